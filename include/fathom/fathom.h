@@ -1,0 +1,144 @@
+// Fathom: DeepSeek-class language models on any Vulkan device.
+//
+//   engine   a model's weights on a device                 (one gpu, may serve several sessions)
+//   session  one text in the making: its cache and position (one thread at a time; sessions of one engine take turns)
+//   chat     questions and answers in the model's own form, over a session
+//
+// Every object has create and destroy; destroy takes a pointer to it, accepts NULL, and writes NULL. Parameters come in a struct
+// where zero means default. See status.h for errors, gpu.h for the backend alone.
+#ifndef FATHOM_H
+#define FATHOM_H
+
+#include <fathom/gpu.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+FATHOM_API const char *fathom_version(void); // "0.1.0"
+
+// ---- Engine ----------------------------------------------------------------------------------------------------
+
+// Called now and then while something long runs: done of total (bytes, tokens). Return false to cancel.
+struct fathom_progress {
+    bool (*report)(void *user, const char *what, uint64_t done, uint64_t total);
+    void *user;
+};
+
+struct fathom_engine_params {
+    const char *model;              // a GGUF file, or a hub folder
+    struct fathom_gpu_params gpu;   // device, cache folder, exact mode, log
+    uint32_t n_context;             // most positions that any session will hold, for the memory plan; 0: the model's own limit or
+                                    // 4096, whichever is less
+    struct fathom_progress progress;
+};
+
+struct fathom_engine;
+FATHOM_API struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *params, struct fathom_error *err);
+FATHOM_API void fathom_engine_destroy(struct fathom_engine **engine); // its sessions must have been destroyed before
+
+// What a model is, and what it needs. Sizes in bytes.
+struct fathom_model_info {
+    char name[128], architecture[32];     // "deepseek2"
+    uint32_t n_layers, n_dense_layers, n_hidden, n_vocab, n_heads, n_experts, n_experts_used, n_experts_shared;
+    uint32_t q_rank, kv_rank, n_rope, n_nope, n_value; // ranks of the query's and the key-value latent; head widths
+    uint32_t n_draft_layers;              // multi-token-prediction layers in the file
+    uint32_t n_context_trained;
+    uint64_t parameters, parameters_active; // all; and those that one token meets (embedding row, chosen experts), draft layers left out
+    uint64_t weight_bytes;                // of the tensors that are loaded
+    uint64_t cache_bytes_per_token;       // in the mode asked for
+};
+// The plan for a device and a context length, made before a byte is uploaded.
+struct fathom_memory_plan {
+    uint32_t n_context;
+    uint64_t weights, cache, scratch, total, available;
+    bool fits;
+};
+FATHOM_API const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine);
+FATHOM_API const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine);
+FATHOM_API struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine);
+
+// Reads a model's header and plans its memory on `gpu` (NULL: no device, `available` 0), without loading it. `exact` as in the engine.
+FATHOM_API bool fathom_model_inspect(const char *model, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context,
+    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
+
+// ---- Session ---------------------------------------------------------------------------------------------------
+
+struct fathom_session_params {
+    uint32_t n_context; // positions; 0: the engine's
+    uint32_t n_chunk;   // tokens of one prefill step; 0: chosen for the device
+};
+struct fathom_session;
+FATHOM_API struct fathom_session *fathom_session_create(struct fathom_engine *engine, const struct fathom_session_params *params, struct fathom_error *err);
+FATHOM_API void fathom_session_destroy(struct fathom_session **session);
+
+// Positions filled so far; their ids.
+FATHOM_API uint32_t fathom_session_length(const struct fathom_session *session);
+FATHOM_API const int32_t *fathom_session_tokens(const struct fathom_session *session);
+// Forgets all positions from `length` on.
+FATHOM_API bool fathom_session_truncate(struct fathom_session *session, uint32_t length, struct fathom_error *err);
+
+// Appends tokens (prefill, in chunks). logits, if not NULL, gets [n_tokens][n_vocab] floats, one row a token appended.
+FATHOM_API bool fathom_session_append(struct fathom_session *session, const int32_t *ids, uint32_t n_tokens, float *logits,
+    const struct fathom_progress *progress, struct fathom_error *err);
+// The same through the recorded decode step, one token a step.
+FATHOM_API bool fathom_session_append_decode(struct fathom_session *session, const int32_t *ids, uint32_t n_tokens, float *logits, struct fathom_error *err);
+
+struct fathom_sampling {
+    float temperature;     // 0: greedy
+    uint32_t top_k;        // 0: off
+    float top_p;           // 0 or 1: off
+    float min_p;           // 0: off
+    float repeat_penalty;  // 0 or 1: off; over the whole text so far
+    uint64_t seed;         // the same seed gives the same text on the same device; exact mode: on any device
+};
+
+struct fathom_timings {
+    double load_seconds, prefill_seconds, decode_seconds; // host clock
+    uint32_t prefill_tokens, decode_tokens;
+};
+
+// Generates after at least one appended token. on_token is called for each new token, in order, while the next steps are already
+// running; it returns false to stop (a stop token, a limit). The token for which it returned false is not kept in the session;
+// the others are. Ends with FATHOM_OK too when the context is full: *n_generated says how many tokens on_token has accepted.
+FATHOM_API bool fathom_session_generate(struct fathom_session *session, const struct fathom_sampling *sampling, uint32_t max_tokens,
+    bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_generated, struct fathom_error *err);
+
+struct fathom_session_stats {
+    struct fathom_timings timings;       // of all appends and generates so far
+    uint64_t decode_steps, decode_submits, decode_recordings; // steps run; vkQueueSubmit calls and command buffers recorded for them
+};
+FATHOM_API struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session);
+
+// ---- Chat ------------------------------------------------------------------------------------------------------
+
+struct fathom_chat_params {
+    const char *system;              // system prompt, or NULL
+    struct fathom_sampling sampling; // all zero: greedy. R1's own advice: temperature 0.6, top_p 0.95
+    bool raw;                        // no template: the text is continued as it is
+    uint32_t max_tokens;             // of one answer, thought included; 0: as many as the context holds
+    struct fathom_session_params session;
+};
+struct fathom_chat;
+FATHOM_API struct fathom_chat *fathom_chat_create(struct fathom_engine *engine, const struct fathom_chat_params *params, struct fathom_error *err);
+FATHOM_API void fathom_chat_destroy(struct fathom_chat **chat);
+
+enum fathom_piece { FATHOM_PIECE_THOUGHT, FATHOM_PIECE_ANSWER };
+// Called with whole UTF-8 characters, zero-terminated, as they come. Return false to stop the answer; what came so far is kept.
+typedef bool (*fathom_piece_fn)(void *user, enum fathom_piece kind, const char *text);
+
+enum fathom_end { FATHOM_END_STOP, FATHOM_END_LENGTH, FATHOM_END_CONTEXT, FATHOM_END_CALLER };
+struct fathom_reply {
+    const char *thought, *answer;    // whole texts, owned by the chat, until the next ask or destroy
+    const int32_t *ids;              // the tokens generated, the end token included
+    uint32_t n_ids, n_prompt_ids;    // prompt tokens in all, those already in the cache included
+    enum fathom_end end;
+};
+FATHOM_API bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece, void *user, struct fathom_reply *reply, struct fathom_error *err);
+FATHOM_API void fathom_chat_clear(struct fathom_chat *chat);     // a new conversation
+FATHOM_API struct fathom_session *fathom_chat_get_session(const struct fathom_chat *chat);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,183 @@
+// Fathom's backend: a Vulkan device, its memory, streams of commands, and the operators of DeepSeek-class models.
+// Usable alone: nothing here knows a file or a model. Vulkan itself stays inside; no Vulkan header is needed.
+//
+// Shapes are written outermost first: x[n_tokens][n_cols] is row-major, n_cols adjacent. Activations are float32.
+// Errors of recording calls are sticky in the stream and are returned by fathom_stream_finish().
+// A gpu may be used from one thread at a time.
+#ifndef FATHOM_GPU_H
+#define FATHOM_GPU_H
+
+#include <fathom/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- Devices ---------------------------------------------------------------------------------------------------
+
+// What a device can do beyond the required minimum (Vulkan 1.2, timeline semaphores, 256 invocations, 32 KiB shared).
+enum fathom_gpu_caps {
+    FATHOM_CAP_SUBGROUP_ARITHMETIC = 1u << 0,  // subgroupAdd and the like, in compute
+    FATHOM_CAP_SUBGROUP_SIZE_CONTROL = 1u << 1,// a pipeline may require a subgroup size, and full subgroups
+    FATHOM_CAP_STORAGE_16BIT = 1u << 2,        // 16-bit types in storage buffers
+    FATHOM_CAP_STORAGE_8BIT = 1u << 3,         // 8-bit types in storage buffers
+    FATHOM_CAP_FLOAT16 = 1u << 4,              // float16 arithmetic
+    FATHOM_CAP_INT8 = 1u << 5,                 // 8-bit integer arithmetic
+    FATHOM_CAP_INT16 = 1u << 6,
+    FATHOM_CAP_INT64 = 1u << 7,
+    FATHOM_CAP_INTEGER_DOT = 1u << 8,          // integer dot product instructions (not necessarily accelerated)
+    FATHOM_CAP_COOPERATIVE_MATRIX = 1u << 9,   // VK_KHR_cooperative_matrix
+    FATHOM_CAP_MEMORY_BUDGET = 1u << 10,       // the driver says how much memory is free
+    FATHOM_CAP_HOST_IMPORT = 1u << 11,         // VK_EXT_external_memory_host
+};
+
+enum fathom_gpu_type { FATHOM_GPU_DISCRETE, FATHOM_GPU_INTEGRATED, FATHOM_GPU_VIRTUAL, FATHOM_GPU_CPU, FATHOM_GPU_OTHER };
+
+struct fathom_gpu_info {
+    uint32_t index;                 // position in the list; a name for fathom_gpu_params.device
+    char name[256];
+    char driver[256];               // driver's name and version
+    uint32_t vendor_id, device_id, api_version;
+    enum fathom_gpu_type type;
+    uint32_t caps;                  // enum fathom_gpu_caps, quirks already taken out
+    uint64_t memory_total;          // bytes of the heap(s) that weights would live in
+    uint64_t memory_free;           // bytes free there by the driver's budget, or memory_total without one
+    bool unified_memory;            // the host sees that memory directly
+    uint64_t max_storage_range;     // bytes that one binding can address
+    uint64_t max_allocation;        // bytes of one allocation
+    uint32_t storage_alignment;     // bytes, of a binding's offset
+    uint32_t max_shared_memory;     // bytes a workgroup
+    uint32_t max_invocations;       // a workgroup
+    uint32_t subgroup_size, min_subgroup_size, max_subgroup_size;
+    float timestamp_period;         // nanoseconds a tick; 0: no timers
+    char unusable[256];             // why Fathom cannot use it; empty: it can
+};
+
+// Writes up to `capacity` devices and returns how many there are. 0 with *err set where there is no Vulkan driver at all.
+FATHOM_API size_t fathom_gpu_list(struct fathom_gpu_info *list, size_t capacity, struct fathom_error *err);
+
+struct fathom_gpu_params {
+    const char *device;        // index, or part of the name, any case; NULL: the best usable one (discrete first)
+    const char *cache_dir;     // folder of the pipeline cache, made when missing; NULL: nothing is kept on disk
+    bool exact;                // only the plain variants, whose results are the same bits on every device
+    const char *variants;      // "op=variant,op=variant": choose these instead of the defaults; NULL: defaults
+    uint32_t disabled_caps;    // pretend that the device lacks these (tests)
+    uint64_t max_storage_range;// pretend that a binding addresses no more than this (tests); 0: the device's
+    bool full_barriers;        // a full barrier after every dispatch, to find a missing one
+    bool timers;               // keep a GPU time for every dispatch
+    uint32_t n_threads;        // that build pipelines; 0: one a core
+    struct fathom_log log;
+};
+
+struct fathom_gpu;
+FATHOM_API struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, struct fathom_error *err);
+// Waits for the device, frees everything that belongs to it and writes NULL. Accepts NULL and a pointer to NULL.
+// Buffers and streams of the gpu must have been destroyed before.
+FATHOM_API void fathom_gpu_destroy(struct fathom_gpu **gpu);
+FATHOM_API const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu);
+
+struct fathom_gpu_counters {
+    uint64_t submits;          // vkQueueSubmit calls
+    uint64_t recorded;         // command buffers recorded
+    uint64_t dispatches;       // recorded
+    uint64_t barriers;         // recorded
+    uint64_t pipelines_built, pipelines_from_cache;
+    uint64_t memory_used;      // bytes of device memory in use by buffers
+    uint64_t memory_allocated; // bytes taken from the driver
+};
+FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu);
+
+// ---- Memory ----------------------------------------------------------------------------------------------------
+
+enum fathom_memory {
+    FATHOM_MEMORY_DEVICE,  // fastest for the device; the host goes through uploads and downloads
+    FATHOM_MEMORY_HOST,    // seen by both, cached for the host; small results that the host polls
+};
+
+struct fathom_buffer;
+
+// A range of a buffer, in bytes. Operators take views. Offsets must be multiples of 4; where the device wants a
+// larger alignment the remainder is carried to the shader, so any multiple of 4 works.
+struct fathom_view {
+    struct fathom_buffer *buffer;
+    uint64_t offset, size;
+};
+
+// Sub-allocated from larger blocks; size at most max_allocation. Contents are zero.
+FATHOM_API struct fathom_buffer *fathom_buffer_create(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
+FATHOM_API void fathom_buffer_destroy(struct fathom_buffer **buffer);
+FATHOM_API struct fathom_view fathom_buffer_view(struct fathom_buffer *buffer); // the whole of it
+// Host pointer of a FATHOM_MEMORY_HOST buffer; NULL for others.
+FATHOM_API void *fathom_buffer_map(struct fathom_buffer *buffer);
+
+// Copies between host and device; returns when `data` may be reused (upload) or is there (download).
+// Uploads are ordered before every later submit. Staged through a ring on discrete cards, direct on unified memory.
+FATHOM_API bool fathom_upload(struct fathom_gpu *gpu, struct fathom_view dst, const void *data, struct fathom_error *err);
+FATHOM_API bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data, struct fathom_error *err);
+
+// ---- Weights ---------------------------------------------------------------------------------------------------
+
+// How the elements of a weight are stored. Values are those of GGUF ("ggml_type"), bytes are GGUF's own layout.
+enum fathom_type {
+    FATHOM_F32 = 0,
+    FATHOM_F16 = 1,
+    FATHOM_Q4_0 = 2,  // 32 elements: float16 scale, 16 bytes; element i < 16 is the low nibble of byte i, minus 8
+    FATHOM_Q8_0 = 8,  // 32 elements: float16 scale, 32 signed bytes
+    FATHOM_BF16 = 30,
+};
+
+// Bytes of one row of n_cols elements. 0 if the type is unknown or n_cols is not a multiple of its block (4 for floats).
+FATHOM_API uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols);
+
+// One binding's worth of a weight: rows [first_row, first_row + n_rows) of all its matrices laid end to end.
+struct fathom_window {
+    struct fathom_view view;
+    uint32_t first_row, n_rows;
+};
+
+// n_mats matrices (heads, experts; 1 for a plain one), [n_mats][n_rows][n_cols], in device memory. A weight larger than a
+// binding can address is cut into windows, between matrices where n_mats > 1, else between rows.
+struct fathom_weight {
+    enum fathom_type type;
+    uint32_t n_mats, n_rows, n_cols;
+    uint32_t n_windows;
+    struct fathom_window *windows;
+};
+
+FATHOM_API struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err);
+FATHOM_API void fathom_weight_destroy(struct fathom_weight **weight);
+// Writes n_rows rows from first_row on (counted through all matrices), in the weight's stored form.
+FATHOM_API bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *weight, uint32_t first_row, uint32_t n_rows, const void *data, struct fathom_error *err);
+
+// ---- Streams ---------------------------------------------------------------------------------------------------
+
+// A list of dispatches. Record, finish, then submit as often as wanted. Barriers are derived from what each dispatch
+// declares to read and write; work too long for one submit is split over several.
+struct fathom_stream;
+FATHOM_API struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom_error *err);
+FATHOM_API void fathom_stream_destroy(struct fathom_stream **stream); // waits for its submits first
+// Empties the stream for a new recording; waits until its earlier submits are done.
+FATHOM_API void fathom_stream_begin(struct fathom_stream *stream);
+// Copies size bytes (both views of the same size, a multiple of 4) as part of the stream.
+FATHOM_API void fathom_stream_copy(struct fathom_stream *stream, struct fathom_view src, struct fathom_view dst);
+// Ends the recording: pipelines that are still missing are built in parallel, commands recorded. Reports the first error
+// of any recording call.
+FATHOM_API bool fathom_stream_finish(struct fathom_stream *stream, struct fathom_error *err);
+// Submits a finished stream; *ticket (may be NULL) tells when it is done. The same stream may be in flight several times.
+FATHOM_API bool fathom_stream_submit(struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err);
+// Waits for a submit of any stream of this gpu (and, because the queue is in order, all before it).
+FATHOM_API bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err);
+
+// With fathom_gpu_params.timers: the time of each dispatch of the stream's last completed submit.
+struct fathom_timing { const char *op, *variant; double nanoseconds, flops, bytes; };
+FATHOM_API size_t fathom_stream_timings(struct fathom_stream *stream, struct fathom_timing *list, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+
+#include <fathom/ops.h>
+#endif

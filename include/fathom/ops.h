@@ -1,0 +1,187 @@
+// The operators. Each call appends to a stream; all are asynchronous, and their errors are sticky in the stream.
+// Included by gpu.h. "Exact" variants are the ones that fathom_gpu_params.exact allows.
+#ifndef FATHOM_OPS_H
+#define FATHOM_OPS_H
+
+#include <fathom/gpu.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// x[t] = row ids[t] of w, de-quantised. ids uint32[n_tokens], each < w->n_rows; x[n_tokens][w->n_cols].
+struct fathom_embed_params {
+    const struct fathom_weight *w;
+    struct fathom_view ids, x;
+    uint32_t n_tokens;
+};
+FATHOM_API void fathom_embed(struct fathom_stream *stream, const struct fathom_embed_params *params);
+
+// y[t][i] = w[i] * x[t][i] / sqrt(mean_i(x[t][i]^2) + eps).  w float32[n_cols].
+struct fathom_rms_norm_params {
+    struct fathom_view x, w, y;
+    uint32_t n_tokens, n_cols;
+    uint32_t x_stride, y_stride;   // floats from one token to the next; 0: n_cols
+    float eps;
+};
+FATHOM_API void fathom_rms_norm(struct fathom_stream *stream, const struct fathom_rms_norm_params *params);
+
+// y[t][m][r] = (residual ? residual[t][m][r] : 0) + sum_k w[m][r][k] * x[t][m][k]      for every matrix m of w.
+// x and y have their own strides, in floats; residual has y's shape and may be y itself.
+struct fathom_matmul_params {
+    const struct fathom_weight *w;
+    struct fathom_view x, y, residual;     // residual.buffer NULL: none
+    uint32_t n_tokens;
+    uint32_t x_token_stride, x_mat_stride; // 0: n_mats * n_cols, n_cols. Multiples of 4.
+    uint32_t y_token_stride, y_mat_stride; // 0: n_mats * n_rows, n_rows.
+};
+FATHOM_API void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_params *params);
+
+// ---- Latent attention ------------------------------------------------------------------------------------------
+
+// The cache of one layer: for every position a latent (kv_rank values) followed by the rotary key (rope values), in pages
+// of FATHOM_PAGE positions. page_table[i] is the physical page of positions [i * FATHOM_PAGE, (i + 1) * FATHOM_PAGE).
+// float32 or float16 (pairs packed in 32-bit words, low half first).
+enum { FATHOM_PAGE = 64 };
+struct fathom_latent_cache {
+    struct fathom_view pages;       // [n_pages][FATHOM_PAGE][kv_rank + n_rope] of `type`
+    struct fathom_view page_table;  // uint32[]
+    enum fathom_type type;          // FATHOM_F32 or FATHOM_F16
+    uint32_t kv_rank, n_rope;       // multiples of 4
+};
+
+// Where a step stands, read by the device so that a recorded stream can be replayed: `position` is a view of one uint32, the
+// position of the step's first token; token t of the step stands at position + t.
+// rope_table float32[max positions][n_rope / 2][2]: cosine and sine, computed by the host in double precision.
+
+// q_out[t][h] = the rotary part of a query, turned: pairs (2i, 2i+1) by the angle of position + t.
+// x, y: [n_tokens] strides and [n_heads] strides in floats, n_rope values each; x and y may be the same view.
+struct fathom_rope_params {
+    struct fathom_view x, y, rope_table, position;
+    uint32_t n_tokens, n_heads, n_rope;
+    uint32_t x_token_stride, x_head_stride, y_token_stride, y_head_stride; // multiples of 2
+};
+FATHOM_API void fathom_rope(struct fathom_stream *stream, const struct fathom_rope_params *params);
+
+// Takes kv[n_tokens][kv_rank + n_rope], the output of the latent projection: the first kv_rank values go through RMS norm
+// (w float32[kv_rank], eps), the last n_rope through the rotary turn; the result is written to the cache at position + t.
+struct fathom_latent_store_params {
+    struct fathom_view kv, w, rope_table, position;
+    struct fathom_latent_cache cache;
+    uint32_t n_tokens;
+    float eps;
+};
+FATHOM_API void fathom_latent_store(struct fathom_stream *stream, const struct fathom_latent_store_params *params);
+
+// Absorbed attention. q[n_tokens][n_heads][kv_rank + n_rope]: query times the key's up-projection, then the turned rotary
+// part. out[t][h][kv_rank] = sum_j softmax_j(scale * q[t][h] . cache[j]) * latent[j], over positions j <= position + t.
+// The cache is cut into splits of FATHOM_SPLIT positions (aligned to absolute positions), merged in order by log-sum-exp.
+enum { FATHOM_SPLIT = 256 };
+struct fathom_latent_attention_params {
+    struct fathom_view q, out, position;
+    struct fathom_latent_cache cache;
+    struct fathom_view scratch;     // at least fathom_latent_attention_scratch(n_heads, kv_rank, max_positions) bytes; more lets
+                                    // more tokens go at once
+    struct fathom_view groups;      // uint32[4]: x, y, z for an indirect dispatch over splits, kept by fathom_sample or the host
+                                    // as { n_splits of `position`, 1, 1, 0 }; buffer NULL: max_positions decides
+    uint32_t n_tokens, n_heads;
+    uint32_t max_positions;         // bound on position + n_tokens for this recording
+    float scale;
+};
+FATHOM_API void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_latent_attention_params *params);
+// Bytes of scratch for one token: [n_splits][n_heads][kv_rank + 2] floats.
+FATHOM_API uint64_t fathom_latent_attention_scratch(uint32_t n_heads, uint32_t kv_rank, uint32_t max_positions);
+
+// Expanded attention, for prefill. q[n_tokens][n_heads][n_nope + n_rope], rotary part turned. Keys and values are expanded
+// from the cache, a block of positions at a time: key[j][h] = { k_b[h]^T latent[j], rotary key[j] }, value[j][h] = v_b[h] latent[j].
+// k_b is [n_heads][kv_rank][n_nope] (GGUF's attn_k_b), v_b is [n_heads][n_v][kv_rank]. out[n_tokens][n_heads][n_v].
+struct fathom_expanded_attention_params {
+    const struct fathom_weight *k_b, *v_b;
+    struct fathom_view q, out, position;
+    struct fathom_latent_cache cache;
+    struct fathom_view scratch;     // at least fathom_expanded_attention_scratch() bytes
+    uint32_t n_tokens, n_heads, n_nope, n_v;
+    uint32_t n_positions;           // position + n_tokens, known when recorded (prefill is recorded for each chunk)
+    float scale;
+};
+FATHOM_API void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom_expanded_attention_params *params);
+FATHOM_API uint64_t fathom_expanded_attention_scratch(uint32_t n_tokens, uint32_t n_heads, uint32_t n_nope, uint32_t n_rope, uint32_t n_v);
+
+// ---- Mixture of experts ----------------------------------------------------------------------------------------
+
+enum fathom_gate_score { FATHOM_GATE_SOFTMAX = 1, FATHOM_GATE_SIGMOID = 2 };       // GGUF's expert_gating_func
+enum fathom_group_score { FATHOM_GROUP_MAX, FATHOM_GROUP_TOP2 };                   // how a group of experts is judged
+
+// Router in one dispatch. score = softmax or sigmoid of (w x[t]); chosen by score + bias: the n_groups_used best of n_groups
+// groups, then the top_k best experts in them (equal ones: the lower index). weights[t][s] = score of the chosen expert, divided by
+// their sum (clamped below at 6.103515625e-5) when `normalise`, times scale.
+// ids[t][s] ascending in s: expert numbers. Writes ids uint32[n_tokens][top_k], weights float32[n_tokens][top_k].
+struct fathom_expert_gate_params {
+    const struct fathom_weight *w;   // [1][n_experts][n_cols]
+    struct fathom_view x;            // [n_tokens][n_cols]
+    struct fathom_view bias;         // float32[n_experts]; buffer NULL: none
+    struct fathom_view ids, weights;
+    struct fathom_view scratch;      // fathom_expert_gate_scratch() bytes, zero at first; left zeroed where it must be
+    uint32_t n_tokens, top_k, n_groups, n_groups_used;  // n_groups 0 or 1: no groups. At most 512 experts, top_k 16, 32 groups.
+    enum fathom_gate_score score;
+    enum fathom_group_score group_score;
+    bool normalise;
+    float scale;
+};
+FATHOM_API void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert_gate_params *params);
+FATHOM_API uint64_t fathom_expert_gate_scratch(uint32_t n_tokens, uint32_t n_experts);
+
+// Gate and up projections with SwiGLU, of the chosen experts and the shared one in one dispatch (a window):
+// h[t][s * n_inter + r]              = silu(gate[e][r] . x[t]) * (up[e][r] . x[t])         with e = ids[t][s], s < top_k
+// h[t][top_k * n_inter + r]          = the same of shared_gate and shared_up                r < n_shared
+// Without experts (gate NULL, top_k 0) it is a dense SwiGLU layer whose weights are the "shared" ones.
+struct fathom_expert_up_params {
+    const struct fathom_weight *gate, *up;                 // [n_experts][n_inter][n_cols], or NULL
+    const struct fathom_weight *shared_gate, *shared_up;   // [1][n_shared][n_cols], or NULL
+    struct fathom_view x, ids, h;
+    uint32_t n_tokens, top_k;
+};
+FATHOM_API void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_up_params *params);
+
+// Down projections, weighted sum and residual:
+// y[t][r] = residual[t][r] + shared_down[r] . h[t][top_k * n_inter ...] + sum_s weights[t][s] * (down[e_s][r] . h[t][s * n_inter ...])
+// summed in that order. residual may be y itself.
+struct fathom_expert_down_params {
+    const struct fathom_weight *down;         // [n_experts][n_rows][n_inter], or NULL
+    const struct fathom_weight *shared_down;  // [1][n_rows][n_shared], or NULL
+    struct fathom_view h, ids, weights, residual, y;
+    uint32_t n_tokens, top_k;
+};
+FATHOM_API void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert_down_params *params);
+
+// ---- Sampling --------------------------------------------------------------------------------------------------
+
+// What changes from step to step, in device memory; the host writes it between generations, fathom_sample advances it.
+struct fathom_step {
+    uint32_t token;               // input of the next step; written by fathom_sample
+    uint32_t position;            // of that token; fathom_sample adds one
+    uint32_t n_sampled;           // tokens sampled since the host last wrote the block; also counts the ring
+    uint32_t seed_low, seed_high;
+    float temperature;            // 0: greedy (the lowest id among equals)
+    uint32_t top_k;               // 0: off; equals at the edge all stay
+    float top_p, min_p;           // 1 and 0: off. Order: penalty, temperature, top-k, top-p, min-p
+    float repeat_penalty;         // 1: off; positive logits of seen tokens are divided by it, negative multiplied
+    uint32_t groups[4];           // indirect dispatch of latent attention: { splits of `position`, 1, 1, 0 }
+    uint32_t reserved[2];
+};
+
+// Samples from logits[n_vocab], advances *step, marks the token in `seen`, writes the token to ring[n_sampled % n_ring].
+// Probabilities become integers (parts of 2^30) before they are summed, so that the same seed gives the same token on any device
+// whose logits are the same.
+struct fathom_sample_params {
+    struct fathom_view logits, step; // step: struct fathom_step
+    struct fathom_view seen;         // uint32[n_vocab], non-zero: part of the text so far
+    struct fathom_view ring;         // uint32[n_ring], FATHOM_MEMORY_HOST
+    uint32_t n_vocab, n_ring;
+};
+FATHOM_API void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_params *params);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

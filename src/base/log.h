@@ -1,0 +1,8 @@
+// printf-style front of the caller's log callback.
+#ifndef FM_BASE_LOG_H
+#define FM_BASE_LOG_H
+#include <fathom/status.h>
+
+void fm_log(const struct fathom_log *log, enum fathom_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+#endif

@@ -1,0 +1,40 @@
+// What an operator hands to a stream: a shader with its constants, the views in binding order, the argument block, a size.
+#ifndef FM_GPU_DISPATCH_H
+#define FM_GPU_DISPATCH_H
+#include "base/error.h"
+#include "gpu/variant.h"
+#include <stdbool.h>
+
+enum { FM_MAX_BINDINGS = 12, FM_MAX_SPEC = 16, FM_MAX_ARGS = 128 /* bytes, the least that Vulkan promises */ };
+
+struct fm_dispatch {
+    const char *op;                       // "matmul"
+    const struct fm_variant *variant;
+    uint32_t spec[FM_MAX_SPEC];           // values of constant_id 0, 1, 2, …
+    uint32_t n_spec;
+    uint32_t subgroup_size;               // required (needs FATHOM_CAP_SUBGROUP_SIZE_CONTROL); 0: the driver's choice
+    struct fathom_view views[FM_MAX_BINDINGS]; // in binding order; binding i of the shader is views[i]. A view with buffer NULL
+                                          // is bound to a small dummy buffer (for a binding that the constants switch off).
+    uint32_t n_views;
+    const void *args;                     // argument block (push constants), copied
+    uint32_t args_size;
+    uint32_t groups[3];                   // workgroups
+    struct fathom_view indirect;          // uint32[3] in place of groups; buffer NULL: direct
+    double flops, bytes;                  // estimate, for splitting submits and for the roofline
+};
+
+// Views are read or written as the shader's readonly and writeonly say. A view
+// must start at a multiple of info.storage_alignment: operators call fm_stream_align first
+// and pass the remainder in their arguments.
+void fm_stream_dispatch(struct fathom_stream *stream, const struct fm_dispatch *dispatch);
+
+// Rounds *view down to an offset that may be bound, and returns the words (4 bytes) between it and the old offset. Operators
+// pass that count in their arguments (`x_base` and so on) and add it to every index.
+uint32_t fm_stream_align(const struct fathom_stream *stream, struct fathom_view *view);
+
+// Sticky error of a stream. Returns false.
+bool fm_stream_fail(struct fathom_stream *stream, enum fathom_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+struct fathom_gpu *fm_stream_gpu(const struct fathom_stream *stream);
+bool fm_gpu_is_exact(const struct fathom_gpu *gpu);
+#endif

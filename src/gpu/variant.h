@@ -1,0 +1,18 @@
+// One table per operator: its implementations, plainest first. The first row is the exact one.
+#ifndef FM_GPU_VARIANT_H
+#define FM_GPU_VARIANT_H
+#include "gpu/shader.h"
+#include <fathom/gpu.h>
+
+struct fm_variant {
+    const char *name;                // "plain", "subgroup", "tile"
+    const struct fm_shader *shader;
+    uint32_t needs;                  // enum fathom_gpu_caps
+    uint32_t min_tokens, max_tokens; // token counts it is meant for by default; 0: any
+};
+
+// The variant that runs `op` for n_tokens tokens: the plain one in exact mode; the one that fathom_gpu_params.variants names, if
+// this device can run it; else the last row that the device can run and whose token range fits.
+const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table,
+    size_t n_rows, uint32_t n_tokens);
+#endif
