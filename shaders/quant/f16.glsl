@@ -1,0 +1,10 @@
+// FATHOM_F16: pairs in words, low half first. A row is a multiple of 4 elements, so it starts at a word.
+vec4 W_FN(_f16_4)(uint row, uint k) {
+    const uint i = (row >> 2) + (k >> 1), a = W_WORD(i), b = W_WORD(i + 1u);
+    return vec4(half_decode(a & 0xffffu), half_decode(a >> 16), half_decode(b & 0xffffu), half_decode(b >> 16));
+}
+
+float W_FN(_f16_32)(uint row, uint k, out vec4 q[8]) {
+    for (uint i = 0u; i < 8u; i++) q[i] = W_FN(_f16_4)(row, k + 4u * i);
+    return 1.0;
+}

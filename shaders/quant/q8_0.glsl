@@ -1,0 +1,19 @@
+// FATHOM_Q8_0: blocks of 34 bytes: float16 scale, 32 signed bytes
+vec4 W_FN(_q8_0_4)(uint row, uint k) {
+    const uint block = row + (k >> 5) * 34u;
+    precise vec4 w = half_decode(W_FN(_bits16)(block)) * signed_bytes(W_FN(_bits)(block + 2u + (k & 31u)));
+    return w;
+}
+
+float W_FN(_q8_0_32)(uint row, uint k, out vec4 q[8]) {
+    const uint block = row + (k >> 5) * 34u, word = block >> 2;
+    const bool odd = (block & 2u) != 0u; // the block starts in the upper half of a word
+    uint this_word = W_WORD(word);
+    const float scale = half_decode(odd ? this_word >> 16 : this_word & 0xffffu);
+    for (uint i = 0u; i < 8u; i++) {
+        const uint next = W_WORD(word + 1u + i);
+        q[i] = signed_bytes(odd ? next : (this_word >> 16) | (next << 16));
+        this_word = next;
+    }
+    return scale;
+}
