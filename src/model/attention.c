@@ -1,0 +1,79 @@
+// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): queries through an optional latent; keys and values from one
+// latent a position, shared by all heads, which is all that the cache holds.
+#include "model/pass.h"
+
+static void project_query(const struct fm_pass *p, const struct fm_layer *l) {
+    const struct fm_workspace *ws = p->ws;
+    if (l->q) {
+        fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->q, .x = ws->normed, .y = ws->q, .n_tokens = p->n_tokens});
+        return;
+    }
+    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->q_a, .x = ws->normed, .y = ws->q_latent, .n_tokens = p->n_tokens});
+    fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = ws->q_latent, .w = l->q_a_norm, .y = ws->q_latent,
+        .n_tokens = p->n_tokens, .n_cols = p->hp->q_rank, .eps = p->hp->norm_eps});
+    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->q_b, .x = ws->q_latent, .y = ws->q, .n_tokens = p->n_tokens});
+}
+
+static void store_latent(const struct fm_pass *p, const struct fm_layer *l, const struct fathom_latent_cache *cache) {
+    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->kv_a, .x = p->ws->normed, .y = p->ws->kv, .n_tokens = p->n_tokens});
+    fathom_latent_store(p->stream, &(struct fathom_latent_store_params){.kv = p->ws->kv, .w = l->kv_a_norm, .rope_table = p->rope_table,
+        .position = p->position, .cache = *cache, .n_tokens = p->n_tokens, .eps = p->hp->norm_eps});
+}
+
+// Turns the rotary part of every query head, from ws->q to `y` with its own strides.
+static void turn_query(const struct fm_pass *p, struct fathom_view y, uint32_t y_head_stride, uint32_t y_first) {
+    const struct fm_hparams *hp = p->hp;
+    const uint32_t q_head = hp->n_nope + hp->n_rope;
+    struct fathom_view x = p->ws->q;
+    x.offset += 4 * hp->n_nope, x.size -= 4 * hp->n_nope;
+    y.offset += 4 * y_first, y.size -= 4 * y_first;
+    fathom_rope(p->stream, &(struct fathom_rope_params){.x = x, .y = y, .rope_table = p->rope_table, .position = p->position,
+        .n_tokens = p->n_tokens, .n_heads = hp->n_heads, .n_rope = hp->n_rope, .x_token_stride = hp->n_heads * q_head, .x_head_stride = q_head,
+        .y_token_stride = hp->n_heads * y_head_stride, .y_head_stride = y_head_stride});
+}
+
+// The key's up-projection moves to the query's side, the value's behind the mean: no key or value is ever made.
+static void attend_absorbed(const struct fm_pass *p, const struct fm_layer *l, const struct fathom_latent_cache *cache) {
+    const struct fm_hparams *hp = p->hp;
+    const struct fm_workspace *ws = p->ws;
+    const uint32_t q_head = hp->n_nope + hp->n_rope, latent = hp->kv_rank + hp->n_rope;
+    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->k_b, .x = ws->q, .y = ws->q_absorbed, .n_tokens = p->n_tokens,
+        .x_token_stride = hp->n_heads * q_head, .x_mat_stride = q_head, .y_token_stride = hp->n_heads * latent, .y_mat_stride = latent});
+    turn_query(p, ws->q_absorbed, latent, hp->kv_rank);
+    fathom_latent_attention(p->stream, &(struct fathom_latent_attention_params){.q = ws->q_absorbed, .out = ws->context,
+        .position = p->position, .cache = *cache, .scratch = ws->attention_scratch, .groups = p->groups, .n_tokens = p->n_tokens,
+        .n_heads = hp->n_heads, .max_positions = p->n_positions, .scale = hp->softmax_scale});
+    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->v_b, .x = ws->context, .y = ws->attended, .n_tokens = p->n_tokens});
+}
+
+static void attend_expanded(const struct fm_pass *p, const struct fm_layer *l, const struct fathom_latent_cache *cache) {
+    const struct fm_hparams *hp = p->hp;
+    turn_query(p, p->ws->q, hp->n_nope + hp->n_rope, hp->n_nope);
+    fathom_expanded_attention(p->stream, &(struct fathom_expanded_attention_params){.k_b = l->k_b, .v_b = l->v_b, .q = p->ws->q,
+        .out = p->ws->attended, .position = p->position, .cache = *cache, .scratch = p->ws->attention_scratch, .n_tokens = p->n_tokens,
+        .n_heads = hp->n_heads, .n_nope = hp->n_nope, .n_v = hp->n_value, .n_positions = p->n_positions, .scale = hp->softmax_scale});
+}
+
+// Counts multiplications a head: expanding pays for every key once and saves in every query-key pair.
+static bool expanding_pays(const struct fm_pass *p) {
+    const struct fm_hparams *hp = p->hp;
+    if (p->exact || p->groups.buffer || p->n_tokens == 1) return false;
+    const double tokens = p->n_tokens, keys = p->n_positions, pairs = tokens * (keys - tokens / 2);
+    const double up = (double)hp->kv_rank * (hp->n_nope + hp->n_value);
+    const double absorbed = pairs * (2.0 * hp->kv_rank + hp->n_rope) + tokens * up;
+    const double expanded = pairs * (hp->n_nope + hp->n_rope + hp->n_value) + keys * up;
+    return expanded < absorbed;
+}
+
+void fm_pass_attention(const struct fm_pass *p, uint32_t layer) {
+    const struct fm_layer *l = &p->weights->layers[layer];
+    const struct fathom_latent_cache *cache = &p->caches[layer];
+    fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = p->ws->x, .w = l->attn_norm, .y = p->ws->normed,
+        .n_tokens = p->n_tokens, .n_cols = p->hp->n_hidden, .eps = p->hp->norm_eps});
+    project_query(p, l);
+    store_latent(p, l, cache);
+    if (expanding_pays(p)) attend_expanded(p, l, cache);
+    else attend_absorbed(p, l, cache);
+    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->out, .x = p->ws->attended, .y = p->ws->x, .residual = p->ws->x,
+        .n_tokens = p->n_tokens});
+}

@@ -1,0 +1,194 @@
+#include "model/hparams.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+// Reads keys of one architecture; the first error sticks.
+struct reader {
+    const struct fm_tensors *tensors;
+    const char *arch;
+    struct fathom_error *err;
+    bool failed;
+};
+
+static const char *key_name(const struct reader *r, const char *suffix, char buffer[128]) {
+    snprintf(buffer, 128, "%s.%s", r->arch, suffix);
+    return buffer;
+}
+
+static void bad(struct reader *r, const char *key, const char *what) {
+    fm_fail(r->err, FATHOM_INVALID, "%s: key %s %s", fm_tensors_path(r->tensors), key, what);
+    r->failed = true;
+}
+
+// A whole number within [low, high]; `missing` is its value without the key, or UINT32_MAX where the key must be there.
+static uint32_t read_u32(struct reader *r, const char *suffix, uint32_t low, uint32_t high, uint32_t missing) {
+    char key[128];
+    key_name(r, suffix, key);
+    if (r->failed) return low;
+    uint32_t value = missing;
+    struct fathom_error wrong = {0};
+    if (!fm_meta_u32(r->tensors, key, &value, &wrong)) {
+        if (wrong.status != FATHOM_OK) return bad(r, key, "is not a whole number of 32 bits"), low;
+        if (missing == UINT32_MAX) return bad(r, key, "is missing"), low;
+        return missing;
+    }
+    if (value < low || value > high) {
+        fm_fail(r->err, FATHOM_INVALID, "%s: key %s is %u, expected %u to %u", fm_tensors_path(r->tensors), key, value, low, high);
+        r->failed = true;
+        return low;
+    }
+    return value;
+}
+
+static float read_f32(struct reader *r, const char *suffix, float low, float high, float missing) {
+    char key[128];
+    key_name(r, suffix, key);
+    if (r->failed) return low;
+    float value = missing;
+    struct fathom_error wrong = {0};
+    if (!fm_meta_f32(r->tensors, key, &value, &wrong)) {
+        if (wrong.status != FATHOM_OK) return bad(r, key, "is not a number"), low;
+        if (isnan(missing)) return bad(r, key, "is missing"), low;
+        return missing;
+    }
+    if (!(value >= low && value <= high)) {
+        fm_fail(r->err, FATHOM_INVALID, "%s: key %s is %g, expected %g to %g", fm_tensors_path(r->tensors), key, value, low, high);
+        r->failed = true;
+        return low;
+    }
+    return value;
+}
+
+static bool read_bool(struct reader *r, const char *suffix, bool missing) {
+    char key[128];
+    key_name(r, suffix, key);
+    bool value = missing;
+    struct fathom_error wrong = {0};
+    if (!r->failed && !fm_meta_bool(r->tensors, key, &value, &wrong) && wrong.status != FATHOM_OK) bad(r, key, "is not true or false");
+    return value;
+}
+
+static void read_attention(struct reader *r, struct fm_hparams *hp) {
+    hp->n_heads = read_u32(r, "attention.head_count", 1, 1024, UINT32_MAX);
+    hp->q_rank = read_u32(r, "attention.q_lora_rank", 0, 65536, 0);
+    hp->kv_rank = read_u32(r, "attention.kv_lora_rank", 4, 512, UINT32_MAX);
+    hp->n_rope = read_u32(r, "rope.dimension_count", 4, 128, UINT32_MAX);
+    const uint32_t key_length = read_u32(r, "attention.key_length_mla", 8, 512, UINT32_MAX);
+    hp->n_value = read_u32(r, "attention.value_length_mla", 4, 512, UINT32_MAX);
+    hp->norm_eps = read_f32(r, "attention.layer_norm_rms_epsilon", 0, 1, NAN);
+    if (r->failed) return;
+    if (key_length <= hp->n_rope) return bad(r, "attention.key_length_mla", "is not larger than rope.dimension_count");
+    hp->n_nope = key_length - hp->n_rope;
+    if (hp->q_rank % 4 || hp->kv_rank % 4 || hp->n_rope % 4 || hp->n_nope % 4 || hp->n_value % 4)
+        bad(r, "attention.*", "gives a head or latent width that is not a multiple of 4");
+}
+
+static void read_experts(struct reader *r, struct fm_hparams *hp) {
+    hp->n_dense_layers = read_u32(r, "leading_dense_block_count", 0, hp->n_layers, 0);
+    hp->n_dense_inter = read_u32(r, "feed_forward_length", hp->n_dense_layers ? 4 : 0, 1u << 20, hp->n_dense_layers ? UINT32_MAX : 0);
+    hp->n_experts = read_u32(r, "expert_count", 0, 512, 0);
+    if (hp->n_experts == 0) {
+        if (!r->failed && hp->n_dense_layers != hp->n_layers) bad(r, "expert_count", "is missing, but not all layers are dense");
+        return;
+    }
+    hp->n_experts_used = read_u32(r, "expert_used_count", 1, hp->n_experts < 16 ? hp->n_experts : 16, UINT32_MAX);
+    hp->n_experts_shared = read_u32(r, "expert_shared_count", 0, 64, 0);
+    hp->n_expert_inter = read_u32(r, "expert_feed_forward_length", 4, 1u << 16, UINT32_MAX);
+    hp->n_groups = read_u32(r, "expert_group_count", 0, 32, 1);
+    hp->n_groups_used = read_u32(r, "expert_group_used_count", 0, 32, 1);
+    if (hp->n_groups <= 1) hp->n_groups = hp->n_groups_used = 1;
+    hp->gate_normalise = read_bool(r, "expert_weights_norm", false);
+    hp->gate_scale = read_f32(r, "expert_weights_scale", -1000, 1000, 1);
+    if (hp->gate_scale == 0) hp->gate_scale = 1; // some converters write 0 for "none"
+    hp->gate_score = (enum fathom_gate_score)read_u32(r, "expert_gating_func", FATHOM_GATE_SOFTMAX, FATHOM_GATE_SIGMOID, FATHOM_GATE_SOFTMAX);
+    // No key says how a group is judged: V2 takes its best expert, V3 (the sigmoid gate) the sum of its two best.
+    hp->group_score = hp->gate_score == FATHOM_GATE_SIGMOID ? FATHOM_GROUP_TOP2 : FATHOM_GROUP_MAX;
+    if (r->failed) return;
+    if (hp->n_experts % hp->n_groups) return bad(r, "expert_group_count", "does not divide expert_count");
+    if (hp->n_groups_used < 1 || hp->n_groups_used > hp->n_groups) return bad(r, "expert_group_used_count", "is out of range");
+    if (hp->n_experts / hp->n_groups * hp->n_groups_used < hp->n_experts_used)
+        return bad(r, "expert_used_count", "is more than the experts of the groups in use");
+}
+
+static void read_rope(struct reader *r, struct fm_hparams *hp) {
+    char key[128];
+    hp->rope_base = read_f32(r, "rope.freq_base", 1.5f, 1e9f, 10000);
+    hp->yarn_factor = hp->rope_magnitude = 1;
+    const char *type = "none";
+    size_t length;
+    struct fathom_error wrong = {0};
+    if (!fm_meta_string(r->tensors, key_name(r, "rope.scaling.type", key), &type, &length, &wrong) && wrong.status != FATHOM_OK)
+        return bad(r, key, "is not a string");
+    float correction = 1;
+    if (!strcmp(type, "yarn")) {
+        hp->yarn_factor = read_f32(r, "rope.scaling.factor", 1, 1e6f, NAN);
+        hp->yarn_original_context = read_u32(r, "rope.scaling.original_context_length", 1, 1u << 30, UINT32_MAX);
+        hp->yarn_beta_fast = read_f32(r, "rope.scaling.yarn_beta_fast", 1e-3f, 1e6f, 32);
+        hp->yarn_beta_slow = read_f32(r, "rope.scaling.yarn_beta_slow", 1e-3f, 1e6f, 1);
+        hp->rope_magnitude = read_f32(r, "rope.scaling.attn_factor", 1e-3f, 1e3f, 1);
+        // the key holds 0.1 * mscale_all_dim
+        correction = 1 + read_f32(r, "rope.scaling.yarn_log_multiplier", 0, 100, 0) * logf(hp->yarn_factor);
+    } else if (strcmp(type, "none") != 0) {
+        fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: rope scaling \"%s\" is not one of none, yarn", fm_tensors_path(r->tensors), type);
+        r->failed = true;
+    }
+    hp->softmax_scale = correction * correction / sqrtf((float)(hp->n_nope + hp->n_rope));
+}
+
+bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, struct fathom_error *err) {
+    *hp = (struct fm_hparams){.n_groups = 1, .n_groups_used = 1, .gate_scale = 1};
+    const char *arch;
+    size_t length;
+    struct fathom_error wrong = {0};
+    if (!fm_meta_string(tensors, "general.architecture", &arch, &length, &wrong))
+        return fm_fail(err, FATHOM_INVALID, "%s: key general.architecture is missing or not a string", fm_tensors_path(tensors));
+    if (strcmp(arch, "deepseek2") != 0)
+        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: architecture \"%s\" is not supported; supported: deepseek2", fm_tensors_path(tensors), arch);
+    struct reader r = {.tensors = tensors, .arch = arch, .err = err};
+    const uint32_t n_blocks = read_u32(&r, "block_count", 1, 1024, UINT32_MAX);
+    hp->n_draft_layers = read_u32(&r, "nextn_predict_layers", 0, n_blocks - 1, 0);
+    hp->n_layers = n_blocks - hp->n_draft_layers;
+    hp->n_hidden = read_u32(&r, "embedding_length", 4, 1u << 17, UINT32_MAX);
+    if (!r.failed && hp->n_hidden % 4) bad(&r, "embedding_length", "is not a multiple of 4");
+    hp->n_context_trained = read_u32(&r, "context_length", 1, 1u << 30, UINT32_MAX);
+    read_attention(&r, hp);
+    read_experts(&r, hp);
+    read_rope(&r, hp);
+    const struct fm_tensor *embedding = fm_tensors_find(tensors, "token_embd.weight");
+    if (r.failed) return false;
+    if (!embedding) return fm_fail(err, FATHOM_INVALID, "%s: tensor token_embd.weight is missing", fm_tensors_path(tensors));
+    if (embedding->n_dims != 2 || embedding->dims[1] < 1 || embedding->dims[1] > 1u << 24)
+        return fm_fail(err, FATHOM_INVALID, "%s: tensor token_embd.weight does not have a row for each token", fm_tensors_path(tensors));
+    hp->n_vocab = read_u32(&r, "vocab_size", 1, 1u << 24, (uint32_t)embedding->dims[1]);
+    if (!r.failed && hp->n_vocab != embedding->dims[1])
+        return fm_fail(err, FATHOM_INVALID, "%s: token_embd.weight has %llu rows, but the vocabulary has %u tokens", fm_tensors_path(tensors),
+            (unsigned long long)embedding->dims[1], hp->n_vocab);
+    return !r.failed;
+}
+
+// The pair index at which a rotation makes `turns` full turns over the original context.
+static double yarn_pair(const struct fm_hparams *hp, double turns) {
+    return hp->n_rope * log(hp->yarn_original_context / (turns * 2 * M_PI)) / (2 * log(hp->rope_base));
+}
+
+static double frequency(const struct fm_hparams *hp, uint32_t pair) {
+    const double plain = pow(hp->rope_base, -2.0 * pair / hp->n_rope);
+    if (hp->yarn_factor == 1) return plain;
+    const double low = fmax(floor(yarn_pair(hp, hp->yarn_beta_fast)), 0);
+    double high = fmin(ceil(yarn_pair(hp, hp->yarn_beta_slow)), hp->n_rope - 1.0);
+    if (high == low) high += 0.001;
+    const double ramp = fmin(fmax((pair - low) / (high - low), 0), 1); // 0: keep the frequency, 1: stretch it
+    return plain / hp->yarn_factor * ramp + plain * (1 - ramp);
+}
+
+void fm_rope_table(const struct fm_hparams *hp, uint32_t n_positions, float *table) {
+    for (uint32_t pair = 0; pair < hp->n_rope / 2; pair++) {
+        const double f = frequency(hp, pair);
+        for (uint32_t position = 0; position < n_positions; position++) {
+            float *entry = table + ((size_t)position * (hp->n_rope / 2) + pair) * 2;
+            entry[0] = (float)(cos(position * f) * hp->rope_magnitude);
+            entry[1] = (float)(sin(position * f) * hp->rope_magnitude);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+// What a model's file says of its shape, checked: every later size computation can rely on these bounds.
+#ifndef FM_MODEL_HPARAMS_H
+#define FM_MODEL_HPARAMS_H
+#include "file/tensors.h"
+
+struct fm_hparams {
+    uint32_t n_layers;             // of the trunk; draft (multi-token-prediction) layers follow them in the file
+    uint32_t n_draft_layers;
+    uint32_t n_dense_layers;       // leading layers without experts
+    uint32_t n_hidden, n_vocab, n_context_trained;
+    uint32_t n_dense_inter;        // width of a dense layer's SwiGLU
+    float norm_eps;
+
+    uint32_t n_heads;
+    uint32_t q_rank;               // query latent; 0: the query is projected directly
+    uint32_t kv_rank;              // key-value latent
+    uint32_t n_nope, n_rope;       // a query's and a key's parts without and with rotary position
+    uint32_t n_value;              // of a head
+    float softmax_scale;           // (n_nope + n_rope)^-1/2, times YaRN's correction squared
+
+    uint32_t n_experts, n_experts_used, n_experts_shared, n_expert_inter;
+    uint32_t n_groups, n_groups_used; // 1, 1: no groups
+    enum fathom_gate_score gate_score;
+    enum fathom_group_score group_score;
+    bool gate_normalise;
+    float gate_scale;
+
+    float rope_base;
+    float yarn_factor;             // 1: plain rotary positions
+    float yarn_beta_fast, yarn_beta_slow, rope_magnitude; // magnitude: factor on cosines and sines
+    uint32_t yarn_original_context;
+};
+
+bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, struct fathom_error *err);
+
+// Cosines and sines for positions [0, n_positions): table[position][n_rope / 2][2]. Computed in double precision, so that every
+// device turns by the same angles. YaRN as in arXiv 2309.00071 and DeepSeek's inference code.
+void fm_rope_table(const struct fm_hparams *hp, uint32_t n_positions, float *table);
+#endif

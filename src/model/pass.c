@@ -1,0 +1,19 @@
+#include "model/pass.h"
+
+void fm_pass_layers(const struct fm_pass *p) {
+    fathom_embed(p->stream, &(struct fathom_embed_params){.w = p->weights->embedding, .ids = p->ids, .x = p->ws->x, .n_tokens = p->n_tokens});
+    for (uint32_t i = 0; i < p->hp->n_layers; i++) {
+        fm_pass_attention(p, i);
+        fm_pass_mixture(p, i);
+    }
+}
+
+void fm_pass_head(const struct fm_pass *p, uint32_t first, uint32_t n) {
+    struct fathom_view x = p->ws->x;
+    const uint64_t skip = 4ull * first * p->hp->n_hidden;
+    x.offset += skip;
+    x.size -= skip;
+    fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = x, .w = p->weights->final_norm, .y = p->ws->normed, .n_tokens = n,
+        .n_cols = p->hp->n_hidden, .eps = p->hp->norm_eps});
+    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = p->weights->head, .x = p->ws->normed, .y = p->ws->logits, .n_tokens = n});
+}

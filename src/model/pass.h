@@ -1,0 +1,30 @@
+// A pass of some tokens through the layers, written as operators on a stream.
+#ifndef FM_MODEL_PASS_H
+#define FM_MODEL_PASS_H
+#include "model/weights.h"
+#include "model/workspace.h"
+
+struct fm_pass {
+    const struct fm_hparams *hp;
+    const struct fm_weights *weights;
+    const struct fm_workspace *ws;
+    const struct fathom_latent_cache *caches; // one a layer
+    struct fathom_view rope_table;
+    struct fathom_view ids;          // uint32[n_tokens]
+    struct fathom_view position;     // uint32, of the first token
+    struct fathom_view groups;       // indirect size of latent attention; buffer NULL where n_positions is exact
+    struct fathom_stream *stream;
+    uint32_t n_tokens;
+    uint32_t n_positions;            // position + n_tokens; with groups: a bound on it, for any replay
+    bool exact;                      // attention stays absorbed
+};
+
+// Embedding and all layers: ws->x holds the residual stream of the tokens afterwards.
+void fm_pass_layers(const struct fm_pass *pass);
+// Final norm and head of tokens [first, first + n) of ws->x: ws->logits[n][n_vocab]. n at most ws->n_logits.
+void fm_pass_head(const struct fm_pass *pass, uint32_t first, uint32_t n);
+
+// The blocks of a layer, each adding to ws->x.
+void fm_pass_attention(const struct fm_pass *pass, uint32_t layer);
+void fm_pass_mixture(const struct fm_pass *pass, uint32_t layer);
+#endif

@@ -1,0 +1,225 @@
+#include "model/weights.h"
+#include "file/types.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { UPLOAD_BYTES = 16 << 20, VECTOR_ALIGN = 256 /* the largest binding alignment of a known device, bytes */ };
+
+// One tensor that the model needs: where it goes and the shape it must have.
+struct need {
+    struct fathom_weight **weight;  // a matrix …
+    struct fathom_view *vector;              // … or a float32 vector
+    uint32_t n_mats, n_rows, n_cols;
+    bool per_expert;                // only n_experts_used of n_mats matter to a token
+    bool lookup;                    // only one row matters to a token
+    char name[64];
+};
+
+// Calls visit for every tensor of the model, in the file's usual order. The one list of names and shapes.
+struct walk {
+    const struct fm_tensors *tensors;
+    const struct fm_hparams *hp;
+    struct fm_weights *weights;
+    bool (*visit)(struct walk *walk, const struct need *need, const struct fm_tensor *tensor);
+    struct fathom_error *err;
+    // used by the visitors
+    struct fathom_gpu *gpu;
+    const struct fathom_progress *progress;
+    struct fm_weights_size size;
+    uint64_t vector_bytes, bytes_done;
+    void *staging;
+};
+
+static bool check_shape(struct walk *w, const struct need *need, const struct fm_tensor *t) {
+    const uint64_t want[4] = {need->n_cols, need->vector ? 1 : need->n_rows, need->n_mats, 1};
+    bool same = true;
+    for (int i = 0; i < 4; i++) same &= t->dims[i] == want[i];
+    if (!same)
+        return fm_fail(w->err, FATHOM_INVALID, "%s: tensor %s is [%llu, %llu, %llu, %llu], expected [%llu, %llu, %llu, 1]",
+            fm_tensors_path(w->tensors), t->name, (unsigned long long)t->dims[0], (unsigned long long)t->dims[1],
+            (unsigned long long)t->dims[2], (unsigned long long)t->dims[3], (unsigned long long)want[0], (unsigned long long)want[1],
+            (unsigned long long)want[2]);
+    if (need->vector && t->type != FATHOM_F32)
+        return fm_fail(w->err, FATHOM_UNSUPPORTED, "%s: tensor %s is %s, expected F32", fm_tensors_path(w->tensors), t->name, fm_type_name(t->type));
+    return true;
+}
+
+// Visits one tensor. Optional ones may be missing.
+static bool visit(struct walk *w, struct need need, bool optional) {
+    const struct fm_tensor *t = fm_tensors_find(w->tensors, need.name);
+    if (!t) return optional || fm_fail(w->err, FATHOM_INVALID, "%s: tensor %s is missing", fm_tensors_path(w->tensors), need.name);
+    return check_shape(w, &need, t) && w->visit(w, &need, t);
+}
+
+#define LAYER_NAME(need, i, suffix) snprintf((need).name, sizeof((need).name), "blk.%u.%s", i, suffix)
+
+static bool layer_matrix(struct walk *w, uint32_t i, const char *suffix, struct fathom_weight **weight, uint32_t n_mats, uint32_t n_rows,
+    uint32_t n_cols, bool per_expert) {
+    struct need need = {.weight = weight, .n_mats = n_mats, .n_rows = n_rows, .n_cols = n_cols, .per_expert = per_expert};
+    LAYER_NAME(need, i, suffix);
+    return visit(w, need, false);
+}
+
+static bool layer_vector(struct walk *w, uint32_t i, const char *suffix, struct fathom_view *vector, uint32_t n, bool optional) {
+    struct need need = {.vector = vector, .n_mats = 1, .n_rows = 1, .n_cols = n};
+    LAYER_NAME(need, i, suffix);
+    return visit(w, need, optional);
+}
+
+static bool walk_attention(struct walk *w, uint32_t i, struct fm_layer *l) {
+    const struct fm_hparams *hp = w->hp;
+    const uint32_t n_query = hp->n_heads * (hp->n_nope + hp->n_rope);
+    if (!layer_vector(w, i, "attn_norm.weight", &l->attn_norm, hp->n_hidden, false)) return false;
+    if (hp->q_rank) {
+        if (!layer_matrix(w, i, "attn_q_a.weight", &l->q_a, 1, hp->q_rank, hp->n_hidden, false) ||
+            !layer_vector(w, i, "attn_q_a_norm.weight", &l->q_a_norm, hp->q_rank, false) ||
+            !layer_matrix(w, i, "attn_q_b.weight", &l->q_b, 1, n_query, hp->q_rank, false))
+            return false;
+    } else if (!layer_matrix(w, i, "attn_q.weight", &l->q, 1, n_query, hp->n_hidden, false)) {
+        return false;
+    }
+    return layer_matrix(w, i, "attn_kv_a_mqa.weight", &l->kv_a, 1, hp->kv_rank + hp->n_rope, hp->n_hidden, false) &&
+           layer_vector(w, i, "attn_kv_a_norm.weight", &l->kv_a_norm, hp->kv_rank, false) &&
+           layer_matrix(w, i, "attn_k_b.weight", &l->k_b, hp->n_heads, hp->kv_rank, hp->n_nope, false) &&
+           layer_matrix(w, i, "attn_v_b.weight", &l->v_b, hp->n_heads, hp->n_value, hp->kv_rank, false) &&
+           layer_matrix(w, i, "attn_output.weight", &l->out, 1, hp->n_hidden, hp->n_heads * hp->n_value, false);
+}
+
+static bool walk_swiglu(struct walk *w, uint32_t i, struct fm_layer *l, const char *suffix, uint32_t n_inter) {
+    char gate[32], up[32], down[32];
+    snprintf(gate, sizeof(gate), "ffn_gate%s.weight", suffix);
+    snprintf(up, sizeof(up), "ffn_up%s.weight", suffix);
+    snprintf(down, sizeof(down), "ffn_down%s.weight", suffix);
+    const uint32_t n_hidden = w->hp->n_hidden;
+    return layer_matrix(w, i, gate, &l->shared_gate, 1, n_inter, n_hidden, false) &&
+           layer_matrix(w, i, up, &l->shared_up, 1, n_inter, n_hidden, false) &&
+           layer_matrix(w, i, down, &l->shared_down, 1, n_hidden, n_inter, false);
+}
+
+static bool walk_mixture(struct walk *w, uint32_t i, struct fm_layer *l) {
+    const struct fm_hparams *hp = w->hp;
+    if (!layer_vector(w, i, "ffn_norm.weight", &l->ffn_norm, hp->n_hidden, false)) return false;
+    if (i < hp->n_dense_layers) return walk_swiglu(w, i, l, "", hp->n_dense_inter);
+    return layer_matrix(w, i, "ffn_gate_inp.weight", &l->router, 1, hp->n_experts, hp->n_hidden, false) &&
+           layer_vector(w, i, "exp_probs_b.bias", &l->router_bias, hp->n_experts, true) &&
+           layer_matrix(w, i, "ffn_gate_exps.weight", &l->gate, hp->n_experts, hp->n_expert_inter, hp->n_hidden, true) &&
+           layer_matrix(w, i, "ffn_up_exps.weight", &l->up, hp->n_experts, hp->n_expert_inter, hp->n_hidden, true) &&
+           layer_matrix(w, i, "ffn_down_exps.weight", &l->down, hp->n_experts, hp->n_hidden, hp->n_expert_inter, true) &&
+           (!hp->n_experts_shared || walk_swiglu(w, i, l, "_shexp", hp->n_experts_shared * hp->n_expert_inter));
+}
+
+static bool walk(struct walk *w) {
+    const struct fm_hparams *hp = w->hp;
+    const struct need embedding = {.weight = &w->weights->embedding, .n_mats = 1, .n_rows = hp->n_vocab, .n_cols = hp->n_hidden, .lookup = true,
+        .name = "token_embd.weight"};
+    const struct need norm = {.vector = &w->weights->final_norm, .n_mats = 1, .n_rows = 1, .n_cols = hp->n_hidden, .name = "output_norm.weight"};
+    const struct need head = {.weight = &w->weights->head, .n_mats = 1, .n_rows = hp->n_vocab, .n_cols = hp->n_hidden, .name = "output.weight"};
+    if (!visit(w, embedding, false)) return false;
+    for (uint32_t i = 0; i < hp->n_layers; i++)
+        if (!walk_attention(w, i, &w->weights->layers[i]) || !walk_mixture(w, i, &w->weights->layers[i])) return false;
+    return visit(w, norm, false) && visit(w, head, true);
+}
+
+static bool measure(struct walk *w, const struct need *need, const struct fm_tensor *t) {
+    const uint64_t elements = (uint64_t)need->n_mats * need->n_rows * need->n_cols;
+    w->size.bytes += t->size;
+    w->size.parameters += elements;
+    w->size.parameters_active += need->lookup ? need->n_cols : need->per_expert ? elements / need->n_mats * w->hp->n_experts_used : elements;
+    if (need->vector) w->vector_bytes += (t->size + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
+    if (!need->vector && fathom_row_size(t->type, need->n_cols) == 0)
+        return fm_fail(w->err, FATHOM_UNSUPPORTED, "%s: tensor %s has rows of %u elements, which %s cannot hold", fm_tensors_path(w->tensors), t->name,
+            need->n_cols, fm_type_name(t->type));
+    return true;
+}
+
+static struct fm_layer *new_layers(const struct fm_hparams *hp, struct fathom_error *err) {
+    struct fm_layer *layers = calloc(hp->n_layers, sizeof(*layers));
+    if (!layers) fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %u layers", hp->n_layers);
+    return layers;
+}
+
+static bool measure_walk(struct walk *w) {
+    if (!walk(w)) return false;
+    if (!fm_tensors_find(w->tensors, "output.weight")) w->size.parameters_active += (uint64_t)w->hp->n_vocab * w->hp->n_hidden; // tied head
+    return true;
+}
+
+bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparams *hp, struct fm_weights_size *size, struct fathom_error *err) {
+    struct fm_weights names = {.layers = new_layers(hp, err)};
+    if (!names.layers) return false;
+    struct walk w = {.tensors = tensors, .hp = hp, .weights = &names, .visit = measure, .err = err};
+    const bool ok = measure_walk(&w);
+    free(names.layers);
+    *size = w.size;
+    return ok;
+}
+
+static bool report(struct walk *w) {
+    const struct fathom_progress *p = w->progress;
+    if (!p || !p->report || p->report(p->user, "loading", w->bytes_done, w->size.bytes)) return true;
+    return fm_fail(w->err, FATHOM_CANCELLED, "loading %s was cancelled", fm_tensors_path(w->tensors));
+}
+
+static bool load_vector(struct walk *w, const struct need *need, const struct fm_tensor *t) {
+    *need->vector = (struct fathom_view){w->weights->vectors, w->vector_bytes, t->size};
+    w->vector_bytes += (t->size + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
+    return fm_tensor_read(w->tensors, t, 0, t->size, w->staging, w->err) && fathom_upload(w->gpu, *need->vector, w->staging, w->err);
+}
+
+static bool load_matrix(struct walk *w, const struct need *need, const struct fm_tensor *t) {
+    *need->weight = fathom_weight_create(w->gpu, t->type, need->n_mats, need->n_rows, need->n_cols, w->err);
+    if (!*need->weight) return fm_error_prefix(w->err, "%s: tensor %s", fm_tensors_path(w->tensors), t->name), false;
+    const uint64_t row_size = fathom_row_size(t->type, need->n_cols), n_rows = (uint64_t)need->n_mats * need->n_rows;
+    const uint64_t step = row_size < UPLOAD_BYTES ? UPLOAD_BYTES / row_size : 1;
+    const char *mapped = fm_tensor_map(w->tensors, t);
+    for (uint64_t row = 0; row < n_rows; row += step) {
+        const uint64_t n = n_rows - row < step ? n_rows - row : step;
+        if (!mapped && !fm_tensor_read(w->tensors, t, row * row_size, n * row_size, w->staging, w->err)) return false;
+        const void *data = mapped ? mapped + row * row_size : w->staging;
+        if (!fathom_weight_upload(w->gpu, *need->weight, (uint32_t)row, (uint32_t)n, data, w->err)) return false;
+        w->bytes_done += n * row_size;
+        if (!report(w)) return false;
+    }
+    return true;
+}
+
+static bool load(struct walk *w, const struct need *need, const struct fm_tensor *t) {
+    return need->vector ? load_vector(w, need, t) : load_matrix(w, need, t);
+}
+
+bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_progress *progress,
+    struct fm_weights *weights, struct fathom_error *err) {
+    *weights = (struct fm_weights){.layers = new_layers(hp, err)};
+    struct walk w = {.tensors = tensors, .hp = hp, .weights = weights, .visit = measure, .err = err, .gpu = gpu, .progress = progress};
+    if (!weights->layers || !measure_walk(&w)) goto fail;
+    weights->vectors = fathom_buffer_create(gpu, w.vector_bytes, FATHOM_MEMORY_DEVICE, err);
+    // a row longer than the usual step needs more; no vector or row is longer than 2^24 elements of 4 bytes
+    w.staging = malloc(4 * (uint64_t)UPLOAD_BYTES);
+    if (!w.staging) fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for staging weights");
+    if (!weights->vectors || !w.staging) goto fail;
+    w.vector_bytes = 0;
+    w.visit = load;
+    if (!walk(&w)) goto fail;
+    if (!weights->head) weights->head = weights->embedding;
+    free(w.staging);
+    return true;
+fail:
+    free(w.staging);
+    fm_weights_free(hp, weights);
+    return false;
+}
+
+void fm_weights_free(const struct fm_hparams *hp, struct fm_weights *weights) {
+    if (weights->head != weights->embedding) fathom_weight_destroy(&weights->head);
+    fathom_weight_destroy(&weights->embedding);
+    for (uint32_t i = 0; weights->layers && i < hp->n_layers; i++) {
+        struct fm_layer *l = &weights->layers[i];
+        struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k_b, &l->v_b, &l->out, &l->router, &l->gate, &l->up, &l->down,
+            &l->shared_gate, &l->shared_up, &l->shared_down};
+        for (size_t j = 0; j < sizeof(all) / sizeof(*all); j++) fathom_weight_destroy(all[j]);
+    }
+    free(weights->layers);
+    fathom_buffer_destroy(&weights->vectors);
+    *weights = (struct fm_weights){0};
+}

@@ -1,0 +1,42 @@
+// A model's weights on a device, by name.
+#ifndef FM_MODEL_WEIGHTS_H
+#define FM_MODEL_WEIGHTS_H
+#include "model/hparams.h"
+#include <fathom/fathom.h>
+
+
+// Vectors (norms, biases) are float32 views into fm_weights.vectors; buffer NULL where the model has none.
+struct fm_layer {
+    struct fathom_view attn_norm, ffn_norm;        // [n_hidden]
+    struct fathom_weight *q;              // [n_heads * (n_nope + n_rope)][n_hidden], where there is no query latent
+    struct fathom_weight *q_a, *q_b;      // [q_rank][n_hidden], [n_heads * (n_nope + n_rope)][q_rank]
+    struct fathom_view q_a_norm;                   // [q_rank]
+    struct fathom_weight *kv_a;           // [kv_rank + n_rope][n_hidden]
+    struct fathom_view kv_a_norm;                  // [kv_rank]
+    struct fathom_weight *k_b;            // [n_heads][kv_rank][n_nope]
+    struct fathom_weight *v_b;            // [n_heads][n_value][kv_rank]
+    struct fathom_weight *out;            // [n_hidden][n_heads * n_value]
+    struct fathom_weight *router;         // [n_experts][n_hidden]; NULL: a dense layer
+    struct fathom_view router_bias;                // [n_experts]
+    struct fathom_weight *gate, *up;      // [n_experts][n_expert_inter][n_hidden]
+    struct fathom_weight *down;           // [n_experts][n_hidden][n_expert_inter]
+    struct fathom_weight *shared_gate, *shared_up, *shared_down; // the shared expert, or the whole of a dense layer
+};
+
+struct fm_weights {
+    struct fathom_weight *embedding;      // [n_vocab][n_hidden]
+    struct fathom_weight *head;           // the same shape; the embedding itself where the file has no output.weight
+    struct fathom_view final_norm;                 // [n_hidden]
+    struct fm_layer *layers;              // [n_layers]
+    struct fathom_buffer *vectors;
+};
+
+// What loading will take, without a device: bytes of the tensors, parameters in all and met by one token. Checks every name,
+// shape and type that fm_weights_load will use.
+struct fm_weights_size { uint64_t bytes, parameters, parameters_active; };
+bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparams *hp, struct fm_weights_size *size, struct fathom_error *err);
+
+bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_progress *progress,
+    struct fm_weights *weights, struct fathom_error *err);
+void fm_weights_free(const struct fm_hparams *hp, struct fm_weights *weights);
+#endif

@@ -1,0 +1,71 @@
+#include "model/workspace.h"
+#include <stddef.h>
+
+enum { N_BUFFERS = 14, MAX_LOGITS = 64 /* tokens that the head takes at once */ };
+#define ATTENTION_SCRATCH_BYTES (64ull << 20) // for more tokens of absorbed attention at once; one token may need more
+
+// Where each buffer's view lives, in the order of sizes().
+static struct fathom_view *view_at(struct fm_workspace *ws, int i) {
+    struct fathom_view *views[N_BUFFERS] = {&ws->x, &ws->normed, &ws->q_latent, &ws->q, &ws->q_absorbed, &ws->kv, &ws->context, &ws->attended,
+        &ws->h, &ws->expert_ids, &ws->expert_weights, &ws->gate_scratch, &ws->attention_scratch, &ws->logits};
+    return views[i];
+}
+
+static uint64_t max64(uint64_t a, uint64_t b) { return a > b ? a : b; }
+static uint64_t min64(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static uint32_t logits_at_once(const struct fm_hparams *hp, uint32_t n_tokens, uint64_t max_range) {
+    const uint64_t fit = max64(max_range / (4ull * hp->n_vocab), 1);
+    return (uint32_t)min64(min64(n_tokens, MAX_LOGITS), fit);
+}
+
+// Bytes of the buffers whose size grows with the chunk alone, then of the scratch of attention and the logits.
+static void sizes(const struct fm_hparams *hp, uint64_t T, uint32_t n_positions, bool exact, uint64_t max_range, uint64_t bytes[N_BUFFERS]) {
+    const uint64_t heads = hp->n_heads, n_h = max64(hp->n_dense_inter, (uint64_t)hp->n_expert_inter * (hp->n_experts_used + hp->n_experts_shared));
+    const uint64_t floats[] = {T * hp->n_hidden, T * hp->n_hidden, T * hp->q_rank, T * heads * (hp->n_nope + hp->n_rope),
+        T * heads * (hp->kv_rank + hp->n_rope), T * (hp->kv_rank + hp->n_rope), T * heads * hp->kv_rank, T * heads * hp->n_value, T * n_h,
+        T * hp->n_experts_used, T * hp->n_experts_used};
+    for (size_t i = 0; i < sizeof(floats) / sizeof(*floats); i++) bytes[i] = 4 * max64(floats[i], 1);
+    bytes[11] = max64(hp->n_experts ? fathom_expert_gate_scratch((uint32_t)T, hp->n_experts) : 0, 4);
+    const uint64_t one = fathom_latent_attention_scratch(hp->n_heads, hp->kv_rank, n_positions);
+    bytes[12] = max64(one, min64(one * T, min64(ATTENTION_SCRATCH_BYTES, max_range)));
+    if (!exact && T > 1)
+        bytes[12] = max64(bytes[12], fathom_expanded_attention_scratch((uint32_t)T, hp->n_heads, hp->n_nope, hp->n_rope, hp->n_value));
+    bytes[13] = 4ull * hp->n_vocab * logits_at_once(hp, (uint32_t)T, max_range);
+}
+
+uint32_t fm_workspace_max_tokens(const struct fm_hparams *hp, uint64_t max_range, uint32_t wanted) {
+    for (uint32_t n = wanted; n > 0; n = n > 16 ? n - 16 : n - 1) {
+        uint64_t bytes[N_BUFFERS], largest = 0;
+        sizes(hp, n, 1, true, max_range, bytes); // scratch is cut to fit, or not shared by tokens
+        for (int i = 0; i < 12; i++) largest = max64(largest, bytes[i]);
+        if (largest <= max_range) return n;
+    }
+    return 0;
+}
+
+uint64_t fm_workspace_size(const struct fm_hparams *hp, uint32_t n_tokens, uint32_t n_positions, bool exact, uint64_t max_range) {
+    uint64_t bytes[N_BUFFERS], total = 0;
+    sizes(hp, n_tokens, n_positions, exact, max_range, bytes);
+    for (int i = 0; i < N_BUFFERS; i++) total += bytes[i];
+    return total;
+}
+
+bool fm_workspace_create(struct fathom_gpu *gpu, const struct fm_hparams *hp, uint32_t n_tokens, uint32_t n_positions, bool exact,
+    struct fm_workspace *ws, struct fathom_error *err) {
+    const uint64_t max_range = fathom_gpu_get_info(gpu)->max_storage_range;
+    *ws = (struct fm_workspace){.n_tokens = n_tokens, .n_logits = logits_at_once(hp, n_tokens, max_range)};
+    uint64_t bytes[N_BUFFERS];
+    sizes(hp, n_tokens, n_positions, exact, max_range, bytes);
+    for (int i = 0; i < N_BUFFERS; i++) {
+        ws->buffers[i] = fathom_buffer_create(gpu, bytes[i], FATHOM_MEMORY_DEVICE, err);
+        if (!ws->buffers[i]) return fm_workspace_free(ws), false;
+        *view_at(ws, i) = fathom_buffer_view(ws->buffers[i]);
+    }
+    return true;
+}
+
+void fm_workspace_free(struct fm_workspace *ws) {
+    for (int i = 0; i < N_BUFFERS; i++) fathom_buffer_destroy(&ws->buffers[i]);
+    *ws = (struct fm_workspace){0};
+}
