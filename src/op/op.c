@@ -1,0 +1,47 @@
+#include "op/op.h"
+#include <inttypes.h>
+
+uint32_t fm_op_groups(uint64_t n, uint32_t per_group) {
+    const uint64_t groups = n / per_group + (n % per_group != 0);
+    return groups < FM_MAX_GROUPS ? (uint32_t)groups : FM_MAX_GROUPS;
+}
+
+uint32_t fm_op_default(uint32_t value, uint32_t otherwise) {
+    return value ? value : otherwise;
+}
+
+bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, struct fathom_view view, uint64_t n_words,
+    struct fathom_view *bound, uint32_t *base) {
+    if (!view.buffer)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: no buffer for %s", op, name);
+    if (view.offset % 4)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s starts at byte %" PRIu64 ", which is not a multiple of 4", op, name,
+            view.offset);
+    if (n_words > UINT64_MAX / 4 || view.size < 4 * n_words)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s has %" PRIu64 " bytes, needs 4 * %" PRIu64, op, name, view.size, n_words);
+    *bound = (struct fathom_view){ view.buffer, view.offset, 4 * n_words };
+    *base = fm_stream_align(stream, bound);
+    const uint64_t range = fathom_gpu_get_info(fm_stream_gpu(stream))->max_storage_range;
+    if (bound->size > range)
+        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %s has %" PRIu64 " bytes, a binding of this device addresses %" PRIu64, op,
+            name, bound->size, range);
+    return true;
+}
+
+bool fm_op_weight(struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w) {
+    if (!w) return fm_stream_fail(stream, FATHOM_INVALID, "%s: no weight for %s", op, name);
+    if (!fathom_row_size(w->type, w->n_cols))
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s has type %d and %" PRIu32 " columns, which is no row of a known type", op, name,
+            (int)w->type, w->n_cols);
+    uint64_t n_rows = 0;
+    for (uint32_t i = 0; i < w->n_windows; i++) n_rows += w->windows[i].n_rows;
+    if (!n_rows || n_rows != (uint64_t)w->n_mats * w->n_rows)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s has %" PRIu64 " rows in its windows, wanted %" PRIu32 " * %" PRIu32, op, name,
+            n_rows, w->n_mats, w->n_rows);
+    return true;
+}
+
+bool fm_op_multiple(struct fathom_stream *stream, const char *op, const char *name, uint32_t value, uint32_t unit) {
+    if (value && value % unit == 0) return true;
+    return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s is %" PRIu32 ", wanted a multiple of %" PRIu32 " above 0", op, name, value, unit);
+}

@@ -1,0 +1,27 @@
+// What the operators' host sides share: checks of their arguments, and the form in which a view is handed to a shader.
+// All failures are sticky in the stream and name the operator, the argument, and the numbers.
+#ifndef FM_OP_OP_H
+#define FM_OP_OP_H
+#include "gpu/dispatch.h"
+#include <stdint.h>
+
+// Most workgroups in one dimension that every device takes; shaders loop over what is left.
+enum { FM_MAX_GROUPS = 65535 };
+
+// Rounds up; capped at FM_MAX_GROUPS.
+uint32_t fm_op_groups(uint64_t n, uint32_t per_group);
+
+// `value` if it is not zero, else `otherwise`: strides.
+uint32_t fm_op_default(uint32_t value, uint32_t otherwise);
+
+// Checks that `view` has a buffer and holds n_words 32-bit words that one binding can address. Writes what to bind (cut to those
+// words, starting where the device allows) and the index of the view's first word in it.
+bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, struct fathom_view view, uint64_t n_words,
+    struct fathom_view *bound, uint32_t *base);
+
+// Checks a weight: given, of a known type, its windows covering all rows.
+bool fm_op_weight(struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w);
+
+// Fails unless `value` is a non-zero multiple of `unit`.
+bool fm_op_multiple(struct fathom_stream *stream, const char *op, const char *name, uint32_t value, uint32_t unit);
+#endif
