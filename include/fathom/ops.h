@@ -17,7 +17,7 @@ struct fathom_embed_params {
 };
 FATHOM_API void fathom_embed(struct fathom_stream *stream, const struct fathom_embed_params *params);
 
-// y[t][i] = w[i] * x[t][i] / sqrt(mean_i(x[t][i]^2) + eps).  w float32[n_cols].
+// y[t][i] = w[i] * x[t][i] / sqrt(mean_i(x[t][i]^2) + eps).  w float32[n_cols]; y may be x.
 struct fathom_rms_norm_params {
     struct fathom_view x, w, y;
     uint32_t n_tokens, n_cols;

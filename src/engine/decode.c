@@ -1,0 +1,121 @@
+// Writing: one token a step. The step is recorded once; the device feeds the sampled token to the next step itself, so that the host
+// only submits, some steps ahead, and watches the ring of sampled tokens.
+#include "engine/session.h"
+#include <stdlib.h>
+#include <string.h>
+
+static struct fathom_view field(const struct fathom_session *s, size_t offset, uint64_t size) {
+    return (struct fathom_view){s->step, offset, size};
+}
+#define STEP_FIELD(s, name) field(s, offsetof(struct fathom_step, name), sizeof(((struct fathom_step *)0)->name))
+
+static bool record_step(struct fathom_session *s, struct fathom_error *err) {
+    if (s->decode_recorded) return true;
+    const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
+    const struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches,
+        .rope_table = fathom_buffer_view(s->rope_table), .ids = STEP_FIELD(s, token), .position = STEP_FIELD(s, position),
+        .groups = STEP_FIELD(s, groups), .stream = s->decode, .n_tokens = 1, .n_positions = s->n_context, .exact = s->engine->exact};
+    fathom_stream_begin(s->decode);
+    fm_pass_layers(&pass);
+    fm_pass_head(&pass, 0, 1);
+    fathom_sample(s->decode, &(struct fathom_sample_params){.logits = s->ws.logits, .step = fathom_buffer_view(s->step),
+        .seen = fathom_buffer_view(s->seen), .ring = fathom_buffer_view(s->ring), .n_vocab = s->engine->hp.n_vocab, .n_ring = FM_RING});
+    if (!fathom_stream_finish(s->decode, err)) return false;
+    s->decode_recorded = true;
+    s->stats.decode_recordings += fathom_gpu_get_counters(s->engine->gpu).recorded - before;
+    return true;
+}
+
+// Puts the device's step at token `position` of the text.
+static bool write_step(struct fathom_session *s, uint32_t position, const struct fathom_sampling *sampling, struct fathom_error *err) {
+    const struct fathom_step step = {
+        .token = (uint32_t)s->tokens[position], .position = position, .seed_low = (uint32_t)sampling->seed, .seed_high = (uint32_t)(sampling->seed >> 32),
+        .temperature = sampling->temperature, .top_k = sampling->top_k, .top_p = sampling->top_p > 0 ? sampling->top_p : 1,
+        .min_p = sampling->min_p, .repeat_penalty = sampling->repeat_penalty > 0 ? sampling->repeat_penalty : 1,
+        .groups = {position / FATHOM_SPLIT + 1, 1, 1, 0},
+    };
+    return fathom_upload(s->engine->gpu, fathom_buffer_view(s->step), &step, err);
+}
+
+// Marks the tokens of the text for the repetition penalty; the device goes on marking what it samples.
+static bool write_seen(struct fathom_session *s, const struct fathom_sampling *sampling, struct fathom_error *err) {
+    if (sampling->repeat_penalty == 0 || sampling->repeat_penalty == 1) return true;
+    uint32_t *seen = calloc(s->engine->hp.n_vocab, sizeof(*seen));
+    if (!seen) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    for (uint32_t i = 0; i < s->n_tokens; i++) seen[s->tokens[i]] = 1;
+    const bool ok = fathom_upload(s->engine->gpu, fathom_buffer_view(s->seen), seen, err);
+    free(seen);
+    return ok;
+}
+
+static bool submit_step(struct fathom_session *s, uint64_t *ticket, struct fathom_error *err) {
+    const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).submits;
+    if (!fathom_stream_submit(s->decode, ticket, err)) return false;
+    s->stats.decode_submits += fathom_gpu_get_counters(s->engine->gpu).submits - before;
+    s->stats.decode_steps++;
+    return true;
+}
+
+static bool check_sampling(const struct fathom_sampling *p, struct fathom_error *err) {
+    if (!(p->temperature >= 0 && p->temperature <= 1000)) return fm_fail(err, FATHOM_INVALID, "temperature %g is not within 0 to 1000", p->temperature);
+    if (!(p->top_p >= 0 && p->top_p <= 1)) return fm_fail(err, FATHOM_INVALID, "top-p %g is not within 0 to 1", p->top_p);
+    if (!(p->min_p >= 0 && p->min_p <= 1)) return fm_fail(err, FATHOM_INVALID, "min-p %g is not within 0 to 1", p->min_p);
+    if (!(p->repeat_penalty >= 0 && p->repeat_penalty <= 1000))
+        return fm_fail(err, FATHOM_INVALID, "repetition penalty %g is not within 0 to 1000", p->repeat_penalty);
+    return true;
+}
+
+bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampling *sampling, uint32_t max_tokens,
+    bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_generated, struct fathom_error *err) {
+    *n_generated = 0;
+    if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
+    const struct fathom_sampling p = sampling ? *sampling : (struct fathom_sampling){0};
+    const uint32_t first = s->n_tokens, room = s->n_context - first, limit = max_tokens < room ? max_tokens : room;
+    if (!check_sampling(&p, err) || !fm_session_evaluate(s, first - 1, NULL, NULL, err) || !record_step(s, err) ||
+        !write_step(s, first - 1, &p, err) || !write_seen(s, &p, err))
+        return false;
+    const double start = fm_clock();
+    const volatile uint32_t *ring = fathom_buffer_map(s->ring);
+    uint64_t tickets[FM_RING], last = 0;
+    uint32_t n_submitted = 0, n_done = 0;
+    bool ok = true, wanted = true;
+    while (ok && wanted && n_done < limit) {
+        while (ok && n_submitted < limit && n_submitted - n_done < FM_IN_FLIGHT) {
+            ok = submit_step(s, &last, err);
+            if (ok) tickets[n_submitted++ % FM_RING] = last;
+        }
+        if (!ok || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_done % FM_RING], err))) break;
+        const int32_t id = (int32_t)ring[n_done++ % FM_RING];
+        wanted = on_token(user, id);
+        if (wanted) s->tokens[s->n_tokens++] = id;
+    }
+    if (n_submitted > n_done) ok = fathom_gpu_wait(s->engine->gpu, last, err) && ok;
+    // step i read the token at first - 1 + i
+    const uint32_t read = first - 1 + n_submitted;
+    s->n_evaluated = !ok ? first - 1 : read < s->n_tokens ? read : s->n_tokens;
+    *n_generated = s->n_tokens - first;
+    s->stats.timings.decode_seconds += fm_clock() - start;
+    s->stats.timings.decode_tokens += n_done;
+    return ok;
+}
+
+bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, float *logits, struct fathom_error *err) {
+    const uint32_t first = s->n_tokens;
+    const uint64_t n_vocab = s->engine->hp.n_vocab;
+    const struct fathom_sampling greedy = {0};
+    if (!fm_session_evaluate(s, first, NULL, NULL, err) || !record_step(s, err) || !fm_session_note(s, ids, n_tokens, err)) return false;
+    const double start = fm_clock();
+    struct fathom_view row = s->ws.logits;
+    row.size = 4 * n_vocab;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < n_tokens; i++) {
+        uint64_t ticket;
+        ok = write_step(s, first + i, &greedy, err) && submit_step(s, &ticket, err) && fathom_gpu_wait(s->engine->gpu, ticket, err) &&
+             (!logits || fathom_download(s->engine->gpu, row, logits + i * n_vocab, err));
+        if (ok) s->n_evaluated++;
+    }
+    s->n_tokens = s->n_evaluated;
+    s->stats.timings.decode_seconds += fm_clock() - start;
+    s->stats.timings.decode_tokens += s->n_evaluated - first;
+    return ok;
+}

@@ -1,0 +1,84 @@
+#include "engine/engine.h"
+#include "base/log.h"
+#include <stdlib.h>
+#include <time.h>
+
+#define GIB (1024.0 * 1024.0 * 1024.0)
+
+const char *fathom_version(void) { return FATHOM_VERSION; }
+
+double fm_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// The longest context, in whole pages, that the memory left by weights and scratch would hold.
+static uint32_t context_that_fits(const struct fathom_engine *e) {
+    const uint64_t fixed = e->plan.weights + e->plan.scratch;
+    if (fixed >= e->plan.available) return 0;
+    const uint64_t n = (e->plan.available - fixed) / e->info.cache_bytes_per_token;
+    return n >= e->plan.n_context ? 0 : (uint32_t)n / FATHOM_PAGE * FATHOM_PAGE;
+}
+
+static bool check_fit(const struct fathom_engine *e, const char *model, struct fathom_error *err) {
+    const struct fathom_memory_plan *p = &e->plan;
+    const char *device = fathom_gpu_get_info(e->gpu)->name;
+    if (p->fits) return true;
+    fm_fail(err, FATHOM_NO_MEMORY, "%s needs %.2f GiB of device memory (weights %.2f, cache %.2f, scratch %.2f), %.2f GiB is free on %s", model,
+        (double)p->total / GIB, (double)p->weights / GIB, (double)p->cache / GIB, (double)p->scratch / GIB, (double)p->available / GIB, device);
+    const uint32_t n = context_that_fits(e);
+    if (n && err) fm_error_prefix(err, "a context of %u tokens would fit", n);
+    return false;
+}
+
+static bool load_tokenizer(struct fathom_engine *e, const struct fm_tensors *tensors, struct fathom_error *err) {
+    if (!fm_meta_has(tensors, "tokenizer.ggml.model")) return true; // logits and benchmarks need none
+    e->tokenizer = fm_tokenizer_from_tensors(tensors, err);
+    if (!e->tokenizer) return fm_error_prefix(err, "%s", fm_tensors_path(tensors)), false;
+    if (fm_tokenizer_size(e->tokenizer) > e->hp.n_vocab)
+        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %zu tokens, the model %u", fm_tensors_path(tensors),
+            fm_tokenizer_size(e->tokenizer), e->hp.n_vocab);
+    return true;
+}
+
+struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *params, struct fathom_error *err) {
+    const double start = fm_clock();
+    struct fm_tensors *tensors = NULL;
+    struct fathom_engine *e = calloc(1, sizeof(*e));
+    if (!e) {
+        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        return NULL;
+    }
+    e->exact = params->gpu.exact;
+    // the file is judged before a device is touched
+    if (!(tensors = fm_tensors_open(params->model, err)) || !fm_hparams_read(tensors, &e->hp, err) || !load_tokenizer(e, tensors, err)) goto fail;
+    if (!(e->gpu = fathom_gpu_create(&params->gpu, err))) goto fail;
+    if (!fm_plan(tensors, &e->hp, fathom_gpu_get_info(e->gpu), e->exact, params->n_context, &e->info, &e->plan, err)) goto fail;
+    if (!check_fit(e, params->model, err)) goto fail;
+    fm_log(&params->gpu.log, FATHOM_LOG_INFO, "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
+        params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context, (double)e->plan.scratch / GIB,
+        (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
+    if (!fm_weights_load(e->gpu, tensors, &e->hp, &params->progress, &e->weights, err)) goto fail;
+    fm_tensors_close(&tensors);
+    e->load_seconds = fm_clock() - start;
+    return e;
+fail:
+    fm_tensors_close(&tensors);
+    fathom_engine_destroy(&e);
+    return NULL;
+}
+
+void fathom_engine_destroy(struct fathom_engine **engine) {
+    struct fathom_engine *e = engine ? *engine : NULL;
+    if (!e) return;
+    fm_weights_free(&e->hp, &e->weights);
+    fm_tokenizer_destroy(&e->tokenizer);
+    fathom_gpu_destroy(&e->gpu);
+    free(e);
+    *engine = NULL;
+}
+
+const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) { return &engine->info; }
+const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine) { return &engine->plan; }
+struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine) { return engine->gpu; }

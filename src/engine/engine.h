@@ -1,0 +1,31 @@
+// Inside of an engine, for sessions and chats.
+#ifndef FM_ENGINE_ENGINE_H
+#define FM_ENGINE_ENGINE_H
+#include "model/weights.h"
+#include "text/tokenizer.h"
+#include <fathom/fathom.h>
+
+struct fathom_engine {
+    struct fathom_gpu *gpu;
+    struct fm_hparams hp;
+    struct fm_weights weights;
+    struct fm_tokenizer *tokenizer;   // NULL: the model's file has none
+    struct fathom_model_info info;
+    struct fathom_memory_plan plan;
+    double load_seconds;
+    bool exact;
+};
+
+// Seconds of a steady clock.
+double fm_clock(void);
+
+// Tokens of one prefill step unless the caller says: enough to use each weight many times, short enough for one submit.
+uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context);
+
+// Bytes of one layer's cache: whole pages for n_context positions.
+uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, bool exact);
+
+// Describes a model and plans its memory; see fathom_model_inspect.
+bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context,
+    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
+#endif

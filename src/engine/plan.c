@@ -1,0 +1,62 @@
+// What a model is and what it will take, before a byte is uploaded.
+#include "engine/engine.h"
+#include "model/workspace.h"
+#include <stdio.h>
+
+enum { DEFAULT_CONTEXT = 4096 };
+
+uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context) {
+    const uint32_t wanted = gpu->type == FATHOM_GPU_CPU ? 128 : 512;
+    return fm_workspace_max_tokens(hp, gpu->max_storage_range, wanted < n_context ? wanted : n_context);
+}
+
+uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, bool exact) {
+    const uint64_t n_pages = (n_context + FATHOM_PAGE - 1) / FATHOM_PAGE;
+    return n_pages * FATHOM_PAGE * (hp->kv_rank + hp->n_rope) * (exact ? 4 : 2);
+}
+
+static void describe(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fm_weights_size *size, bool exact,
+    struct fathom_model_info *info) {
+    *info = (struct fathom_model_info){
+        .n_layers = hp->n_layers, .n_dense_layers = hp->n_dense_layers, .n_hidden = hp->n_hidden, .n_vocab = hp->n_vocab, .n_heads = hp->n_heads,
+        .n_experts = hp->n_experts, .n_experts_used = hp->n_experts_used, .n_experts_shared = hp->n_experts_shared, .q_rank = hp->q_rank,
+        .kv_rank = hp->kv_rank, .n_rope = hp->n_rope, .n_nope = hp->n_nope, .n_value = hp->n_value, .n_draft_layers = hp->n_draft_layers,
+        .n_context_trained = hp->n_context_trained, .parameters = size->parameters, .parameters_active = size->parameters_active,
+        .weight_bytes = size->bytes, .cache_bytes_per_token = (uint64_t)hp->n_layers * (hp->kv_rank + hp->n_rope) * (exact ? 4 : 2),
+    };
+    const char *text;
+    size_t length;
+    if (fm_meta_string(tensors, "general.architecture", &text, &length, NULL)) snprintf(info->architecture, sizeof(info->architecture), "%s", text);
+    if (fm_meta_string(tensors, "general.name", &text, &length, NULL)) snprintf(info->name, sizeof(info->name), "%s", text);
+}
+
+bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context,
+    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err) {
+    struct fm_weights_size size;
+    if (!fm_weights_measure(tensors, hp, &size, err)) return false;
+    describe(tensors, hp, &size, exact, info);
+    if (n_context == 0) n_context = hp->n_context_trained < DEFAULT_CONTEXT ? hp->n_context_trained : DEFAULT_CONTEXT;
+    if (n_context > hp->n_context_trained)
+        return fm_fail(err, FATHOM_INVALID, "%s: a context of %u tokens was asked for, the model knows positions up to %u", fm_tensors_path(tensors),
+            n_context, hp->n_context_trained);
+    // Without a device: as on the smallest that Vulkan 1.2 drivers offer in practice.
+    const struct fathom_gpu_info smallest = {.type = FATHOM_GPU_CPU, .max_storage_range = 128 << 20};
+    const struct fathom_gpu_info *device = gpu ? gpu : &smallest;
+    const uint32_t n_chunk = fm_default_chunk(device, hp, n_context);
+    *plan = (struct fathom_memory_plan){.n_context = n_context, .weights = size.bytes, .available = gpu ? gpu->memory_free : 0};
+    plan->cache = hp->n_layers * fm_cache_layer_size(hp, n_context, exact);
+    plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, device->max_storage_range) : 0;
+    plan->scratch += 4ull * n_context * hp->n_rope + 4ull * hp->n_vocab; // rotary table, tokens seen
+    plan->total = plan->weights + plan->cache + plan->scratch;
+    plan->fits = n_chunk > 0 && plan->total <= plan->available;
+    return true;
+}
+
+bool fathom_model_inspect(const char *model, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context, struct fathom_model_info *info,
+    struct fathom_memory_plan *plan, struct fathom_error *err) {
+    struct fm_hparams hp;
+    struct fm_tensors *tensors = fm_tensors_open(model, err);
+    const bool ok = tensors && fm_hparams_read(tensors, &hp, err) && fm_plan(tensors, &hp, gpu, exact, n_context, info, plan, err);
+    fm_tensors_close(&tensors);
+    return ok;
+}

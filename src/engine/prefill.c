@@ -1,0 +1,84 @@
+// Reading: tokens that are known, many at once.
+#include "engine/session.h"
+#include <string.h>
+
+static struct fm_pass prefill_pass(const struct fathom_session *s, uint32_t n_tokens) {
+    struct fathom_view position = fathom_buffer_view(s->input), ids = position;
+    position.size = 4;
+    ids.offset += 4, ids.size -= 4;
+    return (struct fm_pass){.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches,
+        .rope_table = fathom_buffer_view(s->rope_table), .ids = ids, .position = position, .stream = s->prefill, .n_tokens = n_tokens,
+        .n_positions = s->n_evaluated + n_tokens, .exact = s->engine->exact};
+}
+
+static bool run(struct fathom_session *s, struct fathom_error *err) {
+    uint64_t ticket;
+    return fathom_stream_finish(s->prefill, err) && fathom_stream_submit(s->prefill, &ticket, err) && fathom_gpu_wait(s->engine->gpu, ticket, err);
+}
+
+// The head over all tokens of the chunk, as many at a time as the workspace holds.
+static bool read_logits(struct fathom_session *s, const struct fm_pass *pass, float *logits, struct fathom_error *err) {
+    const uint64_t n_vocab = s->engine->hp.n_vocab;
+    for (uint32_t first = 0; first < pass->n_tokens; first += s->ws.n_logits) {
+        const uint32_t left = pass->n_tokens - first, n = left < s->ws.n_logits ? left : s->ws.n_logits;
+        fathom_stream_begin(s->prefill);
+        fm_pass_head(pass, first, n);
+        struct fathom_view rows = s->ws.logits;
+        rows.size = 4 * n * n_vocab;
+        if (!run(s, err) || !fathom_download(s->engine->gpu, rows, logits + first * n_vocab, err)) return false;
+    }
+    return true;
+}
+
+static bool evaluate_chunk(struct fathom_session *s, uint32_t n_tokens, float *logits, struct fathom_error *err) {
+    const struct fm_pass pass = prefill_pass(s, n_tokens);
+    struct fathom_view ids = pass.ids;
+    ids.size = 4ull * n_tokens;
+    if (!fathom_upload(s->engine->gpu, pass.position, &s->n_evaluated, err) ||
+        !fathom_upload(s->engine->gpu, ids, s->tokens + s->n_evaluated, err))
+        return false;
+    fathom_stream_begin(s->prefill);
+    fm_pass_layers(&pass);
+    if (!run(s, err) || (logits && !read_logits(s, &pass, logits, err))) return false;
+    s->n_evaluated += n_tokens;
+    return true;
+}
+
+bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, const struct fathom_progress *progress, struct fathom_error *err) {
+    const double start = fm_clock();
+    const uint32_t first = s->n_evaluated, total = end > first ? end - first : 0;
+    bool ok = true;
+    while (ok && s->n_evaluated < end) {
+        const uint32_t left = end - s->n_evaluated, n = left < s->n_chunk ? left : s->n_chunk, done = s->n_evaluated - first;
+        ok = evaluate_chunk(s, n, logits ? logits + (uint64_t)done * s->engine->hp.n_vocab : NULL, err);
+        if (ok && progress && progress->report && !progress->report(progress->user, "reading", done + n, total))
+            ok = fm_fail(err, FATHOM_CANCELLED, "reading the prompt was cancelled");
+    }
+    if (total) s->stats.timings.prefill_seconds += fm_clock() - start;
+    s->stats.timings.prefill_tokens += s->n_evaluated - first;
+    return ok;
+}
+
+bool fm_session_note(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err) {
+    if (n_tokens > s->n_context - s->n_tokens)
+        return fm_fail(err, FATHOM_INVALID, "the text would have %llu tokens, the context holds %u", (unsigned long long)s->n_tokens + n_tokens,
+            s->n_context);
+    for (uint32_t i = 0; i < n_tokens; i++)
+        if (ids[i] < 0 || (uint32_t)ids[i] >= s->engine->hp.n_vocab)
+            return fm_fail(err, FATHOM_INVALID, "token id %d is not in the vocabulary of %u", ids[i], s->engine->hp.n_vocab);
+    if (n_tokens) memcpy(s->tokens + s->n_tokens, ids, n_tokens * sizeof(*ids));
+    s->n_tokens += n_tokens;
+    return true;
+}
+
+// The last token is left to the decode step, unless its logits are wanted now: that step needs a token to start from.
+bool fathom_session_append(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, float *logits, const struct fathom_progress *progress,
+    struct fathom_error *err) {
+    const uint32_t before = s->n_tokens;
+    if (!fm_session_note(s, ids, n_tokens, err)) return false;
+    if (n_tokens == 0) return true;
+    const bool ok = logits ? fm_session_evaluate(s, before, NULL, NULL, err) && fm_session_evaluate(s, s->n_tokens, logits, progress, err)
+                           : fm_session_evaluate(s, s->n_tokens - 1, NULL, progress, err);
+    if (!ok) s->n_tokens = s->n_evaluated > before ? s->n_evaluated : before;
+    return ok;
+}

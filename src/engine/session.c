@@ -1,0 +1,113 @@
+#include "engine/session.h"
+#include <stdlib.h>
+#include <string.h>
+
+static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
+    const struct fm_hparams *hp = &s->engine->hp;
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(s->engine->gpu);
+    const uint64_t size = fm_cache_layer_size(hp, s->n_context, s->engine->exact);
+    const uint32_t n_pages = (s->n_context + FATHOM_PAGE - 1) / FATHOM_PAGE;
+    if (size > info->max_storage_range)
+        return fm_fail(err, FATHOM_UNSUPPORTED, "a context of %u tokens needs %llu bytes of cache a layer, %s can address %llu; up to %u tokens would fit",
+            s->n_context, (unsigned long long)size, info->name, (unsigned long long)info->max_storage_range,
+            (uint32_t)(info->max_storage_range / (size / n_pages)) * FATHOM_PAGE);
+    s->cache_buffers = calloc(hp->n_layers, sizeof(*s->cache_buffers));
+    s->caches = calloc(hp->n_layers, sizeof(*s->caches));
+    uint32_t *pages = malloc(n_pages * sizeof(*pages));
+    if (!s->cache_buffers || !s->caches || !pages) {
+        free(pages);
+        return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    }
+    for (uint32_t i = 0; i < n_pages; i++) pages[i] = i;
+    s->page_table = fathom_buffer_create(s->engine->gpu, 4ull * n_pages, FATHOM_MEMORY_DEVICE, err);
+    bool ok = s->page_table && fathom_upload(s->engine->gpu, fathom_buffer_view(s->page_table), pages, err);
+    free(pages);
+    for (uint32_t i = 0; ok && i < hp->n_layers; i++) {
+        ok = (s->cache_buffers[i] = fathom_buffer_create(s->engine->gpu, size, FATHOM_MEMORY_DEVICE, err)) != NULL;
+        if (ok)
+            s->caches[i] = (struct fathom_latent_cache){.pages = fathom_buffer_view(s->cache_buffers[i]),
+                .page_table = fathom_buffer_view(s->page_table), .type = s->engine->exact ? FATHOM_F32 : FATHOM_F16, .kv_rank = hp->kv_rank,
+                .n_rope = hp->n_rope};
+    }
+    return ok;
+}
+
+static bool create_rope_table(struct fathom_session *s, struct fathom_error *err) {
+    const struct fm_hparams *hp = &s->engine->hp;
+    const uint64_t size = 4ull * s->n_context * hp->n_rope;
+    float *table = malloc(size);
+    if (!table) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %u rotary positions", s->n_context);
+    fm_rope_table(hp, s->n_context, table);
+    s->rope_table = fathom_buffer_create(s->engine->gpu, size, FATHOM_MEMORY_DEVICE, err);
+    const bool ok = s->rope_table && fathom_upload(s->engine->gpu, fathom_buffer_view(s->rope_table), table, err);
+    free(table);
+    return ok;
+}
+
+static bool create_steps(struct fathom_session *s, struct fathom_error *err) {
+    struct fathom_gpu *gpu = s->engine->gpu;
+    return (s->input = fathom_buffer_create(gpu, 4ull * (s->n_chunk + 1), FATHOM_MEMORY_DEVICE, err)) &&
+           (s->step = fathom_buffer_create(gpu, sizeof(struct fathom_step), FATHOM_MEMORY_DEVICE, err)) &&
+           (s->seen = fathom_buffer_create(gpu, 4ull * s->engine->hp.n_vocab, FATHOM_MEMORY_DEVICE, err)) &&
+           (s->ring = fathom_buffer_create(gpu, 4ull * FM_RING, FATHOM_MEMORY_HOST, err)) && (s->prefill = fathom_stream_create(gpu, err)) &&
+           (s->decode = fathom_stream_create(gpu, err));
+}
+
+struct fathom_session *fathom_session_create(struct fathom_engine *engine, const struct fathom_session_params *params, struct fathom_error *err) {
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(engine->gpu);
+    struct fathom_session *s = calloc(1, sizeof(*s));
+    if (!s) goto no_memory;
+    s->engine = engine;
+    s->n_context = params && params->n_context ? params->n_context : engine->plan.n_context;
+    if (s->n_context > engine->plan.n_context) {
+        fm_fail(err, FATHOM_INVALID, "a session of %u tokens was asked for, the engine was planned for %u", s->n_context, engine->plan.n_context);
+        goto fail;
+    }
+    s->n_chunk = params && params->n_chunk ? params->n_chunk : fm_default_chunk(info, &engine->hp, s->n_context);
+    if (s->n_chunk > s->n_context) s->n_chunk = s->n_context;
+    s->n_chunk = fm_workspace_max_tokens(&engine->hp, info->max_storage_range, s->n_chunk);
+    if (s->n_chunk == 0) {
+        fm_fail(err, FATHOM_UNSUPPORTED, "one token's activations do not fit the %llu bytes that %s can address at once",
+            (unsigned long long)info->max_storage_range, info->name);
+        goto fail;
+    }
+    s->stats.timings.load_seconds = engine->load_seconds;
+    s->tokens = malloc(s->n_context * sizeof(*s->tokens));
+    if (!s->tokens) goto no_memory;
+    if (!fm_workspace_create(engine->gpu, &engine->hp, s->n_chunk, s->n_context, engine->exact, &s->ws, err) || !create_cache(s, err) ||
+        !create_rope_table(s, err) || !create_steps(s, err))
+        goto fail;
+    return s;
+no_memory:
+    fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+fail:
+    fathom_session_destroy(&s);
+    return NULL;
+}
+
+void fathom_session_destroy(struct fathom_session **session) {
+    struct fathom_session *s = session ? *session : NULL;
+    if (!s) return;
+    fathom_stream_destroy(&s->prefill);
+    fathom_stream_destroy(&s->decode);
+    for (uint32_t i = 0; s->cache_buffers && i < s->engine->hp.n_layers; i++) fathom_buffer_destroy(&s->cache_buffers[i]);
+    struct fathom_buffer **buffers[] = {&s->page_table, &s->rope_table, &s->input, &s->step, &s->seen, &s->ring};
+    for (size_t i = 0; i < sizeof(buffers) / sizeof(*buffers); i++) fathom_buffer_destroy(buffers[i]);
+    fm_workspace_free(&s->ws);
+    free(s->cache_buffers);
+    free(s->caches);
+    free(s->tokens);
+    free(s);
+    *session = NULL;
+}
+
+uint32_t fathom_session_length(const struct fathom_session *session) { return session->n_tokens; }
+const int32_t *fathom_session_tokens(const struct fathom_session *session) { return session->tokens; }
+struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session) { return session->stats; }
+
+bool fathom_session_truncate(struct fathom_session *s, uint32_t length, struct fathom_error *err) {
+    if (length > s->n_tokens) return fm_fail(err, FATHOM_INVALID, "cannot truncate a text of %u tokens to %u", s->n_tokens, length);
+    s->n_tokens = length;
+    if (s->n_evaluated > length) s->n_evaluated = length;
+    return true;
+}

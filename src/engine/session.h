@@ -1,0 +1,32 @@
+// Inside of a session: one text, its cache, and the streams that extend it.
+#ifndef FM_ENGINE_SESSION_H
+#define FM_ENGINE_SESSION_H
+#include "engine/engine.h"
+#include "model/pass.h"
+
+enum { FM_RING = 8, FM_IN_FLIGHT = 2 /* decode steps that may be submitted ahead of the host */ };
+
+struct fathom_session {
+    struct fathom_engine *engine;
+    uint32_t n_context, n_chunk;
+    int32_t *tokens;                // [n_context]
+    uint32_t n_tokens;              // in `tokens`
+    uint32_t n_evaluated;           // of them, whose latents are in the cache
+
+    struct fm_workspace ws;
+    struct fathom_buffer **cache_buffers;   // [n_layers]
+    struct fathom_latent_cache *caches;     // [n_layers]
+    struct fathom_buffer *page_table, *rope_table;
+    struct fathom_buffer *input;    // uint32[n_chunk + 1]: position, then ids, of a prefill step
+    struct fathom_buffer *step;     // struct fathom_step
+    struct fathom_buffer *seen, *ring;
+    struct fathom_stream *prefill, *decode; // decode is recorded once
+    bool decode_recorded;
+    struct fathom_session_stats stats;
+};
+
+// Notes ids as part of the text; refuses what is not in the vocabulary or past the context. Nothing is read yet.
+bool fm_session_note(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
+// Reads every token before `end` that is not in the cache yet. logits, if not NULL, gets a row for each token read.
+bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, const struct fathom_progress *progress, struct fathom_error *err);
+#endif
