@@ -1,5 +1,6 @@
 #include "op/op.h"
 #include <inttypes.h>
+#include <math.h>
 
 uint32_t fm_op_groups(uint64_t n, uint32_t per_group) {
     const uint64_t groups = n / per_group + (n % per_group != 0);
@@ -8,6 +9,19 @@ uint32_t fm_op_groups(uint64_t n, uint32_t per_group) {
 
 uint32_t fm_op_default(uint32_t value, uint32_t otherwise) {
     return value ? value : otherwise;
+}
+
+uint32_t fm_op_lanes(const struct fathom_stream *stream, uint32_t wanted) {
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+    return info->type == FATHOM_GPU_CPU && info->subgroup_size < wanted ? info->subgroup_size : wanted;
+}
+
+uint64_t fm_op_span(uint32_t n_a, uint32_t a, uint32_t n) {
+    return (uint64_t)(n_a - 1) * a + n;
+}
+
+uint64_t fm_op_span2(uint32_t n_a, uint32_t a, uint32_t n_b, uint32_t b, uint32_t n) {
+    return (uint64_t)(n_a - 1) * a + (uint64_t)(n_b - 1) * b + n;
 }
 
 bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, struct fathom_view view, uint64_t n_words,
@@ -44,4 +58,18 @@ bool fm_op_weight(struct fathom_stream *stream, const char *op, const char *name
 bool fm_op_multiple(struct fathom_stream *stream, const char *op, const char *name, uint32_t value, uint32_t unit) {
     if (value && value % unit == 0) return true;
     return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s is %" PRIu32 ", wanted a multiple of %" PRIu32 " above 0", op, name, value, unit);
+}
+
+bool fm_op_eps(struct fathom_stream *stream, const char *op, float eps) {
+    if (isfinite(eps) && eps >= 0.0f) return true;
+    return fm_stream_fail(stream, FATHOM_INVALID, "%s: eps is %g, wanted 0 or more", op, (double)eps);
+}
+
+bool fm_op_rope_table(struct fathom_stream *stream, const char *op, struct fathom_view view, uint32_t n_tokens, uint32_t n_rope,
+    struct fathom_view *bound, uint32_t *base, uint32_t *n_positions) {
+    const uint64_t rows = view.size / 4 / n_rope;
+    if (rows < n_tokens)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: rope_table has %" PRIu64 " positions, needs %" PRIu32, op, rows, n_tokens);
+    *n_positions = (uint32_t)rows;
+    return fm_op_bind(stream, op, "rope_table", view, rows * n_rope, bound, base);
 }

@@ -14,6 +14,13 @@ uint32_t fm_op_groups(uint64_t n, uint32_t per_group);
 // `value` if it is not zero, else `otherwise`: strides.
 uint32_t fm_op_default(uint32_t value, uint32_t otherwise);
 
+// Invocations of a workgroup that reduce together: `wanted`, or on a CPU one subgroup, where a barrier costs more than it hides.
+uint32_t fm_op_lanes(const struct fathom_stream *stream, uint32_t wanted);
+
+// Words from the first to the last of n_a * n_b rows of `n` words, `a` and `b` apart; n_a and n_b are not zero.
+uint64_t fm_op_span(uint32_t n_a, uint32_t a, uint32_t n);
+uint64_t fm_op_span2(uint32_t n_a, uint32_t a, uint32_t n_b, uint32_t b, uint32_t n);
+
 // Checks that `view` has a buffer and holds n_words 32-bit words that one binding can address. Writes what to bind (cut to those
 // words, starting where the device allows) and the index of the view's first word in it.
 bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, struct fathom_view view, uint64_t n_words,
@@ -24,4 +31,11 @@ bool fm_op_weight(struct fathom_stream *stream, const char *op, const char *name
 
 // Fails unless `value` is a non-zero multiple of `unit`.
 bool fm_op_multiple(struct fathom_stream *stream, const char *op, const char *name, uint32_t value, uint32_t unit);
+
+// Fails unless eps is finite and not negative.
+bool fm_op_eps(struct fathom_stream *stream, const char *op, float eps);
+
+// fm_op_bind for a table of cosines and sines; *n_positions is its rows, at least n_tokens.
+bool fm_op_rope_table(struct fathom_stream *stream, const char *op, struct fathom_view view, uint32_t n_tokens, uint32_t n_rope,
+    struct fathom_view *bound, uint32_t *base, uint32_t *n_positions);
 #endif

@@ -1,0 +1,9 @@
+#include "include/args.h"
+// The bound window holds matrices first_mat … of n_rows rows each, or, of one matrix, rows first_row … first_row + n_rows.
+// Strides in floats; *_base: index of a view's first word.
+ARGS(matmul) {
+    uint n_tokens, n_cols;
+    uint n_rows, first_row, first_mat;
+    uint x_token_stride, x_mat_stride, y_token_stride, y_mat_stride;
+    uint x_base, y_base, residual_base;
+} ARGS_END

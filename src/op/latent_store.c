@@ -1,0 +1,52 @@
+// Norm and rotary turn of what goes into the latent cache, written at its position.
+#include "op/op.h"
+#include "shader_list.h"
+#include "shaders/latent_store.h"
+#include <inttypes.h>
+
+static const struct fm_variant latent_store_variants[] = {
+    { .name = "plain", .shader = &fm_shader_latent_store },
+    { .name = "subgroup", .shader = &fm_shader_latent_store_subgroup, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC },
+};
+
+void fathom_latent_store(struct fathom_stream *stream, const struct fathom_latent_store_params *params) {
+    static const char op[] = "latent_store";
+    const struct fathom_latent_cache *cache = &params->cache;
+    const uint32_t n_tokens = params->n_tokens;
+    const uint64_t width = (uint64_t)cache->kv_rank + cache->n_rope;
+    struct fathom_view kv, w, table, position, pages, page_table;
+    struct latent_store_args args = {
+        .n_tokens = n_tokens, .kv_rank = cache->kv_rank, .n_rope = cache->n_rope,
+        .eps = params->eps,
+        .inv_kv_rank = 1.0f / (float)cache->kv_rank,
+    };
+    if (cache->type != FATHOM_F32 && cache->type != FATHOM_F16) {
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: the cache has type %d, wanted %d (F32) or %d (F16)", op, (int)cache->type, FATHOM_F32, FATHOM_F16);
+        return;
+    }
+    const uint64_t page_words = FATHOM_PAGE * width / (cache->type == FATHOM_F16 ? 2 : 1);
+    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_multiple(stream, op, "kv_rank", cache->kv_rank, 4)
+        || !fm_op_multiple(stream, op, "n_rope", cache->n_rope, 4) || !fm_op_eps(stream, op, params->eps)
+        || !fm_op_bind(stream, op, "kv", params->kv, n_tokens * width, &kv, &args.kv_base)
+        || !fm_op_bind(stream, op, "w", params->w, cache->kv_rank, &w, &args.w_base)
+        || !fm_op_rope_table(stream, op, params->rope_table, n_tokens, cache->n_rope, &table, &args.table_base, &args.n_positions)
+        || !fm_op_bind(stream, op, "position", params->position, 1, &position, &args.position_base)
+        || !fm_op_bind(stream, op, "page_table", cache->page_table, cache->page_table.size / 4, &page_table, &args.page_table_base)
+        || !fm_op_bind(stream, op, "pages", cache->pages, cache->pages.size / 4 / page_words * page_words, &pages, &args.pages_base))
+        return;
+    args.n_table = (uint32_t)(cache->page_table.size / 4);
+    args.n_pages = (uint32_t)(cache->pages.size / 4 / page_words);
+    if (!args.n_table || !args.n_pages) {
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: the cache has %" PRIu32 " pages and %" PRIu32 " entries in its page table", op, args.n_pages, args.n_table);
+        return;
+    }
+    fm_stream_dispatch(stream, &(struct fm_dispatch){
+        .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, latent_store_variants, 2, n_tokens),
+        .spec = { cache->type == FATHOM_F16, FATHOM_PAGE, fm_op_lanes(stream, 128) }, .n_spec = 3,
+        .views = { kv, w, table, position, page_table, pages }, .n_views = 6,
+        .args = &args, .args_size = sizeof(args),
+        .groups = { fm_op_groups(n_tokens, 1), 1, 1 },
+        .flops = 4.0 * n_tokens * (double)width,
+        .bytes = n_tokens * (double)width * (cache->type == FATHOM_F16 ? 6.0 : 8.0),
+    });
+}

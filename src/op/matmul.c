@@ -1,0 +1,63 @@
+// y[t][m] = residual[t][m] + w[m] x[t][m], for every matrix of a weight; a dispatch a window.
+#include "op/op.h"
+#include "shader_list.h"
+#include "shaders/matmul.h"
+#include <inttypes.h>
+
+static const struct fm_variant matmul_variants[] = {
+    { .name = "plain", .shader = &fm_shader_matmul },
+};
+
+// Checks everything, fills what is the same for all windows.
+static bool matmul_prepare(struct fathom_stream *stream, const char *op, const struct fathom_matmul_params *params, struct matmul_args *args,
+    struct fathom_view *x, struct fathom_view *residual, struct fathom_view *y) {
+    const struct fathom_weight *w = params->w;
+    if (!fm_op_weight(stream, op, "w", w) || !fm_op_multiple(stream, op, "n_tokens", params->n_tokens, 1)) return false;
+    if (w->n_mats > FM_MAX_GROUPS || params->n_tokens > FM_MAX_GROUPS || (uint64_t)w->n_mats * w->n_cols > UINT32_MAX)
+        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " matrices of %" PRIu32 " columns and %" PRIu32 " tokens, at most %d matrices and tokens", op,
+            w->n_mats, w->n_cols, params->n_tokens, FM_MAX_GROUPS);
+    *args = (struct matmul_args){
+        .n_tokens = params->n_tokens,
+        .n_cols = w->n_cols,
+        .x_token_stride = fm_op_default(params->x_token_stride, w->n_mats * w->n_cols),
+        .x_mat_stride = fm_op_default(params->x_mat_stride, w->n_cols),
+        .y_token_stride = fm_op_default(params->y_token_stride, w->n_mats * w->n_rows),
+        .y_mat_stride = fm_op_default(params->y_mat_stride, w->n_rows),
+    };
+    const uint64_t y_span = fm_op_span2(params->n_tokens, args->y_token_stride, w->n_mats, args->y_mat_stride, w->n_rows);
+    *residual = (struct fathom_view){ 0 };
+    return fm_op_multiple(stream, op, "x_token_stride", args->x_token_stride, 4)
+        && fm_op_multiple(stream, op, "x_mat_stride", args->x_mat_stride, 4)
+        && fm_op_bind(stream, op, "x", params->x, fm_op_span2(params->n_tokens, args->x_token_stride, w->n_mats, args->x_mat_stride, w->n_cols), x,
+            &args->x_base)
+        && fm_op_bind(stream, op, "y", params->y, y_span, y, &args->y_base)
+        && (!params->residual.buffer || fm_op_bind(stream, op, "residual", params->residual, y_span, residual, &args->residual_base));
+}
+
+void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_params *params) {
+    static const char op[] = "matmul";
+    const struct fathom_weight *w = params->w;
+    struct matmul_args args;
+    struct fathom_view x, residual, y;
+    if (!matmul_prepare(stream, op, params, &args, &x, &residual, &y)) return;
+
+    const uint32_t tokens = params->n_tokens < 4 ? params->n_tokens : 4;
+    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, matmul_variants, 1, params->n_tokens);
+    for (uint32_t i = 0; i < w->n_windows; i++) {
+        const struct fathom_window *window = &w->windows[i];
+        const uint32_t n_mats = w->n_mats == 1 ? 1 : window->n_rows / w->n_rows;
+        args.n_rows = window->n_rows / n_mats;
+        args.first_row = window->first_row % w->n_rows;
+        args.first_mat = window->first_row / w->n_rows;
+        const double n_rows = window->n_rows;
+        fm_stream_dispatch(stream, &(struct fm_dispatch){
+            .op = op, .variant = variant,
+            .spec = { w->type, residual.buffer != NULL, tokens }, .n_spec = 3,
+            .views = { window->view, x, residual, y }, .n_views = 4,
+            .args = &args, .args_size = sizeof(args),
+            .groups = { fm_op_groups(args.n_rows, 4), fm_op_groups(params->n_tokens, tokens), n_mats },
+            .flops = 2.0 * params->n_tokens * n_rows * w->n_cols,
+            .bytes = n_rows * (double)fathom_row_size(w->type, w->n_cols) + 4.0 * params->n_tokens * (n_rows + (double)n_mats * w->n_cols),
+        });
+    }
+}
