@@ -3,10 +3,11 @@
 #include "shader_list.h"
 #include "shaders/embed.h"
 
-static const struct fm_variant embed_variants[] = {
+static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_embed },
     { .name = "block", .shader = &fm_shader_embed_block }, // whole blocks of 32 columns
 };
+const struct fm_op fm_op_embed = { "embed", variants, sizeof(variants) / sizeof(variants[0]) };
 
 void fathom_embed(struct fathom_stream *stream, const struct fathom_embed_params *params) {
     static const char op[] = "embed";
@@ -19,7 +20,7 @@ void fathom_embed(struct fathom_stream *stream, const struct fathom_embed_params
         return;
     args.n_cols = w->n_cols;
 
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, embed_variants, w->n_cols % 32 ? 1 : 2, params->n_tokens);
+    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, w->n_cols % 32 ? 1 : 2, params->n_tokens);
     const uint32_t per_group = variant->shader == &fm_shader_embed ? 64 * 4 : 32 * 32;
     for (uint32_t i = 0; i < w->n_windows; i++) {
         args.first_row = w->windows[i].first_row;

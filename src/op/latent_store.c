@@ -4,10 +4,11 @@
 #include "shaders/latent_store.h"
 #include <inttypes.h>
 
-static const struct fm_variant latent_store_variants[] = {
+static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_latent_store },
     { .name = "subgroup", .shader = &fm_shader_latent_store_subgroup, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC },
 };
+const struct fm_op fm_op_latent_store = { "latent_store", variants, sizeof(variants) / sizeof(variants[0]) };
 
 void fathom_latent_store(struct fathom_stream *stream, const struct fathom_latent_store_params *params) {
     static const char op[] = "latent_store";
@@ -41,7 +42,7 @@ void fathom_latent_store(struct fathom_stream *stream, const struct fathom_laten
         return;
     }
     fm_stream_dispatch(stream, &(struct fm_dispatch){
-        .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, latent_store_variants, 2, n_tokens),
+        .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_latent_store.n_variants, n_tokens),
         .spec = { cache->type == FATHOM_F16, FATHOM_PAGE, fm_op_lanes(stream, 128) }, .n_spec = 3,
         .views = { kv, w, table, position, page_table, pages }, .n_views = 6,
         .args = &args, .args_size = sizeof(args),

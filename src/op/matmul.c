@@ -4,9 +4,10 @@
 #include "shaders/matmul.h"
 #include <inttypes.h>
 
-static const struct fm_variant matmul_variants[] = {
+static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_matmul },
 };
+const struct fm_op fm_op_matmul = { "matmul", variants, sizeof(variants) / sizeof(variants[0]) };
 
 // Checks everything, fills what is the same for all windows.
 static bool matmul_prepare(struct fathom_stream *stream, const char *op, const struct fathom_matmul_params *params, struct matmul_args *args,
@@ -42,7 +43,7 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
     if (!matmul_prepare(stream, op, params, &args, &x, &residual, &y)) return;
 
     const uint32_t tokens = params->n_tokens < 4 ? params->n_tokens : 4;
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, matmul_variants, 1, params->n_tokens);
+    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_matmul.n_variants, params->n_tokens);
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const struct fathom_window *window = &w->windows[i];
         const uint32_t n_mats = w->n_mats == 1 ? 1 : window->n_rows / w->n_rows;

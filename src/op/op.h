@@ -5,6 +5,16 @@
 #include "gpu/dispatch.h"
 #include <stdint.h>
 
+// An operator and its implementations, plainest first. Each src/op file defines one; src/op/table.c lists them all.
+struct fm_op {
+    const char *name;
+    const struct fm_variant *variants;
+    size_t n_variants;
+};
+extern const struct fm_op *const fm_ops[];
+extern const size_t fm_n_ops;
+const struct fm_op *fm_op_find(const char *name); // NULL: no such operator
+
 // Most workgroups in one dimension that every device takes; shaders loop over what is left.
 enum { FM_MAX_GROUPS = 65535 };
 

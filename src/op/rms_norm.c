@@ -3,10 +3,11 @@
 #include "shader_list.h"
 #include "shaders/rms_norm.h"
 
-static const struct fm_variant rms_norm_variants[] = {
+static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_rms_norm },
     { .name = "subgroup", .shader = &fm_shader_rms_norm_subgroup, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC },
 };
+const struct fm_op fm_op_rms_norm = { "rms_norm", variants, sizeof(variants) / sizeof(variants[0]) };
 
 void fathom_rms_norm(struct fathom_stream *stream, const struct fathom_rms_norm_params *params) {
     static const char op[] = "rms_norm";
@@ -27,7 +28,7 @@ void fathom_rms_norm(struct fathom_stream *stream, const struct fathom_rms_norm_
         || !fm_op_bind(stream, op, "y", params->y, fm_op_span(n_tokens, args.y_stride, n_cols), &y, &args.y_base))
         return;
     fm_stream_dispatch(stream, &(struct fm_dispatch){
-        .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, rms_norm_variants, 2, n_tokens),
+        .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_rms_norm.n_variants, n_tokens),
         .spec = { fm_op_lanes(stream, 256) }, .n_spec = 1,
         .views = { x, w, y }, .n_views = 3,
         .args = &args, .args_size = sizeof(args),

@@ -3,10 +3,11 @@
 #include "shader_list.h"
 #include "shaders/rope.h"
 
-static const struct fm_variant rope_variants[] = {
+static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_rope },
     { .name = "wide", .shader = &fm_shader_rope_wide },
 };
+const struct fm_op fm_op_rope = { "rope", variants, sizeof(variants) / sizeof(variants[0]) };
 
 void fathom_rope(struct fathom_stream *stream, const struct fathom_rope_params *params) {
     static const char op[] = "rope";
@@ -27,7 +28,7 @@ void fathom_rope(struct fathom_stream *stream, const struct fathom_rope_params *
         || !fm_op_bind(stream, op, "position", params->position, 1, &position, &args.position_base))
         return;
 
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, rope_variants, 2, n_tokens);
+    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_rope.n_variants, n_tokens);
     const uint64_t n_pairs = (uint64_t)n_heads * (n_rope / 2);
     if (n_pairs > 64u * FM_MAX_GROUPS) {
         fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %u heads of %u values, at most %u values in all", op, n_heads, n_rope, 128u * FM_MAX_GROUPS);

@@ -1,0 +1,349 @@
+#include "ops/harness.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { GUARD = 64 /* words */, POISON = 0x7fc0dead, MAX_TIMINGS = 4096 };
+
+struct op_allocation {
+    struct op_allocation *next;
+    void *memory;
+    struct fathom_buffer *buffer;
+    struct fathom_weight *weight;
+};
+
+struct op_options {
+    bool bench, compile_only;
+    uint64_t seed;
+    const char *device, *variant, *only_case;
+};
+
+struct op_private {
+    const struct op_suite *suite;
+    const struct op_options *options;
+    struct op_allocation *allocations;
+    const char *case_name;
+    bool finished; // the stream can be submitted again
+};
+
+// One row of the run: a case on a variant. `test` is shared by the rows of a gpu.
+struct op_row {
+    struct op_test *test;
+    size_t index;
+    char name[160];
+};
+
+static struct op_allocation *keep(struct op_test *test) {
+    struct op_allocation *a = calloc(1, sizeof(*a));
+    assert_non_null(a);
+    a->next = test->private->allocations;
+    test->private->allocations = a;
+    return a;
+}
+
+static void release_all(struct op_test *test) {
+    for (struct op_allocation *a = test->private->allocations, *next; a; a = next) {
+        next = a->next;
+        fathom_buffer_destroy(&a->buffer);
+        fathom_weight_destroy(&a->weight);
+        free(a->memory);
+        free(a);
+    }
+    test->private->allocations = NULL;
+}
+
+// splitmix64
+uint32_t op_random(struct op_test *test) {
+    uint64_t z = test->random += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (uint32_t)(z >> 32);
+}
+
+void *op_alloc(struct op_test *test, size_t size) {
+    struct op_allocation *a = keep(test);
+    a->memory = calloc(1, size ? size : 1);
+    assert_non_null(a->memory);
+    return a->memory;
+}
+
+float *op_random_floats(struct op_test *test, size_t n, float low, float high) {
+    float *x = op_alloc(test, n * sizeof(*x));
+    for (size_t i = 0; i < n; i++) x[i] = low + (high - low) * (float)(op_random(test) >> 8) * 0x1p-24f;
+    return x;
+}
+
+uint32_t op_poison(void) {
+    return POISON;
+}
+
+static struct fathom_view guarded(struct op_test *test, const void *data, size_t n_words) {
+    const size_t lead = test->offset_words, total = lead + n_words + GUARD;
+    struct fathom_error err = { 0 };
+    struct op_allocation *a = keep(test);
+    a->buffer = fathom_buffer_create(test->gpu, total * 4, FATHOM_MEMORY_DEVICE, &err);
+    if (!a->buffer) fail_msg("%s", err.message);
+    uint32_t *words = a->memory = malloc(total * 4);
+    assert_non_null(words);
+    for (size_t i = 0; i < total; i++) words[i] = POISON;
+    if (data) memcpy(words + lead, data, n_words * 4);
+    if (!fathom_upload(test->gpu, fathom_buffer_view(a->buffer), words, &err)) fail_msg("%s", err.message);
+    return (struct fathom_view){ a->buffer, lead * 4, n_words * 4 };
+}
+
+struct fathom_view op_input(struct op_test *test, const void *data, size_t n_words) {
+    return guarded(test, data, n_words);
+}
+
+struct fathom_view op_output(struct op_test *test, size_t n_words) {
+    return guarded(test, NULL, n_words);
+}
+
+static void random_half(struct op_test *test, float low, float high, uint8_t *bytes) {
+    const uint32_t half = half_encode(low + (high - low) * (float)(op_random(test) >> 8) * 0x1p-24f);
+    bytes[0] = (uint8_t)half;
+    bytes[1] = (uint8_t)(half >> 8);
+}
+
+static void random_row(struct op_test *test, enum fathom_type type, uint32_t n_cols, float spread, uint8_t *row) {
+    const uint32_t block = type == FATHOM_Q8_0 ? 34 : 18;
+    switch (type) {
+    case FATHOM_F32:
+        for (uint32_t k = 0; k < n_cols; k++) {
+            const float v = spread * ((float)(op_random(test) >> 8) * 0x1p-23f - 1.0f);
+            memcpy(row + 4 * (size_t)k, &v, 4);
+        }
+        return;
+    case FATHOM_F16:
+        for (uint32_t k = 0; k < n_cols; k++) random_half(test, -spread, spread, row + 2 * (size_t)k);
+        return;
+    case FATHOM_BF16:
+        for (uint32_t k = 0; k < n_cols; k++) {
+            const float v = spread * ((float)(op_random(test) >> 8) * 0x1p-23f - 1.0f);
+            memcpy(row + 2 * (size_t)k, (const uint8_t *)&v + 2, 2); // little-endian host
+        }
+        return;
+    case FATHOM_Q8_0:
+    case FATHOM_Q4_0:
+        for (uint32_t b = 0; b < n_cols / 32; b++, row += block) {
+            random_half(test, -spread / (type == FATHOM_Q8_0 ? 127 : 8), spread / (type == FATHOM_Q8_0 ? 127 : 8), row);
+            for (uint32_t i = 2; i < block; i++) row[i] = (uint8_t)op_random(test);
+        }
+    }
+}
+
+const struct fathom_weight *op_weight(struct op_test *test, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, float spread,
+    const uint8_t **bytes) {
+    const size_t row_size = (size_t)fathom_row_size(type, n_cols), n = (size_t)n_mats * n_rows;
+    assert_true(row_size > 0);
+    uint8_t *data = op_alloc(test, n * row_size);
+    for (size_t r = 0; r < n; r++) random_row(test, type, n_cols, spread, data + r * row_size);
+    struct fathom_error err = { 0 };
+    struct op_allocation *a = keep(test);
+    a->weight = fathom_weight_create(test->gpu, type, n_mats, n_rows, n_cols, &err);
+    if (!a->weight) fail_msg("%s", err.message);
+    if (!fathom_weight_upload(test->gpu, a->weight, 0, (uint32_t)n, data, &err)) fail_msg("%s", err.message);
+    *bytes = data;
+    return a->weight;
+}
+
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void submit_and_wait(struct op_test *test) {
+    struct fathom_error err = { 0 };
+    uint64_t ticket = 0;
+    if (!fathom_stream_submit(test->stream, &ticket, &err) || !fathom_gpu_wait(test->gpu, ticket, &err)) fail_msg("%s", err.message);
+}
+
+// The least time of some submits, on the device's clock where it has one.
+static void print_time(struct op_test *test) {
+    static struct fathom_timing timings[MAX_TIMINGS];
+    double best = INFINITY, flops = 0, bytes = 0;
+    const char *clock = "device";
+    const double begin = seconds();
+    for (int i = 0; i < 3 || (seconds() - begin < 0.5 && i < 200); i++) {
+        const double start = seconds();
+        submit_and_wait(test);
+        double time = seconds() - start, on_device = 0;
+        const size_t n = fathom_stream_timings(test->stream, timings, MAX_TIMINGS);
+        flops = bytes = 0;
+        for (size_t j = 0; j < n && j < MAX_TIMINGS; j++) {
+            on_device += 1e-9 * timings[j].nanoseconds;
+            flops += timings[j].flops;
+            bytes += timings[j].bytes;
+        }
+        if (on_device > 0) time = on_device;
+        else clock = "host";
+        if (time < best) best = time;
+    }
+    printf("time %-14s %-10s %-44s %10.1f us (%s) %9.3f GFLOP/s %8.3f GB/s\n", test->private->suite->op, test->variant,
+        test->private->case_name, 1e6 * best, clock, 1e-9 * flops / best, 1e-9 * bytes / best);
+}
+
+void op_run(struct op_test *test, bool only) {
+    const struct op_options *options = test->private->options;
+    struct fathom_error err = { 0 };
+    if (!fathom_stream_finish(test->stream, &err)) fail_msg("%s", err.message);
+    submit_and_wait(test);
+    if (!options->compile_only) {
+        static struct fathom_timing timings[MAX_TIMINGS];
+        const size_t n = fathom_stream_timings(test->stream, timings, MAX_TIMINGS);
+        for (size_t i = 0; only && i < n && i < MAX_TIMINGS; i++)
+            if (!strcmp(timings[i].op, test->private->suite->op)) assert_string_equal(timings[i].variant, test->variant);
+    }
+    test->private->finished = true;
+}
+
+void op_begin(struct op_test *test) {
+    fathom_stream_begin(test->stream);
+    test->private->finished = false;
+}
+
+void op_run_refused(struct op_test *test, const char *message_part) {
+    struct fathom_error err = { 0 };
+    if (fathom_stream_finish(test->stream, &err)) fail_msg("accepted; wanted a message with \"%s\"", message_part);
+    if (!strstr(err.message, message_part)) fail_msg("the message is \"%s\", wanted \"%s\" in it", err.message, message_part);
+    op_begin(test);
+}
+
+void *op_result(struct op_test *test, struct fathom_view view) {
+    const size_t lead = (size_t)view.offset / 4, n = (size_t)view.size / 4, total = lead + n + GUARD;
+    uint32_t *words = op_alloc(test, total * 4);
+    struct fathom_error err = { 0 };
+    if (!fathom_download(test->gpu, fathom_buffer_view(view.buffer), words, &err)) fail_msg("%s", err.message);
+    for (size_t i = 0; i < total && !test->private->options->compile_only; i++)
+        if ((i < lead || i >= lead + n) && words[i] != POISON)
+            fail_msg("word %td of an output of %zu words was written: 0x%08" PRIx32, (ptrdiff_t)i - (ptrdiff_t)lead, n, words[i]);
+    return words + lead;
+}
+
+void op_check(struct op_test *test, const char *what, const float *got, const double *want, const double *bound, size_t n) {
+    if (test->private->options->compile_only) return;
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs(got[i] - want[i]) <= bound[i]))
+            fail_msg("%s[%zu] of %zu is %.9g, wanted %.9g within %.3g", what, i, n, (double)got[i], want[i], bound[i]);
+}
+
+void op_check_equal(struct op_test *test, const char *what, const void *got, const void *want, size_t n_words) {
+    if (test->private->options->compile_only) return;
+    for (size_t i = 0; i < n_words; i++) {
+        uint32_t a, b;
+        memcpy(&a, (const uint8_t *)got + 4 * i, 4);
+        memcpy(&b, (const uint8_t *)want + 4 * i, 4);
+        if (a != b) fail_msg("%s[%zu] of %zu has the bits 0x%08" PRIx32 ", wanted 0x%08" PRIx32, what, i, n_words, a, b);
+    }
+}
+
+static void run_row(void **state) {
+    const struct op_row *row = *state;
+    struct op_test *test = row->test;
+    test->offset_words = 4;
+    test->random = test->private->options->seed + 1000003 * row->index;
+    test->private->case_name = strstr(row->name, ": ") + 2;
+    op_begin(test);
+    test->private->suite->run(test, row->index);
+    if (test->private->options->bench && test->private->finished) print_time(test);
+}
+
+static int end_row(void **state) {
+    const struct op_row *row = *state;
+    op_begin(row->test); // forgets what it recorded of the buffers
+    release_all(row->test);
+    return 0;
+}
+
+static bool parse(int argc, char **argv, struct op_options *options) {
+    *options = (struct op_options){ .seed = (uint64_t)time(NULL) };
+    for (int i = 1; i < argc; i++) {
+        const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+        if (!strcmp(argv[i], "--bench")) options->bench = true;
+        else if (!strcmp(argv[i], "--compile-only")) options->compile_only = true;
+        else if (!next) return false;
+        else if (!strcmp(argv[i], "--seed")) options->seed = strtoull(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "--device")) options->device = argv[++i];
+        else if (!strcmp(argv[i], "--variant")) options->variant = argv[++i];
+        else if (!strcmp(argv[i], "--case")) options->only_case = argv[++i];
+        else return false;
+    }
+    return true;
+}
+
+static void log_line(void *user, enum fathom_log_level level, const char *message) {
+    (void)user;
+    if (level <= FATHOM_LOG_WARNING) fprintf(stderr, "%s\n", message);
+}
+
+// All cases of one variant on one gpu. Returns the failures, or -1 without a device.
+static int run_variant(const struct op_suite *suite, const struct fm_variant *variant, const struct op_options *options, bool small_windows) {
+    int failures = -1;
+    struct fathom_error err = { 0 };
+    char choice[96];
+    struct op_private private = { .suite = suite, .options = options };
+    struct op_test test = { .variant = variant->name, .small_windows = small_windows, .private = &private };
+    const size_t n = suite->n_cases + (options->bench && !small_windows ? suite->n_bench_cases : 0);
+    struct op_row *rows = calloc(n, sizeof(*rows));
+    struct CMUnitTest *tests = calloc(n, sizeof(*tests));
+    snprintf(choice, sizeof(choice), "%s=%s", suite->op, variant->name);
+    test.exact = !strcmp(variant->name, "plain");
+    test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .variants = choice, .timers = !options->compile_only,
+        .max_storage_range = small_windows ? suite->small_range : 0, .log = { .write = log_line } }, &err);
+    if (!rows || !tests || !test.gpu) goto fail;
+    test.info = fathom_gpu_get_info(test.gpu);
+    if ((test.info->caps & variant->needs) != variant->needs) {
+        printf("skipped: %s %s needs what %s lacks (capabilities 0x%x of 0x%x)\n", suite->op, variant->name, test.info->name,
+            test.info->caps & variant->needs, variant->needs);
+        failures = 0;
+        goto fail;
+    }
+    test.stream = fathom_stream_create(test.gpu, &err);
+    if (!test.stream) goto fail;
+
+    size_t n_tests = 0;
+    for (size_t i = 0; i < n; i++) {
+        char name[96];
+        suite->name(i, name, sizeof(name));
+        if (options->only_case && !strstr(name, options->only_case)) continue;
+        struct op_row *row = &rows[n_tests];
+        *row = (struct op_row){ .test = &test, .index = i };
+        snprintf(row->name, sizeof(row->name), "%s %s%s: %s", suite->op, variant->name, small_windows ? " in small windows" : "", name);
+        tests[n_tests++] = (struct CMUnitTest){ row->name, run_row, NULL, end_row, row };
+    }
+    failures = n_tests ? _cmocka_run_group_tests(variant->name, tests, n_tests, NULL, NULL) : 0;
+fail:
+    if (err.status) fprintf(stderr, "%s %s: %s\n", suite->op, variant->name, err.message);
+    fathom_stream_destroy(&test.stream);
+    fathom_gpu_destroy(&test.gpu);
+    free(rows);
+    free(tests);
+    return failures;
+}
+
+int op_test_main(int argc, char **argv, const struct op_suite *suite) {
+    struct op_options options;
+    if (!parse(argc, argv, &options)) {
+        fprintf(stderr, "usage: %s [--bench] [--compile-only] [--seed N] [--device NAME] [--variant NAME] [--case TEXT]\n", argv[0]);
+        return 2;
+    }
+    const struct fm_op *op = fm_op_find(suite->op);
+    if (!op) {
+        fprintf(stderr, "%s: no such operator in src/op/table.c\n", suite->op);
+        return 2;
+    }
+    printf("seed %" PRIu64 "\n", options.seed);
+    int failures = 0;
+    for (size_t v = 0; v < op->n_variants; v++) {
+        if (options.variant && strcmp(options.variant, op->variants[v].name)) continue;
+        for (int small = 0; small <= (suite->small_range != 0); small++) {
+            const int n = run_variant(suite, &op->variants[v], &options, small);
+            if (n) failures++;
+        }
+    }
+    return failures != 0;
+}
