@@ -7,6 +7,7 @@ extern const struct fm_op fm_op_latent_store;
 extern const struct fm_op fm_op_matmul;
 extern const struct fm_op fm_op_rms_norm;
 extern const struct fm_op fm_op_rope;
+extern const struct fm_op fm_op_sample;
 
 const struct fm_op *const fm_ops[] = {
     &fm_op_embed,
@@ -14,6 +15,7 @@ const struct fm_op *const fm_ops[] = {
     &fm_op_matmul,
     &fm_op_rms_norm,
     &fm_op_rope,
+    &fm_op_sample,
 };
 const size_t fm_n_ops = sizeof(fm_ops) / sizeof(fm_ops[0]);
 

@@ -201,6 +201,10 @@ void op_run(struct op_test *test, bool only) {
     test->private->finished = true;
 }
 
+void op_rerun(struct op_test *test) {
+    submit_and_wait(test);
+}
+
 void op_begin(struct op_test *test) {
     fathom_stream_begin(test->stream);
     test->private->finished = false;

@@ -50,6 +50,7 @@ const struct fathom_weight *op_weight(struct op_test *test, enum fathom_type typ
 // Finishes the stream, runs it, waits. Fails when a dispatch of the operator was of another variant, unless the stream
 // needed another for its shape (`only` false).
 void op_run(struct op_test *test, bool only);
+void op_rerun(struct op_test *test);   // submits the same recording again
 void op_begin(struct op_test *test);   // for another recording in the same case; --bench times the last one, after the checks
 // Finishes a recording that must be refused, and begins another.
 void op_run_refused(struct op_test *test, const char *message_part);

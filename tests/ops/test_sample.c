@@ -1,0 +1,144 @@
+#include "ops/harness.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { N_RING = 5, N_STEPS = 7 };
+static const struct sample_case {
+    uint32_t n_vocab;
+    float temperature;
+    uint32_t top_k;
+    float top_p, min_p, penalty, spread; // logits within +-spread
+    bool coarse;                         // logits in steps of 0.5: many equals
+} cases[] = {
+    { 1, 0, 0, 0, 0, 0, 1, false },        { 37, 0, 0, 0, 0, 0, 5, true },         { 1000, 0, 0, 0, 0, 1.3f, 5, false },  { 37, 1, 0, 0, 0, 0, 3, false },
+    { 1000, 0.6f, 0, 0, 0, 0, 8, false },  { 1000, 0.6f, 20, 0, 0, 0, 8, false },  { 1000, 0.6f, 20, 0, 0, 0, 8, true },  { 1000, 1, 0, 0.95f, 0, 0, 8, false },
+    { 1000, 1, 0, 0.5f, 0, 0, 8, true },   { 1000, 2, 0, 0, 0.05f, 0, 8, false },  { 1000, 1.5f, 50, 0.9f, 0.02f, 1.2f, 8, true },
+    { 513, 1, 1, 0, 0, 0, 8, false },      { 513, 1, 0, 1e-6f, 0, 0, 8, false },   { 513, 1, 600, 1, 0, 1, 0, false },    { 40000, 1, 0, 0.9f, 0, 1.1f, 15, false },
+    { 513, 0.01f, 0, 0.9f, 0, 0, 80, false }, { 513, 100, 0, 0.99f, 0, 0, 80, false },
+    { 129280, 0, 0, 0, 0, 0, 15, false },  { 129280, 0.6f, 0, 0.95f, 0, 0, 15, false }, { 129280, 0.6f, 40, 0.95f, 0.05f, 1.1f, 15, false },
+};
+enum { N_BENCH = 3 };
+
+static const char *name(size_t i, char *buffer, size_t size) {
+    const struct sample_case *c = &cases[i];
+    snprintf(buffer, size, "%u tokens, temp %g top-k %u top-p %g min-p %g penalty %g%s", c->n_vocab, (double)c->temperature, c->top_k, (double)c->top_p,
+        (double)c->min_p, (double)c->penalty, c->coarse ? ", equals" : "");
+    return buffer;
+}
+
+struct candidate {
+    float score;
+    uint32_t id, weight;
+};
+
+static int by_score(const void *a, const void *b) {
+    const struct candidate *x = a, *y = b;
+    if (x->score != y->score) return x->score < y->score ? 1 : -1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static int by_id(const void *a, const void *b) {
+    const struct candidate *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static uint32_t philox(uint32_t key, uint32_t a, uint32_t b) {
+    for (int i = 0; i < 10; i++) {
+        const uint64_t product = (uint64_t)a * 0xd256d193u;
+        a = (uint32_t)(product >> 32) ^ key ^ b;
+        b = (uint32_t)product;
+        key += 0x9e3779b9u;
+    }
+    return a;
+}
+
+// The same choice by sorting. `list` has room for n.
+static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, const struct fathom_step *step, struct candidate *list) {
+    const float penalty = step->repeat_penalty > 0 ? step->repeat_penalty : 1, inv_penalty = exact_reciprocal(penalty);
+    const float inv_temperature = step->temperature > 0 ? exact_reciprocal(step->temperature) : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        float v = logits[i];
+        if (penalty != 1 && seen[i]) v = v * (v > 0 ? inv_penalty : penalty);
+        list[i] = (struct candidate){ .score = isnan(logits[i]) ? -INFINITY : v * inv_temperature, .id = i };
+    }
+    qsort(list, n, sizeof(*list), by_score);
+    if (!(step->temperature > 0)) return list[0].id;
+
+    const float top = list[0].score;
+    uint32_t kept = n;
+    if (step->top_k && step->top_k < n)
+        for (kept = step->top_k; kept < n && list[kept].score == list[step->top_k - 1].score;) kept++;
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < kept; i++) total += (uint64_t)((list[i].score == top ? 1.0f : exact_exp(list[i].score - top)) * 0x1p30f);
+    int shift = 0;
+    while (total >> shift >= 1u << 24) shift++;
+    const float unit = exact_reciprocal((float)(total >> shift)) * ldexpf(1, 60 - shift);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < kept; i++) {
+        list[i].weight = (uint32_t)((list[i].score == top ? 1.0f : exact_exp(list[i].score - top)) * unit);
+        sum += list[i].weight;
+    }
+    assert_true(sum > 1u << 29 && sum < 1u << 31);
+    if (step->top_p > 0 && step->top_p < 1) {
+        uint64_t mass = sum * (uint32_t)(step->top_p * 16777216.0f) >> 24, so_far = 0;
+        if (!mass) mass = 1;
+        uint32_t i = 0;
+        while (i < kept && so_far < mass) so_far += list[i++].weight;
+        while (i < kept && list[i].score == list[i - 1].score) i++;
+        kept = i;
+    }
+    sum = 0;
+    for (uint32_t i = 0; i < kept; i++) {
+        if ((list[i].score == top ? 1.0f : exact_exp(list[i].score - top)) < step->min_p) list[i].weight = 0;
+        sum += list[i].weight;
+    }
+    const uint64_t target = sum * philox(step->seed_low, step->position, step->seed_high) >> 32;
+    qsort(list, kept, sizeof(*list), by_id);
+    sum = 0;
+    for (uint32_t i = 0; i < kept; i++)
+        if ((sum += list[i].weight) > target) return list[i].id;
+    return UINT32_MAX;
+}
+
+static void run(struct op_test *test, size_t index) {
+    const struct sample_case *c = &cases[index];
+    const uint32_t n = c->n_vocab;
+    float *logits = op_random_floats(test, n, -c->spread, c->spread);
+    uint32_t *seen = op_alloc(test, n * sizeof(*seen));
+    struct candidate *list = op_alloc(test, n * sizeof(*list));
+    for (uint32_t i = 0; i < n; i++) {
+        if (c->coarse) logits[i] = roundf(2 * logits[i]) / 2;
+        seen[i] = op_random(test) % 4 == 0;
+    }
+    if (n > 500) {
+        logits[op_random(test) % n] = -INFINITY;
+        logits[op_random(test) % n] = NAN;
+    }
+    struct fathom_step step = { .position = 254, .n_sampled = 3, .seed_low = op_random(test), .seed_high = op_random(test),
+        .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p, .repeat_penalty = c->penalty, .reserved = { 7, 8 } };
+    const struct fathom_view step_view = op_input(test, &step, sizeof(step) / 4), seen_view = op_input(test, seen, n), ring = op_output(test, N_RING);
+    fathom_sample(test->stream, &(struct fathom_sample_params){ .logits = op_input(test, logits, n), .step = step_view, .seen = seen_view, .ring = ring,
+        .n_vocab = n, .n_ring = N_RING });
+    uint32_t want_ring[N_RING];
+    for (int i = 0; i < N_RING; i++) want_ring[i] = op_poison();
+    for (int i = 0; i < N_STEPS; i++) {
+        if (i == 0) op_run(test, true);
+        else op_rerun(test);
+        step.token = choose(logits, seen, n, &step, list);
+        seen[step.token] = 1;
+        want_ring[step.n_sampled++ % N_RING] = step.token;
+        step.position++;
+        const uint32_t groups[4] = { step.position / FATHOM_SPLIT + 1, 1, 1, 0 };
+        memcpy(step.groups, groups, sizeof(groups));
+        op_check_equal(test, "step", op_result(test, step_view), &step, sizeof(step) / 4);
+    }
+    op_check_equal(test, "ring", op_result(test, ring), want_ring, N_RING);
+    op_check_equal(test, "seen", op_result(test, seen_view), seen, n);
+}
+
+int main(int argc, char **argv) {
+    return op_test_main(argc, argv, &(struct op_suite){ .op = "sample", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH,
+        .name = name, .run = run });
+}
