@@ -1,0 +1,191 @@
+#include "text/tokenizer.h"
+#include "text/bpe.h"
+#include "text/normalize.h"
+#include "text/tokenizer_parts.h"
+#include "text/utf8.h"
+#include <stdlib.h>
+#include <string.h>
+
+// ---- Building --------------------------------------------------------------------------------------------------
+
+struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err) {
+    struct fm_tokenizer *tokenizer = calloc(1, sizeof(*tokenizer));
+    if (!tokenizer) {
+        fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory");
+        return NULL;
+    }
+    fm_vocab_init(&tokenizer->vocab);
+    tokenizer->unknown = tokenizer->bos = tokenizer->eos = -1;
+    return tokenizer;
+}
+
+void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer) {
+    if (!tokenizer || !*tokenizer) return;
+    fm_vocab_clear(&(*tokenizer)->vocab);
+    fm_pretokenizer_clear(&(*tokenizer)->pretokenizer);
+    fm_added_tokens_clear(&(*tokenizer)->added);
+    fm_added_tokens_clear(&(*tokenizer)->added_normal);
+    free(*tokenizer);
+    *tokenizer = NULL;
+}
+
+bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_token token, bool special, bool normalized, struct fathom_error *err) {
+    uint8_t flags = FM_TOKEN_ADDED | (special ? FM_TOKEN_SPECIAL : 0);
+    if (!fm_vocab_add_literal(&tokenizer->vocab, token.id, token.content, token.length, flags, err)) return false;
+    if (!normalized) return fm_added_tokens_add(&tokenizer->added, token, err);
+    char *owned = NULL;
+    const char *normal = token.content;
+    if (tokenizer->nfc && fm_utf8_valid(token.content, token.length) == token.length) {
+        if (!fm_nfc(token.content, token.length, &normal, &token.length, &owned, err)) return false;
+        token.content = (char *)normal;
+    }
+    bool added = fm_added_tokens_add(&tokenizer->added_normal, token, err);
+    free(owned);
+    return added;
+}
+
+// Marks the tokens that merging would give for their own bytes: such a word needs one look at a table.
+static bool mark_whole(struct fm_vocab *vocab, struct fathom_error *err) {
+    struct fm_bpe_scratch scratch = {0};
+    bool done = true;
+    for (size_t id = 0; done && id < vocab->n_tokens; id++) {
+        struct fm_token *token = &vocab->tokens[id];
+        if (!(token->flags & FM_TOKEN_WORD) || !token->length) continue;
+        const char *word = vocab->bytes + token->offset;
+        bool complete = true;
+        for (size_t i = 0; i < token->length; i++) complete = complete && vocab->byte_ids[(unsigned char)word[i]] >= 0;
+        size_t count;
+        if (complete && (done = fm_bpe_merge(vocab, word, token->length, -1, &scratch, &count, err)) && count == 1 && scratch.ids[0] == (int32_t)id)
+            token->flags |= FM_TOKEN_WHOLE;
+    }
+    fm_bpe_scratch_clear(&scratch);
+    return done;
+}
+
+static int32_t find_first(const struct fm_tokenizer *tokenizer, const char *const *names) {
+    for (; *names; names++) {
+        int32_t id = fm_tokenizer_find(tokenizer, *names);
+        if (id >= 0) return id;
+    }
+    return -1;
+}
+
+bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *err) {
+    static const char *const bos_names[] = {"<｜begin▁of▁sentence｜>", "<|begin_of_text|>", "<s>", NULL};
+    static const char *const eos_names[] = {"<｜end▁of▁sentence｜>", "<|eot_id|>", "<|im_end|>", "<|end_of_text|>", "</s>", "<|endoftext|>", NULL};
+    if (!tokenizer->vocab.words.count) return fm_fail(err, FATHOM_INVALID, "tokenizer: the vocabulary is empty");
+    fm_added_tokens_sort(&tokenizer->added);
+    fm_added_tokens_sort(&tokenizer->added_normal);
+    if (tokenizer->bos < 0) tokenizer->bos = find_first(tokenizer, bos_names);
+    if (tokenizer->eos < 0) tokenizer->eos = find_first(tokenizer, eos_names);
+    return mark_whole(&tokenizer->vocab, err);
+}
+
+// ---- Tokens ----------------------------------------------------------------------------------------------------
+
+const char *fm_tokenizer_bytes(const struct fm_tokenizer *tokenizer, int32_t id, size_t *length) {
+    *length = 0;
+    if (id < 0 || (size_t)id >= tokenizer->vocab.n_tokens) return NULL;
+    const struct fm_token *token = &tokenizer->vocab.tokens[id];
+    if (!(token->flags & FM_TOKEN_PRESENT)) return NULL;
+    *length = token->length;
+    return tokenizer->vocab.bytes + token->offset;
+}
+
+bool fm_tokenizer_is_special(const struct fm_tokenizer *tokenizer, int32_t id) {
+    return id >= 0 && (size_t)id < tokenizer->vocab.n_tokens && (tokenizer->vocab.tokens[id].flags & FM_TOKEN_SPECIAL);
+}
+
+int32_t fm_tokenizer_find(const struct fm_tokenizer *tokenizer, const char *content) {
+    int32_t id = fm_vocab_find_name(&tokenizer->vocab, content, strlen(content));
+    return id >= 0 ? id : fm_vocab_find_word(&tokenizer->vocab, content, strlen(content));
+}
+
+int32_t fm_tokenizer_bos(const struct fm_tokenizer *tokenizer) { return tokenizer->bos; }
+int32_t fm_tokenizer_eos(const struct fm_tokenizer *tokenizer) { return tokenizer->eos; }
+size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer) { return tokenizer->vocab.n_tokens; }
+
+// ---- Encoding --------------------------------------------------------------------------------------------------
+
+// What one call works with.
+struct encoding {
+    const struct fm_tokenizer *tokenizer;
+    struct fm_tokens *tokens;
+    struct fathom_error *err;
+    struct fm_bpe_scratch bpe;
+    struct fm_words words;
+};
+
+static bool append(struct encoding *e, const int32_t *ids, size_t n) {
+    struct fm_tokens *tokens = e->tokens;
+    if (n > tokens->capacity - tokens->count) {
+        size_t capacity = 2 * tokens->capacity + n + 64;
+        int32_t *grown = realloc(tokens->ids, capacity * sizeof(*grown));
+        if (!grown) return fm_fail(e->err, FATHOM_NO_MEMORY, "tokenizer: no memory for %zu tokens", capacity);
+        tokens->ids = grown;
+        tokens->capacity = capacity;
+    }
+    memcpy(tokens->ids + tokens->count, ids, n * sizeof(*ids));
+    tokens->count += n;
+    return true;
+}
+
+static bool encode_word(struct encoding *e, const char *word, size_t length) {
+    const struct fm_vocab *vocab = &e->tokenizer->vocab;
+    int32_t id = fm_vocab_find_word(vocab, word, length);
+    if (id >= 0 && (e->tokenizer->ignore_merges || (vocab->tokens[id].flags & FM_TOKEN_WHOLE))) return append(e, &id, 1);
+    size_t count;
+    return fm_bpe_merge(vocab, word, length, e->tokenizer->unknown, &e->bpe, &count, e->err) && append(e, e->bpe.ids, count);
+}
+
+static bool encode_words(struct encoding *e, const char *text, size_t length) {
+    if (!fm_pretokenize(&e->tokenizer->pretokenizer, text, length, &e->words, e->err)) return false;
+    for (size_t i = 0; i < e->words.spans.count; i++)
+        if (!encode_word(e, e->words.text + e->words.spans.items[i].start, e->words.spans.items[i].length)) return false;
+    return true;
+}
+
+// Added tokens as themselves, what lies between them through `between`.
+static bool encode_added(struct encoding *e, const struct fm_added_tokens *added, const char *text, size_t length,
+    bool (*between)(struct encoding *e, const char *text, size_t length)) {
+    size_t from = 0, start, end;
+    for (int32_t id; (id = fm_added_tokens_find(added, text, length, from, &start, &end)) >= 0; from = end)
+        if ((start > from && !between(e, text + from, start - from)) || !append(e, &id, 1)) return false;
+    return from == length || between(e, text + from, length - from);
+}
+
+static bool encode_normal(struct encoding *e, const char *text, size_t length, bool parse_added) {
+    const char *normal = text;
+    char *owned = NULL;
+    if (e->tokenizer->nfc && !fm_nfc(text, length, &normal, &length, &owned, e->err)) return false;
+    bool done = parse_added ? encode_added(e, &e->tokenizer->added_normal, normal, length, encode_words) : encode_words(e, normal, length);
+    free(owned);
+    return done;
+}
+
+// Runs of valid UTF-8 are normalized and cut into words; what is not UTF-8 is encoded byte for byte.
+static bool encode_runs(struct encoding *e, const char *text, size_t length, bool parse_added) {
+    for (size_t at = 0; at < length;) {
+        size_t n = fm_utf8_valid(text + at, length - at);
+        if (n && !encode_normal(e, text + at, n, parse_added)) return false;
+        at += n;
+        n = 0;
+        while (at + n < length && fm_utf8_valid(text + at + n, length - at - n < 4 ? length - at - n : 4) == 0) n++;
+        if (n && !encode_word(e, text + at, n)) return false;
+        at += n;
+    }
+    return true;
+}
+
+static bool encode_runs_with_added(struct encoding *e, const char *text, size_t length) { return encode_runs(e, text, length, true); }
+
+bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_added, struct fm_tokens *tokens, struct fathom_error *err) {
+    if (length >= 1u << 29) return fm_fail(err, FATHOM_INVALID, "tokenizer: a text of %zu bytes; up to %u can be encoded at once", length, (1u << 29) - 1);
+    struct encoding e = {.tokenizer = tokenizer, .tokens = tokens, .err = err};
+    size_t count = tokens->count;
+    bool done = parse_added ? encode_added(&e, &tokenizer->added, text, length, encode_runs_with_added) : encode_runs(&e, text, length, false);
+    if (!done) tokens->count = count;
+    fm_bpe_scratch_clear(&e.bpe);
+    fm_words_clear(&e.words);
+    return done;
+}

@@ -1,0 +1,100 @@
+#include "text/utf8.h"
+#include <string.h>
+#include <utf8proc.h>
+
+int fm_utf8_decode(const char *bytes, size_t n, uint32_t *code) {
+    const unsigned char *s = (const unsigned char *)bytes;
+    if (s[0] < 0x80) {
+        *code = s[0];
+        return 1;
+    }
+    if (s[0] < 0xc2 || s[0] > 0xf4) return -1;
+    size_t length = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    // the second byte's range keeps out overlong forms, surrogates, and what lies past U+10FFFF
+    unsigned char low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+    uint32_t value = s[0] & (0x7fu >> length);
+    for (size_t i = 1; i < length; i++) {
+        if (i == n) return 0;
+        if (s[i] < low || s[i] > high) return -(int)i;
+        value = value << 6 | (s[i] & 0x3f);
+        low = 0x80;
+        high = 0xbf;
+    }
+    *code = value;
+    return (int)length;
+}
+
+size_t fm_utf8_valid(const char *bytes, size_t length) {
+    size_t i = 0;
+    while (i < length) {
+        uint64_t eight;
+        while (i + sizeof(eight) <= length && (memcpy(&eight, bytes + i, sizeof(eight)), !(eight & 0x8080808080808080u))) i += sizeof(eight);
+        if (i == length) break;
+        uint32_t code;
+        int n = fm_utf8_decode(bytes + i, length - i, &code);
+        if (n <= 0) break;
+        i += (size_t)n;
+    }
+    return i;
+}
+
+static const char replacement[3] = {'\xef', '\xbf', '\xbd'}; // U+FFFD
+
+size_t fm_utf8_push(struct fm_utf8_stream *stream, const char *bytes, size_t length, char *out) {
+    size_t written = 0;
+    for (size_t i = 0; i < length; i++) {
+        stream->held[stream->n_held++] = (unsigned char)bytes[i];
+        while (stream->n_held) {
+            uint32_t code;
+            int n = fm_utf8_decode((const char *)stream->held, stream->n_held, &code);
+            if (n == 0) break;
+            size_t used = n > 0 ? (size_t)n : (size_t)-n;
+            if (n > 0) memcpy(out + written, stream->held, used);
+            else memcpy(out + written, replacement, sizeof(replacement));
+            written += n > 0 ? used : sizeof(replacement);
+            stream->n_held -= (unsigned char)used;
+            memmove(stream->held, stream->held + used, stream->n_held);
+        }
+    }
+    return written;
+}
+
+size_t fm_utf8_flush(struct fm_utf8_stream *stream, char *out) {
+    if (!stream->n_held) return 0;
+    stream->n_held = 0;
+    memcpy(out, replacement, sizeof(replacement));
+    return sizeof(replacement);
+}
+
+bool fm_utf8_is_space(uint32_t code) {
+    return (code >= 0x09 && code <= 0x0d) || code == 0x20 || code == 0x85 || code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) ||
+           code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
+}
+
+bool fm_utf8_is_word(uint32_t code) {
+    switch (utf8proc_category((utf8proc_int32_t)code)) {
+    case UTF8PROC_CATEGORY_LU: case UTF8PROC_CATEGORY_LL: case UTF8PROC_CATEGORY_LT: case UTF8PROC_CATEGORY_LM: case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN: case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND: case UTF8PROC_CATEGORY_PC: return true;
+    default: return false;
+    }
+}
+
+struct fm_quote fm_quote(const char *bytes, size_t length) {
+    struct fm_quote quote = {{0}};
+    size_t used = 0;
+    for (size_t i = 0; i < length && used < 40;) {
+        uint32_t code;
+        int n = fm_utf8_decode(bytes + i, length - i, &code);
+        if (n <= 0 || code < 0x20 || code == 0x7f) {
+            quote.text[used++] = '?';
+            i++;
+        } else {
+            memcpy(quote.text + used, bytes + i, (size_t)n);
+            used += (size_t)n;
+            i += (size_t)n;
+        }
+    }
+    return quote;
+}

@@ -1,0 +1,244 @@
+// Ids as the hub's tokenizers library gives them, and back to the text; and texts that are not UTF-8.
+#include "text/support.h"
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+#include <cjson/cJSON.h>
+#include <pthread.h>
+
+static struct fm_tokenizer *load(const char *path) {
+    size_t length;
+    char *text = read_file(path, &length);
+    if (!text) return NULL;
+    struct fathom_error err = {0};
+    struct fm_tokenizer *tokenizer = fm_tokenizer_from_json(text, length, &err);
+    free(text);
+    if (!tokenizer) fail_msg("%s: %s", path, err.message);
+    return tokenizer;
+}
+
+static struct fm_tokenizer *minnow(void) {
+    struct fm_tokenizer *tokenizer = load(TEST_REFERENCE "/minnow/tokenizer.json");
+    assert_non_null(tokenizer);
+    return tokenizer;
+}
+
+static char *decode(const struct fm_tokenizer *tokenizer, const struct fm_tokens *tokens, size_t *length) {
+    *length = 0;
+    for (size_t i = 0; i < tokens->count; i++) {
+        size_t n;
+        assert_non_null(fm_tokenizer_bytes(tokenizer, tokens->ids[i], &n));
+        *length += n;
+    }
+    char *text = malloc(*length + 1), *end = text;
+    assert_non_null(text);
+    for (size_t i = 0; i < tokens->count; i++) {
+        size_t n;
+        const char *bytes = fm_tokenizer_bytes(tokenizer, tokens->ids[i], &n);
+        memcpy(end, bytes, n);
+        end += n;
+    }
+    *end = 0;
+    return text;
+}
+
+// ---- Vectors ---------------------------------------------------------------------------------------------------
+
+static void check_vectors(const struct fm_tokenizer *tokenizer, const char *name, bool round_trip) {
+    size_t length;
+    char *file = need_file(TEST_REFERENCE "/vectors.json", &length);
+    // \u0000 would end a C string: a private-use character stands for it while the JSON is read
+    for (char *at = file; (at = strstr(at, "\\u0000"));) memcpy(at, "\\uE000", 6);
+    cJSON *json = cJSON_Parse(file);
+    const cJSON *texts = cJSON_GetObjectItem(json, "texts"), *vectors = cJSON_GetObjectItem(cJSON_GetObjectItem(json, "ids"), name);
+    assert_non_null(vectors);
+    assert_int_equal(cJSON_GetArraySize(texts), cJSON_GetArraySize(vectors));
+    int n_wrong = 0;
+    const cJSON *text = texts->child, *ids = vectors->child;
+    for (int i = 0; text; i++, text = text->next, ids = ids->next) {
+        char bytes[8192];
+        assert_true(strlen(text->valuestring) < sizeof(bytes));
+        size_t n = 0;
+        for (const char *from = text->valuestring; *from; n++) {
+            bool zero = strncmp(from, "\xee\x80\x80", 3) == 0;
+            bytes[n] = zero ? 0 : *from;
+            from += zero ? 3 : 1;
+        }
+        struct fm_tokens tokens = {0};
+        struct fathom_error err = {0};
+        if (!fm_tokenizer_encode(tokenizer, bytes, n, true, &tokens, &err)) fail_msg("text %d: %s", i, err.message);
+        bool equal = tokens.count == (size_t)cJSON_GetArraySize(ids);
+        const cJSON *id = ids->child;
+        for (size_t k = 0; equal && k < tokens.count; k++, id = id->next) equal = tokens.ids[k] == (int32_t)id->valuedouble;
+        if (!equal) {
+            n_wrong++;
+            print_error("%s: text %d differs: \"%s\"\n", name, i, text->valuestring);
+        }
+        if (round_trip) {
+            size_t n_back;
+            char *back = decode(tokenizer, &tokens, &n_back);
+            assert_int_equal(n_back, n);
+            assert_memory_equal(back, bytes, n);
+            free(back);
+        }
+        free(tokens.ids);
+    }
+    assert_int_equal(n_wrong, 0);
+    cJSON_Delete(json);
+    free(file);
+}
+
+static void vectors_minnow(void **state) {
+    (void)state;
+    struct fm_tokenizer *tokenizer = minnow();
+    check_vectors(tokenizer, "minnow", true);
+    assert_int_equal(fm_tokenizer_size(tokenizer), 768);
+    assert_int_equal(fm_tokenizer_bos(tokenizer), 763);
+    assert_int_equal(fm_tokenizer_eos(tokenizer), 764);
+    assert_true(fm_tokenizer_is_special(tokenizer, 766));
+    assert_false(fm_tokenizer_is_special(tokenizer, 761));
+    fm_tokenizer_destroy(&tokenizer);
+    assert_null(tokenizer);
+}
+
+// Files too large to commit: FATHOM_TOKENIZERS is a folder that holds NAME/tokenizer.json.
+static void vectors_of(void **state) {
+    const char *name = *state, *folder = getenv("FATHOM_TOKENIZERS");
+    char path[1024];
+    snprintf(path, sizeof(path), "%s/%s/tokenizer.json", folder ? folder : "", name);
+    struct fm_tokenizer *tokenizer = folder ? load(path) : NULL;
+    if (!tokenizer) {
+        print_message("%s: skipped, no FATHOM_TOKENIZERS/%s/tokenizer.json\n", name, name);
+        skip();
+    }
+    check_vectors(tokenizer, name, strncmp(name, "qwen", 4) != 0); // Qwen's texts are normalized
+    fm_tokenizer_destroy(&tokenizer);
+}
+
+// ---- Encoding --------------------------------------------------------------------------------------------------
+
+static void expect(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_added, const int32_t *ids, size_t n) {
+    struct fm_tokens tokens = {0};
+    struct fathom_error err = {0};
+    if (!fm_tokenizer_encode(tokenizer, text, length, parse_added, &tokens, &err)) fail_msg("%s", err.message);
+    assert_int_equal(tokens.count, n);
+    for (size_t i = 0; i < n; i++) assert_int_equal(tokens.ids[i], ids[i]);
+    free(tokens.ids);
+}
+
+static void added_tokens_only_when_asked(void **state) {
+    (void)state;
+    struct fm_tokenizer *tokenizer = minnow();
+    expect(tokenizer, "<think></think>", 15, true, (int32_t[]){761, 762}, 2);
+    struct fm_tokens tokens = {0};
+    assert_true(fm_tokenizer_encode(tokenizer, "<think>", 7, false, &tokens, NULL));
+    assert_true(tokens.count > 1);
+    for (size_t i = 0; i < tokens.count; i++) assert_true(tokens.ids[i] < 761);
+    free(tokens.ids);
+    assert_int_equal(fm_tokenizer_find(tokenizer, "<｜User｜>"), 766);
+    assert_int_equal(fm_tokenizer_find(tokenizer, "<|User|>"), -1);
+    fm_tokenizer_destroy(&tokenizer);
+}
+
+static void appends_to_what_is_there(void **state) {
+    (void)state;
+    struct fm_tokenizer *tokenizer = minnow();
+    struct fm_tokens tokens = {0};
+    assert_true(fm_tokenizer_encode(tokenizer, "<think>", 7, true, &tokens, NULL));
+    assert_true(fm_tokenizer_encode(tokenizer, "", 0, true, &tokens, NULL));
+    assert_true(fm_tokenizer_encode(tokenizer, "</think>", 8, true, &tokens, NULL));
+    assert_int_equal(tokens.count, 2);
+    assert_int_equal(tokens.ids[0], 761);
+    assert_int_equal(tokens.ids[1], 762);
+    free(tokens.ids);
+    fm_tokenizer_destroy(&tokenizer);
+}
+
+static void unknown_ids(void **state) {
+    (void)state;
+    struct fm_tokenizer *tokenizer = minnow();
+    int32_t ids[] = {-1, 768, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < 4; i++) {
+        size_t length = 1;
+        assert_null(fm_tokenizer_bytes(tokenizer, ids[i], &length));
+        assert_int_equal(length, 0);
+        assert_false(fm_tokenizer_is_special(tokenizer, ids[i]));
+    }
+    fm_tokenizer_destroy(&tokenizer);
+}
+
+// Random bytes, most of them no UTF-8, come back as they went in; so do random valid texts, long words among them.
+static void any_bytes_come_back(void **state) {
+    (void)state;
+    struct fm_tokenizer *tokenizer = minnow();
+    unsigned seed = 20241;
+    print_message("seed %u\n", seed);
+    for (int round = 0; round < 400; round++) {
+        char bytes[512];
+        size_t n = (size_t)rand_r(&seed) % sizeof(bytes);
+        int kind = round % 4;
+        for (size_t i = 0; i < n; i++) {
+            int r = rand_r(&seed) >> 8;
+            bytes[i] = (char)(kind == 0 ? r : kind == 1 ? "a\xc3\xa9\xe4\xbd\xa0 \n\xf0"[r % 9] : kind == 2 ? "ab"[r % 2] : r % 128);
+        }
+        struct fm_tokens tokens = {0};
+        struct fathom_error err = {0};
+        if (!fm_tokenizer_encode(tokenizer, bytes, n, true, &tokens, &err)) fail_msg("%s", err.message);
+        size_t n_back;
+        char *back = decode(tokenizer, &tokens, &n_back);
+        assert_int_equal(n_back, n);
+        assert_memory_equal(back, bytes, n);
+        free(back);
+        free(tokens.ids);
+    }
+    fm_tokenizer_destroy(&tokenizer);
+}
+
+static void one_word_of_a_million_letters(void **state) {
+    (void)state;
+    struct fm_tokenizer *tokenizer = minnow();
+    size_t n = 1000000, n_back;
+    char *word = malloc(n);
+    assert_non_null(word);
+    for (size_t i = 0; i < n; i++) word[i] = "the and of in"[i * i % 13] == ' ' ? 'q' : "the and of in"[i * i % 13];
+    struct fm_tokens tokens = {0};
+    assert_true(fm_tokenizer_encode(tokenizer, word, n, true, &tokens, NULL)); // hours, were it quadratic
+    char *back = decode(tokenizer, &tokens, &n_back);
+    assert_int_equal(n_back, n);
+    assert_memory_equal(back, word, n);
+    free(back);
+    free(tokens.ids);
+    free(word);
+    fm_tokenizer_destroy(&tokenizer);
+}
+
+static void *encode_in_thread(void *user) {
+    check_vectors(user, "minnow", true);
+    return NULL;
+}
+
+static void several_threads(void **state) {
+    (void)state;
+    struct fm_tokenizer *tokenizer = minnow();
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, encode_in_thread, tokenizer), 0);
+    for (int i = 0; i < 4; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+    fm_tokenizer_destroy(&tokenizer);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(vectors_minnow),
+        {"vectors_deepseek_v3", vectors_of, NULL, NULL, "deepseek-v3"},
+        {"vectors_deepseek_v4", vectors_of, NULL, NULL, "deepseek-v4"},
+        {"vectors_qwen2_5", vectors_of, NULL, NULL, "qwen2.5"},
+        {"vectors_qwen3", vectors_of, NULL, NULL, "qwen3"},
+        {"vectors_llama3", vectors_of, NULL, NULL, "llama3"},
+        cmocka_unit_test(added_tokens_only_when_asked),
+        cmocka_unit_test(appends_to_what_is_there),
+        cmocka_unit_test(unknown_ids),
+        cmocka_unit_test(any_bytes_come_back),
+        cmocka_unit_test(one_word_of_a_million_letters),
+        cmocka_unit_test(several_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
