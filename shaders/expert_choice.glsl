@@ -1,0 +1,159 @@
+// The second half of the router: the workgroup that finishes a token's last logits scores the experts and chooses. Any local size;
+// the same bits whatever it is. Before: bindings x, bias, ids, weights, scratch; constants SCORE, GROUP_SCORE, NORMALISE, HAS_BIAS.
+#define MAX_EXPERTS 512
+#define MAX_GROUPS 32
+#define MAX_TOP_K 16
+#define SUM_LANES 32
+#define SCORE_SOFTMAX 1u
+#define GROUP_TOP2 1u
+
+shared float score[MAX_EXPERTS];  // logits, then scores
+shared float biased[MAX_EXPERTS];
+shared uint key[MAX_EXPERTS];     // orders the biased scores; 0: not to be chosen
+shared uint chosen[MAX_EXPERTS];
+shared uint group_key[MAX_GROUPS];
+shared float partial[SUM_LANES];
+shared float best[MAX_TOP_K];     // scores of the chosen
+shared bool is_last;
+
+#define MINUS_INFINITY uintBitsToFloat(0xff800000u)
+
+// Unsigned integers in the order of the floats, above 0; a NaN comes last, so that there is always an order
+uint order_of(float f) {
+    const uint bits = floatBitsToUint(f);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return 1u;
+    return (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
+}
+
+// Subnormals are 0 on some devices: so on all
+float normal_or_zero(float f) {
+    return f < 1.17549435e-38 ? 0.0 : f;
+}
+
+float partial_sum() {
+    precise float sum[SUM_LANES / 2];
+    for (uint l = 0u; l < SUM_LANES / 2; l++) sum[l] = partial[l] + partial[l + SUM_LANES / 2];
+    for (uint h = SUM_LANES / 4; h > 0u; h /= 2u)
+        for (uint l = 0u; l < h; l++) sum[l] = sum[l] + sum[l + h];
+    return sum[0];
+}
+
+void softmax(uint lane) {
+    for (uint l = lane; l < SUM_LANES; l += gl_WorkGroupSize.x) {
+        float m = MINUS_INFINITY;
+        for (uint e = l; e < args.n_experts; e += SUM_LANES) m = max(m, score[e]);
+        partial[l] = m;
+    }
+    barrier();
+    float m = partial[0];
+    for (uint l = 1u; l < SUM_LANES; l++) m = max(m, partial[l]);
+    barrier();
+    for (uint l = lane; l < SUM_LANES; l += gl_WorkGroupSize.x) {
+        precise float sum = 0.0;
+        for (uint e = l; e < args.n_experts; e += SUM_LANES) {
+            precise float below = score[e] - m;
+            const float p = exact_exp(below);
+            score[e] = p;
+            sum = sum + p;
+        }
+        partial[l] = sum;
+    }
+    barrier();
+    const float inverse = exact_reciprocal(partial_sum());
+    for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
+        precise float p = score[e] * inverse;
+        score[e] = normal_or_zero(p);
+    }
+}
+
+// Groups that are not among the n_groups_used best take their experts out of the choice
+void drop_groups(uint lane) {
+    const uint n = args.n_experts / args.n_groups;
+    barrier();
+    for (uint g = lane; g < args.n_groups; g += gl_WorkGroupSize.x) {
+        float first = MINUS_INFINITY, second = MINUS_INFINITY;
+        for (uint i = 0u; i < n; i++) {
+            const float s = biased[g * n + i];
+            if (s > first) {
+                second = first;
+                first = s;
+            } else if (s > second) {
+                second = s;
+            }
+        }
+        precise float both = first + second;
+        group_key[g] = order_of(GROUP_SCORE == GROUP_TOP2 ? both : first);
+    }
+    barrier();
+    for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
+        const uint group = e / n, mine = group_key[group];
+        uint better = 0u;
+        for (uint g = 0u; g < args.n_groups; g++)
+            if (group_key[g] > mine || (group_key[g] == mine && g < group)) better++;
+        if (better >= args.n_groups_used) key[e] = 0u;
+    }
+}
+
+void choose(uint lane, uint token, uint logits) {
+    for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
+        score[e] = uintBitsToFloat(scratch[logits + e]);
+        scratch[logits + e] = 0u;
+    }
+    barrier();
+    if (SCORE == SCORE_SOFTMAX) {
+        softmax(lane);
+    } else {
+        for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) score[e] = normal_or_zero(exact_sigmoid(score[e]));
+    }
+    for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
+        precise float s = score[e];
+        if (HAS_BIAS) s = s + bias[args.bias_base + e];
+        biased[e] = s;
+        key[e] = order_of(s);
+    }
+    if (args.n_groups > 1u) drop_groups(lane);
+    barrier();
+    // an expert is chosen if fewer than top_k come before it, and stands after the chosen ones of lower number: no sorting
+    for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
+        const uint mine = key[e];
+        uint better = 0u;
+        for (uint other = 0u; other < args.n_experts; other++)
+            better += key[other] > mine || (key[other] == mine && other < e) ? 1u : 0u;
+        chosen[e] = better < args.top_k ? 1u : 0u;
+    }
+    barrier();
+    for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
+        if (chosen[e] == 0u) continue;
+        uint slot = 0u;
+        for (uint other = 0u; other < e; other++) slot += chosen[other];
+        best[slot] = score[e];
+        ids[args.ids_base + token * args.top_k + slot] = e;
+    }
+    barrier();
+    for (uint slot = lane; slot < args.top_k; slot += gl_WorkGroupSize.x) {
+        precise float w = best[slot];
+        if (NORMALISE) {
+            precise float sum = 0.0;
+            for (uint i = 0u; i < args.top_k; i++) sum = sum + best[i];
+            w = w * exact_reciprocal(max(sum, 6.103515625e-5));
+        }
+        w = w * args.scale;
+        weights[args.weights_base + token * args.top_k + slot] = w;
+    }
+}
+
+// Ends a workgroup that has stored its logits at scratch[logits ..]: the token's last one chooses.
+void finish(uint token, uint logits) {
+    const uint lane = gl_LocalInvocationID.x;
+    memoryBarrierBuffer();
+    barrier();
+    if (lane == 0u) {
+        const uint counter = args.scratch_base + token;
+        is_last = atomicAdd(scratch[counter], 1u) + 1u == args.n_tiles;
+        if (is_last) scratch[counter] = 0u;
+    }
+    barrier();
+    if (!is_last) return;
+    memoryBarrierBuffer();
+    choose(lane, token, logits);
+}

@@ -1,0 +1,10 @@
+// Arguments of the gate and up projections; see include/fathom/ops.h. Rows of the experts are counted through all of them. A dispatch
+// takes the rows [expert_first, expert_end) and [shared_first, shared_end), each within one window of every weight.
+#include "include/args.h"
+ARGS(expert_up) {
+    uint n_cols, n_inter, top_k, h_stride, n_tokens;
+    uint expert_tiles;                 // workgroups of a slot
+    uint expert_first, expert_end, gate_row, up_row;                 // _row: first row of the window
+    uint shared_first, shared_end, shared_gate_row, shared_up_row;
+    uint x_base, ids_base, h_base;     // words
+} ARGS_END
