@@ -4,6 +4,8 @@
 // With W_NAME w it defines
 //   vec4 w4(uint type, uint row, uint k)                       elements k..k+3 (k a multiple of 4) of the row at byte offset `row`; exact
 //   float w32(uint type, uint row, uint k, out vec4 q[8])      elements k..k+31 (k a multiple of 32) are the returned scale times q[]
+//   float w8(uint type, uint row, uint part, out vec4 low, out vec4 high)   a quarter of a block, so that neighbours share it: elements
+//                                                              k..k+3 and k+16..k+19, k = 32 * (part / 4) + 4 * (part % 4), scaled alike
 // `type` is an enum fathom_type; make it a specialization constant and the branches go. Both macros are undefined at the end.
 // Bytes are GGUF's: 16-bit alignment is all that block formats have.
 #include "include/exact.glsl"
@@ -43,6 +45,16 @@ float W_FN(32)(uint type, uint row, uint k, out vec4 q[8]) {
     case TYPE_BF16: return W_FN(_bf16_32)(row, k, q);
     case TYPE_Q8_0: return W_FN(_q8_0_32)(row, k, q);
     default: return W_FN(_q4_0_32)(row, k, q);
+    }
+}
+
+float W_FN(8)(uint type, uint row, uint part, out vec4 low, out vec4 high) {
+    switch (type) {
+    case TYPE_F32: return W_FN(_f32_8)(row, part, low, high);
+    case TYPE_F16: return W_FN(_f16_8)(row, part, low, high);
+    case TYPE_BF16: return W_FN(_bf16_8)(row, part, low, high);
+    case TYPE_Q8_0: return W_FN(_q8_0_8)(row, part, low, high);
+    default: return W_FN(_q4_0_8)(row, part, low, high);
     }
 }
 

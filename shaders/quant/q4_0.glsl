@@ -18,3 +18,10 @@ float W_FN(_q4_0_32)(uint row, uint k, out vec4 q[8]) {
     }
     return scale;
 }
+
+float W_FN(_q4_0_8)(uint row, uint part, out vec4 low, out vec4 high) {
+    const uint block = row + (part >> 2) * 18u, v = W_FN(_bits)(block + 2u + (part & 3u) * 4u);
+    low = nibbles(v);
+    high = nibbles(v >> 4);
+    return half_decode(W_FN(_bits16)(block));
+}

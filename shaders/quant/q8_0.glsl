@@ -17,3 +17,10 @@ float W_FN(_q8_0_32)(uint row, uint k, out vec4 q[8]) {
     }
     return scale;
 }
+
+float W_FN(_q8_0_8)(uint row, uint part, out vec4 low, out vec4 high) {
+    const uint block = row + (part >> 2) * 34u, at = block + 2u + (part & 3u) * 4u;
+    low = signed_bytes(W_FN(_bits)(at));
+    high = signed_bytes(W_FN(_bits)(at + 16u));
+    return half_decode(W_FN(_bits16)(block));
+}

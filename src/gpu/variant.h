@@ -9,6 +9,7 @@ struct fm_variant {
     const struct fm_shader *shader;
     uint32_t needs;                  // enum fathom_gpu_caps
     uint32_t min_tokens, max_tokens; // token counts it is meant for by default; 0: any
+    bool cpu_only;                   // chosen by default only where the device is a CPU (FATHOM_GPU_CPU); any device can run it by name
 };
 
 // The variant that runs `op` for n_tokens tokens: the plain one in exact mode; the one that fathom_gpu_params.variants names, if

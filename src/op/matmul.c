@@ -3,9 +3,13 @@
 #include "shader_list.h"
 #include "shaders/matmul.h"
 #include <inttypes.h>
+#include <string.h>
 
 static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_matmul },
+    { .name = "vec", .shader = &fm_shader_matmul_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .max_tokens = 15 },
+    { .name = "tile", .shader = &fm_shader_matmul_tile, .min_tokens = 16 },
+    { .name = "rows", .shader = &fm_shader_matmul_rows, .cpu_only = true },
 };
 const struct fm_op fm_op_matmul = { "matmul", variants, sizeof(variants) / sizeof(variants[0]) };
 
@@ -35,6 +39,32 @@ static bool matmul_prepare(struct fathom_stream *stream, const char *op, const s
         && (!params->residual.buffer || fm_op_bind(stream, op, "residual", params->residual, y_span, residual, &args->residual_base));
 }
 
+// A variant's sizes: its constants, and the rows and tokens of one workgroup.
+struct matmul_shape {
+    uint32_t rows, tokens;
+    uint32_t spec[5], n_spec;
+};
+
+static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, const struct fm_variant *variant, const struct fathom_weight *w,
+    bool residual, uint32_t n_tokens) {
+    const uint32_t few = n_tokens < 4 ? n_tokens : n_tokens < 8 ? 4 : 8;
+    if (variant->shader == &fm_shader_matmul_tile) {
+        const uint32_t tokens = n_tokens <= 16 ? 1 : n_tokens <= 32 ? 2 : 4;
+        return (struct matmul_shape){ 64, 16 * tokens, { w->type, residual, tokens }, 3 };
+    }
+    if (variant->shader == &fm_shader_matmul_vec) { // one subgroup where it is of a usual size
+        const uint32_t lanes = info->subgroup_size < 16 ? 16 : info->subgroup_size > 64 ? 64 : info->subgroup_size;
+        return (struct matmul_shape){ 4, few, { w->type, residual, few, lanes, 4 }, 5 };
+    }
+    if (variant->shader == &fm_shader_matmul_rows) {
+        const uint32_t lanes = info->subgroup_size > 16 ? 16 : info->subgroup_size;
+        const uint32_t rows = few == 8 ? 2 : w->n_rows < 1024 ? 1 : 4; // small weights: enough workgroups for all cores
+        return (struct matmul_shape){ lanes * rows, few, { w->type, residual, few, lanes, rows }, 5 };
+    }
+    const uint32_t tokens = n_tokens < 4 ? n_tokens : 4;
+    return (struct matmul_shape){ 4, tokens, { w->type, residual, tokens }, 3 };
+}
+
 void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_params *params) {
     static const char op[] = "matmul";
     const struct fathom_weight *w = params->w;
@@ -42,8 +72,10 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
     struct fathom_view x, residual, y;
     if (!matmul_prepare(stream, op, params, &args, &x, &residual, &y)) return;
 
-    const uint32_t tokens = params->n_tokens < 4 ? params->n_tokens : 4;
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_matmul.n_variants, params->n_tokens);
+    // All but the plain one read x by fours and weights by whole blocks.
+    const bool whole = w->n_cols % 32 == 0 && args.x_base % 4 == 0;
+    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, whole ? fm_op_matmul.n_variants : 1, params->n_tokens);
+    const struct matmul_shape shape = matmul_shape(fathom_gpu_get_info(fm_stream_gpu(stream)), variant, w, residual.buffer, params->n_tokens);
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const struct fathom_window *window = &w->windows[i];
         const uint32_t n_mats = w->n_mats == 1 ? 1 : window->n_rows / w->n_rows;
@@ -51,14 +83,16 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
         args.first_row = window->first_row % w->n_rows;
         args.first_mat = window->first_row / w->n_rows;
         const double n_rows = window->n_rows;
-        fm_stream_dispatch(stream, &(struct fm_dispatch){
+        struct fm_dispatch dispatch = {
             .op = op, .variant = variant,
-            .spec = { w->type, residual.buffer != NULL, tokens }, .n_spec = 3,
+            .n_spec = shape.n_spec,
             .views = { window->view, x, residual, y }, .n_views = 4,
             .args = &args, .args_size = sizeof(args),
-            .groups = { fm_op_groups(args.n_rows, 4), fm_op_groups(params->n_tokens, tokens), n_mats },
+            .groups = { fm_op_groups(args.n_rows, shape.rows), fm_op_groups(params->n_tokens, shape.tokens), n_mats },
             .flops = 2.0 * params->n_tokens * n_rows * w->n_cols,
             .bytes = n_rows * (double)fathom_row_size(w->type, w->n_cols) + 4.0 * params->n_tokens * (n_rows + (double)n_mats * w->n_cols),
-        });
+        };
+        memcpy(dispatch.spec, shape.spec, sizeof(shape.spec));
+        fm_stream_dispatch(stream, &dispatch);
     }
 }
