@@ -4,10 +4,63 @@
 #include <string.h>
 #include <utf8proc.h>
 
-// All characters below U+0300 are their own NFC, whatever stands around them, if no combining mark (all are above) follows.
+// utf8proc has the whole in one call, which takes time quadratic in a run of combining marks; so the marks are put in order here.
+enum { OPTIONS = UTF8PROC_STABLE | UTF8PROC_COMPOSE };
+
+// Characters below U+0300 are their own NFC where no combining mark (all are above) follows.
 static bool surely_normal(const char *text, size_t length) {
     for (size_t i = 0; i < length; i++)
         if ((unsigned char)text[i] >= 0xcc) return false; // 0xcc 0x80 is U+0300
+    return true;
+}
+
+static bool decompose(const char *text, size_t length, utf8proc_int32_t **codes, size_t *count, struct fathom_error *err) {
+    size_t capacity = length + 16, n = 0;
+    *codes = malloc(capacity * sizeof(**codes));
+    for (size_t i = 0; *codes && i < length;) {
+        uint32_t code;
+        i += (size_t)fm_utf8_decode(text + i, length - i, &code);
+        int boundary = 0;
+        utf8proc_ssize_t used = utf8proc_decompose_char((utf8proc_int32_t)code, *codes + n, (utf8proc_ssize_t)(capacity - n), OPTIONS, &boundary);
+        if (used < 0) return fm_fail(err, FATHOM_INVALID, "tokenizer: normalization: %s", utf8proc_errmsg(used));
+        n += (size_t)used;
+        if (n + 16 <= capacity) continue; // no character decomposes into more
+        capacity = 2 * n + 16;
+        utf8proc_int32_t *grown = realloc(*codes, capacity * sizeof(**codes));
+        if (!grown) free(*codes);
+        *codes = grown;
+    }
+    *count = n;
+    return *codes || fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory to normalize %zu bytes", length);
+}
+
+static unsigned combining_class(utf8proc_int32_t code) { return (unsigned)utf8proc_get_property(code)->combining_class & 0xff; }
+
+// Puts a run of marks in the order of their classes, those of one class as they were.
+static bool sort_run(utf8proc_int32_t *codes, size_t n, struct fathom_error *err) {
+    size_t at[257] = {0};
+    utf8proc_int32_t *sorted = malloc(n * sizeof(*sorted));
+    if (!sorted) return fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory to sort %zu marks", n);
+    for (size_t i = 0; i < n; i++) at[combining_class(codes[i]) + 1]++;
+    for (size_t i = 0; i < 256; i++) at[i + 1] += at[i];
+    for (size_t i = 0; i < n; i++) sorted[at[combining_class(codes[i])]++] = codes[i];
+    memcpy(codes, sorted, n * sizeof(*sorted));
+    free(sorted);
+    return true;
+}
+
+static bool order_marks(utf8proc_int32_t *codes, size_t n, struct fathom_error *err) {
+    for (size_t start = 0, end; start < n; start = end + 1) {
+        bool ordered = true;
+        unsigned before = 0;
+        for (end = start; end < n; end++) {
+            unsigned class = combining_class(codes[end]);
+            if (!class) break;
+            ordered = ordered && class >= before;
+            before = class;
+        }
+        if (!ordered && !sort_run(codes + start, end - start, err)) return false;
+    }
     return true;
 }
 
@@ -16,13 +69,25 @@ bool fm_nfc(const char *text, size_t length, const char **out, size_t *n_out, ch
     *n_out = length;
     *owned = NULL;
     if (surely_normal(text, length)) return true;
-    utf8proc_uint8_t *normal = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)length, &normal, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    if (n < 0) {
-        free(normal);
-        return fm_fail(err, n == UTF8PROC_ERROR_NOMEM ? FATHOM_NO_MEMORY : FATHOM_INVALID, "tokenizer: normalization: %s", utf8proc_errmsg(n));
+    utf8proc_int32_t *codes = NULL;
+    size_t n;
+    if (!decompose(text, length, &codes, &n, err) || !order_marks(codes, n, err)) goto fail;
+    utf8proc_ssize_t composed = utf8proc_normalize_utf32(codes, (utf8proc_ssize_t)n, OPTIONS);
+    if (composed < 0) {
+        fm_fail(err, FATHOM_INVALID, "tokenizer: normalization: %s", utf8proc_errmsg(composed));
+        goto fail;
     }
-    *out = *owned = (char *)normal;
-    *n_out = (size_t)n;
+    char *normal = malloc(4 * (size_t)composed + 1);
+    if (!normal) {
+        fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory to normalize %zu bytes", length);
+        goto fail;
+    }
+    *n_out = 0;
+    for (utf8proc_ssize_t i = 0; i < composed; i++) *n_out += (size_t)utf8proc_encode_char(codes[i], (utf8proc_uint8_t *)normal + *n_out);
+    *out = *owned = normal;
+    free(codes);
     return true;
+fail:
+    free(codes);
+    return false;
 }

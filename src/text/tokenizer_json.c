@@ -1,8 +1,7 @@
 // tokenizer.json, the hub's file of a whole tokenizer.
+#include "base/json.h"
 #include "text/tokenizer_parts.h"
 #include "text/utf8.h"
-#include <cjson/cJSON.h>
-#include <math.h>
 #include <string.h>
 
 static const cJSON *member(const cJSON *object, const char *name) { return cJSON_GetObjectItemCaseSensitive(object, name); }
@@ -13,12 +12,6 @@ static bool is_true(const cJSON *object, const char *name) { return cJSON_IsTrue
 static const char *string_member(const cJSON *object, const char *name) {
     const cJSON *value = member(object, name);
     return cJSON_IsString(value) ? value->valuestring : NULL;
-}
-
-// A whole number that a double holds exactly; else -1.
-static int64_t whole_number(const cJSON *value) {
-    if (!cJSON_IsNumber(value) || !(fabs(value->valuedouble) < 9e15) || value->valuedouble != floor(value->valuedouble)) return -1;
-    return (int64_t)value->valuedouble;
 }
 
 static bool unsupported(struct fathom_error *err, const char *part, const char *type) {
@@ -115,8 +108,10 @@ static bool read_model(struct fm_tokenizer *tokenizer, const cJSON *model, struc
     if (!check_model(model, err)) return false;
     const cJSON *item;
     cJSON_ArrayForEach(item, member(model, "vocab")) {
-        if (!cJSON_IsNumber(item)) return fm_fail(err, FATHOM_INVALID, "tokenizer: the id of token \"%s\" is no number", fm_quote(item->string, strlen(item->string)).text);
-        if (!fm_vocab_add(&tokenizer->vocab, whole_number(item), item->string, strlen(item->string), err)) return false;
+        uint64_t id;
+        if (!fm_json_whole(item, &id))
+            return fm_fail(err, FATHOM_INVALID, "tokenizer: the id of token \"%s\" is no whole number from 0 on", fm_quote(item->string, strlen(item->string)).text);
+        if (!fm_vocab_add(&tokenizer->vocab, (int64_t)id, item->string, strlen(item->string), err)) return false;
     }
     uint32_t rank = 0;
     cJSON_ArrayForEach(item, member(model, "merges"))
@@ -128,8 +123,8 @@ static bool read_model(struct fm_tokenizer *tokenizer, const cJSON *model, struc
 static bool read_added_token(struct fm_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
     const char *content = string_member(json, "content");
     if (!content) return fm_fail(err, FATHOM_INVALID, "tokenizer: an added token has no content");
-    int64_t id = whole_number(member(json, "id"));
-    if (id < 0 || id >= FM_MAX_TOKENS)
+    uint64_t id;
+    if (!fm_json_whole(member(json, "id"), &id) || id >= FM_MAX_TOKENS)
         return fm_fail(err, FATHOM_INVALID, "tokenizer: the id of added token \"%s\" is missing or outside 0 to %d", fm_quote(content, strlen(content)).text, FM_MAX_TOKENS - 1);
     struct fm_added_token token = {.content = (char *)content, .length = strlen(content), .id = (int32_t)id,
         .lstrip = is_true(json, "lstrip"), .rstrip = is_true(json, "rstrip"), .single_word = is_true(json, "single_word")};
@@ -158,12 +153,8 @@ static bool read_all(struct fm_tokenizer *tokenizer, const cJSON *json, struct f
 }
 
 struct fm_tokenizer *fm_tokenizer_from_json(const char *text, size_t length, struct fathom_error *err) {
-    const char *end = text;
-    cJSON *json = cJSON_ParseWithLengthOpts(text, length, &end, false);
-    if (!json) {
-        fm_fail(err, FATHOM_INVALID, "tokenizer: not JSON at byte %zu of %zu", (size_t)(end - text), length);
-        return NULL;
-    }
+    cJSON *json = fm_json_parse("tokenizer", text, length, err);
+    if (!json) return NULL;
     struct fm_tokenizer *tokenizer = fm_tokenizer_new(err);
     if (tokenizer && !read_all(tokenizer, json, err)) fm_tokenizer_destroy(&tokenizer);
     cJSON_Delete(json);
