@@ -1,0 +1,42 @@
+#include "base/mapped_file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool fm_mapped_file_open(struct fm_mapped_file *file, const char *path, struct fathom_error *err) {
+    *file = (struct fm_mapped_file){0};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // not blocking: a pipe would wait for its writer
+    if (fd < 0) return fm_fail(err, FATHOM_IO, "%s: cannot open: %s", path, strerror(errno));
+    struct stat status;
+    if (fstat(fd, &status) != 0) {
+        fm_fail(err, FATHOM_IO, "%s: cannot read: %s", path, strerror(errno));
+        goto fail;
+    }
+    if (!S_ISREG(status.st_mode)) {
+        fm_fail(err, FATHOM_IO, "%s: is not a plain file", path);
+        goto fail;
+    }
+    if (status.st_size == 0) {
+        fm_fail(err, FATHOM_INVALID, "%s: is empty", path);
+        goto fail;
+    }
+    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (data == MAP_FAILED) {
+        fm_fail(err, FATHOM_IO, "%s: cannot map %lld bytes: %s", path, (long long)status.st_size, strerror(errno));
+        goto fail;
+    }
+    close(fd);
+    *file = (struct fm_mapped_file){data, (uint64_t)status.st_size};
+    return true;
+fail:
+    close(fd);
+    return false;
+}
+
+void fm_mapped_file_close(struct fm_mapped_file *file) {
+    if (file->data) munmap((void *)(uintptr_t)file->data, (size_t)file->size);
+    *file = (struct fm_mapped_file){0};
+}

@@ -1,0 +1,39 @@
+// Inside of tensors.h: what a directory is made of, for the readers that fill it.
+#ifndef FM_FILE_DIRECTORY_H
+#define FM_FILE_DIRECTORY_H
+#include "base/mapped_file.h"
+#include "file/meta.h"
+#include "file/tensors.h"
+
+// How a presented tensor comes from bytes in memory. All parts have one size and follow each other in the presented tensor.
+enum fm_source_kind {
+    FM_SOURCE_COPY,       // as stored
+    FM_SOURCE_WIDEN,      // F16 or BF16, presented as F32
+    FM_SOURCE_TRANSPOSE,  // a part is [n_cols][n_rows], presented as [n_rows][n_cols]
+};
+struct fm_source {
+    enum fm_source_kind kind;
+    enum fathom_type stored;     // WIDEN: the type of the bytes
+    uint32_t n_rows, n_cols;     // TRANSPOSE: of a presented part
+    uint32_t n_parts;
+    uint64_t part_size;          // presented bytes of a part
+    const uint8_t **parts;       // [n_parts]
+};
+
+struct fm_tensors {
+    char *path;
+    struct fm_arena arena;       // names, strings, sources
+    struct fm_meta meta;
+    struct fm_tensor *list;
+    size_t count, capacity;
+    struct fm_names names;
+    struct fm_mapped_file *files;
+    size_t n_files;
+};
+
+// An empty directory; close it with fm_tensors_close.
+struct fm_tensors *fm_tensors_new(const char *path, struct fathom_error *err);
+// Adds a tensor, whose name and source live in the arena. Its size is computed from type and dims.
+bool fm_tensors_add(struct fm_tensors *tensors, struct fm_tensor tensor, struct fathom_error *err);
+bool fm_no_memory(const struct fm_tensors *tensors, struct fathom_error *err);
+#endif

@@ -1,0 +1,239 @@
+#include "file/gguf.h"
+#include "base/cursor.h"
+#include "base/size.h"
+#include "file/directory.h"
+#include "file/types.h"
+#include <stdlib.h>
+
+enum {
+    MAX_KEY = 65535, MAX_NAME = 255, // bytes; GGUF's own limits are 65535 and 64
+    MIN_KEY_BYTES = 8 + 4 + 1, MIN_TENSOR_BYTES = 8 + 4 + 8 + 4 + 8,
+    MAX_ALIGNMENT = 1 << 20,
+};
+
+struct reader {
+    struct fm_tensors *tensors;
+    struct fm_cursor cursor;
+    uint64_t n_tensors, n_keys;
+    uint64_t *offsets;           // of each tensor, from the start of the data
+    struct fathom_error *err;
+};
+
+static bool truncated(struct reader *r, const char *what) {
+    return fm_fail(r->err, FATHOM_INVALID, "%s: ends too early, after %llu bytes, in %.200s", r->tensors->path,
+        (unsigned long long)r->cursor.size, what);
+}
+
+// A string of at most `most` bytes, copied. `what` is for messages.
+static bool read_string(struct reader *r, uint64_t most, const char *what, struct fm_string *string) {
+    const uint64_t length = fm_cursor_u64(&r->cursor);
+    if (!r->cursor.failed && length > most && length <= fm_cursor_left(&r->cursor))
+        return fm_fail(r->err, FATHOM_INVALID, "%s: %s is %llu bytes long, expected %llu at most", r->tensors->path, what,
+            (unsigned long long)length, (unsigned long long)most);
+    const uint8_t *bytes = fm_cursor_bytes(&r->cursor, length);
+    if (!bytes) return truncated(r, what);
+    string->text = fm_arena_string(&r->tensors->arena, (const char *)bytes, length);
+    string->length = length;
+    return string->text || fm_no_memory(r->tensors, r->err);
+}
+
+// Names and keys hold no zero byte: they are compared as C strings.
+static bool read_name(struct reader *r, uint64_t most, const char *what, const char **name) {
+    struct fm_string string;
+    if (!read_string(r, most, what, &string)) return false;
+    *name = string.text;
+    if (string.length && strlen(string.text) == string.length) return true;
+    return fm_fail(r->err, FATHOM_INVALID, "%s: %s is empty or holds a zero byte", r->tensors->path, what);
+}
+
+static bool read_array(struct reader *r, struct fm_meta_value *value) {
+    const uint32_t element = fm_cursor_u32(&r->cursor);
+    value->count = fm_cursor_u64(&r->cursor);
+    if (r->cursor.failed) return truncated(r, value->key);
+    if (element == FM_META_ARRAY)
+        return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: key %.200s is an array of arrays", r->tensors->path, value->key);
+    if (element >= FM_META_N_TYPES)
+        return fm_fail(r->err, FATHOM_INVALID, "%s: key %.200s is an array of type %u, which does not exist", r->tensors->path, value->key, element);
+    value->element = (enum fm_meta_type)element;
+    if (element != FM_META_STRING) {
+        uint64_t size;
+        if (!fm_mul(value->count, fm_meta_size(value->element), &size)) size = UINT64_MAX;
+        value->items = fm_cursor_bytes(&r->cursor, size);
+        return value->items || truncated(r, value->key);
+    }
+    if (value->count > fm_cursor_left(&r->cursor) / 8) return truncated(r, value->key);
+    struct fm_string *strings = fm_arena_alloc(&r->tensors->arena, value->count, sizeof(*strings));
+    if (!strings) return fm_no_memory(r->tensors, r->err);
+    for (uint64_t i = 0; i < value->count; i++)
+        if (!read_string(r, UINT32_MAX, value->key, &strings[i])) return false;
+    value->strings = strings;
+    return true;
+}
+
+static bool read_value(struct reader *r, struct fm_meta_value *value) {
+    if (value->type == FM_META_STRING) return read_string(r, UINT32_MAX, value->key, &value->string);
+    if (value->type == FM_META_ARRAY) return read_array(r, value);
+    const uint32_t size = fm_meta_size(value->type);
+    const uint8_t *bytes = fm_cursor_bytes(&r->cursor, size);
+    if (!bytes) return truncated(r, value->key);
+    const struct fm_meta_value one = {.type = FM_META_ARRAY, .element = value->type, .count = 1, .items = bytes};
+    if (value->type == FM_META_F32 || value->type == FM_META_F64) value->f = fm_meta_item_float(&one, 0);
+    else value->i = fm_meta_item_int(&one, 0);
+    if (value->type == FM_META_BOOL && value->u > 1)
+        return fm_fail(r->err, FATHOM_INVALID, "%s: key %.200s is %u, expected 0 or 1", r->tensors->path, value->key, (unsigned)value->u);
+    return true;
+}
+
+static bool read_keys(struct reader *r) {
+    for (uint64_t i = 0; i < r->n_keys; i++) {
+        struct fm_meta_value value = {0};
+        if (!read_name(r, MAX_KEY, "a metadata key", &value.key)) return false;
+        const uint32_t type = fm_cursor_u32(&r->cursor);
+        if (r->cursor.failed) return truncated(r, value.key);
+        if (type >= FM_META_N_TYPES)
+            return fm_fail(r->err, FATHOM_INVALID, "%s: key %.200s has type %u, which does not exist", r->tensors->path, value.key, type);
+        value.type = (enum fm_meta_type)type;
+        if (!read_value(r, &value)) return false;
+        struct fathom_error wrong = {0};
+        if (!fm_meta_add(&r->tensors->meta, value, &wrong))
+            return fm_fail(r->err, wrong.status, "%s: %s", r->tensors->path, wrong.message);
+    }
+    return true;
+}
+
+static bool read_alignment(struct reader *r, uint64_t *alignment) {
+    uint32_t value = FM_GGUF_ALIGNMENT;
+    struct fathom_error wrong = {0};
+    if (!fm_meta_u32(r->tensors, "general.alignment", &value, &wrong) && wrong.status != FATHOM_OK)
+        return fm_fail(r->err, wrong.status, "%s", wrong.message);
+    if (value == 0 || value > MAX_ALIGNMENT || value & (value - 1))
+        return fm_fail(r->err, FATHOM_INVALID, "%s: key general.alignment is %u, expected a power of two up to %d", r->tensors->path, value, MAX_ALIGNMENT);
+    *alignment = value;
+    return true;
+}
+
+static bool read_tensor(struct reader *r, uint64_t alignment, uint64_t *offset) {
+    struct fm_tensor tensor = {.dims = {1, 1, 1, 1}};
+    const char *path = r->tensors->path;
+    if (!read_name(r, MAX_NAME, "a tensor's name", &tensor.name)) return false;
+    tensor.n_dims = fm_cursor_u32(&r->cursor);
+    if (!r->cursor.failed && (tensor.n_dims < 1 || tensor.n_dims > 4))
+        return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s has %u dimensions, expected 1 to 4", path, tensor.name, tensor.n_dims);
+    for (uint32_t i = 0; i < tensor.n_dims && !r->cursor.failed; i++) {
+        tensor.dims[i] = fm_cursor_u64(&r->cursor);
+        if (!r->cursor.failed && tensor.dims[i] == 0)
+            return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s has no elements: dimension %u is 0", path, tensor.name, i);
+    }
+    const uint32_t type = fm_cursor_u32(&r->cursor);
+    *offset = fm_cursor_u64(&r->cursor);
+    if (r->cursor.failed) return truncated(r, tensor.name);
+    const struct fm_type_info *info = fm_type_info(type);
+    if (!info) return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s has type %u, which does not exist", path, tensor.name, type);
+    if (!info->supported)
+        return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: F32, F16, BF16, Q8_0, Q4_0", path, tensor.name, info->name);
+    if (*offset % alignment)
+        return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s lies at offset %llu, expected a multiple of %llu", path, tensor.name,
+            (unsigned long long)*offset, (unsigned long long)alignment);
+    tensor.type = (enum fathom_type)type;
+    return fm_tensors_add(r->tensors, tensor, r->err);
+}
+
+// Where a tensor lies, to sort by.
+struct place { uint64_t offset, size; const char *name; };
+
+static int by_offset(const void *a, const void *b) {
+    const struct place *x = a, *y = b;
+    return x->offset != y->offset ? (x->offset > y->offset) - (x->offset < y->offset) : (x->size > y->size) - (x->size < y->size);
+}
+
+static bool check_overlaps(struct reader *r) {
+    struct place *places = calloc(r->n_tensors + 1, sizeof(*places));
+    if (!places) return fm_no_memory(r->tensors, r->err);
+    for (uint64_t i = 0; i < r->n_tensors; i++)
+        places[i] = (struct place){r->offsets[i], r->tensors->list[i].size, r->tensors->list[i].name};
+    qsort(places, r->n_tensors, sizeof(*places), by_offset);
+    bool apart = true;
+    for (uint64_t i = 1; i < r->n_tensors && apart; i++)
+        if (places[i].offset - places[i - 1].offset < places[i - 1].size)
+            apart = fm_fail(r->err, FATHOM_INVALID, "%s: tensors %s and %s overlap at offset %llu", r->tensors->path, places[i - 1].name,
+                places[i].name, (unsigned long long)places[i].offset);
+    free(places);
+    return apart;
+}
+
+// Gives every tensor its bytes, once they are known to be there.
+static bool place_tensors(struct reader *r, uint64_t alignment) {
+    uint64_t start;
+    if (!fm_align(r->cursor.at, alignment, &start) || (start > r->cursor.size && r->n_tensors)) return truncated(r, "the padding before the tensors");
+    for (uint64_t i = 0; i < r->n_tensors; i++) {
+        struct fm_tensor *tensor = &r->tensors->list[i];
+        const uint64_t room = r->cursor.size - start;
+        if (r->offsets[i] > room || tensor->size > room - r->offsets[i])
+            return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s reaches past the end of the file: %llu bytes at offset %llu of %llu", r->tensors->path,
+                tensor->name, (unsigned long long)tensor->size, (unsigned long long)r->offsets[i], (unsigned long long)room);
+        struct fm_source *source = fm_arena_alloc(&r->tensors->arena, 1, sizeof(*source));
+        const uint8_t **part = fm_arena_alloc(&r->tensors->arena, 1, sizeof(*part));
+        if (!source || !part) return fm_no_memory(r->tensors, r->err);
+        *part = r->cursor.data + start + r->offsets[i];
+        *source = (struct fm_source){.kind = FM_SOURCE_COPY, .stored = tensor->type, .n_parts = 1, .part_size = tensor->size, .parts = part};
+        tensor->impl = source;
+    }
+    return check_overlaps(r);
+}
+
+static bool read_header(struct reader *r) {
+    const char *path = r->tensors->path;
+    const uint32_t magic = fm_cursor_u32(&r->cursor), version = fm_cursor_u32(&r->cursor);
+    if (r->cursor.size >= 4 && magic != FM_GGUF_MAGIC)
+        return fm_fail(r->err, FATHOM_INVALID, "%s: is not a GGUF file: it starts with %08x, expected %08x", path, __builtin_bswap32(magic),
+            __builtin_bswap32(FM_GGUF_MAGIC));
+    r->n_tensors = fm_cursor_u64(&r->cursor);
+    r->n_keys = fm_cursor_u64(&r->cursor);
+    if (r->cursor.failed) return truncated(r, "the header");
+    if (version == 0x02000000 || version == 0x03000000)
+        return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: is a big-endian GGUF file", path);
+    if (version != 2 && version != 3) return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: GGUF version %u, supported: 2 and 3", path, version);
+    const uint64_t left = fm_cursor_left(&r->cursor);
+    if (r->n_keys > left / MIN_KEY_BYTES || r->n_tensors > left / MIN_TENSOR_BYTES || r->n_tensors > UINT32_MAX || r->n_keys > UINT32_MAX)
+        return fm_fail(r->err, FATHOM_INVALID, "%s: announces %llu keys and %llu tensors, more than its %llu bytes can hold", path,
+            (unsigned long long)r->n_keys, (unsigned long long)r->n_tensors, (unsigned long long)r->cursor.size);
+    return true;
+}
+
+static bool read_all(struct reader *r) {
+    uint64_t alignment;
+    if (!read_header(r) || !read_keys(r) || !read_alignment(r, &alignment)) return false;
+    r->offsets = calloc(r->n_tensors + 1, sizeof(*r->offsets));
+    if (!r->offsets) return fm_no_memory(r->tensors, r->err);
+    bool ok = true;
+    for (uint64_t i = 0; i < r->n_tensors && ok; i++) ok = read_tensor(r, alignment, &r->offsets[i]);
+    ok = ok && place_tensors(r, alignment);
+    free(r->offsets);
+    return ok;
+}
+
+struct fm_tensors *fm_gguf_from_memory(const char *path, const void *data, uint64_t size, struct fathom_error *err) {
+    struct reader r = {.cursor = {.data = data, .size = size}, .err = err};
+    r.tensors = fm_tensors_new(path, err);
+    if (r.tensors && !read_all(&r)) fm_tensors_close(&r.tensors);
+    return r.tensors;
+}
+
+struct fm_tensors *fm_gguf_open(const char *path, struct fathom_error *err) {
+    struct fm_mapped_file file;
+    if (!fm_mapped_file_open(&file, path, err)) return NULL;
+    struct fm_tensors *tensors = fm_gguf_from_memory(path, file.data, file.size, err);
+    struct fm_mapped_file *files = tensors ? calloc(1, sizeof(*files)) : NULL;
+    if (tensors && !files) {
+        fm_no_memory(tensors, err);
+        fm_tensors_close(&tensors);
+    }
+    if (!tensors) {
+        fm_mapped_file_close(&file);
+        return NULL;
+    }
+    *files = file;
+    tensors->files = files;
+    tensors->n_files = 1;
+    return tensors;
+}

@@ -1,0 +1,11 @@
+// Reads GGUF, versions 2 and 3, little-endian.
+#ifndef FM_FILE_GGUF_H
+#define FM_FILE_GGUF_H
+#include "file/tensors.h"
+
+enum { FM_GGUF_MAGIC = 0x46554747, FM_GGUF_ALIGNMENT = 32 }; // "GGUF"; the alignment without a key, bytes
+
+struct fm_tensors *fm_gguf_open(const char *path, struct fathom_error *err);
+// From memory, which must outlive the directory; `path` is for messages.
+struct fm_tensors *fm_gguf_from_memory(const char *path, const void *data, uint64_t size, struct fathom_error *err);
+#endif

@@ -1,0 +1,183 @@
+#include "file/hub_parts.h"
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+static void bad(struct fm_hub *hub, const char *key, const char *what) {
+    if (!hub->failed) hub->failed = !fm_fail(hub->err, FATHOM_INVALID, "%s: key %s %s", hub->path, key, what);
+}
+
+static void unsupported(struct fm_hub *hub, const char *key, const char *value, const char *supported) {
+    if (!hub->failed) hub->failed = !fm_fail(hub->err, FATHOM_UNSUPPORTED, "%s: %s \"%.64s\" is not supported; supported: %s", hub->path, key, value, supported);
+}
+
+// NULL where the key is missing or null.
+static const cJSON *item(const cJSON *object, const char *key) {
+    const cJSON *found = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNull(found) ? NULL : found;
+}
+
+// `missing` is the value without the key; UINT32_MAX: it must be there.
+static uint32_t whole(struct fm_hub *hub, const cJSON *object, const char *key, uint32_t missing) {
+    const cJSON *found = item(object, key);
+    uint64_t value = missing;
+    if (!found && missing == UINT32_MAX) bad(hub, key, "is missing");
+    if (found && (!fm_json_whole(found, &value) || value >= UINT32_MAX)) bad(hub, key, "is not a whole number of 32 bits");
+    return hub->failed ? 0 : (uint32_t)value;
+}
+
+// A NAN for `missing`: it must be there.
+static double number(struct fm_hub *hub, const cJSON *object, const char *key, double missing) {
+    const cJSON *found = item(object, key);
+    if (!found && isnan(missing)) bad(hub, key, "is missing");
+    if (!found) return missing;
+    if (!cJSON_IsNumber(found) || !(fabs(found->valuedouble) <= FLT_MAX)) {
+        bad(hub, key, "is not a number");
+        return 1;
+    }
+    return found->valuedouble;
+}
+
+static bool truth(struct fm_hub *hub, const char *key, bool missing) {
+    const cJSON *found = item(hub->config, key);
+    if (found && !cJSON_IsBool(found)) bad(hub, key, "is not true or false");
+    return found ? cJSON_IsTrue(found) : missing;
+}
+
+static const char *text(struct fm_hub *hub, const cJSON *object, const char *key, const char *missing) {
+    const cJSON *found = item(object, key);
+    if (found && !cJSON_IsString(found)) bad(hub, key, "is not a string");
+    return cJSON_IsString(found) ? found->valuestring : missing;
+}
+
+static void set_general(struct fm_hub *hub) {
+    const size_t length = strlen(hub->dir);
+    size_t end = length, start;
+    while (end > 1 && hub->dir[end - 1] == '/') end--;
+    for (start = end; start && hub->dir[start - 1] != '/';) start--;
+    fm_hub_set_string(hub, "general.architecture", "deepseek2");
+    fm_hub_set_string(hub, "general.type", "model");
+    const char *name = fm_arena_string(&hub->tensors->arena, hub->dir + start, end - start);
+    if (!name) hub->failed = !fm_no_memory(hub->tensors, hub->err);
+    else fm_hub_set_string(hub, "general.name", name);
+}
+
+// Refuses what the architecture would compute otherwise.
+static void check_supported(struct fm_hub *hub) {
+    const char *type = text(hub, hub->config, "model_type", NULL);
+    if (!type) bad(hub, "model_type", "is missing");
+    else if (strcmp(type, "deepseek_v2") != 0 && strcmp(type, "deepseek_v3") != 0) unsupported(hub, "model_type", type, "deepseek_v2, deepseek_v3");
+    const char *activation = text(hub, hub->config, "hidden_act", "silu");
+    if (strcmp(activation, "silu") != 0) unsupported(hub, "hidden_act", activation, "silu");
+    if (truth(hub, "attention_bias", false)) unsupported(hub, "attention_bias", "true", "false");
+    if (truth(hub, "rope_interleave", true) == false) unsupported(hub, "rope_interleave", "false", "true");
+    if (whole(hub, hub->config, "moe_layer_freq", 1) != 1) unsupported(hub, "moe_layer_freq", "other than 1", "1");
+}
+
+static void set_shape(struct fm_hub *hub) {
+    const cJSON *c = hub->config;
+    hub->n_layers = whole(hub, c, "num_hidden_layers", UINT32_MAX);
+    hub->n_draft = whole(hub, c, "num_nextn_predict_layers", 0);
+    hub->n_dense = whole(hub, c, "first_k_dense_replace", 0);
+    hub->n_heads = whole(hub, c, "num_attention_heads", UINT32_MAX);
+    hub->n_nope = whole(hub, c, "qk_nope_head_dim", UINT32_MAX);
+    hub->n_rope = whole(hub, c, "qk_rope_head_dim", UINT32_MAX);
+    hub->n_value = whole(hub, c, "v_head_dim", UINT32_MAX);
+    hub->kv_rank = whole(hub, c, "kv_lora_rank", UINT32_MAX);
+    hub->n_vocab = whole(hub, c, "vocab_size", UINT32_MAX);
+    if (!hub->failed && (hub->n_layers < 1 || hub->n_layers > 1024)) bad(hub, "num_hidden_layers", "is not within 1 to 1024");
+    if (hub->n_draft > 64) bad(hub, "num_nextn_predict_layers", "is more than 64");
+    if (!hub->failed && (hub->n_vocab < 1 || hub->n_vocab > 1u << 24)) bad(hub, "vocab_size", "is not within 1 to 16777216");
+    // small enough that no sum or product of two overflows
+    if (!hub->failed && (hub->n_heads < 1 || hub->n_heads > 65535)) bad(hub, "num_attention_heads", "is not within 1 to 65535");
+    if (!hub->failed && (hub->kv_rank < 1 || hub->kv_rank > 65535)) bad(hub, "kv_lora_rank", "is not within 1 to 65535");
+    if (!hub->failed && (hub->n_nope < 1 || hub->n_nope > 16383)) bad(hub, "qk_nope_head_dim", "is not within 1 to 16383");
+    if (!hub->failed && (hub->n_rope < 1 || hub->n_rope > 16383)) bad(hub, "qk_rope_head_dim", "is not within 1 to 16383");
+    if (!hub->failed && (hub->n_value < 1 || hub->n_value > 16383)) bad(hub, "v_head_dim", "is not within 1 to 16383");
+    fm_hub_set_u32(hub, ".context_length", whole(hub, c, "max_position_embeddings", UINT32_MAX));
+    fm_hub_set_u32(hub, ".embedding_length", whole(hub, c, "hidden_size", UINT32_MAX));
+    fm_hub_set_u32(hub, ".feed_forward_length", whole(hub, c, "intermediate_size", UINT32_MAX));
+    fm_hub_set_u32(hub, ".leading_dense_block_count", hub->n_dense);
+    fm_hub_set_u32(hub, ".vocab_size", hub->n_vocab);
+}
+
+// The attention of all heads over one shared latent, which is how GGUF sees it: one key-value head.
+static void set_attention(struct fm_hub *hub) {
+    fm_hub_set_u32(hub, ".attention.head_count", hub->n_heads);
+    fm_hub_set_u32(hub, ".attention.head_count_kv", 1);
+    fm_hub_set_f32(hub, ".attention.layer_norm_rms_epsilon", number(hub, hub->config, "rms_norm_eps", 1e-6));
+    const uint32_t q_rank = whole(hub, hub->config, "q_lora_rank", 0);
+    if (q_rank) fm_hub_set_u32(hub, ".attention.q_lora_rank", q_rank);
+    fm_hub_set_u32(hub, ".attention.kv_lora_rank", hub->kv_rank);
+    fm_hub_set_u32(hub, ".attention.key_length", hub->kv_rank + hub->n_rope);
+    fm_hub_set_u32(hub, ".attention.value_length", hub->kv_rank);
+    fm_hub_set_u32(hub, ".attention.key_length_mla", hub->n_nope + hub->n_rope);
+    fm_hub_set_u32(hub, ".attention.value_length_mla", hub->n_value);
+}
+
+static void set_groups(struct fm_hub *hub, bool sigmoid) {
+    const char *method = text(hub, hub->config, "topk_method", sigmoid ? "noaux_tc" : "greedy");
+    const uint32_t n_groups = whole(hub, hub->config, "n_group", 1), n_used = whole(hub, hub->config, "topk_group", 1);
+    if (!strcmp(method, "greedy") || n_groups <= 1) return;
+    if (strcmp(method, sigmoid ? "noaux_tc" : "group_limited_greedy") != 0)
+        unsupported(hub, sigmoid ? "topk_method of a sigmoid gate with groups" : "topk_method of a softmax gate with groups", method,
+            sigmoid ? "noaux_tc" : "group_limited_greedy");
+    fm_hub_set_u32(hub, ".expert_group_count", n_groups);
+    fm_hub_set_u32(hub, ".expert_group_used_count", n_used);
+}
+
+static void set_experts(struct fm_hub *hub) {
+    const cJSON *c = hub->config;
+    hub->n_experts = whole(hub, c, "n_routed_experts", 0);
+    if (hub->n_experts > 65535) bad(hub, "n_routed_experts", "is more than 65535");
+    if (!hub->n_experts) return;
+    const char *type = text(hub, c, "model_type", "");
+    const char *scoring = text(hub, c, "scoring_func", strcmp(type, "deepseek_v3") ? "softmax" : "sigmoid");
+    const bool sigmoid = !strcmp(scoring, "sigmoid");
+    if (!sigmoid && strcmp(scoring, "softmax") != 0) unsupported(hub, "scoring_func", scoring, "softmax, sigmoid");
+    fm_hub_set_u32(hub, ".expert_count", hub->n_experts);
+    fm_hub_set_u32(hub, ".expert_used_count", whole(hub, c, "num_experts_per_tok", UINT32_MAX));
+    fm_hub_set_u32(hub, ".expert_shared_count", whole(hub, c, "n_shared_experts", 0));
+    fm_hub_set_u32(hub, ".expert_feed_forward_length", whole(hub, c, "moe_intermediate_size", UINT32_MAX));
+    fm_hub_set_f32(hub, ".expert_weights_scale", number(hub, c, "routed_scaling_factor", 1));
+    if (truth(hub, "norm_topk_prob", sigmoid)) fm_hub_set_bool(hub, ".expert_weights_norm", true);
+    fm_hub_set_u32(hub, ".expert_gating_func", sigmoid ? 2 : 1);
+    set_groups(hub, sigmoid);
+}
+
+// 0.1 * mscale * ln(factor) + 1, the correction of YaRN.
+static double magnitude(double mscale, double factor) { return factor > 1 ? 0.1 * mscale * log(factor) + 1 : 1; }
+
+static void set_rope(struct fm_hub *hub) {
+    // newer folders hold all of it in rope_parameters, older ones have rope_scaling (or null) beside rope_theta
+    const cJSON *newer = item(hub->config, "rope_parameters"), *older = item(hub->config, "rope_scaling");
+    const cJSON *rope = newer ? newer : older;
+    if (rope && !cJSON_IsObject(rope)) bad(hub, newer ? "rope_parameters" : "rope_scaling", "is not an object");
+    const double base = number(hub, hub->config, "rope_theta", 10000);
+    fm_hub_set_u32(hub, ".rope.dimension_count", hub->n_rope);
+    fm_hub_set_f32(hub, ".rope.freq_base", newer ? number(hub, newer, "rope_theta", base) : base);
+    const char *type = text(hub, rope, "rope_type", text(hub, rope, "type", "default"));
+    if (!strcmp(type, "default")) return;
+    if (strcmp(type, "yarn") != 0) unsupported(hub, "rope scaling", type, "yarn, default");
+    const double factor = number(hub, rope, "factor", NAN);
+    const double mscale = number(hub, rope, "mscale", 1), mscale_all = number(hub, rope, "mscale_all_dim", 0);
+    fm_hub_set_string(hub, ".rope.scaling.type", "yarn");
+    fm_hub_set_f32(hub, ".rope.scaling.factor", factor);
+    fm_hub_set_u32(hub, ".rope.scaling.original_context_length", whole(hub, rope, "original_max_position_embeddings", UINT32_MAX));
+    fm_hub_set_f32(hub, ".rope.scaling.yarn_beta_fast", number(hub, rope, "beta_fast", 32));
+    fm_hub_set_f32(hub, ".rope.scaling.yarn_beta_slow", number(hub, rope, "beta_slow", 1));
+    fm_hub_set_f32(hub, ".rope.scaling.yarn_log_multiplier", 0.1 * mscale_all);
+    const double ratio = magnitude(mscale, factor) / magnitude(mscale_all, factor);
+    if (ratio != 1) fm_hub_set_f32(hub, ".rope.scaling.attn_factor", ratio);
+}
+
+bool fm_hub_keys(struct fm_hub *hub) {
+    if (!cJSON_IsObject(hub->config)) return fm_fail(hub->err, FATHOM_INVALID, "%s: is not a JSON object", hub->path);
+    set_general(hub);
+    check_supported(hub);
+    set_shape(hub);
+    set_attention(hub);
+    set_experts(hub);
+    set_rope(hub);
+    return !hub->failed;
+}

@@ -1,0 +1,33 @@
+// What the parts of the hub reader share: config.json while the directory is being made from it.
+#ifndef FM_FILE_HUB_PARTS_H
+#define FM_FILE_HUB_PARTS_H
+#include "base/json.h"
+#include "file/directory.h"
+
+struct fm_hub {
+    struct fm_tensors *tensors;  // being filled
+    const char *dir;
+    const char *path;            // of config.json, for messages
+    const cJSON *config;
+    struct fathom_error *err;
+    bool failed;                 // sticky; *err is set
+    // what the tensors' names and shapes need
+    uint32_t n_layers, n_draft, n_dense, n_experts, n_heads, n_nope, n_rope, n_value, kv_rank, n_vocab;
+};
+
+// hub_config.c: config.json to keys. Fills the numbers above.
+bool fm_hub_keys(struct fm_hub *hub);
+// hub_weights.c: safetensors to tensors, and the keys that count layers.
+bool fm_hub_weights(struct fm_hub *hub);
+// hub_tokenizer.c: tokenizer.json and tokenizer_config.json to tokenizer.* keys. A folder without tokenizer.json gets none.
+bool fm_hub_tokenizer(struct fm_hub *hub);
+
+// The hub's own file NAME, in the directory's arena; NULL without memory (the failure is set).
+const char *fm_hub_path(struct fm_hub *hub, const char *name);
+// Metadata. The key is copied; "{arch}." is put before one that starts with a dot. Strings and items must live in the arena.
+void fm_hub_set(struct fm_hub *hub, const char *key, struct fm_meta_value value);
+void fm_hub_set_u32(struct fm_hub *hub, const char *key, uint32_t value);
+void fm_hub_set_f32(struct fm_hub *hub, const char *key, double value);
+void fm_hub_set_bool(struct fm_hub *hub, const char *key, bool value);
+void fm_hub_set_string(struct fm_hub *hub, const char *key, const char *text);
+#endif

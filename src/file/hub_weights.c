@@ -1,0 +1,281 @@
+#include "file/hub_parts.h"
+#include "file/safetensors.h"
+#include "file/types.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// The folder's own tensors by their own names, while the directory is being made from them.
+struct stored { const struct fm_safetensor *tensor; uint32_t file; };
+struct files {
+    struct fm_hub *hub;
+    struct fm_safetensors *contents; // of each file of hub->tensors->files
+    const char **names;              // of each file, for messages; in the arena
+    size_t capacity;
+    struct fm_names index;           // tensor's name -> position in stored
+    struct stored *stored;
+    size_t n_stored;
+};
+
+static bool no_memory(struct files *f) { return fm_no_memory(f->hub->tensors, f->hub->err); }
+
+static bool grow(struct files *f) {
+    struct fm_tensors *tensors = f->hub->tensors;
+    if (tensors->n_files < f->capacity) return true;
+    const size_t capacity = f->capacity ? 2 * f->capacity : 4;
+    void *files = realloc(tensors->files, capacity * sizeof(*tensors->files));
+    if (files) tensors->files = files;
+    void *contents = realloc(f->contents, capacity * sizeof(*f->contents));
+    if (contents) f->contents = contents;
+    void *names = realloc(f->names, capacity * sizeof(*f->names));
+    if (names) f->names = names;
+    if (!files || !contents || !names) return no_memory(f);
+    f->capacity = capacity;
+    return true;
+}
+
+static bool open_file(struct files *f, const char *name) {
+    struct fm_tensors *tensors = f->hub->tensors;
+    const char *path = fm_hub_path(f->hub, name);
+    if (!path || !grow(f)) return false;
+    const size_t i = tensors->n_files;
+    if (!fm_mapped_file_open(&tensors->files[i], path, f->hub->err)) return false;
+    f->names[i] = path;
+    f->contents[i] = (struct fm_safetensors){0};
+    tensors->n_files++;
+    return fm_safetensors_from_memory(&f->contents[i], path, tensors->files[i].data, tensors->files[i].size, f->hub->err);
+}
+
+// Opens every file that the index names, each once.
+static bool open_indexed(struct files *f, const char *path, const cJSON *map) {
+    if (!cJSON_IsObject(map)) return fm_fail(f->hub->err, FATHOM_INVALID, "%s: key weight_map is missing or not an object", path);
+    struct fm_names seen = {0};
+    bool ok = true;
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, map) {
+        const char *name = cJSON_GetStringValue(entry);
+        if (!name || !*name || strchr(name, '/'))
+            ok = fm_fail(f->hub->err, FATHOM_INVALID, "%s: the file of tensor %.200s is not a name in this folder", path, entry->string);
+        const enum fm_names_result result = ok ? fm_names_add(&seen, name, 0) : FM_NAMES_DUPLICATE;
+        if (result == FM_NAMES_NO_MEMORY) ok = no_memory(f);
+        if (result == FM_NAMES_ADDED) ok = open_file(f, name);
+        if (!ok) break;
+    }
+    fm_names_free(&seen);
+    return ok;
+}
+
+// Every tensor of the index must be in the file that the index says.
+static bool check_index(struct files *f, const char *path, const cJSON *map) {
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, map) {
+        uint32_t i;
+        if (!fm_names_find(&f->index, entry->string, &i))
+            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %.200s is in none of the files", path, entry->string);
+        const char *file = f->names[f->stored[i].file], *slash = strrchr(file, '/');
+        if (strcmp(slash ? slash + 1 : file, entry->valuestring) != 0)
+            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %.128s is in %.128s, not in %.128s", path, entry->string, slash ? slash + 1 : file,
+                entry->valuestring);
+    }
+    return true;
+}
+
+static bool index_tensors(struct files *f) {
+    size_t n = 0;
+    for (size_t i = 0; i < f->hub->tensors->n_files; i++) n += f->contents[i].count;
+    f->stored = calloc(n + 1, sizeof(*f->stored));
+    if (!f->stored || n > UINT32_MAX) return no_memory(f);
+    for (uint32_t i = 0; i < f->hub->tensors->n_files; i++) {
+        for (size_t j = 0; j < f->contents[i].count; j++) {
+            const struct fm_safetensor *tensor = &f->contents[i].list[j];
+            switch (fm_names_add(&f->index, tensor->name, (uint32_t)f->n_stored)) {
+            case FM_NAMES_DUPLICATE: return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is in another file too", f->names[i], tensor->name);
+            case FM_NAMES_NO_MEMORY: return no_memory(f);
+            case FM_NAMES_ADDED: f->stored[f->n_stored++] = (struct stored){tensor, i};
+            }
+        }
+    }
+    return true;
+}
+
+static bool open_files(struct files *f) {
+    const char *path = fm_hub_path(f->hub, "model.safetensors.index.json");
+    if (!path) return false;
+    if (access(path, F_OK) != 0) return open_file(f, "model.safetensors") && index_tensors(f);
+    cJSON *json = fm_json_load(path, f->hub->err);
+    if (!json) return false;
+    const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map");
+    const bool ok = open_indexed(f, path, map) && index_tensors(f) && check_index(f, path, map);
+    cJSON_Delete(json);
+    return ok;
+}
+
+// ---- One tensor at a time ----
+
+static const struct fm_safetensor *find(const struct files *f, const char *name) {
+    uint32_t i;
+    return fm_names_find(&f->index, name, &i) ? f->stored[i].tensor : NULL;
+}
+
+static bool wrong_shape(struct files *f, const char *name, const char *expected) {
+    return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s does not have the shape %s", f->hub->dir, name, expected);
+}
+
+static bool float_type(struct files *f, const struct fm_safetensor *stored, enum fathom_type *type) {
+    const struct fm_type_info *info = fm_type_find(stored->dtype);
+    if (!info || info->block != 1)
+        return fm_fail(f->hub->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: F32, F16, BF16", f->hub->dir, stored->name,
+            stored->dtype);
+    *type = (enum fathom_type)info->type;
+    return true;
+}
+
+// Adds a tensor of n_parts equal parts. dims: GGUF's order.
+static bool add(struct files *f, const char *name, enum fathom_type type, uint32_t n_dims, const uint64_t dims[3], struct fm_source source,
+    const uint8_t **parts) {
+    struct fm_tensors *tensors = f->hub->tensors;
+    struct fm_source *kept = fm_arena_alloc(&tensors->arena, 1, sizeof(*kept));
+    struct fm_tensor tensor = {.name = fm_arena_format(&tensors->arena, "%s", name), .type = type, .n_dims = n_dims,
+        .dims = {dims[0], dims[1], dims[2], 1}, .impl = kept};
+    if (!kept || !tensor.name || !parts) return no_memory(f);
+    if (!fm_tensors_add(tensors, tensor, f->hub->err)) return false;
+    *kept = source;
+    kept->parts = parts;
+    kept->part_size = tensors->list[tensors->count - 1].size / source.n_parts;
+    return true;
+}
+
+static const uint8_t **new_parts(struct files *f, uint32_t n) { return fm_arena_alloc(&f->hub->tensors->arena, n, sizeof(uint8_t *)); }
+
+// A vector or a matrix under its new name, if the folder has it. Vectors and what GGUF wants so are presented as F32.
+static bool plain(struct files *f, const char *from, const char *to, bool as_f32) {
+    const struct fm_safetensor *stored = find(f, from);
+    if (!stored) return true;
+    enum fathom_type type;
+    if (!float_type(f, stored, &type)) return false;
+    if (stored->n_dims < 1 || stored->n_dims > 2 || stored->size == 0) return wrong_shape(f, from, "of a vector or a matrix");
+    const bool vector = stored->n_dims == 1;
+    const uint64_t dims[3] = {stored->dims[vector ? 0 : 1], vector ? 1 : stored->dims[0], 1};
+    const bool widen = (vector || as_f32) && type != FATHOM_F32;
+    const uint8_t **parts = new_parts(f, 1);
+    if (parts) parts[0] = stored->data;
+    return add(f, to, widen ? FATHOM_F32 : type, stored->n_dims, dims,
+        (struct fm_source){.kind = widen ? FM_SOURCE_WIDEN : FM_SOURCE_COPY, .stored = type, .n_parts = 1}, parts);
+}
+
+// One projection of all experts of a layer, stacked.
+static bool experts(struct files *f, uint32_t layer, const char *projection) {
+    const uint32_t n = f->hub->n_experts;
+    const uint8_t **parts = new_parts(f, n);
+    const struct fm_safetensor *first = NULL;
+    char name[128], to[64];
+    if (!parts) return no_memory(f);
+    for (uint32_t i = 0; i < n; i++) {
+        snprintf(name, sizeof(name), "model.layers.%u.mlp.experts.%u.%s_proj.weight", layer, i, projection);
+        const struct fm_safetensor *stored = find(f, name);
+        if (!stored) return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is missing", f->hub->dir, name);
+        if (i == 0) first = stored;
+        if (stored->n_dims != 2 || stored->size == 0 || stored->dims[0] != first->dims[0] || stored->dims[1] != first->dims[1] ||
+            strcmp(stored->dtype, first->dtype) != 0)
+            return wrong_shape(f, name, "and dtype of the layer's first expert");
+        parts[i] = stored->data;
+    }
+    enum fathom_type type;
+    if (!float_type(f, first, &type)) return false;
+    snprintf(to, sizeof(to), "blk.%u.ffn_%s_exps.weight", layer, projection);
+    return add(f, to, type, 3, (const uint64_t[3]){first->dims[1], first->dims[0], n},
+        (struct fm_source){.kind = FM_SOURCE_COPY, .stored = type, .n_parts = n}, parts);
+}
+
+// kv_b_proj holds for each head n_nope rows that make its keys out of the latent, then n_value rows that make its values. The
+// absorbed form wants the first transposed.
+static bool split_kv_b(struct files *f, uint32_t layer) {
+    const struct fm_hub *hub = f->hub;
+    char name[128];
+    snprintf(name, sizeof(name), "model.layers.%u.self_attn.kv_b_proj.weight", layer);
+    const struct fm_safetensor *stored = find(f, name);
+    if (!stored) return true;
+    enum fathom_type type;
+    if (!float_type(f, stored, &type)) return false;
+    const uint32_t head_rows = hub->n_nope + hub->n_value;
+    if (stored->n_dims != 2 || stored->dims[0] != (uint64_t)hub->n_heads * head_rows || stored->dims[1] != hub->kv_rank)
+        return wrong_shape(f, name, "[heads * (nope + value), latent] of config.json");
+    const uint8_t **keys = new_parts(f, hub->n_heads), **values = new_parts(f, hub->n_heads);
+    if (!keys || !values) return no_memory(f);
+    const uint64_t row_size = stored->size / stored->dims[0];
+    for (uint32_t i = 0; i < hub->n_heads; i++) {
+        keys[i] = stored->data + (uint64_t)i * head_rows * row_size;
+        values[i] = keys[i] + hub->n_nope * row_size;
+    }
+    snprintf(name, sizeof(name), "blk.%u.attn_k_b.weight", layer);
+    if (!add(f, name, type, 3, (const uint64_t[3]){hub->n_nope, hub->kv_rank, hub->n_heads},
+            (struct fm_source){.kind = FM_SOURCE_TRANSPOSE, .n_rows = hub->kv_rank, .n_cols = hub->n_nope, .n_parts = hub->n_heads}, keys))
+        return false;
+    snprintf(name, sizeof(name), "blk.%u.attn_v_b.weight", layer);
+    return add(f, name, type, 3, (const uint64_t[3]){hub->kv_rank, hub->n_value, hub->n_heads},
+        (struct fm_source){.kind = FM_SOURCE_COPY, .stored = type, .n_parts = hub->n_heads}, values);
+}
+
+// What a layer has besides kv_b_proj and experts: "model.layers.N.<from>" becomes "blk.N.<to>".
+static const struct { const char *from, *to; bool as_f32; } layer_names[] = {
+    {"input_layernorm.weight", "attn_norm.weight"},
+    {"self_attn.q_proj.weight", "attn_q.weight"},
+    {"self_attn.q_a_proj.weight", "attn_q_a.weight"},
+    {"self_attn.q_a_layernorm.weight", "attn_q_a_norm.weight"},
+    {"self_attn.q_b_proj.weight", "attn_q_b.weight"},
+    {"self_attn.kv_a_proj_with_mqa.weight", "attn_kv_a_mqa.weight"},
+    {"self_attn.kv_a_layernorm.weight", "attn_kv_a_norm.weight"},
+    {"self_attn.o_proj.weight", "attn_output.weight"},
+    {"post_attention_layernorm.weight", "ffn_norm.weight"},
+    {"mlp.gate_proj.weight", "ffn_gate.weight"},
+    {"mlp.up_proj.weight", "ffn_up.weight"},
+    {"mlp.down_proj.weight", "ffn_down.weight"},
+    {"mlp.gate.weight", "ffn_gate_inp.weight", true},
+    {"mlp.gate.e_score_correction_bias", "exp_probs_b.bias"},
+    {"mlp.shared_experts.gate_proj.weight", "ffn_gate_shexp.weight"},
+    {"mlp.shared_experts.up_proj.weight", "ffn_up_shexp.weight"},
+    {"mlp.shared_experts.down_proj.weight", "ffn_down_shexp.weight"},
+    {"eh_proj.weight", "nextn.eh_proj.weight"},
+    {"embed_tokens.weight", "nextn.embed_tokens.weight"},
+    {"enorm.weight", "nextn.enorm.weight"},
+    {"hnorm.weight", "nextn.hnorm.weight"},
+    {"shared_head.head.weight", "nextn.shared_head_head.weight"},
+    {"shared_head.norm.weight", "nextn.shared_head_norm.weight"},
+};
+
+static bool layer(struct files *f, uint32_t i) {
+    char from[128], to[64];
+    for (size_t j = 0; j < sizeof(layer_names) / sizeof(*layer_names); j++) {
+        snprintf(from, sizeof(from), "model.layers.%u.%s", i, layer_names[j].from);
+        snprintf(to, sizeof(to), "blk.%u.%s", i, layer_names[j].to);
+        if (!plain(f, from, to, layer_names[j].as_f32)) return false;
+    }
+    if (!split_kv_b(f, i)) return false;
+    return i < f->hub->n_dense || !f->hub->n_experts || (experts(f, i, "gate") && experts(f, i, "up") && experts(f, i, "down"));
+}
+
+static bool all(struct files *f) {
+    struct fm_hub *hub = f->hub;
+    char name[64];
+    snprintf(name, sizeof(name), "model.layers.%u.eh_proj.weight", hub->n_layers);
+    if (!find(f, name)) hub->n_draft = 0; // announced, but the weights were left out
+    fm_hub_set_u32(hub, ".block_count", hub->n_layers + hub->n_draft);
+    if (hub->n_draft) fm_hub_set_u32(hub, ".nextn_predict_layers", hub->n_draft);
+    const bool tied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(hub->config, "tie_word_embeddings"));
+    if (hub->failed || !plain(f, "model.embed_tokens.weight", "token_embd.weight", false)) return false;
+    for (uint32_t i = 0; i < hub->n_layers + hub->n_draft; i++)
+        if (!layer(f, i)) return false;
+    return plain(f, "model.norm.weight", "output_norm.weight", false) && (tied || plain(f, "lm_head.weight", "output.weight", false));
+}
+
+bool fm_hub_weights(struct fm_hub *hub) {
+    struct files f = {.hub = hub};
+    const bool ok = open_files(&f) && all(&f);
+    for (size_t i = 0; i < hub->tensors->n_files && f.contents; i++) fm_safetensors_free(&f.contents[i]);
+    free(f.contents);
+    free(f.names);
+    free(f.stored);
+    fm_names_free(&f.index);
+    return ok;
+}

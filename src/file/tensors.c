@@ -1,0 +1,140 @@
+#include "file/tensors.h"
+#include "base/half.h"
+#include "base/size.h"
+#include "file/directory.h"
+#include "file/gguf.h"
+#include "file/hub.h"
+#include "file/types.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+bool fm_no_memory(const struct fm_tensors *tensors, struct fathom_error *err) {
+    return fm_fail(err, FATHOM_NO_MEMORY, "%s: out of host memory while reading its directory", tensors->path);
+}
+
+struct fm_tensors *fm_tensors_new(const char *path, struct fathom_error *err) {
+    struct fm_tensors *tensors = calloc(1, sizeof(*tensors));
+    if (tensors) tensors->path = strdup(path);
+    if (tensors && tensors->path) return tensors;
+    free(tensors);
+    fm_fail(err, FATHOM_NO_MEMORY, "%s: out of host memory", path);
+    return NULL;
+}
+
+bool fm_tensors_add(struct fm_tensors *tensors, struct fm_tensor tensor, struct fathom_error *err) {
+    if (tensors->count == tensors->capacity) {
+        const size_t capacity = tensors->capacity ? 2 * tensors->capacity : 256;
+        struct fm_tensor *larger = realloc(tensors->list, capacity * sizeof(*larger));
+        if (!larger) return fm_no_memory(tensors, err);
+        tensors->list = larger;
+        tensors->capacity = capacity;
+    }
+    uint64_t n = 1;
+    for (int i = 0; i < 4; i++)
+        if (!fm_mul(n, tensor.dims[i], &n)) n = UINT64_MAX;
+    const struct fm_type_info *info = fm_type_info(tensor.type);
+    if (tensor.dims[0] % info->block)
+        return fm_fail(err, FATHOM_INVALID, "%s: tensor %s has rows of %llu elements, expected a multiple of %u for %s", tensors->path,
+            tensor.name, (unsigned long long)tensor.dims[0], info->block, info->name);
+    if (n == UINT64_MAX || !fm_type_size(tensor.type, n, &tensor.size) || tensor.size > INT64_MAX)
+        return fm_fail(err, FATHOM_INVALID, "%s: tensor %s has a size past 64 bits: [%llu, %llu, %llu, %llu] of %s", tensors->path,
+            tensor.name, (unsigned long long)tensor.dims[0], (unsigned long long)tensor.dims[1], (unsigned long long)tensor.dims[2],
+            (unsigned long long)tensor.dims[3], info->name);
+    switch (fm_names_add(&tensors->names, tensor.name, (uint32_t)tensors->count)) {
+    case FM_NAMES_DUPLICATE: return fm_fail(err, FATHOM_INVALID, "%s: tensor %s occurs twice", tensors->path, tensor.name);
+    case FM_NAMES_NO_MEMORY: return fm_no_memory(tensors, err);
+    case FM_NAMES_ADDED: break;
+    }
+    tensors->list[tensors->count++] = tensor;
+    return true;
+}
+
+struct fm_tensors *fm_tensors_open(const char *path, struct fathom_error *err) {
+    struct stat status;
+    if (stat(path, &status) != 0) {
+        fm_fail(err, FATHOM_IO, "%s: cannot open: %s", path, strerror(errno));
+        return NULL;
+    }
+    return S_ISDIR(status.st_mode) ? fm_hub_open(path, err) : fm_gguf_open(path, err);
+}
+
+void fm_tensors_close(struct fm_tensors **tensors) {
+    if (!tensors || !*tensors) return;
+    struct fm_tensors *t = *tensors;
+    for (size_t i = 0; i < t->n_files; i++) fm_mapped_file_close(&t->files[i]);
+    free(t->files);
+    free(t->list);
+    fm_names_free(&t->names);
+    fm_meta_free(&t->meta);
+    fm_arena_free(&t->arena);
+    free(t->path);
+    free(t);
+    *tensors = NULL;
+}
+
+const char *fm_tensors_path(const struct fm_tensors *tensors) { return tensors->path; }
+size_t fm_tensors_count(const struct fm_tensors *tensors) { return tensors->count; }
+const struct fm_tensor *fm_tensors_at(const struct fm_tensors *tensors, size_t i) { return i < tensors->count ? &tensors->list[i] : NULL; }
+
+const struct fm_tensor *fm_tensors_find(const struct fm_tensors *tensors, const char *name) {
+    uint32_t i;
+    return fm_names_find(&tensors->names, name, &i) ? &tensors->list[i] : NULL;
+}
+
+// Element i of a presented part, in its presented form. Returns its bytes.
+static uint32_t fetch(const struct fm_source *source, enum fathom_type type, const uint8_t *part, uint64_t i, uint8_t element[4]) {
+    if (source->kind == FM_SOURCE_WIDEN) {
+        float value;
+        fm_dequantize_row(source->stored, part + 2 * i, &value, 1);
+        memcpy(element, &value, sizeof(value));
+        return sizeof(value);
+    }
+    const uint32_t size = fm_type_info(type)->bytes;
+    memcpy(element, part + (i % source->n_cols * source->n_rows + i / source->n_cols) * size, size);
+    return size;
+}
+
+// Bytes [offset, offset + size) of one part.
+static void read_part(const struct fm_source *source, enum fathom_type type, const uint8_t *part, uint64_t offset, uint64_t size, uint8_t *dst) {
+    if (source->kind == FM_SOURCE_COPY) {
+        memcpy(dst, part + offset, size);
+        return;
+    }
+    const uint32_t element_size = fm_type_info(type)->bytes;
+    uint8_t element[4];
+    uint64_t skip = offset % element_size;
+    for (uint64_t i = offset / element_size; size; i++, skip = 0) {
+        uint64_t n = fetch(source, type, part, i, element) - skip;
+        if (n > size) n = size;
+        memcpy(dst, element + skip, n);
+        dst += n;
+        size -= n;
+    }
+}
+
+bool fm_tensor_read(const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset, uint64_t size, void *dst, struct fathom_error *err) {
+    if (offset > tensor->size || size > tensor->size - offset)
+        return fm_fail(err, FATHOM_INVALID, "%s: tensor %s has %llu bytes, asked for %llu at %llu", tensors->path, tensor->name,
+            (unsigned long long)tensor->size, (unsigned long long)size, (unsigned long long)offset);
+    const struct fm_source *source = tensor->impl;
+    for (uint8_t *to = dst; size;) {
+        const uint64_t part = offset / source->part_size, at = offset % source->part_size;
+        const uint64_t n = size < source->part_size - at ? size : source->part_size - at;
+        read_part(source, tensor->type, source->parts[part], at, n, to);
+        to += n;
+        offset += n;
+        size -= n;
+    }
+    return true;
+}
+
+const void *fm_tensor_map(const struct fm_tensors *tensors, const struct fm_tensor *tensor) {
+    (void)tensors;
+    const struct fm_source *source = tensor->impl;
+    if (source->kind != FM_SOURCE_COPY) return NULL;
+    for (uint32_t i = 1; i < source->n_parts; i++)
+        if (source->parts[i] != source->parts[0] + i * source->part_size) return NULL;
+    return source->parts[0];
+}

@@ -1,0 +1,148 @@
+#include "file/types.h"
+#include "base/half.h"
+#include "base/size.h"
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct fm_type_info types[] = {
+    {FATHOM_F32, "F32", 1, 4, true}, {FATHOM_F16, "F16", 1, 2, true}, {FATHOM_Q4_0, "Q4_0", 32, 18, true},
+    {FATHOM_Q8_0, "Q8_0", 32, 34, true}, {FATHOM_BF16, "BF16", 1, 2, true},
+    // known by name only
+    {3, "Q4_1", 32, 20}, {6, "Q5_0", 32, 22}, {7, "Q5_1", 32, 24}, {9, "Q8_1", 32, 40}, {10, "Q2_K", 256, 84}, {11, "Q3_K", 256, 110},
+    {12, "Q4_K", 256, 144}, {13, "Q5_K", 256, 176}, {14, "Q6_K", 256, 210}, {15, "Q8_K", 256, 292}, {16, "IQ2_XXS", 256, 66},
+    {17, "IQ2_XS", 256, 74}, {18, "IQ3_XXS", 256, 98}, {19, "IQ1_S", 256, 50}, {20, "IQ4_NL", 32, 18}, {21, "IQ3_S", 256, 110},
+    {22, "IQ2_S", 256, 82}, {23, "IQ4_XS", 256, 136}, {24, "I8", 1, 1}, {25, "I16", 1, 2}, {26, "I32", 1, 4}, {27, "I64", 1, 8},
+    {28, "F64", 1, 8}, {29, "IQ1_M", 256, 56}, {34, "TQ1_0", 256, 54}, {35, "TQ2_0", 256, 66}, {39, "MXFP4", 32, 17}, {40, "NVFP4", 64, 36},
+};
+enum { N_TYPES = sizeof(types) / sizeof(*types), BLOCK = 32 };
+
+const struct fm_type_info *fm_type_info(uint32_t type) {
+    for (int i = 0; i < N_TYPES; i++)
+        if (types[i].type == type) return &types[i];
+    return NULL;
+}
+
+const char *fm_type_name(enum fathom_type type) {
+    const struct fm_type_info *info = fm_type_info(type);
+    return info ? info->name : "?";
+}
+
+const struct fm_type_info *fm_type_find(const char *name) {
+    for (int i = 0; i < N_TYPES; i++)
+        if (types[i].supported && !strcasecmp(types[i].name, name)) return &types[i];
+    return NULL;
+}
+
+bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes) {
+    const struct fm_type_info *info = fm_type_info(type);
+    return info && n % info->block == 0 && fm_mul(n / info->block, info->bytes, bytes);
+}
+
+static uint16_t load16(const uint8_t *src) { return (uint16_t)(src[0] | src[1] << 8); }
+
+static void store16(uint8_t *dst, uint16_t value) {
+    dst[0] = (uint8_t)value;
+    dst[1] = (uint8_t)(value >> 8);
+}
+
+void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint64_t n) {
+    const uint8_t *bytes = src;
+    switch (type) {
+    case FATHOM_F32: memcpy(dst, src, n * sizeof(float)); return;
+    case FATHOM_F16:
+        for (uint64_t i = 0; i < n; i++) dst[i] = fm_from_half(load16(bytes + 2 * i));
+        return;
+    case FATHOM_BF16:
+        for (uint64_t i = 0; i < n; i++) dst[i] = fm_from_bf16(load16(bytes + 2 * i));
+        return;
+    case FATHOM_Q8_0:
+        for (uint64_t block = 0; block < n / BLOCK; block++, bytes += 34, dst += BLOCK) {
+            const float d = fm_from_half(load16(bytes));
+            for (int i = 0; i < BLOCK; i++) dst[i] = (float)(int8_t)bytes[2 + i] * d;
+        }
+        return;
+    case FATHOM_Q4_0:
+        for (uint64_t block = 0; block < n / BLOCK; block++, bytes += 18, dst += BLOCK) {
+            const float d = fm_from_half(load16(bytes));
+            for (int i = 0; i < 16; i++) {
+                dst[i] = (float)((bytes[2 + i] & 15) - 8) * d;
+                dst[i + 16] = (float)((bytes[2 + i] >> 4) - 8) * d;
+            }
+        }
+        return;
+    }
+}
+
+// 1 / d, and 0 for a scale so small that float16 has it as 0 anyway.
+static float inverse(float d) {
+    const float id = d != 0 ? 1 / d : 0;
+    return isfinite(id) ? id : 0;
+}
+
+// 32 elements; the scale makes the largest magnitude 127.
+static bool quantize_q8_0(const float *x, uint8_t *dst) {
+    float most = 0;
+    bool finite = true;
+    for (int i = 0; i < BLOCK; i++) {
+        finite &= isfinite(x[i]);
+        most = fmaxf(most, fabsf(x[i]));
+    }
+    const float d = most / 127, id = inverse(d);
+    const uint16_t half = fm_to_half(d);
+    if (!finite || !isfinite(fm_from_half(half))) return false;
+    store16(dst, half);
+    for (int i = 0; i < BLOCK; i++) dst[2 + i] = (uint8_t)(int8_t)roundf(x[i] * id);
+    return true;
+}
+
+// 32 elements; the scale makes the value of largest magnitude -8, the first of them where several are.
+static bool quantize_q4_0(const float *x, uint8_t *dst) {
+    float most = 0;
+    bool finite = true;
+    for (int i = 0; i < BLOCK; i++) {
+        finite &= isfinite(x[i]);
+        if (fabsf(x[i]) > fabsf(most)) most = x[i];
+    }
+    const float d = most / -8, id = inverse(d);
+    const uint16_t half = fm_to_half(d);
+    if (!finite || !isfinite(fm_from_half(half))) return false;
+    store16(dst, half);
+    for (int i = 0; i < 16; i++) {
+        const int low = (int)(x[i] * id + 8.5f), high = (int)(x[i + 16] * id + 8.5f);
+        dst[2 + i] = (uint8_t)((low < 15 ? low : 15) | (high < 15 ? high : 15) << 4);
+    }
+    return true;
+}
+
+bool fm_quantize_row(enum fathom_type type, const float *src, void *dst, uint64_t n) {
+    uint8_t *bytes = dst;
+    bool fits = true;
+    switch (type) {
+    case FATHOM_F32:
+        memcpy(dst, src, n * sizeof(float));
+        for (uint64_t i = 0; i < n; i++) fits &= isfinite(src[i]);
+        return fits;
+    case FATHOM_F16:
+        for (uint64_t i = 0; i < n; i++) {
+            const uint16_t half = fm_to_half(src[i]);
+            fits &= (half & 0x7c00u) != 0x7c00u;
+            store16(bytes + 2 * i, half);
+        }
+        return fits;
+    case FATHOM_BF16:
+        for (uint64_t i = 0; i < n; i++) {
+            const uint16_t value = fm_to_bf16(src[i]);
+            fits &= (value & 0x7f80u) != 0x7f80u;
+            store16(bytes + 2 * i, value);
+        }
+        return fits;
+    case FATHOM_Q8_0:
+        for (uint64_t block = 0; block < n / BLOCK && fits; block++) fits = quantize_q8_0(src + block * BLOCK, bytes + block * 34);
+        return fits;
+    case FATHOM_Q4_0:
+        for (uint64_t block = 0; block < n / BLOCK && fits; block++) fits = quantize_q4_0(src + block * BLOCK, bytes + block * 18);
+        return fits;
+    }
+    return false;
+}

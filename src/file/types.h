@@ -1,0 +1,29 @@
+// The stored forms of a tensor's elements: names, block sizes, and rows to and from float32.
+#ifndef FM_FILE_TYPES_H
+#define FM_FILE_TYPES_H
+#include <fathom/gpu.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// A ggml type that Fathom can use, or knows by name and refuses.
+struct fm_type_info {
+    uint32_t type;          // GGUF's number
+    const char *name;       // "Q8_0"
+    uint32_t block, bytes;  // elements and bytes of one block
+    bool supported;         // its number is then an enum fathom_type
+};
+
+// NULL: no such type.
+const struct fm_type_info *fm_type_info(uint32_t type);
+const char *fm_type_name(enum fathom_type type); // "?" for one that does not exist
+// Any case; only supported ones. NULL: none of that name.
+const struct fm_type_info *fm_type_find(const char *name);
+
+// Bytes of n elements that are adjacent; false when n is not a multiple of the block, or on overflow.
+bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes);
+
+// n elements, a multiple of the block. The quantisers give the same bits as ggml's. False: a value is not finite, or too
+// large for the type (nothing useful is in dst then).
+void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint64_t n);
+bool fm_quantize_row(enum fathom_type type, const float *src, void *dst, uint64_t n);
+#endif
