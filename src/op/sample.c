@@ -4,7 +4,8 @@
 #include "shaders/sample.h"
 
 static const struct fm_variant variants[] = {
-    { .name = "plain", .shader = &fm_shader_sample }, // integer sums: exact whatever the size of its workgroup
+    { .name = "plain", .shader = &fm_shader_sample },
+    { .name = "list", .shader = &fm_shader_sample_list }, // the same tokens, from fewer walks over the vocabulary
 };
 const struct fm_op fm_op_sample = { "sample", variants, sizeof(variants) / sizeof(variants[0]) };
 
