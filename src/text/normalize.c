@@ -5,7 +5,7 @@
 #include <utf8proc.h>
 
 // utf8proc has the whole in one call, which takes time quadratic in a run of combining marks; so the marks are put in order here.
-enum { OPTIONS = UTF8PROC_STABLE | UTF8PROC_COMPOSE };
+static const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
 
 // Characters below U+0300 are their own NFC where no combining mark (all are above) follows.
 static bool surely_normal(const char *text, size_t length) {
@@ -21,7 +21,7 @@ static bool decompose(const char *text, size_t length, utf8proc_int32_t **codes,
         uint32_t code;
         i += (size_t)fm_utf8_decode(text + i, length - i, &code);
         int boundary = 0;
-        utf8proc_ssize_t used = utf8proc_decompose_char((utf8proc_int32_t)code, *codes + n, (utf8proc_ssize_t)(capacity - n), OPTIONS, &boundary);
+        utf8proc_ssize_t used = utf8proc_decompose_char((utf8proc_int32_t)code, *codes + n, (utf8proc_ssize_t)(capacity - n), options, &boundary);
         if (used < 0) return fm_fail(err, FATHOM_INVALID, "tokenizer: normalization: %s", utf8proc_errmsg(used));
         n += (size_t)used;
         if (n + 16 <= capacity) continue; // no character decomposes into more
@@ -72,7 +72,7 @@ bool fm_nfc(const char *text, size_t length, const char **out, size_t *n_out, ch
     utf8proc_int32_t *codes = NULL;
     size_t n;
     if (!decompose(text, length, &codes, &n, err) || !order_marks(codes, n, err)) goto fail;
-    utf8proc_ssize_t composed = utf8proc_normalize_utf32(codes, (utf8proc_ssize_t)n, OPTIONS);
+    utf8proc_ssize_t composed = utf8proc_normalize_utf32(codes, (utf8proc_ssize_t)n, options);
     if (composed < 0) {
         fm_fail(err, FATHOM_INVALID, "tokenizer: normalization: %s", utf8proc_errmsg(composed));
         goto fail;

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <pcre2.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,11 +13,13 @@ struct fm_regex_match { pcre2_match_data *data; pcre2_match_context *context; };
 
 // ---- Translation -----------------------------------------------------------------------------------------------
 
-// Inside a class. PCRE2's own \s also takes U+180E, and its \w leaves out marks and connectors.
+// Inside a class, as Oniguruma has them. PCRE2's own \s also takes U+180E, and its \w leaves out marks, connectors, and letters in circles.
 #define SPACE "\\t-\\r \\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 #define NOT_SPACE "\\x{0}-\\x{8}\\x{e}-\\x{1f}!-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}" \
     "\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
-#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Pc}"
+#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+// Outside of classes, the six superscripts and fractions of Latin-1 are words too.
+#define WORD_OUTSIDE WORD "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
 
 struct translation { char *text; size_t length, capacity; };
 
@@ -35,17 +38,36 @@ static bool put(struct translation *out, const char *text, size_t length, struct
 
 static bool put_string(struct translation *out, const char *text, struct fathom_error *err) { return put(out, text, strlen(text), err); }
 
+// \p{Han} is the script alone to Oniguruma; to PCRE2, from 10.40 on, the characters that are used with it too. Writes the form that is the
+// script, if the name is one, and returns the length of the source; else 0.
+static size_t translate_script(char translated[48], const char *at, size_t left) {
+    size_t n = 0;
+    while (n + 3 < left && isalpha((unsigned char)at[n + 3])) n++;
+    if (left < 4 || at[2] != '{' || n < 3 || n > 32 || n + 3 >= left || at[n + 3] != '}') return 0;
+    int length = snprintf(translated, 48, "\\%c{sc:%.*s}", at[1], (int)n, at + 3), code;
+    size_t offset;
+    pcre2_code *test = pcre2_compile((PCRE2_SPTR)translated, (size_t)length, PCRE2_UTF, &code, &offset, NULL);
+    pcre2_code_free(test);
+    return test ? n + 4 : 0;
+}
+
 // One escape sequence; at[0] is the backslash. Returns its length in the source, 0 on failure.
 static size_t translate_escape(struct translation *out, const char *at, size_t left, bool in_class, struct fathom_error *err) {
     if (left < 2) return fm_fail(err, FATHOM_INVALID, "tokenizer: expression ends in a backslash"), 0;
     switch (at[1]) {
     case 's': return put_string(out, in_class ? SPACE : "[" SPACE "]", err) ? 2 : 0;
     case 'S': return put_string(out, in_class ? NOT_SPACE : "[^" SPACE "]", err) ? 2 : 0;
-    case 'w': return put_string(out, in_class ? WORD : "[" WORD "]", err) ? 2 : 0;
+    case 'w': return put_string(out, in_class ? WORD : "[" WORD_OUTSIDE "]", err) ? 2 : 0;
     case 'W':
         if (in_class) break;
-        return put_string(out, "[^" WORD "]", err) ? 2 : 0;
+        return put_string(out, "[^" WORD_OUTSIDE "]", err) ? 2 : 0;
     case 'h': return put_string(out, in_class ? "0-9a-fA-F" : "[0-9a-fA-F]", err) ? 2 : 0;
+    case 'p':
+    case 'P': {
+        char script[48];
+        size_t used = translate_script(script, at, left);
+        return used ? (put_string(out, script, err) ? used : 0) : (put(out, at, 2, err) ? 2 : 0);
+    }
     case 'u': { // four hexadecimal digits
         char code[] = "\\x{....}";
         for (size_t i = 0; i < 4; i++) {
@@ -73,15 +95,8 @@ static bool translate(struct translation *out, const char *pattern, size_t lengt
             i += used;
             continue;
         }
-        if (in_class && left > 1 && *at == '[' && at[1] != ':') return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: expression has a class within a class");
+        if (in_class && *at == '[') return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: expression has a class within a class");
         if (in_class && left > 1 && *at == '&' && at[1] == '&') return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: expression has && in a class");
-        if (in_class && left > 2 && *at == '[') { // [:name:]
-            const char *end = memchr(at + 2, ']', left - 2);
-            size_t used = end ? (size_t)(end - at) + 1 : left;
-            if (!put(out, at, used, err)) return false;
-            i += used;
-            continue;
-        }
         if (!in_class && left > 1 && *at == '(' && at[1] == '*') return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: expression has (*");
         if (!in_class && *at == '[') {
             in_class = true;

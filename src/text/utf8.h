@@ -20,7 +20,7 @@ int fm_utf8_decode(const char *bytes, size_t n, uint32_t *code);
 size_t fm_utf8_valid(const char *bytes, size_t length);
 
 bool fm_utf8_is_space(uint32_t code); // Unicode's White_Space
-bool fm_utf8_is_word(uint32_t code);  // a letter, mark, decimal digit, or connector such as the underscore
+bool fm_utf8_is_word(uint32_t code);  // a letter (circled ones and Roman numerals too), mark, decimal digit, joiner, or connector such as _
 
 // A piece of a file's text for an error message: at most 40 bytes, whole characters, control characters as '?'.
 struct fm_quote { char text[48]; };
