@@ -3,9 +3,11 @@
 #include <string.h>
 
 extern const struct fm_op fm_op_embed;
+extern const struct fm_op fm_op_expanded_attention;
 extern const struct fm_op fm_op_expert_down;
 extern const struct fm_op fm_op_expert_gate;
 extern const struct fm_op fm_op_expert_up;
+extern const struct fm_op fm_op_latent_attention;
 extern const struct fm_op fm_op_latent_store;
 extern const struct fm_op fm_op_matmul;
 extern const struct fm_op fm_op_rms_norm;
@@ -14,9 +16,11 @@ extern const struct fm_op fm_op_sample;
 
 const struct fm_op *const fm_ops[] = {
     &fm_op_embed,
+    &fm_op_expanded_attention,
     &fm_op_expert_down,
     &fm_op_expert_gate,
     &fm_op_expert_up,
+    &fm_op_latent_attention,
     &fm_op_latent_store,
     &fm_op_matmul,
     &fm_op_rms_norm,

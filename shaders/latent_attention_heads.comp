@@ -1,0 +1,160 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "latent_attention.h"
+// latent_attention.comp for HEADS heads at once, which share every latent that is read. Where STAGED, latents pass through shared memory on
+// their way to the scores, so that rows are read in order; on a CPU they are read where they lie. Queries are read at addresses that are
+// the same for the whole workgroup.
+layout(local_size_x_id = 4) in;
+layout(constant_id = 0) const bool HALF = false;                   // the cache holds float16, else float32
+layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
+layout(constant_id = 2) const uint SPLIT = 256;                    // FATHOM_SPLIT
+layout(constant_id = 3) const bool MERGE = false;
+layout(constant_id = 4) const uint LANES = 128;                    // divides SPLIT; at least HEADS / 4
+layout(constant_id = 5) const uint HEADS = 16;                     // 4, 8, 16
+layout(constant_id = 6) const bool STAGED = true;
+layout(binding = 0) readonly buffer Q { float q[]; };              // [n_tokens][n_heads][kv_rank + n_rope]
+layout(binding = 1) readonly buffer Position { uint position[]; };
+layout(binding = 2) readonly buffer PageTable { uint page_table[]; };
+layout(binding = 3) readonly buffer Pages { uint pages[]; };       // [n_pages][PAGE][kv_rank + n_rope]
+layout(binding = 4) buffer Scratch { float scratch[]; };           // [tokens][n_splits][n_heads][kv_rank + 2]
+layout(binding = 5) writeonly buffer Out { float result_out[]; };  // [n_tokens][n_heads][kv_rank]
+#include "include/latent_cache.glsl"
+#include "latent_merge.glsl"
+const uint CHUNK = 16u, STRIDE = CHUNK + 1u;                       // words of a row that are staged at once
+const uint EACH = STAGED ? SPLIT / LANES : 1u;                     // positions that an invocation scores at once
+const uint PARTS = LANES * 4u / HEADS;                             // invocations that share four heads' softmax
+const uint WORDS = STAGED && HEADS < STRIDE ? SPLIT * STRIDE : SPLIT * HEADS;
+shared uint words[WORDS];                                          // first the staged rows, then p[HEADS / 4][SPLIT][4]
+shared uint row_at[SPLIT];
+shared vec4 part[LANES];
+
+vec4 p4(uint four, uint j) {
+    const uint i = (four * SPLIT + j) * 4u;
+    return uintBitsToFloat(uvec4(words[i], words[i + 1u], words[i + 2u], words[i + 3u]));
+}
+
+void set_p4(uint four, uint j, vec4 v) {
+    const uint i = (four * SPLIT + j) * 4u;
+    const uvec4 u = floatBitsToUint(v);
+    words[i] = u.x;
+    words[i + 1u] = u.y;
+    words[i + 2u] = u.z;
+    words[i + 3u] = u.w;
+}
+
+float sum[EACH * HEADS];
+
+// Adds one word of the rows (two elements of float16, one of float32) to the sums. `k`: its first element.
+void add_word(uint w[EACH], uint q_at[HEADS], uint k) {
+    for (uint h = 0u; h < HEADS; h++) {
+        const float a = q[q_at[h] + k];
+        if (HALF) {
+            const float b = q[q_at[h] + k + 1u];
+            for (uint e = 0u; e < EACH; e++) {
+                const vec2 c = unpackHalf2x16(w[e]);
+                sum[e * HEADS + h] = fma(c.y, b, fma(c.x, a, sum[e * HEADS + h]));
+            }
+        } else {
+            for (uint e = 0u; e < EACH; e++) sum[e * HEADS + h] = fma(uintBitsToFloat(w[e]), a, sum[e * HEADS + h]);
+        }
+    }
+}
+
+void scores(uint head, uint n_positions) {
+    const uint lane = gl_LocalInvocationID.x, n_words = HALF ? latent_width() / 2u : latent_width();
+    uint q_at[HEADS], w[EACH];
+    for (uint h = 0u; h < HEADS; h++)
+        q_at[h] = args.q_base + ((args.first_token + gl_WorkGroupID.z) * args.n_heads + min(head + h, args.n_heads - 1u)) * latent_width();
+    for (uint first = 0u; first < n_positions; first += EACH * LANES) { // once where STAGED
+        for (uint i = 0u; i < EACH * HEADS; i++) sum[i] = 0.0;
+        if (STAGED) {
+            for (uint from = 0u; from < n_words; from += CHUNK) {
+                const uint n = min(n_words - from, CHUNK);
+                barrier(); // the last chunk has been read
+                for (uint i = lane; i < SPLIT * CHUNK; i += LANES)
+                    if (i % CHUNK < n) words[i / CHUNK * STRIDE + i % CHUNK] = pages[row_at[i / CHUNK] + from + i % CHUNK];
+                barrier();
+                for (uint i = 0u; i < n; i++) {
+                    for (uint e = 0u; e < EACH; e++) w[e] = words[(lane + e * LANES) * STRIDE + i];
+                    add_word(w, q_at, (from + i) * (HALF ? 2u : 1u));
+                }
+            }
+            barrier();
+        } else {
+            const uint row = row_at[first + lane];
+            for (uint i = 0u; i < n_words; i++) {
+                w[0] = pages[row + i];
+                add_word(w, q_at, i * (HALF ? 2u : 1u));
+            }
+        }
+        for (uint e = 0u; e < EACH; e++)
+            for (uint four = 0u; four < HEADS / 4u; four++) {
+                const uint i = e * HEADS + four * 4u;
+                set_p4(four, first + lane + e * LANES, args.scale * vec4(sum[i], sum[i + 1u], sum[i + 2u], sum[i + 3u]));
+            }
+    }
+}
+
+// Scores to exp(score - m), 0 past the n-th; m and the sums go to the scratch.
+void soften(uint head, uint split, uint n) {
+    const uint lane = gl_LocalInvocationID.x, four = lane / PARTS, i = lane % PARTS;
+    vec4 m = p4(four, min(i, n - 1u));
+    for (uint j = i + PARTS; j < n; j += PARTS) m = max(m, p4(four, j));
+    part[lane] = m;
+    barrier();
+    for (uint s = 0u; s < PARTS; s++) m = max(m, part[four * PARTS + s]);
+    barrier();
+    vec4 l = vec4(0.0);
+    for (uint j = i; j < SPLIT; j += PARTS) {
+        const vec4 e = j < n ? exp(p4(four, j) - m) : vec4(0.0);
+        set_p4(four, j, e);
+        l += e;
+    }
+    part[lane] = l;
+    barrier();
+    if (i == 0u) {
+        for (uint s = 1u; s < PARTS; s++) l += part[lane + s];
+        for (uint h = 0u; h < 4u && head + four * 4u + h < args.n_heads; h++) {
+            const uint at = partial_at(split, head + four * 4u + h) + args.kv_rank;
+            scratch[at] = m[h];
+            scratch[at + 1u] = l[h];
+        }
+    }
+}
+
+void values(uint head, uint split, uint n) {
+    for (uint k = gl_LocalInvocationID.x * 4u; k < args.kv_rank; k += LANES * 4u) {
+        vec4 mean[HEADS];
+        for (uint h = 0u; h < HEADS; h++) mean[h] = vec4(0.0);
+        for (uint j = 0u; j < n; j += 4u) { // four loads in flight; past n, p is 0 and the row is the last one
+            vec4 c[4];
+            for (uint i = 0u; i < 4u; i++) c[i] = latent4_fast(row_at[j + i], k);
+            for (uint i = 0u; i < 4u; i++)
+                for (uint four = 0u; four < HEADS / 4u; four++) {
+                    const vec4 w = p4(four, j + i);
+                    for (uint h = 0u; h < 4u; h++) mean[four * 4u + h] = fma(vec4(w[h]), c[i], mean[four * 4u + h]);
+                }
+        }
+        for (uint h = 0u; h < HEADS; h++)
+            if (head + h < args.n_heads)
+                for (uint i = 0u; i < 4u; i++) scratch[partial_at(split, head + h) + k + i] = mean[h][i];
+    }
+}
+
+void main() {
+    if (MERGE) {
+        merge(gl_WorkGroupID.y);
+        return;
+    }
+    const uint head = gl_WorkGroupID.y * HEADS, at = token_position();
+    for (uint split = gl_WorkGroupID.x; split <= at / SPLIT; split += gl_NumWorkGroups.x) {
+        const uint n = min(at - split * SPLIT + 1u, SPLIT);
+        for (uint j = gl_LocalInvocationID.x; j < SPLIT; j += LANES) row_at[j] = latent_row(split * SPLIT + min(j, n - 1u));
+        barrier();
+        scores(head, n);
+        barrier();
+        soften(head, split, n);
+        values(head, split, n);
+        barrier(); // shared memory has been read
+    }
+}
