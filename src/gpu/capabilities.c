@@ -1,0 +1,120 @@
+// From what Vulkan says of a device to what Fathom needs to know.
+#include "gpu/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool has_extension(const VkExtensionProperties *list, uint32_t n, const char *name) {
+    for (uint32_t i = 0; i < n; i++)
+        if (!strcmp(list[i].extensionName, name)) return true;
+    return false;
+}
+
+static enum fathom_gpu_type type_of(VkPhysicalDeviceType type) {
+    switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return FATHOM_GPU_DISCRETE;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return FATHOM_GPU_INTEGRATED;
+    case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU: return FATHOM_GPU_VIRTUAL;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU: return FATHOM_GPU_CPU;
+    default: return FATHOM_GPU_OTHER;
+    }
+}
+
+// The heaps that weights would live in: device-local ones; all of them where the device shares the host's memory, since drivers of
+// integrated devices split it in arbitrary ways.
+static void memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info) {
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT free_bytes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = budget ? &free_bytes : NULL};
+    vkGetPhysicalDeviceMemoryProperties2(physical, &memory);
+    const VkPhysicalDeviceMemoryProperties *m = &memory.memoryProperties;
+    info->unified_memory = info->type == FATHOM_GPU_INTEGRATED || info->type == FATHOM_GPU_CPU;
+    for (uint32_t i = 0; i < m->memoryHeapCount; i++) {
+        if (!info->unified_memory && !(m->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)) continue;
+        info->memory_total += m->memoryHeaps[i].size;
+        const uint64_t used = free_bytes.heapUsage[i], limit = free_bytes.heapBudget[i];
+        info->memory_free += !budget ? m->memoryHeaps[i].size : limit > used ? limit - used : 0;
+    }
+}
+
+static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDeviceProperties *properties, const VkExtensionProperties *list, uint32_t n,
+    const VkPhysicalDeviceVulkan11Properties *p11, bool *timeline) {
+    const bool v13 = properties->apiVersion >= VK_API_VERSION_1_3;
+    const bool size_control = v13 || has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    const bool dot = v13 || has_extension(list, n, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+    VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+    VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &f12};
+    VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f11};
+    if (size_control) sizes.pNext = f.pNext, f.pNext = &sizes;
+    if (dot) dots.pNext = f.pNext, f.pNext = &dots;
+    vkGetPhysicalDeviceFeatures2(physical, &f);
+    *timeline = f12.timelineSemaphore;
+    const VkSubgroupFeatureFlags arithmetic = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+    const bool subgroups = (p11->subgroupSupportedOperations & arithmetic) == arithmetic && (p11->subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
+    const struct { bool has; uint32_t cap; } table[] = {
+        {subgroups, FATHOM_CAP_SUBGROUP_ARITHMETIC},
+        {sizes.subgroupSizeControl && sizes.computeFullSubgroups, FATHOM_CAP_SUBGROUP_SIZE_CONTROL},
+        {f11.storageBuffer16BitAccess, FATHOM_CAP_STORAGE_16BIT},
+        {f12.storageBuffer8BitAccess, FATHOM_CAP_STORAGE_8BIT},
+        {f12.shaderFloat16, FATHOM_CAP_FLOAT16},
+        {f12.shaderInt8, FATHOM_CAP_INT8},
+        {f.features.shaderInt16, FATHOM_CAP_INT16},
+        {f.features.shaderInt64, FATHOM_CAP_INT64},
+        {dots.shaderIntegerDotProduct, FATHOM_CAP_INTEGER_DOT},
+        {has_extension(list, n, "VK_KHR_cooperative_matrix"), FATHOM_CAP_COOPERATIVE_MATRIX},
+        {has_extension(list, n, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME), FATHOM_CAP_MEMORY_BUDGET},
+        {has_extension(list, n, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME), FATHOM_CAP_HOST_IMPORT},
+    };
+    uint32_t caps = 0;
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) if (table[i].has) caps |= table[i].cap;
+    return caps;
+}
+
+static void limits(const VkPhysicalDeviceLimits *l, bool timers, struct fathom_gpu_info *info) {
+    info->max_storage_range = l->maxStorageBufferRange;
+    info->storage_alignment = l->minStorageBufferOffsetAlignment > 4 ? (uint32_t)l->minStorageBufferOffsetAlignment : 4;
+    info->max_shared_memory = l->maxComputeSharedMemorySize;
+    info->max_invocations = l->maxComputeWorkGroupInvocations;
+    info->timestamp_period = timers && l->timestampComputeAndGraphics ? l->timestampPeriod : 0;
+}
+
+void fm_capabilities(VkPhysicalDevice physical, struct fathom_gpu_info *info) {
+    VkPhysicalDeviceProperties base;
+    vkGetPhysicalDeviceProperties(physical, &base);
+    snprintf(info->name, sizeof(info->name), "%s", base.deviceName);
+    info->vendor_id = base.vendorID;
+    info->device_id = base.deviceID;
+    info->api_version = base.apiVersion;
+    info->type = type_of(base.deviceType);
+    limits(&base.limits, true, info);
+    if (base.apiVersion < VK_API_VERSION_1_2) {
+        snprintf(info->unusable, sizeof(info->unusable), "its driver offers Vulkan %u.%u, 1.2 is needed", VK_API_VERSION_MAJOR(base.apiVersion),
+            VK_API_VERSION_MINOR(base.apiVersion));
+        return;
+    }
+    uint32_t n = 0;
+    vkEnumerateDeviceExtensionProperties(physical, NULL, &n, NULL);
+    VkExtensionProperties *list = calloc(n ? n : 1, sizeof(*list));
+    if (!list) n = 0;
+    else vkEnumerateDeviceExtensionProperties(physical, NULL, &n, list);
+    const bool size_control = base.apiVersion >= VK_API_VERSION_1_3 || has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    VkPhysicalDeviceSubgroupSizeControlProperties sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+    VkPhysicalDeviceVulkan12Properties p12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES, .pNext = size_control ? &sizes : NULL};
+    VkPhysicalDeviceVulkan11Properties p11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES, .pNext = &p12};
+    VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &p11};
+    vkGetPhysicalDeviceProperties2(physical, &p);
+    snprintf(info->driver, sizeof(info->driver), "%.120s %.120s", p12.driverName, p12.driverInfo);
+    info->max_allocation = p11.maxMemoryAllocationSize;
+    info->subgroup_size = p11.subgroupSize;
+    info->min_subgroup_size = size_control ? sizes.minSubgroupSize : p11.subgroupSize;
+    info->max_subgroup_size = size_control ? sizes.maxSubgroupSize : p11.subgroupSize;
+    bool timeline;
+    info->caps = fm_quirks(caps_of(physical, &base, list, n, &p11, &timeline), base.driverVersion, p12.driverID, p11.subgroupSize);
+    memory_sizes(physical, info->caps & FATHOM_CAP_MEMORY_BUDGET, info);
+    free(list);
+    if (!timeline) snprintf(info->unusable, sizeof(info->unusable), "it has no timeline semaphores");
+    else if (info->max_invocations < 256 || info->max_shared_memory < 32768)
+        snprintf(info->unusable, sizeof(info->unusable), "it has %u invocations and %u bytes of shared memory a workgroup, 256 and 32768 are needed",
+            info->max_invocations, info->max_shared_memory);
+}

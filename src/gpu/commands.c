@@ -1,0 +1,218 @@
+// From a stream's list to command buffers: descriptor sets, derived barriers, and submits that stay short.
+#include "gpu/stream.h"
+#include <stdlib.h>
+
+enum { SETS_PER_POOL = 256 };
+
+// Seconds of estimated work in one submit. Drivers kill a queue after 2 s; the estimate may be wrong by much.
+static const double submit_seconds = 0.2;
+
+static double estimate_seconds(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
+    double flops = 1e12, bytes = 1e11; // a second, slow for their kind
+    if (gpu->info.type == FATHOM_GPU_CPU) return 0; // nobody watches a CPU
+    if (gpu->info.type != FATHOM_GPU_DISCRETE) flops = 2e11, bytes = 2e10;
+    return d->flops / flops + d->bytes / bytes;
+}
+
+// ---- Barriers: the ranges touched since the last one ------------------------------------------------------------
+
+struct access { const struct fm_block *block; uint64_t begin, end; bool write; };
+struct accesses { struct access *list; uint32_t n, capacity; };
+
+// The ranges of one entry.
+static uint32_t entry_accesses(const struct fathom_gpu *gpu, const struct fm_entry *e, struct access out[FM_MAX_BINDINGS + 1]) {
+    uint32_t n = 0;
+    const struct fm_dispatch *d = &e->dispatch;
+    for (uint32_t i = 0; i < d->n_views; i++) {
+        const struct fathom_view v = d->views[i];
+        if (!v.buffer) continue;
+        const uint64_t begin = v.buffer->offset + v.offset;
+        const bool write = e->is_copy ? i == 1 : gpu->layouts[e->pipeline->layout].spirv.writes[i];
+        out[n++] = (struct access){v.buffer->block, begin, begin + v.size, write};
+    }
+    if (d->indirect.buffer) {
+        const uint64_t begin = d->indirect.buffer->offset + d->indirect.offset;
+        out[n++] = (struct access){d->indirect.buffer->block, begin, begin + 12, false};
+    }
+    return n;
+}
+
+static bool conflicts(const struct accesses *past, const struct access *now, uint32_t n_now) {
+    for (uint32_t i = 0; i < past->n; i++)
+        for (uint32_t j = 0; j < n_now; j++) {
+            const struct access *a = &past->list[i], *b = &now[j];
+            if ((a->write || b->write) && a->block == b->block && a->begin < b->end && b->begin < a->end) return true;
+        }
+    return false;
+}
+
+static bool remember(struct accesses *past, const struct access *now, uint32_t n_now) {
+    if (past->n + n_now > past->capacity) {
+        const uint32_t capacity = 2 * (past->n + n_now);
+        struct access *grown = realloc(past->list, capacity * sizeof(*grown));
+        if (!grown) return false;
+        past->list = grown;
+        past->capacity = capacity;
+    }
+    for (uint32_t i = 0; i < n_now; i++) past->list[past->n++] = now[i];
+    return true;
+}
+
+static void barrier(struct fathom_stream *s, VkCommandBuffer c) {
+    const VkMemoryBarrier memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_INDIRECT_COMMAND_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
+    const VkPipelineStageFlags work = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    s->gpu->vk.vkCmdPipelineBarrier(c, work, work | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT, 0, 1, &memory, 0, NULL, 0, NULL);
+    s->gpu->counters.barriers++;
+}
+
+// ---- Command buffers --------------------------------------------------------------------------------------------
+
+// Begins after everything submitted before, and after what the host wrote.
+static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_error *err) {
+    struct fathom_gpu *gpu = s->gpu;
+    if (s->n_buffers == s->buffer_capacity) {
+        VkCommandBuffer *grown = realloc(s->buffers, (2 * s->buffer_capacity + 4) * sizeof(*grown));
+        if (!grown) {
+            fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+            return VK_NULL_HANDLE;
+        }
+        s->buffers = grown;
+        s->buffer_capacity = 2 * s->buffer_capacity + 4;
+    }
+    VkCommandBuffer c;
+    const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = s->pool, .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT};
+    if (!fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &c), "vkAllocateCommandBuffers", err)) return VK_NULL_HANDLE;
+    s->buffers[s->n_buffers++] = c;
+    if (!fm_vk_check(gpu, gpu->vk.vkBeginCommandBuffer(c, &begin), "vkBeginCommandBuffer", err)) return VK_NULL_HANDLE;
+    gpu->counters.recorded++;
+    barrier(s, c);
+    return c;
+}
+
+// What was written is there for the host once the submit is done.
+static bool end_commands(struct fathom_stream *s, VkCommandBuffer c, struct fathom_error *err) {
+    const VkMemoryBarrier memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
+    s->gpu->vk.vkCmdPipelineBarrier(c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &memory, 0, NULL, 0, NULL);
+    return fm_vk_check(s->gpu, s->gpu->vk.vkEndCommandBuffer(c), "vkEndCommandBuffer", err);
+}
+
+static bool add_descriptor_pool(struct fathom_stream *s, struct fathom_error *err) {
+    VkDescriptorPool *grown = realloc(s->descriptor_pools, (s->n_descriptor_pools + 1) * sizeof(*grown));
+    if (!grown) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    s->descriptor_pools = grown;
+    const VkDescriptorPoolSize size = {.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = SETS_PER_POOL * FM_MAX_BINDINGS};
+    const VkDescriptorPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = SETS_PER_POOL, .poolSizeCount = 1, .pPoolSizes = &size};
+    if (!fm_vk_check(s->gpu, s->gpu->vk.vkCreateDescriptorPool(s->gpu->device, &create, NULL, &s->descriptor_pools[s->n_descriptor_pools]), "vkCreateDescriptorPool", err)) return false;
+    s->n_descriptor_pools++;
+    return true;
+}
+
+static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t n_sets, struct fathom_error *err) {
+    struct fathom_gpu *gpu = s->gpu;
+    const struct fm_layout *layout = &gpu->layouts[e->pipeline->layout];
+    const uint32_t n = e->dispatch.n_views;
+    if (n_sets / SETS_PER_POOL >= s->n_descriptor_pools && !add_descriptor_pool(s, err)) return false;
+    VkDescriptorSet set;
+    const VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = s->descriptor_pools[n_sets / SETS_PER_POOL],
+        .descriptorSetCount = 1, .pSetLayouts = &layout->set};
+    if (!fm_vk_check(gpu, gpu->vk.vkAllocateDescriptorSets(gpu->device, &allocate, &set), "vkAllocateDescriptorSets", err)) return false;
+    VkDescriptorBufferInfo infos[FM_MAX_BINDINGS];
+    VkWriteDescriptorSet writes[FM_MAX_BINDINGS];
+    for (uint32_t i = 0; i < n; i++) {
+        struct fathom_view v = e->dispatch.views[i];
+        if (!v.buffer) v = fathom_buffer_view(gpu->dummy);
+        infos[i] = (VkDescriptorBufferInfo){fm_block_buffer(v.buffer->block), v.buffer->offset + v.offset, v.size};
+        writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = i, .descriptorCount = 1,
+            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &infos[i]};
+    }
+    gpu->vk.vkUpdateDescriptorSets(gpu->device, n, writes, 0, NULL);
+    gpu->vk.vkCmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE, layout->pipeline, 0, 1, &set, 0, NULL);
+    return true;
+}
+
+static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t *n_sets, struct fathom_error *err) {
+    const struct VolkDeviceTable *vk = &s->gpu->vk;
+    const struct fm_dispatch *d = &e->dispatch;
+    if (e->is_copy) {
+        const struct fathom_view src = d->views[0], dst = d->views[1];
+        const VkBufferCopy copy = {.srcOffset = src.buffer->offset + src.offset, .dstOffset = dst.buffer->offset + dst.offset, .size = src.size};
+        vk->vkCmdCopyBuffer(c, fm_block_buffer(src.buffer->block), fm_block_buffer(dst.buffer->block), 1, &copy);
+        return true;
+    }
+    vk->vkCmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, e->pipeline->handle);
+    if (!bind_views(s, c, e, (*n_sets)++, err)) return false;
+    if (d->args_size) vk->vkCmdPushConstants(c, s->gpu->layouts[e->pipeline->layout].pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0, d->args_size, e->args);
+    if (d->indirect.buffer) vk->vkCmdDispatchIndirect(c, fm_block_buffer(d->indirect.buffer->block), d->indirect.buffer->offset + d->indirect.offset);
+    else vk->vkCmdDispatch(c, d->groups[0], d->groups[1], d->groups[2]);
+    s->gpu->counters.dispatches++;
+    return true;
+}
+
+static bool create_timers(struct fathom_stream *s, struct fathom_error *err) {
+    if (!s->gpu->params.timers || s->gpu->info.timestamp_period == 0 || s->n_entries == 0) return true;
+    const VkQueryPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = 2 * s->n_entries};
+    return fm_vk_check(s->gpu, s->gpu->vk.vkCreateQueryPool(s->gpu->device, &create, NULL, &s->timers), "vkCreateQueryPool", err);
+}
+
+static void stamp(struct fathom_stream *s, VkCommandBuffer c, uint32_t entry, bool end) {
+    if (!s->timers) return;
+    const uint32_t query = 2 * entry + end;
+    s->gpu->vk.vkCmdResetQueryPool(c, s->timers, query, 1);
+    s->gpu->vk.vkCmdWriteTimestamp(c, end ? VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT : VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, s->timers, query);
+}
+
+bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
+    struct accesses past = {0};
+    VkCommandBuffer c = VK_NULL_HANDLE;
+    double seconds = 0;
+    uint32_t n_sets = 0;
+    bool ok = create_timers(s, err);
+    for (uint32_t i = 0; ok && i < s->n_entries; i++) {
+        const struct fm_entry *e = &s->entries[i];
+        const double more = estimate_seconds(s->gpu, &e->dispatch);
+        if (c && seconds + more > submit_seconds) {
+            ok = end_commands(s, c, err);
+            c = VK_NULL_HANDLE;
+        }
+        if (ok && !c) {
+            ok = (c = begin_commands(s, err)) != VK_NULL_HANDLE;
+            past.n = 0;
+            seconds = 0;
+        }
+        if (!ok) break;
+        struct access now[FM_MAX_BINDINGS + 1];
+        const uint32_t n_now = entry_accesses(s->gpu, e, now);
+        if (conflicts(&past, now, n_now) || (s->gpu->params.full_barriers && past.n)) {
+            barrier(s, c);
+            past.n = 0;
+        }
+        stamp(s, c, i, false);
+        ok = remember(&past, now, n_now) ? record(s, c, e, &n_sets, err) : fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        stamp(s, c, i, true);
+        seconds += more;
+    }
+    free(past.list);
+    return ok && (!c || end_commands(s, c, err));
+}
+
+void fm_stream_release(struct fathom_stream *s) {
+    const struct fathom_gpu *gpu = s->gpu;
+    if (s->n_buffers) gpu->vk.vkFreeCommandBuffers(gpu->device, s->pool, s->n_buffers, s->buffers);
+    s->n_buffers = 0;
+    for (uint32_t i = 0; i < s->n_descriptor_pools; i++) gpu->vk.vkResetDescriptorPool(gpu->device, s->descriptor_pools[i], 0);
+    gpu->vk.vkDestroyQueryPool(gpu->device, s->timers, NULL);
+    s->timers = VK_NULL_HANDLE;
+}
+
+size_t fathom_stream_timings(struct fathom_stream *s, struct fathom_timing *list, size_t capacity) {
+    if (!s->timers || !s->last_ticket || !fathom_gpu_wait(s->gpu, s->last_ticket, NULL)) return 0;
+    for (uint32_t i = 0; i < s->n_entries && i < capacity; i++) {
+        uint64_t ticks[2];
+        if (s->gpu->vk.vkGetQueryPoolResults(s->gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks, sizeof(*ticks), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS) return i;
+        const struct fm_dispatch *d = &s->entries[i].dispatch;
+        list[i] = (struct fathom_timing){d->op, d->variant ? d->variant->name : "", (double)(ticks[1] - ticks[0]) * (double)s->gpu->info.timestamp_period, d->flops, d->bytes};
+    }
+    return s->n_entries;
+}

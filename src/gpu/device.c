@@ -1,0 +1,262 @@
+// Instances, the choice of a device, its life, and waiting for it.
+#include "gpu/internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { MAX_DEVICES = 64, WAIT_SLICE_MS = 500 };
+
+const char *fm_vk_result_name(VkResult result) {
+    switch (result) {
+    case VK_SUCCESS: return "success";
+    case VK_ERROR_OUT_OF_HOST_MEMORY: return "out of host memory";
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY: return "out of device memory";
+    case VK_ERROR_INITIALIZATION_FAILED: return "initialisation failed";
+    case VK_ERROR_DEVICE_LOST: return "device lost";
+    case VK_ERROR_LAYER_NOT_PRESENT: return "layer not present";
+    case VK_ERROR_EXTENSION_NOT_PRESENT: return "extension not present";
+    case VK_ERROR_FEATURE_NOT_PRESENT: return "feature not present";
+    case VK_ERROR_INCOMPATIBLE_DRIVER: return "incompatible driver";
+    case VK_ERROR_TOO_MANY_OBJECTS: return "too many objects";
+    case VK_TIMEOUT: return "timeout";
+    default: return "error";
+    }
+}
+
+bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, struct fathom_error *err) {
+    if (result == VK_SUCCESS) return true;
+    if (result == VK_ERROR_DEVICE_LOST) {
+        gpu->lost = true;
+        return fm_fail(err, FATHOM_DEVICE_LOST, "%s: the driver gave up on the device (%s: device lost); a submit ran too long, or the driver failed",
+            gpu->info.name, call);
+    }
+    const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    return fm_fail(err, memory ? FATHOM_NO_MEMORY : FATHOM_UNSUPPORTED, "%s: %s: %s (VkResult %d)", gpu->info.name, call, fm_vk_result_name(result), result);
+}
+
+static VkInstance create_instance(struct fathom_error *err) {
+    if (volkInitialize() != VK_SUCCESS) {
+        fm_fail(err, FATHOM_NO_DEVICE, "no Vulkan loader (libvulkan.so.1) was found; install the system's Vulkan loader and a driver");
+        return VK_NULL_HANDLE;
+    }
+    uint32_t version = VK_API_VERSION_1_0;
+    if (vkEnumerateInstanceVersion) vkEnumerateInstanceVersion(&version);
+    if (version > VK_API_VERSION_1_3) version = VK_API_VERSION_1_3;
+    const VkApplicationInfo application = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "fathom", .pEngineName = "fathom", .apiVersion = version};
+    VkInstance instance = VK_NULL_HANDLE;
+    const VkResult result = vkCreateInstance(&(VkInstanceCreateInfo){.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &application}, NULL, &instance);
+    if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
+        fm_fail(err, FATHOM_NO_DEVICE, "no Vulkan driver was found, or none that loads; install one (Mesa's mesa-vulkan-drivers runs without a GPU too)");
+    else if (result != VK_SUCCESS)
+        fm_fail(err, FATHOM_NO_DEVICE, "Vulkan does not start: vkCreateInstance: %s (VkResult %d)", fm_vk_result_name(result), result);
+    if (result != VK_SUCCESS) return VK_NULL_HANDLE;
+    volkLoadInstanceOnly(instance);
+    return instance;
+}
+
+static uint32_t enumerate(VkInstance instance, VkPhysicalDevice physical[MAX_DEVICES]) {
+    uint32_t n = MAX_DEVICES;
+    const VkResult result = vkEnumeratePhysicalDevices(instance, &n, physical);
+    return result == VK_SUCCESS || result == VK_INCOMPLETE ? n : 0;
+}
+
+size_t fathom_gpu_list(struct fathom_gpu_info *list, size_t capacity, struct fathom_error *err) {
+    VkPhysicalDevice physical[MAX_DEVICES];
+    const VkInstance instance = create_instance(err);
+    if (!instance) return 0;
+    const uint32_t n = enumerate(instance, physical);
+    for (uint32_t i = 0; i < n && i < capacity; i++) {
+        list[i] = (struct fathom_gpu_info){.index = i};
+        fm_capabilities(physical[i], &list[i]);
+    }
+    vkDestroyInstance(instance, NULL);
+    if (n == 0) fm_fail(err, FATHOM_NO_DEVICE, "Vulkan works, but its drivers found no device");
+    return n;
+}
+
+// Does `wanted` (an index, or part of a name) mean this device?
+static bool is_named(const struct fathom_gpu_info *info, const char *wanted) {
+    char *end;
+    const unsigned long index = strtoul(wanted, &end, 10);
+    if (end != wanted && *end == 0) return index == info->index;
+    const size_t n = strlen(wanted);
+    for (const char *at = info->name; *at; at++)
+        if (!strncasecmp(at, wanted, n)) return true;
+    return false;
+}
+
+static int preference(const struct fathom_gpu_info *info) {
+    static const int order[] = {[FATHOM_GPU_DISCRETE] = 4, [FATHOM_GPU_INTEGRATED] = 3, [FATHOM_GPU_VIRTUAL] = 2, [FATHOM_GPU_OTHER] = 1, [FATHOM_GPU_CPU] = 0};
+    return order[info->type];
+}
+
+static bool choose(struct fathom_gpu *gpu, const char *wanted, struct fathom_error *err) {
+    VkPhysicalDevice physical[MAX_DEVICES];
+    const uint32_t n = enumerate(gpu->instance, physical);
+    struct fathom_gpu_info last = {0};
+    bool found = false;
+    for (uint32_t i = 0; i < n; i++) {
+        struct fathom_gpu_info info = {.index = i};
+        fm_capabilities(physical[i], &info);
+        if (wanted && !is_named(&info, wanted)) continue;
+        last = info;
+        if (info.unusable[0] || (found && preference(&info) <= preference(&gpu->info))) continue;
+        gpu->info = info;
+        gpu->physical = physical[i];
+        found = true;
+        if (wanted) break;
+    }
+    if (found) return true;
+    if (last.unusable[0]) return fm_fail(err, FATHOM_NO_DEVICE, "device %u, %s, is unusable: %s", last.index, last.name, last.unusable);
+    if (wanted) return fm_fail(err, FATHOM_NO_DEVICE, "no device is called \"%s\", of %u in all; `fathom devices` lists them", wanted, n);
+    return fm_fail(err, FATHOM_NO_DEVICE, "Vulkan works, but its drivers found no device");
+}
+
+// A queue that computes, better one that does nothing else: it does not wait for the desktop.
+static bool find_queue(struct fathom_gpu *gpu, struct fathom_error *err) {
+    VkQueueFamilyProperties families[32];
+    uint32_t n = 32;
+    bool found = false;
+    vkGetPhysicalDeviceQueueFamilyProperties(gpu->physical, &n, families);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT)) continue;
+        const bool alone = !(families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT);
+        if (found && !alone) continue;
+        gpu->queue_family = i;
+        if (families[i].timestampValidBits == 0) gpu->info.timestamp_period = 0;
+        found = true;
+        if (alone) break;
+    }
+    return found || fm_fail(err, FATHOM_NO_DEVICE, "%s has no queue that computes", gpu->info.name);
+}
+
+static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
+    const uint32_t caps = gpu->info.caps;
+    const bool v13 = gpu->info.api_version >= VK_API_VERSION_1_3;
+    const char *extensions[4];
+    uint32_t n = 0;
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES, .shaderIntegerDotProduct = VK_TRUE};
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+        .subgroupSizeControl = VK_TRUE, .computeFullSubgroups = VK_TRUE};
+    VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .timelineSemaphore = VK_TRUE,
+        .storageBuffer8BitAccess = !!(caps & FATHOM_CAP_STORAGE_8BIT), .shaderFloat16 = !!(caps & FATHOM_CAP_FLOAT16), .shaderInt8 = !!(caps & FATHOM_CAP_INT8)};
+    VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &f12,
+        .storageBuffer16BitAccess = !!(caps & FATHOM_CAP_STORAGE_16BIT)};
+    VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f11,
+        .features = {.shaderInt16 = !!(caps & FATHOM_CAP_INT16), .shaderInt64 = !!(caps & FATHOM_CAP_INT64)}};
+    if (caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) {
+        sizes.pNext = f.pNext, f.pNext = &sizes;
+        if (!v13) extensions[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
+    }
+    if (caps & FATHOM_CAP_INTEGER_DOT) {
+        dots.pNext = f.pNext, f.pNext = &dots;
+        if (!v13) extensions[n++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+    }
+    if (caps & FATHOM_CAP_MEMORY_BUDGET) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    const float priority = 1;
+    const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = gpu->queue_family, .queueCount = 1, .pQueuePriorities = &priority};
+    const VkDeviceCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &f, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = n, .ppEnabledExtensionNames = extensions};
+    if (!fm_vk_check(gpu, vkCreateDevice(gpu->physical, &create, NULL, &gpu->device), "vkCreateDevice", err)) return false;
+    volkLoadDeviceTable(&gpu->vk, gpu->device);
+    gpu->vk.vkGetDeviceQueue(gpu->device, gpu->queue_family, 0, &gpu->queue);
+    gpu->creation_feedback = v13;
+    return true;
+}
+
+static bool copy_string(const char **string) {
+    if (!*string) return true;
+    *string = strdup(*string);
+    return *string != NULL;
+}
+
+static void apply_params(struct fathom_gpu *gpu) {
+    const struct fathom_gpu_params *p = &gpu->params;
+    gpu->info.caps &= ~p->disabled_caps;
+    if (p->max_storage_range && p->max_storage_range < gpu->info.max_storage_range) gpu->info.max_storage_range = p->max_storage_range;
+}
+
+struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, struct fathom_error *err) {
+    struct fathom_gpu *gpu = calloc(1, sizeof(*gpu));
+    if (!gpu) goto no_memory;
+    if (params) gpu->params = *params;
+    const char **strings[] = {&gpu->params.device, &gpu->params.cache_dir, &gpu->params.variants};
+    bool copied = true;
+    for (size_t i = 0; i < 3; i++) copied = copied ? copy_string(strings[i]) : (*strings[i] = NULL, false);
+    if (!copied) goto no_memory;
+    if (!(gpu->instance = create_instance(err)) || !choose(gpu, gpu->params.device, err) || !find_queue(gpu, err)) goto fail;
+    apply_params(gpu);
+    if (!create_device(gpu, err)) goto fail;
+    VkPhysicalDeviceProperties properties;
+    vkGetPhysicalDeviceProperties(gpu->physical, &properties);
+    memcpy(gpu->max_groups, properties.limits.maxComputeWorkGroupCount, sizeof(gpu->max_groups));
+    vkGetPhysicalDeviceMemoryProperties(gpu->physical, &gpu->memory);
+    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+    const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
+    if (!fm_vk_check(gpu, gpu->vk.vkCreateSemaphore(gpu->device, &semaphore, NULL, &gpu->timeline), "vkCreateSemaphore", err)) goto fail;
+    if (!fm_pipeline_cache_open(gpu, err) || !(gpu->dummy = fathom_buffer_create(gpu, 256, FATHOM_MEMORY_DEVICE, err))) goto fail;
+    fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "device %u: %s, %s", gpu->info.index, gpu->info.name, gpu->info.driver);
+    return gpu;
+no_memory:
+    fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+fail:
+    fathom_gpu_destroy(&gpu);
+    return NULL;
+}
+
+void fathom_gpu_destroy(struct fathom_gpu **pointer) {
+    struct fathom_gpu *gpu = pointer ? *pointer : NULL;
+    if (!gpu) return;
+    if (gpu->device) {
+        gpu->vk.vkDeviceWaitIdle(gpu->device);
+        fm_pipelines_destroy(gpu);
+        fathom_buffer_destroy(&gpu->dummy);
+        fathom_buffer_destroy(&gpu->staging);
+        fm_memory_free_blocks(gpu);
+        gpu->vk.vkDestroyCommandPool(gpu->device, gpu->staging_pool, NULL);
+        gpu->vk.vkDestroySemaphore(gpu->device, gpu->timeline, NULL);
+        gpu->vk.vkDestroyDevice(gpu->device, NULL);
+    }
+    if (gpu->instance) vkDestroyInstance(gpu->instance, NULL);
+    free((char *)gpu->params.device);
+    free((char *)gpu->params.cache_dir);
+    free((char *)gpu->params.variants);
+    free(gpu);
+    *pointer = NULL;
+}
+
+const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu) { return &gpu->info; }
+struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu) { return gpu->counters; }
+bool fm_gpu_is_exact(const struct fathom_gpu *gpu) { return gpu->params.exact; }
+
+static bool check_alive(const struct fathom_gpu *gpu, struct fathom_error *err) {
+    return !gpu->lost || fm_fail(err, FATHOM_DEVICE_LOST, "%s was lost earlier", gpu->info.name);
+}
+
+bool fm_gpu_submit(struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err) {
+    if (!check_alive(gpu, err)) return false;
+    const uint64_t value = gpu->last_ticket + 1;
+    const VkTimelineSemaphoreSubmitInfo timeline = {.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .signalSemaphoreValueCount = 1, .pSignalSemaphoreValues = &value};
+    const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline, .commandBufferCount = 1, .pCommandBuffers = &commands,
+        .signalSemaphoreCount = 1, .pSignalSemaphores = &gpu->timeline};
+    if (!fm_vk_check(gpu, gpu->vk.vkQueueSubmit(gpu->queue, 1, &submit, VK_NULL_HANDLE), "vkQueueSubmit", err)) return false;
+    gpu->last_ticket = value;
+    gpu->counters.submits++;
+    if (ticket) *ticket = value;
+    return true;
+}
+
+bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err) {
+    if (!check_alive(gpu, err)) return false;
+    if (ticket > gpu->last_ticket) return fm_fail(err, FATHOM_INVALID, "wait for submit %llu, of %llu", (unsigned long long)ticket, (unsigned long long)gpu->last_ticket);
+    VkResult result = ticket <= gpu->done_ticket ? VK_SUCCESS : VK_TIMEOUT;
+    const VkSemaphoreWaitInfo wait = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &gpu->timeline, .pValues = &ticket};
+    // in slices: a driver that has lost the device may say so only when asked again
+    while (result == VK_TIMEOUT) result = gpu->vk.vkWaitSemaphores(gpu->device, &wait, WAIT_SLICE_MS * 1000000ull);
+    if (!fm_vk_check(gpu, result, "vkWaitSemaphores", err)) return false;
+    if (ticket > gpu->done_ticket) gpu->done_ticket = ticket;
+    return true;
+}
+
+bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err) { return fathom_gpu_wait(gpu, gpu->last_ticket, err); }

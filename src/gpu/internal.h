@@ -1,0 +1,94 @@
+// Inside of a gpu, for the files of this folder.
+#ifndef FM_GPU_INTERNAL_H
+#define FM_GPU_INTERNAL_H
+#include "base/log.h"
+#include "gpu/dispatch.h"
+#include "gpu/spirv.h"
+#define VK_NO_PROTOTYPES
+#include <volk.h>
+
+struct fm_pipeline;
+struct fm_block;
+
+struct fathom_gpu {
+    struct fathom_gpu_params params;     // strings are owned copies
+    struct fathom_gpu_info info;
+    struct fathom_gpu_counters counters;
+    VkInstance instance;
+    VkPhysicalDevice physical;
+    VkDevice device;
+    struct VolkDeviceTable vk;
+    VkPhysicalDeviceMemoryProperties memory;
+    VkQueue queue;
+    uint32_t queue_family;
+    VkSemaphore timeline;                // counts submits
+    uint64_t last_ticket, done_ticket;   // submitted; known to be done
+    bool lost;
+
+    struct fm_block *blocks;             // list of what was taken from the driver
+    struct fathom_buffer *dummy;         // bound where a view has no buffer
+    struct fathom_buffer *staging;       // for hosts that don't see device memory
+    VkCommandPool staging_pool;
+    VkCommandBuffer staging_commands;
+
+    struct fm_pipeline **pipelines;      // hash table, open addressing
+    size_t n_pipelines, pipeline_slots;
+    struct fm_layout *layouts;           // one a shader in use
+    size_t n_layouts;
+    VkPipelineCache pipeline_cache;
+    bool creation_feedback;              // the driver tells cache hits from builds
+    uint32_t max_groups[3];
+};
+
+// A sub-allocation of a block.
+struct fathom_buffer {
+    struct fathom_gpu *gpu;
+    struct fm_block *block;
+    uint64_t offset, size;               // within the block; size as asked for, room is rounded up
+    uint64_t room;
+    char *mapped;                        // NULL: the host does not see it
+    enum fathom_memory memory;
+};
+VkBuffer fm_block_buffer(const struct fm_block *block);
+// Without zero-fill, for what is about to be overwritten.
+struct fathom_buffer *fm_buffer_create_raw(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
+// fathom_upload to any byte of a buffer, unchecked.
+bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data, uint64_t size, struct fathom_error *err);
+void fm_memory_free_blocks(struct fathom_gpu *gpu);
+
+// Fills info from a physical device; info->unusable says what is missing.
+void fm_capabilities(VkPhysicalDevice physical, struct fathom_gpu_info *info);
+// caps less what this driver gets wrong.
+uint32_t fm_quirks(uint32_t caps, uint32_t driver_version, VkDriverId driver, uint32_t subgroup_size);
+
+// What to bind, and the objects that a dispatch needs. One layout a shader.
+struct fm_layout {
+    const struct fm_shader *shader;
+    struct fm_spirv spirv;
+    VkShaderModule module;
+    VkDescriptorSetLayout set;
+    VkPipelineLayout pipeline;
+};
+struct fm_pipeline {
+    uint32_t layout;                     // index into gpu->layouts
+    uint32_t spec[FM_MAX_SPEC], n_spec, subgroup_size;
+    VkPipeline handle;                   // VK_NULL_HANDLE: not built yet
+    VkResult result;
+    bool from_cache;
+};
+bool fm_pipeline_cache_open(struct fathom_gpu *gpu, struct fathom_error *err);
+void fm_pipelines_destroy(struct fathom_gpu *gpu); // saves the cache
+// The layout of a shader; NULL with *err set.
+const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_shader *shader, struct fathom_error *err);
+// The pipeline of a dispatch, perhaps not built yet.
+struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_dispatch *dispatch, struct fathom_error *err);
+// Builds what was requested and is missing, on several threads.
+bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err);
+
+// Submits commands; they run after everything submitted before. *ticket as in fathom_stream_submit.
+bool fm_gpu_submit(struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err);
+bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err);
+// Turns a failed Vulkan call into an error that names the call; notes a lost device. Returns result == VK_SUCCESS.
+bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, struct fathom_error *err);
+const char *fm_vk_result_name(VkResult result);
+#endif

@@ -1,0 +1,195 @@
+// Device memory: taken from the driver in blocks, one VkBuffer each, and sub-allocated, so that hundreds of weights cost a handful of allocations.
+#include "gpu/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (1024ull * 1024)
+enum { ALIGN = 256 /* bytes; no known device wants more of a storage buffer's offset */ };
+static const uint64_t first_block = 16 * MIB, largest_block = 256 * MIB;
+
+struct range { uint64_t offset, size; };
+
+struct fm_block {
+    struct fm_block *next;
+    VkDeviceMemory memory;
+    VkBuffer buffer;
+    enum fathom_memory kind;
+    uint64_t size;
+    char *mapped;
+    struct range *holes;      // free ranges, ascending, never adjacent
+    uint32_t n_holes, n_taken, capacity;
+};
+
+VkBuffer fm_block_buffer(const struct fm_block *block) { return block->buffer; }
+
+// Holes lie between ranges that are taken, so there is at most one more of them: with this room, giving back never fails.
+static bool reserve_hole(struct fm_block *b) {
+    if (b->n_taken + 2 <= b->capacity) return true;
+    const uint32_t capacity = 2 * b->capacity + 8;
+    struct range *grown = realloc(b->holes, capacity * sizeof(*grown));
+    if (!grown) return false;
+    b->holes = grown;
+    b->capacity = capacity;
+    return true;
+}
+
+// First fit. `size` is a multiple of ALIGN. false: no hole is large enough.
+static bool take(struct fm_block *b, uint64_t size, uint64_t *offset) {
+    for (uint32_t i = 0; i < b->n_holes; i++) {
+        struct range *hole = &b->holes[i];
+        if (hole->size < size) continue;
+        *offset = hole->offset;
+        hole->offset += size;
+        hole->size -= size;
+        if (hole->size == 0) memmove(hole, hole + 1, (--b->n_holes - i) * sizeof(*hole));
+        b->n_taken++;
+        return true;
+    }
+    return false;
+}
+
+static void give_back(struct fm_block *b, uint64_t offset, uint64_t size) {
+    uint32_t i = 0;
+    b->n_taken--;
+    while (i < b->n_holes && b->holes[i].offset < offset) i++;
+    struct range *h = b->holes;
+    const bool left = i > 0 && h[i - 1].offset + h[i - 1].size == offset, right = i < b->n_holes && offset + size == h[i].offset;
+    if (left && right) {
+        h[i - 1].size += size + h[i].size;
+        memmove(&h[i], &h[i + 1], (--b->n_holes - i) * sizeof(*h));
+    } else if (left) {
+        h[i - 1].size += size;
+    } else if (right) {
+        h[i].offset = offset;
+        h[i].size += size;
+    } else {
+        memmove(&h[i + 1], &h[i], (b->n_holes++ - i) * sizeof(*h));
+        h[i] = (struct range){offset, size};
+    }
+}
+
+// The index of a memory type with all of `wanted`, and best all of `liked`; UINT32_MAX: none.
+static uint32_t find_type(const struct fathom_gpu *gpu, uint32_t allowed, VkMemoryPropertyFlags wanted, VkMemoryPropertyFlags liked) {
+    for (int strict = 1; strict >= 0; strict--)
+        for (uint32_t i = 0; i < gpu->memory.memoryTypeCount; i++) {
+            const VkMemoryPropertyFlags flags = gpu->memory.memoryTypes[i].propertyFlags, want = strict ? wanted | liked : wanted;
+            if ((allowed >> i & 1) && (flags & want) == want) return i;
+        }
+    return UINT32_MAX;
+}
+
+static uint32_t memory_type(const struct fathom_gpu *gpu, uint32_t allowed, enum fathom_memory kind) {
+    const VkMemoryPropertyFlags host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    if (kind == FATHOM_MEMORY_HOST) return find_type(gpu, allowed, host, VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
+    uint32_t type = UINT32_MAX;
+    if (gpu->info.unified_memory) type = find_type(gpu, allowed, host | VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
+    if (type == UINT32_MAX) type = find_type(gpu, allowed, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0);
+    return type != UINT32_MAX ? type : find_type(gpu, allowed, 0, 0);
+}
+
+static void destroy_block(struct fathom_gpu *gpu, struct fm_block *b) {
+    gpu->vk.vkDestroyBuffer(gpu->device, b->buffer, NULL);
+    gpu->vk.vkFreeMemory(gpu->device, b->memory, NULL);
+    gpu->counters.memory_allocated -= b->memory ? b->size : 0;
+    free(b->holes);
+    free(b);
+}
+
+static VkResult bind_memory(struct fathom_gpu *gpu, struct fm_block *b) {
+    VkMemoryRequirements need;
+    gpu->vk.vkGetBufferMemoryRequirements(gpu->device, b->buffer, &need);
+    const uint32_t type = memory_type(gpu, need.memoryTypeBits, b->kind);
+    if (type == UINT32_MAX) return VK_ERROR_FEATURE_NOT_PRESENT;
+    const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = need.size, .memoryTypeIndex = type};
+    VkResult result = gpu->vk.vkAllocateMemory(gpu->device, &allocate, NULL, &b->memory);
+    if (result != VK_SUCCESS) return result;
+    gpu->counters.memory_allocated += b->size;
+    result = gpu->vk.vkBindBufferMemory(gpu->device, b->buffer, b->memory, 0);
+    const VkMemoryPropertyFlags flags = gpu->memory.memoryTypes[type].propertyFlags, host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    const bool map = b->kind == FATHOM_MEMORY_HOST || (gpu->info.unified_memory && (flags & host) == host);
+    if (result == VK_SUCCESS && map) result = gpu->vk.vkMapMemory(gpu->device, b->memory, 0, VK_WHOLE_SIZE, 0, (void **)&b->mapped);
+    return result;
+}
+
+// A new block with room for `size`; NULL with *result saying why not.
+static struct fm_block *create_block(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory kind, VkResult *result) {
+    struct fm_block *b = calloc(1, sizeof(*b));
+    *result = VK_ERROR_OUT_OF_HOST_MEMORY;
+    if (!b) return NULL;
+    b->kind = kind;
+    b->size = size;
+    if (!reserve_hole(b)) goto fail;
+    b->holes[b->n_holes++] = (struct range){0, size};
+    const VkBufferCreateInfo create = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size,
+        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT};
+    *result = gpu->vk.vkCreateBuffer(gpu->device, &create, NULL, &b->buffer);
+    if (*result == VK_SUCCESS) *result = bind_memory(gpu, b);
+    if (*result != VK_SUCCESS) goto fail;
+    b->next = gpu->blocks;
+    gpu->blocks = b;
+    return b;
+fail:
+    destroy_block(gpu, b);
+    return NULL;
+}
+
+// Small programs take little, large ones few blocks: each is as large as all before it together.
+static uint64_t next_block_size(const struct fathom_gpu *gpu, uint64_t room) {
+    uint64_t size = gpu->counters.memory_allocated;
+    if (size < first_block) size = first_block;
+    if (size > largest_block) size = largest_block;
+    if (size > gpu->info.max_allocation) size = gpu->info.max_allocation / ALIGN * ALIGN;
+    return size < room ? room : size;
+}
+
+static struct fm_block *find_room(struct fathom_gpu *gpu, uint64_t room, enum fathom_memory kind, uint64_t *offset, VkResult *result) {
+    for (struct fm_block *b = gpu->blocks; b; b = b->next)
+        if (b->kind == kind && reserve_hole(b) && take(b, room, offset)) return b;
+    struct fm_block *b = create_block(gpu, next_block_size(gpu, room), kind, result);
+    if (!b) b = create_block(gpu, room, kind, result); // a smaller one may still fit
+    if (b && (!reserve_hole(b) || !take(b, room, offset))) b = NULL;
+    return b;
+}
+
+struct fathom_buffer *fm_buffer_create_raw(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err) {
+    if (size == 0 || size > gpu->info.max_allocation) {
+        fm_fail(err, size ? FATHOM_NO_MEMORY : FATHOM_INVALID, "a buffer of %llu bytes was asked for, %s allows 1 to %llu", (unsigned long long)size,
+            gpu->info.name, (unsigned long long)gpu->info.max_allocation);
+        return NULL;
+    }
+    struct fathom_buffer *buffer = calloc(1, sizeof(*buffer));
+    VkResult result = VK_ERROR_OUT_OF_HOST_MEMORY;
+    if (!buffer) goto fail;
+    *buffer = (struct fathom_buffer){.gpu = gpu, .size = size, .room = (size + ALIGN - 1) / ALIGN * ALIGN, .memory = memory};
+    buffer->block = find_room(gpu, buffer->room, memory, &buffer->offset, &result);
+    if (!buffer->block) goto fail;
+    if (buffer->block->mapped) buffer->mapped = buffer->block->mapped + buffer->offset;
+    gpu->counters.memory_used += buffer->room;
+    return buffer;
+fail:
+    free(buffer);
+    fm_fail(err, FATHOM_NO_MEMORY, "%s: no memory for a buffer of %llu bytes; %llu are in use, %llu were free at the start (%s)", gpu->info.name,
+        (unsigned long long)size, (unsigned long long)gpu->counters.memory_used, (unsigned long long)gpu->info.memory_free, fm_vk_result_name(result));
+    return NULL;
+}
+
+void fathom_buffer_destroy(struct fathom_buffer **pointer) {
+    struct fathom_buffer *buffer = pointer ? *pointer : NULL;
+    if (!buffer) return;
+    fm_gpu_wait_all(buffer->gpu, NULL); // a submit may still use it
+    give_back(buffer->block, buffer->offset, buffer->room);
+    buffer->gpu->counters.memory_used -= buffer->room;
+    free(buffer);
+    *pointer = NULL;
+}
+
+struct fathom_view fathom_buffer_view(struct fathom_buffer *buffer) { return (struct fathom_view){buffer, 0, buffer->size}; }
+void *fathom_buffer_map(struct fathom_buffer *buffer) { return buffer->memory == FATHOM_MEMORY_HOST ? buffer->mapped : NULL; }
+
+void fm_memory_free_blocks(struct fathom_gpu *gpu) {
+    while (gpu->blocks) {
+        struct fm_block *b = gpu->blocks;
+        gpu->blocks = b->next;
+        destroy_block(gpu, b);
+    }
+}

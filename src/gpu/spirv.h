@@ -1,0 +1,14 @@
+// What a shader's SPIR-V says of its interface, so that neither bindings nor their access are written twice.
+#ifndef FM_GPU_SPIRV_H
+#define FM_GPU_SPIRV_H
+#include "base/error.h"
+#include "gpu/dispatch.h"
+
+struct fm_spirv {
+    uint32_t n_bindings;                   // storage buffers 0 .. n_bindings - 1 of set 0
+    bool reads[FM_MAX_BINDINGS], writes[FM_MAX_BINDINGS]; // two variables may share a binding: what any of them may do
+    uint32_t args_size;                    // bytes of the push-constant block
+    uint32_t n_spec;                       // largest constant_id + 1
+};
+bool fm_spirv_reflect(const struct fm_shader *shader, struct fm_spirv *spirv, struct fathom_error *err);
+#endif

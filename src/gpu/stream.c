@@ -1,0 +1,151 @@
+// The recording of a stream: a list of dispatches and copies, checked as they come. commands.c turns it into command buffers.
+#include "gpu/stream.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom_error *err) {
+    struct fathom_stream *s = calloc(1, sizeof(*s));
+    if (!s) {
+        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        return NULL;
+    }
+    s->gpu = gpu;
+    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = gpu->queue_family};
+    if (!fm_vk_check(gpu, gpu->vk.vkCreateCommandPool(gpu->device, &pool, NULL, &s->pool), "vkCreateCommandPool", err)) fathom_stream_destroy(&s);
+    return s;
+}
+
+void fathom_stream_destroy(struct fathom_stream **pointer) {
+    struct fathom_stream *s = pointer ? *pointer : NULL;
+    if (!s) return;
+    if (s->pool) fathom_stream_begin(s);
+    for (uint32_t i = 0; i < s->n_descriptor_pools; i++) s->gpu->vk.vkDestroyDescriptorPool(s->gpu->device, s->descriptor_pools[i], NULL);
+    s->gpu->vk.vkDestroyCommandPool(s->gpu->device, s->pool, NULL);
+    free(s->descriptor_pools);
+    free(s->buffers);
+    free(s->entries);
+    free(s);
+    *pointer = NULL;
+}
+
+void fathom_stream_begin(struct fathom_stream *s) {
+    s->error = (struct fathom_error){0};
+    if (s->last_ticket) fathom_gpu_wait(s->gpu, s->last_ticket, &s->error);
+    s->last_ticket = 0;
+    fm_stream_release(s);
+    s->n_entries = 0;
+    s->finished = false;
+}
+
+bool fm_stream_fail(struct fathom_stream *s, enum fathom_status status, const char *format, ...) {
+    char message[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
+    return fm_fail(&s->error, status, "%s", message);
+}
+
+struct fathom_gpu *fm_stream_gpu(const struct fathom_stream *s) { return s->gpu; }
+
+uint32_t fm_stream_align(const struct fathom_stream *s, struct fathom_view *view) {
+    // buffers start where any device can bind; within them the view's own offset counts
+    const uint32_t rest = (uint32_t)(view->offset % s->gpu->info.storage_alignment);
+    view->offset -= rest;
+    view->size += rest;
+    return rest / 4;
+}
+
+static struct fm_entry *append(struct fathom_stream *s) {
+    if (s->error.status != FATHOM_OK) return NULL;
+    if (s->finished) {
+        fm_stream_fail(s, FATHOM_INVALID, "a finished stream was recorded to; fathom_stream_begin starts a new recording");
+        return NULL;
+    }
+    if (s->n_entries == s->capacity) {
+        const uint32_t capacity = 2 * s->capacity + 64;
+        struct fm_entry *grown = realloc(s->entries, capacity * sizeof(*grown));
+        if (!grown) {
+            fm_stream_fail(s, FATHOM_NO_MEMORY, "out of host memory");
+            return NULL;
+        }
+        s->entries = grown;
+        s->capacity = capacity;
+    }
+    return &s->entries[s->n_entries++];
+}
+
+static bool in_buffer(struct fathom_view v) { return v.offset <= v.buffer->size && v.size > 0 && v.size <= v.buffer->size - v.offset; }
+
+static bool check_views(struct fathom_stream *s, const struct fm_dispatch *d) {
+    const struct fathom_gpu_info *info = &s->gpu->info;
+    for (uint32_t i = 0; i < d->n_views; i++) {
+        const struct fathom_view v = d->views[i];
+        if (!v.buffer) continue;
+        if (v.buffer->gpu != s->gpu || !in_buffer(v))
+            return fm_stream_fail(s, FATHOM_INVALID, "%s: binding %u is bytes %llu to %llu of a buffer of %llu", d->op, i, (unsigned long long)v.offset,
+                (unsigned long long)(v.offset + v.size), (unsigned long long)v.buffer->size);
+        if (v.offset % info->storage_alignment || v.size > info->max_storage_range)
+            return fm_stream_fail(s, FATHOM_INVALID, "%s: binding %u has %llu bytes at offset %llu; %s binds %llu bytes at multiples of %u", d->op, i,
+                (unsigned long long)v.size, (unsigned long long)v.offset, info->name, (unsigned long long)info->max_storage_range, info->storage_alignment);
+    }
+    return true;
+}
+
+static bool check_size(struct fathom_stream *s, const struct fm_dispatch *d) {
+    if (d->indirect.buffer)
+        return (in_buffer(d->indirect) && d->indirect.size >= 12 && d->indirect.offset % 4 == 0) ||
+               fm_stream_fail(s, FATHOM_INVALID, "%s: the view of its indirect size does not hold three words", d->op);
+    for (int i = 0; i < 3; i++)
+        if (d->groups[i] == 0 || d->groups[i] > s->gpu->max_groups[i])
+            return fm_stream_fail(s, FATHOM_INVALID, "%s: %u workgroups in dimension %d, %s takes 1 to %u", d->op, d->groups[i], i, s->gpu->info.name, s->gpu->max_groups[i]);
+    return true;
+}
+
+void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
+    if (s->error.status != FATHOM_OK || !check_views(s, d) || !check_size(s, d)) return;
+    const struct fm_layout *layout = fm_layout_get(s->gpu, d->variant->shader, &s->error);
+    if (!layout) return;
+    const struct fm_spirv *spirv = &layout->spirv;
+    if (spirv->n_bindings != d->n_views || spirv->args_size != d->args_size || d->args_size > FM_MAX_ARGS || d->n_spec > FM_MAX_SPEC || spirv->n_spec > d->n_spec) {
+        fm_stream_fail(s, FATHOM_INVALID, "%s: shader %s takes %u bindings, %u bytes of arguments and %u constants, it was given %u, %u and %u", d->op,
+            d->variant->shader->name, spirv->n_bindings, spirv->args_size, spirv->n_spec, d->n_views, d->args_size, d->n_spec);
+        return;
+    }
+    struct fm_entry *e = append(s);
+    if (!e) return;
+    *e = (struct fm_entry){.dispatch = *d};
+    if (d->args_size) memcpy(e->args, d->args, d->args_size);
+    e->dispatch.args = NULL; // the copy counts
+}
+
+void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct fathom_view dst) {
+    if (!src.buffer || !dst.buffer || !in_buffer(src) || !in_buffer(dst) || src.size != dst.size || src.size % 4 || src.offset % 4 || dst.offset % 4) {
+        fm_stream_fail(s, FATHOM_INVALID, "copy: %llu bytes to %llu bytes; both must be ranges of buffers, equal, and multiples of 4", (unsigned long long)src.size,
+            (unsigned long long)dst.size);
+        return;
+    }
+    struct fm_entry *e = append(s);
+    if (!e) return;
+    *e = (struct fm_entry){.is_copy = true, .dispatch = {.op = "copy", .views = {src, dst}, .n_views = 2, .bytes = 2.0 * (double)src.size}};
+}
+
+bool fathom_stream_finish(struct fathom_stream *s, struct fathom_error *err) {
+    struct fathom_gpu *gpu = s->gpu;
+    for (uint32_t i = 0; i < s->n_entries && s->error.status == FATHOM_OK; i++)
+        if (!s->entries[i].is_copy) s->entries[i].pipeline = fm_pipeline_request(gpu, &s->entries[i].dispatch, &s->error);
+    bool ok = s->error.status == FATHOM_OK && fm_pipelines_build(gpu, &s->error) && fm_stream_encode(s, &s->error);
+    s->finished = ok;
+    return ok || fm_fail(err, s->error.status, "%s", s->error.message);
+}
+
+bool fathom_stream_submit(struct fathom_stream *s, uint64_t *ticket, struct fathom_error *err) {
+    if (!s->finished) return fm_fail(err, FATHOM_INVALID, "a stream was submitted before it was finished");
+    if (ticket) *ticket = s->gpu->last_ticket;
+    for (uint32_t i = 0; i < s->n_buffers; i++)
+        if (!fm_gpu_submit(s->gpu, s->buffers[i], &s->last_ticket, err)) return false;
+    if (ticket && s->n_buffers) *ticket = s->last_ticket;
+    return true;
+}

@@ -1,0 +1,32 @@
+// Inside of a stream, for stream.c (the list) and commands.c (what it becomes).
+#ifndef FM_GPU_STREAM_H
+#define FM_GPU_STREAM_H
+#include "gpu/internal.h"
+
+struct fm_entry {
+    struct fm_dispatch dispatch;
+    struct fm_pipeline *pipeline;
+    bool is_copy;                        // from views[0] to views[1]
+    unsigned char args[FM_MAX_ARGS];
+};
+
+struct fathom_stream {
+    struct fathom_gpu *gpu;
+    struct fathom_error error;           // sticky
+    struct fm_entry *entries;
+    uint32_t n_entries, capacity;
+    bool finished;
+    uint64_t last_ticket;
+    VkCommandPool pool;
+    VkCommandBuffer *buffers;            // in the order of submission
+    uint32_t n_buffers, buffer_capacity;
+    VkDescriptorPool *descriptor_pools;
+    uint32_t n_descriptor_pools;
+    VkQueryPool timers;                  // two timestamps an entry
+};
+
+// Records the entries into command buffers.
+bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err);
+// Lets go of the command buffers, descriptor sets and timers of the last recording.
+void fm_stream_release(struct fathom_stream *s);
+#endif

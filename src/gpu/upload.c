@@ -1,0 +1,94 @@
+// Bytes between host and device: directly where the host sees the memory, else through a staging buffer and the queue.
+#include "gpu/internal.h"
+#include <string.h>
+
+#define STAGING_BYTES (16ull << 20)
+
+static bool check_view(struct fathom_view v, const char *what, struct fathom_error *err) {
+    if (v.buffer && v.offset <= v.buffer->size && v.size <= v.buffer->size - v.offset && v.offset % 4 == 0) return true;
+    return fm_fail(err, FATHOM_INVALID, "%s: bytes %llu to %llu are not a range of a buffer of %llu", what, (unsigned long long)v.offset,
+        (unsigned long long)(v.offset + v.size), (unsigned long long)(v.buffer ? v.buffer->size : 0));
+}
+
+static bool create_staging(struct fathom_gpu *gpu, struct fathom_error *err) {
+    if (gpu->staging_commands) return true;
+    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+        .queueFamilyIndex = gpu->queue_family};
+    if (!gpu->staging && !(gpu->staging = fm_buffer_create_raw(gpu, STAGING_BYTES, FATHOM_MEMORY_HOST, err))) return false;
+    if (!gpu->staging_pool && !fm_vk_check(gpu, gpu->vk.vkCreateCommandPool(gpu->device, &pool, NULL, &gpu->staging_pool), "vkCreateCommandPool", err)) return false;
+    const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = gpu->staging_pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
+    return fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &gpu->staging_commands), "vkAllocateCommandBuffers", err);
+}
+
+// Records one copy or fill between full barriers, submits and waits. Without src: fills with zeros.
+static bool transfer(struct fathom_gpu *gpu, const struct fathom_view *src, struct fathom_view dst, struct fathom_error *err) {
+    if (!create_staging(gpu, err)) return false;
+    const VkCommandBuffer c = gpu->staging_commands;
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    const VkAccessFlags all = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT;
+    const VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = all, .dstAccessMask = all};
+    const VkPipelineStageFlags commands = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
+    if (!fm_vk_check(gpu, gpu->vk.vkBeginCommandBuffer(c, &begin), "vkBeginCommandBuffer", err)) return false;
+    gpu->vk.vkCmdPipelineBarrier(c, commands, commands, 0, 1, &barrier, 0, NULL, 0, NULL);
+    const VkBuffer to = fm_block_buffer(dst.buffer->block);
+    const uint64_t to_offset = dst.buffer->offset + dst.offset;
+    if (src) {
+        const VkBufferCopy copy = {.srcOffset = src->buffer->offset + src->offset, .dstOffset = to_offset, .size = src->size};
+        gpu->vk.vkCmdCopyBuffer(c, fm_block_buffer(src->buffer->block), to, 1, &copy);
+    } else {
+        gpu->vk.vkCmdFillBuffer(c, to, to_offset, dst.size, 0);
+    }
+    gpu->vk.vkCmdPipelineBarrier(c, commands, commands | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+    uint64_t ticket;
+    return fm_vk_check(gpu, gpu->vk.vkEndCommandBuffer(c), "vkEndCommandBuffer", err) && fm_gpu_submit(gpu, c, &ticket, err) &&
+           fathom_gpu_wait(gpu, ticket, err);
+}
+
+struct fathom_buffer *fathom_buffer_create(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err) {
+    struct fathom_buffer *buffer = fm_buffer_create_raw(gpu, size, memory, err);
+    if (!buffer) return NULL;
+    if (buffer->mapped) {
+        memset(buffer->mapped, 0, buffer->room);
+    } else {
+        const struct fathom_view all = {buffer, 0, buffer->room};
+        if (!transfer(gpu, NULL, all, err)) fathom_buffer_destroy(&buffer);
+    }
+    return buffer;
+}
+
+bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data, uint64_t size, struct fathom_error *err) {
+    if (buffer->mapped) {
+        if (!fm_gpu_wait_all(gpu, err)) return false; // a submit may still read the old bytes
+        memcpy(buffer->mapped + offset, data, size);
+        return true;
+    }
+    if (!create_staging(gpu, err)) return false;
+    for (uint64_t done = 0; done < size; done += STAGING_BYTES) {
+        const uint64_t n = size - done < STAGING_BYTES ? size - done : STAGING_BYTES;
+        const struct fathom_view src = {gpu->staging, 0, n}, part = {buffer, offset + done, n};
+        memcpy(gpu->staging->mapped, (const char *)data + done, n);
+        if (!transfer(gpu, &src, part, err)) return false;
+    }
+    return true;
+}
+
+bool fathom_upload(struct fathom_gpu *gpu, struct fathom_view dst, const void *data, struct fathom_error *err) {
+    return check_view(dst, "upload", err) && fm_upload_bytes(gpu, dst.buffer, dst.offset, data, dst.size, err);
+}
+
+bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data, struct fathom_error *err) {
+    if (!check_view(src, "download", err) || !fm_gpu_wait_all(gpu, err)) return false;
+    if (src.buffer->mapped) {
+        memcpy(data, src.buffer->mapped + src.offset, src.size);
+        return true;
+    }
+    if (!create_staging(gpu, err)) return false;
+    for (uint64_t done = 0; done < src.size; done += STAGING_BYTES) {
+        const uint64_t n = src.size - done < STAGING_BYTES ? src.size - done : STAGING_BYTES;
+        const struct fathom_view part = {src.buffer, src.offset + done, n}, dst = {gpu->staging, 0, n};
+        if (!transfer(gpu, &part, dst, err)) return false;
+        memcpy((char *)data + done, gpu->staging->mapped, n);
+    }
+    return true;
+}
