@@ -1,0 +1,264 @@
+// Whole models against transformers' float32 logits, read in one chunk, in chunks of 7, and token by token through the decode step.
+// Exact mode is held to 1e-3 and to the same bits for all three ways, and on all devices: the hashes below are part of the test.
+#include "engine/golden.h"
+#include "op/op.h"
+#include <fathom/fathom.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+// after the standard headers
+#include <cmocka.h>
+
+enum { N_TOKENS = 64, N_VOCAB = 768 };
+
+struct reference {
+    const char *name;
+    const char *file;        // under tests/data/reference, or under FATHOM_SHARED for weights too large to commit
+    const char *golden;
+    uint32_t n_tokens;
+    uint64_t exact_hash;     // of the exact logits, on every device
+    bool shared;
+};
+
+static const struct reference references[] = {
+    {"v2-lite", "v2-lite", "v2-lite/golden.safetensors", 64, 0, false},
+    {"v2", "v2", "v2/golden.safetensors", 64, 0, false},
+    {"v3", "v3", "v3/golden.safetensors", 64, 0, false},
+    {"minnow", "reference/minnow", "minnow/golden.safetensors", 128, 0, true},
+};
+
+static void say(void *user, enum fathom_log_level level, const char *message) {
+    (void)user;
+    if (level <= FATHOM_LOG_WARNING) print_message("%s\n", message);
+}
+
+static struct fathom_engine *open_engine_with(const struct reference *r, struct fathom_gpu_params gpu) {
+    char path[1024];
+    const char *shared = getenv("FATHOM_SHARED");
+    if (r->shared) snprintf(path, sizeof(path), "%s/%s", shared ? shared : FATHOM_SOURCE_DIR "/../shared", r->file);
+    else snprintf(path, sizeof(path), FATHOM_SOURCE_DIR "/tests/data/reference/%s", r->file);
+    struct fathom_error err = {0};
+    if (r->shared) {
+        char weights[1100];
+        snprintf(weights, sizeof(weights), "%s/model.safetensors", path);
+        FILE *f = fopen(weights, "rb");
+        if (!f) {
+            print_message("skipped: %s is absent\n", r->file);
+            skip();
+        }
+        fclose(f);
+    }
+    gpu.log = (struct fathom_log){say, NULL};
+    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = path, .gpu = gpu}, &err);
+    if (!engine) fail_msg("%s", err.message);
+    return engine;
+}
+
+static struct fathom_engine *open_engine(const struct reference *r, bool exact) { return open_engine_with(r, (struct fathom_gpu_params){.exact = exact}); }
+
+enum way { ONE_CHUNK, CHUNKS_OF_7, TOKEN_BY_TOKEN, N_WAYS };
+static const char *const way_names[N_WAYS] = {"one chunk", "chunks of 7", "token by token"};
+
+static float *read_logits(struct fathom_engine *engine, const struct reference *r, const int32_t *ids, enum way way) {
+    struct fathom_error err = {0};
+    struct fathom_session *session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = way == CHUNKS_OF_7 ? 7 : r->n_tokens}, &err);
+    if (!session) fail_msg("%s", err.message);
+    float *logits = malloc(sizeof(float) * r->n_tokens * N_VOCAB);
+    const bool ok = way == TOKEN_BY_TOKEN ? fathom_session_append_decode(session, ids, r->n_tokens, logits, &err)
+                                          : fathom_session_append(session, ids, r->n_tokens, logits, NULL, &err);
+    if (!ok) fail_msg("%s: %s", way_names[way], err.message);
+    fathom_session_destroy(&session);
+    return logits;
+}
+
+static void *golden(const struct reference *r, const char *name, size_t n) {
+    char path[1024];
+    snprintf(path, sizeof(path), FATHOM_SOURCE_DIR "/tests/data/reference/%s", r->golden);
+    size_t found = 0;
+    void *values = golden_tensor(path, name, &found);
+    if (!values || found != n) fail_msg("%s: %s has %zu values, expected %zu", path, name, found, n);
+    return values;
+}
+
+static void check_exact(const struct reference *r) {
+    struct fathom_engine *engine = open_engine(r, true);
+    const size_t n = (size_t)r->n_tokens * N_VOCAB;
+    int32_t *ids = golden(r, "input_ids", r->n_tokens);
+    float *want = golden(r, "logits", n), *first = NULL;
+    for (enum way way = 0; way < N_WAYS; way++) {
+        float *got = read_logits(engine, r, ids, way);
+        double worst = 0, squares = 0;
+        for (size_t i = 0; i < n; i++) {
+            const double d = fabs((double)got[i] - want[i]);
+            if (!(d <= worst)) worst = d; // a NaN stays
+            squares += d * d;
+        }
+        print_message("%s exact, %s: largest difference %.2e, root mean square %.2e, hash %016llx\n", r->name, way_names[way], worst, sqrt(squares / (double)n),
+            (unsigned long long)hash_floats(got, n));
+        assert_true(worst <= 1e-3);
+        assert_true(sqrt(squares / (double)n) <= 2e-4);
+        if (first) assert_memory_equal(got, first, n * sizeof(float));
+        if (first) free(got);
+        else first = got;
+    }
+    assert_int_equal(hash_floats(first, n), r->exact_hash);
+    free(first);
+    free(want);
+    free(ids);
+    fathom_engine_destroy(&engine);
+}
+
+static uint32_t best_of(const float *row, float *margin) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < N_VOCAB; i++) if (row[i] > row[best]) best = i;
+    *margin = INFINITY;
+    for (uint32_t i = 0; i < N_VOCAB; i++) if (i != best && row[best] - row[i] < *margin) *margin = row[best] - row[i];
+    return best;
+}
+
+static double log_sum_exp(const float *row) {
+    double top = row[0], sum = 0;
+    for (int i = 1; i < N_VOCAB; i++) top = fmax(top, row[i]);
+    for (int i = 0; i < N_VOCAB; i++) sum += exp(row[i] - top);
+    return top + log(sum);
+}
+
+// KL(golden || got), in nats.
+static double divergence(const float *want, const float *got) {
+    const double z_want = log_sum_exp(want), z_got = log_sum_exp(got);
+    double sum = 0;
+    for (int i = 0; i < N_VOCAB; i++) sum += exp(want[i] - z_want) * ((want[i] - z_want) - (got[i] - z_got));
+    return sum;
+}
+
+static int compare_doubles(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+
+// Default mode: the mean divergence under 1e-4 and the clear best tokens equal, two of 64 tokens left out (a near tie in a gate may fall
+// the other way).
+static void check_close(const struct reference *r, const char *mode, const char *way, const float *want, const float *got) {
+    const uint32_t n_out = 2 * r->n_tokens / 64;
+    double kl[128], mean = 0;
+    uint32_t n_wrong = 0;
+    for (uint32_t t = 0; t < r->n_tokens; t++) {
+        float margin, unused;
+        const float *want_row = want + (size_t)t * N_VOCAB, *got_row = got + (size_t)t * N_VOCAB;
+        kl[t] = divergence(want_row, got_row);
+        assert_true(kl[t] >= -1e-9);
+        const uint32_t best = best_of(want_row, &margin);
+        n_wrong += margin > 0.05 && best != best_of(got_row, &unused);
+    }
+    qsort(kl, r->n_tokens, sizeof(*kl), compare_doubles);
+    for (uint32_t t = 0; t < r->n_tokens - n_out; t++) mean += kl[t] / (r->n_tokens - n_out);
+    print_message("%s %s, %s: mean divergence %.2e, largest left in %.2e, %u clear best tokens differ\n", r->name, mode, way, mean,
+        kl[r->n_tokens - n_out - 1], n_wrong);
+    assert_true(mean < 1e-4);
+    assert_true(n_wrong <= n_out);
+}
+
+static void check_ways(const struct reference *r, const char *mode, struct fathom_engine *engine) {
+    int32_t *ids = golden(r, "input_ids", r->n_tokens);
+    float *want = golden(r, "logits", (size_t)r->n_tokens * N_VOCAB);
+    for (enum way way = 0; way < N_WAYS; way++) {
+        float *got = read_logits(engine, r, ids, way);
+        check_close(r, mode, way_names[way], want, got);
+        free(got);
+    }
+    free(want);
+    free(ids);
+}
+
+static void check_default(const struct reference *r) {
+    struct fathom_engine *engine = open_engine(r, false);
+    check_ways(r, "default", engine);
+    fathom_engine_destroy(&engine);
+}
+
+// Every implementation of every operator in its turn, the others by default.
+static void every_variant(void **state) {
+    (void)state;
+    for (size_t i = 0; i < fm_n_ops; i++)
+        for (size_t v = 0; v < fm_ops[i]->n_variants; v++) {
+            char choice[128];
+            snprintf(choice, sizeof(choice), "%s=%s", fm_ops[i]->name, fm_ops[i]->variants[v].name);
+            struct fathom_engine *engine = open_engine_with(&references[2], (struct fathom_gpu_params){.variants = choice});
+            check_ways(&references[2], choice, engine);
+            fathom_engine_destroy(&engine);
+        }
+}
+
+// A barrier that is missing somewhere would show as a difference between a run with only the derived ones and one with all.
+static void full_barriers(void **state) {
+    (void)state;
+    const struct reference *r = &references[2];
+    struct fathom_engine *engine = open_engine_with(r, (struct fathom_gpu_params){.exact = true, .full_barriers = true});
+    int32_t *ids = golden(r, "input_ids", r->n_tokens);
+    for (enum way way = 0; way < N_WAYS; way++) {
+        float *got = read_logits(engine, r, ids, way);
+        assert_int_equal(hash_floats(got, (size_t)r->n_tokens * N_VOCAB), r->exact_hash);
+        free(got);
+    }
+    free(ids);
+    fathom_engine_destroy(&engine);
+}
+
+struct collected { int32_t ids[64]; uint32_t n; };
+static bool collect(void *user, int32_t id) {
+    struct collected *c = user;
+    c->ids[c->n++] = id;
+    return true;
+}
+
+// The greedy continuation in exact mode: equal, or else the two candidates are closer than 1e-3.
+static void check_greedy(const struct reference *r) {
+    enum { N_PROMPT = 40, N_NEW = 24 };
+    struct fathom_engine *engine = open_engine(r, true);
+    int32_t *prompt = golden(r, "greedy_prompt", N_PROMPT), *want = golden(r, "greedy_ids", N_NEW);
+    struct fathom_error err = {0};
+    struct fathom_session *session = fathom_session_create(engine, NULL, &err);
+    struct collected got = {.n = 0};
+    uint32_t n;
+    if (!session || !fathom_session_append(session, prompt, N_PROMPT, NULL, NULL, &err) ||
+        !fathom_session_generate(session, NULL, N_NEW, collect, &got, &n, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(n, N_NEW);
+    for (uint32_t i = 0; i < N_NEW; i++) {
+        if (got.ids[i] == want[i]) continue;
+        float *row = malloc(sizeof(float) * N_VOCAB);
+        assert_true(fathom_session_truncate(session, N_PROMPT + i - 1, &err));
+        assert_true(fathom_session_append_decode(session, i ? &want[i - 1] : &prompt[N_PROMPT - 1], 1, row, &err));
+        print_message("%s: token %u is %d, golden %d, apart by %g\n", r->name, i, got.ids[i], want[i], row[got.ids[i]] - row[want[i]]);
+        assert_true(row[got.ids[i]] - row[want[i]] < 1e-3f);
+        free(row);
+        break;
+    }
+    const struct fathom_session_stats stats = fathom_session_get_stats(session);
+    assert_int_equal(stats.decode_submits, stats.decode_steps);
+    assert_true(stats.decode_recordings <= 2);
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+    free(prompt);
+    free(want);
+}
+
+#define MODEL_TESTS(name, i)                                                            \
+    static void name##_exact(void **state) { (void)state; check_exact(&references[i]); } \
+    static void name##_default(void **state) { (void)state; check_default(&references[i]); }
+MODEL_TESTS(v2_lite, 0)
+MODEL_TESTS(v2, 1)
+MODEL_TESTS(v3, 2)
+MODEL_TESTS(minnow, 3)
+
+static void greedy(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) check_greedy(&references[i]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(v2_lite_exact), cmocka_unit_test(v2_lite_default), cmocka_unit_test(v2_exact), cmocka_unit_test(v2_default),
+        cmocka_unit_test(v3_exact), cmocka_unit_test(v3_default), cmocka_unit_test(minnow_exact), cmocka_unit_test(minnow_default),
+        cmocka_unit_test(greedy), cmocka_unit_test(every_variant), cmocka_unit_test(full_barriers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+// The life of engines and sessions: create and destroy without a leak (the sanitizers and valgrind watch), errors that name the thing, a text
+// that is cut and continued, sampling that a seed repeats.
+#include <fathom/fathom.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+// after the standard headers
+#include <cmocka.h>
+
+static const char model[] = FATHOM_SOURCE_DIR "/tests/data/reference/v3";
+
+static struct fathom_engine *open_engine(uint32_t n_context) {
+    struct fathom_error err = {0};
+    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = n_context}, &err);
+    if (!engine) fail_msg("%s", err.message);
+    return engine;
+}
+
+struct collected { int32_t ids[64]; uint32_t n, stop_after; };
+static bool collect(void *user, int32_t id) {
+    struct collected *c = user;
+    c->ids[c->n++] = id;
+    return c->stop_after == 0 || c->n < c->stop_after;
+}
+
+static void generate(struct fathom_session *session, const struct fathom_sampling *sampling, uint32_t n, struct collected *got) {
+    const int32_t prompt[] = {1, 2, 3, 4, 5};
+    struct fathom_error err = {0};
+    uint32_t n_new;
+    *got = (struct collected){.stop_after = got->stop_after};
+    if (!fathom_session_truncate(session, 0, &err) || !fathom_session_append(session, prompt, 5, NULL, NULL, &err) ||
+        !fathom_session_generate(session, sampling, n, collect, got, &n_new, &err))
+        fail_msg("%s", err.message);
+}
+
+static void ten_lives(void **state) {
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        struct fathom_engine *engine = open_engine(128);
+        struct fathom_error err = {0};
+        struct fathom_session *session = fathom_session_create(engine, NULL, &err);
+        assert_non_null(session);
+        struct collected got = {.n = 0};
+        generate(session, NULL, 3, &got);
+        assert_int_equal(got.n, 3);
+        fathom_session_destroy(&session);
+        assert_null(session);
+        fathom_engine_destroy(&engine);
+        assert_null(engine);
+    }
+    fathom_engine_destroy(NULL);
+    fathom_session_destroy(NULL);
+    fathom_chat_destroy(NULL);
+}
+
+static void continues_after_a_cut(void **state) {
+    (void)state;
+    struct fathom_engine *engine = open_engine(128);
+    struct fathom_error err = {0};
+    struct fathom_session *session = fathom_session_create(engine, NULL, &err);
+    struct collected whole = {.n = 0}, part = {.stop_after = 5};
+    generate(session, NULL, 12, &whole);
+    generate(session, NULL, 12, &part);
+    assert_int_equal(part.n, 5);
+    assert_int_equal(fathom_session_length(session), 5 + 4); // the token that was refused is not kept
+    uint32_t n;
+    struct collected rest = {.n = 0};
+    assert_true(fathom_session_generate(session, NULL, 8, collect, &rest, &n, &err));
+    assert_memory_equal(rest.ids, whole.ids + 4, 8 * sizeof(int32_t));
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+}
+
+static void seeds_repeat(void **state) {
+    (void)state;
+    struct fathom_engine *engine = open_engine(128);
+    struct fathom_error err = {0};
+    struct fathom_session *session = fathom_session_create(engine, NULL, &err);
+    const struct fathom_sampling warm = {.temperature = 1.5f, .top_p = 0.95f, .min_p = 0.001f, .top_k = 200, .repeat_penalty = 1.1f, .seed = 0x123456789abcdefu};
+    struct fathom_sampling other = warm;
+    other.seed++;
+    struct collected a = {.n = 0}, b = {.n = 0}, c = {.n = 0};
+    generate(session, &warm, 20, &a);
+    generate(session, &warm, 20, &b);
+    generate(session, &other, 20, &c);
+    assert_memory_equal(a.ids, b.ids, sizeof(a.ids));
+    assert_memory_not_equal(a.ids, c.ids, sizeof(a.ids));
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+}
+
+static void ends_with_the_context(void **state) {
+    (void)state;
+    struct fathom_engine *engine = open_engine(16);
+    struct fathom_error err = {0};
+    struct fathom_session *session = fathom_session_create(engine, NULL, &err);
+    struct collected got = {.n = 0};
+    generate(session, NULL, 60, &got);
+    assert_int_equal(got.n, 11);
+    assert_int_equal(fathom_session_length(session), 16);
+    const int32_t one_more = 1;
+    assert_false(fathom_session_append(session, &one_more, 1, NULL, NULL, &err));
+    assert_non_null(strstr(err.message, "17 tokens, the context holds 16"));
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+}
+
+static void refuses(void **state) {
+    (void)state;
+    struct fathom_engine *engine = open_engine(64);
+    struct fathom_error err = {0};
+    assert_null(fathom_session_create(engine, &(struct fathom_session_params){.n_context = 65}, &err));
+    assert_int_equal(err.status, FATHOM_INVALID);
+    err = (struct fathom_error){0};
+    struct fathom_session *session = fathom_session_create(engine, NULL, &err);
+    uint32_t n;
+    assert_false(fathom_session_generate(session, NULL, 1, collect, NULL, &n, &err));
+    err = (struct fathom_error){0};
+    const int32_t foreign = 768;
+    assert_false(fathom_session_append(session, &foreign, 1, NULL, NULL, &err));
+    assert_non_null(strstr(err.message, "768"));
+    err = (struct fathom_error){0};
+    assert_false(fathom_session_truncate(session, 1, &err));
+    const int32_t fine = 1;
+    assert_true(fathom_session_append(session, &fine, 1, NULL, NULL, NULL));
+    err = (struct fathom_error){0};
+    assert_false(fathom_session_generate(session, &(struct fathom_sampling){.top_p = 2}, 1, collect, NULL, &n, &err));
+    assert_non_null(strstr(err.message, "top-p"));
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+    err = (struct fathom_error){0};
+    assert_null(fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = 100000}, &err));
+    assert_non_null(strstr(err.message, "100000"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ten_lives), cmocka_unit_test(continues_after_a_cut), cmocka_unit_test(seeds_repeat),
+        cmocka_unit_test(ends_with_the_context), cmocka_unit_test(refuses),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
