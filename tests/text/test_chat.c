@@ -1,18 +1,7 @@
 // DeepSeek-R1's chat form, against the demonstration model's recorded questions.
-#include "text/support.h"
+#include "text/vectors.h"
 #include "text/chat.h"
 #include "text/utf8.h"
-#include <cjson/cJSON.h>
-
-static struct fm_tokenizer *minnow(void) {
-    size_t length;
-    char *text = need_file(TEST_REFERENCE "/minnow/tokenizer.json", &length);
-    struct fathom_error err = {0};
-    struct fm_tokenizer *tokenizer = fm_tokenizer_from_json(text, length, &err);
-    free(text);
-    if (!tokenizer) fail_msg("%s", err.message);
-    return tokenizer;
-}
 
 static void check_question(const struct fm_tokenizer *tokenizer, const cJSON *json) {
     const char *question = cJSON_GetObjectItem(json, "question")->valuestring, *text = cJSON_GetObjectItem(json, "greedy_text")->valuestring;
