@@ -1,11 +1,11 @@
 // Arguments of the down projections; see include/fathom/ops.h. A dispatch takes rows [first_row, end_row) of y and adds, to `residual`,
 // the shared expert's part (SHARED) and the parts of those chosen experts' rows, counted through all experts, that lie in
-// [expert_first, expert_end).
+// [expert_first, expert_end). The grouped variants store these parts instead of adding them.
 #include "include/args.h"
 ARGS(expert_down) {
     uint n_rows, n_inter, n_shared, top_k, h_stride, n_tokens;
     uint first_row, end_row;
     uint expert_first, expert_end, down_row;   // _row: first row of the window
     uint shared_row;
-    uint h_base, ids_base, weights_base, residual_base, y_base; // words
+    uint h_base, ids_base, weights_base, residual_base, y_base, parts_base; // words
 } ARGS_END

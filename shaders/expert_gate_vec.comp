@@ -1,5 +1,6 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #include "expert_gate.h"
 // Router: logits of a tile of experts a workgroup; the token's last workgroup chooses. Workgroups: row tiles x tokens.
@@ -32,16 +33,16 @@ void main() {
     const uint logits = args.scratch_base + args.n_tokens + token * args.n_experts;
     float sum[ROWS];
     uint at[ROWS];
-    for (uint r = 0u; r < ROWS; r++) {
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         sum[r] = 0.0;
         at[r] = min(first + r * step, args.n_rows - 1u) * size;
     }
     w_add_dots(TYPE, at, args.n_cols, (args.x_base + token * args.n_cols) / 4u, 1.0, sum);
     if (BY_ROW) {
-        for (uint r = 0u; r < ROWS; r++)
+        [[unroll]] for (uint r = 0u; r < ROWS; r++)
             if (first + r * step < args.n_rows) scratch[logits + args.first_row + first + r * step] = floatBitsToUint(sum[r]);
     } else {
-        for (uint r = 0u; r < ROWS; r++) reduce_store(r, sum[r]);
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) reduce_store(r, sum[r]);
         barrier();
         if (lane < ROWS && first + lane < args.n_rows) scratch[logits + args.first_row + first + lane] = floatBitsToUint(sums_of(lane));
     }

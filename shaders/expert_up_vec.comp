@@ -1,5 +1,6 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #include "expert_up.h"
 // SwiGLU of a tile of rows a workgroup. Workgroups: (top_k slots x expert tiles, then shared tiles) x tokens.
@@ -47,7 +48,7 @@ void main() {
     const uint x_at = (args.x_base + token * args.n_cols) / 4u, step = BY_ROW ? gl_WorkGroupSize.x : 1u, mine = BY_ROW ? lane : 0u;
     float gate[ROWS], up[ROWS];
     uint gate_at[ROWS], up_at[ROWS];
-    for (uint r = 0u; r < ROWS; r++) gate[r] = up[r] = 0.0;
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) gate[r] = up[r] = 0.0;
     uint first, n, out_at; // rows of this workgroup, and where the first of them goes
     if (args.expert_tiles != 0u && slot < args.top_k) {
         const uint start = (gl_WorkGroupID.x - slot * args.expert_tiles) * TILE, e = ids[args.ids_base + token * args.top_k + slot];
@@ -56,7 +57,7 @@ void main() {
         if (first >= end) return;
         n = end - first;
         out_at = slot * args.n_inter + (first - e * args.n_inter);
-        for (uint r = 0u; r < ROWS; r++) {
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
             const uint row = first + min(mine + r * step, n - 1u);
             gate_at[r] = (row - args.gate_row) * row_size(GATE_TYPE, args.n_cols);
             up_at[r] = (row - args.up_row) * row_size(UP_TYPE, args.n_cols);
@@ -67,7 +68,7 @@ void main() {
         first = args.shared_first + (gl_WorkGroupID.x - (args.expert_tiles != 0u ? args.top_k * args.expert_tiles : 0u)) * TILE;
         n = min(TILE, args.shared_end - first);
         out_at = args.top_k * args.n_inter + first;
-        for (uint r = 0u; r < ROWS; r++) {
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
             const uint row = first + min(mine + r * step, n - 1u);
             gate_at[r] = (row - args.shared_gate_row) * row_size(SHARED_GATE_TYPE, args.n_cols);
             up_at[r] = (row - args.shared_up_row) * row_size(SHARED_UP_TYPE, args.n_cols);
@@ -77,11 +78,11 @@ void main() {
     }
     out_at += args.h_base + token * args.h_stride;
     if (BY_ROW) {
-        for (uint r = 0u; r < ROWS; r++)
+        [[unroll]] for (uint r = 0u; r < ROWS; r++)
             if (mine + r * step < n) h[out_at + mine + r * step] = swiglu(gate[r], up[r]);
         return;
     }
-    for (uint r = 0u; r < ROWS; r++) {
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         reduce_store(r, gate[r]);
         reduce_store(ROWS + r, up[r]);
     }

@@ -10,22 +10,33 @@ bool has_blocks(uint type) {
 #define ADD_DOTS(NAME) \
     void NAME##_add_dots(uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, inout float sum[ROWS]) { \
         const uint lane = BY_ROW ? 0u : gl_LocalInvocationID.x; \
-        if (has_blocks(type)) { \
-            for (uint block = lane; block < n_cols / 32u; block += LANES) { \
+        if (!has_blocks(type)) { \
+            for (uint quad = lane; quad < n_cols / 4u; quad += LANES) { \
+                const vec4 v = factor * X4(x_at + quad); \
+                [[unroll]] for (uint r = 0u; r < ROWS; r++) sum[r] += dot(NAME##4(type, at[r], 4u * quad), v); \
+            } \
+        } else if (BY_ROW) { \
+            for (uint block = 0u; block < n_cols / 32u; block++) { \
                 vec4 v[8]; \
-                for (uint i = 0u; i < 8u; i++) v[i] = X4(x_at + 8u * block + i); \
-                for (uint r = 0u; r < ROWS; r++) { \
+                [[unroll]] for (uint i = 0u; i < 8u; i++) v[i] = X4(x_at + 8u * block + i); \
+                [[unroll]] for (uint r = 0u; r < ROWS; r++) { \
                     vec4 q[8]; \
                     const float scale = NAME##32(type, at[r], 32u * block, q); \
                     vec4 part = q[0] * v[0]; \
-                    for (uint i = 1u; i < 8u; i++) part += q[i] * v[i]; \
-                    sum[r] += factor * scale * (part.x + part.y + part.z + part.w); \
+                    [[unroll]] for (uint i = 1u; i < 8u; i++) part += q[i] * v[i]; \
+                    sum[r] += factor * scale * ((part.x + part.y) + (part.z + part.w)); \
                 } \
             } \
         } else { \
-            for (uint quad = lane; quad < n_cols / 4u; quad += LANES) { \
-                const vec4 v = factor * X4(x_at + quad); \
-                for (uint r = 0u; r < ROWS; r++) sum[r] += dot(NAME##4(type, at[r], 4u * quad), v); \
+            /* neighbours read neighbouring quarters of blocks */ \
+            for (uint part = lane; part < n_cols / 8u; part += LANES) { \
+                const uint quad = x_at + (part >> 2) * 8u + (part & 3u); \
+                const vec4 a = factor * X4(quad), b = factor * X4(quad + 4u); \
+                [[unroll]] for (uint r = 0u; r < ROWS; r++) { \
+                    vec4 low, high; \
+                    const float scale = NAME##8(type, at[r], part, low, high); \
+                    sum[r] += scale * (dot(low, a) + dot(high, b)); \
+                } \
             } \
         } \
     }

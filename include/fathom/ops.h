@@ -121,7 +121,7 @@ struct fathom_expert_gate_params {
     struct fathom_view x;            // [n_tokens][n_cols]
     struct fathom_view bias;         // float32[n_experts]; buffer NULL: none
     struct fathom_view ids, weights;
-    struct fathom_view scratch;      // fathom_expert_gate_scratch() bytes, zero at first; left zeroed where it must be
+    struct fathom_view scratch;      // fathom_expert_gate_scratch() bytes, zero at first and afterwards
     uint32_t n_tokens, top_k, n_groups, n_groups_used;  // n_groups 0 or 1: no groups. At most 512 experts, top_k 16, 32 groups.
     enum fathom_gate_score score;
     enum fathom_group_score group_score;
@@ -150,9 +150,12 @@ struct fathom_expert_down_params {
     const struct fathom_weight *down;         // [n_experts][n_rows][n_inter], or NULL
     const struct fathom_weight *shared_down;  // [1][n_rows][n_shared], or NULL
     struct fathom_view h, ids, weights, residual, y;
+    struct fathom_view scratch;               // lets many tokens share the work on an expert; fathom_expert_down_scratch() bytes for all of
+                                              // them, less takes them in turns; buffer NULL: token by token
     uint32_t n_tokens, top_k;
 };
 FATHOM_API void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert_down_params *params);
+FATHOM_API uint64_t fathom_expert_down_scratch(uint32_t n_tokens, uint32_t top_k, uint32_t n_rows);
 
 // ---- Sampling --------------------------------------------------------------------------------------------------
 

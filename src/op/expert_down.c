@@ -5,13 +5,20 @@
 #include "shader_list.h"
 #include "shaders/expert_down.h"
 #include <inttypes.h>
+#include <string.h>
 
-enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, CARD_ROWS = 2 };
+enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, ROWS_BY_ROW = 2, TILE_ROWS = 64, SUM_ROWS = 64, MAX_GROUP = 1024 };
 
+enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_ROWS };
 static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_expert_down },
     { .name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC },
+    { .name = "rows", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true },
+    // tokens of these: how many choose an expert, on the average
+    { .name = "grouped", .shader = &fm_shader_expert_down_grouped, .min_tokens = 3 },
+    { .name = "grouped_rows", .shader = &fm_shader_expert_down_grouped_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .min_tokens = 2, .cpu_only = true },
 };
+static const struct fm_variant sum_variant = { .name = "sum", .shader = &fm_shader_expert_down_sum }; // of the grouped ones' parts
 const struct fm_op fm_op_expert_down = { "expert_down", variants, sizeof(variants) / sizeof(variants[0]) };
 
 static bool check(struct fathom_stream *stream, const char *op, const struct fathom_expert_down_params *p) {
@@ -34,39 +41,132 @@ struct job {
     const char *op;
     const struct fathom_expert_down_params *p;
     const struct fm_variant *variant;
-    struct fm_expert_shape shape;
-    uint32_t tile, y_base, residual_base;
-    struct fathom_view h, ids, weights, residual, y;
+    uint32_t tile, spec[3], n_spec; // rows of a workgroup, and the variant's constants
+    uint32_t y_base, residual_base;
+    struct fathom_view h, ids, weights, residual, y, parts;
 };
 
-// One dispatch: rows [args->first_row, args->end_row), a window of the experts or none, a window of the shared expert or none.
-// `from_y` continues a sum.
+static double row_bytes(const struct fathom_weight *w) {
+    return w ? (double)fathom_row_size(w->type, w->n_cols) : 0;
+}
+
+// One dispatch for n_tokens tokens: rows [args->first_row, args->end_row) of the shared expert, unless `shared` is NULL, and, unless `experts`
+// is, those of the experts in that window: of them the same rows, or all where they are grouped.
 static void add(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args, const struct fathom_window *experts,
     const struct fathom_window *shared, bool from_y) {
-    const struct fathom_weight *down = job->p->down, *shared_down = job->p->shared_down;
-    args->expert_first = experts ? experts->first_row : 0;
+    const struct fathom_expert_down_params *p = job->p;
+    const bool grouped = job->variant >= &variants[GROUPED];
+    args->expert_first = args->down_row = experts ? experts->first_row : 0;
     args->expert_end = experts ? experts->first_row + experts->n_rows : 0;
-    args->down_row = args->expert_first;
     args->shared_row = shared ? shared->first_row : 0;
     args->residual_base = from_y ? job->y_base : job->residual_base;
-    const double rows = args->end_row - args->first_row, tokens = job->p->n_tokens;
-    const double dots = experts ? rows * job->p->top_k * experts->n_rows / ((double)down->n_mats * down->n_rows) : 0;
+    const double rows = args->end_row - args->first_row, tokens = args->n_tokens, shared_rows = shared ? rows : 0;
+    const double dots = experts ? (grouped ? args->n_rows : rows) * p->top_k * experts->n_rows / ((double)p->down->n_mats * args->n_rows) : 0;
     const double read = experts && dots * tokens > experts->n_rows ? experts->n_rows : dots * tokens;
-    const double shared_rows = shared ? rows : 0;
-    fm_stream_dispatch(stream, &(struct fm_dispatch){
+    const uint64_t n_tiles = (args->n_rows + job->tile - 1) / job->tile;
+    const uint64_t groups = (grouped && experts ? experts->n_rows / args->n_rows * n_tiles : 0)
+        + (args->end_row - args->first_row + (uint64_t)job->tile - 1) / job->tile;
+    struct fm_dispatch dispatch = {
         .op = job->op, .variant = job->variant,
-        .spec = { down ? down->type : FATHOM_F32, shared_down ? shared_down->type : FATHOM_F32, shared != NULL, job->shape.local, job->shape.by_row,
-            job->shape.rows },
-        .n_spec = job->variant == &variants[0] ? 3 : 6,
-        .views = { job->h, job->ids, job->weights, from_y ? job->y : job->residual, job->y,
-            experts ? experts->view : (struct fathom_view){ 0 }, shared ? shared->view : (struct fathom_view){ 0 } },
-        .n_views = 7,
+        .spec = { p->down ? p->down->type : FATHOM_F32, p->shared_down ? p->shared_down->type : FATHOM_F32 },
+        .n_spec = 2 + job->n_spec,
+        .views = { job->h, job->ids }, .n_views = 2,
         .args = args, .args_size = sizeof(*args),
-        .groups = { fm_op_groups((uint64_t)rows, job->tile), job->p->n_tokens, 1 },
+        .groups = { fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : args->n_tokens, 1 },
         .flops = 2.0 * tokens * (dots * args->n_inter + shared_rows * args->n_shared),
-        .bytes = (down ? read * (double)fathom_row_size(down->type, down->n_cols) : 0)
-            + (shared ? shared_rows * (double)fathom_row_size(shared_down->type, shared_down->n_cols) : 0) + 4.0 * tokens * (2.0 * rows + args->h_stride),
+        .bytes = read * row_bytes(p->down) + shared_rows * row_bytes(p->shared_down) + 4.0 * tokens * (dots + shared_rows + args->h_stride),
+    };
+    memcpy(dispatch.spec + 2, job->spec, sizeof(job->spec));
+    if (grouped) {
+        dispatch.views[dispatch.n_views++] = job->parts;
+    } else {
+        for (uint32_t i = job->n_spec; i > 0; i--) dispatch.spec[2 + i] = dispatch.spec[1 + i];
+        dispatch.spec[2] = shared != NULL;
+        dispatch.n_spec++;
+        dispatch.views[dispatch.n_views++] = job->weights;
+        dispatch.views[dispatch.n_views++] = from_y ? job->y : job->residual;
+        dispatch.views[dispatch.n_views++] = job->y;
+    }
+    if (experts) dispatch.views[dispatch.n_views] = experts->view;
+    if (shared) dispatch.views[dispatch.n_views + 1] = shared->view;
+    dispatch.n_views += 2;
+    fm_stream_dispatch(stream, &dispatch);
+}
+
+// All tokens, each workgroup with some rows of one token's sum
+static void add_by_token(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args) {
+    const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
+    const struct fathom_window *experts = down ? &down->windows[0] : NULL;
+    for (uint32_t row = 0; row < args->n_rows;) {
+        const struct fathom_window *window = NULL;
+        args->first_row = row;
+        args->end_row = args->n_rows;
+        if (shared && !(window = fm_expert_window(stream, job->op, shared, row, &args->end_row))) return;
+        add(stream, job, args, experts, window, false);
+        row = args->end_row;
+    }
+    args->first_row = 0;
+    for (uint32_t i = 1; down && i < down->n_windows; i++) add(stream, job, args, &down->windows[i], NULL, true);
+}
+
+// n_tokens tokens from `token` on: the parts of their sums, expert by expert, then the sums
+static void add_grouped(struct fathom_stream *stream, const struct job *job, struct expert_down_args args, uint32_t token, uint32_t n_tokens) {
+    const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
+    args.n_tokens = n_tokens;
+    args.h_base += token * args.h_stride;
+    args.ids_base += token * args.top_k;
+    args.weights_base += token * args.top_k;
+    args.y_base += token * args.n_rows;
+    const uint32_t n_windows = down ? down->n_windows : 0;
+    uint32_t row = shared ? 0 : args.n_rows;
+    for (uint32_t i = 0; i < n_windows || row < args.n_rows; i++) {
+        const struct fathom_window *window = NULL;
+        args.first_row = row;
+        args.end_row = args.n_rows;
+        if (row < args.n_rows && !(window = fm_expert_window(stream, job->op, shared, row, &args.end_row))) return;
+        add(stream, job, &args, i < n_windows ? &down->windows[i] : NULL, window, false);
+        row = args.end_row;
+    }
+    args.residual_base = job->residual_base + token * args.n_rows;
+    fm_stream_dispatch(stream, &(struct fm_dispatch){
+        .op = "expert_down_sum", .variant = &sum_variant,
+        .spec = { shared != NULL }, .n_spec = 1,
+        .views = { job->parts, job->weights, job->residual, job->y }, .n_views = 4,
+        .args = &args, .args_size = sizeof(args),
+        .groups = { fm_op_groups(args.n_rows, SUM_ROWS), n_tokens, 1 },
+        .flops = 2.0 * n_tokens * args.n_rows * (args.top_k + 1.0),
+        .bytes = 4.0 * n_tokens * args.n_rows * (args.top_k + 3.0),
     });
+}
+
+// Tokens that the scratch can take at once
+static uint32_t fit_scratch(const struct fathom_stream *stream, const struct fathom_expert_down_params *p, uint32_t n_rows) {
+    const uint64_t range = fathom_gpu_get_info(fm_stream_gpu(stream))->max_storage_range;
+    const uint64_t token = fathom_expert_down_scratch(1, p->top_k, n_rows), size = p->scratch.size < range ? p->scratch.size : range;
+    const uint64_t n = !p->scratch.buffer || size < 256 ? 0 : (size - 256) / token; // 256: the most that a binding's alignment takes
+    return n > MAX_GROUP ? MAX_GROUP : n > p->n_tokens ? p->n_tokens : (uint32_t)n;
+}
+
+static void choose_variant(struct fathom_stream *stream, struct job *job, const struct expert_down_args *args, bool group) {
+    const struct fathom_weight *down = job->p->down;
+    const uint64_t per_expert = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats : args->n_tokens;
+    // all but the plain one read h by fours, and find an expert's rows in one window; the grouped ones take whole blocks of columns
+    const bool fours = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_windows == 1);
+    job->variant = fm_variant_pick(fm_stream_gpu(stream), job->op, variants, !fours ? 1 : group ? fm_op_expert_down.n_variants : GROUPED,
+        per_expert ? (uint32_t)per_expert : 1);
+    const uint32_t row_lanes = fm_expert_row_lanes(stream);
+    const uint32_t lanes = fm_expert_lanes(stream, args->n_inter > args->n_shared ? args->n_inter : args->n_shared);
+    switch (job->variant - variants) {
+    case VEC: job->tile = ROWS, job->spec[0] = lanes, job->spec[1] = false, job->spec[2] = ROWS, job->n_spec = 3; break;
+    case BY_ROW: job->tile = row_lanes * ROWS_BY_ROW, job->spec[0] = row_lanes, job->spec[1] = true, job->spec[2] = ROWS_BY_ROW, job->n_spec = 3; break;
+    case GROUPED: job->tile = TILE_ROWS, job->spec[0] = per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
+    case GROUPED_ROWS: job->tile = 2 * row_lanes, job->spec[0] = 4, job->spec[1] = row_lanes, job->n_spec = 2; break;
+    default: job->tile = PLAIN_ROWS; break;
+    }
+}
+
+uint64_t fathom_expert_down_scratch(uint32_t n_tokens, uint32_t top_k, uint32_t n_rows) {
+    return 4 * (uint64_t)n_tokens * ((uint64_t)top_k + 1) * n_rows;
 }
 
 void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert_down_params *p) {
@@ -86,24 +186,17 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
         || !fm_op_bind(stream, op, "y", p->y, n_y, &job.y, &job.y_base))
         return;
     args.y_base = job.y_base;
-    job.variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_expert_down.n_variants, p->n_tokens);
-    if (args.h_base % 4) job.variant = &variants[0]; // the others read h by fours
-    job.shape = fm_expert_shape(stream, n_inter > n_shared ? n_inter : n_shared, CARD_ROWS);
-    job.tile = job.variant == &variants[0] ? PLAIN_ROWS : job.shape.tile;
+    const uint32_t at_once = fit_scratch(stream, p, n_rows);
+    choose_variant(stream, &job, &args, at_once && n_inter % 32 == 0 && n_shared % 32 == 0 && !(down && down->n_mats == 1));
     if ((n_rows - 1) / job.tile >= FM_MAX_GROUPS) {
         fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32, op, n_rows, FM_MAX_GROUPS, job.tile);
         return;
     }
-
-    const struct fathom_window *experts = down ? &down->windows[0] : NULL;
-    for (uint32_t row = 0; row < n_rows;) {
-        args.first_row = row;
-        args.end_row = n_rows;
-        const struct fathom_window *window = NULL;
-        if (shared && !(window = fm_expert_window(stream, op, shared, row, &args.end_row))) return;
-        add(stream, &job, &args, experts, window, false);
-        row = args.end_row;
+    if (job.variant < &variants[GROUPED]) {
+        add_by_token(stream, &job, &args);
+        return;
     }
-    args.first_row = 0;
-    for (uint32_t i = 1; down && i < down->n_windows; i++) add(stream, &job, &args, &down->windows[i], NULL, true);
+    if (!fm_op_bind(stream, op, "scratch", p->scratch, fathom_expert_down_scratch(at_once, p->top_k, n_rows) / 4, &job.parts, &args.parts_base)) return;
+    for (uint32_t token = 0; token < p->n_tokens; token += at_once)
+        add_grouped(stream, &job, args, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once);
 }

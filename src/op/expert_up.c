@@ -4,12 +4,18 @@
 #include "shader_list.h"
 #include "shaders/expert_up.h"
 #include <inttypes.h>
+#include <string.h>
 
-enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, CARD_ROWS = 2 };
+enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, TILE_ROWS = 64, MAX_GROUP = 1024 };
 
+enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_ROWS };
 static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_expert_up },
     { .name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC },
+    { .name = "rows", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true },
+    // tokens of these: how many choose an expert, on the average
+    { .name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3 },
+    { .name = "grouped_rows", .shader = &fm_shader_expert_up_grouped_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .min_tokens = 2, .cpu_only = true },
 };
 const struct fm_op fm_op_expert_up = { "expert_up", variants, sizeof(variants) / sizeof(variants[0]) };
 
@@ -63,11 +69,94 @@ static double row_bytes(const struct fathom_weight *gate, const struct fathom_we
     return gate ? (double)(fathom_row_size(gate->type, gate->n_cols) + fathom_row_size(up->type, up->n_cols)) : 0;
 }
 
+// What stays the same from dispatch to dispatch
+struct job {
+    const char *op;
+    const struct fathom_expert_up_params *p;
+    const struct expert_up_args *args;
+    const struct fm_variant *variant;
+    uint32_t per_expert; // tokens that choose one, on the average
+    struct fathom_view x, ids, h;
+};
+
+// A variant's sizes: rows of a workgroup, and the constants after the weights' types
+struct shape {
+    uint32_t tile, spec[3], n_spec;
+};
+
+static struct shape find_shape(struct fathom_stream *stream, const struct job *job) {
+    const uint32_t row_lanes = fm_expert_row_lanes(stream), lanes = fm_expert_lanes(stream, job->args->n_cols);
+    switch (job->variant - variants) {
+    case VEC: return (struct shape){ ROWS, { lanes, false, ROWS }, 3 };
+    case BY_ROW: return (struct shape){ row_lanes * ROWS, { row_lanes, true, ROWS }, 3 };
+    case GROUPED: return (struct shape){ TILE_ROWS, { job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4 }, 1 };
+    case GROUPED_ROWS: return (struct shape){ row_lanes, { 4, row_lanes }, 2 };
+    default: return (struct shape){ PLAIN_ROWS };
+    }
+}
+
+// One dispatch: n_tokens tokens from `token` on, a range of the experts' rows and one of the shared expert's
+static bool add(struct fathom_stream *stream, const struct job *job, uint32_t token, uint32_t n_tokens, const struct range *expert,
+    const struct range *shared) {
+    const struct fathom_expert_up_params *p = job->p;
+    const struct shape shape = find_shape(stream, job);
+    const bool grouped = job->variant >= &variants[GROUPED];
+    struct expert_up_args args = *job->args;
+    args.n_tokens = n_tokens;
+    args.x_base += token * args.n_cols;
+    args.ids_base += token * args.top_k;
+    args.h_base += token * args.h_stride;
+    args.expert_tiles = expert->first < expert->end ? fm_op_groups(args.n_inter, shape.tile) : 0;
+    args.expert_first = expert->first;
+    args.expert_end = expert->end;
+    args.gate_row = expert->gate_row;
+    args.up_row = expert->up_row;
+    args.shared_first = shared->first;
+    args.shared_end = shared->end;
+    args.shared_gate_row = shared->gate_row;
+    args.shared_up_row = shared->up_row;
+    const uint64_t n_jobs = !args.expert_tiles ? 0 : grouped ? (expert->end - expert->first) / args.n_inter : p->top_k;
+    const uint64_t groups = n_jobs * args.expert_tiles + (shared->end - shared->first + (uint64_t)shape.tile - 1) / shape.tile;
+    if (!grouped && groups > FM_MAX_GROUPS)
+        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu64 " workgroups for %" PRIu32 " of %" PRIu32 " rows, at most %d", job->op, groups,
+            p->top_k, args.n_inter, FM_MAX_GROUPS);
+    // of the experts' work, the part that falls into this window is taken to be as large as its part of the rows
+    const double rows = expert->end - expert->first, used = rows ? rows / p->gate->n_mats * p->top_k : 0;
+    const double read = used * n_tokens < rows ? used * n_tokens : rows, n_shared = shared->end - shared->first;
+    struct fm_dispatch dispatch = {
+        .op = job->op, .variant = job->variant,
+        .spec = { p->gate ? p->gate->type : FATHOM_F32, p->gate ? p->up->type : FATHOM_F32, p->shared_gate ? p->shared_gate->type : FATHOM_F32,
+            p->shared_gate ? p->shared_up->type : FATHOM_F32 },
+        .n_spec = 4 + shape.n_spec,
+        .views = { job->x, job->ids, job->h, expert->gate, expert->up, shared->gate, shared->up }, .n_views = 7,
+        .args = &args, .args_size = sizeof(args),
+        .groups = { fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : n_tokens, 1 },
+        .flops = 4.0 * n_tokens * args.n_cols * (used + n_shared),
+        .bytes = read * row_bytes(p->gate, p->up) + n_shared * row_bytes(p->shared_gate, p->shared_up) + 4.0 * n_tokens * (args.n_cols + used + n_shared),
+    };
+    memcpy(dispatch.spec + 4, shape.spec, sizeof(shape.spec));
+    fm_stream_dispatch(stream, &dispatch);
+    return true;
+}
+
+static bool add_tokens(struct fathom_stream *stream, const struct job *job, uint32_t token, uint32_t n_tokens) {
+    const struct fathom_expert_up_params *p = job->p;
+    const uint32_t n_rows = p->gate ? p->gate->n_mats * p->gate->n_rows : 0, n_shared = p->shared_gate ? p->shared_gate->n_rows : 0;
+    for (uint32_t row = 0, shared_row = 0; row < n_rows || shared_row < n_shared;) {
+        struct range expert, shared;
+        if (!next_range(stream, job->op, p->gate, p->up, &row, n_rows, &expert)
+            || !next_range(stream, job->op, p->shared_gate, p->shared_up, &shared_row, n_shared, &shared)
+            || !add(stream, job, token, n_tokens, &expert, &shared))
+            return false;
+    }
+    return true;
+}
+
 void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_up_params *p) {
     static const char op[] = "expert_up";
     if (!check(stream, op, p)) return;
     const uint32_t n_cols = (p->gate ? p->gate : p->shared_gate)->n_cols, n_inter = p->gate ? p->gate->n_rows : 0;
-    const uint32_t n_shared = p->shared_gate ? p->shared_gate->n_rows : 0, n_rows = p->gate ? p->gate->n_mats * n_inter : 0;
+    const uint32_t n_shared = p->shared_gate ? p->shared_gate->n_rows : 0;
     const uint64_t h_stride = (uint64_t)p->top_k * n_inter + n_shared;
     struct expert_up_args args = { .n_cols = n_cols, .n_inter = n_inter, .top_k = p->top_k, .h_stride = (uint32_t)h_stride, .n_tokens = p->n_tokens };
     struct fathom_view x, ids = { 0 }, h;
@@ -76,46 +165,16 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
         || !fm_op_bind(stream, op, "h", p->h, p->n_tokens * h_stride, &h, &args.h_base))
         return;
 
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_expert_up.n_variants, p->n_tokens);
-    if (args.x_base % 4) variant = &variants[0]; // the others read x by fours
-    const bool plain = variant == &variants[0];
-    const struct fm_expert_shape shape = fm_expert_shape(stream, n_cols, CARD_ROWS);
-    const uint32_t tile = plain ? PLAIN_ROWS : shape.tile;
-    for (uint32_t row = 0, shared_row = 0; row < n_rows || shared_row < n_shared;) {
-        struct range expert, shared;
-        if (!next_range(stream, op, p->gate, p->up, &row, n_rows, &expert)
-            || !next_range(stream, op, p->shared_gate, p->shared_up, &shared_row, n_shared, &shared))
-            return;
-        args.expert_tiles = expert.first < expert.end ? fm_op_groups(n_inter, tile) : 0;
-        args.expert_first = expert.first;
-        args.expert_end = expert.end;
-        args.gate_row = expert.gate_row;
-        args.up_row = expert.up_row;
-        args.shared_first = shared.first;
-        args.shared_end = shared.end;
-        args.shared_gate_row = shared.gate_row;
-        args.shared_up_row = shared.up_row;
-        const uint64_t groups = (uint64_t)p->top_k * args.expert_tiles + fm_op_groups(shared.end - shared.first, tile);
-        if (groups > FM_MAX_GROUPS) {
-            fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu64 " workgroups for %" PRIu32 " of %" PRIu32 " rows, at most %d", op, groups, p->top_k,
-                n_inter, FM_MAX_GROUPS);
-            return;
-        }
-        // of the experts' work, the part that falls into this window is taken to be as large as its part of the rows
-        const double share = n_rows ? (double)(expert.end - expert.first) / n_rows : 0;
-        const double used = share * p->top_k * n_inter, read = used * p->n_tokens < expert.end - expert.first ? used * p->n_tokens : expert.end - expert.first;
-        const double n_shared_rows = shared.end - shared.first;
-        fm_stream_dispatch(stream, &(struct fm_dispatch){
-            .op = op, .variant = variant,
-            .spec = { p->gate ? p->gate->type : FATHOM_F32, p->gate ? p->up->type : FATHOM_F32, p->shared_gate ? p->shared_gate->type : FATHOM_F32,
-                p->shared_gate ? p->shared_up->type : FATHOM_F32, shape.local, shape.by_row, shape.rows },
-            .n_spec = plain ? 4 : 7,
-            .views = { x, ids, h, expert.gate, expert.up, shared.gate, shared.up }, .n_views = 7,
-            .args = &args, .args_size = sizeof(args),
-            .groups = { (uint32_t)groups, p->n_tokens, 1 },
-            .flops = 4.0 * p->n_tokens * n_cols * (used + n_shared_rows),
-            .bytes = read * row_bytes(p->gate, p->up) + n_shared_rows * row_bytes(p->shared_gate, p->shared_up)
-                + 4.0 * p->n_tokens * (n_cols + used + n_shared_rows),
-        });
+    // all but the plain one read x by fours; the grouped ones take whole blocks of columns, and whole experts
+    const bool whole = n_cols % 32 == 0 && (!p->gate || p->gate->n_mats > 1);
+    const uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
+    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, args.x_base % 4 ? 1 : whole ? fm_op_expert_up.n_variants : GROUPED,
+        per_expert ? per_expert : 1);
+    const struct job job = { op, p, &args, variant, per_expert, x, ids, h };
+    for (uint32_t token = 0; token < p->n_tokens; token += MAX_GROUP) {
+        const uint32_t left = p->n_tokens - token;
+        const uint32_t n_tokens = variant >= &variants[GROUPED] && left > MAX_GROUP ? MAX_GROUP : left;
+        if (!add_tokens(stream, &job, token, n_tokens)) return;
+        if (n_tokens == left) return;
     }
 }

@@ -13,8 +13,12 @@ const struct fathom_window *fm_expert_window(struct fathom_stream *stream, const
     return NULL;
 }
 
-struct fm_expert_shape fm_expert_shape(const struct fathom_stream *stream, uint32_t n_cols, uint32_t rows) {
-    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
-    if (info->type == FATHOM_GPU_CPU) return (struct fm_expert_shape){ info->subgroup_size, 1, 1, info->subgroup_size };
-    return (struct fm_expert_shape){ n_cols >= 2048 ? 64 : 32, 0, rows, rows };
+uint32_t fm_expert_lanes(const struct fathom_stream *stream, uint32_t n_cols) {
+    const uint32_t size = fathom_gpu_get_info(fm_stream_gpu(stream))->subgroup_size, lanes = size < 16 ? 16 : size > 64 ? 64 : size;
+    return n_cols >= 2048 && lanes < 64 ? 2 * lanes : lanes;
+}
+
+uint32_t fm_expert_row_lanes(const struct fathom_stream *stream) {
+    const uint32_t size = fathom_gpu_get_info(fm_stream_gpu(stream))->subgroup_size;
+    return size > 64 ? 64 : size;
 }
