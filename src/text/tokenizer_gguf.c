@@ -91,9 +91,10 @@ static bool read_all(const struct fm_tensors *tensors, struct fm_tokenizer *toke
     const char *model, *pre;
     if (!read_string(tensors, "tokenizer.ggml.model", &model, err) || !read_string(tensors, "tokenizer.ggml.pre", &pre, err)) return false;
     if (!model) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.model is missing: there is no tokenizer in the file");
+    if (!pre) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.pre is missing: it is not known how the model cuts text into words");
     if (strcmp(model, "gpt2") != 0)
         return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer.ggml.model \"%s\" is not supported, only \"gpt2\" (byte-level BPE) is", fm_quote(model, strlen(model)).text);
-    return add_splits(tokenizer, pre ? pre : "default", err) && add_tokens(tensors, tokenizer, err) && add_merges(tensors, &tokenizer->vocab, err) &&
+    return add_splits(tokenizer, pre, err) && add_tokens(tensors, tokenizer, err) && add_merges(tensors, &tokenizer->vocab, err) &&
            read_id(tensors, tokenizer, "tokenizer.ggml.bos_token_id", &tokenizer->bos, err) &&
            read_id(tensors, tokenizer, "tokenizer.ggml.eos_token_id", &tokenizer->eos, err) && fm_tokenizer_finish(tokenizer, err);
 }
