@@ -11,20 +11,22 @@ static const struct sample_case {
     uint32_t top_k;
     float top_p, min_p, penalty, spread; // logits within +-spread
     bool coarse;                         // logits in steps of 0.5: many equals
+    uint32_t n_peaks;                    // tokens far above the others
 } cases[] = {
     { 1, 0, 0, 0, 0, 0, 1, false },        { 37, 0, 0, 0, 0, 0, 5, true },         { 1000, 0, 0, 0, 0, 1.3f, 5, false },  { 37, 1, 0, 0, 0, 0, 3, false },
     { 1000, 0.6f, 0, 0, 0, 0, 8, false },  { 1000, 0.6f, 20, 0, 0, 0, 8, false },  { 1000, 0.6f, 20, 0, 0, 0, 8, true },  { 1000, 1, 0, 0.95f, 0, 0, 8, false },
     { 1000, 1, 0, 0.5f, 0, 0, 8, true },   { 1000, 2, 0, 0, 0.05f, 0, 8, false },  { 1000, 1.5f, 50, 0.9f, 0.02f, 1.2f, 8, true },
     { 513, 1, 1, 0, 0, 0, 8, false },      { 513, 1, 0, 1e-6f, 0, 0, 8, false },   { 513, 1, 600, 1, 0, 1, 0, false },    { 40000, 1, 0, 0.9f, 0, 1.1f, 15, false },
-    { 513, 0.01f, 0, 0.9f, 0, 0, 80, false }, { 513, 100, 0, 0.99f, 0, 0, 80, false },
-    { 129280, 0, 0, 0, 0, 0, 15, false },  { 129280, 0.6f, 0, 0.95f, 0, 0, 15, false }, { 129280, 0.6f, 40, 0.95f, 0.05f, 1.1f, 15, false },
+    { 513, 0.01f, 0, 0.9f, 0, 0, 80, false }, { 40000, 1, 0, 0.9f, 0, 1.1f, 4, false, 300 }, { 513, 100, 0, 0.99f, 0, 0, 80, false },
+    { 129280, 0, 0, 0, 0, 0, 15, false },  { 129280, 0.6f, 0, 0.95f, 0, 0, 15, false }, { 129280, 0.6f, 0, 0.95f, 0, 0, 4, false, 300 },
+    { 129280, 0.6f, 40, 0.95f, 0.05f, 1.1f, 4, false, 300 },
 };
-enum { N_BENCH = 3 };
+enum { N_BENCH = 4 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct sample_case *c = &cases[i];
-    snprintf(buffer, size, "%u tokens, temp %g top-k %u top-p %g min-p %g penalty %g%s", c->n_vocab, (double)c->temperature, c->top_k, (double)c->top_p,
-        (double)c->min_p, (double)c->penalty, c->coarse ? ", equals" : "");
+    snprintf(buffer, size, "%u tokens, temp %g top-k %u top-p %g min-p %g penalty %g%s%s", c->n_vocab, (double)c->temperature, c->top_k, (double)c->top_p,
+        (double)c->min_p, (double)c->penalty, c->coarse ? ", equals" : "", c->n_peaks ? ", peaked" : "");
     return buffer;
 }
 
@@ -112,6 +114,7 @@ static void run(struct op_test *test, size_t index) {
         if (c->coarse) logits[i] = roundf(2 * logits[i]) / 2;
         seen[i] = op_random(test) % 4 == 0;
     }
+    for (uint32_t i = 0; i < c->n_peaks; i++) logits[op_random(test) % n] += 4 * c->spread;
     if (n > 500) {
         logits[op_random(test) % n] = -INFINITY;
         logits[op_random(test) % n] = NAN;
