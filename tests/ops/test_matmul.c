@@ -5,7 +5,7 @@
 
 static const struct matmul_case {
     enum fathom_type type;
-    uint32_t n_mats, n_rows, n_cols, n_tokens, pad, offset_words; // pad: floats between tokens
+    uint32_t n_mats, n_rows, n_cols, n_tokens, pad, offset_words; // pad: floats between tokens, at most 8
     bool residual;
 } cases[] = {
     { FATHOM_F32, 1, 1, 4, 1, 0, 4, false },     { FATHOM_F32, 1, 7, 36, 1, 0, 4, true },      { FATHOM_F32, 3, 5, 68, 3, 4, 4, true },
@@ -14,6 +14,7 @@ static const struct matmul_case {
     { FATHOM_Q4_0, 1, 130, 256, 33, 0, 4, false }, { FATHOM_Q4_0, 1, 67, 2080, 2, 0, 4, false }, { FATHOM_Q8_0, 1, 257, 1024, 4, 0, 4, false },
     { FATHOM_F16, 1, 129, 512, 65, 4, 4, true }, { FATHOM_F32, 1, 200, 300, 17, 0, 4, false }, { FATHOM_F32, 16, 32, 128, 40, 0, 4, false },
     { FATHOM_Q8_0, 16, 128, 32, 1, 0, 4, false }, { FATHOM_BF16, 1, 64, 1536, 8, 0, 4, true }, { FATHOM_Q4_0, 1, 64, 128, 130, 0, 3, false },
+    { FATHOM_Q8_0, 1, 10, 64, 9, 8, 4, false },  { FATHOM_Q4_0, 2, 74, 96, 3, 4, 4, false },
     // timed only
     { FATHOM_Q4_0, 1, 2048, 2048, 1, 0, 4, false },  { FATHOM_Q4_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_Q4_0, 1, 2048, 10944, 1, 0, 4, true },
     { FATHOM_Q8_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_F16, 1, 10944, 2048, 1, 0, 4, false },  { FATHOM_F32, 1, 10944, 2048, 1, 0, 4, false },
@@ -87,10 +88,12 @@ static void run(struct op_test *test, size_t index) {
     struct reference ref = { op_alloc(test, n_y * 8), op_alloc(test, n_y * 8), op_alloc(test, n_y * 4) };
     compute(c, bytes, x, residual, &ref);
     const uint32_t n_row = c->n_mats * c->n_rows;
+    const uint32_t gap[8] = { op_poison(), op_poison(), op_poison(), op_poison(), op_poison(), op_poison(), op_poison(), op_poison() };
     for (uint32_t t = 0; t < c->n_tokens; t++) {
         const size_t at = t * y_stride;
         op_check(test, "y", y + at, ref.want + at, ref.bound + at, n_row);
         if (test->exact) op_check_equal(test, "y, exact", y + at, ref.twin + at, n_row);
+        if (t + 1 < c->n_tokens) op_check_equal(test, "what lies between tokens", y + at + n_row, gap, c->pad);
     }
     if (index >= sizeof(cases) / sizeof(cases[0]) - N_BENCH) return;
 

@@ -16,7 +16,7 @@ static const struct sample_case {
     { 1, 0, 0, 0, 0, 0, 1, false },        { 37, 0, 0, 0, 0, 0, 5, true },         { 1000, 0, 0, 0, 0, 1.3f, 5, false },  { 37, 1, 0, 0, 0, 0, 3, false },
     { 1000, 0.6f, 0, 0, 0, 0, 8, false },  { 1000, 0.6f, 20, 0, 0, 0, 8, false },  { 1000, 0.6f, 20, 0, 0, 0, 8, true },  { 1000, 1, 0, 0.95f, 0, 0, 8, false },
     { 1000, 1, 0, 0.5f, 0, 0, 8, true },   { 1000, 2, 0, 0, 0.05f, 0, 8, false },  { 1000, 1.5f, 50, 0.9f, 0.02f, 1.2f, 8, true },
-    { 513, 1, 1, 0, 0, 0, 8, false },      { 513, 1, 0, 1e-6f, 0, 0, 8, false },   { 513, 1, 600, 1, 0, 1, 0, false },    { 40000, 1, 0, 0.9f, 0, 1.1f, 15, false },
+    { 513, 1, 1, 0, 0, 0, 8, false },      { 513, 1, 0, 1e-6f, 0, 0, 8, false },   { 513, 0, 0, 0, 0, 0, 0, false },      { 513, 1, 5, 0, 0, 0, 0, false },   { 513, 1, 600, 1, 0, 1, 0, false },    { 40000, 1, 0, 0.9f, 0, 1.1f, 15, false },
     { 513, 0.01f, 0, 0.9f, 0, 0, 80, false }, { 40000, 1, 0, 0.9f, 0, 1.1f, 4, false, 300 }, { 513, 100, 0, 0.99f, 0, 0, 80, false },
     { 129280, 0, 0, 0, 0, 0, 15, false },  { 129280, 0.6f, 0, 0.95f, 0, 0, 15, false }, { 129280, 0.6f, 0, 0.95f, 0, 0, 4, false, 300 },
     { 129280, 0.6f, 40, 0.95f, 0.05f, 1.1f, 4, false, 300 },
@@ -111,6 +111,7 @@ static void run(struct op_test *test, size_t index) {
     uint32_t *seen = op_alloc(test, n * sizeof(*seen));
     struct candidate *list = op_alloc(test, n * sizeof(*list));
     for (uint32_t i = 0; i < n; i++) {
+        if (c->spread == 0) logits[i] = i % 2 ? 0.0f : -0.0f; // equals
         if (c->coarse) logits[i] = roundf(2 * logits[i]) / 2;
         seen[i] = op_random(test) % 4 == 0;
     }
