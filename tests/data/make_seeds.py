@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Writes the seeds of the fuzz targets to seeds/ beside this file: small files of each format, whole and broken."""
+import json
+import pathlib
+import struct
+
+ROOT = pathlib.Path(__file__).parent / "seeds"
+U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
+PACK = {U8: "B", I8: "b", U16: "H", I16: "h", U32: "I", I32: "i", F32: "f", BOOL: "B", U64: "Q", I64: "q", F64: "d"}
+
+
+def string(text):
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def value(kind, x):
+    if kind == STRING:
+        return string(x)
+    if kind == ARRAY:
+        element, items = x
+        return struct.pack("<IQ", element, len(items)) + b"".join(value(element, i) for i in items)
+    return struct.pack("<" + PACK[kind], x)
+
+
+def gguf(keys, tensors, version=3, alignment=32):
+    """keys: (key, kind, value); tensors: (name, dims, type, offset, size)."""
+    out = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(keys))
+    for key, kind, x in keys:
+        out += string(key) + struct.pack("<I", kind) + value(kind, x)
+    end = 0
+    for name, dims, kind, offset, size in tensors:
+        out += string(name) + struct.pack("<I", len(dims)) + struct.pack(f"<{len(dims)}Q", *dims) + struct.pack("<IQ", kind, offset)
+        end = max(end, offset + size) if size else end # a size of 0: no bytes are written for it
+    out += bytes(-len(out) % alignment)
+    return out + bytes(i % 251 for i in range(end))
+
+
+def safetensors(header, size, pad=0):
+    text = (header if isinstance(header, str) else json.dumps(header)).encode() + b" " * pad
+    return struct.pack("<Q", len(text)) + text + bytes(i % 251 for i in range(size))
+
+
+def write(folder, files):
+    (ROOT / folder).mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (ROOT / folder / name).write_bytes(data)
+
+
+ARCH = ("general.architecture", STRING, "deepseek2")
+ALL_KINDS = [("k.u8", U8, 200), ("k.i8", I8, -3), ("k.u16", U16, 60000), ("k.i16", I16, -300), ("k.u32", U32, 7), ("k.i32", I32, -7), ("k.f32", F32, 1.5),
+             ("k.bool", BOOL, 1), ("k.text", STRING, "text"), ("k.u64", U64, 1 << 40), ("k.i64", I64, -(1 << 40)), ("k.f64", F64, 0.1),
+             ("k.ints", ARRAY, (I32, [1, -2, 3])), ("k.floats", ARRAY, (F32, [0.5, 2.0])), ("k.texts", ARRAY, (STRING, ["a", "", "bc"])),
+             ("k.empty", ARRAY, (U8, [])), ("k.bools", ARRAY, (BOOL, [0, 1]))]
+TENSORS = [("f32", [4, 3], 0, 0, 48), ("f16", [8], 1, 64, 16), ("bf16", [2, 2, 2, 2], 30, 96, 32), ("q8_0", [32, 2], 8, 128, 68), ("q4_0", [64], 2, 224, 36)]
+TOKENIZER = [("tokenizer.ggml.model", STRING, "gpt2"), ("tokenizer.ggml.pre", STRING, "deepseek-v3"),
+             ("tokenizer.ggml.tokens", ARRAY, (STRING, ["a", "b", "ab", "<x>", "[PAD4]"])), ("tokenizer.ggml.token_type", ARRAY, (I32, [1, 1, 1, 3, 5])),
+             ("tokenizer.ggml.merges", ARRAY, (STRING, ["a b"])), ("tokenizer.ggml.bos_token_id", U32, 3), ("tokenizer.ggml.add_bos_token", BOOL, 1)]
+whole = gguf([ARCH] + ALL_KINDS, TENSORS)
+write("gguf", {
+    "empty_list": gguf([], []), "all_kinds": whole, "version2": gguf([ARCH], TENSORS[:2], version=2), "tokenizer": gguf([ARCH] + TOKENIZER, TENSORS[:1]),
+    "alignment": gguf([ARCH, ("general.alignment", U32, 64)], TENSORS[:2], alignment=64),
+    "truncated": whole[:-40], "truncated_keys": whole[:90], "zeros": bytes(256), "magic": b"GGML" + whole[4:],
+    "overlap": gguf([ARCH], [("a", [16], 0, 0, 64), ("b", [16], 0, 32, 64)]), "past_end": gguf([ARCH], [("a", [16], 0, 1 << 40, 0)]),
+    "overflow": gguf([ARCH], [("a", [1 << 62, 1 << 62], 0, 0, 64)]), "nested": gguf([("n", ARRAY, (ARRAY, []))], []),
+    "twice": gguf([ARCH, ARCH], []), "q4_k": gguf([ARCH], [("a", [256], 12, 0, 144)]),
+})
+
+A = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}
+B = {"dtype": "BF16", "shape": [4], "data_offsets": [24, 32]}
+write("safetensors", {
+    "two": safetensors({"__metadata__": {"format": "pt"}, "a": A, "b": B}, 32, pad=5), "none": safetensors({}, 0),
+    "scalar": safetensors({"s": {"dtype": "I64", "shape": [], "data_offsets": [0, 8]}}, 8),
+    "no_elements": safetensors({"e": {"dtype": "F16", "shape": [0, 7], "data_offsets": [0, 0]}}, 0),
+    "half_bytes": safetensors({"f": {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]}}, 1),
+    "fp8": safetensors({"f": {"dtype": "F8_E4M3", "shape": [2, 2], "data_offsets": [0, 4]}}, 4),
+    "overlap": safetensors({"a": A, "b": {**B, "data_offsets": [20, 28]}}, 28), "hole": safetensors({"a": A, "b": {**B, "data_offsets": [28, 36]}}, 36),
+    "past_end": safetensors({"a": {**A, "data_offsets": [8, 32]}}, 24), "truncated": safetensors({"a": A}, 24)[:30],
+    "overflow": safetensors({"a": {**A, "shape": [1 << 40, 1 << 40]}}, 24), "twice": safetensors('{"a":%s,"a":%s}' % (json.dumps(A), json.dumps(A)), 24),
+    "bad_offsets": safetensors({"a": {**A, "data_offsets": [24, 0]}}, 24), "bad_dtype": safetensors({"a": {**A, "dtype": "F12"}}, 24),
+    "negative": safetensors({"a": {**A, "shape": [-2, -3]}}, 24), "deep": safetensors("[" * 100 + "]" * 100, 0), "text": safetensors('{"a"', 0),
+    "length": struct.pack("<Q", 1 << 60) + b"{}",
+})
+
+BYTES = {c: i for i, c in enumerate("!,.0123456789<>Habcdefghijklmnopqrstuvwxyz{}Ġ")}
+SPLIT = {"type": "Split", "pattern": {"Regex": "\\p{N}{1,3}"}, "behavior": "Isolated", "invert": False}
+BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+
+
+def tokenizer(**other):
+    vocab = {**BYTES, "he": 50, "ll": 51, "hell": 52, "Ġx": 53}
+    return {"version": "1.0", "added_tokens": [{"id": 60, "content": "<think>", "special": False, "normalized": False},
+                                               {"id": 61, "content": "<eos>", "special": True, "lstrip": True, "single_word": True}],
+            "normalizer": {"type": "Sequence", "normalizers": []}, "pre_tokenizer": {"type": "Sequence", "pretokenizers": [SPLIT, BYTE_LEVEL]},
+            "decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "vocab": vocab, "merges": [["h", "e"], ["l", "l"], ["he", "ll"], ["Ġ", "x"]]}, **other}
+
+
+model = tokenizer()["model"]
+seeds = {
+    "plain": tokenizer(), "merge_strings": tokenizer(model={**model, "merges": ["h e", "l l"]}), "nfc": tokenizer(normalizer={"type": "NFC"}),
+    "gpt2": tokenizer(pre_tokenizer={**BYTE_LEVEL, "use_regex": True, "add_prefix_space": True}),
+    "digits": tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, BYTE_LEVEL]}),
+    "literal": tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": [{**SPLIT, "pattern": {"String": "l"}, "behavior": "MergedWithNext"}, BYTE_LEVEL]}),
+    "ignore_merges": tokenizer(model={**model, "ignore_merges": True}), "unknown": tokenizer(model={**model, "unk_token": "x"}),
+    "bad_regex": tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": [{**SPLIT, "pattern": {"Regex": "(["}}, BYTE_LEVEL]}),
+    "bad_merge": tokenizer(model={**model, "merges": [["zz", "yy"]]}), "same_id": tokenizer(model={**model, "vocab": {"a": 1, "b": 1}}),
+    "huge_id": tokenizer(model={**model, "vocab": {"a": 1 << 40}}), "wordpiece": tokenizer(model={"type": "WordPiece", "vocab": {}}),
+    "no_model": {"version": "1.0"}, "array": [],
+}
+write("tokenizer", {name: json.dumps(x, ensure_ascii=False).encode() for name, x in seeds.items()} | {"truncated": json.dumps(tokenizer()).encode()[:300]})
