@@ -62,7 +62,9 @@ static void expand(struct fathom_stream *stream, const char *op, size_t variant,
 // Attends to positions [first, first + n). Tokens go in dispatches that are not too long.
 static void attend(struct fathom_stream *stream, const char *op, size_t variant, struct expanded_attention_args *args, uint32_t n_tokens,
     const struct fathom_view views[5], uint32_t first, uint32_t n) {
-    const uint32_t each = n_tokens > 32 ? 4 : n_tokens > 16 ? 2 : 1, tile = variant ? 16 * each : 1;
+    // narrow subgroups go with few registers an invocation
+    const uint32_t most = fathom_gpu_get_info(fm_stream_gpu(stream))->min_subgroup_size < 32 ? 2 : 4;
+    const uint32_t wanted = n_tokens > 32 ? 4 : n_tokens > 16 ? 2 : 1, each = wanted < most ? wanted : most, tile = variant ? 16 * each : 1;
     const double token_flops = 2.0 * args->n_heads * n * ((double)args->width + args->n_v);
     uint32_t batch = n_tokens;
     if (batch * token_flops > FM_MAX_DISPATCH_FLOPS) batch = (uint32_t)(FM_MAX_DISPATCH_FLOPS / token_flops) / tile * tile + tile;
