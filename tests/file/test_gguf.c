@@ -1,0 +1,262 @@
+// GGUF files, whole and broken, written here byte by byte. Each broken one gives one message that names the thing.
+#include "bytes.h"
+#include "file/gguf.h"
+#include "file/types.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+enum { U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 };
+
+static void put_string(struct bytes *b, const char *text) {
+    put_u64(b, strlen(text));
+    put(b, text, strlen(text));
+}
+
+static void header(struct bytes *b, uint64_t n_tensors, uint64_t n_keys) {
+    put(b, "GGUF", 4);
+    put_u32(b, 3);
+    put_u64(b, n_tensors);
+    put_u64(b, n_keys);
+}
+
+static void key(struct bytes *b, const char *name, uint32_t type) {
+    put_string(b, name);
+    put_u32(b, type);
+}
+
+static void tensor(struct bytes *b, const char *name, uint64_t n_cols, uint64_t n_rows, uint32_t type, uint64_t offset) {
+    put_string(b, name);
+    put_u32(b, 2);
+    put_u64(b, n_cols);
+    put_u64(b, n_rows);
+    put_u32(b, type);
+    put_u64(b, offset);
+}
+
+// Padding, then n bytes 0, 1, 2, ...
+static void data(struct bytes *b, size_t n) {
+    put(b, NULL, (32 - b->size % 32) % 32);
+    for (size_t i = 0; i < n; i++) put(b, &(uint8_t){(uint8_t)i}, 1);
+}
+
+// ---- Whole ----
+
+static void all_kinds_of_metadata(void **state) {
+    (void)state;
+    struct bytes b = {0};
+    header(&b, 0, 9);
+    key(&b, "u8", U8), put(&b, &(uint8_t){200}, 1);
+    key(&b, "i16", I16), put(&b, &(int16_t){-5}, 2);
+    key(&b, "u64", U64), put_u64(&b, 1ull << 40);
+    key(&b, "f32", F32), put(&b, &(float){1.5f}, 4);
+    key(&b, "f64", F64), put(&b, &(double){0.25}, 8);
+    key(&b, "bool", BOOL), put(&b, &(uint8_t){1}, 1);
+    key(&b, "string", STRING), put_string(&b, "text");
+    key(&b, "strings", ARRAY), put_u32(&b, STRING), put_u64(&b, 2), put_string(&b, "a"), put_string(&b, "");
+    key(&b, "ints", ARRAY), put_u32(&b, I8), put_u64(&b, 3), put(&b, "\xff\x00\x07", 3);
+    uint8_t *bytes = exact_copy(&b);
+    struct fathom_error err = {0};
+    struct fm_tensors *t = fm_gguf_from_memory("m.gguf", bytes, b.size, &err);
+    assert_non_null(t);
+    uint32_t u = 7;
+    float f;
+    bool flag;
+    const char *text;
+    size_t length;
+    int32_t i;
+    assert_true(fm_meta_u32(t, "u8", &u, &err));
+    assert_int_equal(u, 200);
+    assert_true(fm_meta_f32(t, "f32", &f, &err));
+    assert_true(f == 1.5f);
+    assert_true(fm_meta_f32(t, "f64", &f, &err));
+    assert_true(f == 0.25f);
+    assert_true(fm_meta_bool(t, "bool", &flag, &err));
+    assert_true(flag);
+    assert_true(fm_meta_string(t, "string", &text, &length, &err));
+    assert_string_equal(text, "text");
+    assert_int_equal(length, 4);
+    assert_int_equal(fm_meta_array_length(t, "strings"), 2);
+    assert_true(fm_meta_array_string(t, "strings", 0, &text, &length));
+    assert_string_equal(text, "a");
+    assert_false(fm_meta_array_string(t, "strings", 2, &text, &length));
+    assert_true(fm_meta_array_i32(t, "ints", 0, &i));
+    assert_int_equal(i, -1);
+    assert_false(fm_meta_array_f32(t, "ints", 0, &f));
+    // missing: false without an error
+    assert_false(fm_meta_u32(t, "none", &u, &err));
+    assert_int_equal(err.status, FATHOM_OK);
+    assert_int_equal(u, 200);
+    // wrong type, or too large: an error with the key's name
+    static const struct { const char *name, *message; } wrong[] = {
+        {"string", "m.gguf: key string is a string, expected a whole number"}, {"f32", "m.gguf: key f32 is a number with a fraction, expected a whole number"},
+        {"u64", "m.gguf: key u64 is 1099511627776, expected 0 to 4294967295"}, {"i16", "m.gguf: key i16 is -5, expected 0 to 4294967295"},
+        {"ints", "m.gguf: key ints is an array, expected a whole number"},
+    };
+    for (size_t n = 0; n < sizeof(wrong) / sizeof(*wrong); n++) {
+        err = (struct fathom_error){0};
+        assert_false(fm_meta_u32(t, wrong[n].name, &u, &err));
+        assert_int_equal(err.status, FATHOM_INVALID);
+        assert_string_equal(err.message, wrong[n].message);
+    }
+    err = (struct fathom_error){0};
+    assert_false(fm_meta_bool(t, "u8", &flag, &err));
+    assert_string_equal(err.message, "m.gguf: key u8 is a whole number, expected true or false");
+    fm_tensors_close(&t);
+    assert_null(t);
+    fm_tensors_close(&t);
+    free(bytes);
+}
+
+static void tensors_are_found_and_read(void **state) {
+    (void)state;
+    struct bytes b = {0};
+    header(&b, 2, 0);
+    tensor(&b, "second", 32, 2, FATHOM_Q8_0, 32);
+    tensor(&b, "first", 4, 2, FATHOM_F32, 0);
+    data(&b, 32 + 68);
+    uint8_t *bytes = exact_copy(&b);
+    struct fathom_error err = {0};
+    struct fm_tensors *t = fm_gguf_from_memory("m.gguf", bytes, b.size, &err);
+    assert_non_null(t);
+    assert_int_equal(fm_tensors_count(t), 2);
+    assert_null(fm_tensors_find(t, "third"));
+    const struct fm_tensor *second = fm_tensors_find(t, "second");
+    assert_ptr_equal(second, fm_tensors_at(t, 0));
+    assert_null(fm_tensors_at(t, 2));
+    assert_int_equal(second->size, 68);
+    assert_int_equal(second->dims[2], 1);
+    uint8_t part[3];
+    assert_true(fm_tensor_read(t, second, 65, 3, part, &err));
+    assert_memory_equal(part, ((uint8_t[]){97, 98, 99}), 3);
+    assert_memory_equal(fm_tensor_map(t, second), bytes + b.size - 68, 68);
+    assert_false(fm_tensor_read(t, second, 66, 3, part, &err));
+    assert_string_equal(err.message, "m.gguf: tensor second has 68 bytes, asked for 3 at 66");
+    fm_tensors_close(&t);
+    free(bytes);
+}
+
+// ---- Broken ----
+
+static void zeros(struct bytes *b) { put(b, NULL, 4096); }
+static void nothing(struct bytes *b) { put(b, "GG", 2); }
+static void old_magic(struct bytes *b) { put(b, "ggjt", 4), put(b, NULL, 60); }
+static void version_1(struct bytes *b) { put(b, "GGUF\1\0\0\0", 8), put(b, NULL, 60); }
+static void big_endian(struct bytes *b) { put(b, "GGUF\0\0\0\3", 8), put(b, NULL, 60); }
+static void many_keys(struct bytes *b) { header(b, 0, 1ull << 60), put(b, NULL, 64); }
+static void many_tensors(struct bytes *b) { header(b, 1ull << 60, 0), put(b, NULL, 64); }
+static void long_key(struct bytes *b) { header(b, 0, 1), put_u64(b, UINT64_MAX), put(b, NULL, 64); }
+static void empty_key(struct bytes *b) { header(b, 0, 1), key(b, "", U32), put(b, NULL, 64); }
+static void key_type(struct bytes *b) { header(b, 0, 1), key(b, "k", 13), put(b, NULL, 64); }
+static void key_twice(struct bytes *b) { header(b, 0, 2), key(b, "k", U32), put_u32(b, 1), key(b, "k", U32), put_u32(b, 1); }
+static void key_cut(struct bytes *b) { header(b, 0, 1), key(b, "general.name", STRING), put_u64(b, 100), put(b, "only this", 9); }
+static void bool_two(struct bytes *b) { header(b, 0, 1), key(b, "k", BOOL), put(b, "\2", 1); }
+static void array_long(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, U64), put_u64(b, 1ull << 61), put(b, NULL, 64); }
+static void array_strings(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, STRING), put_u64(b, 1ull << 61), put(b, NULL, 64); }
+static void array_nested(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, ARRAY), put_u64(b, 0); }
+static void array_type(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, 99), put_u64(b, 0); }
+static void alignment_odd(struct bytes *b) { header(b, 0, 1), key(b, "general.alignment", U32), put_u32(b, 33); }
+static void alignment_text(struct bytes *b) { header(b, 0, 1), key(b, "general.alignment", STRING), put_string(b, "32"); }
+static void no_dims(struct bytes *b) { header(b, 1, 0), put_string(b, "w"), put_u32(b, 0), put(b, NULL, 64); }
+static void five_dims(struct bytes *b) { header(b, 1, 0), put_string(b, "w"), put_u32(b, 5), put(b, NULL, 64); }
+static void zero_dim(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 0, FATHOM_F32, 0), data(b, 64); }
+static void overflow(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 1ull << 40, 1ull << 40, FATHOM_F32, 0), data(b, 64); }
+static void overflow_bytes(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 1ull << 31, 1ull << 31, FATHOM_F32, 0), data(b, 64); }
+static void type_unknown(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 32, 2, 77, 0), data(b, 64); }
+static void type_q4_k(struct bytes *b) { header(b, 1, 0), tensor(b, "blk.0.ffn_up.weight", 256, 1, 12, 0), data(b, 144); }
+static void part_of_block(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 48, 2, FATHOM_Q4_0, 0), data(b, 64); }
+static void offset_odd(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 2, FATHOM_F32, 16), data(b, 64); }
+static void offset_absurd(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 2, FATHOM_F32, UINT64_MAX - 31), data(b, 64); }
+static void past_end(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0), data(b, 63); }
+static void no_data(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0); }
+static void overlap(struct bytes *b) { header(b, 2, 0), tensor(b, "v", 4, 4, FATHOM_F32, 0), tensor(b, "w", 4, 4, FATHOM_F32, 32), data(b, 96); }
+static void same_place(struct bytes *b) { header(b, 2, 0), tensor(b, "v", 4, 4, FATHOM_F32, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0), data(b, 64); }
+static void tensor_twice(struct bytes *b) { header(b, 2, 0), tensor(b, "w", 4, 2, FATHOM_F32, 0), tensor(b, "w", 4, 2, FATHOM_F32, 32), data(b, 64); }
+
+static const struct { void (*make)(struct bytes *b); enum fathom_status status; const char *message; } broken[] = {
+    {zeros, FATHOM_INVALID, "m.gguf: is not a GGUF file: it starts with 00000000, expected 47475546"},
+    {nothing, FATHOM_INVALID, "m.gguf: ends too early, after 2 bytes, in the header"},
+    {old_magic, FATHOM_INVALID, "m.gguf: is not a GGUF file: it starts with 67676a74, expected 47475546"},
+    {version_1, FATHOM_UNSUPPORTED, "m.gguf: GGUF version 1, supported: 2 and 3"},
+    {big_endian, FATHOM_UNSUPPORTED, "m.gguf: is a big-endian GGUF file"},
+    {many_keys, FATHOM_INVALID, "m.gguf: announces 1152921504606846976 keys and 0 tensors, more than its 88 bytes can hold"},
+    {many_tensors, FATHOM_INVALID, "m.gguf: announces 0 keys and 1152921504606846976 tensors, more than its 88 bytes can hold"},
+    {long_key, FATHOM_INVALID, "m.gguf: ends too early, after 96 bytes, in a metadata key"},
+    {empty_key, FATHOM_INVALID, "m.gguf: a metadata key is empty or holds a zero byte"},
+    {key_type, FATHOM_INVALID, "m.gguf: key k has type 13, which does not exist"},
+    {key_twice, FATHOM_INVALID, "m.gguf: key k occurs twice"},
+    {key_cut, FATHOM_INVALID, "m.gguf: ends too early, after 65 bytes, in general.name"},
+    {bool_two, FATHOM_INVALID, "m.gguf: key k is 2, expected 0 or 1"},
+    {array_long, FATHOM_INVALID, "m.gguf: ends too early, after 113 bytes, in k"},
+    {array_strings, FATHOM_INVALID, "m.gguf: ends too early, after 113 bytes, in k"},
+    {array_nested, FATHOM_UNSUPPORTED, "m.gguf: key k is an array of arrays"},
+    {array_type, FATHOM_INVALID, "m.gguf: key k is an array of type 99, which does not exist"},
+    {alignment_odd, FATHOM_INVALID, "m.gguf: key general.alignment is 33, expected a power of two up to 1048576"},
+    {alignment_text, FATHOM_INVALID, "m.gguf: key general.alignment is a string, expected a whole number"},
+    {no_dims, FATHOM_INVALID, "m.gguf: tensor w has 0 dimensions, expected 1 to 4"},
+    {five_dims, FATHOM_INVALID, "m.gguf: tensor w has 5 dimensions, expected 1 to 4"},
+    {zero_dim, FATHOM_INVALID, "m.gguf: tensor w has no elements: dimension 1 is 0"},
+    {overflow, FATHOM_INVALID, "m.gguf: tensor w has a size past 64 bits: [1099511627776, 1099511627776, 1, 1] of F32"},
+    {overflow_bytes, FATHOM_INVALID, "m.gguf: tensor w has a size past 64 bits: [2147483648, 2147483648, 1, 1] of F32"},
+    {type_unknown, FATHOM_INVALID, "m.gguf: tensor w has type 77, which does not exist"},
+    {type_q4_k, FATHOM_UNSUPPORTED, "m.gguf: tensor blk.0.ffn_up.weight is stored as Q4_K; supported: F32, F16, BF16, Q8_0, Q4_0"},
+    {part_of_block, FATHOM_INVALID, "m.gguf: tensor w has rows of 48 elements, expected a multiple of 32 for Q4_0"},
+    {offset_odd, FATHOM_INVALID, "m.gguf: tensor w lies at offset 16, expected a multiple of 32"},
+    {offset_absurd, FATHOM_INVALID, "m.gguf: tensor w reaches past the end of the file: 32 bytes at offset 18446744073709551584 of 64"},
+    {past_end, FATHOM_INVALID, "m.gguf: tensor w reaches past the end of the file: 64 bytes at offset 0 of 63"},
+    {no_data, FATHOM_INVALID, "m.gguf: ends too early, after 65 bytes, in the padding before the tensors"},
+    {overlap, FATHOM_INVALID, "m.gguf: tensors v and w overlap at offset 32"},
+    {same_place, FATHOM_INVALID, "m.gguf: tensors v and w overlap at offset 0"},
+    {tensor_twice, FATHOM_INVALID, "m.gguf: tensor w occurs twice"},
+};
+
+static void each_broken_file_is_named(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof(broken) / sizeof(*broken); i++) {
+        struct bytes b = {0};
+        struct fathom_error err = {0};
+        broken[i].make(&b);
+        uint8_t *bytes = exact_copy(&b);
+        assert_null(fm_gguf_from_memory("m.gguf", bytes, b.size, &err));
+        assert_string_equal(err.message, broken[i].message);
+        assert_int_equal(err.status, broken[i].status);
+        assert_null(fm_gguf_from_memory("m.gguf", bytes, b.size, NULL)); // nobody has to listen
+        free(bytes);
+    }
+}
+
+// Cut anywhere, a file is refused.
+static void each_cut_is_refused(void **state) {
+    (void)state;
+    struct bytes b = {0};
+    header(&b, 1, 3);
+    key(&b, "number", U32), put_u32(&b, 1);
+    key(&b, "text", STRING), put_string(&b, "text");
+    key(&b, "list", ARRAY), put_u32(&b, STRING), put_u64(&b, 2), put_string(&b, "a"), put_string(&b, "b");
+    tensor(&b, "w", 4, 2, FATHOM_F32, 0);
+    data(&b, 32);
+    for (const size_t whole = b.size; b.size-- > 0;) {
+        struct fathom_error err = {0};
+        uint8_t *bytes = exact_copy(&b);
+        assert_true(b.size < whole);
+        assert_null(fm_gguf_from_memory("m.gguf", bytes, b.size, &err));
+        assert_int_equal(err.status, FATHOM_INVALID);
+        free(bytes);
+    }
+}
+
+static void a_missing_file_is_named(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    assert_null(fm_tensors_open("/no/such/model.gguf", &err));
+    assert_int_equal(err.status, FATHOM_IO);
+    assert_string_equal(err.message, "/no/such/model.gguf: cannot open: No such file or directory");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_kinds_of_metadata), cmocka_unit_test(tensors_are_found_and_read), cmocka_unit_test(each_broken_file_is_named),
+        cmocka_unit_test(each_cut_is_refused), cmocka_unit_test(a_missing_file_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
