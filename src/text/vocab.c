@@ -97,7 +97,7 @@ static bool reserve(struct fm_vocab *vocab, int64_t id, const char *text, size_t
         vocab->tokens = tokens;
         vocab->tokens_capacity = capacity;
     }
-    if (vocab->n_bytes + length > vocab->bytes_capacity) {
+    if (!vocab->bytes || vocab->n_bytes + length > vocab->bytes_capacity) {
         size_t capacity = vocab->bytes_capacity ? vocab->bytes_capacity : 4096;
         while (capacity < vocab->n_bytes + length) capacity *= 2;
         char *bytes = realloc(vocab->bytes, capacity);
