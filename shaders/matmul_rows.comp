@@ -31,6 +31,18 @@ void main() {
             [[unroll]] for (uint t = 0u; t < TOKENS; t++) sum[r][t] = 0.0;
         }
         for (uint k = 0u; k < args.n_cols; k += 32u) {
+            if (TOKENS == 1u && (TYPE == TYPE_Q8_0 || TYPE == TYPE_Q4_0)) { // holds x and passes by the rows; below it is the other way round
+                vec4 v[8];
+                [[unroll]] for (uint i = 0u; i < 8u; i++) v[i] = x[x_at[0] + k / 4u + i];
+                [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                    vec4 q[8];
+                    const float scale = w32(TYPE, row_at[r], k, q);
+                    vec4 p = q[0] * v[0];
+                    [[unroll]] for (uint i = 1u; i < 8u; i++) p += q[i] * v[i];
+                    sum[r][0] += scale * ((p.x + p.y) + (p.z + p.w));
+                }
+                continue;
+            }
             vec4 q[4][8];
             float scale[4];
             [[unroll]] for (uint r = 0u; r < ROWS; r++) scale[r] = w32(TYPE, row_at[r], k, q[r]);

@@ -28,7 +28,8 @@ void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_para
     const uint32_t widest = info->max_invocations < 1024 ? info->max_invocations : 1024;
     fm_stream_dispatch(stream, &(struct fm_dispatch){
         .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_sample.n_variants, 1),
-        .spec = { info->type == FATHOM_GPU_CPU ? 64 : widest }, .n_spec = 1,
+        // on a CPU few; not fewer, because lavapipe stops an invocation after 65535 rounds of its loops in all
+        .spec = { info->type == FATHOM_GPU_CPU ? 128 : widest }, .n_spec = 1,
         .views = { logits, step, seen, ring }, .n_views = 4,
         .args = &args, .args_size = sizeof(args),
         .groups = { 1, 1, 1 },
