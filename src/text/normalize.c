@@ -70,7 +70,7 @@ bool fm_nfc(const char *text, size_t length, const char **out, size_t *n_out, ch
     *owned = NULL;
     if (surely_normal(text, length)) return true;
     utf8proc_int32_t *codes = NULL;
-    size_t n;
+    size_t n = 0;
     if (!decompose(text, length, &codes, &n, err) || !order_marks(codes, n, err)) goto fail;
     utf8proc_ssize_t composed = utf8proc_normalize_utf32(codes, (utf8proc_ssize_t)n, options);
     if (composed < 0) {

@@ -122,17 +122,37 @@ static void one_word_of_a_million_letters(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 }
 
+struct worker { const struct fm_tokenizer *tokenizer; const char *text; size_t length; struct fm_tokens tokens; bool done; };
+
 static void *encode_in_thread(void *user) {
-    check_vectors(user, "minnow", true);
+    struct worker *worker = user;
+    worker->done = true;
+    for (int i = 0; i < 20 && worker->done; i++) {
+        worker->tokens.count = 0;
+        worker->done = fm_tokenizer_encode(worker->tokenizer, worker->text, worker->length, true, &worker->tokens, NULL);
+    }
     return NULL;
 }
 
 static void several_threads(void **state) {
     (void)state;
     struct fm_tokenizer *tokenizer = minnow();
+    size_t length;
+    char *text = need_file(TEST_REFERENCE "/minnow/questions.jsonl", &length);
+    struct worker workers[4];
     pthread_t threads[4];
-    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, encode_in_thread, tokenizer), 0);
+    for (int i = 0; i < 4; i++) {
+        workers[i] = (struct worker){.tokenizer = tokenizer, .text = text, .length = length};
+        assert_int_equal(pthread_create(&threads[i], NULL, encode_in_thread, &workers[i]), 0);
+    }
     for (int i = 0; i < 4; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_true(workers[i].done);
+        assert_int_equal(workers[i].tokens.count, workers[0].tokens.count);
+        assert_memory_equal(workers[i].tokens.ids, workers[0].tokens.ids, workers[0].tokens.count * sizeof(int32_t));
+    }
+    for (int i = 0; i < 4; i++) free(workers[i].tokens.ids);
+    free(text);
     fm_tokenizer_destroy(&tokenizer);
 }
 

@@ -21,11 +21,14 @@ static void write_file(const char *name, const void *data, size_t size) {
 // ---- A GGUF file in the making ---------------------------------------------------------------------------------
 
 enum { GGUF_U32 = 4, GGUF_I32 = 5, GGUF_STRING = 8, GGUF_ARRAY = 9 };
-struct gguf { char *bytes; size_t size; uint64_t n_keys; };
+struct gguf { char *bytes; size_t size, capacity; uint64_t n_keys; };
 
 static void put(struct gguf *g, const void *data, size_t size) {
-    g->bytes = realloc(g->bytes, g->size + size);
-    assert_non_null(g->bytes);
+    if (g->size + size > g->capacity) {
+        g->capacity = 2 * (g->size + size);
+        g->bytes = realloc(g->bytes, g->capacity);
+        assert_non_null(g->bytes);
+    }
     memcpy(g->bytes + g->size, data, size);
     g->size += size;
 }
