@@ -1,0 +1,196 @@
+// Buffers and weights: random lives and contents, on devices that the host sees and through staging; windows; what is refused.
+#include "gpu/support.h"
+
+enum { N_SLOTS = 40, LARGEST = 300000 /* words */ };
+
+struct held {
+    struct fathom_buffer *buffer;
+    uint64_t n_words, seed;
+};
+
+static void fill(uint32_t *words, uint64_t n, uint64_t seed) {
+    for (uint64_t i = 0; i < n; i++) words[i] = (uint32_t)((seed + i) * 0x9e3779b97f4a7c15u >> 32);
+}
+
+static void check_contents(struct fathom_gpu *gpu, const struct held *h, uint32_t *got, uint32_t *want) {
+    struct fathom_error err = { 0 };
+    fill(want, h->n_words, h->seed);
+    check(fathom_download(gpu, fathom_buffer_view(h->buffer), got, &err), &err);
+    assert_memory_equal(got, want, 4 * h->n_words);
+}
+
+static void create_one(struct fathom_gpu *gpu, struct held *h, uint64_t *random, uint32_t *got, uint32_t *want) {
+    struct fathom_error err = { 0 };
+    *h = (struct held){ .n_words = 1 + next_random(random) % (next_random(random) % 4 ? 3000 : LARGEST), .seed = next_random(random) };
+    const enum fathom_memory memory = next_random(random) % 4 ? FATHOM_MEMORY_DEVICE : FATHOM_MEMORY_HOST;
+    check((h->buffer = fathom_buffer_create(gpu, 4 * h->n_words, memory, &err)) != NULL, &err);
+    check(fathom_download(gpu, fathom_buffer_view(h->buffer), got, &err), &err);
+    for (uint64_t i = 0; i < h->n_words; i++) assert_int_equal(got[i], 0);
+    fill(want, h->n_words, h->seed);
+    const uint64_t cut = next_random(random) % (h->n_words + 1); // in two pieces
+    const struct fathom_view head = { h->buffer, 0, 4 * cut }, tail = { h->buffer, 4 * cut, 4 * (h->n_words - cut) };
+    check(fathom_upload(gpu, head, want, &err) && fathom_upload(gpu, tail, want + cut, &err), &err);
+}
+
+static void lives(struct fathom_gpu *gpu, uint64_t seed) {
+    static uint32_t got[LARGEST + 1], want[LARGEST + 1];
+    static struct held held[N_SLOTS];
+    const uint64_t used = fathom_gpu_get_counters(gpu).memory_used;
+    print_message("seed %llu\n", (unsigned long long)seed);
+    for (int step = 0; step < 600; step++) {
+        struct held *h = &held[next_random(&seed) % N_SLOTS];
+        if (h->buffer) {
+            check_contents(gpu, h, got, want);
+            fathom_buffer_destroy(&h->buffer);
+            assert_null(h->buffer);
+        } else {
+            create_one(gpu, h, &seed, got, want);
+        }
+    }
+    for (int i = 0; i < N_SLOTS; i++) {
+        if (held[i].buffer) check_contents(gpu, &held[i], got, want);
+        fathom_buffer_destroy(&held[i].buffer);
+    }
+    // all came back: the same again takes nothing more from the driver than one range's worth of fragments
+    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    assert_true(c.memory_used <= used + (16u << 20)); // but the staging buffer
+    struct fathom_error err = { 0 };
+    struct fathom_buffer *whole = fathom_buffer_create(gpu, 15u << 20, FATHOM_MEMORY_DEVICE, &err);
+    check(whole != NULL, &err);
+    assert_int_equal(fathom_gpu_get_counters(gpu).memory_allocated, c.memory_allocated);
+    fathom_buffer_destroy(&whole);
+}
+
+static uint64_t new_seed(void) { return (uint64_t)getpid() * 0x9e3779b97f4a7c15u + 1; }
+
+static void test_lives(void **state) {
+    (void)state;
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    lives(gpu, new_seed());
+    fathom_gpu_destroy(&gpu);
+}
+
+// The way of discrete cards: blocks that the host does not see. Those of before are filled up.
+static void test_staging(void **state) {
+    (void)state;
+    struct fathom_error err = { 0 };
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    gpu->info.unified_memory = false;
+    struct fathom_buffer *rest = fathom_buffer_create(gpu, (16u << 20) - 256, FATHOM_MEMORY_DEVICE, &err);
+    check(rest != NULL, &err);
+    lives(gpu, new_seed());
+    // larger than the staging buffer, and not a multiple of it
+    const uint64_t n = (20u << 20) / 4 + 5;
+    uint32_t *words = malloc(4 * n), *got = malloc(4 * n);
+    struct held big = { .buffer = fathom_buffer_create(gpu, 4 * n, FATHOM_MEMORY_DEVICE, &err), .n_words = n, .seed = 99 };
+    check(big.buffer != NULL, &err);
+    assert_null(big.buffer->mapped);
+    fill(words, n, big.seed);
+    check(fathom_upload(gpu, fathom_buffer_view(big.buffer), words, &err), &err);
+    check_contents(gpu, &big, got, words);
+    free(words);
+    free(got);
+    fathom_buffer_destroy(&big.buffer);
+    fathom_buffer_destroy(&rest);
+    fathom_gpu_destroy(&gpu);
+}
+
+static void expect_no_buffer(struct fathom_gpu *gpu, uint64_t size, enum fathom_status status) {
+    struct fathom_error err = { 0 };
+    assert_null(fathom_buffer_create(gpu, size, FATHOM_MEMORY_DEVICE, &err));
+    assert_int_equal(err.status, status);
+    assert_true(strlen(err.message) > 10);
+}
+
+static void test_refused(void **state) {
+    (void)state;
+    struct fathom_error err = { 0 };
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    expect_no_buffer(gpu, 0, FATHOM_INVALID);
+    expect_no_buffer(gpu, gpu->info.max_allocation + 1, FATHOM_NO_MEMORY);
+    expect_no_buffer(gpu, UINT64_MAX, FATHOM_NO_MEMORY);
+    struct fathom_buffer *b = fathom_buffer_create(gpu, 64, FATHOM_MEMORY_DEVICE, &err);
+    uint32_t words[32] = { 0 };
+    assert_false(fathom_upload(gpu, (struct fathom_view){ b, 0, 68 }, words, &err));
+    assert_int_equal(err.status, FATHOM_INVALID);
+    assert_false(fathom_upload(gpu, (struct fathom_view){ b, 68, 4 }, words, NULL));
+    assert_false(fathom_upload(gpu, (struct fathom_view){ b, UINT64_MAX - 3, 8 }, words, NULL));
+    assert_false(fathom_download(gpu, (struct fathom_view){ b, 2, 4 }, words, NULL));
+    assert_false(fathom_download(gpu, (struct fathom_view){ NULL, 0, 4 }, words, NULL));
+    fathom_buffer_destroy(&b);
+    fathom_buffer_destroy(&b);
+    fathom_buffer_destroy(NULL);
+    fathom_gpu_destroy(&gpu);
+}
+
+static void test_row_size(void **state) {
+    (void)state;
+    assert_int_equal(fathom_row_size(FATHOM_F32, 12), 48);
+    assert_int_equal(fathom_row_size(FATHOM_F16, 12), 24);
+    assert_int_equal(fathom_row_size(FATHOM_BF16, 4), 8);
+    assert_int_equal(fathom_row_size(FATHOM_Q8_0, 64), 68);
+    assert_int_equal(fathom_row_size(FATHOM_Q4_0, 64), 36);
+    assert_int_equal(fathom_row_size(FATHOM_Q4_0, 48), 0);
+    assert_int_equal(fathom_row_size(FATHOM_F32, 6), 0);
+    assert_int_equal(fathom_row_size((enum fathom_type)77, 32), 0);
+    assert_int_equal(fathom_row_size(FATHOM_F32, 0xfffffffc), 0x3fffffff0);
+}
+
+// A weight in several windows: its bytes come back, whatever pieces they were uploaded in.
+static void windows(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
+    enum { RANGE = 16384 };
+    struct fathom_error err = { 0 };
+    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){ .max_storage_range = RANGE });
+    struct fathom_weight *w = fathom_weight_create(gpu, type, n_mats, n_rows, n_cols, &err);
+    check(w != NULL, &err);
+    const uint64_t row = fathom_row_size(type, n_cols);
+    const uint32_t total = n_mats * n_rows;
+    assert_true(w->n_windows > 1);
+    uint8_t *data = malloc(total * row), *got = malloc(RANGE);
+    for (uint64_t i = 0; i < total * row; i++) data[i] = (uint8_t)(i * 0x9e3779b97f4a7c15u >> 56);
+    for (uint32_t at = 0; at < total;) {
+        const uint32_t n = at + 7 < total ? 7 : total - at;
+        check(fathom_weight_upload(gpu, w, at, n, data + at * row, &err), &err);
+        at += n;
+    }
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < w->n_windows; i++) {
+        const struct fathom_window *v = &w->windows[i];
+        assert_int_equal(v->first_row, next);
+        if (n_mats > 1) assert_int_equal(v->n_rows % n_rows, 0);
+        assert_true(v->view.size <= RANGE && v->view.size >= v->n_rows * row);
+        check(fathom_download(gpu, v->view, got, &err), &err);
+        assert_memory_equal(got, data + next * row, v->n_rows * row);
+        next += v->n_rows;
+    }
+    assert_int_equal(next, total);
+    assert_false(fathom_weight_upload(gpu, w, total - 1, 2, data, &err));
+    free(data);
+    free(got);
+    fathom_weight_destroy(&w);
+    fathom_weight_destroy(&w);
+    // one matrix that no window holds; shapes that are none
+    err = (struct fathom_error){ 0 };
+    assert_null(fathom_weight_create(gpu, FATHOM_F32, 2, 64, 128, &err));
+    assert_int_equal(err.status, FATHOM_UNSUPPORTED);
+    assert_null(fathom_weight_create(gpu, FATHOM_Q4_0, 1, 4, 48, NULL));
+    assert_null(fathom_weight_create(gpu, FATHOM_F32, 0, 4, 4, NULL));
+    assert_null(fathom_weight_create(gpu, FATHOM_F32, UINT32_MAX, UINT32_MAX, 4, NULL));
+    fathom_gpu_destroy(&gpu);
+}
+
+static void test_windows(void **state) {
+    (void)state;
+    windows(FATHOM_F32, 1, 300, 36);
+    windows(FATHOM_Q8_0, 1, 501, 96);
+    windows(FATHOM_Q4_0, 21, 33, 96);
+    windows(FATHOM_F16, 9, 40, 100);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lives), cmocka_unit_test(test_staging), cmocka_unit_test(test_refused), cmocka_unit_test(test_row_size),
+        cmocka_unit_test(test_windows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,283 @@
+// Streams: results, the barriers that are derived, replays, indirect sizes, splits, and what is refused.
+#include "gpu/support.h"
+
+enum { N = 1024, ROOM = 16 * N /* words */ };
+
+struct bench {
+    struct fathom_gpu *gpu;
+    struct fathom_buffer *buffer;
+    struct fathom_stream *stream;
+};
+
+static struct bench begin(const struct fathom_gpu_params *params) {
+    struct fathom_error err = { 0 };
+    struct bench b = { .gpu = create_gpu(params) };
+    check((b.buffer = fathom_buffer_create(b.gpu, 4 * ROOM, FATHOM_MEMORY_DEVICE, &err)) != NULL, &err);
+    check((b.stream = fathom_stream_create(b.gpu, &err)) != NULL, &err);
+    fathom_stream_begin(b.stream);
+    return b;
+}
+
+static void end(struct bench *b) {
+    fathom_stream_destroy(&b->stream);
+    fathom_buffer_destroy(&b->buffer);
+    fathom_gpu_destroy(&b->gpu);
+    assert_null(b->gpu);
+}
+
+// Slot i of the buffer: N words.
+static struct fathom_view slot(const struct bench *b, uint32_t i) { return (struct fathom_view){ b->buffer, 4ull * N * i, 4 * N }; }
+
+// A random program over overlapping ranges, against the same program on the host.
+static void random_program(bool full_barriers, uint64_t seed) {
+    struct bench b = begin(&(struct fathom_gpu_params){ .full_barriers = full_barriers });
+    struct fathom_error err = { 0 };
+    static uint32_t model[ROOM], got[ROOM];
+    for (uint32_t i = 0; i < ROOM; i++) model[i] = next_random(&seed);
+    check(fathom_upload(b.gpu, fathom_buffer_view(b.buffer), model, &err), &err);
+    for (int step = 0; step < 300; step++) {
+        const uint32_t n = 64 * (1 + next_random(&seed) % 32), from = next_random(&seed) % ((ROOM - n) / 64 + 1) * 64;
+        uint32_t to = next_random(&seed) % ((ROOM - n) / 64 + 1) * 64;
+        const bool copy = step % 5 == 4, overlap = from < to + n && to < from + n;
+        if (overlap && copy) continue;
+        if (overlap) to = from; // in place; half overlaps would race within the dispatch
+        const struct fathom_view x = { b.buffer, 4 * from, 4 * n }, y = { b.buffer, 4 * to, 4 * n };
+        const struct affine_args args = { n, next_random(&seed) | 1, next_random(&seed) };
+        if (copy) fathom_stream_copy(b.stream, x, y);
+        else record_affine(b.stream, x, y, args);
+        for (uint32_t i = 0; i < n; i++) model[to + i] = copy ? model[from + i] : affine(model[from + i], 1, args);
+    }
+    run_stream(b.gpu, b.stream);
+    check(fathom_download(b.gpu, fathom_buffer_view(b.buffer), got, &err), &err);
+    assert_memory_equal(got, model, sizeof(model));
+    const struct fathom_gpu_counters c = fathom_gpu_get_counters(b.gpu);
+    if (full_barriers) assert_true(c.barriers >= 239); // one before every entry but the first
+    assert_true(c.submits > 0 && c.recorded == 1);
+    end(&b);
+}
+
+static void test_random_program(void **state) {
+    (void)state;
+    const uint64_t seed = (uint64_t)getpid() * 0x9e3779b97f4a7c15u + 1;
+    print_message("seed %llu\n", (unsigned long long)seed);
+    random_program(false, seed);
+    random_program(true, seed);
+}
+
+// Barriers between two dispatches: slot a to b, then slot c to d.
+static uint64_t barriers_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    struct bench bench = begin(NULL);
+    const struct affine_args args = { N, 3, 1 };
+    record_affine(bench.stream, slot(&bench, a), slot(&bench, b), args);
+    record_affine(bench.stream, slot(&bench, c), slot(&bench, d), args);
+    run_stream(bench.gpu, bench.stream);
+    const uint64_t n = fathom_gpu_get_counters(bench.gpu).barriers;
+    end(&bench);
+    return n - 1; // less the one at the head of the command buffer
+}
+
+static void test_derived_barriers(void **state) {
+    (void)state;
+    assert_int_equal(barriers_of(0, 1, 2, 3), 0); // nothing shared
+    assert_int_equal(barriers_of(0, 1, 0, 2), 0); // both read
+    assert_int_equal(barriers_of(0, 1, 1, 2), 1); // read after write
+    assert_int_equal(barriers_of(0, 1, 2, 0), 1); // write after read
+    assert_int_equal(barriers_of(0, 1, 2, 1), 1); // write after write
+    assert_int_equal(barriers_of(0, 0, 0, 0), 1); // in place, twice
+}
+
+static void test_replay(void **state) {
+    (void)state;
+    struct bench b = begin(NULL);
+    struct fathom_error err = { 0 };
+    uint32_t words[N], got[N];
+    const struct affine_args args = { N, 5, 7 };
+    for (uint32_t i = 0; i < N; i++) words[i] = i;
+    check(fathom_upload(b.gpu, slot(&b, 0), words, &err), &err);
+    record_affine(b.stream, slot(&b, 0), slot(&b, 0), args);
+    check(fathom_stream_finish(b.stream, &err), &err);
+    uint64_t ticket = 0, before = 0;
+    for (int i = 0; i < 20; i++, before = ticket) { // all in flight at once
+        check(fathom_stream_submit(b.stream, &ticket, &err), &err);
+        assert_true(ticket > before);
+    }
+    check(fathom_gpu_wait(b.gpu, ticket, &err), &err);
+    check(fathom_download(b.gpu, slot(&b, 0), got, &err), &err);
+    for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], affine(i, 20, args));
+    assert_int_equal(fathom_gpu_get_counters(b.gpu).recorded, 1);
+    assert_false(fathom_gpu_wait(b.gpu, ticket + 1, &err));
+    // the same stream, recorded anew
+    fathom_stream_begin(b.stream);
+    record_affine(b.stream, slot(&b, 0), slot(&b, 1), args);
+    run_stream(b.gpu, b.stream);
+    check(fathom_download(b.gpu, slot(&b, 1), got, &err), &err);
+    for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], affine(i, 21, args));
+    end(&b);
+}
+
+// The size of the second dispatch is written by the first.
+static void test_indirect(void **state) {
+    (void)state;
+    struct bench b = begin(NULL);
+    struct fathom_error err = { 0 };
+    const uint32_t one[3] = { 1, 1, 1 };
+    uint32_t got[N];
+    const struct fathom_view source = { b.buffer, 0, 12 }, size = { b.buffer, 4 * N, 12 };
+    check(fathom_upload(b.gpu, source, one, &err), &err);
+    record_affine(b.stream, source, size, (struct affine_args){ 3, 1, 0 });
+    const struct affine_args args = { N, 0, 9 };
+    struct fm_dispatch d = affine_dispatch(slot(&b, 2), slot(&b, 3), &args);
+    d.indirect = size;
+    d.groups[0] = 0;
+    fm_stream_dispatch(b.stream, &d);
+    run_stream(b.gpu, b.stream);
+    assert_int_equal(fathom_gpu_get_counters(b.gpu).barriers, 2);
+    check(fathom_download(b.gpu, slot(&b, 3), got, &err), &err);
+    for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], i < 64 ? 9 : 0); // one workgroup
+    end(&b);
+}
+
+// Work that would hold the queue for long goes in several submits; a CPU has no such limit, so it plays another device here.
+static void test_splits(void **state) {
+    (void)state;
+    struct bench b = begin(NULL);
+    struct fathom_error err = { 0 };
+    uint32_t got[N];
+    const struct affine_args args = { N, 3, 1 };
+    b.gpu->info.type = FATHOM_GPU_DISCRETE;
+    for (int i = 0; i < 40; i++) {
+        struct fm_dispatch d = affine_dispatch(slot(&b, 0), slot(&b, 0), &args);
+        d.flops = 5e10; // 0.05 s on a slow card
+        fm_stream_dispatch(b.stream, &d);
+    }
+    run_stream(b.gpu, b.stream);
+    const struct fathom_gpu_counters c = fathom_gpu_get_counters(b.gpu);
+    assert_true(c.recorded >= 8 && c.recorded <= 40 && c.dispatches == 40);
+    check(fathom_download(b.gpu, slot(&b, 0), got, &err), &err);
+    for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], affine(0, 40, args));
+    end(&b);
+}
+
+static void test_host_results(void **state) {
+    (void)state;
+    struct bench b = begin(NULL);
+    struct fathom_error err = { 0 };
+    struct fathom_buffer *host = fathom_buffer_create(b.gpu, 4 * N, FATHOM_MEMORY_HOST, &err);
+    assert_non_null(host);
+    uint32_t *words = fathom_buffer_map(host);
+    assert_non_null(words);
+    assert_null(fathom_buffer_map(b.buffer));
+    for (uint32_t i = 0; i < N; i++) words[i] = i;
+    record_affine(b.stream, fathom_buffer_view(host), slot(&b, 0), (struct affine_args){ N, 3, 2 });
+    record_affine(b.stream, slot(&b, 0), fathom_buffer_view(host), (struct affine_args){ N, 1, 1 });
+    run_stream(b.gpu, b.stream);
+    for (uint32_t i = 0; i < N; i++) assert_int_equal(words[i], 3 * i + 3);
+    fathom_buffer_destroy(&host);
+    end(&b);
+}
+
+static void test_timings(void **state) {
+    (void)state;
+    struct bench b = begin(&(struct fathom_gpu_params){ .timers = true });
+    struct fathom_timing list[4];
+    if (fathom_gpu_get_info(b.gpu)->timestamp_period == 0) {
+        end(&b);
+        print_message("skipped: the device has no timers\n");
+        skip();
+    }
+    const struct affine_args args = { N, 3, 1 };
+    struct fm_dispatch d = affine_dispatch(slot(&b, 0), slot(&b, 1), &args);
+    d.spec[0] = 20000;
+    d.flops = 11;
+    d.bytes = 13;
+    fm_stream_dispatch(b.stream, &d);
+    fathom_stream_copy(b.stream, slot(&b, 1), slot(&b, 2));
+    assert_int_equal(fathom_stream_timings(b.stream, list, 4), 0); // not submitted yet
+    run_stream(b.gpu, b.stream);
+    assert_int_equal(fathom_stream_timings(b.stream, list, 4), 2);
+    assert_string_equal(list[0].op, "affine");
+    assert_string_equal(list[0].variant, "plain");
+    assert_true(list[0].flops == 11 && list[0].bytes == 13);
+    assert_true(list[0].nanoseconds > 0 && list[0].nanoseconds < 10e9);
+    assert_string_equal(list[1].op, "copy");
+    end(&b);
+}
+
+// Records, and expects an error that names the operator.
+static void refused(struct bench *b, const struct fm_dispatch *d, enum fathom_status status) {
+    struct fathom_error err = { 0 };
+    fathom_stream_begin(b->stream);
+    fm_stream_dispatch(b->stream, d);
+    assert_false(fathom_stream_finish(b->stream, &err));
+    assert_int_equal(err.status, status);
+    assert_non_null(strstr(err.message, "affine"));
+    assert_false(fathom_stream_submit(b->stream, NULL, NULL));
+}
+
+static void test_refused(void **state) {
+    (void)state;
+    struct bench b = begin(NULL);
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(b.gpu);
+    const struct affine_args args = { N, 3, 1 };
+    const struct fm_dispatch good = affine_dispatch(slot(&b, 0), slot(&b, 1), &args);
+    struct fm_dispatch d = good;
+    d.views[0].offset = 4 * ROOM - 4 * N + info->storage_alignment, refused(&b, &d, FATHOM_INVALID), d = good; // past the end
+    d.views[0].offset = UINT64_MAX - 3, refused(&b, &d, FATHOM_INVALID), d = good;
+    d.views[1].size = 0, refused(&b, &d, FATHOM_INVALID), d = good;
+    d.n_views = 1, refused(&b, &d, FATHOM_INVALID), d = good;
+    d.n_views = 3, refused(&b, &d, FATHOM_INVALID), d = good;
+    d.args_size = 8, refused(&b, &d, FATHOM_INVALID), d = good;
+    d.n_spec = 0, refused(&b, &d, FATHOM_INVALID), d = good;
+    d.groups[1] = 0, refused(&b, &d, FATHOM_INVALID), d = good;
+    d.groups[2] = UINT32_MAX, refused(&b, &d, FATHOM_INVALID), d = good;
+    d.indirect = (struct fathom_view){ b.buffer, 4, 8 }, refused(&b, &d, FATHOM_INVALID), d = good;
+    if (info->storage_alignment > 4) {
+        d.views[0].offset = 4, refused(&b, &d, FATHOM_INVALID), d = good;
+    }
+    struct fathom_error err = { 0 };
+    fathom_stream_begin(b.stream); // the error is gone
+    fm_stream_dispatch(b.stream, &good);
+    run_stream(b.gpu, b.stream);
+    fm_stream_dispatch(b.stream, &good); // finished already
+    assert_false(fathom_stream_finish(b.stream, &err));
+    err = (struct fathom_error){ 0 };
+    fathom_stream_begin(b.stream);
+    fathom_stream_copy(b.stream, slot(&b, 0), (struct fathom_view){ b.buffer, 0, 8 });
+    assert_false(fathom_stream_finish(b.stream, &err));
+    assert_int_equal(err.status, FATHOM_INVALID);
+    end(&b);
+}
+
+// A binding without a buffer, an offset that needs aligning, and a stream of nothing.
+static void test_odds(void **state) {
+    (void)state;
+    struct bench b = begin(NULL);
+    struct fathom_error err = { 0 };
+    run_stream(b.gpu, b.stream);
+    fathom_stream_begin(b.stream);
+    struct fathom_view view = { b.buffer, 4 * 77, 400 };
+    const uint32_t rest = fm_stream_align(b.stream, &view);
+    assert_int_equal(view.offset % fathom_gpu_get_info(b.gpu)->storage_alignment, 0);
+    assert_int_equal(view.offset + 4 * rest, 4 * 77);
+    assert_int_equal(view.offset + view.size, 4 * 77 + 400);
+    const struct affine_args args = { 1, 0, 42 };
+    const struct fm_dispatch d = affine_dispatch((struct fathom_view){ 0 }, slot(&b, 1), &args);
+    fm_stream_dispatch(b.stream, &d);
+    run_stream(b.gpu, b.stream);
+    uint32_t word;
+    check(fathom_download(b.gpu, (struct fathom_view){ b.buffer, 4 * N, 4 }, &word, &err), &err);
+    assert_int_equal(word, 42);
+    struct fathom_stream *none = NULL;
+    fathom_stream_destroy(&none);
+    fathom_stream_destroy(NULL);
+    end(&b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_program), cmocka_unit_test(test_derived_barriers), cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_indirect), cmocka_unit_test(test_splits), cmocka_unit_test(test_host_results), cmocka_unit_test(test_timings),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_odds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
