@@ -1,5 +1,6 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "expert_gate.h"
 // Router: logits of ROWS experts a workgroup, in the exact order; the token's last workgroup chooses. Workgroups: row tiles x tokens.
 layout(local_size_x = 32) in;

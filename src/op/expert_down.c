@@ -7,7 +7,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, ROWS_BY_ROW = 2, TILE_ROWS = 64, SUM_ROWS = 64, MAX_GROUP = 1024 };
+enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, ROWS_BY_ROW = 2, TILE_ROWS = 64, SUM_ROWS = 64, MAX_GROUP = 1024, MAX_GROUP_ROWS = 128 };
+// Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops after 65535
+// rounds in all.
 
 enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_ROWS };
 static const struct fm_variant variants[] = {
@@ -186,7 +188,7 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
         || !fm_op_bind(stream, op, "y", p->y, n_y, &job.y, &job.y_base))
         return;
     args.y_base = job.y_base;
-    const uint32_t at_once = fit_scratch(stream, p, n_rows);
+    uint32_t at_once = fit_scratch(stream, p, n_rows);
     choose_variant(stream, &job, &args, at_once && n_inter % 32 == 0 && n_shared % 32 == 0 && !(down && down->n_mats == 1));
     if ((n_rows - 1) / job.tile >= FM_MAX_GROUPS) {
         fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32, op, n_rows, FM_MAX_GROUPS, job.tile);
@@ -197,6 +199,7 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
         return;
     }
     if (!fm_op_bind(stream, op, "scratch", p->scratch, fathom_expert_down_scratch(at_once, p->top_k, n_rows) / 4, &job.parts, &args.parts_base)) return;
+    if (job.variant == &variants[GROUPED_ROWS] && at_once > MAX_GROUP_ROWS) at_once = MAX_GROUP_ROWS;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         add_grouped(stream, &job, args, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once);
 }

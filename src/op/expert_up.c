@@ -6,7 +6,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, TILE_ROWS = 64, MAX_GROUP = 1024 };
+enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, TILE_ROWS = 64, MAX_GROUP = 1024, MAX_GROUP_ROWS = 128 };
+// Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops after 65535
+// rounds in all.
 
 enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_ROWS };
 static const struct fm_variant variants[] = {
@@ -171,10 +173,7 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
     const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, args.x_base % 4 ? 1 : whole ? fm_op_expert_up.n_variants : GROUPED,
         per_expert ? per_expert : 1);
     const struct job job = { op, p, &args, variant, per_expert, x, ids, h };
-    for (uint32_t token = 0; token < p->n_tokens; token += MAX_GROUP) {
-        const uint32_t left = p->n_tokens - token;
-        const uint32_t n_tokens = variant >= &variants[GROUPED] && left > MAX_GROUP ? MAX_GROUP : left;
-        if (!add_tokens(stream, &job, token, n_tokens)) return;
-        if (n_tokens == left) return;
-    }
+    const uint32_t at_once = variant < &variants[GROUPED] ? p->n_tokens : variant == &variants[GROUPED] ? MAX_GROUP : MAX_GROUP_ROWS;
+    for (uint32_t token = 0; token < p->n_tokens; token += at_once)
+        if (!add_tokens(stream, &job, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once)) return;
 }
