@@ -8,16 +8,20 @@
 static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_expanded_attention },
     { .name = "tile", .shader = &fm_shader_expanded_attention_tile },
+    { .name = "rows", .shader = &fm_shader_expanded_attention_rows, .cpu_only = true },
 };
 const struct fm_op fm_op_expanded_attention = { "expanded_attention", variants, sizeof(variants) / sizeof(variants[0]) };
+
+enum { PLAIN, TILE, ROWS };
 
 // What each variant expands with
 static const struct fm_variant expand_variants[] = {
     { .name = "plain", .shader = &fm_shader_expanded_keys },
     { .name = "tile", .shader = &fm_shader_expanded_keys_tile },
+    { .name = "rows", .shader = &fm_shader_expanded_keys_rows },
 };
 
-enum { BLOCK = 512 /* positions */, VALUE_GROUP = 128 /* values with an m and l of their own */, EXPAND_TILE = 64 };
+enum { BLOCK = 512 /* positions */, VALUE_GROUP = 128 /* values with an m and l of their own */ };
 
 static uint32_t state_width(uint32_t n_v) {
     return n_v + 2 * ((n_v + VALUE_GROUP - 1) / VALUE_GROUP);
@@ -37,21 +41,30 @@ struct expansion {
     bool half_cache;
 };
 
+// Workgroups that expand n positions to `width` numbers a head, n_out of them from the weight
+static void expand_groups(size_t variant, uint32_t n, uint32_t width, uint32_t n_out, uint32_t lanes, uint32_t groups[2]) {
+    const uint32_t outs = variant == ROWS ? 4 * lanes : 64, positions = variant == ROWS ? 16 : 64; // as the shaders say
+    groups[0] = variant == PLAIN ? fm_op_groups((uint64_t)n * width / 4, 64) : (n_out + outs - 1) / outs;
+    groups[1] = variant == PLAIN ? 1 : (n + positions - 1) / positions;
+}
+
 static void expand(struct fathom_stream *stream, const char *op, size_t variant, struct expansion *e, uint32_t first, uint32_t n) {
     const struct fathom_weight *w = e->w;
     const uint32_t width = e->args.n_out + (e->values ? 0 : e->args.n_rope);
     e->args.first_position = first;
     e->args.n_positions = n;
+    const uint32_t lanes = fm_op_lanes(stream, 32);
+    uint32_t groups[2];
+    expand_groups(variant, n, width, e->args.n_out, lanes, groups);
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const uint32_t n_heads = w->windows[i].n_rows / w->n_rows;
         e->args.first_head = w->windows[i].first_row / w->n_rows;
-        const uint32_t plain = fm_op_groups((uint64_t)n * width / 4, 64), tiles = (n + EXPAND_TILE - 1) / EXPAND_TILE;
         fm_stream_dispatch(stream, &(struct fm_dispatch){
             .op = op, .variant = &expand_variants[variant],
-            .spec = { e->half_cache, FATHOM_PAGE, w->type, e->values, BLOCK }, .n_spec = 5,
+            .spec = { e->half_cache, FATHOM_PAGE, w->type, e->values, BLOCK, lanes }, .n_spec = 6,
             .views = { w->windows[i].view, e->table, e->pages, e->out }, .n_views = 4,
             .args = &e->args, .args_size = sizeof(e->args),
-            .groups = { variant ? (e->args.n_out + EXPAND_TILE - 1) / EXPAND_TILE : plain, variant ? tiles : 1, n_heads },
+            .groups = { groups[0], groups[1], n_heads },
             .flops = 2.0 * n * n_heads * e->args.n_out * e->args.kv_rank,
             .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) + 4.0 * n * n_heads * width
                 + n * ((double)e->args.kv_rank + e->args.n_rope) * (e->half_cache ? 2.0 : 4.0),
@@ -64,7 +77,8 @@ static void attend(struct fathom_stream *stream, const char *op, size_t variant,
     const struct fathom_view views[5], uint32_t first, uint32_t n) {
     // narrow subgroups go with few registers an invocation
     const uint32_t most = fathom_gpu_get_info(fm_stream_gpu(stream))->min_subgroup_size < 32 ? 2 : 4;
-    const uint32_t wanted = n_tokens > 32 ? 4 : n_tokens > 16 ? 2 : 1, each = wanted < most ? wanted : most, tile = variant ? 16 * each : 1;
+    const uint32_t wanted = n_tokens > 32 ? 4 : n_tokens > 16 ? 2 : 1, each = wanted < most ? wanted : most;
+    const uint32_t rows = n_tokens > 8 ? 16 : n_tokens > 4 ? 8 : 4, tile = variant == PLAIN ? 1 : variant == TILE ? 16 * each : rows;
     const double token_flops = 2.0 * args->n_heads * n * ((double)args->width + args->n_v);
     uint32_t batch = n_tokens;
     if (batch * token_flops > FM_MAX_DISPATCH_FLOPS) batch = (uint32_t)(FM_MAX_DISPATCH_FLOPS / token_flops) / tile * tile + tile;
@@ -76,10 +90,10 @@ static void attend(struct fathom_stream *stream, const char *op, size_t variant,
         args->n_tokens = n_tokens - t < batch ? n_tokens - t : batch;
         fm_stream_dispatch(stream, &(struct fm_dispatch){
             .op = op, .variant = &variants[variant],
-            .spec = { BLOCK, each }, .n_spec = 2,
+            .spec = { BLOCK, variant == TILE ? each : rows, fm_op_lanes(stream, 32) }, .n_spec = 3,
             .views = { views[0], views[1], views[2], views[3], views[4] }, .n_views = 5,
             .args = args, .args_size = sizeof(*args),
-            .groups = { (args->n_tokens + tile - 1) / tile, args->n_heads, variant ? (args->n_v + VALUE_GROUP - 1) / VALUE_GROUP : 1 },
+            .groups = { (args->n_tokens + tile - 1) / tile, args->n_heads, variant == TILE ? (args->n_v + VALUE_GROUP - 1) / VALUE_GROUP : 1 },
             .flops = args->n_tokens * token_flops,
             .bytes = 4.0 * args->n_heads * (n + 2.0 * args->n_tokens) * ((double)args->width + args->n_v),
         });
