@@ -83,7 +83,7 @@ static bool token_exists(const struct fm_vocab *vocab, int64_t id) {
     return (uint64_t)id < vocab->n_tokens && (vocab->tokens[id].flags & FM_TOKEN_PRESENT);
 }
 
-// Room for the id and for `length` more bytes.
+// Room for the id and for `length` more bytes; afterwards there is memory, even for an empty text.
 static bool reserve(struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err) {
     if (id < 0 || id >= FM_MAX_TOKENS)
         return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has id %" PRId64 ", outside 0 to %d", fm_quote(text, length).text, id, FM_MAX_TOKENS - 1);

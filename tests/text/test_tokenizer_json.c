@@ -46,6 +46,12 @@ static void merges_in_order_of_rank(void **state) {
     expect_ids(HEAD BYTE_LEVEL "," MODEL "}", "", "");
 }
 
+static void empty_token(void **state) {
+    (void)state;
+    expect_ids(HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"\":0,\"a\":1},\"merges\":[\"a \"]}}", "aa", "1 1");
+    expect_ids(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":50,\"content\":\"\"}]," MODEL "}", "a", "0"); // never found
+}
+
 static void unreachable_tokens(void **state) {
     (void)state;
     // no merge leads to "ba": only a tokenizer that ignores merges finds it
@@ -254,7 +260,7 @@ static void damaged_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merges_in_order_of_rank), cmocka_unit_test(unreachable_tokens), cmocka_unit_test(splits), cmocka_unit_test(other_steps),
+        cmocka_unit_test(merges_in_order_of_rank), cmocka_unit_test(empty_token), cmocka_unit_test(unreachable_tokens), cmocka_unit_test(splits), cmocka_unit_test(other_steps),
         cmocka_unit_test(added_tokens), cmocka_unit_test(normalization), cmocka_unit_test(not_json), cmocka_unit_test(not_supported),
         cmocka_unit_test(invalid), cmocka_unit_test(encoding_fails), cmocka_unit_test(damaged_files),
     };
