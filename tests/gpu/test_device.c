@@ -1,0 +1,149 @@
+// Devices: the list, the choice of one, what may be taken away, and machines without a driver.
+#include "gpu/support.h"
+
+enum { CAPACITY = 16 };
+
+static void test_list(void **state) {
+    (void)state;
+    struct fathom_error err = { 0 };
+    struct fathom_gpu_info list[CAPACITY];
+    const size_t n = fathom_gpu_list(list, CAPACITY, &err);
+    if (n == 0) fail_msg("%s", err.message);
+    assert_int_equal(fathom_gpu_list(NULL, 0, &err), n);
+    for (size_t i = 0; i < n && i < CAPACITY; i++) {
+        const struct fathom_gpu_info *d = &list[i];
+        assert_int_equal(d->index, i);
+        assert_true(d->name[0] != 0);
+        if (d->unusable[0]) continue;
+        assert_true(d->driver[0] && d->api_version >= VK_API_VERSION_1_2);
+        assert_true(d->memory_total > 0 && d->memory_free <= d->memory_total && d->max_allocation > 0);
+        assert_true(d->max_storage_range >= 1u << 27 && d->max_shared_memory >= 32768 && d->max_invocations >= 256);
+        assert_true(d->storage_alignment >= 4 && (d->storage_alignment & (d->storage_alignment - 1)) == 0);
+        assert_true(d->min_subgroup_size <= d->subgroup_size && d->subgroup_size <= d->max_subgroup_size && d->min_subgroup_size > 0);
+    }
+}
+
+static void test_choice(void **state) {
+    (void)state;
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    struct fathom_gpu_info info = *fathom_gpu_get_info(gpu);
+    fathom_gpu_destroy(&gpu);
+    fathom_gpu_destroy(&gpu);
+    fathom_gpu_destroy(NULL);
+    char index[16], part[8];
+    snprintf(index, sizeof(index), "%u", info.index);
+    for (int i = 0; i < 7; i++) part[i] = (char)(info.name[i] >= 'a' && info.name[i] <= 'z' ? info.name[i] - 32 : info.name[i]);
+    part[7] = 0;
+    const char *names[] = { index, part, info.name };
+    for (int i = 0; i < 3; i++) {
+        gpu = create_gpu(&(struct fathom_gpu_params){ .device = names[i] });
+        assert_string_equal(fathom_gpu_get_info(gpu)->name, info.name);
+        fathom_gpu_destroy(&gpu);
+    }
+    const char *wrong[] = { "no such device", "999", "-1", "99999999999999999999999" };
+    for (int i = 0; i < 4; i++) {
+        struct fathom_error err = { 0 };
+        assert_null(fathom_gpu_create(&(struct fathom_gpu_params){ .device = wrong[i] }, &err));
+        assert_int_equal(err.status, FATHOM_NO_DEVICE);
+        assert_non_null(strstr(err.message, wrong[i]));
+    }
+    assert_null(fathom_gpu_create(&(struct fathom_gpu_params){ .device = "nothing" }, NULL));
+}
+
+static void test_two_at_once(void **state) {
+    (void)state;
+    struct fathom_gpu *a = create_gpu(NULL), *b = create_gpu(NULL);
+    struct fathom_error err = { 0 };
+    struct fathom_buffer *x = fathom_buffer_create(a, 256, FATHOM_MEMORY_DEVICE, &err), *y = fathom_buffer_create(b, 256, FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_stream *stream = fathom_stream_create(b, &err);
+    assert_true(x && y && stream);
+    fathom_stream_begin(stream);
+    record_affine(stream, fathom_buffer_view(x), fathom_buffer_view(y), (struct affine_args){ 64, 1, 1 }); // of another gpu
+    assert_false(fathom_stream_finish(stream, &err));
+    assert_int_equal(err.status, FATHOM_INVALID);
+    fathom_buffer_destroy(&x);
+    fathom_gpu_destroy(&a);
+    fathom_stream_begin(stream);
+    record_affine(stream, fathom_buffer_view(y), fathom_buffer_view(y), (struct affine_args){ 64, 1, 3 });
+    run_stream(b, stream);
+    uint32_t word;
+    check(fathom_download(b, (struct fathom_view){ y, 0, 4 }, &word, &err), &err);
+    assert_int_equal(word, 3);
+    fathom_stream_destroy(&stream);
+    fathom_buffer_destroy(&y);
+    fathom_gpu_destroy(&b);
+}
+
+// Variants by capability, by name, and in exact mode.
+static void test_variants(void **state) {
+    (void)state;
+    const struct fm_variant table[] = { { .name = "plain", .shader = &affine_shader },
+        { .name = "few", .shader = &affine_shader, .max_tokens = 4 },
+        { .name = "sub", .shader = &affine_shader, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .min_tokens = 5 } };
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    const bool sub = fathom_gpu_get_info(gpu)->caps & FATHOM_CAP_SUBGROUP_ARITHMETIC;
+    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 1)->name, "few");
+    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 5)->name, sub ? "sub" : "plain");
+    fathom_gpu_destroy(&gpu);
+    gpu = create_gpu(&(struct fathom_gpu_params){ .disabled_caps = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16, .variants = "other=few,op=few" });
+    assert_int_equal(fathom_gpu_get_info(gpu)->caps & (FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16), 0);
+    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 9)->name, "few");
+    assert_string_equal(fm_variant_pick(gpu, "third", table, 3, 9)->name, "plain");
+    fathom_gpu_destroy(&gpu);
+    gpu = create_gpu(&(struct fathom_gpu_params){ .exact = true, .variants = "op=sub" });
+    assert_true(fm_gpu_is_exact(gpu));
+    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 9)->name, "plain");
+    fathom_gpu_destroy(&gpu);
+}
+
+// A quirk takes a capability from the driver, version and width that have it, and from no other.
+static void test_quirks(void **state) {
+    (void)state;
+    const uint32_t caps = FATHOM_CAP_COOPERATIVE_MATRIX | FATHOM_CAP_FLOAT16;
+    assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_LLVMPIPE, 16), FATHOM_CAP_FLOAT16);
+    assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_LLVMPIPE, 8), caps);
+    assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_RADV, 16), caps);
+}
+
+// Machines without a driver: children of this program, which print what they were told.
+static void expect_no_device(const char *const *environment, const char *part) {
+    char output[8192];
+    const int status = run_child("create", environment, output, sizeof(output));
+    if (status != 3 || !strstr(output, part)) fail_msg("status %d: %s", status, output);
+}
+
+static void test_no_driver(void **state) {
+    (void)state;
+    expect_no_device((const char *[]){ "VK_DRIVER_FILES=/nonexistent.json", "VK_ICD_FILENAMES=/nonexistent.json", NULL }, "no Vulkan driver");
+}
+
+static void test_driver_does_not_load(void **state) {
+    (void)state;
+    char path[] = "/tmp/fathom-driver-XXXXXX", files[64], names[64];
+    const int f = mkstemp(path);
+    assert_true(f >= 0);
+    const char *manifest = "{\"file_format_version\": \"1.0.0\", \"ICD\": {\"library_path\": \"/nonexistent/libvulkan_none.so\", \"api_version\": \"1.3.0\"}}";
+    assert_int_equal(write(f, manifest, strlen(manifest)), strlen(manifest));
+    close(f);
+    snprintf(files, sizeof(files), "VK_DRIVER_FILES=%s", path);
+    snprintf(names, sizeof(names), "VK_ICD_FILENAMES=%s", path);
+    expect_no_device((const char *[]){ files, names, NULL }, "no Vulkan driver");
+    unlink(path);
+}
+
+static int create_and_print(void) {
+    struct fathom_error err = { 0 }, list_err = { 0 };
+    struct fathom_gpu *gpu = fathom_gpu_create(NULL, &err);
+    if (gpu || fathom_gpu_list(NULL, 0, &list_err)) return 1;
+    printf("%s\n%s\n", err.message, list_err.message);
+    return err.status == FATHOM_NO_DEVICE && list_err.status == FATHOM_NO_DEVICE ? 3 : 2;
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2 && !strcmp(argv[1], "create")) return create_and_print();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_list), cmocka_unit_test(test_choice), cmocka_unit_test(test_two_at_once), cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_quirks), cmocka_unit_test(test_no_driver), cmocka_unit_test(test_driver_does_not_load),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
