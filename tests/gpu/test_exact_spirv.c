@@ -1,0 +1,134 @@
+// Exact mode, by machine: the SPIR-V of every plain shader consists of operations that all devices round alike, and says of each
+// addition, subtraction and multiplication that it may not be contracted.
+#include "gpu/support.h"
+#include "op/op.h"
+#include <spirv/unified1/GLSL.std.450.h>
+#include <spirv/unified1/spirv.h>
+
+static const uint32_t inexact_words[] = {
+#include "inexact.inc"
+};
+
+// Of the extended instructions, those with one right answer.
+static bool is_exact_extended(uint32_t number) {
+    static const uint32_t exact[] = { GLSLstd450FAbs, GLSLstd450SAbs, GLSLstd450FSign, GLSLstd450SSign, GLSLstd450Floor, GLSLstd450Ceil,
+        GLSLstd450Trunc, GLSLstd450RoundEven, GLSLstd450FMin, GLSLstd450UMin, GLSLstd450SMin, GLSLstd450FMax, GLSLstd450UMax, GLSLstd450SMax,
+        GLSLstd450FClamp, GLSLstd450UClamp, GLSLstd450SClamp, GLSLstd450FindILsb, GLSLstd450FindSMsb, GLSLstd450FindUMsb, GLSLstd450NMin,
+        GLSLstd450NMax, GLSLstd450NClamp };
+    for (size_t i = 0; i < sizeof(exact) / sizeof(*exact); i++)
+        if (exact[i] == number) return true;
+    return false;
+}
+
+static bool is_forbidden(uint32_t op) {
+    switch (op) {
+    case SpvOpFDiv: case SpvOpFRem: case SpvOpFMod: case SpvOpMatrixTimesScalar: case SpvOpVectorTimesMatrix: case SpvOpMatrixTimesVector:
+    case SpvOpMatrixTimesMatrix: case SpvOpOuterProduct: case SpvOpDot: case SpvOpQuantizeToF16: case SpvOpFConvert: case SpvOpAtomicFAddEXT:
+        return true;
+    }
+    return op >= SpvOpGroupNonUniformElect && op <= SpvOpGroupNonUniformQuadSwap; // of any kind: results would depend on the subgroup's size
+}
+
+// Writes what breaks the rules to `report`, one "name number" for each; returns how many there are.
+static int breaches(const uint32_t *words, size_t n_words, char *report, size_t size) {
+    bool *kept = calloc(words[3], 1); // ids that are decorated with NoContraction
+    uint32_t glsl = 0;
+    int n = 0;
+    size_t at = 0;
+    report[0] = 0;
+    for (size_t i = 5; i < n_words; i += words[i] >> 16) {
+        const uint32_t op = words[i] & 0xffff;
+        const char *breach = NULL;
+        assert_true(words[i] >> 16);
+        if (op == SpvOpExtInstImport) glsl = words[i + 1];
+        if (op == SpvOpDecorate && words[i + 2] == SpvDecorationNoContraction) kept[words[i + 1]] = true;
+        if (is_forbidden(op)) breach = "opcode";
+        if (op == SpvOpExtInst && (words[i + 3] != glsl || !is_exact_extended(words[i + 4]))) breach = "extended";
+        const bool contracts = op == SpvOpFAdd || op == SpvOpFSub || op == SpvOpFMul || op == SpvOpVectorTimesScalar;
+        if (contracts && !kept[words[i + 2]]) breach = "contraction";
+        if (!breach) continue;
+        n++;
+        if (at < size) at += (size_t)snprintf(report + at, size - at, "%s %u, ", breach, op == SpvOpExtInst ? words[i + 4] : op);
+    }
+    free(kept);
+    return n;
+}
+
+// A shader is a variant when its name is another's and a suffix.
+static bool is_plain(const struct fm_shader *shader) {
+    for (size_t i = 0; i < fm_n_shaders; i++) {
+        const size_t n = strlen(fm_shaders[i]->name);
+        if (!strncmp(shader->name, fm_shaders[i]->name, n) && shader->name[n] == '_') return false;
+    }
+    return true;
+}
+
+static void test_plain_shaders(void **state) {
+    (void)state;
+    int n_plain = 0, n_bad = 0;
+    char report[512];
+    for (size_t i = 0; i < fm_n_shaders; i++) {
+        if (!is_plain(fm_shaders[i])) continue;
+        n_plain++;
+        const int n = breaches(fm_shaders[i]->words, fm_shaders[i]->n_words, report, sizeof(report));
+        if (n) print_error("%s: %d breaches: %s\n", fm_shaders[i]->name, n, report);
+        n_bad += n > 0;
+    }
+    print_message("%d plain shaders of %zu\n", n_plain, fm_n_shaders);
+    assert_true(n_plain >= 11);
+    assert_int_equal(n_bad, 0);
+}
+
+static void test_first_variants_are_plain(void **state) {
+    (void)state;
+    for (size_t i = 0; i < fm_n_ops; i++) {
+        assert_string_equal(fm_ops[i]->variants[0].name, "plain");
+        assert_int_equal(fm_ops[i]->variants[0].needs, 0);
+        if (!is_plain(fm_ops[i]->variants[0].shader)) fail_msg("%s", fm_ops[i]->variants[0].shader->name);
+    }
+}
+
+// The check sees each of what inexact.comp does wrong, and lets its one precise product pass.
+static void test_the_check(void **state) {
+    (void)state;
+    char report[512];
+    const int n = breaches(inexact_words, sizeof(inexact_words) / 4, report, sizeof(report));
+    if (n != 5) fail_msg("%d: %s", n, report);
+    const uint32_t wanted[] = { SpvOpFDiv, SpvOpDot };
+    const uint32_t extended[] = { GLSLstd450Sqrt, GLSLstd450UnpackHalf2x16 };
+    char part[32];
+    for (int i = 0; i < 2; i++) {
+        snprintf(part, sizeof(part), "opcode %u,", wanted[i]);
+        assert_non_null(strstr(report, part));
+        snprintf(part, sizeof(part), "extended %u,", extended[i]);
+        assert_non_null(strstr(report, part));
+    }
+    snprintf(part, sizeof(part), "contraction %u,", (uint32_t)SpvOpFAdd);
+    assert_non_null(strstr(report, part));
+}
+
+// What the stream reads out of SPIR-V, of a shader that is known.
+static void test_reflection(void **state) {
+    (void)state;
+    struct fathom_error err = { 0 };
+    struct fm_spirv s;
+    check(fm_spirv_reflect(&affine_shader, &s, &err), &err);
+    assert_int_equal(s.n_bindings, 2);
+    assert_true(s.reads[0] && !s.writes[0] && !s.reads[1] && s.writes[1]);
+    assert_int_equal(s.args_size, sizeof(struct affine_args));
+    assert_int_equal(s.n_spec, 1);
+    for (size_t i = 0; i < fm_n_shaders; i++) { // each of ours has something to read and something to write
+        bool reads = false, writes = false;
+        check(fm_spirv_reflect(fm_shaders[i], &s, &err), &err);
+        for (uint32_t b = 0; b < s.n_bindings; b++) reads |= s.reads[b], writes |= s.writes[b];
+        assert_true(reads && writes && s.args_size <= FM_MAX_ARGS);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_plain_shaders), cmocka_unit_test(test_first_variants_are_plain), cmocka_unit_test(test_the_check),
+        cmocka_unit_test(test_reflection),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
