@@ -112,6 +112,17 @@ static bool read_alignment(struct reader *r, uint64_t *alignment) {
     return true;
 }
 
+// llama.cpp splits large models over several files; each has a part of the tensors.
+static bool check_not_split(struct reader *r) {
+    uint32_t n_files = 1;
+    struct fathom_error wrong = {0};
+    if (!fm_meta_u32(r->tensors, "split.count", &n_files, &wrong) && wrong.status != FATHOM_OK)
+        return fm_fail(r->err, wrong.status, "%s", wrong.message);
+    if (n_files <= 1) return true;
+    return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: is one of %u files of a split model; join them with llama-gguf-split --merge",
+        r->tensors->path, n_files);
+}
+
 static bool read_tensor(struct reader *r, uint64_t alignment, uint64_t *offset) {
     struct fm_tensor tensor = {.dims = {1, 1, 1, 1}};
     const char *path = r->tensors->path;
@@ -202,7 +213,7 @@ static bool read_header(struct reader *r) {
 
 static bool read_all(struct reader *r) {
     uint64_t alignment;
-    if (!read_header(r) || !read_keys(r) || !read_alignment(r, &alignment)) return false;
+    if (!read_header(r) || !read_keys(r) || !check_not_split(r) || !read_alignment(r, &alignment)) return false;
     r->offsets = calloc(r->n_tensors + 1, sizeof(*r->offsets));
     if (!r->offsets) return fm_no_memory(r->tensors, r->err);
     bool ok = true;

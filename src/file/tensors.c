@@ -1,5 +1,4 @@
 #include "file/tensors.h"
-#include "base/half.h"
 #include "base/size.h"
 #include "file/directory.h"
 #include "file/gguf.h"
@@ -83,17 +82,15 @@ const struct fm_tensor *fm_tensors_find(const struct fm_tensors *tensors, const 
     return fm_names_find(&tensors->names, name, &i) ? &tensors->list[i] : NULL;
 }
 
-// Element i of a presented part, in its presented form. Returns its bytes.
-static uint32_t fetch(const struct fm_source *source, enum fathom_type type, const uint8_t *part, uint64_t i, uint8_t element[4]) {
+// Element i of a presented part, in its presented form of `size` bytes.
+static void fetch(const struct fm_source *source, const uint8_t *part, uint64_t i, uint32_t size, uint8_t element[4]) {
     if (source->kind == FM_SOURCE_WIDEN) {
         float value;
         fm_dequantize_row(source->stored, part + 2 * i, &value, 1);
-        memcpy(element, &value, sizeof(value));
-        return sizeof(value);
+        memcpy(element, &value, size);
+    } else {
+        memcpy(element, part + (i % source->n_cols * source->n_rows + i / source->n_cols) * size, size);
     }
-    const uint32_t size = fm_type_info(type)->bytes;
-    memcpy(element, part + (i % source->n_cols * source->n_rows + i / source->n_cols) * size, size);
-    return size;
 }
 
 // Bytes [offset, offset + size) of one part.
@@ -104,10 +101,10 @@ static void read_part(const struct fm_source *source, enum fathom_type type, con
     }
     const uint32_t element_size = fm_type_info(type)->bytes;
     uint8_t element[4];
-    uint64_t skip = offset % element_size;
+    uint32_t skip = (uint32_t)(offset % element_size);
     for (uint64_t i = offset / element_size; size; i++, skip = 0) {
-        uint64_t n = fetch(source, type, part, i, element) - skip;
-        if (n > size) n = size;
+        fetch(source, part, i, element_size, element);
+        const uint64_t n = size < element_size - skip ? size : element_size - skip;
         memcpy(dst, element + skip, n);
         dst += n;
         size -= n;

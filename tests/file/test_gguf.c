@@ -157,6 +157,7 @@ static void array_nested(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY),
 static void array_type(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, 99), put_u64(b, 0); }
 static void alignment_odd(struct bytes *b) { header(b, 0, 1), key(b, "general.alignment", U32), put_u32(b, 33); }
 static void alignment_text(struct bytes *b) { header(b, 0, 1), key(b, "general.alignment", STRING), put_string(b, "32"); }
+static void split(struct bytes *b) { header(b, 0, 1), key(b, "split.count", U16), put(b, "\5\0", 2); }
 static void no_dims(struct bytes *b) { header(b, 1, 0), put_string(b, "w"), put_u32(b, 0), put(b, NULL, 64); }
 static void five_dims(struct bytes *b) { header(b, 1, 0), put_string(b, "w"), put_u32(b, 5), put(b, NULL, 64); }
 static void zero_dim(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 0, FATHOM_F32, 0), data(b, 64); }
@@ -193,6 +194,7 @@ static const struct { void (*make)(struct bytes *b); enum fathom_status status; 
     {array_type, FATHOM_INVALID, "m.gguf: key k is an array of type 99, which does not exist"},
     {alignment_odd, FATHOM_INVALID, "m.gguf: key general.alignment is 33, expected a power of two up to 1048576"},
     {alignment_text, FATHOM_INVALID, "m.gguf: key general.alignment is a string, expected a whole number"},
+    {split, FATHOM_UNSUPPORTED, "m.gguf: is one of 5 files of a split model; join them with llama-gguf-split --merge"},
     {no_dims, FATHOM_INVALID, "m.gguf: tensor w has 0 dimensions, expected 1 to 4"},
     {five_dims, FATHOM_INVALID, "m.gguf: tensor w has 5 dimensions, expected 1 to 4"},
     {zero_dim, FATHOM_INVALID, "m.gguf: tensor w has no elements: dimension 1 is 0"},
