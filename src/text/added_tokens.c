@@ -81,7 +81,8 @@ static bool touches_word(const char *text, size_t length, size_t start, size_t e
     return end < length && fm_utf8_decode(text + end, length - end, &code) > 0 && fm_utf8_is_word(code);
 }
 
-int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length, size_t from, size_t *start, size_t *end) {
+int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length, size_t from, size_t *start,
+    size_t *end) {
     for (size_t at = from; tokens->count && at < length; at++) {
         if (!tokens->first[(unsigned char)text[at]]) continue;
         const struct fm_added_token *token = longest_at(tokens, text + at, length - at);
@@ -94,9 +95,17 @@ int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *t
         }
         uint32_t code;
         if (token->lstrip)
-            for (size_t before; *start > from && (before = character_before(text, *start, &code), before >= from && fm_utf8_is_space(code));) *start = before;
+            while (*start > from) {
+                size_t before = character_before(text, *start, &code);
+                if (before < from || !fm_utf8_is_space(code)) break;
+                *start = before;
+            }
         if (token->rstrip)
-            for (int n; *end < length && (n = fm_utf8_decode(text + *end, length - *end, &code)) > 0 && fm_utf8_is_space(code);) *end += (size_t)n;
+            while (*end < length) {
+                int n = fm_utf8_decode(text + *end, length - *end, &code);
+                if (n <= 0 || !fm_utf8_is_space(code)) break;
+                *end += (size_t)n;
+            }
         return token->id;
     }
     return -1;

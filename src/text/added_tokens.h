@@ -24,5 +24,6 @@ void fm_added_tokens_sort(struct fm_added_tokens *tokens);
 void fm_added_tokens_clear(struct fm_added_tokens *tokens);
 
 // The next added token in text at or after byte `from`: its id and what it covers (never before `from`), or -1.
-int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length, size_t from, size_t *start, size_t *end);
+int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length, size_t from, size_t *start,
+    size_t *end);
 #endif

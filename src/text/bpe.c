@@ -103,7 +103,8 @@ static bool merge_long(const struct fm_vocab *vocab, struct fm_bpe_scratch *scra
     return true;
 }
 
-bool fm_bpe_merge(const struct fm_vocab *vocab, const char *word, size_t length, int32_t unknown, struct fm_bpe_scratch *scratch, size_t *count, struct fathom_error *err) {
+bool fm_bpe_merge(const struct fm_vocab *vocab, const char *word, size_t length, int32_t unknown, struct fm_bpe_scratch *scratch,
+    size_t *count, struct fathom_error *err) {
     if (!grow((void **)&scratch->ids, &scratch->n_ids, length, sizeof(*scratch->ids), err)) return false;
     for (size_t i = 0; i < length; i++) {
         int32_t id = vocab->byte_ids[(unsigned char)word[i]];

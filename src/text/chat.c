@@ -19,19 +19,22 @@ static bool append(struct fm_tokens *tokens, int32_t id, struct fathom_error *er
     return true;
 }
 
-static bool append_turn(const struct fm_tokenizer *tokenizer, const struct fm_message *message, const int32_t *marks, struct fm_tokens *tokens, struct fathom_error *err) {
+static bool append_turn(const struct fm_tokenizer *tokenizer, const struct fm_message *message, const int32_t *marks,
+    struct fm_tokens *tokens, struct fathom_error *err) {
     if (message->role == FM_ROLE_USER && !append(tokens, marks[USER], err)) return false;
     if (message->role == FM_ROLE_ASSISTANT && !append(tokens, marks[ASSISTANT], err)) return false;
     if (!fm_tokenizer_encode(tokenizer, message->text, message->length, false, tokens, err)) return false;
     return message->role != FM_ROLE_ASSISTANT || append(tokens, marks[EOS], err);
 }
 
-bool fm_chat_prompt(const struct fm_tokenizer *tokenizer, const struct fm_message *messages, size_t n, struct fm_tokens *tokens, struct fathom_error *err) {
+bool fm_chat_prompt(const struct fm_tokenizer *tokenizer, const struct fm_message *messages, size_t n, struct fm_tokens *tokens,
+    struct fathom_error *err) {
     int32_t marks[N_MARKS];
     size_t count = tokens->count;
     for (int i = 0; i < N_MARKS; i++) {
         marks[i] = fm_tokenizer_find(tokenizer, mark_names[i]);
-        if (marks[i] < 0) return fm_fail(err, FATHOM_UNSUPPORTED, "chat: the tokenizer has no token %s, which DeepSeek-R1's form needs", mark_names[i]);
+        if (marks[i] < 0) return fm_fail(err, FATHOM_UNSUPPORTED, "chat: the tokenizer has no token %s, which DeepSeek-R1's form needs",
+            mark_names[i]);
     }
     if (n == 0 || messages[n - 1].role != FM_ROLE_USER) return fm_fail(err, FATHOM_INVALID, "chat: the last message must be the user's");
     if (!append(tokens, marks[BOS], err)) goto fail;

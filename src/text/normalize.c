@@ -21,7 +21,8 @@ static bool decompose(const char *text, size_t length, utf8proc_int32_t **codes,
         uint32_t code;
         i += (size_t)fm_utf8_decode(text + i, length - i, &code);
         int boundary = 0;
-        utf8proc_ssize_t used = utf8proc_decompose_char((utf8proc_int32_t)code, *codes + n, (utf8proc_ssize_t)(capacity - n), options, &boundary);
+        utf8proc_ssize_t used = utf8proc_decompose_char((utf8proc_int32_t)code, *codes + n, (utf8proc_ssize_t)(capacity - n), options,
+            &boundary);
         if (used < 0) return fm_fail(err, FATHOM_INVALID, "tokenizer: normalization: %s", utf8proc_errmsg(used));
         n += (size_t)used;
         if (n + 16 <= capacity) continue; // no character decomposes into more

@@ -10,7 +10,8 @@ static struct fm_split *next_split(struct fm_pretokenizer *pretokenizer, struct 
     return NULL;
 }
 
-bool fm_pretokenizer_add(struct fm_pretokenizer *pretokenizer, enum fm_split_kind kind, bool invert, const char *pattern, size_t length, bool literal, struct fathom_error *err) {
+bool fm_pretokenizer_add(struct fm_pretokenizer *pretokenizer, enum fm_split_kind kind, bool invert, const char *pattern, size_t length,
+    bool literal, struct fathom_error *err) {
     struct fm_split *split = next_split(pretokenizer, err);
     if (!split) return false;
     *split = (struct fm_split){kind, invert, fm_regex_create(pattern, length, literal, err)};
@@ -79,7 +80,9 @@ static bool find_cuts(const struct fm_split *split, struct fm_words *words, stru
 // Cut i of a piece: odd ones are matches; an empty one between matches is none of the text's.
 static bool is_match(const struct fm_split *split, size_t i) { return (i % 2 == 1) != split->invert; }
 
-static bool absent(const struct fm_words *words, size_t i) { return i % 2 == 0 && words->cuts.items[i].length == 0 && words->cuts.count > 1; }
+static bool absent(const struct fm_words *words, size_t i) {
+    return i % 2 == 0 && words->cuts.items[i].length == 0 && words->cuts.count > 1;
+}
 
 static bool merge_with_neighbour(const struct fm_split *split, struct fm_words *words, size_t base, struct fathom_error *err) {
     bool backwards = split->kind == FM_SPLIT_MERGED_WITH_NEXT; // the same as with the previous one, seen from the end
@@ -162,7 +165,8 @@ static bool prefix_space(struct fm_words *words, struct fathom_error *err) {
     return true;
 }
 
-bool fm_pretokenize(const struct fm_pretokenizer *pretokenizer, const char *text, size_t length, struct fm_words *words, struct fathom_error *err) {
+bool fm_pretokenize(const struct fm_pretokenizer *pretokenizer, const char *text, size_t length, struct fm_words *words,
+    struct fathom_error *err) {
     if (!words->match && !(words->match = fm_regex_match_create(err))) return false;
     words->text = text;
     words->spans.count = 0;

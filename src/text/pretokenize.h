@@ -21,7 +21,8 @@ struct fm_pretokenizer { struct fm_split splits[FM_MAX_SPLITS]; size_t n_splits;
 // GPT-2's expression, which ByteLevel uses when asked to.
 extern const char fm_pattern_gpt2[];
 
-bool fm_pretokenizer_add(struct fm_pretokenizer *pretokenizer, enum fm_split_kind kind, bool invert, const char *pattern, size_t length, bool literal, struct fathom_error *err);
+bool fm_pretokenizer_add(struct fm_pretokenizer *pretokenizer, enum fm_split_kind kind, bool invert, const char *pattern, size_t length,
+    bool literal, struct fathom_error *err);
 bool fm_pretokenizer_add_prefix_space(struct fm_pretokenizer *pretokenizer, struct fathom_error *err);
 void fm_pretokenizer_clear(struct fm_pretokenizer *pretokenizer);
 
@@ -39,5 +40,6 @@ struct fm_words {
 void fm_words_clear(struct fm_words *words);
 
 // Valid UTF-8, below 2^30 bytes.
-bool fm_pretokenize(const struct fm_pretokenizer *pretokenizer, const char *text, size_t length, struct fm_words *words, struct fathom_error *err);
+bool fm_pretokenize(const struct fm_pretokenizer *pretokenizer, const char *text, size_t length, struct fm_words *words,
+    struct fathom_error *err);
 #endif

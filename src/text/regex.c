@@ -71,7 +71,8 @@ static size_t translate_escape(struct translation *out, const char *at, size_t l
     case 'u': { // four hexadecimal digits
         char code[] = "\\x{....}";
         for (size_t i = 0; i < 4; i++) {
-            if (i + 2 >= left || !isxdigit((unsigned char)at[i + 2])) return fm_fail(err, FATHOM_INVALID, "tokenizer: expression has \\u without four digits"), 0;
+            if (i + 2 >= left || !isxdigit((unsigned char)at[i + 2]))
+                return fm_fail(err, FATHOM_INVALID, "tokenizer: expression has \\u without four digits"), 0;
             code[i + 3] = at[i + 2];
         }
         return put_string(out, code, err) ? 6 : 0;
@@ -80,7 +81,8 @@ static size_t translate_escape(struct translation *out, const char *at, size_t l
     default:
         if (!strchr("HbBCgkKMyYOX", at[1]) || at[1] == 0) return put(out, at, 2, err) ? 2 : 0;
     }
-    return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: expression uses \\%c%s", isprint((unsigned char)at[1]) ? at[1] : '?', in_class ? " in a class" : ""), 0;
+    return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: expression uses \\%c%s", isprint((unsigned char)at[1]) ? at[1] : '?',
+        in_class ? " in a class" : ""), 0;
 }
 
 static bool translate(struct translation *out, const char *pattern, size_t length, struct fathom_error *err) {
@@ -96,7 +98,8 @@ static bool translate(struct translation *out, const char *pattern, size_t lengt
             continue;
         }
         if (in_class && *at == '[') return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: expression has a class within a class");
-        if (in_class && left > 1 && *at == '&' && at[1] == '&') return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: expression has && in a class");
+        if (in_class && left > 1 && *at == '&' && at[1] == '&')
+            return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: expression has && in a class");
         if (!in_class && left > 1 && *at == '(' && at[1] == '*') return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: expression has (*");
         if (!in_class && *at == '[') {
             in_class = true;
@@ -184,7 +187,8 @@ int fm_regex_find(const struct fm_regex *regex, struct fm_regex_match *match, co
     int found = PCRE2_ERROR_JIT_STACKLIMIT;
     if (regex->jit) found = pcre2_jit_match(regex->code, (PCRE2_SPTR)text, length, from, options, match->data, match->context);
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) // or no JIT
-        found = pcre2_match(regex->code, (PCRE2_SPTR)text, length, from, options | PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match->data, match->context);
+        found = pcre2_match(regex->code, (PCRE2_SPTR)text, length, from, options | PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match->data,
+            match->context);
     if (found == PCRE2_ERROR_NOMATCH) return 0;
     if (found < 0) {
         char message[128];

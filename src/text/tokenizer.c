@@ -29,7 +29,8 @@ void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer) {
     *tokenizer = NULL;
 }
 
-bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_token token, bool special, bool normalized, struct fathom_error *err) {
+bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_token token, bool special, bool normalized,
+    struct fathom_error *err) {
     uint8_t flags = FM_TOKEN_ADDED | (special ? FM_TOKEN_SPECIAL : 0);
     if (!fm_vocab_add_literal(&tokenizer->vocab, token.id, token.content, token.length, flags, err)) return false;
     if (!normalized) return fm_added_tokens_add(&tokenizer->added, token, err);
@@ -55,7 +56,8 @@ static bool mark_whole(struct fm_vocab *vocab, struct fathom_error *err) {
         bool complete = true;
         for (size_t i = 0; i < token->length; i++) complete = complete && vocab->byte_ids[(unsigned char)word[i]] >= 0;
         size_t count;
-        if (complete && (done = fm_bpe_merge(vocab, word, token->length, -1, &scratch, &count, err)) && count == 1 && scratch.ids[0] == (int32_t)id)
+        if (complete && (done = fm_bpe_merge(vocab, word, token->length, -1, &scratch, &count, err)) && count == 1 &&
+            scratch.ids[0] == (int32_t)id)
             token->flags |= FM_TOKEN_WHOLE;
     }
     fm_bpe_scratch_clear(&scratch);
@@ -72,7 +74,8 @@ static int32_t find_first(const struct fm_tokenizer *tokenizer, const char *cons
 
 bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *err) {
     static const char *const bos_names[] = {"<｜begin▁of▁sentence｜>", "<|begin_of_text|>", "<s>", NULL};
-    static const char *const eos_names[] = {"<｜end▁of▁sentence｜>", "<|eot_id|>", "<|im_end|>", "<|end_of_text|>", "</s>", "<|endoftext|>", NULL};
+    static const char *const eos_names[] = {"<｜end▁of▁sentence｜>", "<|eot_id|>", "<|im_end|>", "<|end_of_text|>", "</s>", "<|endoftext|>",
+        NULL};
     if (!tokenizer->vocab.words.count) return fm_fail(err, FATHOM_INVALID, "tokenizer: the vocabulary is empty");
     fm_added_tokens_sort(&tokenizer->added);
     fm_added_tokens_sort(&tokenizer->added_normal);
@@ -179,11 +182,14 @@ static bool encode_runs(struct encoding *e, const char *text, size_t length, boo
 
 static bool encode_runs_with_added(struct encoding *e, const char *text, size_t length) { return encode_runs(e, text, length, true); }
 
-bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_added, struct fm_tokens *tokens, struct fathom_error *err) {
-    if (length >= 1u << 29) return fm_fail(err, FATHOM_INVALID, "tokenizer: a text of %zu bytes; up to %u can be encoded at once", length, (1u << 29) - 1);
+bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_added,
+    struct fm_tokens *tokens, struct fathom_error *err) {
+    if (length >= 1u << 29)
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: a text of %zu bytes; up to %u can be encoded at once", length, (1u << 29) - 1);
     struct encoding e = {.tokenizer = tokenizer, .tokens = tokens, .err = err};
     size_t count = tokens->count;
-    bool done = parse_added ? encode_added(&e, &tokenizer->added, text, length, encode_runs_with_added) : encode_runs(&e, text, length, false);
+    bool done = parse_added ? encode_added(&e, &tokenizer->added, text, length, encode_runs_with_added)
+                            : encode_runs(&e, text, length, false);
     if (!done) tokens->count = count;
     fm_bpe_scratch_clear(&e.bpe);
     fm_words_clear(&e.words);

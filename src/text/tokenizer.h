@@ -19,7 +19,8 @@ void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer);
 struct fm_tokens { int32_t *ids; size_t count, capacity; }; // grows; free(ids)
 
 // Appends the ids of the text. Added tokens in the text are recognised when parse_added; nothing is put before or after.
-bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_added, struct fm_tokens *tokens, struct fathom_error *err);
+bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_added,
+    struct fm_tokens *tokens, struct fathom_error *err);
 
 // The bytes of one token (not zero-terminated; may be a part of a UTF-8 character); NULL with *length 0 for an unknown id.
 const char *fm_tokenizer_bytes(const struct fm_tokenizer *tokenizer, int32_t id, size_t *length);

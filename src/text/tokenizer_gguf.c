@@ -16,7 +16,8 @@ static bool read_string(const struct fm_tensors *tensors, const char *key, const
     return fm_fail(err, wrong.status, "%s", wrong.message);
 }
 
-static bool read_id(const struct fm_tensors *tensors, const struct fm_tokenizer *tokenizer, const char *key, int32_t *id, struct fathom_error *err) {
+static bool read_id(const struct fm_tensors *tensors, const struct fm_tokenizer *tokenizer, const char *key, int32_t *id,
+    struct fathom_error *err) {
     struct fathom_error wrong = {0};
     uint32_t value;
     if (fm_meta_u32(tensors, key, &value, &wrong)) {
@@ -56,7 +57,8 @@ static bool add_tokens(const struct fm_tensors *tensors, struct fm_tokenizer *to
     size_t n = fm_meta_array_length(tensors, "tokenizer.ggml.tokens"), n_types = fm_meta_array_length(tensors, "tokenizer.ggml.token_type");
     if (!n) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.tokens is missing or empty");
     if (n > FM_MAX_TOKENS) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.tokens has %zu entries, more than %d", n, FM_MAX_TOKENS);
-    if (n_types && n_types != n) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.token_type has %zu entries for %zu tokens", n_types, n);
+    if (n_types && n_types != n)
+        return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.token_type has %zu entries for %zu tokens", n_types, n);
     for (size_t id = 0; id < n; id++) {
         const char *text;
         size_t length;
@@ -81,7 +83,8 @@ static bool add_merges(const struct fm_tensors *tensors, struct fm_vocab *vocab,
         if (!space) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.merges: entry %zu is not two tokens", i);
         size_t n_left = (size_t)(space - text);
         struct fathom_error missing = {0};
-        if (!fm_vocab_add_merge(vocab, (uint32_t)i, text, n_left, space + 1, length - n_left - 1, &missing) && missing.status != FATHOM_INVALID)
+        if (!fm_vocab_add_merge(vocab, (uint32_t)i, text, n_left, space + 1, length - n_left - 1, &missing) &&
+            missing.status != FATHOM_INVALID)
             return fm_fail(err, missing.status, "%s", missing.message);
     }
     return true;
@@ -93,7 +96,8 @@ static bool read_all(const struct fm_tensors *tensors, struct fm_tokenizer *toke
     if (!model) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.model is missing: there is no tokenizer in the file");
     if (!pre) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.pre is missing: it is not known how the model cuts text into words");
     if (strcmp(model, "gpt2") != 0)
-        return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer.ggml.model \"%s\" is not supported, only \"gpt2\" (byte-level BPE) is", fm_quote(model, strlen(model)).text);
+        return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer.ggml.model \"%s\" is not supported, only \"gpt2\" (byte-level BPE) is",
+            fm_quote(model, strlen(model)).text);
     return add_splits(tokenizer, pre, err) && add_tokens(tensors, tokenizer, err) && add_merges(tensors, &tokenizer->vocab, err) &&
            read_id(tensors, tokenizer, "tokenizer.ggml.bos_token_id", &tokenizer->bos, err) &&
            read_id(tensors, tokenizer, "tokenizer.ggml.eos_token_id", &tokenizer->eos, err) && fm_tokenizer_finish(tokenizer, err);

@@ -40,13 +40,15 @@ static bool read_split(struct fm_pretokenizer *pretokenizer, const cJSON *json, 
         {"MergedWithPrevious", FM_SPLIT_MERGED_WITH_PREVIOUS}, {"MergedWithNext", FM_SPLIT_MERGED_WITH_NEXT},
     };
     const cJSON *pattern = member(json, "pattern");
-    const char *regex = string_member(pattern, "Regex"), *literal = string_member(pattern, "String"), *behavior = string_member(json, "behavior");
+    const char *regex = string_member(pattern, "Regex"), *literal = string_member(pattern, "String");
+    const char *behavior = string_member(json, "behavior");
     if (!regex && !literal) return fm_fail(err, FATHOM_INVALID, "tokenizer: a Split has no pattern Regex or String");
     if (!behavior) return fm_fail(err, FATHOM_INVALID, "tokenizer: a Split has no behavior");
     if (literal && !*literal) return fm_fail(err, FATHOM_INVALID, "tokenizer: a Split has an empty pattern String");
     for (size_t i = 0; i < sizeof(behaviors) / sizeof(*behaviors); i++)
         if (strcmp(behavior, behaviors[i].name) == 0)
-            return fm_pretokenizer_add(pretokenizer, behaviors[i].kind, is_true(json, "invert"), regex ? regex : literal, strlen(regex ? regex : literal), !regex, err);
+            return fm_pretokenizer_add(pretokenizer, behaviors[i].kind, is_true(json, "invert"), regex ? regex : literal,
+                strlen(regex ? regex : literal), !regex, err);
     return unsupported(err, "Split behavior", behavior);
 }
 
@@ -60,10 +62,13 @@ static bool read_pretokenizer(struct fm_pretokenizer *pretokenizer, const cJSON 
             if (!read_pretokenizer(pretokenizer, item, byte_level, err)) return false;
         return true;
     }
-    if (*byte_level) return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: pre_tokenizer \"%s\" after ByteLevel is not supported", fm_quote(type, strlen(type)).text);
+    if (*byte_level)
+        return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: pre_tokenizer \"%s\" after ByteLevel is not supported",
+            fm_quote(type, strlen(type)).text);
     if (strcmp(type, "Split") == 0) return read_split(pretokenizer, json, err);
     if (strcmp(type, "Digits") == 0)
-        return fm_pretokenizer_add(pretokenizer, is_true(json, "individual_digits") ? FM_SPLIT_ISOLATED : FM_SPLIT_CONTIGUOUS, false, "\\p{N}", 5, false, err);
+        return fm_pretokenizer_add(pretokenizer, is_true(json, "individual_digits") ? FM_SPLIT_ISOLATED : FM_SPLIT_CONTIGUOUS, false,
+            "\\p{N}", 5, false, err);
     if (strcmp(type, "ByteLevel") != 0) return unsupported(err, "pre_tokenizer", type);
     *byte_level = true;
     if (is_true(json, "add_prefix_space") && !fm_pretokenizer_add_prefix_space(pretokenizer, err)) return false;
@@ -81,8 +86,10 @@ static bool read_merge(struct fm_vocab *vocab, uint32_t rank, const cJSON *json,
         return fm_vocab_add_merge(vocab, rank, json->valuestring, (size_t)(space - json->valuestring), space + 1, strlen(space + 1), err);
     }
     const cJSON *left = cJSON_IsArray(json) ? json->child : NULL, *right = left ? left->next : NULL;
-    if (!cJSON_IsString(left) || !cJSON_IsString(right) || right->next) return fm_fail(err, FATHOM_INVALID, "tokenizer: merge %u is not two tokens", rank);
-    return fm_vocab_add_merge(vocab, rank, left->valuestring, strlen(left->valuestring), right->valuestring, strlen(right->valuestring), err);
+    if (!cJSON_IsString(left) || !cJSON_IsString(right) || right->next)
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: merge %u is not two tokens", rank);
+    return fm_vocab_add_merge(vocab, rank, left->valuestring, strlen(left->valuestring), right->valuestring, strlen(right->valuestring),
+        err);
 }
 
 // Switches of other kinds of BPE, which must be off.
@@ -93,11 +100,13 @@ static bool check_model(const cJSON *model, struct fathom_error *err) {
     if (!cJSON_IsObject(member(model, "vocab"))) return fm_fail(err, FATHOM_INVALID, "tokenizer: model.vocab is missing or no object");
     if (!cJSON_IsArray(member(model, "merges"))) return fm_fail(err, FATHOM_INVALID, "tokenizer: model.merges is missing or no array");
     const cJSON *dropout = member(model, "dropout");
-    if (dropout && !cJSON_IsNull(dropout) && !(cJSON_IsNumber(dropout) && dropout->valuedouble == 0)) return unsupported(err, "model", "dropout");
+    if (dropout && !cJSON_IsNull(dropout) && !(cJSON_IsNumber(dropout) && dropout->valuedouble == 0))
+        return unsupported(err, "model", "dropout");
     static const char *const prefixes[] = {"continuing_subword_prefix", "end_of_word_suffix"};
     for (size_t i = 0; i < 2; i++) {
         const cJSON *value = member(model, prefixes[i]);
-        if (value && !cJSON_IsNull(value) && !(cJSON_IsString(value) && !*value->valuestring)) return unsupported(err, "model", prefixes[i]);
+        if (value && !cJSON_IsNull(value) && !(cJSON_IsString(value) && !*value->valuestring))
+            return unsupported(err, "model", prefixes[i]);
     }
     if (is_true(model, "byte_fallback")) return unsupported(err, "model", "byte_fallback");
     if (is_true(model, "fuse_unk") && string_member(model, "unk_token")) return unsupported(err, "model", "fuse_unk");
@@ -110,7 +119,8 @@ static bool read_model(struct fm_tokenizer *tokenizer, const cJSON *model, struc
     cJSON_ArrayForEach(item, member(model, "vocab")) {
         uint64_t id;
         if (!fm_json_whole(item, &id))
-            return fm_fail(err, FATHOM_INVALID, "tokenizer: the id of token \"%s\" is no whole number from 0 on", fm_quote(item->string, strlen(item->string)).text);
+            return fm_fail(err, FATHOM_INVALID, "tokenizer: the id of token \"%s\" is no whole number from 0 on",
+                fm_quote(item->string, strlen(item->string)).text);
         if (!fm_vocab_add(&tokenizer->vocab, (int64_t)id, item->string, strlen(item->string), err)) return false;
     }
     uint32_t rank = 0;
@@ -125,7 +135,8 @@ static bool read_added_token(struct fm_tokenizer *tokenizer, const cJSON *json, 
     if (!content) return fm_fail(err, FATHOM_INVALID, "tokenizer: an added token has no content");
     uint64_t id;
     if (!fm_json_whole(member(json, "id"), &id) || id >= FM_MAX_TOKENS)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: the id of added token \"%s\" is missing or outside 0 to %d", fm_quote(content, strlen(content)).text, FM_MAX_TOKENS - 1);
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: the id of added token \"%s\" is missing or outside 0 to %d",
+            fm_quote(content, strlen(content)).text, FM_MAX_TOKENS - 1);
     struct fm_added_token token = {.content = (char *)content, .length = strlen(content), .id = (int32_t)id,
         .lstrip = is_true(json, "lstrip"), .rstrip = is_true(json, "rstrip"), .single_word = is_true(json, "single_word")};
     return fm_tokenizer_add_added(tokenizer, token, is_true(json, "special"), is_true(json, "normalized"), err);
@@ -148,7 +159,8 @@ static bool read_all(struct fm_tokenizer *tokenizer, const cJSON *json, struct f
         if (!read_added_token(tokenizer, item, err)) return false;
     const char *unknown = string_member(model, "unk_token");
     if (unknown && (tokenizer->unknown = fm_tokenizer_find(tokenizer, unknown)) < 0)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: unk_token \"%s\" is not in the vocabulary", fm_quote(unknown, strlen(unknown)).text);
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: unk_token \"%s\" is not in the vocabulary",
+            fm_quote(unknown, strlen(unknown)).text);
     return fm_tokenizer_finish(tokenizer, err);
 }
 

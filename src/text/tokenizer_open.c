@@ -15,31 +15,38 @@ static bool join(char path[PATH_MAX], const char *folder, const char *name, stru
 }
 
 // "bos_token": "<s>", or an object with a content.
-static bool named_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path, const char *key, int32_t *id, struct fathom_error *err) {
+static bool named_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path, const char *key, int32_t *id,
+    struct fathom_error *err) {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
     if (cJSON_IsObject(value)) value = cJSON_GetObjectItemCaseSensitive(value, "content");
     if (*id >= 0 || !value || cJSON_IsNull(value)) return true;
     if (!cJSON_IsString(value)) return fm_fail(err, FATHOM_INVALID, "%s: %s is no string", path, key);
     *id = fm_tokenizer_find(tokenizer, value->valuestring);
     if (*id >= 0) return true;
-    return fm_fail(err, FATHOM_INVALID, "%s: %s \"%s\" is not in the tokenizer", path, key, fm_quote(value->valuestring, strlen(value->valuestring)).text);
+    return fm_fail(err, FATHOM_INVALID, "%s: %s \"%s\" is not in the tokenizer", path, key,
+        fm_quote(value->valuestring, strlen(value->valuestring)).text);
 }
 
 // "bos_token_id": 1, or a list, of which the first counts.
-static bool numbered_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path, const char *key, int32_t *id, struct fathom_error *err) {
+static bool numbered_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path, const char *key, int32_t *id,
+    struct fathom_error *err) {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
     if (cJSON_IsArray(value)) value = value->child;
     if (*id >= 0 || !value || cJSON_IsNull(value)) return true;
     uint64_t number;
     if (!fm_json_whole(value, &number)) return fm_fail(err, FATHOM_INVALID, "%s: %s is no token id", path, key);
     if (number >= fm_tokenizer_size(tokenizer))
-        return fm_fail(err, FATHOM_INVALID, "%s: %s is %llu, the tokenizer has %zu tokens", path, key, (unsigned long long)number, fm_tokenizer_size(tokenizer));
+        return fm_fail(err, FATHOM_INVALID, "%s: %s is %llu, the tokenizer has %zu tokens", path, key, (unsigned long long)number,
+            fm_tokenizer_size(tokenizer));
     *id = (int32_t)number;
     return true;
 }
 
 static bool read_ends(struct fm_tokenizer *tokenizer, const char *folder, int32_t *bos, int32_t *eos, struct fathom_error *err) {
-    static const struct { const char *file, *bos, *eos; bool (*read)(const struct fm_tokenizer *, const cJSON *, const char *, const char *, int32_t *, struct fathom_error *); } sources[] = {
+    static const struct {
+        const char *file, *bos, *eos;
+        bool (*read)(const struct fm_tokenizer *, const cJSON *, const char *, const char *, int32_t *, struct fathom_error *);
+    } sources[] = {
         {"tokenizer_config.json", "bos_token", "eos_token", named_token},
         {"generation_config.json", "bos_token_id", "eos_token_id", numbered_token},
         {"config.json", "bos_token_id", "eos_token_id", numbered_token},
@@ -50,7 +57,8 @@ static bool read_ends(struct fm_tokenizer *tokenizer, const char *folder, int32_
         if (!join(path, folder, sources[i].file, err)) return false;
         if (stat(path, &info) != 0 && errno == ENOENT) continue;
         cJSON *json = fm_json_load(path, err);
-        bool read = json && sources[i].read(tokenizer, json, path, sources[i].bos, bos, err) && sources[i].read(tokenizer, json, path, sources[i].eos, eos, err);
+        bool read = json && sources[i].read(tokenizer, json, path, sources[i].bos, bos, err) &&
+                    sources[i].read(tokenizer, json, path, sources[i].eos, eos, err);
         cJSON_Delete(json);
         if (!read) return false;
     }

@@ -17,7 +17,8 @@ struct fm_tokenizer {
 
 struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err);
 // One added token, to the vocabulary and to those looked for (found after normalization if `normalized`).
-bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_token token, bool special, bool normalized, struct fathom_error *err);
+bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_token token, bool special, bool normalized,
+    struct fathom_error *err);
 // Once vocabulary, merges, splits and added tokens are in: prepares the tables for encoding, and looks for bos and eos by their
 // known names where they are -1.
 bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *err);

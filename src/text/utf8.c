@@ -29,7 +29,10 @@ size_t fm_utf8_valid(const char *bytes, size_t length) {
     size_t i = 0;
     while (i < length) {
         uint64_t eight;
-        while (i + sizeof(eight) <= length && (memcpy(&eight, bytes + i, sizeof(eight)), !(eight & 0x8080808080808080u))) i += sizeof(eight);
+        for (; i + sizeof(eight) <= length; i += sizeof(eight)) { // ASCII, eight at a time
+            memcpy(&eight, bytes + i, sizeof(eight));
+            if (eight & 0x8080808080808080u) break;
+        }
         if (i == length) break;
         uint32_t code;
         int n = fm_utf8_decode(bytes + i, length - i, &code);
@@ -68,13 +71,15 @@ size_t fm_utf8_flush(struct fm_utf8_stream *stream, char *out) {
 }
 
 bool fm_utf8_is_space(uint32_t code) {
-    return (code >= 0x09 && code <= 0x0d) || code == 0x20 || code == 0x85 || code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) ||
+    return (code >= 0x09 && code <= 0x0d) || code == 0x20 || code == 0x85 || code == 0xa0 || code == 0x1680 ||
+           (code >= 0x2000 && code <= 0x200a) ||
            code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
 }
 
 bool fm_utf8_is_word(uint32_t code) {
     if (code == 0x200c || code == 0x200d) return true; // joiners
-    if ((code >= 0x24b6 && code <= 0x24e9) || (code >= 0x1f130 && code <= 0x1f149) || (code >= 0x1f150 && code <= 0x1f169) || (code >= 0x1f170 && code <= 0x1f189)) return true;
+    if ((code >= 0x24b6 && code <= 0x24e9) || (code >= 0x1f130 && code <= 0x1f149) || (code >= 0x1f150 && code <= 0x1f169) ||
+        (code >= 0x1f170 && code <= 0x1f189)) return true;
     switch (utf8proc_category((utf8proc_int32_t)code)) {
     case UTF8PROC_CATEGORY_LU: case UTF8PROC_CATEGORY_LL: case UTF8PROC_CATEGORY_LT: case UTF8PROC_CATEGORY_LM: case UTF8PROC_CATEGORY_LO:
     case UTF8PROC_CATEGORY_MN: case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME:

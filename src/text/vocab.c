@@ -86,7 +86,8 @@ static bool token_exists(const struct fm_vocab *vocab, int64_t id) {
 // Room for the id and for `length` more bytes; afterwards there is memory, even for an empty text.
 static bool reserve(struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err) {
     if (id < 0 || id >= FM_MAX_TOKENS)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has id %" PRId64 ", outside 0 to %d", fm_quote(text, length).text, id, FM_MAX_TOKENS - 1);
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has id %" PRId64 ", outside 0 to %d", fm_quote(text, length).text,
+            id, FM_MAX_TOKENS - 1);
     if (length > UINT32_MAX / 2 - vocab->n_bytes)
         return fm_fail(err, FATHOM_INVALID, "tokenizer: the vocabulary's text is over %u bytes", UINT32_MAX / 2);
     if ((size_t)id >= vocab->tokens_capacity) {
@@ -132,7 +133,8 @@ bool fm_vocab_add(struct fm_vocab *vocab, int64_t id, const char *text, size_t l
     if (!word && length) memcpy(bytes, text, length);
     int32_t other = word ? fm_vocab_find_word(vocab, bytes, n) : fm_vocab_find_name(vocab, bytes, n);
     if (other >= 0)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has the ids %d and %" PRId64, fm_quote(text, length).text, (int)other, id);
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has the ids %d and %" PRId64, fm_quote(text, length).text,
+            (int)other, id);
     vocab->tokens[id] = (struct fm_token){(uint32_t)vocab->n_bytes, (uint32_t)n, FM_TOKEN_PRESENT | (word ? FM_TOKEN_WORD : 0)};
     vocab->n_bytes += n;
     if (word && n == 1) vocab->byte_ids[(unsigned char)*bytes] = (int32_t)id;
@@ -146,7 +148,8 @@ bool fm_vocab_add_literal(struct fm_vocab *vocab, int64_t id, const char *text, 
     size_t n;
     if (other < 0) other = find_spelled(vocab, text, length, vocab->bytes + vocab->n_bytes, &n);
     if (other >= 0 && other != id)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has the ids %d and %" PRId64, fm_quote(text, length).text, (int)other, id);
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has the ids %d and %" PRId64, fm_quote(text, length).text,
+            (int)other, id);
     struct fm_token *token = &vocab->tokens[id];
     if (other < 0) {
         if (token_exists(vocab, id)) return fail_taken(vocab, id, text, length, err);
@@ -190,21 +193,26 @@ static bool grow_merges(struct fm_vocab *vocab, struct fathom_error *err) {
     return true;
 }
 
-bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left, size_t n_left, const char *right, size_t n_right, struct fathom_error *err) {
+bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left, size_t n_left, const char *right, size_t n_right,
+    struct fathom_error *err) {
     if (!reserve(vocab, 0, left, n_left, err) || !reserve(vocab, 0, right, n_left + n_right, err)) return false;
     char *bytes = vocab->bytes + vocab->n_bytes;
     size_t n1 = 0, n2 = 0;
     int32_t a = find_spelled(vocab, left, n_left, bytes, &n1);
-    if (a < 0) return fm_fail(err, FATHOM_INVALID, "tokenizer: merge %u names \"%s\", which is not in the vocabulary", rank, fm_quote(left, n_left).text);
+    if (a < 0) return fm_fail(err, FATHOM_INVALID, "tokenizer: merge %u names \"%s\", which is not in the vocabulary", rank,
+        fm_quote(left, n_left).text);
     int32_t b = find_spelled(vocab, right, n_right, bytes + n1, &n2);
-    if (b < 0) return fm_fail(err, FATHOM_INVALID, "tokenizer: merge %u names \"%s\", which is not in the vocabulary", rank, fm_quote(right, n_right).text);
+    if (b < 0) return fm_fail(err, FATHOM_INVALID, "tokenizer: merge %u names \"%s\", which is not in the vocabulary", rank,
+        fm_quote(right, n_right).text);
     int32_t merged = fm_vocab_find_word(vocab, bytes, n1 + n2);
     if (merged < 0)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: merge %u makes \"%s\", which is not in the vocabulary", rank, fm_quote(bytes, n1 + n2).text);
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: merge %u makes \"%s\", which is not in the vocabulary", rank,
+            fm_quote(bytes, n1 + n2).text);
     if (2 * (vocab->n_merges + 1) > vocab->merges_capacity && !grow_merges(vocab, err)) return false;
     uint64_t pair = (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
     struct fm_merge_slot *slot = merge_slot(vocab, pair);
     if (slot->value == FM_NO_MERGE) vocab->n_merges++;
-    *slot = (struct fm_merge_slot){pair, (uint64_t)rank << 32 | (uint32_t)merged}; // of two merges of one pair the later counts, as on the hub
+    // of two merges of one pair the later counts, as on the hub
+    *slot = (struct fm_merge_slot){pair, (uint64_t)rank << 32 | (uint32_t)merged};
     return true;
 }

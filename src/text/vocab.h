@@ -40,7 +40,8 @@ bool fm_vocab_add(struct fm_vocab *vocab, int64_t id, const char *text, size_t l
 // Adds an added token, or marks the token of the same spelling that is already there under that id.
 bool fm_vocab_add_literal(struct fm_vocab *vocab, int64_t id, const char *text, size_t length, uint8_t flags, struct fathom_error *err);
 // Adds the merge of two tokens, given by their spellings.
-bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left, size_t n_left, const char *right, size_t n_right, struct fathom_error *err);
+bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left, size_t n_left, const char *right, size_t n_right,
+    struct fathom_error *err);
 
 int32_t fm_vocab_find_word(const struct fm_vocab *vocab, const char *bytes, size_t length); // -1: none
 int32_t fm_vocab_find_name(const struct fm_vocab *vocab, const char *text, size_t length);  // -1: none

@@ -4,11 +4,13 @@
 #include "text/utf8.h"
 
 static void check_question(const struct fm_tokenizer *tokenizer, const cJSON *json) {
-    const char *question = cJSON_GetObjectItem(json, "question")->valuestring, *text = cJSON_GetObjectItem(json, "greedy_text")->valuestring;
+    const char *question = cJSON_GetObjectItem(json, "question")->valuestring, *text = cJSON_GetObjectItem(json,
+        "greedy_text")->valuestring;
     const cJSON *prompt_ids = cJSON_GetObjectItem(json, "prompt_ids"), *greedy_ids = cJSON_GetObjectItem(json, "greedy_ids"), *id;
     struct fm_tokens tokens = {0};
     struct fathom_error err = {0};
-    if (!fm_chat_prompt(tokenizer, &(struct fm_message){FM_ROLE_USER, question, strlen(question)}, 1, &tokens, &err)) fail_msg("%s", err.message);
+    if (!fm_chat_prompt(tokenizer, &(struct fm_message){FM_ROLE_USER, question, strlen(question)}, 1, &tokens, &err)) fail_msg("%s",
+        err.message);
     assert_int_equal(tokens.count, cJSON_GetArraySize(prompt_ids));
     size_t i = 0;
     cJSON_ArrayForEach(id, prompt_ids) assert_int_equal(tokens.ids[i++], (int32_t)id->valuedouble);

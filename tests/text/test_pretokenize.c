@@ -10,7 +10,8 @@ static void expect_words(const char *name, const char *text, const char *words) 
     struct fm_pretokenizer pretokenizer = {0};
     struct fathom_error err = {0};
     for (const char *const *pattern = known->patterns; *pattern; pattern++)
-        if (!fm_pretokenizer_add(&pretokenizer, FM_SPLIT_ISOLATED, false, *pattern, strlen(*pattern), false, &err)) fail_msg("%s: %s", name, err.message);
+        if (!fm_pretokenizer_add(&pretokenizer, FM_SPLIT_ISOLATED, false, *pattern, strlen(*pattern), false, &err)) fail_msg("%s: %s",
+            name, err.message);
     struct fm_words found = {0};
     if (!fm_pretokenize(&pretokenizer, text, strlen(text), &found, &err)) fail_msg("%s: %s", name, err.message);
     char joined[256];
@@ -66,7 +67,8 @@ static void oniguruma(void **state) {
         if (!regex) fail_msg("%s: %s", cases[i].pattern, err.message);
         size_t start, end;
         int found = fm_regex_find(regex, match, cases[i].text, strlen(cases[i].text), 0, false, &start, &end, &err);
-        if (found != 1 || start != cases[i].start || end != cases[i].end) fail_msg("%s: %d, %zu to %zu", cases[i].pattern, found, start, end);
+        if (found != 1 || start != cases[i].start || end != cases[i].end) fail_msg("%s: %d, %zu to %zu", cases[i].pattern, found, start,
+            end);
         fm_regex_destroy(&regex);
     }
     fm_regex_match_destroy(&match);

@@ -3,7 +3,8 @@
 
 #define HEAD "{\"pre_tokenizer\":"
 #define BYTE_LEVEL "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}"
-#define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"c\":2,\"\xc4\xa0\":3,\"1\":4,\"2\":5,\"ab\":6,\"\xc4\xa0" "a\":7,\"abc\":8,\"11\":9,\".\":10,\"bc\":11}," \
+#define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"c\":2,\"\xc4\xa0\":3,\"1\":4,\"2\":5,\"ab\":6,\"\xc4\xa0" "a\":7," \
+    "\"abc\":8,\"11\":9,\".\":10,\"bc\":11}," \
     "\"merges\":[\"a b\",[\"\xc4\xa0\",\"a\"],\"ab c\",\"1 1\",\"b c\"]}"
 
 static struct fm_tokenizer *parse(const char *json, struct fathom_error *err) {
@@ -22,7 +23,8 @@ static void expect_ids(const char *json, const char *text, const char *ids) {
     struct fm_tokens tokens = {0};
     if (!fm_tokenizer_encode(tokenizer, text, strlen(text), true, &tokens, &err)) fail_msg("%s", err.message);
     char found[256] = "";
-    for (size_t i = 0, n = 0; i < tokens.count && n < sizeof(found) - 16; i++) n += (size_t)sprintf(found + n, "%s%d", i ? " " : "", tokens.ids[i]);
+    for (size_t i = 0, n = 0; i < tokens.count && n < sizeof(found) - 16; i++) n += (size_t)sprintf(found + n, "%s%d", i ? " " : "",
+        tokens.ids[i]);
     assert_string_equal(found, ids);
     free(tokens.ids);
     fm_tokenizer_destroy(&tokenizer);
@@ -32,7 +34,8 @@ static void expect_refusal(const char *json, enum fathom_status status, const ch
     struct fathom_error err = {0};
     struct fm_tokenizer *tokenizer = parse(json, &err);
     if (tokenizer) fail_msg("not refused: %s", json);
-    if (err.status != status || !strstr(err.message, part) || strchr(err.message, '\n')) fail_msg("status %d, \"%s\" for %s", err.status, err.message, json);
+    if (err.status != status || !strstr(err.message, part) || strchr(err.message, '\n')) fail_msg("status %d, \"%s\" for %s", err.status,
+        err.message, json);
     assert_null(parse(json, NULL));
 }
 
@@ -65,7 +68,8 @@ static void unreachable_tokens(void **state) {
     expect_ids(json, "ba", "2");
 }
 
-#define SPLIT(pattern, behavior, invert) HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":" pattern ",\"behavior\":\"" behavior "\",\"invert\":" invert "}," BYTE_LEVEL "]}," MODEL "}"
+#define SPLIT(pattern, behavior, invert) \
+    HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":" pattern ",\"behavior\":\"" behavior "\",\"invert\":" invert "}," BYTE_LEVEL "]}," MODEL "}"
 
 static void splits(void **state) {
     (void)state;
@@ -91,7 +95,8 @@ static void other_steps(void **state) {
     expect_ids(HEAD "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," MODEL "}", "ab1 a", "6 4 7"); // GPT-2's expression
 }
 
-#define ADDED(flags) HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":20,\"content\":\"<x>\"" flags "},{\"id\":21,\"content\":\"<x>a\"}]," MODEL "}"
+#define ADDED(flags) \
+    HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":20,\"content\":\"<x>\"" flags "},{\"id\":21,\"content\":\"<x>a\"}]," MODEL "}"
 
 static void added_tokens(void **state) {
     (void)state;
@@ -148,13 +153,16 @@ static void not_supported(void **state) {
     (void)state;
     expect_refusal("{" MODEL "}", FATHOM_UNSUPPORTED, "ByteLevel");
     expect_refusal(HEAD "{\"type\":\"Metaspace\"}," MODEL "}", FATHOM_UNSUPPORTED, "Metaspace");
-    expect_refusal(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL ",{\"type\":\"Digits\"}]}," MODEL "}", FATHOM_UNSUPPORTED, "after ByteLevel");
+    expect_refusal(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL ",{\"type\":\"Digits\"}]}," MODEL "}", FATHOM_UNSUPPORTED,
+        "after ByteLevel");
     expect_refusal("{\"normalizer\":{\"type\":\"NFKC\"},\"pre_tokenizer\":" BYTE_LEVEL "," MODEL "}", FATHOM_UNSUPPORTED, "NFKC");
     expect_refusal("{\"decoder\":{\"type\":\"WordPiece\"},\"pre_tokenizer\":" BYTE_LEVEL "," MODEL "}", FATHOM_UNSUPPORTED, "WordPiece");
     expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"type\":\"Unigram\"}}", FATHOM_UNSUPPORTED, "Unigram");
-    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"byte_fallback\":true,\"vocab\":{\"a\":0},\"merges\":[]}}", FATHOM_UNSUPPORTED, "byte_fallback");
+    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"byte_fallback\":true,\"vocab\":{\"a\":0},\"merges\":[]}}", FATHOM_UNSUPPORTED,
+        "byte_fallback");
     expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"dropout\":0.5,\"vocab\":{\"a\":0},\"merges\":[]}}", FATHOM_UNSUPPORTED, "dropout");
-    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"end_of_word_suffix\":\"x\",\"vocab\":{\"a\":0},\"merges\":[]}}", FATHOM_UNSUPPORTED, "end_of_word_suffix");
+    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"end_of_word_suffix\":\"x\",\"vocab\":{\"a\":0},\"merges\":[]}}", FATHOM_UNSUPPORTED,
+        "end_of_word_suffix");
     expect_refusal(SPLIT("{\"Regex\":\"a\"}", "Sideways", "false"), FATHOM_UNSUPPORTED, "Sideways");
     expect_refusal(SPLIT("{\"Regex\":\"[a[b]]\"}", "Isolated", "false"), FATHOM_UNSUPPORTED, "class within a class");
     expect_refusal(SPLIT("{\"Regex\":\"[a&&b]\"}", "Isolated", "false"), FATHOM_UNSUPPORTED, "&&");
@@ -176,16 +184,19 @@ static void invalid(void **state) {
         snprintf(json, sizeof(json), HEAD BYTE_LEVEL ",\"added_tokens\":[{\"content\":\"qq\",\"id\":%s}]," MODEL "}", ids[i]);
         expect_refusal(json, FATHOM_INVALID, "qq");
     }
-    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}", FATHOM_INVALID, "id 0 is given to \"a\" and to \"b\"");
+    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}", FATHOM_INVALID,
+        "id 0 is given to \"a\" and to \"b\"");
     expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0,\"a\":1},\"merges\":[]}}", FATHOM_INVALID, "ids 0 and 1");
     expect_refusal(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"content\":\"zz\",\"id\":0}]," MODEL "}", FATHOM_INVALID, "zz");
     expect_refusal(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"content\":\"a\",\"id\":50}]," MODEL "}", FATHOM_INVALID, "ids 0 and 50");
     expect_refusal(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":50}]," MODEL "}", FATHOM_INVALID, "content");
     expect_refusal(HEAD BYTE_LEVEL ",\"added_tokens\":[1]," MODEL "}", FATHOM_INVALID, "content");
-    static const char *const merges[] = {"\"a\"", "\"a b c\"", "[\"a\"]", "[\"a\",\"b\",\"a\"]", "1", "[1,2]", "\"a z\"", "\"z a\"", "\"b a\""};
+    static const char *const merges[] = {"\"a\"", "\"a b c\"", "[\"a\"]", "[\"a\",\"b\",\"a\"]", "1", "[1,2]", "\"a z\"", "\"z a\"",
+        "\"b a\""};
     for (size_t i = 0; i < sizeof(merges) / sizeof(*merges); i++) {
         char json[512];
-        snprintf(json, sizeof(json), HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\",%s]}}", merges[i]);
+        snprintf(json, sizeof(json), HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\",%s]}}",
+            merges[i]);
         expect_refusal(json, FATHOM_INVALID, "merge 1");
     }
     expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"unk_token\":\"zz\",\"vocab\":{\"a\":0},\"merges\":[]}}", FATHOM_INVALID, "zz");
@@ -243,7 +254,8 @@ static void damaged_files(void **state) {
         assert_non_null(bad);
         memcpy(bad, good, n);
         // most of the file is vocabulary; the first two thousand bytes hold the rest
-        for (int k = 0; k < 3 && n; k++) bad[(size_t)rand_r(&seed) % (k ? n : n < 2000 ? n : 2000)] = "{}[]\",:0-9ax\\\x80"[rand_r(&seed) % 15];
+        for (int k = 0; k < 3 &&
+            n; k++) bad[(size_t)rand_r(&seed) % (k ? n : n < 2000 ? n : 2000)] = "{}[]\",:0-9ax\\\x80"[rand_r(&seed) % 15];
         struct fathom_error err = {0};
         struct fm_tokenizer *tokenizer = fm_tokenizer_from_json(bad, n, &err);
         assert_int_equal(tokenizer == NULL, err.status != FATHOM_OK);
@@ -260,7 +272,8 @@ static void damaged_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merges_in_order_of_rank), cmocka_unit_test(empty_token), cmocka_unit_test(unreachable_tokens), cmocka_unit_test(splits), cmocka_unit_test(other_steps),
+        cmocka_unit_test(merges_in_order_of_rank), cmocka_unit_test(empty_token), cmocka_unit_test(unreachable_tokens),
+            cmocka_unit_test(splits), cmocka_unit_test(other_steps),
         cmocka_unit_test(added_tokens), cmocka_unit_test(normalization), cmocka_unit_test(not_json), cmocka_unit_test(not_supported),
         cmocka_unit_test(invalid), cmocka_unit_test(encoding_fails), cmocka_unit_test(damaged_files),
     };

@@ -197,7 +197,8 @@ static void expect_refusal(const char *path, enum fathom_status status, const ch
 }
 
 // Keys that are all there but one, or one of them wrong.
-enum damage { NO_MODEL, OTHER_MODEL, NO_PRE, OTHER_PRE, PRE_IS_NUMBER, NO_TOKENS, TOKENS_ARE_NUMBERS, SHORT_TYPES, TYPES_ARE_STRINGS, MERGE_OF_ONE, BOS_TOO_LARGE, BOS_IS_STRING, TWICE };
+enum damage { NO_MODEL, OTHER_MODEL, NO_PRE, OTHER_PRE, PRE_IS_NUMBER, NO_TOKENS, TOKENS_ARE_NUMBERS, SHORT_TYPES, TYPES_ARE_STRINGS,
+    MERGE_OF_ONE, BOS_TOO_LARGE, BOS_IS_STRING, TWICE };
 
 static void write_damaged(enum damage damage) {
     struct gguf g = {0};
@@ -224,10 +225,13 @@ static void write_damaged(enum damage damage) {
 static void gguf_refused(void **state) {
     (void)state;
     static const struct { enum damage damage; enum fathom_status status; const char *part; } cases[] = {
-        {NO_MODEL, FATHOM_INVALID, "tokenizer.ggml.model"}, {OTHER_MODEL, FATHOM_UNSUPPORTED, "llama"}, {NO_PRE, FATHOM_INVALID, "tokenizer.ggml.pre"},
-        {OTHER_PRE, FATHOM_UNSUPPORTED, "martian"}, {PRE_IS_NUMBER, FATHOM_INVALID, "tokenizer.ggml.pre"}, {NO_TOKENS, FATHOM_INVALID, "tokenizer.ggml.tokens"},
+        {NO_MODEL, FATHOM_INVALID, "tokenizer.ggml.model"}, {OTHER_MODEL, FATHOM_UNSUPPORTED, "llama"}, {NO_PRE, FATHOM_INVALID,
+            "tokenizer.ggml.pre"},
+        {OTHER_PRE, FATHOM_UNSUPPORTED, "martian"}, {PRE_IS_NUMBER, FATHOM_INVALID, "tokenizer.ggml.pre"}, {NO_TOKENS, FATHOM_INVALID,
+            "tokenizer.ggml.tokens"},
         {TOKENS_ARE_NUMBERS, FATHOM_INVALID, "tokenizer.ggml.tokens"}, {SHORT_TYPES, FATHOM_INVALID, "1 entries for 2"},
-        {TYPES_ARE_STRINGS, FATHOM_INVALID, "token_type"}, {MERGE_OF_ONE, FATHOM_INVALID, "merges"}, {BOS_TOO_LARGE, FATHOM_INVALID, "bos_token_id is 2"},
+        {TYPES_ARE_STRINGS, FATHOM_INVALID, "token_type"}, {MERGE_OF_ONE, FATHOM_INVALID, "merges"}, {BOS_TOO_LARGE, FATHOM_INVALID,
+            "bos_token_id is 2"},
         {BOS_IS_STRING, FATHOM_INVALID, "bos_token_id"}, {TWICE, FATHOM_INVALID, "ids 0 and 1"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -300,13 +304,15 @@ static int make_folder(void **state) {
 
 static int remove_folder(void **state) {
     (void)state;
-    static const char *const names[] = {"minnow.gguf", "large.gguf", "small.gguf", "bad.gguf", "tokenizer.json", "config.json", "generation_config.json", "tokenizer_config.json"};
+    static const char *const names[] = {"minnow.gguf", "large.gguf", "small.gguf", "bad.gguf", "tokenizer.json", "config.json",
+        "generation_config.json", "tokenizer_config.json"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) unlink(inside(names[i]));
     return rmdir(folder);
 }
 
 int main(void) {
-    static struct large large[] = {{"deepseek-v3", "deepseek-v3"}, {"deepseek-v4", "deepseek-v3"}, {"qwen2.5", "qwen2"}, {"qwen3", "qwen2"}, {"llama3", "llama-bpe"}};
+    static struct large large[] = {{"deepseek-v3", "deepseek-v3"}, {"deepseek-v4", "deepseek-v3"}, {"qwen2.5", "qwen2"}, {"qwen3",
+        "qwen2"}, {"llama3", "llama-bpe"}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gguf_minnow),
         {"gguf_deepseek_v3", gguf_of, NULL, NULL, &large[0]},

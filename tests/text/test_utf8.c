@@ -72,6 +72,7 @@ static void quotes(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(decode_edges), cmocka_unit_test(any_cut), cmocka_unit_test(classes), cmocka_unit_test(quotes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(decode_edges), cmocka_unit_test(any_cut), cmocka_unit_test(classes),
+        cmocka_unit_test(quotes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
