@@ -82,8 +82,7 @@ struct fathom_latent_attention_params {
     struct fathom_latent_cache cache;
     struct fathom_view scratch;     // at least fathom_latent_attention_scratch(n_heads, kv_rank, max_positions) bytes; more lets
                                     // more tokens go at once
-    struct fathom_view groups;      // uint32[4]: x, y, z for an indirect dispatch over splits, kept by fathom_sample or the host
-                                    // as { n_splits of `position`, 1, 1, 0 }; buffer NULL: max_positions decides
+    struct fathom_view groups;      // fathom_step.groups, or nothing. Not read: workgroups loop over splits as far as `position` goes
     uint32_t n_tokens, n_heads;
     uint32_t max_positions;         // bound on position + n_tokens for this recording
     float scale;
@@ -97,7 +96,7 @@ FATHOM_API uint64_t fathom_latent_attention_scratch(uint32_t n_heads, uint32_t k
 // k_b is [n_heads][kv_rank][n_nope] (GGUF's attn_k_b), v_b is [n_heads][n_v][kv_rank]. out[n_tokens][n_heads][n_v].
 struct fathom_expanded_attention_params {
     const struct fathom_weight *k_b, *v_b;
-    struct fathom_view q, out, position;
+    struct fathom_view q, out, position; // position is not read: it is n_positions - n_tokens
     struct fathom_latent_cache cache;
     struct fathom_view scratch;     // at least fathom_expanded_attention_scratch() bytes
     uint32_t n_tokens, n_heads, n_nope, n_v;

@@ -131,7 +131,7 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
         || !weight_fits(stream, op, "k_b", params->k_b, n_heads, cache->kv_rank, params->n_nope)
         || !weight_fits(stream, op, "v_b", params->v_b, n_heads, n_v, cache->kv_rank))
         return;
-    if (n_heads > FM_MAX_GROUPS || n_tokens > params->n_positions) {
+    if (n_heads > FM_MAX_GROUPS || n_tokens > FM_MAX_GROUPS || n_tokens > params->n_positions) {
         fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " heads and %" PRIu32 " tokens, at most %d and the %" PRIu32 " positions", op, n_heads, n_tokens,
             FM_MAX_GROUPS, params->n_positions);
         return;

@@ -35,7 +35,7 @@ static uint32_t tokens_at_once(struct fathom_stream *stream, const struct fathom
     if (n > params->n_tokens) n = params->n_tokens;
     if (n > FM_MAX_GROUPS) n = FM_MAX_GROUPS;
     if (n > 1 && (double)n * token_flops > FM_MAX_DISPATCH_FLOPS) n = (uint64_t)(FM_MAX_DISPATCH_FLOPS / token_flops) + 1;
-    return (uint32_t)n;
+    return n ? (uint32_t)n : 1;
 }
 
 static bool attention_prepare(struct fathom_stream *stream, const char *op, const struct fathom_latent_attention_params *params,
@@ -79,7 +79,7 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
     const double token_flops = 2.0 * n_heads * positions * (width + cache->kv_rank);
     const double partial_bytes = (double)fathom_latent_attention_scratch(n_heads, cache->kv_rank, params->max_positions);
     const uint32_t batch = tokens_at_once(stream, params, token_flops);
-    if (!batch || !fm_op_bind(stream, op, "scratch", params->scratch, (uint64_t)partial_bytes / 4 * batch, &views[4], &args.scratch_base)) return;
+    if (!fm_op_bind(stream, op, "scratch", params->scratch, (uint64_t)partial_bytes / 4 * batch, &views[4], &args.scratch_base)) return;
     for (uint32_t t = 0; t < params->n_tokens; t += batch) {
         const uint32_t n = params->n_tokens - t < batch ? params->n_tokens - t : batch;
         args.first_token = t;
