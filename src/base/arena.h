@@ -4,7 +4,9 @@
 #include <stddef.h>
 
 struct fm_arena_block;
-struct fm_arena { struct fm_arena_block *blocks; };
+struct fm_arena {
+    struct fm_arena_block *blocks;
+};
 
 // Zeroed, aligned for any type; NULL when there is no memory, or when count * size overflows. Never NULL for a count of 0.
 void *fm_arena_alloc(struct fm_arena *arena, size_t count, size_t size);

@@ -12,7 +12,9 @@ struct fm_cursor {
     bool failed;
 };
 
-static inline uint64_t fm_cursor_left(const struct fm_cursor *c) { return c->failed ? 0 : c->size - c->at; }
+static inline uint64_t fm_cursor_left(const struct fm_cursor *c) {
+    return c->failed ? 0 : c->size - c->at;
+}
 
 // The next n bytes, NULL when there are fewer.
 static inline const uint8_t *fm_cursor_bytes(struct fm_cursor *c, uint64_t n) {
@@ -32,6 +34,10 @@ static inline uint64_t fm_cursor_uint(struct fm_cursor *c, uint32_t n) {
     return value;
 }
 
-static inline uint32_t fm_cursor_u32(struct fm_cursor *c) { return (uint32_t)fm_cursor_uint(c, 4); }
-static inline uint64_t fm_cursor_u64(struct fm_cursor *c) { return fm_cursor_uint(c, 8); }
+static inline uint32_t fm_cursor_u32(struct fm_cursor *c) {
+    return (uint32_t)fm_cursor_uint(c, 4);
+}
+static inline uint64_t fm_cursor_u64(struct fm_cursor *c) {
+    return fm_cursor_uint(c, 8);
+}
 #endif

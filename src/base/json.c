@@ -7,8 +7,10 @@ static bool depth_is_fine(const char *text, size_t length) {
     bool in_string = false;
     for (size_t i = 0; i < length; i++) {
         if (in_string) {
-            if (text[i] == '\\') i++;
-            else if (text[i] == '"') in_string = false;
+            if (text[i] == '\\')
+                i++;
+            else if (text[i] == '"')
+                in_string = false;
         } else if (text[i] == '"') {
             in_string = true;
         } else if (text[i] == '[' || text[i] == '{') {

@@ -4,7 +4,10 @@
 #include "base/error.h"
 #include <stdint.h>
 
-struct fm_mapped_file { const uint8_t *data; uint64_t size; };
+struct fm_mapped_file {
+    const uint8_t *data;
+    uint64_t size;
+};
 
 bool fm_mapped_file_open(struct fm_mapped_file *file, const char *path, struct fathom_error *err); // an empty file is an error
 void fm_mapped_file_close(struct fm_mapped_file *file);

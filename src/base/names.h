@@ -5,7 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct fm_name { const char *name; uint32_t value; };
+struct fm_name {
+    const char *name;
+    uint32_t value;
+};
 struct fm_names {
     struct fm_name *slots; // open addressing; capacity is a power of two
     size_t count, capacity;

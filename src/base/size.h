@@ -5,8 +5,12 @@
 #include <stdint.h>
 
 // False on overflow; *result is then not to be used.
-static inline bool fm_add(uint64_t a, uint64_t b, uint64_t *result) { return !__builtin_add_overflow(a, b, result); }
-static inline bool fm_mul(uint64_t a, uint64_t b, uint64_t *result) { return !__builtin_mul_overflow(a, b, result); }
+static inline bool fm_add(uint64_t a, uint64_t b, uint64_t *result) {
+    return !__builtin_add_overflow(a, b, result);
+}
+static inline bool fm_mul(uint64_t a, uint64_t b, uint64_t *result) {
+    return !__builtin_mul_overflow(a, b, result);
+}
 
 // a rounded up to a multiple of `to`, a power of two. False on overflow.
 static inline bool fm_align(uint64_t a, uint64_t to, uint64_t *result) {

@@ -13,11 +13,11 @@ enum { PIECE_ELEMENTS = 4 << 20, MAX_THREADS = 16 };
 struct conversion {
     const struct fm_tensors *in;
     enum fathom_type type;
-    uint32_t n_layers;                // of the file to be written
+    uint32_t n_layers; // of the file to be written
     struct fm_meta meta;
-    struct fm_tensor *list;           // the tensors to be written; impl: the one they are made from
+    struct fm_tensor *list; // the tensors to be written; impl: the one they are made from
     size_t count;
-    uint64_t done, total;             // bytes
+    uint64_t done, total; // bytes
     const struct fathom_progress *progress;
     struct fathom_error *err;
     // a piece of a tensor on its way
@@ -26,7 +26,9 @@ struct conversion {
     uint32_t n_threads;
 };
 
-static bool no_memory(struct conversion *c) { return fm_fail(c->err, FATHOM_NO_MEMORY, "%s: out of host memory for the conversion", c->in->path); }
+static bool no_memory(struct conversion *c) {
+    return fm_fail(c->err, FATHOM_NO_MEMORY, "%s: out of host memory for the conversion", c->in->path);
+}
 
 static uint32_t file_type(enum fathom_type type) { // llama.cpp's LLAMA_FTYPE
     switch (type) {
@@ -46,7 +48,8 @@ static bool make_keys(struct conversion *c, bool keep_draft_layer) {
     for (size_t i = 0; i < c->in->meta.count; i++) {
         const struct fm_meta_value *value = &c->in->meta.values[i];
         const size_t length = strlen(value->key);
-        if (length > strlen(draft) && !strcmp(value->key + length - strlen(draft), draft) && !fm_meta_u32(c->in, value->key, &n_draft, c->err))
+        if (length > strlen(draft) && !strcmp(value->key + length - strlen(draft), draft) &&
+            !fm_meta_u32(c->in, value->key, &n_draft, c->err))
             return false;
     }
     for (size_t i = 0; i < c->in->meta.count; i++) {
@@ -60,7 +63,8 @@ static bool make_keys(struct conversion *c, bool keep_draft_layer) {
             value = (struct fm_meta_value){.key = value.key, .type = FM_META_U32, .u = c->n_layers};
         }
         if (!keep_draft_layer && length > strlen(draft) && !strcmp(value.key + length - strlen(draft), draft)) continue;
-        if (!strcmp(value.key, "general.file_type") || !strcmp(value.key, "general.quantization_version") || !strcmp(value.key, "general.alignment"))
+        if (!strcmp(value.key, "general.file_type") || !strcmp(value.key, "general.quantization_version") ||
+            !strcmp(value.key, "general.alignment"))
             continue;
         if (!fm_meta_add(&c->meta, value, c->err)) return false;
     }
@@ -73,7 +77,8 @@ static bool check_tokenizer(struct conversion *c) {
     if (!fm_meta_has(c->in, "tokenizer.ggml.tokens")) return fm_fail(c->err, FATHOM_INVALID, "%s: tokenizer.json is missing", c->in->path);
     if (!fm_meta_has(c->in, "tokenizer.ggml.pre"))
         return fm_fail(c->err, FATHOM_UNSUPPORTED,
-            "%s: the splits in pre_tokenizer of tokenizer.json are not supported; supported: those of DeepSeek's LLM, Coder and V3", c->in->path);
+            "%s: the splits in pre_tokenizer of tokenizer.json are not supported; supported: those of DeepSeek's LLM, Coder and V3",
+            c->in->path);
     return true;
 }
 
@@ -117,7 +122,9 @@ struct slice {
     bool fits;
 };
 
-static uint64_t bytes_of(enum fathom_type type, uint64_t n) { return n / fm_type_info(type)->block * fm_type_info(type)->bytes; }
+static uint64_t bytes_of(enum fathom_type type, uint64_t n) {
+    return n / fm_type_info(type)->block * fm_type_info(type)->bytes;
+}
 
 static void *convert_slice(void *argument) {
     struct slice *s = argument;
@@ -141,8 +148,10 @@ static bool convert_piece(const struct conversion *c, enum fathom_type from, enu
     for (uint32_t i = 1; i < n_slices; i++) started[i] = pthread_create(&threads[i], NULL, convert_slice, &slices[i]) == 0;
     bool fits = true;
     for (uint32_t i = 0; i < n_slices; i++) {
-        if (started[i]) pthread_join(threads[i], NULL);
-        else convert_slice(&slices[i]);
+        if (started[i])
+            pthread_join(threads[i], NULL);
+        else
+            convert_slice(&slices[i]);
         fits &= slices[i].fits;
     }
     return fits;
@@ -161,8 +170,8 @@ static bool write_tensor(struct conversion *c, struct fm_gguf_writer *writer, co
         const uint64_t size = bytes_of(to->type, n);
         if (!fm_tensor_read(c->in, from, bytes_of(from->type, first), bytes_of(from->type, n), c->stored, c->err)) return false;
         if (from->type != to->type && !convert_piece(c, from->type, to->type, n))
-            return fm_fail(c->err, FATHOM_INVALID, "%s: tensor %s holds a value that %s cannot: infinite, not a number, or too large", c->in->path,
-                to->name, fm_type_name(to->type));
+            return fm_fail(c->err, FATHOM_INVALID, "%s: tensor %s holds a value that %s cannot: infinite, not a number, or too large",
+                c->in->path, to->name, fm_type_name(to->type));
         if (!fm_gguf_writer_append(writer, from->type == to->type ? c->stored : c->result, size, c->err)) return false;
         c->done += size;
         if (!report(c)) return false;
@@ -190,8 +199,8 @@ static bool write_file(struct conversion *c, const char *out_path) {
     return ok;
 }
 
-bool fm_convert(const char *in_path, const char *out_path, enum fathom_type type, bool keep_draft_layer, const struct fathom_progress *progress,
-    struct fathom_error *err) {
+bool fm_convert(const char *in_path, const char *out_path, enum fathom_type type, bool keep_draft_layer,
+    const struct fathom_progress *progress, struct fathom_error *err) {
     struct fm_tensors *in = fm_tensors_open(in_path, err);
     if (!in) return false;
     struct conversion c = {.in = in, .type = type, .progress = progress, .err = err};

@@ -12,6 +12,6 @@
 // keep_draft_layer false leaves the multi-token-prediction layers out (llama.cpp's loader refuses a file with them), and block_count
 // and nextn_predict_layers are set accordingly.
 // The file is read and written in pieces: memory use does not grow with the model. Nothing is left at out_path after a failure.
-bool fm_convert(const char *in_path, const char *out_path, enum fathom_type type, bool keep_draft_layer, const struct fathom_progress *progress,
-    struct fathom_error *err);
+bool fm_convert(const char *in_path, const char *out_path, enum fathom_type type, bool keep_draft_layer,
+    const struct fathom_progress *progress, struct fathom_error *err);
 #endif

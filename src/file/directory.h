@@ -7,22 +7,22 @@
 
 // How a presented tensor comes from bytes in memory. All parts have one size and follow each other in the presented tensor.
 enum fm_source_kind {
-    FM_SOURCE_COPY,       // as stored
-    FM_SOURCE_WIDEN,      // F16 or BF16, presented as F32
-    FM_SOURCE_TRANSPOSE,  // a part is [n_cols][n_rows], presented as [n_rows][n_cols]
+    FM_SOURCE_COPY,      // as stored
+    FM_SOURCE_WIDEN,     // F16 or BF16, presented as F32
+    FM_SOURCE_TRANSPOSE, // a part is [n_cols][n_rows], presented as [n_rows][n_cols]
 };
 struct fm_source {
     enum fm_source_kind kind;
-    enum fathom_type stored;     // WIDEN: the type of the bytes
-    uint32_t n_rows, n_cols;     // TRANSPOSE: of a presented part
+    enum fathom_type stored; // WIDEN: the type of the bytes
+    uint32_t n_rows, n_cols; // TRANSPOSE: of a presented part
     uint32_t n_parts;
-    uint64_t part_size;          // presented bytes of a part
-    const uint8_t **parts;       // [n_parts]
+    uint64_t part_size;    // presented bytes of a part
+    const uint8_t **parts; // [n_parts]
 };
 
 struct fm_tensors {
     char *path;
-    struct fm_arena arena;       // names, strings, sources
+    struct fm_arena arena; // names, strings, sources
     struct fm_meta meta;
     struct fm_tensor *list;
     size_t count, capacity;

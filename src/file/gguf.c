@@ -6,8 +6,10 @@
 #include <stdlib.h>
 
 enum {
-    MAX_KEY = 65535, MAX_NAME = 255, // bytes; GGUF's own limits are 65535 and 64
-    MIN_KEY_BYTES = 8 + 4 + 1, MIN_TENSOR_BYTES = 8 + 4 + 8 + 4 + 8,
+    MAX_KEY = 65535,
+    MAX_NAME = 255, // bytes; GGUF's own limits are 65535 and 64
+    MIN_KEY_BYTES = 8 + 4 + 1,
+    MIN_TENSOR_BYTES = 8 + 4 + 8 + 4 + 8,
     MAX_ALIGNMENT = 1 << 20,
 };
 
@@ -15,7 +17,7 @@ struct reader {
     struct fm_tensors *tensors;
     struct fm_cursor cursor;
     uint64_t n_tensors, n_keys;
-    uint64_t *offsets;           // of each tensor, from the start of the data
+    uint64_t *offsets; // of each tensor, from the start of the data
     struct fathom_error *err;
 };
 
@@ -53,7 +55,8 @@ static bool read_array(struct reader *r, struct fm_meta_value *value) {
     if (element == FM_META_ARRAY)
         return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: key %.200s is an array of arrays", r->tensors->path, value->key);
     if (element >= FM_META_N_TYPES)
-        return fm_fail(r->err, FATHOM_INVALID, "%s: key %.200s is an array of type %u, which does not exist", r->tensors->path, value->key, element);
+        return fm_fail(
+            r->err, FATHOM_INVALID, "%s: key %.200s is an array of type %u, which does not exist", r->tensors->path, value->key, element);
     value->element = (enum fm_meta_type)element;
     if (element != FM_META_STRING) {
         uint64_t size;
@@ -77,8 +80,10 @@ static bool read_value(struct reader *r, struct fm_meta_value *value) {
     const uint8_t *bytes = fm_cursor_bytes(&r->cursor, size);
     if (!bytes) return truncated(r, value->key);
     const struct fm_meta_value one = {.type = FM_META_ARRAY, .element = value->type, .count = 1, .items = bytes};
-    if (value->type == FM_META_F32 || value->type == FM_META_F64) value->f = fm_meta_item_float(&one, 0);
-    else value->i = fm_meta_item_int(&one, 0);
+    if (value->type == FM_META_F32 || value->type == FM_META_F64)
+        value->f = fm_meta_item_float(&one, 0);
+    else
+        value->i = fm_meta_item_int(&one, 0);
     if (value->type == FM_META_BOOL && value->u > 1)
         return fm_fail(r->err, FATHOM_INVALID, "%s: key %.200s is %u, expected 0 or 1", r->tensors->path, value->key, (unsigned)value->u);
     return true;
@@ -95,8 +100,7 @@ static bool read_keys(struct reader *r) {
         value.type = (enum fm_meta_type)type;
         if (!read_value(r, &value)) return false;
         struct fathom_error wrong = {0};
-        if (!fm_meta_add(&r->tensors->meta, value, &wrong))
-            return fm_fail(r->err, wrong.status, "%s: %s", r->tensors->path, wrong.message);
+        if (!fm_meta_add(&r->tensors->meta, value, &wrong)) return fm_fail(r->err, wrong.status, "%s: %s", r->tensors->path, wrong.message);
     }
     return true;
 }
@@ -107,7 +111,8 @@ static bool read_alignment(struct reader *r, uint64_t *alignment) {
     if (!fm_meta_u32(r->tensors, "general.alignment", &value, &wrong) && wrong.status != FATHOM_OK)
         return fm_fail(r->err, wrong.status, "%s", wrong.message);
     if (value == 0 || value > MAX_ALIGNMENT || value & (value - 1))
-        return fm_fail(r->err, FATHOM_INVALID, "%s: key general.alignment is %u, expected a power of two up to %d", r->tensors->path, value, MAX_ALIGNMENT);
+        return fm_fail(r->err, FATHOM_INVALID, "%s: key general.alignment is %u, expected a power of two up to %d", r->tensors->path, value,
+            MAX_ALIGNMENT);
     *alignment = value;
     return true;
 }
@@ -141,7 +146,8 @@ static bool read_tensor(struct reader *r, uint64_t alignment, uint64_t *offset) 
     const struct fm_type_info *info = fm_type_info(type);
     if (!info) return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s has type %u, which does not exist", path, tensor.name, type);
     if (!info->supported)
-        return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: F32, F16, BF16, Q8_0, Q4_0", path, tensor.name, info->name);
+        return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: F32, F16, BF16, Q8_0, Q4_0", path,
+            tensor.name, info->name);
     if (*offset % alignment)
         return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s lies at offset %llu, expected a multiple of %llu", path, tensor.name,
             (unsigned long long)*offset, (unsigned long long)alignment);
@@ -150,7 +156,10 @@ static bool read_tensor(struct reader *r, uint64_t alignment, uint64_t *offset) 
 }
 
 // Where a tensor lies, to sort by.
-struct place { uint64_t offset, size; const char *name; };
+struct place {
+    uint64_t offset, size;
+    const char *name;
+};
 
 static int by_offset(const void *a, const void *b) {
     const struct place *x = a, *y = b;
@@ -175,18 +184,21 @@ static bool check_overlaps(struct reader *r) {
 // Gives every tensor its bytes, once they are known to be there.
 static bool place_tensors(struct reader *r, uint64_t alignment) {
     uint64_t start;
-    if (!fm_align(r->cursor.at, alignment, &start) || (start > r->cursor.size && r->n_tensors)) return truncated(r, "the padding before the tensors");
+    if (!fm_align(r->cursor.at, alignment, &start) || (start > r->cursor.size && r->n_tensors))
+        return truncated(r, "the padding before the tensors");
     for (uint64_t i = 0; i < r->n_tensors; i++) {
         struct fm_tensor *tensor = &r->tensors->list[i];
         const uint64_t room = r->cursor.size - start;
         if (r->offsets[i] > room || tensor->size > room - r->offsets[i])
-            return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s reaches past the end of the file: %llu bytes at offset %llu of %llu", r->tensors->path,
-                tensor->name, (unsigned long long)tensor->size, (unsigned long long)r->offsets[i], (unsigned long long)room);
+            return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s reaches past the end of the file: %llu bytes at offset %llu of %llu",
+                r->tensors->path, tensor->name, (unsigned long long)tensor->size, (unsigned long long)r->offsets[i],
+                (unsigned long long)room);
         struct fm_source *source = fm_arena_alloc(&r->tensors->arena, 1, sizeof(*source));
         const uint8_t **part = fm_arena_alloc(&r->tensors->arena, 1, sizeof(*part));
         if (!source || !part) return fm_no_memory(r->tensors, r->err);
         *part = r->cursor.data + start + r->offsets[i];
-        *source = (struct fm_source){.kind = FM_SOURCE_COPY, .stored = tensor->type, .n_parts = 1, .part_size = tensor->size, .parts = part};
+        *source =
+            (struct fm_source){.kind = FM_SOURCE_COPY, .stored = tensor->type, .n_parts = 1, .part_size = tensor->size, .parts = part};
         tensor->impl = source;
     }
     return check_overlaps(r);
@@ -201,8 +213,7 @@ static bool read_header(struct reader *r) {
     r->n_tensors = fm_cursor_u64(&r->cursor);
     r->n_keys = fm_cursor_u64(&r->cursor);
     if (r->cursor.failed) return truncated(r, "the header");
-    if (version == 0x02000000 || version == 0x03000000)
-        return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: is a big-endian GGUF file", path);
+    if (version == 0x02000000 || version == 0x03000000) return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: is a big-endian GGUF file", path);
     if (version != 2 && version != 3) return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: GGUF version %u, supported: 2 and 3", path, version);
     const uint64_t left = fm_cursor_left(&r->cursor);
     if (r->n_keys > left / MIN_KEY_BYTES || r->n_tensors > left / MIN_TENSOR_BYTES || r->n_tensors > UINT32_MAX || r->n_keys > UINT32_MAX)

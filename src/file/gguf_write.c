@@ -1,6 +1,6 @@
 #include "file/gguf_write.h"
-#include "file/gguf.h"
 #include "base/size.h"
+#include "file/gguf.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -16,8 +16,8 @@ struct fm_gguf_writer {
     char *path, *part;      // the name that it gets, and has until then; `part` NULL once it is finished
     uint64_t size, written; // bytes of the whole file; bytes so far
     const struct fm_tensor *list;
-    size_t count, next;     // the tensor whose bytes come now
-    uint64_t in_tensor;     // of which these are written
+    size_t count, next; // the tensor whose bytes come now
+    uint64_t in_tensor; // of which these are written
 };
 
 static bool io_failed(struct fm_gguf_writer *w, const char *what, struct fathom_error *err) {
@@ -34,8 +34,12 @@ static bool put(struct fm_gguf_writer *w, const void *data, uint64_t size, struc
     return true;
 }
 
-static bool put_u32(struct fm_gguf_writer *w, uint32_t value, struct fathom_error *err) { return put(w, &value, sizeof(value), err); }
-static bool put_u64(struct fm_gguf_writer *w, uint64_t value, struct fathom_error *err) { return put(w, &value, sizeof(value), err); }
+static bool put_u32(struct fm_gguf_writer *w, uint32_t value, struct fathom_error *err) {
+    return put(w, &value, sizeof(value), err);
+}
+static bool put_u64(struct fm_gguf_writer *w, uint64_t value, struct fathom_error *err) {
+    return put(w, &value, sizeof(value), err);
+}
 
 static bool put_string(struct fm_gguf_writer *w, const char *text, size_t length, struct fathom_error *err) {
     return put_u64(w, length, err) && put(w, text, length, err);
@@ -67,7 +71,8 @@ static bool put_value(struct fm_gguf_writer *w, const struct fm_meta_value *valu
 }
 
 static bool put_header(struct fm_gguf_writer *w, const struct fm_meta *meta, struct fathom_error *err) {
-    if (!put_u32(w, FM_GGUF_MAGIC, err) || !put_u32(w, VERSION, err) || !put_u64(w, w->count, err) || !put_u64(w, meta->count, err)) return false;
+    if (!put_u32(w, FM_GGUF_MAGIC, err) || !put_u32(w, VERSION, err) || !put_u64(w, w->count, err) || !put_u64(w, meta->count, err))
+        return false;
     for (size_t i = 0; i < meta->count; i++)
         if (!put_value(w, &meta->values[i], err)) return false;
     uint64_t offset = 0;
@@ -84,8 +89,8 @@ static bool put_header(struct fm_gguf_writer *w, const struct fm_meta *meta, str
     return true;
 }
 
-struct fm_gguf_writer *fm_gguf_writer_create(const char *path, const struct fm_meta *meta, const struct fm_tensor *list, size_t count,
-    struct fathom_error *err) {
+struct fm_gguf_writer *fm_gguf_writer_create(
+    const char *path, const struct fm_meta *meta, const struct fm_tensor *list, size_t count, struct fathom_error *err) {
     struct fm_gguf_writer *w = calloc(1, sizeof(*w));
     const size_t part_size = strlen(path) + 32;
     int fd = -1;
@@ -141,8 +146,7 @@ static void sync_folder(const char *path) {
 }
 
 bool fm_gguf_writer_finish(struct fm_gguf_writer *w, struct fathom_error *err) {
-    if (w->next < w->count)
-        return fm_fail(err, FATHOM_INVALID, "%s: bytes of tensor %s are missing", w->path, w->list[w->next].name);
+    if (w->next < w->count) return fm_fail(err, FATHOM_INVALID, "%s: bytes of tensor %s are missing", w->path, w->list[w->next].name);
     if (fflush(w->file) != 0 || fsync(fileno(w->file)) != 0) return io_failed(w, "writing", err);
     FILE *file = w->file;
     w->file = NULL;

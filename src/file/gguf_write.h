@@ -9,8 +9,8 @@ struct fm_gguf_writer;
 
 // Writes the header: the keys, and name, type and dims of each tensor (its `size` must be set, its `impl` is not used). Both lists
 // must outlive the writer.
-struct fm_gguf_writer *fm_gguf_writer_create(const char *path, const struct fm_meta *meta, const struct fm_tensor *list, size_t count,
-    struct fathom_error *err);
+struct fm_gguf_writer *fm_gguf_writer_create(
+    const char *path, const struct fm_meta *meta, const struct fm_tensor *list, size_t count, struct fathom_error *err);
 // The tensors' bytes, in order, in pieces of any size; a piece does not cross from one tensor to the next.
 bool fm_gguf_writer_append(struct fm_gguf_writer *writer, const void *data, uint64_t size, struct fathom_error *err);
 // Checks that all bytes came, and gives the file its name.

@@ -8,7 +8,9 @@ static void bad(struct fm_hub *hub, const char *key, const char *what) {
 }
 
 static void unsupported(struct fm_hub *hub, const char *key, const char *value, const char *supported) {
-    if (!hub->failed) hub->failed = !fm_fail(hub->err, FATHOM_UNSUPPORTED, "%s: %s \"%.64s\" is not supported; supported: %s", hub->path, key, value, supported);
+    if (!hub->failed)
+        hub->failed =
+            !fm_fail(hub->err, FATHOM_UNSUPPORTED, "%s: %s \"%.64s\" is not supported; supported: %s", hub->path, key, value, supported);
 }
 
 // NULL where the key is missing or null.
@@ -58,15 +60,19 @@ static void set_general(struct fm_hub *hub) {
     fm_hub_set_string(hub, "general.architecture", "deepseek2");
     fm_hub_set_string(hub, "general.type", "model");
     const char *name = fm_arena_string(&hub->tensors->arena, hub->dir + start, end - start);
-    if (!name) hub->failed = !fm_no_memory(hub->tensors, hub->err);
-    else fm_hub_set_string(hub, "general.name", name);
+    if (!name)
+        hub->failed = !fm_no_memory(hub->tensors, hub->err);
+    else
+        fm_hub_set_string(hub, "general.name", name);
 }
 
 // Refuses what the architecture would compute otherwise.
 static void check_supported(struct fm_hub *hub) {
     const char *type = text(hub, hub->config, "model_type", NULL);
-    if (!type) bad(hub, "model_type", "is missing");
-    else if (strcmp(type, "deepseek_v2") != 0 && strcmp(type, "deepseek_v3") != 0) unsupported(hub, "model_type", type, "deepseek_v2, deepseek_v3");
+    if (!type)
+        bad(hub, "model_type", "is missing");
+    else if (strcmp(type, "deepseek_v2") != 0 && strcmp(type, "deepseek_v3") != 0)
+        unsupported(hub, "model_type", type, "deepseek_v2, deepseek_v3");
     const char *activation = text(hub, hub->config, "hidden_act", "silu");
     if (strcmp(activation, "silu") != 0) unsupported(hub, "hidden_act", activation, "silu");
     if (truth(hub, "attention_bias", false)) unsupported(hub, "attention_bias", "true", "false");
@@ -146,7 +152,9 @@ static void set_experts(struct fm_hub *hub) {
 }
 
 // 0.1 * mscale * ln(factor) + 1, the correction of YaRN.
-static double magnitude(double mscale, double factor) { return factor > 1 ? 0.1 * mscale * log(factor) + 1 : 1; }
+static double magnitude(double mscale, double factor) {
+    return factor > 1 ? 0.1 * mscale * log(factor) + 1 : 1;
+}
 
 static void set_rope(struct fm_hub *hub) {
     // newer folders hold all of it in rope_parameters, older ones have rope_scaling (or null) beside rope_theta

@@ -5,12 +5,12 @@
 #include "file/directory.h"
 
 struct fm_hub {
-    struct fm_tensors *tensors;  // being filled
+    struct fm_tensors *tensors; // being filled
     const char *dir;
-    const char *path;            // of config.json, for messages
+    const char *path; // of config.json, for messages
     const cJSON *config;
     struct fathom_error *err;
-    bool failed;                 // sticky; *err is set
+    bool failed; // sticky; *err is set
     // what the tensors' names and shapes need
     uint32_t n_layers, n_draft, n_dense, n_experts, n_heads, n_nope, n_rope, n_value, kv_rank, n_vocab;
 };

@@ -1,5 +1,5 @@
-#include "file/hub_parts.h"
 #include "base/mapped_file.h"
+#include "file/hub_parts.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +10,15 @@ enum { TOKEN_NORMAL = 1, TOKEN_CONTROL = 3, TOKEN_USER_DEFINED = 4, TOKEN_UNUSED
 
 struct vocabulary {
     struct fm_hub *hub;
-    const char *path;            // of tokenizer.json
-    const cJSON *json, *config;  // tokenizer.json; tokenizer_config.json, or NULL
-    struct fm_string *tokens;    // [n_vocab], in the arena
+    const char *path;           // of tokenizer.json
+    const cJSON *json, *config; // tokenizer.json; tokenizer_config.json, or NULL
+    struct fm_string *tokens;   // [n_vocab], in the arena
     int32_t *kinds;
 };
 
-static bool invalid(struct vocabulary *v, const char *what) { return fm_fail(v->hub->err, FATHOM_INVALID, "%s: %s", v->path, what); }
+static bool invalid(struct vocabulary *v, const char *what) {
+    return fm_fail(v->hub->err, FATHOM_INVALID, "%s: %s", v->path, what);
+}
 
 // The tokenizer's splits, told apart by their first expressions.
 static const char *pre_tokenizer(const cJSON *json) {
@@ -56,11 +58,13 @@ static bool set_token(struct vocabulary *v, const char *content, const cJSON *id
 
 static bool read_tokens(struct vocabulary *v) {
     struct fm_tensors *tensors = v->hub->tensors;
-    const cJSON *model = cJSON_GetObjectItemCaseSensitive(v->json, "model"), *vocab = cJSON_GetObjectItemCaseSensitive(model, "vocab"), *entry;
+    const cJSON *model = cJSON_GetObjectItemCaseSensitive(v->json, "model"), *vocab = cJSON_GetObjectItemCaseSensitive(model, "vocab"),
+                *entry;
     const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(model, "type"));
     if (!cJSON_IsObject(vocab)) return invalid(v, "model.vocab is missing or not an object");
     if (!type || strcmp(type, "BPE") != 0)
-        return fm_fail(v->hub->err, FATHOM_UNSUPPORTED, "%s: model.type \"%.32s\" is not supported; supported: BPE", v->path, type ? type : "");
+        return fm_fail(
+            v->hub->err, FATHOM_UNSUPPORTED, "%s: model.type \"%.32s\" is not supported; supported: BPE", v->path, type ? type : "");
     v->tokens = fm_arena_alloc(&tensors->arena, v->hub->n_vocab, sizeof(*v->tokens));
     v->kinds = fm_arena_alloc(&tensors->arena, v->hub->n_vocab, sizeof(*v->kinds));
     if (!v->tokens || !v->kinds) return fm_no_memory(tensors, v->hub->err);
@@ -70,7 +74,8 @@ static bool read_tokens(struct vocabulary *v) {
     cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(v->json, "added_tokens")) {
         const char *content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "content"));
         const bool special = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "special")) || (content && looks_special(content));
-        if (!set_token(v, content, cJSON_GetObjectItemCaseSensitive(entry, "id"), special ? TOKEN_CONTROL : TOKEN_USER_DEFINED)) return false;
+        if (!set_token(v, content, cJSON_GetObjectItemCaseSensitive(entry, "id"), special ? TOKEN_CONTROL : TOKEN_USER_DEFINED))
+            return false;
     }
     for (uint32_t i = 0; i < v->hub->n_vocab; i++) {
         if (v->tokens[i].text) continue; // rows of the embedding that no token uses
@@ -104,7 +109,8 @@ static bool read_merges(struct vocabulary *v) {
         next->length = strlen(next->text);
         next++;
     }
-    fm_hub_set(v->hub, "tokenizer.ggml.merges", (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_STRING, .count = n, .strings = list});
+    fm_hub_set(v->hub, "tokenizer.ggml.merges",
+        (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_STRING, .count = n, .strings = list});
     return true;
 }
 
@@ -156,8 +162,10 @@ static bool set_all(struct vocabulary *v) {
     if (!read_tokens(v)) return false;
     fm_hub_set_string(v->hub, "tokenizer.ggml.model", "gpt2");
     if (pre) fm_hub_set_string(v->hub, "tokenizer.ggml.pre", pre);
-    fm_hub_set(v->hub, "tokenizer.ggml.tokens", (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_STRING, .count = n, .strings = v->tokens});
-    fm_hub_set(v->hub, "tokenizer.ggml.token_type", (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_I32, .count = n, .items = v->kinds});
+    fm_hub_set(v->hub, "tokenizer.ggml.tokens",
+        (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_STRING, .count = n, .strings = v->tokens});
+    fm_hub_set(v->hub, "tokenizer.ggml.token_type",
+        (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_I32, .count = n, .items = v->kinds});
     if (!read_merges(v)) return false;
     set_special(v, "bos_token", "bos_token_id", "tokenizer.ggml.bos_token_id");
     set_special(v, "eos_token", "eos_token_id", "tokenizer.ggml.eos_token_id");

@@ -7,18 +7,23 @@
 #include <unistd.h>
 
 // The folder's own tensors by their own names, while the directory is being made from them.
-struct stored { const struct fm_safetensor *tensor; uint32_t file; };
+struct stored {
+    const struct fm_safetensor *tensor;
+    uint32_t file;
+};
 struct files {
     struct fm_hub *hub;
     struct fm_safetensors *contents; // of each file of hub->tensors->files
     const char **names;              // of each file, for messages; in the arena
     size_t capacity;
-    struct fm_names index;           // tensor's name -> position in stored
+    struct fm_names index; // tensor's name -> position in stored
     struct stored *stored;
     size_t n_stored;
 };
 
-static bool no_memory(struct files *f) { return fm_no_memory(f->hub->tensors, f->hub->err); }
+static bool no_memory(struct files *f) {
+    return fm_no_memory(f->hub->tensors, f->hub->err);
+}
 
 static bool grow(struct files *f) {
     struct fm_tensors *tensors = f->hub->tensors;
@@ -75,8 +80,8 @@ static bool check_index(struct files *f, const char *path, const cJSON *map) {
             return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %.200s is in none of the files", path, entry->string);
         const char *file = f->names[f->stored[i].file], *slash = strrchr(file, '/');
         if (strcmp(slash ? slash + 1 : file, entry->valuestring) != 0)
-            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %.128s is in %.128s, not in %.128s", path, entry->string, slash ? slash + 1 : file,
-                entry->valuestring);
+            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %.128s is in %.128s, not in %.128s", path, entry->string,
+                slash ? slash + 1 : file, entry->valuestring);
     }
     return true;
 }
@@ -90,7 +95,8 @@ static bool index_tensors(struct files *f) {
         for (size_t j = 0; j < f->contents[i].count; j++) {
             const struct fm_safetensor *tensor = &f->contents[i].list[j];
             switch (fm_names_add(&f->index, tensor->name, (uint32_t)f->n_stored)) {
-            case FM_NAMES_DUPLICATE: return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is in another file too", f->names[i], tensor->name);
+            case FM_NAMES_DUPLICATE:
+                return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is in another file too", f->names[i], tensor->name);
             case FM_NAMES_NO_MEMORY: return no_memory(f);
             case FM_NAMES_ADDED: f->stored[f->n_stored++] = (struct stored){tensor, i};
             }
@@ -125,8 +131,8 @@ static bool wrong_shape(struct files *f, const char *name, const char *expected)
 static bool float_type(struct files *f, const struct fm_safetensor *stored, enum fathom_type *type) {
     const struct fm_type_info *info = fm_type_find(stored->dtype);
     if (!info || info->block != 1)
-        return fm_fail(f->hub->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: F32, F16, BF16", f->hub->dir, stored->name,
-            stored->dtype);
+        return fm_fail(f->hub->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: F32, F16, BF16", f->hub->dir,
+            stored->name, stored->dtype);
     *type = (enum fathom_type)info->type;
     return true;
 }
@@ -136,8 +142,11 @@ static bool add(struct files *f, const char *name, enum fathom_type type, uint32
     const uint8_t **parts) {
     struct fm_tensors *tensors = f->hub->tensors;
     struct fm_source *kept = fm_arena_alloc(&tensors->arena, 1, sizeof(*kept));
-    struct fm_tensor tensor = {.name = fm_arena_format(&tensors->arena, "%s", name), .type = type, .n_dims = n_dims,
-        .dims = {dims[0], dims[1], dims[2], 1}, .impl = kept};
+    struct fm_tensor tensor = {.name = fm_arena_format(&tensors->arena, "%s", name),
+        .type = type,
+        .n_dims = n_dims,
+        .dims = {dims[0], dims[1], dims[2], 1},
+        .impl = kept};
     if (!kept || !tensor.name || !parts) return no_memory(f);
     if (!fm_tensors_add(tensors, tensor, f->hub->err)) return false;
     *kept = source;
@@ -146,7 +155,9 @@ static bool add(struct files *f, const char *name, enum fathom_type type, uint32
     return true;
 }
 
-static const uint8_t **new_parts(struct files *f, uint32_t n) { return fm_arena_alloc(&f->hub->tensors->arena, n, sizeof(uint8_t *)); }
+static const uint8_t **new_parts(struct files *f, uint32_t n) {
+    return fm_arena_alloc(&f->hub->tensors->arena, n, sizeof(uint8_t *));
+}
 
 // A vector or a matrix under its new name, if the folder has it. Vectors and what GGUF wants so are presented as F32.
 static bool plain(struct files *f, const char *from, const char *to, bool as_f32) {
@@ -218,7 +229,10 @@ static bool split_kv_b(struct files *f, uint32_t layer) {
 }
 
 // What a layer has besides kv_b_proj and experts: "model.layers.N.<from>" becomes "blk.N.<to>".
-static const struct { const char *from, *to; bool as_f32; } layer_names[] = {
+static const struct {
+    const char *from, *to;
+    bool as_f32;
+} layer_names[] = {
     {"input_layernorm.weight", "attn_norm.weight"},
     {"self_attn.q_proj.weight", "attn_q.weight"},
     {"self_attn.q_a_proj.weight", "attn_q_a.weight"},

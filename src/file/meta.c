@@ -1,12 +1,21 @@
 #include "file/meta.h"
-#include "file/tensors.h"
 #include "file/directory.h"
+#include "file/tensors.h"
 #include <stdlib.h>
 #include <string.h>
 
 uint32_t fm_meta_size(enum fm_meta_type type) {
-    static const uint8_t sizes[FM_META_N_TYPES] = {[FM_META_U8] = 1, [FM_META_I8] = 1, [FM_META_U16] = 2, [FM_META_I16] = 2, [FM_META_U32] = 4,
-        [FM_META_I32] = 4, [FM_META_F32] = 4, [FM_META_BOOL] = 1, [FM_META_U64] = 8, [FM_META_I64] = 8, [FM_META_F64] = 8};
+    static const uint8_t sizes[FM_META_N_TYPES] = {[FM_META_U8] = 1,
+        [FM_META_I8] = 1,
+        [FM_META_U16] = 2,
+        [FM_META_I16] = 2,
+        [FM_META_U32] = 4,
+        [FM_META_I32] = 4,
+        [FM_META_F32] = 4,
+        [FM_META_BOOL] = 1,
+        [FM_META_U64] = 8,
+        [FM_META_I64] = 8,
+        [FM_META_F64] = 8};
     return sizes[type];
 }
 
@@ -65,9 +74,16 @@ double fm_meta_item_float(const struct fm_meta_value *value, uint64_t i) {
 
 static enum fm_value_type kind_of(enum fm_meta_type type) {
     switch (type) {
-    case FM_META_U8: case FM_META_U16: case FM_META_U32: case FM_META_U64: return FM_VALUE_UINT;
-    case FM_META_I8: case FM_META_I16: case FM_META_I32: case FM_META_I64: return FM_VALUE_INT;
-    case FM_META_F32: case FM_META_F64: return FM_VALUE_FLOAT;
+    case FM_META_U8:
+    case FM_META_U16:
+    case FM_META_U32:
+    case FM_META_U64: return FM_VALUE_UINT;
+    case FM_META_I8:
+    case FM_META_I16:
+    case FM_META_I32:
+    case FM_META_I64: return FM_VALUE_INT;
+    case FM_META_F32:
+    case FM_META_F64: return FM_VALUE_FLOAT;
     case FM_META_BOOL: return FM_VALUE_BOOL;
     case FM_META_STRING: return FM_VALUE_STRING;
     default: return FM_VALUE_ARRAY;
@@ -75,11 +91,14 @@ static enum fm_value_type kind_of(enum fm_meta_type type) {
 }
 
 static bool wrong_type(const struct fm_tensors *tensors, const struct fm_meta_value *value, const char *wanted, struct fathom_error *err) {
-    static const char *const names[] = {"a whole number", "a whole number", "a number with a fraction", "true or false", "a string", "an array"};
+    static const char *const names[] = {
+        "a whole number", "a whole number", "a number with a fraction", "true or false", "a string", "an array"};
     return fm_fail(err, FATHOM_INVALID, "%s: key %s is %s, expected %s", tensors->path, value->key, names[kind_of(value->type)], wanted);
 }
 
-bool fm_meta_has(const struct fm_tensors *tensors, const char *key) { return fm_meta_find(&tensors->meta, key) != NULL; }
+bool fm_meta_has(const struct fm_tensors *tensors, const char *key) {
+    return fm_meta_find(&tensors->meta, key) != NULL;
+}
 
 bool fm_meta_u32(const struct fm_tensors *tensors, const char *key, uint32_t *result, struct fathom_error *err) {
     const struct fm_meta_value *value = fm_meta_find(&tensors->meta, key);
@@ -89,7 +108,8 @@ bool fm_meta_u32(const struct fm_tensors *tensors, const char *key, uint32_t *re
     if (kind == FM_VALUE_INT && value->i < 0)
         return fm_fail(err, FATHOM_INVALID, "%s: key %s is %lld, expected 0 to 4294967295", tensors->path, key, (long long)value->i);
     if (value->u > UINT32_MAX)
-        return fm_fail(err, FATHOM_INVALID, "%s: key %s is %llu, expected 0 to 4294967295", tensors->path, key, (unsigned long long)value->u);
+        return fm_fail(
+            err, FATHOM_INVALID, "%s: key %s is %llu, expected 0 to 4294967295", tensors->path, key, (unsigned long long)value->u);
     *result = (uint32_t)value->u;
     return true;
 }
@@ -154,7 +174,9 @@ bool fm_meta_array_f32(const struct fm_tensors *tensors, const char *key, size_t
     return true;
 }
 
-size_t fm_meta_count(const struct fm_tensors *tensors) { return tensors->meta.count; }
+size_t fm_meta_count(const struct fm_tensors *tensors) {
+    return tensors->meta.count;
+}
 
 const char *fm_meta_key(const struct fm_tensors *tensors, size_t i, enum fm_value_type *type) {
     if (i >= tensors->meta.count) return NULL;

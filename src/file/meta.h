@@ -10,13 +10,28 @@
 
 // GGUF's numbers.
 enum fm_meta_type {
-    FM_META_U8, FM_META_I8, FM_META_U16, FM_META_I16, FM_META_U32, FM_META_I32, FM_META_F32, FM_META_BOOL, FM_META_STRING, FM_META_ARRAY,
-    FM_META_U64, FM_META_I64, FM_META_F64, FM_META_N_TYPES
+    FM_META_U8,
+    FM_META_I8,
+    FM_META_U16,
+    FM_META_I16,
+    FM_META_U32,
+    FM_META_I32,
+    FM_META_F32,
+    FM_META_BOOL,
+    FM_META_STRING,
+    FM_META_ARRAY,
+    FM_META_U64,
+    FM_META_I64,
+    FM_META_F64,
+    FM_META_N_TYPES
 };
 // Bytes of one value of a number's type or of a bool; 0 for strings and arrays.
 uint32_t fm_meta_size(enum fm_meta_type type);
 
-struct fm_string { const char *text; size_t length; }; // zero-terminated; length excludes the zero
+struct fm_string {
+    const char *text;
+    size_t length;
+}; // zero-terminated; length excludes the zero
 
 struct fm_meta_value {
     const char *key;
@@ -24,9 +39,9 @@ struct fm_meta_value {
     enum fm_meta_type element; // of an array
     uint64_t count;            // elements of an array
     union {
-        uint64_t u;            // U8 to U64, BOOL
-        int64_t i;             // I8 to I64
-        double f;              // F32, F64
+        uint64_t u; // U8 to U64, BOOL
+        int64_t i;  // I8 to I64
+        double f;   // F32, F64
         struct fm_string string;
         const struct fm_string *strings; // array of strings
         const void *items;               // other arrays: GGUF's bytes, not aligned
@@ -45,6 +60,6 @@ const struct fm_meta_value *fm_meta_find(const struct fm_meta *meta, const char 
 void fm_meta_free(struct fm_meta *meta);
 
 // Element i of an array of numbers or bools, widened.
-int64_t fm_meta_item_int(const struct fm_meta_value *value, uint64_t i);   // integers and bools
-double fm_meta_item_float(const struct fm_meta_value *value, uint64_t i);  // F32, F64
+int64_t fm_meta_item_int(const struct fm_meta_value *value, uint64_t i);  // integers and bools
+double fm_meta_item_float(const struct fm_meta_value *value, uint64_t i); // F32, F64
 #endif

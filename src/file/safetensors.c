@@ -7,10 +7,13 @@
 
 enum { MAX_HEADER = 100 << 20, MAX_NAME = 255 }; // bytes; the first is the format's own limit
 
-struct dtype { const char *name; uint32_t bits; };
+struct dtype {
+    const char *name;
+    uint32_t bits;
+};
 static const struct dtype dtypes[] = {{"F64", 64}, {"F32", 32}, {"F16", 16}, {"BF16", 16}, {"I64", 64}, {"I32", 32}, {"I16", 16}, {"I8", 8},
-    {"U64", 64}, {"U32", 32}, {"U16", 16}, {"U8", 8}, {"BOOL", 8}, {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6},
-    {"F4", 4}, {"C64", 64}};
+    {"U64", 64}, {"U32", 32}, {"U16", 16}, {"U8", 8}, {"BOOL", 8}, {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F6_E2M3", 6},
+    {"F6_E3M2", 6}, {"F4", 4}, {"C64", 64}};
 
 struct reader {
     struct fm_safetensors *file;
@@ -58,17 +61,18 @@ static bool read_tensor(struct reader *r, const cJSON *json, struct fm_safetenso
     tensor->name = fm_arena_string(&r->file->arena, json->string, length);
     if (!tensor->name) return fm_fail(r->err, FATHOM_NO_MEMORY, "%s: out of host memory", r->path);
     uint64_t elements, begin, end;
-    if (!read_shape(r, cJSON_GetObjectItemCaseSensitive(json, "shape"), tensor, &elements) || !read_type(r, json, tensor, elements)) return false;
+    if (!read_shape(r, cJSON_GetObjectItemCaseSensitive(json, "shape"), tensor, &elements) || !read_type(r, json, tensor, elements))
+        return false;
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(json, "data_offsets");
     if (!cJSON_IsArray(offsets) || cJSON_GetArraySize(offsets) != 2 || !fm_json_whole(cJSON_GetArrayItem(offsets, 0), &begin) ||
         !fm_json_whole(cJSON_GetArrayItem(offsets, 1), &end) || begin > end)
         return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s has no data_offsets of two whole numbers in order", r->path, tensor->name);
     if (end > r->data_size)
-        return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s reaches past the end of the file: to byte %llu of %llu", r->path, tensor->name,
-            (unsigned long long)end, (unsigned long long)r->data_size);
+        return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s reaches past the end of the file: to byte %llu of %llu", r->path,
+            tensor->name, (unsigned long long)end, (unsigned long long)r->data_size);
     if (end - begin != tensor->size)
-        return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s has %llu bytes, expected %llu for its shape and dtype %s", r->path, tensor->name,
-            (unsigned long long)(end - begin), (unsigned long long)tensor->size, tensor->dtype);
+        return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s has %llu bytes, expected %llu for its shape and dtype %s", r->path,
+            tensor->name, (unsigned long long)(end - begin), (unsigned long long)tensor->size, tensor->dtype);
     tensor->data = r->data + begin;
     return true;
 }
@@ -85,15 +89,16 @@ static bool check_places(struct reader *r) {
     const uint8_t *end = r->data;
     for (size_t i = 0; i < file->count; i++) {
         if (file->list[i].data < end)
-            return fm_fail(r->err, FATHOM_INVALID, "%s: tensors %s and %s overlap at offset %llu", r->path, file->list[i - 1].name, file->list[i].name,
-                (unsigned long long)(file->list[i].data - r->data));
+            return fm_fail(r->err, FATHOM_INVALID, "%s: tensors %s and %s overlap at offset %llu", r->path, file->list[i - 1].name,
+                file->list[i].name, (unsigned long long)(file->list[i].data - r->data));
         if (file->list[i].data > end)
             return fm_fail(r->err, FATHOM_INVALID, "%s: nothing covers the %llu bytes before tensor %s", r->path,
                 (unsigned long long)(file->list[i].data - end), file->list[i].name);
         end += file->list[i].size;
     }
     if (end != r->data + r->data_size)
-        return fm_fail(r->err, FATHOM_INVALID, "%s: %llu bytes follow the last tensor", r->path, (unsigned long long)(r->data + r->data_size - end));
+        return fm_fail(
+            r->err, FATHOM_INVALID, "%s: %llu bytes follow the last tensor", r->path, (unsigned long long)(r->data + r->data_size - end));
     return true;
 }
 
@@ -126,14 +131,15 @@ bool fm_safetensors_from_memory(struct fm_safetensors *file, const char *path, c
     *file = (struct fm_safetensors){0};
     struct fm_cursor cursor = {.data = data, .size = size};
     const uint64_t length = fm_cursor_u64(&cursor);
-    if (cursor.failed) return fm_fail(err, FATHOM_INVALID, "%s: is not a safetensors file: it has %llu bytes", path, (unsigned long long)size);
+    if (cursor.failed)
+        return fm_fail(err, FATHOM_INVALID, "%s: is not a safetensors file: it has %llu bytes", path, (unsigned long long)size);
     if (length < 2 || length > MAX_HEADER)
         return fm_fail(err, FATHOM_INVALID, "%s: is not a safetensors file: its header would have %llu bytes, expected 2 to %d", path,
             (unsigned long long)length, MAX_HEADER);
     const uint8_t *text = fm_cursor_bytes(&cursor, length);
     if (!text)
-        return fm_fail(err, FATHOM_INVALID, "%s: ends too early: a header of %llu bytes in a file of %llu", path, (unsigned long long)length,
-            (unsigned long long)size);
+        return fm_fail(err, FATHOM_INVALID, "%s: ends too early: a header of %llu bytes in a file of %llu", path,
+            (unsigned long long)length, (unsigned long long)size);
     cJSON *json = fm_json_parse(path, (const char *)text, length, err);
     if (!json) return false;
     struct reader r = {.file = file, .path = path, .data = text + length, .data_size = fm_cursor_left(&cursor), .err = err};

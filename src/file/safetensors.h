@@ -10,11 +10,11 @@
 enum { FM_SAFETENSORS_DIMS = 8 };
 struct fm_safetensor {
     const char *name;
-    const char *dtype;            // "BF16"; one that the format knows
+    const char *dtype; // "BF16"; one that the format knows
     uint32_t n_dims;
     uint64_t dims[FM_SAFETENSORS_DIMS]; // outermost first
     const uint8_t *data;
-    uint64_t size;                // bytes: what dtype and dims say
+    uint64_t size; // bytes: what dtype and dims say
 };
 
 struct fm_safetensors {

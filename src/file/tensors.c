@@ -73,9 +73,15 @@ void fm_tensors_close(struct fm_tensors **tensors) {
     *tensors = NULL;
 }
 
-const char *fm_tensors_path(const struct fm_tensors *tensors) { return tensors->path; }
-size_t fm_tensors_count(const struct fm_tensors *tensors) { return tensors->count; }
-const struct fm_tensor *fm_tensors_at(const struct fm_tensors *tensors, size_t i) { return i < tensors->count ? &tensors->list[i] : NULL; }
+const char *fm_tensors_path(const struct fm_tensors *tensors) {
+    return tensors->path;
+}
+size_t fm_tensors_count(const struct fm_tensors *tensors) {
+    return tensors->count;
+}
+const struct fm_tensor *fm_tensors_at(const struct fm_tensors *tensors, size_t i) {
+    return i < tensors->count ? &tensors->list[i] : NULL;
+}
 
 const struct fm_tensor *fm_tensors_find(const struct fm_tensors *tensors, const char *name) {
     uint32_t i;
@@ -94,7 +100,8 @@ static void fetch(const struct fm_source *source, const uint8_t *part, uint64_t 
 }
 
 // Bytes [offset, offset + size) of one part.
-static void read_part(const struct fm_source *source, enum fathom_type type, const uint8_t *part, uint64_t offset, uint64_t size, uint8_t *dst) {
+static void read_part(
+    const struct fm_source *source, enum fathom_type type, const uint8_t *part, uint64_t offset, uint64_t size, uint8_t *dst) {
     if (source->kind == FM_SOURCE_COPY) {
         memcpy(dst, part + offset, size);
         return;
@@ -111,7 +118,8 @@ static void read_part(const struct fm_source *source, enum fathom_type type, con
     }
 }
 
-bool fm_tensor_read(const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset, uint64_t size, void *dst, struct fathom_error *err) {
+bool fm_tensor_read(
+    const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset, uint64_t size, void *dst, struct fathom_error *err) {
     if (offset > tensor->size || size > tensor->size - offset)
         return fm_fail(err, FATHOM_INVALID, "%s: tensor %s has %llu bytes, asked for %llu at %llu", tensors->path, tensor->name,
             (unsigned long long)tensor->size, (unsigned long long)size, (unsigned long long)offset);

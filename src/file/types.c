@@ -6,14 +6,40 @@
 #include <strings.h>
 
 static const struct fm_type_info types[] = {
-    {FATHOM_F32, "F32", 1, 4, true}, {FATHOM_F16, "F16", 1, 2, true}, {FATHOM_Q4_0, "Q4_0", 32, 18, true},
-    {FATHOM_Q8_0, "Q8_0", 32, 34, true}, {FATHOM_BF16, "BF16", 1, 2, true},
+    {FATHOM_F32, "F32", 1, 4, true},
+    {FATHOM_F16, "F16", 1, 2, true},
+    {FATHOM_Q4_0, "Q4_0", 32, 18, true},
+    {FATHOM_Q8_0, "Q8_0", 32, 34, true},
+    {FATHOM_BF16, "BF16", 1, 2, true},
     // known by name only
-    {3, "Q4_1", 32, 20}, {6, "Q5_0", 32, 22}, {7, "Q5_1", 32, 24}, {9, "Q8_1", 32, 40}, {10, "Q2_K", 256, 84}, {11, "Q3_K", 256, 110},
-    {12, "Q4_K", 256, 144}, {13, "Q5_K", 256, 176}, {14, "Q6_K", 256, 210}, {15, "Q8_K", 256, 292}, {16, "IQ2_XXS", 256, 66},
-    {17, "IQ2_XS", 256, 74}, {18, "IQ3_XXS", 256, 98}, {19, "IQ1_S", 256, 50}, {20, "IQ4_NL", 32, 18}, {21, "IQ3_S", 256, 110},
-    {22, "IQ2_S", 256, 82}, {23, "IQ4_XS", 256, 136}, {24, "I8", 1, 1}, {25, "I16", 1, 2}, {26, "I32", 1, 4}, {27, "I64", 1, 8},
-    {28, "F64", 1, 8}, {29, "IQ1_M", 256, 56}, {34, "TQ1_0", 256, 54}, {35, "TQ2_0", 256, 66}, {39, "MXFP4", 32, 17}, {40, "NVFP4", 64, 36},
+    {3, "Q4_1", 32, 20},
+    {6, "Q5_0", 32, 22},
+    {7, "Q5_1", 32, 24},
+    {9, "Q8_1", 32, 40},
+    {10, "Q2_K", 256, 84},
+    {11, "Q3_K", 256, 110},
+    {12, "Q4_K", 256, 144},
+    {13, "Q5_K", 256, 176},
+    {14, "Q6_K", 256, 210},
+    {15, "Q8_K", 256, 292},
+    {16, "IQ2_XXS", 256, 66},
+    {17, "IQ2_XS", 256, 74},
+    {18, "IQ3_XXS", 256, 98},
+    {19, "IQ1_S", 256, 50},
+    {20, "IQ4_NL", 32, 18},
+    {21, "IQ3_S", 256, 110},
+    {22, "IQ2_S", 256, 82},
+    {23, "IQ4_XS", 256, 136},
+    {24, "I8", 1, 1},
+    {25, "I16", 1, 2},
+    {26, "I32", 1, 4},
+    {27, "I64", 1, 8},
+    {28, "F64", 1, 8},
+    {29, "IQ1_M", 256, 56},
+    {34, "TQ1_0", 256, 54},
+    {35, "TQ2_0", 256, 66},
+    {39, "MXFP4", 32, 17},
+    {40, "NVFP4", 64, 36},
 };
 enum { N_TYPES = sizeof(types) / sizeof(*types), BLOCK = 32 };
 
@@ -39,7 +65,9 @@ bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes) {
     return info && n % info->block == 0 && fm_mul(n / info->block, info->bytes, bytes);
 }
 
-static uint16_t load16(const uint8_t *src) { return (uint16_t)(src[0] | src[1] << 8); }
+static uint16_t load16(const uint8_t *src) {
+    return (uint16_t)(src[0] | src[1] << 8);
+}
 
 static void store16(uint8_t *dst, uint16_t value) {
     dst[0] = (uint8_t)value;

@@ -7,10 +7,10 @@
 
 // A ggml type that Fathom can use, or knows by name and refuses.
 struct fm_type_info {
-    uint32_t type;          // GGUF's number
-    const char *name;       // "Q8_0"
-    uint32_t block, bytes;  // elements and bytes of one block
-    bool supported;         // its number is then an enum fathom_type
+    uint32_t type;         // GGUF's number
+    const char *name;      // "Q8_0"
+    uint32_t block, bytes; // elements and bytes of one block
+    bool supported;        // its number is then an enum fathom_type
 };
 
 // NULL: no such type.

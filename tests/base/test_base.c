@@ -6,12 +6,12 @@
 #include "base/mapped_file.h"
 #include "base/names.h"
 #include "base/size.h"
+#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 // What a half is, by the definition of the format.
 static double half_value(uint16_t h) {
@@ -121,8 +121,13 @@ static void arena_refuses_what_overflows(void **state) {
 
 static void json_is_bounded(void **state) {
     (void)state;
-    static const struct { const char *text, *message; } bad[] = {
-        {"", "is not JSON"}, {"{\"a\":1", "is not JSON"}, {"{} x", "something follows the value at byte 3"}, {"[1,]", "is not JSON"},
+    static const struct {
+        const char *text, *message;
+    } bad[] = {
+        {"", "is not JSON"},
+        {"{\"a\":1", "is not JSON"},
+        {"{} x", "something follows the value at byte 3"},
+        {"[1,]", "is not JSON"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct fathom_error err = {0};
@@ -170,9 +175,15 @@ static void mapped_file_names_what_is_wrong(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(half_goes_both_ways), cmocka_unit_test(half_rounds_to_nearest_even), cmocka_unit_test(bf16_rounds_to_nearest_even),
-        cmocka_unit_test(sizes_say_when_they_overflow), cmocka_unit_test(cursor_stops_at_the_end), cmocka_unit_test(names_are_found_again),
-        cmocka_unit_test(arena_refuses_what_overflows), cmocka_unit_test(json_is_bounded), cmocka_unit_test(mapped_file_names_what_is_wrong),
+        cmocka_unit_test(half_goes_both_ways),
+        cmocka_unit_test(half_rounds_to_nearest_even),
+        cmocka_unit_test(bf16_rounds_to_nearest_even),
+        cmocka_unit_test(sizes_say_when_they_overflow),
+        cmocka_unit_test(cursor_stops_at_the_end),
+        cmocka_unit_test(names_are_found_again),
+        cmocka_unit_test(arena_refuses_what_overflows),
+        cmocka_unit_test(json_is_bounded),
+        cmocka_unit_test(mapped_file_names_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

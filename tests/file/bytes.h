@@ -13,13 +13,19 @@ struct bytes {
 
 static inline void put(struct bytes *b, const void *data, size_t size) {
     if (size > sizeof(b->data) - b->size) abort();
-    if (data) memcpy(b->data + b->size, data, size);
-    else memset(b->data + b->size, 0, size);
+    if (data)
+        memcpy(b->data + b->size, data, size);
+    else
+        memset(b->data + b->size, 0, size);
     b->size += size;
 }
 
-static inline void put_u32(struct bytes *b, uint32_t value) { put(b, &value, sizeof(value)); }
-static inline void put_u64(struct bytes *b, uint64_t value) { put(b, &value, sizeof(value)); }
+static inline void put_u32(struct bytes *b, uint32_t value) {
+    put(b, &value, sizeof(value));
+}
+static inline void put_u64(struct bytes *b, uint64_t value) {
+    put(b, &value, sizeof(value));
+}
 
 // A copy whose end is the end of its memory, so that a sanitizer sees a read past it. Free it.
 static inline uint8_t *exact_copy(const struct bytes *b) {

@@ -9,9 +9,13 @@
 
 #define REFERENCE FATHOM_SOURCE_DIR "/tests/data/reference/"
 
-struct folder { char path[64]; };
+struct folder {
+    char path[64];
+};
 
-static inline void folder_file(const struct folder *f, const char *name, char path[1024]) { snprintf(path, 1024, "%s/%s", f->path, name); }
+static inline void folder_file(const struct folder *f, const char *name, char path[1024]) {
+    snprintf(path, 1024, "%s/%s", f->path, name);
+}
 
 static inline char *read_text(const char *path) {
     FILE *file = fopen(path, "rb");

@@ -4,14 +4,14 @@
 #include "file/gguf_write.h"
 #include "file/types.h"
 #include "folder.h"
+#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/resource.h>
-#include <cmocka.h>
 
-static struct folder out;       // of a test's own
+static struct folder out; // of a test's own
 static char out_path[1024];
 
 static int make_out(void **state) {
@@ -44,8 +44,10 @@ static void convert(const char *in, enum fathom_type type, bool keep_draft_layer
 static void check_same_value(const struct fm_meta_value *a, const struct fm_meta_value *b) {
     assert_non_null(b);
     assert_int_equal(a->type, b->type);
-    if (a->type == FM_META_STRING) assert_string_equal(a->string.text, b->string.text);
-    else if (a->type != FM_META_ARRAY) assert_int_equal(a->u, b->u); // floats: the same double
+    if (a->type == FM_META_STRING)
+        assert_string_equal(a->string.text, b->string.text);
+    else if (a->type != FM_META_ARRAY)
+        assert_int_equal(a->u, b->u); // floats: the same double
     if (a->type != FM_META_ARRAY) return;
     assert_int_equal(a->element, b->element);
     assert_int_equal(a->count, b->count);
@@ -53,7 +55,8 @@ static void check_same_value(const struct fm_meta_value *a, const struct fm_meta
     for (size_t i = 0; a->element == FM_META_STRING && i < a->count; i++) assert_string_equal(a->strings[i].text, b->strings[i].text);
 }
 
-static void check_same_tensor(const struct fm_tensors *a, const struct fm_tensor *x, const struct fm_tensors *b, const struct fm_tensor *y) {
+static void check_same_tensor(
+    const struct fm_tensors *a, const struct fm_tensor *x, const struct fm_tensors *b, const struct fm_tensor *y) {
     assert_non_null(y);
     assert_string_equal(x->name, y->name);
     assert_int_equal(x->type, y->type);
@@ -96,9 +99,11 @@ static void each_type_goes_where_it_should(void **state) {
         const enum fathom_type outer = types[i] == FATHOM_Q4_0 ? FATHOM_Q8_0 : types[i];
         assert_int_equal(fm_tensors_find(t, "token_embd.weight")->type, outer);
         assert_int_equal(fm_tensors_find(t, "output.weight")->type, outer);
-        static const char *const matrices[] = {"blk.0.ffn_up.weight", "blk.1.attn_k_b.weight", "blk.1.attn_v_b.weight", "blk.2.ffn_down_exps.weight"};
+        static const char *const matrices[] = {
+            "blk.0.ffn_up.weight", "blk.1.attn_k_b.weight", "blk.1.attn_v_b.weight", "blk.2.ffn_down_exps.weight"};
         for (int j = 0; j < 4; j++) assert_int_equal(fm_tensors_find(t, matrices[j])->type, types[i]);
-        static const char *const fine[] = {"blk.0.attn_norm.weight", "blk.1.ffn_gate_inp.weight", "blk.1.exp_probs_b.bias", "output_norm.weight"};
+        static const char *const fine[] = {
+            "blk.0.attn_norm.weight", "blk.1.ffn_gate_inp.weight", "blk.1.exp_probs_b.bias", "output_norm.weight"};
         for (int j = 0; j < 4; j++) assert_int_equal(fm_tensors_find(t, fine[j])->type, FATHOM_F32);
         fm_tensors_close(&t);
     }
@@ -108,11 +113,14 @@ static void each_type_goes_where_it_should(void **state) {
 static void write_odd(const char *path, const float values[80]) {
     struct fm_meta meta = {0};
     const struct fm_string token = {"a", 1};
-    const struct fm_tensor matrix = {.name = "blk.0.attn_output.weight", .type = FATHOM_F32, .n_dims = 2, .dims = {40, 2, 1, 1}, .size = 320};
+    const struct fm_tensor matrix = {
+        .name = "blk.0.attn_output.weight", .type = FATHOM_F32, .n_dims = 2, .dims = {40, 2, 1, 1}, .size = 320};
     assert_true(fm_meta_add(&meta, (struct fm_meta_value){.key = "x.block_count", .type = FM_META_U32, .u = 1}, NULL));
     assert_true(fm_meta_add(&meta, (struct fm_meta_value){.key = "tokenizer.ggml.pre", .type = FM_META_STRING, .string = token}, NULL));
-    assert_true(fm_meta_add(&meta, (struct fm_meta_value){.key = "tokenizer.ggml.tokens", .type = FM_META_ARRAY, .element = FM_META_STRING, .count = 1,
-        .strings = &token}, NULL));
+    assert_true(fm_meta_add(&meta,
+        (struct fm_meta_value){
+            .key = "tokenizer.ggml.tokens", .type = FM_META_ARRAY, .element = FM_META_STRING, .count = 1, .strings = &token},
+        NULL));
     struct fm_gguf_writer *w = fm_gguf_writer_create(path, &meta, &matrix, 1, NULL);
     assert_non_null(w);
     struct fathom_error err = {0};
@@ -155,7 +163,8 @@ static void values_that_do_not_fit_are_named(void **state) {
     write_odd(odd, values);
     assert_false(fm_convert(odd, out_path, FATHOM_Q8_0, true, NULL, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
-    assert_non_null(strstr(err.message, "tensor blk.0.attn_output.weight holds a value that F16 cannot: infinite, not a number, or too large"));
+    assert_non_null(
+        strstr(err.message, "tensor blk.0.attn_output.weight holds a value that F16 cannot: infinite, not a number, or too large"));
     assert_int_equal(folder_count(&out), 1);
 }
 
@@ -177,7 +186,7 @@ static void a_full_disk_leaves_nothing(void **state) {
     (void)state;
     struct rlimit before, limit;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    void (*old)(int) = signal(SIGXFSZ, SIG_IGN); // then a write past the limit fails as on a full disk
+    void (*old)(int) = signal(SIGXFSZ, SIG_IGN);                  // then a write past the limit fails as on a full disk
     for (rlim_t size = 100; size < 600000; size = size * 9 / 2) { // in the keys, between the tensors, in the last bytes
         limit = (struct rlimit){.rlim_cur = size, .rlim_max = before.rlim_max};
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -257,8 +266,14 @@ static void the_draft_layer_may_stay_out(void **state) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make_out, remove_out)
     const struct CMUnitTest tests[] = {
-        CASE(the_file_says_what_the_folder_said), CASE(each_type_goes_where_it_should), CASE(odd_rows_become_f16), CASE(values_that_do_not_fit_are_named),
-        CASE(a_full_disk_leaves_nothing), CASE(cancelling_leaves_nothing), CASE(bad_input_leaves_nothing), CASE(a_missing_folder_is_named),
+        CASE(the_file_says_what_the_folder_said),
+        CASE(each_type_goes_where_it_should),
+        CASE(odd_rows_become_f16),
+        CASE(values_that_do_not_fit_are_named),
+        CASE(a_full_disk_leaves_nothing),
+        CASE(cancelling_leaves_nothing),
+        CASE(bad_input_leaves_nothing),
+        CASE(a_missing_folder_is_named),
         CASE(the_draft_layer_may_stay_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

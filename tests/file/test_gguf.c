@@ -2,9 +2,9 @@
 #include "bytes.h"
 #include "file/gguf.h"
 #include "file/types.h"
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 
 enum { U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 };
 
@@ -88,9 +88,13 @@ static void all_kinds_of_metadata(void **state) {
     assert_int_equal(err.status, FATHOM_OK);
     assert_int_equal(u, 200);
     // wrong type, or too large: an error with the key's name
-    static const struct { const char *name, *message; } wrong[] = {
-        {"string", "m.gguf: key string is a string, expected a whole number"}, {"f32", "m.gguf: key f32 is a number with a fraction, expected a whole number"},
-        {"u64", "m.gguf: key u64 is 1099511627776, expected 0 to 4294967295"}, {"i16", "m.gguf: key i16 is -5, expected 0 to 4294967295"},
+    static const struct {
+        const char *name, *message;
+    } wrong[] = {
+        {"string", "m.gguf: key string is a string, expected a whole number"},
+        {"f32", "m.gguf: key f32 is a number with a fraction, expected a whole number"},
+        {"u64", "m.gguf: key u64 is 1099511627776, expected 0 to 4294967295"},
+        {"i16", "m.gguf: key i16 is -5, expected 0 to 4294967295"},
         {"ints", "m.gguf: key ints is an array, expected a whole number"},
     };
     for (size_t n = 0; n < sizeof(wrong) / sizeof(*wrong); n++) {
@@ -137,6 +141,7 @@ static void tensors_are_found_and_read(void **state) {
 }
 
 // ---- Broken ----
+// clang-format off
 
 static void zeros(struct bytes *b) { put(b, NULL, 4096); }
 static void nothing(struct bytes *b) { put(b, "GG", 2); }
@@ -152,7 +157,10 @@ static void key_twice(struct bytes *b) { header(b, 0, 2), key(b, "k", U32), put_
 static void key_cut(struct bytes *b) { header(b, 0, 1), key(b, "general.name", STRING), put_u64(b, 100), put(b, "only this", 9); }
 static void bool_two(struct bytes *b) { header(b, 0, 1), key(b, "k", BOOL), put(b, "\2", 1); }
 static void array_long(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, U64), put_u64(b, 1ull << 61), put(b, NULL, 64); }
-static void array_strings(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, STRING), put_u64(b, 1ull << 61), put(b, NULL, 64); }
+static void array_strings(struct bytes *b) {
+    header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, STRING), put_u64(b, 1ull << 61),
+        put(b, NULL, 64);
+}
 static void array_nested(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, ARRAY), put_u64(b, 0); }
 static void array_type(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, 99), put_u64(b, 0); }
 static void alignment_odd(struct bytes *b) { header(b, 0, 1), key(b, "general.alignment", U32), put_u32(b, 33); }
@@ -170,11 +178,26 @@ static void offset_odd(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 2, 
 static void offset_absurd(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 2, FATHOM_F32, UINT64_MAX - 31), data(b, 64); }
 static void past_end(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0), data(b, 63); }
 static void no_data(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0); }
-static void overlap(struct bytes *b) { header(b, 2, 0), tensor(b, "v", 4, 4, FATHOM_F32, 0), tensor(b, "w", 4, 4, FATHOM_F32, 32), data(b, 96); }
-static void same_place(struct bytes *b) { header(b, 2, 0), tensor(b, "v", 4, 4, FATHOM_F32, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0), data(b, 64); }
-static void tensor_twice(struct bytes *b) { header(b, 2, 0), tensor(b, "w", 4, 2, FATHOM_F32, 0), tensor(b, "w", 4, 2, FATHOM_F32, 32), data(b, 64); }
+static void overlap(struct bytes *b) {
+    header(b, 2, 0), tensor(b, "v", 4, 4, FATHOM_F32, 0), tensor(b, "w", 4, 4, FATHOM_F32, 32),
+        data(b, 96);
+}
+static void same_place(struct bytes *b) {
+    header(b, 2, 0), tensor(b, "v", 4, 4, FATHOM_F32, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0),
+        data(b, 64);
+}
+static void tensor_twice(struct bytes *b) {
+    header(b, 2, 0), tensor(b, "w", 4, 2, FATHOM_F32, 0), tensor(b, "w", 4, 2, FATHOM_F32, 32),
+        data(b, 64);
+}
 
-static const struct { void (*make)(struct bytes *b); enum fathom_status status; const char *message; } broken[] = {
+// clang-format on
+
+static const struct {
+    void (*make)(struct bytes *b);
+    enum fathom_status status;
+    const char *message;
+} broken[] = {
     {zeros, FATHOM_INVALID, "m.gguf: is not a GGUF file: it starts with 00000000, expected 47475546"},
     {nothing, FATHOM_INVALID, "m.gguf: ends too early, after 2 bytes, in the header"},
     {old_magic, FATHOM_INVALID, "m.gguf: is not a GGUF file: it starts with 67676a74, expected 47475546"},
@@ -257,8 +280,11 @@ static void a_missing_file_is_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_kinds_of_metadata), cmocka_unit_test(tensors_are_found_and_read), cmocka_unit_test(each_broken_file_is_named),
-        cmocka_unit_test(each_cut_is_refused), cmocka_unit_test(a_missing_file_is_named),
+        cmocka_unit_test(all_kinds_of_metadata),
+        cmocka_unit_test(tensors_are_found_and_read),
+        cmocka_unit_test(each_broken_file_is_named),
+        cmocka_unit_test(each_cut_is_refused),
+        cmocka_unit_test(a_missing_file_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,13 @@
 // Hub folders under GGUF's keys and names: the reference models, and folders with something wrong in them.
-#include "file/hub.h"
-#include "file/safetensors.h"
 #include "base/half.h"
 #include "base/mapped_file.h"
+#include "file/hub.h"
+#include "file/safetensors.h"
 #include "folder.h"
+#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 
 static struct fm_tensors *open_model(const char *name) {
     struct fathom_error err = {0};
@@ -41,12 +41,33 @@ static void check_string(const struct fm_tensors *t, const char *key, const char
 static void v3_has_llama_cpps_keys(void **state) {
     (void)state;
     struct fm_tensors *t = open_model("v3");
-    static const struct { const char *key; uint32_t value; } whole[] = {
-        {"block_count", 3}, {"context_length", 512}, {"embedding_length", 96}, {"feed_forward_length", 192}, {"leading_dense_block_count", 1},
-        {"vocab_size", 768}, {"attention.head_count", 4}, {"attention.head_count_kv", 1}, {"attention.q_lora_rank", 64}, {"attention.kv_lora_rank", 64},
-        {"attention.key_length", 80}, {"attention.value_length", 64}, {"attention.key_length_mla", 48}, {"attention.value_length_mla", 32},
-        {"expert_count", 16}, {"expert_used_count", 4}, {"expert_shared_count", 1}, {"expert_feed_forward_length", 32}, {"expert_gating_func", 2},
-        {"expert_group_count", 4}, {"expert_group_used_count", 2}, {"rope.dimension_count", 16}, {"rope.scaling.original_context_length", 128},
+    static const struct {
+        const char *key;
+        uint32_t value;
+    } whole[] = {
+        {"block_count", 3},
+        {"context_length", 512},
+        {"embedding_length", 96},
+        {"feed_forward_length", 192},
+        {"leading_dense_block_count", 1},
+        {"vocab_size", 768},
+        {"attention.head_count", 4},
+        {"attention.head_count_kv", 1},
+        {"attention.q_lora_rank", 64},
+        {"attention.kv_lora_rank", 64},
+        {"attention.key_length", 80},
+        {"attention.value_length", 64},
+        {"attention.key_length_mla", 48},
+        {"attention.value_length_mla", 32},
+        {"expert_count", 16},
+        {"expert_used_count", 4},
+        {"expert_shared_count", 1},
+        {"expert_feed_forward_length", 32},
+        {"expert_gating_func", 2},
+        {"expert_group_count", 4},
+        {"expert_group_used_count", 2},
+        {"rope.dimension_count", 16},
+        {"rope.scaling.original_context_length", 128},
         {"nextn_predict_layers", UINT32_MAX},
     };
     for (size_t i = 0; i < sizeof(whole) / sizeof(*whole); i++) {
@@ -119,7 +140,9 @@ static const struct fm_safetensor *find(const struct fm_safetensors *file, const
     return NULL;
 }
 
-static uint16_t u16_at(const uint8_t *bytes, size_t i) { return (uint16_t)(bytes[2 * i] | bytes[2 * i + 1] << 8); }
+static uint16_t u16_at(const uint8_t *bytes, size_t i) {
+    return (uint16_t)(bytes[2 * i] | bytes[2 * i + 1] << 8);
+}
 
 static void tensors_come_from_their_places(void **state) {
     (void)state;
@@ -184,35 +207,49 @@ static void newer_configs_say_the_same(void **state) {
     folder_remove(&f);
 }
 
-static const struct { const char *model, *file, *old, *new; enum fathom_status status; const char *message; } broken[] = {
-    {"v3", "config.json", "deepseek_v3", "llama", FATHOM_UNSUPPORTED, "config.json: model_type \"llama\" is not supported; supported: deepseek_v2, deepseek_v3"},
+static const struct {
+    const char *model, *file, *old, *new;
+    enum fathom_status status;
+    const char *message;
+} broken[] = {
+    {"v3", "config.json", "deepseek_v3", "llama", FATHOM_UNSUPPORTED,
+        "config.json: model_type \"llama\" is not supported; supported: deepseek_v2, deepseek_v3"},
     {"v3", "config.json", "\"model_type\"", "\"x\"", FATHOM_INVALID, "config.json: key model_type is missing"},
-    {"v3", "config.json", "\"hidden_size\": 96", "\"hidden_size\": \"96\"", FATHOM_INVALID, "config.json: key hidden_size is not a whole number of 32 bits"},
-    {"v3", "config.json", "\"hidden_size\": 96", "\"hidden_size\": -96", FATHOM_INVALID, "config.json: key hidden_size is not a whole number of 32 bits"},
+    {"v3", "config.json", "\"hidden_size\": 96", "\"hidden_size\": \"96\"", FATHOM_INVALID,
+        "config.json: key hidden_size is not a whole number of 32 bits"},
+    {"v3", "config.json", "\"hidden_size\": 96", "\"hidden_size\": -96", FATHOM_INVALID,
+        "config.json: key hidden_size is not a whole number of 32 bits"},
     {"v3", "config.json", "\"kv_lora_rank\"", "\"x\"", FATHOM_INVALID, "config.json: key kv_lora_rank is missing"},
-    {"v3", "config.json", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4000000", FATHOM_INVALID, "config.json: key num_hidden_layers is not within 1 to 1024"},
+    {"v3", "config.json", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4000000", FATHOM_INVALID,
+        "config.json: key num_hidden_layers is not within 1 to 1024"},
     {"v3", "config.json", "\"silu\"", "\"gelu\"", FATHOM_UNSUPPORTED, "config.json: hidden_act \"gelu\" is not supported; supported: silu"},
-    {"v3", "config.json", "\"sigmoid\"", "\"tanh\"", FATHOM_UNSUPPORTED, "config.json: scoring_func \"tanh\" is not supported; supported: softmax, sigmoid"},
+    {"v3", "config.json", "\"sigmoid\"", "\"tanh\"", FATHOM_UNSUPPORTED,
+        "config.json: scoring_func \"tanh\" is not supported; supported: softmax, sigmoid"},
     {"v3", "config.json", "noaux_tc", "group_limited_greedy", FATHOM_UNSUPPORTED,
         "config.json: topk_method of a sigmoid gate with groups \"group_limited_greedy\" is not supported; supported: noaux_tc"},
-    {"v3", "config.json", "\"yarn\"", "\"linear\"", FATHOM_UNSUPPORTED, "config.json: rope scaling \"linear\" is not supported; supported: yarn, default"},
+    {"v3", "config.json", "\"yarn\"", "\"linear\"", FATHOM_UNSUPPORTED,
+        "config.json: rope scaling \"linear\" is not supported; supported: yarn, default"},
     {"v3", "config.json", "\"factor\": 4.0", "\"factor\": \"4\"", FATHOM_INVALID, "config.json: key factor is not a number"},
-    {"v3", "config.json", "\"norm_topk_prob\": true", "\"norm_topk_prob\": 1", FATHOM_INVALID, "config.json: key norm_topk_prob is not true or false"},
+    {"v3", "config.json", "\"norm_topk_prob\": true", "\"norm_topk_prob\": 1", FATHOM_INVALID,
+        "config.json: key norm_topk_prob is not true or false"},
     {"v3", "config.json", "{", "[", FATHOM_INVALID, "config.json: is not JSON: wrong near byte"},
     {"v3", "config.json", "\"v_head_dim\": 32", "\"v_head_dim\": 16", FATHOM_INVALID,
         "tensor model.layers.0.self_attn.kv_b_proj.weight does not have the shape [heads * (nope + value), latent] of config.json"},
     {"v3", "config.json", "\"n_routed_experts\": 16", "\"n_routed_experts\": 17", FATHOM_INVALID,
         "tensor model.layers.1.mlp.experts.16.gate_proj.weight is missing"},
     {"v3", "config.json", "\"vocab_size\": 768", "\"vocab_size\": 700", FATHOM_INVALID, "has id 700, but vocab_size of config.json is 700"},
-    {"v3", "model.safetensors.index.json", "weight_map", "x", FATHOM_INVALID, "model.safetensors.index.json: key weight_map is missing or not an object"},
+    {"v3", "model.safetensors.index.json", "weight_map", "x", FATHOM_INVALID,
+        "model.safetensors.index.json: key weight_map is missing or not an object"},
     {"v3", "model.safetensors.index.json", "\"model-00001-of", "\"../model-00001-of", FATHOM_INVALID,
         "model.safetensors.index.json: the file of tensor lm_head.weight is not a name in this folder"},
     {"v3", "model.safetensors.index.json", "\"model-00001-of", "\"model-00003-of", FATHOM_IO,
         "model-00003-of-00002.safetensors: cannot open: No such file or directory"},
-    {"v3", "model.safetensors.index.json", "\"lm_head.weight\"", "\"lm_tail.weight\"", FATHOM_INVALID, "index.json: tensor lm_tail.weight is in none of the files"},
+    {"v3", "model.safetensors.index.json", "\"lm_head.weight\"", "\"lm_tail.weight\"", FATHOM_INVALID,
+        "index.json: tensor lm_tail.weight is in none of the files"},
     {"v3", "model.safetensors.index.json", "model-00001-of", "model-00002-of", FATHOM_INVALID,
         "index.json: tensor lm_head.weight is in model-00001-of-00002.safetensors, not in model-00002-of-00002.safetensors"},
-    {"v3", "tokenizer.json", "\"BPE\"", "\"Unigram\"", FATHOM_UNSUPPORTED, "tokenizer.json: model.type \"Unigram\" is not supported; supported: BPE"},
+    {"v3", "tokenizer.json", "\"BPE\"", "\"Unigram\"", FATHOM_UNSUPPORTED,
+        "tokenizer.json: model.type \"Unigram\" is not supported; supported: BPE"},
     {"v3", "tokenizer.json", "\"vocab\"", "\"x\"", FATHOM_INVALID, "tokenizer.json: model.vocab is missing or not an object"},
     {"v3", "tokenizer.json", "\"id\": 763", "\"id\": 762", FATHOM_INVALID, "have the same id 762"},
 };
@@ -252,8 +289,12 @@ static void missing_files_are_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(v3_has_llama_cpps_keys), cmocka_unit_test(v2_differs_where_it_should), cmocka_unit_test(the_tokenizer_is_written_as_keys),
-        cmocka_unit_test(tensors_come_from_their_places), cmocka_unit_test(newer_configs_say_the_same), cmocka_unit_test(each_broken_folder_is_named),
+        cmocka_unit_test(v3_has_llama_cpps_keys),
+        cmocka_unit_test(v2_differs_where_it_should),
+        cmocka_unit_test(the_tokenizer_is_written_as_keys),
+        cmocka_unit_test(tensors_come_from_their_places),
+        cmocka_unit_test(newer_configs_say_the_same),
+        cmocka_unit_test(each_broken_folder_is_named),
         cmocka_unit_test(missing_files_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

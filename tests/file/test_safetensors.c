@@ -1,9 +1,9 @@
 // Safetensors files, whole and broken.
 #include "bytes.h"
 #include "file/safetensors.h"
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
 
 static void make(struct bytes *b, const char *header, size_t n_data) {
     b->size = 0;
@@ -15,9 +15,12 @@ static void make(struct bytes *b, const char *header, size_t n_data) {
 static void tensors_are_listed_by_place(void **state) {
     (void)state;
     struct bytes b;
-    make(&b, "{\"__metadata__\":{\"format\":\"pt\"},\"late\":{\"dtype\":\"BF16\",\"shape\":[4],\"data_offsets\":[24,32]},"
-             "\"early\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},\"none\":{\"dtype\":\"I64\",\"shape\":[0,9],\"data_offsets\":[32,32]},"
-             "\"scalar\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[32,33]}}   ", 33);
+    make(&b,
+        "{\"__metadata__\":{\"format\":\"pt\"},\"late\":{\"dtype\":\"BF16\",\"shape\":[4],\"data_offsets\":[24,32]},"
+        "\"early\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},\"none\":{\"dtype\":\"I64\",\"shape\":[0,9],\"data_"
+        "offsets\":[32,32]},"
+        "\"scalar\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[32,33]}}   ",
+        33);
     uint8_t *bytes = exact_copy(&b);
     struct fm_safetensors file;
     struct fathom_error err = {0};
@@ -37,7 +40,11 @@ static void tensors_are_listed_by_place(void **state) {
 
 #define TENSOR(name, dtype, shape, offsets) "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" offsets "]}"
 
-static const struct { const char *header; size_t n_data; const char *message; } broken[] = {
+static const struct {
+    const char *header;
+    size_t n_data;
+    const char *message;
+} broken[] = {
     {"[]", 0, "the header is not a JSON object"},
     {"{\"a\":", 0, "is not JSON: wrong near byte 4"},
     {"{} {}", 0, "is not JSON: something follows the value at byte 3"},
@@ -102,7 +109,9 @@ static void each_broken_length_is_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tensors_are_listed_by_place), cmocka_unit_test(each_broken_file_is_named), cmocka_unit_test(each_broken_length_is_named),
+        cmocka_unit_test(tensors_are_listed_by_place),
+        cmocka_unit_test(each_broken_file_is_named),
+        cmocka_unit_test(each_broken_length_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 // Stored types: the same bits as the gguf package's quantisers (tests/data/make_quants.py), and their way back.
 #include "base/half.h"
 #include "file/types.h"
+#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +9,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 
 enum { N = 512, BLOCK = 32 };
 static const enum fathom_type types[] = {FATHOM_F16, FATHOM_BF16, FATHOM_Q8_0, FATHOM_Q4_0}; // in the file's order
@@ -108,8 +108,11 @@ static void types_have_names_and_sizes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(quantisers_give_ggmls_bits), cmocka_unit_test(the_way_back_is_near), cmocka_unit_test(decoders_read_ggmls_layout),
-        cmocka_unit_test(what_does_not_fit_is_refused), cmocka_unit_test(types_have_names_and_sizes),
+        cmocka_unit_test(quantisers_give_ggmls_bits),
+        cmocka_unit_test(the_way_back_is_near),
+        cmocka_unit_test(decoders_read_ggmls_layout),
+        cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(types_have_names_and_sizes),
     };
     return cmocka_run_group_tests(tests, load, NULL);
 }
