@@ -48,13 +48,18 @@ struct matmul_shape {
 static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, const struct fm_variant *variant, const struct fathom_weight *w,
     bool residual, uint32_t n_tokens) {
     const uint32_t few = n_tokens < 4 ? n_tokens : n_tokens < 8 ? 4 : 8;
+    const uint64_t all_rows = (uint64_t)w->n_mats * w->n_rows;
+    // Smaller pieces where large ones would leave most of a card's cores without work.
     if (variant->shader == &fm_shader_matmul_tile) {
-        const uint32_t tokens = n_tokens <= 16 ? 1 : n_tokens <= 32 ? 2 : 4;
+        uint32_t tokens = n_tokens <= 16 ? 1 : n_tokens <= 32 ? 2 : 4;
+        while (tokens > 1 && all_rows * n_tokens < (uint64_t)128 * 64 * 16 * tokens) tokens /= 2;
         return (struct matmul_shape){ 64, 16 * tokens, { w->type, residual, tokens }, 3 };
     }
     if (variant->shader == &fm_shader_matmul_vec) { // one subgroup where it is of a usual size
         const uint32_t lanes = info->subgroup_size < 16 ? 16 : info->subgroup_size > 64 ? 64 : info->subgroup_size;
-        return (struct matmul_shape){ 4, few, { w->type, residual, few, lanes, 4 }, 5 };
+        uint32_t rows = 4;
+        while (rows > 1 && all_rows < 2048 * rows) rows /= 2;
+        return (struct matmul_shape){ rows, few, { w->type, residual, few, lanes, rows }, 5 };
     }
     if (variant->shader == &fm_shader_matmul_rows) {
         const uint32_t lanes = info->subgroup_size > 16 ? 16 : info->subgroup_size;
