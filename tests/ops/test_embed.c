@@ -31,9 +31,19 @@ static void run(struct op_test *test, size_t index) {
     }
     test->offset_words = c->offset_words;
     const struct fathom_view x = op_output(test, n);
-    fathom_embed(test->stream, &(struct fathom_embed_params){ .w = w, .ids = op_input(test, ids, c->n_tokens), .x = x, .n_tokens = c->n_tokens });
+    struct fathom_embed_params params = { .w = w, .ids = op_input(test, ids, c->n_tokens), .x = x, .n_tokens = c->n_tokens };
+    fathom_embed(test->stream, &params);
     op_run(test, c->n_cols % 32 == 0);
     op_check_equal(test, "x", op_result(test, x), want, n); // a copy: all variants are exact
+    if (index != 0) return;
+
+    op_begin(test);
+    params.n_tokens = 2;
+    fathom_embed(test->stream, &params);
+    op_run_refused(test, "ids has 4 bytes, needs 4 * 2");
+    params.w = NULL;
+    fathom_embed(test->stream, &params);
+    op_run_refused(test, "no weight for w");
 }
 
 int main(int argc, char **argv) {

@@ -67,11 +67,12 @@ static void run(struct op_test *test, size_t index) {
     test->offset_words = c->offset_words;
     const size_t n_words = (size_t)n_pages * FATHOM_PAGE * row_words;
     const struct fathom_view pages = op_output(test, n_words);
-    fathom_latent_store(test->stream, &(struct fathom_latent_store_params){
+    struct fathom_latent_store_params params = {
         .kv = op_input(test, kv, (size_t)c->n_tokens * width), .w = op_input(test, w, c->kv_rank),
         .rope_table = op_input(test, table, (size_t)n_positions * c->n_rope), .position = op_input(test, &c->position, 1),
         .cache = { .pages = pages, .page_table = op_input(test, page_table, n_pages), .type = c->type, .kv_rank = c->kv_rank, .n_rope = c->n_rope },
-        .n_tokens = c->n_tokens, .eps = eps });
+        .n_tokens = c->n_tokens, .eps = eps };
+    fathom_latent_store(test->stream, &params);
     op_run(test, true);
 
     uint32_t *got = op_result(test, pages);
@@ -91,6 +92,15 @@ static void run(struct op_test *test, size_t index) {
     uint32_t *untouched = op_alloc(test, n_words * 4);
     for (size_t i = 0; i < n_words; i++) untouched[i] = poison;
     op_check_equal(test, "other positions", got, untouched, n_words);
+    if (index != 0) return;
+
+    op_begin(test);
+    params.cache.pages.size = 4;
+    fathom_latent_store(test->stream, &params);
+    op_run_refused(test, "the cache has 0 pages");
+    params.cache.type = FATHOM_Q8_0;
+    fathom_latent_store(test->stream, &params);
+    op_run_refused(test, "the cache has type 8");
 }
 
 int main(int argc, char **argv) {

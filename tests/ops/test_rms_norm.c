@@ -34,8 +34,9 @@ static void run(struct op_test *test, size_t index) {
     const float *x = op_random_floats(test, n_x, -c->scale, c->scale), *w = op_random_floats(test, c->n_cols, 0.5f, 2.0f);
     test->offset_words = c->offset_words;
     const struct fathom_view y_view = op_output(test, n_y);
-    fathom_rms_norm(test->stream, &(struct fathom_rms_norm_params){ .x = op_input(test, x, n_x), .w = op_input(test, w, c->n_cols), .y = y_view,
-        .n_tokens = c->n_tokens, .n_cols = c->n_cols, .x_stride = x_stride, .y_stride = y_stride, .eps = eps });
+    struct fathom_rms_norm_params params = { .x = op_input(test, x, n_x), .w = op_input(test, w, c->n_cols), .y = y_view,
+        .n_tokens = c->n_tokens, .n_cols = c->n_cols, .x_stride = x_stride, .y_stride = y_stride, .eps = eps };
+    fathom_rms_norm(test->stream, &params);
     op_run(test, true);
 
     const float *y = op_result(test, y_view);
@@ -54,6 +55,17 @@ static void run(struct op_test *test, size_t index) {
         exact_norm(row, w, c->n_cols, twin);
         if (test->exact) op_check_equal(test, "y, exact", y + (size_t)t * y_stride, twin, c->n_cols);
     }
+    if (index != 0) return;
+
+    op_begin(test);
+    params.eps = -1;
+    fathom_rms_norm(test->stream, &params);
+    op_run_refused(test, "eps is -1");
+    params.eps = eps;
+    params.y.offset += 2;
+    params.y.size -= 2;
+    fathom_rms_norm(test->stream, &params);
+    op_run_refused(test, "not a multiple of 4");
 }
 
 int main(int argc, char **argv) {

@@ -44,13 +44,23 @@ static void run(struct op_test *test, size_t index) {
     part.size -= 4 * (uint64_t)c->x_lead;
     struct fathom_view y_part = part;
     y_part.buffer = y_view.buffer;
-    fathom_rope(test->stream, &(struct fathom_rope_params){ .x = part, .y = y_part, .rope_table = op_input(test, table, (size_t)n_positions * c->n_rope),
+    struct fathom_rope_params params = { .x = part, .y = y_part, .rope_table = op_input(test, table, (size_t)n_positions * c->n_rope),
         .position = op_input(test, &c->position, 1), .n_tokens = c->n_tokens, .n_heads = c->n_heads, .n_rope = c->n_rope, .x_token_stride = stride,
-        .x_head_stride = head, .y_token_stride = stride, .y_head_stride = head });
+        .x_head_stride = head, .y_token_stride = stride, .y_head_stride = head };
+    fathom_rope(test->stream, &params);
     op_run(test, true);
     const float *y = op_result(test, y_view);
     op_check(test, "y", y, want, bound, n);
     if (test->exact) op_check_equal(test, "y, exact", y, twin, n);
+    if (index != 0) return;
+
+    op_begin(test);
+    params.rope_table.size = 0;
+    fathom_rope(test->stream, &params);
+    op_run_refused(test, "rope_table has 0 positions, needs 1");
+    params.n_rope = 3;
+    fathom_rope(test->stream, &params);
+    op_run_refused(test, "n_rope is 3, wanted a multiple of 2");
 }
 
 int main(int argc, char **argv) {

@@ -123,8 +123,9 @@ static void run(struct op_test *test, size_t index) {
     struct fathom_step step = { .position = 254, .n_sampled = 3, .seed_low = op_random(test), .seed_high = op_random(test),
         .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p, .repeat_penalty = c->penalty, .reserved = { 7, 8 } };
     const struct fathom_view step_view = op_input(test, &step, sizeof(step) / 4), seen_view = op_input(test, seen, n), ring = op_output(test, N_RING);
-    fathom_sample(test->stream, &(struct fathom_sample_params){ .logits = op_input(test, logits, n), .step = step_view, .seen = seen_view, .ring = ring,
-        .n_vocab = n, .n_ring = N_RING });
+    struct fathom_sample_params params = { .logits = op_input(test, logits, n), .step = step_view, .seen = seen_view, .ring = ring,
+        .n_vocab = n, .n_ring = N_RING };
+    fathom_sample(test->stream, &params);
     uint32_t want_ring[N_RING];
     for (int i = 0; i < N_RING; i++) want_ring[i] = op_poison();
     for (int i = 0; i < N_STEPS; i++) {
@@ -140,6 +141,15 @@ static void run(struct op_test *test, size_t index) {
     }
     op_check_equal(test, "ring", op_result(test, ring), want_ring, N_RING);
     op_check_equal(test, "seen", op_result(test, seen_view), seen, n);
+    if (index != 0) return;
+
+    op_begin(test);
+    params.n_vocab = 2;
+    fathom_sample(test->stream, &params);
+    op_run_refused(test, "logits has 4 bytes, needs 4 * 2");
+    params.n_ring = 0;
+    fathom_sample(test->stream, &params);
+    op_run_refused(test, "n_ring is 0");
 }
 
 int main(int argc, char **argv) {
