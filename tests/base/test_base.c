@@ -6,12 +6,13 @@
 #include "base/mapped_file.h"
 #include "base/names.h"
 #include "base/size.h"
-#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 // What a half is, by the definition of the format.
 static double half_value(uint16_t h) {

@@ -4,12 +4,13 @@
 #include "file/gguf_write.h"
 #include "file/types.h"
 #include "folder.h"
-#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/resource.h>
+
+#include <cmocka.h>
 
 static struct folder out; // of a test's own
 static char out_path[1024];

@@ -2,9 +2,10 @@
 #include "bytes.h"
 #include "file/gguf.h"
 #include "file/types.h"
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
+
+#include <cmocka.h>
 
 enum { U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 };
 
@@ -158,8 +159,8 @@ static void key_cut(struct bytes *b) { header(b, 0, 1), key(b, "general.name", S
 static void bool_two(struct bytes *b) { header(b, 0, 1), key(b, "k", BOOL), put(b, "\2", 1); }
 static void array_long(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, U64), put_u64(b, 1ull << 61), put(b, NULL, 64); }
 static void array_strings(struct bytes *b) {
-    header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, STRING), put_u64(b, 1ull << 61),
-        put(b, NULL, 64);
+    header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, STRING), put_u64(b, 1ull << 61);
+    put(b, NULL, 64);
 }
 static void array_nested(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, ARRAY), put_u64(b, 0); }
 static void array_type(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, 99), put_u64(b, 0); }
@@ -179,16 +180,16 @@ static void offset_absurd(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 
 static void past_end(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0), data(b, 63); }
 static void no_data(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0); }
 static void overlap(struct bytes *b) {
-    header(b, 2, 0), tensor(b, "v", 4, 4, FATHOM_F32, 0), tensor(b, "w", 4, 4, FATHOM_F32, 32),
-        data(b, 96);
+    header(b, 2, 0), tensor(b, "v", 4, 4, FATHOM_F32, 0), tensor(b, "w", 4, 4, FATHOM_F32, 32);
+    data(b, 96);
 }
 static void same_place(struct bytes *b) {
-    header(b, 2, 0), tensor(b, "v", 4, 4, FATHOM_F32, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0),
-        data(b, 64);
+    header(b, 2, 0), tensor(b, "v", 4, 4, FATHOM_F32, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0);
+    data(b, 64);
 }
 static void tensor_twice(struct bytes *b) {
-    header(b, 2, 0), tensor(b, "w", 4, 2, FATHOM_F32, 0), tensor(b, "w", 4, 2, FATHOM_F32, 32),
-        data(b, 64);
+    header(b, 2, 0), tensor(b, "w", 4, 2, FATHOM_F32, 0), tensor(b, "w", 4, 2, FATHOM_F32, 32);
+    data(b, 64);
 }
 
 // clang-format on

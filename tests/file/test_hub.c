@@ -4,10 +4,11 @@
 #include "file/hub.h"
 #include "file/safetensors.h"
 #include "folder.h"
-#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+
+#include <cmocka.h>
 
 static struct fm_tensors *open_model(const char *name) {
     struct fathom_error err = {0};

@@ -1,9 +1,10 @@
 // Safetensors files, whole and broken.
 #include "bytes.h"
 #include "file/safetensors.h"
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
+
+#include <cmocka.h>
 
 static void make(struct bytes *b, const char *header, size_t n_data) {
     b->size = 0;

@@ -1,7 +1,6 @@
 // Stored types: the same bits as the gguf package's quantisers (tests/data/make_quants.py), and their way back.
 #include "base/half.h"
 #include "file/types.h"
-#include <cmocka.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +8,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 enum { N = 512, BLOCK = 32 };
 static const enum fathom_type types[] = {FATHOM_F16, FATHOM_BF16, FATHOM_Q8_0, FATHOM_Q4_0}; // in the file's order
