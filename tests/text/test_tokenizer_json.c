@@ -69,7 +69,8 @@ static void unreachable_tokens(void **state) {
 }
 
 #define SPLIT(pattern, behavior, invert) \
-    HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":" pattern ",\"behavior\":\"" behavior "\",\"invert\":" invert "}," BYTE_LEVEL "]}," MODEL "}"
+    HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":" pattern \
+    ",\"behavior\":\"" behavior "\",\"invert\":" invert "}," BYTE_LEVEL "]}," MODEL "}"
 
 static void splits(void **state) {
     (void)state;
@@ -88,8 +89,10 @@ static void splits(void **state) {
 
 static void other_steps(void **state) {
     (void)state;
-    expect_ids(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":true}," BYTE_LEVEL "]}," MODEL "}", "a11", "0 4 4");
-    expect_ids(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":false}," BYTE_LEVEL "]}," MODEL "}", "a11", "0 9");
+    expect_ids(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":true}," BYTE_LEVEL "]}," MODEL "}",
+        "a11", "0 4 4");
+    expect_ids(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":false}," BYTE_LEVEL "]}," MODEL "}",
+        "a11", "0 9");
     expect_ids(HEAD "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":false}," MODEL "}", "a", "7");
     expect_ids(HEAD "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":false}," MODEL "}", " a", "7");
     expect_ids(HEAD "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," MODEL "}", "ab1 a", "6 4 7"); // GPT-2's expression
