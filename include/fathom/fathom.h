@@ -117,6 +117,7 @@ struct fathom_chat_params {
     struct fathom_sampling sampling; // all zero: greedy. R1's own advice: temperature 0.6, top_p 0.95
     bool raw;                        // no template: the text is continued as it is
     uint32_t max_tokens;             // of one answer, thought included; 0: as many as the context holds
+    struct fathom_progress progress; // of reading a prompt
     struct fathom_session_params session;
 };
 struct fathom_chat;

@@ -164,7 +164,7 @@ static bool read_prompt(struct fathom_chat *chat, const struct fm_tokens *prompt
         return fm_fail(err, FATHOM_INVALID, "the prompt has %zu tokens, the context holds %u", prompt->count, chat->session->n_context);
     while (same < n_held && same < prompt->count && held[same] == prompt->ids[same]) same++;
     return fathom_session_truncate(chat->session, same, err) &&
-           fathom_session_append(chat->session, prompt->ids + same, (uint32_t)prompt->count - same, NULL, NULL, err);
+           fathom_session_append(chat->session, prompt->ids + same, (uint32_t)prompt->count - same, NULL, &chat->params.progress, err);
 }
 
 static bool make_prompt(struct fathom_chat *chat, const char *question, struct fm_tokens *prompt, struct fathom_error *err) {

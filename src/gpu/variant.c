@@ -2,7 +2,7 @@
 #include "gpu/internal.h"
 #include <string.h>
 
-static bool can_run(const struct fathom_gpu *gpu, const struct fm_variant *v) { return (v->needs & gpu->info.caps) == v->needs; }
+static bool can_run(const struct fathom_gpu_info *info, const struct fm_variant *v) { return (v->needs & info->caps) == v->needs; }
 
 // Is the variant named for this operator in "op=variant,op=variant"?
 static bool is_chosen(const char *choices, const char *op, const char *name) {
@@ -13,15 +13,19 @@ static bool is_chosen(const char *choices, const char *op, const char *name) {
     return false;
 }
 
-const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
+const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
     const struct fm_variant *best = &table[0];
-    if (gpu->params.exact) return best;
-    for (size_t i = 0; i < n_rows; i++) {
+    for (size_t i = 1; i < n_rows; i++) {
         const struct fm_variant *v = &table[i];
-        if (!can_run(gpu, v)) continue;
-        if (gpu->params.variants && is_chosen(gpu->params.variants, op, v->name)) return v;
         const bool fits = n_tokens >= v->min_tokens && (v->max_tokens == 0 || n_tokens <= v->max_tokens);
-        if (fits && (!v->cpu_only || gpu->info.type == FATHOM_GPU_CPU)) best = v;
+        if (can_run(info, v) && fits && (!v->cpu_only || info->type == FATHOM_GPU_CPU)) best = v;
     }
     return best;
+}
+
+const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
+    if (gpu->params.exact) return &table[0];
+    for (size_t i = 0; i < n_rows; i++)
+        if (gpu->params.variants && is_chosen(gpu->params.variants, op, table[i].name) && can_run(&gpu->info, &table[i])) return &table[i];
+    return fm_variant_default(&gpu->info, table, n_rows, n_tokens);
 }

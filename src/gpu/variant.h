@@ -12,8 +12,11 @@ struct fm_variant {
     bool cpu_only;                   // chosen by default only where the device is a CPU (FATHOM_GPU_CPU); any device can run it by name
 };
 
+// The default for a device: the last row that it can run and whose token range fits.
+const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens);
+
 // The variant that runs `op` for n_tokens tokens: the plain one in exact mode; the one that fathom_gpu_params.variants names, if
-// this device can run it; else the last row that the device can run and whose token range fits.
+// this device can run it; else the default.
 const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table,
     size_t n_rows, uint32_t n_tokens);
 #endif

@@ -1,0 +1,139 @@
+// fathom bench: tokens a second, counted as llama-bench does: tokenising and sampling on the host are left out, a test is repeated, prefill
+// and decode may start at a depth.
+#include "common.h"
+#include "engine/engine.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { MAX_REPEATS = 100 };
+
+struct test { const char *kind; uint32_t n_tokens, depth, n_repeats; double rates[MAX_REPEATS]; };
+
+static int compare(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+static double median(const struct test *t) { return t->n_repeats % 2 ? t->rates[t->n_repeats / 2] : (t->rates[t->n_repeats / 2 - 1] + t->rates[t->n_repeats / 2]) / 2; }
+
+// Tokens at random, the same ones every time.
+static int32_t *random_ids(uint32_t n, uint32_t n_vocab) {
+    int32_t *ids = malloc((n + 1) * sizeof(*ids));
+    uint32_t state = 1;
+    for (uint32_t i = 0; ids && i < n; i++) {
+        state = state * 1664525u + 1013904223u;
+        ids[i] = (int32_t)((state >> 8) % n_vocab);
+    }
+    return ids;
+}
+
+static bool keep_going(void *user, int32_t id) {
+    (void)user, (void)id;
+    return !interrupted();
+}
+
+// Seconds for n tokens after `depth` others, -1 on failure. The last token of a prompt is read by the first decode step, so one more is given.
+static double time_once(struct fathom_session *s, const struct test *t, const int32_t *ids, struct fathom_error *err) {
+    const bool decode = !strcmp(t->kind, "tg");
+    const uint32_t given = decode ? (t->depth ? t->depth : 1) : t->depth + t->n_tokens + 1;
+    uint32_t n = 0;
+    if (!fathom_session_truncate(s, 0, err) || (!decode && t->depth && !fathom_session_append(s, ids, t->depth + 1, NULL, NULL, err))) return -1;
+    const uint32_t held = fathom_session_length(s);
+    if (decode && !fathom_session_append(s, ids, given, NULL, NULL, err)) return -1;
+    const double start = fm_clock();
+    const bool ok = decode ? fathom_session_generate(s, NULL, t->n_tokens, keep_going, NULL, &n, err)
+                           : fathom_session_append(s, ids + held, given - held, NULL, NULL, err);
+    return ok ? fm_clock() - start : -1;
+}
+
+static bool measure(struct fathom_session *s, struct test *t, const int32_t *ids, struct fathom_error *err) {
+    for (uint32_t i = 0; i <= t->n_repeats; i++) { // the first one warms up
+        const double seconds = time_once(s, t, ids, err);
+        if (seconds < 0) return false;
+        if (i > 0) t->rates[i - 1] = t->n_tokens / seconds;
+        progress_bar.report(NULL, "measuring", i + 1, t->n_repeats + 1);
+        if (interrupted()) {
+            *err = (struct fathom_error){FATHOM_CANCELLED, "interrupted"};
+            return false;
+        }
+    }
+    qsort(t->rates, t->n_repeats, sizeof(*t->rates), compare);
+    return true;
+}
+
+static cJSON *test_json(const struct test *t) {
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "test", !strcmp(t->kind, "pp") ? "prefill" : "decode");
+    cJSON_AddNumberToObject(json, "tokens", t->n_tokens);
+    cJSON_AddNumberToObject(json, "depth", t->depth);
+    cJSON_AddNumberToObject(json, "repeats", t->n_repeats);
+    cJSON_AddNumberToObject(json, "median", median(t));
+    cJSON_AddNumberToObject(json, "min", t->rates[0]);
+    cJSON_AddNumberToObject(json, "max", t->rates[t->n_repeats - 1]);
+    return json;
+}
+
+static int show(const struct fathom_engine *engine, const char *model, const struct test *tests, size_t n, bool as_json) {
+    const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
+    if (!as_json) {
+        printf("%s on %s, %s\n", model, device->name, device->driver);
+        for (size_t i = 0; i < n; i++) {
+            char name[64];
+            snprintf(name, sizeof(name), tests[i].depth ? "%s%u @ d%u" : "%s%u", tests[i].kind, tests[i].n_tokens, tests[i].depth);
+            printf("  %-18s %9.2f tokens/s (%.2f to %.2f, %u runs)\n", name, median(&tests[i]), tests[i].rates[0], tests[i].rates[tests[i].n_repeats - 1], tests[i].n_repeats);
+        }
+        return EXIT_DONE;
+    }
+    char date[32];
+    const time_t now = time(NULL);
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
+    cJSON *json = cJSON_CreateObject(), *array = cJSON_CreateArray();
+    cJSON_AddStringToObject(json, "model", model);
+    cJSON_AddStringToObject(json, "device", device->name);
+    cJSON_AddStringToObject(json, "driver", device->driver);
+    cJSON_AddStringToObject(json, "version", fathom_version());
+    cJSON_AddStringToObject(json, "date", date);
+    cJSON_AddItemToObject(json, "tests", array);
+    for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(array, test_json(&tests[i]));
+    return print_json(json);
+}
+
+int bench_main(int argc, char **argv) {
+    struct device_options device = {0};
+    const char *model = NULL;
+    uint32_t n_prefill = 512, n_decode = 128, depth = 0, n_repeats = 5;
+    bool json = false;
+    const struct option options[] = {
+        {"-p", OPTION_COUNT, &n_prefill, "N", "tokens of the prefill test (512; 0: none)", NULL},
+        {"-n", OPTION_COUNT, &n_decode, "N", "tokens of the decode test (128; 0: none)", NULL},
+        {"-d", OPTION_COUNT, &depth, "N", "tokens that are there before (0)", NULL},
+        {"-r", OPTION_COUNT, &n_repeats, "N", "runs of each test (5)", NULL},
+        {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
+        DEVICE_OPTIONS(device),
+    };
+    const struct usage usage = {"bench", "MODEL [-p N] [-n N] [-d N]", "Measures prefill and decode: median and spread, in tokens a second.", options, sizeof(options) / sizeof(*options), 1, 1};
+    size_t n_positional;
+    const int code = options_parse(&usage, argc, argv, &model, &n_positional);
+    if (code != EXIT_NOT_YET) return code;
+    if (n_repeats < 1 || n_repeats > MAX_REPEATS || n_prefill > 1u << 24 || n_decode > 1u << 24 || depth > 1u << 24) {
+        fprintf(stderr, "fathom bench: -r is 1 to %d, and -p, -n and -d are at most %u\n", MAX_REPEATS, 1u << 24);
+        return EXIT_WRONG_USE;
+    }
+    const uint32_t longest = depth + (n_prefill > n_decode ? n_prefill : n_decode) + 2;
+    if (device.n_context < longest) device.n_context = longest;
+    watch_interrupt();
+    struct fathom_error err = {0};
+    struct fathom_engine *engine = open_engine(model, &device);
+    if (!engine) return EXIT_REFUSED;
+    struct fathom_session *session = fathom_session_create(engine, NULL, &err);
+    int32_t *ids = random_ids(longest, fathom_engine_get_info(engine)->n_vocab);
+    struct test tests[2];
+    size_t n = 0;
+    if (n_prefill) tests[n++] = (struct test){.kind = "pp", .n_tokens = n_prefill, .depth = depth, .n_repeats = n_repeats};
+    if (n_decode) tests[n++] = (struct test){.kind = "tg", .n_tokens = n_decode, .depth = depth, .n_repeats = n_repeats};
+    bool ok = session && ids;
+    for (size_t i = 0; ok && i < n; i++) ok = measure(session, &tests[i], ids, &err);
+    const int done = ok ? show(engine, model, tests, n, json) : refuse(&err);
+    free(ids);
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+    return done;
+}

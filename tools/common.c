@@ -1,0 +1,141 @@
+#include "common.h"
+#include "base/error.h"
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_asked;
+
+static void on_interrupt(int signal_number) {
+    if (stop_asked) _exit(128 + signal_number);
+    stop_asked = 1;
+}
+
+void watch_interrupt(void) {
+    const struct sigaction action = {.sa_handler = on_interrupt};
+    stop_asked = 0;
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool interrupted(void) { return stop_asked; }
+
+int refuse(const struct fathom_error *err) {
+    progress_clear();
+    fprintf(stderr, "fathom: %s\n", err->message);
+    return EXIT_REFUSED;
+}
+
+static int shown = -1; // per cent of the bar on the terminal
+
+void progress_clear(void) {
+    if (shown >= 0 && isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
+    shown = -1;
+}
+
+static bool report(void *user, const char *what, uint64_t done, uint64_t total) {
+    (void)user;
+    const int percent = total ? (int)(100 * done / total) : 100;
+    if (isatty(STDERR_FILENO)) {
+        if (percent != shown) {
+            char bar[41];
+            memset(bar, ' ', 40);
+            memset(bar, '#', (size_t)percent * 40 / 100);
+            bar[40] = 0;
+            fprintf(stderr, "\r%-10s [%s] %3d %%", what, bar, percent);
+        }
+        shown = percent;
+        if (done >= total) progress_clear();
+    } else if (total >= 1u << 30 && percent / 10 != shown / 10) { // elsewhere only what takes long
+        fprintf(stderr, "%s: %d %%\n", what, percent);
+        shown = percent;
+    }
+    return !stop_asked;
+}
+const struct fathom_progress progress_bar = {report, NULL};
+
+static void write_log(void *user, enum fathom_log_level level, const char *message) {
+    const bool verbose = *(const bool *)user;
+    if (level > FATHOM_LOG_WARNING && !verbose) return;
+    progress_clear();
+    fprintf(stderr, "fathom: %s\n", message);
+}
+
+// $XDG_CACHE_HOME/fathom or ~/.cache/fathom; NULL without a home.
+static const char *cache_dir(char path[PATH_MAX]) {
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (cache && *cache) snprintf(path, PATH_MAX, "%s/fathom", cache);
+    else if (home && *home) snprintf(path, PATH_MAX, "%s/.cache/fathom", home);
+    else return NULL;
+    return path;
+}
+
+struct fathom_engine *open_engine(const char *model, const struct device_options *o) {
+    char cache[PATH_MAX];
+    static bool verbose; // outlives the engine that logs through it
+    verbose = o->verbose;
+    struct fathom_error err = {0};
+    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = o->n_context, .progress = progress_bar,
+        .gpu = {.device = o->device, .cache_dir = cache_dir(cache), .exact = o->exact, .variants = o->variants, .full_barriers = o->full_barriers,
+            .log = {write_log, &verbose}}}, &err);
+    if (!engine) refuse(&err);
+    return engine;
+}
+
+char *demo_model(void) {
+    static const char *const places[] = {"../share/fathom/minnow-q8_0.gguf", "../tools/demo/minnow-q8_0.gguf"};
+    char self[PATH_MAX], path[PATH_MAX + 64];
+    const ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash = n > 0 ? (self[n] = 0, strrchr(self, '/')) : NULL;
+    for (size_t i = 0; slash && i < sizeof(places) / sizeof(*places); i++) {
+        snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - self), self, places[i]);
+        if (access(path, R_OK) == 0) return strdup(path);
+    }
+#ifdef FATHOM_DEMO_MODEL
+    if (access(FATHOM_DEMO_MODEL, R_OK) == 0) return strdup(FATHOM_DEMO_MODEL);
+#endif
+    fprintf(stderr, "fathom: the demonstration model is not installed beside the program; name a model\n");
+    return NULL;
+}
+
+char *read_file(const char *path, size_t most, size_t *size, struct fathom_error *err) {
+    FILE *f = strcmp(path, "-") ? fopen(path, "rb") : stdin;
+    if (!f) return fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno)), NULL;
+    char *text = NULL;
+    size_t capacity = 0;
+    *size = 0;
+    for (size_t n = 1; n > 0;) {
+        if (capacity - *size < 2) {
+            char *grown = realloc(text, capacity = 2 * capacity + 4096);
+            if (!grown) break;
+            text = grown;
+        }
+        n = fread(text + *size, 1, capacity - *size - 1, f);
+        *size += n;
+        if (*size > most) break;
+    }
+    const bool ok = text && !ferror(f) && *size <= most;
+    if (!ok) fm_fail(err, FATHOM_IO, "%s: %s", path, *size > most ? "the file is too large" : ferror(f) ? strerror(errno) : "out of memory");
+    if (f != stdin) fclose(f);
+    if (!ok) return free(text), NULL;
+    text[*size] = 0;
+    return text;
+}
+
+int print_json(cJSON *json) {
+    char *text = cJSON_Print(json);
+    const bool ok = text && puts(text) >= 0 && fflush(stdout) == 0;
+    if (!ok) fprintf(stderr, "fathom: the result could not be written: %s\n", strerror(errno));
+    cJSON_free(text);
+    cJSON_Delete(json);
+    return ok ? EXIT_DONE : EXIT_REFUSED;
+}
+
+const char *device_type_name(enum fathom_gpu_type type) {
+    static const char *const names[] = {[FATHOM_GPU_DISCRETE] = "discrete", [FATHOM_GPU_INTEGRATED] = "integrated", [FATHOM_GPU_VIRTUAL] = "virtual",
+        [FATHOM_GPU_CPU] = "cpu", [FATHOM_GPU_OTHER] = "other"};
+    return names[type];
+}

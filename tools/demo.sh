@@ -1,0 +1,21 @@
+#!/bin/sh
+# Installs what is missing, builds, and asks the demonstration model a question (or the one given), printing thought and answer as they come.
+#   tools/demo.sh [QUESTION]
+set -eu
+cd "$(dirname "$0")/.."
+. tools/setup.sh
+# shellcheck disable=SC2086 # lists of words
+need $BUILD_PACKAGES $RUN_PACKAGES
+
+[ -e build/CMakeCache.txt ] || cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
+cmake --build build --target fathom -- --quiet >&2
+
+question=${1:-"What does this program print?
+\`\`\`python
+x = 15
+if x > 3:
+    x = x + 16
+print(x)
+\`\`\`"}
+printf '%s\n\n' "$question"
+exec build/fathom run tools/demo/minnow-q8_0.gguf -p "$question" --greedy

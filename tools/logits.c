@@ -1,0 +1,95 @@
+// fathom logits: a model's logits for given tokens, for conformance checks.
+#include "common.h"
+#include "base/error.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// "1,2,3" to ids; NULL after printing why not. free() it.
+static int32_t *parse_ids(const char *list, uint32_t *n) {
+    const size_t capacity = strlen(list) / 2 + 1;
+    int32_t *ids = malloc(capacity * sizeof(*ids));
+    *n = 0;
+    for (const char *at = list; ids;) {
+        char *end;
+        errno = 0;
+        const long id = strtol(at, &end, 10);
+        if (end == at || errno || id < 0 || id > INT32_MAX || (*end && *end != ',')) {
+            fprintf(stderr, "fathom logits: \"%s\" is not a list of token ids\n", at);
+            free(ids);
+            return NULL;
+        }
+        ids[(*n)++] = (int32_t)id;
+        if (!*end) return ids;
+        at = end + 1;
+    }
+    return NULL;
+}
+
+// One tensor, `logits` [n_tokens][n_vocab]; written beside and renamed.
+static bool write_safetensors(const char *path, const float *logits, uint64_t n_tokens, uint64_t n_vocab, struct fathom_error *err) {
+    char header[256], temporary[PATH_MAX];
+    const uint64_t size = 4 * n_tokens * n_vocab;
+    int n = snprintf(header, sizeof(header), "{\"logits\":{\"dtype\":\"F32\",\"shape\":[%llu,%llu],\"data_offsets\":[0,%llu]}}", (unsigned long long)n_tokens,
+        (unsigned long long)n_vocab, (unsigned long long)size);
+    while (n % 8) header[n++] = ' ';
+    const uint64_t length = (uint64_t)n;
+    snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
+    FILE *f = fopen(temporary, "wb");
+    if (!f) return fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno));
+    bool ok = fwrite(&length, 8, 1, f) == 1 && fwrite(header, (size_t)length, 1, f) == 1 && fwrite(logits, size, 1, f) == 1;
+    ok = fclose(f) == 0 && ok;
+    ok = ok && rename(temporary, path) == 0;
+    if (!ok) {
+        fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno));
+        remove(temporary);
+    }
+    return ok;
+}
+
+static bool compute(struct fathom_engine *engine, const int32_t *ids, uint32_t n, uint32_t n_chunk, bool decode, const char *out, struct fathom_error *err) {
+    const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
+    struct fathom_session *session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = n_chunk}, err);
+    float *logits = malloc(sizeof(*logits) * n * n_vocab);
+    bool ok = session && (logits || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the logits of %u tokens", n));
+    ok = ok && (decode ? fathom_session_append_decode(session, ids, n, logits, err) : fathom_session_append(session, ids, n, logits, &progress_bar, err));
+    ok = ok && write_safetensors(out, logits, n, n_vocab, err);
+    free(logits);
+    fathom_session_destroy(&session);
+    return ok;
+}
+
+int logits_main(int argc, char **argv) {
+    struct device_options device = {0};
+    const char *model = NULL, *list = NULL, *out = NULL;
+    uint32_t n_chunk = 0, n;
+    bool decode = false;
+    const struct option options[] = {
+        {"--ids", OPTION_TEXT, &list, "1,2,3", "the tokens", NULL},
+        {"--out", OPTION_TEXT, &out, "FILE", "a safetensors file with `logits`, float32 [tokens, vocabulary]", NULL},
+        {"--chunk", OPTION_COUNT, &n_chunk, "N", "tokens of one prefill step", NULL},
+        {"--decode", OPTION_FLAG, &decode, NULL, "one by one, through the decode step", NULL},
+        DEVICE_OPTIONS(device),
+    };
+    const struct usage usage = {"logits", "MODEL --ids 1,2,3 --out FILE", "Computes the logits of every token of a text.", options, sizeof(options) / sizeof(*options), 1, 1};
+    size_t n_positional;
+    const int code = options_parse(&usage, argc, argv, &model, &n_positional);
+    if (code != EXIT_NOT_YET) return code;
+    if (!list || !out) {
+        fprintf(stderr, "fathom logits: --ids and --out are needed\n");
+        return EXIT_WRONG_USE;
+    }
+    int32_t *ids = parse_ids(list, &n);
+    if (!ids) return EXIT_WRONG_USE;
+    struct fathom_error err = {0};
+    watch_interrupt();
+    struct fathom_engine *engine = open_engine(model, &device);
+    int done = EXIT_REFUSED;
+    if (engine) done = compute(engine, ids, n, n_chunk, decode, out, &err) ? EXIT_DONE : refuse(&err);
+    fathom_engine_destroy(&engine);
+    free(ids);
+    return done;
+}

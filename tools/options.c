@@ -1,0 +1,77 @@
+#include "options.h"
+#include <errno.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_help(const struct usage *u) {
+    printf("usage: fathom %s %s\n%s\n", u->name, u->arguments, u->summary);
+    if (u->n_options) printf("\n");
+    for (size_t i = 0; i < u->n_options; i++) {
+        const struct option *o = &u->options[i];
+        char left[64];
+        snprintf(left, sizeof(left), "%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        printf("  %-22s %s\n", left, o->help);
+    }
+}
+
+static int wrong(const struct usage *u, const char *format, const char *a, const char *b) {
+    fprintf(stderr, "fathom %s: ", u->name);
+    fprintf(stderr, format, a, b);
+    fprintf(stderr, "; `fathom %s --help` lists the options\n", u->name);
+    return EXIT_WRONG_USE;
+}
+
+// Whole and not negative, at most `most`.
+static bool parse_whole(const char *text, unsigned long long most, unsigned long long *value) {
+    char *end;
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && *end == 0 && errno == 0 && *value <= most;
+}
+
+static bool store(const struct option *o, const char *text) {
+    unsigned long long whole;
+    char *end;
+    switch (o->kind) {
+    case OPTION_FLAG: *(bool *)o->value = true; return true;
+    case OPTION_TEXT: *(const char **)o->value = text; return true;
+    case OPTION_COUNT:
+        if (!parse_whole(text, UINT32_MAX, &whole)) return false;
+        *(uint32_t *)o->value = (uint32_t)whole;
+        return true;
+    case OPTION_SEED:
+        if (!parse_whole(text, UINT64_MAX, &whole)) return false;
+        *(uint64_t *)o->value = whole;
+        return true;
+    case OPTION_NUMBER: *(float *)o->value = strtof(text, &end); return end != text && *end == 0 && isfinite(*(float *)o->value);
+    }
+    return false;
+}
+
+static const struct option *find(const struct usage *u, const char *name) {
+    for (size_t i = 0; i < u->n_options; i++)
+        if (!strcmp(u->options[i].name, name)) return &u->options[i];
+    return NULL;
+}
+
+int options_parse(const struct usage *u, int argc, char **argv, const char **positional, size_t *n_positional) {
+    *n_positional = 0;
+    for (int i = 0; i < argc; i++) {
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return print_help(u), EXIT_DONE;
+        if (argv[i][0] != '-' || argv[i][1] == 0) {
+            if (*n_positional == u->max_positional) return wrong(u, "\"%s\" is one argument too many%s", argv[i], "");
+            positional[(*n_positional)++] = argv[i];
+            continue;
+        }
+        const struct option *o = find(u, argv[i]);
+        if (!o) return wrong(u, "there is no option %s%s", argv[i], "");
+        if (o->kind != OPTION_FLAG && ++i == argc) return wrong(u, "%s needs its %s", o->name, o->argument);
+        if (!store(o, argv[i])) return wrong(u, "%s does not take \"%s\"", o->name, argv[i]);
+        if (o->given) *o->given = true;
+    }
+    if (*n_positional < u->min_positional) return wrong(u, "an argument is missing: fathom %s %s", u->name, u->arguments);
+    return EXIT_NOT_YET;
+}
