@@ -105,7 +105,8 @@ void choose(uint lane, uint token, uint logits) {
     } else {
         for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) score[e] = normal_or_zero(exact_sigmoid(score[e]));
     }
-    for (uint e = args.n_experts + lane; e < min(args.n_experts + 3u, MAX_EXPERTS); e += gl_WorkGroupSize.x) key[e] = 0u; // fills up the last four
+    for (uint e = args.n_experts + lane; e < min(args.n_experts + 3u, MAX_EXPERTS); e += gl_WorkGroupSize.x)
+        key[e] = 0u; // fills up the last four
     for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
         precise float s = score[e];
         if (HAS_BIAS) s = s + bias[args.bias_base + e];
@@ -114,8 +115,8 @@ void choose(uint lane, uint token, uint logits) {
     }
     if (args.n_groups > 1u) drop_groups(lane);
     barrier();
-    // An expert is chosen if fewer than top_k come before it, and stands after the chosen ones of lower number: no sorting. By fours, because
-    // lavapipe stops an invocation's loops after 65535 rounds in all.
+    // An expert is chosen if fewer than top_k come before it, and stands after the chosen ones of lower number: no sorting. By fours,
+    // because lavapipe stops an invocation's loops after 65535 rounds in all.
     for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
         const uint mine = key[e];
         uint better = 0u;

@@ -2,8 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "expert_down.h"
-// Down projections for many tokens: a workgroup takes 64 rows of one expert, or of the shared one, for all tokens that chose it, and stores the
-// parts of y; expert_down_sum.comp adds them up. Columns are multiples of 32.
+// Down projections for many tokens: a workgroup takes 64 rows of one expert, or of the shared one, for all tokens that chose it, and stores
+// the parts of y; expert_down_sum.comp adds them up. Columns are multiples of 32.
 layout(local_size_x = 128) in;
 layout(constant_id = 0) const uint DOWN_TYPE = 0;
 layout(constant_id = 1) const uint SHARED_TYPE = 0;
@@ -28,8 +28,8 @@ LOAD_TILE(shared_down, w_tile)
 
 void main() {
     const uint id = gl_LocalInvocationID.x;
-    const job mine = find_job(args.expert_first / args.n_rows, (args.expert_end - args.expert_first) / args.n_rows, args.n_rows, args.first_row,
-        args.end_row, TILE_ROWS);
+    const job mine = find_job(args.expert_first / args.n_rows, (args.expert_end - args.expert_first) / args.n_rows, args.n_rows,
+        args.first_row, args.end_row, TILE_ROWS);
     if (mine.n_rows == 0u) return;
     if (mine.is_expert) find_group(mine.expert);
     const uint n = mine.is_expert ? group_size : args.n_tokens, n_cols = mine.is_expert ? args.n_inter : args.n_shared;
@@ -41,7 +41,8 @@ void main() {
             else shared_down_load(SHARED_TYPE, n_cols, mine.first_row - args.shared_row, mine.n_rows, k);
             for (uint i = id; i < TILE_TOKENS * 8u; i += 128u) {
                 const uint choice = find_choice(mine, min(start + i / 8u, n - 1u)), token = choice / (args.top_k + 1u);
-                x_load(i / 8u, i % 8u, (args.h_base + token * args.h_stride + (choice - token * (args.top_k + 1u)) * args.n_inter + k) / 4u);
+                x_load(
+                    i / 8u, i % 8u, (args.h_base + token * args.h_stride + (choice - token * (args.top_k + 1u)) * args.n_inter + k) / 4u);
             }
             barrier();
             [[unroll]] for (uint c = 0u; c < TILE_COLS; c++) {

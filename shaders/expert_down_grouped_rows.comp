@@ -3,8 +3,8 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #include "expert_down.h"
-// Down projections for many tokens on a CPU: a workgroup is one subgroup and takes two rows of one expert, or of the shared one, an invocation,
-// for all tokens that chose it, and stores the parts of y; expert_down_sum.comp adds them up. Columns are multiples of 32.
+// Down projections for many tokens on a CPU: a workgroup is one subgroup and takes two rows of one expert, or of the shared one, an
+// invocation, for all tokens that chose it, and stores the parts of y; expert_down_sum.comp adds them up. Columns are multiples of 32.
 layout(local_size_x_id = 3) in;
 layout(constant_id = 0) const uint DOWN_TYPE = 0;
 layout(constant_id = 1) const uint SHARED_TYPE = 0;
@@ -27,8 +27,8 @@ ADD_PAIR(down, down)
 ADD_PAIR(shared_down, shared_down)
 
 void main() {
-    const job mine = find_job(args.expert_first / args.n_rows, (args.expert_end - args.expert_first) / args.n_rows, args.n_rows, args.first_row,
-        args.end_row, 2u * gl_WorkGroupSize.x);
+    const job mine = find_job(args.expert_first / args.n_rows, (args.expert_end - args.expert_first) / args.n_rows, args.n_rows,
+        args.first_row, args.end_row, 2u * gl_WorkGroupSize.x);
     if (mine.n_rows == 0u) return;
     if (mine.is_expert) find_group(mine.expert);
     const uint n = mine.is_expert ? group_size : args.n_tokens, lane = gl_LocalInvocationID.x, next = lane + gl_WorkGroupSize.x;
@@ -47,8 +47,8 @@ void main() {
             down_add_pair(DOWN_TYPE, DOWN_TYPE, (first + row) * size, (first + next_row) * size, args.n_inter, h_at, sum, next_sum);
         } else {
             const uint size = row_size(SHARED_TYPE, args.n_shared);
-            shared_down_add_pair(SHARED_TYPE, SHARED_TYPE, (row - args.shared_row) * size, (next_row - args.shared_row) * size, args.n_shared, h_at, sum,
-                next_sum);
+            shared_down_add_pair(SHARED_TYPE, SHARED_TYPE, (row - args.shared_row) * size, (next_row - args.shared_row) * size,
+                args.n_shared, h_at, sum, next_sum);
         }
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
             if (start + t >= n) break;

@@ -10,10 +10,12 @@ layout(binding = 2) readonly buffer Residual { float residual[]; };   // [n_toke
 layout(binding = 3) writeonly buffer Y { float y[]; };                // [n_tokens][n_rows]
 
 void main() {
-    const uint row = gl_GlobalInvocationID.x, token = gl_WorkGroupID.y, at = args.parts_base + token * (args.top_k + 1u) * args.n_rows + row;
+    const uint row = gl_GlobalInvocationID.x, token = gl_WorkGroupID.y,
+               at = args.parts_base + token * (args.top_k + 1u) * args.n_rows + row;
     if (row >= args.n_rows) return;
     float sum = residual[args.residual_base + token * args.n_rows + row];
     if (SHARED) sum += parts[at + args.top_k * args.n_rows];
-    for (uint slot = 0u; slot < args.top_k; slot++) sum += weights[args.weights_base + token * args.top_k + slot] * parts[at + slot * args.n_rows];
+    for (uint slot = 0u; slot < args.top_k; slot++)
+        sum += weights[args.weights_base + token * args.top_k + slot] * parts[at + slot * args.n_rows];
     y[args.y_base + token * args.n_rows + row] = sum;
 }

@@ -38,15 +38,18 @@ void main() {
     uint at[ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++) sum[r] = 0.0;
     if (SHARED) {
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) at[r] = (min(first + r * step, last) - args.shared_row) * row_size(SHARED_TYPE, args.n_shared);
+        [[unroll]] for (uint r = 0u; r < ROWS; r++)
+            at[r] = (min(first + r * step, last) - args.shared_row) * row_size(SHARED_TYPE, args.n_shared);
         shared_down_add_dots(SHARED_TYPE, at, args.n_shared, h_at + args.top_k * args.n_inter / 4u, 1.0, sum);
     }
     for (uint slot = 0u; slot < args.top_k; slot++) {
         // windows hold whole experts
         const uint row = ids[args.ids_base + token * args.top_k + slot] * args.n_rows;
         if (row < args.expert_first || row >= args.expert_end) continue;
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) at[r] = (row - args.down_row + min(first + r * step, last)) * row_size(DOWN_TYPE, args.n_inter);
-        down_add_dots(DOWN_TYPE, at, args.n_inter, h_at + slot * args.n_inter / 4u, weights[args.weights_base + token * args.top_k + slot], sum);
+        [[unroll]] for (uint r = 0u; r < ROWS; r++)
+            at[r] = (row - args.down_row + min(first + r * step, last)) * row_size(DOWN_TYPE, args.n_inter);
+        down_add_dots(
+            DOWN_TYPE, at, args.n_inter, h_at + slot * args.n_inter / 4u, weights[args.weights_base + token * args.top_k + slot], sum);
     }
     const uint y_at = token * args.n_rows;
     if (BY_ROW) {
@@ -58,5 +61,6 @@ void main() {
     }
     [[unroll]] for (uint r = 0u; r < ROWS; r++) reduce_store(r, sum[r]);
     barrier();
-    if (lane < ROWS && first + lane <= last) y[args.y_base + y_at + first + lane] = residual[args.residual_base + y_at + first + lane] + sums_of(lane);
+    if (lane < ROWS && first + lane <= last)
+        y[args.y_base + y_at + first + lane] = residual[args.residual_base + y_at + first + lane] + sums_of(lane);
 }

@@ -29,7 +29,8 @@ ADD_DOTS(w)
 
 void main() {
     const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y, size = row_size(TYPE, args.n_cols);
-    const uint step = BY_ROW ? gl_WorkGroupSize.x : 1u, first = gl_WorkGroupID.x * ROWS * (BY_ROW ? gl_WorkGroupSize.x : 1u) + (BY_ROW ? lane : 0u);
+    const uint step = BY_ROW ? gl_WorkGroupSize.x : 1u,
+               first = gl_WorkGroupID.x * ROWS * (BY_ROW ? gl_WorkGroupSize.x : 1u) + (BY_ROW ? lane : 0u);
     const uint logits = args.scratch_base + args.n_tokens + token * args.n_experts;
     float sum[ROWS];
     uint at[ROWS];

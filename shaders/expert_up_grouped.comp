@@ -43,7 +43,8 @@ void main() {
         args.shared_end, TILE_ROWS);
     if (mine.n_rows == 0u) return;
     if (mine.is_expert) find_group(mine.expert);
-    const uint n = mine.is_expert ? group_size : args.n_tokens, row = mine.is_expert ? mine.expert * args.n_inter + mine.first_row : mine.first_row;
+    const uint n = mine.is_expert ? group_size : args.n_tokens,
+               row = mine.is_expert ? mine.expert * args.n_inter + mine.first_row : mine.first_row;
     for (uint start = 0u; start < n; start += TILE_TOKENS) {
         vec4 gate[TOKENS], up[TOKENS];
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) gate[t] = up[t] = vec4(0.0);

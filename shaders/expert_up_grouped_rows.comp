@@ -43,12 +43,14 @@ void main() {
     if (mine.n_rows == 0u) return;
     if (mine.is_expert) find_group(mine.expert);
     const uint n = mine.is_expert ? group_size : args.n_tokens;
-    const uint lane = min(gl_LocalInvocationID.x, mine.n_rows - 1u), row = (mine.is_expert ? mine.expert * args.n_inter : 0u) + mine.first_row + lane;
+    const uint lane = min(gl_LocalInvocationID.x, mine.n_rows - 1u),
+               row = (mine.is_expert ? mine.expert * args.n_inter : 0u) + mine.first_row + lane;
     for (uint start = 0u; start < n; start += TOKENS) {
         float gate[TOKENS], up[TOKENS];
         uint x_at[TOKENS], out_at[TOKENS];
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
-            const uint choice = find_choice(mine, min(start + t, n - 1u)), token = choice / (args.top_k + 1u), slot = choice - token * (args.top_k + 1u);
+            const uint choice = find_choice(mine, min(start + t, n - 1u)), token = choice / (args.top_k + 1u),
+                       slot = choice - token * (args.top_k + 1u);
             x_at[t] = subgroupMin((args.x_base + token * args.n_cols) / 4u); // the same everywhere: now the compiler knows
             out_at[t] = args.h_base + token * args.h_stride + slot * args.n_inter + mine.first_row + lane;
         }

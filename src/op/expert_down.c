@@ -1,35 +1,39 @@
-// Down projections, weighted sum and residual. Where a weight is cut into windows, the shared expert's windows come first (each some rows of
-// y, from the residual), the first of the experts' windows with them; the experts' other windows continue from y. A token's experts
+// Down projections, weighted sum and residual. Where a weight is cut into windows, the shared expert's windows come first (each some rows
+// of y, from the residual), the first of the experts' windows with them; the experts' other windows continue from y. A token's experts
 // ascend, so that this is the same sequence of float32 additions for any cut.
+#include "shaders/expert_down.h"
 #include "op/expert_window.h"
 #include "shader_list.h"
-#include "shaders/expert_down.h"
 #include <inttypes.h>
 #include <string.h>
 
 enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, ROWS_BY_ROW = 2, TILE_ROWS = 64, SUM_ROWS = 64, MAX_GROUP = 1024, MAX_GROUP_ROWS = 128 };
-// Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops after 65535
-// rounds in all.
+// Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops
+// after 65535 rounds in all.
 
 enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_ROWS };
 static const struct fm_variant variants[] = {
-    { .name = "plain", .shader = &fm_shader_expert_down },
-    { .name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC },
-    { .name = "rows", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true },
+    {.name = "plain", .shader = &fm_shader_expert_down},
+    {.name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
+    {.name = "rows", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
     // tokens of these: how many choose an expert, on the average
-    { .name = "grouped", .shader = &fm_shader_expert_down_grouped, .min_tokens = 3 },
-    { .name = "grouped_rows", .shader = &fm_shader_expert_down_grouped_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .min_tokens = 2, .cpu_only = true },
+    {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .min_tokens = 3},
+    {.name = "grouped_rows",
+        .shader = &fm_shader_expert_down_grouped_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .min_tokens = 2,
+        .cpu_only = true},
 };
-static const struct fm_variant sum_variant = { .name = "sum", .shader = &fm_shader_expert_down_sum }; // of the grouped ones' parts
-const struct fm_op fm_op_expert_down = { "expert_down", variants, sizeof(variants) / sizeof(variants[0]) };
+static const struct fm_variant sum_variant = {.name = "sum", .shader = &fm_shader_expert_down_sum}; // of the grouped ones' parts
+const struct fm_op fm_op_expert_down = {"expert_down", variants, sizeof(variants) / sizeof(variants[0])};
 
 static bool check(struct fathom_stream *stream, const char *op, const struct fathom_expert_down_params *p) {
     const struct fathom_weight *down = p->down, *shared = p->shared_down;
     if (!down && !shared) return fm_stream_fail(stream, FATHOM_INVALID, "%s: neither experts nor a shared expert", op);
     if ((down && !fm_op_weight(stream, op, "down", down)) || (shared && !fm_op_weight(stream, op, "shared_down", shared))) return false;
     if (shared && (shared->n_mats != 1 || (down && down->n_rows != shared->n_rows)))
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: shared_down has %" PRIu32 " matrices of %" PRIu32 " rows, wanted 1 of %" PRIu32, op,
-            shared->n_mats, shared->n_rows, down ? down->n_rows : shared->n_rows);
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: shared_down has %" PRIu32 " matrices of %" PRIu32 " rows, wanted 1 of %" PRIu32,
+            op, shared->n_mats, shared->n_rows, down ? down->n_rows : shared->n_rows);
     if (down ? !p->top_k || p->top_k > MAX_TOP_K || p->top_k > down->n_mats : p->top_k != 0)
         return fm_stream_fail(stream, FATHOM_INVALID, "%s: top_k is %" PRIu32 " of %" PRIu32 " experts, at most %d", op, p->top_k,
             down ? down->n_mats : 0, MAX_TOP_K);
@@ -52,8 +56,8 @@ static double row_bytes(const struct fathom_weight *w) {
     return w ? (double)fathom_row_size(w->type, w->n_cols) : 0;
 }
 
-// One dispatch for n_tokens tokens: rows [args->first_row, args->end_row) of the shared expert, unless `shared` is NULL, and, unless `experts`
-// is, those of the experts in that window: of them the same rows, or all where they are grouped.
+// One dispatch for n_tokens tokens: rows [args->first_row, args->end_row) of the shared expert, unless `shared` is NULL, and, unless
+// `experts` is, those of the experts in that window: of them the same rows, or all where they are grouped.
 static void add(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args, const struct fathom_window *experts,
     const struct fathom_window *shared, bool from_y) {
     const struct fathom_expert_down_params *p = job->p;
@@ -63,18 +67,22 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     args->shared_row = shared ? shared->first_row : 0;
     args->residual_base = from_y ? job->y_base : job->residual_base;
     const double rows = args->end_row - args->first_row, tokens = args->n_tokens, shared_rows = shared ? rows : 0;
-    const double dots = experts ? (grouped ? args->n_rows : rows) * p->top_k * experts->n_rows / ((double)p->down->n_mats * args->n_rows) : 0;
+    const double dots =
+        experts ? (grouped ? args->n_rows : rows) * p->top_k * experts->n_rows / ((double)p->down->n_mats * args->n_rows) : 0;
     const double read = experts && dots * tokens > experts->n_rows ? experts->n_rows : dots * tokens;
     const uint64_t n_tiles = (args->n_rows + job->tile - 1) / job->tile;
-    const uint64_t groups = (grouped && experts ? experts->n_rows / args->n_rows * n_tiles : 0)
-        + (args->end_row - args->first_row + (uint64_t)job->tile - 1) / job->tile;
+    const uint64_t groups = (grouped && experts ? experts->n_rows / args->n_rows * n_tiles : 0) +
+                            (args->end_row - args->first_row + (uint64_t)job->tile - 1) / job->tile;
     struct fm_dispatch dispatch = {
-        .op = job->op, .variant = job->variant,
-        .spec = { p->down ? p->down->type : FATHOM_F32, p->shared_down ? p->shared_down->type : FATHOM_F32 },
+        .op = job->op,
+        .variant = job->variant,
+        .spec = {p->down ? p->down->type : FATHOM_F32, p->shared_down ? p->shared_down->type : FATHOM_F32},
         .n_spec = 2 + job->n_spec,
-        .views = { job->h, job->ids }, .n_views = 2,
-        .args = args, .args_size = sizeof(*args),
-        .groups = { fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : args->n_tokens, 1 },
+        .views = {job->h, job->ids},
+        .n_views = 2,
+        .args = args,
+        .args_size = sizeof(*args),
+        .groups = {fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : args->n_tokens, 1},
         .flops = 2.0 * tokens * (dots * args->n_inter + shared_rows * args->n_shared),
         .bytes = read * row_bytes(p->down) + shared_rows * row_bytes(p->shared_down) + 4.0 * tokens * (dots + shared_rows + args->h_stride),
     };
@@ -112,7 +120,8 @@ static void add_by_token(struct fathom_stream *stream, const struct job *job, st
 }
 
 // n_tokens tokens from `token` on: the parts of their sums, expert by expert, then the sums
-static void add_grouped(struct fathom_stream *stream, const struct job *job, struct expert_down_args args, uint32_t token, uint32_t n_tokens) {
+static void add_grouped(
+    struct fathom_stream *stream, const struct job *job, struct expert_down_args args, uint32_t token, uint32_t n_tokens) {
     const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
     args.n_tokens = n_tokens;
     args.h_base += token * args.h_stride;
@@ -131,14 +140,18 @@ static void add_grouped(struct fathom_stream *stream, const struct job *job, str
     }
     args.residual_base = job->residual_base + token * args.n_rows;
     fm_stream_dispatch(stream, &(struct fm_dispatch){
-        .op = "expert_down_sum", .variant = &sum_variant,
-        .spec = { shared != NULL }, .n_spec = 1,
-        .views = { job->parts, job->weights, job->residual, job->y }, .n_views = 4,
-        .args = &args, .args_size = sizeof(args),
-        .groups = { fm_op_groups(args.n_rows, SUM_ROWS), n_tokens, 1 },
-        .flops = 2.0 * n_tokens * args.n_rows * (args.top_k + 1.0),
-        .bytes = 4.0 * n_tokens * args.n_rows * (args.top_k + 3.0),
-    });
+                                   .op = "expert_down_sum",
+                                   .variant = &sum_variant,
+                                   .spec = {shared != NULL},
+                                   .n_spec = 1,
+                                   .views = {job->parts, job->weights, job->residual, job->y},
+                                   .n_views = 4,
+                                   .args = &args,
+                                   .args_size = sizeof(args),
+                                   .groups = {fm_op_groups(args.n_rows, SUM_ROWS), n_tokens, 1},
+                                   .flops = 2.0 * n_tokens * args.n_rows * (args.top_k + 1.0),
+                                   .bytes = 4.0 * n_tokens * args.n_rows * (args.top_k + 3.0),
+                               });
 }
 
 // Tokens that the scratch can take at once
@@ -154,13 +167,18 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     const uint64_t per_expert = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats : args->n_tokens;
     // all but the plain one read h by fours, and find an expert's rows in one window; the grouped ones take whole blocks of columns
     const bool fours = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_windows == 1);
-    job->variant = fm_variant_pick(fm_stream_gpu(stream), job->op, variants, !fours ? 1 : group ? fm_op_expert_down.n_variants : GROUPED,
+    job->variant = fm_variant_pick(fm_stream_gpu(stream), job->op, variants,
+        !fours  ? 1
+        : group ? fm_op_expert_down.n_variants
+                : GROUPED,
         per_expert ? (uint32_t)per_expert : 1);
     const uint32_t row_lanes = fm_expert_row_lanes(stream);
     const uint32_t lanes = fm_expert_lanes(stream, args->n_inter > args->n_shared ? args->n_inter : args->n_shared);
     switch (job->variant - variants) {
     case VEC: job->tile = ROWS, job->spec[0] = lanes, job->spec[1] = false, job->spec[2] = ROWS, job->n_spec = 3; break;
-    case BY_ROW: job->tile = row_lanes * ROWS_BY_ROW, job->spec[0] = row_lanes, job->spec[1] = true, job->spec[2] = ROWS_BY_ROW, job->n_spec = 3; break;
+    case BY_ROW:
+        job->tile = row_lanes * ROWS_BY_ROW, job->spec[0] = row_lanes, job->spec[1] = true, job->spec[2] = ROWS_BY_ROW, job->n_spec = 3;
+        break;
     case GROUPED: job->tile = TILE_ROWS, job->spec[0] = per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
     case GROUPED_ROWS: job->tile = 2 * row_lanes, job->spec[0] = 4, job->spec[1] = row_lanes, job->n_spec = 2; break;
     default: job->tile = PLAIN_ROWS; break;
@@ -178,27 +196,34 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
     const uint32_t n_rows = (down ? down : shared)->n_rows, n_inter = down ? down->n_cols : 0, n_shared = shared ? shared->n_cols : 0;
     const uint64_t n_chosen = (uint64_t)p->n_tokens * p->top_k, n_y = (uint64_t)p->n_tokens * n_rows;
     const uint64_t h_stride = (uint64_t)p->top_k * n_inter + n_shared;
-    struct expert_down_args args = { .n_rows = n_rows, .n_inter = n_inter, .n_shared = n_shared, .top_k = p->top_k, .h_stride = (uint32_t)h_stride,
-        .n_tokens = p->n_tokens };
-    struct job job = { .op = op, .p = p };
-    if (!fm_op_bind(stream, op, "h", p->h, p->n_tokens * h_stride, &job.h, &args.h_base)
-        || (p->top_k && !fm_op_bind(stream, op, "ids", p->ids, n_chosen, &job.ids, &args.ids_base))
-        || (p->top_k && !fm_op_bind(stream, op, "weights", p->weights, n_chosen, &job.weights, &args.weights_base))
-        || !fm_op_bind(stream, op, "residual", p->residual, n_y, &job.residual, &job.residual_base)
-        || !fm_op_bind(stream, op, "y", p->y, n_y, &job.y, &job.y_base))
+    struct expert_down_args args = {.n_rows = n_rows,
+        .n_inter = n_inter,
+        .n_shared = n_shared,
+        .top_k = p->top_k,
+        .h_stride = (uint32_t)h_stride,
+        .n_tokens = p->n_tokens};
+    struct job job = {.op = op, .p = p};
+    if (!fm_op_bind(stream, op, "h", p->h, p->n_tokens * h_stride, &job.h, &args.h_base) ||
+        (p->top_k && !fm_op_bind(stream, op, "ids", p->ids, n_chosen, &job.ids, &args.ids_base)) ||
+        (p->top_k && !fm_op_bind(stream, op, "weights", p->weights, n_chosen, &job.weights, &args.weights_base)) ||
+        !fm_op_bind(stream, op, "residual", p->residual, n_y, &job.residual, &job.residual_base) ||
+        !fm_op_bind(stream, op, "y", p->y, n_y, &job.y, &job.y_base))
         return;
     args.y_base = job.y_base;
     uint32_t at_once = fit_scratch(stream, p, n_rows);
     choose_variant(stream, &job, &args, at_once && n_inter % 32 == 0 && n_shared % 32 == 0 && !(down && down->n_mats == 1));
     if ((n_rows - 1) / job.tile >= FM_MAX_GROUPS) {
-        fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32, op, n_rows, FM_MAX_GROUPS, job.tile);
+        fm_stream_fail(
+            stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32, op, n_rows, FM_MAX_GROUPS, job.tile);
         return;
     }
     if (job.variant < &variants[GROUPED]) {
         add_by_token(stream, &job, &args);
         return;
     }
-    if (!fm_op_bind(stream, op, "scratch", p->scratch, fathom_expert_down_scratch(at_once, p->top_k, n_rows) / 4, &job.parts, &args.parts_base)) return;
+    if (!fm_op_bind(
+            stream, op, "scratch", p->scratch, fathom_expert_down_scratch(at_once, p->top_k, n_rows) / 4, &job.parts, &args.parts_base))
+        return;
     if (job.variant == &variants[GROUPED_ROWS] && at_once > MAX_GROUP_ROWS) at_once = MAX_GROUP_ROWS;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         add_grouped(stream, &job, args, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once);

@@ -1,7 +1,7 @@
 // The router of a mixture: logits of all experts, and the choice by the last workgroup of each token.
+#include "shaders/expert_gate.h"
 #include "op/expert_window.h"
 #include "shader_list.h"
-#include "shaders/expert_gate.h"
 #include <inttypes.h>
 #include <math.h>
 
@@ -9,11 +9,11 @@ enum { MAX_EXPERTS = 512, MAX_TOP_K = 16, MAX_GROUPS = 32, PLAIN_ROWS = 8, ROWS 
 
 enum { PLAIN, VEC, BY_ROW };
 static const struct fm_variant variants[] = {
-    { .name = "plain", .shader = &fm_shader_expert_gate },
-    { .name = "vec", .shader = &fm_shader_expert_gate_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC },
-    { .name = "rows", .shader = &fm_shader_expert_gate_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true },
+    {.name = "plain", .shader = &fm_shader_expert_gate},
+    {.name = "vec", .shader = &fm_shader_expert_gate_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
+    {.name = "rows", .shader = &fm_shader_expert_gate_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
 };
-const struct fm_op fm_op_expert_gate = { "expert_gate", variants, sizeof(variants) / sizeof(variants[0]) };
+const struct fm_op fm_op_expert_gate = {"expert_gate", variants, sizeof(variants) / sizeof(variants[0])};
 
 // A counter and a logit an expert for every token. The operator leaves all of it zero.
 uint64_t fathom_expert_gate_scratch(uint32_t n_tokens, uint32_t n_experts) {
@@ -24,19 +24,20 @@ static bool check(struct fathom_stream *stream, const char *op, const struct fat
     if (!fm_op_weight(stream, op, "w", p->w)) return false;
     const uint32_t n_experts = p->w->n_rows, n_groups = p->n_groups ? p->n_groups : 1;
     if (p->w->n_mats != 1 || n_experts > MAX_EXPERTS)
-        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: w has %" PRIu32 " matrices of %" PRIu32 " experts, wanted 1 of at most %d", op,
-            p->w->n_mats, n_experts, MAX_EXPERTS);
+        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: w has %" PRIu32 " matrices of %" PRIu32 " experts, wanted 1 of at most %d",
+            op, p->w->n_mats, n_experts, MAX_EXPERTS);
     if (!p->n_tokens || p->n_tokens > FM_MAX_GROUPS)
         return fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens, wanted 1 to %d", op, p->n_tokens, FM_MAX_GROUPS);
     if (!p->top_k || p->top_k > MAX_TOP_K || p->top_k > n_experts)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: top_k is %" PRIu32 " of %" PRIu32 " experts, wanted 1 to %d", op, p->top_k, n_experts,
-            MAX_TOP_K);
+        return fm_stream_fail(
+            stream, FATHOM_INVALID, "%s: top_k is %" PRIu32 " of %" PRIu32 " experts, wanted 1 to %d", op, p->top_k, n_experts, MAX_TOP_K);
     if (n_groups > MAX_GROUPS || n_experts % n_groups)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " groups of %" PRIu32 " experts, wanted a divisor of at most %d", op, n_groups,
-            n_experts, MAX_GROUPS);
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " groups of %" PRIu32 " experts, wanted a divisor of at most %d", op,
+            n_groups, n_experts, MAX_GROUPS);
     if (n_groups > 1 && (!p->n_groups_used || p->n_groups_used > n_groups || p->n_groups_used * (n_experts / n_groups) < p->top_k))
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " of %" PRIu32 " groups of %" PRIu32 " experts are used, for a top_k of %" PRIu32, op,
-            p->n_groups_used, n_groups, n_experts / n_groups, p->top_k);
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: %" PRIu32 " of %" PRIu32 " groups of %" PRIu32 " experts are used, for a top_k of %" PRIu32, op, p->n_groups_used,
+            n_groups, n_experts / n_groups, p->top_k);
     if (n_groups > 1 && p->group_score == FATHOM_GROUP_TOP2 && n_experts / n_groups < 2)
         return fm_stream_fail(stream, FATHOM_INVALID, "%s: groups of 1 expert have no two best", op);
     if (p->score != FATHOM_GATE_SOFTMAX && p->score != FATHOM_GATE_SIGMOID)
@@ -51,20 +52,26 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
     const struct fathom_weight *w = p->w;
     const uint64_t n_chosen = (uint64_t)p->n_tokens * p->top_k;
     struct expert_gate_args args = {
-        .n_cols = w->n_cols, .n_experts = w->n_rows, .n_tokens = p->n_tokens, .top_k = p->top_k,
-        .n_groups = p->n_groups ? p->n_groups : 1, .n_groups_used = p->n_groups_used, .scale = p->scale,
+        .n_cols = w->n_cols,
+        .n_experts = w->n_rows,
+        .n_tokens = p->n_tokens,
+        .top_k = p->top_k,
+        .n_groups = p->n_groups ? p->n_groups : 1,
+        .n_groups_used = p->n_groups_used,
+        .scale = p->scale,
     };
-    struct fathom_view x, bias = { 0 }, ids, weights, scratch;
-    if (!fm_op_bind(stream, op, "x", p->x, (uint64_t)p->n_tokens * w->n_cols, &x, &args.x_base)
-        || (p->bias.buffer && !fm_op_bind(stream, op, "bias", p->bias, w->n_rows, &bias, &args.bias_base))
-        || !fm_op_bind(stream, op, "ids", p->ids, n_chosen, &ids, &args.ids_base)
-        || !fm_op_bind(stream, op, "weights", p->weights, n_chosen, &weights, &args.weights_base)
-        || !fm_op_bind(stream, op, "scratch", p->scratch, fathom_expert_gate_scratch(p->n_tokens, w->n_rows) / 4, &scratch, &args.scratch_base))
+    struct fathom_view x, bias = {0}, ids, weights, scratch;
+    if (!fm_op_bind(stream, op, "x", p->x, (uint64_t)p->n_tokens * w->n_cols, &x, &args.x_base) ||
+        (p->bias.buffer && !fm_op_bind(stream, op, "bias", p->bias, w->n_rows, &bias, &args.bias_base)) ||
+        !fm_op_bind(stream, op, "ids", p->ids, n_chosen, &ids, &args.ids_base) ||
+        !fm_op_bind(stream, op, "weights", p->weights, n_chosen, &weights, &args.weights_base) ||
+        !fm_op_bind(
+            stream, op, "scratch", p->scratch, fathom_expert_gate_scratch(p->n_tokens, w->n_rows) / 4, &scratch, &args.scratch_base))
         return;
 
     // all but the plain one read x by fours
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, args.x_base % 4 ? 1 : fm_op_expert_gate.n_variants,
-        p->n_tokens);
+    const struct fm_variant *variant =
+        fm_variant_pick(fm_stream_gpu(stream), op, variants, args.x_base % 4 ? 1 : fm_op_expert_gate.n_variants, p->n_tokens);
     const bool plain = variant == &variants[PLAIN], by_row = variant == &variants[BY_ROW];
     const uint32_t lanes = by_row ? fm_expert_row_lanes(stream) : fm_expert_lanes(stream, w->n_cols);
     const uint32_t tile = plain ? PLAIN_ROWS : by_row ? lanes * ROWS : ROWS;
@@ -74,15 +81,18 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
         args.first_row = window->first_row;
         args.n_rows = window->n_rows;
         fm_stream_dispatch(stream, &(struct fm_dispatch){
-            .op = op, .variant = variant,
-            .spec = { w->type, p->score, p->group_score, p->normalise, bias.buffer != NULL, lanes, by_row, ROWS },
-            .n_spec = plain ? 5 : 8,
-            .views = { window->view, x, bias, ids, weights, scratch }, .n_views = 6,
-            .args = &args, .args_size = sizeof(args),
-            .groups = { fm_op_groups(window->n_rows, tile), p->n_tokens, 1 },
-            .flops = 2.0 * p->n_tokens * window->n_rows * w->n_cols,
-            .bytes = (double)window->n_rows * (double)fathom_row_size(w->type, w->n_cols)
-                + 4.0 * p->n_tokens * (w->n_cols + 2.0 * window->n_rows + 2.0 * p->top_k),
-        });
+                                       .op = op,
+                                       .variant = variant,
+                                       .spec = {w->type, p->score, p->group_score, p->normalise, bias.buffer != NULL, lanes, by_row, ROWS},
+                                       .n_spec = plain ? 5 : 8,
+                                       .views = {window->view, x, bias, ids, weights, scratch},
+                                       .n_views = 6,
+                                       .args = &args,
+                                       .args_size = sizeof(args),
+                                       .groups = {fm_op_groups(window->n_rows, tile), p->n_tokens, 1},
+                                       .flops = 2.0 * p->n_tokens * window->n_rows * w->n_cols,
+                                       .bytes = (double)window->n_rows * (double)fathom_row_size(w->type, w->n_cols) +
+                                                4.0 * p->n_tokens * (w->n_cols + 2.0 * window->n_rows + 2.0 * p->top_k),
+                                   });
     }
 }

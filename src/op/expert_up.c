@@ -1,32 +1,37 @@
 // Gate and up projections with SwiGLU, of the chosen experts and of the shared one. Weights may be cut into windows at different rows:
 // each dispatch takes the rows that every weight has in one window.
+#include "shaders/expert_up.h"
 #include "op/expert_window.h"
 #include "shader_list.h"
-#include "shaders/expert_up.h"
 #include <inttypes.h>
 #include <string.h>
 
 enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, TILE_ROWS = 64, MAX_GROUP = 1024, MAX_GROUP_ROWS = 128 };
-// Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops after 65535
-// rounds in all.
+// Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops
+// after 65535 rounds in all.
 
 enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_ROWS };
 static const struct fm_variant variants[] = {
-    { .name = "plain", .shader = &fm_shader_expert_up },
-    { .name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC },
-    { .name = "rows", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true },
+    {.name = "plain", .shader = &fm_shader_expert_up},
+    {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
+    {.name = "rows", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
     // tokens of these: how many choose an expert, on the average
-    { .name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3 },
-    { .name = "grouped_rows", .shader = &fm_shader_expert_up_grouped_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .min_tokens = 2, .cpu_only = true },
+    {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3},
+    {.name = "grouped_rows",
+        .shader = &fm_shader_expert_up_grouped_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .min_tokens = 2,
+        .cpu_only = true},
 };
-const struct fm_op fm_op_expert_up = { "expert_up", variants, sizeof(variants) / sizeof(variants[0]) };
+const struct fm_op fm_op_expert_up = {"expert_up", variants, sizeof(variants) / sizeof(variants[0])};
 
-static bool check_pair(struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *gate,
-    const struct fathom_weight *up) {
+static bool check_pair(
+    struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *gate, const struct fathom_weight *up) {
     if (!fm_op_weight(stream, op, name, gate) || !fm_op_weight(stream, op, name, up)) return false;
     if (gate->n_mats != up->n_mats || gate->n_rows != up->n_rows || gate->n_cols != up->n_cols)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s are [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "] and [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "]", op,
-            name, gate->n_mats, gate->n_rows, gate->n_cols, up->n_mats, up->n_rows, up->n_cols);
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: %s are [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "] and [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "]", op, name, gate->n_mats,
+            gate->n_rows, gate->n_cols, up->n_mats, up->n_rows, up->n_cols);
     return true;
 }
 
@@ -35,8 +40,9 @@ static bool check(struct fathom_stream *stream, const char *op, const struct fat
     if (p->gate && !check_pair(stream, op, "gate and up", p->gate, p->up)) return false;
     if (p->shared_gate && !check_pair(stream, op, "shared_gate and shared_up", p->shared_gate, p->shared_up)) return false;
     if (p->shared_gate && (p->shared_gate->n_mats != 1 || (p->gate && p->gate->n_cols != p->shared_gate->n_cols)))
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: shared_gate has %" PRIu32 " matrices of %" PRIu32 " columns, wanted 1 of %" PRIu32, op,
-            p->shared_gate->n_mats, p->shared_gate->n_cols, p->gate ? p->gate->n_cols : p->shared_gate->n_cols);
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: shared_gate has %" PRIu32 " matrices of %" PRIu32 " columns, wanted 1 of %" PRIu32, op, p->shared_gate->n_mats,
+            p->shared_gate->n_cols, p->gate ? p->gate->n_cols : p->shared_gate->n_cols);
     if (p->gate ? !p->top_k || p->top_k > MAX_TOP_K || p->top_k > p->gate->n_mats : p->top_k != 0)
         return fm_stream_fail(stream, FATHOM_INVALID, "%s: top_k is %" PRIu32 " of %" PRIu32 " experts, at most %d", op, p->top_k,
             p->gate ? p->gate->n_mats : 0, MAX_TOP_K);
@@ -52,9 +58,9 @@ struct range {
 };
 
 // Cuts the next range off rows [*row, n_rows); empty when nothing is left.
-static bool next_range(struct fathom_stream *stream, const char *op, const struct fathom_weight *gate, const struct fathom_weight *up, uint32_t *row,
-    uint32_t n_rows, struct range *range) {
-    *range = (struct range){ *row, n_rows };
+static bool next_range(struct fathom_stream *stream, const char *op, const struct fathom_weight *gate, const struct fathom_weight *up,
+    uint32_t *row, uint32_t n_rows, struct range *range) {
+    *range = (struct range){*row, n_rows};
     if (*row >= n_rows) return true;
     const struct fathom_window *gate_window = fm_expert_window(stream, op, gate, *row, &range->end);
     const struct fathom_window *up_window = fm_expert_window(stream, op, up, *row, &range->end);
@@ -89,11 +95,11 @@ struct shape {
 static struct shape find_shape(struct fathom_stream *stream, const struct job *job) {
     const uint32_t row_lanes = fm_expert_row_lanes(stream), lanes = fm_expert_lanes(stream, job->args->n_cols);
     switch (job->variant - variants) {
-    case VEC: return (struct shape){ ROWS, { lanes, false, ROWS }, 3 };
-    case BY_ROW: return (struct shape){ row_lanes * ROWS, { row_lanes, true, ROWS }, 3 };
-    case GROUPED: return (struct shape){ TILE_ROWS, { job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4 }, 1 };
-    case GROUPED_ROWS: return (struct shape){ row_lanes, { 4, row_lanes }, 2 };
-    default: return (struct shape){ PLAIN_ROWS };
+    case VEC: return (struct shape){ROWS, {lanes, false, ROWS}, 3};
+    case BY_ROW: return (struct shape){row_lanes * ROWS, {row_lanes, true, ROWS}, 3};
+    case GROUPED: return (struct shape){TILE_ROWS, {job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4}, 1};
+    case GROUPED_ROWS: return (struct shape){row_lanes, {4, row_lanes}, 2};
+    default: return (struct shape){PLAIN_ROWS};
     }
 }
 
@@ -120,21 +126,25 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
     const uint64_t n_jobs = !args.expert_tiles ? 0 : grouped ? (expert->end - expert->first) / args.n_inter : p->top_k;
     const uint64_t groups = n_jobs * args.expert_tiles + (shared->end - shared->first + (uint64_t)shape.tile - 1) / shape.tile;
     if (!grouped && groups > FM_MAX_GROUPS)
-        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu64 " workgroups for %" PRIu32 " of %" PRIu32 " rows, at most %d", job->op, groups,
-            p->top_k, args.n_inter, FM_MAX_GROUPS);
+        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu64 " workgroups for %" PRIu32 " of %" PRIu32 " rows, at most %d",
+            job->op, groups, p->top_k, args.n_inter, FM_MAX_GROUPS);
     // of the experts' work, the part that falls into this window is taken to be as large as its part of the rows
     const double rows = expert->end - expert->first, used = rows ? rows / p->gate->n_mats * p->top_k : 0;
     const double read = used * n_tokens < rows ? used * n_tokens : rows, n_shared = shared->end - shared->first;
     struct fm_dispatch dispatch = {
-        .op = job->op, .variant = job->variant,
-        .spec = { p->gate ? p->gate->type : FATHOM_F32, p->gate ? p->up->type : FATHOM_F32, p->shared_gate ? p->shared_gate->type : FATHOM_F32,
-            p->shared_gate ? p->shared_up->type : FATHOM_F32 },
+        .op = job->op,
+        .variant = job->variant,
+        .spec = {p->gate ? p->gate->type : FATHOM_F32, p->gate ? p->up->type : FATHOM_F32,
+            p->shared_gate ? p->shared_gate->type : FATHOM_F32, p->shared_gate ? p->shared_up->type : FATHOM_F32},
         .n_spec = 4 + shape.n_spec,
-        .views = { job->x, job->ids, job->h, expert->gate, expert->up, shared->gate, shared->up }, .n_views = 7,
-        .args = &args, .args_size = sizeof(args),
-        .groups = { fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : n_tokens, 1 },
+        .views = {job->x, job->ids, job->h, expert->gate, expert->up, shared->gate, shared->up},
+        .n_views = 7,
+        .args = &args,
+        .args_size = sizeof(args),
+        .groups = {fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : n_tokens, 1},
         .flops = 4.0 * n_tokens * args.n_cols * (used + n_shared),
-        .bytes = read * row_bytes(p->gate, p->up) + n_shared * row_bytes(p->shared_gate, p->shared_up) + 4.0 * n_tokens * (args.n_cols + used + n_shared),
+        .bytes = read * row_bytes(p->gate, p->up) + n_shared * row_bytes(p->shared_gate, p->shared_up) +
+                 4.0 * n_tokens * (args.n_cols + used + n_shared),
     };
     memcpy(dispatch.spec + 4, shape.spec, sizeof(shape.spec));
     fm_stream_dispatch(stream, &dispatch);
@@ -146,9 +156,9 @@ static bool add_tokens(struct fathom_stream *stream, const struct job *job, uint
     const uint32_t n_rows = p->gate ? p->gate->n_mats * p->gate->n_rows : 0, n_shared = p->shared_gate ? p->shared_gate->n_rows : 0;
     for (uint32_t row = 0, shared_row = 0; row < n_rows || shared_row < n_shared;) {
         struct range expert, shared;
-        if (!next_range(stream, job->op, p->gate, p->up, &row, n_rows, &expert)
-            || !next_range(stream, job->op, p->shared_gate, p->shared_up, &shared_row, n_shared, &shared)
-            || !add(stream, job, token, n_tokens, &expert, &shared))
+        if (!next_range(stream, job->op, p->gate, p->up, &row, n_rows, &expert) ||
+            !next_range(stream, job->op, p->shared_gate, p->shared_up, &shared_row, n_shared, &shared) ||
+            !add(stream, job, token, n_tokens, &expert, &shared))
             return false;
     }
     return true;
@@ -160,19 +170,23 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
     const uint32_t n_cols = (p->gate ? p->gate : p->shared_gate)->n_cols, n_inter = p->gate ? p->gate->n_rows : 0;
     const uint32_t n_shared = p->shared_gate ? p->shared_gate->n_rows : 0;
     const uint64_t h_stride = (uint64_t)p->top_k * n_inter + n_shared;
-    struct expert_up_args args = { .n_cols = n_cols, .n_inter = n_inter, .top_k = p->top_k, .h_stride = (uint32_t)h_stride, .n_tokens = p->n_tokens };
-    struct fathom_view x, ids = { 0 }, h;
-    if (!fm_op_bind(stream, op, "x", p->x, (uint64_t)p->n_tokens * n_cols, &x, &args.x_base)
-        || (p->top_k && !fm_op_bind(stream, op, "ids", p->ids, (uint64_t)p->n_tokens * p->top_k, &ids, &args.ids_base))
-        || !fm_op_bind(stream, op, "h", p->h, p->n_tokens * h_stride, &h, &args.h_base))
+    struct expert_up_args args = {
+        .n_cols = n_cols, .n_inter = n_inter, .top_k = p->top_k, .h_stride = (uint32_t)h_stride, .n_tokens = p->n_tokens};
+    struct fathom_view x, ids = {0}, h;
+    if (!fm_op_bind(stream, op, "x", p->x, (uint64_t)p->n_tokens * n_cols, &x, &args.x_base) ||
+        (p->top_k && !fm_op_bind(stream, op, "ids", p->ids, (uint64_t)p->n_tokens * p->top_k, &ids, &args.ids_base)) ||
+        !fm_op_bind(stream, op, "h", p->h, p->n_tokens * h_stride, &h, &args.h_base))
         return;
 
     // all but the plain one read x by fours; the grouped ones take whole blocks of columns, and whole experts
     const bool whole = n_cols % 32 == 0 && (!p->gate || p->gate->n_mats > 1);
     const uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, args.x_base % 4 ? 1 : whole ? fm_op_expert_up.n_variants : GROUPED,
+    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants,
+        args.x_base % 4 ? 1
+        : whole         ? fm_op_expert_up.n_variants
+                        : GROUPED,
         per_expert ? per_expert : 1);
-    const struct job job = { op, p, &args, variant, per_expert, x, ids, h };
+    const struct job job = {op, p, &args, variant, per_expert, x, ids, h};
     const uint32_t at_once = variant < &variants[GROUPED] ? p->n_tokens : variant == &variants[GROUPED] ? MAX_GROUP : MAX_GROUP_ROWS;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         if (!add_tokens(stream, &job, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once)) return;

@@ -1,8 +1,8 @@
 #include "op/expert_window.h"
 #include <inttypes.h>
 
-const struct fathom_window *fm_expert_window(struct fathom_stream *stream, const char *op, const struct fathom_weight *w, uint32_t row,
-    uint32_t *end) {
+const struct fathom_window *fm_expert_window(
+    struct fathom_stream *stream, const char *op, const struct fathom_weight *w, uint32_t row, uint32_t *end) {
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const struct fathom_window *window = &w->windows[i];
         if (row < window->first_row || row - window->first_row >= window->n_rows) continue;

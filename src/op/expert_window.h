@@ -5,8 +5,8 @@
 
 // A weight's window that holds `row`, counted through all matrices. Lowers *end to the window's last row + 1.
 // Fails the stream and returns NULL where no window holds it.
-const struct fathom_window *fm_expert_window(struct fathom_stream *stream, const char *op, const struct fathom_weight *w, uint32_t row,
-    uint32_t *end);
+const struct fathom_window *fm_expert_window(
+    struct fathom_stream *stream, const char *op, const struct fathom_weight *w, uint32_t row, uint32_t *end);
 
 // Invocations of a workgroup whose invocations share a row: one subgroup, or two for long rows.
 uint32_t fm_expert_lanes(const struct fathom_stream *stream, uint32_t n_cols);

@@ -7,32 +7,41 @@ static const struct down_case {
     uint32_t n_experts, top_k, n_rows, n_inter, n_shared, n_tokens, offset_words;
     bool in_place;
 } cases[] = {
-    { FATHOM_F32, FATHOM_F32, 5, 1, 12, 12, 12, 1, 4, false },     { FATHOM_F32, FATHOM_F32, 5, 2, 36, 36, 68, 3, 4, true },
-    { FATHOM_F16, FATHOM_F16, 8, 3, 37, 132, 36, 7, 4, true },     { FATHOM_BF16, FATHOM_F16, 8, 8, 20, 100, 4, 3, 4, true },
-    { FATHOM_Q8_0, FATHOM_Q8_0, 16, 4, 64, 64, 160, 7, 4, true },  { FATHOM_Q8_0, FATHOM_Q8_0, 16, 4, 41, 64, 64, 1, 3, true },
-    { FATHOM_Q4_0, FATHOM_Q4_0, 16, 6, 130, 32, 96, 33, 4, true }, { FATHOM_Q4_0, FATHOM_Q8_0, 8, 2, 100, 96, 64, 19, 4, false },
-    { FATHOM_Q8_0, FATHOM_F32, 64, 6, 40, 128, 256, 5, 4, true },  { FATHOM_Q8_0, FATHOM_F32, 256, 8, 28, 64, 12, 33, 4, true },
-    { FATHOM_Q4_0, FATHOM_F32, 64, 8, 36, 128, 0, 70, 4, true },   // no shared expert
-    { FATHOM_F32, FATHOM_Q8_0, 0, 0, 300, 0, 96, 9, 4, true },     // a dense layer
-    { FATHOM_F32, FATHOM_Q4_0, 0, 0, 517, 0, 2080, 2, 4, true },   { FATHOM_F32, FATHOM_F32, 2, 2, 64, 64, 64, 150, 4, true },
-    { FATHOM_Q8_0, FATHOM_F32, 16, 4, 100, 32, 128, 20, 4, true }, // the shared expert is cut by rows, and the experts as well
+    {FATHOM_F32, FATHOM_F32, 5, 1, 12, 12, 12, 1, 4, false},
+    {FATHOM_F32, FATHOM_F32, 5, 2, 36, 36, 68, 3, 4, true},
+    {FATHOM_F16, FATHOM_F16, 8, 3, 37, 132, 36, 7, 4, true},
+    {FATHOM_BF16, FATHOM_F16, 8, 8, 20, 100, 4, 3, 4, true},
+    {FATHOM_Q8_0, FATHOM_Q8_0, 16, 4, 64, 64, 160, 7, 4, true},
+    {FATHOM_Q8_0, FATHOM_Q8_0, 16, 4, 41, 64, 64, 1, 3, true},
+    {FATHOM_Q4_0, FATHOM_Q4_0, 16, 6, 130, 32, 96, 33, 4, true},
+    {FATHOM_Q4_0, FATHOM_Q8_0, 8, 2, 100, 96, 64, 19, 4, false},
+    {FATHOM_Q8_0, FATHOM_F32, 64, 6, 40, 128, 256, 5, 4, true},
+    {FATHOM_Q8_0, FATHOM_F32, 256, 8, 28, 64, 12, 33, 4, true},
+    {FATHOM_Q4_0, FATHOM_F32, 64, 8, 36, 128, 0, 70, 4, true}, // no shared expert
+    {FATHOM_F32, FATHOM_Q8_0, 0, 0, 300, 0, 96, 9, 4, true},   // a dense layer
+    {FATHOM_F32, FATHOM_Q4_0, 0, 0, 517, 0, 2080, 2, 4, true},
+    {FATHOM_F32, FATHOM_F32, 2, 2, 64, 64, 64, 150, 4, true},
+    {FATHOM_Q8_0, FATHOM_F32, 16, 4, 100, 32, 128, 20, 4, true}, // the shared expert is cut by rows, and the experts as well
+    {FATHOM_Q8_0, FATHOM_F16, 4, 2, 36, 32, 32, 1100, 4, true},
     // timed only: V2-Lite
-    { FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 2048, 1408, 2816, 1, 4, true }, { FATHOM_Q8_0, FATHOM_Q8_0, 64, 6, 2048, 1408, 2816, 1, 4, true },
-    { FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 2048, 1408, 2816, 64, 4, true }, { FATHOM_Q8_0, FATHOM_Q8_0, 16, 6, 2048, 1408, 2816, 64, 4, true },
+    {FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 2048, 1408, 2816, 1, 4, true},
+    {FATHOM_Q8_0, FATHOM_Q8_0, 64, 6, 2048, 1408, 2816, 1, 4, true},
+    {FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 2048, 1408, 2816, 64, 4, true},
+    {FATHOM_Q8_0, FATHOM_Q8_0, 16, 6, 2048, 1408, 2816, 64, 4, true},
 };
 enum { N_CASES = sizeof(cases) / sizeof(cases[0]), N_BENCH = 4, SMALL_RANGE = 32768 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct down_case *c = &cases[i];
-    snprintf(buffer, size, "types %d %d, %u of %u x %u + %u to %u, %u tokens%s", (int)c->down, (int)c->shared, c->top_k, c->n_experts, c->n_inter,
-        c->n_shared, c->n_rows, c->n_tokens, c->in_place ? ", in place" : "");
+    snprintf(buffer, size, "types %d %d, %u of %u x %u + %u to %u, %u tokens%s", (int)c->down, (int)c->shared, c->top_k, c->n_experts,
+        c->n_inter, c->n_shared, c->n_rows, c->n_tokens, c->in_place ? ", in place" : "");
     return buffer;
 }
 
 static bool fits(const struct down_case *c, uint64_t h_stride) {
     const uint64_t views = SMALL_RANGE - 256;
-    return 4 * (uint64_t)c->n_tokens * h_stride <= views && 4 * (uint64_t)c->n_tokens * c->n_rows <= views
-        && (!c->n_experts || expert_fits(c->down, c->n_rows, c->n_inter, SMALL_RANGE));
+    return 4 * (uint64_t)c->n_tokens * h_stride <= views && 4 * (uint64_t)c->n_tokens * c->n_rows <= views &&
+           (!c->n_experts || expert_fits(c->down, c->n_rows, c->n_inter, SMALL_RANGE));
 }
 
 struct inputs {
@@ -55,7 +64,8 @@ static void check(struct op_test *test, const struct down_case *c, const struct 
     }
     for (uint32_t s = 0; s < c->top_k; s++) {
         const float weight = in->weights[t * c->top_k + s];
-        const struct expert_dot dot = expert_dot(in->down, in->down_bytes, (uint64_t)in->ids[t * c->top_k + s] * c->n_rows + r, h + s * c->n_inter);
+        const struct expert_dot dot =
+            expert_dot(in->down, in->down_bytes, (uint64_t)in->ids[t * c->top_k + s] * c->n_rows + r, h + s * c->n_inter);
         want += weight * dot.value;
         magnitude += fabs(weight * dot.value);
         bound += fabs(weight) * dot.bound;
@@ -70,13 +80,19 @@ static void run(struct op_test *test, size_t index) {
     const struct down_case *c = &cases[index];
     const size_t h_stride = (size_t)c->top_k * c->n_inter + c->n_shared, n_y = (size_t)c->n_tokens * c->n_rows;
     if (test->small_windows && !fits(c, h_stride)) return;
-    struct inputs in = { .h = op_random_floats(test, c->n_tokens * h_stride, -0.5f, 0.5f), .residual = op_random_floats(test, n_y, -1, 1),
-        .weights = op_random_floats(test, (size_t)c->n_tokens * c->top_k, 0, 1), .ids = expert_choices(test, c->n_tokens, c->top_k, c->n_experts) };
+    struct inputs in = {.h = op_random_floats(test, c->n_tokens * h_stride, -0.5f, 0.5f),
+        .residual = op_random_floats(test, n_y, -1, 1),
+        .weights = op_random_floats(test, (size_t)c->n_tokens * c->top_k, 0, 1),
+        .ids = expert_choices(test, c->n_tokens, c->top_k, c->n_experts)};
     if (c->n_experts) in.down = op_weight(test, c->down, c->n_experts, c->n_rows, c->n_inter, 1.0f, &in.down_bytes);
     if (c->n_shared) in.shared = op_weight(test, c->shared, 1, c->n_rows, c->n_shared, 1.0f, &in.shared_bytes);
     test->offset_words = c->offset_words;
-    struct fathom_expert_down_params params = { .down = in.down, .shared_down = in.shared, .h = op_input(test, in.h, c->n_tokens * h_stride),
-        .residual = op_input(test, in.residual, n_y), .n_tokens = c->n_tokens, .top_k = c->top_k };
+    struct fathom_expert_down_params params = {.down = in.down,
+        .shared_down = in.shared,
+        .h = op_input(test, in.h, c->n_tokens * h_stride),
+        .residual = op_input(test, in.residual, n_y),
+        .n_tokens = c->n_tokens,
+        .top_k = c->top_k};
     params.y = c->in_place ? params.residual : op_output(test, n_y);
     if (c->top_k) {
         params.ids = op_input(test, in.ids, (size_t)c->n_tokens * c->top_k);
@@ -88,8 +104,8 @@ static void run(struct op_test *test, size_t index) {
     if (test->small_windows && 4 * n_scratch > SMALL_RANGE) n_scratch = SMALL_RANGE / 4;
     if (index % 7 != 6) params.scratch = op_output(test, n_scratch);
     fathom_expert_down(test->stream, &params);
-    const bool grouped = params.scratch.buffer && 4 * n_scratch >= 256 + fathom_expert_down_scratch(1, c->top_k, c->n_rows) && c->n_inter % 32 == 0
-        && c->n_shared % 32 == 0;
+    const bool grouped = params.scratch.buffer && 4 * n_scratch >= 256 + fathom_expert_down_scratch(1, c->top_k, c->n_rows) &&
+                         c->n_inter % 32 == 0 && c->n_shared % 32 == 0;
     op_run(test, c->offset_words % 4 == 0 && (grouped || !strstr(test->variant, "grouped")));
     if (params.scratch.buffer) op_result(test, params.scratch); // nothing written past it
 
@@ -111,6 +127,11 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){ .op = "expert_down", .n_cases = N_CASES - N_BENCH, .n_bench_cases = N_BENCH, .name = name,
-        .run = run, .small_range = SMALL_RANGE });
+    return op_test_main(argc, argv,
+        &(struct op_suite){.op = "expert_down",
+            .n_cases = N_CASES - N_BENCH,
+            .n_bench_cases = N_BENCH,
+            .name = name,
+            .run = run,
+            .small_range = SMALL_RANGE});
 }

@@ -11,27 +11,27 @@ static const struct gate_case {
     float scale;
     uint32_t offset_words;
 } cases[] = {
-    { FATHOM_F32, 5, 36, 1, 1, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4 },
-    { FATHOM_F32, 8, 68, 3, 8, 1, 1, FATHOM_GATE_SIGMOID, FATHOM_GROUP_MAX, true, true, 2.5f, 4 },
-    { FATHOM_F16, 16, 132, 7, 4, 4, 2, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4 },
-    { FATHOM_BF16, 16, 100, 33, 3, 8, 3, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 16.0f, 3 },
-    { FATHOM_Q8_0, 64, 160, 7, 6, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4 },
-    { FATHOM_Q4_0, 33, 64, 3, 2, 11, 1, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_TOP2, true, true, 1.0f, 4 },
-    { FATHOM_F32, 160, 132, 7, 6, 8, 3, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 16.0f, 4 },
-    { FATHOM_F32, 256, 260, 33, 8, 8, 4, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4 },
-    { FATHOM_BF16, 512, 64, 5, 16, 32, 8, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4 },
+    {FATHOM_F32, 5, 36, 1, 1, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4},
+    {FATHOM_F32, 8, 68, 3, 8, 1, 1, FATHOM_GATE_SIGMOID, FATHOM_GROUP_MAX, true, true, 2.5f, 4},
+    {FATHOM_F16, 16, 132, 7, 4, 4, 2, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4},
+    {FATHOM_BF16, 16, 100, 33, 3, 8, 3, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 16.0f, 3},
+    {FATHOM_Q8_0, 64, 160, 7, 6, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4},
+    {FATHOM_Q4_0, 33, 64, 3, 2, 11, 1, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_TOP2, true, true, 1.0f, 4},
+    {FATHOM_F32, 160, 132, 7, 6, 8, 3, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 16.0f, 4},
+    {FATHOM_F32, 256, 260, 33, 8, 8, 4, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4},
+    {FATHOM_BF16, 512, 64, 5, 16, 32, 8, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4},
     // timed only: V2-Lite, R1
-    { FATHOM_F32, 64, 2048, 1, 6, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4 },
-    { FATHOM_F32, 256, 7168, 1, 8, 8, 4, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4 },
-    { FATHOM_F32, 64, 2048, 64, 6, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4 },
+    {FATHOM_F32, 64, 2048, 1, 6, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4},
+    {FATHOM_F32, 256, 7168, 1, 8, 8, 4, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4},
+    {FATHOM_F32, 64, 2048, 64, 6, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4},
 };
 enum { N_CASES = sizeof(cases) / sizeof(cases[0]), N_BENCH = 3, SMALL_RANGE = 16384, MAX_EXPERTS = 512 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct gate_case *c = &cases[i];
     snprintf(buffer, size, "type %d, %u of %u x %u, %u of %u groups, %s%s%s, %u tokens", (int)c->type, c->top_k, c->n_experts, c->n_cols,
-        c->n_groups_used, c->n_groups, c->score == FATHOM_GATE_SOFTMAX ? "softmax" : "sigmoid", c->group_score == FATHOM_GROUP_TOP2 ? ", top 2" : "",
-        c->bias ? ", bias" : "", c->n_tokens);
+        c->n_groups_used, c->n_groups, c->score == FATHOM_GATE_SOFTMAX ? "softmax" : "sigmoid",
+        c->group_score == FATHOM_GROUP_TOP2 ? ", top 2" : "", c->bias ? ", bias" : "", c->n_tokens);
     return buffer;
 }
 
@@ -39,7 +39,7 @@ static const char *name(size_t i, char *buffer, size_t size) {
 static void choose(const struct gate_case *c, const double *biased, uint32_t *ids, double *margin) {
     const uint32_t n_groups = c->n_groups ? c->n_groups : 1, n = c->n_experts / n_groups;
     double group[32];
-    bool out[MAX_EXPERTS] = { false }, chosen[MAX_EXPERTS] = { false };
+    bool out[MAX_EXPERTS] = {false}, chosen[MAX_EXPERTS] = {false};
     *margin = INFINITY;
     for (uint32_t g = 0; g < n_groups; g++) {
         double first = -INFINITY, second = -INFINITY;
@@ -49,14 +49,16 @@ static void choose(const struct gate_case *c, const double *biased, uint32_t *id
         }
         group[g] = c->group_score == FATHOM_GROUP_TOP2 ? first + second : first;
     }
-    bool kept[32] = { false };
+    bool kept[32] = {false};
     double last = INFINITY;
     for (uint32_t i = 0; n_groups > 1 && i <= c->n_groups_used && i < n_groups; i++) {
         uint32_t best = n_groups;
         for (uint32_t g = 0; g < n_groups; g++)
             if (!kept[g] && (best == n_groups || group[g] > group[best])) best = g;
-        if (i == c->n_groups_used) *margin = last - group[best];
-        else kept[best] = true;
+        if (i == c->n_groups_used)
+            *margin = last - group[best];
+        else
+            kept[best] = true;
         last = group[best];
     }
     for (uint32_t e = 0; e < c->n_experts; e++) out[e] = n_groups > 1 && !kept[e / n];
@@ -65,8 +67,10 @@ static void choose(const struct gate_case *c, const double *biased, uint32_t *id
         for (uint32_t e = 0; e < c->n_experts; e++)
             if (!out[e] && !chosen[e] && (best == c->n_experts || biased[e] > biased[best])) best = e;
         if (best == c->n_experts) break;
-        if (i == c->top_k) *margin = fmin(*margin, last - biased[best]);
-        else chosen[best] = true;
+        if (i == c->top_k)
+            *margin = fmin(*margin, last - biased[best]);
+        else
+            chosen[best] = true;
         last = biased[best];
     }
     for (uint32_t e = 0, s = 0; e < c->n_experts; e++)
@@ -90,7 +94,7 @@ static float tree(const float *lanes) {
 // The plain variant's own operations, in its order
 static void compute_twin(const struct gate_case *c, float *scores /* logits */, const float *bias, struct reference *ref) {
     if (c->score == FATHOM_GATE_SOFTMAX) {
-        float most = -INFINITY, lanes[32] = { 0 };
+        float most = -INFINITY, lanes[32] = {0};
         for (uint32_t e = 0; e < c->n_experts; e++) most = fmaxf(most, scores[e]);
         for (uint32_t e = 0; e < c->n_experts; e++) {
             scores[e] = exact_exp(scores[e] - most);
@@ -142,8 +146,8 @@ static void compute(const struct gate_case *c, const struct fathom_weight *w, co
     compute_twin(c, logits, bias, ref);
 }
 
-static void check_token(struct op_test *test, const struct gate_case *c, const struct reference *ref, bool tie, const uint32_t *ids,
-    const float *weights) {
+static void check_token(
+    struct op_test *test, const struct gate_case *c, const struct reference *ref, bool tie, const uint32_t *ids, const float *weights) {
     if (test->exact) {
         op_check_equal(test, "ids, exact", ids, ref->twin_ids, c->top_k);
         op_check_equal(test, "weights, exact", weights, ref->twin_weights, c->top_k);
@@ -168,9 +172,19 @@ static void run(struct op_test *test, size_t index) {
     if (no_numbers) x[n_x - 2] = NAN;
     test->offset_words = c->offset_words;
     const struct fathom_view scratch = op_input(test, op_alloc(test, 4 * n_scratch), n_scratch);
-    struct fathom_expert_gate_params params = { .w = w, .x = op_input(test, x, n_x), .ids = op_output(test, n_chosen),
-        .weights = op_output(test, n_chosen), .scratch = scratch, .n_tokens = c->n_tokens, .top_k = c->top_k, .n_groups = c->n_groups,
-        .n_groups_used = c->n_groups_used, .score = c->score, .group_score = c->group_score, .normalise = c->normalise, .scale = c->scale };
+    struct fathom_expert_gate_params params = {.w = w,
+        .x = op_input(test, x, n_x),
+        .ids = op_output(test, n_chosen),
+        .weights = op_output(test, n_chosen),
+        .scratch = scratch,
+        .n_tokens = c->n_tokens,
+        .top_k = c->top_k,
+        .n_groups = c->n_groups,
+        .n_groups_used = c->n_groups_used,
+        .score = c->score,
+        .group_score = c->group_score,
+        .normalise = c->normalise,
+        .scale = c->scale};
     if (c->bias) params.bias = op_input(test, bias, c->n_experts);
     fathom_expert_gate(test->stream, &params);
     op_run(test, c->offset_words % 4 == 0);
@@ -186,7 +200,7 @@ static void run(struct op_test *test, size_t index) {
     const uint32_t *last = ids + n_chosen - c->top_k;
     for (uint32_t s = 0; no_numbers && s < c->top_k; s++) {
         const float in_order = last[s] < c->n_experts && (s == 0 || last[s] > last[s - 1]);
-        op_check(test, "ascending ids of NaNs", &in_order, &(double){ 1 }, &(double){ 0 }, 1);
+        op_check(test, "ascending ids of NaNs", &in_order, &(double){1}, &(double){0}, 1);
     }
     if (index >= N_CASES - N_BENCH) return;
 
@@ -201,6 +215,11 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){ .op = "expert_gate", .n_cases = N_CASES - N_BENCH, .n_bench_cases = N_BENCH, .name = name,
-        .run = run, .small_range = SMALL_RANGE });
+    return op_test_main(argc, argv,
+        &(struct op_suite){.op = "expert_gate",
+            .n_cases = N_CASES - N_BENCH,
+            .n_bench_cases = N_BENCH,
+            .name = name,
+            .run = run,
+            .small_range = SMALL_RANGE});
 }

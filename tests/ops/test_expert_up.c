@@ -5,45 +5,51 @@ static const struct up_case {
     enum fathom_type gate, up, shared_gate, shared_up;
     uint32_t n_experts, top_k, n_inter, n_shared, n_cols, n_tokens, offset_words;
 } cases[] = {
-    { FATHOM_F32, FATHOM_F32, FATHOM_F32, FATHOM_F32, 5, 1, 12, 12, 36, 1, 4 },
-    { FATHOM_F32, FATHOM_F32, FATHOM_F32, FATHOM_F32, 5, 2, 12, 24, 68, 3, 4 },
-    { FATHOM_F16, FATHOM_F16, FATHOM_F16, FATHOM_F16, 8, 3, 36, 36, 132, 7, 4 },
-    { FATHOM_BF16, FATHOM_F32, FATHOM_F16, FATHOM_BF16, 8, 8, 20, 4, 100, 3, 4 },
-    { FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, 16, 4, 64, 64, 160, 7, 4 },
-    { FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, 16, 4, 40, 40, 64, 1, 3 },
-    { FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, 16, 6, 32, 72, 256, 33, 4 },
-    { FATHOM_Q4_0, FATHOM_Q8_0, FATHOM_F16, FATHOM_Q8_0, 8, 2, 44, 100, 96, 19, 4 },
-    { FATHOM_F32, FATHOM_Q8_0, FATHOM_F32, FATHOM_Q4_0, 64, 6, 20, 40, 128, 5, 4 },
-    { FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_F32, FATHOM_F32, 256, 8, 12, 12, 64, 33, 4 },
-    { FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_F32, FATHOM_F32, 64, 8, 36, 0, 128, 70, 4 },       // no shared expert
-    { FATHOM_F32, FATHOM_F32, FATHOM_Q8_0, FATHOM_F16, 0, 0, 0, 300, 96, 9, 4 },          // a dense layer
-    { FATHOM_F32, FATHOM_F32, FATHOM_Q4_0, FATHOM_Q4_0, 0, 0, 0, 517, 2080, 2, 4 },
-    { FATHOM_F32, FATHOM_F32, FATHOM_F32, FATHOM_F32, 2, 2, 130, 64, 64, 150, 4 },
+    {FATHOM_F32, FATHOM_F32, FATHOM_F32, FATHOM_F32, 5, 1, 12, 12, 36, 1, 4},
+    {FATHOM_F32, FATHOM_F32, FATHOM_F32, FATHOM_F32, 5, 2, 12, 24, 68, 3, 4},
+    {FATHOM_F16, FATHOM_F16, FATHOM_F16, FATHOM_F16, 8, 3, 36, 36, 132, 7, 4},
+    {FATHOM_BF16, FATHOM_F32, FATHOM_F16, FATHOM_BF16, 8, 8, 20, 4, 100, 3, 4},
+    {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, 16, 4, 64, 64, 160, 7, 4},
+    {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, 16, 4, 40, 40, 64, 1, 3},
+    {FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, 16, 6, 32, 72, 256, 33, 4},
+    {FATHOM_Q4_0, FATHOM_Q8_0, FATHOM_F16, FATHOM_Q8_0, 8, 2, 44, 100, 96, 19, 4},
+    {FATHOM_F32, FATHOM_Q8_0, FATHOM_F32, FATHOM_Q4_0, 64, 6, 20, 40, 128, 5, 4},
+    {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_F32, FATHOM_F32, 256, 8, 12, 12, 64, 33, 4},
+    {FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_F32, FATHOM_F32, 64, 8, 36, 0, 128, 70, 4}, // no shared expert
+    {FATHOM_F32, FATHOM_F32, FATHOM_Q8_0, FATHOM_F16, 0, 0, 0, 300, 96, 9, 4},    // a dense layer
+    {FATHOM_F32, FATHOM_F32, FATHOM_Q4_0, FATHOM_Q4_0, 0, 0, 0, 517, 2080, 2, 4},
+    {FATHOM_F32, FATHOM_F32, FATHOM_F32, FATHOM_F32, 2, 2, 130, 64, 64, 150, 4},
+    {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_F16, FATHOM_F16, 4, 2, 32, 32, 32, 1100, 4},
     // timed only: V2-Lite
-    { FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 1408, 2816, 2048, 1, 4 },
-    { FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, 64, 6, 1408, 2816, 2048, 1, 4 },
-    { FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 1408, 2816, 2048, 64, 4 },
-    { FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, 16, 6, 1408, 2816, 2048, 64, 4 },
+    {FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 1408, 2816, 2048, 1, 4},
+    {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, 64, 6, 1408, 2816, 2048, 1, 4},
+    {FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 1408, 2816, 2048, 64, 4},
+    {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, 16, 6, 1408, 2816, 2048, 64, 4},
 };
 enum { N_CASES = sizeof(cases) / sizeof(cases[0]), N_BENCH = 4, SMALL_RANGE = 32768 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct up_case *c = &cases[i];
-    snprintf(buffer, size, "types %d %d %d %d, %u of %u x %u + %u x %u, %u tokens", (int)c->gate, (int)c->up, (int)c->shared_gate, (int)c->shared_up,
-        c->top_k, c->n_experts, c->n_inter, c->n_shared, c->n_cols, c->n_tokens);
+    snprintf(buffer, size, "types %d %d %d %d, %u of %u x %u + %u x %u, %u tokens", (int)c->gate, (int)c->up, (int)c->shared_gate,
+        (int)c->shared_up, c->top_k, c->n_experts, c->n_inter, c->n_shared, c->n_cols, c->n_tokens);
     return buffer;
 }
 
 static bool fits(const struct up_case *c, uint64_t h_stride) {
     const uint64_t views = SMALL_RANGE - 256;
-    return 4 * (uint64_t)c->n_tokens * h_stride <= views && 4 * (uint64_t)c->n_tokens * c->n_cols <= views
-        && (!c->n_experts || (expert_fits(c->gate, c->n_inter, c->n_cols, SMALL_RANGE) && expert_fits(c->up, c->n_inter, c->n_cols, SMALL_RANGE)));
+    return 4 * (uint64_t)c->n_tokens * h_stride <= views && 4 * (uint64_t)c->n_tokens * c->n_cols <= views &&
+           (!c->n_experts ||
+               (expert_fits(c->gate, c->n_inter, c->n_cols, SMALL_RANGE) && expert_fits(c->up, c->n_inter, c->n_cols, SMALL_RANGE)));
 }
 
-struct pair { const struct fathom_weight *gate, *up; const uint8_t *gate_bytes, *up_bytes; };
+struct pair {
+    const struct fathom_weight *gate, *up;
+    const uint8_t *gate_bytes, *up_bytes;
+};
 
-static struct pair make(struct op_test *test, enum fathom_type gate, enum fathom_type up, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
-    struct pair pair = { 0 };
+static struct pair make(
+    struct op_test *test, enum fathom_type gate, enum fathom_type up, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
+    struct pair pair = {0};
     if (!n_mats || !n_rows) return pair;
     pair.gate = op_weight(test, gate, n_mats, n_rows, n_cols, 1.0f, &pair.gate_bytes);
     pair.up = op_weight(test, up, n_mats, n_rows, n_cols, 1.0f, &pair.up_bytes);
@@ -70,8 +76,14 @@ static void run(struct op_test *test, size_t index) {
     const float *x = op_random_floats(test, (size_t)c->n_tokens * c->n_cols, -0.5f, 0.5f);
     const uint32_t *ids = expert_choices(test, c->n_tokens, c->top_k, c->n_experts);
     test->offset_words = c->offset_words;
-    struct fathom_expert_up_params params = { .gate = experts.gate, .up = experts.up, .shared_gate = shared.gate, .shared_up = shared.up,
-        .x = op_input(test, x, (size_t)c->n_tokens * c->n_cols), .h = op_output(test, c->n_tokens * h_stride), .n_tokens = c->n_tokens, .top_k = c->top_k };
+    struct fathom_expert_up_params params = {.gate = experts.gate,
+        .up = experts.up,
+        .shared_gate = shared.gate,
+        .shared_up = shared.up,
+        .x = op_input(test, x, (size_t)c->n_tokens * c->n_cols),
+        .h = op_output(test, c->n_tokens * h_stride),
+        .n_tokens = c->n_tokens,
+        .top_k = c->top_k};
     if (c->top_k) params.ids = op_input(test, ids, (size_t)c->n_tokens * c->top_k);
     fathom_expert_up(test->stream, &params);
     op_run(test, c->offset_words % 4 == 0 && c->n_cols % 32 == 0);
@@ -98,6 +110,11 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){ .op = "expert_up", .n_cases = N_CASES - N_BENCH, .n_bench_cases = N_BENCH, .name = name,
-        .run = run, .small_range = SMALL_RANGE });
+    return op_test_main(argc, argv,
+        &(struct op_suite){.op = "expert_up",
+            .n_cases = N_CASES - N_BENCH,
+            .n_bench_cases = N_BENCH,
+            .name = name,
+            .run = run,
+            .small_range = SMALL_RANGE});
 }
