@@ -32,7 +32,7 @@ void load_weights(uint i, uint row_at, uint part) {
 void main() {
     const uint id = gl_LocalInvocationID.x, mat = gl_WorkGroupID.z, n_here = 16u * TOKENS, token = gl_WorkGroupID.y * n_here;
     const uint size = row_size(TYPE, args.n_cols), tile_row = id / 4u, tile_part = id % 4u; // a quarter of a block to each invocation
-    const uint row_lane = id % 16u * 4u, token_lane = id / 16u;
+    const uint row_lane = id % 16u * 4u, token_lane = id / 16u * TOKENS;
     const uint x_at = (args.x_base + (args.first_mat + mat) * args.x_mat_stride) / 4u;
     for (uint row = gl_WorkGroupID.x * ROWS; row < args.n_rows; row += gl_NumWorkGroups.x * ROWS) {
         const uint row_at = (mat * args.n_rows + min(row + tile_row, args.n_rows - 1u)) * size;
@@ -48,12 +48,12 @@ void main() {
             barrier();
             [[unroll]] for (uint c = 0u; c < COLS; c++) {
                 const vec4 w = vec4(w_tile[c][row_lane], w_tile[c][row_lane + 1u], w_tile[c][row_lane + 2u], w_tile[c][row_lane + 3u]);
-                [[unroll]] for (uint t = 0u; t < TOKENS; t++) sum[t] += w * x_tile[c][token_lane + 16u * t];
+                [[unroll]] for (uint t = 0u; t < TOKENS; t++) sum[t] += w * x_tile[c][token_lane + t];
             }
             barrier();
         }
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
-            const uint at = token + token_lane + 16u * t;
+            const uint at = token + token_lane + t;
             if (at >= args.n_tokens) continue;
             const uint i = at * args.y_token_stride + (args.first_mat + mat) * args.y_mat_stride + args.first_row + row + row_lane;
             for (uint r = 0u; r < 4u && row + row_lane + r < args.n_rows; r++)
