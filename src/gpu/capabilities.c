@@ -111,6 +111,7 @@ void fm_capabilities(VkPhysicalDevice physical, struct fathom_gpu_info *info) {
     info->max_subgroup_size = size_control ? sizes.maxSubgroupSize : p11.subgroupSize;
     bool timeline;
     info->caps = fm_quirks(caps_of(physical, &base, list, n, &p11, &timeline), base.driverVersion, p12.driverID, p11.subgroupSize);
+    if (!(sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT)) info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_SIZE_CONTROL;
     memory_sizes(physical, info->caps & FATHOM_CAP_MEMORY_BUDGET, info);
     free(list);
     if (!timeline) snprintf(info->unusable, sizeof(info->unusable), "it has no timeline semaphores");

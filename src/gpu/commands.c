@@ -212,7 +212,7 @@ size_t fathom_stream_timings(struct fathom_stream *s, struct fathom_timing *list
         uint64_t ticks[2];
         if (s->gpu->vk.vkGetQueryPoolResults(s->gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks, sizeof(*ticks), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS) return i;
         const struct fm_dispatch *d = &s->entries[i].dispatch;
-        list[i] = (struct fathom_timing){d->op, d->variant ? d->variant->name : "", (double)(ticks[1] - ticks[0]) * (double)s->gpu->info.timestamp_period, d->flops, d->bytes};
+        list[i] = (struct fathom_timing){d->op, d->variant ? d->variant->name : "", (double)((ticks[1] - ticks[0]) & s->gpu->timestamp_mask) * (double)s->gpu->info.timestamp_period, d->flops, d->bytes};
     }
     return s->n_entries;
 }

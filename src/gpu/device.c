@@ -124,10 +124,11 @@ static bool find_queue(struct fathom_gpu *gpu, struct fathom_error *err) {
         const bool alone = !(families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT);
         if (found && !alone) continue;
         gpu->queue_family = i;
-        if (families[i].timestampValidBits == 0) gpu->info.timestamp_period = 0;
+        gpu->timestamp_mask = families[i].timestampValidBits < 64 ? (1ull << families[i].timestampValidBits) - 1 : UINT64_MAX;
         found = true;
         if (alone) break;
     }
+    if (gpu->timestamp_mask == 0) gpu->info.timestamp_period = 0;
     return found || fm_fail(err, FATHOM_NO_DEVICE, "%s has no queue that computes", gpu->info.name);
 }
 
@@ -212,9 +213,8 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
         gpu->vk.vkDeviceWaitIdle(gpu->device);
         fm_pipelines_destroy(gpu);
         fathom_buffer_destroy(&gpu->dummy);
-        fathom_buffer_destroy(&gpu->staging);
+        fm_staging_destroy(gpu);
         fm_memory_free_blocks(gpu);
-        gpu->vk.vkDestroyCommandPool(gpu->device, gpu->staging_pool, NULL);
         gpu->vk.vkDestroySemaphore(gpu->device, gpu->timeline, NULL);
         gpu->vk.vkDestroyDevice(gpu->device, NULL);
     }

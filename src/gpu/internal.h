@@ -10,6 +10,14 @@
 struct fm_pipeline;
 struct fm_block;
 
+enum { FM_N_STAGING = 3 };
+struct fm_staging {
+    struct fathom_buffer *buffer;        // FATHOM_MEMORY_HOST
+    VkCommandPool pool;
+    VkCommandBuffer commands;
+    uint64_t ticket;                     // of its last transfer
+};
+
 struct fathom_gpu {
     struct fathom_gpu_params params;     // strings are owned copies
     struct fathom_gpu_info info;
@@ -21,15 +29,15 @@ struct fathom_gpu {
     VkPhysicalDeviceMemoryProperties memory;
     VkQueue queue;
     uint32_t queue_family;
+    uint64_t timestamp_mask;             // the bits that the queue's timestamps have
     VkSemaphore timeline;                // counts submits
     uint64_t last_ticket, done_ticket;   // submitted; known to be done
     bool lost;
 
     struct fm_block *blocks;             // list of what was taken from the driver
     struct fathom_buffer *dummy;         // bound where a view has no buffer
-    struct fathom_buffer *staging;       // for hosts that don't see device memory
-    VkCommandPool staging_pool;
-    VkCommandBuffer staging_commands;
+    struct fm_staging staging[FM_N_STAGING]; // for hosts that don't see device memory
+    uint32_t next_staging;
 
     struct fm_pipeline **pipelines;      // hash table, open addressing
     size_t n_pipelines, pipeline_slots;
@@ -54,6 +62,7 @@ VkBuffer fm_block_buffer(const struct fm_block *block);
 struct fathom_buffer *fm_buffer_create_raw(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
 // fathom_upload to any byte of a buffer, unchecked.
 bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data, uint64_t size, struct fathom_error *err);
+void fm_staging_destroy(struct fathom_gpu *gpu);
 void fm_memory_free_blocks(struct fathom_gpu *gpu);
 
 // Fills info from a physical device; info->unusable says what is missing.

@@ -68,12 +68,16 @@ static void give_back(struct fm_block *b, uint64_t offset, uint64_t size) {
     }
 }
 
+// Kinds that need a feature which we don't enable, or are slow.
+static const VkMemoryPropertyFlags special = VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT |
+    VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
+
 // The index of a memory type with all of `wanted`, and best all of `liked`; UINT32_MAX: none.
 static uint32_t find_type(const struct fathom_gpu *gpu, uint32_t allowed, VkMemoryPropertyFlags wanted, VkMemoryPropertyFlags liked) {
     for (int strict = 1; strict >= 0; strict--)
         for (uint32_t i = 0; i < gpu->memory.memoryTypeCount; i++) {
             const VkMemoryPropertyFlags flags = gpu->memory.memoryTypes[i].propertyFlags, want = strict ? wanted | liked : wanted;
-            if ((allowed >> i & 1) && (flags & want) == want) return i;
+            if ((allowed >> i & 1) && (flags & want) == want && !(flags & special)) return i;
         }
     return UINT32_MAX;
 }
@@ -98,10 +102,14 @@ static void destroy_block(struct fathom_gpu *gpu, struct fm_block *b) {
 static VkResult bind_memory(struct fathom_gpu *gpu, struct fm_block *b) {
     VkMemoryRequirements need;
     gpu->vk.vkGetBufferMemoryRequirements(gpu->device, b->buffer, &need);
-    const uint32_t type = memory_type(gpu, need.memoryTypeBits, b->kind);
-    if (type == UINT32_MAX) return VK_ERROR_FEATURE_NOT_PRESENT;
-    const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = need.size, .memoryTypeIndex = type};
-    VkResult result = gpu->vk.vkAllocateMemory(gpu->device, &allocate, NULL, &b->memory);
+    VkResult result = VK_ERROR_FEATURE_NOT_PRESENT;
+    uint32_t type;
+    for (uint32_t allowed = need.memoryTypeBits; (type = memory_type(gpu, allowed, b->kind)) != UINT32_MAX; allowed &= ~(1u << type)) {
+        const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = need.size, .memoryTypeIndex = type};
+        result = gpu->vk.vkAllocateMemory(gpu->device, &allocate, NULL, &b->memory);
+        // drivers of integrated devices split one memory into heaps: where one is full, the next will do
+        if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY || !gpu->info.unified_memory) break;
+    }
     if (result != VK_SUCCESS) return result;
     gpu->counters.memory_allocated += b->size;
     result = gpu->vk.vkBindBufferMemory(gpu->device, b->buffer, b->memory, 0);
@@ -133,9 +141,10 @@ fail:
     return NULL;
 }
 
-// Small programs take little, large ones few blocks: each is as large as all before it together.
-static uint64_t next_block_size(const struct fathom_gpu *gpu, uint64_t room) {
-    uint64_t size = gpu->counters.memory_allocated;
+// Small programs take little, large ones few blocks: each is as large as all before it of its kind together.
+static uint64_t next_block_size(const struct fathom_gpu *gpu, uint64_t room, enum fathom_memory kind) {
+    uint64_t size = 0;
+    for (const struct fm_block *b = gpu->blocks; b; b = b->next) size += b->kind == kind ? b->size : 0;
     if (size < first_block) size = first_block;
     if (size > largest_block) size = largest_block;
     if (size > gpu->info.max_allocation) size = gpu->info.max_allocation / ALIGN * ALIGN;
@@ -145,7 +154,7 @@ static uint64_t next_block_size(const struct fathom_gpu *gpu, uint64_t room) {
 static struct fm_block *find_room(struct fathom_gpu *gpu, uint64_t room, enum fathom_memory kind, uint64_t *offset, VkResult *result) {
     for (struct fm_block *b = gpu->blocks; b; b = b->next)
         if (b->kind == kind && reserve_hole(b) && take(b, room, offset)) return b;
-    struct fm_block *b = create_block(gpu, next_block_size(gpu, room), kind, result);
+    struct fm_block *b = create_block(gpu, next_block_size(gpu, room, kind), kind, result);
     if (!b) b = create_block(gpu, room, kind, result); // a smaller one may still fit
     if (b && (!reserve_hole(b) || !take(b, room, offset))) b = NULL;
     return b;

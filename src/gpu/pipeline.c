@@ -75,6 +75,10 @@ struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_
     if (gpu->info.caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) key.subgroup_size = d->subgroup_size;
     memcpy(key.spec, d->spec, d->n_spec * sizeof(*key.spec));
     struct fm_pipeline **at = grow_table(gpu) ? slot(gpu, &key) : NULL;
+    if (at && *at && (*at)->result != VK_SUCCESS) { // it failed before, and would again
+        fm_vk_check(gpu, (*at)->result, "vkCreateComputePipelines", err);
+        return NULL;
+    }
     if (at && *at) return *at;
     struct fm_pipeline *p = at ? malloc(sizeof(*p)) : NULL;
     if (!p) {
@@ -128,20 +132,25 @@ static size_t thread_count(const struct fathom_gpu *gpu, size_t n_missing) {
 }
 
 static bool check_built(struct fathom_gpu *gpu, const struct work *work, struct fathom_error *err) {
+    bool ok = true;
     for (size_t i = 0; i < work->n_missing; i++) {
         const struct fm_pipeline *p = work->missing[i];
-        if (!fm_vk_check(gpu, p->result, "vkCreateComputePipelines", err)) return fm_error_prefix(err, "shader %s", gpu->layouts[p->layout].shader->name), false;
-        if (p->from_cache) gpu->counters.pipelines_from_cache++;
-        else gpu->counters.pipelines_built++;
+        if (p->result == VK_SUCCESS) {
+            if (p->from_cache) gpu->counters.pipelines_from_cache++;
+            else gpu->counters.pipelines_built++;
+        } else if (ok) {
+            ok = fm_vk_check(gpu, p->result, "vkCreateComputePipelines", err);
+            fm_error_prefix(err, "shader %s", gpu->layouts[p->layout].shader->name);
+        }
     }
-    return true;
+    return ok;
 }
 
 bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err) {
     struct work work = {.gpu = gpu, .missing = malloc((gpu->n_pipelines + 1) * sizeof(*work.missing))};
     if (!work.missing) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     for (size_t i = 0; i < gpu->pipeline_slots; i++)
-        if (gpu->pipelines[i] && !gpu->pipelines[i]->handle) work.missing[work.n_missing++] = gpu->pipelines[i];
+        if (gpu->pipelines[i] && !gpu->pipelines[i]->handle && gpu->pipelines[i]->result == VK_SUCCESS) work.missing[work.n_missing++] = gpu->pipelines[i];
     pthread_t threads[64];
     const size_t n_wanted = thread_count(gpu, work.n_missing);
     size_t n_threads = 0;

@@ -1,8 +1,9 @@
-// Bytes between host and device: directly where the host sees the memory, else through a staging buffer and the queue.
+// Bytes between host and device: directly where the host sees the memory, else through staging buffers and the queue. The staging buffers
+// take turns, so that the host fills one while the device empties another.
 #include "gpu/internal.h"
 #include <string.h>
 
-#define STAGING_BYTES (16ull << 20)
+#define STAGING_BYTES (8ull << 20) /* each */
 
 static bool check_view(struct fathom_view v, const char *what, struct fathom_error *err) {
     if (v.buffer && v.offset <= v.buffer->size && v.size <= v.buffer->size - v.offset && v.offset % 4 == 0) return true;
@@ -10,21 +11,30 @@ static bool check_view(struct fathom_view v, const char *what, struct fathom_err
         (unsigned long long)(v.offset + v.size), (unsigned long long)(v.buffer ? v.buffer->size : 0));
 }
 
-static bool create_staging(struct fathom_gpu *gpu, struct fathom_error *err) {
-    if (gpu->staging_commands) return true;
-    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-        .queueFamilyIndex = gpu->queue_family};
-    if (!gpu->staging && !(gpu->staging = fm_buffer_create_raw(gpu, STAGING_BYTES, FATHOM_MEMORY_HOST, err))) return false;
-    if (!gpu->staging_pool && !fm_vk_check(gpu, gpu->vk.vkCreateCommandPool(gpu->device, &pool, NULL, &gpu->staging_pool), "vkCreateCommandPool", err)) return false;
-    const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = gpu->staging_pool,
+// The staging buffer whose turn it is, once its last transfer is done; made at first use. NULL with *err set.
+static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_error *err) {
+    struct fm_staging *s = &gpu->staging[gpu->next_staging];
+    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = gpu->queue_family};
+    if (!s->pool && !fm_vk_check(gpu, gpu->vk.vkCreateCommandPool(gpu->device, &pool, NULL, &s->pool), "vkCreateCommandPool", err)) return NULL;
+    const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = s->pool,
         .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
-    return fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &gpu->staging_commands), "vkAllocateCommandBuffers", err);
+    if (!s->commands && !fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &s->commands), "vkAllocateCommandBuffers", err)) return NULL;
+    if (!s->buffer && !(s->buffer = fm_buffer_create_raw(gpu, STAGING_BYTES, FATHOM_MEMORY_HOST, err))) return NULL;
+    if (!fathom_gpu_wait(gpu, s->ticket, err) || !fm_vk_check(gpu, gpu->vk.vkResetCommandPool(gpu->device, s->pool, 0), "vkResetCommandPool", err)) return NULL;
+    gpu->next_staging = (gpu->next_staging + 1) % FM_N_STAGING;
+    return s;
 }
 
-// Records one copy or fill between full barriers, submits and waits. Without src: fills with zeros.
-static bool transfer(struct fathom_gpu *gpu, const struct fathom_view *src, struct fathom_view dst, struct fathom_error *err) {
-    if (!create_staging(gpu, err)) return false;
-    const VkCommandBuffer c = gpu->staging_commands;
+void fm_staging_destroy(struct fathom_gpu *gpu) {
+    for (int i = 0; i < FM_N_STAGING; i++) {
+        fathom_buffer_destroy(&gpu->staging[i].buffer);
+        gpu->vk.vkDestroyCommandPool(gpu->device, gpu->staging[i].pool, NULL);
+    }
+}
+
+// Submits one copy or fill between full barriers; s->ticket tells when it is done. Without src: fills with zeros.
+static bool transfer(struct fathom_gpu *gpu, struct fm_staging *s, const struct fathom_view *src, struct fathom_view dst, struct fathom_error *err) {
+    const VkCommandBuffer c = s->commands;
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
     const VkAccessFlags all = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT;
     const VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = all, .dstAccessMask = all};
@@ -40,9 +50,7 @@ static bool transfer(struct fathom_gpu *gpu, const struct fathom_view *src, stru
         gpu->vk.vkCmdFillBuffer(c, to, to_offset, dst.size, 0);
     }
     gpu->vk.vkCmdPipelineBarrier(c, commands, commands | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
-    uint64_t ticket;
-    return fm_vk_check(gpu, gpu->vk.vkEndCommandBuffer(c), "vkEndCommandBuffer", err) && fm_gpu_submit(gpu, c, &ticket, err) &&
-           fathom_gpu_wait(gpu, ticket, err);
+    return fm_vk_check(gpu, gpu->vk.vkEndCommandBuffer(c), "vkEndCommandBuffer", err) && fm_gpu_submit(gpu, c, &s->ticket, err);
 }
 
 struct fathom_buffer *fathom_buffer_create(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err) {
@@ -52,7 +60,8 @@ struct fathom_buffer *fathom_buffer_create(struct fathom_gpu *gpu, uint64_t size
         memset(buffer->mapped, 0, buffer->room);
     } else {
         const struct fathom_view all = {buffer, 0, buffer->room};
-        if (!transfer(gpu, NULL, all, err)) fathom_buffer_destroy(&buffer);
+        struct fm_staging *s = next_staging(gpu, err);
+        if (!s || !transfer(gpu, s, NULL, all, err)) fathom_buffer_destroy(&buffer);
     }
     return buffer;
 }
@@ -63,12 +72,13 @@ bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint6
         memcpy(buffer->mapped + offset, data, size);
         return true;
     }
-    if (!create_staging(gpu, err)) return false;
     for (uint64_t done = 0; done < size; done += STAGING_BYTES) {
         const uint64_t n = size - done < STAGING_BYTES ? size - done : STAGING_BYTES;
-        const struct fathom_view src = {gpu->staging, 0, n}, part = {buffer, offset + done, n};
-        memcpy(gpu->staging->mapped, (const char *)data + done, n);
-        if (!transfer(gpu, &src, part, err)) return false;
+        struct fm_staging *s = next_staging(gpu, err);
+        if (!s) return false;
+        const struct fathom_view src = {s->buffer, 0, n}, part = {buffer, offset + done, n};
+        memcpy(s->buffer->mapped, (const char *)data + done, n);
+        if (!transfer(gpu, s, &src, part, err)) return false;
     }
     return true;
 }
@@ -83,12 +93,13 @@ bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data,
         memcpy(data, src.buffer->mapped + src.offset, src.size);
         return true;
     }
-    if (!create_staging(gpu, err)) return false;
     for (uint64_t done = 0; done < src.size; done += STAGING_BYTES) {
         const uint64_t n = src.size - done < STAGING_BYTES ? src.size - done : STAGING_BYTES;
-        const struct fathom_view part = {src.buffer, src.offset + done, n}, dst = {gpu->staging, 0, n};
-        if (!transfer(gpu, &part, dst, err)) return false;
-        memcpy((char *)data + done, gpu->staging->mapped, n);
+        struct fm_staging *s = next_staging(gpu, err);
+        if (!s) return false;
+        const struct fathom_view part = {src.buffer, src.offset + done, n}, dst = {s->buffer, 0, n};
+        if (!transfer(gpu, s, &part, dst, err) || !fathom_gpu_wait(gpu, s->ticket, err)) return false;
+        memcpy((char *)data + done, s->buffer->mapped, n);
     }
     return true;
 }

@@ -1,9 +1,11 @@
 // Pipelines: built once, kept on disk; a file that is cut, changed or of something else costs time and nothing more.
+// --compile-only: results are not looked at, for drivers whose submits do nothing.
 #include "gpu/support.h"
 #include <dirent.h>
 #include <sys/stat.h>
 
 enum { N_PIPELINES = 12, N = 64 };
+static bool compile_only;
 
 // One life of a gpu that needs N_PIPELINES pipelines, each twice.
 static struct fathom_gpu_counters live(const char *cache_dir, uint32_t n_threads) {
@@ -25,7 +27,7 @@ static struct fathom_gpu_counters live(const char *cache_dir, uint32_t n_threads
         run_stream(gpu, stream);
     }
     check(fathom_download(gpu, fathom_buffer_view(buffer), got, &err), &err);
-    for (int i = 0; i < N; i++) assert_int_equal(got[i], want);
+    for (int i = 0; i < N && !compile_only; i++) assert_int_equal(got[i], want);
     const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
     assert_int_equal(c.pipelines_built + c.pipelines_from_cache, N_PIPELINES);
     fathom_stream_destroy(&stream);
@@ -164,7 +166,8 @@ static void test_bad_shader(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    compile_only = argc == 2 && !strcmp(argv[1], "--compile-only");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_second_start), cmocka_unit_test(test_damaged), cmocka_unit_test(test_no_folder), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_bad_shader),
