@@ -41,34 +41,35 @@ static uint32_t file_type(enum fathom_type type) { // llama.cpp's LLAMA_FTYPE
     return 0;
 }
 
+static bool ends_with(const char *name, const char *end) {
+    const size_t length = strlen(name), n = strlen(end);
+    return length >= n && !strcmp(name + length - n, end);
+}
+
+// The number of the key "<architecture>.<suffix>"; 0 without such a key.
+static bool read_count(const struct conversion *c, const char *suffix, uint32_t *count) {
+    *count = 0;
+    for (size_t i = 0; i < c->in->meta.count; i++)
+        if (ends_with(c->in->meta.values[i].key, suffix)) return fm_meta_u32(c->in, c->in->meta.values[i].key, count, c->err);
+    return true;
+}
+
 // The keys of the input, with the draft layers' taken away if they are, and how the matrices are stored.
 static bool make_keys(struct conversion *c, bool keep_draft_layer) {
-    static const char blocks[] = ".block_count", draft[] = ".nextn_predict_layers";
-    uint32_t n_draft = 0;
-    for (size_t i = 0; i < c->in->meta.count; i++) {
-        const struct fm_meta_value *value = &c->in->meta.values[i];
-        const size_t length = strlen(value->key);
-        if (length > strlen(draft) && !strcmp(value->key + length - strlen(draft), draft) &&
-            !fm_meta_u32(c->in, value->key, &n_draft, c->err))
-            return false;
-    }
+    uint32_t n_draft;
+    if (!read_count(c, ".block_count", &c->n_layers) || !read_count(c, ".nextn_predict_layers", &n_draft)) return false;
+    if (n_draft >= c->n_layers)
+        return fm_fail(c->err, FATHOM_INVALID, "%s: %u layers in all, %u draft layers of them", c->in->path, c->n_layers, n_draft);
+    if (!keep_draft_layer) c->n_layers -= n_draft;
     for (size_t i = 0; i < c->in->meta.count; i++) {
         struct fm_meta_value value = c->in->meta.values[i];
-        const size_t length = strlen(value.key);
-        if (length > strlen(blocks) && !strcmp(value.key + length - strlen(blocks), blocks)) {
-            if (!fm_meta_u32(c->in, value.key, &c->n_layers, c->err)) return false;
-            if (n_draft >= c->n_layers)
-                return fm_fail(c->err, FATHOM_INVALID, "%s: %u draft layers of %u in all", c->in->path, n_draft, c->n_layers);
-            if (!keep_draft_layer) c->n_layers -= n_draft;
-            value = (struct fm_meta_value){.key = value.key, .type = FM_META_U32, .u = c->n_layers};
-        }
-        if (!keep_draft_layer && length > strlen(draft) && !strcmp(value.key + length - strlen(draft), draft)) continue;
+        if (!keep_draft_layer && ends_with(value.key, ".nextn_predict_layers")) continue;
         if (!strcmp(value.key, "general.file_type") || !strcmp(value.key, "general.quantization_version") ||
             !strcmp(value.key, "general.alignment"))
             continue;
+        if (ends_with(value.key, ".block_count")) value = (struct fm_meta_value){.key = value.key, .type = FM_META_U32, .u = c->n_layers};
         if (!fm_meta_add(&c->meta, value, c->err)) return false;
     }
-    if (!c->n_layers) return fm_fail(c->err, FATHOM_INVALID, "%s: key block_count is missing", c->in->path);
     return fm_meta_add(&c->meta, (struct fm_meta_value){.key = "general.quantization_version", .type = FM_META_U32, .u = 2}, c->err) &&
            fm_meta_add(&c->meta, (struct fm_meta_value){.key = "general.file_type", .type = FM_META_U32, .u = file_type(c->type)}, c->err);
 }
@@ -80,11 +81,6 @@ static bool check_tokenizer(struct conversion *c) {
             "%s: the splits in pre_tokenizer of tokenizer.json are not supported; supported: those of DeepSeek's LLM, Coder and V3",
             c->in->path);
     return true;
-}
-
-static bool ends_with(const char *name, const char *end) {
-    const size_t length = strlen(name), n = strlen(end);
-    return length >= n && !strcmp(name + length - n, end);
 }
 
 static enum fathom_type type_for(const struct conversion *c, const struct fm_tensor *tensor) {
