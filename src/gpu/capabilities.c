@@ -22,12 +22,13 @@ static enum fathom_gpu_type type_of(VkPhysicalDeviceType type) {
 
 // The heaps that weights would live in: device-local ones; all of them where the device shares the host's memory, since drivers of
 // integrated devices split it in arbitrary ways.
-static void memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info) {
+void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info) {
     VkPhysicalDeviceMemoryBudgetPropertiesEXT free_bytes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
     VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = budget ? &free_bytes : NULL};
     vkGetPhysicalDeviceMemoryProperties2(physical, &memory);
     const VkPhysicalDeviceMemoryProperties *m = &memory.memoryProperties;
     info->unified_memory = info->type == FATHOM_GPU_INTEGRATED || info->type == FATHOM_GPU_CPU;
+    info->memory_total = info->memory_free = 0;
     for (uint32_t i = 0; i < m->memoryHeapCount; i++) {
         if (!info->unified_memory && !(m->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)) continue;
         info->memory_total += m->memoryHeaps[i].size;
@@ -112,7 +113,7 @@ void fm_capabilities(VkPhysicalDevice physical, struct fathom_gpu_info *info) {
     bool timeline;
     info->caps = fm_quirks(caps_of(physical, &base, list, n, &p11, &timeline), base.driverVersion, p12.driverID, p11.subgroupSize);
     if (!(sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT)) info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_SIZE_CONTROL;
-    memory_sizes(physical, info->caps & FATHOM_CAP_MEMORY_BUDGET, info);
+    fm_memory_sizes(physical, info->caps & FATHOM_CAP_MEMORY_BUDGET, info);
     free(list);
     if (!timeline) snprintf(info->unusable, sizeof(info->unusable), "it has no timeline semaphores");
     else if (info->max_invocations < 256 || info->max_shared_memory < 32768)

@@ -67,6 +67,8 @@ void fm_memory_free_blocks(struct fathom_gpu *gpu);
 
 // Fills info from a physical device; info->unusable says what is missing.
 void fm_capabilities(VkPhysicalDevice physical, struct fathom_gpu_info *info);
+// Of info: unified_memory (from its type), memory_total and memory_free, as they are now.
+void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info);
 // caps less what this driver gets wrong.
 uint32_t fm_quirks(uint32_t caps, uint32_t driver_version, VkDriverId driver, uint32_t subgroup_size);
 

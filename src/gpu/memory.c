@@ -160,6 +160,15 @@ static struct fm_block *find_room(struct fathom_gpu *gpu, uint64_t room, enum fa
     return b;
 }
 
+// By the driver's budget; without one, what we have not taken, as if we were alone.
+static uint64_t free_bytes(const struct fathom_gpu *gpu) {
+    struct fathom_gpu_info now = gpu->info;
+    const bool budget = gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET;
+    fm_memory_sizes(gpu->physical, budget, &now);
+    const uint64_t taken = budget ? 0 : gpu->counters.memory_allocated;
+    return now.memory_free > taken ? now.memory_free - taken : 0;
+}
+
 struct fathom_buffer *fm_buffer_create_raw(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err) {
     if (size == 0 || size > gpu->info.max_allocation) {
         fm_fail(err, size ? FATHOM_NO_MEMORY : FATHOM_INVALID, "a buffer of %llu bytes was asked for, %s allows 1 to %llu", (unsigned long long)size,
@@ -177,8 +186,8 @@ struct fathom_buffer *fm_buffer_create_raw(struct fathom_gpu *gpu, uint64_t size
     return buffer;
 fail:
     free(buffer);
-    fm_fail(err, FATHOM_NO_MEMORY, "%s: no memory for a buffer of %llu bytes; %llu are in use, %llu were free at the start (%s)", gpu->info.name,
-        (unsigned long long)size, (unsigned long long)gpu->counters.memory_used, (unsigned long long)gpu->info.memory_free, fm_vk_result_name(result));
+    fm_fail(err, FATHOM_NO_MEMORY, "%s: no memory for a buffer of %llu bytes; %llu are in use, %llu are free (%s)", gpu->info.name, (unsigned long long)size,
+        (unsigned long long)gpu->counters.memory_used, (unsigned long long)free_bytes(gpu), fm_vk_result_name(result));
     return NULL;
 }
 

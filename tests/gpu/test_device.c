@@ -105,6 +105,31 @@ static void test_quirks(void **state) {
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_RADV, 16), caps);
 }
 
+// After a loss every call says so, and everything can still be destroyed.
+static void test_lost(void **state) {
+    (void)state;
+    struct fathom_error err = { 0 };
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    struct fathom_buffer *buffer = fathom_buffer_create(gpu, 256, FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_stream *stream = fathom_stream_create(gpu, &err);
+    assert_true(buffer && stream);
+    record_affine(stream, fathom_buffer_view(buffer), fathom_buffer_view(buffer), (struct affine_args){ 64, 1, 1 });
+    check(fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err) && fm_gpu_wait_all(gpu, &err), &err);
+    assert_false(fm_vk_check(gpu, VK_ERROR_DEVICE_LOST, "a call", &err));
+    assert_int_equal(err.status, FATHOM_DEVICE_LOST);
+    uint32_t word = 0;
+    const struct fathom_view view = { buffer, 0, 4 };
+    struct fathom_error errors[4] = { 0 };
+    assert_false(fathom_stream_submit(stream, NULL, &errors[0]));
+    assert_false(fathom_gpu_wait(gpu, 1, &errors[1]));
+    assert_false(fathom_upload(gpu, view, &word, &errors[2]));
+    assert_false(fathom_download(gpu, view, &word, &errors[3]));
+    for (int i = 0; i < 4; i++) assert_int_equal(errors[i].status, FATHOM_DEVICE_LOST);
+    fathom_stream_destroy(&stream);
+    fathom_buffer_destroy(&buffer);
+    fathom_gpu_destroy(&gpu);
+}
+
 // Machines without a driver: children of this program, which print what they were told.
 static void expect_no_device(const char *const *environment, const char *part) {
     char output[8192];
@@ -143,7 +168,7 @@ int main(int argc, char **argv) {
     if (argc == 2 && !strcmp(argv[1], "create")) return create_and_print();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list), cmocka_unit_test(test_choice), cmocka_unit_test(test_two_at_once), cmocka_unit_test(test_variants),
-        cmocka_unit_test(test_quirks), cmocka_unit_test(test_no_driver), cmocka_unit_test(test_driver_does_not_load),
+        cmocka_unit_test(test_quirks), cmocka_unit_test(test_lost), cmocka_unit_test(test_no_driver), cmocka_unit_test(test_driver_does_not_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -109,6 +109,14 @@ static void test_refused(void **state) {
     expect_no_buffer(gpu, 0, FATHOM_INVALID);
     expect_no_buffer(gpu, gpu->info.max_allocation + 1, FATHOM_NO_MEMORY);
     expect_no_buffer(gpu, UINT64_MAX, FATHOM_NO_MEMORY);
+    const uint64_t largest = gpu->info.max_allocation, used = fathom_gpu_get_counters(gpu).memory_used;
+    gpu->info.max_allocation = UINT64_MAX / 2; // so that the driver is the one to refuse
+    assert_null(fathom_buffer_create(gpu, 1ull << 50, FATHOM_MEMORY_DEVICE, &err));
+    assert_int_equal(err.status, FATHOM_NO_MEMORY);
+    assert_non_null(strstr(err.message, "are free"));
+    assert_int_equal(fathom_gpu_get_counters(gpu).memory_used, used);
+    err = (struct fathom_error){ 0 };
+    gpu->info.max_allocation = largest;
     struct fathom_buffer *b = fathom_buffer_create(gpu, 64, FATHOM_MEMORY_DEVICE, &err);
     uint32_t words[32] = { 0 };
     assert_false(fathom_upload(gpu, (struct fathom_view){ b, 0, 68 }, words, &err));
