@@ -1,8 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "expanded_attention.h"
-// expanded_attention.comp for CPUs: a workgroup takes TOKENS tokens of a head; lanes are keys, then values, and what is the same for all of them
-// (queries, probabilities) is read once. The state lies in memory; it is carried every KEYS keys.
+// expanded_attention.comp for CPUs: a workgroup takes TOKENS tokens of a head; lanes are keys, then values, and what is the same for all of
+// them (queries, probabilities) is read once. The state lies in memory; it is carried every KEYS keys.
 layout(local_size_x_id = 2) in;
 layout(constant_id = 0) const uint BLOCK = 512;
 layout(constant_id = 1) const uint TOKENS = 16;                    // 4, 8, 16

@@ -1,24 +1,25 @@
-// Attention over expanded keys and values: a block of positions at a time, two dispatches a weight's window expand it, and one attends to it.
+// Attention over expanded keys and values: a block of positions at a time, two dispatches a weight's window expand it, and one attends to
+// it.
+#include "shaders/expanded_attention.h"
 #include "op/latent_cache.h"
 #include "shader_list.h"
-#include "shaders/expanded_attention.h"
 #include "shaders/expanded_keys.h"
 #include <inttypes.h>
 
 static const struct fm_variant variants[] = {
-    { .name = "plain", .shader = &fm_shader_expanded_attention },
-    { .name = "tile", .shader = &fm_shader_expanded_attention_tile },
-    { .name = "rows", .shader = &fm_shader_expanded_attention_rows, .cpu_only = true },
+    {.name = "plain", .shader = &fm_shader_expanded_attention},
+    {.name = "tile", .shader = &fm_shader_expanded_attention_tile},
+    {.name = "rows", .shader = &fm_shader_expanded_attention_rows, .cpu_only = true},
 };
-const struct fm_op fm_op_expanded_attention = { "expanded_attention", variants, sizeof(variants) / sizeof(variants[0]) };
+const struct fm_op fm_op_expanded_attention = {"expanded_attention", variants, sizeof(variants) / sizeof(variants[0])};
 
 enum { PLAIN, TILE, ROWS };
 
 // What each variant expands with
 static const struct fm_variant expand_variants[] = {
-    { .name = "plain", .shader = &fm_shader_expanded_keys },
-    { .name = "tile", .shader = &fm_shader_expanded_keys_tile },
-    { .name = "rows", .shader = &fm_shader_expanded_keys_rows },
+    {.name = "plain", .shader = &fm_shader_expanded_keys},
+    {.name = "tile", .shader = &fm_shader_expanded_keys_tile},
+    {.name = "rows", .shader = &fm_shader_expanded_keys_rows},
 };
 
 enum { BLOCK = 512 /* positions */, VALUE_GROUP = 128 /* values with an m and l of their own */ };
@@ -59,16 +60,21 @@ static void expand(struct fathom_stream *stream, const char *op, size_t variant,
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const uint32_t n_heads = w->windows[i].n_rows / w->n_rows;
         e->args.first_head = w->windows[i].first_row / w->n_rows;
-        fm_stream_dispatch(stream, &(struct fm_dispatch){
-            .op = op, .variant = &expand_variants[variant],
-            .spec = { e->half_cache, FATHOM_PAGE, w->type, e->values, BLOCK, lanes }, .n_spec = 6,
-            .views = { w->windows[i].view, e->table, e->pages, e->out }, .n_views = 4,
-            .args = &e->args, .args_size = sizeof(e->args),
-            .groups = { groups[0], groups[1], n_heads },
-            .flops = 2.0 * n * n_heads * e->args.n_out * e->args.kv_rank,
-            .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) + 4.0 * n * n_heads * width
-                + n * ((double)e->args.kv_rank + e->args.n_rope) * (e->half_cache ? 2.0 : 4.0),
-        });
+        fm_stream_dispatch(
+            stream, &(struct fm_dispatch){
+                        .op = op,
+                        .variant = &expand_variants[variant],
+                        .spec = {e->half_cache, FATHOM_PAGE, w->type, e->values, BLOCK, lanes},
+                        .n_spec = 6,
+                        .views = {w->windows[i].view, e->table, e->pages, e->out},
+                        .n_views = 4,
+                        .args = &e->args,
+                        .args_size = sizeof(e->args),
+                        .groups = {groups[0], groups[1], n_heads},
+                        .flops = 2.0 * n * n_heads * e->args.n_out * e->args.kv_rank,
+                        .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) + 4.0 * n * n_heads * width +
+                                 n * ((double)e->args.kv_rank + e->args.n_rope) * (e->half_cache ? 2.0 : 4.0),
+                    });
     }
 }
 
@@ -89,23 +95,29 @@ static void attend(struct fathom_stream *stream, const char *op, size_t variant,
         args->first_token = t;
         args->n_tokens = n_tokens - t < batch ? n_tokens - t : batch;
         fm_stream_dispatch(stream, &(struct fm_dispatch){
-            .op = op, .variant = &variants[variant],
-            .spec = { BLOCK, variant == TILE ? each : rows, fm_op_lanes(stream, 32) }, .n_spec = 3,
-            .views = { views[0], views[1], views[2], views[3], views[4] }, .n_views = 5,
-            .args = args, .args_size = sizeof(*args),
-            .groups = { (args->n_tokens + tile - 1) / tile, args->n_heads, variant == TILE ? (args->n_v + VALUE_GROUP - 1) / VALUE_GROUP : 1 },
-            .flops = args->n_tokens * token_flops,
-            .bytes = 4.0 * args->n_heads * (n + 2.0 * args->n_tokens) * ((double)args->width + args->n_v),
-        });
+                                       .op = op,
+                                       .variant = &variants[variant],
+                                       .spec = {BLOCK, variant == TILE ? each : rows, fm_op_lanes(stream, 32)},
+                                       .n_spec = 3,
+                                       .views = {views[0], views[1], views[2], views[3], views[4]},
+                                       .n_views = 5,
+                                       .args = args,
+                                       .args_size = sizeof(*args),
+                                       .groups = {(args->n_tokens + tile - 1) / tile, args->n_heads,
+                                           variant == TILE ? (args->n_v + VALUE_GROUP - 1) / VALUE_GROUP : 1},
+                                       .flops = args->n_tokens * token_flops,
+                                       .bytes = 4.0 * args->n_heads * (n + 2.0 * args->n_tokens) * ((double)args->width + args->n_v),
+                                   });
     }
 }
 
-static bool weight_fits(struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w, uint32_t n_heads, uint32_t n_rows,
-    uint32_t n_cols) {
+static bool weight_fits(struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w, uint32_t n_heads,
+    uint32_t n_rows, uint32_t n_cols) {
     if (!fm_op_weight(stream, op, name, w)) return false;
     if (w->n_mats != n_heads || w->n_rows != n_rows || w->n_cols != n_cols)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s is [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "], wanted [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "]", op,
-            name, w->n_mats, w->n_rows, w->n_cols, n_heads, n_rows, n_cols);
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: %s is [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "], wanted [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "]", op, name, w->n_mats,
+            w->n_rows, w->n_cols, n_heads, n_rows, n_cols);
     for (uint32_t i = 0; i < w->n_windows; i++)
         if (w->windows[i].n_rows % n_rows || w->windows[i].first_row % n_rows)
             return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %s is cut within a head", op, name);
@@ -113,7 +125,8 @@ static bool weight_fits(struct fathom_stream *stream, const char *op, const char
 }
 
 // A piece of the scratch, which it shortens by that much.
-static bool take(struct fathom_stream *stream, const char *op, struct fathom_view *scratch, uint64_t n_words, struct fathom_view *bound, uint32_t *base) {
+static bool take(struct fathom_stream *stream, const char *op, struct fathom_view *scratch, uint64_t n_words, struct fathom_view *bound,
+    uint32_t *base) {
     if (!fm_op_bind(stream, op, "scratch", *scratch, n_words, bound, base)) return false;
     scratch->offset += 4 * n_words;
     scratch->size -= 4 * n_words;
@@ -124,16 +137,17 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
     static const char op[] = "expanded_attention";
     const struct fathom_latent_cache *cache = &params->cache;
     const uint32_t n_heads = params->n_heads, n_tokens = params->n_tokens, n_v = params->n_v;
-    struct expansion keys = { .w = params->k_b, .half_cache = cache->type == FATHOM_F16 }, values;
-    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_multiple(stream, op, "n_heads", n_heads, 1)
-        || !fm_op_multiple(stream, op, "n_nope", params->n_nope, 4) || !fm_op_multiple(stream, op, "n_v", n_v, 4)
-        || !fm_op_cache(stream, op, cache, params->n_positions, &keys.table, &keys.args.page_table_base, &keys.pages, &keys.args.pages_base, &keys.args.n_pages)
-        || !weight_fits(stream, op, "k_b", params->k_b, n_heads, cache->kv_rank, params->n_nope)
-        || !weight_fits(stream, op, "v_b", params->v_b, n_heads, n_v, cache->kv_rank))
+    struct expansion keys = {.w = params->k_b, .half_cache = cache->type == FATHOM_F16}, values;
+    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_multiple(stream, op, "n_heads", n_heads, 1) ||
+        !fm_op_multiple(stream, op, "n_nope", params->n_nope, 4) || !fm_op_multiple(stream, op, "n_v", n_v, 4) ||
+        !fm_op_cache(stream, op, cache, params->n_positions, &keys.table, &keys.args.page_table_base, &keys.pages, &keys.args.pages_base,
+            &keys.args.n_pages) ||
+        !weight_fits(stream, op, "k_b", params->k_b, n_heads, cache->kv_rank, params->n_nope) ||
+        !weight_fits(stream, op, "v_b", params->v_b, n_heads, n_v, cache->kv_rank))
         return;
     if (n_heads > FM_MAX_GROUPS || n_tokens > FM_MAX_GROUPS || n_tokens > params->n_positions) {
-        fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " heads and %" PRIu32 " tokens, at most %d and the %" PRIu32 " positions", op, n_heads, n_tokens,
-            FM_MAX_GROUPS, params->n_positions);
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " heads and %" PRIu32 " tokens, at most %d and the %" PRIu32 " positions", op,
+            n_heads, n_tokens, FM_MAX_GROUPS, params->n_positions);
         return;
     }
     keys.args.kv_rank = cache->kv_rank;
@@ -146,22 +160,27 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
     const uint32_t width = params->n_nope + cache->n_rope;
     const uint64_t rows = (uint64_t)n_tokens * n_heads, block_rows = (uint64_t)n_heads * BLOCK;
     struct expanded_attention_args args = {
-        .position = params->n_positions - n_tokens, .n_heads = n_heads, .width = width, .n_v = n_v, .state_width = state_width(n_v),
+        .position = params->n_positions - n_tokens,
+        .n_heads = n_heads,
+        .width = width,
+        .n_v = n_v,
+        .state_width = state_width(n_v),
         .scale = params->scale,
     };
     struct fathom_view scratch = params->scratch, views[5];
-    if (!fm_op_bind(stream, op, "q", params->q, rows * width, &views[0], &args.q_base)
-        || !take(stream, op, &scratch, block_rows * width, &views[1], &args.keys_base)
-        || !take(stream, op, &scratch, block_rows * n_v, &views[2], &args.values_base)
-        || !take(stream, op, &scratch, rows * args.state_width, &views[3], &args.state_base)
-        || !fm_op_bind(stream, op, "out", params->out, rows * n_v, &views[4], &args.out_base))
+    if (!fm_op_bind(stream, op, "q", params->q, rows * width, &views[0], &args.q_base) ||
+        !take(stream, op, &scratch, block_rows * width, &views[1], &args.keys_base) ||
+        !take(stream, op, &scratch, block_rows * n_v, &views[2], &args.values_base) ||
+        !take(stream, op, &scratch, rows * args.state_width, &views[3], &args.state_base) ||
+        !fm_op_bind(stream, op, "out", params->out, rows * n_v, &views[4], &args.out_base))
         return;
     keys.out = views[1];
     keys.args.out_base = args.keys_base;
     values.out = views[2];
     values.args.out_base = args.values_base;
 
-    const size_t variant = (size_t)(fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_expanded_attention.n_variants, n_tokens) - variants);
+    const size_t variant =
+        (size_t)(fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_expanded_attention.n_variants, n_tokens) - variants);
     for (uint32_t first = 0; first < params->n_positions; first += BLOCK) {
         const uint32_t n = params->n_positions - first < BLOCK ? params->n_positions - first : BLOCK;
         expand(stream, op, variant, &keys, first, n);

@@ -9,8 +9,8 @@ struct latent_rows {
     float *rows;                      // [n_positions][kv_rank + n_rope], as the device sees them
 };
 
-static inline struct latent_rows latent_rows(struct op_test *test, enum fathom_type type, uint32_t n_positions, uint32_t max_positions, uint32_t kv_rank,
-    uint32_t n_rope) {
+static inline struct latent_rows latent_rows(
+    struct op_test *test, enum fathom_type type, uint32_t n_positions, uint32_t max_positions, uint32_t kv_rank, uint32_t n_rope) {
     const uint32_t width = kv_rank + n_rope, row_words = type == FATHOM_F16 ? width / 2 : width;
     const uint32_t n_table = (max_positions + FATHOM_PAGE - 1) / FATHOM_PAGE, n_pages = n_table + 2;
     uint32_t *table = op_alloc(test, n_pages * sizeof(*table));
@@ -37,8 +37,11 @@ static inline struct latent_rows latent_rows(struct op_test *test, enum fathom_t
             row[2 * i + 1] = half_decode(words[i] >> 16);
         }
     }
-    return (struct latent_rows){
-        .cache = { .pages = op_input(test, pages, n_words), .page_table = op_input(test, table, n_table), .type = type, .kv_rank = kv_rank, .n_rope = n_rope },
-        .rows = rows };
+    return (struct latent_rows){.cache = {.pages = op_input(test, pages, n_words),
+                                    .page_table = op_input(test, table, n_table),
+                                    .type = type,
+                                    .kv_rank = kv_rank,
+                                    .n_rope = n_rope},
+        .rows = rows};
 }
 #endif

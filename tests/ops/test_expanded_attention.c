@@ -5,24 +5,30 @@
 static const struct attention_case {
     enum fathom_type cache, type; // of the cache; of the weights
     uint32_t n_tokens, n_heads, kv_rank, n_nope, n_rope, n_v, position;
-    float spread;                 // of the queries
+    float spread; // of the queries
 } cases[] = {
-    { FATHOM_F32, FATHOM_F32, 1, 1, 4, 4, 4, 4, 0, 1 },          { FATHOM_F16, FATHOM_F32, 7, 3, 36, 20, 8, 12, 0, 1 },
-    { FATHOM_F32, FATHOM_F16, 33, 4, 64, 32, 16, 32, 31, 1 },    { FATHOM_F16, FATHOM_Q8_0, 64, 4, 64, 32, 16, 32, 0, 1 },
-    { FATHOM_F32, FATHOM_Q4_0, 16, 2, 64, 64, 16, 68, 500, 1 },  { FATHOM_F32, FATHOM_BF16, 64, 2, 64, 32, 16, 32, 480, 1 },
-    { FATHOM_F32, FATHOM_F32, 65, 2, 64, 32, 16, 32, 1000, 1 },  { FATHOM_F16, FATHOM_Q8_0, 100, 2, 64, 32, 16, 160, 470, 1 },
-    { FATHOM_F32, FATHOM_F32, 40, 2, 64, 32, 16, 32, 600, 30 },  { FATHOM_F16, FATHOM_Q8_0, 33, 2, 512, 128, 64, 128, 512, 1 },
-    { FATHOM_F32, FATHOM_F32, 600, 1, 64, 32, 16, 32, 0, 1 },
+    {FATHOM_F32, FATHOM_F32, 1, 1, 4, 4, 4, 4, 0, 1},
+    {FATHOM_F16, FATHOM_F32, 7, 3, 36, 20, 8, 12, 0, 1},
+    {FATHOM_F32, FATHOM_F16, 33, 4, 64, 32, 16, 32, 31, 1},
+    {FATHOM_F16, FATHOM_Q8_0, 64, 4, 64, 32, 16, 32, 0, 1},
+    {FATHOM_F32, FATHOM_Q4_0, 16, 2, 64, 64, 16, 68, 500, 1},
+    {FATHOM_F32, FATHOM_BF16, 64, 2, 64, 32, 16, 32, 480, 1},
+    {FATHOM_F32, FATHOM_F32, 65, 2, 64, 32, 16, 32, 1000, 1},
+    {FATHOM_F16, FATHOM_Q8_0, 100, 2, 64, 32, 16, 160, 470, 1},
+    {FATHOM_F32, FATHOM_F32, 40, 2, 64, 32, 16, 32, 600, 30},
+    {FATHOM_F16, FATHOM_Q8_0, 33, 2, 512, 128, 64, 128, 512, 1},
+    {FATHOM_F32, FATHOM_F32, 600, 1, 64, 32, 16, 32, 0, 1},
     // for --bench
-    { FATHOM_F16, FATHOM_Q8_0, 64, 16, 512, 128, 64, 128, 0, 1 }, { FATHOM_F16, FATHOM_Q8_0, 256, 16, 512, 128, 64, 128, 0, 1 },
-    { FATHOM_F16, FATHOM_Q8_0, 64, 16, 512, 128, 64, 128, 448, 1 },
+    {FATHOM_F16, FATHOM_Q8_0, 64, 16, 512, 128, 64, 128, 0, 1},
+    {FATHOM_F16, FATHOM_Q8_0, 256, 16, 512, 128, 64, 128, 0, 1},
+    {FATHOM_F16, FATHOM_Q8_0, 64, 16, 512, 128, 64, 128, 448, 1},
 };
 enum { N_BENCH = 3 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct attention_case *c = &cases[i];
-    snprintf(buffer, size, "cache %d, weights %d, %u tokens at %u, %u heads, %u -> %u + %u, %u, spread %g", (int)c->cache, (int)c->type, c->n_tokens, c->position,
-        c->n_heads, c->kv_rank, c->n_nope, c->n_rope, c->n_v, (double)c->spread);
+    snprintf(buffer, size, "cache %d, weights %d, %u tokens at %u, %u heads, %u -> %u + %u, %u, spread %g", (int)c->cache, (int)c->type,
+        c->n_tokens, c->position, c->n_heads, c->kv_rank, c->n_nope, c->n_rope, c->n_v, (double)c->spread);
     return buffer;
 }
 
@@ -115,18 +121,29 @@ static void run(struct op_test *test, size_t index) {
     const struct fathom_weight *k_b = op_weight(test, c->type, c->n_heads, c->kv_rank, c->n_nope, 2 / sqrtf((float)c->kv_rank), &k_bytes);
     const struct fathom_weight *v_b = op_weight(test, c->type, c->n_heads, c->n_v, c->kv_rank, 2 / sqrtf((float)c->kv_rank), &v_bytes);
     const struct latent_rows rows = latent_rows(test, c->cache, n_positions, n_positions, c->kv_rank, c->n_rope);
-    struct inputs in = {
-        .q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread), .rows = rows.rows, .scale = 2 / sqrtf((float)width),
+    struct inputs in = {.q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread),
+        .rows = rows.rows,
+        .scale = 2 / sqrtf((float)width),
         .k_b = decoded(test, c->type, k_bytes, (size_t)c->n_heads * c->kv_rank, c->n_nope),
-        .v_b = decoded(test, c->type, v_bytes, (size_t)c->n_heads * c->n_v, c->kv_rank) };
-    double **const room[] = { &in.absorbed, &in.magnitude, &in.s, &in.error, &in.mean, &in.doubt };
-    for (size_t i = 0; i < sizeof(room) / sizeof(room[0]); i++) *room[i] = op_alloc(test, ((size_t)n_positions + c->kv_rank + c->n_rope) * sizeof(double));
+        .v_b = decoded(test, c->type, v_bytes, (size_t)c->n_heads * c->n_v, c->kv_rank)};
+    double **const room[] = {&in.absorbed, &in.magnitude, &in.s, &in.error, &in.mean, &in.doubt};
+    for (size_t i = 0; i < sizeof(room) / sizeof(room[0]); i++)
+        *room[i] = op_alloc(test, ((size_t)n_positions + c->kv_rank + c->n_rope) * sizeof(double));
     test->offset_words = index % 2 ? 1 : 4;
     const uint64_t scratch = fathom_expanded_attention_scratch(c->n_tokens, c->n_heads, c->n_nope, c->n_rope, c->n_v);
-    const struct fathom_expanded_attention_params whole = {
-        .k_b = k_b, .v_b = v_b, .q = op_input(test, in.q, n_q), .out = op_output(test, n_out), .position = op_input(test, &c->position, 1), .cache = rows.cache,
-        .scratch = op_output(test, (size_t)scratch / 4), .n_tokens = c->n_tokens, .n_heads = c->n_heads, .n_nope = c->n_nope, .n_v = c->n_v,
-        .n_positions = n_positions, .scale = in.scale };
+    const struct fathom_expanded_attention_params whole = {.k_b = k_b,
+        .v_b = v_b,
+        .q = op_input(test, in.q, n_q),
+        .out = op_output(test, n_out),
+        .position = op_input(test, &c->position, 1),
+        .cache = rows.cache,
+        .scratch = op_output(test, (size_t)scratch / 4),
+        .n_tokens = c->n_tokens,
+        .n_heads = c->n_heads,
+        .n_nope = c->n_nope,
+        .n_v = c->n_v,
+        .n_positions = n_positions,
+        .scale = in.scale};
     if (index == 0) { // what must be refused
         struct fathom_expanded_attention_params bad = whole;
         bad.scratch.size -= 4;
@@ -156,6 +173,10 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){ .op = "expanded_attention", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH,
-        .name = name, .run = run });
+    return op_test_main(argc, argv,
+        &(struct op_suite){.op = "expanded_attention",
+            .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
+            .n_bench_cases = N_BENCH,
+            .name = name,
+            .run = run});
 }

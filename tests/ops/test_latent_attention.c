@@ -10,30 +10,50 @@ static const struct attention_case {
     uint32_t scratch_tokens; // 0: all
     float spread;            // of the queries
 } cases[] = {
-    { FATHOM_F32, 1, 1, 4, 4, 0, 0, 0, 1 },        { FATHOM_F16, 1, 3, 36, 8, 1, 0, 0, 1 },       { FATHOM_F32, 1, 4, 64, 16, 63, 0, 0, 1 },
-    { FATHOM_F16, 1, 4, 64, 16, 64, 0, 0, 1 },     { FATHOM_F32, 1, 5, 64, 16, 255, 0, 0, 1 },    { FATHOM_F16, 1, 4, 64, 16, 256, 700, 0, 1 },
-    { FATHOM_F32, 1, 4, 64, 16, 257, 0, 0, 1 },    { FATHOM_F32, 1, 4, 64, 16, 1000, 20000, 0, 1 }, { FATHOM_F16, 1, 9, 64, 16, 1000, 0, 0, 1 },
-    { FATHOM_F32, 7, 4, 64, 16, 0, 0, 3, 1 },      { FATHOM_F32, 7, 4, 64, 16, 250, 0, 2, 1 },    { FATHOM_F16, 33, 4, 64, 16, 225, 0, 0, 1 },
-    { FATHOM_F32, 64, 4, 64, 16, 0, 0, 0, 1 },     { FATHOM_F32, 64, 5, 36, 8, 480, 1000, 40, 1 }, { FATHOM_F16, 3, 17, 100, 4, 1000, 0, 1, 1 },
-    { FATHOM_F32, 3, 4, 64, 16, 600, 0, 0, 30 },   { FATHOM_F16, 3, 4, 64, 16, 600, 0, 0, 30 },   { FATHOM_F32, 2, 16, 512, 64, 510, 0, 0, 1 },
-    { FATHOM_F16, 2, 16, 512, 64, 510, 0, 0, 1 },  { FATHOM_F16, 1, 128, 512, 64, 300, 0, 0, 1 }, { FATHOM_F16, 5, 128, 512, 64, 40, 0, 0, 1 },
-    { FATHOM_F32, 1, 2, 36, 8, 16700, 0, 0, 1 },   { FATHOM_F16, 2, 2, 36, 8, 33000, 0, 1, 1 }, // workgroups loop over splits
+    {FATHOM_F32, 1, 1, 4, 4, 0, 0, 0, 1},
+    {FATHOM_F16, 1, 3, 36, 8, 1, 0, 0, 1},
+    {FATHOM_F32, 1, 4, 64, 16, 63, 0, 0, 1},
+    {FATHOM_F16, 1, 4, 64, 16, 64, 0, 0, 1},
+    {FATHOM_F32, 1, 5, 64, 16, 255, 0, 0, 1},
+    {FATHOM_F16, 1, 4, 64, 16, 256, 700, 0, 1},
+    {FATHOM_F32, 1, 4, 64, 16, 257, 0, 0, 1},
+    {FATHOM_F32, 1, 4, 64, 16, 1000, 20000, 0, 1},
+    {FATHOM_F16, 1, 9, 64, 16, 1000, 0, 0, 1},
+    {FATHOM_F32, 7, 4, 64, 16, 0, 0, 3, 1},
+    {FATHOM_F32, 7, 4, 64, 16, 250, 0, 2, 1},
+    {FATHOM_F16, 33, 4, 64, 16, 225, 0, 0, 1},
+    {FATHOM_F32, 64, 4, 64, 16, 0, 0, 0, 1},
+    {FATHOM_F32, 64, 5, 36, 8, 480, 1000, 40, 1},
+    {FATHOM_F16, 3, 17, 100, 4, 1000, 0, 1, 1},
+    {FATHOM_F32, 3, 4, 64, 16, 600, 0, 0, 30},
+    {FATHOM_F16, 3, 4, 64, 16, 600, 0, 0, 30},
+    {FATHOM_F32, 2, 16, 512, 64, 510, 0, 0, 1},
+    {FATHOM_F16, 2, 16, 512, 64, 510, 0, 0, 1},
+    {FATHOM_F16, 1, 128, 512, 64, 300, 0, 0, 1},
+    {FATHOM_F16, 5, 128, 512, 64, 40, 0, 0, 1},
+    {FATHOM_F32, 1, 2, 36, 8, 16700, 0, 0, 1},
+    {FATHOM_F16, 2, 2, 36, 8, 33000, 0, 1, 1}, // workgroups loop over splits
     // for --bench
-    { FATHOM_F16, 1, 16, 512, 64, 511, 0, 0, 1 },  { FATHOM_F16, 1, 16, 512, 64, 4095, 0, 0, 1 }, { FATHOM_F16, 1, 16, 512, 64, 511, 32768, 0, 1 },
-    { FATHOM_F16, 1, 128, 512, 64, 511, 0, 0, 1 }, { FATHOM_F16, 1, 128, 512, 64, 4095, 0, 0, 1 }, { FATHOM_F32, 1, 16, 512, 64, 4095, 0, 0, 1 },
-    { FATHOM_F16, 64, 16, 512, 64, 0, 0, 0, 1 },
+    {FATHOM_F16, 1, 16, 512, 64, 511, 0, 0, 1},
+    {FATHOM_F16, 1, 16, 512, 64, 4095, 0, 0, 1},
+    {FATHOM_F16, 1, 16, 512, 64, 511, 32768, 0, 1},
+    {FATHOM_F16, 1, 128, 512, 64, 511, 0, 0, 1},
+    {FATHOM_F16, 1, 128, 512, 64, 4095, 0, 0, 1},
+    {FATHOM_F32, 1, 16, 512, 64, 4095, 0, 0, 1},
+    {FATHOM_F16, 64, 16, 512, 64, 0, 0, 0, 1},
 };
 enum { N_BENCH = 7 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct attention_case *c = &cases[i];
-    snprintf(buffer, size, "type %d, %u tokens at %u of %u, %u heads x (%u + %u), spread %g", (int)c->type, c->n_tokens, c->position, c->max_positions,
-        c->n_heads, c->kv_rank, c->n_rope, (double)c->spread);
+    snprintf(buffer, size, "type %d, %u tokens at %u of %u, %u heads x (%u + %u), spread %g", (int)c->type, c->n_tokens, c->position,
+        c->max_positions, c->n_heads, c->kv_rank, c->n_rope, (double)c->spread);
     return buffer;
 }
 
 // One token and head at position n - 1: value and bound of the exact mean.
-static void reference(const struct attention_case *c, const float *q, const float *rows, uint32_t n, float scale, double *s, double *want, double *bound) {
+static void reference(
+    const struct attention_case *c, const float *q, const float *rows, uint32_t n, float scale, double *s, double *want, double *bound) {
     const uint32_t width = c->kv_rank + c->n_rope;
     double m = -INFINITY, l = 0, doubt = 0; // doubt: mean relative error of the weights
     double *error = s + n;                  // absolute error of a score, then relative error of its weight
@@ -75,9 +95,9 @@ static void twin(const struct attention_case *c, const float *q, const float *ro
     for (uint32_t split = 0; split < n_splits; split++) {
         const float *first = rows + (size_t)split * FATHOM_SPLIT * width;
         const uint32_t left = n - split * FATHOM_SPLIT, count = left < FATHOM_SPLIT ? left : FATHOM_SPLIT;
-        float *partial = partials + (size_t)split * (c->kv_rank + 2), m = -INFINITY, l = 0, part[PARTS] = { 0 };
+        float *partial = partials + (size_t)split * (c->kv_rank + 2), m = -INFINITY, l = 0, part[PARTS] = {0};
         for (uint32_t j = 0; j < count; j++) {
-            float sum[4] = { 0 };
+            float sum[4] = {0};
             for (uint32_t k = 0; k < width; k++) sum[k % 4] = sum[k % 4] + first[(size_t)j * width + k] * q[k];
             p[j] = ((sum[0] + sum[1]) + (sum[2] + sum[3])) * scale;
             m = fmaxf(m, p[j]);
@@ -106,7 +126,8 @@ static void twin(const struct attention_case *c, const float *q, const float *ro
 
 static void check(struct op_test *test, const struct attention_case *c, const float *q, const float *rows, float scale, const float *got) {
     const uint32_t n_max = c->position + c->n_tokens;
-    double *s = op_alloc(test, 2 * n_max * sizeof(*s)), *want = op_alloc(test, c->kv_rank * sizeof(*want)), *bound = op_alloc(test, c->kv_rank * sizeof(*bound));
+    double *s = op_alloc(test, 2 * n_max * sizeof(*s)), *want = op_alloc(test, c->kv_rank * sizeof(*want)),
+           *bound = op_alloc(test, c->kv_rank * sizeof(*bound));
     float *same = op_alloc(test, c->kv_rank * sizeof(*same));
     for (uint32_t t = 0; t < c->n_tokens; t++)
         for (uint32_t h = 0; h < c->n_heads; h++) {
@@ -122,7 +143,8 @@ static void check(struct op_test *test, const struct attention_case *c, const fl
 
 static void run(struct op_test *test, size_t index) {
     const struct attention_case *c = &cases[index];
-    const uint32_t width = c->kv_rank + c->n_rope, n_positions = c->position + c->n_tokens, max_positions = c->max_positions ? c->max_positions : n_positions;
+    const uint32_t width = c->kv_rank + c->n_rope, n_positions = c->position + c->n_tokens,
+                   max_positions = c->max_positions ? c->max_positions : n_positions;
     const size_t n_q = (size_t)c->n_tokens * c->n_heads * width, n_out = (size_t)c->n_tokens * c->n_heads * c->kv_rank;
     const float scale = 2.0f / sqrtf((float)width), *q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread);
     const struct latent_rows rows = latent_rows(test, c->type, n_positions, max_positions, c->kv_rank, c->n_rope);
@@ -130,10 +152,15 @@ static void run(struct op_test *test, size_t index) {
     assert_int_equal(scratch, (max_positions + 255) / 256 * 4ull * c->n_heads * (c->kv_rank + 2));
     test->offset_words = index % 2 ? 1 : 4;
     struct fathom_view position = op_input(test, &c->position, 1), out = op_output(test, n_out);
-    struct fathom_latent_attention_params params = {
-        .q = op_input(test, q, n_q), .out = out, .position = position, .cache = rows.cache,
+    struct fathom_latent_attention_params params = {.q = op_input(test, q, n_q),
+        .out = out,
+        .position = position,
+        .cache = rows.cache,
         .scratch = op_output(test, (size_t)scratch / 4 * (c->scratch_tokens ? c->scratch_tokens : c->n_tokens)),
-        .n_tokens = c->n_tokens, .n_heads = c->n_heads, .max_positions = max_positions, .scale = scale };
+        .n_tokens = c->n_tokens,
+        .n_heads = c->n_heads,
+        .max_positions = max_positions,
+        .scale = scale};
     if (index == 0) { // what must be refused
         struct fathom_latent_attention_params bad = params;
         bad.scratch.size -= 4;
@@ -156,21 +183,25 @@ static void run(struct op_test *test, size_t index) {
     if (c->n_tokens > 1 || !c->max_positions) return;
 
     // a recording is replayed at other positions
-    static const uint32_t others[] = { 0, 1, 63, 64, 255, 256, 257 };
+    static const uint32_t others[] = {0, 1, 63, 64, 255, 256, 257};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         struct attention_case moved = *c;
         moved.position = others[i];
         if (moved.position > c->position) continue;
-        struct fathom_error err = { 0 };
+        struct fathom_error err = {0};
         if (!fathom_upload(test->gpu, position, &moved.position, &err)) fail_msg("%s", err.message);
         op_rerun(test);
         check(test, &moved, q, rows.rows, scale, op_result(test, out));
     }
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     if (!fathom_upload(test->gpu, position, &c->position, &err)) fail_msg("%s", err.message);
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){ .op = "latent_attention", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH,
-        .name = name, .run = run });
+    return op_test_main(argc, argv,
+        &(struct op_suite){.op = "latent_attention",
+            .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
+            .n_bench_cases = N_BENCH,
+            .name = name,
+            .run = run});
 }
