@@ -223,7 +223,7 @@ static bool read_header(struct reader *r) {
 }
 
 static bool read_all(struct reader *r) {
-    uint64_t alignment;
+    uint64_t alignment = FM_GGUF_ALIGNMENT;
     if (!read_header(r) || !read_keys(r) || !check_not_split(r) || !read_alignment(r, &alignment)) return false;
     r->offsets = calloc(r->n_tensors + 1, sizeof(*r->offsets));
     if (!r->offsets) return fm_no_memory(r->tensors, r->err);

@@ -163,7 +163,7 @@ static const uint8_t **new_parts(struct files *f, uint32_t n) {
 static bool plain(struct files *f, const char *from, const char *to, bool as_f32) {
     const struct fm_safetensor *stored = find(f, from);
     if (!stored) return true;
-    enum fathom_type type;
+    enum fathom_type type = FATHOM_F32;
     if (!float_type(f, stored, &type)) return false;
     if (stored->n_dims < 1 || stored->n_dims > 2 || stored->size == 0) return wrong_shape(f, from, "of a vector or a matrix");
     const bool vector = stored->n_dims == 1;
@@ -192,7 +192,7 @@ static bool experts(struct files *f, uint32_t layer, const char *projection) {
             return wrong_shape(f, name, "and dtype of the layer's first expert");
         parts[i] = stored->data;
     }
-    enum fathom_type type;
+    enum fathom_type type = FATHOM_F32;
     if (!float_type(f, first, &type)) return false;
     snprintf(to, sizeof(to), "blk.%u.ffn_%s_exps.weight", layer, projection);
     return add(f, to, type, 3, (const uint64_t[3]){first->dims[1], first->dims[0], n},
@@ -207,7 +207,7 @@ static bool split_kv_b(struct files *f, uint32_t layer) {
     snprintf(name, sizeof(name), "model.layers.%u.self_attn.kv_b_proj.weight", layer);
     const struct fm_safetensor *stored = find(f, name);
     if (!stored) return true;
-    enum fathom_type type;
+    enum fathom_type type = FATHOM_F32;
     if (!float_type(f, stored, &type)) return false;
     const uint32_t head_rows = hub->n_nope + hub->n_value;
     if (stored->n_dims != 2 || stored->dims[0] != (uint64_t)hub->n_heads * head_rows || stored->dims[1] != hub->kv_rank)

@@ -60,7 +60,7 @@ static bool read_tensor(struct reader *r, const cJSON *json, struct fm_safetenso
         return fm_fail(r->err, FATHOM_INVALID, "%s: a tensor's name is %zu bytes long, expected 1 to %d", r->path, length, MAX_NAME);
     tensor->name = fm_arena_string(&r->file->arena, json->string, length);
     if (!tensor->name) return fm_fail(r->err, FATHOM_NO_MEMORY, "%s: out of host memory", r->path);
-    uint64_t elements, begin, end;
+    uint64_t elements = 0, begin, end;
     if (!read_shape(r, cJSON_GetObjectItemCaseSensitive(json, "shape"), tensor, &elements) || !read_type(r, json, tensor, elements))
         return false;
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(json, "data_offsets");
