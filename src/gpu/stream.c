@@ -134,6 +134,7 @@ void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct 
 
 bool fathom_stream_finish(struct fathom_stream *s, struct fathom_error *err) {
     struct fathom_gpu *gpu = s->gpu;
+    if (s->finished && s->error.status == FATHOM_OK) return fm_fail(err, FATHOM_INVALID, "a stream was finished twice; fathom_stream_begin starts a new recording");
     for (uint32_t i = 0; i < s->n_entries && s->error.status == FATHOM_OK; i++)
         if (!s->entries[i].is_copy) s->entries[i].pipeline = fm_pipeline_request(gpu, &s->entries[i].dispatch, &s->error);
     bool ok = s->error.status == FATHOM_OK && fm_pipelines_build(gpu, &s->error) && fm_stream_encode(s, &s->error);

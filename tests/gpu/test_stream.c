@@ -101,6 +101,7 @@ static void test_replay(void **state) {
         check(fathom_stream_submit(b.stream, &ticket, &err), &err);
         assert_true(ticket > before);
     }
+    assert_false(fathom_stream_finish(b.stream, NULL)); // twice
     check(fathom_gpu_wait(b.gpu, ticket, &err), &err);
     check(fathom_download(b.gpu, slot(&b, 0), got, &err), &err);
     for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], affine(i, 20, args));
