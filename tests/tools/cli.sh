@@ -1,0 +1,114 @@
+#!/bin/sh
+# The program as a person meets it: help, exit codes, results, and one clear message for each kind of bad input.
+#   cli.sh FATHOM SOURCE_DIR
+set -u
+fathom=$1 source=$2
+demo=$source/tools/demo/minnow-q8_0.gguf v3=$source/tests/data/reference/v3
+work=$(mktemp -d)
+trap 'umount "$work/full" 2>/dev/null; rm -rf "$work"' EXIT
+failures=0 checks=0
+
+# check CODE 'PATTERN' command...: exit code, and a pattern somewhere in what it printed (both streams)
+check() {
+    code=$1 pattern=$2
+    shift 2
+    checks=$((checks + 1))
+    "$@" >"$work/out" 2>"$work/err" </dev/null
+    got=$?
+    if [ $got != "$code" ] || ! { echo; cat "$work/out" "$work/err"; } | grep -qE -e "$pattern"; then
+        failures=$((failures + 1))
+        echo "FAIL: $* gave $got, expected $code and /$pattern/:"
+        head -c 600 "$work/out" "$work/err"
+    fi
+}
+# the same for a refusal: exactly one line on stderr, nothing on stdout
+refused() {
+    pattern=$1
+    shift
+    check 1 "$pattern" "$@"
+    if [ "$(wc -l <"$work/err")" != 1 ] || [ -s "$work/out" ]; then
+        failures=$((failures + 1))
+        echo "FAIL: $* did not print one line on stderr alone:"
+        cat "$work/out" "$work/err"
+    fi
+}
+
+# help fits a screen; wrong use is 2
+for command in "" run devices inspect bench tokenize logits convert; do
+    # shellcheck disable=SC2086 # the empty word disappears
+    check 0 '^usage: fathom' "$fathom" $command --help
+    [ "$(wc -l <"$work/out")" -le 24 ] || { failures=$((failures + 1)); echo "FAIL: the help of '$command' has $(wc -l <"$work/out") lines"; }
+done
+check 2 usage "$fathom"
+check 2 'no command "dance"' "$fathom" dance
+check 2 'no option --dance' "$fathom" run --dance
+check 2 'does not take "x"' "$fathom" run --temp x
+check 2 'needs its N' "$fathom" run -n
+check 2 'argument is missing' "$fathom" inspect
+check 2 'too many' "$fathom" inspect a b
+check 2 'f32, f16, bf16, q8_0 or q4_0' "$fathom" convert "$v3" "$work/x.gguf" --type q9
+check 0 '^fathom [0-9]' "$fathom" --version
+
+# results
+check 0 '"usable"' "$fathom" devices --json
+check 0 'variants' "$fathom" devices
+check 0 '"parameters_active"' "$fathom" inspect "$demo" --json
+check 0 'experts +16, 4 chosen' "$fathom" inspect "$demo"
+check 0 '^Paul a 496 livres.$' "$fathom" run "$demo" -p 'Paul a 8 boîtes de 62 livres. Combien de livres en tout ?' --greedy --no-think-print
+check 0 '"decode_recordings":	1,' "$fathom" run "$demo" -p 'Paul a 8 boîtes de 62 livres. Combien de livres en tout ?' --greedy --json
+check 0 '"end":	"length"' "$fathom" run "$demo" -p 'Paul' -n 3 --json --seed 7
+printf 'Paul a 8 boîtes <think>' >"$work/text"
+check 0 '^\[.*761\]$' "$fathom" tokenize "$demo" --text-file "$work/text"
+check 0 '^Paul' "$fathom" tokenize "$v3" --ids "$("$fathom" tokenize "$v3" --text-file "$work/text" | tr -d '[] ')"
+check 0 '' "$fathom" logits "$v3" --ids 1,2,3,4,5 --out "$work/a" --exact --chunk 2
+check 0 '' "$fathom" logits "$v3" --ids 1,2,3,4,5 --out "$work/b" --exact --decode
+check 0 '' cmp "$work/a" "$work/b"
+check 0 '"median"' "$fathom" bench "$demo" -p 16 -n 4 -r 2 -d 8 --json
+check 0 '' "$fathom" convert "$v3" "$work/v3.gguf" --type bf16
+check 0 '' "$fathom" logits "$work/v3.gguf" --ids 1,2,3,4,5 --out "$work/c" --exact
+check 0 '' cmp "$work/a" "$work/c"
+
+# bad files: each names the file or the thing
+: >"$work/empty.gguf"
+head -c 4096 /dev/zero >"$work/zero.gguf"
+head -c 100000 "$demo" >"$work/short.gguf"
+cp "$demo" "$work/magic.gguf" && printf 'GGUX' | dd of="$work/magic.gguf" conv=notrunc status=none
+cp "$demo" "$work/arch.gguf" && offset=$(grep -abo deepseek2 "$demo" | head -n 1 | cut -d: -f1) && printf 'deepseek9' | dd of="$work/arch.gguf" bs=1 seek="$offset" conv=notrunc status=none
+refused 'none.gguf' "$fathom" inspect "$work/none.gguf"
+for bad in empty zero short magic; do refused "$bad.gguf" "$fathom" run "$work/$bad.gguf" -p x; done
+refused 'deepseek9' "$fathom" run "$work/arch.gguf" -p x
+mkdir "$work/folder"
+refused 'folder' "$fathom" run "$work/folder" -p x
+cp -r "$v3" "$work/hub" && chmod -R u+w "$work/hub" && sed -i 's/"deepseek_v3"/"mystery"/' "$work/hub/config.json"
+refused 'mystery' "$fathom" inspect "$work/hub"
+cp "$v3/config.json" "$work/hub/" && rm "$work/hub/model-00002-of-00002.safetensors"
+refused 'model-00002-of-00002.safetensors' "$fathom" inspect "$work/hub"
+
+# what does not fit
+refused '2048' "$fathom" run "$demo" -p x --ctx 1000000
+seq 1 400 >"$work/long"
+refused 'prompt has [0-9]+ tokens, the context holds 64' "$fathom" run "$demo" -f "$work/long" --ctx 64
+refused '768' "$fathom" logits "$v3" --ids 1,768 --out "$work/never"
+refused 'no-such' "$fathom" run "$demo" -f "$work/no-such"
+[ ! -e "$work/never" ] || { failures=$((failures + 1)); echo "FAIL: a refused command left its output"; }
+
+# devices
+refused 'called "no such card"' "$fathom" run "$demo" -p x --device 'no such card'
+echo '{"file_format_version": "1.0.0", "ICD": {"library_path": "/nonexistent/libnone.so", "api_version": "1.3.0"}}' >"$work/icd.json"
+refused 'no Vulkan driver' env VK_DRIVER_FILES=/nonexistent.json VK_ICD_FILENAMES=/nonexistent.json "$fathom" run "$demo" -p x
+refused 'no Vulkan driver' env VK_DRIVER_FILES="$work/icd.json" VK_ICD_FILENAMES="$work/icd.json" "$fathom" devices
+
+# a full disk, where this user may mount one
+mkdir "$work/full"
+if mount -t tmpfs -o size=256k tmpfs "$work/full" 2>/dev/null; then
+    refused 'No space left' "$fathom" convert "$v3" "$work/full/x.gguf" --type f32
+    [ -z "$(ls "$work/full")" ] || { failures=$((failures + 1)); echo "FAIL: a full disk left $(ls "$work/full")"; }
+    refused 'No space left' "$fathom" logits "$v3" --ids "$(seq -s, 1 100)" --out "$work/full/l"
+    [ -z "$(ls "$work/full")" ] || { failures=$((failures + 1)); echo "FAIL: a full disk left $(ls "$work/full")"; }
+else
+    echo "skipped: a full disk (this user may not mount a tmpfs)"
+fi
+refused '' "$fathom" convert "$v3" "$work/no/such/folder/x.gguf" --type f32
+
+echo "$checks commands checked, $failures failures"
+[ $failures = 0 ]

@@ -1,0 +1,20 @@
+#!/bin/sh
+# A whole run of the demonstration under the validation layer: core checks with synchronization, then GPU-assisted. The layer must print nothing.
+# That it does find a missing barrier is tested in gpu/validation.   validation.sh FATHOM SOURCE_DIR
+set -eu
+fathom=$1 source=$2
+ls /usr/share/vulkan/explicit_layer.d/*validation*.json >/dev/null 2>&1 || { echo "skipped: the validation layer is not installed"; exit 77; }
+export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+run() {
+    "$fathom" run "$source/tools/demo/minnow-q8_0.gguf" -p 'Paul a 8 boîtes de 62 livres. Combien de livres en tout ?' --greedy --no-think-print "$@" >"$out" 2>&1
+    [ "$(cat "$out")" = 'Paul a 496 livres.' ] || { echo "with $VK_LAYER_ENABLES $*:"; head -c 4000 "$out"; exit 1; }
+}
+VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT:VALIDATION_CHECK_ENABLE_SYNCHRONIZATION_VALIDATION_QUEUE_SUBMIT
+export VK_LAYER_ENABLES
+run
+run --exact
+VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT
+run
+run --exact
