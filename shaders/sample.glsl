@@ -10,7 +10,7 @@ layout(binding = 1) buffer Step { uint step_words[]; };         // struct fathom
 layout(binding = 2) buffer Seen { uint seen[]; };               // [n_vocab]
 layout(binding = 3) writeonly buffer Ring { uint ring[]; };     // [n_ring]
 const uint TOKEN = 0u, POSITION = 1u, N_SAMPLED = 2u, SEED_LOW = 3u, SEED_HIGH = 4u, TEMPERATURE = 5u, TOP_K = 6u, TOP_P = 7u, MIN_P = 8u,
-           PENALTY = 9u, GROUPS = 10u;
+           PENALTY = 9u;
 shared uint histogram[256], coarse[16]; // coarse: sums of 16 bins
 shared uint total_low, total_high, best_key, best_id, digit, before;
 
@@ -230,8 +230,4 @@ void main() {
     step_words[args.step_base + TOKEN] = token;
     step_words[args.step_base + POSITION] = position;
     step_words[args.step_base + N_SAMPLED] = n_sampled + 1u;
-    step_words[args.step_base + GROUPS] = position / args.split + 1u;
-    step_words[args.step_base + GROUPS + 1u] = 1u;
-    step_words[args.step_base + GROUPS + 2u] = 1u;
-    step_words[args.step_base + GROUPS + 3u] = 0u;
 }

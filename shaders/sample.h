@@ -1,6 +1,6 @@
 #include "include/args.h"
 // *_base: index of a view's first word.
 ARGS(sample) {
-    uint n_vocab, n_ring, split;   // split: FATHOM_SPLIT
+    uint n_vocab, n_ring;
     uint logits_base, step_base, seen_base, ring_base;
 } ARGS_END

@@ -82,7 +82,6 @@ struct fathom_latent_attention_params {
     struct fathom_latent_cache cache;
     struct fathom_view scratch;     // at least fathom_latent_attention_scratch(n_heads, kv_rank, max_positions) bytes; more lets
                                     // more tokens go at once
-    struct fathom_view groups;      // fathom_step.groups, or nothing. Not read: workgroups loop over splits as far as `position` goes
     uint32_t n_tokens, n_heads;
     uint32_t max_positions;         // bound on position + n_tokens for this recording
     float scale;
@@ -168,7 +167,6 @@ struct fathom_step {
     uint32_t top_k;               // 0: off; equals at the edge all stay
     float top_p, min_p;           // 1 and 0: off. Order: penalty, temperature, top-k, top-p, min-p
     float repeat_penalty;         // 1: off; positive logits of seen tokens are divided by it, negative multiplied
-    uint32_t groups[4];           // indirect dispatch of latent attention: { splits of `position`, 1, 1, 0 }
     uint32_t reserved[2];
 };
 

@@ -14,7 +14,7 @@ static bool record_step(struct fathom_session *s, struct fathom_error *err) {
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
     const struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches,
         .rope_table = fathom_buffer_view(s->rope_table), .ids = STEP_FIELD(s, token), .position = STEP_FIELD(s, position),
-        .groups = STEP_FIELD(s, groups), .stream = s->decode, .n_tokens = 1, .n_positions = s->n_context, .exact = s->engine->exact};
+        .stream = s->decode, .n_tokens = 1, .n_positions = s->n_context, .replayed = true, .exact = s->engine->exact};
     fathom_stream_begin(s->decode);
     fm_pass_layers(&pass);
     fm_pass_head(&pass, 0, 1);
@@ -32,7 +32,6 @@ static bool write_step(struct fathom_session *s, uint32_t position, const struct
         .token = (uint32_t)s->tokens[position], .position = position, .seed_low = (uint32_t)sampling->seed, .seed_high = (uint32_t)(sampling->seed >> 32),
         .temperature = sampling->temperature, .top_k = sampling->top_k, .top_p = sampling->top_p > 0 ? sampling->top_p : 1,
         .min_p = sampling->min_p, .repeat_penalty = sampling->repeat_penalty > 0 ? sampling->repeat_penalty : 1,
-        .groups = {position / FATHOM_SPLIT + 1, 1, 1, 0},
     };
     return fathom_upload(s->engine->gpu, fathom_buffer_view(s->step), &step, err);
 }

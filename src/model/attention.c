@@ -41,7 +41,7 @@ static void attend_absorbed(const struct fm_pass *p, const struct fm_layer *l, c
         .x_token_stride = hp->n_heads * q_head, .x_mat_stride = q_head, .y_token_stride = hp->n_heads * latent, .y_mat_stride = latent});
     turn_query(p, ws->q_absorbed, latent, hp->kv_rank);
     fathom_latent_attention(p->stream, &(struct fathom_latent_attention_params){.q = ws->q_absorbed, .out = ws->context,
-        .position = p->position, .cache = *cache, .scratch = ws->attention_scratch, .groups = p->groups, .n_tokens = p->n_tokens,
+        .position = p->position, .cache = *cache, .scratch = ws->scratch, .n_tokens = p->n_tokens,
         .n_heads = hp->n_heads, .max_positions = p->n_positions, .scale = hp->softmax_scale});
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->v_b, .x = ws->context, .y = ws->attended, .n_tokens = p->n_tokens});
 }
@@ -50,14 +50,14 @@ static void attend_expanded(const struct fm_pass *p, const struct fm_layer *l, c
     const struct fm_hparams *hp = p->hp;
     turn_query(p, p->ws->q, hp->n_nope + hp->n_rope, hp->n_nope);
     fathom_expanded_attention(p->stream, &(struct fathom_expanded_attention_params){.k_b = l->k_b, .v_b = l->v_b, .q = p->ws->q,
-        .out = p->ws->attended, .position = p->position, .cache = *cache, .scratch = p->ws->attention_scratch, .n_tokens = p->n_tokens,
+        .out = p->ws->attended, .position = p->position, .cache = *cache, .scratch = p->ws->scratch, .n_tokens = p->n_tokens,
         .n_heads = hp->n_heads, .n_nope = hp->n_nope, .n_v = hp->n_value, .n_positions = p->n_positions, .scale = hp->softmax_scale});
 }
 
 // Counts multiplications a head: expanding pays for every key once and saves in every query-key pair.
 static bool expanding_pays(const struct fm_pass *p) {
     const struct fm_hparams *hp = p->hp;
-    if (p->exact || p->groups.buffer || p->n_tokens == 1) return false;
+    if (p->exact || p->replayed || p->n_tokens == 1) return false;
     const double tokens = p->n_tokens, keys = p->n_positions, pairs = tokens * (keys - tokens / 2);
     const double up = (double)hp->kv_rank * (hp->n_nope + hp->n_value);
     const double absorbed = pairs * (2.0 * hp->kv_rank + hp->n_rope) + tokens * up;

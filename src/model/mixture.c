@@ -20,5 +20,5 @@ void fm_pass_mixture(const struct fm_pass *p, uint32_t layer) {
     fathom_expert_up(p->stream, &(struct fathom_expert_up_params){.gate = l->gate, .up = l->up, .shared_gate = l->shared_gate,
         .shared_up = l->shared_up, .x = ws->normed, .ids = ws->expert_ids, .h = ws->h, .n_tokens = p->n_tokens, .top_k = top_k});
     fathom_expert_down(p->stream, &(struct fathom_expert_down_params){.down = l->down, .shared_down = l->shared_down, .h = ws->h,
-        .ids = ws->expert_ids, .weights = ws->expert_weights, .residual = ws->x, .y = ws->x, .n_tokens = p->n_tokens, .top_k = top_k});
+        .ids = ws->expert_ids, .weights = ws->expert_weights, .scratch = ws->scratch, .residual = ws->x, .y = ws->x, .n_tokens = p->n_tokens, .top_k = top_k});
 }

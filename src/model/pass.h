@@ -12,10 +12,10 @@ struct fm_pass {
     struct fathom_view rope_table;
     struct fathom_view ids;          // uint32[n_tokens]
     struct fathom_view position;     // uint32, of the first token
-    struct fathom_view groups;       // indirect size of latent attention; buffer NULL where n_positions is exact
     struct fathom_stream *stream;
     uint32_t n_tokens;
-    uint32_t n_positions;            // position + n_tokens; with groups: a bound on it, for any replay
+    uint32_t n_positions;            // position + n_tokens; replayed: a bound on it
+    bool replayed;                   // recorded once for any position
     bool exact;                      // attention stays absorbed
 };
 

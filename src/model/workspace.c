@@ -2,12 +2,12 @@
 #include <stddef.h>
 
 enum { N_BUFFERS = 14, MAX_LOGITS = 64 /* tokens that the head takes at once */ };
-#define ATTENTION_SCRATCH_BYTES (64ull << 20) // for more tokens of absorbed attention at once; one token may need more
+#define SCRATCH_BYTES (64ull << 20) // for many tokens at once; one token's attention may need more
 
 // Where each buffer's view lives, in the order of sizes().
 static struct fathom_view *view_at(struct fm_workspace *ws, int i) {
     struct fathom_view *views[N_BUFFERS] = {&ws->x, &ws->normed, &ws->q_latent, &ws->q, &ws->q_absorbed, &ws->kv, &ws->context, &ws->attended,
-        &ws->h, &ws->expert_ids, &ws->expert_weights, &ws->gate_scratch, &ws->attention_scratch, &ws->logits};
+        &ws->h, &ws->expert_ids, &ws->expert_weights, &ws->gate_scratch, &ws->scratch, &ws->logits};
     return views[i];
 }
 
@@ -28,9 +28,12 @@ static void sizes(const struct fm_hparams *hp, uint64_t T, uint32_t n_positions,
     for (size_t i = 0; i < sizeof(floats) / sizeof(*floats); i++) bytes[i] = 4 * max64(floats[i], 1);
     bytes[11] = max64(hp->n_experts ? fathom_expert_gate_scratch((uint32_t)T, hp->n_experts) : 0, 4);
     const uint64_t one = fathom_latent_attention_scratch(hp->n_heads, hp->kv_rank, n_positions);
-    bytes[12] = max64(one, min64(one * T, min64(ATTENTION_SCRATCH_BYTES, max_range)));
+    bytes[12] = max64(one, min64(one * T, min64(SCRATCH_BYTES, max_range)));
     if (!exact && T > 1)
         bytes[12] = max64(bytes[12], fathom_expanded_attention_scratch((uint32_t)T, hp->n_heads, hp->n_nope, hp->n_rope, hp->n_value));
+    // the down projection groups tokens by expert in it, all of them at once where it fits
+    if (!exact && hp->n_experts)
+        bytes[12] = max64(bytes[12], min64(SCRATCH_BYTES, fathom_expert_down_scratch((uint32_t)T, hp->n_experts_used, hp->n_hidden)));
     bytes[13] = 4ull * hp->n_vocab * logits_at_once(hp, (uint32_t)T, max_range);
 }
 

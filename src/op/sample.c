@@ -13,7 +13,7 @@ void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_para
     static const char op[] = "sample";
     const uint32_t n_vocab = params->n_vocab;
     struct fathom_view logits, step, seen, ring;
-    struct sample_args args = { .n_vocab = n_vocab, .n_ring = params->n_ring, .split = FATHOM_SPLIT };
+    struct sample_args args = { .n_vocab = n_vocab, .n_ring = params->n_ring };
     if (!fm_op_multiple(stream, op, "n_vocab", n_vocab, 1) || !fm_op_multiple(stream, op, "n_ring", params->n_ring, 1)
         || !fm_op_bind(stream, op, "logits", params->logits, n_vocab, &logits, &args.logits_base)
         || !fm_op_bind(stream, op, "step", params->step, sizeof(struct fathom_step) / 4, &step, &args.step_base)

@@ -135,8 +135,6 @@ static void run(struct op_test *test, size_t index) {
         seen[step.token] = 1;
         want_ring[step.n_sampled++ % N_RING] = step.token;
         step.position++;
-        const uint32_t groups[4] = { step.position / FATHOM_SPLIT + 1, 1, 1, 0 };
-        memcpy(step.groups, groups, sizeof(groups));
         op_check_equal(test, "step", op_result(test, step_view), &step, sizeof(step) / 4);
     }
     op_check_equal(test, "ring", op_result(test, ring), want_ring, N_RING);
