@@ -11,6 +11,13 @@ if(NOT FATHOM_SWIFTSHADER_ICD AND EXISTS /usr/lib/chromium/vk_swiftshader_icd.js
     set(FATHOM_SWIFTSHADER_ICD /usr/lib/chromium/vk_swiftshader_icd.json)
 endif()
 
+# Under the address sanitizer lavapipe 22.3 leaks 128 bytes in a module that is unloaded by then; preloaded, it is known to leak nothing.
+option(FATHOM_SANITIZE "the build has the address sanitizer: tests preload lavapipe" OFF)
+if(FATHOM_SANITIZE)
+    execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libasan.so OUTPUT_VARIABLE asan OUTPUT_STRIP_TRAILING_WHITESPACE)
+    file(GLOB lavapipe_library /usr/lib/*/libvulkan_lvp.so)
+endif()
+
 set(FATHOM_TEST_DEVICES lavapipe4 lavapipe8 lavapipe16 swiftshader)
 set(lavapipe4_icd "${FATHOM_LAVAPIPE_ICD}")
 set(lavapipe8_icd "${FATHOM_LAVAPIPE_ICD}")
@@ -33,6 +40,9 @@ function(fathom_device_test name)
         set(environment "VK_DRIVER_FILES=${${device}_icd}" "VK_ICD_FILENAMES=${${device}_icd}" "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache" ${t_ENVIRONMENT})
         if(${device}_width)
             list(APPEND environment "LP_NATIVE_VECTOR_WIDTH=${${device}_width}")
+            if(FATHOM_SANITIZE)
+                list(APPEND environment "LD_PRELOAD=${asan}:${lavapipe_library}")
+            endif()
         endif()
         set_tests_properties(${test} PROPERTIES ENVIRONMENT "${environment}" TIMEOUT 3000 SKIP_RETURN_CODE 77 LABELS ${device})
         if(NOT ${device}_icd)

@@ -1,0 +1,139 @@
+// Hyper-parameters and weights of a broken model file: each fault gives one message that names the key or the tensor. The demonstration model is
+// read, one key or one tensor is changed in memory, and the checks run on what is left.
+#include "file/gguf.h"
+#include "model/hparams.h"
+#include "model/weights.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+// after the standard headers
+#include <cmocka.h>
+
+static unsigned char *model;
+static size_t model_size;
+
+static int read_model(void **state) {
+    (void)state;
+    FILE *f = fopen(FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", "rb");
+    if (!f) return -1;
+    fseek(f, 0, SEEK_END);
+    model_size = (size_t)ftell(f);
+    rewind(f);
+    model = malloc(model_size);
+    const bool ok = model && fread(model, 1, model_size, f) == model_size;
+    fclose(f);
+    return ok ? 0 : -1;
+}
+
+static int free_model(void **state) {
+    (void)state;
+    free(model);
+    return 0;
+}
+
+// Where a name ends in the file's header.
+static unsigned char *after(unsigned char *copy, const char *name) {
+    const size_t n = strlen(name);
+    for (size_t i = 0; i + n < 100000; i++)
+        if (!memcmp(copy + i, name, n)) return copy + i + n;
+    fail_msg("%s is not in the file", name);
+    return NULL;
+}
+
+enum change { RENAMED, MISTYPED, VALUE, DIMENSION };
+static const struct fault { enum change change; const char *name; uint32_t value; const char *message; } faults[] = {
+    {RENAMED, "deepseek2.block_count", 0, "deepseek2.block_count is missing"},
+    {RENAMED, "deepseek2.embedding_length", 0, "deepseek2.embedding_length is missing"},
+    {RENAMED, "deepseek2.attention.kv_lora_rank", 0, "kv_lora_rank is missing"},
+    {RENAMED, "deepseek2.attention.key_length_mla", 0, "key_length_mla is missing"},
+    {RENAMED, "deepseek2.attention.layer_norm_rms_epsilon", 0, "rms_epsilon is missing"},
+    {RENAMED, "deepseek2.expert_used_count", 0, "expert_used_count is missing"},
+    {RENAMED, "deepseek2.rope.scaling.factor", 0, "rope.scaling.factor is missing"},
+    {RENAMED, "general.architecture", 0, "general.architecture"},
+    {MISTYPED, "deepseek2.block_count", 6, "block_count is not a whole number"},
+    {MISTYPED, "deepseek2.attention.head_count", 6, "head_count is not a whole number"},
+    {VALUE, "deepseek2.block_count", 0, "block_count is 0"},
+    {VALUE, "deepseek2.block_count", 4000000000u, "block_count is 4000000000"},
+    {VALUE, "deepseek2.block_count", 9, "blk.5.attn_norm.weight is missing"},
+    {VALUE, "deepseek2.attention.head_count", 0, "head_count is 0"},
+    {VALUE, "deepseek2.attention.head_count", 8, "attn_q_b.weight"},
+    {VALUE, "deepseek2.attention.kv_lora_rank", 66, "multiple of 4"},
+    {VALUE, "deepseek2.attention.kv_lora_rank", 1u << 30, "kv_lora_rank is 1073741824"},
+    {VALUE, "deepseek2.attention.key_length_mla", 16, "key_length_mla is not larger"},
+    {VALUE, "deepseek2.expert_count", 0xffffffffu, "expert_count is 4294967295"},
+    {VALUE, "deepseek2.expert_used_count", 17, "expert_used_count is 17"},
+    {VALUE, "deepseek2.expert_used_count", 9, "more than the experts of the groups"},
+    {VALUE, "deepseek2.expert_group_count", 3, "does not divide"},
+    {VALUE, "deepseek2.expert_group_used_count", 5, "expert_group_used_count is out of range"},
+    {VALUE, "deepseek2.expert_gating_func", 4, "expert_gating_func is 4"},
+    {VALUE, "deepseek2.vocab_size", 769, "769"},
+    {VALUE, "deepseek2.nextn_predict_layers", 5, "nextn_predict_layers is 5"},
+    {VALUE, "deepseek2.leading_dense_block_count", 5, "leading_dense_block_count is 5"},
+    {VALUE, "deepseek2.rope.freq_base", 0, "freq_base is 0"},
+    {VALUE, "deepseek2.rope.scaling.factor", 0x7fc00000u, "factor is nan"},
+    {RENAMED, "blk.2.ffn_gate_exps.weight", 0, "blk.2.ffn_gate_exps.weight is missing"},
+    {RENAMED, "token_embd.weight", 0, "token_embd.weight is missing"},
+    {RENAMED, "blk.0.attn_q_a_norm.weight", 0, "blk.0.attn_q_a_norm.weight is missing"},
+    {DIMENSION, "blk.1.attn_kv_a_mqa.weight", 64, "blk.1.attn_kv_a_mqa.weight is [64"},
+};
+
+static void change(unsigned char *copy, const struct fault *f) {
+    unsigned char *end = after(copy, f->name);
+    switch (f->change) {
+    case RENAMED: end[-1]++; break;
+    case MISTYPED: memcpy(end, &f->value, 4); break;
+    case VALUE: memcpy(end + 4, &f->value, 4); break;
+    case DIMENSION: memcpy(end + 4, &(uint64_t){f->value}, 8); break;
+    }
+}
+
+static void faults_are_named(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
+        unsigned char *copy = malloc(model_size);
+        memcpy(copy, model, model_size);
+        change(copy, &faults[i]);
+        struct fathom_error err = {0};
+        struct fm_hparams hp;
+        struct fm_weights_size size;
+        struct fm_tensors *tensors = fm_gguf_from_memory("broken.gguf", copy, model_size, &err);
+        const bool ok = tensors && fm_hparams_read(tensors, &hp, &err) && fm_weights_measure(tensors, &hp, &size, &err);
+        if (ok || !strstr(err.message, faults[i].message) || !strstr(err.message, "broken.gguf"))
+            fail_msg("%s changed: \"%s\" does not name broken.gguf and \"%s\"", faults[i].name, ok ? "accepted" : err.message, faults[i].message);
+        fm_tensors_close(&tensors);
+        free(copy);
+    }
+}
+
+static void whole_model(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    struct fm_hparams hp;
+    struct fm_weights_size size;
+    struct fm_tensors *tensors = fm_gguf_from_memory("whole.gguf", model, model_size, &err);
+    assert_true(tensors && fm_hparams_read(tensors, &hp, &err) && fm_weights_measure(tensors, &hp, &size, &err));
+    assert_int_equal(hp.n_layers, 4);
+    assert_int_equal(hp.n_draft_layers, 1);
+    assert_int_equal(hp.n_nope, 32);
+    assert_int_equal(hp.group_score, FATHOM_GROUP_TOP2);
+    assert_true(size.parameters > 6000000 && size.parameters_active < size.parameters);
+    fm_tensors_close(&tensors);
+}
+
+// Without YaRN a pair turns by position * base^(-2i / n_rope).
+static void plain_rotation(void **state) {
+    (void)state;
+    const struct fm_hparams hp = {.n_rope = 4, .rope_base = 10000, .yarn_factor = 1, .rope_magnitude = 1};
+    float table[3 * 4];
+    fm_rope_table(&hp, 3, table);
+    const float want[12] = {1, 0, 1, 0, 0.54030231f, 0.84147098f, 0.99995000f, 0.00999983f, -0.41614684f, 0.90929743f, 0.99980001f, 0.01999867f};
+    for (int i = 0; i < 12; i++) assert_true(table[i] > want[i] - 1e-7f && table[i] < want[i] + 1e-7f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(whole_model), cmocka_unit_test(faults_are_named), cmocka_unit_test(plain_rotation)};
+    return cmocka_run_group_tests(tests, read_model, free_model);
+}
