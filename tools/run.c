@@ -89,7 +89,10 @@ static int answer_once(struct fathom_engine *engine, struct fathom_chat *chat, c
     struct printer printer = {.to_terminal = isatty(STDOUT_FILENO), .hide_thought = o->hide_thought, .silent = o->json};
     watch_interrupt();
     const bool ok = fathom_chat_ask(chat, prompt, print_piece, &printer, &reply, &err);
-    if (!ok) return refuse(&err);
+    if (!ok) {
+        leave_thought(&printer); // or the terminal stays dim
+        return refuse(&err);
+    }
     if (o->json) return show_json(engine, chat, &reply, o);
     leave_thought(&printer);
     if (printer.any) fputs("\n", stdout);

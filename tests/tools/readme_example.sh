@@ -19,7 +19,7 @@ target_link_libraries(ask fathom::fathom)
 add_executable(ask_static ask.c)
 target_link_libraries(ask_static fathom::fathom_static)
 C
-cmake -S "$work/ask" -B "$work/ask/build" -DCMAKE_PREFIX_PATH="$work/inst" >/dev/null
+cmake -S "$work/ask" -B "$work/ask/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/inst" >/dev/null
 cmake --build "$work/ask/build" >/dev/null
 export PKG_CONFIG_PATH="$work/inst/lib/pkgconfig:$work/inst/lib/$(cc -print-multiarch)/pkgconfig"
 # shellcheck disable=SC2046
