@@ -1,5 +1,6 @@
 // fathom: the program. Finds the sub-command; each has a file of its own.
 #include "common.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,12 +27,19 @@ static void print_help(void) {
            "  1 refused (file, memory, device), 2 wrong use.\n", fathom_version());
 }
 
+// A result that stdout did not take is not done.
+static int finish(int code) {
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code != EXIT_DONE) return code;
+    fprintf(stderr, "fathom: the result could not be written: %s\n", strerror(errno));
+    return EXIT_REFUSED;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) return print_help(), EXIT_WRONG_USE;
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) return print_help(), EXIT_DONE;
     if (!strcmp(argv[1], "--version")) return printf("fathom %s\n", fathom_version()), EXIT_DONE;
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
-        if (!strcmp(argv[1], commands[i].name)) return commands[i].run(argc - 2, argv + 2);
+        if (!strcmp(argv[1], commands[i].name)) return finish(commands[i].run(argc - 2, argv + 2));
     fprintf(stderr, "fathom: there is no command \"%s\"; `fathom --help` lists them\n", argv[1]);
     return EXIT_WRONG_USE;
 }

@@ -84,6 +84,11 @@ refused 'mystery' "$fathom" inspect "$work/hub"
 cp "$v3/config.json" "$work/hub/" && rm "$work/hub/model-00002-of-00002.safetensors"
 refused 'model-00002-of-00002.safetensors' "$fathom" inspect "$work/hub"
 
+# a result that cannot be written
+for command in devices "inspect $demo" "run $demo -n 3 -p x"; do
+    refused 'could not be written' sh -c "'$fathom' $command >/dev/full"
+done
+
 # what does not fit
 refused '2048' "$fathom" run "$demo" -p x --ctx 1000000
 seq 1 400 >"$work/long"
