@@ -1,6 +1,7 @@
 // fathom: the program. Finds the sub-command; each has a file of its own.
 #include "common.h"
 #include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,6 +36,7 @@ static int finish(int code) {
 }
 
 int main(int argc, char **argv) {
+    setlocale(LC_CTYPE, ""); // the line editor reads characters, not bytes; numbers stay as they are
     if (argc < 2) return print_help(), EXIT_WRONG_USE;
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) return print_help(), EXIT_DONE;
     if (!strcmp(argv[1], "--version")) return printf("fathom %s\n", fathom_version()), EXIT_DONE;
