@@ -1,6 +1,7 @@
 // fathom bench: tokens a second, counted as llama-bench does: tokenising and sampling on the host are left out, a test is repeated, prefill
 // and decode may start at a depth.
 #include "common.h"
+#include "base/error.h"
 #include "engine/engine.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,7 +130,7 @@ int bench_main(int argc, char **argv) {
     size_t n = 0;
     if (n_prefill) tests[n++] = (struct test){.kind = "pp", .n_tokens = n_prefill, .depth = depth, .n_repeats = n_repeats};
     if (n_decode) tests[n++] = (struct test){.kind = "tg", .n_tokens = n_decode, .depth = depth, .n_repeats = n_repeats};
-    bool ok = session && ids;
+    bool ok = session && (ids || fm_fail(&err, FATHOM_NO_MEMORY, "out of host memory for %u token ids", longest));
     for (size_t i = 0; ok && i < n; i++) ok = measure(session, &tests[i], ids, &err);
     const int done = ok ? show(engine, model, tests, n, json) : refuse(&err);
     free(ids);

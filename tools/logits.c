@@ -13,6 +13,7 @@ static int32_t *parse_ids(const char *list, uint32_t *n) {
     const size_t capacity = strlen(list) / 2 + 1;
     int32_t *ids = malloc(capacity * sizeof(*ids));
     *n = 0;
+    if (!ids) fprintf(stderr, "fathom logits: out of memory for the ids\n");
     for (const char *at = list; ids;) {
         char *end;
         errno = 0;
