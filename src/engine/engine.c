@@ -34,7 +34,7 @@ static bool check_fit(const struct fathom_engine *e, const char *model, struct f
 
 static bool load_tokenizer(struct fathom_engine *e, const struct fm_tensors *tensors, struct fathom_error *err) {
     if (!fm_meta_has(tensors, "tokenizer.ggml.model")) return true; // logits and benchmarks need none
-    e->tokenizer = fm_tokenizer_open(fm_tensors_path(tensors), err);
+    e->tokenizer = fm_tokenizer_of_model(tensors, err);
     if (!e->tokenizer) return false;
     if (fm_tokenizer_size(e->tokenizer) > e->hp.n_vocab)
         return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %zu tokens, the model %u", fm_tensors_path(tensors),

@@ -12,6 +12,8 @@ struct fm_tokenizer;
 struct fm_tokenizer *fm_tokenizer_from_json(const char *text, size_t length, struct fathom_error *err);
 // From GGUF keys: model "gpt2"; pre deepseek-llm, deepseek-coder, deepseek-v3 (Minnow too), gpt-2/default, qwen2, llama-bpe.
 struct fm_tokenizer *fm_tokenizer_from_tensors(const struct fm_tensors *tensors, struct fathom_error *err);
+// Of a model that is open already: a hub folder's own tokenizer.json, a GGUF file's keys.
+struct fm_tokenizer *fm_tokenizer_of_model(const struct fm_tensors *tensors, struct fathom_error *err);
 // A GGUF file, a hub folder, or a folder that holds only a tokenizer.json.
 struct fm_tokenizer *fm_tokenizer_open(const char *path, struct fathom_error *err);
 void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer);

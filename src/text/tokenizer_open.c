@@ -85,17 +85,28 @@ static struct fm_tokenizer *open_folder(const char *folder, struct fathom_error 
     return tokenizer;
 }
 
+static bool is_folder(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+struct fm_tokenizer *fm_tokenizer_of_model(const struct fm_tensors *tensors, struct fathom_error *err) {
+    const char *path = fm_tensors_path(tensors);
+    if (is_folder(path)) return open_folder(path, err);
+    struct fm_tokenizer *tokenizer = fm_tokenizer_from_tensors(tensors, err);
+    if (!tokenizer) fm_error_prefix(err, "%s", path);
+    return tokenizer;
+}
+
 struct fm_tokenizer *fm_tokenizer_open(const char *path, struct fathom_error *err) {
     struct stat info;
     if (stat(path, &info) != 0) {
         fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno));
         return NULL;
     }
-    if (S_ISDIR(info.st_mode)) return open_folder(path, err);
+    if (is_folder(path)) return open_folder(path, err);
     struct fm_tensors *tensors = fm_tensors_open(path, err);
-    if (!tensors) return NULL;
-    struct fm_tokenizer *tokenizer = fm_tokenizer_from_tensors(tensors, err);
-    if (!tokenizer) fm_error_prefix(err, "%s", path);
+    struct fm_tokenizer *tokenizer = tensors ? fm_tokenizer_of_model(tensors, err) : NULL;
     fm_tensors_close(&tensors);
     return tokenizer;
 }
