@@ -2,10 +2,6 @@
 // blocks. Before: constants BY_ROW (each invocation has its own rows; else the workgroup shares each row) and ROWS; X4(i), x by fours.
 const uint LANES = BY_ROW ? 1u : gl_WorkGroupSize.x;
 
-bool has_blocks(uint type) {
-    return type == TYPE_Q8_0 || type == TYPE_Q4_0;
-}
-
 // Adds factor times this lane's part of the dots of x[4 * x_at ..] with the rows at byte offsets at[] to sum[]
 #define ADD_DOTS(NAME) \
     void NAME##_add_dots(uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, inout float sum[ROWS]) { \

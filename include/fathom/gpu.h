@@ -125,6 +125,7 @@ enum fathom_type {
     FATHOM_F32 = 0,
     FATHOM_F16 = 1,
     FATHOM_Q4_0 = 2,  // 32 elements: float16 scale, 16 bytes; element i < 16 is the low nibble of byte i, minus 8
+    FATHOM_Q4_1 = 3,  // 32 elements: float16 scale, float16 minimum, 16 bytes of nibbles as above
     FATHOM_Q8_0 = 8,  // 32 elements: float16 scale, 32 signed bytes
     FATHOM_BF16 = 30,
 };

@@ -4,6 +4,7 @@
 #define TYPE_F32 0u
 #define TYPE_F16 1u
 #define TYPE_Q4_0 2u
+#define TYPE_Q4_1 3u
 #define TYPE_Q8_0 8u
 #define TYPE_BF16 30u
 
@@ -17,8 +18,14 @@ uint row_size(uint type, uint n_cols) {
     case TYPE_F32: return n_cols * 4u;
     case TYPE_Q8_0: return n_cols / 32u * 34u;
     case TYPE_Q4_0: return n_cols / 32u * 18u;
+    case TYPE_Q4_1: return n_cols / 32u * 20u;
     default: return n_cols * 2u;
     }
+}
+
+// Stored in blocks, so that the block forms beat the form of 4
+bool has_blocks(uint type) {
+    return type != TYPE_F32 && type != TYPE_F16 && type != TYPE_BF16;
 }
 
 // Four signed bytes, low one first
@@ -27,7 +34,12 @@ vec4 signed_bytes(uint v) {
     return vec4(bitfieldExtract(i, 0, 8), bitfieldExtract(i, 8, 8), bitfieldExtract(i, 16, 8), bitfieldExtract(i, 24, 8));
 }
 
-// Four bytes 0..15, low one first, minus 8
+// Four bytes 0..15, the low halves of v's, low one first
+vec4 unsigned_nibbles(uint v) {
+    return vec4(uvec4(v & 15u, (v >> 8) & 15u, (v >> 16) & 15u, (v >> 24) & 15u));
+}
+
+// The same minus 8
 vec4 nibbles(uint v) {
     const ivec4 n = ivec4(v & 15u, (v >> 8) & 15u, (v >> 16) & 15u, (v >> 24) & 15u) - 8;
     return vec4(n);

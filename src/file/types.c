@@ -6,13 +6,13 @@
 #include <strings.h>
 
 static const struct fm_type_info types[] = {
-    {FATHOM_F32, "F32", 1, 4, true},
-    {FATHOM_F16, "F16", 1, 2, true},
-    {FATHOM_Q4_0, "Q4_0", 32, 18, true},
-    {FATHOM_Q8_0, "Q8_0", 32, 34, true},
-    {FATHOM_BF16, "BF16", 1, 2, true},
+    {FATHOM_F32, "F32", 1, 4, true, true},
+    {FATHOM_F16, "F16", 1, 2, true, true},
+    {FATHOM_Q4_0, "Q4_0", 32, 18, true, true},
+    {FATHOM_Q8_0, "Q8_0", 32, 34, true, true},
+    {FATHOM_BF16, "BF16", 1, 2, true, true},
+    {FATHOM_Q4_1, "Q4_1", 32, 20, true},
     // known by name only
-    {3, "Q4_1", 32, 20},
     {6, "Q5_0", 32, 22},
     {7, "Q5_1", 32, 24},
     {9, "Q8_1", 32, 40},
@@ -56,7 +56,7 @@ const char *fm_type_name(enum fathom_type type) {
 
 const struct fm_type_info *fm_type_find(const char *name) {
     for (int i = 0; i < N_TYPES; i++)
-        if (types[i].supported && !strcasecmp(types[i].name, name)) return &types[i];
+        if (types[i].writable && !strcasecmp(types[i].name, name)) return &types[i];
     return NULL;
 }
 
@@ -96,6 +96,15 @@ void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint6
             for (int i = 0; i < 16; i++) {
                 dst[i] = (float)((bytes[2 + i] & 15) - 8) * d;
                 dst[i + 16] = (float)((bytes[2 + i] >> 4) - 8) * d;
+            }
+        }
+        return;
+    case FATHOM_Q4_1:
+        for (uint64_t block = 0; block < n / BLOCK; block++, bytes += 20, dst += BLOCK) {
+            const float d = fm_from_half(load16(bytes)), m = fm_from_half(load16(bytes + 2));
+            for (int i = 0; i < 16; i++) {
+                dst[i] = d * (float)(bytes[4 + i] & 15) + m;
+                dst[i + 16] = d * (float)(bytes[4 + i] >> 4) + m;
             }
         }
         return;
@@ -171,6 +180,7 @@ bool fm_quantize_row(enum fathom_type type, const float *src, void *dst, uint64_
     case FATHOM_Q4_0:
         for (uint64_t block = 0; block < n / BLOCK && fits; block++) fits = quantize_q4_0(src + block * BLOCK, bytes + block * 18);
         return fits;
+    case FATHOM_Q4_1: break;
     }
     return false;
 }

@@ -11,12 +11,13 @@ struct fm_type_info {
     const char *name;      // "Q8_0"
     uint32_t block, bytes; // elements and bytes of one block
     bool supported;        // its number is then an enum fathom_type
+    bool writable;         // fm_quantize_row() makes it
 };
 
 // NULL: no such type.
 const struct fm_type_info *fm_type_info(uint32_t type);
 const char *fm_type_name(enum fathom_type type); // "?" for one that does not exist
-// Any case; only supported ones. NULL: none of that name.
+// Any case; only writable ones. NULL: none of that name.
 const struct fm_type_info *fm_type_find(const char *name);
 
 // Bytes of n elements that are adjacent; false when n is not a multiple of the block, or on overflow.

@@ -9,6 +9,7 @@ uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols) {
     case FATHOM_BF16: return n_cols % 4 ? 0 : 2ull * n_cols;
     case FATHOM_Q8_0: return n_cols % 32 ? 0 : 34ull * (n_cols / 32);
     case FATHOM_Q4_0: return n_cols % 32 ? 0 : 18ull * (n_cols / 32);
+    case FATHOM_Q4_1: return n_cols % 32 ? 0 : 20ull * (n_cols / 32);
     }
     return 0;
 }

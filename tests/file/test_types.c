@@ -68,6 +68,13 @@ static void decoders_read_ggmls_layout(void **state) {
         assert_true(x[i] == -2.0f * (float)(i - 8));
         assert_true(x[i + 16] == -2.0f * (float)(7 - i));
     }
+    uint8_t q4_1[20] = {0x00, 0xc0, 0x00, 0x3a}; // scale -2, minimum 0.75
+    memcpy(q4_1 + 4, q4 + 2, 16);
+    fm_dequantize_row(FATHOM_Q4_1, q4_1, x, BLOCK);
+    for (int i = 0; i < 16; i++) {
+        assert_true(x[i] == -2.0f * (float)i + 0.75f);
+        assert_true(x[i + 16] == -2.0f * (float)(15 - i) + 0.75f);
+    }
     for (int i = 0; i < BLOCK; i++) q8[2 + i] = (uint8_t)(i * 8 - 128);
     fm_dequantize_row(FATHOM_Q8_0, q8, x, BLOCK);
     for (int i = 0; i < BLOCK; i++) assert_true(x[i] == 0.5f * (float)(i * 8 - 128));

@@ -119,6 +119,11 @@ float exact_element(enum fathom_type type, const void *row, uint32_t k) {
         const uint32_t i = k % 32, pair = block[2 + i % 16];
         return half_decode(read16(block)) * (float)((int)(i < 16 ? pair & 15 : pair >> 4) - 8);
     }
+    case FATHOM_Q4_1: {
+        const uint8_t *block = bytes + (size_t)(k / 32) * 20;
+        const uint32_t i = k % 32, pair = block[4 + i % 16];
+        return half_decode(read16(block)) * (float)(i < 16 ? pair & 15 : pair >> 4) + half_decode(read16(block + 2));
+    }
     }
     return from_bits(0x7fc00000u);
 }

@@ -132,6 +132,13 @@ static void random_row(struct op_test *test, enum fathom_type type, uint32_t n_c
             random_half(test, -spread / (type == FATHOM_Q8_0 ? 127 : 8), spread / (type == FATHOM_Q8_0 ? 127 : 8), row);
             for (uint32_t i = 2; i < block; i++) row[i] = (uint8_t)op_random(test);
         }
+        return;
+    case FATHOM_Q4_1:
+        for (uint32_t b = 0; b < n_cols / 32; b++, row += 20) {
+            random_half(test, -spread / 16, spread / 16, row);
+            random_half(test, -spread / 2, spread / 2, row + 2);
+            for (uint32_t i = 4; i < 20; i++) row[i] = (uint8_t)op_random(test);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ static const struct matmul_case {
     { FATHOM_F16, 1, 129, 512, 65, 4, 4, true }, { FATHOM_F32, 1, 200, 300, 17, 0, 4, false }, { FATHOM_F32, 16, 32, 128, 40, 0, 4, false },
     { FATHOM_Q8_0, 16, 128, 32, 1, 0, 4, false }, { FATHOM_BF16, 1, 64, 1536, 8, 0, 4, true }, { FATHOM_Q4_0, 1, 64, 128, 130, 0, 3, false },
     { FATHOM_Q8_0, 1, 10, 64, 9, 8, 4, false },  { FATHOM_Q4_0, 2, 74, 96, 3, 4, 4, false },
+    { FATHOM_Q4_1, 1, 67, 160, 7, 0, 4, true },  { FATHOM_Q4_1, 3, 70, 96, 18, 4, 4, false },
     // timed only
     { FATHOM_Q4_0, 1, 2048, 2048, 1, 0, 4, false },  { FATHOM_Q4_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_Q4_0, 1, 2048, 10944, 1, 0, 4, true },
     { FATHOM_Q8_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_F16, 1, 10944, 2048, 1, 0, 4, false },  { FATHOM_F32, 1, 10944, 2048, 1, 0, 4, false },
