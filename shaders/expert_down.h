@@ -8,4 +8,5 @@ ARGS(expert_down) {
     uint expert_first, expert_end, down_row;   // _row: first row of the window
     uint shared_row;
     uint h_base, ids_base, weights_base, residual_base, y_base, parts_base; // words
+    uint zero;                                 // 0; see include/read_ahead.glsl
 } ARGS_END

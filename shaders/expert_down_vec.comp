@@ -8,8 +8,7 @@ layout(local_size_x_id = 3) in;
 layout(constant_id = 0) const uint DOWN_TYPE = 0;
 layout(constant_id = 1) const uint SHARED_TYPE = 0;
 layout(constant_id = 2) const bool SHARED = false;
-layout(constant_id = 4) const bool BY_ROW = false;
-layout(constant_id = 5) const uint ROWS = 2;
+layout(constant_id = 4) const uint ROWS = 4;
 layout(binding = 0) readonly buffer H { vec4 h[]; };                  // [n_tokens][top_k * n_inter + n_shared]
 layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
 layout(binding = 2) readonly buffer Weights { float weights[]; };     // [n_tokens][top_k]
@@ -31,15 +30,14 @@ ADD_DOTS(shared_down)
 
 void main() {
     const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y;
-    const uint step = BY_ROW ? gl_WorkGroupSize.x : 1u;
-    const uint first = args.first_row + gl_WorkGroupID.x * ROWS * step + (BY_ROW ? lane : 0u), last = args.end_row - 1u;
+    const uint first = args.first_row + gl_WorkGroupID.x * ROWS, last = args.end_row - 1u;
     const uint h_at = (args.h_base + token * args.h_stride) / 4u;
     float sum[ROWS];
     uint at[ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++) sum[r] = 0.0;
     if (SHARED) {
         [[unroll]] for (uint r = 0u; r < ROWS; r++)
-            at[r] = (min(first + r * step, last) - args.shared_row) * row_size(SHARED_TYPE, args.n_shared);
+            at[r] = (min(first + r, last) - args.shared_row) * row_size(SHARED_TYPE, args.n_shared);
         shared_down_add_dots(SHARED_TYPE, at, args.n_shared, h_at + args.top_k * args.n_inter / 4u, 1.0, sum);
     }
     for (uint slot = 0u; slot < args.top_k; slot++) {
@@ -47,18 +45,11 @@ void main() {
         const uint row = ids[args.ids_base + token * args.top_k + slot] * args.n_rows;
         if (row < args.expert_first || row >= args.expert_end) continue;
         [[unroll]] for (uint r = 0u; r < ROWS; r++)
-            at[r] = (row - args.down_row + min(first + r * step, last)) * row_size(DOWN_TYPE, args.n_inter);
+            at[r] = (row - args.down_row + min(first + r, last)) * row_size(DOWN_TYPE, args.n_inter);
         down_add_dots(
             DOWN_TYPE, at, args.n_inter, h_at + slot * args.n_inter / 4u, weights[args.weights_base + token * args.top_k + slot], sum);
     }
     const uint y_at = token * args.n_rows;
-    if (BY_ROW) {
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-            const uint row = first + r * step;
-            if (row <= last) y[args.y_base + y_at + row] = residual[args.residual_base + y_at + row] + sum[r];
-        }
-        return;
-    }
     [[unroll]] for (uint r = 0u; r < ROWS; r++) reduce_store(r, sum[r]);
     barrier();
     if (lane < ROWS && first + lane <= last)

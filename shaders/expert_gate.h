@@ -5,6 +5,7 @@ ARGS(expert_gate) {
     uint n_tokens;
     uint n_tiles;      // workgroups a token, over all windows: the last one to finish chooses
     uint x_base, bias_base, ids_base, weights_base, scratch_base; // words
+    uint zero;         // 0; see include/read_ahead.glsl
     uint top_k, n_groups, n_groups_used;
     float scale;
 } ARGS_END

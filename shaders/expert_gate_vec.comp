@@ -10,8 +10,7 @@ layout(constant_id = 1) const uint SCORE = 1;
 layout(constant_id = 2) const uint GROUP_SCORE = 0;
 layout(constant_id = 3) const bool NORMALISE = false;
 layout(constant_id = 4) const bool HAS_BIAS = false;
-layout(constant_id = 6) const bool BY_ROW = false;
-layout(constant_id = 7) const uint ROWS = 2;
+layout(constant_id = 6) const uint ROWS = 2;
 layout(binding = 0) readonly buffer W { uint words[]; };            // [n_experts][n_cols], this window's rows
 layout(binding = 1) readonly buffer X { vec4 x[]; };                // [n_tokens][n_cols]
 layout(binding = 2) readonly buffer Bias { float bias[]; };         // [n_experts]
@@ -29,23 +28,17 @@ ADD_DOTS(w)
 
 void main() {
     const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y, size = row_size(TYPE, args.n_cols);
-    const uint step = BY_ROW ? gl_WorkGroupSize.x : 1u,
-               first = gl_WorkGroupID.x * ROWS * (BY_ROW ? gl_WorkGroupSize.x : 1u) + (BY_ROW ? lane : 0u);
+    const uint first = gl_WorkGroupID.x * ROWS;
     const uint logits = args.scratch_base + args.n_tokens + token * args.n_experts;
     float sum[ROWS];
     uint at[ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         sum[r] = 0.0;
-        at[r] = min(first + r * step, args.n_rows - 1u) * size;
+        at[r] = min(first + r, args.n_rows - 1u) * size;
     }
     w_add_dots(TYPE, at, args.n_cols, (args.x_base + token * args.n_cols) / 4u, 1.0, sum);
-    if (BY_ROW) {
-        [[unroll]] for (uint r = 0u; r < ROWS; r++)
-            if (first + r * step < args.n_rows) scratch[logits + args.first_row + first + r * step] = floatBitsToUint(sum[r]);
-    } else {
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) reduce_store(r, sum[r]);
-        barrier();
-        if (lane < ROWS && first + lane < args.n_rows) scratch[logits + args.first_row + first + lane] = floatBitsToUint(sums_of(lane));
-    }
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) reduce_store(r, sum[r]);
+    barrier();
+    if (lane < ROWS && first + lane < args.n_rows) scratch[logits + args.first_row + first + lane] = floatBitsToUint(sums_of(lane));
     finish(token, logits);
 }

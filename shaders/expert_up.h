@@ -7,4 +7,5 @@ ARGS(expert_up) {
     uint expert_first, expert_end, gate_row, up_row;                 // _row: first row of the window
     uint shared_first, shared_end, shared_gate_row, shared_up_row;
     uint x_base, ids_base, h_base;     // words
+    uint zero;                         // 0; see include/read_ahead.glsl
 } ARGS_END

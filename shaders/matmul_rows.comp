@@ -16,13 +16,14 @@ layout(binding = 3) writeonly buffer Y { float y[]; };
 #define W_NAME w
 #define W_WORD(i) words[i]
 #include "quant/decode.glsl"
+#include "include/read_ahead.glsl"
 
 void main() {
     const uint mat = gl_WorkGroupID.z, token = gl_WorkGroupID.y * TOKENS, size = row_size(TYPE, args.n_cols);
     uint x_at[8]; // past the end the last one is computed again, and not stored
     [[unroll]] for (uint t = 0u; t < TOKENS; t++)
         x_at[t] = (args.x_base + (args.first_mat + mat) * args.x_mat_stride + min(token + t, args.n_tokens - 1u) * args.x_token_stride) / 4u;
-    const uint step_rows = gl_WorkGroupSize.x * ROWS;
+    const uint step_rows = gl_WorkGroupSize.x * ROWS, all = gl_NumWorkGroups.z * args.n_rows * size;
     for (uint row = gl_WorkGroupID.x * step_rows + gl_LocalInvocationID.x; row < args.n_rows; row += gl_NumWorkGroups.x * step_rows) {
         float sum[4][8];
         uint row_at[4];
@@ -30,7 +31,9 @@ void main() {
             row_at[r] = (mat * args.n_rows + min(row + r * gl_WorkGroupSize.x, args.n_rows - 1u)) * size;
             [[unroll]] for (uint t = 0u; t < TOKENS; t++) sum[r][t] = 0.0;
         }
+        const uint next = (mat * args.n_rows + row - gl_LocalInvocationID.x + step_rows) * size;
         for (uint k = 0u; k < args.n_cols; k += 32u) {
+            read_ahead |= w_bits16(ahead_at(TYPE, ROWS, k, next, all - 4u));
             if (TOKENS == 1u && (TYPE == TYPE_Q8_0 || TYPE == TYPE_Q4_0)) { // holds x and passes by the rows; below it is the other way round
                 vec4 v[8];
                 [[unroll]] for (uint i = 0u; i < 8u; i++) v[i] = x[x_at[0] + k / 4u + i];
@@ -61,7 +64,7 @@ void main() {
             [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                 const uint i = at + r * gl_WorkGroupSize.x;
                 if (token + t < args.n_tokens && row + r * gl_WorkGroupSize.x < args.n_rows)
-                    y[args.y_base + i] = RESIDUAL ? residual[args.residual_base + i] + sum[r][t] : sum[r][t];
+                    y[args.y_base + i] = RESIDUAL ? residual[args.residual_base + i] + (sum[r][t] + read_nothing()) : sum[r][t] + read_nothing();
             }
         }
     }

@@ -41,7 +41,7 @@ vec4 unsigned_nibbles(uint v) {
 
 // The same minus 8
 vec4 nibbles(uint v) {
-    const ivec4 n = ivec4(v & 15u, (v >> 8) & 15u, (v >> 16) & 15u, (v >> 24) & 15u) - 8;
-    return vec4(n);
+    const int i = int(v ^ 0x08080808u); // n - 8 is n ^ 8 as a signed number of 4 bits
+    return vec4(bitfieldExtract(i, 0, 4), bitfieldExtract(i, 8, 4), bitfieldExtract(i, 16, 4), bitfieldExtract(i, 24, 4));
 }
 #endif

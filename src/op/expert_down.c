@@ -7,7 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, ROWS_BY_ROW = 2, TILE_ROWS = 64, SUM_ROWS = 64, MAX_GROUP = 1024, MAX_GROUP_ROWS = 128 };
+enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, LANE_ROWS = 4, TILE_ROWS = 64, SUM_ROWS = 64, MAX_GROUP = 1024, MAX_GROUP_ROWS = 128 };
 // Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops
 // after 65535 rounds in all.
 
@@ -15,7 +15,7 @@ enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_ROWS };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_down},
     {.name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
-    {.name = "rows", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
+    {.name = "rows", .shader = &fm_shader_expert_down_rows, .cpu_only = true},
     // tokens of these: how many choose an expert, on the average
     {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .min_tokens = 3},
     {.name = "grouped_rows",
@@ -165,19 +165,17 @@ static uint32_t fit_scratch(const struct fathom_stream *stream, const struct fat
 static void choose_variant(struct fathom_stream *stream, struct job *job, const struct expert_down_args *args, bool group) {
     const struct fathom_weight *down = job->p->down;
     const uint64_t per_expert = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats : args->n_tokens;
-    // all but the plain one read h by fours, and find an expert's rows in one window; the grouped ones take whole blocks of columns
+    // all but the plain one read h by fours, and find an expert's rows in one window; those from BY_ROW on take whole blocks of columns
     const bool fours = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_windows == 1);
-    job->variant = fm_variant_pick(fm_stream_gpu(stream), job->op, variants,
-        !fours  ? 1
-        : group ? fm_op_expert_down.n_variants
-                : GROUPED,
-        per_expert ? (uint32_t)per_expert : 1);
+    const bool blocks = args->n_inter % 32 == 0 && args->n_shared % 32 == 0;
+    const size_t n_variants = !fours ? VEC : !blocks ? BY_ROW : !group ? GROUPED : fm_op_expert_down.n_variants;
+    job->variant = fm_variant_pick(fm_stream_gpu(stream), job->op, variants, n_variants, per_expert ? (uint32_t)per_expert : 1);
     const uint32_t row_lanes = fm_expert_row_lanes(stream);
     const uint32_t lanes = fm_expert_lanes(stream, args->n_inter > args->n_shared ? args->n_inter : args->n_shared);
     switch (job->variant - variants) {
-    case VEC: job->tile = ROWS, job->spec[0] = lanes, job->spec[1] = false, job->spec[2] = ROWS, job->n_spec = 3; break;
+    case VEC: job->tile = ROWS, job->spec[0] = lanes, job->spec[1] = ROWS, job->n_spec = 2; break;
     case BY_ROW:
-        job->tile = row_lanes * ROWS_BY_ROW, job->spec[0] = row_lanes, job->spec[1] = true, job->spec[2] = ROWS_BY_ROW, job->n_spec = 3;
+        job->tile = row_lanes * LANE_ROWS, job->spec[0] = row_lanes, job->spec[1] = LANE_ROWS, job->n_spec = 2;
         break;
     case GROUPED: job->tile = TILE_ROWS, job->spec[0] = per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
     case GROUPED_ROWS: job->tile = 2 * row_lanes, job->spec[0] = 4, job->spec[1] = row_lanes, job->n_spec = 2; break;
@@ -211,7 +209,7 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
         return;
     args.y_base = job.y_base;
     uint32_t at_once = fit_scratch(stream, p, n_rows);
-    choose_variant(stream, &job, &args, at_once && n_inter % 32 == 0 && n_shared % 32 == 0 && !(down && down->n_mats == 1));
+    choose_variant(stream, &job, &args, at_once && !(down && down->n_mats == 1));
     if ((n_rows - 1) / job.tile >= FM_MAX_GROUPS) {
         fm_stream_fail(
             stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32, op, n_rows, FM_MAX_GROUPS, job.tile);

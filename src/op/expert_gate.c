@@ -5,13 +5,13 @@
 #include <inttypes.h>
 #include <math.h>
 
-enum { MAX_EXPERTS = 512, MAX_TOP_K = 16, MAX_GROUPS = 32, PLAIN_ROWS = 8, ROWS = 2 };
+enum { MAX_EXPERTS = 512, MAX_TOP_K = 16, MAX_GROUPS = 32, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 2 };
 
 enum { PLAIN, VEC, BY_ROW };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_gate},
     {.name = "vec", .shader = &fm_shader_expert_gate_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
-    {.name = "rows", .shader = &fm_shader_expert_gate_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
+    {.name = "rows", .shader = &fm_shader_expert_gate_rows, .cpu_only = true},
 };
 const struct fm_op fm_op_expert_gate = {"expert_gate", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -69,12 +69,12 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
             stream, op, "scratch", p->scratch, fathom_expert_gate_scratch(p->n_tokens, w->n_rows) / 4, &scratch, &args.scratch_base))
         return;
 
-    // all but the plain one read x by fours
-    const struct fm_variant *variant =
-        fm_variant_pick(fm_stream_gpu(stream), op, variants, args.x_base % 4 ? 1 : fm_op_expert_gate.n_variants, p->n_tokens);
+    // all but the plain one read x by fours, the last one whole blocks of columns
+    const size_t n_variants = args.x_base % 4 ? VEC : w->n_cols % 32 ? BY_ROW : fm_op_expert_gate.n_variants;
+    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, n_variants, p->n_tokens);
     const bool plain = variant == &variants[PLAIN], by_row = variant == &variants[BY_ROW];
     const uint32_t lanes = by_row ? fm_expert_row_lanes(stream) : fm_expert_lanes(stream, w->n_cols);
-    const uint32_t tile = plain ? PLAIN_ROWS : by_row ? lanes * ROWS : ROWS;
+    const uint32_t rows = by_row ? LANE_ROWS : ROWS, tile = plain ? PLAIN_ROWS : by_row ? lanes * rows : rows;
     for (uint32_t i = 0; i < w->n_windows; i++) args.n_tiles += fm_op_groups(w->windows[i].n_rows, tile);
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const struct fathom_window *window = &w->windows[i];
@@ -83,8 +83,8 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
         fm_stream_dispatch(stream, &(struct fm_dispatch){
                                        .op = op,
                                        .variant = variant,
-                                       .spec = {w->type, p->score, p->group_score, p->normalise, bias.buffer != NULL, lanes, by_row, ROWS},
-                                       .n_spec = plain ? 5 : 8,
+                                       .spec = {w->type, p->score, p->group_score, p->normalise, bias.buffer != NULL, lanes, rows},
+                                       .n_spec = plain ? 5 : 7,
                                        .views = {window->view, x, bias, ids, weights, scratch},
                                        .n_views = 6,
                                        .args = &args,

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, TILE_ROWS = 64, MAX_GROUP = 1024, MAX_GROUP_ROWS = 128 };
+enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 4, TILE_ROWS = 64, MAX_GROUP = 1024, MAX_GROUP_ROWS = 128 };
 // Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops
 // after 65535 rounds in all.
 
@@ -14,7 +14,7 @@ enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_ROWS };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_up},
     {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
-    {.name = "rows", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
+    {.name = "rows", .shader = &fm_shader_expert_up_rows, .cpu_only = true},
     // tokens of these: how many choose an expert, on the average
     {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3},
     {.name = "grouped_rows",
@@ -95,8 +95,8 @@ struct shape {
 static struct shape find_shape(struct fathom_stream *stream, const struct job *job) {
     const uint32_t row_lanes = fm_expert_row_lanes(stream), lanes = fm_expert_lanes(stream, job->args->n_cols);
     switch (job->variant - variants) {
-    case VEC: return (struct shape){ROWS, {lanes, false, ROWS}, 3};
-    case BY_ROW: return (struct shape){row_lanes * ROWS, {row_lanes, true, ROWS}, 3};
+    case VEC: return (struct shape){ROWS, {lanes, ROWS}, 2};
+    case BY_ROW: return (struct shape){row_lanes * LANE_ROWS, {row_lanes, LANE_ROWS}, 2};
     case GROUPED: return (struct shape){TILE_ROWS, {job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4}, 1};
     case GROUPED_ROWS: return (struct shape){row_lanes, {4, row_lanes}, 2};
     default: return (struct shape){PLAIN_ROWS};
@@ -178,14 +178,10 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
         !fm_op_bind(stream, op, "h", p->h, p->n_tokens * h_stride, &h, &args.h_base))
         return;
 
-    // all but the plain one read x by fours; the grouped ones take whole blocks of columns, and whole experts
-    const bool whole = n_cols % 32 == 0 && (!p->gate || p->gate->n_mats > 1);
+    // all but the plain one read x by fours; those from BY_ROW on take whole blocks of columns, the grouped ones whole experts
+    const size_t n_variants = args.x_base % 4 ? VEC : n_cols % 32 ? BY_ROW : p->gate && p->gate->n_mats == 1 ? GROUPED : fm_op_expert_up.n_variants;
     const uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants,
-        args.x_base % 4 ? 1
-        : whole         ? fm_op_expert_up.n_variants
-                        : GROUPED,
-        per_expert ? per_expert : 1);
+    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, n_variants, per_expert ? per_expert : 1);
     const struct job job = {op, p, &args, variant, per_expert, x, ids, h};
     const uint32_t at_once = variant < &variants[GROUPED] ? p->n_tokens : variant == &variants[GROUPED] ? MAX_GROUP : MAX_GROUP_ROWS;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)

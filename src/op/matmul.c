@@ -63,7 +63,8 @@ static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, cons
     }
     if (variant->shader == &fm_shader_matmul_rows) {
         const uint32_t lanes = info->subgroup_size > 16 ? 16 : info->subgroup_size;
-        const uint32_t rows = few == 8 ? 2 : w->n_rows < 1024 ? 1 : 4; // small weights: enough workgroups for all cores
+        uint32_t rows = few == 8 ? 2 : 4;
+        while (rows > 1 && all_rows < 16ull * lanes * rows) rows /= 2; // small weights: enough workgroups for all cores
         return (struct matmul_shape){ lanes * rows, few, { w->type, residual, few, lanes, rows }, 5 };
     }
     const uint32_t tokens = n_tokens < 4 ? n_tokens : 4;

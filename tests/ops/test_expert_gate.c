@@ -187,7 +187,7 @@ static void run(struct op_test *test, size_t index) {
         .scale = c->scale};
     if (c->bias) params.bias = op_input(test, bias, c->n_experts);
     fathom_expert_gate(test->stream, &params);
-    op_run(test, c->offset_words % 4 == 0);
+    op_run(test, c->offset_words % 4 == 0 && (c->n_cols % 32 == 0 || strcmp(test->variant, "rows")));
 
     const uint32_t *ids = op_result(test, params.ids);
     const float *weights = op_result(test, params.weights);

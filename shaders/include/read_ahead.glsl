@@ -1,0 +1,14 @@
+// Reading ahead, in variants for CPUs: 32 short rows at once are more streams than a CPU's own prefetcher follows, so each round also loads
+// words of the rows that the workgroup, or the next one on its core, will take. Nothing may depend on these words and yet the loads must
+// stay: their bits are collected and masked with args.zero, which is 0, but no compiler knows it.
+uint read_ahead = 0u;
+
+// Byte offset of this invocation's word in round k / 32, when n_rows rows of `type` an invocation are read from `next` on; at most `last`.
+uint ahead_at(uint type, uint n_rows, uint k, uint next, uint last) {
+    return min(next + (k / 32u * gl_WorkGroupSize.x + gl_LocalInvocationID.x) * n_rows * row_size(type, 32u), last);
+}
+
+// 0
+float read_nothing() {
+    return uintBitsToFloat(read_ahead & args.zero);
+}
