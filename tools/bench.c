@@ -1,5 +1,6 @@
 // fathom bench: tokens a second, counted as llama-bench does: tokenising and sampling on the host are left out, a test is repeated, prefill
 // and decode may start at a depth.
+#include "bench.h"
 #include "common.h"
 #include "base/error.h"
 #include "engine/engine.h"
@@ -8,12 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_REPEATS = 100 };
-
-struct test { const char *kind; uint32_t n_tokens, depth, n_repeats; double rates[MAX_REPEATS]; };
-
 static int compare(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
-static double median(const struct test *t) { return t->n_repeats % 2 ? t->rates[t->n_repeats / 2] : (t->rates[t->n_repeats / 2 - 1] + t->rates[t->n_repeats / 2]) / 2; }
+static double median(const struct bench_test *t) { return t->n_repeats % 2 ? t->rates[t->n_repeats / 2] : (t->rates[t->n_repeats / 2 - 1] + t->rates[t->n_repeats / 2]) / 2; }
 
 // Tokens at random, the same ones every time.
 static int32_t *random_ids(uint32_t n, uint32_t n_vocab) {
@@ -31,9 +28,9 @@ static bool keep_going(void *user, int32_t id) {
     return !interrupted();
 }
 
-// Seconds for n tokens after `depth` others, -1 on failure. The last token of a prompt is read by the first decode step, so one more is given.
-static double time_once(struct fathom_session *s, const struct test *t, const int32_t *ids, struct fathom_error *err) {
-    const bool decode = !strcmp(t->kind, "tg");
+// The last token of a prompt is read by the first decode step, so one more is given.
+double bench_once(struct fathom_session *s, const struct bench_test *t, const int32_t *ids, struct fathom_error *err) {
+    const bool decode = t->decode;
     const uint32_t given = decode ? (t->depth ? t->depth : 1) : t->depth + t->n_tokens + 1;
     uint32_t n = 0;
     if (!fathom_session_truncate(s, 0, err) || (!decode && t->depth && !fathom_session_append(s, ids, t->depth + 1, NULL, NULL, err))) return -1;
@@ -45,9 +42,9 @@ static double time_once(struct fathom_session *s, const struct test *t, const in
     return ok ? fm_clock() - start : -1;
 }
 
-static bool measure(struct fathom_session *s, struct test *t, const int32_t *ids, struct fathom_error *err) {
+static bool measure(struct fathom_session *s, struct bench_test *t, const int32_t *ids, struct fathom_error *err) {
     for (uint32_t i = 0; i <= t->n_repeats; i++) { // the first one warms up
-        const double seconds = time_once(s, t, ids, err);
+        const double seconds = bench_once(s, t, ids, err);
         if (seconds < 0) return false;
         if (i > 0) t->rates[i - 1] = t->n_tokens / seconds;
         progress_bar.report(NULL, "measuring", i + 1, t->n_repeats + 1);
@@ -60,9 +57,9 @@ static bool measure(struct fathom_session *s, struct test *t, const int32_t *ids
     return true;
 }
 
-static cJSON *test_json(const struct test *t) {
+static cJSON *test_json(const struct bench_test *t) {
     cJSON *json = cJSON_CreateObject();
-    cJSON_AddStringToObject(json, "test", !strcmp(t->kind, "pp") ? "prefill" : "decode");
+    cJSON_AddStringToObject(json, "test", t->decode ? "decode" : "prefill");
     cJSON_AddNumberToObject(json, "tokens", t->n_tokens);
     cJSON_AddNumberToObject(json, "depth", t->depth);
     cJSON_AddNumberToObject(json, "repeats", t->n_repeats);
@@ -72,13 +69,13 @@ static cJSON *test_json(const struct test *t) {
     return json;
 }
 
-static int show(const struct fathom_engine *engine, const char *model, const struct test *tests, size_t n, bool as_json) {
+static int show(const struct fathom_engine *engine, const char *model, const struct bench_test *tests, size_t n, bool as_json) {
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     if (!as_json) {
         printf("%s on %s, %s\n", model, device->name, device->driver);
         for (size_t i = 0; i < n; i++) {
             char name[64];
-            snprintf(name, sizeof(name), tests[i].depth ? "%s%u @ d%u" : "%s%u", tests[i].kind, tests[i].n_tokens, tests[i].depth);
+            snprintf(name, sizeof(name), tests[i].depth ? "%s%u @ d%u" : "%s%u", tests[i].decode ? "tg" : "pp", tests[i].n_tokens, tests[i].depth);
             printf("  %-18s %9.2f tokens/s (%.2f to %.2f, %u runs)\n", name, median(&tests[i]), tests[i].rates[0], tests[i].rates[tests[i].n_repeats - 1], tests[i].n_repeats);
         }
         return EXIT_DONE;
@@ -101,38 +98,45 @@ int bench_main(int argc, char **argv) {
     struct device_options device = {0};
     const char *model = NULL;
     uint32_t n_prefill = 512, n_decode = 128, depth = 0, n_repeats = 5;
-    bool json = false;
+    bool json = false, ops = false;
     const struct option options[] = {
         {"-p", OPTION_COUNT, &n_prefill, "N", "tokens of the prefill test (512; 0: none)", NULL},
         {"-n", OPTION_COUNT, &n_decode, "N", "tokens of the decode test (128; 0: none)", NULL},
         {"-d", OPTION_COUNT, &depth, "N", "tokens that are there before (0)", NULL},
         {"-r", OPTION_COUNT, &n_repeats, "N", "runs of each test (5)", NULL},
+        {"--ops", OPTION_FLAG, &ops, NULL, "a table of operators, with each one's share of the roofline", NULL},
         {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
         DEVICE_OPTIONS(device),
     };
-    const struct usage usage = {"bench", "MODEL [-p N] [-n N] [-d N]", "Measures prefill and decode: median and spread, in tokens a second.", options, sizeof(options) / sizeof(*options), 1, 1};
+    const struct usage usage = {"bench", "MODEL [-p N] [-n N] [-d N] [--ops]", "Measures prefill and decode: median and spread, in tokens a second.", options, sizeof(options) / sizeof(*options), 1, 1};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);
     if (code != EXIT_NOT_YET) return code;
-    if (n_repeats < 1 || n_repeats > MAX_REPEATS || n_prefill > 1u << 24 || n_decode > 1u << 24 || depth > 1u << 24) {
-        fprintf(stderr, "fathom bench: -r is 1 to %d, and -p, -n and -d are at most %u\n", MAX_REPEATS, 1u << 24);
+    if (n_repeats < 1 || n_repeats > BENCH_MAX_REPEATS || n_prefill > 1u << 24 || n_decode > 1u << 24 || depth > 1u << 24) {
+        fprintf(stderr, "fathom bench: -r is 1 to %d, and -p, -n and -d are at most %u\n", BENCH_MAX_REPEATS, 1u << 24);
         return EXIT_WRONG_USE;
     }
     const uint32_t longest = depth + (n_prefill > n_decode ? n_prefill : n_decode) + 2;
     if (device.n_context < longest) device.n_context = longest;
+    if (ops && json) {
+        fprintf(stderr, "fathom bench: --ops has no --json form\n");
+        return EXIT_WRONG_USE;
+    }
+    device.timers = ops;
     watch_interrupt();
     struct fathom_error err = {0};
     struct fathom_engine *engine = open_engine(model, &device);
     if (!engine) return EXIT_REFUSED;
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
     int32_t *ids = random_ids(longest, fathom_engine_get_info(engine)->n_vocab);
-    struct test tests[2];
+    struct bench_test tests[2];
     size_t n = 0;
-    if (n_prefill) tests[n++] = (struct test){.kind = "pp", .n_tokens = n_prefill, .depth = depth, .n_repeats = n_repeats};
-    if (n_decode) tests[n++] = (struct test){.kind = "tg", .n_tokens = n_decode, .depth = depth, .n_repeats = n_repeats};
+    if (n_prefill) tests[n++] = (struct bench_test){.n_tokens = n_prefill, .depth = depth, .n_repeats = n_repeats};
+    if (n_decode) tests[n++] = (struct bench_test){.decode = true, .n_tokens = n_decode, .depth = depth, .n_repeats = n_repeats};
     bool ok = session && (ids || fm_fail(&err, FATHOM_NO_MEMORY, "out of host memory for %u token ids", longest));
-    for (size_t i = 0; ok && i < n; i++) ok = measure(session, &tests[i], ids, &err);
-    const int done = ok ? show(engine, model, tests, n, json) : refuse(&err);
+    for (size_t i = 0; ok && !ops && i < n; i++) ok = measure(session, &tests[i], ids, &err);
+    if (ok && ops) ok = bench_ops(engine, session, model, tests, n, ids, &err);
+    const int done = !ok ? refuse(&err) : ops ? EXIT_DONE : show(engine, model, tests, n, json);
     free(ids);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);

@@ -18,6 +18,7 @@ int convert_main(int argc, char **argv);
 struct device_options {
     const char *device, *variants;
     bool exact, full_barriers, verbose;
+    bool timers;   // keep a GPU time for every dispatch
     uint32_t n_context;
 };
 // Rows for a table of options; `o` is a struct device_options.

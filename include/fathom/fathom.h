@@ -109,6 +109,9 @@ struct fathom_session_stats {
     uint64_t decode_steps, decode_submits, decode_recordings; // steps run; vkQueueSubmit calls and command buffers recorded for them
 };
 FATHOM_API struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session);
+// With gpu.timers: the time of each dispatch of the last prefill chunk, or of the last decode step. Returns how many there are; fills at most
+// `capacity`.
+FATHOM_API size_t fathom_session_get_timings(const struct fathom_session *session, bool decode, struct fathom_timing *list, size_t capacity);
 
 // ---- Chat ------------------------------------------------------------------------------------------------------
 

@@ -104,6 +104,9 @@ void fathom_session_destroy(struct fathom_session **session) {
 uint32_t fathom_session_length(const struct fathom_session *session) { return session->n_tokens; }
 const int32_t *fathom_session_tokens(const struct fathom_session *session) { return session->tokens; }
 struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session) { return session->stats; }
+size_t fathom_session_get_timings(const struct fathom_session *session, bool decode, struct fathom_timing *list, size_t capacity) {
+    return fathom_stream_timings(decode ? session->decode : session->prefill, list, capacity);
+}
 
 bool fathom_session_truncate(struct fathom_session *s, uint32_t length, struct fathom_error *err) {
     if (length > s->n_tokens) return fm_fail(err, FATHOM_INVALID, "cannot truncate a text of %u tokens to %u", s->n_tokens, length);

@@ -1,0 +1,6 @@
+// Arguments of the kernels that measure what a device can do; see src/op/roofline.h.
+#include "include/args.h"
+ARGS(roofline) {
+    uint n_words;           // to read
+    uint x_base, y_base;    // words
+} ARGS_END
