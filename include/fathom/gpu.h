@@ -29,7 +29,7 @@ enum fathom_gpu_caps {
     FATHOM_CAP_INT16 = 1u << 6,
     FATHOM_CAP_INT64 = 1u << 7,
     FATHOM_CAP_INTEGER_DOT = 1u << 8,          // integer dot product instructions (not necessarily accelerated)
-    FATHOM_CAP_COOPERATIVE_MATRIX = 1u << 9,   // VK_KHR_cooperative_matrix
+    FATHOM_CAP_COOPERATIVE_MATRIX = 1u << 9,   // a subgroup multiplies float16 matrices and adds in float32
     FATHOM_CAP_MEMORY_BUDGET = 1u << 10,       // the driver says how much memory is free
     FATHOM_CAP_HOST_IMPORT = 1u << 11,         // VK_EXT_external_memory_host
 };
@@ -52,6 +52,7 @@ struct fathom_gpu_info {
     uint32_t max_shared_memory;     // bytes a workgroup
     uint32_t max_invocations;       // a workgroup
     uint32_t subgroup_size, min_subgroup_size, max_subgroup_size;
+    uint32_t matrix_m, matrix_n, matrix_k; // with FATHOM_CAP_COOPERATIVE_MATRIX: [m][k] times [k][n]
     float timestamp_period;         // nanoseconds a tick; 0: no timers
     char unusable[256];             // why Fathom cannot use it; empty: it can
 };

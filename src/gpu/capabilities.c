@@ -42,6 +42,8 @@ static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDevicePropert
     const bool v13 = properties->apiVersion >= VK_API_VERSION_1_3;
     const bool size_control = v13 || has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     const bool dot = v13 || has_extension(list, n, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    const bool matrix = has_extension(list, n, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
     VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
     VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
     VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
@@ -49,6 +51,7 @@ static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDevicePropert
     VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f11};
     if (size_control) sizes.pNext = f.pNext, f.pNext = &sizes;
     if (dot) dots.pNext = f.pNext, f.pNext = &dots;
+    if (matrix) matrices.pNext = f.pNext, f.pNext = &matrices;
     vkGetPhysicalDeviceFeatures2(physical, &f);
     *timeline = f12.timelineSemaphore;
     const VkSubgroupFeatureFlags arithmetic = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
@@ -63,13 +66,36 @@ static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDevicePropert
         {f.features.shaderInt16, FATHOM_CAP_INT16},
         {f.features.shaderInt64, FATHOM_CAP_INT64},
         {dots.shaderIntegerDotProduct, FATHOM_CAP_INTEGER_DOT},
-        {has_extension(list, n, "VK_KHR_cooperative_matrix"), FATHOM_CAP_COOPERATIVE_MATRIX},
+        {matrices.cooperativeMatrix && f12.vulkanMemoryModel, FATHOM_CAP_COOPERATIVE_MATRIX},
         {has_extension(list, n, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME), FATHOM_CAP_MEMORY_BUDGET},
         {has_extension(list, n, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME), FATHOM_CAP_HOST_IMPORT},
     };
     uint32_t caps = 0;
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) if (table[i].has) caps |= table[i].cap;
     return caps;
+}
+
+// The shape with the most products of the matrices that this device multiplies in float16 and adds in float32, a subgroup together. Whole
+// ones of it make 32 rows, columns and tokens, and not many sums an invocation. False: it has none.
+static bool find_matrix(VkInstance instance, VkPhysicalDevice physical, struct fathom_gpu_info *info) {
+    const PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+    VkCooperativeMatrixPropertiesKHR list[256];
+    for (size_t i = 0; i < 256; i++) list[i] = (VkCooperativeMatrixPropertiesKHR){.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR};
+    uint32_t n = 256;
+    if (!get || get(physical, &n, list) < 0) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        const VkCooperativeMatrixPropertiesKHR *p = &list[i];
+        if (p->scope != VK_SCOPE_SUBGROUP_KHR || p->AType != VK_COMPONENT_TYPE_FLOAT16_KHR || p->BType != VK_COMPONENT_TYPE_FLOAT16_KHR ||
+            p->CType != VK_COMPONENT_TYPE_FLOAT32_KHR || p->ResultType != VK_COMPONENT_TYPE_FLOAT32_KHR || p->MSize == 0 || 32 % p->MSize ||
+            p->NSize == 0 || 32 % p->NSize || p->KSize % 8 || p->KSize == 0 || 32 % p->KSize || p->MSize * p->NSize > 16 * info->min_subgroup_size)
+            continue;
+        if (p->MSize * p->NSize * p->KSize <= info->matrix_m * info->matrix_n * info->matrix_k) continue;
+        info->matrix_m = p->MSize;
+        info->matrix_n = p->NSize;
+        info->matrix_k = p->KSize;
+    }
+    return info->matrix_m != 0;
 }
 
 static void limits(const VkPhysicalDeviceLimits *l, bool timers, struct fathom_gpu_info *info) {
@@ -80,7 +106,7 @@ static void limits(const VkPhysicalDeviceLimits *l, bool timers, struct fathom_g
     info->timestamp_period = timers && l->timestampComputeAndGraphics ? l->timestampPeriod : 0;
 }
 
-void fm_capabilities(VkPhysicalDevice physical, struct fathom_gpu_info *info) {
+void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fathom_gpu_info *info) {
     VkPhysicalDeviceProperties base;
     vkGetPhysicalDeviceProperties(physical, &base);
     snprintf(info->name, sizeof(info->name), "%s", base.deviceName);
@@ -113,6 +139,7 @@ void fm_capabilities(VkPhysicalDevice physical, struct fathom_gpu_info *info) {
     bool timeline;
     info->caps = fm_quirks(caps_of(physical, &base, list, n, &p11, &timeline), base.driverVersion, p12.driverID, p11.subgroupSize);
     if (!(sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT)) info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_SIZE_CONTROL;
+    if ((info->caps & FATHOM_CAP_COOPERATIVE_MATRIX) && !find_matrix(instance, physical, info)) info->caps &= ~(uint32_t)FATHOM_CAP_COOPERATIVE_MATRIX;
     fm_memory_sizes(physical, info->caps & FATHOM_CAP_MEMORY_BUDGET, info);
     free(list);
     if (!timeline) snprintf(info->unusable, sizeof(info->unusable), "it has no timeline semaphores");

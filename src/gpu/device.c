@@ -68,7 +68,7 @@ size_t fathom_gpu_list(struct fathom_gpu_info *list, size_t capacity, struct fat
     const uint32_t n = enumerate(instance, physical);
     for (uint32_t i = 0; i < n && i < capacity; i++) {
         list[i] = (struct fathom_gpu_info){.index = i};
-        fm_capabilities(physical[i], &list[i]);
+        fm_capabilities(instance, physical[i], &list[i]);
     }
     vkDestroyInstance(instance, NULL);
     if (n == 0) fm_fail(err, FATHOM_NO_DEVICE, "Vulkan works, but its drivers found no device");
@@ -98,7 +98,7 @@ static bool choose(struct fathom_gpu *gpu, const char *wanted, struct fathom_err
     bool found = false;
     for (uint32_t i = 0; i < n; i++) {
         struct fathom_gpu_info info = {.index = i};
-        fm_capabilities(physical[i], &info);
+        fm_capabilities(gpu->instance, physical[i], &info);
         if (wanted && !is_named(&info, wanted)) continue;
         last = info;
         if (info.unusable[0] || (found && preference(&info) <= preference(&gpu->info))) continue;
@@ -135,13 +135,15 @@ static bool find_queue(struct fathom_gpu *gpu, struct fathom_error *err) {
 static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
     const uint32_t caps = gpu->info.caps;
     const bool v13 = gpu->info.api_version >= VK_API_VERSION_1_3;
-    const char *extensions[4];
+    const char *extensions[5];
     uint32_t n = 0;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .cooperativeMatrix = VK_TRUE};
     VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES, .shaderIntegerDotProduct = VK_TRUE};
     VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
         .subgroupSizeControl = VK_TRUE, .computeFullSubgroups = VK_TRUE};
     VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .timelineSemaphore = VK_TRUE,
-        .storageBuffer8BitAccess = !!(caps & FATHOM_CAP_STORAGE_8BIT), .shaderFloat16 = !!(caps & FATHOM_CAP_FLOAT16), .shaderInt8 = !!(caps & FATHOM_CAP_INT8)};
+        .storageBuffer8BitAccess = !!(caps & FATHOM_CAP_STORAGE_8BIT), .shaderFloat16 = !!(caps & FATHOM_CAP_FLOAT16), .shaderInt8 = !!(caps & FATHOM_CAP_INT8),
+        .vulkanMemoryModel = !!(caps & FATHOM_CAP_COOPERATIVE_MATRIX)};
     VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &f12,
         .storageBuffer16BitAccess = !!(caps & FATHOM_CAP_STORAGE_16BIT)};
     VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f11,
@@ -153,6 +155,10 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
     if (caps & FATHOM_CAP_INTEGER_DOT) {
         dots.pNext = f.pNext, f.pNext = &dots;
         if (!v13) extensions[n++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+    }
+    if (caps & FATHOM_CAP_COOPERATIVE_MATRIX) {
+        matrices.pNext = f.pNext, f.pNext = &matrices;
+        extensions[n++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
     }
     if (caps & FATHOM_CAP_MEMORY_BUDGET) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     const float priority = 1;

@@ -5,7 +5,7 @@
 #include "gpu/dispatch.h"
 #include "gpu/spirv.h"
 #define VK_NO_PROTOTYPES
-#include <volk.h>
+#include "gpu/vulkan_compat.h"
 
 struct fm_pipeline;
 struct fm_block;
@@ -66,7 +66,7 @@ void fm_staging_destroy(struct fathom_gpu *gpu);
 void fm_memory_free_blocks(struct fathom_gpu *gpu);
 
 // Fills info from a physical device; info->unusable says what is missing.
-void fm_capabilities(VkPhysicalDevice physical, struct fathom_gpu_info *info);
+void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fathom_gpu_info *info);
 // Of info: unified_memory (from its type), memory_total and memory_free, as they are now.
 void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info);
 // caps less what this driver gets wrong.

@@ -2,7 +2,9 @@
 #include "gpu/internal.h"
 #include <string.h>
 
-static bool can_run(const struct fathom_gpu_info *info, const struct fm_variant *v) { return (v->needs & info->caps) == v->needs; }
+bool fm_variant_can_run(const struct fathom_gpu_info *info, const struct fm_variant *v) {
+    return v->shader->n_words && (v->needs & info->caps) == v->needs;
+}
 
 // Is the variant named for this operator in "op=variant,op=variant"?
 static bool is_chosen(const char *choices, const char *op, const char *name) {
@@ -18,7 +20,7 @@ const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info, 
     for (size_t i = 1; i < n_rows; i++) {
         const struct fm_variant *v = &table[i];
         const bool fits = n_tokens >= v->min_tokens && (v->max_tokens == 0 || n_tokens <= v->max_tokens);
-        if (can_run(info, v) && fits && (!v->cpu_only || info->type == FATHOM_GPU_CPU)) best = v;
+        if (fm_variant_can_run(info, v) && fits && (!v->cpu_only || info->type == FATHOM_GPU_CPU)) best = v;
     }
     return best;
 }
@@ -26,6 +28,6 @@ const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info, 
 const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
     if (gpu->params.exact) return &table[0];
     for (size_t i = 0; i < n_rows; i++)
-        if (gpu->params.variants && is_chosen(gpu->params.variants, op, table[i].name) && can_run(&gpu->info, &table[i])) return &table[i];
+        if (gpu->params.variants && is_chosen(gpu->params.variants, op, table[i].name) && fm_variant_can_run(&gpu->info, &table[i])) return &table[i];
     return fm_variant_default(&gpu->info, table, n_rows, n_tokens);
 }

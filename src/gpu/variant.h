@@ -12,6 +12,9 @@ struct fm_variant {
     bool cpu_only;                   // chosen by default only where the device is a CPU (FATHOM_GPU_CPU); any device can run it by name
 };
 
+// Can this device run it? One whose shader the build's compiler could not take (see shader.h) runs nowhere.
+bool fm_variant_can_run(const struct fathom_gpu_info *info, const struct fm_variant *variant);
+
 // The default for a device: the last row that it can run and whose token range fits.
 const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens);
 

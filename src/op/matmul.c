@@ -1,4 +1,5 @@
 // y[t][m] = residual[t][m] + w[m] x[t][m], for every matrix of a weight; a dispatch a window.
+#include "op/matrix_tile.h"
 #include "op/op.h"
 #include "shader_list.h"
 #include "shaders/matmul.h"
@@ -9,6 +10,7 @@ static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_matmul },
     { .name = "vec", .shader = &fm_shader_matmul_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .max_tokens = 15 },
     { .name = "tile", .shader = &fm_shader_matmul_tile, .min_tokens = 16 },
+    { .name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16 },
     { .name = "rows", .shader = &fm_shader_matmul_rows, .cpu_only = true },
 };
 const struct fm_op fm_op_matmul = { "matmul", variants, sizeof(variants) / sizeof(variants[0]) };
@@ -42,7 +44,8 @@ static bool matmul_prepare(struct fathom_stream *stream, const char *op, const s
 // A variant's sizes: its constants, and the rows and tokens of one workgroup.
 struct matmul_shape {
     uint32_t rows, tokens;
-    uint32_t spec[5], n_spec;
+    uint32_t spec[FM_MATRIX_TILE_SPEC + 2], n_spec;
+    uint32_t subgroup_size;
 };
 
 static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, const struct fm_variant *variant, const struct fathom_weight *w,
@@ -54,6 +57,14 @@ static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, cons
         uint32_t tokens = n_tokens <= 16 ? 1 : n_tokens <= 32 ? 2 : 4;
         while (tokens > 1 && all_rows * n_tokens < (uint64_t)128 * 64 * 16 * tokens) tokens /= 2;
         return (struct matmul_shape){ 64, 16 * tokens, { w->type, residual, tokens }, 3 };
+    }
+    if (variant->shader == &fm_shader_matmul_coop) {
+        const struct fm_matrix_tile tile = fm_matrix_tile(info, all_rows, n_tokens, 1);
+        struct matmul_shape shape = { tile.rows, tile.tokens, .n_spec = FM_MATRIX_TILE_SPEC + 2, .subgroup_size = tile.subgroup_size };
+        memcpy(shape.spec, tile.spec, sizeof(tile.spec));
+        shape.spec[FM_MATRIX_TILE_SPEC] = w->type;
+        shape.spec[FM_MATRIX_TILE_SPEC + 1] = residual;
+        return shape;
     }
     if (variant->shader == &fm_shader_matmul_vec) { // one subgroup where it is of a usual size
         const uint32_t lanes = info->subgroup_size < 16 ? 16 : info->subgroup_size > 64 ? 64 : info->subgroup_size;
@@ -92,6 +103,7 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
         struct fm_dispatch dispatch = {
             .op = op, .variant = variant,
             .n_spec = shape.n_spec,
+            .subgroup_size = shape.subgroup_size,
             .views = { window->view, x, residual, y }, .n_views = 4,
             .args = &args, .args_size = sizeof(args),
             .groups = { fm_op_groups(args.n_rows, shape.rows), fm_op_groups(params->n_tokens, shape.tokens), n_mats },

@@ -303,12 +303,14 @@ static int run_variant(const struct op_suite *suite, const struct fm_variant *va
     struct CMUnitTest *tests = calloc(n, sizeof(*tests));
     snprintf(choice, sizeof(choice), "%s=%s", suite->op, variant->name);
     test.exact = !strcmp(variant->name, "plain");
+    test.rounding = variant->needs & FATHOM_CAP_FLOAT16 ? 0x1.01p-9 : 0;
     test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .variants = choice, .timers = !options->compile_only,
         .max_storage_range = small_windows ? suite->small_range : 0, .log = { .write = log_line } }, &err);
     if (!rows || !tests || !test.gpu) goto fail;
     test.info = fathom_gpu_get_info(test.gpu);
-    if ((test.info->caps & variant->needs) != variant->needs) {
-        printf("skipped: %s %s needs what %s lacks (capabilities 0x%x of 0x%x)\n", suite->op, variant->name, test.info->name,
+    if (!fm_variant_can_run(test.info, variant)) {
+        if (!variant->shader->n_words) printf("skipped: %s %s was not compiled\n", suite->op, variant->name);
+        else printf("skipped: %s %s needs what %s lacks (capabilities 0x%x of 0x%x)\n", suite->op, variant->name, test.info->name,
             test.info->caps & variant->needs, variant->needs);
         failures = 0;
         goto fail;

@@ -21,6 +21,7 @@ struct op_test {
     struct fathom_stream *stream;     // begun; record the operator here
     const char *variant;
     bool exact;                       // it is the plain variant: compare for equality
+    double rounding;                  // relative error of a product whose factors the variant rounds to what it multiplies: float16, any way
     bool small_windows;               // this gpu cuts weights at suite->small_range
     uint32_t offset_words;            // where views start in their buffers; 4 unless a case sets it: 16 bytes, which is not what all devices may bind
     uint64_t random;                  // state of op_random

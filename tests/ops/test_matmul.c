@@ -7,6 +7,7 @@ static const struct matmul_case {
     enum fathom_type type;
     uint32_t n_mats, n_rows, n_cols, n_tokens, pad, offset_words; // pad: floats between tokens, at most 8
     bool residual;
+    float spread; // of x; 0: 1
 } cases[] = {
     { FATHOM_F32, 1, 1, 4, 1, 0, 4, false },     { FATHOM_F32, 1, 7, 36, 1, 0, 4, true },      { FATHOM_F32, 3, 5, 68, 3, 4, 4, true },
     { FATHOM_F16, 1, 33, 132, 5, 0, 1, false },  { FATHOM_BF16, 2, 9, 260, 2, 8, 4, false },   { FATHOM_Q8_0, 1, 13, 96, 1, 0, 4, true },
@@ -16,6 +17,8 @@ static const struct matmul_case {
     { FATHOM_Q8_0, 16, 128, 32, 1, 0, 4, false }, { FATHOM_BF16, 1, 64, 1536, 8, 0, 4, true }, { FATHOM_Q4_0, 1, 64, 128, 130, 0, 3, false },
     { FATHOM_Q8_0, 1, 10, 64, 9, 8, 4, false },  { FATHOM_Q4_0, 2, 74, 96, 3, 4, 4, false },
     { FATHOM_Q4_1, 1, 67, 160, 7, 0, 4, true },  { FATHOM_Q4_1, 3, 70, 96, 18, 4, 4, false },
+    { FATHOM_Q8_0, 1, 70, 96, 37, 0, 4, true, 1e8f }, { FATHOM_Q4_0, 1, 40, 128, 20, 0, 4, false, 1e-9f }, // beyond float16
+    { FATHOM_Q4_0, 1, 8200, 32, 40, 0, 4, true },  { FATHOM_Q8_0, 1, 16300, 32, 66, 4, 4, false }, // the larger tiles
     // timed only
     { FATHOM_Q4_0, 1, 2048, 2048, 1, 0, 4, false },  { FATHOM_Q4_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_Q4_0, 1, 2048, 10944, 1, 0, 4, true },
     { FATHOM_Q8_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_F16, 1, 10944, 2048, 1, 0, 4, false },  { FATHOM_F32, 1, 10944, 2048, 1, 0, 4, false },
@@ -45,7 +48,7 @@ struct reference {
     float *twin;
 };
 
-static void compute(const struct matmul_case *c, const uint8_t *bytes, const float *x, const float *residual, struct reference *ref) {
+static void compute(const struct matmul_case *c, double rounding, const uint8_t *bytes, const float *x, const float *residual, struct reference *ref) {
     const size_t row_size = (size_t)fathom_row_size(c->type, c->n_cols);
     const size_t x_stride = (size_t)c->n_mats * c->n_cols + c->pad, y_stride = (size_t)c->n_mats * c->n_rows + c->pad;
     float w[16384];
@@ -62,7 +65,7 @@ static void compute(const struct matmul_case *c, const uint8_t *bytes, const flo
                     magnitude += fabs(product);
                 }
                 ref->want[at] = sum;
-                ref->bound[at] = (c->n_cols + 4) * 0x1p-24 * magnitude;
+                ref->bound[at] = ((c->n_cols + 4) * 0x1p-24 + rounding) * magnitude;
                 ref->twin[at] = exact_dot(w, row, c->n_cols, c->residual, c->residual ? residual[at] : 0);
             }
         }
@@ -74,9 +77,10 @@ static void run(struct op_test *test, size_t index) {
     const size_t n_x = c->n_tokens * x_stride - c->pad, n_y = c->n_tokens * y_stride - c->pad;
     const uint64_t mat_size = fathom_row_size(c->type, c->n_cols) * c->n_rows;
     if (test->small_windows && (4 * n_x > SMALL_RANGE - 256 || 4 * n_y > SMALL_RANGE - 256 || (c->n_mats > 1 && mat_size > SMALL_RANGE))) return;
+    const float spread = c->spread ? c->spread : 1.0f;
     const uint8_t *bytes;
     const struct fathom_weight *w = op_weight(test, c->type, c->n_mats, c->n_rows, c->n_cols, 1.0f, &bytes);
-    const float *x = op_random_floats(test, n_x, -1, 1), *residual = op_random_floats(test, n_y, -1, 1);
+    const float *x = op_random_floats(test, n_x, -spread, spread), *residual = op_random_floats(test, n_y, -1, 1);
     test->offset_words = c->offset_words;
     const struct fathom_view x_view = op_input(test, x, n_x), y_view = op_output(test, n_y);
     const struct fathom_view residual_view = c->residual ? op_input(test, residual, n_y) : (struct fathom_view){ 0 };
@@ -87,7 +91,7 @@ static void run(struct op_test *test, size_t index) {
 
     float *y = op_result(test, y_view);
     struct reference ref = { op_alloc(test, n_y * 8), op_alloc(test, n_y * 8), op_alloc(test, n_y * 4) };
-    compute(c, bytes, x, residual, &ref);
+    compute(c, test->rounding, bytes, x, residual, &ref);
     const uint32_t n_row = c->n_mats * c->n_rows;
     const uint32_t gap[8] = { op_poison(), op_poison(), op_poison(), op_poison(), op_poison(), op_poison(), op_poison(), op_poison() };
     for (uint32_t t = 0; t < c->n_tokens; t++) {
