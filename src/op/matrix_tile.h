@@ -5,13 +5,13 @@
 
 // What a device must be able to do.
 enum {
-    FM_MATRIX_TILE_NEEDS = FATHOM_CAP_COOPERATIVE_MATRIX | FATHOM_CAP_FLOAT16 | FATHOM_CAP_SUBGROUP_SIZE_CONTROL,
+    FM_MATRIX_TILE_NEEDS = FATHOM_CAP_COOPERATIVE_MATRIX | FATHOM_CAP_FLOAT16,
     FM_MATRIX_TILE_SPEC = 9, // constants of the tile; an operator's own come after them
 };
 
 struct fm_matrix_tile {
     uint32_t rows, tokens;             // of a workgroup
-    uint32_t subgroup_size;            // to be required
+    uint32_t subgroup_size;            // to be required, where the device has several
     uint32_t spec[FM_MATRIX_TILE_SPEC];
 };
 
