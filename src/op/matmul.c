@@ -59,7 +59,7 @@ static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, cons
         return (struct matmul_shape){ 64, 16 * tokens, { w->type, residual, tokens }, 3 };
     }
     if (variant->shader == &fm_shader_matmul_coop) {
-        const struct fm_matrix_tile tile = fm_matrix_tile(info, all_rows, n_tokens, 1);
+        const struct fm_matrix_tile tile = fm_matrix_tile(info, w->n_mats, w->n_rows, n_tokens, 1);
         struct matmul_shape shape = { tile.rows, tile.tokens, .n_spec = FM_MATRIX_TILE_SPEC + 2, .subgroup_size = tile.subgroup_size };
         memcpy(shape.spec, tile.spec, sizeof(tile.spec));
         shape.spec[FM_MATRIX_TILE_SPEC] = w->type;

@@ -19,13 +19,13 @@ static uint32_t shared_bytes(const struct fathom_gpu_info *info, size_t i, uint3
     return tiles + out + sizes[i].tokens * 8 + 64;
 }
 
-struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, uint64_t n_rows, uint32_t n_tokens, uint32_t n_weights) {
+struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, uint32_t n_mats, uint32_t n_rows, uint32_t n_tokens, uint32_t n_weights) {
     const size_t smallest = sizeof(sizes) / sizeof(sizes[0]) - 1;
     size_t i = 0;
     while (i < smallest) {
-        const uint64_t groups = ((n_rows + sizes[i].rows - 1) / sizes[i].rows) * ((n_tokens + sizes[i].tokens - 1) / sizes[i].tokens);
-        // the others leave less of a card without work, where there is little
-        if (n_weights <= sizes[i].n_weights && n_tokens >= sizes[i].min_tokens && groups >= 128 && shared_bytes(info, i, n_weights) <= info->max_shared_memory) break;
+        const uint64_t groups = (uint64_t)n_mats * ((n_rows - 1) / sizes[i].rows + 1) * ((n_tokens - 1) / sizes[i].tokens + 1);
+        const bool full = n_rows > sizes[i].rows / 2 && n_tokens >= sizes[i].min_tokens && groups >= 128; // leaves little of a card without work
+        if (full && n_weights <= sizes[i].n_weights && shared_bytes(info, i, n_weights) <= info->max_shared_memory) break;
         i++;
     }
     // The workgroup's tile is halved along its longer side until every subgroup has its part.

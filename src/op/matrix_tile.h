@@ -15,6 +15,7 @@ struct fm_matrix_tile {
     uint32_t spec[FM_MATRIX_TILE_SPEC];
 };
 
-// The tile for n_tokens tokens (of an expert, on the average) and `n_rows` rows in all, on a device that can do the above.
-struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, uint64_t n_rows, uint32_t n_tokens, uint32_t n_weights);
+// The tile for n_mats matrices of n_rows rows, each with n_tokens tokens, on a device that can do the above. n_weights, 1 or 2, are multiplied
+// by the same tokens.
+struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, uint32_t n_mats, uint32_t n_rows, uint32_t n_tokens, uint32_t n_weights);
 #endif
