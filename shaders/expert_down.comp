@@ -18,7 +18,7 @@ layout(binding = 6) readonly buffer SharedDown { uint shared_words[]; }; // [n_r
 #include "expert_dots.glsl"
 
 #define ROWS_OF(NAME) \
-    void NAME##_rows(uint type, uint first_row, uint n, uint n_cols, uint h_at) { \
+    void NAME##_rows(const uint type, uint first_row, uint n, uint n_cols, uint h_at) { \
         const uint size = row_size(type, n_cols), lane = gl_LocalInvocationID.x; \
         for (uint i = 0u; i < n; i++) { \
             precise float sum = 0.0; \

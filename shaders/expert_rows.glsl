@@ -2,7 +2,7 @@
 // Before: constant TOKENS, X4(i).
 // Adds the dots of x[4 * x_at[t] ..] with a row of A and a row of B, which may be the same weight, to a_sum[t] and b_sum[t]
 #define ADD_PAIR(A, B) \
-    void A##_add_pair(uint a_type, uint b_type, uint a_at, uint b_at, uint n_cols, uint x_at[TOKENS], out float a_sum[TOKENS], \
+    void A##_add_pair(const uint a_type, const uint b_type, uint a_at, uint b_at, uint n_cols, uint x_at[TOKENS], out float a_sum[TOKENS], \
         out float b_sum[TOKENS]) { \
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) a_sum[t] = b_sum[t] = 0.0; \
         for (uint k = 0u; k < n_cols; k += 32u) { \
@@ -24,7 +24,7 @@
 // Several rows an invocation for one token, for CPUs. Before: constant ROWS, read_ahead.glsl.
 // Adds factor times the dots of x[4 * x_at ..] with the rows at byte offsets at[] to sum[], and reads ahead from offset next to `last`.
 #define ADD_ROWS(NAME) \
-    void NAME##_add_rows(uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, uint next, uint last, inout float sum[ROWS]) { \
+    void NAME##_add_rows(const uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, uint next, uint last, inout float sum[ROWS]) { \
         for (uint k = 0u; k < n_cols; k += 32u) { \
             read_ahead |= NAME##_bits16(ahead_at(type, ROWS, k, next, last)); \
             vec4 v[8]; \

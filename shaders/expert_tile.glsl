@@ -7,7 +7,7 @@ shared float x_tile[TILE_COLS][32 + 4];
 
 // Puts 32 columns of a weight's rows into TILE[column][row / 4]; those past the last row repeat it
 #define LOAD_TILE(NAME, TILE) \
-    void NAME##_load(uint type, uint n_cols, uint first_row, uint n, uint k) { \
+    void NAME##_load(const uint type, uint n_cols, uint first_row, uint n, uint k) { \
         const uint size = row_size(type, n_cols), part = gl_LocalInvocationID.x % 4u; \
         [[unroll]] for (uint i = 0u; i < 2u; i++) { \
             const uint row = gl_LocalInvocationID.x / 4u + 32u * i, column = part * 4u; \

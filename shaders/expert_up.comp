@@ -20,7 +20,7 @@ layout(binding = 6) readonly buffer SharedUp { uint shared_up_words[]; };
 
 // The lane's part of row_count rows of NAME into dots[at ..]
 #define ROWS_OF(NAME) \
-    void NAME##_rows(uint type, uint first_row, uint n, uint x_at, uint at) { \
+    void NAME##_rows(const uint type, uint first_row, uint n, uint x_at, uint at) { \
         const uint size = row_size(type, args.n_cols), lane = gl_LocalInvocationID.x; \
         for (uint i = 0u; i < n; i++) { \
             precise float sum = 0.0; \

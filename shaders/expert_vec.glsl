@@ -3,7 +3,7 @@
 
 // Adds factor times this lane's part of the dots of x[4 * x_at ..] with the rows at byte offsets at[] to sum[]
 #define ADD_DOTS(NAME) \
-    void NAME##_add_dots(uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, inout float sum[ROWS]) { \
+    void NAME##_add_dots(const uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, inout float sum[ROWS]) { \
         const uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x; \
         if (!has_blocks(type)) { \
             for (uint quad = lane; quad < n_cols / 4u; quad += lanes) { \

@@ -4,8 +4,8 @@
 uint read_ahead = 0u;
 
 // Byte offset of this invocation's word in round k / 32, when n_rows rows of `type` an invocation are read from `next` on; at most `last`.
-uint ahead_at(uint type, uint n_rows, uint k, uint next, uint last) {
-    return min(next + (k / 32u * gl_WorkGroupSize.x + gl_LocalInvocationID.x) * n_rows * row_size(type, 32u), last);
+uint ahead_at(const uint type, uint n_rows, uint k, uint next, uint last) {
+    return min(next + (k / 32u * gl_WorkGroupSize.x + gl_LocalInvocationID.x) * n_rows * (row_size(type, 256u) / 8u), last);
 }
 
 // 0

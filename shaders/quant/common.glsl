@@ -13,7 +13,7 @@
 #define W_FN(suffix) W_PASTE(W_NAME, suffix)
 
 // Bytes of a row, as fathom_row_size().
-uint row_size(uint type, uint n_cols) {
+uint row_size(const uint type, uint n_cols) {
     switch (type) {
     case TYPE_F32: return n_cols * 4u;
     case TYPE_Q8_0: return n_cols / 32u * 34u;
@@ -24,7 +24,7 @@ uint row_size(uint type, uint n_cols) {
 }
 
 // Stored in blocks, so that the block forms beat the form of 4
-bool has_blocks(uint type) {
+bool has_blocks(const uint type) {
     return type != TYPE_F32 && type != TYPE_F16 && type != TYPE_BF16;
 }
 

@@ -30,7 +30,7 @@ uint W_FN(_bits16)(uint at) {
 #include "quant/q4_0.glsl"
 #include "quant/q4_1.glsl"
 
-vec4 W_FN(4)(uint type, uint row, uint k) {
+vec4 W_FN(4)(const uint type, uint row, uint k) {
     switch (type) {
     case TYPE_F32: return W_FN(_f32_4)(row, k);
     case TYPE_F16: return W_FN(_f16_4)(row, k);
@@ -41,7 +41,7 @@ vec4 W_FN(4)(uint type, uint row, uint k) {
     }
 }
 
-float W_FN(32)(uint type, uint row, uint k, out vec4 q[8]) {
+float W_FN(32)(const uint type, uint row, uint k, out vec4 q[8]) {
     switch (type) {
     case TYPE_F32: return W_FN(_f32_32)(row, k, q);
     case TYPE_F16: return W_FN(_f16_32)(row, k, q);
@@ -52,7 +52,7 @@ float W_FN(32)(uint type, uint row, uint k, out vec4 q[8]) {
     }
 }
 
-float W_FN(8)(uint type, uint row, uint part, out vec4 low, out vec4 high) {
+float W_FN(8)(const uint type, uint row, uint part, out vec4 low, out vec4 high) {
     switch (type) {
     case TYPE_F32: return W_FN(_f32_8)(row, part, low, high);
     case TYPE_F16: return W_FN(_f16_8)(row, part, low, high);

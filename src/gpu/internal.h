@@ -76,7 +76,6 @@ uint32_t fm_quirks(uint32_t caps, uint32_t driver_version, VkDriverId driver, ui
 struct fm_layout {
     const struct fm_shader *shader;
     struct fm_spirv spirv;
-    VkShaderModule module;
     VkDescriptorSetLayout set;
     VkPipelineLayout pipeline;
 };

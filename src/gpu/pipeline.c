@@ -21,10 +21,8 @@ const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_sh
     VkDescriptorSetLayoutBinding bindings[FM_MAX_BINDINGS];
     for (uint32_t i = 0; i < l->spirv.n_bindings; i++)
         bindings[i] = (VkDescriptorSetLayoutBinding){.binding = i, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = 1, .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
-    const VkShaderModuleCreateInfo module = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = 4 * shader->n_words, .pCode = shader->words};
     const VkDescriptorSetLayoutCreateInfo set = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = l->spirv.n_bindings, .pBindings = bindings};
-    if (!fm_vk_check(gpu, gpu->vk.vkCreateShaderModule(gpu->device, &module, NULL, &l->module), "vkCreateShaderModule", err) ||
-        !fm_vk_check(gpu, gpu->vk.vkCreateDescriptorSetLayout(gpu->device, &set, NULL, &l->set), "vkCreateDescriptorSetLayout", err))
+    if (!fm_vk_check(gpu, gpu->vk.vkCreateDescriptorSetLayout(gpu->device, &set, NULL, &l->set), "vkCreateDescriptorSetLayout", err))
         goto fail;
     const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = l->spirv.args_size};
     const VkPipelineLayoutCreateInfo layout = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO, .setLayoutCount = 1, .pSetLayouts = &l->set,
@@ -91,8 +89,22 @@ struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_
     return p;
 }
 
+// The shader with what this pipeline's constants leave of it.
+static VkResult create_module(struct fathom_gpu *gpu, const struct fm_pipeline *p, VkShaderModule *module) {
+    uint32_t *words;
+    size_t n_words;
+    if (!fm_spirv_trim(gpu->layouts[p->layout].shader, p->spec, p->n_spec, &words, &n_words)) return VK_ERROR_OUT_OF_HOST_MEMORY;
+    const VkShaderModuleCreateInfo create = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO, .codeSize = 4 * n_words, .pCode = words};
+    const VkResult result = gpu->vk.vkCreateShaderModule(gpu->device, &create, NULL, module);
+    free(words);
+    return result;
+}
+
 static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
     const struct fm_layout *l = &gpu->layouts[p->layout];
+    VkShaderModule module;
+    p->result = create_module(gpu, p, &module);
+    if (p->result != VK_SUCCESS) return;
     VkSpecializationMapEntry entries[FM_MAX_SPEC];
     for (uint32_t i = 0; i < p->n_spec; i++) entries[i] = (VkSpecializationMapEntry){.constantID = i, .offset = 4 * i, .size = 4};
     const VkSpecializationInfo constants = {.mapEntryCount = p->n_spec, .pMapEntries = entries, .dataSize = 4 * p->n_spec, .pData = p->spec};
@@ -103,10 +115,11 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
         .pipelineStageCreationFeedbackCount = 1, .pPipelineStageCreationFeedbacks = &stage};
     const VkComputePipelineCreateInfo create = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .pNext = gpu->creation_feedback ? &feedback : NULL,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = p->subgroup_size ? &size : NULL,
-            .flags = p->subgroup_size ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = l->module,
+            .flags = p->subgroup_size ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = module,
             .pName = "main", .pSpecializationInfo = &constants},
         .layout = l->pipeline};
     p->result = gpu->vk.vkCreateComputePipelines(gpu->device, gpu->pipeline_cache, 1, &create, NULL, &p->handle);
+    gpu->vk.vkDestroyShaderModule(gpu->device, module, NULL);
     p->from_cache = whole.flags & VK_PIPELINE_CREATION_FEEDBACK_APPLICATION_PIPELINE_CACHE_HIT_BIT;
 }
 

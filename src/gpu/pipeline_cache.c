@@ -115,7 +115,6 @@ void fm_pipelines_destroy(struct fathom_gpu *gpu) {
     for (size_t i = 0; i < gpu->n_layouts; i++) {
         gpu->vk.vkDestroyPipelineLayout(gpu->device, gpu->layouts[i].pipeline, NULL);
         gpu->vk.vkDestroyDescriptorSetLayout(gpu->device, gpu->layouts[i].set, NULL);
-        gpu->vk.vkDestroyShaderModule(gpu->device, gpu->layouts[i].module, NULL);
     }
     gpu->vk.vkDestroyPipelineCache(gpu->device, gpu->pipeline_cache, NULL);
     free(gpu->pipelines);

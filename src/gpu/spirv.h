@@ -11,4 +11,8 @@ struct fm_spirv {
     uint32_t n_spec;                       // largest constant_id + 1
 };
 bool fm_spirv_reflect(const struct fm_shader *shader, struct fm_spirv *spirv, struct fathom_error *err);
+
+// A copy of the module without what these values of its constants switch off; free() it. The constants are still to be specialized.
+// The shader is one that fm_spirv_reflect() takes. False: out of memory.
+bool fm_spirv_trim(const struct fm_shader *shader, const uint32_t *spec, uint32_t n_spec, uint32_t **words, size_t *n_words);
 #endif

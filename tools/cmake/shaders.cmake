@@ -41,8 +41,13 @@ foreach(source IN LISTS shader_files)
         continue()
     endif()
     set(words ${generated_dir}/${stem}.inc)
+    set(optimize -O)
+    file(STRINGS ${source} decoders REGEX "quant/decode.glsl")
+    if(decoders) # they stay functions, which src/gpu/spirv_trim.c can leave out
+        set(optimize -O0)
+    endif()
     add_custom_command(OUTPUT ${words}
-        COMMAND ${FATHOM_GLSLC} --target-env=vulkan1.2 -O -Werror -I ${shader_dir} -mfmt=num -MD -MF ${words}.d -MT ${words} -o ${words} ${source}
+        COMMAND ${FATHOM_GLSLC} --target-env=vulkan1.2 ${optimize} -Werror -I ${shader_dir} -mfmt=num -MD -MF ${words}.d -MT ${words} -o ${words} ${source}
         DEPENDS ${source} DEPFILE ${words}.d VERBATIM COMMENT "glslc ${stem}.comp")
     string(APPEND declarations "static const uint32_t ${stem}_words[] = {\n#include \"${stem}.inc\"\n};\nconst struct fm_shader fm_shader_${stem} = { \"${stem}\", ${stem}_words, sizeof(${stem}_words) / 4 };\n")
     string(APPEND entries "    &fm_shader_${stem},\n")

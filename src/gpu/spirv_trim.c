@@ -1,0 +1,274 @@
+// Cuts away what a module's constants switch off: an operator's shader holds the decoders of all types, a pipeline needs one or a few.
+//
+// A switch on a specialization constant keeps the one case, also where the constant arrives through a function's parameter that
+// gets the same constant from every call. Then the blocks, functions, constants, names and decorations that nothing reaches are left out.
+// What goes is overwritten with OpNop, one a word; the last step takes those out.
+#include "gpu/spirv.h"
+#include <spirv/unified1/spirv.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NOP = 1 << 16 | SpvOpNop };
+
+struct id {
+    enum { UNKNOWN, CONSTANT, VARYING } known; // UNKNOWN: of a parameter, no call seen yet
+    uint32_t value;                            // CONSTANT
+    uint32_t spec;                             // constant_id + 1
+    uint32_t *def;                             // the instruction that makes it
+    uint32_t n_params;                         // of a function; they follow its def
+    uint32_t header;                           // of a label: the loop's header that this continues, or 0
+    bool live, merge;                          // of a label: reached; named by a merge instruction. Of a function: live
+    bool used;                                 // of a constant
+};
+
+struct trim {
+    const uint32_t *spec;
+    uint32_t n_spec, n_ids;
+    struct id *ids;
+    uint32_t *words, *end, *functions; // the module, its end, its first OpFunction
+};
+
+static uint32_t op_of(const uint32_t *w) { return *w & 0xffff; }
+static uint32_t length_of(const uint32_t *w) { return *w >> 16; }
+static uint32_t *next(uint32_t *w) { return w + length_of(w); }
+
+static void erase(uint32_t *from, uint32_t *to) {
+    while (from < to) *from++ = NOP;
+}
+
+static bool ends_block(uint32_t op) {
+    return (op >= SpvOpBranch && op <= SpvOpUnreachable) || op == SpvOpTerminateInvocation;
+}
+
+// The id that an instruction makes; 0: none. Stores and their like only name what is there already.
+static uint32_t result_of(const uint32_t *w) {
+    const uint32_t op = op_of(w);
+    if (op == SpvOpLabel || (op >= SpvOpTypeVoid && op <= SpvOpTypeFunction) || op == SpvOpExtInstImport || op == SpvOpString) return w[1];
+    return length_of(w) > 2 && !ends_block(op) && op != SpvOpLoopMerge && op != SpvOpSelectionMerge ? w[2] : 0;
+}
+
+static void scan_instruction(struct trim *t, uint32_t *w, struct id **function) {
+    struct id *result = &t->ids[result_of(w)];
+    if (!result->def) result->def = w;
+    switch (op_of(w)) {
+    case SpvOpConstant:
+    case SpvOpSpecConstant:
+        if (length_of(w) != 4) break; // of 64 bits
+        result->known = CONSTANT;
+        result->value = result->spec && result->spec <= t->n_spec ? t->spec[result->spec - 1] : w[3];
+        return;
+    case SpvOpFunction:
+        *function = result;
+        if (!t->functions) t->functions = w;
+        break;
+    case SpvOpFunctionParameter: (*function)->n_params++; return;
+    }
+    if (result->def == w) result->known = VARYING;
+}
+
+// Words of names and decorations are no definitions.
+static bool is_annotation(uint32_t op) {
+    return (op >= SpvOpSource && op <= SpvOpLine) || (op >= SpvOpDecorate && op <= SpvOpGroupMemberDecorate) || op == SpvOpDecorateId ||
+           op == SpvOpEntryPoint || op == SpvOpExecutionMode || op == SpvOpCapability || op == SpvOpExtension || op == SpvOpMemoryModel;
+}
+
+static void scan(struct trim *t) {
+    struct id nowhere = {0}, *function = &nowhere;
+    for (uint32_t *w = t->words + 5; w < t->end; w = next(w)) {
+        if (op_of(w) == SpvOpDecorate && w[2] == SpvDecorationSpecId) t->ids[w[1]].spec = w[3] + 1;
+        if (!is_annotation(op_of(w))) scan_instruction(t, w, &function);
+    }
+    if (!t->functions) t->functions = t->end;
+}
+
+// Parameters take on what the call hands over. True: one has changed.
+static bool pass_arguments(struct trim *t, const uint32_t *call) {
+    const struct id *callee = &t->ids[call[3]];
+    bool changed = false;
+    uint32_t *param = next(callee->def);
+    for (uint32_t i = 0; i < callee->n_params && i + 4 < length_of(call); i++, param = next(param)) {
+        const struct id *given = &t->ids[call[4 + i]];
+        struct id *p = &t->ids[param[2]];
+        if (given->known == UNKNOWN || p->known == VARYING) continue;
+        const bool first = p->known == UNKNOWN, same = given->known == CONSTANT && given->value == p->value;
+        if (!first && same) continue;
+        p->known = first ? given->known : VARYING;
+        p->value = given->value;
+        changed = true;
+    }
+    return changed;
+}
+
+static void propagate(struct trim *t) {
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (uint32_t *w = t->functions; w < t->end; w = next(w))
+            if (op_of(w) == SpvOpFunctionCall) changed |= pass_arguments(t, w);
+    }
+}
+
+// Leaves of a switch on what is known the one case, as its default: a branch would leave what breaks out of it without a construct.
+static void fold_switches(struct trim *t) {
+    for (uint32_t *w = t->functions; w < t->end; w = next(w)) {
+        if (op_of(w) != SpvOpSwitch || t->ids[w[1]].known != CONSTANT) continue;
+        uint32_t *end = next(w);
+        for (uint32_t *pair = w + 3; pair < end; pair += 2)
+            if (pair[0] == t->ids[w[1]].value) w[2] = pair[1];
+        *w = 3u << 16 | SpvOpSwitch;
+        erase(w + 3, end);
+    }
+}
+
+static bool reach(struct trim *t, uint32_t label) {
+    const bool news = !t->ids[label].live;
+    t->ids[label].live = true;
+    return news;
+}
+
+// Marks what the end of a live block leads to. True: something new.
+static bool leave_block(struct trim *t, const uint32_t *w) {
+    bool news = false;
+    switch (op_of(w)) {
+    case SpvOpBranch: return reach(t, w[1]);
+    case SpvOpBranchConditional: return reach(t, w[2]) | reach(t, w[3]);
+    case SpvOpSwitch:
+        news = reach(t, w[2]);
+        for (uint32_t i = 4; i < length_of(w); i += 2) news |= reach(t, w[i]);
+    }
+    return news;
+}
+
+// One round over all live functions. True: there was something new.
+static bool visit(struct trim *t) {
+    bool news = false, live_function = false, live = false;
+    uint32_t block = 0;
+    for (uint32_t *w = t->functions; w < t->end; w = next(w)) {
+        switch (op_of(w)) {
+        case SpvOpFunction: live_function = t->ids[w[2]].live, block = 0; break;
+        case SpvOpLabel:
+            if (!block && live_function) t->ids[w[1]].live = true; // the entry
+            block = w[1];
+            live = live_function && t->ids[block].live;
+            break;
+        case SpvOpFunctionCall: news |= live && reach(t, w[3]); break;
+        case SpvOpSelectionMerge:
+        case SpvOpLoopMerge:
+            if (live) t->ids[w[1]].merge = true;
+            if (live && op_of(w) == SpvOpLoopMerge) t->ids[w[2]].merge = true, t->ids[w[2]].header = block;
+            break;
+        default: news |= live && leave_block(t, w);
+        }
+    }
+    return news;
+}
+
+// A merge instruction still names this block, which nothing reaches.
+static void hollow_out(const struct id *label, uint32_t *body, uint32_t *end) {
+    erase(body, end);
+    if (label->header) {
+        body[0] = 2u << 16 | SpvOpBranch;
+        body[1] = label->header;
+    } else {
+        body[0] = 1u << 16 | SpvOpUnreachable;
+    }
+}
+
+static void shorten_phi(const struct trim *t, uint32_t *w) {
+    uint32_t n = 3;
+    for (uint32_t i = 3; i + 1 < length_of(w); i += 2) {
+        if (!t->ids[w[i + 1]].live) continue;
+        w[n] = w[i];
+        w[n + 1] = w[i + 1];
+        n += 2;
+    }
+    uint32_t *end = next(w);
+    *w = n << 16 | SpvOpPhi;
+    erase(w + n, end);
+}
+
+static void erase_dead_code(struct trim *t) {
+    bool live_function = false;
+    for (uint32_t *w = t->functions, *after; w < t->end; w = after) {
+        after = next(w);
+        if (op_of(w) == SpvOpFunction) live_function = t->ids[w[2]].live;
+        const struct id *label = op_of(w) == SpvOpLabel ? &t->ids[w[1]] : NULL;
+        if (label && live_function && !label->live) {
+            uint32_t *body = after;
+            while (!ends_block(op_of(after))) after = next(after);
+            after = next(after);
+            if (label->merge) hollow_out(label, body, after);
+            else erase(w, after);
+        } else if (!live_function) {
+            erase(w, after);
+        } else if (op_of(w) == SpvOpPhi) {
+            shorten_phi(t, w);
+        }
+    }
+}
+
+// Every word that could be a constant's id counts as a use of it: one in a hundred is a literal and keeps a constant too many.
+static void use(struct trim *t, const uint32_t *w) {
+    for (uint32_t i = 1; i < length_of(w); i++)
+        if (w[i] < t->n_ids && t->ids[w[i]].def != w) t->ids[w[i]].used = true;
+}
+
+// Large tables above all
+static bool erase_dead_constants(struct trim *t) {
+    for (uint32_t *w = t->functions; w < t->end; w = next(w)) use(t, w);
+    size_t n = 0;
+    uint32_t **globals = malloc((size_t)(t->functions - t->words) * sizeof(*globals));
+    if (!globals) return false;
+    for (uint32_t *w = t->words + 5; w < t->functions; w = next(w)) globals[n++] = w;
+    while (n--) { // last first: what a composite consists of comes before it
+        uint32_t *w = globals[n];
+        const bool constant = op_of(w) == SpvOpConstant || op_of(w) == SpvOpConstantComposite;
+        if (constant && !t->ids[w[2]].used) erase(w, next(w));
+        else if (!is_annotation(op_of(w))) use(t, w);
+    }
+    free(globals);
+    return true;
+}
+
+// Names go anyway.
+static void erase_annotations(struct trim *t) {
+    for (uint32_t *w = t->words + 5; w < t->functions; w = next(w)) {
+        const uint32_t op = op_of(w), *def = op == SpvOpDecorate ? t->ids[w[1]].def : NULL;
+        if (op == SpvOpName || op == SpvOpMemberName || (def && *def == NOP)) erase(w, next(w));
+    }
+}
+
+static size_t close_gaps(struct trim *t) {
+    uint32_t *to = t->words + 5;
+    for (uint32_t *w = t->words + 5, *after; w < t->end; w = after) {
+        after = next(w);
+        if (op_of(w) == SpvOpNop) continue;
+        memmove(to, w, (size_t)(after - w) * sizeof(*w));
+        to += after - w;
+    }
+    return (size_t)(to - t->words);
+}
+
+bool fm_spirv_trim(const struct fm_shader *shader, const uint32_t *spec, uint32_t n_spec, uint32_t **words, size_t *n_words) {
+    struct trim t = {.spec = spec, .n_spec = n_spec, .n_ids = shader->words[3]};
+    t.words = malloc(shader->n_words * sizeof(*t.words));
+    t.ids = calloc(t.n_ids, sizeof(*t.ids));
+    bool ok = t.words && t.ids;
+    if (ok) {
+        memcpy(t.words, shader->words, shader->n_words * sizeof(*t.words));
+        t.end = t.words + shader->n_words;
+        scan(&t);
+        propagate(&t);
+        fold_switches(&t);
+        for (uint32_t *w = t.words + 5; w < t.functions; w = next(w))
+            if (op_of(w) == SpvOpEntryPoint) t.ids[w[2]].live = true;
+        while (visit(&t)) {}
+        erase_dead_code(&t);
+        ok = erase_dead_constants(&t);
+        erase_annotations(&t);
+        *n_words = close_gaps(&t);
+        *words = t.words;
+    }
+    free(t.ids);
+    if (!ok) free(t.words);
+    return ok;
+}
