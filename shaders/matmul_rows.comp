@@ -34,7 +34,7 @@ void main() {
         const uint next = (mat * args.n_rows + row - gl_LocalInvocationID.x + step_rows) * size;
         for (uint k = 0u; k < args.n_cols; k += 32u) {
             read_ahead |= w_bits16(ahead_at(TYPE, ROWS, k, next, all - 4u));
-            if (TOKENS == 1u && (TYPE == TYPE_Q8_0 || TYPE == TYPE_Q4_0)) { // holds x and passes by the rows; below it is the other way round
+            if (TOKENS == 1u && has_blocks(TYPE)) { // holds x and passes by the rows; below it is the other way round
                 vec4 v[8];
                 [[unroll]] for (uint i = 0u; i < 8u; i++) v[i] = x[x_at[0] + k / 4u + i];
                 [[unroll]] for (uint r = 0u; r < ROWS; r++) {

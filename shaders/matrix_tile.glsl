@@ -31,7 +31,7 @@ shared bool x_again;
 
 // Puts 32 columns of a weight's rows into w_tile[W]; those past the last row repeat it
 #define LOAD_TILE(NAME, W) \
-    void NAME##_load(uint type, uint n_cols, uint first_row, uint n, uint k) { \
+    void NAME##_load(const uint type, uint n_cols, uint first_row, uint n, uint k) { \
         const uint size = row_size(type, n_cols); \
         for (uint i = gl_LocalInvocationID.x; i < TILE_ROWS * 4u; i += INVOCATIONS) { \
             const uint row = i / 4u, part = i % 4u; \

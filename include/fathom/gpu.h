@@ -125,10 +125,24 @@ FATHOM_API bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, 
 enum fathom_type {
     FATHOM_F32 = 0,
     FATHOM_F16 = 1,
-    FATHOM_Q4_0 = 2,  // 32 elements: float16 scale, 16 bytes; element i < 16 is the low nibble of byte i, minus 8
-    FATHOM_Q4_1 = 3,  // 32 elements: float16 scale, float16 minimum, 16 bytes of nibbles as above
-    FATHOM_Q8_0 = 8,  // 32 elements: float16 scale, 32 signed bytes
+    // blocks of 32 elements
+    FATHOM_Q4_0 = 2,  // float16 scale, 16 bytes; element i < 16 is the low nibble of byte i, minus 8
+    FATHOM_Q4_1 = 3,  // float16 scale, float16 minimum, 16 bytes of nibbles as above
+    FATHOM_Q5_0 = 6,
+    FATHOM_Q5_1 = 7,
+    FATHOM_Q8_0 = 8,  // float16 scale, 32 signed bytes
+    // blocks of 256 elements
+    FATHOM_Q2_K = 10,
+    FATHOM_Q3_K = 11,
+    FATHOM_Q4_K = 12,
+    FATHOM_Q5_K = 13,
+    FATHOM_Q6_K = 14,
+    FATHOM_IQ4_NL = 20, // of 32
+    FATHOM_IQ4_XS = 23,
     FATHOM_BF16 = 30,
+    FATHOM_TQ1_0 = 34,
+    FATHOM_TQ2_0 = 35,
+    FATHOM_MXFP4 = 39, // of 32
 };
 
 // Bytes of one row of n_cols elements. 0 if the type is unknown or n_cols is not a multiple of its block (4 for floats).

@@ -5,8 +5,20 @@
 #define TYPE_F16 1u
 #define TYPE_Q4_0 2u
 #define TYPE_Q4_1 3u
+#define TYPE_Q5_0 6u
+#define TYPE_Q5_1 7u
 #define TYPE_Q8_0 8u
+#define TYPE_Q2_K 10u
+#define TYPE_Q3_K 11u
+#define TYPE_Q4_K 12u
+#define TYPE_Q5_K 13u
+#define TYPE_Q6_K 14u
+#define TYPE_IQ4_NL 20u
+#define TYPE_IQ4_XS 23u
 #define TYPE_BF16 30u
+#define TYPE_TQ1_0 34u
+#define TYPE_TQ2_0 35u
+#define TYPE_MXFP4 39u
 
 #define W_PASTE_(a, b) a##b
 #define W_PASTE(a, b) W_PASTE_(a, b)
@@ -16,11 +28,25 @@
 uint row_size(const uint type, uint n_cols) {
     switch (type) {
     case TYPE_F32: return n_cols * 4u;
-    case TYPE_Q8_0: return n_cols / 32u * 34u;
+    case TYPE_F16: return n_cols * 2u;
     case TYPE_Q4_0: return n_cols / 32u * 18u;
     case TYPE_Q4_1: return n_cols / 32u * 20u;
-    default: return n_cols * 2u;
+    case TYPE_Q5_0: return n_cols / 32u * 22u;
+    case TYPE_Q5_1: return n_cols / 32u * 24u;
+    case TYPE_Q8_0: return n_cols / 32u * 34u;
+    case TYPE_Q2_K: return n_cols / 256u * 84u;
+    case TYPE_Q3_K: return n_cols / 256u * 110u;
+    case TYPE_Q4_K: return n_cols / 256u * 144u;
+    case TYPE_Q5_K: return n_cols / 256u * 176u;
+    case TYPE_Q6_K: return n_cols / 256u * 210u;
+    case TYPE_IQ4_NL: return n_cols / 32u * 18u;
+    case TYPE_IQ4_XS: return n_cols / 256u * 136u;
+    case TYPE_BF16: return n_cols * 2u;
+    case TYPE_TQ1_0: return n_cols / 256u * 54u;
+    case TYPE_TQ2_0: return n_cols / 256u * 66u;
+    case TYPE_MXFP4: return n_cols / 32u * 17u;
     }
+    return 0u;
 }
 
 // Stored in blocks, so that the block forms beat the form of 4
@@ -34,14 +60,54 @@ vec4 signed_bytes(uint v) {
     return vec4(bitfieldExtract(i, 0, 8), bitfieldExtract(i, 8, 8), bitfieldExtract(i, 16, 8), bitfieldExtract(i, 24, 8));
 }
 
-// Four bytes 0..15, the low halves of v's, low one first
+// Four bytes, low one first
+vec4 unsigned_bytes(uint v) {
+    return vec4(uvec4(v & 255u, (v >> 8) & 255u, (v >> 16) & 255u, v >> 24));
+}
+
+// The same minus `offset`
+vec4 offset_bytes(uint v, int offset) {
+    return vec4(ivec4(uvec4(v & 255u, (v >> 8) & 255u, (v >> 16) & 255u, v >> 24)) - offset);
+}
+
+// The low halves of four bytes, low one first
 vec4 unsigned_nibbles(uint v) {
-    return vec4(uvec4(v & 15u, (v >> 8) & 15u, (v >> 16) & 15u, (v >> 24) & 15u));
+    return unsigned_bytes(v & 0x0f0f0f0fu);
 }
 
 // The same minus 8
 vec4 nibbles(uint v) {
     const int i = int(v ^ 0x08080808u); // n - 8 is n ^ 8 as a signed number of 4 bits
     return vec4(bitfieldExtract(i, 0, 4), bitfieldExtract(i, 8, 4), bitfieldExtract(i, 16, 4), bitfieldExtract(i, 24, 4));
+}
+
+// Four bits, one to each byte
+uint spread(uint bits) {
+    return (bits * 0x00204081u) & 0x01010101u;
+}
+
+// Elements of formats with a minimum. The product is exact: 11 bits of a float16, at most 6 of its scale, at most 5 of n.
+vec4 scale_add(float scale, vec4 n, float minimum) {
+    precise vec4 w = scale * n;
+    w = w + minimum;
+    return w;
+}
+
+// IQ4_NL's and IQ4_XS's levels -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113, for four bytes 0..15
+float iq4_level(uint n) {
+    const uint low = (n & 4u) == 0u ? 0xbfad9881u : 0xf6eaddcfu, high = (n & 4u) == 0u ? 0x26190d01u : 0x71594535u;
+    return float(bitfieldExtract(int((n & 8u) == 0u ? low : high), int(n & 3u) * 8, 8));
+}
+vec4 iq4_levels(uint v) {
+    return vec4(iq4_level(v & 15u), iq4_level((v >> 8) & 15u), iq4_level((v >> 16) & 15u), iq4_level(v >> 24));
+}
+
+// E2M1, doubled: 0 1 2 3 4 6 8 12 and their negatives, for four bytes 0..15
+float e2m1_doubled(uint n) {
+    const int size = int(((n & 4u) == 0u ? 0x03020100u : 0x0c080604u) >> ((n & 3u) * 8u) & 255u);
+    return float((n & 8u) == 0u ? size : -size); // no -0: bits as ggml's
+}
+vec4 e2m1(uint v) {
+    return vec4(e2m1_doubled(v & 15u), e2m1_doubled((v >> 8) & 15u), e2m1_doubled((v >> 16) & 15u), e2m1_doubled(v >> 24));
 }
 #endif

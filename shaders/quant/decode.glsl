@@ -7,8 +7,10 @@
 //   float w8(uint type, uint row, uint part, out vec4 low, out vec4 high)   a quarter of a block, so that neighbours share it: elements
 //                                                              k..k+3 and k+16..k+19, k = 32 * (part / 4) + 4 * (part % 4), scaled alike
 // Formats with a minimum return a scale of 1, and q[] are the elements.
-// `type` is an enum fathom_type; make it a specialization constant and the branches go. Both macros are undefined at the end.
-// Bytes are GGUF's: 16-bit alignment is all that block formats have.
+// `type` is an enum fathom_type, a specialization constant: src/gpu/spirv_trim.c leaves the other types' decoders out, which works while it is
+// handed down through `const` parameters and the cases return. Both macros are undefined at the end.
+// A format in blocks is one function, w8, exact; w4 and w32 follow from it, and may have a quicker one.
+// Bytes are GGUF's: 16-bit alignment is all that most block formats have.
 #include "include/exact.glsl"
 #include "quant/common.glsl"
 
@@ -29,6 +31,54 @@ uint W_FN(_bits16)(uint at) {
 #include "quant/q8_0.glsl"
 #include "quant/q4_0.glsl"
 #include "quant/q4_1.glsl"
+#include "quant/q5_0.glsl"
+#include "quant/q5_1.glsl"
+#include "quant/q2_k.glsl"
+#include "quant/q3_k.glsl"
+#include "quant/q4_k.glsl"
+#include "quant/q5_k.glsl"
+#include "quant/q6_k.glsl"
+#include "quant/iq4_nl.glsl"
+#include "quant/iq4_xs.glsl"
+#include "quant/tq1_0.glsl"
+#include "quant/tq2_0.glsl"
+#include "quant/mxfp4.glsl"
+
+// Of the formats in blocks; exact, as none of them needs more than multiplying and adding
+float W_FN(_block_8)(const uint type, uint row, uint part, out vec4 low, out vec4 high) {
+    switch (type) {
+    case TYPE_Q8_0: return W_FN(_q8_0_8)(row, part, low, high);
+    case TYPE_Q4_0: return W_FN(_q4_0_8)(row, part, low, high);
+    case TYPE_Q4_1: return W_FN(_q4_1_8)(row, part, low, high);
+    case TYPE_Q5_0: return W_FN(_q5_0_8)(row, part, low, high);
+    case TYPE_Q5_1: return W_FN(_q5_1_8)(row, part, low, high);
+    case TYPE_Q2_K: return W_FN(_q2_k_8)(row, part, low, high);
+    case TYPE_Q3_K: return W_FN(_q3_k_8)(row, part, low, high);
+    case TYPE_Q4_K: return W_FN(_q4_k_8)(row, part, low, high);
+    case TYPE_Q5_K: return W_FN(_q5_k_8)(row, part, low, high);
+    case TYPE_Q6_K: return W_FN(_q6_k_8)(row, part, low, high);
+    case TYPE_IQ4_NL: return W_FN(_iq4_nl_8)(row, part, low, high);
+    case TYPE_IQ4_XS: return W_FN(_iq4_xs_8)(row, part, low, high);
+    case TYPE_TQ1_0: return W_FN(_tq1_0_8)(row, part, low, high);
+    case TYPE_TQ2_0: return W_FN(_tq2_0_8)(row, part, low, high);
+    case TYPE_MXFP4: return W_FN(_mxfp4_8)(row, part, low, high);
+    }
+    low = high = vec4(0.0);
+    return 0.0;
+}
+
+vec4 W_FN(_block_4)(const uint type, uint row, uint k) {
+    vec4 low, high;
+    const float scale = W_FN(_block_8)(type, row, (k >> 5) * 4u + ((k >> 2) & 3u), low, high);
+    precise vec4 w = scale * ((k & 16u) == 0u ? low : high);
+    return w;
+}
+
+float W_FN(_block_32)(const uint type, uint row, uint k, out vec4 q[8]) {
+    float scale;
+    for (uint i = 0u; i < 4u; i++) scale = W_FN(_block_8)(type, row, (k >> 3) + i, q[i], q[4u + i]);
+    return scale;
+}
 
 vec4 W_FN(4)(const uint type, uint row, uint k) {
     switch (type) {
@@ -36,8 +86,8 @@ vec4 W_FN(4)(const uint type, uint row, uint k) {
     case TYPE_F16: return W_FN(_f16_4)(row, k);
     case TYPE_BF16: return W_FN(_bf16_4)(row, k);
     case TYPE_Q8_0: return W_FN(_q8_0_4)(row, k);
-    case TYPE_Q4_1: return W_FN(_q4_1_4)(row, k);
-    default: return W_FN(_q4_0_4)(row, k);
+    case TYPE_Q4_0: return W_FN(_q4_0_4)(row, k);
+    default: return W_FN(_block_4)(type, row, k);
     }
 }
 
@@ -47,8 +97,11 @@ float W_FN(32)(const uint type, uint row, uint k, out vec4 q[8]) {
     case TYPE_F16: return W_FN(_f16_32)(row, k, q);
     case TYPE_BF16: return W_FN(_bf16_32)(row, k, q);
     case TYPE_Q8_0: return W_FN(_q8_0_32)(row, k, q);
-    case TYPE_Q4_1: return W_FN(_q4_1_32)(row, k, q);
-    default: return W_FN(_q4_0_32)(row, k, q);
+    case TYPE_Q4_0: return W_FN(_q4_0_32)(row, k, q);
+    case TYPE_Q4_K: return W_FN(_q4_k_32)(row, k, q);
+    case TYPE_Q5_K: return W_FN(_q5_k_32)(row, k, q);
+    case TYPE_Q6_K: return W_FN(_q6_k_32)(row, k, q);
+    default: return W_FN(_block_32)(type, row, k, q);
     }
 }
 
@@ -57,9 +110,7 @@ float W_FN(8)(const uint type, uint row, uint part, out vec4 low, out vec4 high)
     case TYPE_F32: return W_FN(_f32_8)(row, part, low, high);
     case TYPE_F16: return W_FN(_f16_8)(row, part, low, high);
     case TYPE_BF16: return W_FN(_bf16_8)(row, part, low, high);
-    case TYPE_Q8_0: return W_FN(_q8_0_8)(row, part, low, high);
-    case TYPE_Q4_1: return W_FN(_q4_1_8)(row, part, low, high);
-    default: return W_FN(_q4_0_8)(row, part, low, high);
+    default: return W_FN(_block_8)(type, row, part, low, high);
     }
 }
 

@@ -35,11 +35,10 @@ static uint32_t file_type(enum fathom_type type) { // llama.cpp's LLAMA_FTYPE
     case FATHOM_F32: return 0;
     case FATHOM_F16: return 1;
     case FATHOM_Q4_0: return 2;
-    case FATHOM_Q4_1: return 3;
     case FATHOM_Q8_0: return 7;
     case FATHOM_BF16: return 32;
+    default: return 0; // fm_type_find() gives no others
     }
-    return 0;
 }
 
 static bool ends_with(const char *name, const char *end) {

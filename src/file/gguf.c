@@ -146,7 +146,7 @@ static bool read_tensor(struct reader *r, uint64_t alignment, uint64_t *offset) 
     const struct fm_type_info *info = fm_type_info(type);
     if (!info) return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s has type %u, which does not exist", path, tensor.name, type);
     if (!info->supported)
-        return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: F32, F16, BF16, Q8_0, Q4_1, Q4_0", path,
+        return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s, which Fathom cannot read", path,
             tensor.name, info->name);
     if (*offset % alignment)
         return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s lies at offset %llu, expected a multiple of %llu", path, tensor.name,

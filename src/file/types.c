@@ -1,51 +1,58 @@
 #include "file/types.h"
 #include "base/half.h"
 #include "base/size.h"
+#include "file/blocks.h"
 #include <math.h>
 #include <string.h>
 #include <strings.h>
 
-static const struct fm_type_info types[] = {
-    {FATHOM_F32, "F32", 1, 4, true, true},
-    {FATHOM_F16, "F16", 1, 2, true, true},
-    {FATHOM_Q4_0, "Q4_0", 32, 18, true, true},
-    {FATHOM_Q8_0, "Q8_0", 32, 34, true, true},
-    {FATHOM_BF16, "BF16", 1, 2, true, true},
-    {FATHOM_Q4_1, "Q4_1", 32, 20, true},
-    // known by name only
-    {6, "Q5_0", 32, 22},
-    {7, "Q5_1", 32, 24},
-    {9, "Q8_1", 32, 40},
-    {10, "Q2_K", 256, 84},
-    {11, "Q3_K", 256, 110},
-    {12, "Q4_K", 256, 144},
-    {13, "Q5_K", 256, 176},
-    {14, "Q6_K", 256, 210},
-    {15, "Q8_K", 256, 292},
-    {16, "IQ2_XXS", 256, 66},
-    {17, "IQ2_XS", 256, 74},
-    {18, "IQ3_XXS", 256, 98},
-    {19, "IQ1_S", 256, 50},
-    {20, "IQ4_NL", 32, 18},
-    {21, "IQ3_S", 256, 110},
-    {22, "IQ2_S", 256, 82},
-    {23, "IQ4_XS", 256, 136},
-    {24, "I8", 1, 1},
-    {25, "I16", 1, 2},
-    {26, "I32", 1, 4},
-    {27, "I64", 1, 8},
-    {28, "F64", 1, 8},
-    {29, "IQ1_M", 256, 56},
-    {34, "TQ1_0", 256, 54},
-    {35, "TQ2_0", 256, 66},
-    {39, "MXFP4", 32, 17},
-    {40, "NVFP4", 64, 36},
+// What a row of a type is made of; `decode` NULL: floats, or not supported.
+struct entry {
+    struct fm_type_info info;
+    void (*decode)(const uint8_t *block, float *x);
 };
-enum { N_TYPES = sizeof(types) / sizeof(*types), BLOCK = 32 };
+
+static const struct entry types[] = {
+    {{FATHOM_F32, "F32", 1, 4, true, true}, NULL},
+    {{FATHOM_F16, "F16", 1, 2, true, true}, NULL},
+    {{FATHOM_BF16, "BF16", 1, 2, true, true}, NULL},
+    {{FATHOM_Q4_0, "Q4_0", 32, 18, true, true}, fm_decode_q4_0},
+    {{FATHOM_Q4_1, "Q4_1", 32, 20, true}, fm_decode_q4_1},
+    {{FATHOM_Q5_0, "Q5_0", 32, 22, true}, fm_decode_q5_0},
+    {{FATHOM_Q5_1, "Q5_1", 32, 24, true}, fm_decode_q5_1},
+    {{FATHOM_Q8_0, "Q8_0", 32, 34, true, true}, fm_decode_q8_0},
+    {{FATHOM_Q2_K, "Q2_K", 256, 84, true}, fm_decode_q2_k},
+    {{FATHOM_Q3_K, "Q3_K", 256, 110, true}, fm_decode_q3_k},
+    {{FATHOM_Q4_K, "Q4_K", 256, 144, true}, fm_decode_q4_k},
+    {{FATHOM_Q5_K, "Q5_K", 256, 176, true}, fm_decode_q5_k},
+    {{FATHOM_Q6_K, "Q6_K", 256, 210, true}, fm_decode_q6_k},
+    {{FATHOM_IQ4_NL, "IQ4_NL", 32, 18, true}, fm_decode_iq4_nl},
+    {{FATHOM_IQ4_XS, "IQ4_XS", 256, 136, true}, fm_decode_iq4_xs},
+    {{FATHOM_TQ1_0, "TQ1_0", 256, 54, true}, fm_decode_tq1_0},
+    {{FATHOM_TQ2_0, "TQ2_0", 256, 66, true}, fm_decode_tq2_0},
+    {{FATHOM_MXFP4, "MXFP4", 32, 17, true}, fm_decode_mxfp4},
+    // known by name only
+    {{9, "Q8_1", 32, 40}, NULL},
+    {{15, "Q8_K", 256, 292}, NULL},
+    {{16, "IQ2_XXS", 256, 66}, NULL},
+    {{17, "IQ2_XS", 256, 74}, NULL},
+    {{18, "IQ3_XXS", 256, 98}, NULL},
+    {{19, "IQ1_S", 256, 50}, NULL},
+    {{21, "IQ3_S", 256, 110}, NULL},
+    {{22, "IQ2_S", 256, 82}, NULL},
+    {{29, "IQ1_M", 256, 56}, NULL},
+    {{24, "I8", 1, 1}, NULL},
+    {{25, "I16", 1, 2}, NULL},
+    {{26, "I32", 1, 4}, NULL},
+    {{27, "I64", 1, 8}, NULL},
+    {{28, "F64", 1, 8}, NULL},
+    {{40, "NVFP4", 64, 36}, NULL},
+};
+enum { N_TYPES = sizeof(types) / sizeof(*types) };
 
 const struct fm_type_info *fm_type_info(uint32_t type) {
     for (int i = 0; i < N_TYPES; i++)
-        if (types[i].type == type) return &types[i];
+        if (types[i].info.type == type) return &types[i].info;
     return NULL;
 }
 
@@ -56,7 +63,7 @@ const char *fm_type_name(enum fathom_type type) {
 
 const struct fm_type_info *fm_type_find(const char *name) {
     for (int i = 0; i < N_TYPES; i++)
-        if (types[i].writable && !strcasecmp(types[i].name, name)) return &types[i];
+        if (types[i].info.writable && !strcasecmp(types[i].info.name, name)) return &types[i].info;
     return NULL;
 }
 
@@ -65,13 +72,15 @@ bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes) {
     return info && n % info->block == 0 && fm_mul(n / info->block, info->bytes, bytes);
 }
 
-static uint16_t load16(const uint8_t *src) {
-    return (uint16_t)(src[0] | src[1] << 8);
-}
-
 static void store16(uint8_t *dst, uint16_t value) {
     dst[0] = (uint8_t)value;
     dst[1] = (uint8_t)(value >> 8);
+}
+
+static void decode_blocks(enum fathom_type type, const uint8_t *src, float *dst, uint64_t n) {
+    const struct entry *entry = types;
+    while (entry->info.type != type) entry++;
+    for (; n; n -= entry->info.block, src += entry->info.bytes, dst += entry->info.block) entry->decode(src, dst);
 }
 
 void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint64_t n) {
@@ -79,35 +88,12 @@ void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint6
     switch (type) {
     case FATHOM_F32: memcpy(dst, src, n * sizeof(float)); return;
     case FATHOM_F16:
-        for (uint64_t i = 0; i < n; i++) dst[i] = fm_from_half(load16(bytes + 2 * i));
+        for (uint64_t i = 0; i < n; i++) dst[i] = fm_from_half((uint16_t)fm_read16(bytes + 2 * i));
         return;
     case FATHOM_BF16:
-        for (uint64_t i = 0; i < n; i++) dst[i] = fm_from_bf16(load16(bytes + 2 * i));
+        for (uint64_t i = 0; i < n; i++) dst[i] = fm_from_bf16((uint16_t)fm_read16(bytes + 2 * i));
         return;
-    case FATHOM_Q8_0:
-        for (uint64_t block = 0; block < n / BLOCK; block++, bytes += 34, dst += BLOCK) {
-            const float d = fm_from_half(load16(bytes));
-            for (int i = 0; i < BLOCK; i++) dst[i] = (float)(int8_t)bytes[2 + i] * d;
-        }
-        return;
-    case FATHOM_Q4_0:
-        for (uint64_t block = 0; block < n / BLOCK; block++, bytes += 18, dst += BLOCK) {
-            const float d = fm_from_half(load16(bytes));
-            for (int i = 0; i < 16; i++) {
-                dst[i] = (float)((bytes[2 + i] & 15) - 8) * d;
-                dst[i + 16] = (float)((bytes[2 + i] >> 4) - 8) * d;
-            }
-        }
-        return;
-    case FATHOM_Q4_1:
-        for (uint64_t block = 0; block < n / BLOCK; block++, bytes += 20, dst += BLOCK) {
-            const float d = fm_from_half(load16(bytes)), m = fm_from_half(load16(bytes + 2));
-            for (int i = 0; i < 16; i++) {
-                dst[i] = d * (float)(bytes[4 + i] & 15) + m;
-                dst[i + 16] = d * (float)(bytes[4 + i] >> 4) + m;
-            }
-        }
-        return;
+    default: decode_blocks(type, bytes, dst, n);
     }
 }
 
@@ -121,7 +107,7 @@ static float inverse(float d) {
 static bool quantize_q8_0(const float *x, uint8_t *dst) {
     float most = 0;
     bool finite = true;
-    for (int i = 0; i < BLOCK; i++) {
+    for (int i = 0; i < FM_BLOCK; i++) {
         finite &= isfinite(x[i]);
         most = fmaxf(most, fabsf(x[i]));
     }
@@ -129,7 +115,7 @@ static bool quantize_q8_0(const float *x, uint8_t *dst) {
     const uint16_t half = fm_to_half(d);
     if (!finite || !isfinite(fm_from_half(half))) return false;
     store16(dst, half);
-    for (int i = 0; i < BLOCK; i++) dst[2 + i] = (uint8_t)(int8_t)roundf(x[i] * id);
+    for (int i = 0; i < FM_BLOCK; i++) dst[2 + i] = (uint8_t)(int8_t)roundf(x[i] * id);
     return true;
 }
 
@@ -137,7 +123,7 @@ static bool quantize_q8_0(const float *x, uint8_t *dst) {
 static bool quantize_q4_0(const float *x, uint8_t *dst) {
     float most = 0;
     bool finite = true;
-    for (int i = 0; i < BLOCK; i++) {
+    for (int i = 0; i < FM_BLOCK; i++) {
         finite &= isfinite(x[i]);
         if (fabsf(x[i]) > fabsf(most)) most = x[i];
     }
@@ -175,12 +161,11 @@ bool fm_quantize_row(enum fathom_type type, const float *src, void *dst, uint64_
         }
         return fits;
     case FATHOM_Q8_0:
-        for (uint64_t block = 0; block < n / BLOCK && fits; block++) fits = quantize_q8_0(src + block * BLOCK, bytes + block * 34);
+        for (uint64_t block = 0; block < n / FM_BLOCK && fits; block++) fits = quantize_q8_0(src + block * FM_BLOCK, bytes + block * 34);
         return fits;
     case FATHOM_Q4_0:
-        for (uint64_t block = 0; block < n / BLOCK && fits; block++) fits = quantize_q4_0(src + block * BLOCK, bytes + block * 18);
+        for (uint64_t block = 0; block < n / FM_BLOCK && fits; block++) fits = quantize_q4_0(src + block * FM_BLOCK, bytes + block * 18);
         return fits;
-    case FATHOM_Q4_1: break;
+    default: return false;
     }
-    return false;
 }

@@ -1,17 +1,12 @@
 // Weights in device memory, cut into windows that a binding can address.
+#include "file/types.h"
 #include "gpu/internal.h"
 #include <stdlib.h>
 
 uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols) {
-    switch (type) {
-    case FATHOM_F32: return n_cols % 4 ? 0 : 4ull * n_cols;
-    case FATHOM_F16:
-    case FATHOM_BF16: return n_cols % 4 ? 0 : 2ull * n_cols;
-    case FATHOM_Q8_0: return n_cols % 32 ? 0 : 34ull * (n_cols / 32);
-    case FATHOM_Q4_0: return n_cols % 32 ? 0 : 18ull * (n_cols / 32);
-    case FATHOM_Q4_1: return n_cols % 32 ? 0 : 20ull * (n_cols / 32);
-    }
-    return 0;
+    const struct fm_type_info *info = fm_type_info(type);
+    const uint32_t unit = info && info->block > 1 ? info->block : 4; // shaders read floats by fours
+    return info && info->supported && n_cols % unit == 0 ? (uint64_t)n_cols / info->block * info->bytes : 0;
 }
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }

@@ -173,7 +173,7 @@ static void zero_dim(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 0, FA
 static void overflow(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 1ull << 40, 1ull << 40, FATHOM_F32, 0), data(b, 64); }
 static void overflow_bytes(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 1ull << 31, 1ull << 31, FATHOM_F32, 0), data(b, 64); }
 static void type_unknown(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 32, 2, 77, 0), data(b, 64); }
-static void type_q4_k(struct bytes *b) { header(b, 1, 0), tensor(b, "blk.0.ffn_up.weight", 256, 1, 12, 0), data(b, 144); }
+static void type_nvfp4(struct bytes *b) { header(b, 1, 0), tensor(b, "blk.0.ffn_up.weight", 256, 1, 40, 0), data(b, 144); }
 static void part_of_block(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 48, 2, FATHOM_Q4_0, 0), data(b, 64); }
 static void offset_odd(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 2, FATHOM_F32, 16), data(b, 64); }
 static void offset_absurd(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 2, FATHOM_F32, UINT64_MAX - 31), data(b, 64); }
@@ -225,7 +225,7 @@ static const struct {
     {overflow, FATHOM_INVALID, "m.gguf: tensor w has a size past 64 bits: [1099511627776, 1099511627776, 1, 1] of F32"},
     {overflow_bytes, FATHOM_INVALID, "m.gguf: tensor w has a size past 64 bits: [2147483648, 2147483648, 1, 1] of F32"},
     {type_unknown, FATHOM_INVALID, "m.gguf: tensor w has type 77, which does not exist"},
-    {type_q4_k, FATHOM_UNSUPPORTED, "m.gguf: tensor blk.0.ffn_up.weight is stored as Q4_K; supported: F32, F16, BF16, Q8_0, Q4_0"},
+    {type_nvfp4, FATHOM_UNSUPPORTED, "m.gguf: tensor blk.0.ffn_up.weight is stored as NVFP4, which Fathom cannot read"},
     {part_of_block, FATHOM_INVALID, "m.gguf: tensor w has rows of 48 elements, expected a multiple of 32 for Q4_0"},
     {offset_odd, FATHOM_INVALID, "m.gguf: tensor w lies at offset 16, expected a multiple of 32"},
     {offset_absurd, FATHOM_INVALID, "m.gguf: tensor w reaches past the end of the file: 32 bytes at offset 18446744073709551584 of 64"},

@@ -80,6 +80,42 @@ static void decoders_read_ggmls_layout(void **state) {
     for (int i = 0; i < BLOCK; i++) assert_true(x[i] == 0.5f * (float)(i * 8 - 128));
 }
 
+// Of every format that is read only: PRNG blocks and extreme ones, decoded, against the hash of what the gguf package makes of the same
+// blocks (tests/data/hash_decoded.py).
+static const struct decoded {
+    enum fathom_type type;
+    uint8_t n_halves, halves[4]; // last bytes of float16 numbers, whose exponent loses its highest bit: infinities are nobody's scales
+    uint64_t hash;
+} decoded[] = {
+#include "data/decoded.inc"
+};
+enum { N_DECODED = 64 };
+
+static uint64_t splitmix(uint64_t *state) {
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static void decoders_give_the_packages_bits(void **state) {
+    (void)state;
+    static const uint8_t extremes[] = {0x00, 0xff, 0x80, 0x7f, 0x55, 0xaa};
+    for (size_t i = 0; i < sizeof(decoded) / sizeof(*decoded); i++) {
+        const struct fm_type_info *info = fm_type_info(decoded[i].type);
+        uint64_t random = decoded[i].type, hash = 0xcbf29ce484222325u;
+        for (int b = 0; b < N_DECODED; b++) {
+            uint8_t block[512];
+            float x[256];
+            for (uint32_t j = 0; j < info->bytes; j++) block[j] = b < 6 ? extremes[b] : (uint8_t)splitmix(&random);
+            for (int j = 0; j < decoded[i].n_halves; j++) block[decoded[i].halves[j]] &= 0xbf;
+            fm_dequantize_row(decoded[i].type, block, x, info->block);
+            for (uint32_t j = 0; j < 4 * info->block; j++) hash = (hash ^ ((uint8_t *)x)[j]) * 0x100000001b3u;
+        }
+        if (hash != decoded[i].hash) fail_msg("%s: 0x%016llx", info->name, (unsigned long long)hash);
+    }
+}
+
 static void what_does_not_fit_is_refused(void **state) {
     (void)state;
     static const enum fathom_type all[] = {FATHOM_F32, FATHOM_F16, FATHOM_BF16, FATHOM_Q8_0, FATHOM_Q4_0};
@@ -108,7 +144,8 @@ static void types_have_names_and_sizes(void **state) {
     assert_int_equal(fm_type_find("bf16")->type, FATHOM_BF16);
     assert_null(fm_type_find("q4_k"));
     assert_string_equal(fm_type_info(12)->name, "Q4_K");
-    assert_false(fm_type_info(12)->supported);
+    assert_true(fm_type_info(12)->supported && !fm_type_info(12)->writable);
+    assert_false(fm_type_info(40)->supported);
     assert_null(fm_type_info(4));
     assert_false(fm_type_size(FATHOM_Q4_0, 33, &size));
     assert_false(fm_type_size(FATHOM_F32, 1ull << 62, &size));
@@ -119,6 +156,7 @@ int main(void) {
         cmocka_unit_test(quantisers_give_ggmls_bits),
         cmocka_unit_test(the_way_back_is_near),
         cmocka_unit_test(decoders_read_ggmls_layout),
+        cmocka_unit_test(decoders_give_the_packages_bits),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(types_have_names_and_sizes),
     };

@@ -1,4 +1,5 @@
 #include "ops/exact.h"
+#include "file/types.h"
 #include <string.h>
 
 static uint32_t to_bits(float x) {
@@ -92,42 +93,6 @@ uint32_t half_encode(float x) {
     return sign | (n + (rest > half_unit || (rest == half_unit && (n & 1u))));
 }
 
-float bf16_decode(uint32_t bits) {
-    return from_bits(bits << 16);
-}
-
-static uint32_t read16(const uint8_t *bytes) {
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8;
-}
-
-float exact_element(enum fathom_type type, const void *row, uint32_t k) {
-    const uint8_t *bytes = row;
-    switch (type) {
-    case FATHOM_F32: {
-        float x;
-        memcpy(&x, bytes + 4 * (size_t)k, 4);
-        return x;
-    }
-    case FATHOM_F16: return half_decode(read16(bytes + 2 * (size_t)k));
-    case FATHOM_BF16: return bf16_decode(read16(bytes + 2 * (size_t)k));
-    case FATHOM_Q8_0: {
-        const uint8_t *block = bytes + (size_t)(k / 32) * 34;
-        return half_decode(read16(block)) * (float)(int8_t)block[2 + k % 32];
-    }
-    case FATHOM_Q4_0: {
-        const uint8_t *block = bytes + (size_t)(k / 32) * 18;
-        const uint32_t i = k % 32, pair = block[2 + i % 16];
-        return half_decode(read16(block)) * (float)((int)(i < 16 ? pair & 15 : pair >> 4) - 8);
-    }
-    case FATHOM_Q4_1: {
-        const uint8_t *block = bytes + (size_t)(k / 32) * 20;
-        const uint32_t i = k % 32, pair = block[4 + i % 16];
-        return half_decode(read16(block)) * (float)(i < 16 ? pair & 15 : pair >> 4) + half_decode(read16(block + 2));
-    }
-    }
-    return from_bits(0x7fc00000u);
-}
-
 void exact_row(enum fathom_type type, const void *row, uint32_t n_cols, float *out) {
-    for (uint32_t k = 0; k < n_cols; k++) out[k] = exact_element(type, row, k);
+    fm_dequantize_row(type, row, out, n_cols);
 }

@@ -12,10 +12,7 @@ float exact_sigmoid(float x);
 float exact_silu(float x);
 float half_decode(uint32_t half);
 uint32_t half_encode(float x);
-float bf16_decode(uint32_t bits);
 
-// Element k of a stored row, bit for bit as the shaders see it.
-float exact_element(enum fathom_type type, const void *row, uint32_t k);
-// A whole row.
+// A stored row, bit for bit as the shaders see it.
 void exact_row(enum fathom_type type, const void *row, uint32_t n_cols, float *out);
 #endif

@@ -12,10 +12,12 @@ struct expert_dot {
 // Row `row` of the stored weight times x[n_cols]
 static inline struct expert_dot expert_dot(const struct fathom_weight *w, const uint8_t *bytes, uint64_t row, const float *x) {
     const uint8_t *stored = bytes + row * fathom_row_size(w->type, w->n_cols);
-    float lanes[32] = {0};
+    float lanes[32] = {0}, elements[16384];
+    assert_true(w->n_cols <= 16384);
+    exact_row(w->type, stored, w->n_cols, elements);
     double sum = 0, magnitude = 0;
     for (uint32_t k = 0; k < w->n_cols; k++) {
-        const float v = exact_element(w->type, stored, k);
+        const float v = elements[k];
         lanes[k / 4 % 32] = lanes[k / 4 % 32] + v * x[k];
         sum += (double)v * x[k];
         magnitude += fabs((double)v * x[k]);

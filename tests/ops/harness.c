@@ -1,4 +1,5 @@
 #include "ops/harness.h"
+#include "file/types.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -108,8 +109,31 @@ static void random_half(struct op_test *test, float low, float high, uint8_t *by
     bytes[1] = (uint8_t)(half >> 8);
 }
 
+// Where a block's float16 numbers are, and by how much the largest element exceeds them
+static const struct block_format {
+    enum fathom_type type;
+    uint32_t n_halves, halves[2], most;
+} formats[] = {
+    {FATHOM_Q4_0, 1, {0}, 8}, {FATHOM_Q4_1, 2, {0, 2}, 16}, {FATHOM_Q5_0, 1, {0}, 16}, {FATHOM_Q5_1, 2, {0, 2}, 32}, {FATHOM_Q8_0, 1, {0}, 127},
+    {FATHOM_Q2_K, 2, {80, 82}, 60}, {FATHOM_Q3_K, 1, {108}, 128}, {FATHOM_Q4_K, 2, {0, 2}, 1000}, {FATHOM_Q5_K, 2, {0, 2}, 2000},
+    {FATHOM_Q6_K, 1, {208}, 4096}, {FATHOM_IQ4_NL, 1, {0}, 127}, {FATHOM_IQ4_XS, 1, {0}, 4096}, {FATHOM_TQ1_0, 1, {52}, 1},
+    {FATHOM_TQ2_0, 1, {64}, 1},
+};
+
+static void random_blocks(struct op_test *test, enum fathom_type type, uint32_t n_cols, float spread, uint8_t *row) {
+    const struct fm_type_info *info = fm_type_info(type);
+    const struct block_format *format = formats;
+    while (format->type != type && type != FATHOM_MXFP4) format++;
+    for (uint32_t b = 0; b < n_cols / info->block; b++, row += info->bytes) {
+        for (uint32_t i = 0; i < info->bytes; i++) row[i] = (uint8_t)op_random(test);
+        if (type == FATHOM_MXFP4) row[0] = (uint8_t)(118 + row[0] % 8); // its exponent
+        else
+            for (uint32_t i = 0; i < format->n_halves; i++)
+                random_half(test, -spread / (float)format->most, spread / (float)format->most, row + format->halves[i]);
+    }
+}
+
 static void random_row(struct op_test *test, enum fathom_type type, uint32_t n_cols, float spread, uint8_t *row) {
-    const uint32_t block = type == FATHOM_Q8_0 ? 34 : 18;
     switch (type) {
     case FATHOM_F32:
         for (uint32_t k = 0; k < n_cols; k++) {
@@ -126,19 +150,7 @@ static void random_row(struct op_test *test, enum fathom_type type, uint32_t n_c
             memcpy(row + 2 * (size_t)k, (const uint8_t *)&v + 2, 2); // little-endian host
         }
         return;
-    case FATHOM_Q8_0:
-    case FATHOM_Q4_0:
-        for (uint32_t b = 0; b < n_cols / 32; b++, row += block) {
-            random_half(test, -spread / (type == FATHOM_Q8_0 ? 127 : 8), spread / (type == FATHOM_Q8_0 ? 127 : 8), row);
-            for (uint32_t i = 2; i < block; i++) row[i] = (uint8_t)op_random(test);
-        }
-        return;
-    case FATHOM_Q4_1:
-        for (uint32_t b = 0; b < n_cols / 32; b++, row += 20) {
-            random_half(test, -spread / 16, spread / 16, row);
-            random_half(test, -spread / 2, spread / 2, row + 2);
-            for (uint32_t i = 4; i < 20; i++) row[i] = (uint8_t)op_random(test);
-        }
+    default: random_blocks(test, type, n_cols, spread, row);
     }
 }
 

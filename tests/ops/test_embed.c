@@ -8,6 +8,10 @@ static const struct embed_case {
     { FATHOM_F32, 5, 4, 1, 4 },     { FATHOM_F32, 37, 68, 7, 1 },    { FATHOM_F16, 37, 68, 7, 3 },    { FATHOM_BF16, 37, 68, 7, 4 },
     { FATHOM_Q8_0, 33, 32, 3, 1 },  { FATHOM_Q8_0, 33, 1056, 9, 4 }, { FATHOM_Q4_0, 33, 32, 3, 1 },   { FATHOM_Q4_0, 33, 1056, 9, 4 },
     { FATHOM_F16, 64, 2048, 5, 4 }, { FATHOM_BF16, 64, 96, 5, 1 },   { FATHOM_F32, 64, 2048, 130, 4 },
+    { FATHOM_Q4_1, 33, 96, 3, 4 },  { FATHOM_Q5_0, 33, 96, 3, 4 },   { FATHOM_Q5_1, 33, 96, 3, 4 },    { FATHOM_Q2_K, 33, 512, 3, 4 },
+    { FATHOM_Q3_K, 33, 512, 3, 4 }, { FATHOM_Q4_K, 33, 512, 3, 4 },  { FATHOM_Q5_K, 33, 512, 3, 4 },   { FATHOM_Q6_K, 33, 768, 3, 4 },
+    { FATHOM_IQ4_NL, 33, 96, 3, 4 }, { FATHOM_IQ4_XS, 33, 512, 3, 4 }, { FATHOM_TQ1_0, 33, 512, 3, 4 }, { FATHOM_TQ2_0, 33, 512, 3, 4 },
+    { FATHOM_MXFP4, 33, 96, 3, 4 },
     { FATHOM_Q4_0, 10000, 2048, 1, 4 }, { FATHOM_Q4_0, 10000, 2048, 512, 4 },
 };
 

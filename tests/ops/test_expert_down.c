@@ -23,6 +23,9 @@ static const struct down_case {
     {FATHOM_F32, FATHOM_F32, 2, 2, 64, 64, 64, 150, 4, true},
     {FATHOM_Q8_0, FATHOM_F32, 16, 4, 100, 32, 128, 20, 4, true}, // the shared expert is cut by rows, and the experts as well
     {FATHOM_Q8_0, FATHOM_F16, 4, 2, 36, 32, 32, 1100, 4, true},
+    {FATHOM_Q6_K, FATHOM_Q4_K, 4, 2, 36, 256, 256, 5, 4, true},
+    {FATHOM_Q5_K, FATHOM_Q5_0, 4, 2, 36, 256, 96, 5, 4, true},
+    {FATHOM_IQ4_XS, FATHOM_Q3_K, 4, 2, 36, 256, 256, 5, 4, true},
     // timed only: V2-Lite
     {FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 2048, 1408, 2816, 1, 4, true},
     {FATHOM_Q8_0, FATHOM_Q8_0, 64, 6, 2048, 1408, 2816, 1, 4, true},

@@ -19,14 +19,21 @@ static const struct matmul_case {
     { FATHOM_Q4_1, 1, 67, 160, 7, 0, 4, true },  { FATHOM_Q4_1, 3, 70, 96, 18, 4, 4, false },
     { FATHOM_Q8_0, 1, 70, 96, 37, 0, 4, true, 1e8f }, { FATHOM_Q4_0, 1, 40, 128, 20, 0, 4, false, 1e-9f }, // beyond float16
     { FATHOM_Q4_0, 1, 8200, 32, 40, 0, 4, true },  { FATHOM_Q8_0, 1, 16300, 32, 66, 4, 4, false }, // the larger tiles
+    { FATHOM_Q5_0, 1, 67, 160, 3, 0, 4, false }, { FATHOM_Q5_1, 1, 70, 96, 18, 0, 4, false },  { FATHOM_Q2_K, 1, 67, 256, 3, 0, 4, false },
+    { FATHOM_Q3_K, 1, 67, 512, 3, 0, 4, false }, { FATHOM_Q4_K, 1, 67, 768, 3, 0, 4, true },   { FATHOM_Q4_K, 2, 70, 256, 18, 0, 4, false },
+    { FATHOM_Q5_K, 1, 67, 256, 3, 0, 4, false }, { FATHOM_Q6_K, 1, 67, 768, 3, 0, 4, false },  { FATHOM_Q6_K, 2, 70, 256, 18, 0, 4, false },
+    { FATHOM_IQ4_NL, 1, 67, 96, 3, 0, 4, false }, { FATHOM_IQ4_XS, 1, 67, 512, 3, 0, 4, false }, { FATHOM_TQ1_0, 1, 67, 256, 3, 0, 4, false },
+    { FATHOM_TQ2_0, 1, 67, 256, 3, 0, 4, false }, { FATHOM_MXFP4, 1, 67, 160, 3, 0, 4, false }, { FATHOM_IQ4_XS, 1, 70, 256, 18, 0, 4, false },
     // timed only
     { FATHOM_Q4_0, 1, 2048, 2048, 1, 0, 4, false },  { FATHOM_Q4_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_Q4_0, 1, 2048, 10944, 1, 0, 4, true },
     { FATHOM_Q8_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_F16, 1, 10944, 2048, 1, 0, 4, false },  { FATHOM_F32, 1, 10944, 2048, 1, 0, 4, false },
     { FATHOM_Q4_0, 1, 10944, 2048, 4, 0, 4, false }, { FATHOM_Q4_0, 1, 2048, 2048, 16, 0, 4, false },
     { FATHOM_Q4_0, 1, 2048, 2048, 64, 0, 4, false }, { FATHOM_Q4_0, 1, 10944, 2048, 64, 0, 4, false }, { FATHOM_Q8_0, 1, 2048, 2048, 64, 0, 4, false },
     { FATHOM_F32, 1, 2048, 2048, 64, 0, 4, false },  { FATHOM_F16, 16, 512, 128, 64, 0, 4, false },
+    { FATHOM_Q4_K, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_Q6_K, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_IQ4_XS, 1, 10944, 2048, 1, 0, 4, false },
+    { FATHOM_Q5_K, 1, 10944, 2048, 1, 0, 4, false },
 };
-enum { N_BENCH = 13, SMALL_RANGE = 32768 };
+enum { N_BENCH = 17, SMALL_RANGE = 32768 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct matmul_case *c = &cases[i];

@@ -1,0 +1,25 @@
+// FATHOM_Q4_K: blocks of 144 bytes: float16 scales of the scales and of the minima; scales and minima of 32 elements, 6 bits each, in 12 bytes;
+// 128 bytes of nibbles, 32 bytes to 64 elements, the first 32 in the low halves. Words are aligned.
+// What multiplies sub-block j of the 8 of a block, and what is added; also Q5_K's
+vec2 W_FN(_k_scales)(uint word, uint j) {
+    const uint both = W_WORD(word), shift = (j & 3u) * 8u;
+    const uint a = W_WORD(word + 1u) >> shift, b = W_WORD(word + 2u) >> shift, c = W_WORD(word + 3u) >> shift;
+    const uint scale = j < 4u ? a & 63u : (c & 15u) | ((a >> 2) & 48u), minimum = j < 4u ? b & 63u : ((c >> 4) & 15u) | ((b >> 2) & 48u);
+    precise vec2 s = vec2(half_decode(both & 0xffffu), -half_decode(both >> 16)) * vec2(uvec2(scale, minimum));
+    return s;
+}
+
+float W_FN(_q4_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
+    const uint word = (row >> 2) + (part >> 5) * 36u, j = (part >> 2) & 7u, at = word + 4u + (j >> 1) * 8u + (part & 3u), shift = (j & 1u) * 4u;
+    const vec2 s = W_FN(_k_scales)(word, j);
+    low = scale_add(s.x, unsigned_nibbles(W_WORD(at) >> shift), s.y);
+    high = scale_add(s.x, unsigned_nibbles(W_WORD(at + 4u) >> shift), s.y);
+    return 1.0;
+}
+
+float W_FN(_q4_k_32)(uint row, uint k, out vec4 q[8]) {
+    const uint word = (row >> 2) + (k >> 8) * 36u, j = (k >> 5) & 7u, at = word + 4u + (j >> 1) * 8u, shift = (j & 1u) * 4u;
+    const vec2 s = W_FN(_k_scales)(word, j);
+    for (uint i = 0u; i < 8u; i++) q[i] = s.x * unsigned_nibbles(W_WORD(at + i) >> shift) + s.y;
+    return 1.0;
+}

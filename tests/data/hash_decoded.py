@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+"""Prints what tests/file/test_types.c includes as data/decoded.inc: of each format, a hash of 64 blocks as the gguf package decodes them.
+
+The blocks: six that repeat a byte, then splitmix64's, seeded with the type's number. Needs numpy and gguf.
+"""
+import numpy as np
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType as T, quants
+
+HALVES = {T.Q4_0: [1], T.Q4_1: [1, 3], T.Q5_0: [1], T.Q5_1: [1, 3], T.Q8_0: [1], T.Q2_K: [81, 83], T.Q3_K: [109], T.Q4_K: [1, 3], T.Q5_K: [1, 3],
+          T.Q6_K: [209], T.IQ4_NL: [1], T.IQ4_XS: [1], T.TQ1_0: [53], T.TQ2_0: [65], T.MXFP4: [], T.IQ2_XXS: [1], T.IQ2_XS: [1], T.IQ2_S: [1],
+          T.IQ3_XXS: [1], T.IQ3_S: [1], T.IQ1_S: [1], T.IQ1_M: [55]}
+MASK = (1 << 64) - 1
+
+
+def splitmix(seed):
+    while True:
+        seed = (seed + 0x9E3779B97F4A7C15) & MASK
+        z = ((seed ^ seed >> 30) * 0xBF58476D1CE4E5B9) & MASK
+        z = ((z ^ z >> 27) * 0x94D049BB133111EB) & MASK
+        yield z ^ z >> 31
+
+
+np.seterr(all="ignore")
+for kind, halves in HALVES.items():
+    size = GGML_QUANT_SIZES[kind][1]
+    random = splitmix(int(kind))
+    blocks = [bytes([b]) * size for b in (0x00, 0xFF, 0x80, 0x7F, 0x55, 0xAA)]
+    blocks += [bytes(next(random) & 255 for _ in range(size)) for _ in range(58)]
+    blocks = np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(64, size).copy()
+    blocks[:, halves] &= 0xBF
+    value = 0xCBF29CE484222325
+    for byte in quants.dequantize(blocks, kind).astype(np.float32).tobytes():
+        value = ((value ^ byte) * 0x100000001B3) & MASK
+    listed = ", ".join(map(str, halves)) or "0"
+    print(f"{{FATHOM_{kind.name}, {len(halves)}, {{{listed}}}, 0x{value:016x}u}},")
