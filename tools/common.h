@@ -13,11 +13,12 @@ int tokenize_main(int argc, char **argv);
 int logits_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 int convert_main(int argc, char **argv);
+int tune_main(int argc, char **argv);
 
 // What every sub-command that uses a device can be told.
 struct device_options {
     const char *device, *variants;
-    bool exact, full_barriers, verbose;
+    bool exact, full_barriers, verbose, no_tune;
     bool timers;   // keep a GPU time for every dispatch
     uint32_t n_context;
 };
@@ -26,6 +27,7 @@ struct device_options {
     {"--device", OPTION_TEXT, &(o).device, "NAME", "index or part of a device's name (fathom devices)", NULL},   \
     {"--exact", OPTION_FLAG, &(o).exact, NULL, "the same bits on every device; slower", NULL},                   \
     {"--ctx", OPTION_COUNT, &(o).n_context, "N", "positions of the context", NULL},                              \
+    {"--no-tune", OPTION_FLAG, &(o).no_tune, NULL, "the operators' own choices, not measured ones", NULL},       \
     {"--verbose", OPTION_FLAG, &(o).verbose, NULL, "say what is loaded, and where", NULL},                       \
     {"--variants", OPTION_TEXT, &(o).variants, "LIST", "for tests: op=variant,op=variant", NULL},                \
     {"--full-barriers", OPTION_FLAG, &(o).full_barriers, NULL, "for tests: a barrier after every dispatch", NULL}

@@ -14,6 +14,7 @@ static const struct command {
     {"devices", devices_main, "every Vulkan device, what it can do, and which variants it gets"},
     {"inspect", inspect_main, "a model's shape, sizes, and the memory that it needs"},
     {"bench", bench_main, "prefill and decode speed"},
+    {"tune", tune_main, "measure which variants suit a model on a device, and keep them"},
     {"tokenize", tokenize_main, "text to token ids, and back"},
     {"logits", logits_main, "a model's logits for given tokens, as a safetensors file"},
     {"convert", convert_main, "a hub folder to one GGUF file"},

@@ -25,12 +25,21 @@ struct fathom_progress {
     void *user;
 };
 
+// What measuring may decide. Measured choices are kept in a file of the cache folder, one for a device, driver, Fathom's shaders and a
+// model's shapes; once it is there the file alone decides, so that every start chooses the same. Without a cache folder, with
+// gpu.exact or gpu.variants, nothing is measured and nothing is read.
+enum fathom_tuning {
+    FATHOM_TUNING_QUICK, // reads the file; where there is none, measures what it can in less than 2 s, says so in the log, and writes it
+    FATHOM_TUNING_OFF,   // the operators' own choices
+};
+
 struct fathom_engine_params {
     const char *model;              // a GGUF file, or a hub folder
     struct fathom_gpu_params gpu;   // device, cache folder, exact mode, log
     uint32_t n_context;             // most positions that any session will hold, for the memory plan; 0: the model's own limit or
                                     // 4096, whichever is less
     struct fathom_progress progress;
+    enum fathom_tuning tuning;
 };
 
 struct fathom_engine;
@@ -57,6 +66,21 @@ struct fathom_memory_plan {
 FATHOM_API const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine);
 FATHOM_API const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine);
 FATHOM_API struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine);
+
+// One operator at one shape and number of tokens, as tuning found it.
+struct fathom_tuned {
+    char op[32], what[96];                 // "matmul", "q4_0 2048 x 2048"
+    uint32_t n_tokens;
+    char usual[32], best[32];              // variants, with a tile size after a colon where one was chosen; empty: there was no time
+    double usual_nanoseconds, best_nanoseconds; // of one call; usual 0: its results were wrong
+    uint32_t n_measured, n_wrong;          // choices that were timed; that gave wrong results, which is also a warning in the log
+};
+// Measures every variant of every operator at this model's shapes on its device, for 1, 2, 4 and 8 tokens and for a prefill chunk,
+// compares their results with the plain variant's, uses the fastest from now on and writes the file that engines start with. What does
+// not fit into `seconds` (0: 60) keeps the operator's own choice. Fills `list` (may be NULL) with at most `capacity` entries; *n is how
+// many there are. The engine must have no session yet. Refused in exact mode and with forced variants.
+FATHOM_API bool fathom_engine_tune(struct fathom_engine *engine, double seconds, const struct fathom_progress *progress,
+    struct fathom_tuned *list, size_t capacity, size_t *n, struct fathom_error *err);
 
 // Reads a model's header and plans its memory on `gpu` (NULL: no device, `available` 0), without loading it. `exact` as in the engine.
 FATHOM_API bool fathom_model_inspect(const char *model, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context,

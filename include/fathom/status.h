@@ -32,7 +32,7 @@ struct fathom_error {
     char message[512];
 };
 
-enum fathom_log_level { FATHOM_LOG_ERROR, FATHOM_LOG_WARNING, FATHOM_LOG_INFO, FATHOM_LOG_DEBUG };
+enum fathom_log_level { FATHOM_LOG_ERROR, FATHOM_LOG_WARNING, FATHOM_LOG_NOTICE, FATHOM_LOG_INFO, FATHOM_LOG_DEBUG };
 
 // Where messages go. A zeroed struct drops them. May be called from any thread, one call at a time.
 struct fathom_log {

@@ -1,17 +1,10 @@
 #include "engine/engine.h"
 #include "base/log.h"
 #include <stdlib.h>
-#include <time.h>
 
 #define GIB (1024.0 * 1024.0 * 1024.0)
 
 const char *fathom_version(void) { return FATHOM_VERSION; }
-
-double fm_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 // The longest context, in whole pages, that the memory left by weights and scratch would hold.
 static uint32_t context_that_fits(const struct fathom_engine *e) {
@@ -61,6 +54,7 @@ struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *pa
         (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
     if (!fm_weights_load(e->gpu, tensors, &e->hp, &params->progress, &e->weights, err)) goto fail;
     fm_tensors_close(&tensors);
+    if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;
     e->load_seconds = fm_clock() - start;
     return e;
 fail:

@@ -1,6 +1,7 @@
 // Inside of an engine, for sessions and chats.
 #ifndef FM_ENGINE_ENGINE_H
 #define FM_ENGINE_ENGINE_H
+#include "base/clock.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
 #include <fathom/fathom.h>
@@ -16,14 +17,15 @@ struct fathom_engine {
     bool exact;
 };
 
-// Seconds of a steady clock.
-double fm_clock(void);
-
 // Tokens of one prefill step unless the caller says: enough to use each weight many times, short enough for one submit.
 uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context);
 
 // Bytes of one layer's cache: whole pages for n_context positions.
 uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, bool exact);
+
+// What engines start with: reads the model's tuning file, or measures quickly and writes it; see enum fathom_tuning. False only when
+// the device fails or the caller cancels.
+bool fm_tune_start(struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);
 
 // Describes a model and plans its memory; see fathom_model_inspect.
 bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context,

@@ -1,5 +1,6 @@
 // Instances, the choice of a device, its life, and waiting for it.
 #include "gpu/internal.h"
+#include "gpu/tuned.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,6 +229,7 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
     free((char *)gpu->params.device);
     free((char *)gpu->params.cache_dir);
     free((char *)gpu->params.variants);
+    fm_tuned_clear(gpu);
     free(gpu);
     *pointer = NULL;
 }
@@ -235,6 +237,8 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
 const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu) { return &gpu->info; }
 struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu) { return gpu->counters; }
 bool fm_gpu_is_exact(const struct fathom_gpu *gpu) { return gpu->params.exact; }
+const struct fathom_gpu_params *fm_gpu_params(const struct fathom_gpu *gpu) { return &gpu->params; }
+void fm_gpu_set_timers(struct fathom_gpu *gpu, bool timers) { gpu->params.timers = timers; }
 
 static bool check_alive(const struct fathom_gpu *gpu, struct fathom_error *err) {
     return !gpu->lost || fm_fail(err, FATHOM_DEVICE_LOST, "%s was lost earlier", gpu->info.name);

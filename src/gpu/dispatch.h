@@ -37,4 +37,6 @@ bool fm_stream_fail(struct fathom_stream *stream, enum fathom_status status, con
     __attribute__((format(printf, 3, 4)));
 struct fathom_gpu *fm_stream_gpu(const struct fathom_stream *stream);
 bool fm_gpu_is_exact(const struct fathom_gpu *gpu);
+const struct fathom_gpu_params *fm_gpu_params(const struct fathom_gpu *gpu);
+void fm_gpu_set_timers(struct fathom_gpu *gpu, bool timers);   // fathom_gpu_params.timers, for recordings from now on
 #endif

@@ -46,6 +46,11 @@ struct fathom_gpu {
     VkPipelineCache pipeline_cache;
     bool creation_feedback;              // the driver tells cache hits from builds
     uint32_t max_groups[3];
+
+    struct fm_tuned *tuned;              // what measuring found best
+    size_t n_tuned;
+    struct fm_call last_call;            // of an operator that may be tuned
+    struct fm_choice last_choice;        // that it got
 };
 
 // A sub-allocation of a block.

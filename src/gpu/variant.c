@@ -1,17 +1,28 @@
 #include "gpu/variant.h"
 #include "gpu/internal.h"
+#include "gpu/tuned.h"
+#include <stdlib.h>
 #include <string.h>
 
 bool fm_variant_can_run(const struct fathom_gpu_info *info, const struct fm_variant *v) {
     return v->shader->n_words && (v->needs & info->caps) == v->needs;
 }
 
-// Is the variant named for this operator in "op=variant,op=variant"?
-static bool is_chosen(const char *choices, const char *op, const char *name) {
-    const size_t n_op = strlen(op), n_name = strlen(name);
-    for (const char *at = choices; at; at = strchr(at, ','), at = at ? at + 1 : NULL)
-        if (!strncmp(at, op, n_op) && at[n_op] == '=' && !strncmp(at + n_op + 1, name, n_name) && (at[n_op + 1 + n_name] == ',' || at[n_op + 1 + n_name] == 0))
-            return true;
+static uint32_t known_size(const struct fm_variant *v, unsigned long size) {
+    for (size_t i = 0; i < FM_MAX_SIZES; i++)
+        if (v->sizes[i] == size) return v->sizes[i];
+    return 0;
+}
+
+// Is the variant named for this operator in "op=variant,op=variant:size"?
+static bool is_forced(const char *choices, const char *op, const struct fm_variant *v, uint32_t *size) {
+    const size_t n_op = strlen(op), n_name = strlen(v->name);
+    for (const char *at = choices; at; at = strchr(at, ','), at = at ? at + 1 : NULL) {
+        if (strncmp(at, op, n_op) || at[n_op] != '=' || strncmp(at + n_op + 1, v->name, n_name)) continue;
+        const char *end = at + n_op + 1 + n_name;
+        *size = *end == ':' ? known_size(v, strtoul(end + 1, NULL, 10)) : 0;
+        if (*end == ',' || *end == 0 || *end == ':') return true;
+    }
     return false;
 }
 
@@ -25,9 +36,33 @@ const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info, 
     return best;
 }
 
-const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
+// The choice that needs no measuring; NULL: there is none but the default.
+static const struct fm_variant *settled(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table, size_t n_rows, uint32_t *size) {
+    *size = 0;
     if (gpu->params.exact) return &table[0];
     for (size_t i = 0; i < n_rows; i++)
-        if (gpu->params.variants && is_chosen(gpu->params.variants, op, table[i].name) && fm_variant_can_run(&gpu->info, &table[i])) return &table[i];
-    return fm_variant_default(&gpu->info, table, n_rows, n_tokens);
+        if (gpu->params.variants && is_forced(gpu->params.variants, op, &table[i], size) && fm_variant_can_run(&gpu->info, &table[i])) return &table[i];
+    return NULL;
+}
+
+const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
+    uint32_t size;
+    const struct fm_variant *v = settled(gpu, op, table, n_rows, &size);
+    return v ? v : fm_variant_default(&gpu->info, table, n_rows, n_tokens);
+}
+
+static struct fm_choice choose(const struct fathom_gpu *gpu, const struct fm_call *call, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
+    uint32_t size;
+    const struct fm_variant *v = settled(gpu, call->op, table, n_rows, &size);
+    if (v) return (struct fm_choice){v, size};
+    const struct fm_tuned *row = fm_tuned_find(gpu, call);
+    for (size_t i = 0; row && i < n_rows; i++)
+        if (!strcmp(row->variant, table[i].name) && fm_variant_can_run(&gpu->info, &table[i]))
+            return (struct fm_choice){&table[i], known_size(&table[i], row->size)};
+    return (struct fm_choice){fm_variant_default(&gpu->info, table, n_rows, n_tokens), 0};
+}
+
+struct fm_choice fm_variant_choose(struct fathom_gpu *gpu, const struct fm_call *call, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
+    gpu->last_call = *call;
+    return gpu->last_choice = choose(gpu, call, table, n_rows, n_tokens);
 }

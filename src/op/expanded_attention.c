@@ -179,8 +179,9 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
     values.out = views[2];
     values.args.out_base = args.values_base;
 
+    const struct fm_call call = {op, n_tokens, {cache->type, params->k_b->type, n_heads, cache->kv_rank, params->n_nope, cache->n_rope, n_v}};
     const size_t variant =
-        (size_t)(fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_expanded_attention.n_variants, n_tokens) - variants);
+        (size_t)(fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expanded_attention.n_variants, n_tokens).variant - variants);
     for (uint32_t first = 0; first < params->n_positions; first += BLOCK) {
         const uint32_t n = params->n_positions - first < BLOCK ? params->n_positions - first : BLOCK;
         expand(stream, op, variant, &keys, first, n);

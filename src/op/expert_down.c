@@ -17,7 +17,7 @@ static const struct fm_variant variants[] = {
     {.name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
     {.name = "rows", .shader = &fm_shader_expert_down_rows, .cpu_only = true},
     // tokens of these: how many choose an expert, on the average
-    {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .min_tokens = 3},
+    {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
     {.name = "grouped_rows",
         .shader = &fm_shader_expert_down_grouped_rows,
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
@@ -169,7 +169,12 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     const bool fours = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_windows == 1);
     const bool blocks = args->n_inter % 32 == 0 && args->n_shared % 32 == 0;
     const size_t n_variants = !fours ? VEC : !blocks ? BY_ROW : !group ? GROUPED : fm_op_expert_down.n_variants;
-    job->variant = fm_variant_pick(fm_stream_gpu(stream), job->op, variants, n_variants, per_expert ? (uint32_t)per_expert : 1);
+    const struct fathom_weight *shared = job->p->shared_down;
+    const struct fm_call call = {job->op, args->n_tokens,
+        {down ? down->type : 0, down ? down->n_mats : 0, args->n_inter, args->top_k, shared ? shared->type : 0, args->n_shared, args->n_rows}};
+    const struct fm_choice choice =
+        fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert ? (uint32_t)per_expert : 1);
+    job->variant = choice.variant;
     const uint32_t row_lanes = fm_expert_row_lanes(stream);
     const uint32_t lanes = fm_expert_lanes(stream, args->n_inter > args->n_shared ? args->n_inter : args->n_shared);
     switch (job->variant - variants) {
@@ -177,7 +182,7 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     case BY_ROW:
         job->tile = row_lanes * LANE_ROWS, job->spec[0] = row_lanes, job->spec[1] = LANE_ROWS, job->n_spec = 2;
         break;
-    case GROUPED: job->tile = TILE_ROWS, job->spec[0] = per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
+    case GROUPED: job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
     case GROUPED_ROWS: job->tile = 2 * row_lanes, job->spec[0] = 4, job->spec[1] = row_lanes, job->n_spec = 2; break;
     default: job->tile = PLAIN_ROWS; break;
     }

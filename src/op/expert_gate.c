@@ -71,7 +71,8 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
 
     // all but the plain one read x by fours, the last one whole blocks of columns
     const size_t n_variants = args.x_base % 4 ? VEC : w->n_cols % 32 ? BY_ROW : fm_op_expert_gate.n_variants;
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, n_variants, p->n_tokens);
+    const struct fm_call call = {op, p->n_tokens, {w->type, w->n_rows, w->n_cols, p->top_k}};
+    const struct fm_variant *variant = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, p->n_tokens).variant;
     const bool plain = variant == &variants[PLAIN], by_row = variant == &variants[BY_ROW];
     const uint32_t lanes = by_row ? fm_expert_row_lanes(stream) : fm_expert_lanes(stream, w->n_cols);
     const uint32_t rows = by_row ? LANE_ROWS : ROWS, tile = plain ? PLAIN_ROWS : by_row ? lanes * rows : rows;

@@ -16,7 +16,7 @@ static const struct fm_variant variants[] = {
     {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
     {.name = "rows", .shader = &fm_shader_expert_up_rows, .cpu_only = true},
     // tokens of these: how many choose an expert, on the average
-    {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3},
+    {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
     {.name = "grouped_rows",
         .shader = &fm_shader_expert_up_grouped_rows,
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
@@ -84,6 +84,7 @@ struct job {
     const struct expert_up_args *args;
     const struct fm_variant *variant;
     uint32_t per_expert; // tokens that choose one, on the average
+    uint32_t size;       // as in struct fm_choice
     struct fathom_view x, ids, h;
 };
 
@@ -97,7 +98,7 @@ static struct shape find_shape(struct fathom_stream *stream, const struct job *j
     switch (job->variant - variants) {
     case VEC: return (struct shape){ROWS, {lanes, ROWS}, 2};
     case BY_ROW: return (struct shape){row_lanes * LANE_ROWS, {row_lanes, LANE_ROWS}, 2};
-    case GROUPED: return (struct shape){TILE_ROWS, {job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4}, 1};
+    case GROUPED: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4}, 1};
     case GROUPED_ROWS: return (struct shape){row_lanes, {4, row_lanes}, 2};
     default: return (struct shape){PLAIN_ROWS};
     }
@@ -181,8 +182,13 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
     // all but the plain one read x by fours; those from BY_ROW on take whole blocks of columns, the grouped ones whole experts
     const size_t n_variants = args.x_base % 4 ? VEC : n_cols % 32 ? BY_ROW : p->gate && p->gate->n_mats == 1 ? GROUPED : fm_op_expert_up.n_variants;
     const uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, n_variants, per_expert ? per_expert : 1);
-    const struct job job = {op, p, &args, variant, per_expert, x, ids, h};
+    const struct fathom_weight *gate = p->gate, *shared = p->shared_gate;
+    const struct fm_call call = {op, p->n_tokens,
+        {gate ? gate->type : 0, gate ? gate->n_mats : 0, gate ? gate->n_rows : 0, p->top_k, shared ? shared->type : 0,
+            shared ? shared->n_rows : 0, n_cols}};
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert ? per_expert : 1);
+    const struct fm_variant *variant = choice.variant;
+    const struct job job = {op, p, &args, variant, per_expert, choice.size, x, ids, h};
     const uint32_t at_once = variant < &variants[GROUPED] ? p->n_tokens : variant == &variants[GROUPED] ? MAX_GROUP : MAX_GROUP_ROWS;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         if (!add_tokens(stream, &job, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once)) return;

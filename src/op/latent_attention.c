@@ -6,7 +6,7 @@
 
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_latent_attention},
-    {.name = "heads", .shader = &fm_shader_latent_attention_heads},
+    {.name = "heads", .shader = &fm_shader_latent_attention_heads, .sizes = {4, 8, 16}}, // sizes: heads of a workgroup
 };
 const struct fm_op fm_op_latent_attention = {"latent_attention", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -75,9 +75,11 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
 
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
     const bool on_cpu = info->type == FATHOM_GPU_CPU;
-    const struct fm_variant *variant =
-        fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_latent_attention.n_variants, params->n_tokens);
-    const uint32_t heads = variant == &variants[0] ? PLAIN_HEADS : heads_at_once(info, params, args.n_splits);
+    const struct fm_call call = {op, params->n_tokens, {cache->type, n_heads, cache->kv_rank, cache->n_rope}};
+    const struct fm_choice choice =
+        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_latent_attention.n_variants, params->n_tokens);
+    const struct fm_variant *variant = choice.variant;
+    const uint32_t heads = variant == &variants[0] ? PLAIN_HEADS : choice.size ? choice.size : heads_at_once(info, params, args.n_splits);
     const double width = (double)cache->kv_rank + cache->n_rope, positions = params->max_positions - 0.5 * (params->n_tokens - 1);
     const double token_flops = 2.0 * n_heads * positions * (width + cache->kv_rank);
     const double partial_bytes = (double)fathom_latent_attention_scratch(n_heads, cache->kv_rank, params->max_positions);

@@ -8,10 +8,10 @@
 
 static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_matmul },
-    { .name = "vec", .shader = &fm_shader_matmul_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .max_tokens = 15 },
-    { .name = "tile", .shader = &fm_shader_matmul_tile, .min_tokens = 16 },
+    { .name = "vec", .shader = &fm_shader_matmul_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .max_tokens = 15, .sizes = { 1, 2, 4 } }, // sizes: rows of a subgroup
+    { .name = "tile", .shader = &fm_shader_matmul_tile, .min_tokens = 16, .sizes = { 1, 2, 4 } }, // 16 tokens
     { .name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16 },
-    { .name = "rows", .shader = &fm_shader_matmul_rows, .cpu_only = true },
+    { .name = "rows", .shader = &fm_shader_matmul_rows, .cpu_only = true, .sizes = { 1, 2, 4 } }, // rows of an invocation
 };
 const struct fm_op fm_op_matmul = { "matmul", variants, sizeof(variants) / sizeof(variants[0]) };
 
@@ -48,14 +48,16 @@ struct matmul_shape {
     uint32_t subgroup_size;
 };
 
-static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, const struct fm_variant *variant, const struct fathom_weight *w,
+static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, struct fm_choice choice, const struct fathom_weight *w,
     bool residual, uint32_t n_tokens) {
+    const struct fm_variant *variant = choice.variant;
     const uint32_t few = n_tokens < 4 ? n_tokens : n_tokens < 8 ? 4 : 8;
     const uint64_t all_rows = (uint64_t)w->n_mats * w->n_rows;
     // Smaller pieces where large ones would leave most of a card's cores without work.
     if (variant->shader == &fm_shader_matmul_tile) {
         uint32_t tokens = n_tokens <= 16 ? 1 : n_tokens <= 32 ? 2 : 4;
         while (tokens > 1 && all_rows * n_tokens < (uint64_t)128 * 64 * 16 * tokens) tokens /= 2;
+        if (choice.size) tokens = choice.size;
         return (struct matmul_shape){ 64, 16 * tokens, { w->type, residual, tokens }, 3 };
     }
     if (variant->shader == &fm_shader_matmul_coop) {
@@ -70,12 +72,14 @@ static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, cons
         const uint32_t lanes = info->subgroup_size < 16 ? 16 : info->subgroup_size > 64 ? 64 : info->subgroup_size;
         uint32_t rows = 4;
         while (rows > 1 && all_rows < 2048 * rows) rows /= 2;
+        if (choice.size) rows = choice.size;
         return (struct matmul_shape){ rows, few, { w->type, residual, few, lanes, rows }, 5 };
     }
     if (variant->shader == &fm_shader_matmul_rows) {
         const uint32_t lanes = info->subgroup_size > 16 ? 16 : info->subgroup_size;
         uint32_t rows = few == 8 ? 2 : 4;
         while (rows > 1 && all_rows < 16ull * lanes * rows) rows /= 2; // small weights: enough workgroups for all cores
+        if (choice.size) rows = choice.size;
         return (struct matmul_shape){ lanes * rows, few, { w->type, residual, few, lanes, rows }, 5 };
     }
     const uint32_t tokens = n_tokens < 4 ? n_tokens : 4;
@@ -91,8 +95,9 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
 
     // All but the plain one read x by fours and weights by whole blocks.
     const bool whole = w->n_cols % 32 == 0 && args.x_base % 4 == 0;
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, whole ? fm_op_matmul.n_variants : 1, params->n_tokens);
-    const struct matmul_shape shape = matmul_shape(fathom_gpu_get_info(fm_stream_gpu(stream)), variant, w, residual.buffer, params->n_tokens);
+    const struct fm_call call = { op, params->n_tokens, { w->type, w->n_mats, w->n_rows, w->n_cols } };
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, whole ? fm_op_matmul.n_variants : 1, params->n_tokens);
+    const struct matmul_shape shape = matmul_shape(fathom_gpu_get_info(fm_stream_gpu(stream)), choice, w, residual.buffer, params->n_tokens);
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const struct fathom_window *window = &w->windows[i];
         const uint32_t n_mats = w->n_mats == 1 ? 1 : window->n_rows / w->n_rows;
@@ -101,7 +106,7 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
         args.first_mat = window->first_row / w->n_rows;
         const double n_rows = window->n_rows;
         struct fm_dispatch dispatch = {
-            .op = op, .variant = variant,
+            .op = op, .variant = choice.variant,
             .n_spec = shape.n_spec,
             .subgroup_size = shape.subgroup_size,
             .views = { window->view, x, residual, y }, .n_views = 4,

@@ -1,0 +1,230 @@
+#include "op/tune.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_CANDIDATES = 16, QUICK_ROUNDS = 3, ROUNDS = 9, MAX_TIMINGS = 1024 };
+
+// The operator's own choice stays unless another one is faster by more than two runs of the same differ.
+static const double margin = 0.97;
+// A choice that is this much slower than the best in its first rounds is not measured further.
+static const double hopeless = 1.5;
+
+struct candidate {
+    struct fm_timing timing;
+    struct fathom_stream *stream;
+    double first_seconds; // of building it and its first run, by the host's clock
+    bool out;             // wrong, or hopeless
+};
+
+struct run {
+    struct fm_tuner *tuner;
+    const struct fm_trial *trial;
+    struct candidate list[MAX_CANDIDATES];
+    size_t n;
+    struct fm_tuned row; // where the winner goes
+    float *want, *got;
+    size_t n_out;
+    struct fathom_timing *timings;
+};
+
+bool fm_tune_agrees(const float *want, const float *got, size_t n) {
+    double squares = 0, off = 0, most = 0;
+    for (size_t i = 0; i < n; i++) squares += (double)want[i] * want[i];
+    const double rms = sqrt(squares / (double)n);
+    for (size_t i = 0; i < n; i++) {
+        const double d = fabs((double)got[i] - want[i]), over = d / (0.1 * (rms + fabs(want[i])));
+        if (!isfinite(got[i])) return false;
+        off += d * d;
+        if (d > 0 && !(over <= most)) most = over;
+    }
+    return isfinite(rms) && most <= 1 && off <= 0.02 * 0.02 * squares;
+}
+
+static bool submit(struct run *r, struct candidate *c, struct fathom_error *err) {
+    uint64_t ticket;
+    return fathom_stream_submit(c->stream, &ticket, err) && fathom_gpu_wait(r->tuner->gpu, ticket, err);
+}
+
+// Nanoseconds of one call in the stream's last run: by the device's clock, or by the host's where it has none.
+static double run_time(struct run *r, struct candidate *c, double host_seconds) {
+    const size_t n = fathom_stream_timings(c->stream, r->timings, MAX_TIMINGS);
+    double sum = 0;
+    for (size_t i = 0; i < n && i < MAX_TIMINGS; i++) sum += r->timings[i].nanoseconds;
+    return (sum > 0 && n <= MAX_TIMINGS ? sum : 1e9 * host_seconds) / r->trial->n_calls;
+}
+
+static bool measure(struct run *r, struct candidate *c, struct fathom_error *err) {
+    const double start = fm_clock();
+    if (!submit(r, c, err)) return false;
+    const double nanoseconds = run_time(r, c, fm_clock() - start);
+    if (c->timing.nanoseconds == 0 || nanoseconds < c->timing.nanoseconds) c->timing.nanoseconds = nanoseconds;
+    return true;
+}
+
+// Records a choice that was put into the table, or, with variant NULL, the operator's own; *there is false when the operator does not take
+// it at this shape.
+static void record(struct run *r, struct candidate *c, bool *there) {
+    struct fathom_gpu *gpu = r->tuner->gpu;
+    const struct fm_choice wanted = c->timing.choice;
+    fathom_stream_begin(c->stream);
+    r->trial->record(c->stream, r->trial->user);
+    const struct fm_call *call = fm_last_call(gpu, &c->timing.choice);
+    if (!wanted.variant) { // only now the shape is known
+        memcpy(r->row.shape, call->shape, sizeof(call->shape));
+        fm_tuned_remove(gpu, &r->row);
+        fathom_stream_begin(c->stream);
+        r->trial->record(c->stream, r->trial->user);
+        fm_last_call(gpu, &c->timing.choice);
+    }
+    *there = !wanted.variant || (c->timing.choice.variant == wanted.variant && c->timing.choice.size == wanted.size);
+}
+
+// Builds and runs a choice for the first time; its result goes to `result`.
+static bool prepare(struct run *r, struct fm_choice choice, float *result, bool *there, struct fathom_error *err) {
+    struct fm_tuner *t = r->tuner;
+    struct candidate *c = &r->list[r->n];
+    const double start = fm_clock();
+    *c = (struct candidate){.timing = {.choice = choice}, .stream = fathom_stream_create(t->gpu, err)};
+    if (!c->stream) return false;
+    r->n++;
+    record(r, c, there);
+    if (!*there) {
+        fathom_stream_destroy(&c->stream);
+        r->n--;
+        return true;
+    }
+    memset(result, 0xff, 4 * r->n_out); // NaNs, for what is not written
+    if (!fathom_stream_finish(c->stream, err) || !fathom_upload(t->gpu, r->trial->out, result, err) || !submit(r, c, err) ||
+        !fathom_download(t->gpu, r->trial->out, result, err))
+        return false;
+    c->first_seconds = fm_clock() - start;
+    if (c->first_seconds > t->prepare_seconds) t->prepare_seconds = c->first_seconds;
+    // as long as building takes for all, this one is slow
+    c->out = c->first_seconds > 1 && c->first_seconds > 4 * r->list[0].first_seconds;
+    return true;
+}
+
+// Is there time to prepare one more choice, and to measure it?
+static bool time_left(const struct fm_tuner *t) { return fm_clock() + 1.5 * t->prepare_seconds < t->deadline; }
+
+static bool set_row(struct run *r, struct fm_choice choice, struct fathom_error *err) {
+    memset(r->row.variant, 0, sizeof(r->row.variant)); // to its end, for the file
+    snprintf(r->row.variant, sizeof(r->row.variant), "%s", choice.variant->name);
+    r->row.size = choice.size;
+    return fm_tuned_set(r->tuner->gpu, &r->row) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+}
+
+static void refuse(struct run *r, struct candidate *c, struct fm_trial_result *result) {
+    const struct fathom_gpu *gpu = r->tuner->gpu;
+    c->out = true;
+    result->n_wrong++;
+    fm_log(&fm_gpu_params(gpu)->log, FATHOM_LOG_WARNING, "%s: variant %s gives wrong results on %s (%s); it is not used there",
+        r->trial->op->name, c->timing.choice.variant->name, fathom_gpu_get_info(gpu)->name, r->trial->what);
+}
+
+// One more choice, checked against r->want.
+static bool try_choice(struct run *r, struct fm_choice choice, struct fm_trial_result *result, struct fathom_error *err) {
+    bool there;
+    if (r->n == MAX_CANDIDATES || !time_left(r->tuner)) return true;
+    if (!set_row(r, choice, err) || !prepare(r, choice, r->got, &there, err)) return false;
+    if (there && !fm_tune_agrees(r->want, r->got, r->n_out)) refuse(r, &r->list[r->n - 1], result);
+    return true;
+}
+
+// The operator's own choice, and what the others are compared with: in the quick form that same choice, else the plain variant.
+static bool find_reference(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
+    const struct fm_variant *plain = &r->trial->op->variants[0];
+    bool there;
+    if (!prepare(r, (struct fm_choice){0}, r->want, &there, err)) return false;
+    if (r->tuner->quick || r->list[0].timing.choice.variant == plain || !time_left(r->tuner)) return true;
+    float *own = r->want;
+    r->want = r->got;
+    r->got = own;
+    if (!set_row(r, (struct fm_choice){plain, 0}, err) || !prepare(r, (struct fm_choice){plain, 0}, r->want, &there, err)) return false;
+    if (!fm_tune_agrees(r->want, own, r->n_out)) refuse(r, &r->list[0], result);
+    return true;
+}
+
+static bool try_variants(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(r->tuner->gpu);
+    const struct fm_op *op = r->trial->op;
+    for (size_t i = op->n_variants - 1; i > 0; i--) {
+        const struct fm_variant *v = &op->variants[i];
+        const bool unlikely = r->tuner->quick && v->cpu_only && info->type != FATHOM_GPU_CPU;
+        if (v == r->list[0].timing.choice.variant || !fm_variant_can_run(info, v) || unlikely) continue;
+        if (!try_choice(r, (struct fm_choice){v, 0}, result, err)) return false;
+    }
+    return true;
+}
+
+static struct candidate *best_of(struct run *r) {
+    struct candidate *best = NULL;
+    for (size_t i = 0; i < r->n; i++) {
+        struct candidate *c = &r->list[i];
+        if (!c->out && c->timing.nanoseconds > 0 && (!best || c->timing.nanoseconds < best->timing.nanoseconds)) best = c;
+    }
+    return best;
+}
+
+// All choices in turn, several times over: what else the machine does at a moment hits them alike.
+static bool measure_rounds(struct run *r, struct fathom_error *err) {
+    const int n_rounds = r->tuner->quick ? QUICK_ROUNDS : ROUNDS;
+    for (int round = 0; round < n_rounds && (round == 0 || fm_clock() < r->tuner->deadline); round++) {
+        for (size_t i = 0; i < r->n; i++)
+            if (!r->list[i].out && !measure(r, &r->list[i], err)) return false;
+        const struct candidate *best = best_of(r);
+        for (size_t i = 1; i < r->n && best; i++)
+            if (r->list[i].timing.nanoseconds > hopeless * best->timing.nanoseconds) r->list[i].out = true;
+    }
+    return true;
+}
+
+static bool try_sizes(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
+    const struct candidate *best = best_of(r);
+    const struct fm_variant *v = best ? best->timing.choice.variant : NULL;
+    const size_t before = r->n;
+    for (size_t i = 0; v && i < FM_MAX_SIZES && v->sizes[i]; i++)
+        if (!try_choice(r, (struct fm_choice){v, v->sizes[i]}, result, err)) return false;
+    return r->n == before || measure_rounds(r, err);
+}
+
+// The winner goes to the table; without one it holds nothing for this shape.
+static bool decide(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
+    const struct candidate *usual = &r->list[0], *best = best_of(r);
+    fm_tuned_remove(r->tuner->gpu, &r->row);
+    if (!best) return true;
+    if (!usual->out && best->timing.nanoseconds > margin * usual->timing.nanoseconds) best = usual;
+    result->usual = usual->timing;
+    result->best = best->timing;
+    for (size_t i = 0; i < r->n; i++) result->n_measured += r->list[i].timing.nanoseconds > 0;
+    return set_row(r, best->timing.choice, err);
+}
+
+bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_result *result, struct fathom_error *err) {
+    const bool timers = fm_gpu_params(t->gpu)->timers;
+    struct run r = {.tuner = t, .trial = trial, .n_out = trial->out.size / 4};
+    *result = (struct fm_trial_result){0};
+    if (!time_left(t)) return true;
+    snprintf(r.row.op, sizeof(r.row.op), "%s", trial->op->name);
+    r.row.first_token = trial->first_token;
+    r.row.last_token = trial->last_token;
+    float *buffers[] = {malloc(trial->out.size), malloc(trial->out.size)};
+    r.want = buffers[0];
+    r.got = buffers[1];
+    r.timings = malloc(MAX_TIMINGS * sizeof(*r.timings));
+    fm_gpu_set_timers(t->gpu, true);
+    bool ok = (r.want && r.got && r.timings) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    ok = ok && find_reference(&r, result, err) && try_variants(&r, result, err) && measure_rounds(&r, err) &&
+         (!time_left(t) || try_sizes(&r, result, err)) && decide(&r, result, err);
+    if (!ok) fm_tuned_remove(t->gpu, &r.row);
+    for (size_t i = 0; i < r.n; i++) fathom_stream_destroy(&r.list[i].stream);
+    fm_gpu_set_timers(t->gpu, timers);
+    free(r.timings);
+    free(buffers[0]);
+    free(buffers[1]);
+    return ok;
+}

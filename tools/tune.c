@@ -1,0 +1,75 @@
+// fathom tune: measures the operators' variants at a model's shapes and keeps the winners for later starts.
+#include "common.h"
+#include <stdio.h>
+
+enum { MAX_ROWS = 1024 };
+
+static cJSON *row_json(const struct fathom_tuned *r) {
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "operator", r->op);
+    cJSON_AddStringToObject(json, "shape", r->what);
+    cJSON_AddNumberToObject(json, "tokens", r->n_tokens);
+    cJSON_AddStringToObject(json, "usual", r->usual);
+    cJSON_AddStringToObject(json, "best", r->best);
+    cJSON_AddNumberToObject(json, "usual_microseconds", r->usual_nanoseconds / 1e3);
+    cJSON_AddNumberToObject(json, "best_microseconds", r->best_nanoseconds / 1e3);
+    cJSON_AddNumberToObject(json, "measured", r->n_measured);
+    cJSON_AddNumberToObject(json, "wrong", r->n_wrong);
+    return json;
+}
+
+static void print_row(const struct fathom_tuned *r) {
+    printf("%-18s %-28s %6u  ", r->op, r->what, r->n_tokens);
+    if (!r->best[0]) printf("not measured\n");
+    else printf("%-14s %10.1f us %8.2f x %s%s\n", r->best, r->best_nanoseconds / 1e3, r->usual_nanoseconds / r->best_nanoseconds, r->usual,
+            r->n_wrong ? "  (wrong results of others)" : "");
+}
+
+static int show(const struct fathom_engine *engine, const char *model, const struct fathom_tuned *rows, size_t n, bool as_json) {
+    const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
+    if (!as_json) {
+        printf("%s on %s, %s\n%-18s %-28s %6s  %-14s %13s  faster than\n", model, device->name, device->driver, "operator", "shape", "tokens", "best", "a call");
+        for (size_t i = 0; i < n; i++) print_row(&rows[i]);
+        return EXIT_DONE;
+    }
+    cJSON *json = cJSON_CreateObject(), *array = cJSON_CreateArray();
+    cJSON_AddStringToObject(json, "model", model);
+    cJSON_AddStringToObject(json, "device", device->name);
+    cJSON_AddStringToObject(json, "driver", device->driver);
+    cJSON_AddStringToObject(json, "version", fathom_version());
+    cJSON_AddItemToObject(json, "choices", array);
+    for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(array, row_json(&rows[i]));
+    return print_json(json);
+}
+
+int tune_main(int argc, char **argv) {
+    struct device_options device = {.no_tune = true};
+    const char *model = NULL;
+    float seconds = 60;
+    bool json = false;
+    const struct option options[] = {
+        {"--device", OPTION_TEXT, &device.device, "NAME", "index or part of a device's name (fathom devices)", NULL},
+        {"--seconds", OPTION_NUMBER, &seconds, "S", "most time to spend (60); what is left keeps its usual variant", NULL},
+        {"--verbose", OPTION_FLAG, &device.verbose, NULL, "say what is loaded, and where", NULL},
+        {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
+    };
+    const struct usage usage = {"tune", "MODEL [--seconds S]",
+        "Measures every operator's variants at this model's shapes, checks what they compute, and\nkeeps the fastest for every later start on this device.",
+        options, sizeof(options) / sizeof(*options), 1, 1};
+    size_t n_positional, n = 0;
+    const int code = options_parse(&usage, argc, argv, &model, &n_positional);
+    if (code != EXIT_NOT_YET) return code;
+    if (!(seconds > 0 && seconds <= 86400)) {
+        fprintf(stderr, "fathom tune: --seconds is above 0 and at most 86400\n");
+        return EXIT_WRONG_USE;
+    }
+    watch_interrupt();
+    static struct fathom_tuned rows[MAX_ROWS];
+    struct fathom_error err = {0};
+    struct fathom_engine *engine = open_engine(model, &device);
+    if (!engine) return EXIT_REFUSED;
+    const bool ok = fathom_engine_tune(engine, seconds, &progress_bar, rows, MAX_ROWS, &n, &err);
+    const int done = ok ? show(engine, model, rows, n < MAX_ROWS ? n : MAX_ROWS, json) : refuse(&err);
+    fathom_engine_destroy(&engine);
+    return done;
+}
