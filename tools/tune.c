@@ -45,11 +45,11 @@ static int show(const struct fathom_engine *engine, const char *model, const str
 int tune_main(int argc, char **argv) {
     struct device_options device = {.no_tune = true};
     const char *model = NULL;
-    float seconds = 60;
+    float seconds = 300;
     bool json = false;
     const struct option options[] = {
         {"--device", OPTION_TEXT, &device.device, "NAME", "index or part of a device's name (fathom devices)", NULL},
-        {"--seconds", OPTION_NUMBER, &seconds, "S", "most time to spend (60); what is left keeps its usual variant", NULL},
+        {"--seconds", OPTION_NUMBER, &seconds, "S", "most time to spend (300); what is left keeps its usual variant", NULL},
         {"--verbose", OPTION_FLAG, &device.verbose, NULL, "say what is loaded, and where", NULL},
         {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
     };

@@ -75,10 +75,11 @@ struct fathom_tuned {
     double usual_nanoseconds, best_nanoseconds; // of one call; usual 0: its results were wrong
     uint32_t n_measured, n_wrong;          // choices that were timed; that gave wrong results, which is also a warning in the log
 };
-// Measures every variant of every operator at this model's shapes on its device, for 1, 2, 4 and 8 tokens and for a prefill chunk,
+// Measures every variant of every operator at this model's shapes on its device, for 1 token, a prefill chunk, and 2, 4 and 8 tokens,
 // compares their results with the plain variant's, uses the fastest from now on and writes the file that engines start with. What does
-// not fit into `seconds` (0: 60) keeps the operator's own choice. Fills `list` (may be NULL) with at most `capacity` entries; *n is how
-// many there are. The engine must have no session yet. Refused in exact mode and with forced variants.
+// not fit into `seconds` (0: 300), or comes after `progress` asked to stop, keeps the choice that it had. Fills `list` (may be NULL)
+// with at most `capacity` entries; *n is how many there are. The engine must have no session yet. Refused in exact mode and with forced
+// variants.
 FATHOM_API bool fathom_engine_tune(struct fathom_engine *engine, double seconds, const struct fathom_progress *progress,
     struct fathom_tuned *list, size_t capacity, size_t *n, struct fathom_error *err);
 

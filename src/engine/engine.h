@@ -15,6 +15,7 @@ struct fathom_engine {
     struct fathom_memory_plan plan;
     double load_seconds;
     bool exact;
+    uint64_t tuning_key;              // of the model, for its tuning file; known once tuning was asked for
 };
 
 // Tokens of one prefill step unless the caller says: enough to use each weight many times, short enough for one submit.

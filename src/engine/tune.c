@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CALLS = 8 /* with weights of as many layers, so that a cache holds none of them */, MAX_WEIGHTS = 4, N_POSITIONS = 1024, POSITION = 511 };
+enum { MAX_CALLS = 8 /* with weights of as many layers, so that a cache holds none of them */, MAX_WEIGHTS = 4, N_POSITIONS = 1024, POSITION = 511, DEFAULT_SECONDS = 300 };
 #define SCRATCH_BYTES (64ull << 20)
 
 static const double quick_seconds = 1.4; // leaves some of 2 s to the buffers, and to a choice that takes longer than those before it
+static const double quick_patience = 0.15; // a device that is slower to build and run one choice would get through a few shapes only
 
 enum kind { MATMUL, GATE, UP, DOWN, ATTEND, ATTEND_EXPANDED };
 static const char *const op_names[] = {"matmul", "expert_gate", "expert_up", "expert_down", "latent_attention", "expanded_attention"};
@@ -106,22 +107,6 @@ static int compare(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-// Most important first: one token, the chunk, several tokens; in each, by its work.
-static bool find_jobs(struct tuning *t) {
-    const struct fathom_engine *e = t->engine;
-    const uint32_t n_chunk = fm_default_chunk(fathom_gpu_get_info(e->gpu), &e->hp, e->hp.n_context_trained);
-    t->n_chunk = n_chunk > 16 ? n_chunk : 0;
-    const uint32_t counts[] = {1, t->n_chunk, 2, 4, 8};
-    for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
-        const size_t first = t->n_jobs;
-        for (uint32_t j = 0; counts[i] && j < e->hp.n_layers; j++)
-            if (!add_layer(t, &e->weights.layers[j], counts[i])) return false;
-        if (counts[i] && counts[i] <= 8 && !add(t, MATMUL, counts[i], (struct weights){{e->weights.head}})) return false;
-        if (t->n_jobs > first) qsort(t->jobs + first, t->n_jobs - first, sizeof(*t->jobs), compare);
-    }
-    return true;
-}
-
 // What the choices depend on, of the model.
 static uint64_t model_key(const struct tuning *t) {
     const struct fm_hparams *hp = &t->engine->hp;
@@ -136,6 +121,23 @@ static uint64_t model_key(const struct tuning *t) {
         key = key * 0x100000001b3u ^ fm_hash(words, sizeof(words));
     }
     return key;
+}
+
+// Most important first: one token, the chunk, several tokens; in each, by its work.
+static bool find_jobs(struct tuning *t) {
+    struct fathom_engine *e = t->engine;
+    const uint32_t n_chunk = fm_default_chunk(fathom_gpu_get_info(e->gpu), &e->hp, e->hp.n_context_trained);
+    t->n_chunk = n_chunk > 16 ? n_chunk : 0;
+    const uint32_t counts[] = {1, t->n_chunk, 2, 4, 8};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+        const size_t first = t->n_jobs;
+        for (uint32_t j = 0; counts[i] && j < e->hp.n_layers; j++)
+            if (!add_layer(t, &e->weights.layers[j], counts[i])) return false;
+        if (counts[i] && counts[i] <= 8 && !add(t, MATMUL, counts[i], (struct weights){{e->weights.head}})) return false;
+        if (t->n_jobs > first) qsort(t->jobs + first, t->n_jobs - first, sizeof(*t->jobs), compare);
+    }
+    e->tuning_key = model_key(t);
+    return true;
 }
 
 // ---- Their data -------------------------------------------------------------------------------------------------
@@ -310,7 +312,7 @@ static void report(const struct job *job, const char *what, const struct fm_tria
     if (r->best.choice.variant) name_choice(&r->best.choice, out->best);
 }
 
-struct outcome { size_t n_measured, n_better; };
+struct outcome { size_t n_seen, n_measured, n_better; };
 
 // All jobs, in their order, until the tuner's deadline.
 static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fathom_progress *progress, struct fathom_tuned *list, size_t capacity,
@@ -331,25 +333,34 @@ static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fatho
         const bool skipped = tuner->quick && on_cpu && job->n_tokens == t->n_chunk;
         if (!skipped && !fm_tune(tuner, &trial, &result, err)) return false;
         outcome->n_measured += result.best.nanoseconds > 0;
-        outcome->n_better += result.best.nanoseconds > 0 && result.best.choice.variant != result.usual.choice.variant;
+        outcome->n_better += result.best.nanoseconds > 0 && (result.best.choice.variant != result.usual.choice.variant || result.best.choice.size);
         if (i < capacity) report(job, what, &result, &list[i]);
+        outcome->n_seen++;
         if (progress && progress->report && !progress->report(progress->user, "tuning", i + 1, t->n_jobs))
             return fm_fail(err, FATHOM_CANCELLED, "tuning was cancelled");
     }
     return true;
 }
 
+static void log_quick(const struct tuning *t, const struct fm_tuner *tuner, const struct outcome *outcome, double seconds) {
+    char slow[80] = "";
+    if (tuner->prepare_seconds > tuner->patience) snprintf(slow, sizeof(slow), " (one variant takes %.1f s to build and run)", tuner->prepare_seconds);
+    fm_log(&fm_gpu_params(tuner->gpu)->log, FATHOM_LOG_NOTICE,
+        "first use of this model on %s: measured %zu of %zu calls in %.1f s%s, %zu got a faster variant; the others keep their usual one until a full tuning",
+        fathom_gpu_get_info(tuner->gpu)->name, outcome->n_measured, t->n_jobs, seconds, slow, outcome->n_better);
+}
+
 bool fm_tune_start(struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err) {
     const double start = fm_clock();
     struct tuning t = {.engine = engine};
-    struct fm_tuner tuner = {.gpu = engine->gpu, .deadline = start + quick_seconds, .quick = true};
+    struct fm_tuner tuner = {.gpu = engine->gpu, .deadline = start + quick_seconds, .patience = quick_patience, .quick = true};
     const struct fathom_gpu_params *params = fm_gpu_params(engine->gpu);
     struct fathom_error failure = {0};
     struct outcome outcome = {0};
     if (params->exact || params->variants || !params->cache_dir) return true;
     bool ok = find_jobs(&t) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     if (!ok) goto done;
-    const enum fm_tuned_file file = fm_tuned_load(engine->gpu, model_key(&t));
+    const enum fm_tuned_file file = fm_tuned_load(engine->gpu, engine->tuning_key);
     if (file == FM_TUNED_READ) goto done;
     if (file == FM_TUNED_UNUSABLE) fm_log(&params->log, FATHOM_LOG_NOTICE, "the tuning file of this model in %s is damaged or of something else; it is made anew", params->cache_dir);
     const bool measured = make_data(&t, &failure) && measure(&t, &tuner, progress, NULL, 0, &outcome, &failure);
@@ -359,9 +370,8 @@ bool fm_tune_start(struct fathom_engine *engine, const struct fathom_progress *p
         goto done;
     }
     if (!measured) fm_log(&params->log, FATHOM_LOG_WARNING, "tuning stopped: %s", failure.message);
-    fm_tuned_save(engine->gpu, model_key(&t));
-    fm_log(&params->log, FATHOM_LOG_NOTICE, "first use of this model on %s: measured %zu of %zu calls in %.1f s, %zu got a faster variant; the rest is left to a full tuning",
-        fathom_gpu_get_info(engine->gpu)->name, outcome.n_measured, t.n_jobs, fm_clock() - start, outcome.n_better);
+    fm_tuned_save(engine->gpu, engine->tuning_key);
+    log_quick(&t, &tuner, &outcome, fm_clock() - start);
 done:
     free_data(&t);
     return ok;
@@ -370,17 +380,19 @@ done:
 bool fathom_engine_tune(struct fathom_engine *engine, double seconds, const struct fathom_progress *progress, struct fathom_tuned *list,
     size_t capacity, size_t *n, struct fathom_error *err) {
     struct tuning t = {.engine = engine};
-    struct fm_tuner tuner = {.gpu = engine->gpu, .deadline = fm_clock() + (seconds > 0 ? seconds : 60)};
+    struct fm_tuner tuner = {.gpu = engine->gpu, .deadline = fm_clock() + (seconds > 0 ? seconds : DEFAULT_SECONDS)};
     const struct fathom_gpu_params *params = fm_gpu_params(engine->gpu);
     struct outcome outcome = {0};
     *n = 0;
     if (params->exact || params->variants)
         return fm_fail(err, FATHOM_INVALID, "tuning has nothing to choose: %s", params->exact ? "exact mode has one variant" : "variants are forced");
-    const bool ok = (find_jobs(&t) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory")) && make_data(&t, err) &&
-                    measure(&t, &tuner, progress, list, capacity, &outcome, err);
-    if (ok) fm_tuned_save(engine->gpu, model_key(&t));
-    else fm_tuned_clear(engine->gpu);
-    *n = t.n_jobs;
+    struct fathom_error failure = {0};
+    bool ok = (find_jobs(&t) || fm_fail(&failure, FATHOM_NO_MEMORY, "out of host memory")) && make_data(&t, &failure) &&
+              measure(&t, &tuner, progress, list, capacity, &outcome, &failure);
+    ok = ok || failure.status == FATHOM_CANCELLED;
+    if (ok) fm_tuned_save(engine->gpu, engine->tuning_key);
+    else fm_fail(err, failure.status, "%s", failure.message);
+    *n = ok ? outcome.n_seen : 0;
     free_data(&t);
     return ok;
 }

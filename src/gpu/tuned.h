@@ -23,7 +23,11 @@ enum fm_tuned_file { FM_TUNED_ABSENT, FM_TUNED_UNUSABLE, FM_TUNED_READ };
 enum fm_tuned_file fm_tuned_load(struct fathom_gpu *gpu, uint64_t model_key); // into an empty table
 void fm_tuned_save(const struct fathom_gpu *gpu, uint64_t model_key);
 
-// The contents of that file. Parsing returns how many rows there are, checked, and puts them to *rows, which free() takes;
+// The contents of that file: this, then the rows. Without any it is a file too: it says that measuring was tried. The version is a new one
+// for every change of struct fm_tuned, or of what an operator's shape and sizes mean.
+enum { FM_TUNED_VERSION = 1, FM_MAX_TUNED = 4096 };
+struct fm_tuned_head { uint32_t version, row_size; };
+// Parsing returns how many rows there are, checked, and puts them to *rows, which free() takes;
 // -1: the bytes are no such table, or there is no memory for it.
 long fm_tuned_parse(const void *data, size_t size, struct fm_tuned **rows);
 

@@ -13,6 +13,9 @@ static const double margin = 0.97;
 // A choice that is this much slower than the best in its first rounds is not measured further.
 static const double hopeless = 1.5;
 
+// Spent on the rounds of some choices, after which two rounds are enough.
+static const double enough_seconds = 0.5;
+
 struct candidate {
     struct fm_timing timing;
     struct fathom_stream *stream;
@@ -102,14 +105,16 @@ static bool prepare(struct run *r, struct fm_choice choice, float *result, bool 
         !fathom_download(t->gpu, r->trial->out, result, err))
         return false;
     c->first_seconds = fm_clock() - start;
-    if (c->first_seconds > t->prepare_seconds) t->prepare_seconds = c->first_seconds;
+    t->prepare_seconds = fmax(c->first_seconds, 0.8 * t->prepare_seconds);
     // as long as building takes for all, this one is slow
     c->out = c->first_seconds > 1 && c->first_seconds > 4 * r->list[0].first_seconds;
     return true;
 }
 
 // Is there time to prepare one more choice, and to measure it?
-static bool time_left(const struct fm_tuner *t) { return fm_clock() + 1.5 * t->prepare_seconds < t->deadline; }
+static bool time_left(const struct fm_tuner *t) {
+    return fm_clock() + 1.5 * t->prepare_seconds < t->deadline && (!t->patience || t->prepare_seconds <= t->patience);
+}
 
 static bool set_row(struct run *r, struct fm_choice choice, struct fathom_error *err) {
     memset(r->row.variant, 0, sizeof(r->row.variant)); // to its end, for the file
@@ -149,16 +154,37 @@ static bool find_reference(struct run *r, struct fm_trial_result *result, struct
     return true;
 }
 
+// Builds the pipelines of all these choices, on as many threads as the gpu uses.
+static bool build_all(struct run *r, const struct fm_choice *choices, size_t n, struct fathom_error *err) {
+    struct fathom_stream *stream = fathom_stream_create(r->tuner->gpu, err);
+    bool ok = stream != NULL;
+    if (ok) fathom_stream_begin(stream);
+    for (size_t i = 0; ok && i < n; i++)
+        if ((ok = set_row(r, choices[i], err))) r->trial->record(stream, r->trial->user);
+    ok = ok && fathom_stream_finish(stream, err);
+    fathom_stream_destroy(&stream);
+    return ok;
+}
+
+static bool try_all(struct run *r, const struct fm_choice *choices, size_t n, struct fm_trial_result *result, struct fathom_error *err) {
+    if (n > 1 && time_left(r->tuner) && !build_all(r, choices, n, err)) return false;
+    for (size_t i = 0; i < n; i++)
+        if (!try_choice(r, choices[i], result, err)) return false;
+    return true;
+}
+
 static bool try_variants(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
     const struct fathom_gpu_info *info = fathom_gpu_get_info(r->tuner->gpu);
     const struct fm_op *op = r->trial->op;
+    struct fm_choice choices[MAX_CANDIDATES];
+    size_t n = 0;
     for (size_t i = op->n_variants - 1; i > 0; i--) {
         const struct fm_variant *v = &op->variants[i];
         const bool unlikely = r->tuner->quick && v->cpu_only && info->type != FATHOM_GPU_CPU;
-        if (v == r->list[0].timing.choice.variant || !fm_variant_can_run(info, v) || unlikely) continue;
-        if (!try_choice(r, (struct fm_choice){v, 0}, result, err)) return false;
+        if (v != r->list[0].timing.choice.variant && fm_variant_can_run(info, v) && !unlikely && n < MAX_CANDIDATES)
+            choices[n++] = (struct fm_choice){v, 0};
     }
-    return true;
+    return try_all(r, choices, n, result, err);
 }
 
 static struct candidate *best_of(struct run *r) {
@@ -170,10 +196,13 @@ static struct candidate *best_of(struct run *r) {
     return best;
 }
 
-// All choices in turn, several times over: what else the machine does at a moment hits them alike.
+// All choices in turn, several times over: what else the machine does at a moment hits them alike. Long calls need fewer rounds.
 static bool measure_rounds(struct run *r, struct fathom_error *err) {
     const int n_rounds = r->tuner->quick ? QUICK_ROUNDS : ROUNDS;
-    for (int round = 0; round < n_rounds && (round == 0 || fm_clock() < r->tuner->deadline); round++) {
+    const double start = fm_clock();
+    for (int round = 0; round < n_rounds; round++) {
+        const double now = fm_clock();
+        if (round > 0 && (now > r->tuner->deadline || (round > 1 && now - start > enough_seconds))) break;
         for (size_t i = 0; i < r->n; i++)
             if (!r->list[i].out && !measure(r, &r->list[i], err)) return false;
         const struct candidate *best = best_of(r);
@@ -187,9 +216,10 @@ static bool try_sizes(struct run *r, struct fm_trial_result *result, struct fath
     const struct candidate *best = best_of(r);
     const struct fm_variant *v = best ? best->timing.choice.variant : NULL;
     const size_t before = r->n;
-    for (size_t i = 0; v && i < FM_MAX_SIZES && v->sizes[i]; i++)
-        if (!try_choice(r, (struct fm_choice){v, v->sizes[i]}, result, err)) return false;
-    return r->n == before || measure_rounds(r, err);
+    struct fm_choice choices[FM_MAX_SIZES];
+    size_t n = 0;
+    while (v && n < FM_MAX_SIZES && v->sizes[n]) choices[n] = (struct fm_choice){v, v->sizes[n]}, n++;
+    return try_all(r, choices, n, result, err) && (r->n == before || measure_rounds(r, err));
 }
 
 // The winner goes to the table; without one it holds nothing for this shape.
@@ -202,6 +232,16 @@ static bool decide(struct run *r, struct fm_trial_result *result, struct fathom_
     result->best = best->timing;
     for (size_t i = 0; i < r->n; i++) result->n_measured += r->list[i].timing.nanoseconds > 0;
     return set_row(r, best->timing.choice, err);
+}
+
+// Variants first, then the best one's sizes. Nothing is decided where there was no time to try any.
+static bool compare_choices(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
+    if (!find_reference(r, result, err)) return false;
+    if (!time_left(r->tuner)) {
+        fm_tuned_remove(r->tuner->gpu, &r->row);
+        return true;
+    }
+    return try_variants(r, result, err) && measure_rounds(r, err) && try_sizes(r, result, err) && decide(r, result, err);
 }
 
 bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_result *result, struct fathom_error *err) {
@@ -218,8 +258,7 @@ bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_r
     r.timings = malloc(MAX_TIMINGS * sizeof(*r.timings));
     fm_gpu_set_timers(t->gpu, true);
     bool ok = (r.want && r.got && r.timings) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
-    ok = ok && find_reference(&r, result, err) && try_variants(&r, result, err) && measure_rounds(&r, err) &&
-         (!time_left(t) || try_sizes(&r, result, err)) && decide(&r, result, err);
+    ok = ok && compare_choices(&r, result, err);
     if (!ok) fm_tuned_remove(t->gpu, &r.row);
     for (size_t i = 0; i < r.n; i++) fathom_stream_destroy(&r.list[i].stream);
     fm_gpu_set_timers(t->gpu, timers);

@@ -32,7 +32,8 @@ struct fm_tuner {
     struct fathom_gpu *gpu;           // idle, neither exact nor with forced variants
     double deadline;                  // of fm_clock(); what would pass it is left out
     bool quick;                       // compare with the operator's own choice, few rounds; else with the plain variant, more rounds
-    double prepare_seconds;           // the most that building a pipeline and its first run took so far; 0 at first
+    double patience;                  // once one choice took longer than this to prepare, no more are tried; 0: any time
+    double prepare_seconds;           // what building a pipeline and its first run may take: the most of late; 0 at first
 };
 
 // False only when the device or memory fails. A trial for which there is no time leaves the table as it is and nanoseconds 0.

@@ -108,3 +108,18 @@ seeds = {
     "no_model": {"version": "1.0"}, "array": [],
 }
 write("tokenizer", {name: json.dumps(x, ensure_ascii=False).encode() for name, x in seeds.items()} | {"truncated": json.dumps(tokenizer()).encode()[:300]})
+
+
+def tuned(*rows, version=1, row_size=92):
+    """rows: op, variant, shape, first token, last token, size."""
+    return struct.pack("<II", version, row_size) + b"".join(
+        struct.pack("<24s24s8I3I", op.encode(), variant.encode(), *(shape + [0] * 8)[:8], *rest) for op, variant, shape, *rest in rows)
+
+
+ROW = ("matmul", "rows", [2, 1, 2048, 2048], 1, 1, 4)
+write("tuned", {
+    "one": tuned(ROW), "none": tuned(), "several": tuned(ROW, ("latent_attention", "heads", [1, 16, 512, 64], 2, 3, 0)),
+    "version": tuned(ROW, version=2), "row_size": tuned(ROW, row_size=88), "cut": tuned(ROW)[:-1], "short": b"\1\0\0",
+    "no_name": tuned(("", "rows", [], 1, 1, 0)), "long_name": tuned(("matmul", "r" * 24, [], 1, 1, 0)), "tokens": tuned(("matmul", "rows", [], 3, 2, 0)),
+    "no_tokens": tuned(("matmul", "rows", [], 0, 2, 0)),
+})
