@@ -34,7 +34,7 @@ refused() {
 }
 
 # help fits a screen; wrong use is 2
-for command in "" run devices inspect bench tokenize logits convert; do
+for command in "" run devices inspect bench tune tokenize logits convert; do
     # shellcheck disable=SC2086 # the empty word disappears
     check 0 '^usage: fathom' "$fathom" $command --help
     [ "$(wc -l <"$work/out")" -le 24 ] || { failures=$((failures + 1)); echo "FAIL: the help of '$command' has $(wc -l <"$work/out") lines"; }
@@ -67,6 +67,24 @@ check 0 '"median"' "$fathom" bench "$demo" -p 16 -n 4 -r 2 -d 8 --json
 check 0 '' "$fathom" convert "$v3" "$work/v3.gguf" --type bf16
 check 0 '' "$fathom" logits "$work/v3.gguf" --ids 1,2,3,4,5 --out "$work/c" --exact
 check 0 '' cmp "$work/a" "$work/c"
+
+# tuning: at first use, once; kept in the cache folder; a full one shows what it found
+export XDG_CACHE_HOME="$work/cache"
+check 0 'first use of this model on' "$fathom" logits "$v3" --ids 1,2 --out "$work/d"
+check 0 '^$' "$fathom" logits "$v3" --ids 1,2 --out "$work/e"
+[ ! -s "$work/err" ] || { failures=$((failures + 1)); echo "FAIL: a second start said:"; cat "$work/err"; }
+check 0 '' cmp "$work/d" "$work/e"
+[ "$(find "$work/cache" -name 'tuning-*' | wc -l)" = 1 ] || { failures=$((failures + 1)); echo "FAIL: no tuning file in $work/cache"; }
+tuning=$(find "$work/cache" -name 'tuning-*')
+printf x >>"$tuning"
+check 0 'is damaged' "$fathom" logits "$v3" --ids 1,2 --out "$work/e"
+rm "$tuning"
+check 0 '' "$fathom" logits "$v3" --ids 1,2 --out "$work/e" --no-tune
+[ ! -e "$tuning" ] || { failures=$((failures + 1)); echo "FAIL: --no-tune tuned"; }
+check 0 '"choices":' "$fathom" tune "$v3" --seconds 3 --json
+check 0 'operator +shape' "$fathom" tune "$v3" --seconds 3
+check 2 'seconds is above 0' "$fathom" tune "$v3" --seconds 0
+check 0 '' "$fathom" run "$demo" -n 1 -p x # the refusals below are one line each
 
 # bad files: each names the file or the thing
 : >"$work/empty.gguf"
