@@ -1,5 +1,6 @@
 #!/bin/sh
-# A whole run of the demonstration under the validation layer: core checks with synchronization, then GPU-assisted. The layer must print nothing.
+# A whole run of the demonstration under the validation layer, and some of its tuning: core checks with synchronization, then the run GPU-assisted.
+# The layer must print nothing.
 # That it does find a missing barrier is tested in gpu/validation.   validation.sh FATHOM SOURCE_DIR [plain]
 # plain: GPU-assisted on the plain variants alone (lavapipe 22.3 compiles the layer's form of the others for minutes).
 set -eu
@@ -7,15 +8,18 @@ fathom=$1 source=$2 plain=${3:-}
 ls /usr/share/vulkan/explicit_layer.d/*validation*.json >/dev/null 2>&1 || { echo "skipped: the validation layer is not installed"; exit 77; }
 export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
 out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+cache=$(mktemp -d)
+trap 'rm -rf "$out" "$cache"' EXIT
 run() {
-    "$fathom" run "$source/tools/demo/minnow-q8_0.gguf" -p 'Paul a 8 boîtes de 62 livres. Combien de livres en tout ?' --greedy --no-think-print "$@" >"$out" 2>&1
+    "$fathom" run "$source/tools/demo/minnow-q8_0.gguf" -p 'Paul a 8 boîtes de 62 livres. Combien de livres en tout ?' --greedy --no-think-print --no-tune "$@" >"$out" 2>&1
     [ "$(cat "$out")" = 'Paul a 496 livres.' ] || { echo "with $VK_LAYER_ENABLES $*:"; head -c 4000 "$out"; exit 1; }
 }
 VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT:VALIDATION_CHECK_ENABLE_SYNCHRONIZATION_VALIDATION_QUEUE_SUBMIT
 export VK_LAYER_ENABLES
 run
 run --exact
+XDG_CACHE_HOME=$cache "$fathom" tune "$source/tools/demo/minnow-q8_0.gguf" --seconds 15 >/dev/null 2>"$out"
+[ ! -s "$out" ] || { echo "with $VK_LAYER_ENABLES, tuning:"; head -c 4000 "$out"; exit 1; }
 VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT
 [ -n "$plain" ] || run
 run --exact
