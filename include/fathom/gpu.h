@@ -32,6 +32,7 @@ enum fathom_gpu_caps {
     FATHOM_CAP_COOPERATIVE_MATRIX = 1u << 9,   // a subgroup multiplies float16 matrices and adds in float32
     FATHOM_CAP_MEMORY_BUDGET = 1u << 10,       // the driver says how much memory is free
     FATHOM_CAP_HOST_IMPORT = 1u << 11,         // VK_EXT_external_memory_host
+    FATHOM_CAP_STATISTICS = 1u << 12,          // the driver tells registers and spills of a pipeline
 };
 
 enum fathom_gpu_type { FATHOM_GPU_DISCRETE, FATHOM_GPU_INTEGRATED, FATHOM_GPU_VIRTUAL, FATHOM_GPU_CPU, FATHOM_GPU_OTHER };
@@ -69,6 +70,7 @@ struct fathom_gpu_params {
     uint64_t max_storage_range;// pretend that a binding addresses no more than this (tests); 0: the device's
     bool full_barriers;        // a full barrier after every dispatch, to find a missing one
     bool timers;               // keep a GPU time for every dispatch
+    bool statistics;           // log, for debugging, what the driver tells of every pipeline it builds (FATHOM_CAP_STATISTICS)
     uint32_t n_threads;        // that build pipelines; 0: one a core
     struct fathom_log log;
 };

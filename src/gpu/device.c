@@ -136,9 +136,11 @@ static bool find_queue(struct fathom_gpu *gpu, struct fathom_error *err) {
 static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
     const uint32_t caps = gpu->info.caps;
     const bool v13 = gpu->info.api_version >= VK_API_VERSION_1_3;
-    const char *extensions[5];
+    const char *extensions[6];
     uint32_t n = 0;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .cooperativeMatrix = VK_TRUE};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR, .pipelineExecutableInfo = VK_TRUE};
     VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES, .shaderIntegerDotProduct = VK_TRUE};
     VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
         .subgroupSizeControl = VK_TRUE, .computeFullSubgroups = VK_TRUE};
@@ -161,6 +163,10 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
         matrices.pNext = f.pNext, f.pNext = &matrices;
         extensions[n++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
     }
+    if (gpu->params.statistics) {
+        executables.pNext = f.pNext, f.pNext = &executables;
+        extensions[n++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    }
     if (caps & FATHOM_CAP_MEMORY_BUDGET) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = gpu->queue_family, .queueCount = 1, .pQueuePriorities = &priority};
@@ -182,6 +188,7 @@ static bool copy_string(const char **string) {
 static void apply_params(struct fathom_gpu *gpu) {
     const struct fathom_gpu_params *p = &gpu->params;
     gpu->info.caps &= ~p->disabled_caps;
+    gpu->params.statistics = p->statistics && (gpu->info.caps & FATHOM_CAP_STATISTICS);
     if (p->max_storage_range && p->max_storage_range < gpu->info.max_storage_range) gpu->info.max_storage_range = p->max_storage_range;
 }
 

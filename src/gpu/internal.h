@@ -100,6 +100,9 @@ struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_
 // Builds what was requested and is missing, on several threads.
 bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err);
 
+// Logs what the driver's compiler says of a built pipeline. For gpus made with params.statistics.
+void fm_pipeline_log_statistics(struct fathom_gpu *gpu, const struct fm_pipeline *pipeline);
+
 // Submits commands; they run after everything submitted before. *ticket as in fathom_stream_submit.
 bool fm_gpu_submit(struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err);
 bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err);

@@ -114,6 +114,7 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
     const VkPipelineCreationFeedbackCreateInfo feedback = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO, .pPipelineCreationFeedback = &whole,
         .pipelineStageCreationFeedbackCount = 1, .pPipelineStageCreationFeedbacks = &stage};
     const VkComputePipelineCreateInfo create = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .pNext = gpu->creation_feedback ? &feedback : NULL,
+        .flags = gpu->params.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = p->subgroup_size ? &size : NULL,
             .flags = p->subgroup_size ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = module,
             .pName = "main", .pSpecializationInfo = &constants},
@@ -151,6 +152,7 @@ static bool check_built(struct fathom_gpu *gpu, const struct work *work, struct 
         if (p->result == VK_SUCCESS) {
             if (p->from_cache) gpu->counters.pipelines_from_cache++;
             else gpu->counters.pipelines_built++;
+            if (gpu->params.statistics) fm_pipeline_log_statistics(gpu, p);
         } else if (ok) {
             ok = fm_vk_check(gpu, p->result, "vkCreateComputePipelines", err);
             fm_error_prefix(err, "shader %s", gpu->layouts[p->layout].shader->name);

@@ -1,44 +1,55 @@
 #include "op/matrix_tile.h"
 
-enum { TILE_COLS = 32 };
+enum { TILE_COLS = 32, MAX_INVOCATIONS = 256 };
 
-// Largest first; each invocation holds 32 or 64 sums.
-static const struct {
-    uint32_t rows, tokens, invocations, n_weights; // as many weights at most
+// Largest first.
+static const struct size {
+    uint32_t rows, tokens;
+    uint32_t min_invocations;
     uint32_t min_tokens;
 } sizes[] = {
-    {128, 128, 256, 1, 65},
-    {64, 64, 128, 2, 33},
-    {64, 32, 64, 2, 0},
+    {128, 128, 256, 65},
+    {64, 64, 128, 33},
+    {64, 32, 64, 0},
 };
 
+// Sums of an invocation: Intel's compiler, whose subgroups are narrow, has half the registers of others for one, and spills with 32.
+static uint32_t invocations_of(const struct fathom_gpu_info *info, const struct size *size, uint32_t n_weights) {
+    const uint32_t most_sums = info->min_subgroup_size < 32 ? 16 : 64, n = n_weights * size->rows * size->tokens / most_sums;
+    return n > size->min_invocations ? n : size->min_invocations;
+}
+
 // Bytes of shared memory: as matrix_tile.glsl declares it, rounded up.
-static uint32_t shared_bytes(const struct fathom_gpu_info *info, size_t i, uint32_t n_weights) {
-    const uint32_t tiles = (n_weights * sizes[i].rows + sizes[i].tokens) * (TILE_COLS + 8) * 2;
-    const uint32_t out = n_weights * sizes[i].invocations / info->min_subgroup_size * info->matrix_m * info->matrix_n * 4;
-    return tiles + out + sizes[i].tokens * 8 + 64;
+static uint32_t shared_bytes(const struct fathom_gpu_info *info, const struct size *size, uint32_t n_weights) {
+    const uint32_t tiles = (n_weights * size->rows + size->tokens) * (TILE_COLS + 8) * 2;
+    const uint32_t out = n_weights * invocations_of(info, size, n_weights) / info->min_subgroup_size * info->matrix_m * info->matrix_n * 4;
+    return tiles + out + size->tokens * 8 + 64;
+}
+
+static const struct size *choose(const struct fathom_gpu_info *info, uint32_t n_mats, uint32_t n_rows, uint32_t n_tokens, uint32_t n_weights) {
+    const struct size *size = sizes, *smallest = &sizes[sizeof(sizes) / sizeof(sizes[0]) - 1];
+    for (; size < smallest; size++) {
+        const uint64_t groups = (uint64_t)n_mats * ((n_rows - 1) / size->rows + 1) * ((n_tokens - 1) / size->tokens + 1);
+        if (n_rows > size->rows / 2 && n_tokens >= size->min_tokens && groups >= 128 && // leaves little of a card without work
+            invocations_of(info, size, n_weights) <= MAX_INVOCATIONS && shared_bytes(info, size, n_weights) <= info->max_shared_memory)
+            break;
+    }
+    return size;
 }
 
 struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, uint32_t n_mats, uint32_t n_rows, uint32_t n_tokens, uint32_t n_weights) {
-    const size_t smallest = sizeof(sizes) / sizeof(sizes[0]) - 1;
-    size_t i = 0;
-    while (i < smallest) {
-        const uint64_t groups = (uint64_t)n_mats * ((n_rows - 1) / sizes[i].rows + 1) * ((n_tokens - 1) / sizes[i].tokens + 1);
-        const bool full = n_rows > sizes[i].rows / 2 && n_tokens >= sizes[i].min_tokens && groups >= 128; // leaves little of a card without work
-        if (full && n_weights <= sizes[i].n_weights && shared_bytes(info, i, n_weights) <= info->max_shared_memory) break;
-        i++;
-    }
+    const struct size *size = choose(info, n_mats, n_rows, n_tokens, n_weights);
     // The workgroup's tile is halved along its longer side until every subgroup has its part.
-    const uint32_t m = info->matrix_m, n = info->matrix_n, lanes = info->min_subgroup_size;
-    uint32_t rows = sizes[i].rows, tokens = sizes[i].tokens;
-    for (uint32_t invocations = lanes; invocations < sizes[i].invocations; invocations *= 2) {
+    const uint32_t m = info->matrix_m, n = info->matrix_n, lanes = info->min_subgroup_size, wanted = invocations_of(info, size, n_weights);
+    uint32_t rows = size->rows, tokens = size->tokens;
+    for (uint32_t invocations = lanes; invocations < wanted; invocations *= 2) {
         if (rows % (2 * m) == 0 && (rows >= tokens || tokens % (2 * n) != 0)) rows /= 2;
         else if (tokens % (2 * n) == 0) tokens /= 2;
     }
-    const uint32_t grid_rows = sizes[i].rows / rows, grid_tokens = sizes[i].tokens / tokens;
+    const uint32_t grid_rows = size->rows / rows, grid_tokens = size->tokens / tokens;
     return (struct fm_matrix_tile){
-        .rows = sizes[i].rows,
-        .tokens = sizes[i].tokens,
+        .rows = size->rows,
+        .tokens = size->tokens,
         .subgroup_size = lanes,
         .spec = {m, n, info->matrix_k, lanes, grid_rows, grid_tokens, rows / m, tokens / n, lanes * grid_rows * grid_tokens},
     };

@@ -17,7 +17,7 @@ struct op_allocation {
 };
 
 struct op_options {
-    bool bench, compile_only;
+    bool bench, compile_only, statistics;
     uint64_t seed;
     const char *device, *variant, *only_case;
 };
@@ -288,6 +288,7 @@ static bool parse(int argc, char **argv, struct op_options *options) {
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--bench")) options->bench = true;
         else if (!strcmp(argv[i], "--compile-only")) options->compile_only = true;
+        else if (!strcmp(argv[i], "--statistics")) options->statistics = true;
         else if (!next) return false;
         else if (!strcmp(argv[i], "--seed")) options->seed = strtoull(argv[++i], NULL, 0);
         else if (!strcmp(argv[i], "--device")) options->device = argv[++i];
@@ -299,8 +300,9 @@ static bool parse(int argc, char **argv, struct op_options *options) {
 }
 
 static void log_line(void *user, enum fathom_log_level level, const char *message) {
-    (void)user;
+    const struct op_options *options = user;
     if (level <= FATHOM_LOG_WARNING) fprintf(stderr, "%s\n", message);
+    else if (options->statistics && !strncmp(message, "statistics", 10)) printf("%s\n", message);
 }
 
 // All cases of one variant on one gpu. Returns the failures, or -1 without a device.
@@ -316,8 +318,8 @@ static int run_variant(const struct op_suite *suite, const struct fm_variant *va
     snprintf(choice, sizeof(choice), "%s=%s", suite->op, variant->name);
     test.exact = !strcmp(variant->name, "plain");
     test.rounding = variant->needs & FATHOM_CAP_FLOAT16 ? 0x1.01p-9 : 0;
-    test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .variants = choice, .timers = !options->compile_only,
-        .max_storage_range = small_windows ? suite->small_range : 0, .log = { .write = log_line } }, &err);
+    test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .variants = choice, .timers = !options->compile_only, .statistics = options->statistics,
+        .max_storage_range = small_windows ? suite->small_range : 0, .log = { .write = log_line, .user = (void *)options } }, &err);
     if (!rows || !tests || !test.gpu) goto fail;
     test.info = fathom_gpu_get_info(test.gpu);
     if (!fm_variant_can_run(test.info, variant)) {
@@ -353,7 +355,7 @@ fail:
 int op_test_main(int argc, char **argv, const struct op_suite *suite) {
     struct op_options options;
     if (!parse(argc, argv, &options)) {
-        fprintf(stderr, "usage: %s [--bench] [--compile-only] [--seed N] [--device NAME] [--variant NAME] [--case TEXT]\n", argv[0]);
+        fprintf(stderr, "usage: %s [--bench] [--compile-only] [--statistics] [--seed N] [--device NAME] [--variant NAME] [--case TEXT]\n", argv[0]);
         return 2;
     }
     const struct fm_op *op = fm_op_find(suite->op);
