@@ -8,10 +8,11 @@
 #include "matmul.h"
 // matmul.comp for many tokens on matrix units: float16 operands, float32 sums; see matrix_tile.glsl. n_cols is a multiple of 32, x starts at
 // 16 bytes.
+layout(constant_id = 0) const uint TYPE = 0;
+layout(constant_id = 1) const bool RESIDUAL = false;
+#define TILE_CONSTANT 2
 #define WEIGHTS 1u
 #include "matrix_tile.glsl"
-layout(constant_id = 9) const uint TYPE = 0;
-layout(constant_id = 10) const bool RESIDUAL = false;
 layout(binding = 0) readonly buffer W { uint words[]; };
 layout(binding = 1) readonly buffer X { vec4 x[]; };
 layout(binding = 2) readonly buffer Residual { float residual[]; };
@@ -44,7 +45,7 @@ void main() {
             }
         } while (x_rescale(seen));
         [[unroll]] for (uint s = 0u; s < SUMS; s++) {
-            STORE_SUM(sum, s)
+            STORE_SUM(sum[s])
             for (uint i = id % LANES; i < M * N; i += LANES) {
                 const uint r = sub_row(s / SUB_TOKENS) + i % M, t = sub_token(s % SUB_TOKENS) + i / M;
                 if (row + r >= args.n_rows || token + t >= args.n_tokens) continue;

@@ -1,18 +1,18 @@
 // Tiles in shared memory for matrix units: TILE_ROWS rows of a weight by TILE_TOKENS tokens, in steps of 32 columns, as float16. The tile
 // falls to the subgroups as a grid of GRID_ROWS by GRID_TOKENS; each has SUB_ROWS by SUB_TOKENS matrices of float32 sums. All sizes come from
-// src/op/matrix_tile.c. Before: WEIGHTS, how many weights are multiplied by the same tokens.
+// src/op/matrix_tile.c. Before: WEIGHTS, how many weights are multiplied by the same tokens; TILE_CONSTANT, the first of its constants.
 //
 // float16 ends at 65504 and is exact to 11 bits from 2^-14 up only. So the loads note each token's largest activation; where one does not
 // fit well, rescale() says that the tile is to be done again, with those tokens scaled by a power of two.
-layout(constant_id = 0) const uint M = 16;                             // a matrix of rows is [M][K], one of tokens [K][N]
-layout(constant_id = 1) const uint N = 16;
-layout(constant_id = 2) const uint K = 16;
-layout(constant_id = 3) const uint LANES = 32;                         // of a subgroup
-layout(constant_id = 4) const uint GRID_ROWS = 2;
-layout(constant_id = 5) const uint GRID_TOKENS = 2;
-layout(constant_id = 6) const uint SUB_ROWS = 1;
-layout(constant_id = 7) const uint SUB_TOKENS = 1;
-layout(local_size_x_id = 8) in;                                        // LANES * GRID_ROWS * GRID_TOKENS
+layout(constant_id = TILE_CONSTANT) const uint M = 16;                  // a matrix of rows is [M][K], one of tokens [K][N]
+layout(constant_id = TILE_CONSTANT + 1) const uint N = 16;
+layout(constant_id = TILE_CONSTANT + 2) const uint K = 16;
+layout(constant_id = TILE_CONSTANT + 3) const uint LANES = 32;          // of a subgroup
+layout(constant_id = TILE_CONSTANT + 4) const uint GRID_ROWS = 2;
+layout(constant_id = TILE_CONSTANT + 5) const uint GRID_TOKENS = 2;
+layout(constant_id = TILE_CONSTANT + 6) const uint SUB_ROWS = 1;
+layout(constant_id = TILE_CONSTANT + 7) const uint SUB_TOKENS = 1;
+layout(local_size_x_id = TILE_CONSTANT + 8) in;                        // LANES * GRID_ROWS * GRID_TOKENS
 const uint INVOCATIONS = LANES * GRID_ROWS * GRID_TOKENS;
 const uint TILE_ROWS = M * SUB_ROWS * GRID_ROWS, TILE_TOKENS = N * SUB_TOKENS * GRID_TOKENS, TILE_COLS = 32u;
 const uint STRIDE = TILE_COLS / 4u + 2u;                               // quads of a row or token; 2 more against bank conflicts
@@ -24,7 +24,7 @@ const uint QUADS = (TILE_TOKENS * 8u + INVOCATIONS - 1u) / INVOCATIONS; // of th
 
 shared f16vec4 w_tile[WEIGHTS * TILE_ROWS * STRIDE];                   // [weight][row][column / 4]
 shared f16vec4 x_tile[TILE_TOKENS * STRIDE];                           // [token][column / 4]
-shared float out_tile[WEIGHTS * INVOCATIONS / LANES * M * N];          // [weight][subgroup][token][row]: one matrix of sums each
+shared float out_tile[INVOCATIONS / LANES * M * N];                    // [subgroup][token][row]: one matrix of sums each
 shared uint x_max[TILE_TOKENS];                                        // bits of the largest magnitude of each token
 shared float x_scale[TILE_TOKENS];
 shared bool x_again;
@@ -65,11 +65,10 @@ uint sub_token(uint i) {
         } \
     }
 
-// Puts matrix s of this subgroup's sums into out_tile, for all its lanes to read.
-#define STORE_SUM(sum, s) \
+// Puts a matrix of this subgroup's sums into out_tile, for all its lanes to read.
+#define STORE_SUM(sum) \
     barrier(); \
-    [[unroll]] for (uint w_ = 0u; w_ < WEIGHTS; w_++) \
-        coopMatStore(sum[w_ * SUMS + s], out_tile, (w_ * INVOCATIONS / LANES + gl_SubgroupID) * M * N, M, gl_CooperativeMatrixLayoutColumnMajor); \
+    coopMatStore(sum, out_tile, gl_SubgroupID * M * N, M, gl_CooperativeMatrixLayoutColumnMajor); \
     barrier();
 
 // Before a tile.

@@ -3,6 +3,7 @@
 // ascend, so that this is the same sequence of float32 additions for any cut.
 #include "shaders/expert_down.h"
 #include "op/expert_window.h"
+#include "op/matrix_tile.h"
 #include "shader_list.h"
 #include <inttypes.h>
 #include <string.h>
@@ -11,13 +12,14 @@ enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, LANE_ROWS = 4, TILE_ROWS = 64,
 // Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops
 // after 65535 rounds in all.
 
-enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_ROWS };
+enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_COOP, GROUPED_ROWS };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_down},
     {.name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
     {.name = "rows", .shader = &fm_shader_expert_down_rows, .cpu_only = true},
     // tokens of these: how many choose an expert, on the average
     {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
+    {.name = "grouped_coop", .shader = &fm_shader_expert_down_grouped_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 8},
     {.name = "grouped_rows",
         .shader = &fm_shader_expert_down_grouped_rows,
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
@@ -47,7 +49,7 @@ struct job {
     const char *op;
     const struct fathom_expert_down_params *p;
     const struct fm_variant *variant;
-    uint32_t tile, spec[3], n_spec; // rows of a workgroup, and the variant's constants
+    uint32_t tile, spec[FM_MATRIX_TILE_SPEC], n_spec, subgroup_size; // rows of a workgroup, and the variant's constants
     uint32_t y_base, residual_base;
     struct fathom_view h, ids, weights, residual, y, parts;
 };
@@ -78,6 +80,7 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
         .variant = job->variant,
         .spec = {p->down ? p->down->type : FATHOM_F32, p->shared_down ? p->shared_down->type : FATHOM_F32},
         .n_spec = 2 + job->n_spec,
+        .subgroup_size = job->subgroup_size,
         .views = {job->h, job->ids},
         .n_views = 2,
         .args = args,
@@ -183,6 +186,14 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
         job->tile = row_lanes * LANE_ROWS, job->spec[0] = row_lanes, job->spec[1] = LANE_ROWS, job->n_spec = 2;
         break;
     case GROUPED: job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
+    case GROUPED_COOP: {
+        const struct fathom_weight *w = down ? down : job->p->shared_down;
+        const struct fm_matrix_tile tile = fm_matrix_tile(
+            fathom_gpu_get_info(fm_stream_gpu(stream)), w->n_mats, w->n_rows, per_expert ? (uint32_t)per_expert : 1, 1, 4 * MAX_GROUP);
+        job->tile = tile.rows, job->n_spec = FM_MATRIX_TILE_SPEC, job->subgroup_size = tile.subgroup_size;
+        memcpy(job->spec, tile.spec, sizeof(tile.spec));
+        break;
+    }
     case GROUPED_ROWS: job->tile = 2 * row_lanes, job->spec[0] = 4, job->spec[1] = row_lanes, job->n_spec = 2; break;
     default: job->tile = PLAIN_ROWS; break;
     }

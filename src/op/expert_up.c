@@ -2,6 +2,7 @@
 // each dispatch takes the rows that every weight has in one window.
 #include "shaders/expert_up.h"
 #include "op/expert_window.h"
+#include "op/matrix_tile.h"
 #include "shader_list.h"
 #include <inttypes.h>
 #include <string.h>
@@ -10,13 +11,14 @@ enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 4, TILE_ROWS = 64, 
 // Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops
 // after 65535 rounds in all.
 
-enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_ROWS };
+enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_COOP, GROUPED_ROWS };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_up},
     {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
     {.name = "rows", .shader = &fm_shader_expert_up_rows, .cpu_only = true},
     // tokens of these: how many choose an expert, on the average
     {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
+    {.name = "grouped_coop", .shader = &fm_shader_expert_up_grouped_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 8},
     {.name = "grouped_rows",
         .shader = &fm_shader_expert_up_grouped_rows,
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
@@ -90,7 +92,7 @@ struct job {
 
 // A variant's sizes: rows of a workgroup, and the constants after the weights' types
 struct shape {
-    uint32_t tile, spec[3], n_spec;
+    uint32_t tile, spec[FM_MATRIX_TILE_SPEC], n_spec, subgroup_size;
 };
 
 static struct shape find_shape(struct fathom_stream *stream, const struct job *job) {
@@ -99,6 +101,14 @@ static struct shape find_shape(struct fathom_stream *stream, const struct job *j
     case VEC: return (struct shape){ROWS, {lanes, ROWS}, 2};
     case BY_ROW: return (struct shape){row_lanes * LANE_ROWS, {row_lanes, LANE_ROWS}, 2};
     case GROUPED: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4}, 1};
+    case GROUPED_COOP: {
+        const struct fathom_weight *w = job->p->gate ? job->p->gate : job->p->shared_gate;
+        const struct fm_matrix_tile tile =
+            fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), w->n_mats, w->n_rows, job->per_expert, 2, 4 * MAX_GROUP);
+        struct shape shape = {tile.rows, .n_spec = FM_MATRIX_TILE_SPEC, .subgroup_size = tile.subgroup_size};
+        memcpy(shape.spec, tile.spec, sizeof(tile.spec));
+        return shape;
+    }
     case GROUPED_ROWS: return (struct shape){row_lanes, {4, row_lanes}, 2};
     default: return (struct shape){PLAIN_ROWS};
     }
@@ -138,6 +148,7 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
         .spec = {p->gate ? p->gate->type : FATHOM_F32, p->gate ? p->up->type : FATHOM_F32,
             p->shared_gate ? p->shared_gate->type : FATHOM_F32, p->shared_gate ? p->shared_up->type : FATHOM_F32},
         .n_spec = 4 + shape.n_spec,
+        .subgroup_size = shape.subgroup_size,
         .views = {job->x, job->ids, job->h, expert->gate, expert->up, shared->gate, shared->up},
         .n_views = 7,
         .args = &args,
@@ -181,15 +192,16 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
 
     // all but the plain one read x by fours; those from BY_ROW on take whole blocks of columns, the grouped ones whole experts
     const size_t n_variants = args.x_base % 4 ? VEC : n_cols % 32 ? BY_ROW : p->gate && p->gate->n_mats == 1 ? GROUPED : fm_op_expert_up.n_variants;
-    const uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
+    uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
+    if (!per_expert) per_expert = 1;
     const struct fathom_weight *gate = p->gate, *shared = p->shared_gate;
     const struct fm_call call = {op, p->n_tokens,
         {gate ? gate->type : 0, gate ? gate->n_mats : 0, gate ? gate->n_rows : 0, p->top_k, shared ? shared->type : 0,
             shared ? shared->n_rows : 0, n_cols}};
-    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert ? per_expert : 1);
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert);
     const struct fm_variant *variant = choice.variant;
     const struct job job = {op, p, &args, variant, per_expert, choice.size, x, ids, h};
-    const uint32_t at_once = variant < &variants[GROUPED] ? p->n_tokens : variant == &variants[GROUPED] ? MAX_GROUP : MAX_GROUP_ROWS;
+    const uint32_t at_once = variant < &variants[GROUPED] ? p->n_tokens : variant < &variants[GROUPED_ROWS] ? MAX_GROUP : MAX_GROUP_ROWS;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         if (!add_tokens(stream, &job, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once)) return;
 }

@@ -44,7 +44,7 @@ static bool matmul_prepare(struct fathom_stream *stream, const char *op, const s
 // A variant's sizes: its constants, and the rows and tokens of one workgroup.
 struct matmul_shape {
     uint32_t rows, tokens;
-    uint32_t spec[FM_MATRIX_TILE_SPEC + 2], n_spec;
+    uint32_t spec[2 + FM_MATRIX_TILE_SPEC], n_spec;
     uint32_t subgroup_size;
 };
 
@@ -61,11 +61,9 @@ static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, stru
         return (struct matmul_shape){ 64, 16 * tokens, { w->type, residual, tokens }, 3 };
     }
     if (variant->shader == &fm_shader_matmul_coop) {
-        const struct fm_matrix_tile tile = fm_matrix_tile(info, w->n_mats, w->n_rows, n_tokens, 1);
-        struct matmul_shape shape = { tile.rows, tile.tokens, .n_spec = FM_MATRIX_TILE_SPEC + 2, .subgroup_size = tile.subgroup_size };
-        memcpy(shape.spec, tile.spec, sizeof(tile.spec));
-        shape.spec[FM_MATRIX_TILE_SPEC] = w->type;
-        shape.spec[FM_MATRIX_TILE_SPEC + 1] = residual;
+        const struct fm_matrix_tile tile = fm_matrix_tile(info, w->n_mats, w->n_rows, n_tokens, 1, 0);
+        struct matmul_shape shape = { tile.rows, tile.tokens, { w->type, residual }, 2 + FM_MATRIX_TILE_SPEC, tile.subgroup_size };
+        memcpy(shape.spec + 2, tile.spec, sizeof(tile.spec));
         return shape;
     }
     if (variant->shader == &fm_shader_matmul_vec) { // one subgroup where it is of a usual size

@@ -22,23 +22,25 @@ static uint32_t invocations_of(const struct fathom_gpu_info *info, const struct 
 // Bytes of shared memory: as matrix_tile.glsl declares it, rounded up.
 static uint32_t shared_bytes(const struct fathom_gpu_info *info, const struct size *size, uint32_t n_weights) {
     const uint32_t tiles = (n_weights * size->rows + size->tokens) * (TILE_COLS + 8) * 2;
-    const uint32_t out = n_weights * invocations_of(info, size, n_weights) / info->min_subgroup_size * info->matrix_m * info->matrix_n * 4;
+    const uint32_t out = invocations_of(info, size, n_weights) / info->min_subgroup_size * info->matrix_m * info->matrix_n * 4;
     return tiles + out + size->tokens * 8 + 64;
 }
 
-static const struct size *choose(const struct fathom_gpu_info *info, uint32_t n_mats, uint32_t n_rows, uint32_t n_tokens, uint32_t n_weights) {
+static const struct size *choose(const struct fathom_gpu_info *info, uint32_t n_mats, uint32_t n_rows, uint32_t n_tokens, uint32_t n_weights,
+    uint32_t other_shared) {
     const struct size *size = sizes, *smallest = &sizes[sizeof(sizes) / sizeof(sizes[0]) - 1];
     for (; size < smallest; size++) {
         const uint64_t groups = (uint64_t)n_mats * ((n_rows - 1) / size->rows + 1) * ((n_tokens - 1) / size->tokens + 1);
         if (n_rows > size->rows / 2 && n_tokens >= size->min_tokens && groups >= 128 && // leaves little of a card without work
-            invocations_of(info, size, n_weights) <= MAX_INVOCATIONS && shared_bytes(info, size, n_weights) <= info->max_shared_memory)
+            invocations_of(info, size, n_weights) <= MAX_INVOCATIONS && shared_bytes(info, size, n_weights) + other_shared <= info->max_shared_memory)
             break;
     }
     return size;
 }
 
-struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, uint32_t n_mats, uint32_t n_rows, uint32_t n_tokens, uint32_t n_weights) {
-    const struct size *size = choose(info, n_mats, n_rows, n_tokens, n_weights);
+struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, uint32_t n_mats, uint32_t n_rows, uint32_t n_tokens, uint32_t n_weights,
+    uint32_t other_shared) {
+    const struct size *size = choose(info, n_mats, n_rows, n_tokens, n_weights, other_shared);
     // The workgroup's tile is halved along its longer side until every subgroup has its part.
     const uint32_t m = info->matrix_m, n = info->matrix_n, lanes = info->min_subgroup_size, wanted = invocations_of(info, size, n_weights);
     uint32_t rows = size->rows, tokens = size->tokens;

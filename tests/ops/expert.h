@@ -5,12 +5,13 @@
 #include <math.h>
 
 struct expert_dot {
-    double value, bound; // bound: of any order of summation in float32
+    double value, bound; // bound: of any order of summation in float32, and of the variant's rounding
     float twin;          // what the plain variant computes
 };
 
 // Row `row` of the stored weight times x[n_cols]
-static inline struct expert_dot expert_dot(const struct fathom_weight *w, const uint8_t *bytes, uint64_t row, const float *x) {
+static inline struct expert_dot expert_dot(
+    const struct op_test *test, const struct fathom_weight *w, const uint8_t *bytes, uint64_t row, const float *x) {
     const uint8_t *stored = bytes + row * fathom_row_size(w->type, w->n_cols);
     float lanes[32] = {0}, elements[16384];
     assert_true(w->n_cols <= 16384);
@@ -24,7 +25,7 @@ static inline struct expert_dot expert_dot(const struct fathom_weight *w, const 
     }
     for (uint32_t half_n = 16; half_n; half_n /= 2)
         for (uint32_t i = 0; i < half_n; i++) lanes[i] = lanes[i] + lanes[i + half_n];
-    return (struct expert_dot){sum, (w->n_cols + 4) * 0x1p-24 * magnitude, lanes[0]};
+    return (struct expert_dot){sum, ((w->n_cols + 4) * 0x1p-24 + test->rounding) * magnitude, lanes[0]};
 }
 
 // top_k different experts for each token, ascending; the first tokens get the first and the last experts

@@ -6,6 +6,7 @@ static const struct down_case {
     enum fathom_type down, shared;
     uint32_t n_experts, top_k, n_rows, n_inter, n_shared, n_tokens, offset_words;
     bool in_place;
+    float spread; // of h; 0: 0.5
 } cases[] = {
     {FATHOM_F32, FATHOM_F32, 5, 1, 12, 12, 12, 1, 4, false},
     {FATHOM_F32, FATHOM_F32, 5, 2, 36, 36, 68, 3, 4, true},
@@ -26,6 +27,8 @@ static const struct down_case {
     {FATHOM_Q6_K, FATHOM_Q4_K, 4, 2, 36, 256, 256, 5, 4, true},
     {FATHOM_Q5_K, FATHOM_Q5_0, 4, 2, 36, 256, 96, 5, 4, true},
     {FATHOM_IQ4_XS, FATHOM_Q3_K, 4, 2, 36, 256, 256, 5, 4, true},
+    {FATHOM_Q8_0, FATHOM_F16, 4, 2, 36, 96, 64, 20, 4, true, 1e7f},  // beyond float16
+    {FATHOM_Q4_0, FATHOM_Q8_0, 16, 4, 520, 32, 64, 140, 4, true},    // many workgroups
     // timed only: V2-Lite
     {FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 2048, 1408, 2816, 1, 4, true},
     {FATHOM_Q8_0, FATHOM_Q8_0, 64, 6, 2048, 1408, 2816, 1, 4, true},
@@ -59,7 +62,7 @@ static void check(struct op_test *test, const struct down_case *c, const struct 
     float twin = in->residual[(size_t)t * c->n_rows + r];
     double want = twin, magnitude = fabs(want), bound = 0;
     if (c->n_shared) {
-        const struct expert_dot dot = expert_dot(in->shared, in->shared_bytes, r, h + c->top_k * c->n_inter);
+        const struct expert_dot dot = expert_dot(test, in->shared, in->shared_bytes, r, h + c->top_k * c->n_inter);
         want += dot.value;
         magnitude += fabs(dot.value);
         bound += dot.bound;
@@ -68,7 +71,7 @@ static void check(struct op_test *test, const struct down_case *c, const struct 
     for (uint32_t s = 0; s < c->top_k; s++) {
         const float weight = in->weights[t * c->top_k + s];
         const struct expert_dot dot =
-            expert_dot(in->down, in->down_bytes, (uint64_t)in->ids[t * c->top_k + s] * c->n_rows + r, h + s * c->n_inter);
+            expert_dot(test, in->down, in->down_bytes, (uint64_t)in->ids[t * c->top_k + s] * c->n_rows + r, h + s * c->n_inter);
         want += weight * dot.value;
         magnitude += fabs(weight * dot.value);
         bound += fabs(weight) * dot.bound;
@@ -83,7 +86,8 @@ static void run(struct op_test *test, size_t index) {
     const struct down_case *c = &cases[index];
     const size_t h_stride = (size_t)c->top_k * c->n_inter + c->n_shared, n_y = (size_t)c->n_tokens * c->n_rows;
     if (test->small_windows && !fits(c, h_stride)) return;
-    struct inputs in = {.h = op_random_floats(test, c->n_tokens * h_stride, -0.5f, 0.5f),
+    const float spread = c->spread ? c->spread : 0.5f;
+    struct inputs in = {.h = op_random_floats(test, c->n_tokens * h_stride, -spread, spread),
         .residual = op_random_floats(test, n_y, -1, 1),
         .weights = op_random_floats(test, (size_t)c->n_tokens * c->top_k, 0, 1),
         .ids = expert_choices(test, c->n_tokens, c->top_k, c->n_experts)};

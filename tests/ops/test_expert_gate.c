@@ -117,12 +117,12 @@ static void compute_twin(const struct gate_case *c, float *scores /* logits */, 
     }
 }
 
-static void compute(const struct gate_case *c, const struct fathom_weight *w, const uint8_t *bytes, const float *x, const float *bias,
-    struct reference *ref) {
+static void compute(const struct op_test *test, const struct gate_case *c, const struct fathom_weight *w, const uint8_t *bytes, const float *x,
+    const float *bias, struct reference *ref) {
     double scores[MAX_EXPERTS], biased[MAX_EXPERTS], error = 0, most = -INFINITY, total = 0;
     float logits[MAX_EXPERTS];
     for (uint32_t e = 0; e < c->n_experts; e++) {
-        const struct expert_dot dot = expert_dot(w, bytes, e, x);
+        const struct expert_dot dot = expert_dot(test, w, bytes, e, x);
         scores[e] = dot.value;
         logits[e] = dot.twin;
         error = fmax(error, dot.bound);
@@ -194,7 +194,7 @@ static void run(struct op_test *test, size_t index) {
     op_check_equal(test, "scratch", op_result(test, scratch), op_alloc(test, 4 * n_scratch), n_scratch);
     for (uint32_t t = 0; t < c->n_tokens - no_numbers; t++) {
         struct reference ref;
-        compute(c, w, bytes, x + (size_t)t * c->n_cols, c->bias ? bias : NULL, &ref);
+        compute(test, c, w, bytes, x + (size_t)t * c->n_cols, c->bias ? bias : NULL, &ref);
         check_token(test, c, &ref, t == 0, ids + (size_t)t * c->top_k, weights + (size_t)t * c->top_k);
     }
     const uint32_t *last = ids + n_chosen - c->top_k;

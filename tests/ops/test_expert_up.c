@@ -4,6 +4,7 @@
 static const struct up_case {
     enum fathom_type gate, up, shared_gate, shared_up;
     uint32_t n_experts, top_k, n_inter, n_shared, n_cols, n_tokens, offset_words;
+    float spread; // of x; 0: 0.5
 } cases[] = {
     {FATHOM_F32, FATHOM_F32, FATHOM_F32, FATHOM_F32, 5, 1, 12, 12, 36, 1, 4},
     {FATHOM_F32, FATHOM_F32, FATHOM_F32, FATHOM_F32, 5, 2, 12, 24, 68, 3, 4},
@@ -23,6 +24,8 @@ static const struct up_case {
     {FATHOM_Q4_K, FATHOM_Q5_K, FATHOM_Q6_K, FATHOM_Q5_0, 4, 2, 36, 20, 256, 5, 4},
     {FATHOM_Q2_K, FATHOM_Q3_K, FATHOM_IQ4_XS, FATHOM_Q5_1, 4, 2, 36, 20, 256, 5, 4},
     {FATHOM_IQ4_NL, FATHOM_MXFP4, FATHOM_TQ1_0, FATHOM_TQ2_0, 4, 2, 36, 20, 256, 5, 4},
+    {FATHOM_Q8_0, FATHOM_Q4_0, FATHOM_F32, FATHOM_F16, 4, 2, 40, 40, 96, 20, 4, 1e7f}, // beyond float16
+    {FATHOM_Q8_0, FATHOM_Q4_0, FATHOM_Q8_0, FATHOM_Q8_0, 16, 4, 520, 72, 32, 140, 4},  // many workgroups
     // timed only: V2-Lite
     {FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 1408, 2816, 2048, 1, 4},
     {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, 64, 6, 1408, 2816, 2048, 1, 4},
@@ -61,7 +64,7 @@ static struct pair make(
 
 // silu is nowhere steeper than 1.1
 static void check(struct op_test *test, const struct pair *pair, uint64_t row, const float *x, const float *got) {
-    const struct expert_dot g = expert_dot(pair->gate, pair->gate_bytes, row, x), u = expert_dot(pair->up, pair->up_bytes, row, x);
+    const struct expert_dot g = expert_dot(test, pair->gate, pair->gate_bytes, row, x), u = expert_dot(test, pair->up, pair->up_bytes, row, x);
     const double silu = g.value / (1 + exp(-g.value)), want = silu * u.value;
     const double silu_bound = 1.1 * g.bound + 1e-6 * fabs(silu);
     const double bound = silu_bound * fabs(u.value) + fabs(silu) * u.bound + silu_bound * u.bound + 1e-6 * fabs(want);
@@ -76,7 +79,8 @@ static void run(struct op_test *test, size_t index) {
     if (test->small_windows && !fits(c, h_stride)) return;
     const struct pair experts = make(test, c->gate, c->up, c->n_experts, c->n_inter, c->n_cols);
     const struct pair shared = make(test, c->shared_gate, c->shared_up, 1, c->n_shared, c->n_cols);
-    const float *x = op_random_floats(test, (size_t)c->n_tokens * c->n_cols, -0.5f, 0.5f);
+    const float spread = c->spread ? c->spread : 0.5f;
+    const float *x = op_random_floats(test, (size_t)c->n_tokens * c->n_cols, -spread, spread);
     const uint32_t *ids = expert_choices(test, c->n_tokens, c->top_k, c->n_experts);
     test->offset_words = c->offset_words;
     struct fathom_expert_up_params params = {.gate = experts.gate,
