@@ -38,7 +38,6 @@ LOAD_TILE(gate, 0u)
 LOAD_TILE(up, 1u)
 LOAD_TILE(shared_gate, 0u)
 LOAD_TILE(shared_up, 1u)
-const uint SHARE = (M * N + LANES - 1u) / LANES; // of a matrix of sums, an invocation's
 
 void main() {
     const uint id = gl_LocalInvocationID.x, n_inter = max(args.n_inter, 1u);
@@ -75,17 +74,22 @@ void main() {
             }
         } while (x_rescale(seen));
         [[unroll]] for (uint s = 0u; s < SUMS; s++) {
-            float gate[SHARE];
+            const uint out_at = gl_SubgroupID * M * N, first_row = sub_row(s / SUB_TOKENS), first_token = sub_token(s % SUB_TOKENS);
             STORE_SUM(sum[s])
-            [[unroll]] for (uint j = 0u; j < SHARE; j++)
-                if (j * LANES + id % LANES < M * N) gate[j] = out_tile[gl_SubgroupID * M * N + j * LANES + id % LANES];
-            STORE_SUM(sum[SUMS + s])
-            [[unroll]] for (uint j = 0u; j < SHARE; j++) {
-                const uint i = j * LANES + id % LANES, r = sub_row(s / SUB_TOKENS) + i % M, t = sub_token(s % SUB_TOKENS) + i / M;
-                if (i >= M * N || r >= mine.n_rows || start + t >= n) continue;
+            for (uint i = id % LANES; i < M * N; i += LANES) {
+                const float g = out_tile[out_at + i] / x_scale[first_token + i / M];
+                out_tile[out_at + i] = g / (1.0 + exp(-g));
+            }
+            barrier();
+            SUM gate;
+            coopMatLoad(gate, out_tile, out_at, M, gl_CooperativeMatrixLayoutColumnMajor);
+            const SUM product = sum[SUMS + s] * gate;
+            STORE_SUM(product)
+            for (uint i = id % LANES; i < M * N; i += LANES) {
+                const uint r = first_row + i % M, t = first_token + i / M;
+                if (r >= mine.n_rows || start + t >= n) continue;
                 const uint choice = find_choice(mine, start + t), token = choice / (args.top_k + 1u), slot = choice - token * (args.top_k + 1u);
-                const float g = gate[j] / x_scale[t], u = out_tile[gl_SubgroupID * M * N + i] / x_scale[t];
-                h[args.h_base + token * args.h_stride + slot * args.n_inter + mine.first_row + r] = g / (1.0 + exp(-g)) * u;
+                h[args.h_base + token * args.h_stride + slot * args.n_inter + mine.first_row + r] = out_tile[out_at + i] / x_scale[t];
             }
         }
     }

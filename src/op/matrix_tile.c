@@ -10,7 +10,7 @@ static const struct size {
 } sizes[] = {
     {128, 128, 256, 65},
     {64, 64, 128, 33},
-    {64, 32, 64, 0},
+    {64, 32, 128, 0},
 };
 
 // Sums of an invocation: Intel's compiler, whose subgroups are narrow, has half the registers of others for one, and spills with 32.
