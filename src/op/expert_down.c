@@ -19,7 +19,11 @@ static const struct fm_variant variants[] = {
     {.name = "rows", .shader = &fm_shader_expert_down_rows, .cpu_only = true},
     // tokens of these: how many choose an expert, on the average
     {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
-    {.name = "grouped_coop", .shader = &fm_shader_expert_down_grouped_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 8},
+    {.name = "grouped_coop",
+        .shader = &fm_shader_expert_down_grouped_coop,
+        .needs = FM_MATRIX_TILE_NEEDS,
+        .min_tokens = 8,
+        .sizes = FM_MATRIX_TILE_SIZES},
     {.name = "grouped_rows",
         .shader = &fm_shader_expert_down_grouped_rows,
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
@@ -188,8 +192,8 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     case GROUPED: job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
     case GROUPED_COOP: {
         const struct fathom_weight *w = down ? down : job->p->shared_down;
-        const struct fm_matrix_tile tile = fm_matrix_tile(
-            fathom_gpu_get_info(fm_stream_gpu(stream)), w->n_mats, w->n_rows, per_expert ? (uint32_t)per_expert : 1, 1, 4 * MAX_GROUP);
+        const struct fm_matrix_tile tile = fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)),
+            &(struct fm_matrix_work){w->n_mats, w->n_rows, per_expert ? (uint32_t)per_expert : 1, 1, 4 * MAX_GROUP, choice.size});
         job->tile = tile.rows, job->n_spec = FM_MATRIX_TILE_SPEC, job->subgroup_size = tile.subgroup_size;
         memcpy(job->spec, tile.spec, sizeof(tile.spec));
         break;

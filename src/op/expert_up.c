@@ -18,7 +18,11 @@ static const struct fm_variant variants[] = {
     {.name = "rows", .shader = &fm_shader_expert_up_rows, .cpu_only = true},
     // tokens of these: how many choose an expert, on the average
     {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
-    {.name = "grouped_coop", .shader = &fm_shader_expert_up_grouped_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 8},
+    {.name = "grouped_coop",
+        .shader = &fm_shader_expert_up_grouped_coop,
+        .needs = FM_MATRIX_TILE_NEEDS,
+        .min_tokens = 8,
+        .sizes = FM_MATRIX_TILE_SIZES},
     {.name = "grouped_rows",
         .shader = &fm_shader_expert_up_grouped_rows,
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
@@ -104,7 +108,7 @@ static struct shape find_shape(struct fathom_stream *stream, const struct job *j
     case GROUPED_COOP: {
         const struct fathom_weight *w = job->p->gate ? job->p->gate : job->p->shared_gate;
         const struct fm_matrix_tile tile =
-            fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), w->n_mats, w->n_rows, job->per_expert, 2, 4 * MAX_GROUP);
+            fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), &(struct fm_matrix_work){w->n_mats, w->n_rows, job->per_expert, 2, 4 * MAX_GROUP, job->size});
         struct shape shape = {tile.rows, .n_spec = FM_MATRIX_TILE_SPEC, .subgroup_size = tile.subgroup_size};
         memcpy(shape.spec, tile.spec, sizeof(tile.spec));
         return shape;

@@ -10,7 +10,7 @@ static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_matmul },
     { .name = "vec", .shader = &fm_shader_matmul_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .max_tokens = 15, .sizes = { 1, 2, 4 } }, // sizes: rows of a subgroup
     { .name = "tile", .shader = &fm_shader_matmul_tile, .min_tokens = 16, .sizes = { 1, 2, 4 } }, // 16 tokens
-    { .name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16 },
+    { .name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16, .sizes = FM_MATRIX_TILE_SIZES },
     { .name = "rows", .shader = &fm_shader_matmul_rows, .cpu_only = true, .sizes = { 1, 2, 4 } }, // rows of an invocation
 };
 const struct fm_op fm_op_matmul = { "matmul", variants, sizeof(variants) / sizeof(variants[0]) };
@@ -61,7 +61,7 @@ static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, stru
         return (struct matmul_shape){ 64, 16 * tokens, { w->type, residual, tokens }, 3 };
     }
     if (variant->shader == &fm_shader_matmul_coop) {
-        const struct fm_matrix_tile tile = fm_matrix_tile(info, w->n_mats, w->n_rows, n_tokens, 1, 0);
+        const struct fm_matrix_tile tile = fm_matrix_tile(info, &(struct fm_matrix_work){ w->n_mats, w->n_rows, n_tokens, 1, .size = choice.size });
         struct matmul_shape shape = { tile.rows, tile.tokens, { w->type, residual }, 2 + FM_MATRIX_TILE_SPEC, tile.subgroup_size };
         memcpy(shape.spec + 2, tile.spec, sizeof(tile.spec));
         return shape;

@@ -26,23 +26,26 @@ static uint32_t shared_bytes(const struct fathom_gpu_info *info, const struct si
     return tiles + out + size->tokens * 8 + 64;
 }
 
-static const struct size *choose(const struct fathom_gpu_info *info, uint32_t n_mats, uint32_t n_rows, uint32_t n_tokens, uint32_t n_weights,
-    uint32_t other_shared) {
+// Does it fill its tiles, and leave little of a card without work?
+static bool suits(const struct size *size, const struct fm_matrix_work *w) {
+    const uint64_t groups = (uint64_t)w->n_mats * ((w->n_rows - 1) / size->rows + 1) * ((w->n_tokens - 1) / size->tokens + 1);
+    return w->n_rows > size->rows / 2 && w->n_tokens >= size->min_tokens && groups >= 128;
+}
+
+static const struct size *choose(const struct fathom_gpu_info *info, const struct fm_matrix_work *w) {
     const struct size *size = sizes, *smallest = &sizes[sizeof(sizes) / sizeof(sizes[0]) - 1];
     for (; size < smallest; size++) {
-        const uint64_t groups = (uint64_t)n_mats * ((n_rows - 1) / size->rows + 1) * ((n_tokens - 1) / size->tokens + 1);
-        if (n_rows > size->rows / 2 && n_tokens >= size->min_tokens && groups >= 128 && // leaves little of a card without work
-            invocations_of(info, size, n_weights) <= MAX_INVOCATIONS && shared_bytes(info, size, n_weights) + other_shared <= info->max_shared_memory)
-            break;
+        const bool fits = invocations_of(info, size, w->n_weights) <= MAX_INVOCATIONS &&
+                          shared_bytes(info, size, w->n_weights) + w->other_shared <= info->max_shared_memory;
+        if (fits && (w->size ? size->tokens <= w->size : suits(size, w))) break;
     }
     return size;
 }
 
-struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, uint32_t n_mats, uint32_t n_rows, uint32_t n_tokens, uint32_t n_weights,
-    uint32_t other_shared) {
-    const struct size *size = choose(info, n_mats, n_rows, n_tokens, n_weights, other_shared);
+struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, const struct fm_matrix_work *work) {
+    const struct size *size = choose(info, work);
     // The workgroup's tile is halved along its longer side until every subgroup has its part.
-    const uint32_t m = info->matrix_m, n = info->matrix_n, lanes = info->min_subgroup_size, wanted = invocations_of(info, size, n_weights);
+    const uint32_t m = info->matrix_m, n = info->matrix_n, lanes = info->min_subgroup_size, wanted = invocations_of(info, size, work->n_weights);
     uint32_t rows = size->rows, tokens = size->tokens;
     for (uint32_t invocations = lanes; invocations < wanted; invocations *= 2) {
         if (rows % (2 * m) == 0 && (rows >= tokens || tokens % (2 * n) != 0)) rows /= 2;
