@@ -69,10 +69,11 @@ static cJSON *test_json(const struct bench_test *t) {
     return json;
 }
 
-static int show(const struct fathom_engine *engine, const char *model, const struct bench_test *tests, size_t n, bool as_json) {
+static int show(const struct fathom_engine *engine, const struct fathom_session *session, const char *model, const struct bench_test *tests, size_t n, bool as_json) {
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     if (!as_json) {
-        printf("%s on %s, %s\n", model, device->name, device->driver);
+        printf("%s on %s, %s\n  ", model, device->name, device->driver);
+        print_start(stdout, session);
         for (size_t i = 0; i < n; i++) {
             char name[64];
             snprintf(name, sizeof(name), tests[i].depth ? "%s%u @ d%u" : "%s%u", tests[i].decode ? "tg" : "pp", tests[i].n_tokens, tests[i].depth);
@@ -89,6 +90,7 @@ static int show(const struct fathom_engine *engine, const char *model, const str
     cJSON_AddStringToObject(json, "driver", device->driver);
     cJSON_AddStringToObject(json, "version", fathom_version());
     cJSON_AddStringToObject(json, "date", date);
+    cJSON_AddItemToObject(json, "start", start_json(session));
     cJSON_AddItemToObject(json, "tests", array);
     for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(array, test_json(&tests[i]));
     return print_json(json);
@@ -136,7 +138,7 @@ int bench_main(int argc, char **argv) {
     bool ok = session && (ids || fm_fail(&err, FATHOM_NO_MEMORY, "out of host memory for %u token ids", longest));
     for (size_t i = 0; ok && !ops && i < n; i++) ok = measure(session, &tests[i], ids, &err);
     if (ok && ops) ok = bench_ops(engine, session, model, tests, n, ids, &err);
-    const int done = !ok ? refuse(&err) : ops ? EXIT_DONE : show(engine, model, tests, n, json);
+    const int done = !ok ? refuse(&err) : ops ? EXIT_DONE : show(engine, session, model, tests, n, json);
     free(ids);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);

@@ -86,6 +86,32 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
     return engine;
 }
 
+enum { N_START = 7 };
+static const char *const start_names[N_START] = {"file", "tokenizer", "device", "weights", "tuning", "session", "pipelines"};
+
+static double start_seconds(const struct fathom_session *session, double seconds[N_START]) {
+    const struct fathom_start_times t = fathom_session_get_stats(session).start;
+    const double list[N_START] = {t.file, t.tokenizer, t.device, t.weights, t.tuning, t.session, t.pipelines};
+    double total = 0;
+    for (int i = 0; i < N_START; i++) total += seconds[i] = list[i];
+    return total;
+}
+
+void print_start(FILE *f, const struct fathom_session *session) {
+    double seconds[N_START];
+    fprintf(f, "start %.3f s:", start_seconds(session, seconds));
+    for (int i = 0; i < N_START; i++) fprintf(f, "%s %s %.3f", i ? "," : "", start_names[i], seconds[i]);
+    fputs("\n", f);
+}
+
+cJSON *start_json(const struct fathom_session *session) {
+    double seconds[N_START];
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "seconds", start_seconds(session, seconds));
+    for (int i = 0; i < N_START; i++) cJSON_AddNumberToObject(json, start_names[i], seconds[i]);
+    return json;
+}
+
 char *demo_model(void) {
     static const char *const places[] = {"../share/fathom/minnow-q8_0.gguf", "../tools/demo/minnow-q8_0.gguf"};
     char self[PATH_MAX], path[PATH_MAX + 64];

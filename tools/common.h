@@ -4,6 +4,7 @@
 #include "options.h"
 #include <cjson/cJSON.h>
 #include <fathom/fathom.h>
+#include <stdio.h>
 
 // Sub-commands: the arguments after the name; the exit code.
 int devices_main(int argc, char **argv);
@@ -34,6 +35,10 @@ struct device_options {
 
 // NULL after printing the reason. Shows a progress bar while loading.
 struct fathom_engine *open_engine(const char *model, const struct device_options *options);
+
+// How long the start took and with what: a line of text, an object.
+void print_start(FILE *f, const struct fathom_session *session);
+cJSON *start_json(const struct fathom_session *session);
 
 // "fathom: message" on stderr; EXIT_REFUSED.
 int refuse(const struct fathom_error *err);

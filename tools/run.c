@@ -72,6 +72,7 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     cJSON_AddNumberToObject(timings, "decode_seconds", t->decode_seconds);
     cJSON_AddNumberToObject(timings, "decode_tokens", t->decode_tokens);
     cJSON_AddNumberToObject(timings, "decode_tokens_per_second", t->decode_seconds > 0 ? t->decode_tokens / t->decode_seconds : 0);
+    cJSON_AddItemToObject(json, "start", start_json(fathom_chat_get_session(chat)));
     cJSON_AddItemToObject(json, "counters", count);
     cJSON_AddNumberToObject(count, "decode_steps", (double)stats.decode_steps);
     cJSON_AddNumberToObject(count, "decode_submits", (double)stats.decode_submits);
@@ -79,6 +80,7 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     cJSON_AddNumberToObject(count, "pipelines_built", (double)counters.pipelines_built);
     cJSON_AddNumberToObject(count, "pipelines_from_cache", (double)counters.pipelines_from_cache);
     cJSON_AddNumberToObject(count, "device_memory_bytes", (double)counters.memory_allocated);
+    cJSON_AddNumberToObject(count, "in_place_bytes", (double)counters.memory_in_place);
     free(text);
     return print_json(json);
 }
@@ -93,6 +95,7 @@ static int answer_once(struct fathom_engine *engine, struct fathom_chat *chat, c
         leave_thought(&printer); // or the terminal stays dim
         return refuse(&err);
     }
+    if (o->device.verbose) fputs("fathom: ", stderr), print_start(stderr, fathom_chat_get_session(chat));
     if (o->json) return show_json(engine, chat, &reply, o);
     leave_thought(&printer);
     if (printer.any) fputs("\n", stdout);

@@ -34,7 +34,9 @@ enum fathom_tuning {
 };
 
 struct fathom_engine_params {
-    const char *model;              // a GGUF file, or a hub folder
+    const char *model;              // a GGUF file, or a hub folder. Where the device shares the host's memory, weights are used in the mapped file
+                                    // itself: while an engine has it open the file may be replaced, but not changed or cut short (a read past
+                                    // its new end ends the process). gpu.disabled_caps with FATHOM_CAP_HOST_IMPORT copies them instead
     struct fathom_gpu_params gpu;   // device, cache folder, exact mode, log
     uint32_t n_context;             // most positions that any session will hold, for the memory plan; 0: the model's own limit or
                                     // 4096, whichever is less
@@ -129,8 +131,15 @@ struct fathom_timings {
 FATHOM_API bool fathom_session_generate(struct fathom_session *session, const struct fathom_sampling *sampling, uint32_t max_tokens,
     bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_generated, struct fathom_error *err);
 
+// Seconds of the host's clock until the first prompt could be read. Pipelines are built when a step first needs them: their time is part of
+// the first prefill's and decode's, and grows with them.
+struct fathom_start_times {
+    double file, tokenizer, device, weights, tuning, session, pipelines;
+};
+
 struct fathom_session_stats {
     struct fathom_timings timings;       // of all appends and generates so far
+    struct fathom_start_times start;
     uint64_t decode_steps, decode_submits, decode_recordings; // steps run; vkQueueSubmit calls and command buffers recorded for them
 };
 FATHOM_API struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session);

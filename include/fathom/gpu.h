@@ -90,6 +90,8 @@ struct fathom_gpu_counters {
     uint64_t pipelines_built, pipelines_from_cache;
     uint64_t memory_used;      // bytes of device memory in use by buffers
     uint64_t memory_allocated; // bytes taken from the driver
+    uint64_t memory_in_place;  // bytes of the host's memory that weights use where they lie
+    double pipeline_seconds;   // host time that pipelines were waited for
 };
 FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu);
 
@@ -166,6 +168,16 @@ struct fathom_weight {
 };
 
 FATHOM_API struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err);
+// The same over bytes that the host has in memory, [n_mats][n_rows][n_cols] in their stored form, on devices that share its memory: nothing is
+// copied. `readable` is what may be read around them in whole pages (the mapped file); it must stay as it is until the weight is destroyed.
+// Such a weight cannot be uploaded to, and the device never writes it. Fails with FATHOM_UNSUPPORTED where the device, the driver or the
+// alignment of the bytes does not allow it: create and upload a weight then.
+struct fathom_host_range {
+    const void *data;
+    uint64_t size;
+};
+FATHOM_API struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows,
+    uint32_t n_cols, const void *data, struct fathom_host_range readable, struct fathom_error *err);
 FATHOM_API void fathom_weight_destroy(struct fathom_weight **weight);
 // Writes n_rows rows from first_row on (counted through all matrices), in the weight's stored form.
 FATHOM_API bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *weight, uint32_t first_row, uint32_t n_rows, const void *data, struct fathom_error *err);

@@ -6,3 +6,9 @@ double fm_clock(void) {
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
+
+double fm_lap(double *start) {
+    const double now = fm_clock(), seconds = now - *start;
+    *start = now;
+    return seconds;
+}

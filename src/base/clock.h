@@ -3,4 +3,6 @@
 
 // Seconds of a steady clock.
 double fm_clock(void);
+// Seconds since *start, which becomes now.
+double fm_lap(double *start);
 #endif

@@ -36,6 +36,15 @@ fail:
     return false;
 }
 
+void fm_mapped_file_expect(const struct fm_mapped_file *file) {
+    posix_madvise((void *)(uintptr_t)file->data, (size_t)file->size, POSIX_MADV_WILLNEED);
+}
+
+uint64_t fm_mapped_file_readable(const struct fm_mapped_file *file) {
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    return (file->size + page - 1) / page * page;
+}
+
 void fm_mapped_file_close(struct fm_mapped_file *file) {
     if (file->data) munmap((void *)(uintptr_t)file->data, (size_t)file->size);
     *file = (struct fm_mapped_file){0};

@@ -36,8 +36,7 @@ static bool load_tokenizer(struct fathom_engine *e, const struct fm_tensors *ten
 }
 
 struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *params, struct fathom_error *err) {
-    const double start = fm_clock();
-    struct fm_tensors *tensors = NULL;
+    double start = fm_clock();
     struct fathom_engine *e = calloc(1, sizeof(*e));
     if (!e) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -45,20 +44,24 @@ struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *pa
     }
     e->exact = params->gpu.exact;
     // the file is judged before a device is touched
-    if (!(tensors = fm_tensors_open(params->model, err)) || !fm_hparams_read(tensors, &e->hp, err) || !load_tokenizer(e, tensors, err)) goto fail;
+    if (!(e->tensors = fm_tensors_open(params->model, err)) || !fm_hparams_read(e->tensors, &e->hp, err)) goto fail;
+    e->start.file = fm_lap(&start);
+    if (!load_tokenizer(e, e->tensors, err)) goto fail;
+    e->start.tokenizer = fm_lap(&start);
     if (!(e->gpu = fathom_gpu_create(&params->gpu, err))) goto fail;
-    if (!fm_plan(tensors, &e->hp, fathom_gpu_get_info(e->gpu), e->exact, params->n_context, &e->info, &e->plan, err)) goto fail;
+    e->start.device = fm_lap(&start);
+    if (!fm_plan(e->tensors, &e->hp, fathom_gpu_get_info(e->gpu), e->exact, params->n_context, &e->info, &e->plan, err)) goto fail;
     if (!check_fit(e, params->model, err)) goto fail;
     fm_log(&params->gpu.log, FATHOM_LOG_INFO, "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
         params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context, (double)e->plan.scratch / GIB,
         (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
-    if (!fm_weights_load(e->gpu, tensors, &e->hp, &params->progress, &e->weights, err)) goto fail;
-    fm_tensors_close(&tensors);
+    if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &params->progress, &e->weights, err)) goto fail;
+    if (!fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
+    e->start.weights = fm_lap(&start);
     if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;
-    e->load_seconds = fm_clock() - start;
+    e->start.tuning = fm_lap(&start);
     return e;
 fail:
-    fm_tensors_close(&tensors);
     fathom_engine_destroy(&e);
     return NULL;
 }
@@ -69,6 +72,7 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     fm_weights_free(&e->hp, &e->weights);
     fm_tokenizer_destroy(&e->tokenizer);
     fathom_gpu_destroy(&e->gpu);
+    fm_tensors_close(&e->tensors);
     free(e);
     *engine = NULL;
 }

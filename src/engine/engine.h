@@ -8,12 +8,13 @@
 
 struct fathom_engine {
     struct fathom_gpu *gpu;
+    struct fm_tensors *tensors;       // open while loading, and longer where weights are used in place
     struct fm_hparams hp;
     struct fm_weights weights;
     struct fm_tokenizer *tokenizer;   // NULL: the model's file has none
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
-    double load_seconds;
+    struct fathom_start_times start;
     bool exact;
     uint64_t tuning_key;              // of the model, for its tuning file; known once tuning was asked for
 };

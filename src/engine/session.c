@@ -71,12 +71,14 @@ struct fathom_session *fathom_session_create(struct fathom_engine *engine, const
             (unsigned long long)info->max_storage_range, info->name);
         goto fail;
     }
-    s->stats.timings.load_seconds = engine->load_seconds;
+    const double begin = fm_clock();
     s->tokens = malloc(s->n_context * sizeof(*s->tokens));
     if (!s->tokens) goto no_memory;
     if (!fm_workspace_create(engine->gpu, &engine->hp, s->n_chunk, s->n_context, engine->exact, &s->ws, err) || !create_cache(s, err) ||
         !create_rope_table(s, err) || !create_steps(s, err))
         goto fail;
+    s->start = engine->start;
+    s->start.session = fm_clock() - begin;
     return s;
 no_memory:
     fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -103,7 +105,14 @@ void fathom_session_destroy(struct fathom_session **session) {
 
 uint32_t fathom_session_length(const struct fathom_session *session) { return session->n_tokens; }
 const int32_t *fathom_session_tokens(const struct fathom_session *session) { return session->tokens; }
-struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session) { return session->stats; }
+struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session) {
+    struct fathom_session_stats stats = session->stats;
+    const struct fathom_start_times *t = &session->start;
+    stats.start = *t;
+    stats.start.pipelines = fathom_gpu_get_counters(session->engine->gpu).pipeline_seconds;
+    stats.timings.load_seconds = t->file + t->tokenizer + t->device + t->weights + t->tuning;
+    return stats;
+}
 size_t fathom_session_get_timings(const struct fathom_session *session, bool decode, struct fathom_timing *list, size_t capacity) {
     return fathom_stream_timings(decode ? session->decode : session->prefill, list, capacity);
 }

@@ -23,6 +23,7 @@ struct fathom_session {
     struct fathom_stream *prefill, *decode; // decode is recorded once
     bool decode_recorded;
     struct fathom_session_stats stats;
+    struct fathom_start_times start;
 };
 
 // Notes ids as part of the text; refuses what is not in the vocabulary or past the context. Nothing is read yet.

@@ -143,3 +143,15 @@ const void *fm_tensor_map(const struct fm_tensors *tensors, const struct fm_tens
         if (source->parts[i] != source->parts[0] + i * source->part_size) return NULL;
     return source->parts[0];
 }
+
+struct fathom_host_range fm_tensors_around(const struct fm_tensors *tensors, const void *byte) {
+    for (size_t i = 0; i < tensors->n_files; i++) {
+        const struct fm_mapped_file *file = &tensors->files[i];
+        if ((uintptr_t)byte - (uintptr_t)file->data < file->size) return (struct fathom_host_range){file->data, fm_mapped_file_readable(file)};
+    }
+    return (struct fathom_host_range){0};
+}
+
+void fm_tensors_expect(const struct fm_tensors *tensors) {
+    for (size_t i = 0; i < tensors->n_files; i++) fm_mapped_file_expect(&tensors->files[i]);
+}

@@ -36,6 +36,10 @@ const struct fm_tensor *fm_tensors_find(const struct fm_tensors *tensors, const 
 bool fm_tensor_read(const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset, uint64_t size, void *dst, struct fathom_error *err);
 // The tensor's bytes where they lie adjacent in a mapped file; NULL where they have to be gathered or transposed.
 const void *fm_tensor_map(const struct fm_tensors *tensors, const struct fm_tensor *tensor);
+// What may be read around a byte of a mapped file, in whole pages; data NULL: it is in none.
+struct fathom_host_range fm_tensors_around(const struct fm_tensors *tensors, const void *byte);
+// Tells the system that all of the files will be read soon.
+void fm_tensors_expect(const struct fm_tensors *tensors);
 
 // Metadata. The getters return false and leave *value alone when the key is missing (err untouched); a key of the wrong type, or
 // a number that does not fit, is an error in *err (false too).

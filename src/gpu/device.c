@@ -28,12 +28,26 @@ const char *fm_vk_result_name(VkResult result) {
 bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, struct fathom_error *err) {
     if (result == VK_SUCCESS) return true;
     if (result == VK_ERROR_DEVICE_LOST) {
+        char cause[320];
         gpu->lost = true;
-        return fm_fail(err, FATHOM_DEVICE_LOST, "%s: the driver gave up on the device (%s: device lost); a submit ran too long, or the driver failed",
-            gpu->info.name, call);
+        fm_fault_describe(gpu, cause, sizeof(cause));
+        return fm_fail(err, FATHOM_DEVICE_LOST, "%s: the driver gave up on the device (%s: device lost); a submit ran too long, or the driver failed%s",
+            gpu->info.name, call, cause);
     }
     const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
     return fm_fail(err, memory ? FATHOM_NO_MEMORY : FATHOM_UNSUPPORTED, "%s: %s: %s (VkResult %d)", gpu->info.name, call, fm_vk_result_name(result), result);
+}
+
+bool fm_has_extension(VkPhysicalDevice physical, const char *name) {
+    uint32_t n = 0;
+    bool found = false;
+    vkEnumerateDeviceExtensionProperties(physical, NULL, &n, NULL);
+    VkExtensionProperties *list = calloc(n ? n : 1, sizeof(*list));
+    if (!list) return false;
+    vkEnumerateDeviceExtensionProperties(physical, NULL, &n, list);
+    for (uint32_t i = 0; i < n; i++) found |= !strcmp(list[i].extensionName, name);
+    free(list);
+    return found;
 }
 
 static VkInstance create_instance(struct fathom_error *err) {
@@ -136,7 +150,7 @@ static bool find_queue(struct fathom_gpu *gpu, struct fathom_error *err) {
 static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
     const uint32_t caps = gpu->info.caps;
     const bool v13 = gpu->info.api_version >= VK_API_VERSION_1_3;
-    const char *extensions[6];
+    const char *extensions[8];
     uint32_t n = 0;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .cooperativeMatrix = VK_TRUE};
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
@@ -168,6 +182,12 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
         extensions[n++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     }
     if (caps & FATHOM_CAP_MEMORY_BUDGET) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    if ((gpu->import_alignment = fm_import_alignment(gpu))) extensions[n++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
+    VkPhysicalDeviceFaultFeaturesEXT fault = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT, .pNext = f.pNext, .deviceFault = VK_TRUE};
+    if ((gpu->device_fault = fm_fault_offered(gpu->physical))) {
+        f.pNext = &fault;
+        extensions[n++] = VK_EXT_DEVICE_FAULT_EXTENSION_NAME;
+    }
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = gpu->queue_family, .queueCount = 1, .pQueuePriorities = &priority};
     const VkDeviceCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &f, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
@@ -206,6 +226,7 @@ struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, str
     VkPhysicalDeviceProperties properties;
     vkGetPhysicalDeviceProperties(gpu->physical, &properties);
     memcpy(gpu->max_groups, properties.limits.maxComputeWorkGroupCount, sizeof(gpu->max_groups));
+    gpu->max_imports = properties.limits.maxMemoryAllocationCount / 2;
     vkGetPhysicalDeviceMemoryProperties(gpu->physical, &gpu->memory);
     const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};

@@ -46,6 +46,9 @@ struct fathom_gpu {
     VkPipelineCache pipeline_cache;
     bool creation_feedback;              // the driver tells cache hits from builds
     uint32_t max_groups[3];
+    uint64_t import_alignment;           // bytes, of host memory that the device may use in place; 0: it cannot
+    uint64_t n_imports, max_imports;     // each is an allocation, which the driver counts
+    bool device_fault;                   // the driver tells why it gave up
 
     struct fm_tuned *tuned;              // what measuring found best
     size_t n_tuned;
@@ -61,10 +64,16 @@ struct fathom_buffer {
     uint64_t room;
     char *mapped;                        // NULL: the host does not see it
     enum fathom_memory memory;
+    bool read_only;                      // the host's memory, in place
 };
 VkBuffer fm_block_buffer(const struct fm_block *block);
 // Without zero-fill, for what is about to be overwritten.
 struct fathom_buffer *fm_buffer_create_raw(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
+// Bytes that imported memory must start and end at; 0: this device imports none. Asked before the device is made.
+uint64_t fm_import_alignment(const struct fathom_gpu *gpu);
+// `size` bytes of the host's memory from `data` on, for the device to read in place; `readable` is what may be read around them and outlives
+// the buffer. NULL: not here, or not this memory.
+struct fathom_buffer *fm_buffer_import(struct fathom_gpu *gpu, const void *data, uint64_t size, struct fathom_host_range readable);
 // fathom_upload to any byte of a buffer, unchecked.
 bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data, uint64_t size, struct fathom_error *err);
 void fm_staging_destroy(struct fathom_gpu *gpu);
@@ -109,4 +118,9 @@ bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err);
 // Turns a failed Vulkan call into an error that names the call; notes a lost device. Returns result == VK_SUCCESS.
 bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, struct fathom_error *err);
 const char *fm_vk_result_name(VkResult result);
+
+bool fm_has_extension(VkPhysicalDevice physical, const char *name);
+// Does the driver tell why it lost a device? What it says of the last loss, as the end of a sentence; empty without the extension.
+bool fm_fault_offered(VkPhysicalDevice physical);
+void fm_fault_describe(const struct fathom_gpu *gpu, char *text, size_t capacity);
 #endif

@@ -16,6 +16,7 @@ struct fm_block {
     enum fathom_memory kind;
     uint64_t size;
     char *mapped;
+    bool in_place;            // the host's memory: one buffer, and not in the gpu's list
     struct range *holes;      // free ranges, ascending, never adjacent
     uint32_t n_holes, n_taken, capacity;
 };
@@ -94,7 +95,7 @@ static uint32_t memory_type(const struct fathom_gpu *gpu, uint32_t allowed, enum
 static void destroy_block(struct fathom_gpu *gpu, struct fm_block *b) {
     gpu->vk.vkDestroyBuffer(gpu->device, b->buffer, NULL);
     gpu->vk.vkFreeMemory(gpu->device, b->memory, NULL);
-    gpu->counters.memory_allocated -= b->memory ? b->size : 0;
+    if (b->memory && !b->in_place) gpu->counters.memory_allocated -= b->size;
     free(b->holes);
     free(b);
 }
@@ -191,12 +192,81 @@ fail:
     return NULL;
 }
 
+// ---- The host's memory, in place -----------------------------------------------------------------------------------
+
+uint64_t fm_import_alignment(const struct fathom_gpu *gpu) {
+    const VkPhysicalDeviceExternalBufferInfo wanted = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
+        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT, .handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT};
+    VkExternalBufferProperties buffers = {.sType = VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES};
+    VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
+    VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &host};
+    if (!(gpu->info.caps & FATHOM_CAP_HOST_IMPORT) || !gpu->info.unified_memory) return 0;
+    vkGetPhysicalDeviceExternalBufferProperties(gpu->physical, &wanted, &buffers);
+    if (!(buffers.externalMemoryProperties.externalMemoryFeatures & VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT)) return 0;
+    vkGetPhysicalDeviceProperties2(gpu->physical, &properties);
+    return host.minImportedHostPointerAlignment;
+}
+
+static VkResult import_memory(struct fathom_gpu *gpu, struct fm_block *b, void *begin) {
+    const VkExternalMemoryHandleTypeFlagBits host = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
+    const VkExternalMemoryBufferCreateInfo external = {.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO, .handleTypes = host};
+    const VkBufferCreateInfo create = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .pNext = &external, .size = b->size,
+        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT};
+    VkMemoryHostPointerPropertiesEXT properties = {.sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT};
+    VkResult result = gpu->vk.vkGetMemoryHostPointerPropertiesEXT(gpu->device, host, begin, &properties);
+    if (result == VK_SUCCESS) result = gpu->vk.vkCreateBuffer(gpu->device, &create, NULL, &b->buffer);
+    if (result != VK_SUCCESS) return result;
+    VkMemoryRequirements need;
+    gpu->vk.vkGetBufferMemoryRequirements(gpu->device, b->buffer, &need);
+    const uint32_t type = find_type(gpu, need.memoryTypeBits & properties.memoryTypeBits, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
+    if (type == UINT32_MAX || need.size > b->size) return VK_ERROR_INVALID_EXTERNAL_HANDLE;
+    const VkImportMemoryHostPointerInfoEXT pointer = {.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT, .handleType = host, .pHostPointer = begin};
+    const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .pNext = &pointer, .allocationSize = b->size, .memoryTypeIndex = type};
+    result = gpu->vk.vkAllocateMemory(gpu->device, &allocate, NULL, &b->memory);
+    if (result == VK_SUCCESS) result = gpu->vk.vkBindBufferMemory(gpu->device, b->buffer, b->memory, 0);
+    return result;
+}
+
+struct fathom_buffer *fm_buffer_import(struct fathom_gpu *gpu, const void *data, uint64_t size, struct fathom_host_range readable) {
+    const uint64_t unit = gpu->import_alignment, at = (uintptr_t)data, first = (uintptr_t)readable.data;
+    if (unit == 0 || !gpu->info.unified_memory || gpu->n_imports == gpu->max_imports || at < first || at - first > readable.size ||
+        size > readable.size - (at - first))
+        return NULL;
+    const uint64_t begin = at / unit * unit, end = (at + size + unit - 1) / unit * unit;
+    if (begin < first || end > first + readable.size || (at - begin) % gpu->info.storage_alignment || end - begin > gpu->info.max_allocation) return NULL;
+    struct fathom_buffer *buffer = calloc(1, sizeof(*buffer));
+    struct fm_block *b = calloc(1, sizeof(*b));
+    if (!buffer || !b) goto fail;
+    b->size = end - begin;
+    b->in_place = true;
+    const VkResult result = import_memory(gpu, b, (void *)(uintptr_t)begin);
+    if (result != VK_SUCCESS) {
+        fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "%s does not use memory of the host in place (%s, VkResult %d)", gpu->info.name, fm_vk_result_name(result), result);
+        gpu->import_alignment = 0; // as it would refuse the next
+        goto fail;
+    }
+    *buffer = (struct fathom_buffer){.gpu = gpu, .block = b, .offset = at - begin, .size = size, .room = size, .memory = FATHOM_MEMORY_DEVICE, .read_only = true};
+    gpu->n_imports++;
+    gpu->counters.memory_in_place += size;
+    return buffer;
+fail:
+    if (b) destroy_block(gpu, b);
+    free(buffer);
+    return NULL;
+}
+
 void fathom_buffer_destroy(struct fathom_buffer **pointer) {
     struct fathom_buffer *buffer = pointer ? *pointer : NULL;
     if (!buffer) return;
     fm_gpu_wait_all(buffer->gpu, NULL); // a submit may still use it
-    give_back(buffer->block, buffer->offset, buffer->room);
-    buffer->gpu->counters.memory_used -= buffer->room;
+    if (buffer->read_only) {
+        buffer->gpu->n_imports--;
+        buffer->gpu->counters.memory_in_place -= buffer->size;
+        destroy_block(buffer->gpu, buffer->block);
+    } else {
+        give_back(buffer->block, buffer->offset, buffer->room);
+        buffer->gpu->counters.memory_used -= buffer->room;
+    }
     free(buffer);
     *pointer = NULL;
 }

@@ -1,4 +1,5 @@
 // Pipelines: one a shader and set of constants, built on several threads.
+#include "base/clock.h"
 #include "gpu/internal.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -166,12 +167,14 @@ bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err) {
     if (!work.missing) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     for (size_t i = 0; i < gpu->pipeline_slots; i++)
         if (gpu->pipelines[i] && !gpu->pipelines[i]->handle && gpu->pipelines[i]->result == VK_SUCCESS) work.missing[work.n_missing++] = gpu->pipelines[i];
+    const double start = fm_clock();
     pthread_t threads[64];
     const size_t n_wanted = thread_count(gpu, work.n_missing);
     size_t n_threads = 0;
     while (n_threads + 1 < n_wanted && !pthread_create(&threads[n_threads], NULL, build_some, &work)) n_threads++;
     build_some(&work);
     for (size_t i = 0; i < n_threads; i++) pthread_join(threads[i], NULL);
+    if (work.n_missing) gpu->counters.pipeline_seconds += fm_clock() - start;
     const bool ok = check_built(gpu, &work, err);
     free(work.missing);
     return ok;

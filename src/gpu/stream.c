@@ -114,6 +114,11 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
             d->variant->shader->name, spirv->n_bindings, spirv->args_size, spirv->n_spec, d->n_views, d->args_size, d->n_spec);
         return;
     }
+    for (uint32_t i = 0; i < d->n_views; i++)
+        if (spirv->writes[i] && d->views[i].buffer && d->views[i].buffer->read_only) {
+            fm_stream_fail(s, FATHOM_INVALID, "%s: binding %u is written, but is the host's own memory, which is only read", d->op, i);
+            return;
+        }
     struct fm_entry *e = append(s);
     if (!e) return;
     *e = (struct fm_entry){.dispatch = *d};
@@ -125,6 +130,10 @@ void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct 
     if (!src.buffer || !dst.buffer || !in_buffer(src) || !in_buffer(dst) || src.size != dst.size || src.size % 4 || src.offset % 4 || dst.offset % 4) {
         fm_stream_fail(s, FATHOM_INVALID, "copy: %llu bytes to %llu bytes; both must be ranges of buffers, equal, and multiples of 4", (unsigned long long)src.size,
             (unsigned long long)dst.size);
+        return;
+    }
+    if (dst.buffer->read_only) {
+        fm_stream_fail(s, FATHOM_INVALID, "copy: to the host's own memory, which is only read");
         return;
     }
     struct fm_entry *e = append(s);

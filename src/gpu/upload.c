@@ -67,6 +67,7 @@ struct fathom_buffer *fathom_buffer_create(struct fathom_gpu *gpu, uint64_t size
 }
 
 bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data, uint64_t size, struct fathom_error *err) {
+    if (buffer->read_only) return fm_fail(err, FATHOM_INVALID, "upload: the buffer is the host's own memory, which is only read");
     if (buffer->mapped) {
         if (!fm_gpu_wait_all(gpu, err)) return false; // a submit may still read the old bytes
         memcpy(buffer->mapped + offset, data, size);

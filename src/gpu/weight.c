@@ -18,7 +18,19 @@ static uint64_t rows_per_window(const struct fathom_gpu *gpu, const struct fatho
     return limit / (row_size * unit) * unit;
 }
 
-struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err) {
+// In place, windows lie where the file has them: each but the first must start where the device can bind (at a power of two of bytes), and
+// an allocation is whole pages around it. The most rows, at most `rows`, for which that is so.
+static uint64_t rows_in_place(const struct fathom_gpu *gpu, const struct fathom_weight *w, uint64_t row_size, uint64_t rows) {
+    const uint64_t unit = w->n_mats > 1 ? w->n_rows : 1, spare = (2 * gpu->import_alignment + row_size - 1) / row_size;
+    const uint64_t bytes = unit * row_size, odd = bytes & -bytes;
+    const uint64_t step = odd < gpu->info.storage_alignment ? unit * (gpu->info.storage_alignment / odd) : unit;
+    if ((uint64_t)w->n_mats * w->n_rows <= rows) return rows; // one window
+    return rows > spare ? (rows - spare) / step * step : 0;
+}
+
+// A weight without its windows yet; *rows is how many each of them holds, but the last.
+static struct fathom_weight *begin_weight(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols,
+    bool in_place, uint64_t *rows, struct fathom_error *err) {
     const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
     struct fathom_weight *w = NULL;
     if (row_size == 0 || total == 0 || total > UINT32_MAX) {
@@ -27,28 +39,61 @@ struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_t
     }
     if (!(w = calloc(1, sizeof(*w)))) goto no_memory;
     *w = (struct fathom_weight){.type = type, .n_mats = n_mats, .n_rows = n_rows, .n_cols = n_cols};
-    const uint64_t per_window = rows_per_window(gpu, w, row_size);
-    if (per_window == 0) {
+    *rows = rows_per_window(gpu, w, row_size);
+    if (*rows == 0) {
         fm_fail(err, FATHOM_UNSUPPORTED, "one matrix of %u rows of %llu bytes is more than %s can address at once", n_mats > 1 ? n_rows : 1,
             (unsigned long long)row_size, gpu->info.name);
         goto fail;
     }
-    const uint64_t n_windows = (total + per_window - 1) / per_window;
-    if (!(w->windows = calloc(n_windows, sizeof(*w->windows)))) goto no_memory;
-    for (uint64_t first = 0; first < total; first += per_window) {
-        struct fathom_window *window = &w->windows[w->n_windows];
-        *window = (struct fathom_window){.first_row = (uint32_t)first, .n_rows = (uint32_t)least(per_window, total - first)};
-        // decoders fetch whole words, and the word after
-        struct fathom_buffer *buffer = fm_buffer_create_raw(gpu, (window->n_rows * row_size + 7) / 4 * 4, FATHOM_MEMORY_DEVICE, err);
-        if (!buffer) goto fail;
-        window->view = fathom_buffer_view(buffer);
-        w->n_windows++;
+    if (in_place && (*rows = rows_in_place(gpu, w, row_size, *rows)) == 0) {
+        fm_fail(err, FATHOM_UNSUPPORTED, "%s cannot bind windows of %u rows of %llu bytes in place", gpu->info.name, n_mats > 1 ? n_rows : 1, (unsigned long long)row_size);
+        goto fail;
     }
+    if (!(w->windows = calloc((total + *rows - 1) / *rows, sizeof(*w->windows)))) goto no_memory;
     return w;
 no_memory:
     fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
 fail:
     fathom_weight_destroy(&w);
+    return NULL;
+}
+
+// Decoders fetch whole words, and the word after.
+static uint64_t window_size(uint64_t n_rows, uint64_t row_size) { return (n_rows * row_size + 7) / 4 * 4; }
+
+static void add_window(struct fathom_weight *w, uint64_t first, uint64_t n_rows, struct fathom_buffer *buffer) {
+    w->windows[w->n_windows++] = (struct fathom_window){fathom_buffer_view(buffer), (uint32_t)first, (uint32_t)n_rows};
+}
+
+struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err) {
+    uint64_t per_window;
+    struct fathom_weight *w = begin_weight(gpu, type, n_mats, n_rows, n_cols, false, &per_window, err);
+    const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
+    for (uint64_t first = 0; w && first < total; first += per_window) {
+        const uint64_t n = least(per_window, total - first);
+        struct fathom_buffer *buffer = fm_buffer_create_raw(gpu, window_size(n, row_size), FATHOM_MEMORY_DEVICE, err);
+        if (buffer) add_window(w, first, n, buffer);
+        else fathom_weight_destroy(&w);
+    }
+    return w;
+}
+
+struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols,
+    const void *data, struct fathom_host_range readable, struct fathom_error *err) {
+    uint64_t per_window;
+    struct fathom_weight *w = begin_weight(gpu, type, n_mats, n_rows, n_cols, true, &per_window, err);
+    if (!w) return NULL;
+    const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
+    for (uint64_t first = 0; first < total; first += per_window) {
+        const uint64_t n = least(per_window, total - first);
+        struct fathom_buffer *buffer = fm_buffer_import(gpu, (const char *)data + first * row_size, window_size(n, row_size), readable);
+        if (!buffer) break;
+        add_window(w, first, n, buffer);
+    }
+    const struct fathom_window *last = w->n_windows ? &w->windows[w->n_windows - 1] : NULL;
+    if (last && last->first_row + last->n_rows == total) return w;
+    fathom_weight_destroy(&w);
+    fm_fail(err, FATHOM_UNSUPPORTED, "%s cannot use these bytes in place", gpu->info.name);
     return NULL;
 }
 

@@ -167,7 +167,20 @@ static bool load_vector(struct walk *w, const struct need *need, const struct fm
     return fm_tensor_read(w->tensors, t, 0, t->size, w->staging, w->err) && fathom_upload(w->gpu, *need->vector, w->staging, w->err);
 }
 
+// The tensor where it lies in the file, if the device can use it there. NULL: it has to be copied.
+static struct fathom_weight *in_place(const struct walk *w, const struct need *need, const struct fm_tensor *t) {
+    struct fathom_error refused = {0};
+    const void *data = fm_tensor_map(w->tensors, t);
+    const struct fathom_host_range around = data ? fm_tensors_around(w->tensors, data) : (struct fathom_host_range){0};
+    if (!around.data) return NULL;
+    return fathom_weight_create_in_place(w->gpu, t->type, need->n_mats, need->n_rows, need->n_cols, data, around, &refused);
+}
+
 static bool load_matrix(struct walk *w, const struct need *need, const struct fm_tensor *t) {
+    if ((*need->weight = in_place(w, need, t))) {
+        w->bytes_done += t->size;
+        return report(w);
+    }
     *need->weight = fathom_weight_create(w->gpu, t->type, need->n_mats, need->n_rows, need->n_cols, w->err);
     if (!*need->weight) return fm_error_prefix(w->err, "%s: tensor %s", fm_tensors_path(w->tensors), t->name), false;
     const uint64_t row_size = fathom_row_size(t->type, need->n_cols), n_rows = (uint64_t)need->n_mats * need->n_rows;
@@ -198,6 +211,7 @@ bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, c
     w.staging = malloc(4 * (uint64_t)UPLOAD_BYTES);
     if (!w.staging) fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for staging weights");
     if (!weights->vectors || !w.staging) goto fail;
+    fm_tensors_expect(tensors);
     w.vector_bytes = 0;
     w.visit = load;
     if (!walk(&w)) goto fail;

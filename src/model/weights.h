@@ -36,6 +36,7 @@ struct fm_weights {
 struct fm_weights_size { uint64_t bytes, parameters, parameters_active; };
 bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparams *hp, struct fm_weights_size *size, struct fathom_error *err);
 
+// Weights that the device can use where they lie in the file are not copied: `tensors` must then stay open as long as they live.
 bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_progress *progress,
     struct fm_weights *weights, struct fathom_error *err);
 void fm_weights_free(const struct fm_hparams *hp, struct fm_weights *weights);

@@ -130,6 +130,33 @@ static void test_lost(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
+static VkResult report_fault(VkDevice device, VkDeviceFaultCountsEXT *counts, VkDeviceFaultInfoEXT *info) {
+    (void)device;
+    if (info) {
+        assert_true(counts->addressInfoCount >= 1 && counts->addressInfoCount <= 9 && counts->vendorInfoCount == 1);
+        snprintf(info->description, sizeof(info->description), "page fault in %0300d", 1);
+        info->pAddressInfos[0].reportedAddress = 0xabcd000;
+        info->pVendorInfos[0] = (VkDeviceFaultVendorInfoEXT){ "ring 3", 7, 8 };
+        return VK_INCOMPLETE;
+    }
+    counts->addressInfoCount = 9;
+    counts->vendorInfoCount = 1;
+    return VK_SUCCESS;
+}
+
+static void test_lost_with_cause(void **state) {
+    (void)state;
+    struct fathom_error err = { 0 };
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    gpu->device_fault = true;
+    gpu->vk.vkGetDeviceFaultInfoEXT = report_fault;
+    assert_false(fm_vk_check(gpu, VK_ERROR_DEVICE_LOST, "a call", &err));
+    assert_int_equal(err.status, FATHOM_DEVICE_LOST);
+    assert_non_null(strstr(err.message, "; the driver says: page fault in 000"));
+    assert_non_null(strstr(err.message, ", at address 0xabcd000, ring 3 (0x7, 0x8)"));
+    fathom_gpu_destroy(&gpu);
+}
+
 // Machines without a driver: children of this program, which print what they were told.
 static void expect_no_device(const char *const *environment, const char *part) {
     char output[8192];
@@ -168,7 +195,8 @@ int main(int argc, char **argv) {
     if (argc == 2 && !strcmp(argv[1], "create")) return create_and_print();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list), cmocka_unit_test(test_choice), cmocka_unit_test(test_two_at_once), cmocka_unit_test(test_variants),
-        cmocka_unit_test(test_quirks), cmocka_unit_test(test_lost), cmocka_unit_test(test_no_driver), cmocka_unit_test(test_driver_does_not_load),
+        cmocka_unit_test(test_quirks), cmocka_unit_test(test_lost), cmocka_unit_test(test_lost_with_cause),
+        cmocka_unit_test(test_no_driver), cmocka_unit_test(test_driver_does_not_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
