@@ -177,10 +177,7 @@ static struct fathom_weight *in_place(const struct walk *w, const struct need *n
 }
 
 static bool load_matrix(struct walk *w, const struct need *need, const struct fm_tensor *t) {
-    if ((*need->weight = in_place(w, need, t))) {
-        w->bytes_done += t->size;
-        return report(w);
-    }
+    if ((*need->weight = in_place(w, need, t))) return w->bytes_done += t->size, true;
     *need->weight = fathom_weight_create(w->gpu, t->type, need->n_mats, need->n_rows, need->n_cols, w->err);
     if (!*need->weight) return fm_error_prefix(w->err, "%s: tensor %s", fm_tensors_path(w->tensors), t->name), false;
     const uint64_t row_size = fathom_row_size(t->type, need->n_cols), n_rows = (uint64_t)need->n_mats * need->n_rows;

@@ -134,7 +134,7 @@ static VkResult report_fault(VkDevice device, VkDeviceFaultCountsEXT *counts, Vk
     (void)device;
     if (info) {
         assert_true(counts->addressInfoCount >= 1 && counts->addressInfoCount <= 9 && counts->vendorInfoCount == 1);
-        snprintf(info->description, sizeof(info->description), "page fault in %0300d", 1);
+        snprintf(info->description, sizeof(info->description), "page fault in %0200d", 1);
         info->pAddressInfos[0].reportedAddress = 0xabcd000;
         info->pVendorInfos[0] = (VkDeviceFaultVendorInfoEXT){ "ring 3", 7, 8 };
         return VK_INCOMPLETE;
