@@ -65,7 +65,7 @@ static bool make_keys(struct conversion *c, bool keep_draft_layer) {
         struct fm_meta_value value = c->in->meta.values[i];
         if (!keep_draft_layer && ends_with(value.key, ".nextn_predict_layers")) continue;
         if (!strcmp(value.key, "general.file_type") || !strcmp(value.key, "general.quantization_version") ||
-            !strcmp(value.key, "general.alignment"))
+            !strcmp(value.key, "general.alignment") || !strncmp(value.key, "split.", 6))
             continue;
         if (ends_with(value.key, ".block_count")) value = (struct fm_meta_value){.key = value.key, .type = FM_META_U32, .u = c->n_layers};
         if (!fm_meta_add(&c->meta, value, c->err)) return false;

@@ -5,7 +5,8 @@
 
 enum { FM_GGUF_MAGIC = 0x46554747, FM_GGUF_ALIGNMENT = 32 }; // "GGUF"; the alignment without a key, bytes
 
+// Of a split model, `path` is the first file's; its keys are the model's.
 struct fm_tensors *fm_gguf_open(const char *path, struct fathom_error *err);
-// From memory, which must outlive the directory; `path` is for messages.
+// One file from memory, which must outlive the directory; `path` is for messages.
 struct fm_tensors *fm_gguf_from_memory(const char *path, const void *data, uint64_t size, struct fathom_error *err);
 #endif

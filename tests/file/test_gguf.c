@@ -2,6 +2,7 @@
 #include "bytes.h"
 #include "file/gguf.h"
 #include "file/types.h"
+#include "folder.h"
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -218,7 +219,7 @@ static const struct {
     {array_type, FATHOM_INVALID, "m.gguf: key k is an array of type 99, which does not exist"},
     {alignment_odd, FATHOM_INVALID, "m.gguf: key general.alignment is 33, expected a power of two up to 1048576"},
     {alignment_text, FATHOM_INVALID, "m.gguf: key general.alignment is a string, expected a whole number"},
-    {split, FATHOM_UNSUPPORTED, "m.gguf: is one of 5 files of a split model; join them with llama-gguf-split --merge"},
+    {split, FATHOM_UNSUPPORTED, "m.gguf: is file 1 of the 5 of a split model, which cannot come from memory"},
     {no_dims, FATHOM_INVALID, "m.gguf: tensor w has 0 dimensions, expected 1 to 4"},
     {five_dims, FATHOM_INVALID, "m.gguf: tensor w has 5 dimensions, expected 1 to 4"},
     {zero_dim, FATHOM_INVALID, "m.gguf: tensor w has no elements: dimension 1 is 0"},
@@ -271,6 +272,67 @@ static void each_cut_is_refused(void **state) {
     }
 }
 
+// ---- Split over files ----
+
+// File `number` of `count`, with one tensor of 8 numbers
+static void write_split(const struct folder *folder, const char *name, uint16_t number, uint16_t count, uint32_t n_tensors, const char *w) {
+    struct bytes b = {0};
+    char path[1024];
+    header(&b, 1, 3);
+    key(&b, "split.no", U16), put(&b, &number, 2);
+    key(&b, "split.count", U16), put(&b, &count, 2);
+    key(&b, "split.tensors.count", I32), put_u32(&b, n_tensors);
+    tensor(&b, w, 4, 2, FATHOM_F32, 0);
+    data(&b, 31);
+    put(&b, &(uint8_t){(uint8_t)number}, 1);
+    folder_file(folder, name, path);
+    write_bytes(path, b.data, b.size);
+}
+
+static void check_split(const struct folder *folder, const char *name, const char *message) {
+    char path[1024];
+    struct fathom_error err = {0};
+    folder_file(folder, name, path);
+    assert_null(fm_tensors_open(path, &err));
+    if (!strstr(err.message, message)) fail_msg("%s", err.message);
+}
+
+static void split_models_load_from_their_first_file(void **state) {
+    (void)state;
+    struct folder folder = {"/tmp/fathom-file-XXXXXX"};
+    struct fathom_error err = {0};
+    char path[1024];
+    assert_non_null(mkdtemp(folder.path));
+    write_split(&folder, "m-00001-of-00003.gguf", 0, 3, 3, "a");
+    write_split(&folder, "m-00003-of-00003.gguf", 2, 3, 3, "c");
+    check_split(&folder, "m-00001-of-00003.gguf", "m-00002-of-00003.gguf: cannot open");
+    write_split(&folder, "m-00002-of-00003.gguf", 1, 3, 3, "b");
+    folder_file(&folder, "m-00001-of-00003.gguf", path);
+    struct fm_tensors *t = fm_tensors_open(path, &err);
+    if (!t) fail_msg("%s", err.message);
+    assert_int_equal(fm_tensors_count(t), 3);
+    const char *names[] = {"a", "b", "c"};
+    for (uint8_t i = 0; i < 3; i++) {
+        uint8_t last;
+        assert_true(fm_tensor_read(t, fm_tensors_find(t, names[i]), 31, 1, &last, &err));
+        assert_int_equal(last, i);
+    }
+    fm_tensors_close(&t);
+    check_split(&folder, "m-00002-of-00003.gguf", "m-00002-of-00003.gguf: is file 2 of the 3 of a split model; open the first");
+    write_split(&folder, "m-00002-of-00003.gguf", 1, 3, 3, "a");
+    check_split(&folder, "m-00001-of-00003.gguf", "tensor a occurs twice");
+    write_split(&folder, "m-00002-of-00003.gguf", 2, 3, 3, "b");
+    check_split(&folder, "m-00001-of-00003.gguf", "m-00002-of-00003.gguf: says that it is file 3 of 3, expected 2 of 3");
+    write_split(&folder, "m-00002-of-00003.gguf", 1, 3, 3, "b");
+    write_split(&folder, "m-00001-of-00003.gguf", 0, 3, 4, "a");
+    check_split(&folder, "m-00001-of-00003.gguf", "its 3 files have 3 tensors, expected 4");
+    write_split(&folder, "first.gguf", 0, 3, 3, "a");
+    check_split(&folder, "first.gguf", "first.gguf: is the first of 3 files, but its name does not end in -00001-of-00003.gguf");
+    write_split(&folder, "first.gguf", 3, 3, 3, "a");
+    check_split(&folder, "first.gguf", "first.gguf: says that it is file 4 of 3");
+    folder_remove(&folder);
+}
+
 static void a_missing_file_is_named(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -285,6 +347,7 @@ int main(void) {
         cmocka_unit_test(tensors_are_found_and_read),
         cmocka_unit_test(each_broken_file_is_named),
         cmocka_unit_test(each_cut_is_refused),
+        cmocka_unit_test(split_models_load_from_their_first_file),
         cmocka_unit_test(a_missing_file_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
