@@ -13,6 +13,13 @@
 #define TYPE_Q4_K 12u
 #define TYPE_Q5_K 13u
 #define TYPE_Q6_K 14u
+#define TYPE_IQ2_XXS 16u
+#define TYPE_IQ2_XS 17u
+#define TYPE_IQ3_XXS 18u
+#define TYPE_IQ1_S 19u
+#define TYPE_IQ3_S 21u
+#define TYPE_IQ2_S 22u
+#define TYPE_IQ1_M 29u
 #define TYPE_IQ4_NL 20u
 #define TYPE_IQ4_XS 23u
 #define TYPE_BF16 30u
@@ -39,6 +46,13 @@ uint row_size(const uint type, uint n_cols) {
     case TYPE_Q4_K: return n_cols / 256u * 144u;
     case TYPE_Q5_K: return n_cols / 256u * 176u;
     case TYPE_Q6_K: return n_cols / 256u * 210u;
+    case TYPE_IQ2_XXS: return n_cols / 256u * 66u;
+    case TYPE_IQ2_XS: return n_cols / 256u * 74u;
+    case TYPE_IQ3_XXS: return n_cols / 256u * 98u;
+    case TYPE_IQ1_S: return n_cols / 256u * 50u;
+    case TYPE_IQ3_S: return n_cols / 256u * 110u;
+    case TYPE_IQ2_S: return n_cols / 256u * 82u;
+    case TYPE_IQ1_M: return n_cols / 256u * 56u;
     case TYPE_IQ4_NL: return n_cols / 32u * 18u;
     case TYPE_IQ4_XS: return n_cols / 256u * 136u;
     case TYPE_BF16: return n_cols * 2u;

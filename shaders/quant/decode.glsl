@@ -13,6 +13,7 @@
 // Bytes are GGUF's: 16-bit alignment is all that most block formats have.
 #include "include/exact.glsl"
 #include "quant/common.glsl"
+#include "quant/grids.glsl"
 
 // 32 bits from byte offset `at`, a multiple of 2
 uint W_FN(_bits)(uint at) {
@@ -23,6 +24,10 @@ uint W_FN(_bits)(uint at) {
 // 16 bits from byte offset `at`, a multiple of 2
 uint W_FN(_bits16)(uint at) {
     return (W_WORD(at >> 2) >> ((at & 2u) << 3)) & 0xffffu;
+}
+
+uint W_FN(_byte)(uint at) {
+    return (W_WORD(at >> 2) >> ((at & 3u) << 3)) & 255u;
 }
 
 #include "quant/f32.glsl"
@@ -40,6 +45,13 @@ uint W_FN(_bits16)(uint at) {
 #include "quant/q6_k.glsl"
 #include "quant/iq4_nl.glsl"
 #include "quant/iq4_xs.glsl"
+#include "quant/iq2_xxs.glsl"
+#include "quant/iq2_xs.glsl"
+#include "quant/iq2_s.glsl"
+#include "quant/iq3_xxs.glsl"
+#include "quant/iq3_s.glsl"
+#include "quant/iq1_s.glsl"
+#include "quant/iq1_m.glsl"
 #include "quant/tq1_0.glsl"
 #include "quant/tq2_0.glsl"
 #include "quant/mxfp4.glsl"
@@ -59,6 +71,13 @@ float W_FN(_block_8)(const uint type, uint row, uint part, out vec4 low, out vec
     case TYPE_Q6_K: return W_FN(_q6_k_8)(row, part, low, high);
     case TYPE_IQ4_NL: return W_FN(_iq4_nl_8)(row, part, low, high);
     case TYPE_IQ4_XS: return W_FN(_iq4_xs_8)(row, part, low, high);
+    case TYPE_IQ2_XXS: return W_FN(_iq2_xxs_8)(row, part, low, high);
+    case TYPE_IQ2_XS: return W_FN(_iq2_xs_8)(row, part, low, high);
+    case TYPE_IQ2_S: return W_FN(_iq2_s_8)(row, part, low, high);
+    case TYPE_IQ3_XXS: return W_FN(_iq3_xxs_8)(row, part, low, high);
+    case TYPE_IQ3_S: return W_FN(_iq3_s_8)(row, part, low, high);
+    case TYPE_IQ1_S: return W_FN(_iq1_s_8)(row, part, low, high);
+    case TYPE_IQ1_M: return W_FN(_iq1_m_8)(row, part, low, high);
     case TYPE_TQ1_0: return W_FN(_tq1_0_8)(row, part, low, high);
     case TYPE_TQ2_0: return W_FN(_tq2_0_8)(row, part, low, high);
     case TYPE_MXFP4: return W_FN(_mxfp4_8)(row, part, low, high);

@@ -2,6 +2,7 @@
 // Layouts, as "bytes: contents"; d and m are float16.
 #ifndef FM_FILE_BLOCKS_H
 #define FM_FILE_BLOCKS_H
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { FM_BLOCK = 32, FM_SUPER_BLOCK = 256 };
@@ -25,14 +26,14 @@ void fm_decode_tq1_0(const uint8_t *block, float *x);
 void fm_decode_tq2_0(const uint8_t *block, float *x);
 void fm_decode_iq4_xs(const uint8_t *block, float *x);
 
-// Blocks of 256, eight or four elements at a time from a table of points; in blocks_grid.c
-void fm_decode_iq1_s(const uint8_t *block, float *x);
-void fm_decode_iq1_m(const uint8_t *block, float *x);
-void fm_decode_iq2_xxs(const uint8_t *block, float *x);
-void fm_decode_iq2_xs(const uint8_t *block, float *x);
-void fm_decode_iq2_s(const uint8_t *block, float *x);
-void fm_decode_iq3_xxs(const uint8_t *block, float *x);
-void fm_decode_iq3_s(const uint8_t *block, float *x);
+// Blocks of 256, eight or four elements at a time from the points of a grid (grids.h)
+void fm_decode_iq1_s(const uint8_t *block, float *x, const uint16_t *points);
+void fm_decode_iq1_m(const uint8_t *block, float *x, const uint16_t *points);
+void fm_decode_iq2_xxs(const uint8_t *block, float *x, const uint16_t *points);
+void fm_decode_iq2_xs(const uint8_t *block, float *x, const uint16_t *points);
+void fm_decode_iq2_s(const uint8_t *block, float *x, const uint16_t *points);
+void fm_decode_iq3_xxs(const uint8_t *block, float *x, const uint16_t *points);
+void fm_decode_iq3_s(const uint8_t *block, float *x, const uint16_t *points);
 
 extern const int8_t fm_iq4_levels[16];
 

@@ -2,14 +2,17 @@
 #include "base/half.h"
 #include "base/size.h"
 #include "file/blocks.h"
+#include "file/grids.h"
 #include <math.h>
 #include <string.h>
 #include <strings.h>
 
-// What a row of a type is made of; `decode` NULL: floats, or not supported.
+// What a row of a type is made of, and one of the two ways to read a block; neither: floats, or not supported.
 struct entry {
     struct fm_type_info info;
     void (*decode)(const uint8_t *block, float *x);
+    void (*decode_points)(const uint8_t *block, float *x, const uint16_t *points);
+    enum fm_grid grid;
 };
 
 static const struct entry types[] = {
@@ -31,16 +34,16 @@ static const struct entry types[] = {
     {{FATHOM_TQ1_0, "TQ1_0", 256, 54, true}, fm_decode_tq1_0},
     {{FATHOM_TQ2_0, "TQ2_0", 256, 66, true}, fm_decode_tq2_0},
     {{FATHOM_MXFP4, "MXFP4", 32, 17, true}, fm_decode_mxfp4},
+    {{FATHOM_IQ2_XXS, "IQ2_XXS", 256, 66, true}, NULL, fm_decode_iq2_xxs, FM_GRID_IQ2_XXS},
+    {{FATHOM_IQ2_XS, "IQ2_XS", 256, 74, true}, NULL, fm_decode_iq2_xs, FM_GRID_IQ2_XS},
+    {{FATHOM_IQ3_XXS, "IQ3_XXS", 256, 98, true}, NULL, fm_decode_iq3_xxs, FM_GRID_IQ3_XXS},
+    {{FATHOM_IQ1_S, "IQ1_S", 256, 50, true}, NULL, fm_decode_iq1_s, FM_GRID_IQ1},
+    {{FATHOM_IQ3_S, "IQ3_S", 256, 110, true}, NULL, fm_decode_iq3_s, FM_GRID_IQ3_S},
+    {{FATHOM_IQ2_S, "IQ2_S", 256, 82, true}, NULL, fm_decode_iq2_s, FM_GRID_IQ2_S},
+    {{FATHOM_IQ1_M, "IQ1_M", 256, 56, true}, NULL, fm_decode_iq1_m, FM_GRID_IQ1},
     // known by name only
     {{9, "Q8_1", 32, 40}, NULL},
     {{15, "Q8_K", 256, 292}, NULL},
-    {{16, "IQ2_XXS", 256, 66}, NULL},
-    {{17, "IQ2_XS", 256, 74}, NULL},
-    {{18, "IQ3_XXS", 256, 98}, NULL},
-    {{19, "IQ1_S", 256, 50}, NULL},
-    {{21, "IQ3_S", 256, 110}, NULL},
-    {{22, "IQ2_S", 256, 82}, NULL},
-    {{29, "IQ1_M", 256, 56}, NULL},
     {{24, "I8", 1, 1}, NULL},
     {{25, "I16", 1, 2}, NULL},
     {{26, "I32", 1, 4}, NULL},
@@ -79,8 +82,13 @@ static void store16(uint8_t *dst, uint16_t value) {
 
 static void decode_blocks(enum fathom_type type, const uint8_t *src, float *dst, uint64_t n) {
     const struct entry *entry = types;
+    uint16_t points[FM_MAX_POINTS];
     while (entry->info.type != type) entry++;
-    for (; n; n -= entry->info.block, src += entry->info.bytes, dst += entry->info.block) entry->decode(src, dst);
+    if (entry->decode_points) fm_grid_expand(entry->grid, points);
+    for (; n; n -= entry->info.block, src += entry->info.bytes, dst += entry->info.block) {
+        if (entry->decode_points) entry->decode_points(src, dst, points);
+        else entry->decode(src, dst);
+    }
 }
 
 void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint64_t n) {

@@ -102,7 +102,7 @@ static bool add_descriptor_pool(struct fathom_stream *s, struct fathom_error *er
     VkDescriptorPool *grown = realloc(s->descriptor_pools, (s->n_descriptor_pools + 1) * sizeof(*grown));
     if (!grown) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     s->descriptor_pools = grown;
-    const VkDescriptorPoolSize size = {.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = SETS_PER_POOL * FM_MAX_BINDINGS};
+    const VkDescriptorPoolSize size = {.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = SETS_PER_POOL * (FM_MAX_BINDINGS + 1)};
     const VkDescriptorPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = SETS_PER_POOL, .poolSizeCount = 1, .pPoolSizes = &size};
     if (!fm_vk_check(s->gpu, s->gpu->vk.vkCreateDescriptorPool(s->gpu->device, &create, NULL, &s->descriptor_pools[s->n_descriptor_pools]), "vkCreateDescriptorPool", err)) return false;
     s->n_descriptor_pools++;
@@ -118,16 +118,17 @@ static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct 
     const VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = s->descriptor_pools[n_sets / SETS_PER_POOL],
         .descriptorSetCount = 1, .pSetLayouts = &layout->set};
     if (!fm_vk_check(gpu, gpu->vk.vkAllocateDescriptorSets(gpu->device, &allocate, &set), "vkAllocateDescriptorSets", err)) return false;
-    VkDescriptorBufferInfo infos[FM_MAX_BINDINGS];
-    VkWriteDescriptorSet writes[FM_MAX_BINDINGS];
-    for (uint32_t i = 0; i < n; i++) {
-        struct fathom_view v = e->dispatch.views[i];
+    VkDescriptorBufferInfo infos[FM_MAX_BINDINGS + 1];
+    VkWriteDescriptorSet writes[FM_MAX_BINDINGS + 1];
+    const uint32_t n_writes = n + layout->spirv.grids;
+    for (uint32_t i = 0; i < n_writes; i++) {
+        struct fathom_view v = i < n ? e->dispatch.views[i] : fathom_buffer_view(gpu->grids);
         if (!v.buffer) v = fathom_buffer_view(gpu->dummy);
         infos[i] = (VkDescriptorBufferInfo){fm_block_buffer(v.buffer->block), v.buffer->offset + v.offset, v.size};
-        writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = i, .descriptorCount = 1,
+        writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = i < n ? i : FM_GRIDS_BINDING, .descriptorCount = 1,
             .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &infos[i]};
     }
-    gpu->vk.vkUpdateDescriptorSets(gpu->device, n, writes, 0, NULL);
+    gpu->vk.vkUpdateDescriptorSets(gpu->device, n_writes, writes, 0, NULL);
     gpu->vk.vkCmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE, layout->pipeline, 0, 1, &set, 0, NULL);
     return true;
 }

@@ -248,6 +248,7 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
         gpu->vk.vkDeviceWaitIdle(gpu->device);
         fm_pipelines_destroy(gpu);
         fathom_buffer_destroy(&gpu->dummy);
+        fathom_buffer_destroy(&gpu->grids);
         fm_staging_destroy(gpu);
         fm_memory_free_blocks(gpu);
         gpu->vk.vkDestroySemaphore(gpu->device, gpu->timeline, NULL);

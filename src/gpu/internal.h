@@ -36,6 +36,7 @@ struct fathom_gpu {
 
     struct fm_block *blocks;             // list of what was taken from the driver
     struct fathom_buffer *dummy;         // bound where a view has no buffer
+    struct fathom_buffer *grids;         // of shaders/quant/grids.glsl; NULL: no shader has wanted them yet
     struct fm_staging staging[FM_N_STAGING]; // for hosts that don't see device memory
     uint32_t next_staging;
 
@@ -100,6 +101,8 @@ struct fm_pipeline {
     VkResult result;
     bool from_cache;
 };
+// Sees to it that gpu->grids is there.
+bool fm_grids_upload(struct fathom_gpu *gpu, struct fathom_error *err);
 bool fm_pipeline_cache_open(struct fathom_gpu *gpu, struct fathom_error *err);
 void fm_pipelines_destroy(struct fathom_gpu *gpu); // saves the cache
 // The layout of a shader; NULL with *err set.

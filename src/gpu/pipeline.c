@@ -19,10 +19,12 @@ const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_sh
     struct fm_layout *l = &gpu->layouts[gpu->n_layouts++]; // what it has so far is destroyed with the gpu
     *l = (struct fm_layout){.shader = shader};
     if (!fm_spirv_reflect(shader, &l->spirv, err)) goto fail;
-    VkDescriptorSetLayoutBinding bindings[FM_MAX_BINDINGS];
-    for (uint32_t i = 0; i < l->spirv.n_bindings; i++)
-        bindings[i] = (VkDescriptorSetLayoutBinding){.binding = i, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = 1, .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
-    const VkDescriptorSetLayoutCreateInfo set = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = l->spirv.n_bindings, .pBindings = bindings};
+    if (l->spirv.grids && !fm_grids_upload(gpu, err)) goto fail;
+    VkDescriptorSetLayoutBinding bindings[FM_MAX_BINDINGS + 1];
+    const uint32_t n_bindings = l->spirv.n_bindings + l->spirv.grids;
+    for (uint32_t i = 0; i < n_bindings; i++)
+        bindings[i] = (VkDescriptorSetLayoutBinding){.binding = i < l->spirv.n_bindings ? i : FM_GRIDS_BINDING, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = 1, .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
+    const VkDescriptorSetLayoutCreateInfo set = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = n_bindings, .pBindings = bindings};
     if (!fm_vk_check(gpu, gpu->vk.vkCreateDescriptorSetLayout(gpu->device, &set, NULL, &l->set), "vkCreateDescriptorSetLayout", err))
         goto fail;
     const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = l->spirv.args_size};

@@ -1,4 +1,5 @@
 // Weights in device memory, cut into windows that a binding can address.
+#include "file/grids.h"
 #include "file/types.h"
 #include "gpu/internal.h"
 #include <stdlib.h>
@@ -7,6 +8,14 @@ uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols) {
     const struct fm_type_info *info = fm_type_info(type);
     const uint32_t unit = info && info->block > 1 ? info->block : 4; // shaders read floats by fours
     return info && info->supported && n_cols % unit == 0 ? (uint64_t)n_cols / info->block * info->bytes : 0;
+}
+
+bool fm_grids_upload(struct fathom_gpu *gpu, struct fathom_error *err) {
+    uint16_t points[FM_GRID_POINTS];
+    if (gpu->grids) return true;
+    fm_grids_expand(points);
+    gpu->grids = fathom_buffer_create(gpu, sizeof(points), FATHOM_MEMORY_DEVICE, err);
+    return gpu->grids && fathom_upload(gpu, fathom_buffer_view(gpu->grids), points, err);
 }
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }

@@ -26,6 +26,7 @@ static const struct up_case {
     {FATHOM_IQ4_NL, FATHOM_MXFP4, FATHOM_TQ1_0, FATHOM_TQ2_0, 4, 2, 36, 20, 256, 5, 4},
     {FATHOM_Q8_0, FATHOM_Q4_0, FATHOM_F32, FATHOM_F16, 4, 2, 40, 40, 96, 20, 4, 1e7f}, // beyond float16
     {FATHOM_Q8_0, FATHOM_Q4_0, FATHOM_Q8_0, FATHOM_Q8_0, 16, 4, 520, 72, 32, 140, 4},  // many workgroups
+    {FATHOM_IQ1_S, FATHOM_IQ2_XS, FATHOM_IQ3_S, FATHOM_IQ2_XXS, 4, 2, 36, 20, 256, 5, 4},
     // timed only: V2-Lite
     {FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 1408, 2816, 2048, 1, 4},
     {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, 64, 6, 1408, 2816, 2048, 1, 4},
