@@ -71,8 +71,8 @@ float exact_silu(float x) {
 float half_decode(uint h) {
     const uint sign = (h & 0x8000u) << 16, size = h & 0x7fffu;
     precise float small = float(size) * 5.9604644775390625e-8; // 2^-24
-    const uint normal = (size << 13) + (size >= 0x7c00u ? 0x70000000u : 0x38000000u);
-    return uintBitsToFloat(sign | (size < 0x400u ? floatBitsToUint(small) : normal));
+    const uint normal = (size << 13) + (size >= 0x7c00u ? 0x70000000u : 0x38000000u), subnormal = floatBitsToUint(small);
+    return uintBitsToFloat(sign | (size < 0x400u ? subnormal : normal));
 }
 
 // Nearest float16, ties to even, in the low 16 bits. packHalf2x16 may round another way.

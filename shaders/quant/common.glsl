@@ -119,7 +119,7 @@ vec4 iq4_levels(uint v) {
 // E2M1, doubled: 0 1 2 3 4 6 8 12 and their negatives, for four bytes 0..15
 float e2m1_doubled(uint n) {
     const int size = int(((n & 4u) == 0u ? 0x03020100u : 0x0c080604u) >> ((n & 3u) * 8u) & 255u);
-    return float((n & 8u) == 0u ? size : -size); // no -0: bits as ggml's
+    return float(size * (1 - int(n >> 3) * 2)); // no -0: bits as ggml's
 }
 vec4 e2m1(uint v) {
     return vec4(e2m1_doubled(v & 15u), e2m1_doubled((v >> 8) & 15u), e2m1_doubled((v >> 16) & 15u), e2m1_doubled(v >> 24));

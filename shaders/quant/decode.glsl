@@ -10,6 +10,7 @@
 // `type` is an enum fathom_type, a specialization constant: src/gpu/spirv_trim.c leaves the other types' decoders out, which works while it is
 // handed down through `const` parameters and the cases return. Both macros are undefined at the end.
 // A format in blocks is one function, w8, exact; w4 and w32 follow from it, and may have a quicker one.
+// A choice between two names is one instruction, a choice between expressions is a branch, which takes compilers longer than all the rest.
 // Bytes are GGUF's: 16-bit alignment is all that most block formats have.
 #include "include/exact.glsl"
 #include "quant/common.glsl"
@@ -17,8 +18,8 @@
 
 // 32 bits from byte offset `at`, a multiple of 2
 uint W_FN(_bits)(uint at) {
-    const uint low = W_WORD(at >> 2), high = W_WORD((at + 2u) >> 2);
-    return (at & 2u) == 0u ? low : (low >> 16) | (high << 16);
+    const uint low = W_WORD(at >> 2), high = W_WORD((at + 2u) >> 2), both = (low >> 16) | (high << 16);
+    return (at & 2u) == 0u ? low : both;
 }
 
 // 16 bits from byte offset `at`, a multiple of 2

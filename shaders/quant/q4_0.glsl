@@ -9,9 +9,9 @@ float W_FN(_q4_0_32)(uint row, uint k, out vec4 q[8]) {
     const uint block = row + (k >> 5) * 18u, word = block >> 2;
     const bool odd = (block & 2u) != 0u; // the block starts in the upper half of a word
     uint this_word = W_WORD(word);
-    const float scale = half_decode(odd ? this_word >> 16 : this_word & 0xffffu);
+    const float scale = half_decode((this_word >> (odd ? 16u : 0u)) & 0xffffu);
     for (uint i = 0u; i < 4u; i++) {
-        const uint next = W_WORD(word + 1u + i), v = odd ? next : (this_word >> 16) | (next << 16);
+        const uint next = W_WORD(word + 1u + i), both = (this_word >> 16) | (next << 16), v = odd ? next : both;
         q[i] = nibbles(v);
         q[4u + i] = nibbles(v >> 4);
         this_word = next;

@@ -4,8 +4,8 @@
 vec2 W_FN(_k_scales)(uint word, uint j) {
     const uint both = W_WORD(word), shift = (j & 3u) * 8u;
     const uint a = W_WORD(word + 1u) >> shift, b = W_WORD(word + 2u) >> shift, c = W_WORD(word + 3u) >> shift;
-    const uint scale = j < 4u ? a & 63u : (c & 15u) | ((a >> 2) & 48u), minimum = j < 4u ? b & 63u : ((c >> 4) & 15u) | ((b >> 2) & 48u);
-    precise vec2 s = vec2(half_decode(both & 0xffffu), -half_decode(both >> 16)) * vec2(uvec2(scale, minimum));
+    const uvec2 first = uvec2(a, b) & 63u, last = (uvec2(c, c >> 4) & 15u) | ((uvec2(a, b) >> 2) & 48u), n = j < 4u ? first : last;
+    precise vec2 s = vec2(half_decode(both & 0xffffu), -half_decode(both >> 16)) * vec2(n);
     return s;
 }
 

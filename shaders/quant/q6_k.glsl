@@ -23,7 +23,8 @@ float W_FN(_q6_k_32)(uint row, uint k, out vec4 q[8]) {
     uint v = W_WORD(word), two = W_WORD(two_word);
     for (uint i = 0u; i < 8u; i++) {
         const uint next = W_WORD(word + 1u + i), two_next = W_WORD(two_word + 1u + i);
-        const uint low = (odd ? (v >> 16) | (next << 16) : v) >> shift, high = (odd ? (two >> 16) | (two_next << 16) : two) >> two_shift;
+        const uint both = (v >> 16) | (next << 16), two_both = (two >> 16) | (two_next << 16);
+        const uint low = (odd ? both : v) >> shift, high = (odd ? two_both : two) >> two_shift;
         q[i] = (i < 4u ? a : b) * offset_bytes((low & 0x0f0f0f0fu) | (high & 0x03030303u) << 4, 32);
         v = next;
         two = two_next;

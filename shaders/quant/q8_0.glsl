@@ -9,10 +9,10 @@ float W_FN(_q8_0_32)(uint row, uint k, out vec4 q[8]) {
     const uint block = row + (k >> 5) * 34u, word = block >> 2;
     const bool odd = (block & 2u) != 0u; // the block starts in the upper half of a word
     uint this_word = W_WORD(word);
-    const float scale = half_decode(odd ? this_word >> 16 : this_word & 0xffffu);
+    const float scale = half_decode((this_word >> (odd ? 16u : 0u)) & 0xffffu);
     for (uint i = 0u; i < 8u; i++) {
-        const uint next = W_WORD(word + 1u + i);
-        q[i] = signed_bytes(odd ? next : (this_word >> 16) | (next << 16));
+        const uint next = W_WORD(word + 1u + i), both = (this_word >> 16) | (next << 16);
+        q[i] = signed_bytes(odd ? next : both);
         this_word = next;
     }
     return scale;

@@ -1,10 +1,12 @@
 // FATHOM_TQ1_0: blocks of 54 bytes: digits -1, 0, 1 as a base-3 fraction of 256, five to a byte: elements 0..159 in bytes 0..31, up to 239 in
 // 32..47; four to each of 4 more bytes; float16 scale
 vec4 W_FN(_tq1_0_quad)(uint block, uint e) {
-    const uint byte = e < 160u ? e & 31u : e < 240u ? 32u + (e & 15u) : 48u;
-    const uint digit = e < 160u ? e >> 5 : e < 240u ? (e - 160u) >> 4 : (e - 240u) >> 2;
-    const uint power = digit == 0u ? 1u : digit == 1u ? 3u : digit == 2u ? 9u : digit == 3u ? 27u : 81u, v = W_FN(_bits)(block + byte);
-    const uvec4 rest = (uvec4(v, v >> 8, v >> 16, v >> 24) * power) & 255u;
+    // [0]: first byte, [1]: digit
+    const uvec2 first = uvec2(e & 31u, e >> 5), second = uvec2(32u + (e & 15u), (e - 160u) >> 4), last = uvec2(48u, (e - 240u) >> 2);
+    const uvec2 later = e < 240u ? second : last, at = e < 160u ? first : later;
+    const uint power = (at.y & 1u) * 2u + 1u, more = (at.y >> 1 & 1u) * 8u + 1u, most = (at.y >> 2) * 80u + 1u; // 3^digit, its factors
+    const uint v = W_FN(_bits)(block + at.x);
+    const uvec4 rest = (uvec4(v, v >> 8, v >> 16, v >> 24) * (power * more * most)) & 255u;
     return vec4(ivec4((rest * 3u) >> 8) - 1);
 }
 

@@ -107,7 +107,7 @@ static void propagate(struct trim *t) {
     }
 }
 
-// Leaves of a switch on what is known the one case, as its default: a branch would leave what breaks out of it without a construct.
+// Leaves of a switch on what is known the one case, as its default.
 static void fold_switches(struct trim *t) {
     for (uint32_t *w = t->functions; w < t->end; w = next(w)) {
         if (op_of(w) != SpvOpSwitch || t->ids[w[1]].known != CONSTANT) continue;
@@ -160,6 +160,19 @@ static bool visit(struct trim *t) {
         }
     }
     return news;
+}
+
+// A switch of one case becomes a branch, unless something breaks out of it and so needs the construct.
+static void straighten(struct trim *t) {
+    for (uint32_t *w = t->functions, *last = w; w < t->end; last = w, w = next(w)) {
+        if (op_of(w) != SpvOpSwitch || length_of(w) != 3 || op_of(last) != SpvOpSelectionMerge || t->ids[last[1]].live) continue;
+        const uint32_t target = w[2];
+        t->ids[last[1]].merge = false;
+        erase(last, next(w));
+        w[1] = 2u << 16 | SpvOpBranch;
+        w[2] = target;
+        w++;
+    }
 }
 
 // A merge instruction still names this block, which nothing reaches.
@@ -262,6 +275,7 @@ bool fm_spirv_trim(const struct fm_shader *shader, const uint32_t *spec, uint32_
         for (uint32_t *w = t.words + 5; w < t.functions; w = next(w))
             if (op_of(w) == SpvOpEntryPoint) t.ids[w[2]].live = true;
         while (visit(&t)) {}
+        straighten(&t);
         erase_dead_code(&t);
         ok = erase_dead_constants(&t);
         erase_annotations(&t);
