@@ -10,11 +10,12 @@ enum fm_source_kind {
     FM_SOURCE_COPY,      // as stored
     FM_SOURCE_WIDEN,     // F16 or BF16, presented as F32
     FM_SOURCE_TRANSPOSE, // a part is [n_cols][n_rows], presented as [n_rows][n_cols]
+    FM_SOURCE_DECODE_TRANSPOSE, // the same in blocks, presented as F16
 };
 struct fm_source {
     enum fm_source_kind kind;
-    enum fathom_type stored; // WIDEN: the type of the bytes
-    uint32_t n_rows, n_cols; // TRANSPOSE: of a presented part
+    enum fathom_type stored; // of the bytes
+    uint32_t n_rows, n_cols; // both TRANSPOSEs: of a presented part
     uint32_t n_parts;
     uint64_t part_size;    // presented bytes of a part
     const uint8_t **parts; // [n_parts]

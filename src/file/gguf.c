@@ -309,7 +309,7 @@ static struct fm_tensors *read_file(const char *path, const void *data, uint64_t
 struct fm_tensors *fm_gguf_from_memory(const char *path, const void *data, uint64_t size, struct fathom_error *err) {
     struct fm_tensors *tensors = read_file(path, data, size, err);
     uint32_t count, number;
-    if (tensors && !read_split(tensors, &count, &number, err)) fm_tensors_close(&tensors);
+    if (tensors && (!read_split(tensors, &count, &number, err) || !fm_gguf_split_kv_b(tensors, err))) fm_tensors_close(&tensors);
     if (tensors && count > 1) {
         fm_fail(err, FATHOM_UNSUPPORTED, "%s: is file %u of the %u of a split model, which cannot come from memory", path, number + 1, count);
         fm_tensors_close(&tensors);
@@ -330,6 +330,6 @@ struct fm_tensors *fm_gguf_open(const char *path, struct fathom_error *err) {
         return NULL;
     }
     tensors->files[tensors->n_files++] = file;
-    if (!add_files(tensors, err)) fm_tensors_close(&tensors);
+    if (!add_files(tensors, err) || !fm_gguf_split_kv_b(tensors, err)) fm_tensors_close(&tensors);
     return tensors;
 }

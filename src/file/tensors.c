@@ -1,4 +1,5 @@
 #include "file/tensors.h"
+#include "base/half.h"
 #include "base/size.h"
 #include "file/directory.h"
 #include "file/gguf.h"
@@ -118,6 +119,20 @@ static void read_part(
     }
 }
 
+// The same of a part in blocks, which is decoded as a whole.
+static bool read_decoded(const struct fm_source *source, const uint8_t *part, uint64_t offset, uint64_t size, uint8_t *dst) {
+    const uint64_t n = (uint64_t)source->n_rows * source->n_cols;
+    float *elements = malloc(n * sizeof(*elements));
+    if (!elements) return false;
+    fm_dequantize_row(source->stored, part, elements, n);
+    for (uint64_t at = offset; at < offset + size; at++) {
+        const uint64_t i = at / 2;
+        *dst++ = (uint8_t)(fm_to_half(elements[i % source->n_cols * source->n_rows + i / source->n_cols]) >> (at % 2 * 8));
+    }
+    free(elements);
+    return true;
+}
+
 bool fm_tensor_read(
     const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset, uint64_t size, void *dst, struct fathom_error *err) {
     if (offset > tensor->size || size > tensor->size - offset)
@@ -127,7 +142,8 @@ bool fm_tensor_read(
     for (uint8_t *to = dst; size;) {
         const uint64_t part = offset / source->part_size, at = offset % source->part_size;
         const uint64_t n = size < source->part_size - at ? size : source->part_size - at;
-        read_part(source, tensor->type, source->parts[part], at, n, to);
+        if (source->kind != FM_SOURCE_DECODE_TRANSPOSE) read_part(source, tensor->type, source->parts[part], at, n, to);
+        else if (!read_decoded(source, source->parts[part], at, n, to)) return fm_no_memory(tensors, err);
         to += n;
         offset += n;
         size -= n;

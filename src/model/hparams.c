@@ -74,8 +74,10 @@ static void read_attention(struct reader *r, struct fm_hparams *hp) {
     hp->q_rank = read_u32(r, "attention.q_lora_rank", 0, 65536, 0);
     hp->kv_rank = read_u32(r, "attention.kv_lora_rank", 4, 512, UINT32_MAX);
     hp->n_rope = read_u32(r, "rope.dimension_count", 4, 128, UINT32_MAX);
-    const uint32_t key_length = read_u32(r, "attention.key_length_mla", 8, 512, UINT32_MAX);
-    hp->n_value = read_u32(r, "attention.value_length_mla", 4, 512, UINT32_MAX);
+    // Older files, whose heads have keys of their own, give the lengths of a head; newer ones there those of the latent.
+    const bool older = hp->n_heads > 1 && read_u32(r, "attention.head_count_kv", 1, 1024, 1) == hp->n_heads;
+    const uint32_t key_length = read_u32(r, older ? "attention.key_length" : "attention.key_length_mla", 8, 512, UINT32_MAX);
+    hp->n_value = read_u32(r, older ? "attention.value_length" : "attention.value_length_mla", 4, 512, UINT32_MAX);
     hp->norm_eps = read_f32(r, "attention.layer_norm_rms_epsilon", 0, 1, NAN);
     if (r->failed) return;
     if (key_length <= hp->n_rope) return bad(r, "attention.key_length_mla", "is not larger than rope.dimension_count");

@@ -1,4 +1,5 @@
 // GGUF files, whole and broken, written here byte by byte. Each broken one gives one message that names the thing.
+#include "base/half.h"
 #include "bytes.h"
 #include "file/gguf.h"
 #include "file/types.h"
@@ -272,6 +273,59 @@ static void each_cut_is_refused(void **state) {
     }
 }
 
+// ---- Older deepseek2 files ----
+
+static void legacy(struct bytes *b, uint32_t type, uint32_t n_heads) {
+    header(b, 1, 5);
+    key(b, "general.architecture", STRING), put_string(b, "deepseek2");
+    key(b, "deepseek2.attention.head_count", U32), put_u32(b, n_heads);
+    key(b, "deepseek2.attention.key_length", U32), put_u32(b, 12);
+    key(b, "deepseek2.attention.value_length", U32), put_u32(b, 3);
+    key(b, "deepseek2.rope.dimension_count", U32), put_u32(b, 8);
+    tensor(b, "blk.7.attn_kv_b.weight", 32, 14, type, 0); // two heads of 4 + 3 rows
+    data(b, type == FATHOM_F32 ? 32 * 14 * 4 : 34 * 14);
+}
+
+static void kv_b_in_one_piece_is_split(void **state) {
+    (void)state;
+    static const enum fathom_type types[] = {FATHOM_F32, FATHOM_Q8_0};
+    for (int n = 0; n < 2; n++) {
+        struct bytes b = {0};
+        struct fathom_error err = {0};
+        legacy(&b, types[n], 2);
+        uint8_t *bytes = exact_copy(&b);
+        struct fm_tensors *t = fm_gguf_from_memory("m.gguf", bytes, b.size, &err);
+        if (!t) fail_msg("%s", err.message);
+        assert_int_equal(fm_tensors_count(t), 2);
+        const struct fm_tensor *k = fm_tensors_find(t, "blk.7.attn_k_b.weight"), *v = fm_tensors_find(t, "blk.7.attn_v_b.weight");
+        assert_true(k && k->dims[0] == 4 && k->dims[1] == 32 && k->dims[2] == 2 && v && v->dims[0] == 32 && v->dims[1] == 3 && v->dims[2] == 2);
+        const size_t row_size = n ? 34 : 128;
+        const uint8_t *stored = bytes + b.size - 14 * row_size;
+        for (uint32_t h = 0; h < 2; h++) {
+            uint8_t values[3 * 128];
+            assert_true(fm_tensor_read(t, v, h * 3 * row_size, 3 * row_size, values, &err));
+            assert_memory_equal(values, stored + (h * 7 + 4) * row_size, 3 * row_size);
+            for (uint32_t c = 0; c < 4; c++) {
+                float row[32];
+                fm_dequantize_row(types[n], stored + (h * 7 + c) * row_size, row, 32);
+                for (uint32_t r = 0; r < 32; r++) {
+                    const uint32_t size = n ? 2 : 4, half = fm_to_half(row[r]);
+                    uint8_t element[4];
+                    assert_true(fm_tensor_read(t, k, ((h * 32 + r) * 4 + c) * size, size, element, &err));
+                    assert_memory_equal(element, n ? (const void *)&half : &row[r], size);
+                }
+            }
+        }
+        fm_tensors_close(&t);
+        free(bytes);
+    }
+    struct bytes b = {0};
+    struct fathom_error err = {0};
+    legacy(&b, FATHOM_F32, 3);
+    assert_null(fm_gguf_from_memory("m.gguf", b.data, b.size, &err));
+    assert_string_equal(err.message, "m.gguf: tensor blk.7.attn_kv_b.weight is [32, 14], expected [latent, 3 * (4 + 3)]");
+}
+
 // ---- Split over files ----
 
 // File `number` of `count`, with one tensor of 8 numbers
@@ -347,6 +401,7 @@ int main(void) {
         cmocka_unit_test(tensors_are_found_and_read),
         cmocka_unit_test(each_broken_file_is_named),
         cmocka_unit_test(each_cut_is_refused),
+        cmocka_unit_test(kv_b_in_one_piece_is_split),
         cmocka_unit_test(split_models_load_from_their_first_file),
         cmocka_unit_test(a_missing_file_is_named),
     };
