@@ -9,7 +9,7 @@ static struct fathom_view field(const struct fathom_session *s, size_t offset, u
 }
 #define STEP_FIELD(s, name) field(s, offsetof(struct fathom_step, name), sizeof(((struct fathom_step *)0)->name))
 
-static bool record_step(struct fathom_session *s, struct fathom_error *err) {
+bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err) {
     if (s->decode_recorded) return true;
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
     const struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches,
@@ -70,7 +70,7 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampl
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
     const struct fathom_sampling p = sampling ? *sampling : (struct fathom_sampling){0};
     const uint32_t first = s->n_tokens, room = s->n_context - first, limit = max_tokens < room ? max_tokens : room;
-    if (!check_sampling(&p, err) || !fm_session_evaluate(s, first - 1, NULL, NULL, err) || !record_step(s, err) ||
+    if (!check_sampling(&p, err) || !fm_session_evaluate(s, first - 1, NULL, NULL, err) || !fm_session_record_decode(s, err) ||
         !write_step(s, first - 1, &p, err) || !write_seen(s, &p, err))
         return false;
     const double start = fm_clock();
@@ -102,7 +102,7 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
     const uint32_t first = s->n_tokens;
     const uint64_t n_vocab = s->engine->hp.n_vocab;
     const struct fathom_sampling greedy = {0};
-    if (!fm_session_evaluate(s, first, NULL, NULL, err) || !record_step(s, err) || !fm_session_note(s, ids, n_tokens, err)) return false;
+    if (!fm_session_evaluate(s, first, NULL, NULL, err) || !fm_session_record_decode(s, err) || !fm_session_note(s, ids, n_tokens, err)) return false;
     const double start = fm_clock();
     struct fathom_view row = s->ws.logits;
     row.size = 4 * n_vocab;

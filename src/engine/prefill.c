@@ -11,9 +11,12 @@ static struct fm_pass prefill_pass(const struct fathom_session *s, uint32_t n_to
         .n_positions = s->n_evaluated + n_tokens, .exact = s->engine->exact};
 }
 
-static bool run(struct fathom_session *s, struct fathom_error *err) {
+static bool run(struct fathom_session *s, bool decode_next, struct fathom_error *err) {
     uint64_t ticket;
-    return fathom_stream_finish(s->prefill, err) && fathom_stream_submit(s->prefill, &ticket, err) && fathom_gpu_wait(s->engine->gpu, ticket, err);
+    if (!fathom_stream_finish(s->prefill, err) || !fathom_stream_submit(s->prefill, &ticket, err)) return false;
+    struct fathom_error later = {0}; // a failure comes again, and is told, when the step is wanted
+    if (decode_next) fm_session_record_decode(s, &later);
+    return fathom_gpu_wait(s->engine->gpu, ticket, err);
 }
 
 // The head over all tokens of the chunk, as many at a time as the workspace holds.
@@ -25,7 +28,7 @@ static bool read_logits(struct fathom_session *s, const struct fm_pass *pass, fl
         fm_pass_head(pass, first, n);
         struct fathom_view rows = s->ws.logits;
         rows.size = 4 * n * n_vocab;
-        if (!run(s, err) || !fathom_download(s->engine->gpu, rows, logits + first * n_vocab, err)) return false;
+        if (!run(s, false, err) || !fathom_download(s->engine->gpu, rows, logits + first * n_vocab, err)) return false;
     }
     return true;
 }
@@ -39,7 +42,7 @@ static bool evaluate_chunk(struct fathom_session *s, uint32_t n_tokens, float *l
         return false;
     fathom_stream_begin(s->prefill);
     fm_pass_layers(&pass);
-    if (!run(s, err) || (logits && !read_logits(s, &pass, logits, err))) return false;
+    if (!run(s, !logits, err) || (logits && !read_logits(s, &pass, logits, err))) return false;
     s->n_evaluated += n_tokens;
     return true;
 }

@@ -28,6 +28,9 @@ struct fathom_session {
 
 // Notes ids as part of the text; refuses what is not in the vocabulary or past the context. Nothing is read yet.
 bool fm_session_note(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
-// Reads every token before `end` that is not in the cache yet. logits, if not NULL, gets a row for each token read.
+// Records the decode step and builds its pipelines, once.
+bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err);
+// Reads every token before `end` that is not in the cache yet. logits, if not NULL, gets a row for each token read; without them
+// the decode step, which is likely to come next, is recorded meanwhile.
 bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, const struct fathom_progress *progress, struct fathom_error *err);
 #endif

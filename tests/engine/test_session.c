@@ -107,6 +107,56 @@ static void ends_with_the_context(void **state) {
     fathom_engine_destroy(&engine);
 }
 
+// Logits of five tokens of the demonstration model; how many bytes of its file were used in place.
+static float *logits_without(uint32_t caps, uint64_t *in_place, size_t *n) {
+    const int32_t prompt[] = {1, 2, 3, 4, 5};
+    struct fathom_error err = {0};
+    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
+        .n_context = 64, .gpu.disabled_caps = caps}, &err);
+    struct fathom_session *session = engine ? fathom_session_create(engine, NULL, &err) : NULL;
+    if (!session) fail_msg("%s", err.message);
+    *n = (size_t)5 * fathom_engine_get_info(engine)->n_vocab;
+    float *logits = malloc(*n * sizeof(*logits));
+    if (!fathom_session_append(session, prompt, 5, logits, NULL, &err)) fail_msg("%s", err.message);
+    *in_place = fathom_gpu_get_counters(fathom_engine_get_gpu(engine)).memory_in_place;
+    const struct fathom_start_times start = fathom_session_get_stats(session).start;
+    assert_true(start.file > 0 && start.tokenizer > 0 && start.device > 0 && start.weights > 0 && start.session > 0 && start.pipelines > 0);
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+    return logits;
+}
+
+// Weights that lie in the file give what copied ones give.
+static void in_place(void **state) {
+    (void)state;
+    uint64_t here, copied;
+    size_t n, n_copied;
+    float *a = logits_without(0, &here, &n), *b = logits_without(FATHOM_CAP_HOST_IMPORT, &copied, &n_copied);
+    print_message("%llu bytes in place\n", (unsigned long long)here);
+    assert_int_equal(copied, 0);
+    assert_int_equal(n, n_copied);
+    assert_memory_equal(a, b, n * sizeof(*a));
+    free(a);
+    free(b);
+}
+
+// The step that follows a prompt is ready when the prompt has been read.
+static void decode_is_recorded_while_reading(void **state) {
+    (void)state;
+    const int32_t prompt[] = {1, 2, 3, 4, 5};
+    struct fathom_engine *engine = open_engine(128);
+    struct fathom_error err = {0};
+    struct fathom_session *session = fathom_session_create(engine, NULL, &err);
+    assert_true(session && fathom_session_append(session, prompt, 5, NULL, NULL, &err));
+    assert_int_equal(fathom_session_get_stats(session).decode_recordings, 1);
+    struct collected got = {.n = 0};
+    uint32_t n;
+    assert_true(fathom_session_generate(session, NULL, 2, collect, &got, &n, &err));
+    assert_int_equal(fathom_session_get_stats(session).decode_recordings, 1);
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+}
+
 static void refuses(void **state) {
     (void)state;
     struct fathom_engine *engine = open_engine(64);
@@ -138,7 +188,8 @@ static void refuses(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_lives), cmocka_unit_test(continues_after_a_cut), cmocka_unit_test(seeds_repeat),
-        cmocka_unit_test(ends_with_the_context), cmocka_unit_test(refuses),
+        cmocka_unit_test(ends_with_the_context), cmocka_unit_test(in_place), cmocka_unit_test(decode_is_recorded_while_reading),
+        cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
