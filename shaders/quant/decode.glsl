@@ -7,8 +7,8 @@
 //   float w8(uint type, uint row, uint part, out vec4 low, out vec4 high)   a quarter of a block, so that neighbours share it: elements
 //                                                              k..k+3 and k+16..k+19, k = 32 * (part / 4) + 4 * (part % 4), scaled alike
 // Formats with a minimum return a scale of 1, and q[] are the elements.
-// `type` is an enum fathom_type, a specialization constant: src/gpu/spirv_trim.c leaves the other types' decoders out, which works while it is
-// handed down through `const` parameters and the cases return. Both macros are undefined at the end.
+// `type` is an enum fathom_type, a specialization constant: src/gpu/spirv_trim.c leaves the other types' decoders out, which works while it
+// is handed down through `const` parameters and the cases return. Both macros are undefined at the end.
 // A format in blocks is one function, w8, exact; w4 and w32 follow from it, and may have a quicker one.
 // A choice between two names is one instruction, a choice between expressions is a branch, which takes compilers longer than all the rest.
 // Bytes are GGUF's: 16-bit alignment is all that most block formats have.

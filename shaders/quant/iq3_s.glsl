@@ -1,5 +1,5 @@
-// FATHOM_IQ3_S: blocks of 110 bytes: float16 scale; for each 4 elements the low byte of a point; the ninth bits of the points; for each 8 a byte of
-// signs; scales of 32 elements, 4 bits each
+// FATHOM_IQ3_S: blocks of 110 bytes: float16 scale; for each 4 elements the low byte of a point; the ninth bits of the points; for each 8
+// a byte of signs; scales of 32 elements, 4 bits each
 vec4 W_FN(_iq3_s_quad)(uint at, uint ninth, uint signs) {
     return with_signs(2 * indices_3(grid_point(GRID_IQ3_S + (W_FN(_byte)(at) | (ninth & 1u) << 8))) + 1, signs);
 }

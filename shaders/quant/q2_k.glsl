@@ -1,5 +1,5 @@
-// FATHOM_Q2_K: blocks of 84 bytes: scales and minima of 16 elements, 4 bits each; 64 bytes of 2 bits, 32 bytes to 128 elements; float16 scales of
-// the scales and of the minima. Words are aligned.
+// FATHOM_Q2_K: blocks of 84 bytes: scales and minima of 16 elements, 4 bits each; 64 bytes of 2 bits, 32 bytes to 128 elements; float16
+// scales of the scales and of the minima. Words are aligned.
 float W_FN(_q2_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
     const uint word = (row >> 2) + (part >> 5) * 21u, j = (part >> 2) & 7u, at = word + 4u + (j >> 2) * 8u + (part & 3u);
     const uint shift = (j & 3u) * 2u, scales = W_WORD(word + (j >> 1)) >> ((j & 1u) * 16u), both = W_WORD(word + 20u);

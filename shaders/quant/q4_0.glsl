@@ -1,4 +1,5 @@
-// FATHOM_Q4_0: blocks of 18 bytes: float16 scale, 16 bytes; element i < 16 is the low nibble of byte i, element 16 + i the high one, minus 8
+// FATHOM_Q4_0: blocks of 18 bytes: float16 scale, 16 bytes; element i < 16 is the low nibble of byte i, element 16 + i the high one, minus
+// 8
 vec4 W_FN(_q4_0_4)(uint row, uint k) {
     const uint block = row + (k >> 5) * 18u;
     precise vec4 w = half_decode(W_FN(_bits16)(block)) * nibbles(W_FN(_bits)(block + 2u + (k & 15u)) >> ((k & 16u) >> 2));

@@ -1,4 +1,5 @@
-// FATHOM_Q4_1: blocks of 20 bytes: float16 scale, float16 minimum, 16 bytes of nibbles as in Q4_0; scale * nibble + minimum. Words are aligned.
+// FATHOM_Q4_1: blocks of 20 bytes: float16 scale, float16 minimum, 16 bytes of nibbles as in Q4_0; scale * nibble + minimum. Words are
+// aligned.
 float W_FN(_q4_1_8)(uint row, uint part, out vec4 low, out vec4 high) {
     const uint word = (row >> 2) + (part >> 2) * 5u, scales = W_WORD(word), v = W_WORD(word + 1u + (part & 3u));
     const float d = half_decode(scales & 0xffffu), m = half_decode(scales >> 16);

@@ -1,6 +1,6 @@
-// FATHOM_Q4_K: blocks of 144 bytes: float16 scales of the scales and of the minima; scales and minima of 32 elements, 6 bits each, in 12 bytes;
-// 128 bytes of nibbles, 32 bytes to 64 elements, the first 32 in the low halves. Words are aligned.
-// What multiplies sub-block j of the 8 of a block, and what is added; also Q5_K's
+// FATHOM_Q4_K: blocks of 144 bytes: float16 scales of the scales and of the minima; scales and minima of 32 elements, 6 bits each, in 12
+// bytes; 128 bytes of nibbles, 32 bytes to 64 elements, the first 32 in the low halves. Words are aligned. What multiplies sub-block j of
+// the 8 of a block, and what is added; also Q5_K's
 vec2 W_FN(_k_scales)(uint word, uint j) {
     const uint both = W_WORD(word), shift = (j & 3u) * 8u;
     const uint a = W_WORD(word + 1u) >> shift, b = W_WORD(word + 2u) >> shift, c = W_WORD(word + 3u) >> shift;
@@ -10,7 +10,8 @@ vec2 W_FN(_k_scales)(uint word, uint j) {
 }
 
 float W_FN(_q4_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
-    const uint word = (row >> 2) + (part >> 5) * 36u, j = (part >> 2) & 7u, at = word + 4u + (j >> 1) * 8u + (part & 3u), shift = (j & 1u) * 4u;
+    const uint word = (row >> 2) + (part >> 5) * 36u, j = (part >> 2) & 7u, at = word + 4u + (j >> 1) * 8u + (part & 3u);
+    const uint shift = (j & 1u) * 4u;
     const vec2 s = W_FN(_k_scales)(word, j);
     low = scale_add(s.x, unsigned_nibbles(W_WORD(at) >> shift), s.y);
     high = scale_add(s.x, unsigned_nibbles(W_WORD(at + 4u) >> shift), s.y);

@@ -1,5 +1,5 @@
-// FATHOM_Q6_K: blocks of 210 bytes: 128 bytes of nibbles, 64 bytes to 128 elements, the first 64 in the low halves; 64 bytes of 2 bits more, 32
-// bytes to 128 elements; signed scales of 16 elements; float16 scale. Minus 32.
+// FATHOM_Q6_K: blocks of 210 bytes: 128 bytes of nibbles, 64 bytes to 128 elements, the first 64 in the low halves; 64 bytes of 2 bits
+// more, 32 bytes to 128 elements; signed scales of 16 elements; float16 scale. Minus 32.
 float W_FN(_q6_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
     const uint block = row + (part >> 5) * 210u, j = (part >> 2) & 7u, c = (part & 3u) * 4u;
     const uint at = block + (j >> 2) * 64u + (j & 1u) * 32u + c, two_at = block + 128u + (j >> 2) * 32u + c;

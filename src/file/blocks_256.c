@@ -66,7 +66,8 @@ void fm_decode_q5_k(const uint8_t *block, float *x) {
     decode_45(block, block + 16, block + 48, x);
 }
 
-// 128: four bits, 64 elements in the low halves of 64 bytes and 64 in the high ones; 64: two bits more; 16: signed scales of 16 elements; 2: d
+// 128: four bits, 64 elements in the low halves of 64 bytes and 64 in the high ones; 64: two bits more; 16: signed scales of 16 elements;
+// 2: d
 void fm_decode_q6_k(const uint8_t *block, float *x) {
     const float d = half_at(block + 208);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {

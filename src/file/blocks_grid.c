@@ -41,7 +41,8 @@ void fm_decode_iq2_xs(const uint8_t *block, float *x, const uint16_t *points) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
         const uint32_t n = fm_read16(block + 2 + i / 8 * 2);
-        x[i] = d * (0.5f + (float)nibble(block + 66, i / 16)) * 0.25f * signed_by(eight_signs(n >> 9), i % 8, level_2(points[n & 511], i % 8));
+        x[i] =
+            d * (0.5f + (float)nibble(block + 66, i / 16)) * 0.25f * signed_by(eight_signs(n >> 9), i % 8, level_2(points[n & 511], i % 8));
     }
 }
 
@@ -87,8 +88,8 @@ void fm_decode_iq1_s(const uint8_t *block, float *x, const uint16_t *points) {
     }
 }
 
-// 32: points, their low 8 bits; 16: for 8 elements their high 3 bits and the shift's sign; 4 * 2: scales of 16 elements, 3 bits each, and in the
-// highest 4 bits of each a part of d
+// 32: points, their low 8 bits; 16: for 8 elements their high 3 bits and the shift's sign; 4 * 2: scales of 16 elements, 3 bits each, and
+// in the highest 4 bits of each a part of d
 void fm_decode_iq1_m(const uint8_t *block, float *x, const uint16_t *points) {
     uint32_t half = 0;
     for (int i = 0; i < 4; i++) half |= fm_read16(block + 48 + 2 * i) >> 12 << 4 * i;

@@ -162,8 +162,10 @@ static int by_offset(const void *a, const void *b) {
 static bool check_overlaps(struct reader *r) {
     struct place *places = calloc(r->n_tensors + 1, sizeof(*places));
     if (!places) return fm_no_memory(r->tensors, r->err);
-    const struct fm_tensor *list = r->tensors->list + r->first;
-    for (uint64_t i = 0; i < r->n_tensors; i++) places[i] = (struct place){r->offsets[i], list[i].size, list[i].name};
+    for (uint64_t i = 0; i < r->n_tensors; i++) {
+        const struct fm_tensor *tensor = &r->tensors->list[r->first + i];
+        places[i] = (struct place){r->offsets[i], tensor->size, tensor->name};
+    }
     qsort(places, r->n_tensors, sizeof(*places), by_offset);
     bool apart = true;
     for (uint64_t i = 1; i < r->n_tensors && apart; i++)
@@ -273,7 +275,8 @@ static bool add_file(struct fm_tensors *tensors, const char *path, uint32_t coun
     r.file = fm_tensors_new(path, err);
     bool ok = r.file && read_all(&r) && read_split(r.file, &own_count, &own_number, err);
     if (ok && (own_count != count || own_number != number))
-        ok = fm_fail(err, FATHOM_INVALID, "%s: says that it is file %u of %u, expected %u of %u", path, own_number + 1, own_count, number + 1, count);
+        ok = fm_fail(err, FATHOM_INVALID, "%s: says that it is file %u of %u, expected %u of %u", path, own_number + 1, own_count,
+            number + 1, count);
     fm_tensors_close(&r.file);
     return ok;
 }
@@ -311,7 +314,8 @@ struct fm_tensors *fm_gguf_from_memory(const char *path, const void *data, uint6
     uint32_t count, number;
     if (tensors && (!read_split(tensors, &count, &number, err) || !fm_gguf_split_kv_b(tensors, err))) fm_tensors_close(&tensors);
     if (tensors && count > 1) {
-        fm_fail(err, FATHOM_UNSUPPORTED, "%s: is file %u of the %u of a split model, which cannot come from memory", path, number + 1, count);
+        fm_fail(err, FATHOM_UNSUPPORTED, "%s: is file %u of the %u of a split model, which cannot come from memory", path, number + 1,
+            count);
         fm_tensors_close(&tensors);
     }
     return tensors;

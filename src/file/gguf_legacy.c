@@ -1,5 +1,5 @@
-// deepseek2 files from before llama.cpp split attn_kv_b: the matrix holds for each head n_nope rows that make its keys out of the latent, then
-// n_value rows that make its values. The directory shows attn_k_b, the keys' rows transposed, and attn_v_b, as newer files have them.
+// deepseek2 files from before llama.cpp split attn_kv_b: the matrix holds for each head n_nope rows that make its keys out of the latent,
+// then n_value rows that make its values. The directory shows attn_k_b, the keys' rows transposed, and attn_v_b, as newer files have them.
 #include "base/size.h"
 #include "file/directory.h"
 #include "file/gguf.h"
@@ -62,8 +62,12 @@ static bool split(struct fm_tensors *tensors, size_t i, unsigned layer, const st
     k.name = layer_name(tensors, layer, "attn_k_b.weight");
     v.name = layer_name(tensors, layer, "attn_v_b.weight");
     k.impl = new_source(tensors,
-        (struct fm_source){.kind = blocks ? FM_SOURCE_DECODE_TRANSPOSE : FM_SOURCE_TRANSPOSE, .stored = whole.type, .n_rows = (uint32_t)kv_rank,
-            .n_cols = h->n_nope, .n_parts = h->n_heads, .part_size = h->n_nope * kv_rank * fm_type_info(k.type)->bytes},
+        (struct fm_source){.kind = blocks ? FM_SOURCE_DECODE_TRANSPOSE : FM_SOURCE_TRANSPOSE,
+            .stored = whole.type,
+            .n_rows = (uint32_t)kv_rank,
+            .n_cols = h->n_nope,
+            .n_parts = h->n_heads,
+            .part_size = h->n_nope * kv_rank * fm_type_info(k.type)->bytes},
         stored->parts[0], head_rows * row_size);
     v.impl = new_source(tensors,
         (struct fm_source){.kind = FM_SOURCE_COPY, .stored = whole.type, .n_parts = h->n_heads, .part_size = h->n_value * row_size},

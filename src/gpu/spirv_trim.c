@@ -28,9 +28,15 @@ struct trim {
     uint32_t *words, *end, *functions; // the module, its end, its first OpFunction
 };
 
-static uint32_t op_of(const uint32_t *w) { return *w & 0xffff; }
-static uint32_t length_of(const uint32_t *w) { return *w >> 16; }
-static uint32_t *next(uint32_t *w) { return w + length_of(w); }
+static uint32_t op_of(const uint32_t *w) {
+    return *w & 0xffff;
+}
+static uint32_t length_of(const uint32_t *w) {
+    return *w >> 16;
+}
+static uint32_t *next(uint32_t *w) {
+    return w + length_of(w);
+}
 
 static void erase(uint32_t *from, uint32_t *to) {
     while (from < to) *from++ = NOP;
@@ -209,8 +215,10 @@ static void erase_dead_code(struct trim *t) {
             uint32_t *body = after;
             while (!ends_block(op_of(after))) after = next(after);
             after = next(after);
-            if (label->merge) hollow_out(label, body, after);
-            else erase(w, after);
+            if (label->merge)
+                hollow_out(label, body, after);
+            else
+                erase(w, after);
         } else if (!live_function) {
             erase(w, after);
         } else if (op_of(w) == SpvOpPhi) {
@@ -235,8 +243,10 @@ static bool erase_dead_constants(struct trim *t) {
     while (n--) { // last first: what a composite consists of comes before it
         uint32_t *w = globals[n];
         const bool constant = op_of(w) == SpvOpConstant || op_of(w) == SpvOpConstantComposite;
-        if (constant && !t->ids[w[2]].used) erase(w, next(w));
-        else if (!is_annotation(op_of(w))) use(t, w);
+        if (constant && !t->ids[w[2]].used)
+            erase(w, next(w));
+        else if (!is_annotation(op_of(w)))
+            use(t, w);
     }
     free(globals);
     return true;

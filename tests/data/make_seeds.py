@@ -56,6 +56,8 @@ TENSORS = [("f32", [4, 3], 0, 0, 48), ("f16", [8], 1, 64, 16), ("bf16", [2, 2, 2
 TOKENIZER = [("tokenizer.ggml.model", STRING, "gpt2"), ("tokenizer.ggml.pre", STRING, "deepseek-v3"),
              ("tokenizer.ggml.tokens", ARRAY, (STRING, ["a", "b", "ab", "<x>", "[PAD4]"])), ("tokenizer.ggml.token_type", ARRAY, (I32, [1, 1, 1, 3, 5])),
              ("tokenizer.ggml.merges", ARRAY, (STRING, ["a b"])), ("tokenizer.ggml.bos_token_id", U32, 3), ("tokenizer.ggml.add_bos_token", BOOL, 1)]
+OLDER = [ARCH] + [("deepseek2." + key, U32, n) for key, n in (("attention.head_count", 2), ("attention.key_length", 12), ("attention.value_length", 3),
+                                                              ("rope.dimension_count", 8))]
 whole = gguf([ARCH] + ALL_KINDS, TENSORS)
 write("gguf", {
     "empty_list": gguf([], []), "all_kinds": whole, "version2": gguf([ARCH], TENSORS[:2], version=2), "tokenizer": gguf([ARCH] + TOKENIZER, TENSORS[:1]),
@@ -63,6 +65,10 @@ write("gguf", {
     "truncated": whole[:-40], "truncated_keys": whole[:90], "zeros": bytes(256), "magic": b"GGML" + whole[4:],
     "overlap": gguf([ARCH], [("a", [16], 0, 0, 64), ("b", [16], 0, 32, 64)]), "past_end": gguf([ARCH], [("a", [16], 0, 1 << 40, 0)]),
     "overflow": gguf([ARCH], [("a", [1 << 62, 1 << 62], 0, 0, 64)]), "nested": gguf([("n", ARRAY, (ARRAY, []))], []),
+    "kv_b": gguf(OLDER, [("blk.0.attn_kv_b.weight", [32, 14], 0, 0, 1792)]),
+    "kv_b_blocks": gguf(OLDER, [("blk.0.attn_kv_b.weight", [256, 14], 12, 0, 2016)]),
+    "split": gguf([ARCH, ("split.no", U16, 0), ("split.count", U16, 2), ("split.tensors.count", I32, 1)], TENSORS[:1]),
+    "points": gguf([ARCH], [("a", [256], 19, 0, 50), ("b", [256], 16, 64, 66), ("c", [256], 21, 160, 110)]),
     "twice": gguf([ARCH, ARCH], []), "q4_k": gguf([ARCH], [("a", [256], 12, 0, 144)]),
 })
 
