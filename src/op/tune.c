@@ -8,7 +8,8 @@
 
 enum { MAX_CANDIDATES = 16, QUICK_ROUNDS = 3, ROUNDS = 9, MAX_TIMINGS = 1024 };
 
-// The operator's own choice stays unless another one is faster by more than two runs of the same differ.
+// The operator's own choice stays unless another one's best time is less by this, and it was faster in three quarters of their rounds:
+// what else a machine does can spoil every run of one choice.
 static const double margin = 0.97;
 // A choice that is this much slower than the best in its first rounds is not measured further.
 static const double hopeless = 1.5;
@@ -19,6 +20,7 @@ static const double enough_seconds = 0.5;
 struct candidate {
     struct fm_timing timing;
     struct fathom_stream *stream;
+    double rounds[2 * ROUNDS]; // nanoseconds in each; 0: it took no part
     double first_seconds; // of building it and its first run, by the host's clock
     bool out;             // wrong, or hopeless
 };
@@ -31,6 +33,7 @@ struct run {
     struct fm_tuned row; // where the winner goes
     float *want, *got;
     size_t n_out;
+    size_t n_rounds;     // so far
     struct fathom_timing *timings;
 };
 
@@ -64,6 +67,7 @@ static bool measure(struct run *r, struct candidate *c, struct fathom_error *err
     const double start = fm_clock();
     if (!submit(r, c, err)) return false;
     const double nanoseconds = run_time(r, c, fm_clock() - start);
+    c->rounds[r->n_rounds] = nanoseconds;
     if (c->timing.nanoseconds == 0 || nanoseconds < c->timing.nanoseconds) c->timing.nanoseconds = nanoseconds;
     return true;
 }
@@ -205,6 +209,7 @@ static bool measure_rounds(struct run *r, struct fathom_error *err) {
         if (round > 0 && (now > r->tuner->deadline || (round > 1 && now - start > enough_seconds))) break;
         for (size_t i = 0; i < r->n; i++)
             if (!r->list[i].out && !measure(r, &r->list[i], err)) return false;
+        r->n_rounds++;
         const struct candidate *best = best_of(r);
         for (size_t i = 1; i < r->n && best; i++)
             if (r->list[i].timing.nanoseconds > hopeless * best->timing.nanoseconds) r->list[i].out = true;
@@ -222,12 +227,23 @@ static bool try_sizes(struct run *r, struct fm_trial_result *result, struct fath
     return try_all(r, choices, n, result, err) && (r->n == before || measure_rounds(r, err));
 }
 
+static bool beats(const struct run *r, const struct candidate *c, const struct candidate *usual) {
+    int n = 0, n_won = 0;
+    if (usual->out) return true;
+    for (size_t i = 0; i < r->n_rounds; i++) {
+        if (c->rounds[i] == 0 || usual->rounds[i] == 0) continue;
+        n++;
+        n_won += c->rounds[i] < usual->rounds[i];
+    }
+    return c->timing.nanoseconds <= margin * usual->timing.nanoseconds && 4 * n_won >= 3 * n;
+}
+
 // The winner goes to the table; without one it holds nothing for this shape.
 static bool decide(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
     const struct candidate *usual = &r->list[0], *best = best_of(r);
     fm_tuned_remove(r->tuner->gpu, &r->row);
     if (!best) return true;
-    if (!usual->out && best->timing.nanoseconds > margin * usual->timing.nanoseconds) best = usual;
+    if (!beats(r, best, usual)) best = usual;
     result->usual = usual->timing;
     result->best = best->timing;
     for (size_t i = 0; i < r->n; i++) result->n_measured += r->list[i].timing.nanoseconds > 0;

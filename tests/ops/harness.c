@@ -307,17 +307,18 @@ static void log_line(void *user, enum fathom_log_level level, const char *messag
     else if (options->statistics && !strncmp(message, "statistics", 10)) printf("%s\n", message);
 }
 
-// All cases of one variant on one gpu. Returns the failures, or -1 without a device.
-static int run_variant(const struct op_suite *suite, const struct fm_variant *variant, const struct op_options *options, bool small_windows) {
+// All cases of one variant, with a tile size where that is not 0, on one gpu. Returns the failures, or -1 without a device.
+static int run_variant(const struct op_suite *suite, const struct fm_variant *variant, const struct op_options *options, uint32_t size, bool small_windows) {
     int failures = -1;
     struct fathom_error err = { 0 };
-    char choice[96];
+    char choice[96], of_size[32] = "";
     struct op_private private = { .suite = suite, .options = options };
     struct op_test test = { .variant = variant->name, .small_windows = small_windows, .private = &private };
     const size_t n = suite->n_cases + (options->bench && !small_windows ? suite->n_bench_cases : 0);
     struct op_row *rows = calloc(n, sizeof(*rows));
     struct CMUnitTest *tests = calloc(n, sizeof(*tests));
-    snprintf(choice, sizeof(choice), "%s=%s", suite->op, variant->name);
+    if (size) snprintf(of_size, sizeof(of_size), ":%u", size);
+    snprintf(choice, sizeof(choice), "%s=%s%s", suite->op, variant->name, of_size);
     test.exact = !strcmp(variant->name, "plain");
     test.rounding = variant->needs & FATHOM_CAP_FLOAT16 ? 0x1.01p-9 : 0;
     test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .variants = choice, .timers = !options->compile_only, .statistics = options->statistics,
@@ -339,9 +340,10 @@ static int run_variant(const struct op_suite *suite, const struct fm_variant *va
         char name[96];
         suite->name(i, name, sizeof(name));
         if (options->only_case && !strstr(name, options->only_case)) continue;
+        if (size && !options->bench && (i + size) % 3) continue; // the same shader with another constant
         struct op_row *row = &rows[n_tests];
         *row = (struct op_row){ .test = &test, .index = i };
-        snprintf(row->name, sizeof(row->name), "%s %s%s: %s", suite->op, variant->name, small_windows ? " in small windows" : "", name);
+        snprintf(row->name, sizeof(row->name), "%s %s%s%s: %s", suite->op, variant->name, of_size, small_windows ? " in small windows" : "", name);
         tests[n_tests++] = (struct CMUnitTest){ row->name, run_row, NULL, end_row, row };
     }
     failures = n_tests ? _cmocka_run_group_tests(variant->name, tests, n_tests, NULL, NULL) : 0;
@@ -369,10 +371,10 @@ int op_test_main(int argc, char **argv, const struct op_suite *suite) {
     int failures = 0;
     for (size_t v = 0; v < op->n_variants; v++) {
         if (options.variant && strcmp(options.variant, op->variants[v].name)) continue;
-        for (int small = 0; small <= (suite->small_range != 0); small++) {
-            const int n = run_variant(suite, &op->variants[v], &options, small);
-            if (n) failures++;
-        }
+        for (int small = 0; small <= (suite->small_range != 0); small++)
+            if (run_variant(suite, &op->variants[v], &options, 0, small)) failures++;
+        for (size_t i = 0; i < FM_MAX_SIZES && op->variants[v].sizes[i]; i++)
+            if (run_variant(suite, &op->variants[v], &options, op->variants[v].sizes[i], false)) failures++;
     }
     return failures != 0;
 }

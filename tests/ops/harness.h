@@ -1,5 +1,5 @@
 // Tests of operators: operator x variant that the device can run x case, each against a double-precision reference; the same cases are timed
-// by --bench. A test program is a table of cases, a function that runs one, and
+// by --bench. A variant's tile sizes take every third case. A test program is a table of cases, a function that runs one, and
 //   int main(int argc, char **argv) { return op_test_main(argc, argv, &suite); }
 // Options: --bench (times the cases after checking them, the big ones too), --compile-only (records and submits, checks nothing: for drivers
 // whose submits do nothing), --statistics (prints what the driver's compiler says of each pipeline), --seed N, --device NAME, --variant NAME, --case TEXT (those whose name contains it).
