@@ -1,18 +1,15 @@
 // FATHOM_Q3_K: blocks of 110 bytes: 32 bytes of third bits, clear to subtract 4; 64 bytes of 2 bits as in Q2_K; scales of 16 elements, 6
 // bits each, minus 32, in 12 bytes; float16 scale
-float W_FN(_q3_k_scale)(uint block, uint i) { // of the 16
-    const uint low = (W_FN(_bits16)(block + 96u + (i & 6u)) >> ((i & 1u) * 8u + (i >> 3) * 4u)) & 15u;
-    const uint high = (W_FN(_bits16)(block + 104u + (i & 2u)) >> ((i & 1u) * 8u + (i >> 2) * 2u)) & 3u;
-    return float(int(low | high << 4) - 32);
-}
-
 float W_FN(_q3_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
     const uint block = row + (part >> 5) * 110u, j = (part >> 2) & 7u, c = (part & 3u) * 4u, at = block + 32u + (j >> 2) * 32u + c;
     const uint shift = (j & 3u) * 2u;
     const uint low_third = (W_FN(_bits)(block + c) >> j) & 0x01010101u, high_third = (W_FN(_bits)(block + 16u + c) >> j) & 0x01010101u;
     const uint low_two = (W_FN(_bits)(at) >> shift) & 0x03030303u, high_two = (W_FN(_bits)(at + 16u) >> shift) & 0x03030303u;
-    precise vec4 a = W_FN(_q3_k_scale)(block, 2u * j) * offset_bytes(low_two | low_third << 2, 4);
-    precise vec4 b = W_FN(_q3_k_scale)(block, 2u * j + 1u) * offset_bytes(high_two | high_third << 2, 4);
+    // of both halves, in two bytes
+    const uint four = W_FN(_bits16)(block + 96u + ((2u * j) & 6u)) >> ((j >> 2) * 4u);
+    const uint two = W_FN(_bits16)(block + 104u + ((2u * j) & 2u)) >> ((j >> 1) * 2u), scales = (four & 0x0f0fu) | (two & 0x0303u) << 4;
+    precise vec4 a = float(int(scales & 255u) - 32) * offset_bytes(low_two | low_third << 2, 4);
+    precise vec4 b = float(int(scales >> 8) - 32) * offset_bytes(high_two | high_third << 2, 4);
     low = a;
     high = b;
     return half_decode(W_FN(_bits16)(block + 108u));
