@@ -15,6 +15,7 @@ cd "$build"
 
 # shader, operator, variant, case: the shapes are DeepSeek-V2-Lite's, the weights Q4_0
 pipelines='matmul_vec|matmul|vec|type 2 1x10944x2048, 1 tokens
+matmul_dot|matmul|dot|type 2 1x10944x2048, 1 tokens
 matmul_tile|matmul|tile|type 2 1x10944x2048, 64 tokens
 matmul_coop|matmul|coop|type 2 1x10944x2048, 64 tokens
 expert_up_vec|expert_up|vec|types 2 2 2 2, 6 of 64 x 1408 + 2816 x 2048, 1 tokens

@@ -95,6 +95,11 @@ vec4 nibbles(uint v) {
     return vec4(bitfieldExtract(i, 0, 4), bitfieldExtract(i, 8, 4), bitfieldExtract(i, 16, 4), bitfieldExtract(i, 24, 4));
 }
 
+// And these as signed bytes in a word; the top bits keep what is borrowed from the next byte
+int packed_nibbles(uint v) {
+    return int((((v & 0x0f0f0f0fu) | 0x80808080u) - 0x08080808u) ^ 0x80808080u);
+}
+
 // Four bits, one to each byte
 uint spread(uint bits) {
     return (bits * 0x00204081u) & 0x01010101u;

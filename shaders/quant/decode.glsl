@@ -6,6 +6,7 @@
 //   float w32(uint type, uint row, uint k, out vec4 q[8])      elements k..k+31 (k a multiple of 32) are the returned scale times q[]
 //   float w8(uint type, uint row, uint part, out vec4 low, out vec4 high)   a quarter of a block, so that neighbours share it: elements
 //                                                              k..k+3 and k+16..k+19, k = 32 * (part / 4) + 4 * (part % 4), scaled alike
+//   float w8_packed(uint type, uint row, uint part, out int low, out int high)   the same as signed bytes, low one first; Q8_0 and Q4_0 alone
 // Formats with a minimum return a scale of 1, and q[] are the elements.
 // `type` is an enum fathom_type, a specialization constant: src/gpu/spirv_trim.c leaves the other types' decoders out, which works while it
 // is handed down through `const` parameters and the cases return. Both macros are undefined at the end.
@@ -131,6 +132,13 @@ float W_FN(8)(const uint type, uint row, uint part, out vec4 low, out vec4 high)
     case TYPE_F16: return W_FN(_f16_8)(row, part, low, high);
     case TYPE_BF16: return W_FN(_bf16_8)(row, part, low, high);
     default: return W_FN(_block_8)(type, row, part, low, high);
+    }
+}
+
+float W_FN(8_packed)(const uint type, uint row, uint part, out int low, out int high) {
+    switch (type) {
+    case TYPE_Q8_0: return W_FN(_q8_0_packed)(row, part, low, high);
+    default: return W_FN(_q4_0_packed)(row, part, low, high);
     }
 }
 

@@ -26,3 +26,10 @@ float W_FN(_q4_0_8)(uint row, uint part, out vec4 low, out vec4 high) {
     high = nibbles(v >> 4);
     return half_decode(W_FN(_bits16)(block));
 }
+
+float W_FN(_q4_0_packed)(uint row, uint part, out int low, out int high) {
+    const uint block = row + (part >> 2) * 18u, v = W_FN(_bits)(block + 2u + (part & 3u) * 4u);
+    low = packed_nibbles(v);
+    high = packed_nibbles(v >> 4);
+    return half_decode(W_FN(_bits16)(block));
+}

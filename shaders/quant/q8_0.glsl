@@ -24,3 +24,10 @@ float W_FN(_q8_0_8)(uint row, uint part, out vec4 low, out vec4 high) {
     high = signed_bytes(W_FN(_bits)(at + 16u));
     return half_decode(W_FN(_bits16)(block));
 }
+
+float W_FN(_q8_0_packed)(uint row, uint part, out int low, out int high) {
+    const uint block = row + (part >> 2) * 34u, at = block + 2u + (part & 3u) * 4u;
+    low = int(W_FN(_bits)(at));
+    high = int(W_FN(_bits)(at + 16u));
+    return half_decode(W_FN(_bits16)(block));
+}

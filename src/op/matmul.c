@@ -12,6 +12,8 @@ static const struct fm_variant variants[] = {
     { .name = "tile", .shader = &fm_shader_matmul_tile, .min_tokens = 16, .sizes = { 1, 2, 4 } }, // 16 tokens
     { .name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16, .sizes = FM_MATRIX_TILE_SIZES },
     { .name = "rows", .shader = &fm_shader_matmul_rows, .cpu_only = true, .sizes = { 1, 2, 4 } }, // rows of an invocation
+    // by no default, as it takes activations in 8 bits: where it is asked for, or was measured to be faster
+    { .name = "dot", .shader = &fm_shader_matmul_dot, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_INTEGER_DOT, .min_tokens = UINT32_MAX },
 };
 const struct fm_op fm_op_matmul = { "matmul", variants, sizeof(variants) / sizeof(variants[0]) };
 
@@ -66,6 +68,10 @@ static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, stru
         memcpy(shape.spec + 2, tile.spec, sizeof(tile.spec));
         return shape;
     }
+    if (variant->shader == &fm_shader_matmul_dot) {
+        const uint32_t tokens = few == 3 ? 4 : few;
+        return (struct matmul_shape){ 4 * 128 / info->subgroup_size, tokens, { w->type, residual, tokens }, 3 };
+    }
     if (variant->shader == &fm_shader_matmul_vec) { // one subgroup where it is of a usual size
         const uint32_t lanes = info->subgroup_size < 16 ? 16 : info->subgroup_size > 64 ? 64 : info->subgroup_size;
         uint32_t rows = 4;
@@ -91,10 +97,11 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
     struct fathom_view x, residual, y;
     if (!matmul_prepare(stream, op, params, &args, &x, &residual, &y)) return;
 
-    // All but the plain one read x by fours and weights by whole blocks.
-    const bool whole = w->n_cols % 32 == 0 && args.x_base % 4 == 0;
+    // All but the plain one read x by fours and weights by whole blocks; the last one knows two types.
+    const bool whole = w->n_cols % 32 == 0 && args.x_base % 4 == 0, bytes = w->type == FATHOM_Q8_0 || w->type == FATHOM_Q4_0;
+    const size_t n_variants = !whole ? 1 : bytes ? fm_op_matmul.n_variants : fm_op_matmul.n_variants - 1;
     const struct fm_call call = { op, params->n_tokens, { w->type, w->n_mats, w->n_rows, w->n_cols } };
-    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, whole ? fm_op_matmul.n_variants : 1, params->n_tokens);
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, params->n_tokens);
     const struct matmul_shape shape = matmul_shape(fathom_gpu_get_info(fm_stream_gpu(stream)), choice, w, residual.buffer, params->n_tokens);
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const struct fathom_window *window = &w->windows[i];

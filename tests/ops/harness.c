@@ -320,6 +320,7 @@ static int run_variant(const struct op_suite *suite, const struct fm_variant *va
     if (size) snprintf(of_size, sizeof(of_size), ":%u", size);
     snprintf(choice, sizeof(choice), "%s=%s%s", suite->op, variant->name, of_size);
     test.exact = !strcmp(variant->name, "plain");
+    test.bytes = variant->needs & FATHOM_CAP_INTEGER_DOT;
     test.rounding = variant->needs & FATHOM_CAP_FLOAT16 ? 0x1.01p-9 : 0;
     test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .variants = choice, .timers = !options->compile_only, .statistics = options->statistics,
         .max_storage_range = small_windows ? suite->small_range : 0, .log = { .write = log_line, .user = (void *)options } }, &err);
