@@ -141,7 +141,7 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
     info->min_subgroup_size = size_control ? sizes.minSubgroupSize : p11.subgroupSize;
     info->max_subgroup_size = size_control ? sizes.maxSubgroupSize : p11.subgroupSize;
     bool timeline;
-    info->caps = fm_quirks(caps_of(physical, &base, list, n, &p11, &timeline), base.driverVersion, p12.driverID, p11.subgroupSize);
+    info->caps = fm_quirks(caps_of(physical, &base, list, n, &p11, &timeline), base.driverVersion, p12.driverID, info);
     if (!(sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT)) info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_SIZE_CONTROL;
     // a subgroup's share of the sums depends on its size
     const bool one_size = (info->caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) || info->min_subgroup_size == info->max_subgroup_size;

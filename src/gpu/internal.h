@@ -84,8 +84,8 @@ void fm_memory_free_blocks(struct fathom_gpu *gpu);
 void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fathom_gpu_info *info);
 // Of info: unified_memory (from its type), memory_total and memory_free, as they are now.
 void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info);
-// caps less what this driver gets wrong.
-uint32_t fm_quirks(uint32_t caps, uint32_t driver_version, VkDriverId driver, uint32_t subgroup_size);
+// caps less what this driver gets wrong; of info, the type and the subgroups.
+uint32_t fm_quirks(uint32_t caps, uint32_t driver_version, VkDriverId driver, const struct fathom_gpu_info *info);
 
 // What to bind, and the objects that a dispatch needs. One layout a shader.
 struct fm_layout {

@@ -4,18 +4,22 @@
 static const struct quirk {
     VkDriverId driver;
     uint32_t min_version, max_version; // VkPhysicalDeviceProperties::driverVersion, inclusive
-    uint32_t subgroup_size;            // only where subgroups are this wide; 0: always
+    uint32_t subgroup_size;            // only where the narrowest subgroup is this wide; 0: always
+    bool integrated;                   // only such devices
     uint32_t removes;                  // enum fathom_gpu_caps
 } quirks[] = {
     // Cooperative matrices crash in the compiler when a subgroup is 16 wide (LP_NATIVE_VECTOR_WIDTH=512); seen with Mesa 26.2.
-    {VK_DRIVER_ID_MESA_LLVMPIPE, 0, UINT32_MAX, 16, FATHOM_CAP_COOPERATIVE_MATRIX},
+    {VK_DRIVER_ID_MESA_LLVMPIPE, 0, UINT32_MAX, 16, false, FATHOM_CAP_COOPERATIVE_MATRIX},
+    // Integrated devices before Xe2 have no matrix units: the compiler spells the products out. Seen with Mesa 25.0 for Tiger Lake.
+    {VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, 0, UINT32_MAX, 8, true, FATHOM_CAP_COOPERATIVE_MATRIX},
 };
 
-uint32_t fm_quirks(uint32_t caps, uint32_t driver_version, VkDriverId driver, uint32_t subgroup_size) {
+uint32_t fm_quirks(uint32_t caps, uint32_t driver_version, VkDriverId driver, const struct fathom_gpu_info *info) {
     for (size_t i = 0; i < sizeof(quirks) / sizeof(*quirks); i++) {
         const struct quirk *q = &quirks[i];
         const bool this_version = driver_version >= q->min_version && driver_version <= q->max_version;
-        if (q->driver == driver && this_version && (!q->subgroup_size || q->subgroup_size == subgroup_size)) caps &= ~q->removes;
+        const bool this_kind = (!q->subgroup_size || q->subgroup_size == info->min_subgroup_size) && (!q->integrated || info->type == FATHOM_GPU_INTEGRATED);
+        if (q->driver == driver && this_version && this_kind) caps &= ~q->removes;
     }
     return caps;
 }

@@ -100,9 +100,14 @@ static void test_variants(void **state) {
 static void test_quirks(void **state) {
     (void)state;
     const uint32_t caps = FATHOM_CAP_COOPERATIVE_MATRIX | FATHOM_CAP_FLOAT16;
-    assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_LLVMPIPE, 16), FATHOM_CAP_FLOAT16);
-    assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_LLVMPIPE, 8), caps);
-    assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_RADV, 16), caps);
+    struct fathom_gpu_info cpu = { .type = FATHOM_GPU_CPU, .min_subgroup_size = 16 }, card = { .type = FATHOM_GPU_INTEGRATED, .min_subgroup_size = 8 };
+    assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_LLVMPIPE, &cpu), FATHOM_CAP_FLOAT16);
+    assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_RADV, &cpu), caps);
+    cpu.min_subgroup_size = 8;
+    assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_LLVMPIPE, &cpu), caps);
+    assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, &card), FATHOM_CAP_FLOAT16);
+    card.type = FATHOM_GPU_DISCRETE;
+    assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, &card), caps);
 }
 
 // After a loss every call says so, and everything can still be destroyed.
