@@ -4,7 +4,7 @@
 // expanded_keys.comp for CPUs: an invocation makes four numbers of 16 positions, whose latents are read once for all lanes; what is decoded
 // of a weight serves all 16.
 layout(local_size_x_id = 5) in;
-layout(constant_id = 0) const bool HALF = false;                   // the cache holds float16, else float32
+layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
 layout(constant_id = 2) const uint TYPE = 0;
 layout(constant_id = 3) const bool VALUES = false;
@@ -13,7 +13,7 @@ layout(binding = 0) readonly buffer W { uint words[]; };           // [heads][kv
 layout(binding = 1) readonly buffer PageTable { uint page_table[]; };
 layout(binding = 2) readonly buffer Pages { uint pages[]; };
 layout(binding = 3) writeonly buffer Out { float result_out[]; };  // [n_heads][BLOCK][n_out + (VALUES ? 0 : n_rope)]
-#include "include/latent_cache.glsl"
+#include "include/latent_read.glsl"
 #define W_NAME w
 #define W_WORD(i) words[i]
 #include "quant/decode.glsl"

@@ -7,7 +7,7 @@
 //   l       16 sums, of the positions i, i + 16, …, then in order
 //   values  positions in order
 layout(local_size_x = 64) in;
-layout(constant_id = 0) const bool HALF = false;                   // the cache holds float16, else float32
+layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
 layout(constant_id = 2) const uint SPLIT = 256;                    // FATHOM_SPLIT
 layout(constant_id = 3) const bool MERGE = false;
@@ -17,7 +17,7 @@ layout(binding = 2) readonly buffer PageTable { uint page_table[]; };
 layout(binding = 3) readonly buffer Pages { uint pages[]; };       // [n_pages][PAGE][kv_rank + n_rope]
 layout(binding = 4) buffer Scratch { float scratch[]; };           // [tokens][n_splits][n_heads][kv_rank + 2]
 layout(binding = 5) writeonly buffer Out { float result_out[]; };  // [n_tokens][n_heads][kv_rank]
-#include "include/latent_cache.glsl"
+#include "include/latent_read.glsl"
 #include "latent_merge.glsl"
 const uint HEADS = 4u, PARTS = 16u;                                // HEADS * PARTS invocations
 shared float p[HEADS * SPLIT], part[HEADS * PARTS];

@@ -5,7 +5,7 @@
 // their way to the scores, so that rows are read in order; on a CPU they are read where they lie. Queries are read at addresses that are
 // the same for the whole workgroup.
 layout(local_size_x_id = 4) in;
-layout(constant_id = 0) const bool HALF = false;                   // the cache holds float16, else float32
+layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
 layout(constant_id = 2) const uint SPLIT = 256;                    // FATHOM_SPLIT
 layout(constant_id = 3) const bool MERGE = false;
@@ -18,7 +18,7 @@ layout(binding = 2) readonly buffer PageTable { uint page_table[]; };
 layout(binding = 3) readonly buffer Pages { uint pages[]; };       // [n_pages][PAGE][kv_rank + n_rope]
 layout(binding = 4) buffer Scratch { float scratch[]; };           // [tokens][n_splits][n_heads][kv_rank + 2]
 layout(binding = 5) writeonly buffer Out { float result_out[]; };  // [n_tokens][n_heads][kv_rank]
-#include "include/latent_cache.glsl"
+#include "include/latent_read.glsl"
 #include "latent_merge.glsl"
 const uint CHUNK = 16u, STRIDE = CHUNK + 1u;                       // words of a row that are staged at once
 const uint EACH = STAGED ? SPLIT / LANES : 1u;                     // positions that an invocation scores at once
@@ -44,11 +44,11 @@ void set_p4(uint four, uint j, vec4 v) {
 
 float sum[EACH * HEADS];
 
-// Adds one word of the rows (two elements of float16, one of float32) to the sums. `k`: its first element.
+// Adds one word of the rows to the sums: two elements of float16, one of float32. `k`: its first element.
 void add_word(uint w[EACH], uint q_at[HEADS], uint k) {
     for (uint h = 0u; h < HEADS; h++) {
         const float a = q[q_at[h] + k];
-        if (HALF) {
+        if (CACHE == TYPE_F16) {
             const float b = q[q_at[h] + k + 1u];
             for (uint e = 0u; e < EACH; e++) {
                 const vec2 c = unpackHalf2x16(w[e]);
@@ -60,8 +60,15 @@ void add_word(uint w[EACH], uint q_at[HEADS], uint k) {
     }
 }
 
+// The scores' word i of a row; Q8_0 is scored as float32.
+uint score_word(uint row, uint i) {
+    if (CACHE != TYPE_Q8_0) return pages[row + i];
+    const int v = int(pages[row + i / 4u]);
+    return floatBitsToUint(latent_scale(row, i) * float(bitfieldExtract(v, int(i % 4u) * 8, 8)));
+}
+
 void scores(uint head, uint n_positions) {
-    const uint lane = gl_LocalInvocationID.x, n_words = HALF ? latent_width() / 2u : latent_width();
+    const uint lane = gl_LocalInvocationID.x, per_word = CACHE == TYPE_F16 ? 2u : 1u, n_words = latent_width() / per_word;
     uint q_at[HEADS], w[EACH];
     for (uint h = 0u; h < HEADS; h++)
         q_at[h] = args.q_base + ((args.first_token + gl_WorkGroupID.z) * args.n_heads + min(head + h, args.n_heads - 1u)) * latent_width();
@@ -72,19 +79,29 @@ void scores(uint head, uint n_positions) {
                 const uint n = min(n_words - from, CHUNK);
                 barrier(); // the last chunk has been read
                 for (uint i = lane; i < SPLIT * CHUNK; i += LANES)
-                    if (i % CHUNK < n) words[i / CHUNK * STRIDE + i % CHUNK] = pages[row_at[i / CHUNK] + from + i % CHUNK];
+                    if (i % CHUNK < n) words[i / CHUNK * STRIDE + i % CHUNK] = score_word(row_at[i / CHUNK], from + i % CHUNK);
                 barrier();
                 for (uint i = 0u; i < n; i++) {
                     for (uint e = 0u; e < EACH; e++) w[e] = words[(lane + e * LANES) * STRIDE + i];
-                    add_word(w, q_at, (from + i) * (HALF ? 2u : 1u));
+                    add_word(w, q_at, (from + i) * per_word);
                 }
             }
             barrier();
         } else {
             const uint row = row_at[first + lane];
-            for (uint i = 0u; i < n_words; i++) {
-                w[0] = pages[row + i];
-                add_word(w, q_at, i * (HALF ? 2u : 1u));
+            if (CACHE == TYPE_Q8_0) {
+                for (uint k = 0u; k < n_words; k += 4u) {
+                    const vec4 c = latent4(row, k);
+                    for (uint i = 0u; i < 4u; i++) {
+                        w[0] = floatBitsToUint(c[i]);
+                        add_word(w, q_at, k + i);
+                    }
+                }
+            } else {
+                for (uint i = 0u; i < n_words; i++) {
+                    w[0] = pages[row + i];
+                    add_word(w, q_at, i * per_word);
+                }
             }
         }
         for (uint e = 0u; e < EACH; e++)

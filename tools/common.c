@@ -79,7 +79,7 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
     verbose = o->verbose;
     struct fathom_error err = {0};
     struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = o->n_context, .progress = progress_bar,
-        .tuning = o->no_tune ? FATHOM_TUNING_OFF : FATHOM_TUNING_QUICK,
+        .cache_8bit = o->cache_8bit, .tuning = o->no_tune ? FATHOM_TUNING_OFF : FATHOM_TUNING_QUICK,
         .gpu = {.device = o->device, .cache_dir = cache_dir(cache), .exact = o->exact, .variants = o->variants, .full_barriers = o->full_barriers, .timers = o->timers,
             .log = {write_log, &verbose}}}, &err);
     if (!engine) refuse(&err);

@@ -19,7 +19,7 @@ int tune_main(int argc, char **argv);
 // What every sub-command that uses a device can be told.
 struct device_options {
     const char *device, *variants;
-    bool exact, full_barriers, verbose, no_tune;
+    bool exact, cache_8bit, full_barriers, verbose, no_tune;
     bool timers;   // keep a GPU time for every dispatch
     uint32_t n_context;
 };
@@ -27,6 +27,7 @@ struct device_options {
 #define DEVICE_OPTIONS(o)                                                                                        \
     {"--device", OPTION_TEXT, &(o).device, "NAME", "index or part of a device's name (fathom devices)", NULL},   \
     {"--exact", OPTION_FLAG, &(o).exact, NULL, "the same bits on every device; slower", NULL},                   \
+    {"--cache-8bit", OPTION_FLAG, &(o).cache_8bit, NULL, "half the cache: 8 bits a value", NULL},                 \
     {"--ctx", OPTION_COUNT, &(o).n_context, "N", "positions of the context", NULL},                              \
     {"--no-tune", OPTION_FLAG, &(o).no_tune, NULL, "the operators' own choices, not measured ones", NULL},       \
     {"--verbose", OPTION_FLAG, &(o).verbose, NULL, "say what is loaded, and where", NULL},                       \

@@ -40,6 +40,7 @@ struct fathom_engine_params {
     struct fathom_gpu_params gpu;   // device, cache folder, exact mode, log
     uint32_t n_context;             // most positions that any session will hold, for the memory plan; 0: the model's own limit or
                                     // 4096, whichever is less
+    bool cache_8bit;                // the cache keeps 8 bits a value in place of 16; not in exact mode, which keeps float32
     struct fathom_progress progress;
     enum fathom_tuning tuning;
 };

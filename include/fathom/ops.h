@@ -41,14 +41,17 @@ FATHOM_API void fathom_matmul(struct fathom_stream *stream, const struct fathom_
 
 // The cache of one layer: for every position a latent (kv_rank values) followed by the rotary key (rope values), in pages
 // of FATHOM_PAGE positions. page_table[i] is the physical page of positions [i * FATHOM_PAGE, (i + 1) * FATHOM_PAGE).
-// float32 or float16 (pairs packed in 32-bit words, low half first).
+// A row is float32; float16 (pairs packed in 32-bit words, low half first); or, as Q8_0, 8 bits a value: signed bytes, then a float16 scale for
+// every 32 of them (the last group may be smaller), in pairs.
 enum { FATHOM_PAGE = 64 };
 struct fathom_latent_cache {
-    struct fathom_view pages;       // [n_pages][FATHOM_PAGE][kv_rank + n_rope] of `type`
+    struct fathom_view pages;       // [n_pages][FATHOM_PAGE] rows
     struct fathom_view page_table;  // uint32[]
-    enum fathom_type type;          // FATHOM_F32 or FATHOM_F16
-    uint32_t kv_rank, n_rope;       // multiples of 4
+    enum fathom_type type;          // FATHOM_F32, FATHOM_F16 or FATHOM_Q8_0
+    uint32_t kv_rank, n_rope;       // multiples of 4; kv_rank of 32 for Q8_0
 };
+// Bytes of one position's row; 0 for other types or sizes.
+FATHOM_API uint64_t fathom_latent_row_size(enum fathom_type type, uint32_t kv_rank, uint32_t n_rope);
 
 // Where a step stands, read by the device so that a recorded stream can be replayed: `position` is a view of one uint32, the
 // position of the step's first token; token t of the step stands at position + t.

@@ -15,6 +15,7 @@ struct fathom_engine {
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
     struct fathom_start_times start;
+    enum fathom_type cache_type;
     bool exact;
     uint64_t tuning_key;              // of the model, for its tuning file; known once tuning was asked for
 };
@@ -23,13 +24,13 @@ struct fathom_engine {
 uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context);
 
 // Bytes of one layer's cache: whole pages for n_context positions.
-uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, bool exact);
+uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type);
 
 // What engines start with: reads the model's tuning file, or measures quickly and writes it; see enum fathom_tuning. False only when
 // the device fails or the caller cancels.
 bool fm_tune_start(struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);
 
 // Describes a model and plans its memory; see fathom_model_inspect.
-bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context,
+bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type, uint32_t n_context,
     struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
 #endif

@@ -10,19 +10,19 @@ uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hpa
     return fm_workspace_max_tokens(hp, gpu->max_storage_range, wanted < n_context ? wanted : n_context);
 }
 
-uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, bool exact) {
+uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type) {
     const uint64_t n_pages = (n_context + FATHOM_PAGE - 1) / FATHOM_PAGE;
-    return n_pages * FATHOM_PAGE * (hp->kv_rank + hp->n_rope) * (exact ? 4 : 2);
+    return n_pages * FATHOM_PAGE * fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope);
 }
 
-static void describe(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fm_weights_size *size, bool exact,
+static void describe(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fm_weights_size *size, enum fathom_type cache_type,
     struct fathom_model_info *info) {
     *info = (struct fathom_model_info){
         .n_layers = hp->n_layers, .n_dense_layers = hp->n_dense_layers, .n_hidden = hp->n_hidden, .n_vocab = hp->n_vocab, .n_heads = hp->n_heads,
         .n_experts = hp->n_experts, .n_experts_used = hp->n_experts_used, .n_experts_shared = hp->n_experts_shared, .q_rank = hp->q_rank,
         .kv_rank = hp->kv_rank, .n_rope = hp->n_rope, .n_nope = hp->n_nope, .n_value = hp->n_value, .n_draft_layers = hp->n_draft_layers,
         .n_context_trained = hp->n_context_trained, .parameters = size->parameters, .parameters_active = size->parameters_active,
-        .weight_bytes = size->bytes, .cache_bytes_per_token = (uint64_t)hp->n_layers * (hp->kv_rank + hp->n_rope) * (exact ? 4 : 2),
+        .weight_bytes = size->bytes, .cache_bytes_per_token = hp->n_layers * fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope),
     };
     const char *text;
     size_t length;
@@ -30,11 +30,13 @@ static void describe(const struct fm_tensors *tensors, const struct fm_hparams *
     if (fm_meta_string(tensors, "general.name", &text, &length, NULL)) snprintf(info->name, sizeof(info->name), "%s", text);
 }
 
-bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context,
+bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type, uint32_t n_context,
     struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err) {
     struct fm_weights_size size;
+    if (!fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope))
+        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: latents of %u values cannot be cached with 8 bits, wanted a multiple of 32", fm_tensors_path(tensors), hp->kv_rank);
     if (!fm_weights_measure(tensors, hp, &size, err)) return false;
-    describe(tensors, hp, &size, exact, info);
+    describe(tensors, hp, &size, cache_type, info);
     if (n_context == 0) n_context = hp->n_context_trained < DEFAULT_CONTEXT ? hp->n_context_trained : DEFAULT_CONTEXT;
     if (n_context > hp->n_context_trained)
         return fm_fail(err, FATHOM_INVALID, "%s: a context of %u tokens was asked for, the model knows positions up to %u", fm_tensors_path(tensors),
@@ -44,7 +46,7 @@ bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, cons
     const struct fathom_gpu_info *device = gpu ? gpu : &smallest;
     const uint32_t n_chunk = fm_default_chunk(device, hp, n_context);
     *plan = (struct fathom_memory_plan){.n_context = n_context, .weights = size.bytes, .available = gpu ? gpu->memory_free : 0};
-    plan->cache = hp->n_layers * fm_cache_layer_size(hp, n_context, exact);
+    plan->cache = hp->n_layers * fm_cache_layer_size(hp, n_context, cache_type);
     plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, device->max_storage_range) : 0;
     plan->scratch += 4ull * n_context * hp->n_rope + 4ull * hp->n_vocab; // rotary table, tokens seen
     plan->total = plan->weights + plan->cache + plan->scratch;
@@ -56,7 +58,7 @@ bool fathom_model_inspect(const char *model, const struct fathom_gpu_info *gpu, 
     struct fathom_memory_plan *plan, struct fathom_error *err) {
     struct fm_hparams hp;
     struct fm_tensors *tensors = fm_tensors_open(model, err);
-    const bool ok = tensors && fm_hparams_read(tensors, &hp, err) && fm_plan(tensors, &hp, gpu, exact, n_context, info, plan, err);
+    const bool ok = tensors && fm_hparams_read(tensors, &hp, err) && fm_plan(tensors, &hp, gpu, exact, exact ? FATHOM_F32 : FATHOM_F16, n_context, info, plan, err);
     fm_tensors_close(&tensors);
     return ok;
 }

@@ -5,7 +5,7 @@
 static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
     const struct fm_hparams *hp = &s->engine->hp;
     const struct fathom_gpu_info *info = fathom_gpu_get_info(s->engine->gpu);
-    const uint64_t size = fm_cache_layer_size(hp, s->n_context, s->engine->exact);
+    const uint64_t size = fm_cache_layer_size(hp, s->n_context, s->engine->cache_type);
     const uint32_t n_pages = (s->n_context + FATHOM_PAGE - 1) / FATHOM_PAGE;
     if (size > info->max_storage_range)
         return fm_fail(err, FATHOM_UNSUPPORTED, "a context of %u tokens needs %llu bytes of cache a layer, %s can address %llu; up to %u tokens would fit",
@@ -26,7 +26,7 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
         ok = (s->cache_buffers[i] = fathom_buffer_create(s->engine->gpu, size, FATHOM_MEMORY_DEVICE, err)) != NULL;
         if (ok)
             s->caches[i] = (struct fathom_latent_cache){.pages = fathom_buffer_view(s->cache_buffers[i]),
-                .page_table = fathom_buffer_view(s->page_table), .type = s->engine->exact ? FATHOM_F32 : FATHOM_F16, .kv_rank = hp->kv_rank,
+                .page_table = fathom_buffer_view(s->page_table), .type = s->engine->cache_type, .kv_rank = hp->kv_rank,
                 .n_rope = hp->n_rope};
     }
     return ok;

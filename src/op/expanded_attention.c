@@ -39,7 +39,7 @@ struct expansion {
     struct fathom_view table, pages, out;
     struct expanded_keys_args args;
     bool values;
-    bool half_cache;
+    enum fathom_type cache_type;
 };
 
 // Workgroups that expand n positions to `width` numbers a head, n_out of them from the weight
@@ -64,7 +64,7 @@ static void expand(struct fathom_stream *stream, const char *op, size_t variant,
             stream, &(struct fm_dispatch){
                         .op = op,
                         .variant = &expand_variants[variant],
-                        .spec = {e->half_cache, FATHOM_PAGE, w->type, e->values, BLOCK, lanes},
+                        .spec = {e->cache_type, FATHOM_PAGE, w->type, e->values, BLOCK, lanes},
                         .n_spec = 6,
                         .views = {w->windows[i].view, e->table, e->pages, e->out},
                         .n_views = 4,
@@ -73,7 +73,7 @@ static void expand(struct fathom_stream *stream, const char *op, size_t variant,
                         .groups = {groups[0], groups[1], n_heads},
                         .flops = 2.0 * n * n_heads * e->args.n_out * e->args.kv_rank,
                         .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) + 4.0 * n * n_heads * width +
-                                 n * ((double)e->args.kv_rank + e->args.n_rope) * (e->half_cache ? 2.0 : 4.0),
+                                 n * (double)fathom_latent_row_size(e->cache_type, e->args.kv_rank, e->args.n_rope),
                     });
     }
 }
@@ -137,7 +137,7 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
     static const char op[] = "expanded_attention";
     const struct fathom_latent_cache *cache = &params->cache;
     const uint32_t n_heads = params->n_heads, n_tokens = params->n_tokens, n_v = params->n_v;
-    struct expansion keys = {.w = params->k_b, .half_cache = cache->type == FATHOM_F16}, values;
+    struct expansion keys = {.w = params->k_b, .cache_type = cache->type}, values;
     if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_multiple(stream, op, "n_heads", n_heads, 1) ||
         !fm_op_multiple(stream, op, "n_nope", params->n_nope, 4) || !fm_op_multiple(stream, op, "n_v", n_v, 4) ||
         !fm_op_cache(stream, op, cache, params->n_positions, &keys.table, &keys.args.page_table_base, &keys.pages, &keys.args.pages_base,

@@ -81,6 +81,7 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
     const struct fm_variant *variant = choice.variant;
     const uint32_t heads = variant == &variants[0] ? PLAIN_HEADS : choice.size ? choice.size : heads_at_once(info, params, args.n_splits);
     const double width = (double)cache->kv_rank + cache->n_rope, positions = params->max_positions - 0.5 * (params->n_tokens - 1);
+    const double row_bytes = (double)fathom_latent_row_size(cache->type, cache->kv_rank, cache->n_rope);
     const double token_flops = 2.0 * n_heads * positions * (width + cache->kv_rank);
     const double partial_bytes = (double)fathom_latent_attention_scratch(n_heads, cache->kv_rank, params->max_positions);
     const uint32_t batch = tokens_at_once(stream, params, token_flops);
@@ -91,7 +92,7 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
         struct fm_dispatch dispatch = {
             .op = op,
             .variant = variant,
-            .spec = {cache->type == FATHOM_F16, FATHOM_PAGE, FATHOM_SPLIT, false, fm_op_lanes(stream, LANES), heads, !on_cpu},
+            .spec = {cache->type, FATHOM_PAGE, FATHOM_SPLIT, false, fm_op_lanes(stream, LANES), heads, !on_cpu},
             .n_spec = 7,
             .views = {views[0], views[1], views[2], views[3], views[4]},
             .n_views = 6, // without the result
@@ -99,7 +100,7 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
             .args_size = sizeof(args),
             .groups = {args.n_splits < MAX_SPLIT_GROUPS ? args.n_splits : MAX_SPLIT_GROUPS, (n_heads + heads - 1) / heads, n},
             .flops = n * token_flops,
-            .bytes = positions * width * (cache->type == FATHOM_F16 ? 2.0 : 4.0) + n * (4.0 * n_heads * width + partial_bytes),
+            .bytes = positions * row_bytes + n * (4.0 * n_heads * width + partial_bytes),
         };
         fm_stream_dispatch(stream, &dispatch);
         dispatch.spec[3] = true;

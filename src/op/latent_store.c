@@ -1,5 +1,5 @@
 // Norm and rotary turn of what goes into the latent cache, written at its position.
-#include "op/op.h"
+#include "op/latent_cache.h"
 #include "shader_list.h"
 #include "shaders/latent_store.h"
 #include <inttypes.h>
@@ -21,13 +21,8 @@ void fathom_latent_store(struct fathom_stream *stream, const struct fathom_laten
         .eps = params->eps,
         .inv_kv_rank = 1.0f / (float)cache->kv_rank,
     };
-    if (cache->type != FATHOM_F32 && cache->type != FATHOM_F16) {
-        fm_stream_fail(stream, FATHOM_INVALID, "%s: the cache has type %d, wanted %d (F32) or %d (F16)", op, (int)cache->type, FATHOM_F32, FATHOM_F16);
-        return;
-    }
-    const uint64_t page_words = FATHOM_PAGE * width / (cache->type == FATHOM_F16 ? 2 : 1);
-    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_multiple(stream, op, "kv_rank", cache->kv_rank, 4)
-        || !fm_op_multiple(stream, op, "n_rope", cache->n_rope, 4) || !fm_op_eps(stream, op, params->eps)
+    uint64_t page_words;
+    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_cache_shape(stream, op, cache, &page_words) || !fm_op_eps(stream, op, params->eps)
         || !fm_op_bind(stream, op, "kv", params->kv, n_tokens * width, &kv, &args.kv_base)
         || !fm_op_bind(stream, op, "w", params->w, cache->kv_rank, &w, &args.w_base)
         || !fm_op_rope_table(stream, op, params->rope_table, n_tokens, cache->n_rope, &table, &args.table_base, &args.n_positions)
@@ -43,11 +38,11 @@ void fathom_latent_store(struct fathom_stream *stream, const struct fathom_laten
     }
     fm_stream_dispatch(stream, &(struct fm_dispatch){
         .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_latent_store.n_variants, n_tokens),
-        .spec = { cache->type == FATHOM_F16, FATHOM_PAGE, fm_op_lanes(stream, 128) }, .n_spec = 3,
+        .spec = { cache->type, FATHOM_PAGE, fm_op_lanes(stream, 128) }, .n_spec = 3,
         .views = { kv, w, table, position, page_table, pages }, .n_views = 6,
         .args = &args, .args_size = sizeof(args),
         .groups = { fm_op_groups(n_tokens, 1), 1, 1 },
         .flops = 4.0 * n_tokens * (double)width,
-        .bytes = n_tokens * (double)width * (cache->type == FATHOM_F16 ? 6.0 : 8.0),
+        .bytes = n_tokens * (4.0 * (double)width + 4.0 / FATHOM_PAGE * (double)page_words),
     });
 }

@@ -5,7 +5,7 @@
 
 enum { LANES = 64, ROUNDS = 2048, CHAINS = 16 };
 
-static const struct fm_variant read_variant = {.name = "read", .shader = &fm_shader_roofline_read};
+static const struct fm_variant read_variant = {.name = "read", .shader = &fm_shader_roofline};
 static const struct fm_variant fma_variant = {.name = "fma", .shader = &fm_shader_roofline_fma};
 
 static void run(struct fathom_stream *stream, const struct fm_variant *variant, struct fathom_view x, uint64_t n_words, struct fathom_view y,

@@ -54,9 +54,8 @@ static int breaches(const uint32_t *words, size_t n_words, char *report, size_t 
     return n;
 }
 
-// A shader is a variant when its name is another's and a suffix; the rooflines measure the device, and no result of theirs is used.
+// A shader is a variant when its name is another's and a suffix.
 static bool is_plain(const struct fm_shader *shader) {
-    if (!strncmp(shader->name, "roofline_", 9)) return false;
     for (size_t i = 0; i < fm_n_shaders; i++) {
         const size_t n = strlen(fm_shaders[i]->name);
         if (!strncmp(shader->name, fm_shaders[i]->name, n) && shader->name[n] == '_') return false;

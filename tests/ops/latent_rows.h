@@ -2,6 +2,7 @@
 #ifndef TEST_LATENT_ROWS_H
 #define TEST_LATENT_ROWS_H
 #include "ops/harness.h"
+#include <math.h>
 #include <string.h>
 
 struct latent_rows {
@@ -9,9 +10,31 @@ struct latent_rows {
     float *rows;                      // [n_positions][kv_rank + n_rope], as the device sees them
 };
 
+static inline float latent_decode_q8(const uint32_t *words, uint32_t width, uint32_t k) {
+    const int8_t byte = (int8_t)(words[k / 4] >> k % 4 * 8);
+    return half_decode(words[width / 4 + k / 64] >> k / 32 % 2 * 16 & 0xffff) * (float)byte;
+}
+
+// As include/latent_write.glsl does
+static inline void latent_encode_q8(const float *row, uint32_t width, uint32_t *words) {
+    memset(words, 0, (width / 4 + (width + 63) / 64) * sizeof(*words));
+    for (uint32_t b = 0; b < (width + 31) / 32; b++) {
+        const uint32_t end = 32 * b + 32 < width ? 32 * b + 32 : width;
+        float most = 0;
+        for (uint32_t k = 32 * b; k < end; k++) most = fmaxf(most, fabsf(row[k]));
+        const uint32_t scale = half_encode(most * (1.0f / 127.0f));
+        const float stored = half_decode(scale), inverse = stored > 0 ? exact_reciprocal(stored) : 0;
+        words[width / 4 + b / 2] |= scale << b % 2 * 16;
+        for (uint32_t k = 32 * b; k < end; k++) {
+            const int n = (int)(fabsf(row[k]) * inverse + 0.5f), limited = n > 127 ? 127 : n;
+            words[k / 4] |= (uint32_t)((row[k] < 0 ? -limited : limited) & 255) << k % 4 * 8;
+        }
+    }
+}
+
 static inline struct latent_rows latent_rows(
     struct op_test *test, enum fathom_type type, uint32_t n_positions, uint32_t max_positions, uint32_t kv_rank, uint32_t n_rope) {
-    const uint32_t width = kv_rank + n_rope, row_words = type == FATHOM_F16 ? width / 2 : width;
+    const uint32_t width = kv_rank + n_rope, row_words = (uint32_t)fathom_latent_row_size(type, kv_rank, n_rope) / 4;
     const uint32_t n_table = (max_positions + FATHOM_PAGE - 1) / FATHOM_PAGE, n_pages = n_table + 2;
     uint32_t *table = op_alloc(test, n_pages * sizeof(*table));
     for (uint32_t i = 0; i < n_pages; i++) table[i] = i;
@@ -22,13 +45,18 @@ static inline struct latent_rows latent_rows(
     }
     const size_t n_words = (size_t)n_pages * FATHOM_PAGE * row_words;
     uint32_t *pages = op_alloc(test, n_words * sizeof(*pages));
-    for (size_t i = 0; i < n_words; i++) pages[i] = type == FATHOM_F16 ? 0x7e007e00u : 0x7fc00000u;
+    for (size_t i = 0; i < n_words; i++) pages[i] = type == FATHOM_F32 ? 0x7fc00000u : 0x7e007e00u;
     float *rows = op_random_floats(test, (size_t)n_positions * width, -1, 1);
     for (uint32_t p = 0; p < n_positions; p++) {
         float *row = rows + (size_t)p * width;
         uint32_t *words = pages + ((size_t)table[p / FATHOM_PAGE] * FATHOM_PAGE + p % FATHOM_PAGE) * row_words;
         if (type == FATHOM_F32) {
             memcpy(words, row, width * sizeof(*row));
+            continue;
+        }
+        if (type == FATHOM_Q8_0) {
+            latent_encode_q8(row, width, words);
+            for (uint32_t k = 0; k < width; k++) row[k] = latent_decode_q8(words, width, k);
             continue;
         }
         for (uint32_t i = 0; i < row_words; i++) {

@@ -11,6 +11,7 @@ static const struct attention_case {
     {FATHOM_F16, FATHOM_F32, 7, 3, 36, 20, 8, 12, 0, 1},
     {FATHOM_F32, FATHOM_F16, 33, 4, 64, 32, 16, 32, 31, 1},
     {FATHOM_F16, FATHOM_Q8_0, 64, 4, 64, 32, 16, 32, 0, 1},
+    {FATHOM_Q8_0, FATHOM_F16, 37, 3, 64, 32, 32, 32, 40, 1},
     {FATHOM_F32, FATHOM_Q4_0, 16, 2, 64, 64, 16, 68, 500, 1},
     {FATHOM_F32, FATHOM_BF16, 64, 2, 64, 32, 16, 32, 480, 1},
     {FATHOM_F32, FATHOM_F32, 65, 2, 64, 32, 16, 32, 1000, 1},

@@ -33,7 +33,11 @@ static const struct attention_case {
     {FATHOM_F16, 5, 128, 512, 64, 40, 0, 0, 1},
     {FATHOM_F32, 1, 2, 36, 8, 16700, 0, 0, 1},
     {FATHOM_F16, 2, 2, 36, 8, 33000, 0, 1, 1}, // workgroups loop over splits
+    {FATHOM_Q8_0, 1, 5, 64, 8, 300, 0, 0, 1},
+    {FATHOM_Q8_0, 3, 4, 32, 32, 255, 0, 0, 30},
+    {FATHOM_Q8_0, 2, 16, 512, 64, 510, 0, 0, 1},
     // for --bench
+    {FATHOM_Q8_0, 1, 128, 512, 64, 4095, 0, 0, 1},
     {FATHOM_F16, 1, 16, 512, 64, 511, 0, 0, 1},
     {FATHOM_F16, 1, 16, 512, 64, 4095, 0, 0, 1},
     {FATHOM_F16, 1, 16, 512, 64, 511, 32768, 0, 1},
@@ -42,7 +46,7 @@ static const struct attention_case {
     {FATHOM_F32, 1, 16, 512, 64, 4095, 0, 0, 1},
     {FATHOM_F16, 64, 16, 512, 64, 0, 0, 0, 1},
 };
-enum { N_BENCH = 7 };
+enum { N_BENCH = 8 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct attention_case *c = &cases[i];
@@ -172,9 +176,9 @@ static void run(struct op_test *test, size_t index) {
         fathom_latent_attention(test->stream, &bad);
         op_run_refused(test, "page_table has");
         bad = params;
-        bad.cache.type = FATHOM_Q8_0;
+        bad.cache.type = FATHOM_BF16;
         fathom_latent_attention(test->stream, &bad);
-        op_run_refused(test, "the cache has type 8");
+        op_run_refused(test, "the cache has type 30");
     }
     fathom_latent_attention(test->stream, &params);
     op_run(test, true);

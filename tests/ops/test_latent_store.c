@@ -1,4 +1,4 @@
-#include "ops/harness.h"
+#include "ops/latent_rows.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,7 @@ static const struct store_case {
 } cases[] = {
     { FATHOM_F32, 1, 4, 4, 0, 1 },      { FATHOM_F32, 7, 36, 8, 61, 4 },    { FATHOM_F16, 7, 36, 8, 61, 1 },   { FATHOM_F32, 130, 32, 16, 5, 4 },
     { FATHOM_F16, 130, 32, 16, 5, 4 },  { FATHOM_F32, 3, 512, 64, 127, 4 }, { FATHOM_F16, 3, 512, 64, 127, 4 }, { FATHOM_F16, 1, 512, 64, 100, 4 },
+    { FATHOM_Q8_0, 3, 32, 32, 61, 1 }, { FATHOM_Q8_0, 7, 64, 16, 61, 4 }, { FATHOM_Q8_0, 5, 512, 64, 127, 4 },
     { FATHOM_F16, 512, 512, 64, 0, 4 },
 };
 static const float eps = 1e-6f;
@@ -49,11 +50,22 @@ static void reference(const struct store_case *c, const float *kv, const float *
             bound[i] += 0x1p-11 * fabs(want[i]) + 0x1p-25; // half a unit of float16, its subnormals too
             twin[i] = half_decode(half_encode(twin[i]));
         }
+    if (c->type == FATHOM_Q8_0) {
+        const uint32_t width = c->kv_rank + c->n_rope;
+        uint32_t words[1024];
+        latent_encode_q8(twin, width, words);
+        for (uint32_t i = 0; i < width; i++) {
+            double most = 0;
+            for (uint32_t k = i / 32 * 32; k < i / 32 * 32 + 32 && k < width; k++) most = fmax(most, fabs(want[k]));
+            bound[i] += 0.501 * most / 127 + 0x1p-24; // half a step; the scale is a float16
+            twin[i] = latent_decode_q8(words, width, i);
+        }
+    }
 }
 
 static void run(struct op_test *test, size_t index) {
     const struct store_case *c = &cases[index];
-    const uint32_t width = c->kv_rank + c->n_rope, row_words = c->type == FATHOM_F16 ? width / 2 : width;
+    const uint32_t width = c->kv_rank + c->n_rope, row_words = (uint32_t)fathom_latent_row_size(c->type, c->kv_rank, c->n_rope) / 4;
     const uint32_t n_positions = c->position + c->n_tokens, n_pages = (n_positions + FATHOM_PAGE - 1) / FATHOM_PAGE + 2;
     const float *kv = op_random_floats(test, (size_t)c->n_tokens * width, -2, 2), *w = op_random_floats(test, c->kv_rank, 0.5f, 2);
     const float *table = op_random_floats(test, (size_t)n_positions * c->n_rope, -1, 1);
@@ -83,7 +95,8 @@ static void run(struct op_test *test, size_t index) {
         const uint32_t at = c->position + t;
         uint32_t *words = got + ((size_t)page_table[at / FATHOM_PAGE] * FATHOM_PAGE + at % FATHOM_PAGE) * row_words;
         if (c->type == FATHOM_F32) memcpy(row, words, width * sizeof(*row));
-        else exact_row(FATHOM_F16, words, width, row);
+        else if (c->type == FATHOM_F16) exact_row(FATHOM_F16, words, width, row);
+        else for (uint32_t k = 0; k < width; k++) row[k] = latent_decode_q8(words, width, k);
         reference(c, kv + (size_t)t * width, w, table + (size_t)at * c->n_rope, want, bound, twin);
         op_check(test, "cache", row, want, bound, width);
         if (test->exact) op_check_equal(test, "cache, exact", row, twin, width);
@@ -98,9 +111,9 @@ static void run(struct op_test *test, size_t index) {
     params.cache.pages.size = 4;
     fathom_latent_store(test->stream, &params);
     op_run_refused(test, "the cache has 0 pages");
-    params.cache.type = FATHOM_Q8_0;
+    params.cache.type = FATHOM_BF16;
     fathom_latent_store(test->stream, &params);
-    op_run_refused(test, "the cache has type 8");
+    op_run_refused(test, "the cache has type 30");
 }
 
 int main(int argc, char **argv) {
