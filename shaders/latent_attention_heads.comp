@@ -21,7 +21,7 @@ layout(binding = 5) writeonly buffer Out { float result_out[]; };  // [n_tokens]
 #include "include/latent_read.glsl"
 #include "latent_merge.glsl"
 const uint CHUNK = 16u, STRIDE = CHUNK + 1u;                       // words of a row that are staged at once
-const uint EACH = STAGED ? SPLIT / LANES : 1u;                     // positions that an invocation scores at once
+const uint EACH = STAGED ? SPLIT / LANES : 4u;                     // positions that an invocation scores at once
 const uint PARTS = LANES * 4u / HEADS;                             // invocations that share four heads' softmax
 const uint WORDS = STAGED && HEADS < STRIDE ? SPLIT * STRIDE : SPLIT * HEADS;
 shared uint words[WORDS];                                          // first the staged rows, then p[HEADS / 4][SPLIT][4]
@@ -88,18 +88,20 @@ void scores(uint head, uint n_positions) {
             }
             barrier();
         } else {
-            const uint row = row_at[first + lane];
+            uint row[EACH];
+            for (uint e = 0u; e < EACH; e++) row[e] = row_at[first + lane + e * LANES];
             if (CACHE == TYPE_Q8_0) {
                 for (uint k = 0u; k < n_words; k += 4u) {
-                    const vec4 c = latent4(row, k);
+                    vec4 c[EACH];
+                    for (uint e = 0u; e < EACH; e++) c[e] = latent4(row[e], k);
                     for (uint i = 0u; i < 4u; i++) {
-                        w[0] = floatBitsToUint(c[i]);
+                        for (uint e = 0u; e < EACH; e++) w[e] = floatBitsToUint(c[e][i]);
                         add_word(w, q_at, k + i);
                     }
                 }
             } else {
                 for (uint i = 0u; i < n_words; i++) {
-                    w[0] = pages[row + i];
+                    for (uint e = 0u; e < EACH; e++) w[e] = pages[row[e] + i];
                     add_word(w, q_at, i * per_word);
                 }
             }
