@@ -7,10 +7,12 @@
 layout(local_size_x_id = 0) in;
 layout(binding = 0) readonly buffer Logits { float logits[]; }; // [n_vocab]
 layout(binding = 1) buffer Step { uint step_words[]; };         // struct fathom_step
-layout(binding = 2) buffer Seen { uint seen[]; };               // [n_vocab]
+layout(binding = 2) coherent buffer Seen { uint seen[]; };               // [n_vocab]
 layout(binding = 3) writeonly buffer Ring { uint ring[]; };     // [n_ring]
+layout(binding = 4) buffer Drafts { uint drafts[]; };           // struct fathom_drafts, where there is more than one row
 const uint TOKEN = 0u, POSITION = 1u, N_SAMPLED = 2u, SEED_LOW = 3u, SEED_HIGH = 4u, TEMPERATURE = 5u, TOP_K = 6u, TOP_P = 7u, MIN_P = 8u,
            PENALTY = 9u;
+const uint FIRST = 12u, LAST_ROW = 13u, IDS = 14u, NEXT = 22u; // in drafts, after its step
 shared uint histogram[256], coarse[16]; // coarse: sums of 16 bins
 shared uint total_low, total_high, best_key, best_id, digit, before;
 
@@ -23,6 +25,7 @@ float penalty, inv_penalty, inv_temperature, top, unit; // top: the greatest sco
 float min_share;                                        // tokens below this times the best one's probability are out
 uint limit;                                             // tokens with a greater key are out
 uint n_candidates;                                      // tokens that the searches walk
+uint row;                                               // of the logits
 
 #ifdef LIST
 const uint CAPACITY = 4096u;
@@ -40,7 +43,7 @@ uint candidate(uint i) {
 
 // Logit after penalty and temperature; a NaN is the least of all.
 float score(uint id) {
-    const float logit = logits[args.logits_base + id];
+    const float logit = logits[args.logits_base + row * args.n_vocab + id];
     if ((floatBitsToUint(logit) & 0x7fffffffu) > 0x7f800000u) return uintBitsToFloat(0xff800000u);
     precise float v = logit;
     if (penalty != 1.0 && seen[args.seen_base + id] != 0u) v = v * (v > 0.0 ? inv_penalty : penalty);
@@ -129,7 +132,7 @@ void add_up(bool shares) {
 
 // 32 random bits from the seed and the position: Philox 2x32 with ten rounds
 uint random_bits() {
-    uint key = word(SEED_LOW), a = word(POSITION), b = word(SEED_HIGH);
+    uint key = word(SEED_LOW), a = word(POSITION) + row, b = word(SEED_HIGH);
     for (int i = 0; i < 10; i++) {
         uint high, low;
         umulExtended(a, 0xd256d193u, high, low);
@@ -213,21 +216,41 @@ uint draw() {
 void main() {
     const float temperature = uintBitsToFloat(word(TEMPERATURE));
     const bool greedy = !(temperature > 0.0);
+    const uint position = word(POSITION), n_sampled = word(N_SAMPLED);
+    const bool first = gl_LocalInvocationID.x == 0u;
     penalty = uintBitsToFloat(word(PENALTY));
     if (!(penalty > 0.0)) penalty = 1.0;
     inv_penalty = exact_reciprocal(penalty);
     inv_temperature = greedy ? 1.0 : exact_reciprocal(temperature);
-    limit = 0xffffffffu;
-    min_share = 0.0;
 
-    find_best();
-    const uint token = greedy ? best_id : draw();
-    barrier(); // everyone has read the step
-    if (gl_LocalInvocationID.x != 0u) return;
-    const uint position = word(POSITION) + 1u, n_sampled = word(N_SAMPLED);
-    ring[args.ring_base + n_sampled % args.n_ring] = token;
-    seen[args.seen_base + token] = 1u;
+    uint token = 0u;
+    bool guessed = true;
+    for (row = 0u; row < args.n_rows && guessed; row++) {
+        limit = 0xffffffffu;
+        min_share = 0.0;
+        find_best();
+        token = greedy ? best_id : draw();
+        barrier(); // everyone has read what is written now
+        guessed = row + 1u < args.n_rows && token == drafts[args.drafts_base + IDS + row + 1u];
+        if (first) {
+            ring[args.ring_base + (n_sampled + row) % args.n_ring] = token;
+            seen[args.seen_base + token] = 1u;
+            if (args.n_rows > 1u) drafts[args.drafts_base + NEXT + row] = token;
+        }
+        memoryBarrierBuffer(); // the next row is after this token
+        barrier();
+    }
+    if (!first) return;
     step_words[args.step_base + TOKEN] = token;
-    step_words[args.step_base + POSITION] = position;
-    step_words[args.step_base + N_SAMPLED] = n_sampled + 1u;
+    step_words[args.step_base + POSITION] = position + row;
+    step_words[args.step_base + N_SAMPLED] = n_sampled + args.n_rows;
+    if (args.n_rows == 1u) return;
+    drafts[args.drafts_base + POSITION] = position + row - 1u;
+    drafts[args.drafts_base + FIRST] = position;
+    drafts[args.drafts_base + LAST_ROW] = row - 1u;
+    drafts[args.drafts_base + IDS] = token;
+    for (; row < args.n_rows; row++) {
+        ring[args.ring_base + (n_sampled + row) % args.n_ring] = 0xffffffffu; // FATHOM_NO_TOKEN
+        drafts[args.drafts_base + NEXT + row] = token;
+    }
 }

@@ -108,6 +108,7 @@ int bench_main(int argc, char **argv) {
         {"-r", OPTION_COUNT, &n_repeats, "N", "runs of each test (5)", NULL},
         {"--ops", OPTION_FLAG, &ops, NULL, "a table of operators, with each one's share of the roofline", NULL},
         {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
+        DRAFT_OPTION(device),
         DEVICE_OPTIONS(device),
     };
     const struct usage usage = {"bench", "MODEL [-p N] [-n N] [-d N] [--ops]", "Measures prefill and decode: median and spread, in tokens a second.", options, sizeof(options) / sizeof(*options), 1, 1};

@@ -73,13 +73,25 @@ static const char *cache_dir(char path[PATH_MAX]) {
     return path;
 }
 
+// "mtp" or "mtp:N"; false after printing.
+static bool parse_draft(const char *text, uint32_t *n_drafts) {
+    char rest;
+    *n_drafts = text ? 1 : 0;
+    if (!text || !strcmp(text, "mtp")) return true;
+    if (!strncmp(text, "mtp:", 4) && text[4] >= '1' && text[4] <= '9' && sscanf(text + 4, "%2u%c", n_drafts, &rest) == 1 && *n_drafts <= FATHOM_MAX_DRAFTS) return true;
+    fprintf(stderr, "fathom: --draft takes mtp or mtp:N, N from 1 to %d, not \"%s\"\n", FATHOM_MAX_DRAFTS, text);
+    return false;
+}
+
 struct fathom_engine *open_engine(const char *model, const struct device_options *o) {
     char cache[PATH_MAX];
     static bool verbose; // outlives the engine that logs through it
     verbose = o->verbose;
+    uint32_t n_drafts;
+    if (!parse_draft(o->draft, &n_drafts)) return NULL;
     struct fathom_error err = {0};
     struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = o->n_context, .progress = progress_bar,
-        .cache_8bit = o->cache_8bit, .tuning = o->no_tune ? FATHOM_TUNING_OFF : FATHOM_TUNING_QUICK,
+        .cache_8bit = o->cache_8bit, .n_drafts = n_drafts, .tuning = o->no_tune ? FATHOM_TUNING_OFF : FATHOM_TUNING_QUICK,
         .gpu = {.device = o->device, .cache_dir = cache_dir(cache), .exact = o->exact, .variants = o->variants, .full_barriers = o->full_barriers, .timers = o->timers,
             .log = {write_log, &verbose}}}, &err);
     if (!engine) refuse(&err);

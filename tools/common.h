@@ -22,6 +22,7 @@ struct device_options {
     bool exact, cache_8bit, full_barriers, verbose, no_tune;
     bool timers;   // keep a GPU time for every dispatch
     uint32_t n_context;
+    const char *draft; // "mtp" or "mtp:N"; NULL: none
 };
 // Rows for a table of options; `o` is a struct device_options.
 #define DEVICE_OPTIONS(o)                                                                                        \
@@ -33,6 +34,8 @@ struct device_options {
     {"--verbose", OPTION_FLAG, &(o).verbose, NULL, "say what is loaded, and where", NULL},                       \
     {"--variants", OPTION_TEXT, &(o).variants, "LIST", "for tests: op=variant,op=variant", NULL},                \
     {"--full-barriers", OPTION_FLAG, &(o).full_barriers, NULL, "for tests: a barrier after every dispatch", NULL}
+
+#define DRAFT_OPTION(o) {"--draft", OPTION_TEXT, &(o).draft, "mtp[:N]", "the model's own draft layer guesses N tokens ahead (1); the text stays the same", NULL}
 
 // NULL after printing the reason. Shows a progress bar while loading.
 struct fathom_engine *open_engine(const char *model, const struct device_options *options);

@@ -205,6 +205,7 @@ int run_main(int argc, char **argv) {
         {"--seed", OPTION_SEED, &o.sampling.seed, "N", "the same seed gives the same text (the clock)", &o.seed_given},
         {"--json", OPTION_FLAG, &o.json, NULL, "one object: tokens, text, thought, answer, timings", NULL},
         {"--no-think-print", OPTION_FLAG, &o.hide_thought, NULL, "print the answer only", NULL},
+        DRAFT_OPTION(o.device),
         DEVICE_OPTIONS(o.device),
     };
     const struct usage usage = {"run", "[MODEL] [-p TEXT | -f FILE]", "Answers a question; without one, on a terminal, chats. Without MODEL: the demonstration model.", options, sizeof(options) / sizeof(*options), 0, 1};

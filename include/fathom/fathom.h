@@ -41,6 +41,9 @@ struct fathom_engine_params {
     uint32_t n_context;             // most positions that any session will hold, for the memory plan; 0: the model's own limit or
                                     // 4096, whichever is less
     bool cache_8bit;                // the cache keeps 8 bits a value in place of 16; not in exact mode, which keeps float32
+    uint32_t n_drafts;              // tokens that the model's own draft layer guesses ahead of each step, at most FATHOM_MAX_DRAFTS; 0: none. The
+                                    // text stays the same, token for token (outside exact mode but for near ties); sessions hold a few
+                                    // more positions. Refused for models without such a layer
     struct fathom_progress progress;
     enum fathom_tuning tuning;
 };
@@ -142,6 +145,7 @@ struct fathom_session_stats {
     struct fathom_timings timings;       // of all appends and generates so far
     struct fathom_start_times start;
     uint64_t decode_steps, decode_submits, decode_recordings; // steps run; vkQueueSubmit calls and command buffers recorded for them
+    uint64_t drafts, drafts_accepted;    // tokens guessed by the draft layer; and those that the model agreed with
 };
 FATHOM_API struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session);
 // With gpu.timers: the time of each dispatch of the last prefill chunk, or of the last decode step. Returns how many there are; fills at most

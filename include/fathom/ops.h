@@ -164,7 +164,7 @@ FATHOM_API uint64_t fathom_expert_down_scratch(uint32_t n_tokens, uint32_t top_k
 struct fathom_step {
     uint32_t token;               // input of the next step; written by fathom_sample
     uint32_t position;            // of that token; fathom_sample adds one
-    uint32_t n_sampled;           // tokens sampled since the host last wrote the block; also counts the ring
+    uint32_t n_sampled;           // rows sampled since the host last wrote the block; also counts the ring
     uint32_t seed_low, seed_high;
     float temperature;            // 0: greedy (the lowest id among equals)
     uint32_t top_k;               // 0: off; equals at the edge all stay
@@ -176,11 +176,26 @@ struct fathom_step {
 // Samples from logits[n_vocab], advances *step, marks the token in `seen`, writes the token to ring[n_sampled % n_ring].
 // Probabilities become integers (parts of 2^30) before they are summed, so that the same seed gives the same token on any device
 // whose logits are the same.
+//
+// With `drafts` the logits are of n_rows tokens, of which all but the first were guessed: row r is sampled as the step after row r - 1,
+// as long as row r - 1 gave just the token that was guessed. The tokens, and how they depend on the seed, are those of single steps; the
+// rule is speculative sampling's for guesses that are made without chance. The ring gets n_rows entries, FATHOM_NO_TOKEN for rows that
+// were not sampled.
+enum { FATHOM_MAX_DRAFTS = 7 };
+#define FATHOM_NO_TOKEN UINT32_MAX
+struct fathom_drafts {
+    struct fathom_step step;             // of whoever guesses; fathom_sample sets its position to that of the last row sampled
+    uint32_t position;                   // of row 0
+    uint32_t row;                        // the last one sampled
+    uint32_t ids[1 + FATHOM_MAX_DRAFTS]; // the rows' tokens; read from ids[1] on, afterwards ids[0] is the next step's token
+    uint32_t next[1 + FATHOM_MAX_DRAFTS];// what each row gave; rows that were not sampled: the last token
+};
 struct fathom_sample_params {
     struct fathom_view logits, step; // step: struct fathom_step
     struct fathom_view seen;         // uint32[n_vocab], non-zero: part of the text so far
     struct fathom_view ring;         // uint32[n_ring], FATHOM_MEMORY_HOST
-    uint32_t n_vocab, n_ring;
+    struct fathom_view drafts;       // struct fathom_drafts; buffer NULL: one row
+    uint32_t n_vocab, n_ring, n_rows; // n_rows 0: 1
 };
 FATHOM_API void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_params *params);
 

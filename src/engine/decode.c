@@ -14,7 +14,7 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
     const struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches,
         .rope_table = fathom_buffer_view(s->rope_table), .ids = STEP_FIELD(s, token), .position = STEP_FIELD(s, position),
-        .stream = s->decode, .n_tokens = 1, .n_positions = s->n_context, .replayed = true, .exact = s->engine->exact};
+        .stream = s->decode, .n_tokens = 1, .n_positions = fm_positions(&s->engine->hp, s->n_context), .replayed = true, .exact = s->engine->exact};
     fathom_stream_begin(s->decode);
     fm_pass_layers(&pass);
     fm_pass_head(&pass, 0, 1);
@@ -47,9 +47,9 @@ static bool write_seen(struct fathom_session *s, const struct fathom_sampling *s
     return ok;
 }
 
-static bool submit_step(struct fathom_session *s, uint64_t *ticket, struct fathom_error *err) {
+static bool submit_step(struct fathom_session *s, struct fathom_stream *step, uint64_t *ticket, struct fathom_error *err) {
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).submits;
-    if (!fathom_stream_submit(s->decode, ticket, err)) return false;
+    if (!fathom_stream_submit(step, ticket, err)) return false;
     s->stats.decode_submits += fathom_gpu_get_counters(s->engine->gpu).submits - before;
     s->stats.decode_steps++;
     return true;
@@ -64,34 +64,58 @@ static bool check_sampling(const struct fathom_sampling *p, struct fathom_error 
     return true;
 }
 
+// Puts the device at the text's last token, the step or the round of drafting recorded.
+static bool start_steps(struct fathom_session *s, const struct fathom_sampling *sampling, struct fathom_error *err) {
+    const uint32_t last = s->n_tokens - 1;
+    if (!fm_session_evaluate(s, last, NULL, NULL, err) || !write_step(s, last, sampling, err) || !write_seen(s, sampling, err)) return false;
+    return s->drafting ? fm_drafting_record(s, err) && fm_drafting_start(s, s->tokens[last], err) : fm_session_record_decode(s, err);
+}
+
+// Hands over what a step gave, at most `most` tokens of it. False: the caller wants no more.
+static bool deliver(struct fathom_session *s, const volatile uint32_t *given, uint32_t most, bool (*on_token)(void *user, int32_t id), void *user,
+    uint32_t *n_done) {
+    for (uint32_t i = 0; i <= s->engine->n_drafts && i < most && given[i] != FATHOM_NO_TOKEN; i++) {
+        const int32_t id = (int32_t)given[i];
+        ++*n_done;
+        if (!on_token(user, id)) return false;
+        s->tokens[s->n_tokens++] = id;
+    }
+    return true;
+}
+
+static void count_drafts(struct fathom_session *s, const volatile uint32_t *given) {
+    s->stats.drafts += s->engine->n_drafts;
+    for (uint32_t i = 1; i <= s->engine->n_drafts && given[i] != FATHOM_NO_TOKEN; i++) s->stats.drafts_accepted++;
+}
+
 bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampling *sampling, uint32_t max_tokens,
     bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_generated, struct fathom_error *err) {
     *n_generated = 0;
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
     const struct fathom_sampling p = sampling ? *sampling : (struct fathom_sampling){0};
     const uint32_t first = s->n_tokens, room = s->n_context - first, limit = max_tokens < room ? max_tokens : room;
-    if (!check_sampling(&p, err) || !fm_session_evaluate(s, first - 1, NULL, NULL, err) || !fm_session_record_decode(s, err) ||
-        !write_step(s, first - 1, &p, err) || !write_seen(s, &p, err))
-        return false;
+    if (!check_sampling(&p, err) || !start_steps(s, &p, err)) return false;
+    struct fathom_stream *step = s->drafting ? fm_drafting_round(s) : s->decode;
     const double start = fm_clock();
     const volatile uint32_t *ring = fathom_buffer_map(s->ring);
     uint64_t tickets[FM_RING], last = 0;
-    uint32_t n_submitted = 0, n_done = 0;
+    uint32_t n_submitted = 0, n_read = 0, n_done = 0; // steps, steps, tokens
     bool ok = true, wanted = true;
     while (ok && wanted && n_done < limit) {
-        while (ok && n_submitted < limit && n_submitted - n_done < FM_IN_FLIGHT) {
-            ok = submit_step(s, &last, err);
+        while (ok && n_submitted - n_read < FM_IN_FLIGHT && n_submitted - n_read < limit - n_done) {
+            ok = submit_step(s, step, &last, err);
             if (ok) tickets[n_submitted++ % FM_RING] = last;
         }
-        if (!ok || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_done % FM_RING], err))) break;
-        const int32_t id = (int32_t)ring[n_done++ % FM_RING];
-        wanted = on_token(user, id);
-        if (wanted) s->tokens[s->n_tokens++] = id;
+        if (!ok || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], err))) break;
+        const volatile uint32_t *given = ring + n_read % FM_RING * (1 + s->engine->n_drafts);
+        if (n_read++ > 0) count_drafts(s, given); // the first round has no real guess
+        wanted = deliver(s, given, limit - n_done, on_token, user, &n_done);
     }
-    if (n_submitted > n_done) ok = fathom_gpu_wait(s->engine->gpu, last, err) && ok;
-    // step i read the token at first - 1 + i
-    const uint32_t read = first - 1 + n_submitted;
+    if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, err) && ok;
+    // step i read the token at first - 1 + i; a round may have left its last token to the next one
+    const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + n_submitted;
     s->n_evaluated = !ok ? first - 1 : read < s->n_tokens ? read : s->n_tokens;
+    fm_drafting_set_length(s, s->n_evaluated);
     *n_generated = s->n_tokens - first;
     s->stats.timings.decode_seconds += fm_clock() - start;
     s->stats.timings.decode_tokens += n_done;
@@ -109,7 +133,7 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
     bool ok = true;
     for (uint32_t i = 0; ok && i < n_tokens; i++) {
         uint64_t ticket;
-        ok = write_step(s, first + i, &greedy, err) && submit_step(s, &ticket, err) && fathom_gpu_wait(s->engine->gpu, ticket, err) &&
+        ok = write_step(s, first + i, &greedy, err) && submit_step(s, s->decode, &ticket, err) && fathom_gpu_wait(s->engine->gpu, ticket, err) &&
              (!logits || fathom_download(s->engine->gpu, row, logits + i * n_vocab, err));
         if (ok) s->n_evaluated++;
     }

@@ -35,6 +35,16 @@ static bool load_tokenizer(struct fathom_engine *e, const struct fm_tensors *ten
     return true;
 }
 
+static bool check_drafting(struct fathom_engine *e, uint32_t n_drafts, struct fathom_error *err) {
+    const char *path = fm_tensors_path(e->tensors);
+    if (n_drafts > FATHOM_MAX_DRAFTS) return fm_fail(err, FATHOM_INVALID, "%u drafted tokens were asked for, at most %d", n_drafts, FATHOM_MAX_DRAFTS);
+    if (!e->hp.n_draft_layers || !e->hp.n_experts)
+        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: drafting was asked for, but the model has no draft layer%s", path, e->hp.n_draft_layers ? " with experts" : "");
+    e->hp.n_drafting = 1;
+    e->n_drafts = n_drafts;
+    return true;
+}
+
 struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *params, struct fathom_error *err) {
     double start = fm_clock();
     struct fathom_engine *e = calloc(1, sizeof(*e));
@@ -50,6 +60,7 @@ struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *pa
     }
     // the file is judged before a device is touched
     if (!(e->tensors = fm_tensors_open(params->model, err)) || !fm_hparams_read(e->tensors, &e->hp, err)) goto fail;
+    if (params->n_drafts && !check_drafting(e, params->n_drafts, err)) goto fail;
     e->start.file = fm_lap(&start);
     if (!load_tokenizer(e, e->tensors, err)) goto fail;
     e->start.tokenizer = fm_lap(&start);

@@ -17,13 +17,17 @@ struct fathom_engine {
     struct fathom_start_times start;
     enum fathom_type cache_type;
     bool exact;
+    uint32_t n_drafts;
     uint64_t tuning_key;              // of the model, for its tuning file; known once tuning was asked for
 };
 
 // Tokens of one prefill step unless the caller says: enough to use each weight many times, short enough for one submit.
 uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context);
 
-// Bytes of one layer's cache: whole pages for n_context positions.
+// Positions that a session of n_context has room for: rounds of drafting that are in flight when a text ends run on past it.
+uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context);
+
+// Bytes of one layer's cache: whole pages for these positions.
 uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type);
 
 // What engines start with: reads the model's tuning file, or measures quickly and writes it; see enum fathom_tuning. False only when

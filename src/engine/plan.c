@@ -3,15 +3,17 @@
 #include "model/workspace.h"
 #include <stdio.h>
 
-enum { DEFAULT_CONTEXT = 4096 };
+enum { DEFAULT_CONTEXT = 4096, DRAFT_POSITIONS = 3 * (1 + FATHOM_MAX_DRAFTS) /* a round, and two in flight after the last */ };
 
 uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context) {
     const uint32_t wanted = gpu->type == FATHOM_GPU_CPU ? 128 : 512;
     return fm_workspace_max_tokens(hp, gpu->max_storage_range, wanted < n_context ? wanted : n_context);
 }
 
+uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context) { return n_context + (hp->n_drafting ? DRAFT_POSITIONS : 0); }
+
 uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type) {
-    const uint64_t n_pages = (n_context + FATHOM_PAGE - 1) / FATHOM_PAGE;
+    const uint64_t n_pages = ((uint64_t)fm_positions(hp, n_context) + FATHOM_PAGE - 1) / FATHOM_PAGE;
     return n_pages * FATHOM_PAGE * fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope);
 }
 
@@ -22,7 +24,7 @@ static void describe(const struct fm_tensors *tensors, const struct fm_hparams *
         .n_experts = hp->n_experts, .n_experts_used = hp->n_experts_used, .n_experts_shared = hp->n_experts_shared, .q_rank = hp->q_rank,
         .kv_rank = hp->kv_rank, .n_rope = hp->n_rope, .n_nope = hp->n_nope, .n_value = hp->n_value, .n_draft_layers = hp->n_draft_layers,
         .n_context_trained = hp->n_context_trained, .parameters = size->parameters, .parameters_active = size->parameters_active,
-        .weight_bytes = size->bytes, .cache_bytes_per_token = hp->n_layers * fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope),
+        .weight_bytes = size->bytes, .cache_bytes_per_token = (hp->n_layers + hp->n_drafting) * fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope),
     };
     const char *text;
     size_t length;
@@ -46,9 +48,10 @@ bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, cons
     const struct fathom_gpu_info *device = gpu ? gpu : &smallest;
     const uint32_t n_chunk = fm_default_chunk(device, hp, n_context);
     *plan = (struct fathom_memory_plan){.n_context = n_context, .weights = size.bytes, .available = gpu ? gpu->memory_free : 0};
-    plan->cache = hp->n_layers * fm_cache_layer_size(hp, n_context, cache_type);
+    plan->cache = (hp->n_layers + hp->n_drafting) * fm_cache_layer_size(hp, n_context, cache_type);
     plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, device->max_storage_range) : 0;
     plan->scratch += 4ull * n_context * hp->n_rope + 4ull * hp->n_vocab; // rotary table, tokens seen
+    if (hp->n_drafting) plan->scratch += 4ull * hp->n_hidden * (2 * n_chunk + 1) + 4ull * hp->n_vocab; // see engine/draft.c
     plan->total = plan->weights + plan->cache + plan->scratch;
     plan->fits = n_chunk > 0 && plan->total <= plan->available;
     return true;

@@ -15,7 +15,7 @@ static bool run(struct fathom_session *s, bool decode_next, struct fathom_error 
     uint64_t ticket;
     if (!fathom_stream_finish(s->prefill, err) || !fathom_stream_submit(s->prefill, &ticket, err)) return false;
     struct fathom_error later = {0}; // a failure comes again, and is told, when the step is wanted
-    if (decode_next) fm_session_record_decode(s, &later);
+    if (decode_next) s->drafting ? fm_drafting_record(s, &later) : fm_session_record_decode(s, &later);
     return fathom_gpu_wait(s->engine->gpu, ticket, err);
 }
 
@@ -35,19 +35,31 @@ static bool read_logits(struct fathom_session *s, const struct fm_pass *pass, fl
 
 static bool evaluate_chunk(struct fathom_session *s, uint32_t n_tokens, float *logits, struct fathom_error *err) {
     const struct fm_pass pass = prefill_pass(s, n_tokens);
-    struct fathom_view ids = pass.ids;
-    ids.size = 4ull * n_tokens;
+    const uint32_t end = s->n_evaluated + n_tokens;
+    const bool is_last = end == s->n_tokens;
+    const uint32_t n_next = !s->drafting ? 0 : is_last ? n_tokens - 1 : n_tokens; // tokens whose successor is known
+    struct fathom_view ids = pass.ids, next = ids;
+    ids.size = 4ull * (is_last ? n_tokens : n_tokens + 1);
+    next.offset += 4, next.size -= 4;
     if (!fathom_upload(s->engine->gpu, pass.position, &s->n_evaluated, err) ||
         !fathom_upload(s->engine->gpu, ids, s->tokens + s->n_evaluated, err))
         return false;
     fathom_stream_begin(s->prefill);
     fm_pass_layers(&pass);
-    if (!run(s, !logits, err) || (logits && !read_logits(s, &pass, logits, err))) return false;
-    s->n_evaluated += n_tokens;
+    if (logits) {
+        if (!run(s, false, err) || !read_logits(s, &pass, logits, err)) return false;
+        fathom_stream_begin(s->prefill);
+    }
+    if (n_next) fm_drafting_read(s, &pass, next, n_next);
+    if ((!logits || n_next) && !run(s, !logits, err)) return false;
+    if (s->drafting) fm_drafting_set_length(s, s->n_evaluated + n_next);
+    s->n_evaluated = end;
     return true;
 }
 
 bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, const struct fathom_progress *progress, struct fathom_error *err) {
+    // tokens that the draft layer has missed are read again
+    if (s->drafting && s->n_evaluated > fm_drafting_length(s)) s->n_evaluated = fm_drafting_length(s);
     const double start = fm_clock();
     const uint32_t first = s->n_evaluated, total = end > first ? end - first : 0;
     bool ok = true;

@@ -6,13 +6,13 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
     const struct fm_hparams *hp = &s->engine->hp;
     const struct fathom_gpu_info *info = fathom_gpu_get_info(s->engine->gpu);
     const uint64_t size = fm_cache_layer_size(hp, s->n_context, s->engine->cache_type);
-    const uint32_t n_pages = (s->n_context + FATHOM_PAGE - 1) / FATHOM_PAGE;
+    const uint32_t n_pages = (fm_positions(hp, s->n_context) + FATHOM_PAGE - 1) / FATHOM_PAGE, n_layers = hp->n_layers + hp->n_drafting;
     if (size > info->max_storage_range)
         return fm_fail(err, FATHOM_UNSUPPORTED, "a context of %u tokens needs %llu bytes of cache a layer, %s can address %llu; up to %u tokens would fit",
             s->n_context, (unsigned long long)size, info->name, (unsigned long long)info->max_storage_range,
             (uint32_t)(info->max_storage_range / (size / n_pages)) * FATHOM_PAGE);
-    s->cache_buffers = calloc(hp->n_layers, sizeof(*s->cache_buffers));
-    s->caches = calloc(hp->n_layers, sizeof(*s->caches));
+    s->cache_buffers = calloc(n_layers, sizeof(*s->cache_buffers));
+    s->caches = calloc(n_layers, sizeof(*s->caches));
     uint32_t *pages = malloc(n_pages * sizeof(*pages));
     if (!s->cache_buffers || !s->caches || !pages) {
         free(pages);
@@ -22,7 +22,7 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
     s->page_table = fathom_buffer_create(s->engine->gpu, 4ull * n_pages, FATHOM_MEMORY_DEVICE, err);
     bool ok = s->page_table && fathom_upload(s->engine->gpu, fathom_buffer_view(s->page_table), pages, err);
     free(pages);
-    for (uint32_t i = 0; ok && i < hp->n_layers; i++) {
+    for (uint32_t i = 0; ok && i < n_layers; i++) {
         ok = (s->cache_buffers[i] = fathom_buffer_create(s->engine->gpu, size, FATHOM_MEMORY_DEVICE, err)) != NULL;
         if (ok)
             s->caches[i] = (struct fathom_latent_cache){.pages = fathom_buffer_view(s->cache_buffers[i]),
@@ -34,10 +34,11 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
 
 static bool create_rope_table(struct fathom_session *s, struct fathom_error *err) {
     const struct fm_hparams *hp = &s->engine->hp;
-    const uint64_t size = 4ull * s->n_context * hp->n_rope;
+    const uint32_t n_positions = fm_positions(hp, s->n_context);
+    const uint64_t size = 4ull * n_positions * hp->n_rope;
     float *table = malloc(size);
-    if (!table) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %u rotary positions", s->n_context);
-    fm_rope_table(hp, s->n_context, table);
+    if (!table) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %u rotary positions", n_positions);
+    fm_rope_table(hp, n_positions, table);
     s->rope_table = fathom_buffer_create(s->engine->gpu, size, FATHOM_MEMORY_DEVICE, err);
     const bool ok = s->rope_table && fathom_upload(s->engine->gpu, fathom_buffer_view(s->rope_table), table, err);
     free(table);
@@ -46,10 +47,10 @@ static bool create_rope_table(struct fathom_session *s, struct fathom_error *err
 
 static bool create_steps(struct fathom_session *s, struct fathom_error *err) {
     struct fathom_gpu *gpu = s->engine->gpu;
-    return (s->input = fathom_buffer_create(gpu, 4ull * (s->n_chunk + 1), FATHOM_MEMORY_DEVICE, err)) &&
+    return (s->input = fathom_buffer_create(gpu, 4ull * (s->n_chunk + 2), FATHOM_MEMORY_DEVICE, err)) &&
            (s->step = fathom_buffer_create(gpu, sizeof(struct fathom_step), FATHOM_MEMORY_DEVICE, err)) &&
            (s->seen = fathom_buffer_create(gpu, 4ull * s->engine->hp.n_vocab, FATHOM_MEMORY_DEVICE, err)) &&
-           (s->ring = fathom_buffer_create(gpu, 4ull * FM_RING, FATHOM_MEMORY_HOST, err)) && (s->prefill = fathom_stream_create(gpu, err)) &&
+           (s->ring = fathom_buffer_create(gpu, 4ull * FM_RING * (1 + s->engine->n_drafts), FATHOM_MEMORY_HOST, err)) && (s->prefill = fathom_stream_create(gpu, err)) &&
            (s->decode = fathom_stream_create(gpu, err));
 }
 
@@ -74,8 +75,9 @@ struct fathom_session *fathom_session_create(struct fathom_engine *engine, const
     const double begin = fm_clock();
     s->tokens = malloc(s->n_context * sizeof(*s->tokens));
     if (!s->tokens) goto no_memory;
-    if (!fm_workspace_create(engine->gpu, &engine->hp, s->n_chunk, s->n_context, engine->exact, &s->ws, err) || !create_cache(s, err) ||
-        !create_rope_table(s, err) || !create_steps(s, err))
+    const uint32_t n_tokens = s->n_chunk > engine->n_drafts ? s->n_chunk : engine->n_drafts + 1;
+    if (!fm_workspace_create(engine->gpu, &engine->hp, n_tokens, fm_positions(&engine->hp, s->n_context), engine->exact, &s->ws, err) || !create_cache(s, err) ||
+        !create_rope_table(s, err) || !create_steps(s, err) || !fm_drafting_create(s, err))
         goto fail;
     s->start = engine->start;
     s->start.session = fm_clock() - begin;
@@ -92,7 +94,8 @@ void fathom_session_destroy(struct fathom_session **session) {
     if (!s) return;
     fathom_stream_destroy(&s->prefill);
     fathom_stream_destroy(&s->decode);
-    for (uint32_t i = 0; s->cache_buffers && i < s->engine->hp.n_layers; i++) fathom_buffer_destroy(&s->cache_buffers[i]);
+    fm_drafting_destroy(s);
+    for (uint32_t i = 0; s->cache_buffers && i < s->engine->hp.n_layers + s->engine->hp.n_drafting; i++) fathom_buffer_destroy(&s->cache_buffers[i]);
     struct fathom_buffer **buffers[] = {&s->page_table, &s->rope_table, &s->input, &s->step, &s->seen, &s->ring};
     for (size_t i = 0; i < sizeof(buffers) / sizeof(*buffers); i++) fathom_buffer_destroy(buffers[i]);
     fm_workspace_free(&s->ws);
@@ -114,12 +117,13 @@ struct fathom_session_stats fathom_session_get_stats(const struct fathom_session
     return stats;
 }
 size_t fathom_session_get_timings(const struct fathom_session *session, bool decode, struct fathom_timing *list, size_t capacity) {
-    return fathom_stream_timings(decode ? session->decode : session->prefill, list, capacity);
+    return fathom_stream_timings(!decode ? session->prefill : session->drafting ? fm_drafting_round(session) : session->decode, list, capacity);
 }
 
 bool fathom_session_truncate(struct fathom_session *s, uint32_t length, struct fathom_error *err) {
     if (length > s->n_tokens) return fm_fail(err, FATHOM_INVALID, "cannot truncate a text of %u tokens to %u", s->n_tokens, length);
     s->n_tokens = length;
     if (s->n_evaluated > length) s->n_evaluated = length;
+    if (s->drafting && fm_drafting_length(s) >= length) fm_drafting_set_length(s, length ? length - 1 : 0); // the last token gets a new successor
     return true;
 }

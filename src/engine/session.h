@@ -2,7 +2,7 @@
 #ifndef FM_ENGINE_SESSION_H
 #define FM_ENGINE_SESSION_H
 #include "engine/engine.h"
-#include "model/pass.h"
+#include "engine/draft.h"
 
 enum { FM_RING = 8, FM_IN_FLIGHT = 2 /* decode steps that may be submitted ahead of the host */ };
 
@@ -14,14 +14,15 @@ struct fathom_session {
     uint32_t n_evaluated;           // of them, whose latents are in the cache
 
     struct fm_workspace ws;
-    struct fathom_buffer **cache_buffers;   // [n_layers]
-    struct fathom_latent_cache *caches;     // [n_layers]
+    struct fathom_buffer **cache_buffers;   // as many
+    struct fathom_latent_cache *caches;     // [n_layers], and the draft layer's
     struct fathom_buffer *page_table, *rope_table;
-    struct fathom_buffer *input;    // uint32[n_chunk + 1]: position, then ids, of a prefill step
+    struct fathom_buffer *input;    // uint32[n_chunk + 2]: position, then ids, of a prefill step, and the id that follows
     struct fathom_buffer *step;     // struct fathom_step
-    struct fathom_buffer *seen, *ring;
+    struct fathom_buffer *seen, *ring; // ring: FM_RING steps, of a token each, or of as many as a round of drafting may give
     struct fathom_stream *prefill, *decode; // decode is recorded once
     bool decode_recorded;
+    struct fm_drafting *drafting;   // NULL: the engine does not draft
     struct fathom_session_stats stats;
     struct fathom_start_times start;
 };

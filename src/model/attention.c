@@ -65,11 +65,20 @@ static bool expanding_pays(const struct fm_pass *p) {
     return expanded < absorbed;
 }
 
+static void norm_input(const struct fm_pass *p, const struct fm_layer *l) {
+    fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = p->ws->x, .w = l->attn_norm, .y = p->ws->normed,
+        .n_tokens = p->n_tokens, .n_cols = p->hp->n_hidden, .eps = p->hp->norm_eps});
+}
+
+void fm_pass_store(const struct fm_pass *p, uint32_t layer) {
+    norm_input(p, &p->weights->layers[layer]);
+    store_latent(p, &p->weights->layers[layer], &p->caches[layer]);
+}
+
 void fm_pass_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
     const struct fathom_latent_cache *cache = &p->caches[layer];
-    fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = p->ws->x, .w = l->attn_norm, .y = p->ws->normed,
-        .n_tokens = p->n_tokens, .n_cols = p->hp->n_hidden, .eps = p->hp->norm_eps});
+    norm_input(p, l);
     project_query(p, l);
     store_latent(p, l, cache);
     if (expanding_pays(p)) attend_expanded(p, l, cache);

@@ -6,6 +6,7 @@
 struct fm_hparams {
     uint32_t n_layers;             // of the trunk; draft (multi-token-prediction) layers follow them in the file
     uint32_t n_draft_layers;
+    uint32_t n_drafting;           // of them, in use: 0 or 1, the engine's choice
     uint32_t n_dense_layers;       // leading layers without experts
     uint32_t n_hidden, n_vocab, n_context_trained;
     uint32_t n_dense_inter;        // width of a dense layer's SwiGLU

@@ -27,4 +27,6 @@ void fm_pass_head(const struct fm_pass *pass, uint32_t first, uint32_t n);
 // The blocks of a layer, each adding to ws->x.
 void fm_pass_attention(const struct fm_pass *pass, uint32_t layer);
 void fm_pass_mixture(const struct fm_pass *pass, uint32_t layer);
+// Of attention only what fills the layer's cache.
+void fm_pass_store(const struct fm_pass *pass, uint32_t layer);
 #endif

@@ -13,6 +13,7 @@ struct need {
     uint32_t n_mats, n_rows, n_cols;
     bool per_expert;                // only n_experts_used of n_mats matter to a token
     bool lookup;                    // only one row matters to a token
+    bool draft;                     // of the draft layer, which is no part of the model's own count
     char name[64];
 };
 
@@ -29,6 +30,7 @@ struct walk {
     struct fm_weights_size size;
     uint64_t vector_bytes, bytes_done;
     void *staging;
+    bool in_draft;
 };
 
 static bool check_shape(struct walk *w, const struct need *need, const struct fm_tensor *t) {
@@ -48,6 +50,7 @@ static bool check_shape(struct walk *w, const struct need *need, const struct fm
 // Visits one tensor. Optional ones may be missing.
 static bool visit(struct walk *w, struct need need, bool optional) {
     const struct fm_tensor *t = fm_tensors_find(w->tensors, need.name);
+    need.draft = w->in_draft;
     if (!t) return optional || fm_fail(w->err, FATHOM_INVALID, "%s: tensor %s is missing", fm_tensors_path(w->tensors), need.name);
     return check_shape(w, &need, t) && w->visit(w, &need, t);
 }
@@ -109,6 +112,21 @@ static bool walk_mixture(struct walk *w, uint32_t i, struct fm_layer *l) {
            (!hp->n_experts_shared || walk_swiglu(w, i, l, "_shexp", hp->n_experts_shared * hp->n_expert_inter));
 }
 
+// The layer that predicts the token after the next (DeepSeek-V3, arXiv 2412.19437, section 2.2). Embedding and head are the trunk's own:
+// the copies in some files are not read.
+static bool walk_draft(struct walk *w) {
+    const uint32_t i = w->hp->n_layers, n = w->hp->n_hidden;
+    struct fm_weights *weights = w->weights;
+    w->in_draft = true;
+    const bool ok = layer_vector(w, i, "nextn.enorm.weight", &weights->draft_token_norm, n, false) &&
+                    layer_vector(w, i, "nextn.hnorm.weight", &weights->draft_state_norm, n, false) &&
+                    layer_matrix(w, i, "nextn.eh_proj.weight", &weights->draft_mix, 1, n, 2 * n, false) &&
+                    walk_attention(w, i, &weights->layers[i]) && walk_mixture(w, i, &weights->layers[i]) &&
+                    layer_vector(w, i, "nextn.shared_head_norm.weight", &weights->draft_final_norm, n, false);
+    w->in_draft = false;
+    return ok;
+}
+
 static bool walk(struct walk *w) {
     const struct fm_hparams *hp = w->hp;
     const struct need embedding = {.weight = &w->weights->embedding, .n_mats = 1, .n_rows = hp->n_vocab, .n_cols = hp->n_hidden, .lookup = true,
@@ -118,14 +136,14 @@ static bool walk(struct walk *w) {
     if (!visit(w, embedding, false)) return false;
     for (uint32_t i = 0; i < hp->n_layers; i++)
         if (!walk_attention(w, i, &w->weights->layers[i]) || !walk_mixture(w, i, &w->weights->layers[i])) return false;
-    return visit(w, norm, false) && visit(w, head, true);
+    return visit(w, norm, false) && visit(w, head, true) && (!hp->n_drafting || walk_draft(w));
 }
 
 static bool measure(struct walk *w, const struct need *need, const struct fm_tensor *t) {
     const uint64_t elements = (uint64_t)need->n_mats * need->n_rows * need->n_cols;
     w->size.bytes += t->size;
-    w->size.parameters += elements;
-    w->size.parameters_active += need->lookup ? need->n_cols : need->per_expert ? elements / need->n_mats * w->hp->n_experts_used : elements;
+    if (!need->draft) w->size.parameters += elements;
+    if (!need->draft) w->size.parameters_active += need->lookup ? need->n_cols : need->per_expert ? elements / need->n_mats * w->hp->n_experts_used : elements;
     if (need->vector) w->vector_bytes += (t->size + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
     if (!need->vector && fathom_row_size(t->type, need->n_cols) == 0)
         return fm_fail(w->err, FATHOM_UNSUPPORTED, "%s: tensor %s has rows of %u elements, which %s cannot hold", fm_tensors_path(w->tensors), t->name,
@@ -134,7 +152,7 @@ static bool measure(struct walk *w, const struct need *need, const struct fm_ten
 }
 
 static struct fm_layer *new_layers(const struct fm_hparams *hp, struct fathom_error *err) {
-    struct fm_layer *layers = calloc(hp->n_layers, sizeof(*layers));
+    struct fm_layer *layers = calloc(hp->n_layers + hp->n_drafting, sizeof(*layers));
     if (!layers) fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %u layers", hp->n_layers);
     return layers;
 }
@@ -224,7 +242,8 @@ fail:
 void fm_weights_free(const struct fm_hparams *hp, struct fm_weights *weights) {
     if (weights->head != weights->embedding) fathom_weight_destroy(&weights->head);
     fathom_weight_destroy(&weights->embedding);
-    for (uint32_t i = 0; weights->layers && i < hp->n_layers; i++) {
+    fathom_weight_destroy(&weights->draft_mix);
+    for (uint32_t i = 0; weights->layers && i < hp->n_layers + hp->n_drafting; i++) {
         struct fm_layer *l = &weights->layers[i];
         struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k_b, &l->v_b, &l->out, &l->router, &l->gate, &l->up, &l->down,
             &l->shared_gate, &l->shared_up, &l->shared_down};

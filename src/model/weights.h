@@ -27,7 +27,9 @@ struct fm_weights {
     struct fathom_weight *embedding;      // [n_vocab][n_hidden]
     struct fathom_weight *head;           // the same shape; the embedding itself where the file has no output.weight
     struct fathom_view final_norm;                 // [n_hidden]
-    struct fm_layer *layers;              // [n_layers]
+    struct fm_layer *layers;              // [n_layers + n_drafting]
+    struct fathom_view draft_token_norm, draft_state_norm, draft_final_norm; // [n_hidden]
+    struct fathom_weight *draft_mix;      // [n_hidden][2 * n_hidden]
     struct fathom_buffer *vectors;
 };
 

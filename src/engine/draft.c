@@ -1,0 +1,123 @@
+// Drafting: a round reads the last token and the guesses that follow it in one step of the trunk, samples as far as the guesses hold, and lets the
+// draft layer guess again. It is recorded once; the device alone decides how far a round comes, so rounds are submitted ahead like steps.
+#include "engine/session.h"
+#include "model/draft.h"
+#include <stdlib.h>
+
+struct fm_drafting {
+    struct fathom_buffer *drafts;  // struct fathom_drafts
+    struct fathom_buffer *pair;    // [n_tokens][2 * n_hidden]
+    struct fathom_buffer *state;   // [n_hidden], the draft layer's output for the last row sampled
+    struct fathom_buffer *guessed; // uint32[n_vocab]; marked as sampling does, read by nobody
+    struct fathom_stream *round;
+    bool recorded;
+    uint32_t n_stored;             // positions in the draft layer's cache
+};
+
+static struct fathom_view field(const struct fm_drafting *d, size_t offset, uint64_t size) { return (struct fathom_view){d->drafts, offset, size}; }
+#define DRAFTS_FIELD(d, name) field(d, offsetof(struct fathom_drafts, name), sizeof(((struct fathom_drafts *)0)->name))
+
+bool fm_drafting_create(struct fathom_session *s, struct fathom_error *err) {
+    if (!s->engine->n_drafts) return true;
+    const struct fm_hparams *hp = &s->engine->hp;
+    struct fathom_gpu *gpu = s->engine->gpu;
+    struct fm_drafting *d = s->drafting = calloc(1, sizeof(*d));
+    if (!d) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    return (d->drafts = fathom_buffer_create(gpu, sizeof(struct fathom_drafts), FATHOM_MEMORY_DEVICE, err)) &&
+           (d->pair = fathom_buffer_create(gpu, 8ull * s->ws.n_tokens * hp->n_hidden, FATHOM_MEMORY_DEVICE, err)) &&
+           (d->state = fathom_buffer_create(gpu, 4ull * hp->n_hidden, FATHOM_MEMORY_DEVICE, err)) &&
+           (d->guessed = fathom_buffer_create(gpu, 4ull * hp->n_vocab, FATHOM_MEMORY_DEVICE, err)) && (d->round = fathom_stream_create(gpu, err));
+}
+
+void fm_drafting_destroy(struct fathom_session *s) {
+    struct fm_drafting *d = s->drafting;
+    if (!d) return;
+    fathom_stream_destroy(&d->round);
+    fathom_buffer_destroy(&d->drafts);
+    fathom_buffer_destroy(&d->pair);
+    fathom_buffer_destroy(&d->state);
+    fathom_buffer_destroy(&d->guessed);
+    free(d);
+    s->drafting = NULL;
+}
+
+void fm_drafting_read(struct fathom_session *s, const struct fm_pass *pass, struct fathom_view next, uint32_t n_next) {
+    struct fm_pass known = *pass;
+    known.n_tokens = n_next;
+    fm_draft_mix(&known, s->ws.x, next, fathom_buffer_view(s->drafting->pair));
+    fm_draft_store(&known);
+}
+
+uint32_t fm_drafting_length(const struct fathom_session *s) { return s->drafting->n_stored; }
+void fm_drafting_set_length(struct fathom_session *s, uint32_t length) {
+    if (s->drafting) s->drafting->n_stored = length;
+}
+
+// Row `row` of ws->x goes to `state`: a look-up in a table of n_rows.
+static void take_row(const struct fathom_session *s, uint32_t n_rows) {
+    const uint32_t n_hidden = s->engine->hp.n_hidden;
+    struct fathom_window window = {.view = s->ws.x, .first_row = 0, .n_rows = n_rows};
+    window.view.size = 4ull * n_rows * n_hidden;
+    const struct fathom_weight rows = {.type = FATHOM_F32, .n_mats = 1, .n_rows = n_rows, .n_cols = n_hidden, .n_windows = 1, .windows = &window};
+    fathom_embed(s->drafting->round, &(struct fathom_embed_params){.w = &rows, .ids = DRAFTS_FIELD(s->drafting, row),
+        .x = fathom_buffer_view(s->drafting->state), .n_tokens = 1});
+}
+
+// The likeliest token after `state` joins the guesses; the guesses are the ring of their own sampling, which is greedy.
+static void guess(const struct fathom_session *s, const struct fm_pass *pass, struct fathom_view state) {
+    const struct fm_drafting *d = s->drafting;
+    const uint32_t n_drafts = s->engine->n_drafts;
+    fm_draft_head(pass, state, 1);
+    fathom_sample(d->round, &(struct fathom_sample_params){.logits = s->ws.logits, .step = DRAFTS_FIELD(d, step), .seen = fathom_buffer_view(d->guessed),
+        .ring = field(d, offsetof(struct fathom_drafts, ids[1]), 4ull * n_drafts), .n_vocab = s->engine->hp.n_vocab, .n_ring = n_drafts});
+}
+
+static void record_guesses(const struct fathom_session *s, struct fm_pass pass) {
+    const struct fm_drafting *d = s->drafting;
+    const struct fathom_view pair = fathom_buffer_view(d->pair);
+    pass.position = DRAFTS_FIELD(d, position);
+    fm_draft_mix(&pass, s->ws.x, DRAFTS_FIELD(d, next), pair);
+    fm_draft_layer(&pass);
+    take_row(s, pass.n_tokens);
+    struct fathom_view state = fathom_buffer_view(d->state);
+    guess(s, &pass, state);
+    // further guesses take the layer's own output for the trunk's state
+    pass.n_tokens = 1;
+    pass.position = field(d, offsetof(struct fathom_drafts, step.position), 4);
+    for (uint32_t i = 1; i < s->engine->n_drafts; i++) {
+        fm_draft_mix(&pass, state, field(d, offsetof(struct fathom_drafts, step.token), 4), pair);
+        fm_draft_layer(&pass);
+        guess(s, &pass, state = s->ws.x);
+    }
+}
+
+bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
+    struct fm_drafting *d = s->drafting;
+    if (d->recorded) return true;
+    const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
+    const uint32_t n_rows = 1 + s->engine->n_drafts;
+    const struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches,
+        .rope_table = fathom_buffer_view(s->rope_table), .ids = DRAFTS_FIELD(d, ids),
+        .position = {s->step, offsetof(struct fathom_step, position), 4}, .stream = d->round, .n_tokens = n_rows,
+        .n_positions = fm_positions(&s->engine->hp, s->n_context), .replayed = true, .exact = s->engine->exact};
+    fathom_stream_begin(d->round);
+    fm_pass_layers(&pass);
+    fm_pass_head(&pass, 0, n_rows);
+    fathom_sample(d->round, &(struct fathom_sample_params){.logits = s->ws.logits, .step = fathom_buffer_view(s->step), .seen = fathom_buffer_view(s->seen),
+        .ring = fathom_buffer_view(s->ring), .drafts = fathom_buffer_view(d->drafts), .n_vocab = s->engine->hp.n_vocab, .n_ring = FM_RING * n_rows,
+        .n_rows = n_rows});
+    record_guesses(s, pass);
+    if (!fathom_stream_finish(d->round, err)) return false;
+    d->recorded = true;
+    s->stats.decode_recordings += fathom_gpu_get_counters(s->engine->gpu).recorded - before;
+    return true;
+}
+
+struct fathom_stream *fm_drafting_round(const struct fathom_session *s) { return s->drafting->round; }
+
+// The first round has nothing to go on: it guesses that the last token repeats.
+bool fm_drafting_start(struct fathom_session *s, int32_t last, struct fathom_error *err) {
+    struct fathom_drafts drafts = {.step.top_p = 1, .step.repeat_penalty = 1};
+    for (uint32_t i = 0; i <= s->engine->n_drafts; i++) drafts.ids[i] = (uint32_t)last;
+    return fathom_upload(s->engine->gpu, fathom_buffer_view(s->drafting->drafts), &drafts, err);
+}
