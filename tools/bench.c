@@ -79,6 +79,7 @@ static int show(const struct fathom_engine *engine, const struct fathom_session 
             snprintf(name, sizeof(name), tests[i].depth ? "%s%u @ d%u" : "%s%u", tests[i].decode ? "tg" : "pp", tests[i].n_tokens, tests[i].depth);
             printf("  %-18s %9.2f tokens/s (%.2f to %.2f, %u runs)\n", name, median(&tests[i]), tests[i].rates[0], tests[i].rates[tests[i].n_repeats - 1], tests[i].n_repeats);
         }
+        print_drafts(stdout, session);
         return EXIT_DONE;
     }
     char date[32];
@@ -92,6 +93,8 @@ static int show(const struct fathom_engine *engine, const struct fathom_session 
     cJSON_AddStringToObject(json, "date", date);
     cJSON_AddItemToObject(json, "start", start_json(session));
     cJSON_AddItemToObject(json, "tests", array);
+    cJSON *drafts = drafts_json(session);
+    if (drafts) cJSON_AddItemToObject(json, "drafts", drafts);
     for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(array, test_json(&tests[i]));
     return print_json(json);
 }

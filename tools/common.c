@@ -124,6 +124,23 @@ cJSON *start_json(const struct fathom_session *session) {
     return json;
 }
 
+void print_drafts(FILE *f, const struct fathom_session *session) {
+    const struct fathom_session_stats s = fathom_session_get_stats(session);
+    if (s.drafts)
+        fprintf(f, "  %llu of %llu drafted tokens accepted (%.1f %%), %.2f tokens a step\n", (unsigned long long)s.drafts_accepted, (unsigned long long)s.drafts,
+            100.0 * (double)s.drafts_accepted / (double)s.drafts, (double)s.timings.decode_tokens / (double)s.decode_steps);
+}
+
+cJSON *drafts_json(const struct fathom_session *session) {
+    const struct fathom_session_stats s = fathom_session_get_stats(session);
+    if (!s.drafts) return NULL;
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "drafted", (double)s.drafts);
+    cJSON_AddNumberToObject(json, "accepted", (double)s.drafts_accepted);
+    cJSON_AddNumberToObject(json, "acceptance", (double)s.drafts_accepted / (double)s.drafts);
+    return json;
+}
+
 char *demo_model(void) {
     static const char *const places[] = {"../share/fathom/minnow-q8_0.gguf", "../tools/demo/minnow-q8_0.gguf"};
     char self[PATH_MAX], path[PATH_MAX + 64];

@@ -44,6 +44,10 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
 void print_start(FILE *f, const struct fathom_session *session);
 cJSON *start_json(const struct fathom_session *session);
 
+// How many drafted tokens the model agreed with: a line of text, an object. NULL and nothing printed where nothing was drafted.
+void print_drafts(FILE *f, const struct fathom_session *session);
+cJSON *drafts_json(const struct fathom_session *session);
+
 // "fathom: message" on stderr; EXIT_REFUSED.
 int refuse(const struct fathom_error *err);
 

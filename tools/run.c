@@ -73,6 +73,8 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     cJSON_AddNumberToObject(timings, "decode_tokens", t->decode_tokens);
     cJSON_AddNumberToObject(timings, "decode_tokens_per_second", t->decode_seconds > 0 ? t->decode_tokens / t->decode_seconds : 0);
     cJSON_AddItemToObject(json, "start", start_json(fathom_chat_get_session(chat)));
+    cJSON *drafts = drafts_json(fathom_chat_get_session(chat));
+    if (drafts) cJSON_AddItemToObject(json, "drafts", drafts);
     cJSON_AddItemToObject(json, "counters", count);
     cJSON_AddNumberToObject(count, "decode_steps", (double)stats.decode_steps);
     cJSON_AddNumberToObject(count, "decode_submits", (double)stats.decode_submits);
@@ -99,6 +101,8 @@ static int answer_once(struct fathom_engine *engine, struct fathom_chat *chat, c
     if (o->json) return show_json(engine, chat, &reply, o);
     leave_thought(&printer);
     if (printer.any) fputs("\n", stdout);
+    fflush(stdout);
+    print_drafts(stderr, fathom_chat_get_session(chat));
     if (reply.end == FATHOM_END_CONTEXT) fprintf(stderr, "fathom: the context is full\n");
     if (reply.end == FATHOM_END_CALLER && !interrupted()) fprintf(stderr, "fathom: the answer could not be written\n");
     return reply.end == FATHOM_END_CALLER ? EXIT_REFUSED : EXIT_DONE;
