@@ -17,10 +17,10 @@ uint64_t fathom_latent_attention_scratch(uint32_t n_heads, uint32_t kv_rank, uin
     return ((uint64_t)max_positions + FATHOM_SPLIT - 1) / FATHOM_SPLIT * n_heads * ((uint64_t)kv_rank + 2) * 4;
 }
 
-// Heads of a workgroup of the better variant: as many as leave the device enough workgroups. A recording for one token is mostly replayed
-// at a fraction of the positions that it is made for.
+// Heads of a workgroup of the better variant: as many as leave the device enough workgroups. A recording for one token, or for one and its
+// drafts, is mostly replayed at a fraction of the positions that it is made for.
 static uint32_t heads_at_once(const struct fathom_gpu_info *info, const struct fathom_latent_attention_params *params, uint32_t n_splits) {
-    const uint64_t splits = params->n_tokens == 1 && n_splits > 8 ? 8 : n_splits, enough = info->type == FATHOM_GPU_CPU ? 16 : 64;
+    const uint64_t splits = params->n_tokens <= 1 + FATHOM_MAX_DRAFTS && n_splits > 8 ? 8 : n_splits, enough = info->type == FATHOM_GPU_CPU ? 16 : 64;
     uint32_t heads = 16;
     while (heads > 4 && (params->n_heads + heads - 1) / heads * splits * params->n_tokens < enough) heads /= 2;
     return heads;

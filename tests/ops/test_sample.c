@@ -104,6 +104,44 @@ static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, co
     return UINT32_MAX;
 }
 
+// Three rows of which the second is guessed right and the third wrong: what two single steps give.
+static void check_rows(struct op_test *test, const struct sample_case *c) {
+    enum { N_ROWS = 3, FIRST = 3 /* in the ring, which goes round */ };
+    const uint32_t n = c->n_vocab;
+    float *logits = op_random_floats(test, N_ROWS * n, -c->spread, c->spread);
+    uint32_t *seen = op_alloc(test, n * sizeof(*seen)), want_ring[N_RING];
+    struct candidate *list = op_alloc(test, n * sizeof(*list));
+    for (uint32_t i = 0; i < n; i++) seen[i] = op_random(test) % 4 == 0;
+    struct fathom_step step = { .position = 254, .n_sampled = FIRST, .seed_low = op_random(test), .seed_high = op_random(test), .temperature = c->temperature,
+        .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p, .repeat_penalty = c->penalty };
+    struct fathom_drafts drafts = { .row = 77, .next = { 1, 2, 3, 4, 5 } };
+    const struct fathom_view step_view = op_input(test, &step, sizeof(step) / 4), seen_view = op_input(test, seen, n), ring = op_output(test, N_RING);
+    for (int i = 0; i < N_RING; i++) want_ring[i] = op_poison();
+    for (uint32_t row = 0; row < 2; row++) {
+        step.token = choose(logits + row * n, seen, n, &step, list);
+        seen[step.token] = 1;
+        step.position++;
+        want_ring[(FIRST + row) % N_RING] = step.token;
+        drafts.ids[row + 1] = row ? (step.token + 1) % n : step.token;
+    }
+    const struct fathom_view drafts_view = op_input(test, &drafts, sizeof(drafts) / 4);
+    fathom_sample(test->stream, &(struct fathom_sample_params){ .logits = op_input(test, logits, N_ROWS * n), .step = step_view, .seen = seen_view,
+        .ring = ring, .drafts = drafts_view, .n_vocab = n, .n_ring = N_RING, .n_rows = N_ROWS });
+    op_run(test, true);
+    want_ring[(FIRST + 2) % N_RING] = FATHOM_NO_TOKEN;
+    step.n_sampled += N_ROWS;
+    drafts.step.position = 255;
+    drafts.position = 254;
+    drafts.row = 1;
+    drafts.ids[0] = step.token;
+    drafts.next[0] = want_ring[FIRST];
+    drafts.next[1] = drafts.next[2] = step.token;
+    op_check_equal(test, "step", op_result(test, step_view), &step, sizeof(step) / 4);
+    op_check_equal(test, "ring", op_result(test, ring), want_ring, N_RING);
+    op_check_equal(test, "seen", op_result(test, seen_view), seen, n);
+    op_check_equal(test, "drafts", op_result(test, drafts_view), &drafts, sizeof(drafts) / 4);
+}
+
 static void run(struct op_test *test, size_t index) {
     const struct sample_case *c = &cases[index];
     const uint32_t n = c->n_vocab;
@@ -139,9 +177,17 @@ static void run(struct op_test *test, size_t index) {
     }
     op_check_equal(test, "ring", op_result(test, ring), want_ring, N_RING);
     op_check_equal(test, "seen", op_result(test, seen_view), seen, n);
+    if (c->n_vocab == 1000) {
+        op_begin(test);
+        check_rows(test, c);
+    }
     if (index != 0) return;
 
     op_begin(test);
+    params.n_rows = 2;
+    fathom_sample(test->stream, &params);
+    op_run_refused(test, "logits has 4 bytes, needs 4 * 2");
+    params.n_rows = 1;
     params.n_vocab = 2;
     fathom_sample(test->stream, &params);
     op_run_refused(test, "logits has 4 bytes, needs 4 * 2");
