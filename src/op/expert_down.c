@@ -171,7 +171,8 @@ static uint32_t fit_scratch(const struct fathom_stream *stream, const struct fat
 
 static void choose_variant(struct fathom_stream *stream, struct job *job, const struct expert_down_args *args, bool group) {
     const struct fathom_weight *down = job->p->down;
-    const uint64_t per_expert = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats : args->n_tokens;
+    // two tokens of a dense layer would leave half a group's tile empty
+    const uint64_t per_expert = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats : args->n_tokens < 3 ? 1 : args->n_tokens;
     // all but the plain one read h by fours, and find an expert's rows in one window; those from BY_ROW on take whole blocks of columns
     const bool fours = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_windows == 1);
     const bool blocks = args->n_inter % 32 == 0 && args->n_shared % 32 == 0;

@@ -197,7 +197,7 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
     // all but the plain one read x by fours; those from BY_ROW on take whole blocks of columns, the grouped ones whole experts
     const size_t n_variants = args.x_base % 4 ? VEC : n_cols % 32 ? BY_ROW : p->gate && p->gate->n_mats == 1 ? GROUPED : fm_op_expert_up.n_variants;
     uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
-    if (!per_expert) per_expert = 1;
+    if (!per_expert || (!p->gate && per_expert < 3)) per_expert = 1; // two tokens of a dense layer would leave half a group's tile empty
     const struct fathom_weight *gate = p->gate, *shared = p->shared_gate;
     const struct fm_call call = {op, p->n_tokens,
         {gate ? gate->type : 0, gate ? gate->n_mats : 0, gate ? gate->n_rows : 0, p->top_k, shared ? shared->type : 0,
