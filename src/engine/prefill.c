@@ -94,6 +94,6 @@ bool fathom_session_append(struct fathom_session *s, const int32_t *ids, uint32_
     if (n_tokens == 0) return true;
     const bool ok = logits ? fm_session_evaluate(s, before, NULL, NULL, err) && fm_session_evaluate(s, s->n_tokens, logits, progress, err)
                            : fm_session_evaluate(s, s->n_tokens - 1, NULL, progress, err);
-    if (!ok) s->n_tokens = s->n_evaluated > before ? s->n_evaluated : before;
+    if (!ok) fathom_session_truncate(s, s->n_evaluated > before ? s->n_evaluated : before, NULL);
     return ok;
 }

@@ -215,7 +215,7 @@ static void default_texts(void **state) {
     const uint32_t n_drafts = only ? (uint32_t)atoi(only) : 1;
     struct pair p = open_pair(false, n_drafts);
     uint32_t n_asked;
-    const uint32_t n_different = ask_both(&p, all ? 1 : 10, NULL, &n_asked);
+    const uint32_t n_different = ask_both(&p, all ? 1 : 20, NULL, &n_asked);
     const double accepted = report(&p, "default, greedy", n_asked, n_different);
     assert_int_equal(n_different, 0);
     if (n_drafts == 1) assert_true(accepted >= 0.8);
