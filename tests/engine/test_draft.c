@@ -278,9 +278,11 @@ static void distribution(void **state) {
     struct fathom_error err = {0};
     struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
     if (!gpu) fail_msg("%s", err.message);
-    struct fathom_buffer *logits = fathom_buffer_create(gpu, sizeof(share), FATHOM_MEMORY_DEVICE, &err), *ring = fathom_buffer_create(gpu, 8, FATHOM_MEMORY_HOST, &err);
+    struct fathom_buffer *logits = fathom_buffer_create(gpu, sizeof(share), FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_buffer *ring = fathom_buffer_create(gpu, 8, FATHOM_MEMORY_HOST, &err);
     struct fathom_buffer *step = fathom_buffer_create(gpu, sizeof(struct fathom_step), FATHOM_MEMORY_DEVICE, &err);
-    struct fathom_buffer *seen = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err), *drafts = fathom_buffer_create(gpu, sizeof(struct fathom_drafts), FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_buffer *seen = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_buffer *drafts = fathom_buffer_create(gpu, sizeof(struct fathom_drafts), FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     float rows[2][N];
     for (int i = 0; i < 2 * N; i++) rows[i / N][i % N] = logf(share[i / N][i % N]);
@@ -288,8 +290,8 @@ static void distribution(void **state) {
     const struct fathom_drafts guess = {.ids = {0, GUESS}};
     assert_true(fathom_upload(gpu, fathom_buffer_view(drafts), &guess, &err));
     fathom_stream_begin(stream);
-    fathom_sample(stream, &(struct fathom_sample_params){.logits = fathom_buffer_view(logits), .step = fathom_buffer_view(step), .seen = fathom_buffer_view(seen),
-        .ring = fathom_buffer_view(ring), .drafts = fathom_buffer_view(drafts), .n_vocab = N, .n_ring = 2, .n_rows = 2});
+    fathom_sample(stream, &(struct fathom_sample_params){.logits = fathom_buffer_view(logits), .step = fathom_buffer_view(step),
+        .seen = fathom_buffer_view(seen), .ring = fathom_buffer_view(ring), .drafts = fathom_buffer_view(drafts), .n_vocab = N, .n_ring = 2, .n_rows = 2});
     if (!fathom_stream_finish(stream, &err)) fail_msg("%s", err.message);
     uint32_t firsts[N] = {0}, seconds[N] = {0};
     const volatile uint32_t *given = fathom_buffer_map(ring);
