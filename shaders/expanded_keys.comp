@@ -13,17 +13,18 @@ layout(binding = 0) readonly buffer W { uint words[]; };           // [heads][kv
 layout(binding = 1) readonly buffer PageTable { uint page_table[]; };
 layout(binding = 2) readonly buffer Pages { uint pages[]; };
 layout(binding = 3) writeonly buffer Out { float result_out[]; };  // [n_heads][BLOCK][n_out + (VALUES ? 0 : n_rope)]
-#include "include/latent_read.glsl"
+uint row_width() { return args.kv_rank + args.n_rope; }
+#include "include/cache_read.glsl"
 #define W_NAME w
 #define W_WORD(i) words[i]
 #include "quant/decode.glsl"
 
 vec4 key(uint row, uint o) {
-    if (o >= args.n_out) return latent4(row, args.kv_rank + o - args.n_out);
+    if (o >= args.n_out) return cache4(row, args.kv_rank + o - args.n_out);
     const uint size = row_size(TYPE, args.n_out), first = gl_WorkGroupID.z * args.kv_rank * size;
     precise vec4 sum = vec4(0.0);
     for (uint r = 0u; r < args.kv_rank; r += 4u) {
-        const vec4 c = latent4(row, r);
+        const vec4 c = cache4(row, r);
         for (uint i = 0u; i < 4u; i++) sum = sum + c[i] * w4(TYPE, first + (r + i) * size, o);
     }
     return sum;
@@ -33,7 +34,7 @@ vec4 value(uint row, uint o) {
     const uint size = row_size(TYPE, args.kv_rank), first = (gl_WorkGroupID.z * args.n_out + o) * size;
     precise vec4 sum = vec4(0.0);
     for (uint r = 0u; r < args.kv_rank; r += 4u) {
-        const vec4 c = latent4(row, r);
+        const vec4 c = cache4(row, r);
         vec4 w[4];
         for (uint i = 0u; i < 4u; i++) w[i] = w4(TYPE, first + i * size, r);
         for (uint i = 0u; i < 4u; i++) sum = sum + c[i] * vec4(w[0][i], w[1][i], w[2][i], w[3][i]);
@@ -44,7 +45,7 @@ vec4 value(uint row, uint o) {
 void main() {
     const uint width = args.n_out + (VALUES ? 0u : args.n_rope), fours = width / 4u;
     for (uint i = gl_GlobalInvocationID.x; i < args.n_positions * fours; i += gl_NumWorkGroups.x * 64u) {
-        const uint j = i / fours, o = i % fours * 4u, row = latent_row(args.first_position + j);
+        const uint j = i / fours, o = i % fours * 4u, row = cache_row(args.first_position + j);
         const vec4 v = VALUES ? value(row, o) : key(row, o);
         const uint at = args.out_base + ((args.first_head + gl_WorkGroupID.z) * BLOCK + j) * width + o;
         for (uint c = 0u; c < 4u; c++) result_out[at + c] = v[c];

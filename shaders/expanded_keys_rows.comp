@@ -13,7 +13,8 @@ layout(binding = 0) readonly buffer W { uint words[]; };           // [heads][kv
 layout(binding = 1) readonly buffer PageTable { uint page_table[]; };
 layout(binding = 2) readonly buffer Pages { uint pages[]; };
 layout(binding = 3) writeonly buffer Out { float result_out[]; };  // [n_heads][BLOCK][n_out + (VALUES ? 0 : n_rope)]
-#include "include/latent_read.glsl"
+uint row_width() { return args.kv_rank + args.n_rope; }
+#include "include/cache_read.glsl"
 #define W_NAME w
 #define W_WORD(i) words[i]
 #include "quant/decode.glsl"
@@ -28,12 +29,12 @@ void main() {
     const uint head_at = args.out_base + (args.first_head + gl_WorkGroupID.z) * BLOCK * width;
     const uint size = row_size(TYPE, VALUES ? args.kv_rank : args.n_out);
     const uint first = gl_WorkGroupID.z * (VALUES ? args.n_out : args.kv_rank) * size;
-    for (uint p = lane; p < POSITIONS; p += lanes) row_at[p] = latent_row(args.first_position + min(j0 + p, args.n_positions - 1u));
+    for (uint p = lane; p < POSITIONS; p += lanes) row_at[p] = cache_row(args.first_position + min(j0 + p, args.n_positions - 1u));
     barrier();
     if (!VALUES && gl_WorkGroupID.x == 0u)
         for (uint i = lane; i < POSITIONS * args.n_rope / 4u; i += lanes) {
             const uint p = i / (args.n_rope / 4u), k = i % (args.n_rope / 4u) * 4u;
-            const vec4 c = latent4_fast(row_at[p], args.kv_rank + k);
+            const vec4 c = cache4_fast(row_at[p], args.kv_rank + k);
             if (j0 + p < args.n_positions)
                 for (uint e = 0u; e < 4u; e++) result_out[head_at + (j0 + p) * width + args.n_out + k + e] = c[e];
         }
@@ -47,7 +48,7 @@ void main() {
         barrier(); // the last latents have been read
         for (uint i = lane; i < POSITIONS * n / 4u; i += lanes) {
             const uint p = i / (n / 4u), r = i % (n / 4u);
-            latents[p * DEPTH / 4u + r] = latent4_fast(row_at[p], r0 + r * 4u);
+            latents[p * DEPTH / 4u + r] = cache4_fast(row_at[p], r0 + r * 4u);
         }
         barrier();
         for (uint r = 0u; r < n; r += 4u)

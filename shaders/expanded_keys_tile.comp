@@ -12,7 +12,8 @@ layout(binding = 0) readonly buffer W { uint words[]; };           // [heads][kv
 layout(binding = 1) readonly buffer PageTable { uint page_table[]; };
 layout(binding = 2) readonly buffer Pages { uint pages[]; };
 layout(binding = 3) writeonly buffer Out { float result_out[]; };  // [n_heads][BLOCK][n_out + (VALUES ? 0 : n_rope)]
-#include "include/latent_read.glsl"
+uint row_width() { return args.kv_rank + args.n_rope; }
+#include "include/cache_read.glsl"
 #define W_NAME w
 #define W_WORD(i) words[i]
 #include "quant/decode.glsl"
@@ -24,7 +25,7 @@ void load(uint r0, uint o0) {
     const uint size = row_size(TYPE, VALUES ? args.kv_rank : args.n_out);
     for (uint i = gl_LocalInvocationID.x; i < 64u * DEPTH / 4u; i += 256u) {
         const uint j = i / (DEPTH / 4u), r = i % (DEPTH / 4u) * 4u;
-        const vec4 c = r0 + r < args.kv_rank ? latent4_fast(row_at[j], r0 + r) : vec4(0.0);
+        const vec4 c = r0 + r < args.kv_rank ? cache4_fast(row_at[j], r0 + r) : vec4(0.0);
         for (uint k = 0u; k < 4u; k++) latents[(r + k) * STRIDE + j / 4u][j % 4u] = c[k];
         if (VALUES) {
             const vec4 v = r0 + r < args.kv_rank && o0 + j < args.n_out
@@ -42,12 +43,12 @@ void main() {
     const uint lane = gl_LocalInvocationID.x, o0 = gl_WorkGroupID.x * 64u, j0 = gl_WorkGroupID.y * 64u;
     const uint width = args.n_out + (VALUES ? 0u : args.n_rope);
     const uint head_at = args.out_base + (args.first_head + gl_WorkGroupID.z) * BLOCK * width;
-    if (lane < 64u) row_at[lane] = latent_row(args.first_position + min(j0 + lane, args.n_positions - 1u));
+    if (lane < 64u) row_at[lane] = cache_row(args.first_position + min(j0 + lane, args.n_positions - 1u));
     barrier();
     if (!VALUES && gl_WorkGroupID.x == 0u)
         for (uint i = lane; i < 64u * args.n_rope / 4u; i += 256u) {
             const uint j = i / (args.n_rope / 4u), k = i % (args.n_rope / 4u) * 4u;
-            const vec4 c = latent4_fast(row_at[j], args.kv_rank + k);
+            const vec4 c = cache4_fast(row_at[j], args.kv_rank + k);
             if (j0 + j < args.n_positions)
                 for (uint e = 0u; e < 4u; e++) result_out[head_at + (j0 + j) * width + args.n_out + k + e] = c[e];
         }

@@ -13,11 +13,10 @@ layout(binding = 4) readonly buffer PageTable { uint page_table[]; };
 layout(binding = 5) writeonly buffer Pages { uint pages[]; };      // [n_pages][PAGE][kv_rank + n_rope]
 shared float partial[64];
 
-
 uint from, at; // the token's first value, and its position
 float scale;
 
-vec2 latent_pair(uint i) {
+vec2 cache_pair(uint i) {
     const float a = kv[from + 2u * i], b = kv[from + 2u * i + 1u];
     precise vec2 v;
     if (2u * i < args.kv_rank) {
@@ -31,12 +30,13 @@ vec2 latent_pair(uint i) {
     }
     return v;
 }
-#include "include/latent_write.glsl"
+uint row_width() { return args.kv_rank + args.n_rope; }
+#include "include/cache_write.glsl"
 
 void main() {
     const uint lane = gl_LocalInvocationID.x;
     for (uint t = gl_WorkGroupID.x; t < args.n_tokens; t += gl_NumWorkGroups.x) {
-        from = args.kv_base + t * latent_width();
+        from = args.kv_base + t * row_width();
         precise float sum = 0.0;
         for (uint i = lane; i < args.kv_rank; i += 64u) {
             const float v = kv[from + i];
@@ -60,6 +60,6 @@ void main() {
         if (at >= args.n_positions || entry >= args.n_table) return; // the same for the whole workgroup
         const uint page = page_table[args.page_table_base + entry];
         if (page >= args.n_pages) return;
-        write_row(args.pages_base + (page * PAGE + at % PAGE) * latent_row_words(), lane, 64u);
+        write_row(args.pages_base + (page * PAGE + at % PAGE) * row_words(), 0u, row_width(), lane, 64u);
     }
 }

@@ -14,18 +14,18 @@ layout(binding = 4) readonly buffer PageTable { uint page_table[]; };
 layout(binding = 5) writeonly buffer Pages { uint pages[]; };      // [n_pages][PAGE][kv_rank + n_rope]
 shared float partial[64]; // one a subgroup; 256 invocations, subgroups of 4 at least
 
-
 uint from, at; // the token's first value, and its position
 float scale;
 
-vec2 latent_pair(uint i) {
+vec2 cache_pair(uint i) {
     const vec2 v = vec2(kv[from + 2u * i], kv[from + 2u * i + 1u]);
     if (2u * i < args.kv_rank) return v * scale * vec2(w[args.w_base + 2u * i], w[args.w_base + 2u * i + 1u]);
     const uint angle = args.table_base + at * args.n_rope + 2u * i - args.kv_rank;
     const float c = table[angle], s = table[angle + 1u];
     return vec2(v.x * c - v.y * s, v.x * s + v.y * c);
 }
-#include "include/latent_write.glsl"
+uint row_width() { return args.kv_rank + args.n_rope; }
+#include "include/cache_write.glsl"
 
 float sum_all(float v) {
     v = subgroupAdd(v);
@@ -46,12 +46,12 @@ void main() {
         if (at >= args.n_positions || entry >= args.n_table) return; // the same for the whole workgroup
         const uint page = page_table[args.page_table_base + entry];
         if (page >= args.n_pages) return;
-        from = args.kv_base + t * latent_width();
-        const uint row = args.pages_base + (page * PAGE + at % PAGE) * latent_row_words();
+        from = args.kv_base + t * row_width();
+        const uint row = args.pages_base + (page * PAGE + at % PAGE) * row_words();
 
         float sum = 0.0;
         for (uint i = lane; i < args.kv_rank; i += gl_WorkGroupSize.x) sum += kv[from + i] * kv[from + i];
         scale = inversesqrt(sum_all(sum) * args.inv_kv_rank + args.eps);
-        write_row(row, lane, gl_WorkGroupSize.x);
+        write_row(row, 0u, row_width(), lane, gl_WorkGroupSize.x);
     }
 }

@@ -25,7 +25,7 @@ static size_t sum_types(const struct fm_tensors *tensors, struct type_sum sums[M
 static cJSON *numbers(const struct fathom_model_info *m) {
     const struct { const char *name; double value; } rows[] = {
         {"layers", m->n_layers}, {"dense_layers", m->n_dense_layers}, {"draft_layers", m->n_draft_layers}, {"hidden", m->n_hidden}, {"vocabulary", m->n_vocab},
-        {"heads", m->n_heads}, {"query_rank", m->q_rank}, {"latent_rank", m->kv_rank}, {"rotary_width", m->n_rope}, {"plain_width", m->n_nope}, {"value_width", m->n_value},
+        {"heads", m->n_heads}, {"key_value_heads", m->n_kv}, {"query_rank", m->q_rank}, {"latent_rank", m->kv_rank}, {"rotary_width", m->n_rope}, {"plain_width", m->n_nope}, {"value_width", m->n_value},
         {"experts", m->n_experts}, {"experts_used", m->n_experts_used}, {"experts_shared", m->n_experts_shared}, {"context_trained", m->n_context_trained},
         {"parameters", (double)m->parameters}, {"parameters_active", (double)m->parameters_active}, {"weight_bytes", (double)m->weight_bytes},
         {"cache_bytes_per_token", (double)m->cache_bytes_per_token},
@@ -65,7 +65,8 @@ static void show(const struct fathom_model_info *m, const struct fathom_memory_p
     printf("  parameters  %.1f million, %.1f million active for a token\n", (double)m->parameters / 1e6, (double)m->parameters_active / 1e6);
     printf("  layers      %u of width %u (%u dense first), vocabulary %u, context %u", m->n_layers, m->n_hidden, m->n_dense_layers, m->n_vocab, m->n_context_trained);
     printf(m->n_draft_layers ? ", %u draft layer\n" : "\n", m->n_draft_layers);
-    printf("  attention   %u heads of %u + %u, values of %u; latents of %u%s", m->n_heads, m->n_nope, m->n_rope, m->n_value, m->kv_rank, m->q_rank ? "" : "\n");
+    if (m->n_kv) printf("  attention   %u heads of %u, %u of keys and values\n", m->n_heads, m->n_value, m->n_kv);
+    else printf("  attention   %u heads of %u + %u, values of %u; latents of %u%s", m->n_heads, m->n_nope, m->n_rope, m->n_value, m->kv_rank, m->q_rank ? "" : "\n");
     if (m->q_rank) printf(", queries through %u\n", m->q_rank);
     if (m->n_experts) printf("  experts     %u, %u chosen, %u shared\n", m->n_experts, m->n_experts_used, m->n_experts_shared);
     for (size_t i = 0; i < n; i++) printf("  %-10s  %llu tensors, %.1f MiB\n", fm_type_name(sums[i].type), (unsigned long long)sums[i].n_tensors, mib(sums[i].bytes));

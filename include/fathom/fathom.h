@@ -54,8 +54,9 @@ FATHOM_API void fathom_engine_destroy(struct fathom_engine **engine); // its ses
 
 // What a model is, and what it needs. Sizes in bytes.
 struct fathom_model_info {
-    char name[128], architecture[32];     // "deepseek2"
+    char name[128], architecture[32];     // "deepseek2", "llama", "qwen2", "qwen3"
     uint32_t n_layers, n_dense_layers, n_hidden, n_vocab, n_heads, n_experts, n_experts_used, n_experts_shared;
+    uint32_t n_kv;                        // heads of keys and values, of n_value values each; 0: latent attention
     uint32_t q_rank, kv_rank, n_rope, n_nope, n_value; // ranks of the query's and the key-value latent; head widths
     uint32_t n_draft_layers;              // multi-token-prediction layers in the file
     uint32_t n_context_trained;

@@ -108,6 +108,47 @@ struct fathom_expanded_attention_params {
 FATHOM_API void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom_expanded_attention_params *params);
 FATHOM_API uint64_t fathom_expanded_attention_scratch(uint32_t n_tokens, uint32_t n_heads, uint32_t n_nope, uint32_t n_rope, uint32_t n_v);
 
+// ---- Grouped-query attention -----------------------------------------------------------------------------------
+
+// The cache of one layer: for every position the keys of all n_kv heads, then their values; pages, page table and types as of latents.
+struct fathom_kv_cache {
+    struct fathom_view pages;       // [n_pages][FATHOM_PAGE] rows of [2][n_kv][n_head]
+    struct fathom_view page_table;  // uint32[]
+    enum fathom_type type;          // FATHOM_F32, FATHOM_F16 or FATHOM_Q8_0
+    uint32_t n_kv, n_head;          // n_head, values of a head: a multiple of 4; of 64 for Q8_0
+};
+// Bytes of one position's row; 0 for other types or sizes.
+FATHOM_API uint64_t fathom_kv_row_size(enum fathom_type type, uint32_t n_kv, uint32_t n_head);
+
+// Takes qkv[n_tokens][n_heads + 2 * n_kv][n_head], the output of the query, key and value projections side by side. Adds the biases, puts
+// queries and keys through an RMS norm of each head, turns both by the angle of position + t; queries stay in qkv, keys and values go to the
+// cache at position + t.
+struct fathom_kv_store_params {
+    struct fathom_view qkv, rope_table, position;
+    struct fathom_view q_bias, k_bias, v_bias; // float32[n_heads * n_head], [n_kv * n_head] twice; buffer NULL: none
+    struct fathom_view q_norm, k_norm;         // float32[n_head]; buffer NULL: none
+    struct fathom_kv_cache cache;
+    uint32_t n_tokens, n_heads;
+    bool halves;                               // pairs turned are (i, i + n_head / 2), else (2i, 2i + 1)
+    float eps;
+};
+FATHOM_API void fathom_kv_store(struct fathom_stream *stream, const struct fathom_kv_store_params *params);
+
+// out[t][h] = sum_j softmax_j(scale * q[t][h] . key[j][g]) * value[j][g], over positions j <= position + t; n_heads / n_kv heads h share
+// each g. Splits as in latent attention.
+struct fathom_grouped_attention_params {
+    struct fathom_view q, out, position;
+    struct fathom_kv_cache cache;
+    struct fathom_view scratch;     // at least fathom_grouped_attention_scratch() bytes; more lets more tokens go at once
+    uint32_t n_tokens, n_heads;
+    uint32_t q_stride;              // floats from one token's queries to the next's; 0: n_heads * n_head
+    uint32_t max_positions;         // bound on position + n_tokens for this recording
+    float scale;
+};
+FATHOM_API void fathom_grouped_attention(struct fathom_stream *stream, const struct fathom_grouped_attention_params *params);
+// Bytes of scratch for one token: [n_splits][n_heads][n_head + 2] floats.
+FATHOM_API uint64_t fathom_grouped_attention_scratch(uint32_t n_heads, uint32_t n_head, uint32_t max_positions);
+
 // ---- Mixture of experts ----------------------------------------------------------------------------------------
 
 enum fathom_gate_score { FATHOM_GATE_SOFTMAX = 1, FATHOM_GATE_SIGMOID = 2 };       // GGUF's expert_gating_func

@@ -27,7 +27,8 @@ uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hpa
 // Positions that a session of n_context has room for: rounds of drafting that are in flight when a text ends run on past it.
 uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context);
 
-// Bytes of one layer's cache: whole pages for these positions.
+// Bytes of one position in one layer's cache, 0 where the type does not suit; and of the layer's cache: whole pages for these positions.
+uint64_t fm_cache_row_size(const struct fm_hparams *hp, enum fathom_type cache_type);
 uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type);
 
 // What engines start with: reads the model's tuning file, or measures quickly and writes it; see enum fathom_tuning. False only when
@@ -35,6 +36,6 @@ uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, en
 bool fm_tune_start(struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);
 
 // Describes a model and plans its memory; see fathom_model_inspect.
-bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type, uint32_t n_context,
-    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
+bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type,
+    uint32_t n_context, struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
 #endif

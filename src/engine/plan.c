@@ -12,19 +12,23 @@ uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hpa
 
 uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context) { return n_context + (hp->n_drafting ? DRAFT_POSITIONS : 0); }
 
+uint64_t fm_cache_row_size(const struct fm_hparams *hp, enum fathom_type cache_type) {
+    return hp->n_kv ? fathom_kv_row_size(cache_type, hp->n_kv, hp->n_value) : fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope);
+}
+
 uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type) {
     const uint64_t n_pages = ((uint64_t)fm_positions(hp, n_context) + FATHOM_PAGE - 1) / FATHOM_PAGE;
-    return n_pages * FATHOM_PAGE * fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope);
+    return n_pages * FATHOM_PAGE * fm_cache_row_size(hp, cache_type);
 }
 
 static void describe(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fm_weights_size *size, enum fathom_type cache_type,
     struct fathom_model_info *info) {
     *info = (struct fathom_model_info){
-        .n_layers = hp->n_layers, .n_dense_layers = hp->n_dense_layers, .n_hidden = hp->n_hidden, .n_vocab = hp->n_vocab, .n_heads = hp->n_heads,
+        .n_layers = hp->n_layers, .n_dense_layers = hp->n_dense_layers, .n_hidden = hp->n_hidden, .n_vocab = hp->n_vocab, .n_heads = hp->n_heads, .n_kv = hp->n_kv,
         .n_experts = hp->n_experts, .n_experts_used = hp->n_experts_used, .n_experts_shared = hp->n_experts_shared, .q_rank = hp->q_rank,
         .kv_rank = hp->kv_rank, .n_rope = hp->n_rope, .n_nope = hp->n_nope, .n_value = hp->n_value, .n_draft_layers = hp->n_draft_layers,
         .n_context_trained = hp->n_context_trained, .parameters = size->parameters, .parameters_active = size->parameters_active,
-        .weight_bytes = size->bytes, .cache_bytes_per_token = (hp->n_layers + hp->n_drafting) * fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope),
+        .weight_bytes = size->bytes, .cache_bytes_per_token = (hp->n_layers + hp->n_drafting) * fm_cache_row_size(hp, cache_type),
     };
     const char *text;
     size_t length;
@@ -32,11 +36,12 @@ static void describe(const struct fm_tensors *tensors, const struct fm_hparams *
     if (fm_meta_string(tensors, "general.name", &text, &length, NULL)) snprintf(info->name, sizeof(info->name), "%s", text);
 }
 
-bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type, uint32_t n_context,
-    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err) {
+bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type,
+    uint32_t n_context, struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err) {
     struct fm_weights_size size;
-    if (!fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope))
-        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: latents of %u values cannot be cached with 8 bits, wanted a multiple of 32", fm_tensors_path(tensors), hp->kv_rank);
+    if (!fm_cache_row_size(hp, cache_type))
+        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: %s of %u values cannot be cached with 8 bits, wanted a multiple of %u", fm_tensors_path(tensors),
+            hp->n_kv ? "heads" : "latents", hp->n_kv ? hp->n_value : hp->kv_rank, hp->n_kv ? 64 : 32);
     if (!fm_weights_measure(tensors, hp, &size, err)) return false;
     describe(tensors, hp, &size, cache_type, info);
     if (n_context == 0) n_context = hp->n_context_trained < DEFAULT_CONTEXT ? hp->n_context_trained : DEFAULT_CONTEXT;
@@ -61,7 +66,8 @@ bool fathom_model_inspect(const char *model, const struct fathom_gpu_info *gpu, 
     struct fathom_memory_plan *plan, struct fathom_error *err) {
     struct fm_hparams hp;
     struct fm_tensors *tensors = fm_tensors_open(model, err);
-    const bool ok = tensors && fm_hparams_read(tensors, &hp, err) && fm_plan(tensors, &hp, gpu, exact, exact ? FATHOM_F32 : FATHOM_F16, n_context, info, plan, err);
+    const enum fathom_type cache_type = exact ? FATHOM_F32 : FATHOM_F16;
+    const bool ok = tensors && fm_hparams_read(tensors, &hp, err) && fm_plan(tensors, &hp, gpu, exact, cache_type, n_context, info, plan, err);
     fm_tensors_close(&tensors);
     return ok;
 }

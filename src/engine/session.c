@@ -14,7 +14,8 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
     s->cache_buffers = calloc(n_layers, sizeof(*s->cache_buffers));
     s->caches = calloc(n_layers, sizeof(*s->caches));
     uint32_t *pages = malloc(n_pages * sizeof(*pages));
-    if (!s->cache_buffers || !s->caches || !pages) {
+    s->kv_caches = calloc(n_layers, sizeof(*s->kv_caches));
+    if (!s->cache_buffers || !s->caches || !s->kv_caches || !pages) {
         free(pages);
         return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     }
@@ -24,10 +25,11 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
     free(pages);
     for (uint32_t i = 0; ok && i < n_layers; i++) {
         ok = (s->cache_buffers[i] = fathom_buffer_create(s->engine->gpu, size, FATHOM_MEMORY_DEVICE, err)) != NULL;
-        if (ok)
-            s->caches[i] = (struct fathom_latent_cache){.pages = fathom_buffer_view(s->cache_buffers[i]),
-                .page_table = fathom_buffer_view(s->page_table), .type = s->engine->cache_type, .kv_rank = hp->kv_rank,
-                .n_rope = hp->n_rope};
+        if (!ok) break;
+        const struct fathom_view cache = fathom_buffer_view(s->cache_buffers[i]), table = fathom_buffer_view(s->page_table);
+        const enum fathom_type type = s->engine->cache_type;
+        s->caches[i] = (struct fathom_latent_cache){.pages = cache, .page_table = table, .type = type, .kv_rank = hp->kv_rank, .n_rope = hp->n_rope};
+        s->kv_caches[i] = (struct fathom_kv_cache){.pages = cache, .page_table = table, .type = type, .n_kv = hp->n_kv, .n_head = hp->n_value};
     }
     return ok;
 }
@@ -101,6 +103,7 @@ void fathom_session_destroy(struct fathom_session **session) {
     fm_workspace_free(&s->ws);
     free(s->cache_buffers);
     free(s->caches);
+    free(s->kv_caches);
     free(s->tokens);
     free(s);
     *session = NULL;

@@ -90,7 +90,7 @@ static bool add(struct tuning *t, enum kind kind, uint32_t n_tokens, struct weig
 }
 
 static bool add_layer(struct tuning *t, const struct fm_layer *l, uint32_t n_tokens) {
-    const struct fathom_weight *matmuls[] = {l->q, l->q_a, l->q_b, l->kv_a, l->k_b, l->v_b, l->out};
+    const struct fathom_weight *matmuls[] = {l->q, l->q_a, l->q_b, l->k, l->v, l->kv_a, l->k_b, l->v_b, l->out};
     const bool chunk = n_tokens == t->n_chunk;
     for (size_t i = 0; i < sizeof(matmuls) / sizeof(*matmuls); i++) {
         const bool absorbed = matmuls[i] == l->k_b || matmuls[i] == l->v_b;
@@ -99,7 +99,8 @@ static bool add_layer(struct tuning *t, const struct fm_layer *l, uint32_t n_tok
     return (!l->router || add(t, GATE, n_tokens, (struct weights){{l->router}})) &&
            add(t, UP, n_tokens, (struct weights){{l->gate, l->up, l->shared_gate, l->shared_up}}) &&
            add(t, DOWN, n_tokens, (struct weights){{l->down, l->shared_down}}) &&
-           (chunk ? add(t, ATTEND_EXPANDED, n_tokens, (struct weights){{l->k_b, l->v_b}}) : add(t, ATTEND, n_tokens, (struct weights){{0}}));
+           // grouped attention has one good variant on every device
+           (t->engine->hp.n_kv || (chunk ? add(t, ATTEND_EXPANDED, n_tokens, (struct weights){{l->k_b, l->v_b}}) : add(t, ATTEND, n_tokens, (struct weights){{0}})));
 }
 
 static int compare(const void *a, const void *b) {
@@ -219,7 +220,7 @@ static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 static bool make_data(struct tuning *t, struct fathom_error *err) {
     const struct fm_hparams *hp = &t->engine->hp;
     const uint32_t n_tokens = larger(t->n_chunk, 8), n_positions = larger(n_tokens, N_POSITIONS);
-    uint64_t in = 1, out = 1, scratch = 8 * fathom_latent_attention_scratch(hp->n_heads, hp->kv_rank, N_POSITIONS);
+    uint64_t in = 1, out = 1, scratch = larger(8 * fathom_latent_attention_scratch(hp->n_heads, hp->kv_rank, N_POSITIONS), 4);
     for (size_t i = 0; i < t->n_jobs; i++) {
         uint64_t reads, writes;
         widths(hp, &t->jobs[i], &reads, &writes);

@@ -57,7 +57,7 @@ static void set_general(struct fm_hub *hub) {
     size_t end = length, start;
     while (end > 1 && hub->dir[end - 1] == '/') end--;
     for (start = end; start && hub->dir[start - 1] != '/';) start--;
-    fm_hub_set_string(hub, "general.architecture", "deepseek2");
+    fm_hub_set_string(hub, "general.architecture", hub->arch);
     fm_hub_set_string(hub, "general.type", "model");
     const char *name = fm_arena_string(&hub->tensors->arena, hub->dir + start, end - start);
     if (!name)
@@ -66,13 +66,21 @@ static void set_general(struct fm_hub *hub) {
         fm_hub_set_string(hub, "general.name", name);
 }
 
+static const struct { const char *type, *arch; bool grouped; } model_types[] = {
+    {"deepseek_v2", "deepseek2"}, {"deepseek_v3", "deepseek2"}, {"llama", "llama", true}, {"qwen2", "qwen2", true}, {"qwen3", "qwen3", true}};
+
+// GGUF's name of the architecture; whether its attention is grouped.
+static bool find_arch(struct fm_hub *hub) {
+    const char *type = text(hub, hub->config, "model_type", NULL);
+    for (size_t i = 0; type && i < sizeof(model_types) / sizeof(*model_types); i++)
+        if (!strcmp(type, model_types[i].type)) return hub->arch = model_types[i].arch, model_types[i].grouped;
+    if (!type) bad(hub, "model_type", "is missing");
+    else unsupported(hub, "model_type", type, "deepseek_v2, deepseek_v3, llama, qwen2, qwen3");
+    return false;
+}
+
 // Refuses what the architecture would compute otherwise.
 static void check_supported(struct fm_hub *hub) {
-    const char *type = text(hub, hub->config, "model_type", NULL);
-    if (!type)
-        bad(hub, "model_type", "is missing");
-    else if (strcmp(type, "deepseek_v2") != 0 && strcmp(type, "deepseek_v3") != 0)
-        unsupported(hub, "model_type", type, "deepseek_v2, deepseek_v3");
     const char *activation = text(hub, hub->config, "hidden_act", "silu");
     if (strcmp(activation, "silu") != 0) unsupported(hub, "hidden_act", activation, "silu");
     if (truth(hub, "attention_bias", false)) unsupported(hub, "attention_bias", "true", "false");
@@ -80,38 +88,58 @@ static void check_supported(struct fm_hub *hub) {
     if (whole(hub, hub->config, "moe_layer_freq", 1) != 1) unsupported(hub, "moe_layer_freq", "other than 1", "1");
 }
 
-static void set_shape(struct fm_hub *hub) {
+// What every architecture has
+static void set_common(struct fm_hub *hub) {
     const cJSON *c = hub->config;
     hub->n_layers = whole(hub, c, "num_hidden_layers", UINT32_MAX);
+    hub->n_heads = whole(hub, c, "num_attention_heads", UINT32_MAX);
+    hub->n_vocab = whole(hub, c, "vocab_size", UINT32_MAX);
+    if (!hub->failed && (hub->n_layers < 1 || hub->n_layers > 1024)) bad(hub, "num_hidden_layers", "is not within 1 to 1024");
+    if (!hub->failed && (hub->n_vocab < 1 || hub->n_vocab > 1u << 24)) bad(hub, "vocab_size", "is not within 1 to 16777216");
+    // small enough that no sum or product of two overflows
+    if (!hub->failed && (hub->n_heads < 1 || hub->n_heads > 65535)) bad(hub, "num_attention_heads", "is not within 1 to 65535");
+    fm_hub_set_u32(hub, ".context_length", whole(hub, c, "max_position_embeddings", UINT32_MAX));
+    fm_hub_set_u32(hub, ".embedding_length", whole(hub, c, "hidden_size", UINT32_MAX));
+    fm_hub_set_u32(hub, ".feed_forward_length", whole(hub, c, "intermediate_size", UINT32_MAX));
+    fm_hub_set_u32(hub, ".vocab_size", hub->n_vocab);
+    fm_hub_set_u32(hub, ".attention.head_count", hub->n_heads);
+    fm_hub_set_f32(hub, ".attention.layer_norm_rms_epsilon", number(hub, c, "rms_norm_eps", 1e-6));
+}
+
+// Dense layers with grouped-query attention
+static void set_grouped(struct fm_hub *hub) {
+    const cJSON *c = hub->config;
+    const uint32_t n_hidden = whole(hub, c, "hidden_size", UINT32_MAX);
+    hub->n_kv = whole(hub, c, "num_key_value_heads", hub->n_heads);
+    hub->n_rope = whole(hub, c, "head_dim", hub->n_heads ? n_hidden / hub->n_heads : 0);
+    if (!hub->failed && (hub->n_kv < 1 || hub->n_heads % hub->n_kv)) bad(hub, "num_key_value_heads", "does not divide num_attention_heads");
+    if (!hub->failed && (hub->n_rope < 4 || hub->n_rope > 16383 || hub->n_rope % 2)) bad(hub, "head_dim", "is not an even number within 4 to 16382");
+    if (truth(hub, "mlp_bias", false)) unsupported(hub, "mlp_bias", "true", "false");
+    if (truth(hub, "use_sliding_window", false)) unsupported(hub, "use_sliding_window", "true", "false");
+    fm_hub_set_u32(hub, ".attention.head_count_kv", hub->n_kv);
+    fm_hub_set_u32(hub, ".attention.key_length", hub->n_rope);
+    fm_hub_set_u32(hub, ".attention.value_length", hub->n_rope);
+}
+
+static void set_latent_shape(struct fm_hub *hub) {
+    const cJSON *c = hub->config;
     hub->n_draft = whole(hub, c, "num_nextn_predict_layers", 0);
     hub->n_dense = whole(hub, c, "first_k_dense_replace", 0);
-    hub->n_heads = whole(hub, c, "num_attention_heads", UINT32_MAX);
     hub->n_nope = whole(hub, c, "qk_nope_head_dim", UINT32_MAX);
     hub->n_rope = whole(hub, c, "qk_rope_head_dim", UINT32_MAX);
     hub->n_value = whole(hub, c, "v_head_dim", UINT32_MAX);
     hub->kv_rank = whole(hub, c, "kv_lora_rank", UINT32_MAX);
-    hub->n_vocab = whole(hub, c, "vocab_size", UINT32_MAX);
-    if (!hub->failed && (hub->n_layers < 1 || hub->n_layers > 1024)) bad(hub, "num_hidden_layers", "is not within 1 to 1024");
     if (hub->n_draft > 64) bad(hub, "num_nextn_predict_layers", "is more than 64");
-    if (!hub->failed && (hub->n_vocab < 1 || hub->n_vocab > 1u << 24)) bad(hub, "vocab_size", "is not within 1 to 16777216");
-    // small enough that no sum or product of two overflows
-    if (!hub->failed && (hub->n_heads < 1 || hub->n_heads > 65535)) bad(hub, "num_attention_heads", "is not within 1 to 65535");
     if (!hub->failed && (hub->kv_rank < 1 || hub->kv_rank > 65535)) bad(hub, "kv_lora_rank", "is not within 1 to 65535");
     if (!hub->failed && (hub->n_nope < 1 || hub->n_nope > 16383)) bad(hub, "qk_nope_head_dim", "is not within 1 to 16383");
     if (!hub->failed && (hub->n_rope < 1 || hub->n_rope > 16383)) bad(hub, "qk_rope_head_dim", "is not within 1 to 16383");
     if (!hub->failed && (hub->n_value < 1 || hub->n_value > 16383)) bad(hub, "v_head_dim", "is not within 1 to 16383");
-    fm_hub_set_u32(hub, ".context_length", whole(hub, c, "max_position_embeddings", UINT32_MAX));
-    fm_hub_set_u32(hub, ".embedding_length", whole(hub, c, "hidden_size", UINT32_MAX));
-    fm_hub_set_u32(hub, ".feed_forward_length", whole(hub, c, "intermediate_size", UINT32_MAX));
     fm_hub_set_u32(hub, ".leading_dense_block_count", hub->n_dense);
-    fm_hub_set_u32(hub, ".vocab_size", hub->n_vocab);
 }
 
 // The attention of all heads over one shared latent, which is how GGUF sees it: one key-value head.
-static void set_attention(struct fm_hub *hub) {
-    fm_hub_set_u32(hub, ".attention.head_count", hub->n_heads);
+static void set_latent_attention(struct fm_hub *hub) {
     fm_hub_set_u32(hub, ".attention.head_count_kv", 1);
-    fm_hub_set_f32(hub, ".attention.layer_norm_rms_epsilon", number(hub, hub->config, "rms_norm_eps", 1e-6));
     const uint32_t q_rank = whole(hub, hub->config, "q_lora_rank", 0);
     if (q_rank) fm_hub_set_u32(hub, ".attention.q_lora_rank", q_rank);
     fm_hub_set_u32(hub, ".attention.kv_lora_rank", hub->kv_rank);
@@ -156,17 +184,36 @@ static double magnitude(double mscale, double factor) {
     return factor > 1 ? 0.1 * mscale * log(factor) + 1 : 1;
 }
 
+// Llama 3 stretches long wavelengths by a factor, short ones not at all, those between in part; GGUF holds what the frequencies are divided by.
+static void set_llama3_rope(struct fm_hub *hub, const cJSON *rope, double base) {
+    const double factor = number(hub, rope, "factor", NAN), low = number(hub, rope, "low_freq_factor", 1), high = number(hub, rope, "high_freq_factor", 4);
+    const double context = whole(hub, rope, "original_max_position_embeddings", UINT32_MAX);
+    if (!hub->failed && !(factor >= 1 && low > 0 && high > low)) bad(hub, "rope_scaling", "has factors that are not in order");
+    float *divisors = hub->failed ? NULL : fm_arena_alloc(&hub->tensors->arena, hub->n_rope / 2, sizeof(*divisors));
+    if (!divisors) {
+        if (!hub->failed) hub->failed = !fm_no_memory(hub->tensors, hub->err);
+        return;
+    }
+    for (uint32_t i = 0; i < hub->n_rope / 2; i++) {
+        const double turns = context * pow(base, -2.0 * i / hub->n_rope) / (2 * M_PI); // over the original context
+        const double kept = fmin(fmax((turns - low) / (high - low), 0), 1);
+        divisors[i] = (float)(1 / ((1 - kept) / factor + kept));
+    }
+    hub->rope_divisors = divisors;
+}
+
 static void set_rope(struct fm_hub *hub) {
     // newer folders hold all of it in rope_parameters, older ones have rope_scaling (or null) beside rope_theta
     const cJSON *newer = item(hub->config, "rope_parameters"), *older = item(hub->config, "rope_scaling");
     const cJSON *rope = newer ? newer : older;
     if (rope && !cJSON_IsObject(rope)) bad(hub, newer ? "rope_parameters" : "rope_scaling", "is not an object");
-    const double base = number(hub, hub->config, "rope_theta", 10000);
+    const double older_base = number(hub, hub->config, "rope_theta", 10000), base = newer ? number(hub, newer, "rope_theta", older_base) : older_base;
     fm_hub_set_u32(hub, ".rope.dimension_count", hub->n_rope);
-    fm_hub_set_f32(hub, ".rope.freq_base", newer ? number(hub, newer, "rope_theta", base) : base);
+    fm_hub_set_f32(hub, ".rope.freq_base", base);
     const char *type = text(hub, rope, "rope_type", text(hub, rope, "type", "default"));
     if (!strcmp(type, "default")) return;
-    if (strcmp(type, "yarn") != 0) unsupported(hub, "rope scaling", type, "yarn, default");
+    if (hub->n_kv && !strcmp(type, "llama3")) return set_llama3_rope(hub, rope, base);
+    if (strcmp(type, "yarn") != 0) return unsupported(hub, "rope scaling", type, hub->n_kv ? "llama3, yarn, default" : "yarn, default");
     const double factor = number(hub, rope, "factor", NAN);
     const double mscale = number(hub, rope, "mscale", 1), mscale_all = number(hub, rope, "mscale_all_dim", 0);
     fm_hub_set_string(hub, ".rope.scaling.type", "yarn");
@@ -174,6 +221,7 @@ static void set_rope(struct fm_hub *hub) {
     fm_hub_set_u32(hub, ".rope.scaling.original_context_length", whole(hub, rope, "original_max_position_embeddings", UINT32_MAX));
     fm_hub_set_f32(hub, ".rope.scaling.yarn_beta_fast", number(hub, rope, "beta_fast", 32));
     fm_hub_set_f32(hub, ".rope.scaling.yarn_beta_slow", number(hub, rope, "beta_slow", 1));
+    if (hub->n_kv) return;
     fm_hub_set_f32(hub, ".rope.scaling.yarn_log_multiplier", 0.1 * mscale_all);
     const double ratio = magnitude(mscale, factor) / magnitude(mscale_all, factor);
     if (ratio != 1) fm_hub_set_f32(hub, ".rope.scaling.attn_factor", ratio);
@@ -181,11 +229,18 @@ static void set_rope(struct fm_hub *hub) {
 
 bool fm_hub_keys(struct fm_hub *hub) {
     if (!cJSON_IsObject(hub->config)) return fm_fail(hub->err, FATHOM_INVALID, "%s: is not a JSON object", hub->path);
+    const bool grouped = find_arch(hub);
+    if (hub->failed) return false;
     set_general(hub);
     check_supported(hub);
-    set_shape(hub);
-    set_attention(hub);
-    set_experts(hub);
+    set_common(hub);
+    if (grouped) {
+        set_grouped(hub);
+    } else {
+        set_latent_shape(hub);
+        set_latent_attention(hub);
+        set_experts(hub);
+    }
     set_rope(hub);
     return !hub->failed;
 }

@@ -9,10 +9,13 @@ struct fm_hub {
     const char *dir;
     const char *path; // of config.json, for messages
     const cJSON *config;
+    const char *arch; // GGUF's general.architecture
     struct fathom_error *err;
     bool failed; // sticky; *err is set
     // what the tensors' names and shapes need
     uint32_t n_layers, n_draft, n_dense, n_experts, n_heads, n_nope, n_rope, n_value, kv_rank, n_vocab;
+    uint32_t n_kv;              // heads of keys and values; 0: latent attention
+    const float *rope_divisors; // [n_rope / 2], of Llama 3's frequencies, in the directory's arena; NULL: none
 };
 
 // hub_config.c: config.json to keys. Fills the numbers above.

@@ -175,6 +175,23 @@ static bool plain(struct files *f, const char *from, const char *to, bool as_f32
         (struct fm_source){.kind = widen ? FM_SOURCE_WIDEN : FM_SOURCE_COPY, .stored = type, .n_parts = 1}, parts);
 }
 
+// A projection whose heads' rows are presented in pairs (i, i + n_rope / 2), as GGUF has Llama's, which turns pairs (2i, 2i + 1).
+static bool paired_rows(struct files *f, const char *from, const char *to, uint32_t n_heads) {
+    const uint32_t n_rope = f->hub->n_rope, n_rows = n_heads * n_rope;
+    const struct fm_safetensor *stored = find(f, from);
+    if (!stored) return true;
+    enum fathom_type type = FATHOM_F32;
+    if (!float_type(f, stored, &type)) return false;
+    if (stored->n_dims != 2 || stored->dims[0] != n_rows || stored->size == 0) return wrong_shape(f, from, "[heads * head_dim, hidden] of config.json");
+    const uint8_t **rows = new_parts(f, n_rows);
+    if (!rows) return no_memory(f);
+    for (uint32_t r = 0; r < n_rows; r++) {
+        const uint32_t i = r % n_rope, row = r - i + i / 2 + i % 2 * (n_rope / 2);
+        rows[r] = stored->data + row * (stored->size / n_rows);
+    }
+    return add(f, to, type, 2, (const uint64_t[3]){stored->dims[1], n_rows, 1}, (struct fm_source){.kind = FM_SOURCE_COPY, .stored = type, .n_parts = n_rows}, rows);
+}
+
 // One projection of all experts of a layer, stacked.
 static bool experts(struct files *f, uint32_t layer, const char *projection) {
     const uint32_t n = f->hub->n_experts;
@@ -235,6 +252,13 @@ static const struct {
 } layer_names[] = {
     {"input_layernorm.weight", "attn_norm.weight"},
     {"self_attn.q_proj.weight", "attn_q.weight"},
+    {"self_attn.q_proj.bias", "attn_q.bias"},
+    {"self_attn.q_norm.weight", "attn_q_norm.weight"},
+    {"self_attn.k_proj.weight", "attn_k.weight"},
+    {"self_attn.k_proj.bias", "attn_k.bias"},
+    {"self_attn.k_norm.weight", "attn_k_norm.weight"},
+    {"self_attn.v_proj.weight", "attn_v.weight"},
+    {"self_attn.v_proj.bias", "attn_v.bias"},
     {"self_attn.q_a_proj.weight", "attn_q_a.weight"},
     {"self_attn.q_a_layernorm.weight", "attn_q_a_norm.weight"},
     {"self_attn.q_b_proj.weight", "attn_q_b.weight"},
@@ -260,10 +284,16 @@ static const struct {
 
 static bool layer(struct files *f, uint32_t i) {
     char from[128], to[64];
+    const bool llama = !strcmp(f->hub->arch, "llama");
     for (size_t j = 0; j < sizeof(layer_names) / sizeof(*layer_names); j++) {
         snprintf(from, sizeof(from), "model.layers.%u.%s", i, layer_names[j].from);
         snprintf(to, sizeof(to), "blk.%u.%s", i, layer_names[j].to);
-        if (!plain(f, from, to, layer_names[j].as_f32)) return false;
+        const bool query = !strcmp(layer_names[j].to, "attn_q.weight"), key = !strcmp(layer_names[j].to, "attn_k.weight");
+        if (llama && (query || key)) {
+            if (!paired_rows(f, from, to, query ? f->hub->n_heads : f->hub->n_kv)) return false;
+        } else if (!plain(f, from, to, layer_names[j].as_f32)) {
+            return false;
+        }
     }
     if (!split_kv_b(f, i)) return false;
     return i < f->hub->n_dense || !f->hub->n_experts || (experts(f, i, "gate") && experts(f, i, "up") && experts(f, i, "down"));
@@ -278,6 +308,13 @@ static bool all(struct files *f) {
     if (hub->n_draft) fm_hub_set_u32(hub, ".nextn_predict_layers", hub->n_draft);
     const bool tied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(hub->config, "tie_word_embeddings"));
     if (hub->failed || !plain(f, "model.embed_tokens.weight", "token_embd.weight", false)) return false;
+    if (hub->rope_divisors) {
+        const uint8_t **parts = new_parts(f, 1);
+        if (parts) parts[0] = (const uint8_t *)hub->rope_divisors;
+        if (!add(f, "rope_freqs.weight", FATHOM_F32, 1, (const uint64_t[3]){hub->n_rope / 2, 1, 1},
+                (struct fm_source){.kind = FM_SOURCE_COPY, .stored = FATHOM_F32, .n_parts = 1}, parts))
+            return false;
+    }
     for (uint32_t i = 0; i < hub->n_layers + hub->n_draft; i++)
         if (!layer(f, i)) return false;
     return plain(f, "model.norm.weight", "output_norm.weight", false) && (tied || plain(f, "lm_head.weight", "output.weight", false));

@@ -19,7 +19,7 @@ void fm_draft_mix(const struct fm_pass *p, struct fathom_view state, struct fath
 void fm_draft_store(const struct fm_pass *p) { fm_pass_store(p, p->hp->n_layers); }
 
 void fm_draft_layer(const struct fm_pass *p) {
-    fm_pass_attention(p, p->hp->n_layers);
+    fm_pass_latent_attention(p, p->hp->n_layers);
     fm_pass_mixture(p, p->hp->n_layers);
 }
 

@@ -69,7 +69,7 @@ static bool read_bool(struct reader *r, const char *suffix, bool missing) {
     return value;
 }
 
-static void read_attention(struct reader *r, struct fm_hparams *hp) {
+static void read_latent_attention(struct reader *r, struct fm_hparams *hp) {
     hp->n_heads = read_u32(r, "attention.head_count", 1, 1024, UINT32_MAX);
     hp->q_rank = read_u32(r, "attention.q_lora_rank", 0, 65536, 0);
     hp->kv_rank = read_u32(r, "attention.kv_lora_rank", 4, 512, UINT32_MAX);
@@ -84,6 +84,40 @@ static void read_attention(struct reader *r, struct fm_hparams *hp) {
     hp->n_nope = key_length - hp->n_rope;
     if (hp->q_rank % 4 || hp->kv_rank % 4 || hp->n_rope % 4 || hp->n_nope % 4 || hp->n_value % 4)
         bad(r, "attention.*", "gives a head or latent width that is not a multiple of 4");
+}
+
+static void read_grouped_attention(struct reader *r, struct fm_hparams *hp) {
+    hp->n_heads = read_u32(r, "attention.head_count", 1, 1024, UINT32_MAX);
+    hp->n_kv = read_u32(r, "attention.head_count_kv", 1, 1024, hp->n_heads);
+    hp->n_value = read_u32(r, "attention.key_length", 4, FM_MAX_ROPE, hp->n_hidden / hp->n_heads);
+    hp->n_rope = hp->n_value;
+    hp->rope_halves = strcmp(r->arch, "llama") != 0; // llama.cpp's converter pairs the rows of Llama's queries and keys
+    hp->norm_eps = read_f32(r, "attention.layer_norm_rms_epsilon", 0, 1, NAN);
+    hp->n_dense_layers = hp->n_layers;
+    hp->n_dense_inter = read_u32(r, "feed_forward_length", 4, 1u << 20, UINT32_MAX);
+    const uint32_t n_value = read_u32(r, "attention.value_length", 1, UINT32_MAX, hp->n_value), n_turned = read_u32(r, "rope.dimension_count", 1, UINT32_MAX, hp->n_value);
+    const uint32_t n_experts = read_u32(r, "expert_count", 0, UINT32_MAX, 0);
+    if (r->failed) return;
+    if (hp->n_heads % hp->n_kv) return bad(r, "attention.head_count_kv", "does not divide attention.head_count");
+    if (n_value != hp->n_value) return bad(r, "attention.value_length", "is not attention.key_length");
+    if (n_turned != hp->n_value) return bad(r, "rope.dimension_count", "is not attention.key_length");
+    if (hp->n_value < 4 || hp->n_value > FM_MAX_ROPE || hp->n_value % 4) return bad(r, "attention.key_length", "is not a multiple of 4 within 4 to 256");
+    if (n_experts) return bad(r, "expert_count", "is not 0: of this architecture, only dense models are supported");
+}
+
+// Llama 3's divisors of the frequencies, where the file has them
+static void read_rope_divisors(struct reader *r, struct fm_hparams *hp) {
+    for (uint32_t i = 0; i < FM_MAX_ROPE / 2; i++) hp->rope_divisors[i] = 1;
+    const struct fm_tensor *t = hp->n_kv ? fm_tensors_find(r->tensors, "rope_freqs.weight") : NULL;
+    if (!t || r->failed) return;
+    if (t->type != FATHOM_F32 || t->n_dims != 1 || t->dims[0] != hp->n_rope / 2) {
+        r->failed = !fm_fail(r->err, FATHOM_INVALID, "%s: tensor rope_freqs.weight is not F32 of %u elements", fm_tensors_path(r->tensors), hp->n_rope / 2);
+        return;
+    }
+    if (!fm_tensor_read(r->tensors, t, 0, t->size, hp->rope_divisors, r->err)) r->failed = true;
+    for (uint32_t i = 0; !r->failed && i < hp->n_rope / 2; i++)
+        if (!(hp->rope_divisors[i] >= 1e-6f && hp->rope_divisors[i] <= 1e6f))
+            r->failed = !fm_fail(r->err, FATHOM_INVALID, "%s: tensor rope_freqs.weight has the element %g", fm_tensors_path(r->tensors), hp->rope_divisors[i]);
 }
 
 static void read_experts(struct reader *r, struct fm_hparams *hp) {
@@ -129,10 +163,14 @@ static void read_rope(struct reader *r, struct fm_hparams *hp) {
         hp->yarn_beta_fast = read_f32(r, "rope.scaling.yarn_beta_fast", 1e-3f, 1e6f, 32);
         hp->yarn_beta_slow = read_f32(r, "rope.scaling.yarn_beta_slow", 1e-3f, 1e6f, 1);
         hp->rope_magnitude = read_f32(r, "rope.scaling.attn_factor", 1e-3f, 1e3f, 1);
+        if (hp->n_kv) hp->rope_magnitude *= 1 + 0.1f * logf(hp->yarn_factor); // of latent attention, the converter has put it into the keys
         // the key holds 0.1 * mscale_all_dim
         correction = 1 + read_f32(r, "rope.scaling.yarn_log_multiplier", 0, 100, 0) * logf(hp->yarn_factor);
+    } else if (hp->n_kv && !strcmp(type, "linear")) {
+        const float factor = read_f32(r, "rope.scaling.factor", 1, 1e6f, NAN);
+        for (uint32_t i = 0; i < hp->n_rope / 2; i++) hp->rope_divisors[i] *= factor;
     } else if (strcmp(type, "none") != 0) {
-        fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: rope scaling \"%s\" is not one of none, yarn", fm_tensors_path(r->tensors), type);
+        fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: rope scaling \"%s\" is not one of none, %syarn", fm_tensors_path(r->tensors), type, hp->n_kv ? "linear, " : "");
         r->failed = true;
     }
     hp->softmax_scale = correction * correction / sqrtf((float)(hp->n_nope + hp->n_rope));
@@ -145,8 +183,10 @@ bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, st
     struct fathom_error wrong = {0};
     if (!fm_meta_string(tensors, "general.architecture", &arch, &length, &wrong))
         return fm_fail(err, FATHOM_INVALID, "%s: key general.architecture is missing or not a string", fm_tensors_path(tensors));
-    if (strcmp(arch, "deepseek2") != 0)
-        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: architecture \"%s\" is not supported; supported: deepseek2", fm_tensors_path(tensors), arch);
+    const bool grouped = !strcmp(arch, "llama") || !strcmp(arch, "qwen2") || !strcmp(arch, "qwen3");
+    if (!grouped && strcmp(arch, "deepseek2") != 0)
+        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: architecture \"%s\" is not supported; supported: deepseek2, llama, qwen2, qwen3",
+            fm_tensors_path(tensors), arch);
     struct reader r = {.tensors = tensors, .arch = arch, .err = err};
     const uint32_t n_blocks = read_u32(&r, "block_count", 1, 1024, UINT32_MAX);
     hp->n_draft_layers = read_u32(&r, "nextn_predict_layers", 0, n_blocks - 1, 0);
@@ -154,8 +194,13 @@ bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, st
     hp->n_hidden = read_u32(&r, "embedding_length", 4, 1u << 17, UINT32_MAX);
     if (!r.failed && hp->n_hidden % 4) bad(&r, "embedding_length", "is not a multiple of 4");
     hp->n_context_trained = read_u32(&r, "context_length", 1, 1u << 30, UINT32_MAX);
-    read_attention(&r, hp);
-    read_experts(&r, hp);
+    if (grouped) {
+        read_grouped_attention(&r, hp);
+    } else {
+        read_latent_attention(&r, hp);
+        read_experts(&r, hp);
+    }
+    read_rope_divisors(&r, hp);
     read_rope(&r, hp);
     const struct fm_tensor *embedding = fm_tensors_find(tensors, "token_embd.weight");
     if (r.failed) return false;
@@ -175,7 +220,7 @@ static double yarn_pair(const struct fm_hparams *hp, double turns) {
 }
 
 static double frequency(const struct fm_hparams *hp, uint32_t pair) {
-    const double plain = pow(hp->rope_base, -2.0 * pair / hp->n_rope);
+    const double plain = pow(hp->rope_base, -2.0 * pair / hp->n_rope) / hp->rope_divisors[pair];
     if (hp->yarn_factor == 1) return plain;
     const double low = fmax(floor(yarn_pair(hp, hp->yarn_beta_fast)), 0);
     double high = fmin(ceil(yarn_pair(hp, hp->yarn_beta_slow)), hp->n_rope - 1.0);

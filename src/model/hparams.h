@@ -3,6 +3,8 @@
 #define FM_MODEL_HPARAMS_H
 #include "file/tensors.h"
 
+enum { FM_MAX_ROPE = 256 };
+
 struct fm_hparams {
     uint32_t n_layers;             // of the trunk; draft (multi-token-prediction) layers follow them in the file
     uint32_t n_draft_layers;
@@ -13,8 +15,9 @@ struct fm_hparams {
     float norm_eps;
 
     uint32_t n_heads;
+    uint32_t n_kv;                 // heads of keys and values, of n_value values each, all of them turned; 0: latent attention
     uint32_t q_rank;               // query latent; 0: the query is projected directly
-    uint32_t kv_rank;              // key-value latent
+    uint32_t kv_rank;              // key-value latent; 0 where n_kv is not
     uint32_t n_nope, n_rope;       // a query's and a key's parts without and with rotary position
     uint32_t n_value;              // of a head
     float softmax_scale;           // (n_nope + n_rope)^-1/2, times YaRN's correction squared
@@ -26,6 +29,8 @@ struct fm_hparams {
     bool gate_normalise;
     float gate_scale;
 
+    bool rope_halves;              // pairs turned are (i, i + n_rope / 2), else (2i, 2i + 1)
+    float rope_divisors[FM_MAX_ROPE / 2]; // of the frequencies
     float rope_base;
     float yarn_factor;             // 1: plain rotary positions
     float yarn_beta_fast, yarn_beta_slow, rope_magnitude; // magnitude: factor on cosines and sines

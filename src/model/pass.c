@@ -3,7 +3,7 @@
 void fm_pass_layers(const struct fm_pass *p) {
     fathom_embed(p->stream, &(struct fathom_embed_params){.w = p->weights->embedding, .ids = p->ids, .x = p->ws->x, .n_tokens = p->n_tokens});
     for (uint32_t i = 0; i < p->hp->n_layers; i++) {
-        fm_pass_attention(p, i);
+        (p->hp->n_kv ? fm_pass_grouped_attention : fm_pass_latent_attention)(p, i);
         fm_pass_mixture(p, i);
     }
 }

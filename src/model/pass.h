@@ -9,6 +9,7 @@ struct fm_pass {
     const struct fm_weights *weights;
     const struct fm_workspace *ws;
     const struct fathom_latent_cache *caches; // one a layer
+    const struct fathom_kv_cache *kv_caches;  // instead, of a model with grouped attention
     struct fathom_view rope_table;
     struct fathom_view ids;          // uint32[n_tokens]
     struct fathom_view position;     // uint32, of the first token
@@ -25,7 +26,8 @@ void fm_pass_layers(const struct fm_pass *pass);
 void fm_pass_head(const struct fm_pass *pass, uint32_t first, uint32_t n);
 
 // The blocks of a layer, each adding to ws->x.
-void fm_pass_attention(const struct fm_pass *pass, uint32_t layer);
+void fm_pass_latent_attention(const struct fm_pass *pass, uint32_t layer);
+void fm_pass_grouped_attention(const struct fm_pass *pass, uint32_t layer);
 void fm_pass_mixture(const struct fm_pass *pass, uint32_t layer);
 // Of attention only what fills the layer's cache.
 void fm_pass_store(const struct fm_pass *pass, uint32_t layer);

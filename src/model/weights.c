@@ -70,7 +70,30 @@ static bool layer_vector(struct walk *w, uint32_t i, const char *suffix, struct 
     return visit(w, need, optional);
 }
 
-static bool walk_attention(struct walk *w, uint32_t i, struct fm_layer *l) {
+static bool walk_grouped_attention(struct walk *w, uint32_t i, struct fm_layer *l) {
+    const struct fm_hparams *hp = w->hp;
+    const uint32_t n_query = hp->n_heads * hp->n_value, n_key = hp->n_kv * hp->n_value;
+    if (!layer_vector(w, i, "attn_norm.weight", &l->attn_norm, hp->n_hidden, false) ||
+        !layer_matrix(w, i, "attn_q.weight", &l->q, 1, n_query, hp->n_hidden, false) ||
+        !layer_matrix(w, i, "attn_k.weight", &l->k, 1, n_key, hp->n_hidden, false) ||
+        !layer_matrix(w, i, "attn_v.weight", &l->v, 1, n_key, hp->n_hidden, false) ||
+        !layer_matrix(w, i, "attn_output.weight", &l->out, 1, hp->n_hidden, n_query, false))
+        return false;
+    const struct { const char *suffix; struct fathom_view *vector; uint32_t n; } vectors[] = {{"attn_q.bias", &l->q_bias, n_query},
+        {"attn_k.bias", &l->k_bias, n_key}, {"attn_v.bias", &l->v_bias, n_key}, {"attn_q_norm.weight", &l->q_norm, hp->n_value},
+        {"attn_k_norm.weight", &l->k_norm, hp->n_value}};
+    // Three biases or none, two norms or none: the first tells
+    bool has[] = {false, false};
+    for (size_t j = 0; j < sizeof(vectors) / sizeof(*vectors); j++) {
+        char name[64];
+        snprintf(name, sizeof(name), "blk.%u.%s", i, vectors[j].suffix);
+        if (j == 0 || j == 3) has[j / 3] = fm_tensors_find(w->tensors, name);
+        if (has[j / 3] && !layer_vector(w, i, vectors[j].suffix, vectors[j].vector, vectors[j].n, false)) return false;
+    }
+    return true;
+}
+
+static bool walk_latent_attention(struct walk *w, uint32_t i, struct fm_layer *l) {
     const struct fm_hparams *hp = w->hp;
     const uint32_t n_query = hp->n_heads * (hp->n_nope + hp->n_rope);
     if (!layer_vector(w, i, "attn_norm.weight", &l->attn_norm, hp->n_hidden, false)) return false;
@@ -121,7 +144,7 @@ static bool walk_draft(struct walk *w) {
     const bool ok = layer_vector(w, i, "nextn.enorm.weight", &weights->draft_token_norm, n, false) &&
                     layer_vector(w, i, "nextn.hnorm.weight", &weights->draft_state_norm, n, false) &&
                     layer_matrix(w, i, "nextn.eh_proj.weight", &weights->draft_mix, 1, n, 2 * n, false) &&
-                    walk_attention(w, i, &weights->layers[i]) && walk_mixture(w, i, &weights->layers[i]) &&
+                    walk_latent_attention(w, i, &weights->layers[i]) && walk_mixture(w, i, &weights->layers[i]) &&
                     layer_vector(w, i, "nextn.shared_head_norm.weight", &weights->draft_final_norm, n, false);
     w->in_draft = false;
     return ok;
@@ -135,7 +158,7 @@ static bool walk(struct walk *w) {
     const struct need head = {.weight = &w->weights->head, .n_mats = 1, .n_rows = hp->n_vocab, .n_cols = hp->n_hidden, .name = "output.weight"};
     if (!visit(w, embedding, false)) return false;
     for (uint32_t i = 0; i < hp->n_layers; i++)
-        if (!walk_attention(w, i, &w->weights->layers[i]) || !walk_mixture(w, i, &w->weights->layers[i])) return false;
+        if (!(hp->n_kv ? walk_grouped_attention : walk_latent_attention)(w, i, &w->weights->layers[i]) || !walk_mixture(w, i, &w->weights->layers[i])) return false;
     return visit(w, norm, false) && visit(w, head, true) && (!hp->n_drafting || walk_draft(w));
 }
 
@@ -245,7 +268,7 @@ void fm_weights_free(const struct fm_hparams *hp, struct fm_weights *weights) {
     fathom_weight_destroy(&weights->draft_mix);
     for (uint32_t i = 0; weights->layers && i < hp->n_layers + hp->n_drafting; i++) {
         struct fm_layer *l = &weights->layers[i];
-        struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k_b, &l->v_b, &l->out, &l->router, &l->gate, &l->up, &l->down,
+        struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k, &l->v, &l->k_b, &l->v_b, &l->out, &l->router, &l->gate, &l->up, &l->down,
             &l->shared_gate, &l->shared_up, &l->shared_down};
         for (size_t j = 0; j < sizeof(all) / sizeof(*all); j++) fathom_weight_destroy(all[j]);
     }

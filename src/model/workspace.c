@@ -22,14 +22,16 @@ static uint32_t logits_at_once(const struct fm_hparams *hp, uint32_t n_tokens, u
 // Bytes of the buffers whose size grows with the chunk alone, then of the scratch of attention and the logits.
 static void sizes(const struct fm_hparams *hp, uint64_t T, uint32_t n_positions, bool exact, uint64_t max_range, uint64_t bytes[N_BUFFERS]) {
     const uint64_t heads = hp->n_heads, n_h = max64(hp->n_dense_inter, (uint64_t)hp->n_expert_inter * (hp->n_experts_used + hp->n_experts_shared));
-    const uint64_t floats[] = {T * hp->n_hidden, T * hp->n_hidden, T * hp->q_rank, T * heads * (hp->n_nope + hp->n_rope),
-        T * heads * (hp->kv_rank + hp->n_rope), T * (hp->kv_rank + hp->n_rope), T * heads * hp->kv_rank, T * heads * hp->n_value, T * n_h,
+    const uint64_t latent = hp->n_kv ? 0 : hp->kv_rank + hp->n_rope;
+    const uint64_t floats[] = {T * hp->n_hidden, T * hp->n_hidden, T * hp->q_rank, T * (hp->n_kv ? (heads + 2ull * hp->n_kv) * hp->n_value : heads * (hp->n_nope + hp->n_rope)),
+        T * heads * latent, T * latent, T * heads * hp->kv_rank, T * heads * hp->n_value, T * n_h,
         T * hp->n_experts_used, T * hp->n_experts_used};
     for (size_t i = 0; i < sizeof(floats) / sizeof(*floats); i++) bytes[i] = 4 * max64(floats[i], 1);
     bytes[11] = max64(hp->n_experts ? fathom_expert_gate_scratch((uint32_t)T, hp->n_experts) : 0, 4);
-    const uint64_t one = fathom_latent_attention_scratch(hp->n_heads, hp->kv_rank, n_positions);
+    const uint64_t one = hp->n_kv ? fathom_grouped_attention_scratch(hp->n_heads, hp->n_value, n_positions)
+                                  : fathom_latent_attention_scratch(hp->n_heads, hp->kv_rank, n_positions);
     bytes[12] = max64(one, min64(one * T, min64(SCRATCH_BYTES, max_range)));
-    if (!exact && T > 1)
+    if (!exact && T > 1 && !hp->n_kv)
         bytes[12] = max64(bytes[12], fathom_expanded_attention_scratch((uint32_t)T, hp->n_heads, hp->n_nope, hp->n_rope, hp->n_value));
     // the down projection groups tokens by expert in it, all of them at once where it fits
     if (!exact && hp->n_experts)

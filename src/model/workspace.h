@@ -8,7 +8,7 @@ struct fm_workspace {
     struct fathom_view x;          // [T][n_hidden], the residual stream
     struct fathom_view normed;     // [T][n_hidden]
     struct fathom_view q_latent;   // [T][q_rank]
-    struct fathom_view q;          // [T][n_heads][n_nope + n_rope]
+    struct fathom_view q;          // [T][n_heads][n_nope + n_rope]; grouped attention: [T][n_heads + 2 * n_kv][n_value], keys and values too
     struct fathom_view q_absorbed; // [T][n_heads][kv_rank + n_rope]
     struct fathom_view kv;         // [T][kv_rank + n_rope]
     struct fathom_view context;    // [T][n_heads][kv_rank], attention's mean latent

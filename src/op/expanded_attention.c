@@ -1,7 +1,7 @@
 // Attention over expanded keys and values: a block of positions at a time, two dispatches a weight's window expand it, and one attends to
 // it.
 #include "shaders/expanded_attention.h"
-#include "op/latent_cache.h"
+#include "op/cache.h"
 #include "shader_list.h"
 #include "shaders/expanded_keys.h"
 #include <inttypes.h>
@@ -137,11 +137,12 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
     static const char op[] = "expanded_attention";
     const struct fathom_latent_cache *cache = &params->cache;
     const uint32_t n_heads = params->n_heads, n_tokens = params->n_tokens, n_v = params->n_v;
-    struct expansion keys = {.w = params->k_b, .cache_type = cache->type}, values;
+    struct fm_cache checked;
+    struct fm_bound_cache bound;
     if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_multiple(stream, op, "n_heads", n_heads, 1) ||
         !fm_op_multiple(stream, op, "n_nope", params->n_nope, 4) || !fm_op_multiple(stream, op, "n_v", n_v, 4) ||
-        !fm_op_cache(stream, op, cache, params->n_positions, &keys.table, &keys.args.page_table_base, &keys.pages, &keys.args.pages_base,
-            &keys.args.n_pages) ||
+        !fm_op_latent_cache(stream, op, cache, &checked) || !fm_op_multiple(stream, op, "n_positions", params->n_positions, 1) ||
+        !fm_op_bind_cache(stream, op, &checked, params->n_positions, &bound) ||
         !weight_fits(stream, op, "k_b", params->k_b, n_heads, cache->kv_rank, params->n_nope) ||
         !weight_fits(stream, op, "v_b", params->v_b, n_heads, n_v, cache->kv_rank))
         return;
@@ -150,10 +151,10 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
             n_heads, n_tokens, FM_MAX_GROUPS, params->n_positions);
         return;
     }
-    keys.args.kv_rank = cache->kv_rank;
-    keys.args.n_rope = cache->n_rope;
-    keys.args.n_out = params->n_nope;
-    values = keys;
+    struct expansion keys = {.w = params->k_b, .table = bound.page_table, .pages = bound.pages, .cache_type = cache->type,
+        .args = {.kv_rank = cache->kv_rank, .n_rope = cache->n_rope, .n_out = params->n_nope, .n_pages = bound.n_pages,
+            .page_table_base = bound.page_table_base, .pages_base = bound.pages_base}};
+    struct expansion values = keys;
     values.w = params->v_b;
     values.values = true;
     values.args.n_out = n_v;

@@ -1,8 +1,7 @@
 // Norm and rotary turn of what goes into the latent cache, written at its position.
-#include "op/latent_cache.h"
+#include "op/cache.h"
 #include "shader_list.h"
 #include "shaders/latent_store.h"
-#include <inttypes.h>
 
 static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_latent_store },
@@ -15,34 +14,32 @@ void fathom_latent_store(struct fathom_stream *stream, const struct fathom_laten
     const struct fathom_latent_cache *cache = &params->cache;
     const uint32_t n_tokens = params->n_tokens;
     const uint64_t width = (uint64_t)cache->kv_rank + cache->n_rope;
-    struct fathom_view kv, w, table, position, pages, page_table;
+    struct fathom_view kv, w, table, position;
+    struct fm_cache checked;
+    struct fm_bound_cache bound;
     struct latent_store_args args = {
         .n_tokens = n_tokens, .kv_rank = cache->kv_rank, .n_rope = cache->n_rope,
         .eps = params->eps,
         .inv_kv_rank = 1.0f / (float)cache->kv_rank,
     };
-    uint64_t page_words;
-    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_cache_shape(stream, op, cache, &page_words) || !fm_op_eps(stream, op, params->eps)
+    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_latent_cache(stream, op, cache, &checked) || !fm_op_eps(stream, op, params->eps)
         || !fm_op_bind(stream, op, "kv", params->kv, n_tokens * width, &kv, &args.kv_base)
         || !fm_op_bind(stream, op, "w", params->w, cache->kv_rank, &w, &args.w_base)
         || !fm_op_rope_table(stream, op, params->rope_table, n_tokens, cache->n_rope, &table, &args.table_base, &args.n_positions)
         || !fm_op_bind(stream, op, "position", params->position, 1, &position, &args.position_base)
-        || !fm_op_bind(stream, op, "page_table", cache->page_table, cache->page_table.size / 4, &page_table, &args.page_table_base)
-        || !fm_op_bind(stream, op, "pages", cache->pages, cache->pages.size / 4 / page_words * page_words, &pages, &args.pages_base))
+        || !fm_op_bind_cache(stream, op, &checked, 0, &bound))
         return;
-    args.n_table = (uint32_t)(cache->page_table.size / 4);
-    args.n_pages = (uint32_t)(cache->pages.size / 4 / page_words);
-    if (!args.n_table || !args.n_pages) {
-        fm_stream_fail(stream, FATHOM_INVALID, "%s: the cache has %" PRIu32 " pages and %" PRIu32 " entries in its page table", op, args.n_pages, args.n_table);
-        return;
-    }
+    args.n_table = bound.n_table;
+    args.n_pages = bound.n_pages;
+    args.page_table_base = bound.page_table_base;
+    args.pages_base = bound.pages_base;
     fm_stream_dispatch(stream, &(struct fm_dispatch){
         .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_latent_store.n_variants, n_tokens),
         .spec = { cache->type, FATHOM_PAGE, fm_op_lanes(stream, 128) }, .n_spec = 3,
-        .views = { kv, w, table, position, page_table, pages }, .n_views = 6,
+        .views = { kv, w, table, position, bound.page_table, bound.pages }, .n_views = 6,
         .args = &args, .args_size = sizeof(args),
         .groups = { fm_op_groups(n_tokens, 1), 1, 1 },
         .flops = 4.0 * n_tokens * (double)width,
-        .bytes = n_tokens * (4.0 * (double)width + 4.0 / FATHOM_PAGE * (double)page_words),
+        .bytes = n_tokens * (4.0 * (double)width + 4.0 / FATHOM_PAGE * (double)checked.page_words),
     });
 }

@@ -7,6 +7,8 @@ extern const struct fm_op fm_op_expanded_attention;
 extern const struct fm_op fm_op_expert_down;
 extern const struct fm_op fm_op_expert_gate;
 extern const struct fm_op fm_op_expert_up;
+extern const struct fm_op fm_op_grouped_attention;
+extern const struct fm_op fm_op_kv_store;
 extern const struct fm_op fm_op_latent_attention;
 extern const struct fm_op fm_op_latent_store;
 extern const struct fm_op fm_op_matmul;
@@ -20,6 +22,8 @@ const struct fm_op *const fm_ops[] = {
     &fm_op_expert_down,
     &fm_op_expert_gate,
     &fm_op_expert_up,
+    &fm_op_grouped_attention,
+    &fm_op_kv_store,
     &fm_op_latent_attention,
     &fm_op_latent_store,
     &fm_op_matmul,

@@ -34,6 +34,7 @@ static const struct fm_known_patterns known[] = {
          "\\s?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3000}-\\x{3002}]+", "\\s+$", IDEOGRAPHS_AND_HANGUL,
          "\\p{N}"}},
     {.names = {"deepseek-coder"}, .patterns = {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", IDEOGRAPHS_AND_HANGUL, "\\p{N}"}},
+    {.names = {"smollm"}, .patterns = {"\\p{N}", fm_pattern_gpt2}},
     {.names = {"gpt-2"}, .patterns = {fm_pattern_gpt2}},
     {.names = {"default"}, // llama.cpp's own, of no model
      .patterns = {"[\\p{P}$+<=>^~|]+", fm_pattern_gpt2, "\\p{N}+", "[0-9][0-9][0-9]"}},

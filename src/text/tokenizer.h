@@ -10,7 +10,7 @@
 struct fm_tokenizer;
 
 struct fm_tokenizer *fm_tokenizer_from_json(const char *text, size_t length, struct fathom_error *err);
-// From GGUF keys: model "gpt2"; pre deepseek-llm, deepseek-coder, deepseek-v3 (Minnow too), gpt-2/default, qwen2, llama-bpe.
+// From GGUF keys: model "gpt2"; pre deepseek-llm, deepseek-coder, deepseek-v3 (Minnow too), gpt-2/default, smollm, qwen2, llama-bpe.
 struct fm_tokenizer *fm_tokenizer_from_tensors(const struct fm_tensors *tensors, struct fathom_error *err);
 // Of a model that is open already: a hub folder's own tokenizer.json, a GGUF file's keys.
 struct fm_tokenizer *fm_tokenizer_of_model(const struct fm_tensors *tensors, struct fathom_error *err);

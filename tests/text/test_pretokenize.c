@@ -33,6 +33,7 @@ static void known_patterns(void **state) {
     // its range from : to ~ holds the letters, too: accented ones come apart from the others
     expect_words("deepseek-llm", "it's 1234, été  你好x\n\n y ", "it|'|s| |1|2|3|4|,| é|t|é|  |你好|x|\n|\n| y| ");
     expect_words("deepseek-coder", "it's 12, été 你好 ", "it|'|s| |1|2|,| été| |你好| ");
+    expect_words("smollm", "it's 1234  x\n", "it|'s| |1|2|3|4| | x|\n");
     expect_words("gpt-2", "it's 1234  x\n", "it|'s| 1234| | x|\n");
     expect_words("default", "it's 1234  x", "it|'|s| |123|4| | x");
     expect_words("qwen2", "it'S 1234  x(y)\n", "it|'S| |1|2|3|4| | x|(y|)\n");

@@ -75,7 +75,7 @@ void fm_pass_store(const struct fm_pass *p, uint32_t layer) {
     store_latent(p, &p->weights->layers[layer], &p->caches[layer]);
 }
 
-void fm_pass_attention(const struct fm_pass *p, uint32_t layer) {
+void fm_pass_latent_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
     const struct fathom_latent_cache *cache = &p->caches[layer];
     norm_input(p, l);

@@ -1,0 +1,83 @@
+#include "op/attention_split.h"
+#include <inttypes.h>
+
+// Workgroups loop over splits, so that a recording made for a long context costs little at its beginning.
+enum { MAX_SPLIT_GROUPS = 64, LANES = 128 };
+
+uint32_t fm_attention_splits(uint32_t max_positions) {
+    return (uint32_t)(((uint64_t)max_positions + FATHOM_SPLIT - 1) / FATHOM_SPLIT);
+}
+
+uint64_t fm_attention_scratch(uint32_t n_heads, uint32_t value_width, uint32_t max_positions) {
+    return (uint64_t)fm_attention_splits(max_positions) * n_heads * ((uint64_t)value_width + 2) * 4;
+}
+
+bool fm_attention_check(struct fathom_stream *stream, const char *op, uint32_t n_tokens, uint32_t n_heads, uint32_t value_width, uint32_t max_positions,
+    struct fathom_view scratch) {
+    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_multiple(stream, op, "n_heads", n_heads, 1)) return false;
+    if (n_heads > FM_MAX_GROUPS || n_tokens > max_positions)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " heads and %" PRIu32 " tokens, at most %d and the %" PRIu32 " positions", op, n_heads,
+            n_tokens, FM_MAX_GROUPS, max_positions);
+    const uint64_t one = fm_attention_scratch(n_heads, value_width, max_positions);
+    return scratch.size >= one || fm_stream_fail(stream, FATHOM_INVALID, "%s: scratch has %" PRIu64 " bytes, needs %" PRIu64 " for %" PRIu32 " positions", op,
+                                      scratch.size, one, max_positions);
+}
+
+// Heads of a workgroup of the better variant: as many as leave the device enough workgroups, and no more than share a key. A recording for one
+// token, or for one and its drafts, is mostly replayed at a fraction of the positions that it is made for.
+static uint32_t heads_at_once(const struct fathom_gpu_info *info, const struct fm_split_attention *a) {
+    const uint64_t splits = a->n_tokens <= 1 + FATHOM_MAX_DRAFTS && a->n_splits > 8 ? 8 : a->n_splits, enough = info->type == FATHOM_GPU_CPU ? 16 : 64;
+    const uint32_t of_kv = a->n_heads / a->n_kv;
+    uint32_t heads = 16;
+    while (heads > 4 && (heads >= 2 * of_kv || (of_kv + heads - 1) / heads * a->n_kv * splits * a->n_tokens < enough)) heads /= 2;
+    return heads;
+}
+
+// How many tokens go at once: what the scratch and one binding hold, and no more work than a dispatch should be.
+static uint32_t tokens_at_once(struct fathom_stream *stream, const struct fm_split_attention *a, uint64_t token_scratch, double token_flops) {
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+    const uint64_t range = info->max_storage_range - info->storage_alignment;
+    uint64_t n = (a->scratch.size < range ? a->scratch.size : range) / token_scratch;
+    if (n > a->n_tokens) n = a->n_tokens;
+    if (n > FM_MAX_GROUPS) n = FM_MAX_GROUPS;
+    if (n > 1 && (double)n * token_flops > FM_MAX_DISPATCH_FLOPS) n = (uint64_t)(FM_MAX_DISPATCH_FLOPS / token_flops) + 1;
+    return n ? (uint32_t)n : 1;
+}
+
+void fm_attend_splits(struct fathom_stream *stream, const struct fm_split_attention *a) {
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+    const bool on_cpu = info->type == FATHOM_GPU_CPU;
+    const uint32_t heads = a->plain ? FM_SPLIT_HEADS_PLAIN : a->choice.size ? a->choice.size : heads_at_once(info, a);
+    const uint32_t of_kv = a->n_heads / a->n_kv, head_groups = a->n_kv * ((of_kv + heads - 1) / heads);
+    const double positions = a->max_positions - 0.5 * (a->n_tokens - 1);
+    const double token_flops = 2.0 * a->n_heads * positions * ((double)a->key_width + a->value_width);
+    const uint64_t partial = fm_attention_scratch(a->n_heads, a->value_width, a->max_positions);
+    const uint32_t batch = tokens_at_once(stream, a, partial, token_flops);
+    struct fathom_view scratch;
+    if (!fm_op_bind(stream, a->op, "scratch", a->scratch, partial / 4 * batch, &scratch, a->scratch_base)) return;
+    for (uint32_t t = 0; t < a->n_tokens; t += batch) {
+        const uint32_t n = a->n_tokens - t < batch ? a->n_tokens - t : batch;
+        *a->first_token = t;
+        struct fm_dispatch dispatch = {
+            .op = a->op,
+            .variant = a->choice.variant,
+            .spec = {a->cache_type, FATHOM_PAGE, FATHOM_SPLIT, false, fm_op_lanes(stream, LANES), heads, !on_cpu},
+            .n_spec = 7,
+            .views = {a->q, a->position, a->page_table, a->pages, scratch},
+            .n_views = 6, // without the result
+            .args = a->args,
+            .args_size = a->args_size,
+            .groups = {a->n_splits < MAX_SPLIT_GROUPS ? a->n_splits : MAX_SPLIT_GROUPS, head_groups, n},
+            .flops = n * token_flops,
+            .bytes = positions * (double)a->row_size + n * (4.0 * a->n_heads * a->key_width + (double)partial),
+        };
+        fm_stream_dispatch(stream, &dispatch);
+        dispatch.spec[3] = true;
+        dispatch.views[5] = a->out;
+        dispatch.groups[0] = 1;
+        dispatch.groups[1] = a->n_heads;
+        dispatch.flops = n * (double)partial / 2;
+        dispatch.bytes = n * ((double)partial + 4.0 * a->n_heads * a->value_width);
+        fm_stream_dispatch(stream, &dispatch);
+    }
+}
