@@ -5,7 +5,10 @@ layout(local_size_x_id = 4) in;
 layout(constant_id = 4) const uint LANES = 128;                    // divides SPLIT; at least HEADS / 4
 layout(constant_id = 5) const uint HEADS = 16;                     // 4, 8, 16
 layout(constant_id = 6) const bool STAGED = true;
+layout(constant_id = 7) const bool MERGE_LAST = false;             // the last workgroup of these heads merges them
 #include "attention_split.glsl"
+#define COUNTER(i) counters[i]
+#include "include/last_group.glsl"
 const uint CHUNK = 16u, STRIDE = CHUNK + 1u;                       // words of a row that are staged at once
 const uint EACH = STAGED ? SPLIT / LANES : 4u;                     // positions that an invocation scores at once
 const uint PARTS = LANES * 4u / HEADS;                             // invocations that share four heads' softmax
@@ -164,4 +167,6 @@ void main() {
         values(heads, split, n);
         barrier(); // shared memory has been read
     }
+    if (MERGE_LAST && is_last_group(args.counters_base + gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y, gl_NumWorkGroups.x))
+        for (uint h = heads.first; h < min(heads.first + HEADS, heads.end); h++) merge(h);
 }

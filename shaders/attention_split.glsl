@@ -11,8 +11,9 @@ layout(binding = 0) readonly buffer Q { float q[]; };
 layout(binding = 1) readonly buffer Position { uint position[]; };
 layout(binding = 2) readonly buffer PageTable { uint page_table[]; };
 layout(binding = 3) readonly buffer Pages { uint pages[]; };       // [n_pages][PAGE] rows
-layout(binding = 4) buffer Scratch { float scratch[]; };           // [tokens][n_splits][n_heads][value_width() + 2]
+layout(binding = 4) coherent buffer Scratch { float scratch[]; };  // [tokens][n_splits][n_heads][value_width() + 2]
 layout(binding = 5) writeonly buffer Out { float result_out[]; };  // [n_tokens][n_heads][value_width()]
+layout(binding = 6) coherent buffer Counters { uint counters[]; }; // [tokens][workgroups of heads]
 #include "include/cache_read.glsl"
 
 uint token_position() {

@@ -14,7 +14,8 @@ shared uint chosen[MAX_EXPERTS];
 shared uint group_key[MAX_GROUPS];
 shared float partial[SUM_LANES];
 shared float best[MAX_TOP_K];     // scores of the chosen
-shared bool is_last;
+#define COUNTER(i) scratch[i]
+#include "include/last_group.glsl"
 
 #define MINUS_INFINITY uintBitsToFloat(0xff800000u)
 
@@ -149,15 +150,5 @@ void choose(uint lane, uint token, uint logits) {
 // Ends a workgroup that has stored its logits at scratch[logits ..]: the token's last one chooses.
 void finish(uint token, uint logits) {
     const uint lane = gl_LocalInvocationID.x;
-    memoryBarrierBuffer();
-    barrier();
-    if (lane == 0u) {
-        const uint counter = args.scratch_base + token;
-        is_last = atomicAdd(scratch[counter], 1u) + 1u == args.n_tiles;
-        if (is_last) scratch[counter] = 0u;
-    }
-    barrier();
-    if (!is_last) return;
-    memoryBarrierBuffer();
-    choose(lane, token, logits);
+    if (is_last_group(args.scratch_base + token, args.n_tiles)) choose(lane, token, logits);
 }

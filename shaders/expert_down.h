@@ -8,5 +8,7 @@ ARGS(expert_down) {
     uint expert_first, expert_end, down_row;   // _row: first row of the window
     uint shared_row;
     uint h_base, ids_base, weights_base, residual_base, y_base, parts_base; // words
+    uint norm_w_base, normed_base, counters_base; // see include/norm_after.glsl
+    float norm_eps;
     uint zero;                                 // 0; see include/read_ahead.glsl
 } ARGS_END

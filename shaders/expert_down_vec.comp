@@ -9,13 +9,16 @@ layout(constant_id = 0) const uint DOWN_TYPE = 0;
 layout(constant_id = 1) const uint SHARED_TYPE = 0;
 layout(constant_id = 2) const bool SHARED = false;
 layout(constant_id = 4) const uint ROWS = 4;
+layout(constant_id = 5) const bool NORM = false;                     // of y, too
 layout(binding = 0) readonly buffer H { vec4 h[]; };                  // [n_tokens][top_k * n_inter + n_shared]
 layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
 layout(binding = 2) readonly buffer Weights { float weights[]; };     // [n_tokens][top_k]
 layout(binding = 3) readonly buffer Residual { float residual[]; };   // [n_tokens][n_rows]; may be y
-layout(binding = 4) writeonly buffer Y { float y[]; };                // [n_tokens][n_rows]
+layout(binding = 4) coherent buffer Y { float y[]; };                // [n_tokens][n_rows]
 layout(binding = 5) readonly buffer Down { uint down_words[]; };      // [n_experts][n_rows][n_inter], a window
 layout(binding = 6) readonly buffer SharedDown { uint shared_words[]; }; // [n_rows][n_shared], a window
+#define NORM_BINDING 7
+#include "include/norm_after.glsl"
 #define W_NAME down
 #define W_WORD(i) down_words[i]
 #include "quant/decode.glsl"
@@ -54,4 +57,5 @@ void main() {
     barrier();
     if (lane < ROWS && first + lane <= last)
         y[args.y_base + y_at + first + lane] = residual[args.residual_base + y_at + first + lane] + sums_of(lane);
+    if (NORM) norm_after(token, token + 1u, args.n_rows, token, gl_NumWorkGroups.x);
 }

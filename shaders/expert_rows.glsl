@@ -29,12 +29,14 @@
             read_ahead |= NAME##_bits16(ahead_at(type, ROWS, k, next, last)); \
             vec4 v[8]; \
             [[unroll]] for (uint i = 0u; i < 8u; i++) v[i] = X4(x_at + k / 4u + i); \
+            const float v_sum = has_minimum(type) ? sum_of(v) : 0.0; \
             [[unroll]] for (uint r = 0u; r < ROWS; r++) { \
                 vec4 q[8]; \
-                const float scale = factor * NAME##32(type, at[r], k, q); \
+                const vec2 scale = factor * NAME##32_parts(type, at[r], k, q); \
                 vec4 part = q[0] * v[0]; \
                 [[unroll]] for (uint i = 1u; i < 8u; i++) part += q[i] * v[i]; \
-                sum[r] += scale * ((part.x + part.y) + (part.z + part.w)); \
+                sum[r] += scale.x * ((part.x + part.y) + (part.z + part.w)); \
+                if (has_minimum(type)) sum[r] += scale.y * v_sum; \
             } \
         } \
     }

@@ -4,6 +4,6 @@
 ARGS(grouped_attention) {
     uint n_heads, n_kv, n_head, q_stride, n_pages;
     uint n_splits, first_token, max_positions;
-    uint q_base, position_base, page_table_base, pages_base, scratch_base, out_base;
+    uint q_base, position_base, page_table_base, pages_base, scratch_base, out_base, counters_base;
     float scale;
 } ARGS_END

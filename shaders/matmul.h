@@ -6,5 +6,7 @@ ARGS(matmul) {
     uint n_rows, first_row, first_mat;
     uint x_token_stride, x_mat_stride, y_token_stride, y_mat_stride;
     uint x_base, y_base, residual_base;
+    uint norm_w_base, normed_base, counters_base; // see include/norm_after.glsl
+    float norm_eps;
     uint zero; // 0; see include/read_ahead.glsl
 } ARGS_END

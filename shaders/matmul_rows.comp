@@ -9,10 +9,13 @@ layout(constant_id = 0) const uint TYPE = 0;
 layout(constant_id = 1) const bool RESIDUAL = false;
 layout(constant_id = 2) const uint TOKENS = 1;                         // at most 8
 layout(constant_id = 4) const uint ROWS = 1;                           // of an invocation, a workgroup's width apart; at most 4
+layout(constant_id = 5) const bool NORM = false;                        // of y, too
 layout(binding = 0) readonly buffer W { uint words[]; };
 layout(binding = 1) readonly buffer X { vec4 x[]; };
 layout(binding = 2) readonly buffer Residual { float residual[]; };
-layout(binding = 3) writeonly buffer Y { float y[]; };
+layout(binding = 3) coherent buffer Y { float y[]; };
+#define NORM_BINDING 4
+#include "include/norm_after.glsl"
 #define W_NAME w
 #define W_WORD(i) words[i]
 #include "quant/decode.glsl"
@@ -37,12 +40,14 @@ void main() {
             if (TOKENS == 1u && has_blocks(TYPE)) { // holds x and passes by the rows; below it is the other way round
                 vec4 v[8];
                 [[unroll]] for (uint i = 0u; i < 8u; i++) v[i] = x[x_at[0] + k / 4u + i];
+                const float v_sum = has_minimum(TYPE) ? sum_of(v) : 0.0;
                 [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                     vec4 q[8];
-                    const float scale = w32(TYPE, row_at[r], k, q);
+                    const vec2 scale = w32_parts(TYPE, row_at[r], k, q);
                     vec4 p = q[0] * v[0];
                     [[unroll]] for (uint i = 1u; i < 8u; i++) p += q[i] * v[i];
-                    sum[r][0] += scale * ((p.x + p.y) + (p.z + p.w));
+                    sum[r][0] += scale.x * ((p.x + p.y) + (p.z + p.w));
+                    if (has_minimum(TYPE)) sum[r][0] += scale.y * v_sum;
                 }
                 continue;
             }
@@ -68,4 +73,5 @@ void main() {
             }
         }
     }
+    if (NORM) norm_after(token, min(token + TOKENS, args.n_tokens), args.n_rows, gl_WorkGroupID.y, gl_NumWorkGroups.x);
 }

@@ -10,10 +10,13 @@ layout(constant_id = 0) const uint TYPE = 0;
 layout(constant_id = 1) const bool RESIDUAL = false;
 layout(constant_id = 2) const uint TOKENS = 1;                         // at most 8
 layout(constant_id = 4) const uint ROWS = 4;                           // at most 4
+layout(constant_id = 5) const bool NORM = false;                        // of y, too
 layout(binding = 0) readonly buffer W { uint words[]; };
 layout(binding = 1) readonly buffer X { vec4 x[]; };
 layout(binding = 2) readonly buffer Residual { float residual[]; };
-layout(binding = 3) writeonly buffer Y { float y[]; };
+layout(binding = 3) coherent buffer Y { float y[]; };
+#define NORM_BINDING 4
+#include "include/norm_after.glsl"
 #define W_NAME w
 #define W_WORD(i) words[i]
 #include "quant/decode.glsl"
@@ -60,4 +63,5 @@ void main() {
                 y[args.y_base + i] = RESIDUAL ? residual[args.residual_base + i] + result : result;
             }
     }
+    if (NORM) norm_after(token, min(token + TOKENS, args.n_tokens), args.n_rows, gl_WorkGroupID.y, gl_NumWorkGroups.x);
 }

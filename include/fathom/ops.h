@@ -26,6 +26,13 @@ struct fathom_rms_norm_params {
 };
 FATHOM_API void fathom_rms_norm(struct fathom_stream *stream, const struct fathom_rms_norm_params *params);
 
+// An RMS norm of what an operator has just computed, y[t] of n values, by the same dispatch where the variant can.
+struct fathom_norm_after {
+    struct fathom_view w, y;       // float32[n], [n_tokens][n]; w.buffer NULL: no norm
+    struct fathom_view counters;   // uint32[n_tokens], zero at first and afterwards; buffer NULL: always by a dispatch of its own
+    float eps;
+};
+
 // y[t][m][r] = (residual ? residual[t][m][r] : 0) + sum_k w[m][r][k] * x[t][m][k]      for every matrix m of w.
 // x and y have their own strides, in floats; residual has y's shape and may be y itself.
 struct fathom_matmul_params {
@@ -34,6 +41,7 @@ struct fathom_matmul_params {
     uint32_t n_tokens;
     uint32_t x_token_stride, x_mat_stride; // 0: n_mats * n_cols, n_cols. Multiples of 4.
     uint32_t y_token_stride, y_mat_stride; // 0: n_mats * n_rows, n_rows.
+    struct fathom_norm_after norm;         // of y, n_rows values; of one matrix without a stride
 };
 FATHOM_API void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_params *params);
 
@@ -85,6 +93,7 @@ struct fathom_latent_attention_params {
     struct fathom_latent_cache cache;
     struct fathom_view scratch;     // at least fathom_latent_attention_scratch(n_heads, kv_rank, max_positions) bytes; more lets
                                     // more tokens go at once
+    struct fathom_view counters;    // uint32[n_tokens][n_heads], zero at first and afterwards; saves a dispatch. buffer NULL: none
     uint32_t n_tokens, n_heads;
     uint32_t max_positions;         // bound on position + n_tokens for this recording
     float scale;
@@ -140,6 +149,7 @@ struct fathom_grouped_attention_params {
     struct fathom_view q, out, position;
     struct fathom_kv_cache cache;
     struct fathom_view scratch;     // at least fathom_grouped_attention_scratch() bytes; more lets more tokens go at once
+    struct fathom_view counters;    // as of latent attention
     uint32_t n_tokens, n_heads;
     uint32_t q_stride;              // floats from one token's queries to the next's; 0: n_heads * n_head
     uint32_t max_positions;         // bound on position + n_tokens for this recording
@@ -194,6 +204,7 @@ struct fathom_expert_down_params {
     struct fathom_view h, ids, weights, residual, y;
     struct fathom_view scratch;               // lets many tokens share the work on an expert; fathom_expert_down_scratch() bytes for all of
                                               // them, less takes them in turns; buffer NULL: token by token
+    struct fathom_norm_after norm;            // of y, n_rows values
     uint32_t n_tokens, top_k;
 };
 FATHOM_API void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert_down_params *params);

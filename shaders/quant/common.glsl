@@ -68,6 +68,11 @@ bool has_blocks(const uint type) {
     return type != TYPE_F32 && type != TYPE_F16 && type != TYPE_BF16;
 }
 
+// With a minimum that is the same for 32 elements
+bool has_minimum(const uint type) {
+    return type == TYPE_Q4_1 || type == TYPE_Q5_1 || type == TYPE_Q4_K || type == TYPE_Q5_K;
+}
+
 // Four signed bytes, low one first
 vec4 signed_bytes(uint v) {
     const int i = int(v);

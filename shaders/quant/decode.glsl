@@ -4,10 +4,11 @@
 // With W_NAME w it defines
 //   vec4 w4(uint type, uint row, uint k)                       elements k..k+3 (k a multiple of 4) of the row at byte offset `row`; exact
 //   float w32(uint type, uint row, uint k, out vec4 q[8])      elements k..k+31 (k a multiple of 32) are the returned scale times q[]
+//   vec2 w32_parts(uint type, uint row, uint k, out vec4 q[8]) the same elements are q[] times x plus y, which is 0 unless has_minimum(type)
 //   float w8(uint type, uint row, uint part, out vec4 low, out vec4 high)   a quarter of a block, so that neighbours share it: elements
 //                                                              k..k+3 and k+16..k+19, k = 32 * (part / 4) + 4 * (part % 4), scaled alike
 //   float w8_packed(uint type, uint row, uint part, out int low, out int high)   the same as signed bytes, low one first; Q8_0 and Q4_0 alone
-// Formats with a minimum return a scale of 1, and q[] are the elements.
+// w32 and w8 of formats with a minimum return a scale of 1, and q[] are the elements.
 // `type` is an enum fathom_type, a specialization constant: src/gpu/spirv_trim.c leaves the other types' decoders out, which works while it
 // is handed down through `const` parameters and the cases return. Both macros are undefined at the end.
 // A format in blocks is one function, w8, exact; w4 and w32 follow from it, and may have a quicker one.
@@ -112,18 +113,27 @@ vec4 W_FN(4)(const uint type, uint row, uint k) {
     }
 }
 
-float W_FN(32)(const uint type, uint row, uint k, out vec4 q[8]) {
+vec2 W_FN(32_parts)(const uint type, uint row, uint k, out vec4 q[8]) {
     switch (type) {
-    case TYPE_F32: return W_FN(_f32_32)(row, k, q);
-    case TYPE_F16: return W_FN(_f16_32)(row, k, q);
-    case TYPE_BF16: return W_FN(_bf16_32)(row, k, q);
-    case TYPE_Q8_0: return W_FN(_q8_0_32)(row, k, q);
-    case TYPE_Q4_0: return W_FN(_q4_0_32)(row, k, q);
+    case TYPE_F32: return vec2(W_FN(_f32_32)(row, k, q), 0.0);
+    case TYPE_F16: return vec2(W_FN(_f16_32)(row, k, q), 0.0);
+    case TYPE_BF16: return vec2(W_FN(_bf16_32)(row, k, q), 0.0);
+    case TYPE_Q8_0: return vec2(W_FN(_q8_0_32)(row, k, q), 0.0);
+    case TYPE_Q4_0: return vec2(W_FN(_q4_0_32)(row, k, q), 0.0);
+    case TYPE_Q4_1: return W_FN(_q4_1_32)(row, k, q);
+    case TYPE_Q5_1: return W_FN(_q5_1_32)(row, k, q);
     case TYPE_Q4_K: return W_FN(_q4_k_32)(row, k, q);
     case TYPE_Q5_K: return W_FN(_q5_k_32)(row, k, q);
-    case TYPE_Q6_K: return W_FN(_q6_k_32)(row, k, q);
-    default: return W_FN(_block_32)(type, row, k, q);
+    case TYPE_Q6_K: return vec2(W_FN(_q6_k_32)(row, k, q), 0.0);
+    default: return vec2(W_FN(_block_32)(type, row, k, q), 0.0);
     }
+}
+
+float W_FN(32)(const uint type, uint row, uint k, out vec4 q[8]) {
+    const vec2 s = W_FN(32_parts)(type, row, k, q);
+    if (!has_minimum(type)) return s.x;
+    for (uint i = 0u; i < 8u; i++) q[i] = s.x * q[i] + s.y;
+    return 1.0;
 }
 
 float W_FN(8)(const uint type, uint row, uint part, out vec4 low, out vec4 high) {

@@ -18,9 +18,9 @@ float W_FN(_q4_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
     return 1.0;
 }
 
-float W_FN(_q4_k_32)(uint row, uint k, out vec4 q[8]) {
+vec2 W_FN(_q4_k_32)(uint row, uint k, out vec4 q[8]) {
     const uint word = (row >> 2) + (k >> 8) * 36u, j = (k >> 5) & 7u, at = word + 4u + (j >> 1) * 8u, shift = (j & 1u) * 4u;
     const vec2 s = W_FN(_k_scales)(word, j);
-    for (uint i = 0u; i < 8u; i++) q[i] = s.x * unsigned_nibbles(W_WORD(at + i) >> shift) + s.y;
-    return 1.0;
+    for (uint i = 0u; i < 8u; i++) q[i] = unsigned_nibbles(W_WORD(at + i) >> shift);
+    return s;
 }

@@ -7,3 +7,13 @@ float W_FN(_q5_1_8)(uint row, uint part, out vec4 low, out vec4 high) {
     high = scale_add(d, unsigned_bytes(((v >> 4) & 0x0f0f0f0fu) | spread((fifth >> 16) & 15u) << 4), m);
     return 1.0;
 }
+
+vec2 W_FN(_q5_1_32)(uint row, uint k, out vec4 q[8]) {
+    const uint word = (row >> 2) + (k >> 5) * 6u, scales = W_WORD(word), fifth = W_WORD(word + 1u);
+    for (uint i = 0u; i < 4u; i++) {
+        const uint v = W_WORD(word + 2u + i), bits = fifth >> (4u * i);
+        q[i] = unsigned_bytes((v & 0x0f0f0f0fu) | spread(bits & 15u) << 4);
+        q[4u + i] = unsigned_bytes(((v >> 4) & 0x0f0f0f0fu) | spread((bits >> 16) & 15u) << 4);
+    }
+    return vec2(half_decode(scales & 0xffffu), half_decode(scales >> 16));
+}

@@ -10,12 +10,12 @@ float W_FN(_q5_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
     return 1.0;
 }
 
-float W_FN(_q5_k_32)(uint row, uint k, out vec4 q[8]) {
+vec2 W_FN(_q5_k_32)(uint row, uint k, out vec4 q[8]) {
     const uint word = (row >> 2) + (k >> 8) * 44u, j = (k >> 5) & 7u, at = word + 12u + (j >> 1) * 8u, shift = (j & 1u) * 4u;
     const vec2 s = W_FN(_k_scales)(word, j);
     for (uint i = 0u; i < 8u; i++) {
         const uint fifth = (W_WORD(word + 4u + i) >> j) & 0x01010101u;
-        q[i] = s.x * unsigned_bytes(((W_WORD(at + i) >> shift) & 0x0f0f0f0fu) | fifth << 4) + s.y;
+        q[i] = unsigned_bytes(((W_WORD(at + i) >> shift) & 0x0f0f0f0fu) | fifth << 4);
     }
-    return 1.0;
+    return s;
 }

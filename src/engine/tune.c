@@ -90,7 +90,7 @@ static bool add(struct tuning *t, enum kind kind, uint32_t n_tokens, struct weig
 }
 
 static bool add_layer(struct tuning *t, const struct fm_layer *l, uint32_t n_tokens) {
-    const struct fathom_weight *matmuls[] = {l->q, l->q_a, l->q_b, l->k, l->v, l->kv_a, l->k_b, l->v_b, l->out};
+    const struct fathom_weight *matmuls[] = {l->q, l->q_a, l->q_b, l->k, l->v, l->qkv, l->kv_a, l->k_b, l->v_b, l->out};
     const bool chunk = n_tokens == t->n_chunk;
     for (size_t i = 0; i < sizeof(matmuls) / sizeof(*matmuls); i++) {
         const bool absorbed = matmuls[i] == l->k_b || matmuls[i] == l->v_b;

@@ -16,9 +16,13 @@ void fm_draft_mix(const struct fm_pass *p, struct fathom_view state, struct fath
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = p->weights->draft_mix, .x = pair, .y = p->ws->x, .n_tokens = p->n_tokens});
 }
 
-void fm_draft_store(const struct fm_pass *p) { fm_pass_store(p, p->hp->n_layers); }
+void fm_draft_store(const struct fm_pass *p) {
+    fm_pass_norm_input(p, p->hp->n_layers);
+    fm_pass_store(p, p->hp->n_layers);
+}
 
 void fm_draft_layer(const struct fm_pass *p) {
+    fm_pass_norm_input(p, p->hp->n_layers);
     fm_pass_latent_attention(p, p->hp->n_layers);
     fm_pass_mixture(p, p->hp->n_layers);
 }

@@ -15,17 +15,19 @@ void fm_pass_grouped_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_workspace *ws = p->ws;
     const struct fm_layer *l = &p->weights->layers[layer];
     const struct fathom_kv_cache *cache = &p->kv_caches[layer];
-    fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = ws->x, .w = l->attn_norm, .y = ws->normed, .n_tokens = p->n_tokens,
-        .n_cols = hp->n_hidden, .eps = hp->norm_eps});
-    project(p, l->q, 0);
-    project(p, l->k, hp->n_heads);
-    project(p, l->v, hp->n_heads + hp->n_kv);
+    if (l->qkv) {
+        project(p, l->qkv, 0);
+    } else {
+        project(p, l->q, 0);
+        project(p, l->k, hp->n_heads);
+        project(p, l->v, hp->n_heads + hp->n_kv);
+    }
     fathom_kv_store(p->stream, &(struct fathom_kv_store_params){.qkv = ws->q, .rope_table = p->rope_table, .position = p->position,
         .q_bias = l->q_bias, .k_bias = l->k_bias, .v_bias = l->v_bias, .q_norm = l->q_norm, .k_norm = l->k_norm, .cache = *cache,
         .n_tokens = p->n_tokens, .n_heads = hp->n_heads, .halves = hp->rope_halves, .eps = hp->norm_eps});
     fathom_grouped_attention(p->stream, &(struct fathom_grouped_attention_params){.q = ws->q, .out = ws->attended, .position = p->position,
-        .cache = *cache, .scratch = ws->scratch, .n_tokens = p->n_tokens, .n_heads = hp->n_heads,
+        .cache = *cache, .scratch = ws->scratch, .counters = ws->counters, .n_tokens = p->n_tokens, .n_heads = hp->n_heads,
         .q_stride = (hp->n_heads + 2 * hp->n_kv) * hp->n_value, .max_positions = p->n_positions, .scale = hp->softmax_scale});
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->out, .x = ws->attended, .y = ws->x, .residual = ws->x,
-        .n_tokens = p->n_tokens});
+        .n_tokens = p->n_tokens, .norm = fm_pass_norm(p, l->ffn_norm)});
 }

@@ -41,7 +41,7 @@ static void attend_absorbed(const struct fm_pass *p, const struct fm_layer *l, c
         .x_token_stride = hp->n_heads * q_head, .x_mat_stride = q_head, .y_token_stride = hp->n_heads * latent, .y_mat_stride = latent});
     turn_query(p, ws->q_absorbed, latent, hp->kv_rank);
     fathom_latent_attention(p->stream, &(struct fathom_latent_attention_params){.q = ws->q_absorbed, .out = ws->context,
-        .position = p->position, .cache = *cache, .scratch = ws->scratch, .n_tokens = p->n_tokens,
+        .position = p->position, .cache = *cache, .scratch = ws->scratch, .counters = ws->counters, .n_tokens = p->n_tokens,
         .n_heads = hp->n_heads, .max_positions = p->n_positions, .scale = hp->softmax_scale});
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->v_b, .x = ws->context, .y = ws->attended, .n_tokens = p->n_tokens});
 }
@@ -65,24 +65,17 @@ static bool expanding_pays(const struct fm_pass *p) {
     return expanded < absorbed;
 }
 
-static void norm_input(const struct fm_pass *p, const struct fm_layer *l) {
-    fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = p->ws->x, .w = l->attn_norm, .y = p->ws->normed,
-        .n_tokens = p->n_tokens, .n_cols = p->hp->n_hidden, .eps = p->hp->norm_eps});
-}
-
 void fm_pass_store(const struct fm_pass *p, uint32_t layer) {
-    norm_input(p, &p->weights->layers[layer]);
     store_latent(p, &p->weights->layers[layer], &p->caches[layer]);
 }
 
 void fm_pass_latent_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
     const struct fathom_latent_cache *cache = &p->caches[layer];
-    norm_input(p, l);
     project_query(p, l);
     store_latent(p, l, cache);
     if (expanding_pays(p)) attend_expanded(p, l, cache);
     else attend_absorbed(p, l, cache);
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->out, .x = p->ws->attended, .y = p->ws->x, .residual = p->ws->x,
-        .n_tokens = p->n_tokens});
+        .n_tokens = p->n_tokens, .norm = fm_pass_norm(p, l->ffn_norm)});
 }

@@ -5,7 +5,7 @@
 static void route(const struct fm_pass *p, const struct fm_layer *l) {
     const struct fm_hparams *hp = p->hp;
     fathom_expert_gate(p->stream, &(struct fathom_expert_gate_params){.w = l->router, .x = p->ws->normed, .bias = l->router_bias,
-        .ids = p->ws->expert_ids, .weights = p->ws->expert_weights, .scratch = p->ws->gate_scratch, .n_tokens = p->n_tokens,
+        .ids = p->ws->expert_ids, .weights = p->ws->expert_weights, .scratch = p->ws->counters, .n_tokens = p->n_tokens,
         .top_k = hp->n_experts_used, .n_groups = hp->n_groups, .n_groups_used = hp->n_groups_used, .score = hp->gate_score,
         .group_score = hp->group_score, .normalise = hp->gate_normalise, .scale = hp->gate_scale});
 }
@@ -14,11 +14,11 @@ void fm_pass_mixture(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
     const struct fm_workspace *ws = p->ws;
     const uint32_t top_k = l->router ? p->hp->n_experts_used : 0;
-    fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = ws->x, .w = l->ffn_norm, .y = ws->normed, .n_tokens = p->n_tokens,
-        .n_cols = p->hp->n_hidden, .eps = p->hp->norm_eps});
+    const bool last = layer + 1 >= p->hp->n_layers;
     if (l->router) route(p, l);
     fathom_expert_up(p->stream, &(struct fathom_expert_up_params){.gate = l->gate, .up = l->up, .shared_gate = l->shared_gate,
         .shared_up = l->shared_up, .x = ws->normed, .ids = ws->expert_ids, .h = ws->h, .n_tokens = p->n_tokens, .top_k = top_k});
     fathom_expert_down(p->stream, &(struct fathom_expert_down_params){.down = l->down, .shared_down = l->shared_down, .h = ws->h,
-        .ids = ws->expert_ids, .weights = ws->expert_weights, .scratch = ws->scratch, .residual = ws->x, .y = ws->x, .n_tokens = p->n_tokens, .top_k = top_k});
+        .ids = ws->expert_ids, .weights = ws->expert_weights, .scratch = ws->scratch, .residual = ws->x, .y = ws->x, .n_tokens = p->n_tokens, .top_k = top_k,
+        .norm = fm_pass_norm(p, last ? (struct fathom_view){0} : p->weights->layers[layer + 1].attn_norm)});
 }

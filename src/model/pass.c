@@ -1,7 +1,17 @@
 #include "model/pass.h"
 
+struct fathom_norm_after fm_pass_norm(const struct fm_pass *p, struct fathom_view w) {
+    return (struct fathom_norm_after){.w = w, .y = p->ws->normed, .counters = p->ws->counters, .eps = p->hp->norm_eps};
+}
+
+void fm_pass_norm_input(const struct fm_pass *p, uint32_t layer) {
+    fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = p->ws->x, .w = p->weights->layers[layer].attn_norm, .y = p->ws->normed,
+        .n_tokens = p->n_tokens, .n_cols = p->hp->n_hidden, .eps = p->hp->norm_eps});
+}
+
 void fm_pass_layers(const struct fm_pass *p) {
     fathom_embed(p->stream, &(struct fathom_embed_params){.w = p->weights->embedding, .ids = p->ids, .x = p->ws->x, .n_tokens = p->n_tokens});
+    fm_pass_norm_input(p, 0);
     for (uint32_t i = 0; i < p->hp->n_layers; i++) {
         (p->hp->n_kv ? fm_pass_grouped_attention : fm_pass_latent_attention)(p, i);
         fm_pass_mixture(p, i);

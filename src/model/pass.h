@@ -25,10 +25,15 @@ void fm_pass_layers(const struct fm_pass *pass);
 // Final norm and head of tokens [first, first + n) of ws->x: ws->logits[n][n_vocab]. n at most ws->n_logits.
 void fm_pass_head(const struct fm_pass *pass, uint32_t first, uint32_t n);
 
-// The blocks of a layer, each adding to ws->x.
+// The blocks of a layer: each takes ws->normed, adds to ws->x, and leaves what the next block takes in ws->normed.
 void fm_pass_latent_attention(const struct fm_pass *pass, uint32_t layer);
 void fm_pass_grouped_attention(const struct fm_pass *pass, uint32_t layer);
 void fm_pass_mixture(const struct fm_pass *pass, uint32_t layer);
-// Of attention only what fills the layer's cache.
+// Of latent attention only what fills the layer's cache.
 void fm_pass_store(const struct fm_pass *pass, uint32_t layer);
+
+// The norm that a layer's attention takes, for the first layer; those of later ones are left by the layer before.
+void fm_pass_norm_input(const struct fm_pass *pass, uint32_t layer);
+// A norm of ws->x, left in ws->normed by the operator that completes it.
+struct fathom_norm_after fm_pass_norm(const struct fm_pass *pass, struct fathom_view w);
 #endif

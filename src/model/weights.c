@@ -11,6 +11,7 @@ struct need {
     struct fathom_weight **weight;  // a matrix …
     struct fathom_view *vector;              // … or a float32 vector
     uint32_t n_mats, n_rows, n_cols;
+    uint32_t first_row, all_rows;   // where the weight holds rows of several tensors; 0, 0: its own alone
     bool per_expert;                // only n_experts_used of n_mats matter to a token
     bool lookup;                    // only one row matters to a token
     bool draft;                     // of the draft layer, which is no part of the model's own count
@@ -70,14 +71,35 @@ static bool layer_vector(struct walk *w, uint32_t i, const char *suffix, struct 
     return visit(w, need, optional);
 }
 
+// One matrix product takes less time than three. What is put together is a copy, though: it is not used in place.
+static bool walk_qkv(struct walk *w, uint32_t i, struct fm_layer *l) {
+    const struct fm_hparams *hp = w->hp;
+    static const char *const suffixes[] = {"attn_q.weight", "attn_k.weight", "attn_v.weight"};
+    const uint32_t n_key = hp->n_kv * hp->n_value, n_query = hp->n_heads * hp->n_value, n_rows[] = {n_query, n_key, n_key};
+    struct fathom_weight **weights[] = {&l->q, &l->k, &l->v};
+    struct need needs[3];
+    const struct fm_tensor *found[3];
+    uint32_t first_row = 0;
+    for (int j = 0; j < 3; j++) {
+        needs[j] = (struct need){.weight = &l->qkv, .n_mats = 1, .n_rows = n_rows[j], .n_cols = hp->n_hidden, .first_row = first_row,
+            .all_rows = n_query + 2 * n_key};
+        LAYER_NAME(needs[j], i, suffixes[j]);
+        found[j] = fm_tensors_find(w->tensors, needs[j].name);
+        first_row += n_rows[j];
+    }
+    const bool alike = found[0] && found[1] && found[2] && found[0]->type == found[1]->type && found[0]->type == found[2]->type;
+    for (int j = 0; j < 3; j++) {
+        if (!alike) needs[j].weight = weights[j], needs[j].first_row = needs[j].all_rows = 0;
+        if (!visit(w, needs[j], false)) return false;
+    }
+    return true;
+}
+
 static bool walk_grouped_attention(struct walk *w, uint32_t i, struct fm_layer *l) {
     const struct fm_hparams *hp = w->hp;
     const uint32_t n_query = hp->n_heads * hp->n_value, n_key = hp->n_kv * hp->n_value;
     if (!layer_vector(w, i, "attn_norm.weight", &l->attn_norm, hp->n_hidden, false) ||
-        !layer_matrix(w, i, "attn_q.weight", &l->q, 1, n_query, hp->n_hidden, false) ||
-        !layer_matrix(w, i, "attn_k.weight", &l->k, 1, n_key, hp->n_hidden, false) ||
-        !layer_matrix(w, i, "attn_v.weight", &l->v, 1, n_key, hp->n_hidden, false) ||
-        !layer_matrix(w, i, "attn_output.weight", &l->out, 1, hp->n_hidden, n_query, false))
+        !walk_qkv(w, i, l) || !layer_matrix(w, i, "attn_output.weight", &l->out, 1, hp->n_hidden, n_query, false))
         return false;
     const struct { const char *suffix; struct fathom_view *vector; uint32_t n; } vectors[] = {{"attn_q.bias", &l->q_bias, n_query},
         {"attn_k.bias", &l->k_bias, n_key}, {"attn_v.bias", &l->v_bias, n_key}, {"attn_q_norm.weight", &l->q_norm, hp->n_value},
@@ -218,8 +240,9 @@ static struct fathom_weight *in_place(const struct walk *w, const struct need *n
 }
 
 static bool load_matrix(struct walk *w, const struct need *need, const struct fm_tensor *t) {
-    if ((*need->weight = in_place(w, need, t))) return w->bytes_done += t->size, true;
-    *need->weight = fathom_weight_create(w->gpu, t->type, need->n_mats, need->n_rows, need->n_cols, w->err);
+    if (!need->all_rows && (*need->weight = in_place(w, need, t))) return w->bytes_done += t->size, true;
+    if (!*need->weight)
+        *need->weight = fathom_weight_create(w->gpu, t->type, need->n_mats, need->all_rows ? need->all_rows : need->n_rows, need->n_cols, w->err);
     if (!*need->weight) return fm_error_prefix(w->err, "%s: tensor %s", fm_tensors_path(w->tensors), t->name), false;
     const uint64_t row_size = fathom_row_size(t->type, need->n_cols), n_rows = (uint64_t)need->n_mats * need->n_rows;
     const uint64_t step = row_size < UPLOAD_BYTES ? UPLOAD_BYTES / row_size : 1;
@@ -228,7 +251,7 @@ static bool load_matrix(struct walk *w, const struct need *need, const struct fm
         const uint64_t n = n_rows - row < step ? n_rows - row : step;
         if (!mapped && !fm_tensor_read(w->tensors, t, row * row_size, n * row_size, w->staging, w->err)) return false;
         const void *data = mapped ? mapped + row * row_size : w->staging;
-        if (!fathom_weight_upload(w->gpu, *need->weight, (uint32_t)row, (uint32_t)n, data, w->err)) return false;
+        if (!fathom_weight_upload(w->gpu, *need->weight, need->first_row + (uint32_t)row, (uint32_t)n, data, w->err)) return false;
         w->bytes_done += n * row_size;
         if (!report(w)) return false;
     }
@@ -268,7 +291,7 @@ void fm_weights_free(const struct fm_hparams *hp, struct fm_weights *weights) {
     fathom_weight_destroy(&weights->draft_mix);
     for (uint32_t i = 0; weights->layers && i < hp->n_layers + hp->n_drafting; i++) {
         struct fm_layer *l = &weights->layers[i];
-        struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k, &l->v, &l->k_b, &l->v_b, &l->out, &l->router, &l->gate, &l->up, &l->down,
+        struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k, &l->v, &l->qkv, &l->k_b, &l->v_b, &l->out, &l->router, &l->gate, &l->up, &l->down,
             &l->shared_gate, &l->shared_up, &l->shared_down};
         for (size_t j = 0; j < sizeof(all) / sizeof(*all); j++) fathom_weight_destroy(all[j]);
     }

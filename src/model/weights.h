@@ -13,7 +13,9 @@ struct fm_layer {
     struct fathom_view q_a_norm;                   // [q_rank]
     struct fathom_weight *kv_a;           // [kv_rank + n_rope][n_hidden]
     struct fathom_view kv_a_norm;                  // [kv_rank]
-    struct fathom_weight *k, *v;          // [n_kv * n_value][n_hidden]; with them, q is [n_heads * n_value][n_hidden]
+    // Grouped attention: q is [n_heads * n_value][n_hidden], k and v [n_kv * n_value][n_hidden]; or, where all are of one type, one weight holds
+    // their rows in this order.
+    struct fathom_weight *k, *v, *qkv;
     struct fathom_view q_bias, k_bias, v_bias;     // of their rows
     struct fathom_view q_norm, k_norm;             // [n_value]
     struct fathom_weight *k_b;            // [n_heads][kv_rank][n_nope]

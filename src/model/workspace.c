@@ -7,7 +7,7 @@ enum { N_BUFFERS = 14, MAX_LOGITS = 64 /* tokens that the head takes at once */ 
 // Where each buffer's view lives, in the order of sizes().
 static struct fathom_view *view_at(struct fm_workspace *ws, int i) {
     struct fathom_view *views[N_BUFFERS] = {&ws->x, &ws->normed, &ws->q_latent, &ws->q, &ws->q_absorbed, &ws->kv, &ws->context, &ws->attended,
-        &ws->h, &ws->expert_ids, &ws->expert_weights, &ws->gate_scratch, &ws->scratch, &ws->logits};
+        &ws->h, &ws->expert_ids, &ws->expert_weights, &ws->counters, &ws->scratch, &ws->logits};
     return views[i];
 }
 
@@ -27,7 +27,7 @@ static void sizes(const struct fm_hparams *hp, uint64_t T, uint32_t n_positions,
         T * heads * latent, T * latent, T * heads * hp->kv_rank, T * heads * hp->n_value, T * n_h,
         T * hp->n_experts_used, T * hp->n_experts_used};
     for (size_t i = 0; i < sizeof(floats) / sizeof(*floats); i++) bytes[i] = 4 * max64(floats[i], 1);
-    bytes[11] = max64(hp->n_experts ? fathom_expert_gate_scratch((uint32_t)T, hp->n_experts) : 0, 4);
+    bytes[11] = max64(hp->n_experts ? fathom_expert_gate_scratch((uint32_t)T, hp->n_experts) : 0, 4 * T * heads);
     const uint64_t one = hp->n_kv ? fathom_grouped_attention_scratch(hp->n_heads, hp->n_value, n_positions)
                                   : fathom_latent_attention_scratch(hp->n_heads, hp->kv_rank, n_positions);
     bytes[12] = max64(one, min64(one * T, min64(SCRATCH_BYTES, max_range)));

@@ -15,7 +15,7 @@ struct fm_workspace {
     struct fathom_view attended;   // [T][n_heads][n_value]
     struct fathom_view h;          // [T][SwiGLU outputs of all slots]
     struct fathom_view expert_ids, expert_weights; // uint32, float [T][n_experts_used]
-    struct fathom_view gate_scratch;
+    struct fathom_view counters;     // zero but while an operator runs: of workgroups, and the gate's scratch
     struct fathom_view scratch;    // of attention and of the experts' down projection, one after the other
     struct fathom_view logits;     // [n_logits][n_vocab]
     uint32_t n_tokens, n_logits;   // T, and how many tokens the head takes at once

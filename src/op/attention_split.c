@@ -2,7 +2,8 @@
 #include <inttypes.h>
 
 // Workgroups loop over splits, so that a recording made for a long context costs little at its beginning.
-enum { MAX_SPLIT_GROUPS = 64, LANES = 128 };
+// One workgroup merges few splits sooner than another dispatch would begin.
+enum { MAX_SPLIT_GROUPS = 64, LANES = 128, MAX_MERGED_LAST = 16 };
 
 uint32_t fm_attention_splits(uint32_t max_positions) {
     return (uint32_t)(((uint64_t)max_positions + FATHOM_SPLIT - 1) / FATHOM_SPLIT);
@@ -53,18 +54,20 @@ void fm_attend_splits(struct fathom_stream *stream, const struct fm_split_attent
     const double token_flops = 2.0 * a->n_heads * positions * ((double)a->key_width + a->value_width);
     const uint64_t partial = fm_attention_scratch(a->n_heads, a->value_width, a->max_positions);
     const uint32_t batch = tokens_at_once(stream, a, partial, token_flops);
-    struct fathom_view scratch;
+    const bool merge_last = !a->plain && a->counters.buffer && a->n_splits <= MAX_MERGED_LAST;
+    struct fathom_view scratch, counters = {0};
     if (!fm_op_bind(stream, a->op, "scratch", a->scratch, partial / 4 * batch, &scratch, a->scratch_base)) return;
+    if (merge_last && !fm_op_bind(stream, a->op, "counters", a->counters, (uint64_t)batch * head_groups, &counters, a->counters_base)) return;
     for (uint32_t t = 0; t < a->n_tokens; t += batch) {
         const uint32_t n = a->n_tokens - t < batch ? a->n_tokens - t : batch;
         *a->first_token = t;
         struct fm_dispatch dispatch = {
             .op = a->op,
             .variant = a->choice.variant,
-            .spec = {a->cache_type, FATHOM_PAGE, FATHOM_SPLIT, false, fm_op_lanes(stream, LANES), heads, !on_cpu},
-            .n_spec = 7,
-            .views = {a->q, a->position, a->page_table, a->pages, scratch},
-            .n_views = 6, // without the result
+            .spec = {a->cache_type, FATHOM_PAGE, FATHOM_SPLIT, false, fm_op_lanes(stream, LANES), heads, !on_cpu, merge_last},
+            .n_spec = 8,
+            .views = {a->q, a->position, a->page_table, a->pages, scratch, merge_last ? a->out : (struct fathom_view){0}, counters},
+            .n_views = a->plain ? 6 : 7,
             .args = a->args,
             .args_size = a->args_size,
             .groups = {a->n_splits < MAX_SPLIT_GROUPS ? a->n_splits : MAX_SPLIT_GROUPS, head_groups, n},
@@ -72,6 +75,7 @@ void fm_attend_splits(struct fathom_stream *stream, const struct fm_split_attent
             .bytes = positions * (double)a->row_size + n * (4.0 * a->n_heads * a->key_width + (double)partial),
         };
         fm_stream_dispatch(stream, &dispatch);
+        if (merge_last) continue;
         dispatch.spec[3] = true;
         dispatch.views[5] = a->out;
         dispatch.groups[0] = 1;

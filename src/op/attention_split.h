@@ -16,9 +16,10 @@ struct fm_split_attention {
     uint32_t key_width, value_width;
     uint64_t row_size;                 // of the cache, bytes
     uint32_t n_splits;                 // of max_positions
-    struct fathom_view q, position, page_table, pages, scratch, out; // bound, but for the scratch
+    struct fathom_view q, position, page_table, pages, out; // bound
+    struct fathom_view scratch, counters;
     void *args;
-    uint32_t args_size, *scratch_base, *first_token; // both in args
+    uint32_t args_size, *scratch_base, *counters_base, *first_token; // in args
 };
 void fm_attend_splits(struct fathom_stream *stream, const struct fm_split_attention *attention);
 

@@ -4,6 +4,7 @@
 #include "shaders/expert_down.h"
 #include "op/expert_window.h"
 #include "op/matrix_tile.h"
+#include "op/norm_after.h"
 #include "shader_list.h"
 #include <inttypes.h>
 #include <string.h>
@@ -56,6 +57,8 @@ struct job {
     uint32_t tile, spec[FM_MATRIX_TILE_SPEC], n_spec, subgroup_size; // rows of a workgroup, and the variant's constants
     uint32_t y_base, residual_base;
     struct fathom_view h, ids, weights, residual, y, parts;
+    bool last_group;                // the variant's last workgroup can norm y
+    struct fm_norm_after norm;
 };
 
 static double row_bytes(const struct fathom_weight *w) {
@@ -65,7 +68,7 @@ static double row_bytes(const struct fathom_weight *w) {
 // One dispatch for n_tokens tokens: rows [args->first_row, args->end_row) of the shared expert, unless `shared` is NULL, and, unless
 // `experts` is, those of the experts in that window: of them the same rows, or all where they are grouped.
 static void add(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args, const struct fathom_window *experts,
-    const struct fathom_window *shared, bool from_y) {
+    const struct fathom_window *shared, bool from_y, bool last) {
     const struct fathom_expert_down_params *p = job->p;
     const bool grouped = job->variant >= &variants[GROUPED];
     args->expert_first = args->down_row = experts ? experts->first_row : 0;
@@ -100,6 +103,7 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
         for (uint32_t i = job->n_spec; i > 0; i--) dispatch.spec[2 + i] = dispatch.spec[1 + i];
         dispatch.spec[2] = shared != NULL;
         dispatch.n_spec++;
+        dispatch.spec[dispatch.n_spec++] = last && job->norm.fused;
         dispatch.views[dispatch.n_views++] = job->weights;
         dispatch.views[dispatch.n_views++] = from_y ? job->y : job->residual;
         dispatch.views[dispatch.n_views++] = job->y;
@@ -107,6 +111,10 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     if (experts) dispatch.views[dispatch.n_views] = experts->view;
     if (shared) dispatch.views[dispatch.n_views + 1] = shared->view;
     dispatch.n_views += 2;
+    if (job->last_group) {
+        if (last && job->norm.fused) dispatch.views[7] = job->norm.w, dispatch.views[8] = job->norm.y, dispatch.views[9] = job->norm.counters;
+        dispatch.n_views = 10;
+    }
     fm_stream_dispatch(stream, &dispatch);
 }
 
@@ -119,11 +127,11 @@ static void add_by_token(struct fathom_stream *stream, const struct job *job, st
         args->first_row = row;
         args->end_row = args->n_rows;
         if (shared && !(window = fm_expert_window(stream, job->op, shared, row, &args->end_row))) return;
-        add(stream, job, args, experts, window, false);
+        add(stream, job, args, experts, window, false, args->end_row == args->n_rows && !(down && down->n_windows > 1));
         row = args->end_row;
     }
     args->first_row = 0;
-    for (uint32_t i = 1; down && i < down->n_windows; i++) add(stream, job, args, &down->windows[i], NULL, true);
+    for (uint32_t i = 1; down && i < down->n_windows; i++) add(stream, job, args, &down->windows[i], NULL, true, i + 1 == down->n_windows);
 }
 
 // n_tokens tokens from `token` on: the parts of their sums, expert by expert, then the sums
@@ -142,7 +150,7 @@ static void add_grouped(
         args.first_row = row;
         args.end_row = args.n_rows;
         if (row < args.n_rows && !(window = fm_expert_window(stream, job->op, shared, row, &args.end_row))) return;
-        add(stream, job, &args, i < n_windows ? &down->windows[i] : NULL, window, false);
+        add(stream, job, &args, i < n_windows ? &down->windows[i] : NULL, window, false, false);
         row = args.end_row;
     }
     args.residual_base = job->residual_base + token * args.n_rows;
@@ -236,8 +244,14 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
             stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32, op, n_rows, FM_MAX_GROUPS, job.tile);
         return;
     }
+    // the last dispatch must make all rows
+    const bool whole = (down && down->n_windows > 1) || !shared || shared->n_windows == 1;
+    job.last_group = job.variant == &variants[VEC] || job.variant == &variants[BY_ROW];
+    if (!fm_op_norm_after(stream, op, &p->norm, p->n_tokens, n_rows, whole && job.last_group, &job.norm)) return;
+    args.norm_w_base = job.norm.w_base, args.normed_base = job.norm.y_base, args.counters_base = job.norm.counters_base, args.norm_eps = p->norm.eps;
     if (job.variant < &variants[GROUPED]) {
         add_by_token(stream, &job, &args);
+        fm_op_norm_apart(stream, &p->norm, &job.norm, p->y, p->n_tokens, n_rows);
         return;
     }
     if (!fm_op_bind(
@@ -246,4 +260,5 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
     if (job.variant == &variants[GROUPED_ROWS] && at_once > MAX_GROUP_ROWS) at_once = MAX_GROUP_ROWS;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         add_grouped(stream, &job, args, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once);
+    fm_op_norm_apart(stream, &p->norm, &job.norm, p->y, p->n_tokens, n_rows);
 }

@@ -38,6 +38,6 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
     fm_attend_splits(stream, &(struct fm_split_attention){.op = op, .choice = choice, .plain = choice.variant == &variants[0], .cache_type = cache->type,
         .n_tokens = params->n_tokens, .max_positions = params->max_positions, .n_heads = n_heads, .n_kv = 1, .key_width = width, .value_width = cache->kv_rank,
         .row_size = fathom_latent_row_size(cache->type, cache->kv_rank, cache->n_rope), .n_splits = args.n_splits, .q = q, .position = position,
-        .page_table = bound.page_table, .pages = bound.pages, .scratch = params->scratch, .out = out, .args = &args, .args_size = sizeof(args),
-        .scratch_base = &args.scratch_base, .first_token = &args.first_token});
+        .page_table = bound.page_table, .pages = bound.pages, .scratch = params->scratch, .counters = params->counters, .out = out, .args = &args, .args_size = sizeof(args),
+        .scratch_base = &args.scratch_base, .counters_base = &args.counters_base, .first_token = &args.first_token});
 }

@@ -1,6 +1,6 @@
 // y[t][m] = residual[t][m] + w[m] x[t][m], for every matrix of a weight; a dispatch a window.
 #include "op/matrix_tile.h"
-#include "op/op.h"
+#include "op/norm_after.h"
 #include "shader_list.h"
 #include "shaders/matmul.h"
 #include <inttypes.h>
@@ -103,6 +103,15 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
     const struct fm_call call = { op, params->n_tokens, { w->type, w->n_mats, w->n_rows, w->n_cols } };
     const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, params->n_tokens);
     const struct matmul_shape shape = matmul_shape(fathom_gpu_get_info(fm_stream_gpu(stream)), choice, w, residual.buffer, params->n_tokens);
+    const bool last_group = choice.variant->shader == &fm_shader_matmul_rows || choice.variant->shader == &fm_shader_matmul_vec;
+    struct fm_norm_after norm;
+    if (params->norm.w.buffer && (w->n_mats != 1 || args.y_token_stride != w->n_rows)) {
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: a norm of %" PRIu32 " matrices of %" PRIu32 " rows, %" PRIu32 " apart, wanted one matrix without a stride", op,
+            w->n_mats, w->n_rows, args.y_token_stride);
+        return;
+    }
+    if (!fm_op_norm_after(stream, op, &params->norm, params->n_tokens, w->n_rows, last_group && w->n_windows == 1, &norm)) return;
+    args.norm_w_base = norm.w_base, args.normed_base = norm.y_base, args.counters_base = norm.counters_base, args.norm_eps = params->norm.eps;
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const struct fathom_window *window = &w->windows[i];
         const uint32_t n_mats = w->n_mats == 1 ? 1 : window->n_rows / w->n_rows;
@@ -121,6 +130,12 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
             .bytes = n_rows * (double)fathom_row_size(w->type, w->n_cols) + 4.0 * params->n_tokens * (n_rows + (double)n_mats * w->n_cols),
         };
         memcpy(dispatch.spec, shape.spec, sizeof(shape.spec));
+        if (last_group) {
+            dispatch.spec[dispatch.n_spec++] = norm.fused;
+            dispatch.views[4] = norm.w, dispatch.views[5] = norm.y, dispatch.views[6] = norm.counters;
+            dispatch.n_views = 7;
+        }
         fm_stream_dispatch(stream, &dispatch);
     }
+    fm_op_norm_apart(stream, &params->norm, &norm, params->y, params->n_tokens, w->n_rows);
 }

@@ -1,4 +1,4 @@
-#include "ops/latent_rows.h"
+#include "ops/cache_rows.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -121,7 +121,7 @@ static void run(struct op_test *test, size_t index) {
     const uint8_t *k_bytes, *v_bytes;
     const struct fathom_weight *k_b = op_weight(test, c->type, c->n_heads, c->kv_rank, c->n_nope, 2 / sqrtf((float)c->kv_rank), &k_bytes);
     const struct fathom_weight *v_b = op_weight(test, c->type, c->n_heads, c->n_v, c->kv_rank, 2 / sqrtf((float)c->kv_rank), &v_bytes);
-    const struct latent_rows rows = latent_rows(test, c->cache, n_positions, n_positions, c->kv_rank, c->n_rope);
+    const struct cache_rows rows = cache_rows(test, c->cache, n_positions, n_positions, c->kv_rank + c->n_rope);
     struct inputs in = {.q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread),
         .rows = rows.rows,
         .scale = 2 / sqrtf((float)width),
@@ -137,7 +137,7 @@ static void run(struct op_test *test, size_t index) {
         .q = op_input(test, in.q, n_q),
         .out = op_output(test, n_out),
         .position = op_input(test, &c->position, 1),
-        .cache = rows.cache,
+        .cache = latent_cache(&rows, c->cache, c->kv_rank, c->n_rope),
         .scratch = op_output(test, (size_t)scratch / 4),
         .n_tokens = c->n_tokens,
         .n_heads = c->n_heads,

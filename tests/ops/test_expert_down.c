@@ -1,4 +1,5 @@
 #include "ops/expert.h"
+#include "ops/norm_after.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -100,6 +101,8 @@ static void run(struct op_test *test, size_t index) {
         .residual = op_input(test, in.residual, n_y),
         .n_tokens = c->n_tokens,
         .top_k = c->top_k};
+    const float *norm_w = NULL;
+    if (index % 2) params.norm = norm_after(test, c->n_tokens, c->n_rows, &norm_w);
     params.y = c->in_place ? params.residual : op_output(test, n_y);
     if (c->top_k) {
         params.ids = op_input(test, in.ids, (size_t)c->n_tokens * c->top_k);
@@ -120,6 +123,7 @@ static void run(struct op_test *test, size_t index) {
     const uint32_t step = index < N_CASES - N_BENCH ? 1 : 97; // of the large ones, some rows
     for (uint32_t t = 0; t < c->n_tokens; t++)
         for (uint32_t r = t % step; r < c->n_rows; r += step) check(test, c, &in, t, r, y + (size_t)t * c->n_rows + r);
+    if (norm_w) norm_after_check(test, &params.norm, norm_w, y, c->n_tokens, c->n_rows);
     if (index >= N_CASES - N_BENCH) return;
 
     // refused: a view too small; weights of different heights

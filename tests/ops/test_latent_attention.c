@@ -1,7 +1,6 @@
-#include "ops/latent_rows.h"
-#include <math.h>
+#include "ops/attention_reference.h"
+#include "ops/cache_rows.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 static const struct attention_case {
     enum fathom_type type;
@@ -55,93 +54,12 @@ static const char *name(size_t i, char *buffer, size_t size) {
     return buffer;
 }
 
-// One token and head at position n - 1: value and bound of the exact mean.
-static void reference(
-    const struct attention_case *c, const float *q, const float *rows, uint32_t n, float scale, double *s, double *want, double *bound) {
-    const uint32_t width = c->kv_rank + c->n_rope;
-    double m = -INFINITY, l = 0, doubt = 0; // doubt: mean relative error of the weights
-    double *error = s + n;                  // absolute error of a score, then relative error of its weight
-    for (uint32_t j = 0; j < n; j++) {
-        const float *row = rows + (size_t)j * width;
-        double dot = 0, magnitude = 0;
-        for (uint32_t k = 0; k < width; k++) {
-            dot += (double)q[k] * row[k];
-            magnitude += fabs((double)q[k] * row[k]);
-        }
-        s[j] = (double)scale * dot;
-        error[j] = fabs((double)scale) * magnitude * (width + 3) * 0x1p-24;
-        m = fmax(m, s[j]);
-    }
-    for (uint32_t j = 0; j < n; j++) {
-        // Vulkan lets exp be wrong by 3 + 2 |x| units; splits are scaled by a second one
-        error[j] += (6 + 4 * (m - s[j])) * 0x1p-23;
-        s[j] = exp(s[j] - m);
-        l += s[j];
-    }
-    for (uint32_t j = 0; j < n; j++) doubt += s[j] / l * error[j];
-    for (uint32_t k = 0; k < c->kv_rank; k++) {
-        want[k] = bound[k] = 0;
-        for (uint32_t j = 0; j < n; j++) {
-            const double v = s[j] / l * rows[(size_t)j * width + k];
-            want[k] += v;
-            bound[k] += fabs(v) * (2 * error[j] + 2 * doubt + (n + 16) * 0x1p-24);
-        }
-        bound[k] += 0x1p-120;
-    }
-}
-
-// The same as the plain shader computes it: a function of the token's own query and position.
-static void twin(const struct attention_case *c, const float *q, const float *rows, uint32_t n, float scale, float *out) {
-    enum { PARTS = 16 };
-    const uint32_t width = c->kv_rank + c->n_rope, n_splits = (n + FATHOM_SPLIT - 1) / FATHOM_SPLIT;
-    float p[FATHOM_SPLIT], *partials = calloc((size_t)n_splits * (c->kv_rank + 2), sizeof(*partials));
-    assert_non_null(partials);
-    for (uint32_t split = 0; split < n_splits; split++) {
-        const float *first = rows + (size_t)split * FATHOM_SPLIT * width;
-        const uint32_t left = n - split * FATHOM_SPLIT, count = left < FATHOM_SPLIT ? left : FATHOM_SPLIT;
-        float *partial = partials + (size_t)split * (c->kv_rank + 2), m = -INFINITY, l = 0, part[PARTS] = {0};
-        for (uint32_t j = 0; j < count; j++) {
-            float sum[4] = {0};
-            for (uint32_t k = 0; k < width; k++) sum[k % 4] = sum[k % 4] + first[(size_t)j * width + k] * q[k];
-            p[j] = ((sum[0] + sum[1]) + (sum[2] + sum[3])) * scale;
-            m = fmaxf(m, p[j]);
-        }
-        for (uint32_t j = 0; j < count; j++) {
-            p[j] = exact_exp(p[j] - m);
-            part[j % PARTS] = part[j % PARTS] + p[j];
-        }
-        for (uint32_t i = 0; i < PARTS; i++) l = l + part[i];
-        for (uint32_t j = 0; j < count; j++)
-            for (uint32_t k = 0; k < c->kv_rank; k++) partial[k] = partial[k] + p[j] * first[(size_t)j * width + k];
-        partial[c->kv_rank] = m;
-        partial[c->kv_rank + 1] = l;
-    }
-    float m = -INFINITY, l = 0;
-    for (uint32_t s = 0; s < n_splits; s++) m = fmaxf(m, partials[(size_t)s * (c->kv_rank + 2) + c->kv_rank]);
-    for (uint32_t k = 0; k < c->kv_rank; k++) out[k] = 0;
-    for (uint32_t s = 0; s < n_splits; s++) {
-        const float *partial = partials + (size_t)s * (c->kv_rank + 2), w = exact_exp(partial[c->kv_rank] - m);
-        for (uint32_t k = 0; k < c->kv_rank; k++) out[k] = out[k] + w * partial[k];
-        l = l + w * partial[c->kv_rank + 1];
-    }
-    for (uint32_t k = 0; k < c->kv_rank; k++) out[k] = out[k] * exact_reciprocal(l);
-    free(partials);
-}
-
 static void check(struct op_test *test, const struct attention_case *c, const float *q, const float *rows, float scale, const float *got) {
-    const uint32_t n_max = c->position + c->n_tokens;
-    double *s = op_alloc(test, 2 * n_max * sizeof(*s)), *want = op_alloc(test, c->kv_rank * sizeof(*want)),
-           *bound = op_alloc(test, c->kv_rank * sizeof(*bound));
-    float *same = op_alloc(test, c->kv_rank * sizeof(*same));
+    const struct attention_rows all = {.rows = rows, .width = c->kv_rank + c->n_rope, .key_width = c->kv_rank + c->n_rope, .value_width = c->kv_rank};
     for (uint32_t t = 0; t < c->n_tokens; t++)
         for (uint32_t h = 0; h < c->n_heads; h++) {
             const size_t i = (size_t)t * c->n_heads + h;
-            const float *one = q + i * (c->kv_rank + c->n_rope);
-            reference(c, one, rows, c->position + t + 1, scale, s, want, bound);
-            op_check(test, "out", got + i * c->kv_rank, want, bound, c->kv_rank);
-            if (!test->exact) continue;
-            twin(c, one, rows, c->position + t + 1, scale, same);
-            op_check_equal(test, "out, exact", got + i * c->kv_rank, same, c->kv_rank);
+            attention_check(test, &all, q + i * (c->kv_rank + c->n_rope), c->position + t + 1, scale, got + i * c->kv_rank);
         }
 }
 
@@ -151,16 +69,19 @@ static void run(struct op_test *test, size_t index) {
                    max_positions = c->max_positions ? c->max_positions : n_positions;
     const size_t n_q = (size_t)c->n_tokens * c->n_heads * width, n_out = (size_t)c->n_tokens * c->n_heads * c->kv_rank;
     const float scale = 2.0f / sqrtf((float)width), *q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread);
-    const struct latent_rows rows = latent_rows(test, c->type, n_positions, max_positions, c->kv_rank, c->n_rope);
+    const struct cache_rows rows = cache_rows(test, c->type, n_positions, max_positions, width);
     const uint64_t scratch = fathom_latent_attention_scratch(c->n_heads, c->kv_rank, max_positions);
     assert_int_equal(scratch, (max_positions + 255) / 256 * 4ull * c->n_heads * (c->kv_rank + 2));
+    const size_t n_zeros = (size_t)c->n_tokens * c->n_heads;
+    const uint32_t *zeros = op_alloc(test, n_zeros * sizeof(*zeros));
     test->offset_words = index % 2 ? 1 : 4;
     struct fathom_view position = op_input(test, &c->position, 1), out = op_output(test, n_out);
     struct fathom_latent_attention_params params = {.q = op_input(test, q, n_q),
         .out = out,
         .position = position,
-        .cache = rows.cache,
+        .cache = latent_cache(&rows, c->type, c->kv_rank, c->n_rope),
         .scratch = op_output(test, (size_t)scratch / 4 * (c->scratch_tokens ? c->scratch_tokens : c->n_tokens)),
+        .counters = index % 3 ? op_input(test, zeros, n_zeros) : (struct fathom_view){0},
         .n_tokens = c->n_tokens,
         .n_heads = c->n_heads,
         .max_positions = max_positions,
@@ -184,6 +105,7 @@ static void run(struct op_test *test, size_t index) {
     op_run(test, true);
     check(test, c, q, rows.rows, scale, op_result(test, out));
     op_result(test, params.scratch);
+    if (params.counters.buffer) op_check_equal(test, "counters", op_result(test, params.counters), zeros, n_zeros);
     if (c->n_tokens > 1 || !c->max_positions) return;
 
     // a recording is replayed at other positions

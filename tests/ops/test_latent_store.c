@@ -1,4 +1,4 @@
-#include "ops/latent_rows.h"
+#include "ops/cache_rows.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,12 +53,12 @@ static void reference(const struct store_case *c, const float *kv, const float *
     if (c->type == FATHOM_Q8_0) {
         const uint32_t width = c->kv_rank + c->n_rope;
         uint32_t words[1024];
-        latent_encode_q8(twin, width, words);
+        cache_encode_q8(twin, width, words);
         for (uint32_t i = 0; i < width; i++) {
             double most = 0;
             for (uint32_t k = i / 32 * 32; k < i / 32 * 32 + 32 && k < width; k++) most = fmax(most, fabs(want[k]));
             bound[i] += 0.501 * most / 127 + 0x1p-24; // half a step; the scale is a float16
-            twin[i] = latent_decode_q8(words, width, i);
+            twin[i] = cache_decode_q8(words, width, i);
         }
     }
 }
@@ -96,7 +96,7 @@ static void run(struct op_test *test, size_t index) {
         uint32_t *words = got + ((size_t)page_table[at / FATHOM_PAGE] * FATHOM_PAGE + at % FATHOM_PAGE) * row_words;
         if (c->type == FATHOM_F32) memcpy(row, words, width * sizeof(*row));
         else if (c->type == FATHOM_F16) exact_row(FATHOM_F16, words, width, row);
-        else for (uint32_t k = 0; k < width; k++) row[k] = latent_decode_q8(words, width, k);
+        else for (uint32_t k = 0; k < width; k++) row[k] = cache_decode_q8(words, width, k);
         reference(c, kv + (size_t)t * width, w, table + (size_t)at * c->n_rope, want, bound, twin);
         op_check(test, "cache", row, want, bound, width);
         if (test->exact) op_check_equal(test, "cache, exact", row, twin, width);

@@ -1,4 +1,4 @@
-#include "ops/harness.h"
+#include "ops/norm_after.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -141,6 +141,24 @@ static void run(struct op_test *test, size_t index) {
     y = op_result(test, alone);
     op_check(test, "y of one token", y, ref.want + t * y_stride, ref.bound + t * y_stride, n_row);
     if (test->exact) op_check_equal(test, "y of one token, exact", y, ref.twin + t * y_stride, n_row);
+
+    if (c->n_mats == 1 && c->residual) { // all tokens in place over the residual, with a norm; twice, as the counters must be zero again
+        op_begin(test);
+        float *rows = op_alloc(test, (size_t)c->n_tokens * n_row * sizeof(*rows));
+        for (uint32_t i = 0; i < c->n_tokens; i++) memcpy(rows + (size_t)i * n_row, residual + i * y_stride, n_row * sizeof(*rows));
+        const float *norm_w;
+        params.n_tokens = c->n_tokens;
+        params.x = x_view;
+        params.y = op_output(test, (size_t)c->n_tokens * n_row);
+        params.residual = op_input(test, rows, (size_t)c->n_tokens * n_row);
+        params.y_token_stride = n_row;
+        params.norm = norm_after(test, c->n_tokens, n_row, &norm_w);
+        fathom_matmul(test->stream, &params);
+        op_run(test, false);
+        op_rerun(test);
+        norm_after_check(test, &params.norm, norm_w, op_result(test, params.y), c->n_tokens, n_row);
+        params.norm = (struct fathom_norm_after){0};
+    }
 
     // refused: a view too small
     op_begin(test);
