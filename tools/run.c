@@ -13,8 +13,8 @@
 
 struct run_options {
     struct device_options device;
-    const char *model, *prompt, *file;
-    bool raw, greedy, json, hide_thought, seed_given, temperature_given;
+    const char *model, *prompt, *file, *template_name;
+    bool raw, no_thought, greedy, json, hide_thought, seed_given, temperature_given;
     struct fathom_sampling sampling;
     uint32_t n_tokens;
 };
@@ -151,7 +151,7 @@ static int converse(struct fathom_engine *engine, struct fathom_chat *chat, cons
 
 static int with_chat(struct fathom_engine *engine, const char *prompt, const struct run_options *o) {
     struct fathom_error err = {0};
-    struct fathom_chat *chat = fathom_chat_create(engine, &(struct fathom_chat_params){.sampling = o->sampling, .raw = o->raw, .max_tokens = o->n_tokens,
+    struct fathom_chat *chat = fathom_chat_create(engine, &(struct fathom_chat_params){.sampling = o->sampling, .template_name = o->template_name, .no_thought = o->no_thought, .raw = o->raw, .max_tokens = o->n_tokens,
         .progress = progress_bar}, &err);
     if (!chat) return refuse(&err);
 #ifdef FATHOM_HAVE_LIBEDIT
@@ -200,6 +200,8 @@ int run_main(int argc, char **argv) {
         {"-f", OPTION_TEXT, &o.file, "FILE", "the question's file (- is stdin)", NULL},
         {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, thought included", NULL},
         {"--raw", OPTION_FLAG, &o.raw, NULL, "no chat template: continue the text as it is", NULL},
+        {"--template", OPTION_TEXT, &o.template_name, "NAME", "the chat template, where not the model's own", NULL},
+        {"--no-think", OPTION_FLAG, &o.no_thought, NULL, "answer at once, where the template can say so", NULL},
         {"--greedy", OPTION_FLAG, &o.greedy, NULL, "always the likeliest token", NULL},
         {"--temp", OPTION_NUMBER, &o.sampling.temperature, "T", "temperature (0.6)", &o.temperature_given},
         {"--top-k", OPTION_COUNT, &o.sampling.top_k, "K", "only the K likeliest (0: off)", NULL},

@@ -158,6 +158,8 @@ FATHOM_API size_t fathom_session_get_timings(const struct fathom_session *sessio
 struct fathom_chat_params {
     const char *system;              // system prompt, or NULL
     struct fathom_sampling sampling; // all zero: greedy. R1's own advice: temperature 0.6, top_p 0.95
+    const char *template_name;       // deepseek-r1, deepseek-v3, deepseek-v3.1, qwen3, qwen2.5, smollm2, chatml, llama3; NULL: the model's own
+    bool no_thought;                 // answer at once, where the template can say so
     bool raw;                        // no template: the text is continued as it is
     uint32_t max_tokens;             // of one answer, thought included; 0: as many as the context holds
     struct fathom_progress progress; // of reading a prompt

@@ -10,6 +10,7 @@ struct fathom_chat {
     struct fathom_engine *engine;
     struct fathom_session *session;
     struct fathom_chat_params params; // `system` points to the copy below
+    const struct fm_chat_form *form;  // NULL: raw
     char *system;
     struct fm_message *messages;      // texts owned
     size_t n_messages;
@@ -40,6 +41,8 @@ struct fathom_chat *fathom_chat_create(struct fathom_engine *engine, const struc
     if (params) chat->params = *params;
     if (chat->params.system && !(chat->system = strdup(chat->params.system))) goto no_memory;
     chat->params.system = chat->system;
+    chat->params.template_name = NULL; // the caller's text
+    if (!chat->params.raw && !(chat->form = params && params->template_name ? fm_chat_form_named(params->template_name, err) : fm_chat_form_choose(engine->tokenizer, fm_tokenizer_chat_template(engine->tokenizer), err))) goto fail;
     if (!(chat->session = fathom_session_create(engine, &chat->params.session, err))) goto fail;
     return chat;
 no_memory:
@@ -85,10 +88,10 @@ static bool add_message(struct fathom_chat *chat, enum fm_role role, const char 
 
 static void drop_message(struct fathom_chat *chat) { free((char *)chat->messages[--chat->n_messages].text); }
 
-// Hands over text that is complete to the last UTF-8 character. Line ends before the answer's first word are dropped.
+// Hands over text that is complete to the last UTF-8 character. Line ends before the first word are dropped.
 static bool deliver(struct answering *a, bool in_answer, const char *text, size_t length) {
     struct fm_text *whole = in_answer ? &a->chat->answer : &a->chat->thought;
-    if (in_answer && whole->length == 0 && !a->chat->params.raw)
+    if (whole->length == 0 && !a->chat->params.raw)
         while (length && *text == '\n') text++, length--;
     if (length == 0) return true;
     const size_t before = whole->length;
@@ -134,7 +137,7 @@ static bool on_token(void *user, int32_t id) {
     if (a->chat->params.raw) return deliver_token(a, true, id);
     switch (fm_chat_follow(&a->state, tokenizer, id)) {
     case FM_CHAT_THOUGHT: return deliver_token(a, false, id);
-    case FM_CHAT_THOUGHT_END: return deliver_rest(a, false);
+    case FM_CHAT_THOUGHT_MARK: return deliver_rest(a, false);
     case FM_CHAT_ANSWER: return deliver_token(a, true, id);
     case FM_CHAT_END: break;
     }
@@ -171,7 +174,7 @@ static bool make_prompt(struct fathom_chat *chat, const char *question, struct f
     if (chat->params.raw) return raw_prompt(chat, question, prompt, err);
     if (chat->n_messages == 0 && chat->system && !add_message(chat, FM_ROLE_SYSTEM, chat->system, strlen(chat->system), err)) return false;
     return add_message(chat, FM_ROLE_USER, question, strlen(question), err) &&
-           fm_chat_prompt(chat->engine->tokenizer, chat->messages, chat->n_messages, prompt, err);
+           fm_chat_prompt(chat->form, chat->engine->tokenizer, chat->messages, chat->n_messages, chat->params.no_thought, prompt, err);
 }
 
 bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece, void *user, struct fathom_reply *reply,
@@ -180,6 +183,7 @@ bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piec
     struct fm_tokens prompt = {0};
     const size_t n_messages = chat->n_messages;
     uint32_t n_kept;
+    if (chat->form) a.state = fm_chat_start(chat->form, chat->params.no_thought);
     fm_text_clear(&chat->thought);
     fm_text_clear(&chat->answer);
     chat->reply_ids.count = 0;

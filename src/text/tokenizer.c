@@ -25,6 +25,7 @@ void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer) {
     fm_pretokenizer_clear(&(*tokenizer)->pretokenizer);
     fm_added_tokens_clear(&(*tokenizer)->added);
     fm_added_tokens_clear(&(*tokenizer)->added_normal);
+    free((*tokenizer)->chat_template);
     free(*tokenizer);
     *tokenizer = NULL;
 }
@@ -106,6 +107,7 @@ int32_t fm_tokenizer_find(const struct fm_tokenizer *tokenizer, const char *cont
 
 int32_t fm_tokenizer_bos(const struct fm_tokenizer *tokenizer) { return tokenizer->bos; }
 int32_t fm_tokenizer_eos(const struct fm_tokenizer *tokenizer) { return tokenizer->eos; }
+const char *fm_tokenizer_chat_template(const struct fm_tokenizer *tokenizer) { return tokenizer->chat_template; }
 size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer) { return tokenizer->vocab.n_tokens; }
 
 // ---- Encoding --------------------------------------------------------------------------------------------------

@@ -91,13 +91,14 @@ static bool add_merges(const struct fm_tensors *tensors, struct fm_vocab *vocab,
 }
 
 static bool read_all(const struct fm_tensors *tensors, struct fm_tokenizer *tokenizer, struct fathom_error *err) {
-    const char *model, *pre;
-    if (!read_string(tensors, "tokenizer.ggml.model", &model, err) || !read_string(tensors, "tokenizer.ggml.pre", &pre, err)) return false;
+    const char *model, *pre, *chat;
+    if (!read_string(tensors, "tokenizer.chat_template", &chat, err) || !read_string(tensors, "tokenizer.ggml.model", &model, err) || !read_string(tensors, "tokenizer.ggml.pre", &pre, err)) return false;
     if (!model) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.model is missing: there is no tokenizer in the file");
     if (!pre) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.pre is missing: it is not known how the model cuts text into words");
     if (strcmp(model, "gpt2") != 0)
         return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer.ggml.model \"%s\" is not supported, only \"gpt2\" (byte-level BPE) is",
             fm_quote(model, strlen(model)).text);
+    if (chat && !(tokenizer->chat_template = strdup(chat))) return fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory");
     return add_splits(tokenizer, pre, err) && add_tokens(tensors, tokenizer, err) && add_merges(tensors, &tokenizer->vocab, err) &&
            read_id(tensors, tokenizer, "tokenizer.ggml.bos_token_id", &tokenizer->bos, err) &&
            read_id(tensors, tokenizer, "tokenizer.ggml.eos_token_id", &tokenizer->eos, err) && fm_tokenizer_finish(tokenizer, err);

@@ -59,6 +59,9 @@ static bool read_ends(struct fm_tokenizer *tokenizer, const char *folder, int32_
         cJSON *json = fm_json_load(path, err);
         bool read = json && sources[i].read(tokenizer, json, path, sources[i].bos, bos, err) &&
                     sources[i].read(tokenizer, json, path, sources[i].eos, eos, err);
+        const cJSON *chat = cJSON_GetObjectItemCaseSensitive(json, "chat_template");
+        if (read && cJSON_IsString(chat) && !tokenizer->chat_template && !(tokenizer->chat_template = strdup(chat->valuestring)))
+            read = fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory");
         cJSON_Delete(json);
         if (!read) return false;
     }

@@ -3,13 +3,15 @@
 #include "text/chat.h"
 #include "text/utf8.h"
 
+static const struct fm_chat_form *r1(void) { return fm_chat_form_named("deepseek-r1", NULL); }
+
 static void check_question(const struct fm_tokenizer *tokenizer, const cJSON *json) {
     const char *question = cJSON_GetObjectItem(json, "question")->valuestring, *text = cJSON_GetObjectItem(json,
         "greedy_text")->valuestring;
     const cJSON *prompt_ids = cJSON_GetObjectItem(json, "prompt_ids"), *greedy_ids = cJSON_GetObjectItem(json, "greedy_ids"), *id;
     struct fm_tokens tokens = {0};
     struct fathom_error err = {0};
-    if (!fm_chat_prompt(tokenizer, &(struct fm_message){FM_ROLE_USER, question, strlen(question)}, 1, &tokens, &err)) fail_msg("%s",
+    if (!fm_chat_prompt(r1(), tokenizer, &(struct fm_message){FM_ROLE_USER, question, strlen(question)}, 1, false, &tokens, &err)) fail_msg("%s",
         err.message);
     assert_int_equal(tokens.count, cJSON_GetArraySize(prompt_ids));
     size_t i = 0;
@@ -31,8 +33,8 @@ static void check_question(const struct fm_tokenizer *tokenizer, const cJSON *js
         const char *bytes = fm_tokenizer_bytes(tokenizer, (int32_t)id->valuedouble, &n);
         assert_non_null(bytes);
         end += fm_utf8_push(&stream, bytes, n, end);
-        if (part == FM_CHAT_THOUGHT_END) answer_at = (size_t)(end - out);
-        assert_int_equal(part == FM_CHAT_ANSWER, answer_at && part != FM_CHAT_THOUGHT_END);
+        if (part == FM_CHAT_THOUGHT_MARK) answer_at = (size_t)(end - out);
+        assert_int_equal(part == FM_CHAT_ANSWER, answer_at && part != FM_CHAT_THOUGHT_MARK);
     }
     end += fm_utf8_flush(&stream, end);
     *end = 0;
@@ -78,7 +80,7 @@ static void several_turns(void **state) {
     };
     struct fm_tokens prompt = {0}, wanted = {0};
     struct fathom_error err = {0};
-    assert_true(fm_chat_prompt(tokenizer, messages, 4, &prompt, &err));
+    assert_true(fm_chat_prompt(r1(), tokenizer, messages, 4, false, &prompt, &err));
     append_mark(tokenizer, &wanted, "<｜begin▁of▁sentence｜>");
     append_text(tokenizer, &wanted, "Be kind.");
     append_mark(tokenizer, &wanted, "<｜User｜>");
@@ -101,7 +103,7 @@ static void follow(void **state) {
     struct fm_tokenizer *tokenizer = minnow();
     struct fm_chat_state chat = {0};
     assert_int_equal(fm_chat_follow(&chat, tokenizer, 5), FM_CHAT_THOUGHT);
-    assert_int_equal(fm_chat_follow(&chat, tokenizer, 762), FM_CHAT_THOUGHT_END);
+    assert_int_equal(fm_chat_follow(&chat, tokenizer, 762), FM_CHAT_THOUGHT_MARK);
     assert_int_equal(fm_chat_follow(&chat, tokenizer, 5), FM_CHAT_ANSWER);
     assert_int_equal(fm_chat_follow(&chat, tokenizer, 762), FM_CHAT_ANSWER);
     assert_int_equal(fm_chat_follow(&chat, tokenizer, 764), FM_CHAT_END);
@@ -115,10 +117,10 @@ static void refusals(void **state) {
     struct fm_tokenizer *tokenizer = minnow();
     struct fm_tokens tokens = {0};
     struct fathom_error err = {0};
-    assert_false(fm_chat_prompt(tokenizer, NULL, 0, &tokens, &err));
+    assert_false(fm_chat_prompt(r1(), tokenizer, NULL, 0, false, &tokens, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     err = (struct fathom_error){0};
-    assert_false(fm_chat_prompt(tokenizer, &(struct fm_message){FM_ROLE_ASSISTANT, "x", 1}, 1, &tokens, &err));
+    assert_false(fm_chat_prompt(r1(), tokenizer, &(struct fm_message){FM_ROLE_ASSISTANT, "x", 1}, 1, false, &tokens, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     assert_int_equal(tokens.count, 0);
     fm_tokenizer_destroy(&tokenizer);
@@ -127,16 +129,53 @@ static void refusals(void **state) {
     err = (struct fathom_error){0};
     tokenizer = fm_tokenizer_from_json(plain, strlen(plain), &err);
     assert_non_null(tokenizer);
-    assert_false(fm_chat_prompt(tokenizer, &(struct fm_message){FM_ROLE_USER, "a", 1}, 1, &tokens, &err));
+    assert_false(fm_chat_prompt(r1(), tokenizer, &(struct fm_message){FM_ROLE_USER, "a", 1}, 1, false, &tokens, &err));
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
     assert_non_null(strstr(err.message, "<｜begin▁of▁sentence｜>"));
     free(tokens.ids);
     fm_tokenizer_destroy(&tokenizer);
 }
 
+// The models' own templates, rendered by jinja2 (make_chat_vectors.py), give the same text and choose the same form.
+static void rendered_by_jinja(void **state) {
+    (void)state;
+    size_t length;
+    char *file = need_file(FATHOM_SOURCE_DIR "/tests/text/chat_vectors.json", &length);
+    cJSON *json = cJSON_Parse(file), *entry;
+    char *bytes = cJSON_PrintUnformatted(cJSON_GetObjectItem(json, "tokenizer"));
+    struct fathom_error err = {0};
+    struct fm_tokenizer *tokenizer = fm_tokenizer_from_json(bytes, strlen(bytes), &err);
+    if (!tokenizer) fail_msg("%s", err.message);
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(json, "templates"))
+        assert_string_equal(fm_chat_form_name(fm_chat_form_choose(tokenizer, entry->valuestring, NULL)), entry->string);
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(json, "cases")) {
+        struct fm_message messages[8];
+        size_t n = 0;
+        const cJSON *message;
+        cJSON_ArrayForEach(message, cJSON_GetObjectItem(entry, "messages")) {
+            const char *role = cJSON_GetObjectItem(message, "role")->valuestring, *text = cJSON_GetObjectItem(message, "content")->valuestring;
+            messages[n++] = (struct fm_message){*role == 's' ? FM_ROLE_SYSTEM : *role == 'u' ? FM_ROLE_USER : FM_ROLE_ASSISTANT, text, strlen(text)};
+        }
+        struct fm_tokens tokens = {0};
+        const struct fm_chat_form *form = fm_chat_form_named(cJSON_GetObjectItem(entry, "form")->valuestring, &err);
+        assert_non_null(form);
+        if (!fm_chat_prompt(form, tokenizer, messages, n, cJSON_IsTrue(cJSON_GetObjectItem(entry, "no_thought")), &tokens, &err))
+            fail_msg("%s", err.message);
+        char *text = decode(tokenizer, &tokens, &length);
+        assert_string_equal(text, cJSON_GetObjectItem(entry, "text")->valuestring);
+        free(text);
+        free(tokens.ids);
+    }
+    assert_null(fm_chat_form_named("dance", &err));
+    fm_tokenizer_destroy(&tokenizer);
+    cJSON_free(bytes);
+    cJSON_Delete(json);
+    free(file);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(questions), cmocka_unit_test(several_turns), cmocka_unit_test(follow), cmocka_unit_test(refusals),
+        cmocka_unit_test(questions), cmocka_unit_test(several_turns), cmocka_unit_test(follow), cmocka_unit_test(refusals), cmocka_unit_test(rendered_by_jinja),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
