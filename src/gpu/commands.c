@@ -109,6 +109,13 @@ static bool add_descriptor_pool(struct fathom_stream *s, struct fathom_error *er
     return true;
 }
 
+// What a binding that the constants switch off is bound to: a view that the dispatch reads or writes anyway, so that nothing new is touched.
+static struct fathom_view stand_in(const struct fm_layout *layout, const struct fm_dispatch *d, bool written) {
+    uint32_t i = 0;
+    while (i + 1 < d->n_views && (!d->views[i].buffer || (written && !layout->spirv.writes[i]))) i++;
+    return d->views[i];
+}
+
 static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t n_sets, struct fathom_error *err) {
     struct fathom_gpu *gpu = s->gpu;
     const struct fm_layout *layout = &gpu->layouts[e->pipeline->layout];
@@ -123,7 +130,7 @@ static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct 
     const uint32_t n_writes = n + layout->spirv.grids;
     for (uint32_t i = 0; i < n_writes; i++) {
         struct fathom_view v = i < n ? e->dispatch.views[i] : fathom_buffer_view(gpu->grids);
-        if (!v.buffer) v = fathom_buffer_view(gpu->dummy);
+        if (!v.buffer) v = stand_in(layout, &e->dispatch, layout->spirv.writes[i]);
         infos[i] = (VkDescriptorBufferInfo){fm_block_buffer(v.buffer->block), v.buffer->offset + v.offset, v.size};
         writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = i < n ? i : FM_GRIDS_BINDING, .descriptorCount = 1,
             .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &infos[i]};

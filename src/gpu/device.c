@@ -231,7 +231,7 @@ struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, str
     const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
     if (!fm_vk_check(gpu, gpu->vk.vkCreateSemaphore(gpu->device, &semaphore, NULL, &gpu->timeline), "vkCreateSemaphore", err)) goto fail;
-    if (!fm_pipeline_cache_open(gpu, err) || !(gpu->dummy = fathom_buffer_create(gpu, 256, FATHOM_MEMORY_DEVICE, err))) goto fail;
+    if (!fm_pipeline_cache_open(gpu, err)) goto fail;
     fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "device %u: %s, %s", gpu->info.index, gpu->info.name, gpu->info.driver);
     return gpu;
 no_memory:
@@ -247,7 +247,6 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
     if (gpu->device) {
         gpu->vk.vkDeviceWaitIdle(gpu->device);
         fm_pipelines_destroy(gpu);
-        fathom_buffer_destroy(&gpu->dummy);
         fathom_buffer_destroy(&gpu->grids);
         fm_staging_destroy(gpu);
         fm_memory_free_blocks(gpu);

@@ -15,7 +15,7 @@ struct fm_dispatch {
     uint32_t n_spec;
     uint32_t subgroup_size;               // required (needs FATHOM_CAP_SUBGROUP_SIZE_CONTROL); 0: the driver's choice
     struct fathom_view views[FM_MAX_BINDINGS]; // in binding order; binding i of the shader is views[i]. A view with buffer NULL
-                                          // is bound to a small dummy buffer (for a binding that the constants switch off).
+                                          // is for a binding that the constants switch off; others stand in.
     uint32_t n_views;
     const void *args;                     // argument block (push constants), copied
     uint32_t args_size;

@@ -35,7 +35,6 @@ struct fathom_gpu {
     bool lost;
 
     struct fm_block *blocks;             // list of what was taken from the driver
-    struct fathom_buffer *dummy;         // bound where a view has no buffer
     struct fathom_buffer *grids;         // of shaders/quant/grids.glsl; NULL: no shader has wanted them yet
     struct fm_staging staging[FM_N_STAGING]; // for hosts that don't see device memory
     uint32_t next_staging;

@@ -104,7 +104,7 @@ cp "$v3/config.json" "$work/hub/" && rm "$work/hub/model-00002-of-00002.safetens
 refused 'model-00002-of-00002.safetensors' "$fathom" inspect "$work/hub"
 
 # a result that cannot be written
-for command in devices "inspect $demo" "run $demo -n 3 -p x"; do
+for command in devices "inspect $demo" "run $demo --greedy -n 3 -p 2+3"; do
     refused 'could not be written' sh -c "'$fathom' $command >/dev/full"
 done
 
