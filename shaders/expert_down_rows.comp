@@ -26,8 +26,7 @@ layout(binding = 6) readonly buffer SharedDown { uint shared_words[]; }; // [n_r
 #define W_WORD(i) shared_words[i]
 #include "quant/decode.glsl"
 #define X4(i) h[i]
-#include "include/read_ahead.glsl"
-#include "expert_rows.glsl"
+#include "include/add_rows.glsl"
 ADD_ROWS(down)
 ADD_ROWS(shared_down)
 

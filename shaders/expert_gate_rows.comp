@@ -20,8 +20,7 @@ layout(binding = 5) coherent buffer Scratch { uint scratch[]; };    // counter[n
 #define W_WORD(i) words[i]
 #include "quant/decode.glsl"
 #define X4(i) x[i]
-#include "include/read_ahead.glsl"
-#include "expert_rows.glsl"
+#include "include/add_rows.glsl"
 #include "expert_choice.glsl"
 ADD_ROWS(w)
 

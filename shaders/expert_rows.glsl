@@ -20,23 +20,3 @@
             } \
         } \
     }
-
-// Several rows an invocation for one token, for CPUs. Before: constant ROWS, read_ahead.glsl.
-// Adds factor times the dots of x[4 * x_at ..] with the rows at byte offsets at[] to sum[], and reads ahead from offset next to `last`.
-#define ADD_ROWS(NAME) \
-    void NAME##_add_rows(const uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, uint next, uint last, inout float sum[ROWS]) { \
-        for (uint k = 0u; k < n_cols; k += 32u) { \
-            read_ahead |= NAME##_bits16(ahead_at(type, ROWS, k, next, last)); \
-            vec4 v[8]; \
-            [[unroll]] for (uint i = 0u; i < 8u; i++) v[i] = X4(x_at + k / 4u + i); \
-            const float v_sum = has_minimum(type) ? sum_of(v) : 0.0; \
-            [[unroll]] for (uint r = 0u; r < ROWS; r++) { \
-                vec4 q[8]; \
-                const vec2 scale = factor * NAME##32_parts(type, at[r], k, q); \
-                vec4 part = q[0] * v[0]; \
-                [[unroll]] for (uint i = 1u; i < 8u; i++) part += q[i] * v[i]; \
-                sum[r] += scale.x * ((part.x + part.y) + (part.z + part.w)); \
-                if (has_minimum(type)) sum[r] += scale.y * v_sum; \
-            } \
-        } \
-    }

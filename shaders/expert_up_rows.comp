@@ -30,8 +30,7 @@ layout(binding = 6) readonly buffer SharedUp { uint shared_up_words[]; };
 #define W_WORD(i) shared_up_words[i]
 #include "quant/decode.glsl"
 #define X4(i) x[i]
-#include "include/read_ahead.glsl"
-#include "expert_rows.glsl"
+#include "include/add_rows.glsl"
 ADD_ROWS(gate)
 ADD_ROWS(up)
 ADD_ROWS(shared_gate)

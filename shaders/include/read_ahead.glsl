@@ -8,12 +8,10 @@ uint ahead_at(const uint type, uint n_rows, uint k, uint next, uint last) {
     return min(next + (k / 32u * gl_WorkGroupSize.x + gl_LocalInvocationID.x) * n_rows * (row_size(type, 256u) / 8u), last);
 }
 
-// What 32 elements' minimum is multiplied by
-float sum_of(vec4 v[8]) {
-    vec4 sum = v[0];
-    for (uint i = 1u; i < 8u; i++) sum += v[i];
-    return (sum.x + sum.y) + (sum.z + sum.w);
-}
+// In a loop over k: eight rounds' words at once, as each waits for memory
+#define READ_AHEAD(NAME, type, n_rows, k, next, last) \
+    if ((k) % 256u == 0u) \
+        [[unroll]] for (uint i = 0u; i < 8u; i++) read_ahead |= NAME##_bits16(ahead_at(type, n_rows, (k) + 32u * i, next, last));
 
 // 0
 float read_nothing() {

@@ -73,6 +73,11 @@ bool has_minimum(const uint type) {
     return type == TYPE_Q4_1 || type == TYPE_Q5_1 || type == TYPE_Q4_K || type == TYPE_Q5_K;
 }
 
+// Whose odd blocks begin in the middle of a word, and which has a quicker dot of an even and an odd one
+bool has_pairs(const uint type) {
+    return type == TYPE_Q4_0 || type == TYPE_Q8_0;
+}
+
 // Four signed bytes, low one first
 vec4 signed_bytes(uint v) {
     const int i = int(v);

@@ -33,3 +33,23 @@ float W_FN(_q4_0_packed)(uint row, uint part, out int low, out int high) {
     high = packed_nibbles(v >> 4);
     return half_decode(W_FN(_bits16)(block));
 }
+
+// The dot of two blocks, from k on, a multiple of 64, with a and b, whose sums are given. `row` is at a whole word, so the first block begins
+// at one too, the second in the middle of another. Nibbles stay at their places in the words, 0 to 15 times 2^(8 c): what they are multiplied
+// by makes up for it, and their missing -8 is a matter of the sums.
+float W_FN(_q4_0_64_dot)(uint row, uint k, vec4 a[8], vec4 b[8], float a_sum, float b_sum) {
+    const uint word = (row >> 2) + (k >> 6) * 9u;
+    uint w[9];
+    for (uint i = 0u; i < 9u; i++) w[i] = W_WORD(word + i);
+    float a_part = 0.0, b_part = 0.0;
+    for (uint i = 0u; i < 16u; i++) {
+        const uint a_place = ((i + 2u) & 3u) * 8u, b_place = (i & 3u) * 8u;
+        const float a_unit = 1.0 / float(1u << a_place), b_unit = 1.0 / float(1u << b_place);
+        const uint a_word = w[(i + 2u) >> 2], b_word = w[5u + (i >> 2)];
+        a_part += float(int(a_word & (15u << a_place))) * (a[i >> 2][i & 3u] * a_unit);
+        a_part += float(int((a_word >> 4) & (15u << a_place))) * (a[4u + (i >> 2)][i & 3u] * a_unit);
+        b_part += float(int(b_word & (15u << b_place))) * (b[i >> 2][i & 3u] * b_unit);
+        b_part += float(int((b_word >> 4) & (15u << b_place))) * (b[4u + (i >> 2)][i & 3u] * b_unit);
+    }
+    return unpackHalf2x16(w[0]).x * (a_part - 8.0 * a_sum) + unpackHalf2x16(w[4]).y * (b_part - 8.0 * b_sum);
+}

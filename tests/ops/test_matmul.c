@@ -34,8 +34,9 @@ static const struct matmul_case {
     { FATHOM_F32, 1, 2048, 2048, 64, 0, 4, false },  { FATHOM_F16, 16, 512, 128, 64, 0, 4, false },
     { FATHOM_Q4_K, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_Q6_K, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_IQ4_XS, 1, 10944, 2048, 1, 0, 4, false },
     { FATHOM_Q5_K, 1, 10944, 2048, 1, 0, 4, false },
+    { FATHOM_Q4_0, 1, 100000, 2048, 1, 0, 4, false },
 };
-enum { N_BENCH = 17, SMALL_RANGE = 32768 };
+enum { N_BENCH = 18, SMALL_RANGE = 32768 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct matmul_case *c = &cases[i];
