@@ -10,6 +10,7 @@
 #define FATHOM_H
 
 #include <fathom/gpu.h>
+#include <fathom/message.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -158,7 +159,9 @@ FATHOM_API size_t fathom_session_get_timings(const struct fathom_session *sessio
 struct fathom_chat_params {
     const char *system;              // system prompt, or NULL
     struct fathom_sampling sampling; // all zero: greedy. R1's own advice: temperature 0.6, top_p 0.95
-    const char *template_name;       // deepseek-r1, deepseek-v3, deepseek-v3.1, qwen3, qwen2.5, smollm2, chatml, llama3; NULL: the model's own
+    const char *tools;               // that the model may call: a JSON array of {"type": "function", "function": {"name", "description",
+                                     // "parameters"}}, or NULL. Refused where the template has no place for them
+    const char *template_name;       // deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v4, qwen3, qwen2.5, smollm2, chatml, llama3; NULL: the model's own
     bool no_thought;                 // answer at once, where the template can say so
     bool raw;                        // no template: the text is continued as it is
     uint32_t max_tokens;             // of one answer, thought included; 0: as many as the context holds
@@ -179,7 +182,12 @@ struct fathom_reply {
     const int32_t *ids;              // the tokens generated, the end token included
     uint32_t n_ids, n_prompt_ids;    // prompt tokens in all, those already in the cache included
     enum fathom_end end;
+    const struct fathom_tool_call *tool_calls; // that end the answer, left out of its text; to be answered by messages with the results
+    size_t n_tool_calls;
 };
+// Adds a message to the conversation: earlier turns, or a tool's result.
+FATHOM_API bool fathom_chat_add(struct fathom_chat *chat, const struct fathom_message *message, struct fathom_error *err);
+// question NULL: answers the messages that were added.
 FATHOM_API bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece, void *user, struct fathom_reply *reply, struct fathom_error *err);
 FATHOM_API void fathom_chat_clear(struct fathom_chat *chat);     // a new conversation
 FATHOM_API struct fathom_session *fathom_chat_get_session(const struct fathom_chat *chat);

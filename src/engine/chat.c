@@ -1,7 +1,8 @@
 // Questions and answers in the model's own form, over one session.
 #include "text/chat.h"
+#include "base/text_buffer.h"
+#include "engine/messages.h"
 #include "engine/session.h"
-#include "engine/text_buffer.h"
 #include "text/utf8.h"
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,12 @@
 struct fathom_chat {
     struct fathom_engine *engine;
     struct fathom_session *session;
-    struct fathom_chat_params params; // `system` points to the copy below
+    struct fathom_chat_params params; // `system` and `tools` point to the copies below
     const struct fm_chat_form *form;  // NULL: raw
-    char *system;
-    struct fm_message *messages;      // texts owned
-    size_t n_messages;
+    char *system, *tools;
+    struct fm_messages messages;
     struct fm_text thought, answer;   // of the last reply
+    struct fm_tool_calls calls;
     struct fm_tokens reply_ids;
 };
 
@@ -26,6 +27,7 @@ struct answering {
     struct fathom_error *err;
     struct fm_chat_state state;
     struct fm_utf8_stream utf8;
+    size_t n_answered;                // bytes of the answer that were handed over; behind them may be calls of tools
     enum fathom_end end;
     bool failed;
 };
@@ -40,9 +42,12 @@ struct fathom_chat *fathom_chat_create(struct fathom_engine *engine, const struc
     chat->engine = engine;
     if (params) chat->params = *params;
     if (chat->params.system && !(chat->system = strdup(chat->params.system))) goto no_memory;
+    if (chat->params.tools && !(chat->tools = strdup(chat->params.tools))) goto no_memory;
     chat->params.system = chat->system;
+    chat->params.tools = chat->tools;
     chat->params.template_name = NULL; // the caller's text
     if (!chat->params.raw && !(chat->form = params && params->template_name ? fm_chat_form_named(params->template_name, err) : fm_chat_form_choose(engine->tokenizer, fm_tokenizer_chat_template(engine->tokenizer), err))) goto fail;
+    if (chat->tools && (chat->form ? !fm_chat_check_tools(chat->form, chat->tools, err) : !fm_fail(err, FATHOM_INVALID, "chat: tools need a template"))) goto fail;
     if (!(chat->session = fathom_session_create(engine, &chat->params.session, err))) goto fail;
     return chat;
 no_memory:
@@ -53,58 +58,81 @@ fail:
 }
 
 void fathom_chat_clear(struct fathom_chat *chat) {
-    for (size_t i = 0; i < chat->n_messages; i++) free((char *)chat->messages[i].text);
-    free(chat->messages);
-    chat->messages = NULL;
-    chat->n_messages = 0;
+    fm_messages_cut(&chat->messages, 0);
     if (chat->session) fathom_session_truncate(chat->session, 0, NULL);
 }
 
 void fathom_chat_destroy(struct fathom_chat **pointer) {
     struct fathom_chat *chat = pointer ? *pointer : NULL;
     if (!chat) return;
-    fathom_chat_clear(chat);
+    fm_messages_free(&chat->messages);
+    fm_tool_calls_free(&chat->calls);
     fathom_session_destroy(&chat->session);
     fm_text_free(&chat->thought);
     fm_text_free(&chat->answer);
     free(chat->reply_ids.ids);
     free(chat->system);
+    free(chat->tools);
     free(chat);
     *pointer = NULL;
 }
 
 struct fathom_session *fathom_chat_get_session(const struct fathom_chat *chat) { return chat->session; }
 
-static bool add_message(struct fathom_chat *chat, enum fm_role role, const char *text, size_t length, struct fathom_error *err) {
-    struct fm_message *grown = realloc(chat->messages, (chat->n_messages + 1) * sizeof(*grown));
-    if (grown) chat->messages = grown;
-    char *copy = grown ? malloc(length + 1) : NULL;
-    if (!copy) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
-    memcpy(copy, text, length);
-    copy[length] = 0;
-    chat->messages[chat->n_messages++] = (struct fm_message){role, copy, length};
-    return true;
+bool fathom_chat_add(struct fathom_chat *chat, const struct fathom_message *message, struct fathom_error *err) {
+    const size_t n = chat->messages.n;
+    if (chat->params.raw) return fm_fail(err, FATHOM_INVALID, "chat: a raw text has no messages");
+    if (n == 0 && chat->system && !fm_messages_add(&chat->messages, &(struct fathom_message){.role = FATHOM_ROLE_SYSTEM, .content = chat->system})) goto no_memory;
+    if (!fm_messages_add(&chat->messages, message)) goto no_memory;
+    if (fm_chat_check_messages(chat->form, chat->messages.items, chat->messages.n, false, err)) return true;
+    goto fail;
+no_memory:
+    fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+fail:
+    fm_messages_cut(&chat->messages, n);
+    return false;
 }
 
-static void drop_message(struct fathom_chat *chat) { free((char *)chat->messages[--chat->n_messages].text); }
+// Hands over what is new of a text, up to `end`.
+static bool hand_over(struct answering *a, bool in_answer, struct fm_text *whole, size_t begin, size_t end) {
+    const char behind = whole->text[end];
+    whole->text[end] = 0;
+    const bool wanted = begin == end || !a->on_piece || a->on_piece(a->user, in_answer ? FATHOM_PIECE_ANSWER : FATHOM_PIECE_THOUGHT, whole->text + begin);
+    whole->text[end] = behind;
+    if (!wanted) a->end = FATHOM_END_CALLER;
+    return wanted;
+}
 
-// Hands over text that is complete to the last UTF-8 character. Line ends before the first word are dropped.
+// Takes text that is complete to the last UTF-8 character. Line ends before the first word are dropped; of an answer, what may be the
+// beginning of calls waits.
 static bool deliver(struct answering *a, bool in_answer, const char *text, size_t length) {
     struct fm_text *whole = in_answer ? &a->chat->answer : &a->chat->thought;
     if (whole->length == 0 && !a->chat->params.raw)
         while (length && *text == '\n') text++, length--;
     if (length == 0) return true;
-    const size_t before = whole->length;
+    size_t begin = whole->length;
     if (!fm_text_append(whole, text, length)) return a->failed = true, fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
-    if (!a->on_piece || a->on_piece(a->user, in_answer ? FATHOM_PIECE_ANSWER : FATHOM_PIECE_THOUGHT, whole->text + before)) return true;
-    a->end = FATHOM_END_CALLER;
-    return false;
+    if (!in_answer || !a->chat->form) return hand_over(a, in_answer, whole, begin, whole->length);
+    begin = a->n_answered;
+    a->n_answered += fm_chat_content_length(a->chat->form, whole->text + begin, whole->length - begin);
+    return hand_over(a, in_answer, whole, begin, a->n_answered);
+}
+
+// The answer is complete: what waited are calls, or is content after all.
+static bool finish(struct answering *a) {
+    struct fathom_chat *chat = a->chat;
+    if (!chat->form || !chat->answer.length) return true;
+    if (!fm_chat_parse_calls(chat->form, chat->answer.text, a->n_answered, &chat->calls)) return fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
+    if (chat->calls.n) chat->answer.text[chat->answer.length = a->n_answered] = 0;
+    else if (a->end != FATHOM_END_CALLER) hand_over(a, true, &chat->answer, a->n_answered, chat->answer.length);
+    return true;
 }
 
 static bool deliver_token(struct answering *a, bool in_answer, int32_t id) {
     size_t length;
     const char *bytes = fm_tokenizer_bytes(a->chat->engine->tokenizer, id, &length);
-    if (fm_tokenizer_is_special(a->chat->engine->tokenizer, id)) return true;
+    if (fm_tokenizer_is_special(a->chat->engine->tokenizer, id) && !(a->chat->form && fm_chat_is_call_mark(a->chat->form, a->chat->engine->tokenizer, id)))
+        return true;
     char *out = malloc(4 * length + 16);
     if (!out) return a->failed = true, fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
     const size_t n = fm_utf8_push(&a->utf8, bytes, length, out);
@@ -170,37 +198,41 @@ static bool read_prompt(struct fathom_chat *chat, const struct fm_tokens *prompt
            fathom_session_append(chat->session, prompt->ids + same, (uint32_t)prompt->count - same, NULL, &chat->params.progress, err);
 }
 
-static bool make_prompt(struct fathom_chat *chat, const char *question, struct fm_tokens *prompt, struct fathom_error *err) {
-    if (chat->params.raw) return raw_prompt(chat, question, prompt, err);
-    if (chat->n_messages == 0 && chat->system && !add_message(chat, FM_ROLE_SYSTEM, chat->system, strlen(chat->system), err)) return false;
-    return add_message(chat, FM_ROLE_USER, question, strlen(question), err) &&
-           fm_chat_prompt(chat->form, chat->engine->tokenizer, chat->messages, chat->n_messages, chat->params.no_thought, prompt, err);
+static bool make_prompt(struct fathom_chat *chat, const char *question, struct fm_tokens *prompt, struct fm_chat_state *state, struct fathom_error *err) {
+    if (chat->params.raw) return question ? raw_prompt(chat, question, prompt, err) : fm_fail(err, FATHOM_INVALID, "chat: there is no text to continue");
+    if (question && !fathom_chat_add(chat, &(struct fathom_message){.role = FATHOM_ROLE_USER, .content = question}, err)) return false;
+    const struct fm_conversation talk = {chat->messages.items, chat->messages.n, chat->tools, chat->params.no_thought};
+    return fm_chat_prompt(chat->form, chat->engine->tokenizer, &talk, prompt, state, err);
 }
 
 bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece, void *user, struct fathom_reply *reply,
     struct fathom_error *err) {
     struct answering a = {.chat = chat, .on_piece = on_piece, .user = user, .err = err, .end = FATHOM_END_LENGTH};
     struct fm_tokens prompt = {0};
-    const size_t n_messages = chat->n_messages;
+    const size_t n_messages = chat->messages.n;
     uint32_t n_kept;
-    if (chat->form) a.state = fm_chat_start(chat->form, chat->params.no_thought);
+    fm_tool_calls_free(&chat->calls);
     fm_text_clear(&chat->thought);
     fm_text_clear(&chat->answer);
     chat->reply_ids.count = 0;
-    if (!make_prompt(chat, question, &prompt, err) || !read_prompt(chat, &prompt, err)) goto fail;
+    if (!make_prompt(chat, question, &prompt, &a.state, err) || !read_prompt(chat, &prompt, err)) goto fail;
     const uint32_t room = chat->session->n_context - (uint32_t)prompt.count;
     const uint32_t limit = chat->params.max_tokens && chat->params.max_tokens <= room ? chat->params.max_tokens : room;
     if (!fathom_session_generate(chat->session, &chat->params.sampling, limit, on_token, &a, &n_kept, err) || a.failed) goto fail;
     if (a.end == FATHOM_END_LENGTH && limit != chat->params.max_tokens) a.end = FATHOM_END_CONTEXT;
     if (!deliver_rest(&a, a.state.in_answer || chat->params.raw) && a.failed) goto fail;
-    if (!chat->params.raw && !add_message(chat, FM_ROLE_ASSISTANT, chat->answer.text ? chat->answer.text : "", chat->answer.length, err)) goto fail;
+    if (!finish(&a)) goto fail;
+    const struct fathom_message answer = {.role = FATHOM_ROLE_ASSISTANT, .content = chat->answer.text, .reasoning = chat->thought.text,
+        .tool_calls = chat->calls.items, .n_tool_calls = chat->calls.n};
+    if (!chat->params.raw && !fathom_chat_add(chat, &answer, err)) goto fail;
     if (reply)
         *reply = (struct fathom_reply){.thought = chat->thought.text ? chat->thought.text : "", .answer = chat->answer.text ? chat->answer.text : "",
-            .ids = chat->reply_ids.ids, .n_ids = (uint32_t)chat->reply_ids.count, .n_prompt_ids = (uint32_t)prompt.count, .end = a.end};
+            .ids = chat->reply_ids.ids, .n_ids = (uint32_t)chat->reply_ids.count, .n_prompt_ids = (uint32_t)prompt.count, .end = a.end,
+            .tool_calls = chat->calls.items, .n_tool_calls = chat->calls.n};
     free(prompt.ids);
     return true;
 fail:
-    while (chat->n_messages > n_messages) drop_message(chat);
+    fm_messages_cut(&chat->messages, n_messages);
     free(prompt.ids);
     return false;
 }

@@ -1,172 +1,323 @@
-#include "text/chat.h"
-#include <stdlib.h>
+// A conversation to a prompt.
+#include "base/json.h"
+#include "text/chat_forms.h"
+#include "text/json_text.h"
 #include <string.h>
-
-// A form as text. Marks in these texts are added tokens of the model; what stands between two marks is encoded as one.
-struct fm_chat_form {
-    const char *name;
-    const char *begin, *default_system; // before all; the system prompt where none is given, or NULL
-    struct turn { const char *open, *close; } turns[3]; // by fm_role
-    const char *answer;                 // opens the answer
-    const char *think, *no_think;       // after it: opens the thought; says that there is none. NULL: cannot
-    bool trim;                          // white space around a message is dropped
-};
-
-#define DEEPSEEK_TURNS(answer) {{"", ""}, {"<｜User｜>", ""}, {"<｜Assistant｜>" answer, "<｜end▁of▁sentence｜>"}}
-#define CHATML_TURNS                                                                                                                  \
-    {{"<|im_start|>system\n", "<|im_end|>\n"}, {"<|im_start|>user\n", "<|im_end|>\n"}, {"<|im_start|>assistant\n", "<|im_end|>\n"}}
-#define LLAMA3_HEAD(role) "<|start_header_id|>" role "<|end_header_id|>\n\n"
-
-enum form_index { R1, V3, V31, QWEN3, QWEN25, SMOLLM2, CHATML, LLAMA3, N_FORMS };
-static const struct fm_chat_form forms[N_FORMS] = {
-    [R1] = {"deepseek-r1", "<｜begin▁of▁sentence｜>", NULL, DEEPSEEK_TURNS(""), "<｜Assistant｜>", "<think>\n", NULL, false},
-    [V3] = {"deepseek-v3", "<｜begin▁of▁sentence｜>", NULL, DEEPSEEK_TURNS(""), "<｜Assistant｜>", NULL, "", false},
-    // V3.2 and V4 write turns without tools the same way
-    [V31] = {"deepseek-v3.1", "<｜begin▁of▁sentence｜>", NULL, DEEPSEEK_TURNS("</think>"), "<｜Assistant｜>", "<think>", "</think>", false},
-    [QWEN3] = {"qwen3", "", NULL, CHATML_TURNS, "<|im_start|>assistant\n", "", "<think>\n\n</think>\n\n", false}, // opens its thought itself
-    [QWEN25] = {"qwen2.5", "", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", CHATML_TURNS,
-        "<|im_start|>assistant\n", NULL, "", false},
-    [SMOLLM2] = {"smollm2", "", "You are a helpful AI assistant named SmolLM, trained by Hugging Face", CHATML_TURNS,
-        "<|im_start|>assistant\n", NULL, "", false},
-    [CHATML] = {"chatml", "", NULL, CHATML_TURNS, "<|im_start|>assistant\n", NULL, "", false},
-    [LLAMA3] = {"llama3", "<|begin_of_text|>", NULL,
-        {{LLAMA3_HEAD("system"), "<|eot_id|>"}, {LLAMA3_HEAD("user"), "<|eot_id|>"}, {LLAMA3_HEAD("assistant"), "<|eot_id|>"}},
-        LLAMA3_HEAD("assistant"), NULL, "", true},
-};
-
-static const char *const marks[] = {"<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<think>", "</think>",
-    "<|im_start|>", "<|im_end|>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"};
-static const char *const ends[] = {"<｜end▁of▁sentence｜>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"};
-#define COUNT(array) (sizeof(array) / sizeof(*(array)))
-
-// ---- Choosing --------------------------------------------------------------------------------------------------
-
-const struct fm_chat_form *fm_chat_form_named(const char *name, struct fathom_error *err) {
-    char list[256] = "";
-    for (size_t i = 0; i < N_FORMS; i++) {
-        if (!strcmp(name, forms[i].name)) return &forms[i];
-        strcat(strcat(list, i ? ", " : ""), forms[i].name);
-    }
-    fm_fail(err, FATHOM_INVALID, "there is no chat template \"%s\"; there are %s", name, list);
-    return NULL;
-}
-
-const char *fm_chat_form_name(const struct fm_chat_form *form) { return form->name; }
-
-const struct fm_chat_form *fm_chat_form_choose(const struct fm_tokenizer *tokenizer, const char *t, struct fathom_error *err) {
-    if (t && strstr(t, "<|im_start|>"))
-        return &forms[strstr(t, "named SmolLM") ? SMOLLM2 : strstr(t, "<think>") ? QWEN3 : strstr(t, "You are Qwen, created by") ? QWEN25 : CHATML];
-    if (t && strstr(t, "<|start_header_id|>")) return &forms[LLAMA3];
-    if (t && strstr(t, "<｜Assistant｜>")) return &forms[strstr(t, "thinking") ? V31 : strstr(t, "</think>") ? R1 : V3];
-    if (t) {
-        fm_fail(err, FATHOM_UNSUPPORTED, "the model's own chat template is of no known form");
-        return NULL;
-    }
-    if (fm_tokenizer_find(tokenizer, "<｜Assistant｜>") >= 0) return &forms[fm_tokenizer_find(tokenizer, "<think>") >= 0 ? R1 : V3];
-    if (fm_tokenizer_find(tokenizer, "<|im_start|>") >= 0) return &forms[CHATML];
-    if (fm_tokenizer_find(tokenizer, "<|start_header_id|>") >= 0) return &forms[LLAMA3];
-    fm_fail(err, FATHOM_UNSUPPORTED, "the model has no chat template, and its tokenizer no marks of a known one (<｜Assistant｜>, <|im_start|>, "
-        "<|start_header_id|>)");
-    return NULL;
-}
-
-// ---- Prompt ----------------------------------------------------------------------------------------------------
 
 // A prompt in the making: text since the last mark is held back, because words may cross from a form's text to a message's.
 struct prompt {
+    const struct fm_chat_form *form;
     const struct fm_tokenizer *tokenizer;
+    const struct fm_conversation *talk;
+    size_t last_question; // the last message that is the user's
     struct fm_tokens *tokens;
+    struct fm_text text;
     struct fathom_error *err;
-    const char *form;
-    char *text;
-    size_t length, capacity;
 };
 
-static bool add_text(struct prompt *p, const char *text, size_t length) {
-    if (length > p->capacity - p->length) {
-        if (length > SIZE_MAX / 4 - p->length) return fm_fail(p->err, FATHOM_NO_MEMORY, "chat: the text is too long");
-        const size_t capacity = 2 * (p->length + length);
-        char *grown = realloc(p->text, capacity);
-        if (!grown) return fm_fail(p->err, FATHOM_NO_MEMORY, "chat: no memory for %zu bytes", capacity);
-        p->text = grown;
-        p->capacity = capacity;
-    }
-    if (length) memcpy(p->text + p->length, text, length);
-    p->length += length;
-    return true;
-}
+// ---- Text and marks --------------------------------------------------------------------------------------------
+
+static bool fits(struct prompt *p, bool appended) { return appended || fm_fail(p->err, FATHOM_NO_MEMORY, "chat: no memory for the prompt"); }
+
+static bool add_text(struct prompt *p, const char *text, size_t length) { return fits(p, fm_text_append(&p->text, text, length)); }
+
+static bool add_string(struct prompt *p, const char *text) { return add_text(p, text, strlen(text)); }
 
 static bool flush(struct prompt *p) {
-    const size_t length = p->length;
-    p->length = 0;
-    return !length || fm_tokenizer_encode(p->tokenizer, p->text, length, false, p->tokens, p->err);
+    const size_t length = p->text.length;
+    p->text.length = 0;
+    return !length || fm_tokenizer_encode(p->tokenizer, p->text.text, length, false, p->tokens, p->err);
 }
 
-static bool add_mark(struct prompt *p, const char *mark) {
-    if (fm_tokenizer_find(p->tokenizer, mark) < 0)
-        return fm_fail(p->err, FATHOM_UNSUPPORTED, "chat: the tokenizer has no token %s, which the template %s needs", mark, p->form);
-    return flush(p) && fm_tokenizer_encode(p->tokenizer, mark, strlen(mark), true, p->tokens, p->err);
+static bool add_mark(struct prompt *p, const char *mark, bool optional) {
+    if (fm_tokenizer_find(p->tokenizer, mark) >= 0) return flush(p) && fm_tokenizer_encode(p->tokenizer, mark, strlen(mark), true, p->tokens, p->err);
+    if (optional) return add_string(p, mark);
+    return fm_fail(p->err, FATHOM_UNSUPPORTED, "chat: the tokenizer has no token %s, which the template %s needs", mark, p->form->name);
 }
 
+static const char *mark_at(const char *text, const char *const *marks) {
+    while (*marks && strncmp(text, *marks, strlen(*marks)) != 0) marks++;
+    return *marks;
+}
+
+// The form's own text.
 static bool add_form(struct prompt *p, const char *text) {
     while (*text) {
-        size_t i = 0, length = 1;
-        while (i < COUNT(marks) && strncmp(text, marks[i], strlen(marks[i])) != 0) i++;
-        if (i < COUNT(marks)) length = strlen(marks[i]);
-        if (i < COUNT(marks) ? !add_mark(p, marks[i]) : !add_text(p, text, 1)) return false;
-        text += length;
+        const char *needed = mark_at(text, fm_chat_marks), *mark = needed ? needed : mark_at(text, fm_chat_optional_marks);
+        if (mark ? !add_mark(p, mark, !needed) : !add_text(p, text, 1)) return false;
+        text += mark ? strlen(mark) : 1;
     }
     return true;
 }
 
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f); }
+static bool is_line_end(char c) { return c == '\n'; }
 
-static bool add_turn(struct prompt *p, const struct fm_chat_form *form, struct fm_message message) {
-    if (form->trim) {
-        while (message.length && is_space(message.text[0])) message.text++, message.length--;
-        while (message.length && is_space(message.text[message.length - 1])) message.length--;
-    }
-    return add_form(p, form->turns[message.role].open) && add_text(p, message.text, message.length) &&
-           add_form(p, form->turns[message.role].close);
+static bool add_trimmed(struct prompt *p, const char *text, bool (*drop)(char), bool behind_too) {
+    size_t length = strlen(text);
+    while (length && drop(*text)) text++, length--;
+    while (behind_too && length && drop(text[length - 1])) length--;
+    return add_text(p, text, length);
 }
 
-bool fm_chat_prompt(const struct fm_chat_form *form, const struct fm_tokenizer *tokenizer, const struct fm_message *messages, size_t n,
-    bool no_thought, struct fm_tokens *tokens, struct fathom_error *err) {
-    struct prompt p = {.tokenizer = tokenizer, .tokens = tokens, .err = err, .form = form->name};
-    const size_t count = tokens->count;
-    if (n == 0 || messages[n - 1].role != FM_ROLE_USER) return fm_fail(err, FATHOM_INVALID, "chat: the last message must be the user's");
-    if (no_thought && !form->no_think) return fm_fail(err, FATHOM_UNSUPPORTED, "chat: with the template %s a model always thinks", form->name);
-    if (!add_form(&p, form->begin)) goto fail;
-    if (form->default_system && messages[0].role != FM_ROLE_SYSTEM) {
-        const struct fm_message system = {FM_ROLE_SYSTEM, form->default_system, strlen(form->default_system)};
-        if (!add_turn(&p, form, system)) goto fail;
+static bool add_content(struct prompt *p, const char *text) {
+    if (!text) return true;
+    return p->form->trim ? add_trimmed(p, text, is_space, true) : add_string(p, text);
+}
+
+// ---- Tools -----------------------------------------------------------------------------------------------------
+
+// A member's text, "" or the given default where it is missing.
+static bool add_member(struct prompt *p, struct fm_json_text object, const char *name, const char *otherwise) {
+    const struct fm_json_text value = fm_json_text_member(object, name);
+    if (value.at == value.end) return add_string(p, otherwise);
+    return fits(p, *value.at == '"' ? fm_json_text_unquote(value, &p->text) : fm_json_text_print(value, &p->text));
+}
+
+static bool add_tool(struct prompt *p, struct fm_json_text entry) {
+    const struct fm_json_text function = fm_json_text_member(entry, "function");
+    switch (p->form->tools->list) {
+    case FM_LIST_FUNCTIONS: return fits(p, fm_json_text_print(function, &p->text));
+    case FM_LIST_ENTRIES: return fits(p, fm_json_text_print(entry, &p->text));
+    default: break;
     }
-    for (size_t i = 0; i < n; i++)
-        if (!add_turn(&p, form, messages[i])) goto fail;
-    if (!add_form(&p, form->answer) || !add_form(&p, form->think && !no_thought ? form->think : form->no_think) || !flush(&p)) goto fail;
-    free(p.text);
+    return add_string(p, "### ") && add_member(p, function, "name", "") && add_string(p, "\nDescription: ") &&
+           add_member(p, function, "description", "") && add_string(p, "\n\nParameters: ") && add_member(p, function, "parameters", "{}");
+}
+
+static bool add_list(struct prompt *p) {
+    struct fm_json_text rest = fm_json_text(p->talk->tools, strlen(p->talk->tools)), key, entry;
+    const struct fm_tool_form *tools = p->form->tools;
+    if (!add_form(p, tools->list_open)) return false;
+    for (bool first = true; fm_json_text_next(&rest, &key, &entry); first = false)
+        if ((!first && !add_form(p, tools->list_between)) || !add_tool(p, entry)) return false;
+    return add_form(p, tools->list_close);
+}
+
+// One line a parameter: strings as they are, all else in JSON.
+static bool add_dsml(struct prompt *p, struct fm_json_text rest) {
+    struct fm_json_text key, value;
+    for (bool first = true; fm_json_text_next(&rest, &key, &value); first = false) {
+        const bool is_string = value.at < value.end && *value.at == '"';
+        if (!add_form(p, first ? "<｜DSML｜parameter name=\"" : "\n<｜DSML｜parameter name=\"") || !fits(p, fm_json_text_unquote(key, &p->text)) ||
+            !add_string(p, is_string ? "\" string=\"true\">" : "\" string=\"false\">") ||
+            !fits(p, is_string ? fm_json_text_unquote(value, &p->text) : fm_json_text_print(value, &p->text)) ||
+            !add_form(p, "</｜DSML｜parameter>"))
+            return false;
+    }
     return true;
-fail:
-    tokens->count = count;
-    free(p.text);
+}
+
+static bool add_call(struct prompt *p, const struct fathom_tool_call *call) {
+    const struct fm_tool_form *tools = p->form->tools;
+    const struct fm_json_text arguments = fm_json_text(call->arguments, strlen(call->arguments));
+    if (!add_form(p, tools->call_open) || !add_string(p, call->name) || !add_form(p, tools->call_name_close)) return false;
+    if (tools->style == FM_CALL_DSML ? !add_dsml(p, arguments)
+        : tools->style == FM_CALL_JSON ? !fits(p, fm_json_text_print(arguments, &p->text))
+                                       : !add_string(p, call->arguments))
+        return false;
+    return add_form(p, tools->call_close);
+}
+
+static bool add_calls(struct prompt *p, const struct fathom_message *message) {
+    const struct fm_tool_form *tools = p->form->tools;
+    const bool content = message->content && message->content[0];
+    if (!message->n_tool_calls) return true;
+    if ((content && tools->content_between && !add_form(p, tools->call_between)) || !add_form(p, tools->calls_open)) return false;
+    for (size_t i = 0; i < message->n_tool_calls; i++)
+        if ((i && !add_form(p, tools->call_between)) || !add_call(p, &message->tool_calls[i])) return false;
+    return add_form(p, tools->calls_close);
+}
+
+// The result that names a call; NULL: none.
+static const struct fathom_message *result_named(const struct fathom_message *results, size_t n, const char *id) {
+    for (size_t i = 0; id && i < n; i++)
+        if (results[i].tool_call_id && !strcmp(results[i].tool_call_id, id)) return &results[i];
+    return NULL;
+}
+
+static bool add_results(struct prompt *p, const struct fathom_message *results) {
+    const struct fathom_message *asker = results - 1;
+    const struct fm_tool_form *tools = p->form->tools;
+    if (!add_form(p, tools->results_open)) return false;
+    for (size_t i = 0; i < asker->n_tool_calls; i++) {
+        const struct fathom_message *named = result_named(results, asker->n_tool_calls, asker->tool_calls[i].id);
+        if ((i && !add_form(p, tools->result_between)) || !add_form(p, tools->result_open) || !add_content(p, (named ? named : &results[i])->content) ||
+            !add_form(p, tools->result_close))
+            return false;
+    }
+    return add_form(p, tools->results_close);
+}
+
+// ---- Turns -----------------------------------------------------------------------------------------------------
+
+static bool add_system(struct prompt *p) {
+    const struct fathom_message *first = &p->talk->messages[0];
+    const bool given = first->role == FATHOM_ROLE_SYSTEM;
+    const char *text = given ? first->content : p->form->default_system;
+    if (!given && !text && !p->talk->tools) return true;
+    if (!add_form(p, p->form->system.open) || !add_content(p, text)) return false;
+    if (p->talk->tools) {
+        const bool alone = p->form->tools->list_alone && !given && !text;
+        if ((!alone && !add_form(p, "\n\n")) || !add_list(p)) return false;
+    }
+    return add_form(p, p->form->system.close);
+}
+
+static bool add_question(struct prompt *p, size_t i) {
+    const struct fm_chat_form *form = p->form;
+    const struct fathom_message *messages = p->talk->messages;
+    const bool joins = form->user_joint && i && (messages[i - 1].role == FATHOM_ROLE_USER || messages[i - 1].role == FATHOM_ROLE_TOOL);
+    const bool ignored = form->answer_each && i + 1 < p->talk->n && messages[i + 1].role == FATHOM_ROLE_USER;
+    return add_form(p, joins ? form->user_joint : form->user.open) && add_content(p, messages[i].content) && add_form(p, form->user.close) &&
+           (!ignored || (add_form(p, form->assistant.open) && add_form(p, form->past)));
+}
+
+static bool sees_thought(const struct prompt *p, size_t i) {
+    const char *thought = p->talk->messages[i].reasoning;
+    switch (p->form->keep) {
+    case FM_KEEP_SINCE_USER: return !p->talk->no_thought && i > p->last_question;
+    case FM_KEEP_ANY_SINCE_USER: return i > p->last_question && thought && thought[0];
+    case FM_KEEP_WITH_TOOLS: return !p->talk->no_thought && p->talk->tools;
+    case FM_KEEP_NONE: break;
+    }
     return false;
 }
 
-// ---- Reply -----------------------------------------------------------------------------------------------------
-
-struct fm_chat_state fm_chat_start(const struct fm_chat_form *form, bool no_thought) {
-    return (struct fm_chat_state){.in_answer = no_thought || !form->think || !form->think[0]};
+// What stands before the thought of message i, or of the answer to come. *thinks: whether a thought can follow.
+static bool open_answer(struct prompt *p, size_t i, bool *thinks) {
+    const struct fm_tool_form *tools = p->form->tools;
+    const bool behind_results = i && p->talk->messages[i - 1].role == FATHOM_ROLE_TOOL && tools->after;
+    *thinks = !behind_results || tools->thought_after;
+    return add_form(p, behind_results ? tools->after : p->form->assistant.open);
 }
 
-enum fm_chat_part fm_chat_follow(struct fm_chat_state *state, const struct fm_tokenizer *tokenizer, int32_t id) {
-    const bool first = !state->any;
-    state->any = true;
-    if (id == fm_tokenizer_eos(tokenizer)) return FM_CHAT_END;
-    for (size_t i = 0; i < COUNT(ends); i++)
-        if (id == fm_tokenizer_find(tokenizer, ends[i])) return FM_CHAT_END;
-    if (first && id == fm_tokenizer_find(tokenizer, "<think>")) return state->in_answer = false, FM_CHAT_THOUGHT_MARK;
-    if (state->in_answer) return FM_CHAT_ANSWER;
-    if (id != fm_tokenizer_find(tokenizer, "</think>")) return FM_CHAT_THOUGHT;
-    state->in_answer = true;
-    return FM_CHAT_THOUGHT_MARK;
+static bool add_answer(struct prompt *p, size_t i) {
+    const struct fm_chat_form *form = p->form;
+    const struct fathom_message *message = &p->talk->messages[i];
+    bool thinks;
+    if (!open_answer(p, i, &thinks)) return false;
+    const bool any_since = form->keep == FM_KEEP_ANY_SINCE_USER, sees = thinks && sees_thought(p, i);
+    if (sees) {
+        const char *thought = message->reasoning ? message->reasoning : "", *content = message->content ? message->content : "";
+        if (!add_form(p, form->thought.open) || !(any_since ? add_trimmed(p, thought, is_line_end, true) : add_string(p, thought)) ||
+            !add_form(p, form->thought.close) || !(any_since ? add_trimmed(p, content, is_line_end, false) : add_string(p, content)))
+            return false;
+    } else if ((thinks && !add_form(p, form->past)) || !add_content(p, message->content)) {
+        return false;
+    }
+    return add_calls(p, message) && add_form(p, form->assistant.close);
+}
+
+static bool add_turns(struct prompt *p) {
+    for (size_t i = 0; i < p->talk->n; i++) {
+        const struct fathom_message *message = &p->talk->messages[i];
+        switch (message->role) {
+        case FATHOM_ROLE_SYSTEM: break; // is there already
+        case FATHOM_ROLE_USER:
+            if (!add_question(p, i)) return false;
+            break;
+        case FATHOM_ROLE_ASSISTANT:
+            if (!add_answer(p, i)) return false;
+            break;
+        case FATHOM_ROLE_TOOL:
+            if (message[-1].role != FATHOM_ROLE_TOOL && !add_results(p, message)) return false;
+            break;
+        }
+    }
+    return true;
+}
+
+// ---- What can be refused ---------------------------------------------------------------------------------------
+
+static bool no_tools(const struct fm_chat_form *form, struct fathom_error *err) {
+    return fm_fail(err, FATHOM_UNSUPPORTED, "chat: the template %s has no tools", form->name);
+}
+
+bool fm_chat_check_tools(const struct fm_chat_form *form, const char *tools, struct fathom_error *err) {
+    if (!form->tools) return no_tools(form, err);
+    if (form->tools->list == FM_LIST_NONE)
+        return fm_fail(err, FATHOM_UNSUPPORTED, "chat: the template %s has no list of tools: the system prompt can describe them", form->name);
+    cJSON *json = fm_json_parse("tools", tools, strlen(tools), err);
+    const cJSON *entry;
+    bool good = cJSON_IsArray(json) && json->child;
+    cJSON_ArrayForEach(entry, json)
+        good = good && cJSON_IsString(cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(entry, "function"), "name"));
+    const bool parsed = json;
+    cJSON_Delete(json);
+    return good || !parsed ? good : fm_fail(err, FATHOM_INVALID, "tools: no array of objects that each have a \"function\" with a \"name\"");
+}
+
+static bool check_calls(const struct fathom_message *message, struct fathom_error *err) {
+    for (size_t i = 0; i < message->n_tool_calls; i++) {
+        const struct fathom_tool_call *call = &message->tool_calls[i];
+        if (!call->name || !call->name[0]) return fm_fail(err, FATHOM_INVALID, "chat: tool call %zu has no name", i);
+        cJSON *json = call->arguments ? fm_json_parse(call->name, call->arguments, strlen(call->arguments), NULL) : NULL;
+        const bool object = cJSON_IsObject(json);
+        cJSON_Delete(json);
+        if (!object) return fm_fail(err, FATHOM_INVALID, "chat: the arguments of the call of %s are no JSON object", call->name);
+    }
+    return true;
+}
+
+// They name a call each, or none does.
+static bool check_results(const struct fathom_message *results, size_t n, bool complete, struct fathom_error *err) {
+    const struct fathom_message *asker = results - 1;
+    const size_t n_calls = asker->role == FATHOM_ROLE_ASSISTANT ? asker->n_tool_calls : 0;
+    size_t n_naming = 0, n_named = 0;
+    if (complete ? n != n_calls : n > n_calls) return fm_fail(err, FATHOM_INVALID, "chat: %zu results of tools behind a message with %zu calls", n, n_calls);
+    for (size_t i = 0; i < n; i++) n_naming += results[i].tool_call_id != NULL;
+    for (size_t i = 0; i < n_calls; i++) n_named += result_named(results, n, asker->tool_calls[i].id) != NULL;
+    return !n_naming || (n_naming == n && n_named == n) || fm_fail(err, FATHOM_INVALID, "chat: the results of tools do not name one call each");
+}
+
+static bool check_message(const struct fm_chat_form *form, const struct fathom_message *message, size_t i, struct fathom_error *err) {
+    if ((unsigned)message->role > FATHOM_ROLE_TOOL) return fm_fail(err, FATHOM_INVALID, "chat: message %zu has no role", i);
+    if (message->role == FATHOM_ROLE_SYSTEM && i) return fm_fail(err, FATHOM_INVALID, "chat: message %zu is a system prompt, which comes first", i);
+    if ((message->role == FATHOM_ROLE_TOOL || message->n_tool_calls) && !form->tools) return no_tools(form, err);
+    if (message->role == FATHOM_ROLE_TOOL && !i) return fm_fail(err, FATHOM_INVALID, "chat: a tool's result before any call");
+    if (message->role != FATHOM_ROLE_ASSISTANT && message->n_tool_calls)
+        return fm_fail(err, FATHOM_INVALID, "chat: message %zu calls tools, but is not the assistant's", i);
+    return check_calls(message, err);
+}
+
+bool fm_chat_check_messages(const struct fm_chat_form *form, const struct fathom_message *messages, size_t n, bool complete, struct fathom_error *err) {
+    for (size_t i = 0, n_results = 0; i < n; i++) {
+        const bool result = messages[i].role == FATHOM_ROLE_TOOL, last = i + 1 == n || messages[i + 1].role != FATHOM_ROLE_TOOL;
+        if (!check_message(form, &messages[i], i, err)) return false;
+        n_results = result ? n_results + 1 : 0;
+        if (result && last && !check_results(&messages[i] + 1 - n_results, n_results, complete || i + 1 < n, err)) return false;
+    }
+    return true;
+}
+
+static bool check_talk(const struct prompt *p) {
+    const struct fm_conversation *talk = p->talk;
+    const enum fathom_role last = talk->n ? talk->messages[talk->n - 1].role : FATHOM_ROLE_SYSTEM;
+    if (last != FATHOM_ROLE_USER && last != FATHOM_ROLE_TOOL)
+        return fm_fail(p->err, FATHOM_INVALID, "chat: the last message must be the user's, or a tool's result");
+    if (talk->no_thought && !p->form->no_think)
+        return fm_fail(p->err, FATHOM_UNSUPPORTED, "chat: with the template %s a model always thinks", p->form->name);
+    return (!talk->tools || fm_chat_check_tools(p->form, talk->tools, p->err)) &&
+           fm_chat_check_messages(p->form, talk->messages, talk->n, true, p->err);
+}
+
+bool fm_chat_prompt(const struct fm_chat_form *form, const struct fm_tokenizer *tokenizer, const struct fm_conversation *talk,
+    struct fm_tokens *tokens, struct fm_chat_state *state, struct fathom_error *err) {
+    struct prompt p = {.form = form, .tokenizer = tokenizer, .talk = talk, .tokens = tokens, .err = err};
+    const size_t count = tokens->count;
+    const char *think = form->think && !talk->no_thought ? form->think : form->no_think;
+    bool thinks;
+    for (size_t i = 0; i < talk->n; i++)
+        if (talk->messages[i].role == FATHOM_ROLE_USER) p.last_question = i;
+    if (!check_talk(&p) || !add_form(&p, form->begin) || !add_system(&p) || !add_turns(&p) || !open_answer(&p, talk->n, &thinks) ||
+        (thinks && !add_form(&p, think)) || !flush(&p))
+        goto fail;
+    *state = (struct fm_chat_state){.in_answer = !thinks || talk->no_thought || !form->think || !form->think[0]};
+    fm_text_free(&p.text);
+    return true;
+fail:
+    tokens->count = count;
+    fm_text_free(&p.text);
+    return false;
 }

@@ -1,6 +1,6 @@
 // A growing zero-terminated text.
-#ifndef FM_ENGINE_TEXT_BUFFER_H
-#define FM_ENGINE_TEXT_BUFFER_H
+#ifndef FM_BASE_TEXT_BUFFER_H
+#define FM_BASE_TEXT_BUFFER_H
 #include <stdbool.h>
 #include <stddef.h>
 
