@@ -141,7 +141,11 @@ static void read_json_call(struct reader *r) {
     const struct fm_json_text object = fm_json_text(call.at, (size_t)(call.end - call.at));
     struct fm_json_text name = fm_json_text_member(object, "name");
     const struct fm_json_text arguments = fm_json_text_member(object, "arguments");
-    if (name.end - name.at >= 2) name = (struct fm_json_text){name.at + 1, name.end - 1};
+    if (name.end - name.at < 2 || *name.at != '"') {
+        r->wrong = true;
+        return;
+    }
+    name = (struct fm_json_text){name.at + 1, name.end - 1};
     add_call(r, name, arguments.at, (size_t)(arguments.end - arguments.at));
 }
 
@@ -159,7 +163,7 @@ bool fm_chat_parse_calls(const struct fm_chat_form *form, const char *answer, si
     if (!json) expect(&r, form->tools->begin);
     while (!r.wrong && take(&r, open)) json ? read_json_call(&r) : dsml ? read_dsml_call(&r) : read_marked_call(&r);
     if (!json) expect(&r, form->tools->calls_close + strspn(form->tools->calls_close, "\n"));
-    r.wrong |= r.at[strspn(r.at, " \t\r\n")] != 0;
+    r.wrong |= r.at[strspn(r.at, " \t\r\n")] != 0 || !calls->n;
     if (r.wrong) fm_tool_calls_free(calls);
     return !r.no_memory;
 }
