@@ -116,6 +116,26 @@ seeds = {
 write("tokenizer", {name: json.dumps(x, ensure_ascii=False).encode() for name, x in seeds.items()} | {"truncated": json.dumps(tokenizer()).encode()[:300]})
 
 
+def chat(form, *texts):
+    return bytes([form]) + b"\0".join(text.encode() for text in texts)
+
+
+LIST = json.dumps([{"type": "function", "function": {"name": "f", "description": "\u00e9\n\"", "parameters": {"a": [1, {"b": None}]}}}])
+ARGUMENTS = '{"a": "x\\u00e9\\ud83d\\ude00\\ud800\\n", "n": [1, 2.5, {"k": true}], "": {}}'
+LINES = '<｜DSML｜parameter name="a" string="true">x "y"</｜DSML｜parameter>\n<｜DSML｜parameter name="n" string="false">[1]</｜DSML｜parameter>\n'
+CALL = '<｜DSML｜invoke name="f">\n' + LINES + "</｜DSML｜invoke>\n"
+MARKED = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>%s<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
+OBJECT = '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>'
+write("chat", {
+    "r1": chat(0, "", ARGUMENTS, "r", "yes" + MARKED % 'function<｜tool▁sep｜>f\n```json\n{"a": 1}\n```'),
+    "v31": chat(2, LIST, ARGUMENTS, "r", MARKED % "f<｜tool▁sep｜>{}"), "v32": chat(3, LIST, ARGUMENTS, "r", "a\n\n<｜DSML｜function_calls>\n" + CALL + "</｜DSML｜function_calls>"),
+    "v4": chat(4, LIST, ARGUMENTS, "<｜User｜>", "a\n\n<｜DSML｜tool_calls>\n" + CALL + CALL + "</｜DSML｜tool_calls>"),
+    "v4_cut": chat(4, LIST[:-1], ARGUMENTS[:-1], "r", "a\n\n<｜DSML｜tool_calls>\n" + CALL), "v4_nested": chat(4, "[" * 70, "{" * 70, "r", "<｜DSML"),
+    "qwen25": chat(5, LIST, "{}", "r", OBJECT), "qwen3": chat(6, LIST, " { } ", "", "a" + OBJECT + "\n" + OBJECT), "llama3": chat(7, "", "{}", "r", OBJECT),
+    "empty": chat(4),
+})
+
+
 def tuned(*rows, version=1, row_size=92):
     """rows: op, variant, shape, first token, last token, size."""
     return struct.pack("<II", version, row_size) + b"".join(

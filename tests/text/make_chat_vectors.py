@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """Writes chat_vectors.json: conversations rendered by the models' own templates.
-make_chat_vectors.py FOLDER: as tools/fetch_tokenizers.sh fills it, NAME/tokenizer_config.json; NAME/chat_template.jinja goes before its
-chat_template. V3.2 and V4 come with Python in place of a template: NAME/encoding_dsv32.py and encoding_dsv4.py, of the model's folder `encoding`."""
+make_chat_vectors.py FOLDER: holds NAME/tokenizer_config.json of the tokenizers that tools/fetch_tokenizers.sh fetches. R1's and V3.1's template is
+NAME/chat_template.jinja; V3.2 and V4 have Python in a template's place, NAME/encoding_dsv32.py and NAME/encoding_dsv4.py of their folder `encoding`."""
 import importlib, json, os, sys
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-FORMS = {"deepseek-r1": "deepseek-r1", "deepseek-v3": "deepseek-v3", "deepseek-v3.1": "deepseek-v3.1", "deepseek-v3.2": "deepseek-v3.2",
-         "deepseek-v4": "deepseek-v4", "qwen2.5": "qwen2.5", "qwen3": "qwen3", "llama3": "llama3"}
+FORMS = ["deepseek-r1", "deepseek-v3", "deepseek-v3.1", "deepseek-v3.2", "deepseek-v4", "qwen2.5", "qwen3", "llama3"]
 MARKS = ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<think>", "</think>", "<|im_start|>",
          "<|im_end|>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "｜DSML｜", "<tool_call>", "</tool_call>",
          *(f"<｜tool▁{kind}▁{end}｜>" for kind in ("calls", "call", "outputs", "output") for end in ("begin", "end")), "<｜tool▁sep｜>"]
@@ -87,7 +86,7 @@ def for_fathom(talk, raw):
 
 def renderer(folder, form):
     """The form's template, or None, and a function that renders a conversation."""
-    home = os.path.join(folder, FORMS[form])
+    home = os.path.join(folder, form)
     if form in DSML:
         sys.path.insert(0, home)
         module = importlib.import_module(DSML[form])
