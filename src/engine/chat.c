@@ -46,7 +46,12 @@ struct fathom_chat *fathom_chat_create(struct fathom_engine *engine, const struc
     chat->params.system = chat->system;
     chat->params.tools = chat->tools;
     chat->params.template_name = NULL; // the caller's text
-    if (!chat->params.raw && !(chat->form = params && params->template_name ? fm_chat_form_named(params->template_name, err) : fm_chat_form_choose(engine->tokenizer, fm_tokenizer_chat_template(engine->tokenizer), err))) goto fail;
+    if (!chat->params.raw) {
+        const char *own = fm_tokenizer_chat_template(engine->tokenizer), *architecture = fathom_engine_get_info(engine)->architecture;
+        chat->form = params && params->template_name ? fm_chat_form_named(params->template_name, err)
+                                                     : fm_chat_form_choose(engine->tokenizer, own, architecture, err);
+        if (!chat->form) goto fail;
+    }
     if (chat->tools && (chat->form ? !fm_chat_check_tools(chat->form, chat->tools, err) : !fm_fail(err, FATHOM_INVALID, "chat: tools need a template"))) goto fail;
     if (!(chat->session = fathom_session_create(engine, &chat->params.session, err))) goto fail;
     return chat;

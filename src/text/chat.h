@@ -8,8 +8,10 @@
 struct fm_chat_form;
 // By name ("deepseek-r1", "qwen3", …); NULL with the list of names in *err.
 const struct fm_chat_form *fm_chat_form_named(const char *name, struct fathom_error *err);
-// By what the model's own template (NULL: none) says; without one, by the marks that the tokenizer has. NULL with *err set.
-const struct fm_chat_form *fm_chat_form_choose(const struct fm_tokenizer *tokenizer, const char *chat_template, struct fathom_error *err);
+// By what the model's own template (NULL: none) says; without one, by the model's architecture, or the marks that the tokenizer has. NULL with
+// *err set.
+const struct fm_chat_form *fm_chat_form_choose(const struct fm_tokenizer *tokenizer, const char *chat_template, const char *architecture,
+    struct fathom_error *err);
 const char *fm_chat_form_name(const struct fm_chat_form *form);
 
 // ---- Prompt ----------------------------------------------------------------------------------------------------

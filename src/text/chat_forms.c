@@ -182,16 +182,19 @@ static enum form_index of_template(const char *t) {
     return N_FORMS;
 }
 
-// V3.2 and V4 come without a template.
-static enum form_index of_tokenizer(const struct fm_tokenizer *tokenizer) {
+// V3.2 and V4 come without a template, and V4 alone with these marks.
+static enum form_index of_model(const struct fm_tokenizer *tokenizer, const char *architecture) {
+    if (!strcmp(architecture, "deepseek4")) return V4;
+    if (!strcmp(architecture, "deepseek32")) return V32;
     if (fm_tokenizer_find(tokenizer, "｜DSML｜") >= 0) return fm_tokenizer_find(tokenizer, "<｜latest_reminder｜>") >= 0 ? V4 : V32;
     if (fm_tokenizer_find(tokenizer, "<｜Assistant｜>") >= 0) return fm_tokenizer_find(tokenizer, "<think>") >= 0 ? R1 : V3;
     if (fm_tokenizer_find(tokenizer, "<|im_start|>") >= 0) return CHATML;
     return fm_tokenizer_find(tokenizer, "<|start_header_id|>") >= 0 ? LLAMA3 : N_FORMS;
 }
 
-const struct fm_chat_form *fm_chat_form_choose(const struct fm_tokenizer *tokenizer, const char *chat_template, struct fathom_error *err) {
-    const enum form_index form = chat_template ? of_template(chat_template) : of_tokenizer(tokenizer);
+const struct fm_chat_form *fm_chat_form_choose(const struct fm_tokenizer *tokenizer, const char *chat_template, const char *architecture,
+    struct fathom_error *err) {
+    const enum form_index form = chat_template ? of_template(chat_template) : of_model(tokenizer, architecture);
     if (form != N_FORMS) return &forms[form];
     fm_fail(err, FATHOM_UNSUPPORTED, chat_template ? "the model's own chat template is of no known form"
                                                    : "the model has no chat template, and its tokenizer no marks of a known one "

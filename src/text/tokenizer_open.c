@@ -59,9 +59,6 @@ static bool read_ends(struct fm_tokenizer *tokenizer, const char *folder, int32_
         cJSON *json = fm_json_load(path, err);
         bool read = json && sources[i].read(tokenizer, json, path, sources[i].bos, bos, err) &&
                     sources[i].read(tokenizer, json, path, sources[i].eos, eos, err);
-        const cJSON *chat = cJSON_GetObjectItemCaseSensitive(json, "chat_template");
-        if (read && cJSON_IsString(chat) && !tokenizer->chat_template && !(tokenizer->chat_template = strdup(chat->valuestring)))
-            read = fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory");
         cJSON_Delete(json);
         if (!read) return false;
     }
@@ -94,8 +91,17 @@ static bool is_folder(const char *path) {
 }
 
 struct fm_tokenizer *fm_tokenizer_of_model(const struct fm_tensors *tensors, struct fathom_error *err) {
-    const char *path = fm_tensors_path(tensors);
-    if (is_folder(path)) return open_folder(path, err);
+    const char *path = fm_tensors_path(tensors), *chat;
+    size_t length;
+    if (is_folder(path)) {
+        struct fm_tokenizer *tokenizer = open_folder(path, err);
+        if (!tokenizer || !fm_meta_string(tensors, "tokenizer.chat_template", &chat, &length, NULL)) return tokenizer;
+        if (!(tokenizer->chat_template = strndup(chat, length))) {
+            fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory");
+            fm_tokenizer_destroy(&tokenizer);
+        }
+        return tokenizer;
+    }
     struct fm_tokenizer *tokenizer = fm_tokenizer_from_tensors(tensors, err);
     if (!tokenizer) fm_error_prefix(err, "%s", path);
     return tokenizer;

@@ -19,9 +19,10 @@ static char *read_file(const char *path, size_t *length) {
     return text;
 }
 
+// Of the core's time, so that other programs do not count.
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -53,7 +54,7 @@ int main(int argc, char **argv) {
         double seconds = now() - start;
         if (seconds < best) best = seconds;
     } while (now() < end);
-    printf("%zu bytes, %zu tokens, %.2f MB/s\n", n_text, tokens.count, 1e-6 * (double)n_text / best);
+    printf("%zu bytes, %zu tokens, %.1f MB/s a core\n", n_text, tokens.count, 1e-6 * (double)n_text / best);
     fm_tokenizer_destroy(&tokenizer);
     free(tokens.ids);
     free(json);

@@ -247,9 +247,16 @@ static void rendered(void **state) {
     cJSON *json = load_vectors(), *entry;
     struct fm_tokenizer *tokenizer = byte_tokenizer(json);
     cJSON_ArrayForEach(entry, cJSON_GetObjectItem(json, "templates"))
-        assert_string_equal(fm_chat_form_name(fm_chat_form_choose(tokenizer, entry->valuestring, NULL)), entry->string);
+        assert_string_equal(fm_chat_form_name(fm_chat_form_choose(tokenizer, entry->valuestring, "deepseek2", NULL)), entry->string);
     check_rendered(tokenizer, json, NULL);
+    static const char *const of[][3] = {{"deepseek-v3.2", "deepseek32"}, {"deepseek-v4", "deepseek4"}, {"deepseek-v3.2", "deepseek2"}, // by marks
+        {"deepseek-v3.2", "deepseek32", "{{ '<｜DSML｜function_calls>' }} thinking <｜Assistant｜>"},
+        {"deepseek-v4", "deepseek4", "{{ '<｜DSML｜tool_calls>' }} thinking <｜Assistant｜>"}};
+    for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++)
+        assert_string_equal(fm_chat_form_name(fm_chat_form_choose(tokenizer, of[i][2], of[i][1], NULL)), of[i][0]);
     struct fathom_error err = {0};
+    assert_null(fm_chat_form_choose(tokenizer, "{{ messages }}", "llama", &err));
+    err = (struct fathom_error){0};
     assert_null(fm_chat_form_named("dance", &err));
     assert_non_null(strstr(err.message, "deepseek-v4, qwen3"));
     fm_tokenizer_destroy(&tokenizer);
@@ -263,7 +270,7 @@ static void rendered_of(void **state) {
     if (!find_large(name, path, sizeof(path))) skip();
     cJSON *json = load_vectors();
     struct fm_tokenizer *tokenizer = load(path);
-    if (!strcmp(name, "deepseek-v4")) assert_string_equal(fm_chat_form_name(fm_chat_form_choose(tokenizer, NULL, NULL)), name);
+    if (!strcmp(name, "deepseek-v4")) assert_string_equal(fm_chat_form_name(fm_chat_form_choose(tokenizer, NULL, "deepseek2", NULL)), name);
     check_rendered(tokenizer, json, name);
     fm_tokenizer_destroy(&tokenizer);
     cJSON_Delete(json);

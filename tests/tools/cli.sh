@@ -58,6 +58,7 @@ check 0 '^Paul a 496 livres.$' "$fathom" run "$demo" -p 'Paul a 8 boîtes de 62 
 check 0 '"decode_recordings":	1,' "$fathom" run "$demo" -p 'Paul a 8 boîtes de 62 livres. Combien de livres en tout ?' --greedy --json
 check 0 '"acceptance"' "$fathom" run "$demo" -p 'Paul a 8 boîtes de 62 livres. Combien de livres en tout ?' --greedy --json --draft mtp
 check 0 '"end":	"length"' "$fathom" run "$demo" -p 'Paul' -n 3 --json --seed 7
+check 0 '"thought":	"",' "$fathom" run "$demo" -p 'Paul' -n 3 --json --seed 7 --template deepseek-v4 --no-think
 printf 'Paul a 8 boîtes <think>' >"$work/text"
 check 0 '^\[.*761\]$' "$fathom" tokenize "$demo" --text-file "$work/text"
 check 0 '^Paul' "$fathom" tokenize "$v3" --ids "$("$fathom" tokenize "$v3" --text-file "$work/text" | tr -d '[] ')"
@@ -93,12 +94,17 @@ head -c 4096 /dev/zero >"$work/zero.gguf"
 head -c 100000 "$demo" >"$work/short.gguf"
 cp "$demo" "$work/magic.gguf" && printf 'GGUX' | dd of="$work/magic.gguf" conv=notrunc status=none
 cp "$demo" "$work/arch.gguf" && offset=$(grep -abo deepseek2 "$demo" | head -n 1 | cut -d: -f1) && printf 'deepseek9' | dd of="$work/arch.gguf" bs=1 seek="$offset" conv=notrunc status=none
+refused 'no chat template "dance"; there are deepseek-r1, deepseek-v3,' "$fathom" run "$demo" -p x --template dance
+refused 'no token <|im_start|>, which the template qwen3 needs' "$fathom" run "$demo" -p x --template qwen3
+refused 'a model always thinks' "$fathom" run "$demo" -p x --no-think
 refused 'none.gguf' "$fathom" inspect "$work/none.gguf"
 for bad in empty zero short magic; do refused "$bad.gguf" "$fathom" run "$work/$bad.gguf" -p x; done
 refused 'deepseek9' "$fathom" run "$work/arch.gguf" -p x
 mkdir "$work/folder"
 refused 'folder' "$fathom" run "$work/folder" -p x
-cp -r "$v3" "$work/hub" && chmod -R u+w "$work/hub" && sed -i 's/"deepseek_v3"/"mystery"/' "$work/hub/config.json"
+cp -r "$v3" "$work/hub" && chmod -R u+w "$work/hub" && printf '{{ "<|im_start|>" }}' >"$work/hub/chat_template.jinja"
+refused 'which the template chatml needs' "$fathom" run "$work/hub" -p x
+sed -i 's/"deepseek_v3"/"mystery"/' "$work/hub/config.json"
 refused 'mystery' "$fathom" inspect "$work/hub"
 cp "$v3/config.json" "$work/hub/" && rm "$work/hub/model-00002-of-00002.safetensors"
 refused 'model-00002-of-00002.safetensors' "$fathom" inspect "$work/hub"
