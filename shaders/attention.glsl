@@ -13,7 +13,7 @@ void scores(Heads heads, uint first, uint n) {
     for (uint h = 0u; h < HEADS; h++)
         q_at[h] = query_at(args.first_token + gl_WorkGroupID.z, min(heads.first + h, heads.end - 1u));
     for (uint j = gl_LocalInvocationID.x; j < n; j += 64u) {
-        const uint row = cache_row(first + j);
+        const uint row = cache_row(attended_position(first + j));
         precise vec4 sum[HEADS];
         for (uint h = 0u; h < HEADS; h++) sum[h] = vec4(0.0);
         for (uint k = 0u; k < key_width(); k += 4u) {
@@ -59,7 +59,7 @@ void values(Heads heads, uint split, uint first, uint n) {
         precise vec4 sum[HEADS];
         for (uint h = 0u; h < HEADS; h++) sum[h] = vec4(0.0);
         for (uint j = 0u; j < n; j++) {
-            const vec4 c = cache4(cache_row(first + j), heads.value + k);
+            const vec4 c = cache4(cache_row(attended_position(first + j)), heads.value + k);
             for (uint h = 0u; h < HEADS; h++) sum[h] = sum[h] + p[h * SPLIT + j] * c;
         }
         for (uint h = 0u; h < HEADS && heads.first + h < heads.end; h++)

@@ -159,7 +159,7 @@ void main() {
     const uint at = token_position();
     for (uint split = gl_WorkGroupID.x; split <= at / SPLIT; split += gl_NumWorkGroups.x) {
         const uint n = min(at - split * SPLIT + 1u, SPLIT);
-        for (uint j = gl_LocalInvocationID.x; j < SPLIT; j += LANES) row_at[j] = cache_row(split * SPLIT + min(j, n - 1u));
+        for (uint j = gl_LocalInvocationID.x; j < SPLIT; j += LANES) row_at[j] = cache_row(attended_position(split * SPLIT + min(j, n - 1u)));
         barrier();
         scores(heads, n);
         barrier();

@@ -3,6 +3,7 @@
 //   row_width(), key_width(), value_width()   values of a row of the cache, of a head's key and of its value
 //   query_at(token, head)                     index in q[] of a query
 //   struct heads pick_heads(group, n)         the n heads, or fewer, of workgroup `group`
+//   attended_position(i)                      where the i-th position that this token attends to is in the cache
 layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
 layout(constant_id = 2) const uint SPLIT = 256;                    // FATHOM_SPLIT

@@ -12,3 +12,5 @@ Heads pick_heads(uint group, uint n) {
     const uint of_kv = args.n_heads / args.n_kv, per_kv = (of_kv + n - 1u) / n, kv = group / per_kv;
     return Heads(kv * of_kv + group % per_kv * n, (kv + 1u) * of_kv, kv * args.n_head, (args.n_kv + kv) * args.n_head);
 }
+
+uint attended_position(uint i) { return i; }

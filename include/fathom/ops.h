@@ -96,11 +96,55 @@ struct fathom_latent_attention_params {
     struct fathom_view counters;    // uint32[n_tokens][n_heads], zero at first and afterwards; saves a dispatch. buffer NULL: none
     uint32_t n_tokens, n_heads;
     uint32_t max_positions;         // bound on position + n_tokens for this recording
+    struct fathom_view selected;    // uint32[n_tokens][top_k]: the positions that each token attends to, as index_select leaves them; buffer
+    uint32_t top_k;                 // NULL: all. Splits are then of these, and max_positions a bound on min(top_k, position + n_tokens)
     float scale;
 };
 FATHOM_API void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_latent_attention_params *params);
 // Bytes of scratch for one token: [n_splits][n_heads][kv_rank + 2] floats.
 FATHOM_API uint64_t fathom_latent_attention_scratch(uint32_t n_heads, uint32_t kv_rank, uint32_t max_positions);
+
+// Sparse attention (DeepSeek-V3.2): a lightning indexer scores all earlier positions by small keys of their own, and attention takes the best.
+// The cache of one layer's keys: pages and page table as of latents, float32 or float16.
+struct fathom_index_cache {
+    struct fathom_view pages;       // [n_pages][FATHOM_PAGE] rows of [n_key]
+    struct fathom_view page_table;  // uint32[]
+    enum fathom_type type;          // FATHOM_F32 or FATHOM_F16
+    uint32_t n_key;                 // a multiple of 4
+};
+// Bytes of one position's row; 0 for other types or sizes.
+FATHOM_API uint64_t fathom_index_row_size(enum fathom_type type, uint32_t n_key);
+
+// Takes q[n_tokens][n_heads][n_key] and k[n_tokens][n_key]. k goes through a layer norm (w, b float32[n_key], eps). The first n_rope values of
+// both are turned in pairs (i, i + n_rope / 2) by the angle of position + t; queries stay in q, the key goes to the cache at position + t.
+struct fathom_index_store_params {
+    struct fathom_view q, k, w, b, rope_table, position;
+    struct fathom_index_cache cache;
+    uint32_t n_tokens, n_heads, n_rope; // n_rope: a multiple of 4; n_heads 0: only the key is wanted
+    float eps;
+};
+FATHOM_API void fathom_index_store(struct fathom_stream *stream, const struct fathom_index_store_params *params);
+
+// scores[i][j] = scale * sum_h weights[t][h] * max(q[t][h] . key[j], 0), for token t = first_token + i at positions j <= position + t; what
+// follows in a row is left as it is. q, weights: [first_token + n_tokens] rows, as index_store leaves them.
+struct fathom_index_score_params {
+    struct fathom_view q, weights, position;
+    struct fathom_view scores;      // float32[n_tokens][max_positions]
+    struct fathom_index_cache cache;
+    uint32_t n_tokens, first_token, n_heads;
+    uint32_t max_positions;         // bound on position + first_token + n_tokens for this recording
+    float scale;
+};
+FATHOM_API void fathom_index_score(struct fathom_stream *stream, const struct fathom_index_score_params *params);
+
+// selected[first_token + i][top_k]: the positions of the top_k best scores of row i, in ascending order; of equal ones the first. Where the token
+// sees no more than top_k positions, all of them; the rest of the row is left as it is.
+struct fathom_index_select_params {
+    struct fathom_view scores, position;
+    struct fathom_view selected;    // uint32[first_token + n_tokens][top_k]
+    uint32_t n_tokens, first_token, top_k, max_positions;
+};
+FATHOM_API void fathom_index_select(struct fathom_stream *stream, const struct fathom_index_select_params *params);
 
 // Expanded attention, for prefill. q[n_tokens][n_heads][n_nope + n_rope], rotary part turned. Keys and values are expanded
 // from the cache, a block of positions at a time: key[j][h] = { k_b[h]^T latent[j], rotary key[j] }, value[j][h] = v_b[h] latent[j].

@@ -96,7 +96,7 @@ bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
     if (d->recorded) return true;
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
     const uint32_t n_rows = 1 + s->engine->n_drafts;
-    const struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches,
+    const struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches, .index_caches = s->index_caches,
         .rope_table = fathom_buffer_view(s->rope_table), .ids = DRAFTS_FIELD(d, ids),
         .position = {s->step, offsetof(struct fathom_step, position), 4}, .stream = d->round, .n_tokens = n_rows,
         .n_positions = fm_positions(&s->engine->hp, s->n_context), .replayed = true, .exact = s->engine->exact};

@@ -29,6 +29,8 @@ uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context);
 
 // Bytes of one position in one layer's cache, 0 where the type does not suit; and of the layer's cache: whole pages for these positions.
 uint64_t fm_cache_row_size(const struct fm_hparams *hp, enum fathom_type cache_type);
+enum fathom_type fm_index_cache_type(enum fathom_type cache_type);
+uint64_t fm_index_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type); // the indexer's; 0: the model has none
 uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type);
 
 // What engines start with: reads the model's tuning file, or measures quickly and writes it; see enum fathom_tuning. False only when

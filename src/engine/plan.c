@@ -16,9 +16,22 @@ uint64_t fm_cache_row_size(const struct fm_hparams *hp, enum fathom_type cache_t
     return hp->n_kv ? fathom_kv_row_size(cache_type, hp->n_kv, hp->n_value) : fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope);
 }
 
+enum fathom_type fm_index_cache_type(enum fathom_type cache_type) { return cache_type == FATHOM_F32 ? FATHOM_F32 : FATHOM_F16; }
+
+static uint64_t cached_positions(const struct fm_hparams *hp, uint32_t n_context) {
+    return ((uint64_t)fm_positions(hp, n_context) + FATHOM_PAGE - 1) / FATHOM_PAGE * FATHOM_PAGE;
+}
+
 uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type) {
-    const uint64_t n_pages = ((uint64_t)fm_positions(hp, n_context) + FATHOM_PAGE - 1) / FATHOM_PAGE;
-    return n_pages * FATHOM_PAGE * fm_cache_row_size(hp, cache_type);
+    return cached_positions(hp, n_context) * fm_cache_row_size(hp, cache_type);
+}
+
+static uint64_t index_row_size(const struct fm_hparams *hp, enum fathom_type cache_type) {
+    return hp->n_index ? fathom_index_row_size(fm_index_cache_type(cache_type), hp->n_index) : 0;
+}
+
+uint64_t fm_index_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type) {
+    return cached_positions(hp, n_context) * index_row_size(hp, cache_type);
 }
 
 static void describe(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fm_weights_size *size, enum fathom_type cache_type,
@@ -28,7 +41,7 @@ static void describe(const struct fm_tensors *tensors, const struct fm_hparams *
         .n_experts = hp->n_experts, .n_experts_used = hp->n_experts_used, .n_experts_shared = hp->n_experts_shared, .q_rank = hp->q_rank,
         .kv_rank = hp->kv_rank, .n_rope = hp->n_rope, .n_nope = hp->n_nope, .n_value = hp->n_value, .n_draft_layers = hp->n_draft_layers,
         .n_context_trained = hp->n_context_trained, .parameters = size->parameters, .parameters_active = size->parameters_active,
-        .weight_bytes = size->bytes, .cache_bytes_per_token = (hp->n_layers + hp->n_drafting) * fm_cache_row_size(hp, cache_type),
+        .weight_bytes = size->bytes, .cache_bytes_per_token = (hp->n_layers + hp->n_drafting) * (fm_cache_row_size(hp, cache_type) + index_row_size(hp, cache_type)),
     };
     const char *text;
     size_t length;
@@ -53,7 +66,7 @@ bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, cons
     const struct fathom_gpu_info *device = gpu ? gpu : &smallest;
     const uint32_t n_chunk = fm_default_chunk(device, hp, n_context);
     *plan = (struct fathom_memory_plan){.n_context = n_context, .weights = size.bytes, .available = gpu ? gpu->memory_free : 0};
-    plan->cache = (hp->n_layers + hp->n_drafting) * fm_cache_layer_size(hp, n_context, cache_type);
+    plan->cache = (hp->n_layers + hp->n_drafting) * (fm_cache_layer_size(hp, n_context, cache_type) + fm_index_cache_layer_size(hp, n_context, cache_type));
     plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, device->max_storage_range) : 0;
     plan->scratch += 4ull * n_context * hp->n_rope + 4ull * hp->n_vocab; // rotary table, tokens seen
     if (hp->n_drafting) plan->scratch += 4ull * hp->n_hidden * (2 * n_chunk + 1) + 4ull * hp->n_vocab; // see engine/draft.c

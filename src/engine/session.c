@@ -6,6 +6,7 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
     const struct fm_hparams *hp = &s->engine->hp;
     const struct fathom_gpu_info *info = fathom_gpu_get_info(s->engine->gpu);
     const uint64_t size = fm_cache_layer_size(hp, s->n_context, s->engine->cache_type);
+    const uint64_t index_size = fm_index_cache_layer_size(hp, s->n_context, s->engine->cache_type);
     const uint32_t n_pages = (fm_positions(hp, s->n_context) + FATHOM_PAGE - 1) / FATHOM_PAGE, n_layers = hp->n_layers + hp->n_drafting;
     if (size > info->max_storage_range)
         return fm_fail(err, FATHOM_UNSUPPORTED, "a context of %u tokens needs %llu bytes of cache a layer, %s can address %llu; up to %u tokens would fit",
@@ -15,7 +16,9 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
     s->caches = calloc(n_layers, sizeof(*s->caches));
     uint32_t *pages = malloc(n_pages * sizeof(*pages));
     s->kv_caches = calloc(n_layers, sizeof(*s->kv_caches));
-    if (!s->cache_buffers || !s->caches || !s->kv_caches || !pages) {
+    s->index_buffers = calloc(n_layers, sizeof(*s->index_buffers));
+    s->index_caches = calloc(n_layers, sizeof(*s->index_caches));
+    if (!s->cache_buffers || !s->caches || !s->kv_caches || !s->index_buffers || !s->index_caches || !pages) {
         free(pages);
         return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     }
@@ -30,6 +33,10 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
         const enum fathom_type type = s->engine->cache_type;
         s->caches[i] = (struct fathom_latent_cache){.pages = cache, .page_table = table, .type = type, .kv_rank = hp->kv_rank, .n_rope = hp->n_rope};
         s->kv_caches[i] = (struct fathom_kv_cache){.pages = cache, .page_table = table, .type = type, .n_kv = hp->n_kv, .n_head = hp->n_value};
+        if (!index_size) continue;
+        ok = (s->index_buffers[i] = fathom_buffer_create(s->engine->gpu, index_size, FATHOM_MEMORY_DEVICE, err)) != NULL;
+        if (ok) s->index_caches[i] = (struct fathom_index_cache){.pages = fathom_buffer_view(s->index_buffers[i]), .page_table = table,
+            .type = fm_index_cache_type(type), .n_key = hp->n_index};
     }
     return ok;
 }
@@ -97,6 +104,7 @@ void fathom_session_destroy(struct fathom_session **session) {
     fathom_stream_destroy(&s->prefill);
     fathom_stream_destroy(&s->decode);
     fm_drafting_destroy(s);
+    for (uint32_t i = 0; s->index_buffers && i < s->engine->hp.n_layers + s->engine->hp.n_drafting; i++) fathom_buffer_destroy(&s->index_buffers[i]);
     for (uint32_t i = 0; s->cache_buffers && i < s->engine->hp.n_layers + s->engine->hp.n_drafting; i++) fathom_buffer_destroy(&s->cache_buffers[i]);
     struct fathom_buffer **buffers[] = {&s->page_table, &s->rope_table, &s->input, &s->step, &s->seen, &s->ring};
     for (size_t i = 0; i < sizeof(buffers) / sizeof(*buffers); i++) fathom_buffer_destroy(buffers[i]);
@@ -104,6 +112,8 @@ void fathom_session_destroy(struct fathom_session **session) {
     free(s->cache_buffers);
     free(s->caches);
     free(s->kv_caches);
+    free(s->index_buffers);
+    free(s->index_caches);
     free(s->tokens);
     free(s);
     *session = NULL;

@@ -67,7 +67,7 @@ static void set_general(struct fm_hub *hub) {
 }
 
 static const struct { const char *type, *arch; bool grouped; } model_types[] = {
-    {"deepseek_v2", "deepseek2"}, {"deepseek_v3", "deepseek2"}, {"llama", "llama", true}, {"qwen2", "qwen2", true}, {"qwen3", "qwen3", true}};
+    {"deepseek_v2", "deepseek2"}, {"deepseek_v3", "deepseek2"}, {"deepseek_v32", "deepseek32"}, {"llama", "llama", true}, {"qwen2", "qwen2", true}, {"qwen3", "qwen3", true}};
 
 // GGUF's name of the architecture; whether its attention is grouped.
 static bool find_arch(struct fm_hub *hub) {
@@ -75,7 +75,7 @@ static bool find_arch(struct fm_hub *hub) {
     for (size_t i = 0; type && i < sizeof(model_types) / sizeof(*model_types); i++)
         if (!strcmp(type, model_types[i].type)) return hub->arch = model_types[i].arch, model_types[i].grouped;
     if (!type) bad(hub, "model_type", "is missing");
-    else unsupported(hub, "model_type", type, "deepseek_v2, deepseek_v3, llama, qwen2, qwen3");
+    else unsupported(hub, "model_type", type, "deepseek_v2, deepseek_v3, deepseek_v32, llama, qwen2, qwen3");
     return false;
 }
 
@@ -149,6 +149,15 @@ static void set_latent_attention(struct fm_hub *hub) {
     fm_hub_set_u32(hub, ".attention.value_length_mla", hub->n_value);
 }
 
+// The lightning indexer of DeepSeek-V3.2
+static void set_indexer(struct fm_hub *hub) {
+    const cJSON *c = hub->config;
+    if (strcmp(hub->arch, "deepseek32") != 0) return;
+    fm_hub_set_u32(hub, ".attention.indexer.head_count", whole(hub, c, "index_n_heads", UINT32_MAX));
+    fm_hub_set_u32(hub, ".attention.indexer.key_length", whole(hub, c, "index_head_dim", UINT32_MAX));
+    fm_hub_set_u32(hub, ".attention.indexer.top_k", whole(hub, c, "index_topk", UINT32_MAX));
+}
+
 static void set_groups(struct fm_hub *hub, bool sigmoid) {
     const char *method = text(hub, hub->config, "topk_method", sigmoid ? "noaux_tc" : "greedy");
     const uint32_t n_groups = whole(hub, hub->config, "n_group", 1), n_used = whole(hub, hub->config, "topk_group", 1);
@@ -166,7 +175,7 @@ static void set_experts(struct fm_hub *hub) {
     if (hub->n_experts > 65535) bad(hub, "n_routed_experts", "is more than 65535");
     if (!hub->n_experts) return;
     const char *type = text(hub, c, "model_type", "");
-    const char *scoring = text(hub, c, "scoring_func", strcmp(type, "deepseek_v3") ? "softmax" : "sigmoid");
+    const char *scoring = text(hub, c, "scoring_func", strcmp(type, "deepseek_v3") && strcmp(type, "deepseek_v32") ? "softmax" : "sigmoid");
     const bool sigmoid = !strcmp(scoring, "sigmoid");
     if (!sigmoid && strcmp(scoring, "softmax") != 0) unsupported(hub, "scoring_func", scoring, "softmax, sigmoid");
     fm_hub_set_u32(hub, ".expert_count", hub->n_experts);
@@ -239,6 +248,7 @@ bool fm_hub_keys(struct fm_hub *hub) {
     } else {
         set_latent_shape(hub);
         set_latent_attention(hub);
+        set_indexer(hub);
         set_experts(hub);
     }
     set_rope(hub);

@@ -86,6 +86,16 @@ static void read_latent_attention(struct reader *r, struct fm_hparams *hp) {
         bad(r, "attention.*", "gives a head or latent width that is not a multiple of 4");
 }
 
+// The lightning indexer of DeepSeek-V3.2
+static void read_indexer(struct reader *r, struct fm_hparams *hp) {
+    hp->n_index_heads = read_u32(r, "attention.indexer.head_count", 1, 1024, UINT32_MAX);
+    hp->n_index = read_u32(r, "attention.indexer.key_length", 4, 512, UINT32_MAX);
+    hp->index_top_k = read_u32(r, "attention.indexer.top_k", 1, 1u << 20, UINT32_MAX);
+    if (r->failed) return;
+    if (hp->n_index % 4 || hp->n_index < hp->n_rope) return bad(r, "attention.indexer.key_length", "is not a multiple of 4 that is at least rope.dimension_count");
+    if (!hp->q_rank) return bad(r, "attention.q_lora_rank", "is missing, which the indexer's queries are made of");
+}
+
 static void read_grouped_attention(struct reader *r, struct fm_hparams *hp) {
     hp->n_heads = read_u32(r, "attention.head_count", 1, 1024, UINT32_MAX);
     hp->n_kv = read_u32(r, "attention.head_count_kv", 1, 1024, hp->n_heads);
@@ -184,8 +194,9 @@ bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, st
     if (!fm_meta_string(tensors, "general.architecture", &arch, &length, &wrong))
         return fm_fail(err, FATHOM_INVALID, "%s: key general.architecture is missing or not a string", fm_tensors_path(tensors));
     const bool grouped = !strcmp(arch, "llama") || !strcmp(arch, "qwen2") || !strcmp(arch, "qwen3");
-    if (!grouped && strcmp(arch, "deepseek2") != 0)
-        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: architecture \"%s\" is not supported; supported: deepseek2, llama, qwen2, qwen3",
+    const bool sparse = !strcmp(arch, "deepseek32");
+    if (!grouped && !sparse && strcmp(arch, "deepseek2") != 0)
+        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: architecture \"%s\" is not supported; supported: deepseek2, deepseek32, llama, qwen2, qwen3",
             fm_tensors_path(tensors), arch);
     struct reader r = {.tensors = tensors, .arch = arch, .err = err};
     const uint32_t n_blocks = read_u32(&r, "block_count", 1, 1024, UINT32_MAX);
@@ -198,6 +209,7 @@ bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, st
         read_grouped_attention(&r, hp);
     } else {
         read_latent_attention(&r, hp);
+        if (sparse) read_indexer(&r, hp);
         read_experts(&r, hp);
     }
     read_rope_divisors(&r, hp);

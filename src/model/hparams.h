@@ -20,6 +20,7 @@ struct fm_hparams {
     uint32_t kv_rank;              // key-value latent; 0 where n_kv is not
     uint32_t n_nope, n_rope;       // a query's and a key's parts without and with rotary position
     uint32_t n_value;              // of a head
+    uint32_t n_index_heads, n_index, index_top_k; // the lightning indexer's heads and their width; positions that attention takes; 0: all
     float softmax_scale;           // (n_nope + n_rope)^-1/2, times YaRN's correction squared
 
     uint32_t n_experts, n_experts_used, n_experts_shared, n_expert_inter;

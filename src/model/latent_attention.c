@@ -1,6 +1,9 @@
 // Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): queries through an optional latent; keys and values from one
 // latent a position, shared by all heads, which is all that the cache holds.
 #include "model/pass.h"
+#include <math.h>
+
+#define INDEX_EPS 1e-6f // of the indexer's layer norm, in DeepSeek's code; no file says it
 
 static void project_query(const struct fm_pass *p, const struct fm_layer *l) {
     const struct fm_workspace *ws = p->ws;
@@ -20,6 +23,34 @@ static void store_latent(const struct fm_pass *p, const struct fm_layer *l, cons
         .position = p->position, .cache = *cache, .n_tokens = p->n_tokens, .eps = p->hp->norm_eps});
 }
 
+// The lightning indexer's part (DeepSeek-V3.2): its key of every token goes to a cache of its own; `queries`: they are wanted, too.
+static void store_index(const struct fm_pass *p, const struct fm_layer *l, uint32_t layer, bool queries) {
+    const struct fm_hparams *hp = p->hp;
+    const struct fm_workspace *ws = p->ws;
+    if (queries) fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->index_q, .x = ws->q_latent, .y = ws->index_q, .n_tokens = p->n_tokens});
+    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->index_k, .x = ws->normed, .y = ws->index_k, .n_tokens = p->n_tokens});
+    fathom_index_store(p->stream, &(struct fathom_index_store_params){.q = ws->index_q, .k = ws->index_k, .w = l->index_norm, .b = l->index_norm_bias,
+        .rope_table = p->rope_table, .position = p->position, .cache = p->index_caches[layer], .n_tokens = p->n_tokens, .n_heads = queries ? hp->n_index_heads : 0,
+        .n_rope = hp->n_rope, .eps = INDEX_EPS});
+}
+
+// ws->selected: where each token attends to. Scores take the scratch, as many tokens' at once as it holds.
+static void select_positions(const struct fm_pass *p, const struct fm_layer *l, uint32_t layer) {
+    const struct fm_hparams *hp = p->hp;
+    const struct fm_workspace *ws = p->ws;
+    const uint64_t fit = ws->scratch.size / (4ull * p->n_positions);
+    const uint32_t at_once = fit < p->n_tokens ? (uint32_t)fit : p->n_tokens;
+    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->index_weights, .x = ws->normed, .y = ws->index_weights, .n_tokens = p->n_tokens});
+    for (uint32_t t = 0; t < p->n_tokens; t += at_once) {
+        const uint32_t n = p->n_tokens - t < at_once ? p->n_tokens - t : at_once;
+        fathom_index_score(p->stream, &(struct fathom_index_score_params){.q = ws->index_q, .weights = ws->index_weights, .position = p->position,
+            .scores = ws->scratch, .cache = p->index_caches[layer], .n_tokens = n, .first_token = t, .n_heads = hp->n_index_heads,
+            .max_positions = p->n_positions, .scale = 1 / sqrtf((float)(hp->n_index_heads * hp->n_index))});
+        fathom_index_select(p->stream, &(struct fathom_index_select_params){.scores = ws->scratch, .position = p->position, .selected = ws->selected,
+            .n_tokens = n, .first_token = t, .top_k = hp->index_top_k, .max_positions = p->n_positions});
+    }
+}
+
 // Turns the rotary part of every query head, from ws->q to `y` with its own strides.
 static void turn_query(const struct fm_pass *p, struct fathom_view y, uint32_t y_head_stride, uint32_t y_first) {
     const struct fm_hparams *hp = p->hp;
@@ -33,7 +64,7 @@ static void turn_query(const struct fm_pass *p, struct fathom_view y, uint32_t y
 }
 
 // The key's up-projection moves to the query's side, the value's behind the mean: no key or value is ever made.
-static void attend_absorbed(const struct fm_pass *p, const struct fm_layer *l, const struct fathom_latent_cache *cache) {
+static void attend_absorbed(const struct fm_pass *p, const struct fm_layer *l, const struct fathom_latent_cache *cache, bool sparse) {
     const struct fm_hparams *hp = p->hp;
     const struct fm_workspace *ws = p->ws;
     const uint32_t q_head = hp->n_nope + hp->n_rope, latent = hp->kv_rank + hp->n_rope;
@@ -42,7 +73,8 @@ static void attend_absorbed(const struct fm_pass *p, const struct fm_layer *l, c
     turn_query(p, ws->q_absorbed, latent, hp->kv_rank);
     fathom_latent_attention(p->stream, &(struct fathom_latent_attention_params){.q = ws->q_absorbed, .out = ws->context,
         .position = p->position, .cache = *cache, .scratch = ws->scratch, .counters = ws->counters, .n_tokens = p->n_tokens,
-        .n_heads = hp->n_heads, .max_positions = p->n_positions, .scale = hp->softmax_scale});
+        .n_heads = hp->n_heads, .max_positions = sparse ? hp->index_top_k : p->n_positions,
+        .selected = sparse ? ws->selected : (struct fathom_view){0}, .top_k = hp->index_top_k, .scale = hp->softmax_scale});
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->v_b, .x = ws->context, .y = ws->attended, .n_tokens = p->n_tokens});
 }
 
@@ -66,16 +98,21 @@ static bool expanding_pays(const struct fm_pass *p) {
 }
 
 void fm_pass_store(const struct fm_pass *p, uint32_t layer) {
-    store_latent(p, &p->weights->layers[layer], &p->caches[layer]);
+    const struct fm_layer *l = &p->weights->layers[layer];
+    if (l->index_k) store_index(p, l, layer, false);
+    store_latent(p, l, &p->caches[layer]);
 }
 
 void fm_pass_latent_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
     const struct fathom_latent_cache *cache = &p->caches[layer];
+    const bool sparse = p->hp->index_top_k && p->n_positions > p->hp->index_top_k; // else all positions are taken anyway
     project_query(p, l);
     store_latent(p, l, cache);
-    if (expanding_pays(p)) attend_expanded(p, l, cache);
-    else attend_absorbed(p, l, cache);
+    if (l->index_k) store_index(p, l, layer, sparse);
+    if (sparse) select_positions(p, l, layer);
+    if (!sparse && expanding_pays(p)) attend_expanded(p, l, cache);
+    else attend_absorbed(p, l, cache, sparse);
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->out, .x = p->ws->attended, .y = p->ws->x, .residual = p->ws->x,
         .n_tokens = p->n_tokens, .norm = fm_pass_norm(p, l->ffn_norm)});
 }

@@ -9,6 +9,7 @@ struct fm_pass {
     const struct fm_weights *weights;
     const struct fm_workspace *ws;
     const struct fathom_latent_cache *caches; // one a layer
+    const struct fathom_index_cache *index_caches; // one a layer, of a model with a lightning indexer
     const struct fathom_kv_cache *kv_caches;  // instead, of a model with grouped attention
     struct fathom_view rope_table;
     struct fathom_view ids;          // uint32[n_tokens]

@@ -127,6 +127,13 @@ static bool walk_latent_attention(struct walk *w, uint32_t i, struct fm_layer *l
     } else if (!layer_matrix(w, i, "attn_q.weight", &l->q, 1, n_query, hp->n_hidden, false)) {
         return false;
     }
+    if (hp->index_top_k &&
+        (!layer_matrix(w, i, "indexer.attn_q_b.weight", &l->index_q, 1, hp->n_index_heads * hp->n_index, hp->q_rank, false) ||
+            !layer_matrix(w, i, "indexer.attn_k.weight", &l->index_k, 1, hp->n_index, hp->n_hidden, false) ||
+            !layer_matrix(w, i, "indexer.proj.weight", &l->index_weights, 1, hp->n_index_heads, hp->n_hidden, false) ||
+            !layer_vector(w, i, "indexer.k_norm.weight", &l->index_norm, hp->n_index, false) ||
+            !layer_vector(w, i, "indexer.k_norm.bias", &l->index_norm_bias, hp->n_index, false)))
+        return false;
     return layer_matrix(w, i, "attn_kv_a_mqa.weight", &l->kv_a, 1, hp->kv_rank + hp->n_rope, hp->n_hidden, false) &&
            layer_vector(w, i, "attn_kv_a_norm.weight", &l->kv_a_norm, hp->kv_rank, false) &&
            layer_matrix(w, i, "attn_k_b.weight", &l->k_b, hp->n_heads, hp->kv_rank, hp->n_nope, false) &&
@@ -291,7 +298,7 @@ void fm_weights_free(const struct fm_hparams *hp, struct fm_weights *weights) {
     fathom_weight_destroy(&weights->draft_mix);
     for (uint32_t i = 0; weights->layers && i < hp->n_layers + hp->n_drafting; i++) {
         struct fm_layer *l = &weights->layers[i];
-        struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k, &l->v, &l->qkv, &l->k_b, &l->v_b, &l->out, &l->router, &l->gate, &l->up, &l->down,
+        struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k, &l->v, &l->qkv, &l->k_b, &l->v_b, &l->index_q, &l->index_k, &l->index_weights, &l->out, &l->router, &l->gate, &l->up, &l->down,
             &l->shared_gate, &l->shared_up, &l->shared_down};
         for (size_t j = 0; j < sizeof(all) / sizeof(*all); j++) fathom_weight_destroy(all[j]);
     }

@@ -20,6 +20,9 @@ struct fm_layer {
     struct fathom_view q_norm, k_norm;             // [n_value]
     struct fathom_weight *k_b;            // [n_heads][kv_rank][n_nope]
     struct fathom_weight *v_b;            // [n_heads][n_value][kv_rank]
+    struct fathom_weight *index_q, *index_k; // the indexer: [n_index_heads * n_index][q_rank], [n_index][n_hidden]
+    struct fathom_weight *index_weights;  // [n_index_heads][n_hidden]
+    struct fathom_view index_norm, index_norm_bias; // [n_index]
     struct fathom_weight *out;            // [n_hidden][n_heads * n_value]
     struct fathom_weight *router;         // [n_experts][n_hidden]; NULL: a dense layer
     struct fathom_view router_bias;                // [n_experts]

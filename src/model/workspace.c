@@ -1,13 +1,14 @@
 #include "model/workspace.h"
 #include <stddef.h>
 
-enum { N_BUFFERS = 14, MAX_LOGITS = 64 /* tokens that the head takes at once */ };
+enum { COUNTERS = 15, SCRATCH, LOGITS, N_BUFFERS, MAX_LOGITS = 64 /* tokens that the head takes at once */ };
 #define SCRATCH_BYTES (64ull << 20) // for many tokens at once; one token's attention may need more
 
 // Where each buffer's view lives, in the order of sizes().
 static struct fathom_view *view_at(struct fm_workspace *ws, int i) {
     struct fathom_view *views[N_BUFFERS] = {&ws->x, &ws->normed, &ws->q_latent, &ws->q, &ws->q_absorbed, &ws->kv, &ws->context, &ws->attended,
-        &ws->h, &ws->expert_ids, &ws->expert_weights, &ws->counters, &ws->scratch, &ws->logits};
+        &ws->h, &ws->expert_ids, &ws->expert_weights, &ws->index_q, &ws->index_k, &ws->index_weights, &ws->selected, &ws->counters, &ws->scratch,
+        &ws->logits};
     return views[i];
 }
 
@@ -25,25 +26,26 @@ static void sizes(const struct fm_hparams *hp, uint64_t T, uint32_t n_positions,
     const uint64_t latent = hp->n_kv ? 0 : hp->kv_rank + hp->n_rope;
     const uint64_t floats[] = {T * hp->n_hidden, T * hp->n_hidden, T * hp->q_rank, T * (hp->n_kv ? (heads + 2ull * hp->n_kv) * hp->n_value : heads * (hp->n_nope + hp->n_rope)),
         T * heads * latent, T * latent, T * heads * hp->kv_rank, T * heads * hp->n_value, T * n_h,
-        T * hp->n_experts_used, T * hp->n_experts_used};
+        T * hp->n_experts_used, T * hp->n_experts_used, T * hp->n_index_heads * hp->n_index, T * hp->n_index, T * hp->n_index_heads, T * hp->index_top_k};
     for (size_t i = 0; i < sizeof(floats) / sizeof(*floats); i++) bytes[i] = 4 * max64(floats[i], 1);
-    bytes[11] = max64(hp->n_experts ? fathom_expert_gate_scratch((uint32_t)T, hp->n_experts) : 0, 4 * T * heads);
+    bytes[COUNTERS] = max64(hp->n_experts ? fathom_expert_gate_scratch((uint32_t)T, hp->n_experts) : 0, 4 * T * heads);
     const uint64_t one = hp->n_kv ? fathom_grouped_attention_scratch(hp->n_heads, hp->n_value, n_positions)
                                   : fathom_latent_attention_scratch(hp->n_heads, hp->kv_rank, n_positions);
-    bytes[12] = max64(one, min64(one * T, min64(SCRATCH_BYTES, max_range)));
+    bytes[SCRATCH] = max64(one, min64(one * T, min64(SCRATCH_BYTES, max_range)));
     if (!exact && T > 1 && !hp->n_kv)
-        bytes[12] = max64(bytes[12], fathom_expanded_attention_scratch((uint32_t)T, hp->n_heads, hp->n_nope, hp->n_rope, hp->n_value));
+        bytes[SCRATCH] = max64(bytes[SCRATCH], fathom_expanded_attention_scratch((uint32_t)T, hp->n_heads, hp->n_nope, hp->n_rope, hp->n_value));
+    if (hp->index_top_k) bytes[SCRATCH] = max64(bytes[SCRATCH], min64(4ull * n_positions * T, max64(4ull * n_positions, min64(SCRATCH_BYTES, max_range)))); // scores
     // the down projection groups tokens by expert in it, all of them at once where it fits
     if (!exact && hp->n_experts)
-        bytes[12] = max64(bytes[12], min64(SCRATCH_BYTES, fathom_expert_down_scratch((uint32_t)T, hp->n_experts_used, hp->n_hidden)));
-    bytes[13] = 4ull * hp->n_vocab * logits_at_once(hp, (uint32_t)T, max_range);
+        bytes[SCRATCH] = max64(bytes[SCRATCH], min64(SCRATCH_BYTES, fathom_expert_down_scratch((uint32_t)T, hp->n_experts_used, hp->n_hidden)));
+    bytes[LOGITS] = 4ull * hp->n_vocab * logits_at_once(hp, (uint32_t)T, max_range);
 }
 
 uint32_t fm_workspace_max_tokens(const struct fm_hparams *hp, uint64_t max_range, uint32_t wanted) {
     for (uint32_t n = wanted; n > 0; n = n > 16 ? n - 16 : n - 1) {
         uint64_t bytes[N_BUFFERS], largest = 0;
         sizes(hp, n, 1, true, max_range, bytes); // scratch is cut to fit, or not shared by tokens
-        for (int i = 0; i < 12; i++) largest = max64(largest, bytes[i]);
+        for (int i = 0; i < SCRATCH; i++) largest = max64(largest, bytes[i]);
         if (largest <= max_range) return n;
     }
     return 0;

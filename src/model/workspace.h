@@ -15,11 +15,15 @@ struct fm_workspace {
     struct fathom_view attended;   // [T][n_heads][n_value]
     struct fathom_view h;          // [T][SwiGLU outputs of all slots]
     struct fathom_view expert_ids, expert_weights; // uint32, float [T][n_experts_used]
+    struct fathom_view index_q;    // [T][n_index_heads][n_index]
+    struct fathom_view index_k;    // [T][n_index]
+    struct fathom_view index_weights; // [T][n_index_heads]
+    struct fathom_view selected;   // uint32[T][index_top_k]
     struct fathom_view counters;     // zero but while an operator runs: of workgroups, and the gate's scratch
     struct fathom_view scratch;    // of attention and of the experts' down projection, one after the other
     struct fathom_view logits;     // [n_logits][n_vocab]
     uint32_t n_tokens, n_logits;   // T, and how many tokens the head takes at once
-    struct fathom_buffer *buffers[14];
+    struct fathom_buffer *buffers[18];
 };
 
 // The largest chunk, at most `wanted`, whose activations each fit one binding of `max_range` bytes. 0: not even one token does.

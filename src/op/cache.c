@@ -23,6 +23,11 @@ uint64_t fathom_kv_row_size(enum fathom_type type, uint32_t n_kv, uint32_t n_hea
     return row_size(type, width);
 }
 
+uint64_t fathom_index_row_size(enum fathom_type type, uint32_t n_key) {
+    if (!n_key || n_key > MAX_WIDTH || n_key % 4 || type == FATHOM_Q8_0) return 0;
+    return row_size(type, n_key);
+}
+
 static bool check_type(struct fathom_stream *stream, const char *op, enum fathom_type type) {
     return type == FATHOM_F32 || type == FATHOM_F16 || type == FATHOM_Q8_0 ||
            fm_stream_fail(stream, FATHOM_INVALID, "%s: the cache has type %d, wanted %d (F32), %d (F16) or %d (Q8_0)", op, (int)type, FATHOM_F32,
@@ -38,6 +43,13 @@ bool fm_op_latent_cache(struct fathom_stream *stream, const char *op, const stru
     *checked = (struct fm_cache){cache->pages, cache->page_table, cache->type, FATHOM_PAGE * size / 4};
     return check_type(stream, op, cache->type) && fm_op_multiple(stream, op, "kv_rank", cache->kv_rank, cache->type == FATHOM_Q8_0 ? 32 : 4) &&
            fm_op_multiple(stream, op, "n_rope", cache->n_rope, 4) && (size || too_wide(stream, op, cache->kv_rank, cache->n_rope));
+}
+
+bool fm_op_index_cache(struct fathom_stream *stream, const char *op, const struct fathom_index_cache *cache, struct fm_cache *checked) {
+    const uint64_t size = fathom_index_row_size(cache->type, cache->n_key);
+    *checked = (struct fm_cache){cache->pages, cache->page_table, cache->type, FATHOM_PAGE * size / 4};
+    return size || fm_stream_fail(stream, FATHOM_INVALID, "%s: the cache has %" PRIu32 " values of type %d a position, wanted a multiple of 4, at most %d, of %d (F32) or %d (F16)",
+                       op, cache->n_key, (int)cache->type, MAX_WIDTH, FATHOM_F32, FATHOM_F16);
 }
 
 bool fm_op_kv_cache(struct fathom_stream *stream, const char *op, const struct fathom_kv_cache *cache, struct fm_cache *checked) {

@@ -13,6 +13,7 @@ struct fm_cache {
     uint64_t page_words; // size of a page
 };
 bool fm_op_latent_cache(struct fathom_stream *stream, const char *op, const struct fathom_latent_cache *cache, struct fm_cache *checked);
+bool fm_op_index_cache(struct fathom_stream *stream, const char *op, const struct fathom_index_cache *cache, struct fm_cache *checked);
 bool fm_op_kv_cache(struct fathom_stream *stream, const char *op, const struct fathom_kv_cache *cache, struct fm_cache *checked);
 
 // Where a shader finds a cache. *_base: index of a view's first word.

@@ -8,6 +8,9 @@ extern const struct fm_op fm_op_expert_down;
 extern const struct fm_op fm_op_expert_gate;
 extern const struct fm_op fm_op_expert_up;
 extern const struct fm_op fm_op_grouped_attention;
+extern const struct fm_op fm_op_index_score;
+extern const struct fm_op fm_op_index_select;
+extern const struct fm_op fm_op_index_store;
 extern const struct fm_op fm_op_kv_store;
 extern const struct fm_op fm_op_latent_attention;
 extern const struct fm_op fm_op_latent_store;
@@ -23,6 +26,9 @@ const struct fm_op *const fm_ops[] = {
     &fm_op_expert_gate,
     &fm_op_expert_up,
     &fm_op_grouped_attention,
+    &fm_op_index_score,
+    &fm_op_index_select,
+    &fm_op_index_store,
     &fm_op_kv_store,
     &fm_op_latent_attention,
     &fm_op_latent_store,
