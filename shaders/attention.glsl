@@ -73,9 +73,9 @@ void main() {
         return;
     }
     const Heads heads = pick_heads(gl_WorkGroupID.y, HEADS);
-    const uint at = token_position();
-    for (uint split = gl_WorkGroupID.x; split <= at / SPLIT; split += gl_NumWorkGroups.x) {
-        const uint first = split * SPLIT, n = min(at - first + 1u, SPLIT);
+    const uint n_all = n_attended();
+    for (uint split = gl_WorkGroupID.x; split * SPLIT < n_all; split += gl_NumWorkGroups.x) {
+        const uint first = split * SPLIT, n = min(n_all - first, SPLIT);
         scores(heads, first, n);
         barrier();
         soften(heads, split, n);

@@ -156,9 +156,9 @@ void main() {
         return;
     }
     const Heads heads = pick_heads(gl_WorkGroupID.y, HEADS);
-    const uint at = token_position();
-    for (uint split = gl_WorkGroupID.x; split <= at / SPLIT; split += gl_NumWorkGroups.x) {
-        const uint n = min(at - split * SPLIT + 1u, SPLIT);
+    const uint n_all = n_attended();
+    for (uint split = gl_WorkGroupID.x; split * SPLIT < n_all; split += gl_NumWorkGroups.x) {
+        const uint n = min(n_all - split * SPLIT, SPLIT);
         for (uint j = gl_LocalInvocationID.x; j < SPLIT; j += LANES) row_at[j] = cache_row(attended_position(split * SPLIT + min(j, n - 1u)));
         barrier();
         scores(heads, n);

@@ -3,7 +3,9 @@
 //   row_width(), key_width(), value_width()   values of a row of the cache, of a head's key and of its value
 //   query_at(token, head)                     index in q[] of a query
 //   struct heads pick_heads(group, n)         the n heads, or fewer, of workgroup `group`
-//   attended_position(i)                      where the i-th position that this token attends to is in the cache
+//   n_attended()                              how many rows of the cache this token attends to
+//   attended_position(i)                      which position of the cache the i-th of them is
+//   SINK(head)                                if defined: a score of nothing, which takes part in the softmax alone
 layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
 layout(constant_id = 2) const uint SPLIT = 256;                    // FATHOM_SPLIT
@@ -17,9 +19,7 @@ layout(binding = 5) writeonly buffer Out { float result_out[]; };  // [n_tokens]
 layout(binding = 6) coherent buffer Counters { uint counters[]; }; // [tokens][workgroups of heads]
 #include "include/cache_read.glsl"
 
-uint token_position() {
-    return min(position[args.position_base] + args.first_token + gl_WorkGroupID.z, args.max_positions - 1u);
-}
+uint token_position() { return position[args.position_base] + args.first_token + gl_WorkGroupID.z; }
 
 // Index in scratch[]
 uint partial_at(uint split, uint head) {
@@ -28,9 +28,12 @@ uint partial_at(uint split, uint head) {
 
 // The splits of one token and head, { sum of exp(score - m) * value, m, sum of exp(score - m) }, become one mean. Ascending order; exact.
 void merge(uint head) {
-    const uint n = token_position() / SPLIT + 1u, stride = args.n_heads * (value_width() + 2u), first = partial_at(0u, head);
+    const uint n = (n_attended() + SPLIT - 1u) / SPLIT, stride = args.n_heads * (value_width() + 2u), first = partial_at(0u, head);
     float m = scratch[first + value_width()];
     for (uint s = 1u; s < n; s++) m = max(m, scratch[first + s * stride + value_width()]);
+#ifdef SINK
+    if (SINKS) m = max(m, SINK(head));
+#endif
     for (uint k = gl_LocalInvocationID.x * 4u; k < value_width(); k += gl_WorkGroupSize.x * 4u) {
         precise vec4 sum = vec4(0.0);
         precise float l = 0.0;
@@ -41,6 +44,12 @@ void merge(uint head) {
             sum = sum + w * vec4(scratch[at + k], scratch[at + k + 1u], scratch[at + k + 2u], scratch[at + k + 3u]);
             l = l + w * scratch[at + value_width() + 1u];
         }
+#ifdef SINK
+        if (SINKS) {
+            precise float d = SINK(head) - m;
+            l = l + exact_exp(d);
+        }
+#endif
         precise vec4 result = sum * exact_reciprocal(l);
         const uint to = args.out_base + ((args.first_token + gl_WorkGroupID.z) * args.n_heads + head) * value_width() + k;
         for (uint i = 0u; i < 4u; i++) result_out[to + i] = result[i];

@@ -1,12 +1,17 @@
 // The second half of the router: the workgroup that finishes a token's last logits scores the experts and chooses. Any local size;
 // the same bits whatever it is. Before: bindings x, bias, ids, weights, scratch; constants SCORE, GROUP_SCORE, NORMALISE, HAS_BIAS.
+// Hashed: a table has the experts of every token of the vocabulary; only their weights are to be found.
 #define MAX_EXPERTS 512
 #define MAX_GROUPS 32
 #define MAX_TOP_K 16
 #define SUM_LANES 32
 #define SCORE_SOFTMAX 1u
+#define SCORE_SIGMOID 2u
 #define GROUP_TOP2 1u
 
+layout(constant_id = 7) const bool HASHED = false;
+layout(binding = 6) readonly buffer Table { uint table[]; };   // [n_vocab][top_k]
+layout(binding = 7) readonly buffer Tokens { uint tokens[]; }; // [n_tokens]
 shared float score[MAX_EXPERTS];  // logits, then scores
 shared float biased[MAX_EXPERTS];
 shared uint key[MAX_EXPERTS];     // orders the biased scores; 0: not to be chosen
@@ -95,17 +100,8 @@ void drop_groups(uint lane) {
     }
 }
 
-void choose(uint lane, uint token, uint logits) {
-    for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
-        score[e] = uintBitsToFloat(scratch[logits + e]);
-        scratch[logits + e] = 0u;
-    }
-    barrier();
-    if (SCORE == SCORE_SOFTMAX) {
-        softmax(lane);
-    } else {
-        for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) score[e] = normal_or_zero(exact_sigmoid(score[e]));
-    }
+// The top_k best experts by their biased scores
+void pick_best(uint lane, uint token) {
     for (uint e = args.n_experts + lane; e < min(args.n_experts + 3u, MAX_EXPERTS); e += gl_WorkGroupSize.x)
         key[e] = 0u; // fills up the last four
     for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
@@ -134,6 +130,32 @@ void choose(uint lane, uint token, uint logits) {
         best[slot] = score[e];
         ids[args.ids_base + token * args.top_k + slot] = e;
     }
+}
+
+void look_up(uint lane, uint token) {
+    barrier();
+    const uint at = args.table_base + min(tokens[args.tokens_base + token], args.n_vocab - 1u) * args.top_k;
+    for (uint slot = lane; slot < args.top_k; slot += gl_WorkGroupSize.x) {
+        const uint e = min(table[at + slot], args.n_experts - 1u);
+        best[slot] = score[e];
+        ids[args.ids_base + token * args.top_k + slot] = e;
+    }
+}
+
+void choose(uint lane, uint token, uint logits) {
+    for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
+        score[e] = uintBitsToFloat(scratch[logits + e]);
+        scratch[logits + e] = 0u;
+    }
+    barrier();
+    if (SCORE == SCORE_SOFTMAX) {
+        softmax(lane);
+    } else {
+        for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x)
+            score[e] = normal_or_zero(SCORE == SCORE_SIGMOID ? exact_sigmoid(score[e]) : exact_sqrt_softplus(score[e]));
+    }
+    if (HASHED) look_up(lane, token);
+    else pick_best(lane, token);
     barrier();
     for (uint slot = lane; slot < args.top_k; slot += gl_WorkGroupSize.x) {
         precise float w = best[slot];

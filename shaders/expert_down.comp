@@ -6,6 +6,7 @@ layout(local_size_x = 32) in;
 layout(constant_id = 0) const uint DOWN_TYPE = 0;
 layout(constant_id = 1) const uint SHARED_TYPE = 0;
 layout(constant_id = 2) const bool SHARED = false;
+layout(constant_id = 6) const bool RESIDUAL = true;
 layout(binding = 0) readonly buffer H { float h[]; };                 // [n_tokens][top_k * n_inter + n_shared]
 layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
 layout(binding = 2) readonly buffer Weights { float weights[]; };     // [n_tokens][top_k]
@@ -46,7 +47,7 @@ void main() {
     const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y, first = args.first_row + gl_WorkGroupID.x * ROWS;
     const uint n = min(ROWS, args.end_row - first), h_at = args.h_base + token * args.h_stride;
     precise float sum = 0.0;
-    if (lane < n) sum = residual[args.residual_base + token * args.n_rows + first + lane];
+    if (RESIDUAL && lane < n) sum = residual[args.residual_base + token * args.n_rows + first + lane];
     if (SHARED) {
         shared_down_rows(SHARED_TYPE, first - args.shared_row, n, args.n_shared, h_at + args.top_k * args.n_inter);
         barrier();

@@ -10,6 +10,7 @@ layout(constant_id = 1) const uint SHARED_TYPE = 0;
 layout(constant_id = 2) const bool SHARED = false;
 layout(constant_id = 4) const uint ROWS = 2;                         // a workgroup's width apart
 layout(constant_id = 5) const bool NORM = false;                     // of y, too
+layout(constant_id = 6) const bool RESIDUAL = true;
 layout(binding = 0) readonly buffer H { vec4 h[]; };                  // [n_tokens][top_k * n_inter + n_shared]
 layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
 layout(binding = 2) readonly buffer Weights { float weights[]; };     // [n_tokens][top_k]
@@ -58,6 +59,7 @@ void main() {
     const uint y_at = token * args.n_rows + first + lane;
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
         if (first + lane + r * lanes <= last)
-            y[args.y_base + y_at + r * lanes] = residual[args.residual_base + y_at + r * lanes] + sum[r] + read_nothing();
+            y[args.y_base + y_at + r * lanes] =
+                (RESIDUAL ? residual[args.residual_base + y_at + r * lanes] : 0.0) + sum[r] + read_nothing();
     if (NORM) norm_after(token, token + 1u, args.n_rows, token, gl_NumWorkGroups.x);
 }

@@ -10,6 +10,7 @@ layout(constant_id = 1) const uint SHARED_TYPE = 0;
 layout(constant_id = 2) const bool SHARED = false;
 layout(constant_id = 4) const uint ROWS = 4;
 layout(constant_id = 5) const bool NORM = false;                     // of y, too
+layout(constant_id = 6) const bool RESIDUAL = true;
 layout(binding = 0) readonly buffer H { vec4 h[]; };                  // [n_tokens][top_k * n_inter + n_shared]
 layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
 layout(binding = 2) readonly buffer Weights { float weights[]; };     // [n_tokens][top_k]
@@ -56,6 +57,7 @@ void main() {
     [[unroll]] for (uint r = 0u; r < ROWS; r++) reduce_store(r, sum[r]);
     barrier();
     if (lane < ROWS && first + lane <= last)
-        y[args.y_base + y_at + first + lane] = residual[args.residual_base + y_at + first + lane] + sums_of(lane);
+        y[args.y_base + y_at + first + lane] =
+            (RESIDUAL ? residual[args.residual_base + y_at + first + lane] : 0.0) + sums_of(lane);
     if (NORM) norm_after(token, token + 1u, args.n_rows, token, gl_NumWorkGroups.x);
 }

@@ -8,4 +8,5 @@ ARGS(expert_gate) {
     uint zero;         // 0; see include/read_ahead.glsl
     uint top_k, n_groups, n_groups_used;
     float scale;
+    uint n_vocab, table_base, tokens_base; // of hashed experts
 } ARGS_END

@@ -75,6 +75,6 @@ void main() {
     }
     barrier();
     if (lane >= n) return;
-    precise float y = exact_silu(dots_sum(lane)) * dots_sum(ROWS + lane);
+    precise float y = exact_silu(min(dots_sum(lane), args.limit)) * clamp(dots_sum(ROWS + lane), -args.limit, args.limit);
     h[args.h_base + token * args.h_stride + out_at + lane] = y;
 }

@@ -37,6 +37,8 @@ LOAD_TILE(up, up_tile)
 LOAD_TILE(shared_gate, gate_tile)
 LOAD_TILE(shared_up, up_tile)
 
+#include "expert_swiglu.glsl"
+
 void main() {
     const uint id = gl_LocalInvocationID.x, n_inter = max(args.n_inter, 1u);
     const job mine = find_job(args.expert_first / n_inter, (args.expert_end - args.expert_first) / n_inter, n_inter, args.shared_first,
@@ -75,7 +77,7 @@ void main() {
             const uint at = start + id / 16u + 8u * t;
             if (at >= n) continue;
             const uint choice = find_choice(mine, at), token = choice / (args.top_k + 1u), slot = choice - token * (args.top_k + 1u);
-            const vec4 y = gate[t] / (1.0 + exp(-gate[t])) * up[t];
+            const vec4 y = swiglu(gate[t], up[t]);
             for (uint r = 0u; r < 4u && id % 16u * 4u + r < mine.n_rows; r++)
                 h[args.h_base + token * args.h_stride + slot * args.n_inter + mine.first_row + id % 16u * 4u + r] = y[r];
         }

@@ -39,6 +39,8 @@ LOAD_TILE(up, 1u)
 LOAD_TILE(shared_gate, 0u)
 LOAD_TILE(shared_up, 1u)
 
+const float NO_LIMIT = 3.4028234e38;
+
 void main() {
     const uint id = gl_LocalInvocationID.x, n_inter = max(args.n_inter, 1u);
     const job mine = find_job(args.expert_first / n_inter, (args.expert_end - args.expert_first) / n_inter, n_inter, args.shared_first,
@@ -75,15 +77,26 @@ void main() {
         } while (x_rescale(seen));
         [[unroll]] for (uint s = 0u; s < SUMS; s++) {
             const uint out_at = gl_SubgroupID * M * N, first_row = sub_row(s / SUB_TOKENS), first_token = sub_token(s % SUB_TOKENS);
+            SUM up = sum[SUMS + s];
+            if (args.limit < NO_LIMIT) {
+                STORE_SUM(up)
+                for (uint i = id % LANES; i < M * N; i += LANES) {
+                    const float most = args.limit * x_scale[first_token + i / M];
+                    out_tile[out_at + i] = clamp(out_tile[out_at + i], -most, most);
+                }
+                barrier();
+                coopMatLoad(up, out_tile, out_at, M, gl_CooperativeMatrixLayoutColumnMajor);
+                barrier();
+            }
             STORE_SUM(sum[s])
             for (uint i = id % LANES; i < M * N; i += LANES) {
-                const float g = out_tile[out_at + i] / x_scale[first_token + i / M];
+                const float g = min(out_tile[out_at + i] / x_scale[first_token + i / M], args.limit);
                 out_tile[out_at + i] = g / (1.0 + exp(-g));
             }
             barrier();
             SUM gate;
             coopMatLoad(gate, out_tile, out_at, M, gl_CooperativeMatrixLayoutColumnMajor);
-            const SUM product = sum[SUMS + s] * gate;
+            const SUM product = up * gate;
             STORE_SUM(product)
             for (uint i = id % LANES; i < M * N; i += LANES) {
                 const uint r = first_row + i % M, t = first_token + i / M;

@@ -36,6 +36,8 @@ layout(binding = 6) readonly buffer SharedUp { uint shared_up_words[]; };
 ADD_PAIR(gate, up)
 ADD_PAIR(shared_gate, shared_up)
 
+#include "expert_swiglu.glsl"
+
 void main() {
     const uint n_inter = max(args.n_inter, 1u);
     const job mine = find_job(args.expert_first / n_inter, (args.expert_end - args.expert_first) / n_inter, n_inter, args.shared_first,
@@ -62,6 +64,6 @@ void main() {
                 (row - args.shared_up_row) * row_size(SHARED_UP_TYPE, args.n_cols), args.n_cols, x_at, gate, up);
         }
         [[unroll]] for (uint t = 0u; t < TOKENS; t++)
-            if (start + t < n && gl_LocalInvocationID.x < mine.n_rows) h[out_at[t]] = gate[t] / (1.0 + exp(-gate[t])) * up[t];
+            if (start + t < n && gl_LocalInvocationID.x < mine.n_rows) h[out_at[t]] = swiglu(gate[t], up[t]);
     }
 }

@@ -36,6 +36,8 @@ ADD_ROWS(up)
 ADD_ROWS(shared_gate)
 ADD_ROWS(shared_up)
 
+#include "expert_swiglu.glsl"
+
 void main() {
     const uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x, tile = ROWS * lanes, token = gl_WorkGroupID.y;
     const uint slot = gl_WorkGroupID.x / max(args.expert_tiles, 1u), x_at = (args.x_base + token * args.n_cols) / 4u;
@@ -77,5 +79,5 @@ void main() {
     }
     out_at += args.h_base + token * args.h_stride + lane;
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
-        if (lane + r * lanes < n) h[out_at + r * lanes] = gate[r] / (1.0 + exp(-gate[r])) * up[r] + read_nothing();
+        if (lane + r * lanes < n) h[out_at + r * lanes] = swiglu(gate[r], up[r]) + read_nothing();
 }

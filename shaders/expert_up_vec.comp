@@ -37,9 +37,7 @@ ADD_DOTS(up)
 ADD_DOTS(shared_gate)
 ADD_DOTS(shared_up)
 
-float swiglu(float gate, float up) {
-    return gate / (1.0 + exp(-gate)) * up;
-}
+#include "expert_swiglu.glsl"
 
 void main() {
     const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y, slot = gl_WorkGroupID.x / max(args.expert_tiles, 1u);

@@ -13,4 +13,6 @@ Heads pick_heads(uint group, uint n) {
     return Heads(kv * of_kv + group % per_kv * n, (kv + 1u) * of_kv, kv * args.n_head, (args.n_kv + kv) * args.n_head);
 }
 
+uint token_position();
+uint n_attended() { return min(token_position() + 1u, args.max_positions); }
 uint attended_position(uint i) { return i; }

@@ -12,8 +12,8 @@ uint row_width() { return args.n_key; }
 const uint TILE = 64u;
 
 uint token() { return args.first_token + gl_WorkGroupID.z; }
-// Positions that the token sees
-uint n_seen() { return min(position[args.position_base] + token() + 1u, args.stride); }
+// Rows that the token sees: one of every `ratio` positions up to its own
+uint n_seen() { return min((position[args.position_base] + token() + 1u) / args.ratio, args.stride); }
 uint query_at(uint head) { return args.q_base + (token() * args.n_heads + head) * args.n_key; }
 uint score_at(uint at) { return args.scores_base + gl_WorkGroupID.z * args.stride + at; }
 

@@ -20,7 +20,7 @@ uint rank_of(uint i) {
 
 void main() {
     const uint lane = gl_LocalInvocationID.x, t = gl_WorkGroupID.x, first = args.scores_base + t * args.stride;
-    const uint n = min(position[args.position_base] + args.first_token + t + 1u, args.stride);
+    const uint n = min((position[args.position_base] + args.first_token + t + 1u) / args.ratio, args.stride);
     const uint out_at = args.selected_base + (args.first_token + t) * args.top_k;
     if (n <= args.top_k) { // the same for the whole workgroup
         for (uint i = lane; i < n; i += LANES) selected[out_at + i] = i;

@@ -4,7 +4,7 @@
 ARGS(latent_attention) {
     uint n_heads, kv_rank, n_rope, n_pages;
     uint n_splits, first_token, max_positions;
-    uint top_k, selected_base;
+    uint top_k, selected_base, window, ratio, first_summary, sinks_base;
     uint q_base, position_base, page_table_base, pages_base, scratch_base, out_base, counters_base;
     float scale;
 } ARGS_END

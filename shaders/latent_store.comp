@@ -18,19 +18,18 @@ float scale;
 
 vec2 cache_pair(uint i) {
     const float a = kv[from + 2u * i], b = kv[from + 2u * i + 1u];
-    precise vec2 v;
+    precise vec2 v = vec2(a, b);
     if (2u * i < args.kv_rank) {
-        v = vec2(a, b) * scale;
+        v = v * scale;
         v = v * vec2(w[args.w_base + 2u * i], w[args.w_base + 2u * i + 1u]);
-    } else {
-        const uint angle = args.table_base + at * args.n_rope + 2u * i - args.kv_rank;
-        const float c = table[angle], s = table[angle + 1u];
-        v.x = a * c - b * s;
-        v.y = a * s + b * c;
     }
-    return v;
+    if (2u * i < args.first_turned) return v;
+    const uint angle = args.table_base + at * args.n_rope + 2u * i - args.first_turned;
+    const float c = table[angle], s = table[angle + 1u];
+    precise vec2 turned = vec2(v.x * c - v.y * s, v.x * s + v.y * c);
+    return turned;
 }
-uint row_width() { return args.kv_rank + args.n_rope; }
+uint row_width() { return args.width; }
 #include "include/cache_write.glsl"
 
 void main() {

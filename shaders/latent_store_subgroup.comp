@@ -18,13 +18,14 @@ uint from, at; // the token's first value, and its position
 float scale;
 
 vec2 cache_pair(uint i) {
-    const vec2 v = vec2(kv[from + 2u * i], kv[from + 2u * i + 1u]);
-    if (2u * i < args.kv_rank) return v * scale * vec2(w[args.w_base + 2u * i], w[args.w_base + 2u * i + 1u]);
-    const uint angle = args.table_base + at * args.n_rope + 2u * i - args.kv_rank;
+    vec2 v = vec2(kv[from + 2u * i], kv[from + 2u * i + 1u]);
+    if (2u * i < args.kv_rank) v *= scale * vec2(w[args.w_base + 2u * i], w[args.w_base + 2u * i + 1u]);
+    if (2u * i < args.first_turned) return v;
+    const uint angle = args.table_base + at * args.n_rope + 2u * i - args.first_turned;
     const float c = table[angle], s = table[angle + 1u];
     return vec2(v.x * c - v.y * s, v.x * s + v.y * c);
 }
-uint row_width() { return args.kv_rank + args.n_rope; }
+uint row_width() { return args.width; }
 #include "include/cache_write.glsl"
 
 float sum_all(float v) {

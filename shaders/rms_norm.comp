@@ -5,6 +5,7 @@
 // y[t][i] = x[t][i] / sqrt(mean_i(x[t][i]^2) + eps) * w[i], a workgroup a token. Exact: lane l adds the squares l, l + 64, … in order, then
 // a tree over the 64 lanes.
 layout(local_size_x = 64) in;
+layout(constant_id = 1) const bool WEIGHTED = true;
 layout(binding = 0) readonly buffer X { float x[]; };
 layout(binding = 1) readonly buffer W { float w[]; };
 layout(binding = 2) writeonly buffer Y { float y[]; };
@@ -33,7 +34,7 @@ void main() {
         const float scale = exact_rsqrt(mean);
         for (uint i = lane; i < args.n_cols; i += 64u) {
             precise float v = x[x_at + i] * scale;
-            v = v * w[args.w_base + i];
+            if (WEIGHTED) v = v * w[args.w_base + i];
             y[y_at + i] = v;
         }
     }

@@ -4,6 +4,7 @@
 #include "rms_norm.h"
 // rms_norm.comp with sums by subgroup operations: two barriers a token.
 layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const bool WEIGHTED = true;
 layout(binding = 0) readonly buffer X { float x[]; };
 layout(binding = 1) readonly buffer W { float w[]; };
 layout(binding = 2) writeonly buffer Y { float y[]; };
@@ -27,6 +28,9 @@ void main() {
             for (uint i = 0u; i < gl_NumSubgroups; i++) sum += partial[i];
         }
         const float scale = inversesqrt(sum * args.inv_n_cols + args.eps);
-        for (uint i = lane; i < args.n_cols; i += gl_WorkGroupSize.x) y[y_at + i] = x[x_at + i] * scale * w[args.w_base + i];
+        for (uint i = lane; i < args.n_cols; i += gl_WorkGroupSize.x) {
+            const float v = x[x_at + i] * scale;
+            y[y_at + i] = WEIGHTED ? v * w[args.w_base + i] : v;
+        }
     }
 }

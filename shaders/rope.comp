@@ -17,7 +17,7 @@ void main() {
         const uint angle = args.table_base + at * args.n_rope + 2u * pair;
         const uint from = args.x_base + t * args.x_token_stride + head * args.x_head_stride + 2u * pair;
         const uint to = args.y_base + t * args.y_token_stride + head * args.y_head_stride + 2u * pair;
-        const float a = x[from], b = x[from + 1u], c = table[angle], s = table[angle + 1u];
+        const float a = x[from], b = x[from + 1u], c = table[angle], s = args.direction * table[angle + 1u];
         precise float turned_a = a * c - b * s;
         precise float turned_b = a * s + b * c;
         y[to] = turned_a;

@@ -15,7 +15,7 @@ void main() {
         if (at >= args.n_positions) return;
         for (uint i = pair; i < args.n_rope / 2u; i += gl_WorkGroupSize.x) {
             const uint angle = args.table_base + at * args.n_rope + 2u * i;
-            const float c = table[angle], s = table[angle + 1u];
+            const float c = table[angle], s = args.direction * table[angle + 1u];
             for (uint head = gl_WorkGroupID.x; head < args.n_heads; head += gl_NumWorkGroups.x) {
                 const uint from = args.x_base + t * args.x_token_stride + head * args.x_head_stride + 2u * i;
                 const uint to = args.y_base + t * args.y_token_stride + head * args.y_head_stride + 2u * i;

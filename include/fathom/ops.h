@@ -17,7 +17,7 @@ struct fathom_embed_params {
 };
 FATHOM_API void fathom_embed(struct fathom_stream *stream, const struct fathom_embed_params *params);
 
-// y[t][i] = w[i] * x[t][i] / sqrt(mean_i(x[t][i]^2) + eps).  w float32[n_cols]; y may be x.
+// y[t][i] = w[i] * x[t][i] / sqrt(mean_i(x[t][i]^2) + eps).  w float32[n_cols], buffer NULL: all 1; y may be x.
 struct fathom_rms_norm_params {
     struct fathom_view x, w, y;
     uint32_t n_tokens, n_cols;
@@ -56,7 +56,7 @@ struct fathom_latent_cache {
     struct fathom_view pages;       // [n_pages][FATHOM_PAGE] rows
     struct fathom_view page_table;  // uint32[]
     enum fathom_type type;          // FATHOM_F32, FATHOM_F16 or FATHOM_Q8_0
-    uint32_t kv_rank, n_rope;       // multiples of 4; kv_rank of 32 for Q8_0
+    uint32_t kv_rank, n_rope;       // multiples of 4; kv_rank of 32 for Q8_0; n_rope 0: the latent is key and value as it is
 };
 // Bytes of one position's row; 0 for other types or sizes.
 FATHOM_API uint64_t fathom_latent_row_size(enum fathom_type type, uint32_t kv_rank, uint32_t n_rope);
@@ -71,15 +71,17 @@ struct fathom_rope_params {
     struct fathom_view x, y, rope_table, position;
     uint32_t n_tokens, n_heads, n_rope;
     uint32_t x_token_stride, x_head_stride, y_token_stride, y_head_stride; // multiples of 2
+    bool inverse;                  // turned back
 };
 FATHOM_API void fathom_rope(struct fathom_stream *stream, const struct fathom_rope_params *params);
 
 // Takes kv[n_tokens][kv_rank + n_rope], the output of the latent projection: the first kv_rank values go through RMS norm
-// (w float32[kv_rank], eps), the last n_rope through the rotary turn; the result is written to the cache at position + t.
+// (w float32[kv_rank], eps), the last n_rope through the rotary turn; the result is written to the cache at position + t. Where the cache has
+// n_rope 0, the last n_turned values of the normed latent are turned.
 struct fathom_latent_store_params {
     struct fathom_view kv, w, rope_table, position;
     struct fathom_latent_cache cache;
-    uint32_t n_tokens;
+    uint32_t n_tokens, n_turned;   // n_turned: a multiple of 4; 0 where the cache has n_rope
     float eps;
 };
 FATHOM_API void fathom_latent_store(struct fathom_stream *stream, const struct fathom_latent_store_params *params);
@@ -98,6 +100,11 @@ struct fathom_latent_attention_params {
     uint32_t max_positions;         // bound on position + n_tokens for this recording
     struct fathom_view selected;    // uint32[n_tokens][top_k]: the positions that each token attends to, as index_select leaves them; buffer
     uint32_t top_k;                 // NULL: all. Splits are then of these, and max_positions a bound on min(top_k, position + n_tokens)
+    // DeepSeek-V4: a token attends to the last `window` positions up to its own, each in its place in the cache, and before them to summaries
+    // of `ratio` positions each, at first_summary, first_summary + 1, …: to all (position + t + 1) / ratio that are whole, or to the top_k
+    // that are selected. max_positions bounds the sum.
+    uint32_t window, ratio, first_summary; // window 0: none of this; ratio 0: no summaries
+    struct fathom_view sinks;       // float32[n_heads]: exp(sinks[h]) is added to the softmax's denominator; buffer NULL: none
     float scale;
 };
 FATHOM_API void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_latent_attention_params *params);
@@ -132,7 +139,8 @@ struct fathom_index_score_params {
     struct fathom_view scores;      // float32[n_tokens][max_positions]
     struct fathom_index_cache cache;
     uint32_t n_tokens, first_token, n_heads;
-    uint32_t max_positions;         // bound on position + first_token + n_tokens for this recording
+    uint32_t max_positions;         // bound on (position + first_token + n_tokens) / ratio for this recording
+    uint32_t ratio;                 // positions that a row of the cache stands for: token t sees (position + t + 1) / ratio rows; 0: 1
     float scale;
 };
 FATHOM_API void fathom_index_score(struct fathom_stream *stream, const struct fathom_index_score_params *params);
@@ -142,7 +150,7 @@ FATHOM_API void fathom_index_score(struct fathom_stream *stream, const struct fa
 struct fathom_index_select_params {
     struct fathom_view scores, position;
     struct fathom_view selected;    // uint32[first_token + n_tokens][top_k]
-    uint32_t n_tokens, first_token, top_k, max_positions;
+    uint32_t n_tokens, first_token, top_k, max_positions, ratio; // as of index_score
 };
 FATHOM_API void fathom_index_select(struct fathom_stream *stream, const struct fathom_index_select_params *params);
 
@@ -160,6 +168,54 @@ struct fathom_expanded_attention_params {
 };
 FATHOM_API void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom_expanded_attention_params *params);
 FATHOM_API uint64_t fathom_expanded_attention_scratch(uint32_t n_tokens, uint32_t n_heads, uint32_t n_nope, uint32_t n_rope, uint32_t n_v);
+
+// Compression (DeepSeek-V4): every `ratio` positions are summed up in one row of a cache. Row r, element c is
+//   sum_j softmax_j(gate[j][c] + bias[j % ratio][c]) * kv[j][c]
+// over the positions j in [r * ratio, (r + 1) * ratio); with `overlap`, over the 2 * ratio positions that end there, of which the older half
+// gives elements [0, n_key) of its kv, gate and bias, the newer half elements [n_key, 2 * n_key). The row goes through an RMS norm (w, eps),
+// its last n_rope values are turned by the angle of position r * ratio, and it is written at first_row + r of the cache. What the next
+// tokens need is kept in `state`, a ring of at least (overlap ? 2 : 1) * ratio positions; more lets a text be cut back by as many tokens.
+struct fathom_compress_params {
+    struct fathom_view kv, gate;    // [n_tokens][overlap ? 2 * n_key : n_key]
+    struct fathom_view bias;        // float32[ratio][the same]
+    struct fathom_view w;           // float32[n_key]
+    struct fathom_view rope_table, position;
+    struct fathom_view state;       // float32[n_state][2][the same]
+    struct fathom_latent_cache cache; // kv_rank is n_key, at most 512; n_rope 0
+    uint32_t n_tokens, n_state, ratio, n_rope, first_row;
+    bool overlap;
+    float eps;
+};
+FATHOM_API void fathom_compress(struct fathom_stream *stream, const struct fathom_compress_params *params);
+
+// ---- Hyper-connections (DeepSeek-V4) ---------------------------------------------------------------------------
+
+// The residual is FATHOM_STREAMS streams. Before a block they are mixed into one, behind it they take its output and are mixed with each other;
+// the weights of all that come from the streams themselves, by a projection [24][FATHOM_STREAMS * n] (fathom_matmul) whose output is `logits`:
+//   m    = logits / sqrt(mean(x[t]^2) + norm_eps)                       over all streams of the token
+//   pre  = sigmoid(m[0..3] * scale[0] + base[0..3]) + eps               post = 2 * sigmoid(m[4..7] * scale[1] + base[4..7])
+//   comb = softmax of the rows of (m[8..] * scale[2] + base[8..])[4][4], + eps; columns divided by their sums + eps; then n_iterations - 1
+//          times rows, columns (Sinkhorn-Knopp)
+//   y[t] = rms_norm(sum_i pre[i] * x[t][i]) * w                         mix[t] = { post, comb }
+// With mix.buffer NULL, logits are the four of `pre` alone.
+enum { FATHOM_STREAMS = 4, FATHOM_MIX_LOGITS = FATHOM_STREAMS * (2 + FATHOM_STREAMS), FATHOM_MIX = FATHOM_STREAMS * (1 + FATHOM_STREAMS) };
+struct fathom_hyper_mix_params {
+    struct fathom_view x;           // [n_tokens][FATHOM_STREAMS][n]
+    struct fathom_view logits;      // [n_tokens][FATHOM_MIX_LOGITS], or [n_tokens][FATHOM_STREAMS]
+    struct fathom_view scale, base; // float32[3], float32[FATHOM_MIX_LOGITS]; or [1], [FATHOM_STREAMS]
+    struct fathom_view w, y;        // float32[n], [n_tokens][n]
+    struct fathom_view mix;         // [n_tokens][FATHOM_MIX]; buffer NULL: only y
+    uint32_t n_tokens, n, n_iterations;
+    float eps, norm_eps;
+};
+FATHOM_API void fathom_hyper_mix(struct fathom_stream *stream, const struct fathom_hyper_mix_params *params);
+
+// x[t][i] = post[i] * y[t] + sum_j comb[j][i] * x[t][j], in place. With mix.buffer NULL: x[t][i] = y[t].
+struct fathom_hyper_expand_params {
+    struct fathom_view x, y, mix;   // as of hyper_mix
+    uint32_t n_tokens, n;
+};
+FATHOM_API void fathom_hyper_expand(struct fathom_stream *stream, const struct fathom_hyper_expand_params *params);
 
 // ---- Grouped-query attention -----------------------------------------------------------------------------------
 
@@ -205,17 +261,19 @@ FATHOM_API uint64_t fathom_grouped_attention_scratch(uint32_t n_heads, uint32_t 
 
 // ---- Mixture of experts ----------------------------------------------------------------------------------------
 
-enum fathom_gate_score { FATHOM_GATE_SOFTMAX = 1, FATHOM_GATE_SIGMOID = 2 };       // GGUF's expert_gating_func
+enum fathom_gate_score { FATHOM_GATE_SOFTMAX = 1, FATHOM_GATE_SIGMOID = 2, FATHOM_GATE_SQRT_SOFTPLUS = 4 }; // GGUF's expert_gating_func
 enum fathom_group_score { FATHOM_GROUP_MAX, FATHOM_GROUP_TOP2 };                   // how a group of experts is judged
 
-// Router in one dispatch. score = softmax or sigmoid of (w x[t]); chosen by score + bias: the n_groups_used best of n_groups
+// Router in one dispatch. score = softmax, sigmoid or sqrt(softplus) of (w x[t]); chosen by score + bias: the n_groups_used best of n_groups
 // groups, then the top_k best experts in them (equal ones: the lower index). weights[t][s] = score of the chosen expert, divided by
 // their sum (clamped below at 6.103515625e-5) when `normalise`, times scale.
-// ids[t][s] ascending in s: expert numbers. Writes ids uint32[n_tokens][top_k], weights float32[n_tokens][top_k].
+// ids[t][s] ascending in s: expert numbers. With a table (DeepSeek-V4's hashed layers) they are table[tokens[t]], in its order, instead. Writes ids uint32[n_tokens][top_k], weights float32[n_tokens][top_k].
 struct fathom_expert_gate_params {
     const struct fathom_weight *w;   // [1][n_experts][n_cols]
     struct fathom_view x;            // [n_tokens][n_cols]
     struct fathom_view bias;         // float32[n_experts]; buffer NULL: none
+    struct fathom_view table, tokens; // uint32[n_vocab][top_k], uint32[n_tokens]; table.buffer NULL: none
+    uint32_t n_vocab;
     struct fathom_view ids, weights;
     struct fathom_view scratch;      // fathom_expert_gate_scratch() bytes, zero at first and afterwards
     uint32_t n_tokens, top_k, n_groups, n_groups_used;  // n_groups 0 or 1: no groups. At most 512 experts, top_k 16, 32 groups.
@@ -236,12 +294,13 @@ struct fathom_expert_up_params {
     const struct fathom_weight *shared_gate, *shared_up;   // [1][n_shared][n_cols], or NULL
     struct fathom_view x, ids, h;
     uint32_t n_tokens, top_k;
+    float limit;                                           // cuts the gate's dot from above, up's from both sides; 0: none
 };
 FATHOM_API void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_up_params *params);
 
 // Down projections, weighted sum and residual:
 // y[t][r] = residual[t][r] + shared_down[r] . h[t][top_k * n_inter ...] + sum_s weights[t][s] * (down[e_s][r] . h[t][s * n_inter ...])
-// summed in that order. residual may be y itself.
+// summed in that order. residual may be y itself; residual.buffer NULL: none.
 struct fathom_expert_down_params {
     const struct fathom_weight *down;         // [n_experts][n_rows][n_inter], or NULL
     const struct fathom_weight *shared_down;  // [1][n_rows][n_shared], or NULL

@@ -67,6 +67,26 @@ float exact_silu(float x) {
     return y;
 }
 
+// sqrt(ln(1 + e^x)). 0 below -87.33.
+float exact_sqrt_softplus(float x) {
+    // ln(1 + z) = 2 artanh(s), s = z / (2 + z), and z = e^-|x| <= 1: s <= 1 / 3
+    const float z = exact_exp(-abs(x));
+    precise float d = z + 2.0;
+    precise float s = z * exact_reciprocal(d);
+    precise float t = s * s;
+    precise float p = t * 6.6666666667e-2 + 7.6923076923e-2;
+    p = p * t + 9.0909090909e-2;
+    p = p * t + 1.1111111111e-1;
+    p = p * t + 1.4285714286e-1;
+    p = p * t + 2.0000000000e-1;
+    p = p * t + 3.3333333333e-1;
+    p = p * t;
+    p = p * s + s;
+    precise float y = max(x, 0.0) + 2.0 * p;
+    precise float root = y * exact_rsqrt(y);
+    return y < 1.17549435e-38 ? 0.0 : root;
+}
+
 // The float16 in the low 16 bits. unpackHalf2x16 may flush subnormals.
 float half_decode(uint h) {
     const uint sign = (h & 0x8000u) << 16, size = h & 0x7fffu;

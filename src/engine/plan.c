@@ -1,5 +1,6 @@
 // What a model is and what it will take, before a byte is uploaded.
 #include "engine/engine.h"
+#include "engine/window_cache.h"
 #include "model/workspace.h"
 #include <stdio.h>
 
@@ -13,7 +14,8 @@ uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hpa
 uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context) { return n_context + (hp->n_drafting ? DRAFT_POSITIONS : 0); }
 
 uint64_t fm_cache_row_size(const struct fm_hparams *hp, enum fathom_type cache_type) {
-    return hp->n_kv ? fathom_kv_row_size(cache_type, hp->n_kv, hp->n_value) : fathom_latent_row_size(cache_type, hp->kv_rank, hp->n_rope);
+    return hp->n_kv ? fathom_kv_row_size(cache_type, hp->n_kv, hp->n_value)
+                    : fathom_latent_row_size(cache_type, hp->kv_rank, hp->window ? 0 : hp->n_rope);
 }
 
 enum fathom_type fm_index_cache_type(enum fathom_type cache_type) { return cache_type == FATHOM_F32 ? FATHOM_F32 : FATHOM_F16; }
@@ -43,6 +45,7 @@ static void describe(const struct fm_tensors *tensors, const struct fm_hparams *
         .n_context_trained = hp->n_context_trained, .parameters = size->parameters, .parameters_active = size->parameters_active,
         .weight_bytes = size->bytes, .cache_bytes_per_token = (hp->n_layers + hp->n_drafting) * (fm_cache_row_size(hp, cache_type) + index_row_size(hp, cache_type)),
     };
+    if (hp->window) info->cache_bytes_per_token = fm_window_cache_token_size(hp, cache_type);
     const char *text;
     size_t length;
     if (fm_meta_string(tensors, "general.architecture", &text, &length, NULL)) snprintf(info->architecture, sizeof(info->architecture), "%s", text);
@@ -66,9 +69,10 @@ bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, cons
     const struct fathom_gpu_info *device = gpu ? gpu : &smallest;
     const uint32_t n_chunk = fm_default_chunk(device, hp, n_context);
     *plan = (struct fathom_memory_plan){.n_context = n_context, .weights = size.bytes, .available = gpu ? gpu->memory_free : 0};
-    plan->cache = (hp->n_layers + hp->n_drafting) * (fm_cache_layer_size(hp, n_context, cache_type) + fm_index_cache_layer_size(hp, n_context, cache_type));
+    if (hp->window) plan->cache = fm_window_cache_size(hp, n_context, n_chunk, cache_type);
+    else plan->cache = (hp->n_layers + hp->n_drafting) * (fm_cache_layer_size(hp, n_context, cache_type) + fm_index_cache_layer_size(hp, n_context, cache_type));
     plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, device->max_storage_range) : 0;
-    plan->scratch += 4ull * n_context * hp->n_rope + 4ull * hp->n_vocab; // rotary table, tokens seen
+    plan->scratch += 4ull * n_context * hp->n_rope * (hp->window ? 2 : 1) + 4ull * hp->n_vocab; // rotary table, tokens seen
     if (hp->n_drafting) plan->scratch += 4ull * hp->n_hidden * (2 * n_chunk + 1) + 4ull * hp->n_vocab; // see engine/draft.c
     plan->total = plan->weights + plan->cache + plan->scratch;
     plan->fits = n_chunk > 0 && plan->total <= plan->available;

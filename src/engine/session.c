@@ -1,4 +1,4 @@
-#include "engine/session.h"
+#include "engine/window_cache.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
     const uint64_t size = fm_cache_layer_size(hp, s->n_context, s->engine->cache_type);
     const uint64_t index_size = fm_index_cache_layer_size(hp, s->n_context, s->engine->cache_type);
     const uint32_t n_pages = (fm_positions(hp, s->n_context) + FATHOM_PAGE - 1) / FATHOM_PAGE, n_layers = hp->n_layers + hp->n_drafting;
-    if (size > info->max_storage_range)
+    if (!hp->window && size > info->max_storage_range)
         return fm_fail(err, FATHOM_UNSUPPORTED, "a context of %u tokens needs %llu bytes of cache a layer, %s can address %llu; up to %u tokens would fit",
             s->n_context, (unsigned long long)size, info->name, (unsigned long long)info->max_storage_range,
             (uint32_t)(info->max_storage_range / (size / n_pages)) * FATHOM_PAGE);
@@ -18,9 +18,14 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
     s->kv_caches = calloc(n_layers, sizeof(*s->kv_caches));
     s->index_buffers = calloc(n_layers, sizeof(*s->index_buffers));
     s->index_caches = calloc(n_layers, sizeof(*s->index_caches));
-    if (!s->cache_buffers || !s->caches || !s->kv_caches || !s->index_buffers || !s->index_caches || !pages) {
+    s->summaries = calloc(n_layers, sizeof(*s->summaries));
+    if (!s->cache_buffers || !s->caches || !s->kv_caches || !s->index_buffers || !s->index_caches || !s->summaries || !pages) {
         free(pages);
         return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    }
+    if (hp->window) {
+        free(pages);
+        return fm_window_cache_create(s, err);
     }
     for (uint32_t i = 0; i < n_pages; i++) pages[i] = i;
     s->page_table = fathom_buffer_create(s->engine->gpu, 4ull * n_pages, FATHOM_MEMORY_DEVICE, err);
@@ -41,15 +46,15 @@ static bool create_cache(struct fathom_session *s, struct fathom_error *err) {
     return ok;
 }
 
-static bool create_rope_table(struct fathom_session *s, struct fathom_error *err) {
+static bool create_rope_table(struct fathom_session *s, bool summaries, struct fathom_buffer **buffer, struct fathom_error *err) {
     const struct fm_hparams *hp = &s->engine->hp;
     const uint32_t n_positions = fm_positions(hp, s->n_context);
     const uint64_t size = 4ull * n_positions * hp->n_rope;
     float *table = malloc(size);
     if (!table) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %u rotary positions", n_positions);
-    fm_rope_table(hp, n_positions, table);
-    s->rope_table = fathom_buffer_create(s->engine->gpu, size, FATHOM_MEMORY_DEVICE, err);
-    const bool ok = s->rope_table && fathom_upload(s->engine->gpu, fathom_buffer_view(s->rope_table), table, err);
+    fm_rope_table(hp, summaries, n_positions, table);
+    *buffer = fathom_buffer_create(s->engine->gpu, size, FATHOM_MEMORY_DEVICE, err);
+    const bool ok = *buffer && fathom_upload(s->engine->gpu, fathom_buffer_view(*buffer), table, err);
     free(table);
     return ok;
 }
@@ -86,7 +91,7 @@ struct fathom_session *fathom_session_create(struct fathom_engine *engine, const
     if (!s->tokens) goto no_memory;
     const uint32_t n_tokens = s->n_chunk > engine->n_drafts ? s->n_chunk : engine->n_drafts + 1;
     if (!fm_workspace_create(engine->gpu, &engine->hp, n_tokens, fm_positions(&engine->hp, s->n_context), engine->exact, &s->ws, err) || !create_cache(s, err) ||
-        !create_rope_table(s, err) || !create_steps(s, err) || !fm_drafting_create(s, err))
+        !create_rope_table(s, false, &s->rope_table, err) || (engine->hp.window && !create_rope_table(s, true, &s->summary_rope_table, err)) || !create_steps(s, err) || !fm_drafting_create(s, err))
         goto fail;
     s->start = engine->start;
     s->start.session = fm_clock() - begin;
@@ -106,7 +111,7 @@ void fathom_session_destroy(struct fathom_session **session) {
     fm_drafting_destroy(s);
     for (uint32_t i = 0; s->index_buffers && i < s->engine->hp.n_layers + s->engine->hp.n_drafting; i++) fathom_buffer_destroy(&s->index_buffers[i]);
     for (uint32_t i = 0; s->cache_buffers && i < s->engine->hp.n_layers + s->engine->hp.n_drafting; i++) fathom_buffer_destroy(&s->cache_buffers[i]);
-    struct fathom_buffer **buffers[] = {&s->page_table, &s->rope_table, &s->input, &s->step, &s->seen, &s->ring};
+    struct fathom_buffer **buffers[] = {&s->page_table, &s->rope_table, &s->summary_rope_table, &s->input, &s->step, &s->seen, &s->ring};
     for (size_t i = 0; i < sizeof(buffers) / sizeof(*buffers); i++) fathom_buffer_destroy(buffers[i]);
     fm_workspace_free(&s->ws);
     free(s->cache_buffers);
@@ -114,6 +119,7 @@ void fathom_session_destroy(struct fathom_session **session) {
     free(s->kv_caches);
     free(s->index_buffers);
     free(s->index_caches);
+    free(s->summaries);
     free(s->tokens);
     free(s);
     *session = NULL;
@@ -136,7 +142,8 @@ size_t fathom_session_get_timings(const struct fathom_session *session, bool dec
 bool fathom_session_truncate(struct fathom_session *s, uint32_t length, struct fathom_error *err) {
     if (length > s->n_tokens) return fm_fail(err, FATHOM_INVALID, "cannot truncate a text of %u tokens to %u", s->n_tokens, length);
     s->n_tokens = length;
-    if (s->n_evaluated > length) s->n_evaluated = length;
+    // DeepSeek-V4's ring may no longer hold what the tokens before the cut saw: all are read again
+    if (s->n_evaluated > length) s->n_evaluated = s->engine->hp.window ? 0 : length;
     if (s->drafting && fm_drafting_length(s) >= length) fm_drafting_set_length(s, length ? length - 1 : 0); // the last token gets a new successor
     return true;
 }

@@ -9,6 +9,7 @@
 enum fm_source_kind {
     FM_SOURCE_COPY,      // as stored
     FM_SOURCE_WIDEN,     // F16 or BF16, presented as F32
+    FM_SOURCE_NARROW,    // I64, presented as I32; what does not fit as the largest number
     FM_SOURCE_TRANSPOSE, // a part is [n_cols][n_rows], presented as [n_rows][n_cols]
     FM_SOURCE_DECODE_TRANSPOSE, // the same in blocks, presented as F16
 };

@@ -138,7 +138,7 @@ static bool read_tensor(struct reader *r, uint64_t alignment, uint64_t *offset) 
     if (r->cursor.failed) return truncated(r, tensor.name);
     const struct fm_type_info *info = fm_type_info(type);
     if (!info) return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s has type %u, which does not exist", path, tensor.name, type);
-    if (!info->supported)
+    if (!info->supported && type != FM_TYPE_I32)
         return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s, which Fathom cannot read", path,
             tensor.name, info->name);
     if (*offset % alignment)

@@ -67,7 +67,7 @@ static void set_general(struct fm_hub *hub) {
 }
 
 static const struct { const char *type, *arch; bool grouped; } model_types[] = {
-    {"deepseek_v2", "deepseek2"}, {"deepseek_v3", "deepseek2"}, {"deepseek_v32", "deepseek32"}, {"llama", "llama", true}, {"qwen2", "qwen2", true}, {"qwen3", "qwen3", true}};
+    {"deepseek_v2", "deepseek2"}, {"deepseek_v3", "deepseek2"}, {"deepseek_v32", "deepseek32"}, {"deepseek_v4", "deepseek4"}, {"llama", "llama", true}, {"qwen2", "qwen2", true}, {"qwen3", "qwen3", true}};
 
 // GGUF's name of the architecture; whether its attention is grouped.
 static bool find_arch(struct fm_hub *hub) {
@@ -75,7 +75,7 @@ static bool find_arch(struct fm_hub *hub) {
     for (size_t i = 0; type && i < sizeof(model_types) / sizeof(*model_types); i++)
         if (!strcmp(type, model_types[i].type)) return hub->arch = model_types[i].arch, model_types[i].grouped;
     if (!type) bad(hub, "model_type", "is missing");
-    else unsupported(hub, "model_type", type, "deepseek_v2, deepseek_v3, deepseek_v32, llama, qwen2, qwen3");
+    else unsupported(hub, "model_type", type, "deepseek_v2, deepseek_v3, deepseek_v32, deepseek_v4, llama, qwen2, qwen3");
     return false;
 }
 
@@ -100,7 +100,8 @@ static void set_common(struct fm_hub *hub) {
     if (!hub->failed && (hub->n_heads < 1 || hub->n_heads > 65535)) bad(hub, "num_attention_heads", "is not within 1 to 65535");
     fm_hub_set_u32(hub, ".context_length", whole(hub, c, "max_position_embeddings", UINT32_MAX));
     fm_hub_set_u32(hub, ".embedding_length", whole(hub, c, "hidden_size", UINT32_MAX));
-    fm_hub_set_u32(hub, ".feed_forward_length", whole(hub, c, "intermediate_size", UINT32_MAX));
+    const uint32_t n_inter = whole(hub, c, "intermediate_size", strcmp(hub->arch, "deepseek4") ? UINT32_MAX : 0); // V4 has no dense layers
+    if (n_inter) fm_hub_set_u32(hub, ".feed_forward_length", n_inter);
     fm_hub_set_u32(hub, ".vocab_size", hub->n_vocab);
     fm_hub_set_u32(hub, ".attention.head_count", hub->n_heads);
     fm_hub_set_f32(hub, ".attention.layer_norm_rms_epsilon", number(hub, c, "rms_norm_eps", 1e-6));
@@ -149,13 +150,78 @@ static void set_latent_attention(struct fm_hub *hub) {
     fm_hub_set_u32(hub, ".attention.value_length_mla", hub->n_value);
 }
 
-// The lightning indexer of DeepSeek-V3.2
+// The lightning indexer of DeepSeek-V3.2 and V4
 static void set_indexer(struct fm_hub *hub) {
     const cJSON *c = hub->config;
-    if (strcmp(hub->arch, "deepseek32") != 0) return;
+    if (!strcmp(hub->arch, "deepseek2")) return;
     fm_hub_set_u32(hub, ".attention.indexer.head_count", whole(hub, c, "index_n_heads", UINT32_MAX));
     fm_hub_set_u32(hub, ".attention.indexer.key_length", whole(hub, c, "index_head_dim", UINT32_MAX));
     fm_hub_set_u32(hub, ".attention.indexer.top_k", whole(hub, c, "index_topk", UINT32_MAX));
+}
+
+// How many positions a summary of each layer stands for: older folders say so, newer ones name the kind of the layer.
+static void set_ratios(struct fm_hub *hub) {
+    const cJSON *c = hub->config, *ratios = item(c, "compress_ratios"), *kinds = item(c, "layer_types"), *rates = item(c, "compress_rates");
+    const uint32_t few = whole(hub, rates, "compressed_sparse_attention", whole(hub, c, "compress_rate_csa", 4));
+    const uint32_t many = whole(hub, rates, "heavily_compressed_attention", whole(hub, c, "compress_rate_hca", 128));
+    uint32_t *list = hub->failed ? NULL : fm_arena_alloc(&hub->tensors->arena, hub->n_layers, sizeof(*list));
+    if (!list) {
+        if (!hub->failed) hub->failed = !fm_no_memory(hub->tensors, hub->err);
+        return;
+    }
+    if (few != 4) unsupported(hub, "compress_rates.compressed_sparse_attention", "other than 4", "4");
+    for (uint32_t i = 0; i < hub->n_layers && !hub->failed; i++) {
+        const cJSON *ratio = cJSON_GetArrayItem(ratios, (int)i), *kind = cJSON_GetArrayItem(kinds, (int)i);
+        const char *name = cJSON_GetStringValue(kind);
+        uint64_t value = 0;
+        if (ratios ? !fm_json_whole(ratio, &value) || value > 4096 : !name) return bad(hub, ratios ? "compress_ratios" : "layer_types", "is not an array with an element a layer");
+        if (ratios) list[i] = (uint32_t)value;
+        else if (!strcmp(name, "sliding_attention")) list[i] = 0;
+        else if (!strcmp(name, "compressed_sparse_attention")) list[i] = few;
+        else if (!strcmp(name, "heavily_compressed_attention")) list[i] = many;
+        else unsupported(hub, "layer_types", name, "sliding_attention, compressed_sparse_attention, heavily_compressed_attention");
+    }
+    fm_hub_set(hub, ".attention.compress_ratios", (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_U32, .count = hub->n_layers, .items = list});
+}
+
+static void set_hash_layers(struct fm_hub *hub) {
+    const cJSON *kinds = item(hub->config, "mlp_layer_types"), *kind;
+    uint32_t n = 0, i = 0;
+    cJSON_ArrayForEach(kind, kinds) {
+        const char *name = cJSON_GetStringValue(kind);
+        if (!name || (strcmp(name, "hash_moe") && strcmp(name, "moe"))) return bad(hub, "mlp_layer_types", "has an element other than hash_moe and moe");
+        if (!strcmp(name, "hash_moe") && n++ != i) return bad(hub, "mlp_layer_types", "has hash_moe after moe");
+        i++;
+    }
+    hub->n_hash = kinds ? n : whole(hub, hub->config, "num_hash_layers", 3);
+    fm_hub_set_u32(hub, ".hash_layer_count", hub->n_hash);
+}
+
+// DeepSeek-V4: attention to a window and to summaries, hyper-connections
+static void set_window_attention(struct fm_hub *hub) {
+    const cJSON *c = hub->config;
+    const uint32_t head_dim = whole(hub, c, "head_dim", UINT32_MAX);
+    const double partial = number(hub, c, "partial_rotary_factor", 0);
+    hub->n_rope = whole(hub, c, "qk_rope_head_dim", partial > 0 && partial <= 1 ? (uint32_t)(partial * head_dim + 0.5) : UINT32_MAX);
+    if (!hub->failed && (head_dim > 65535 || hub->n_rope < 1 || hub->n_rope > head_dim)) bad(hub, "qk_rope_head_dim", "is not within 1 to head_dim");
+    fm_hub_set_u32(hub, ".attention.head_count_kv", 1);
+    fm_hub_set_u32(hub, ".attention.key_length", head_dim);
+    fm_hub_set_u32(hub, ".attention.value_length", head_dim);
+    fm_hub_set_u32(hub, ".attention.q_lora_rank", whole(hub, c, "q_lora_rank", UINT32_MAX));
+    fm_hub_set_u32(hub, ".attention.sliding_window", whole(hub, c, "sliding_window", 128));
+    fm_hub_set_u32(hub, ".attention.output_group_count", whole(hub, c, "o_groups", UINT32_MAX));
+    fm_hub_set_u32(hub, ".attention.output_lora_rank", whole(hub, c, "o_lora_rank", UINT32_MAX));
+    fm_hub_set_u32(hub, ".hyper_connection.count", whole(hub, c, "hc_mult", 4));
+    fm_hub_set_u32(hub, ".hyper_connection.sinkhorn_iterations", whole(hub, c, "hc_sinkhorn_iters", 20));
+    fm_hub_set_f32(hub, ".hyper_connection.epsilon", number(hub, c, "hc_eps", 1e-6));
+    float *limits = hub->failed ? NULL : fm_arena_alloc(&hub->tensors->arena, hub->n_layers, sizeof(*limits));
+    if (!limits && !hub->failed) hub->failed = !fm_no_memory(hub->tensors, hub->err);
+    for (uint32_t i = 0; limits && i < hub->n_layers; i++) limits[i] = (float)number(hub, c, "swiglu_limit", 10);
+    const struct fm_meta_value all = {.type = FM_META_ARRAY, .element = FM_META_F32, .count = hub->n_layers, .items = limits};
+    fm_hub_set(hub, ".swiglu_clamp_exp", all);
+    fm_hub_set(hub, ".swiglu_clamp_shexp", all);
+    set_ratios(hub);
+    set_hash_layers(hub);
 }
 
 static void set_groups(struct fm_hub *hub, bool sigmoid) {
@@ -175,17 +241,18 @@ static void set_experts(struct fm_hub *hub) {
     if (hub->n_experts > 65535) bad(hub, "n_routed_experts", "is more than 65535");
     if (!hub->n_experts) return;
     const char *type = text(hub, c, "model_type", "");
-    const char *scoring = text(hub, c, "scoring_func", strcmp(type, "deepseek_v3") && strcmp(type, "deepseek_v32") ? "softmax" : "sigmoid");
-    const bool sigmoid = !strcmp(scoring, "sigmoid");
-    if (!sigmoid && strcmp(scoring, "softmax") != 0) unsupported(hub, "scoring_func", scoring, "softmax, sigmoid");
+    const bool v4 = !strcmp(hub->arch, "deepseek4");
+    const char *scoring = text(hub, c, "scoring_func", v4 ? "sqrtsoftplus" : strcmp(type, "deepseek_v3") && strcmp(type, "deepseek_v32") ? "softmax" : "sigmoid");
+    const bool sigmoid = !strcmp(scoring, "sigmoid"), softplus = !strcmp(scoring, "sqrtsoftplus");
+    if (!sigmoid && !softplus && strcmp(scoring, "softmax") != 0) unsupported(hub, "scoring_func", scoring, "softmax, sigmoid, sqrtsoftplus");
     fm_hub_set_u32(hub, ".expert_count", hub->n_experts);
     fm_hub_set_u32(hub, ".expert_used_count", whole(hub, c, "num_experts_per_tok", UINT32_MAX));
     fm_hub_set_u32(hub, ".expert_shared_count", whole(hub, c, "n_shared_experts", 0));
     fm_hub_set_u32(hub, ".expert_feed_forward_length", whole(hub, c, "moe_intermediate_size", UINT32_MAX));
     fm_hub_set_f32(hub, ".expert_weights_scale", number(hub, c, "routed_scaling_factor", 1));
-    if (truth(hub, "norm_topk_prob", sigmoid)) fm_hub_set_bool(hub, ".expert_weights_norm", true);
-    fm_hub_set_u32(hub, ".expert_gating_func", sigmoid ? 2 : 1);
-    set_groups(hub, sigmoid);
+    if (truth(hub, "norm_topk_prob", sigmoid || softplus)) fm_hub_set_bool(hub, ".expert_weights_norm", true);
+    fm_hub_set_u32(hub, ".expert_gating_func", softplus ? 4 : sigmoid ? 2 : 1);
+    if (!v4) set_groups(hub, sigmoid);
 }
 
 // 0.1 * mscale * ln(factor) + 1, the correction of YaRN.
@@ -214,11 +281,14 @@ static void set_llama3_rope(struct fm_hub *hub, const cJSON *rope, double base) 
 static void set_rope(struct fm_hub *hub) {
     // newer folders hold all of it in rope_parameters, older ones have rope_scaling (or null) beside rope_theta
     const cJSON *newer = item(hub->config, "rope_parameters"), *older = item(hub->config, "rope_scaling");
-    const cJSON *rope = newer ? newer : older;
+    const cJSON *main = item(newer, "main"), *summaries = item(newer, "compress"); // DeepSeek-V4's, of layers without and with summaries
+    const cJSON *rope = summaries ? summaries : newer ? newer : older;
     if (rope && !cJSON_IsObject(rope)) bad(hub, newer ? "rope_parameters" : "rope_scaling", "is not an object");
-    const double older_base = number(hub, hub->config, "rope_theta", 10000), base = newer ? number(hub, newer, "rope_theta", older_base) : older_base;
+    const double older_base = number(hub, hub->config, "rope_theta", 10000), base = newer ? number(hub, main ? main : newer, "rope_theta", older_base) : older_base;
     fm_hub_set_u32(hub, ".rope.dimension_count", hub->n_rope);
     fm_hub_set_f32(hub, ".rope.freq_base", base);
+    if (!strcmp(hub->arch, "deepseek4"))
+        fm_hub_set_f32(hub, ".attention.compress_rope_freq_base", number(hub, summaries, "rope_theta", number(hub, hub->config, "compress_rope_theta", 160000)));
     const char *type = text(hub, rope, "rope_type", text(hub, rope, "type", "default"));
     if (!strcmp(type, "default")) return;
     if (hub->n_kv && !strcmp(type, "llama3")) return set_llama3_rope(hub, rope, base);
@@ -245,6 +315,10 @@ bool fm_hub_keys(struct fm_hub *hub) {
     set_common(hub);
     if (grouped) {
         set_grouped(hub);
+    } else if (!strcmp(hub->arch, "deepseek4")) {
+        set_window_attention(hub);
+        set_indexer(hub);
+        set_experts(hub);
     } else {
         set_latent_shape(hub);
         set_latent_attention(hub);

@@ -13,7 +13,7 @@ struct fm_hub {
     struct fathom_error *err;
     bool failed; // sticky; *err is set
     // what the tensors' names and shapes need
-    uint32_t n_layers, n_draft, n_dense, n_experts, n_heads, n_nope, n_rope, n_value, kv_rank, n_vocab;
+    uint32_t n_layers, n_draft, n_dense, n_hash, n_experts, n_heads, n_nope, n_rope, n_value, kv_rank, n_vocab;
     uint32_t n_kv;              // heads of keys and values; 0: latent attention
     const float *rope_divisors; // [n_rope / 2], of Llama 3's frequencies, in the directory's arena; NULL: none
 };

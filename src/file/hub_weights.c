@@ -19,6 +19,7 @@ struct files {
     struct fm_names index; // tensor's name -> position in stored
     struct stored *stored;
     size_t n_stored;
+    const char *prefix;    // of the trunk's names: "model." or ""
 };
 
 static bool no_memory(struct files *f) {
@@ -195,12 +196,14 @@ static bool paired_rows(struct files *f, const char *from, const char *to, uint3
 // One projection of all experts of a layer, stacked.
 static bool experts(struct files *f, uint32_t layer, const char *projection) {
     const uint32_t n = f->hub->n_experts;
+    const bool v4 = !strcmp(f->hub->arch, "deepseek4");
     const uint8_t **parts = new_parts(f, n);
     const struct fm_safetensor *first = NULL;
     char name[128], to[64];
     if (!parts) return no_memory(f);
     for (uint32_t i = 0; i < n; i++) {
-        snprintf(name, sizeof(name), "model.layers.%u.mlp.experts.%u.%s_proj.weight", layer, i, projection);
+        if (v4) snprintf(name, sizeof(name), "%slayers.%u.ffn.experts.%u.%s.weight", f->prefix, layer, i, !strcmp(projection, "gate") ? "w1" : !strcmp(projection, "up") ? "w3" : "w2");
+        else snprintf(name, sizeof(name), "model.layers.%u.mlp.experts.%u.%s_proj.weight", layer, i, projection);
         const struct fm_safetensor *stored = find(f, name);
         if (!stored) return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is missing", f->hub->dir, name);
         if (i == 0) first = stored;
@@ -245,6 +248,20 @@ static bool split_kv_b(struct files *f, uint32_t layer) {
         (struct fm_source){.kind = FM_SOURCE_COPY, .stored = type, .n_parts = hub->n_heads}, values);
 }
 
+// A table of tokens, of I32 or I64, under its new name.
+static bool table(struct files *f, const char *from, const char *to) {
+    const struct fm_safetensor *stored = find(f, from);
+    if (!stored) return true;
+    const bool wide = !strcmp(stored->dtype, "I64");
+    if (!wide && strcmp(stored->dtype, "I32") != 0)
+        return fm_fail(f->hub->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: I32, I64", f->hub->dir, from, stored->dtype);
+    if (stored->n_dims != 2 || stored->size == 0) return wrong_shape(f, from, "of a matrix");
+    const uint8_t **parts = new_parts(f, 1);
+    if (parts) parts[0] = stored->data;
+    return add(f, to, (enum fathom_type)FM_TYPE_I32, 2, (const uint64_t[3]){stored->dims[1], stored->dims[0], 1},
+        (struct fm_source){.kind = wide ? FM_SOURCE_NARROW : FM_SOURCE_COPY, .stored = (enum fathom_type)FM_TYPE_I32, .n_parts = 1}, parts);
+}
+
 // What a layer has besides kv_b_proj and experts: "model.layers.N.<from>" becomes "blk.N.<to>".
 static const struct {
     const char *from, *to;
@@ -287,6 +304,77 @@ static const struct {
     {"shared_head.norm.weight", "nextn.shared_head_norm.weight"},
 };
 
+// The same of DeepSeek-V4, "<prefix>layers.N.<from>"; transformers writes another name of some.
+static const struct {
+    const char *from, *to;
+    bool as_f32;
+} v4_layer_names[] = {
+    {"attn_norm.weight", "attn_norm.weight"},
+    {"attn.wq_a.weight", "attn_q_a.weight"},
+    {"attn.q_norm.weight", "attn_q_a_norm.weight"},
+    {"attn.wq_b.weight", "attn_q_b.weight"},
+    {"attn.wkv.weight", "attn_kv.weight"},
+    {"attn.kv_norm.weight", "attn_kv_a_norm.weight"},
+    {"attn.norm.weight", "attn_kv_a_norm.weight"},
+    {"attn.attn_sink", "attn_sinks.weight"},
+    {"attn.wo_a.weight", "attn_output_a.weight"},
+    {"attn.wo_b.weight", "attn_output_b.weight"},
+    {"attn.compressor.wkv.weight", "attn_compressor_kv.weight"},
+    {"attn.compressor.wgate.weight", "attn_compressor_gate.weight"},
+    {"attn.compressor.ape", "attn_compressor_ape.weight", true},
+    {"attn.compressor.norm.weight", "attn_compressor_norm.weight"},
+    {"attn.indexer.wq_b.weight", "indexer.attn_q_b.weight"},
+    {"attn.indexer.weights_proj.weight", "indexer.proj.weight"},
+    {"attn.indexer.compressor.wkv.weight", "indexer_compressor_kv.weight"},
+    {"attn.indexer.compressor.wgate.weight", "indexer_compressor_gate.weight"},
+    {"attn.indexer.compressor.ape", "indexer_compressor_ape.weight", true},
+    {"attn.indexer.compressor.norm.weight", "indexer_compressor_norm.weight"},
+    {"hc_attn_fn", "hc_attn_fn.weight", true},
+    {"hc_attn_base", "hc_attn_base.weight"},
+    {"hc_attn_scale", "hc_attn_scale.weight"},
+    {"hc_ffn_fn", "hc_ffn_fn.weight", true},
+    {"hc_ffn_base", "hc_ffn_base.weight"},
+    {"hc_ffn_scale", "hc_ffn_scale.weight"},
+    {"ffn_norm.weight", "ffn_norm.weight"},
+    {"ffn.gate.weight", "ffn_gate_inp.weight", true},
+    {"ffn.gate.bias", "exp_probs_b.bias"},
+    {"ffn.shared_experts.w1.weight", "ffn_gate_shexp.weight"},
+    {"ffn.shared_experts.w2.weight", "ffn_down_shexp.weight"},
+    {"ffn.shared_experts.w3.weight", "ffn_up_shexp.weight"},
+};
+
+static bool v4_layer(struct files *f, uint32_t i) {
+    char from[128], to[64];
+    for (size_t j = 0; j < sizeof(v4_layer_names) / sizeof(*v4_layer_names); j++) {
+        snprintf(from, sizeof(from), "%slayers.%u.%s", f->prefix, i, v4_layer_names[j].from);
+        snprintf(to, sizeof(to), "blk.%u.%s", i, v4_layer_names[j].to);
+        if (!plain(f, from, to, v4_layer_names[j].as_f32)) return false;
+    }
+    snprintf(from, sizeof(from), "%slayers.%u.ffn.gate.tid2eid", f->prefix, i);
+    snprintf(to, sizeof(to), "blk.%u.ffn_gate_tid2eid.weight", i);
+    return (i >= f->hub->n_hash || table(f, from, to)) && experts(f, i, "gate") && experts(f, i, "up") && experts(f, i, "down");
+}
+
+// The hub's names and, of the outermost parts, transformers'
+static bool v4_all(struct files *f) {
+    static const struct { const char *from, *to; bool as_f32; } names[] = {
+        {"embed.weight", "token_embd.weight"}, {"model.embed_tokens.weight", "token_embd.weight"},
+        {"hc_head_fn", "output_hc_fn.weight", true}, {"model.hc_head.hc_fn", "output_hc_fn.weight", true},
+        {"hc_head_base", "output_hc_base.weight"}, {"model.hc_head.hc_base", "output_hc_base.weight"},
+        {"hc_head_scale", "output_hc_scale.weight"}, {"model.hc_head.hc_scale", "output_hc_scale.weight"},
+        {"norm.weight", "output_norm.weight"}, {"model.norm.weight", "output_norm.weight"},
+        {"head.weight", "output.weight"}, {"lm_head.weight", "output.weight"},
+    };
+    fm_hub_set_u32(f->hub, ".block_count", f->hub->n_layers);
+    f->prefix = find(f, "embed.weight") ? "" : "model.";
+    if (f->hub->failed) return false;
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (!plain(f, names[i].from, names[i].to, names[i].as_f32)) return false;
+    for (uint32_t i = 0; i < f->hub->n_layers; i++)
+        if (!v4_layer(f, i)) return false;
+    return true;
+}
+
 static bool layer(struct files *f, uint32_t i) {
     char from[128], to[64];
     const bool llama = !strcmp(f->hub->arch, "llama");
@@ -327,7 +415,7 @@ static bool all(struct files *f) {
 
 bool fm_hub_weights(struct fm_hub *hub) {
     struct files f = {.hub = hub};
-    const bool ok = open_files(&f) && all(&f);
+    const bool ok = open_files(&f) && (strcmp(hub->arch, "deepseek4") ? all : v4_all)(&f);
     for (size_t i = 0; i < hub->tensors->n_files && f.contents; i++) fm_safetensors_free(&f.contents[i]);
     free(f.contents);
     free(f.names);

@@ -95,6 +95,11 @@ static void fetch(const struct fm_source *source, const uint8_t *part, uint64_t 
         float value;
         fm_dequantize_row(source->stored, part + 2 * i, &value, 1);
         memcpy(element, &value, size);
+    } else if (source->kind == FM_SOURCE_NARROW) {
+        int64_t wide;
+        memcpy(&wide, part + 8 * i, sizeof(wide));
+        const int32_t value = wide < 0 || wide > INT32_MAX ? INT32_MAX : (int32_t)wide;
+        memcpy(element, &value, size);
     } else {
         memcpy(element, part + (i % source->n_cols * source->n_rows + i / source->n_cols) * size, size);
     }

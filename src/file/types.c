@@ -46,7 +46,7 @@ static const struct entry types[] = {
     {{15, "Q8_K", 256, 292}, NULL},
     {{24, "I8", 1, 1}, NULL},
     {{25, "I16", 1, 2}, NULL},
-    {{26, "I32", 1, 4}, NULL},
+    {{FM_TYPE_I32, "I32", 1, 4}, NULL},
     {{27, "I64", 1, 8}, NULL},
     {{28, "F64", 1, 8}, NULL},
     {{40, "NVFP4", 64, 36}, NULL},

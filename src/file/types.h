@@ -14,6 +14,8 @@ struct fm_type_info {
     bool writable;         // fm_quantize_row() makes it
 };
 
+enum { FM_TYPE_I32 = 26 }; // a table, not a weight; kept as it is
+
 // NULL: no such type.
 const struct fm_type_info *fm_type_info(uint32_t type);
 const char *fm_type_name(enum fathom_type type); // "?" for one that does not exist

@@ -86,7 +86,7 @@ static void read_latent_attention(struct reader *r, struct fm_hparams *hp) {
         bad(r, "attention.*", "gives a head or latent width that is not a multiple of 4");
 }
 
-// The lightning indexer of DeepSeek-V3.2
+// The lightning indexer of DeepSeek-V3.2 and of V4's layers of ratio 4
 static void read_indexer(struct reader *r, struct fm_hparams *hp) {
     hp->n_index_heads = read_u32(r, "attention.indexer.head_count", 1, 1024, UINT32_MAX);
     hp->n_index = read_u32(r, "attention.indexer.key_length", 4, 512, UINT32_MAX);
@@ -94,6 +94,59 @@ static void read_indexer(struct reader *r, struct fm_hparams *hp) {
     if (r->failed) return;
     if (hp->n_index % 4 || hp->n_index < hp->n_rope) return bad(r, "attention.indexer.key_length", "is not a multiple of 4 that is at least rope.dimension_count");
     if (!hp->q_rank) return bad(r, "attention.q_lora_rank", "is missing, which the indexer's queries are made of");
+}
+
+// Element i of an array, or the one number that holds for all.
+static float read_layer_f32(struct reader *r, const char *suffix, uint32_t i, float low, float high, float missing) {
+    char key[128];
+    float value;
+    key_name(r, suffix, key);
+    if (fm_meta_array_length(r->tensors, key) <= i) return read_f32(r, suffix, low, high, missing);
+    if (!fm_meta_array_f32(r->tensors, key, i, &value)) return bad(r, key, "is not an array of numbers"), low;
+    if (!(value >= low && value <= high)) return bad(r, key, "has an element that is out of range"), low;
+    return value;
+}
+
+static void read_ratios(struct reader *r, struct fm_hparams *hp) {
+    char key[128];
+    key_name(r, "attention.compress_ratios", key);
+    for (uint32_t i = 0; !r->failed && i < hp->n_layers; i++) {
+        int32_t ratio;
+        if (!fm_meta_array_i32(r->tensors, key, i, &ratio)) return bad(r, key, "is not an array of whole numbers, one a layer");
+        if (ratio < 0 || ratio == 1 || ratio > 4096) return bad(r, key, "has an element that is not 0 or within 2 to 4096");
+        hp->ratios[i] = (uint16_t)ratio;
+        hp->n_indexed += ratio == FM_INDEXED_RATIO;
+    }
+}
+
+// DeepSeek-V4: latents of which a window is seen, and summaries of what lies before; streams in place of one residual
+static void read_window_attention(struct reader *r, struct fm_hparams *hp) {
+    hp->n_heads = read_u32(r, "attention.head_count", 1, 1024, UINT32_MAX);
+    hp->q_rank = read_u32(r, "attention.q_lora_rank", 4, 65536, UINT32_MAX);
+    hp->kv_rank = hp->n_value = read_u32(r, "attention.key_length", 8, 512, UINT32_MAX);
+    hp->n_rope = read_u32(r, "rope.dimension_count", 4, FM_MAX_ROPE, UINT32_MAX);
+    hp->norm_eps = read_f32(r, "attention.layer_norm_rms_epsilon", 0, 1, NAN);
+    hp->window = read_u32(r, "attention.sliding_window", 1, 1u << 20, UINT32_MAX);
+    hp->n_out_groups = read_u32(r, "attention.output_group_count", 1, 1024, UINT32_MAX);
+    hp->out_rank = read_u32(r, "attention.output_lora_rank", 4, 65536, UINT32_MAX);
+    hp->summary_rope_base = read_f32(r, "attention.compress_rope_freq_base", 1.5f, 1e9f, NAN);
+    hp->n_mix_iterations = read_u32(r, "hyper_connection.sinkhorn_iterations", 1, 1000, UINT32_MAX);
+    hp->mix_eps = read_f32(r, "hyper_connection.epsilon", 0, 1, NAN);
+    hp->n_hash_layers = read_u32(r, "hash_layer_count", 0, UINT32_MAX - 1, 0);
+    hp->swiglu_limit = read_layer_f32(r, "swiglu_clamp_exp", 0, 0, 1e30f, 0);
+    for (uint32_t i = 0; !r->failed && i < hp->n_layers; i++)
+        if (read_layer_f32(r, "swiglu_clamp_exp", i, 0, 1e30f, 0) != hp->swiglu_limit || read_layer_f32(r, "swiglu_clamp_shexp", i, 0, 1e30f, hp->swiglu_limit) != hp->swiglu_limit)
+            bad(r, "swiglu_clamp_exp", "differs between layers or from swiglu_clamp_shexp, which is not supported");
+    read_u32(r, "hyper_connection.count", FATHOM_STREAMS, FATHOM_STREAMS, UINT32_MAX);
+    read_ratios(r, hp);
+    if (r->failed) return;
+    hp->n_draft_layers = 0; // of another form, which is not supported: they are left out
+    if (hp->n_rope >= hp->kv_rank) return bad(r, "rope.dimension_count", "is not smaller than attention.key_length");
+    hp->n_nope = hp->kv_rank - hp->n_rope;
+    if (hp->n_heads % hp->n_out_groups) return bad(r, "attention.output_group_count", "does not divide attention.head_count");
+    if (hp->q_rank % 4 || hp->kv_rank % 4 || hp->n_rope % 4 || hp->out_rank % 4) return bad(r, "attention.*", "gives a head or latent width that is not a multiple of 4");
+    if (hp->n_indexed) read_indexer(r, hp);
+    if (hp->n_hash_layers > hp->n_layers) hp->n_hash_layers = hp->n_layers;
 }
 
 static void read_grouped_attention(struct reader *r, struct fm_hparams *hp) {
@@ -147,7 +200,8 @@ static void read_experts(struct reader *r, struct fm_hparams *hp) {
     hp->gate_normalise = read_bool(r, "expert_weights_norm", false);
     hp->gate_scale = read_f32(r, "expert_weights_scale", -1000, 1000, 1);
     if (hp->gate_scale == 0) hp->gate_scale = 1; // some converters write 0 for "none"
-    hp->gate_score = (enum fathom_gate_score)read_u32(r, "expert_gating_func", FATHOM_GATE_SOFTMAX, FATHOM_GATE_SIGMOID, FATHOM_GATE_SOFTMAX);
+    hp->gate_score = (enum fathom_gate_score)read_u32(r, "expert_gating_func", FATHOM_GATE_SOFTMAX, FATHOM_GATE_SQRT_SOFTPLUS, FATHOM_GATE_SOFTMAX);
+    if (!r->failed && hp->gate_score == 3) bad(r, "expert_gating_func", "is 3, expected 1, 2 or 4");
     // No key says how a group is judged: V2 takes its best expert, V3 (the sigmoid gate) the sum of its two best.
     hp->group_score = hp->gate_score == FATHOM_GATE_SIGMOID ? FATHOM_GROUP_TOP2 : FATHOM_GROUP_MAX;
     if (r->failed) return;
@@ -183,6 +237,7 @@ static void read_rope(struct reader *r, struct fm_hparams *hp) {
         fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: rope scaling \"%s\" is not one of none, %syarn", fm_tensors_path(r->tensors), type, hp->n_kv ? "linear, " : "");
         r->failed = true;
     }
+    if (hp->window) correction = hp->rope_magnitude = 1; // DeepSeek-V4 stretches, but does not scale
     hp->softmax_scale = correction * correction / sqrtf((float)(hp->n_nope + hp->n_rope));
 }
 
@@ -194,9 +249,9 @@ bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, st
     if (!fm_meta_string(tensors, "general.architecture", &arch, &length, &wrong))
         return fm_fail(err, FATHOM_INVALID, "%s: key general.architecture is missing or not a string", fm_tensors_path(tensors));
     const bool grouped = !strcmp(arch, "llama") || !strcmp(arch, "qwen2") || !strcmp(arch, "qwen3");
-    const bool sparse = !strcmp(arch, "deepseek32");
-    if (!grouped && !sparse && strcmp(arch, "deepseek2") != 0)
-        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: architecture \"%s\" is not supported; supported: deepseek2, deepseek32, llama, qwen2, qwen3",
+    const bool sparse = !strcmp(arch, "deepseek32"), windowed = !strcmp(arch, "deepseek4");
+    if (!grouped && !sparse && !windowed && strcmp(arch, "deepseek2") != 0)
+        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: architecture \"%s\" is not supported; supported: deepseek2, deepseek32, deepseek4, llama, qwen2, qwen3",
             fm_tensors_path(tensors), arch);
     struct reader r = {.tensors = tensors, .arch = arch, .err = err};
     const uint32_t n_blocks = read_u32(&r, "block_count", 1, 1024, UINT32_MAX);
@@ -208,7 +263,7 @@ bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, st
     if (grouped) {
         read_grouped_attention(&r, hp);
     } else {
-        read_latent_attention(&r, hp);
+        (windowed ? read_window_attention : read_latent_attention)(&r, hp);
         if (sparse) read_indexer(&r, hp);
         read_experts(&r, hp);
     }
@@ -227,23 +282,24 @@ bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, st
 }
 
 // The pair index at which a rotation makes `turns` full turns over the original context.
-static double yarn_pair(const struct fm_hparams *hp, double turns) {
-    return hp->n_rope * log(hp->yarn_original_context / (turns * 2 * M_PI)) / (2 * log(hp->rope_base));
+static double yarn_pair(const struct fm_hparams *hp, double base, double turns) {
+    return hp->n_rope * log(hp->yarn_original_context / (turns * 2 * M_PI)) / (2 * log(base));
 }
 
-static double frequency(const struct fm_hparams *hp, uint32_t pair) {
-    const double plain = pow(hp->rope_base, -2.0 * pair / hp->n_rope) / hp->rope_divisors[pair];
-    if (hp->yarn_factor == 1) return plain;
-    const double low = fmax(floor(yarn_pair(hp, hp->yarn_beta_fast)), 0);
-    double high = fmin(ceil(yarn_pair(hp, hp->yarn_beta_slow)), hp->n_rope - 1.0);
+static double frequency(const struct fm_hparams *hp, bool summaries, uint32_t pair) {
+    const double base = summaries ? hp->summary_rope_base : hp->rope_base;
+    const double plain = pow(base, -2.0 * pair / hp->n_rope) / hp->rope_divisors[pair];
+    if (hp->yarn_factor == 1 || (hp->window && !summaries)) return plain;
+    const double low = fmax(floor(yarn_pair(hp, base, hp->yarn_beta_fast)), 0);
+    double high = fmin(ceil(yarn_pair(hp, base, hp->yarn_beta_slow)), hp->n_rope - 1.0);
     if (high == low) high += 0.001;
     const double ramp = fmin(fmax((pair - low) / (high - low), 0), 1); // 0: keep the frequency, 1: stretch it
     return plain / hp->yarn_factor * ramp + plain * (1 - ramp);
 }
 
-void fm_rope_table(const struct fm_hparams *hp, uint32_t n_positions, float *table) {
+void fm_rope_table(const struct fm_hparams *hp, bool summaries, uint32_t n_positions, float *table) {
     for (uint32_t pair = 0; pair < hp->n_rope / 2; pair++) {
-        const double f = frequency(hp, pair);
+        const double f = frequency(hp, summaries, pair);
         for (uint32_t position = 0; position < n_positions; position++) {
             float *entry = table + ((size_t)position * (hp->n_rope / 2) + pair) * 2;
             entry[0] = (float)(cos(position * f) * hp->rope_magnitude);

@@ -3,7 +3,7 @@
 #define FM_MODEL_HPARAMS_H
 #include "file/tensors.h"
 
-enum { FM_MAX_ROPE = 256 };
+enum { FM_MAX_ROPE = 256, FM_MAX_LAYERS = 1024 };
 
 struct fm_hparams {
     uint32_t n_layers;             // of the trunk; draft (multi-token-prediction) layers follow them in the file
@@ -23,6 +23,17 @@ struct fm_hparams {
     uint32_t n_index_heads, n_index, index_top_k; // the lightning indexer's heads and their width; positions that attention takes; 0: all
     float softmax_scale;           // (n_nope + n_rope)^-1/2, times YaRN's correction squared
 
+    // DeepSeek-V4: keys and values are one latent of kv_rank = n_nope + n_rope values, of which the last n_rope are turned
+    uint32_t window;               // positions that attention sees as they are; those before only in summaries; 0: another architecture
+    uint16_t ratios[FM_MAX_LAYERS];// positions that a layer's summaries stand for; 0: it has none
+    uint32_t n_indexed;            // layers of FM_INDEXED_RATIO
+    float summary_rope_base;       // of the layers with summaries, which alone follow YaRN
+    uint32_t n_out_groups, out_rank; // the output projection's groups of heads, and the rows of each
+    uint32_t n_hash_layers;        // leading layers whose experts a table of tokens chooses
+    uint32_t n_mix_iterations;     // of Sinkhorn and Knopp
+    float mix_eps;
+    float swiglu_limit;            // 0: none
+
     uint32_t n_experts, n_experts_used, n_experts_shared, n_expert_inter;
     uint32_t n_groups, n_groups_used; // 1, 1: no groups
     enum fathom_gate_score gate_score;
@@ -38,9 +49,12 @@ struct fm_hparams {
     uint32_t yarn_original_context;
 };
 
+// Layers with this ratio choose among their summaries by an indexer, and two summaries share a position; others have at most few of them.
+enum { FM_INDEXED_RATIO = 4 };
+
 bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, struct fathom_error *err);
 
-// Cosines and sines for positions [0, n_positions): table[position][n_rope / 2][2]. Computed in double precision, so that every
+// Cosines and sines for positions [0, n_positions): table[position][n_rope / 2][2]. `summaries`: of DeepSeek-V4's layers that have them. Computed in double precision, so that every
 // device turns by the same angles. YaRN as in arXiv 2309.00071 and DeepSeek's inference code.
-void fm_rope_table(const struct fm_hparams *hp, uint32_t n_positions, float *table);
+void fm_rope_table(const struct fm_hparams *hp, bool summaries, uint32_t n_positions, float *table);
 #endif

@@ -14,6 +14,8 @@ struct need {
     uint32_t first_row, all_rows;   // where the weight holds rows of several tensors; 0, 0: its own alone
     bool per_expert;                // only n_experts_used of n_mats matter to a token
     bool lookup;                    // only one row matters to a token
+    bool flat;                      // the file has all matrices as one
+    bool table;                     // a vector of numbers of experts
     bool draft;                     // of the draft layer, which is no part of the model's own count
     char name[64];
 };
@@ -35,7 +37,7 @@ struct walk {
 };
 
 static bool check_shape(struct walk *w, const struct need *need, const struct fm_tensor *t) {
-    const uint64_t want[4] = {need->n_cols, need->vector ? 1 : need->n_rows, need->n_mats, 1};
+    const uint64_t rows = (uint64_t)need->n_rows * (need->flat ? need->n_mats : 1), want[4] = {need->n_cols, rows, need->flat ? 1 : need->n_mats, 1};
     bool same = true;
     for (int i = 0; i < 4; i++) same &= t->dims[i] == want[i];
     if (!same)
@@ -43,8 +45,10 @@ static bool check_shape(struct walk *w, const struct need *need, const struct fm
             fm_tensors_path(w->tensors), t->name, (unsigned long long)t->dims[0], (unsigned long long)t->dims[1],
             (unsigned long long)t->dims[2], (unsigned long long)t->dims[3], (unsigned long long)want[0], (unsigned long long)want[1],
             (unsigned long long)want[2]);
-    if (need->vector && t->type != FATHOM_F32)
-        return fm_fail(w->err, FATHOM_UNSUPPORTED, "%s: tensor %s is %s, expected F32", fm_tensors_path(w->tensors), t->name, fm_type_name(t->type));
+    const bool wide = t->type == FATHOM_F16 || t->type == FATHOM_BF16;
+    if (need->vector && (need->table ? (int)t->type != FM_TYPE_I32 : t->type != FATHOM_F32 && !(wide && need->n_rows > 1)))
+        return fm_fail(w->err, FATHOM_UNSUPPORTED, "%s: tensor %s is %s, expected %s", fm_tensors_path(w->tensors), t->name, fm_type_name(t->type),
+            need->table ? "I32" : "F32");
     return true;
 }
 
@@ -141,6 +145,50 @@ static bool walk_latent_attention(struct walk *w, uint32_t i, struct fm_layer *l
            layer_matrix(w, i, "attn_output.weight", &l->out, 1, hp->n_hidden, hp->n_heads * hp->n_value, false);
 }
 
+static bool walk_mix(struct walk *w, const char *prefix, struct fm_hyper *mix, uint32_t n_logits, uint32_t n_scales) {
+    struct need logits = {.weight = &mix->logits, .n_mats = 1, .n_rows = n_logits, .n_cols = FATHOM_STREAMS * w->hp->n_hidden};
+    struct need base = {.vector = &mix->base, .n_mats = 1, .n_rows = 1, .n_cols = n_logits}, scale = {.vector = &mix->scale, .n_mats = 1, .n_rows = 1, .n_cols = n_scales};
+    snprintf(logits.name, sizeof(logits.name), "%s_fn.weight", prefix);
+    snprintf(base.name, sizeof(base.name), "%s_base.weight", prefix);
+    snprintf(scale.name, sizeof(scale.name), "%s_scale.weight", prefix);
+    return visit(w, logits, false) && visit(w, base, false) && visit(w, scale, false);
+}
+
+static bool walk_compressor(struct walk *w, uint32_t i, const char *prefix, struct fm_compressor *c, uint32_t n_key) {
+    const uint32_t ratio = w->hp->ratios[i], width = ratio == FM_INDEXED_RATIO ? 2 * n_key : n_key;
+    char kv[40], gate[40], norm[40];
+    snprintf(kv, sizeof(kv), "%s_kv.weight", prefix);
+    snprintf(gate, sizeof(gate), "%s_gate.weight", prefix);
+    snprintf(norm, sizeof(norm), "%s_norm.weight", prefix);
+    struct need bias = {.vector = &c->bias, .n_mats = 1, .n_rows = ratio, .n_cols = width};
+    snprintf(bias.name, sizeof(bias.name), "blk.%u.%s_ape.weight", i, prefix);
+    return layer_matrix(w, i, kv, &c->kv, 1, width, w->hp->n_hidden, false) && layer_matrix(w, i, gate, &c->gate, 1, width, w->hp->n_hidden, false) &&
+           visit(w, bias, false) && layer_vector(w, i, norm, &c->norm, n_key, false);
+}
+
+static bool walk_window_attention(struct walk *w, uint32_t i, struct fm_layer *l) {
+    const struct fm_hparams *hp = w->hp;
+    char mix[32];
+    struct need out_a = {.weight = &l->out_a, .n_mats = hp->n_out_groups, .n_rows = hp->out_rank, .n_cols = hp->n_heads / hp->n_out_groups * hp->kv_rank, .flat = true};
+    LAYER_NAME(out_a, i, "attn_output_a.weight");
+    snprintf(mix, sizeof(mix), "blk.%u.hc_attn", i);
+    if (!walk_mix(w, mix, &l->attn_mix, FATHOM_MIX_LOGITS, 3) || !layer_vector(w, i, "attn_norm.weight", &l->attn_norm, hp->n_hidden, false) ||
+        !layer_matrix(w, i, "attn_q_a.weight", &l->q_a, 1, hp->q_rank, hp->n_hidden, false) ||
+        !layer_vector(w, i, "attn_q_a_norm.weight", &l->q_a_norm, hp->q_rank, false) ||
+        !layer_matrix(w, i, "attn_q_b.weight", &l->q_b, 1, hp->n_heads * hp->kv_rank, hp->q_rank, false) ||
+        !layer_matrix(w, i, "attn_kv.weight", &l->kv_a, 1, hp->kv_rank, hp->n_hidden, false) ||
+        !layer_vector(w, i, "attn_kv_a_norm.weight", &l->kv_a_norm, hp->kv_rank, false) ||
+        !layer_vector(w, i, "attn_sinks.weight", &l->sinks, hp->n_heads, false))
+        return false;
+    if (hp->ratios[i] && !walk_compressor(w, i, "attn_compressor", &l->summary, hp->kv_rank)) return false;
+    if (hp->ratios[i] == FM_INDEXED_RATIO &&
+        (!layer_matrix(w, i, "indexer.attn_q_b.weight", &l->index_q, 1, hp->n_index_heads * hp->n_index, hp->q_rank, false) ||
+            !layer_matrix(w, i, "indexer.proj.weight", &l->index_weights, 1, hp->n_index_heads, hp->n_hidden, false) ||
+            !walk_compressor(w, i, "indexer_compressor", &l->index_summary, hp->n_index)))
+        return false;
+    return visit(w, out_a, false) && layer_matrix(w, i, "attn_output_b.weight", &l->out, 1, hp->n_hidden, hp->n_out_groups * hp->out_rank, false);
+}
+
 static bool walk_swiglu(struct walk *w, uint32_t i, struct fm_layer *l, const char *suffix, uint32_t n_inter) {
     char gate[32], up[32], down[32];
     snprintf(gate, sizeof(gate), "ffn_gate%s.weight", suffix);
@@ -155,6 +203,16 @@ static bool walk_swiglu(struct walk *w, uint32_t i, struct fm_layer *l, const ch
 static bool walk_mixture(struct walk *w, uint32_t i, struct fm_layer *l) {
     const struct fm_hparams *hp = w->hp;
     if (!layer_vector(w, i, "ffn_norm.weight", &l->ffn_norm, hp->n_hidden, false)) return false;
+    if (hp->window) {
+        char mix[32];
+        snprintf(mix, sizeof(mix), "blk.%u.hc_ffn", i);
+        if (!walk_mix(w, mix, &l->ffn_mix, FATHOM_MIX_LOGITS, 3)) return false;
+    }
+    if (i < hp->n_hash_layers) {
+        struct need table = {.vector = &l->expert_table, .n_mats = 1, .n_rows = hp->n_vocab, .n_cols = hp->n_experts_used, .table = true};
+        LAYER_NAME(table, i, "ffn_gate_tid2eid.weight");
+        if (!visit(w, table, false)) return false;
+    }
     if (i < hp->n_dense_layers) return walk_swiglu(w, i, l, "", hp->n_dense_inter);
     return layer_matrix(w, i, "ffn_gate_inp.weight", &l->router, 1, hp->n_experts, hp->n_hidden, false) &&
            layer_vector(w, i, "exp_probs_b.bias", &l->router_bias, hp->n_experts, true) &&
@@ -187,8 +245,8 @@ static bool walk(struct walk *w) {
     const struct need head = {.weight = &w->weights->head, .n_mats = 1, .n_rows = hp->n_vocab, .n_cols = hp->n_hidden, .name = "output.weight"};
     if (!visit(w, embedding, false)) return false;
     for (uint32_t i = 0; i < hp->n_layers; i++)
-        if (!(hp->n_kv ? walk_grouped_attention : walk_latent_attention)(w, i, &w->weights->layers[i]) || !walk_mixture(w, i, &w->weights->layers[i])) return false;
-    return visit(w, norm, false) && visit(w, head, true) && (!hp->n_drafting || walk_draft(w));
+        if (!(hp->n_kv ? walk_grouped_attention : hp->window ? walk_window_attention : walk_latent_attention)(w, i, &w->weights->layers[i]) || !walk_mixture(w, i, &w->weights->layers[i])) return false;
+    return (!hp->window || walk_mix(w, "output_hc", &w->weights->final_mix, FATHOM_STREAMS, 1)) && visit(w, norm, false) && visit(w, head, true) && (!hp->n_drafting || walk_draft(w));
 }
 
 static bool measure(struct walk *w, const struct need *need, const struct fm_tensor *t) {
@@ -196,7 +254,7 @@ static bool measure(struct walk *w, const struct need *need, const struct fm_ten
     w->size.bytes += t->size;
     if (!need->draft) w->size.parameters += elements;
     if (!need->draft) w->size.parameters_active += need->lookup ? need->n_cols : need->per_expert ? elements / need->n_mats * w->hp->n_experts_used : elements;
-    if (need->vector) w->vector_bytes += (t->size + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
+    if (need->vector) w->vector_bytes += (4 * elements + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
     if (!need->vector && fathom_row_size(t->type, need->n_cols) == 0)
         return fm_fail(w->err, FATHOM_UNSUPPORTED, "%s: tensor %s has rows of %u elements, which %s cannot hold", fm_tensors_path(w->tensors), t->name,
             need->n_cols, fm_type_name(t->type));
@@ -231,10 +289,27 @@ static bool report(struct walk *w) {
     return fm_fail(w->err, FATHOM_CANCELLED, "loading %s was cancelled", fm_tensors_path(w->tensors));
 }
 
+// Every number must be one of an expert.
+static bool check_table(struct walk *w, const struct fm_tensor *t, const uint32_t *table, uint64_t n) {
+    for (uint64_t i = 0; i < n; i++)
+        if (table[i] >= w->hp->n_experts)
+            return fm_fail(w->err, FATHOM_INVALID, "%s: tensor %s names expert %d of %u", fm_tensors_path(w->tensors), t->name, (int)table[i], w->hp->n_experts);
+    return true;
+}
+
 static bool load_vector(struct walk *w, const struct need *need, const struct fm_tensor *t) {
-    *need->vector = (struct fathom_view){w->weights->vectors, w->vector_bytes, t->size};
-    w->vector_bytes += (t->size + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
-    return fm_tensor_read(w->tensors, t, 0, t->size, w->staging, w->err) && fathom_upload(w->gpu, *need->vector, w->staging, w->err);
+    const uint64_t n = (uint64_t)need->n_rows * need->n_cols, size = 4 * n;
+    void *read = malloc(t->size), *wide = need->table || t->type == FATHOM_F32 ? read : malloc(size);
+    bool ok = (read && wide) || fm_fail(w->err, FATHOM_NO_MEMORY, "out of host memory for tensor %s", t->name);
+    ok = ok && fm_tensor_read(w->tensors, t, 0, t->size, read, w->err);
+    if (ok && wide != read) fm_dequantize_row(t->type, read, wide, n);
+    ok = ok && (!need->table || check_table(w, t, wide, n));
+    *need->vector = (struct fathom_view){w->weights->vectors, w->vector_bytes, size};
+    w->vector_bytes += (size + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
+    ok = ok && fathom_upload(w->gpu, *need->vector, wide, w->err);
+    if (wide != read) free(wide);
+    free(read);
+    return ok;
 }
 
 // The tensor where it lies in the file, if the device can use it there. NULL: it has to be copied.
@@ -296,10 +371,12 @@ void fm_weights_free(const struct fm_hparams *hp, struct fm_weights *weights) {
     if (weights->head != weights->embedding) fathom_weight_destroy(&weights->head);
     fathom_weight_destroy(&weights->embedding);
     fathom_weight_destroy(&weights->draft_mix);
+    fathom_weight_destroy(&weights->final_mix.logits);
     for (uint32_t i = 0; weights->layers && i < hp->n_layers + hp->n_drafting; i++) {
         struct fm_layer *l = &weights->layers[i];
         struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k, &l->v, &l->qkv, &l->k_b, &l->v_b, &l->index_q, &l->index_k, &l->index_weights, &l->out, &l->router, &l->gate, &l->up, &l->down,
-            &l->shared_gate, &l->shared_up, &l->shared_down};
+            &l->shared_gate, &l->shared_up, &l->shared_down,
+            &l->out_a, &l->summary.kv, &l->summary.gate, &l->index_summary.kv, &l->index_summary.gate, &l->attn_mix.logits, &l->ffn_mix.logits};
         for (size_t j = 0; j < sizeof(all) / sizeof(*all); j++) fathom_weight_destroy(all[j]);
     }
     free(weights->layers);

@@ -23,7 +23,13 @@ struct fm_layer {
     struct fathom_weight *index_q, *index_k; // the indexer: [n_index_heads * n_index][q_rank], [n_index][n_hidden]
     struct fathom_weight *index_weights;  // [n_index_heads][n_hidden]
     struct fathom_view index_norm, index_norm_bias; // [n_index]
-    struct fathom_weight *out;            // [n_hidden][n_heads * n_value]
+    struct fathom_weight *out;            // [n_hidden][n_heads * n_value]; DeepSeek-V4: [n_hidden][n_out_groups * out_rank]
+    // DeepSeek-V4 alone: here kv_a is [kv_rank][n_hidden]
+    struct fathom_weight *out_a;          // [n_out_groups][out_rank][n_heads / n_out_groups * kv_rank]
+    struct fathom_view sinks;                      // [n_heads]
+    struct fm_compressor { struct fathom_weight *kv, *gate; struct fathom_view bias, norm; } summary, index_summary; // see fathom_compress
+    struct fm_hyper { struct fathom_weight *logits; struct fathom_view base, scale; } attn_mix, ffn_mix;             // see fathom_hyper_mix
+    struct fathom_view expert_table;               // uint32[n_vocab][n_experts_used]
     struct fathom_weight *router;         // [n_experts][n_hidden]; NULL: a dense layer
     struct fathom_view router_bias;                // [n_experts]
     struct fathom_weight *gate, *up;      // [n_experts][n_expert_inter][n_hidden]
@@ -35,6 +41,7 @@ struct fm_weights {
     struct fathom_weight *embedding;      // [n_vocab][n_hidden]
     struct fathom_weight *head;           // the same shape; the embedding itself where the file has no output.weight
     struct fathom_view final_norm;                 // [n_hidden]
+    struct fm_hyper final_mix;            // DeepSeek-V4
     struct fm_layer *layers;              // [n_layers + n_drafting]
     struct fathom_view draft_token_norm, draft_state_norm, draft_final_norm; // [n_hidden]
     struct fathom_weight *draft_mix;      // [n_hidden][2 * n_hidden]

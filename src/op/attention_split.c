@@ -50,7 +50,7 @@ void fm_attend_splits(struct fathom_stream *stream, const struct fm_split_attent
     const bool on_cpu = info->type == FATHOM_GPU_CPU;
     const uint32_t heads = a->plain ? FM_SPLIT_HEADS_PLAIN : a->choice.size ? a->choice.size : heads_at_once(info, a);
     const uint32_t of_kv = a->n_heads / a->n_kv, head_groups = a->n_kv * ((of_kv + heads - 1) / heads);
-    const double positions = a->selected.buffer ? a->max_positions : a->max_positions - 0.5 * (a->n_tokens - 1);
+    const double positions = a->selected.buffer || a->window ? a->max_positions : a->max_positions - 0.5 * (a->n_tokens - 1);
     const double token_flops = 2.0 * a->n_heads * positions * ((double)a->key_width + a->value_width);
     const uint64_t partial = fm_attention_scratch(a->n_heads, a->value_width, a->max_positions);
     const uint32_t batch = tokens_at_once(stream, a, partial, token_flops);
@@ -64,9 +64,10 @@ void fm_attend_splits(struct fathom_stream *stream, const struct fm_split_attent
         struct fm_dispatch dispatch = {
             .op = a->op,
             .variant = a->choice.variant,
-            .spec = {a->cache_type, FATHOM_PAGE, FATHOM_SPLIT, false, fm_op_lanes(stream, LANES), heads, !on_cpu, merge_last, a->selected.buffer != NULL},
-            .n_spec = 9,
-            .views = {a->q, a->position, a->page_table, a->pages, scratch, merge_last ? a->out : (struct fathom_view){0}, counters, a->selected},
+            .spec = {a->cache_type, FATHOM_PAGE, FATHOM_SPLIT, false, fm_op_lanes(stream, LANES), heads, !on_cpu, merge_last, a->selected.buffer != NULL,
+                a->window, a->sinks.buffer != NULL},
+            .n_spec = 11,
+            .views = {a->q, a->position, a->page_table, a->pages, scratch, merge_last ? a->out : (struct fathom_view){0}, counters, a->selected, a->sinks},
             .n_views = a->n_views,
             .args = a->args,
             .args_size = a->args_size,

@@ -18,7 +18,8 @@ struct fm_split_attention {
     uint32_t n_splits;                 // of max_positions
     struct fathom_view q, position, page_table, pages, out; // bound
     struct fathom_view scratch, counters;
-    struct fathom_view selected;       // bound, of latent attention alone; buffer NULL: all positions
+    struct fathom_view selected, sinks; // bound, of latent attention alone; buffer NULL: all positions, no sinks
+    bool window;                       // of latent attention alone: a cache of summaries
     uint32_t n_views;                  // bindings of the shader
     void *args;
     uint32_t args_size, *scratch_base, *counters_base, *first_token; // in args

@@ -13,7 +13,7 @@ static uint64_t row_size(enum fathom_type type, uint64_t width) {
 }
 
 uint64_t fathom_latent_row_size(enum fathom_type type, uint32_t kv_rank, uint32_t n_rope) {
-    if (!kv_rank || !n_rope || kv_rank > MAX_WIDTH || n_rope > MAX_WIDTH || kv_rank % (type == FATHOM_Q8_0 ? 32 : 4) || n_rope % 4) return 0;
+    if (!kv_rank || kv_rank > MAX_WIDTH || n_rope > MAX_WIDTH || kv_rank % (type == FATHOM_Q8_0 ? 32 : 4) || n_rope % 4) return 0;
     return row_size(type, (uint64_t)kv_rank + n_rope);
 }
 
@@ -42,7 +42,7 @@ bool fm_op_latent_cache(struct fathom_stream *stream, const char *op, const stru
     const uint64_t size = fathom_latent_row_size(cache->type, cache->kv_rank, cache->n_rope);
     *checked = (struct fm_cache){cache->pages, cache->page_table, cache->type, FATHOM_PAGE * size / 4};
     return check_type(stream, op, cache->type) && fm_op_multiple(stream, op, "kv_rank", cache->kv_rank, cache->type == FATHOM_Q8_0 ? 32 : 4) &&
-           fm_op_multiple(stream, op, "n_rope", cache->n_rope, 4) && (size || too_wide(stream, op, cache->kv_rank, cache->n_rope));
+           (!cache->n_rope || fm_op_multiple(stream, op, "n_rope", cache->n_rope, 4)) && (size || too_wide(stream, op, cache->kv_rank, cache->n_rope));
 }
 
 bool fm_op_index_cache(struct fathom_stream *stream, const char *op, const struct fathom_index_cache *cache, struct fm_cache *checked) {

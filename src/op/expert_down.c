@@ -104,6 +104,8 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
         dispatch.spec[2] = shared != NULL;
         dispatch.n_spec++;
         dispatch.spec[dispatch.n_spec++] = last && job->norm.fused;
+        dispatch.spec[6] = from_y || job->residual.buffer;
+        dispatch.n_spec = 7;
         dispatch.views[dispatch.n_views++] = job->weights;
         dispatch.views[dispatch.n_views++] = from_y ? job->y : job->residual;
         dispatch.views[dispatch.n_views++] = job->y;
@@ -157,8 +159,8 @@ static void add_grouped(
     fm_stream_dispatch(stream, &(struct fm_dispatch){
                                    .op = "expert_down_sum",
                                    .variant = &sum_variant,
-                                   .spec = {shared != NULL},
-                                   .n_spec = 1,
+                                   .spec = {shared != NULL, job->residual.buffer != NULL},
+                                   .n_spec = 2,
                                    .views = {job->parts, job->weights, job->residual, job->y},
                                    .n_views = 4,
                                    .args = &args,
@@ -233,7 +235,7 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
     if (!fm_op_bind(stream, op, "h", p->h, p->n_tokens * h_stride, &job.h, &args.h_base) ||
         (p->top_k && !fm_op_bind(stream, op, "ids", p->ids, n_chosen, &job.ids, &args.ids_base)) ||
         (p->top_k && !fm_op_bind(stream, op, "weights", p->weights, n_chosen, &job.weights, &args.weights_base)) ||
-        !fm_op_bind(stream, op, "residual", p->residual, n_y, &job.residual, &job.residual_base) ||
+        (p->residual.buffer && !fm_op_bind(stream, op, "residual", p->residual, n_y, &job.residual, &job.residual_base)) ||
         !fm_op_bind(stream, op, "y", p->y, n_y, &job.y, &job.y_base))
         return;
     args.y_base = job.y_base;

@@ -40,7 +40,8 @@ static bool check(struct fathom_stream *stream, const char *op, const struct fat
             n_groups, n_experts / n_groups, p->top_k);
     if (n_groups > 1 && p->group_score == FATHOM_GROUP_TOP2 && n_experts / n_groups < 2)
         return fm_stream_fail(stream, FATHOM_INVALID, "%s: groups of 1 expert have no two best", op);
-    if (p->score != FATHOM_GATE_SOFTMAX && p->score != FATHOM_GATE_SIGMOID)
+    if (p->table.buffer && !p->n_vocab) return fm_stream_fail(stream, FATHOM_INVALID, "%s: the table has no tokens", op);
+    if (p->score != FATHOM_GATE_SOFTMAX && p->score != FATHOM_GATE_SIGMOID && p->score != FATHOM_GATE_SQRT_SOFTPLUS)
         return fm_stream_fail(stream, FATHOM_INVALID, "%s: score function %d is unknown", op, (int)p->score);
     if (!isfinite(p->scale)) return fm_stream_fail(stream, FATHOM_INVALID, "%s: scale is %g, wanted a finite number", op, (double)p->scale);
     return true;
@@ -59,10 +60,13 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
         .n_groups = p->n_groups ? p->n_groups : 1,
         .n_groups_used = p->n_groups_used,
         .scale = p->scale,
+        .n_vocab = p->n_vocab,
     };
-    struct fathom_view x, bias = {0}, ids, weights, scratch;
+    struct fathom_view x, bias = {0}, ids, weights, scratch, table = {0}, tokens = {0};
     if (!fm_op_bind(stream, op, "x", p->x, (uint64_t)p->n_tokens * w->n_cols, &x, &args.x_base) ||
         (p->bias.buffer && !fm_op_bind(stream, op, "bias", p->bias, w->n_rows, &bias, &args.bias_base)) ||
+        (p->table.buffer && (!fm_op_bind(stream, op, "table", p->table, (uint64_t)p->n_vocab * p->top_k, &table, &args.table_base) ||
+                                !fm_op_bind(stream, op, "tokens", p->tokens, p->n_tokens, &tokens, &args.tokens_base))) ||
         !fm_op_bind(stream, op, "ids", p->ids, n_chosen, &ids, &args.ids_base) ||
         !fm_op_bind(stream, op, "weights", p->weights, n_chosen, &weights, &args.weights_base) ||
         !fm_op_bind(
@@ -84,10 +88,10 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
         fm_stream_dispatch(stream, &(struct fm_dispatch){
                                        .op = op,
                                        .variant = variant,
-                                       .spec = {w->type, p->score, p->group_score, p->normalise, bias.buffer != NULL, lanes, rows},
-                                       .n_spec = plain ? 5 : 7,
-                                       .views = {window->view, x, bias, ids, weights, scratch},
-                                       .n_views = 6,
+                                       .spec = {w->type, p->score, p->group_score, p->normalise, bias.buffer != NULL, lanes, rows, table.buffer != NULL},
+                                       .n_spec = 8,
+                                       .views = {window->view, x, bias, ids, weights, scratch, table, tokens},
+                                       .n_views = 8,
                                        .args = &args,
                                        .args_size = sizeof(args),
                                        .groups = {fm_op_groups(window->n_rows, tile), p->n_tokens, 1},

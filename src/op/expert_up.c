@@ -4,6 +4,7 @@
 #include "op/expert_window.h"
 #include "op/matrix_tile.h"
 #include "shader_list.h"
+#include <float.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -54,6 +55,7 @@ static bool check(struct fathom_stream *stream, const char *op, const struct fat
             p->gate ? p->gate->n_mats : 0, MAX_TOP_K);
     if (!p->n_tokens || p->n_tokens > FM_MAX_GROUPS)
         return fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens, wanted 1 to %d", op, p->n_tokens, FM_MAX_GROUPS);
+    if (!(p->limit >= 0 && p->limit <= FLT_MAX)) return fm_stream_fail(stream, FATHOM_INVALID, "%s: limit is %g, wanted 0 or more", op, (double)p->limit);
     return true;
 }
 
@@ -187,7 +189,8 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
     const uint32_t n_shared = p->shared_gate ? p->shared_gate->n_rows : 0;
     const uint64_t h_stride = (uint64_t)p->top_k * n_inter + n_shared;
     struct expert_up_args args = {
-        .n_cols = n_cols, .n_inter = n_inter, .top_k = p->top_k, .h_stride = (uint32_t)h_stride, .n_tokens = p->n_tokens};
+        .n_cols = n_cols, .n_inter = n_inter, .top_k = p->top_k, .h_stride = (uint32_t)h_stride, .n_tokens = p->n_tokens,
+        .limit = p->limit > 0 ? p->limit : FLT_MAX};
     struct fathom_view x, ids = {0}, h;
     if (!fm_op_bind(stream, op, "x", p->x, (uint64_t)p->n_tokens * n_cols, &x, &args.x_base) ||
         (p->top_k && !fm_op_bind(stream, op, "ids", p->ids, (uint64_t)p->n_tokens * p->top_k, &ids, &args.ids_base)) ||

@@ -19,12 +19,12 @@ void fathom_index_score(struct fathom_stream *stream, const struct fathom_index_
     struct fm_cache checked;
     struct fm_bound_cache bound;
     struct fathom_view q, weights, position, scores;
-    struct index_score_args args = {.n_heads = n_heads, .n_key = n_key, .first_token = params->first_token, .stride = params->max_positions, .scale = params->scale};
+    struct index_score_args args = {.n_heads = n_heads, .n_key = n_key, .first_token = params->first_token, .stride = params->max_positions, .ratio = fm_op_default(params->ratio, 1), .scale = params->scale};
     if (!fm_op_multiple(stream, op, "n_tokens", n, 1) || !fm_op_multiple(stream, op, "n_heads", n_heads, 1) ||
         !fm_op_multiple(stream, op, "max_positions", params->max_positions, 1) || !fm_op_index_cache(stream, op, cache, &checked))
         return;
-    if (n > FM_MAX_GROUPS || end < n || end > params->max_positions) {
-        fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens from %" PRIu32 " on, at most %d, and no more than the %" PRIu32 " positions", op, n,
+    if (n > FM_MAX_GROUPS || end < n || end / args.ratio > params->max_positions) {
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens from %" PRIu32 " on, at most %d, and no more than the %" PRIu32 " rows", op, n,
             params->first_token, FM_MAX_GROUPS, params->max_positions);
         return;
     }

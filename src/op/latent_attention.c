@@ -21,19 +21,25 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
     const uint64_t n = (uint64_t)params->n_tokens * n_heads;
     struct fm_cache checked;
     struct fm_bound_cache bound;
-    struct fathom_view q, position, out, selected = {0};
+    struct fathom_view q, position, out, selected = {0}, sinks = {0};
     struct latent_attention_args args = {.n_heads = n_heads, .kv_rank = cache->kv_rank, .n_rope = cache->n_rope,
-        .n_splits = fm_attention_splits(params->max_positions), .max_positions = params->max_positions, .top_k = params->top_k, .scale = params->scale};
-    const bool sparse = params->selected.buffer;
-    if (sparse && params->top_k < params->max_positions) {
+        .n_splits = fm_attention_splits(params->max_positions), .max_positions = params->max_positions, .top_k = params->top_k, .window = params->window, .ratio = params->ratio,
+        .first_summary = params->first_summary, .scale = params->scale};
+    const bool sparse = params->selected.buffer, list = sparse || params->window; // else rows are taken in order
+    if (!params->window && params->ratio != 0) {
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: summaries of %" PRIu32 " positions without a window", op, params->ratio);
+        return;
+    }
+    if (sparse && !params->window && params->top_k < params->max_positions) {
         fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " positions are selected, max_positions is %" PRIu32, op, params->top_k, params->max_positions);
         return;
     }
     if (!fm_op_latent_cache(stream, op, cache, &checked) || !fm_op_multiple(stream, op, "max_positions", params->max_positions, 1) ||
-        !fm_op_bind_cache(stream, op, &checked, sparse ? 0 : params->max_positions, &bound) ||
-        !fm_attention_check(stream, op, sparse ? 1 : params->n_tokens, n_heads, cache->kv_rank, params->max_positions, params->scratch) ||
+        !fm_op_bind_cache(stream, op, &checked, list ? 0 : params->max_positions, &bound) ||
+        !fm_attention_check(stream, op, list ? 1 : params->n_tokens, n_heads, cache->kv_rank, params->max_positions, params->scratch) ||
         !fm_op_multiple(stream, op, "n_tokens", params->n_tokens, 1) ||
         (sparse && !fm_op_bind(stream, op, "selected", params->selected, (uint64_t)params->n_tokens * params->top_k, &selected, &args.selected_base)) ||
+        (params->sinks.buffer && !fm_op_bind(stream, op, "sinks", params->sinks, n_heads, &sinks, &args.sinks_base)) ||
         !fm_op_bind(stream, op, "q", params->q, n * width, &q, &args.q_base) ||
         !fm_op_bind(stream, op, "position", params->position, 1, &position, &args.position_base) ||
         !fm_op_bind(stream, op, "out", params->out, n * cache->kv_rank, &out, &args.out_base))
@@ -46,6 +52,6 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
     fm_attend_splits(stream, &(struct fm_split_attention){.op = op, .choice = choice, .plain = choice.variant == &variants[0], .cache_type = cache->type,
         .n_tokens = params->n_tokens, .max_positions = params->max_positions, .n_heads = n_heads, .n_kv = 1, .key_width = width, .value_width = cache->kv_rank,
         .row_size = fathom_latent_row_size(cache->type, cache->kv_rank, cache->n_rope), .n_splits = args.n_splits, .q = q, .position = position,
-        .page_table = bound.page_table, .pages = bound.pages, .scratch = params->scratch, .counters = params->counters, .selected = selected, .n_views = 8, .out = out, .args = &args, .args_size = sizeof(args),
+        .page_table = bound.page_table, .pages = bound.pages, .scratch = params->scratch, .counters = params->counters, .selected = selected, .sinks = sinks, .window = params->window, .n_views = 9, .out = out, .args = &args, .args_size = sizeof(args),
         .scratch_base = &args.scratch_base, .counters_base = &args.counters_base, .first_token = &args.first_token});
 }

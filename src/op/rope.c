@@ -17,6 +17,7 @@ void fathom_rope(struct fathom_stream *stream, const struct fathom_rope_params *
         .n_tokens = n_tokens, .n_heads = n_heads, .n_rope = n_rope,
         .x_token_stride = params->x_token_stride, .x_head_stride = params->x_head_stride,
         .y_token_stride = params->y_token_stride, .y_head_stride = params->y_head_stride,
+        .direction = params->inverse ? -1.0f : 1.0f,
     };
     if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_multiple(stream, op, "n_heads", n_heads, 1)
         || !fm_op_multiple(stream, op, "n_rope", n_rope, 2)

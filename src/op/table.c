@@ -2,12 +2,15 @@
 #include "op/op.h"
 #include <string.h>
 
+extern const struct fm_op fm_op_compress;
 extern const struct fm_op fm_op_embed;
 extern const struct fm_op fm_op_expanded_attention;
 extern const struct fm_op fm_op_expert_down;
 extern const struct fm_op fm_op_expert_gate;
 extern const struct fm_op fm_op_expert_up;
 extern const struct fm_op fm_op_grouped_attention;
+extern const struct fm_op fm_op_hyper_expand;
+extern const struct fm_op fm_op_hyper_mix;
 extern const struct fm_op fm_op_index_score;
 extern const struct fm_op fm_op_index_select;
 extern const struct fm_op fm_op_index_store;
@@ -20,12 +23,15 @@ extern const struct fm_op fm_op_rope;
 extern const struct fm_op fm_op_sample;
 
 const struct fm_op *const fm_ops[] = {
+    &fm_op_compress,
     &fm_op_embed,
     &fm_op_expanded_attention,
     &fm_op_expert_down,
     &fm_op_expert_gate,
     &fm_op_expert_up,
     &fm_op_grouped_attention,
+    &fm_op_hyper_expand,
+    &fm_op_hyper_mix,
     &fm_op_index_score,
     &fm_op_index_select,
     &fm_op_index_store,

@@ -30,7 +30,8 @@ static const struct reference references[] = {
     {"llama", "llama", "llama/golden.safetensors", 64, 0xfef288abe7b97c46u, 7, false},
     {"qwen2", "qwen2", "qwen2/golden.safetensors", 64, 0x1dfab0cf5c5aab33u, 1, false},
     {"qwen3", "qwen3", "qwen3/golden.safetensors", 64, 0x5087403bedf070c3u, 7, false},
-    {"v32", "v32", "v32/first_of_ties.safetensors", 64, 0, 1, false},
+    {"v32", "v32", "v32/first_of_ties.safetensors", 64, 0xf3eb3660e5c58533u, 1, false},
+    {"v4", "v4", "v4/golden.safetensors", 64, 0xbf303fc17b6e461fu, 2, false},
 };
 
 static void say(void *user, enum fathom_log_level level, const char *message) {
@@ -281,6 +282,7 @@ MODEL_TESTS(llama, 4)
 MODEL_TESTS(qwen2, 5)
 MODEL_TESTS(qwen3, 6)
 MODEL_TESTS(v32, 7)
+MODEL_TESTS(v4, 8)
 
 static void greedy(void **state) {
     (void)state;
@@ -293,7 +295,7 @@ int main(void) {
         cmocka_unit_test(v2_lite_exact), cmocka_unit_test(v2_lite_default), cmocka_unit_test(v2_exact), cmocka_unit_test(v2_default),
         cmocka_unit_test(v3_exact), cmocka_unit_test(v3_default), cmocka_unit_test(minnow_exact), cmocka_unit_test(minnow_default),
         cmocka_unit_test(llama_exact), cmocka_unit_test(llama_default), cmocka_unit_test(qwen2_exact), cmocka_unit_test(qwen2_default),
-        cmocka_unit_test(qwen3_exact), cmocka_unit_test(qwen3_default), cmocka_unit_test(v32_exact), cmocka_unit_test(v32_default),
+        cmocka_unit_test(qwen3_exact), cmocka_unit_test(qwen3_default), cmocka_unit_test(v32_exact), cmocka_unit_test(v32_default), cmocka_unit_test(v4_exact), cmocka_unit_test(v4_default),
         cmocka_unit_test(greedy), cmocka_unit_test(cache_8bit), cmocka_unit_test(every_variant), cmocka_unit_test(full_barriers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,7 @@ static struct fathom_engine *open_engine(uint32_t n_context) {
     return engine;
 }
 
-struct collected { int32_t ids[64]; uint32_t n, stop_after; };
+struct collected { int32_t ids[128]; uint32_t n, stop_after; };
 static bool collect(void *user, int32_t id) {
     struct collected *c = user;
     c->ids[c->n++] = id;
@@ -69,6 +69,31 @@ static void continues_after_a_cut(void **state) {
     struct collected rest = {.n = 0};
     assert_true(fathom_session_generate(session, NULL, 8, collect, &rest, &n, &err));
     assert_memory_equal(rest.ids, whole.ids + 4, 8 * sizeof(int32_t));
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+}
+
+// DeepSeek-V4 keeps a ring of positions and sums of those before: a text goes on behind a cut, be it where steps in flight had run on, or far back.
+static void rings_continue_after_a_cut(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tests/data/reference/v4", .n_context = 200,
+        .gpu.exact = true}, &err);
+    if (!engine) fail_msg("%s", err.message);
+    struct fathom_session *session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 7}, &err);
+    struct collected whole = {.n = 0}, part = {.stop_after = 10};
+    uint32_t n;
+    generate(session, NULL, 100, &whole);
+    generate(session, NULL, 100, &part);
+    assert_int_equal(part.n, 10);
+    for (uint32_t cut = 0; cut < 3; cut++) { // behind the ninth token (the tenth was refused), behind the twelfth, behind the second
+        const uint32_t kept = cut == 0 ? 9 : cut == 1 ? 12 : 2;
+        if (cut) assert_true(fathom_session_truncate(session, 5 + kept, &err));
+        part = (struct collected){.n = 0};
+        if (!fathom_session_generate(session, NULL, 90, collect, &part, &n, &err)) fail_msg("%s", err.message);
+        assert_int_equal(part.n, 90);
+        for (uint32_t i = 0; i < 90 && kept + i < whole.n; i++) assert_int_equal(part.ids[i], whole.ids[kept + i]);
+    }
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
 }
@@ -187,7 +212,8 @@ static void refuses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ten_lives), cmocka_unit_test(continues_after_a_cut), cmocka_unit_test(seeds_repeat),
+        cmocka_unit_test(ten_lives), cmocka_unit_test(continues_after_a_cut), cmocka_unit_test(rings_continue_after_a_cut),
+        cmocka_unit_test(seeds_repeat),
         cmocka_unit_test(ends_with_the_context), cmocka_unit_test(in_place), cmocka_unit_test(decode_is_recorded_while_reading),
         cmocka_unit_test(refuses),
     };

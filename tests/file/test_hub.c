@@ -214,7 +214,7 @@ static const struct {
     const char *message;
 } broken[] = {
     {"v3", "config.json", "deepseek_v3", "martian", FATHOM_UNSUPPORTED,
-        "config.json: model_type \"martian\" is not supported; supported: deepseek_v2, deepseek_v3, llama, qwen2, qwen3"},
+        "config.json: model_type \"martian\" is not supported; supported: deepseek_v2, deepseek_v3, deepseek_v32, deepseek_v4, llama, qwen2, qwen3"},
     {"v3", "config.json", "\"model_type\"", "\"x\"", FATHOM_INVALID, "config.json: key model_type is missing"},
     {"v3", "config.json", "\"hidden_size\": 96", "\"hidden_size\": \"96\"", FATHOM_INVALID,
         "config.json: key hidden_size is not a whole number of 32 bits"},

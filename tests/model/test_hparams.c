@@ -68,7 +68,7 @@ static const struct fault { enum change change; const char *name; uint32_t value
     {VALUE, "deepseek2.expert_used_count", 9, "more than the experts of the groups"},
     {VALUE, "deepseek2.expert_group_count", 3, "does not divide"},
     {VALUE, "deepseek2.expert_group_used_count", 5, "expert_group_used_count is out of range"},
-    {VALUE, "deepseek2.expert_gating_func", 4, "expert_gating_func is 4"},
+    {VALUE, "deepseek2.expert_gating_func", 3, "expert_gating_func is 3"},
     {VALUE, "deepseek2.vocab_size", 769, "769"},
     {VALUE, "deepseek2.nextn_predict_layers", 5, "nextn_predict_layers is 5"},
     {VALUE, "deepseek2.leading_dense_block_count", 5, "leading_dense_block_count is 5"},
@@ -128,7 +128,7 @@ static void plain_rotation(void **state) {
     (void)state;
     const struct fm_hparams hp = {.n_rope = 4, .rope_divisors = {1, 1}, .rope_base = 10000, .yarn_factor = 1, .rope_magnitude = 1};
     float table[3 * 4];
-    fm_rope_table(&hp, 3, table);
+    fm_rope_table(&hp, false, 3, table);
     const float want[12] = {1, 0, 1, 0, 0.54030231f, 0.84147098f, 0.99995000f, 0.00999983f, -0.41614684f, 0.90929743f, 0.99980001f, 0.01999867f};
     for (int i = 0; i < 12; i++) assert_true(table[i] > want[i] - 1e-7f && table[i] < want[i] + 1e-7f);
 }

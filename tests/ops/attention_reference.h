@@ -9,6 +9,7 @@ struct attention_rows {
     const float *rows;               // [positions][width]
     uint32_t width;
     uint32_t key, key_width, value, value_width; // where a head's key and value lie in a row
+    const float *sink;               // a score of nothing; NULL: none
 };
 
 // One token and head at position n - 1: value and bound of the exact mean.
@@ -27,6 +28,7 @@ static inline void attention_reference(
         error[j] = fabs((double)scale) * magnitude * (r->key_width + 3) * 0x1p-24;
         m = fmax(m, s[j]);
     }
+    if (r->sink) m = fmax(m, *r->sink), l = exp(*r->sink - m);
     for (uint32_t j = 0; j < n; j++) {
         // Vulkan lets exp be wrong by 3 + 2 |x| units; splits are scaled by a second one
         error[j] += (6 + 4 * (m - s[j])) * 0x1p-23;
@@ -73,12 +75,14 @@ static inline void attention_twin(const struct attention_rows *r, const float *q
     }
     float m = -INFINITY, l = 0;
     for (uint32_t s = 0; s < n_splits; s++) m = fmaxf(m, partials[(size_t)s * (r->value_width + 2) + r->value_width]);
+    if (r->sink) m = fmaxf(m, *r->sink);
     for (uint32_t k = 0; k < r->value_width; k++) out[k] = 0;
     for (uint32_t s = 0; s < n_splits; s++) {
         const float *partial = partials + (size_t)s * (r->value_width + 2), w = exact_exp(partial[r->value_width] - m);
         for (uint32_t k = 0; k < r->value_width; k++) out[k] = out[k] + w * partial[k];
         l = l + w * partial[r->value_width + 1];
     }
+    if (r->sink) l = l + exact_exp(*r->sink - m);
     for (uint32_t k = 0; k < r->value_width; k++) out[k] = out[k] * exact_reciprocal(l);
     free(partials);
 }

@@ -1,4 +1,5 @@
 #include "ops/exact.h"
+#include <math.h>
 #include "file/types.h"
 #include <string.h>
 
@@ -69,6 +70,20 @@ float exact_sigmoid(float x) {
 
 float exact_silu(float x) {
     return x * exact_sigmoid(x);
+}
+
+float exact_sqrt_softplus(float x) {
+    const float z = exact_exp(-fabsf(x)), s = z * exact_reciprocal(z + 2.0f), t = s * s;
+    float p = t * 6.6666666667e-2f + 7.6923076923e-2f;
+    p = p * t + 9.0909090909e-2f;
+    p = p * t + 1.1111111111e-1f;
+    p = p * t + 1.4285714286e-1f;
+    p = p * t + 2.0000000000e-1f;
+    p = p * t + 3.3333333333e-1f;
+    p = p * t;
+    p = p * s + s;
+    const float y = fmaxf(x, 0.0f) + 2.0f * p;
+    return y < 1.17549435e-38f ? 0.0f : y * exact_rsqrt(y);
 }
 
 float half_decode(uint32_t half) {

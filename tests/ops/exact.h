@@ -10,6 +10,7 @@ float exact_divide(float a, float b);
 float exact_rsqrt(float a);
 float exact_sigmoid(float x);
 float exact_silu(float x);
+float exact_sqrt_softplus(float x);
 float half_decode(uint32_t half);
 uint32_t half_encode(float x);
 

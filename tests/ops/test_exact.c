@@ -15,7 +15,10 @@ static void functions_are_close(void **state) {
         assert_true(fabs(exact_reciprocal(-x) * (double)x + 1) < 1.5e-7);
         assert_true(fabs(exact_rsqrt(x) * sqrt((double)x) - 1) < 1.5e-7);
     }
-    for (float x = -80; x < 80; x += 0.01f) assert_true(fabs(exact_sigmoid(x) * (1 + exp(-(double)x)) - 1) < 4e-7);
+    for (float x = -80; x < 80; x += 0.01f) {
+        assert_true(fabs(exact_sigmoid(x) * (1 + exp(-(double)x)) - 1) < 4e-7);
+        assert_true(fabs(exact_sqrt_softplus(x) / sqrt(x > 0 ? x + log1p(exp(-(double)x)) : log1p(exp((double)x))) - 1) < 4e-7);
+    }
 }
 
 static void ends_are_right(void **state) {
@@ -23,6 +26,7 @@ static void ends_are_right(void **state) {
     assert_true(exact_exp(0) == 1 && exact_exp(-100) == 0 && exact_exp(-INFINITY) == 0 && isinf(exact_exp(89)) && isnan(exact_exp(NAN)));
     assert_true(exact_reciprocal(INFINITY) == 0 && isinf(exact_reciprocal(0)) && isnan(exact_reciprocal(NAN)));
     assert_true(exact_sigmoid(-200) == 0 && exact_sigmoid(200) == 1 && exact_silu(0) == 0);
+    assert_true(exact_sqrt_softplus(-200) == 0 && fabsf(exact_sqrt_softplus(1e30f) * 1e-15f - 1) < 1e-6f);
 }
 
 static void halves_are_right(void **state) {

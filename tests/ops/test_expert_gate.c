@@ -10,6 +10,7 @@ static const struct gate_case {
     bool bias, normalise;
     float scale;
     uint32_t offset_words;
+    uint32_t n_vocab; // not 0: a table chooses
 } cases[] = {
     {FATHOM_F32, 5, 36, 1, 1, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4},
     {FATHOM_F32, 8, 68, 3, 8, 1, 1, FATHOM_GATE_SIGMOID, FATHOM_GROUP_MAX, true, true, 2.5f, 4},
@@ -20,6 +21,10 @@ static const struct gate_case {
     {FATHOM_F32, 160, 132, 7, 6, 8, 3, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 16.0f, 4},
     {FATHOM_F32, 256, 260, 33, 8, 8, 4, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4},
     {FATHOM_BF16, 512, 64, 5, 16, 32, 8, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4},
+    {FATHOM_F32, 8, 68, 7, 3, 0, 0, FATHOM_GATE_SQRT_SOFTPLUS, FATHOM_GROUP_MAX, true, true, 1.5f, 4},
+    {FATHOM_BF16, 256, 96, 5, 6, 0, 0, FATHOM_GATE_SQRT_SOFTPLUS, FATHOM_GROUP_MAX, true, true, 2.5f, 3},
+    {FATHOM_F32, 16, 96, 5, 6, 0, 0, FATHOM_GATE_SQRT_SOFTPLUS, FATHOM_GROUP_MAX, false, true, 1.5f, 4, 37},
+    {FATHOM_F16, 33, 64, 3, 3, 0, 0, FATHOM_GATE_SIGMOID, FATHOM_GROUP_MAX, false, true, 1.0f, 4, 5},
     // timed only: V2-Lite, R1
     {FATHOM_F32, 64, 2048, 1, 6, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4},
     {FATHOM_F32, 256, 7168, 1, 8, 8, 4, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4},
@@ -30,8 +35,8 @@ enum { N_CASES = sizeof(cases) / sizeof(cases[0]), N_BENCH = 3, SMALL_RANGE = 16
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct gate_case *c = &cases[i];
     snprintf(buffer, size, "type %d, %u of %u x %u, %u of %u groups, %s%s%s, %u tokens", (int)c->type, c->top_k, c->n_experts, c->n_cols,
-        c->n_groups_used, c->n_groups, c->score == FATHOM_GATE_SOFTMAX ? "softmax" : "sigmoid",
-        c->group_score == FATHOM_GROUP_TOP2 ? ", top 2" : "", c->bias ? ", bias" : "", c->n_tokens);
+        c->n_groups_used, c->n_groups, c->score == FATHOM_GATE_SOFTMAX ? "softmax" : c->score == FATHOM_GATE_SIGMOID ? "sigmoid" : "sqrt softplus",
+        c->group_score == FATHOM_GROUP_TOP2 ? ", top 2" : "", c->n_vocab ? ", hashed" : c->bias ? ", bias" : "", c->n_tokens);
     return buffer;
 }
 
@@ -103,11 +108,12 @@ static void compute_twin(const struct gate_case *c, float *scores /* logits */, 
         const float inverse = exact_reciprocal(tree(lanes));
         for (uint32_t e = 0; e < c->n_experts; e++) scores[e] = scores[e] * inverse;
     } else {
-        for (uint32_t e = 0; e < c->n_experts; e++) scores[e] = exact_sigmoid(scores[e]);
+        for (uint32_t e = 0; e < c->n_experts; e++) scores[e] = c->score == FATHOM_GATE_SIGMOID ? exact_sigmoid(scores[e]) : exact_sqrt_softplus(scores[e]);
     }
     double biased[MAX_EXPERTS], margin;
     for (uint32_t e = 0; e < c->n_experts; e++) biased[e] = (double)(bias ? scores[e] + bias[e] : scores[e]);
-    choose(c, biased, ref->twin_ids, &margin);
+    if (c->n_vocab) memcpy(ref->twin_ids, ref->ids, sizeof(ref->ids));
+    else choose(c, biased, ref->twin_ids, &margin);
     float sum = 0;
     for (uint32_t s = 0; s < c->top_k; s++) sum = sum + scores[ref->twin_ids[s]];
     const float inverse = exact_reciprocal(fmaxf(sum, 6.103515625e-5f));
@@ -130,10 +136,12 @@ static void compute(const struct op_test *test, const struct gate_case *c, const
     }
     for (uint32_t e = 0; e < c->n_experts; e++) total += exp(scores[e] - most);
     for (uint32_t e = 0; e < c->n_experts; e++) {
-        scores[e] = c->score == FATHOM_GATE_SOFTMAX ? exp(scores[e] - most) / total : 1 / (1 + exp(-scores[e]));
+        scores[e] = c->score == FATHOM_GATE_SOFTMAX ? exp(scores[e] - most) / total
+                    : c->score == FATHOM_GATE_SIGMOID ? 1 / (1 + exp(-scores[e])) : sqrt(fmax(scores[e], 0) + log1p(exp(-fabs(scores[e]))));
         biased[e] = bias ? scores[e] + bias[e] : scores[e];
     }
-    choose(c, biased, ref->ids, &ref->margin);
+    ref->margin = INFINITY;
+    if (!c->n_vocab) choose(c, biased, ref->ids, &ref->margin);
     // a score's relative error is at most twice that of the logits, and that of its own few operations
     const double relative = 2 * error + 1e-6;
     ref->margin -= 4 * relative;
@@ -185,6 +193,15 @@ static void run(struct op_test *test, size_t index) {
         .group_score = c->group_score,
         .normalise = c->normalise,
         .scale = c->scale};
+    const uint32_t *tokens = NULL, *table = NULL;
+    if (c->n_vocab) { // the last token is none of the vocabulary: it gets the last row
+        uint32_t *all = op_alloc(test, c->n_vocab * c->top_k * sizeof(*all)), *own = op_alloc(test, c->n_tokens * sizeof(*own));
+        for (uint32_t i = 0; i < c->n_vocab * c->top_k; i++) all[i] = (i / c->top_k * 7 + i % c->top_k * 5) % c->n_experts;
+        for (uint32_t t = 0; t < c->n_tokens; t++) own[t] = t + 1 < c->n_tokens ? op_random(test) % c->n_vocab : c->n_vocab + 3;
+        params.table = op_input(test, table = all, (size_t)c->n_vocab * c->top_k);
+        params.tokens = op_input(test, tokens = own, c->n_tokens);
+        params.n_vocab = c->n_vocab;
+    }
     if (c->bias) params.bias = op_input(test, bias, c->n_experts);
     fathom_expert_gate(test->stream, &params);
     op_run(test, c->offset_words % 4 == 0 && (c->n_cols % 32 == 0 || strcmp(test->variant, "rows")));
@@ -193,12 +210,13 @@ static void run(struct op_test *test, size_t index) {
     const float *weights = op_result(test, params.weights);
     op_check_equal(test, "scratch", op_result(test, scratch), op_alloc(test, 4 * n_scratch), n_scratch);
     for (uint32_t t = 0; t < c->n_tokens - no_numbers; t++) {
-        struct reference ref;
+        struct reference ref = {0};
+        if (table) memcpy(ref.ids, table + (tokens[t] < c->n_vocab ? tokens[t] : c->n_vocab - 1) * c->top_k, c->top_k * sizeof(*table));
         compute(test, c, w, bytes, x + (size_t)t * c->n_cols, c->bias ? bias : NULL, &ref);
         check_token(test, c, &ref, t == 0, ids + (size_t)t * c->top_k, weights + (size_t)t * c->top_k);
     }
     const uint32_t *last = ids + n_chosen - c->top_k;
-    for (uint32_t s = 0; no_numbers && s < c->top_k; s++) {
+    for (uint32_t s = 0; no_numbers && !table && s < c->top_k; s++) {
         const float in_order = last[s] < c->n_experts && (s == 0 || last[s] > last[s - 1]);
         op_check(test, "ascending ids of NaNs", &in_order, &(double){1}, &(double){0}, 1);
     }

@@ -8,6 +8,8 @@ static const struct attention_case {
     uint32_t max_positions;  // 0: position + n_tokens
     uint32_t scratch_tokens; // 0: all
     float spread;            // of the queries
+    uint32_t top_k;          // not 0: positions, or summaries, are selected
+    uint32_t window, ratio;  // window not 0: a cache of summaries
 } cases[] = {
     {FATHOM_F32, 1, 1, 4, 4, 0, 0, 0, 1},
     {FATHOM_F16, 1, 3, 36, 8, 1, 0, 0, 1},
@@ -35,6 +37,15 @@ static const struct attention_case {
     {FATHOM_Q8_0, 1, 5, 64, 8, 300, 0, 0, 1},
     {FATHOM_Q8_0, 3, 4, 32, 32, 255, 0, 0, 30},
     {FATHOM_Q8_0, 2, 16, 512, 64, 510, 0, 0, 1},
+    {FATHOM_F32, 1, 4, 64, 16, 40, 0, 0, 1, 24},
+    {FATHOM_F16, 7, 5, 64, 16, 600, 0, 2, 1, 300},
+    {FATHOM_F32, 7, 4, 36, 8, 20, 900, 0, 1, 24}, // of some tokens all
+    {FATHOM_F32, 1, 4, 64, 0, 0, 0, 0, 1, 0, 16, 0},
+    {FATHOM_F32, 7, 5, 64, 0, 12, 0, 3, 1, 0, 16, 4},
+    {FATHOM_F16, 3, 9, 96, 0, 700, 2000, 0, 1, 0, 128, 16},
+    {FATHOM_F32, 5, 4, 64, 0, 1500, 0, 1, 30, 300, 33, 4},
+    {FATHOM_Q8_0, 2, 4, 64, 0, 130, 0, 0, 1, 6, 16, 4},
+    {FATHOM_F16, 2, 64, 512, 0, 1040, 0, 0, 1, 100, 128, 4},
     // for --bench
     {FATHOM_Q8_0, 1, 128, 512, 64, 4095, 0, 0, 1},
     {FATHOM_F16, 1, 16, 512, 64, 511, 0, 0, 1},
@@ -49,29 +60,64 @@ enum { N_BENCH = 8 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct attention_case *c = &cases[i];
-    snprintf(buffer, size, "type %d, %u tokens at %u of %u, %u heads x (%u + %u), spread %g", (int)c->type, c->n_tokens, c->position,
-        c->max_positions, c->n_heads, c->kv_rank, c->n_rope, (double)c->spread);
+    snprintf(buffer, size, "type %d, %u tokens at %u of %u, %u heads x (%u + %u), spread %g, best %u, window %u and every %u", (int)c->type, c->n_tokens,
+        c->position, c->max_positions, c->n_heads, c->kv_rank, c->n_rope, (double)c->spread, c->top_k, c->window, c->ratio);
     return buffer;
 }
 
-static void check(struct op_test *test, const struct attention_case *c, const float *q, const float *rows, float scale, const float *got) {
-    const struct attention_rows all = {.rows = rows, .width = c->kv_rank + c->n_rope, .key_width = c->kv_rank + c->n_rope, .value_width = c->kv_rank};
-    for (uint32_t t = 0; t < c->n_tokens; t++)
+// The rows that a token attends to, in order; selected: its own part of the list.
+static uint32_t attended(const struct attention_case *c, uint32_t at, uint32_t first_summary, const uint32_t *selected, uint32_t *list) {
+    uint32_t n = 0, n_older = c->window ? c->ratio ? (at + 1) / c->ratio : 0 : at + 1;
+    const uint32_t n_window = at + 1 < c->window ? at + 1 : c->window;
+    if (c->top_k && n_older > c->top_k) n_older = c->top_k;
+    for (uint32_t i = 0; i < n_older; i++) list[n++] = (c->window ? first_summary : 0) + (c->top_k ? selected[i] : i);
+    for (uint32_t i = 0; i < n_window; i++) list[n++] = at + 1 - n_window + i;
+    return n;
+}
+
+static void check(struct op_test *test, const struct attention_case *c, const float *q, const float *rows, uint32_t first_summary, const uint32_t *selected,
+    const float *sinks, float scale, const float *got) {
+    const uint32_t width = c->kv_rank + c->n_rope, most = c->position + c->n_tokens + c->window;
+    uint32_t *list = op_alloc(test, most * sizeof(*list));
+    float *own = op_alloc(test, (size_t)most * width * sizeof(*own));
+    for (uint32_t t = 0; t < c->n_tokens; t++) {
+        const uint32_t n = attended(c, c->position + t, first_summary, selected + (size_t)t * c->top_k, list);
+        for (uint32_t i = 0; i < n; i++) memcpy(own + (size_t)i * width, rows + (size_t)list[i] * width, width * sizeof(*own));
         for (uint32_t h = 0; h < c->n_heads; h++) {
             const size_t i = (size_t)t * c->n_heads + h;
-            attention_check(test, &all, q + i * (c->kv_rank + c->n_rope), c->position + t + 1, scale, got + i * c->kv_rank);
+            const struct attention_rows all = {.rows = own, .width = width, .key_width = width, .value_width = c->kv_rank, .sink = sinks ? sinks + h : NULL};
+            attention_check(test, &all, q + i * width, n, scale, got + i * c->kv_rank);
         }
+    }
+}
+
+// For each token top_k of the rows that it sees, ascending; all of them where there are no more. What is behind them must not be read.
+static uint32_t *select_some(struct op_test *test, const struct attention_case *c) {
+    uint32_t *selected = op_alloc(test, ((size_t)c->n_tokens * c->top_k + 1) * sizeof(*selected));
+    memset(selected, 0xff, (size_t)c->n_tokens * c->top_k * sizeof(*selected));
+    for (uint32_t t = 0; t < c->n_tokens; t++) {
+        const uint32_t seen = c->top_k ? (c->position + t + 1) / (c->window ? c->ratio : 1) : 0;
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < seen && n < c->top_k; i++)
+            if (op_random(test) % 2 || seen - i <= c->top_k - n) selected[(size_t)t * c->top_k + n++] = i;
+    }
+    return selected;
 }
 
 static void run(struct op_test *test, size_t index) {
     const struct attention_case *c = &cases[index];
     const uint32_t width = c->kv_rank + c->n_rope, n_positions = c->position + c->n_tokens,
                    max_positions = c->max_positions ? c->max_positions : n_positions;
+    const uint32_t n_table = (n_positions + FATHOM_PAGE - 1) / FATHOM_PAGE * FATHOM_PAGE, first_summary = c->window ? n_table : 0;
+    const uint32_t n_summaries = c->ratio ? n_positions / c->ratio : 0, n_rows = c->window ? n_table + n_summaries : n_positions;
+    const uint32_t n_list = c->window ? (c->top_k ? c->top_k : max_positions / (c->ratio ? c->ratio : max_positions + 1)) + c->window : c->top_k ? c->top_k : max_positions;
     const size_t n_q = (size_t)c->n_tokens * c->n_heads * width, n_out = (size_t)c->n_tokens * c->n_heads * c->kv_rank;
     const float scale = 2.0f / sqrtf((float)width), *q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread);
-    const struct cache_rows rows = cache_rows(test, c->type, n_positions, max_positions, width);
-    const uint64_t scratch = fathom_latent_attention_scratch(c->n_heads, c->kv_rank, max_positions);
-    assert_int_equal(scratch, (max_positions + 255) / 256 * 4ull * c->n_heads * (c->kv_rank + 2));
+    const struct cache_rows rows = cache_rows(test, c->type, n_rows, c->window ? n_rows : max_positions, width);
+    const uint32_t *selected = select_some(test, c);
+    const float *sinks = c->window ? op_random_floats(test, c->n_heads, -3, 3) : NULL;
+    const uint64_t scratch = fathom_latent_attention_scratch(c->n_heads, c->kv_rank, n_list);
+    assert_int_equal(scratch, (n_list + 255) / 256 * 4ull * c->n_heads * (c->kv_rank + 2));
     const size_t n_zeros = (size_t)c->n_tokens * c->n_heads;
     const uint32_t *zeros = op_alloc(test, n_zeros * sizeof(*zeros));
     test->offset_words = index % 2 ? 1 : 4;
@@ -84,8 +130,14 @@ static void run(struct op_test *test, size_t index) {
         .counters = index % 3 ? op_input(test, zeros, n_zeros) : (struct fathom_view){0},
         .n_tokens = c->n_tokens,
         .n_heads = c->n_heads,
-        .max_positions = max_positions,
+        .max_positions = n_list,
+        .top_k = c->top_k,
+        .window = c->window,
+        .ratio = c->ratio,
+        .first_summary = first_summary,
         .scale = scale};
+    if (c->top_k) params.selected = op_input(test, selected, (size_t)c->n_tokens * c->top_k);
+    if (sinks) params.sinks = op_input(test, sinks, c->n_heads);
     if (index == 0) { // what must be refused
         struct fathom_latent_attention_params bad = params;
         bad.scratch.size -= 4;
@@ -100,13 +152,22 @@ static void run(struct op_test *test, size_t index) {
         bad.cache.type = FATHOM_BF16;
         fathom_latent_attention(test->stream, &bad);
         op_run_refused(test, "the cache has type 30");
+        bad = params;
+        bad.ratio = 4;
+        fathom_latent_attention(test->stream, &bad);
+        op_run_refused(test, "summaries of 4 positions without a window");
+        bad = params;
+        bad.selected = position;
+        bad.top_k = 0;
+        fathom_latent_attention(test->stream, &bad);
+        op_run_refused(test, "0 positions are selected");
     }
     fathom_latent_attention(test->stream, &params);
     op_run(test, true);
-    check(test, c, q, rows.rows, scale, op_result(test, out));
+    check(test, c, q, rows.rows, first_summary, selected, sinks, scale, op_result(test, out));
     op_result(test, params.scratch);
     if (params.counters.buffer) op_check_equal(test, "counters", op_result(test, params.counters), zeros, n_zeros);
-    if (c->n_tokens > 1 || !c->max_positions) return;
+    if (c->n_tokens > 1 || !c->max_positions || c->top_k || c->window) return;
 
     // a recording is replayed at other positions
     static const uint32_t others[] = {0, 1, 63, 64, 255, 256, 257};
@@ -117,7 +178,7 @@ static void run(struct op_test *test, size_t index) {
         struct fathom_error err = {0};
         if (!fathom_upload(test->gpu, position, &moved.position, &err)) fail_msg("%s", err.message);
         op_rerun(test);
-        check(test, &moved, q, rows.rows, scale, op_result(test, out));
+        check(test, &moved, q, rows.rows, first_summary, selected, sinks, scale, op_result(test, out));
     }
     struct fathom_error err = {0};
     if (!fathom_upload(test->gpu, position, &c->position, &err)) fail_msg("%s", err.message);

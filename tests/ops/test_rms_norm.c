@@ -24,17 +24,17 @@ static void exact_norm(const float *x, const float *w, uint32_t n, float *y) {
     for (uint32_t half_n = 32; half_n; half_n /= 2)
         for (uint32_t i = 0; i < half_n; i++) lanes[i] = lanes[i] + lanes[i + half_n];
     const float scale = exact_rsqrt(lanes[0] * (1.0f / (float)n) + eps);
-    for (uint32_t i = 0; i < n; i++) y[i] = x[i] * scale * w[i];
+    for (uint32_t i = 0; i < n; i++) y[i] = w ? x[i] * scale * w[i] : x[i] * scale;
 }
 
 static void run(struct op_test *test, size_t index) {
     const struct norm_case *c = &cases[index];
     const uint32_t x_stride = c->n_cols + c->x_pad, y_stride = c->n_cols + c->y_pad;
     const size_t n_x = (size_t)c->n_tokens * x_stride, n_y = (size_t)(c->n_tokens - 1) * y_stride + c->n_cols;
-    const float *x = op_random_floats(test, n_x, -c->scale, c->scale), *w = op_random_floats(test, c->n_cols, 0.5f, 2.0f);
+    const float *x = op_random_floats(test, n_x, -c->scale, c->scale), *w = index % 3 == 2 ? NULL : op_random_floats(test, c->n_cols, 0.5f, 2.0f); // without weights, too
     test->offset_words = c->offset_words;
     const struct fathom_view y_view = op_output(test, n_y);
-    struct fathom_rms_norm_params params = { .x = op_input(test, x, n_x), .w = op_input(test, w, c->n_cols), .y = y_view,
+    struct fathom_rms_norm_params params = { .x = op_input(test, x, n_x), .w = w ? op_input(test, w, c->n_cols) : (struct fathom_view){0}, .y = y_view,
         .n_tokens = c->n_tokens, .n_cols = c->n_cols, .x_stride = x_stride, .y_stride = y_stride, .eps = eps };
     fathom_rms_norm(test->stream, &params);
     op_run(test, true);
@@ -48,7 +48,7 @@ static void run(struct op_test *test, size_t index) {
         for (uint32_t i = 0; i < c->n_cols; i++) sum += (double)row[i] * row[i];
         const double scale = 1 / sqrt(sum / c->n_cols + (double)eps);
         for (uint32_t i = 0; i < c->n_cols; i++) {
-            want[i] = row[i] * scale * w[i];
+            want[i] = row[i] * scale * (w ? w[i] : 1);
             bound[i] = (0.5 * c->n_cols + 8) * 0x1p-24 * fabs(want[i]); // n additions under a root, and a few operations
         }
         op_check(test, "y", y + (size_t)t * y_stride, want, bound, c->n_cols);

@@ -20,6 +20,7 @@ static void run(struct op_test *test, size_t index) {
     const struct rope_case *c = &cases[index];
     const uint32_t head = c->x_lead + c->n_rope, stride = c->n_heads * head, n_positions = c->position + c->n_tokens;
     const size_t n = (size_t)c->n_tokens * stride;
+    const bool inverse = index % 2;
     const float *x = op_random_floats(test, n, -2, 2), *table = op_random_floats(test, (size_t)n_positions * c->n_rope, -1, 1);
     float *twin = op_alloc(test, n * sizeof(*twin));
     double *want = op_alloc(test, n * sizeof(*want)), *bound = op_alloc(test, n * sizeof(*bound));
@@ -29,7 +30,7 @@ static void run(struct op_test *test, size_t index) {
             for (uint32_t i = 0; i < c->n_rope; i += 2) {
                 const size_t at = (size_t)t * stride + h * head + c->x_lead + i;
                 const float a = x[at], b = x[at + 1];
-                const float *angle = table + (size_t)(c->position + t) * c->n_rope + i;
+                const float *entry = table + (size_t)(c->position + t) * c->n_rope + i, angle[2] = {entry[0], inverse ? -entry[1] : entry[1]};
                 want[at] = (double)a * angle[0] - (double)b * angle[1];
                 want[at + 1] = (double)a * angle[1] + (double)b * angle[0];
                 bound[at] = bound[at + 1] = 2 * 0x1p-24 * (fabs((double)a) + fabs((double)b));
@@ -46,7 +47,7 @@ static void run(struct op_test *test, size_t index) {
     y_part.buffer = y_view.buffer;
     struct fathom_rope_params params = { .x = part, .y = y_part, .rope_table = op_input(test, table, (size_t)n_positions * c->n_rope),
         .position = op_input(test, &c->position, 1), .n_tokens = c->n_tokens, .n_heads = c->n_heads, .n_rope = c->n_rope, .x_token_stride = stride,
-        .x_head_stride = head, .y_token_stride = stride, .y_head_stride = head };
+        .x_head_stride = head, .y_token_stride = stride, .y_head_stride = head, .inverse = inverse };
     fathom_rope(test->stream, &params);
     op_run(test, true);
     const float *y = op_result(test, y_view);

@@ -69,6 +69,14 @@ check 0 '"median"' "$fathom" bench "$demo" -p 16 -n 4 -r 2 -d 8 --json
 check 0 '' "$fathom" convert "$v3" "$work/v3.gguf" --type bf16
 check 0 '' "$fathom" logits "$work/v3.gguf" --ids 1,2,3,4,5 --out "$work/c" --exact
 check 0 '' cmp "$work/a" "$work/c"
+# what sparse and compressed attention have in a file of their own comes back from GGUF, bit for bit
+for model in v32 v4; do
+    folder=$source/tests/data/reference/$model
+    check 0 '' "$fathom" convert "$folder" "$work/$model.gguf" --type f32
+    check 0 '' "$fathom" logits "$folder" --ids "$(seq -s, 1 30)" --out "$work/d" --exact
+    check 0 '' "$fathom" logits "$work/$model.gguf" --ids "$(seq -s, 1 30)" --out "$work/e" --exact --chunk 8
+    check 0 '' cmp "$work/d" "$work/e"
+done
 
 # tuning: at first use, once; kept in the cache folder; a full one shows what it found
 export XDG_CACHE_HOME="$work/cache"

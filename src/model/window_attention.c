@@ -1,0 +1,89 @@
+// DeepSeek-V4's attention: one latent a position is key and value of all heads. A token sees the last positions as they are, and what lies
+// before them in summaries: few of many positions each, or many of few, of which an indexer chooses.
+#include "model/pass.h"
+#include <math.h>
+
+// The last n_rope of `width` values of every head, in place.
+static void turn(const struct fm_pass *p, struct fathom_view x, struct fathom_view table, uint32_t n_heads, uint32_t width, bool inverse) {
+    const uint32_t first = width - p->hp->n_rope;
+    x.offset += 4 * first, x.size -= 4 * first;
+    fathom_rope(p->stream, &(struct fathom_rope_params){.x = x, .y = x, .rope_table = table, .position = p->position, .n_tokens = p->n_tokens,
+        .n_heads = n_heads, .n_rope = p->hp->n_rope, .x_token_stride = n_heads * width, .x_head_stride = width, .y_token_stride = n_heads * width,
+        .y_head_stride = width, .inverse = inverse});
+}
+
+static void project(const struct fm_pass *p, const struct fathom_weight *w, struct fathom_view x, struct fathom_view y) {
+    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = w, .x = x, .y = y, .n_tokens = p->n_tokens});
+}
+
+static void project_query(const struct fm_pass *p, const struct fm_layer *l, struct fathom_view table) {
+    const struct fm_hparams *hp = p->hp;
+    const struct fm_workspace *ws = p->ws;
+    project(p, l->q_a, ws->normed, ws->q_latent);
+    fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = ws->q_latent, .w = l->q_a_norm, .y = ws->q_latent, .n_tokens = p->n_tokens,
+        .n_cols = hp->q_rank, .eps = hp->norm_eps});
+    project(p, l->q_b, ws->q_latent, ws->q);
+    fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = ws->q, .y = ws->q, .n_tokens = p->n_tokens * hp->n_heads, .n_cols = hp->kv_rank,
+        .eps = hp->norm_eps});
+    turn(p, ws->q, table, hp->n_heads, hp->kv_rank, false);
+}
+
+// Summaries that the tokens complete, into the cache; what is left over into the state.
+static void summarise(const struct fm_pass *p, const struct fm_compressor *c, struct fathom_latent_cache cache, struct fathom_view state, uint32_t layer,
+    uint32_t first_row) {
+    const struct fm_workspace *ws = p->ws;
+    project(p, c->kv, ws->normed, ws->pool_kv);
+    project(p, c->gate, ws->normed, ws->pool_gate);
+    fathom_compress(p->stream, &(struct fathom_compress_params){.kv = ws->pool_kv, .gate = ws->pool_gate, .bias = c->bias, .w = c->norm,
+        .rope_table = p->summary_rope_table, .position = p->position, .state = state, .cache = cache, .n_tokens = p->n_tokens,
+        .n_state = p->summaries[layer].n_state, .ratio = p->hp->ratios[layer], .n_rope = p->hp->n_rope, .first_row = first_row,
+        .overlap = p->hp->ratios[layer] == FM_INDEXED_RATIO, .eps = p->hp->norm_eps});
+}
+
+// ws->selected: the summaries that each token attends to. Scores take the scratch, as many tokens' at once as it holds.
+static void select_summaries(const struct fm_pass *p, const struct fm_layer *l, uint32_t layer, uint32_t n_rows) {
+    const struct fm_hparams *hp = p->hp;
+    const struct fm_workspace *ws = p->ws;
+    const uint64_t fit = ws->scratch.size / (4ull * n_rows);
+    const uint32_t at_once = fit < p->n_tokens ? (uint32_t)fit : p->n_tokens, ratio = hp->ratios[layer];
+    project(p, l->index_q, ws->q_latent, ws->index_q);
+    turn(p, ws->index_q, p->summary_rope_table, hp->n_index_heads, hp->n_index, false);
+    project(p, l->index_weights, ws->normed, ws->index_weights);
+    for (uint32_t t = 0; t < p->n_tokens; t += at_once) {
+        const uint32_t n = p->n_tokens - t < at_once ? p->n_tokens - t : at_once;
+        fathom_index_score(p->stream, &(struct fathom_index_score_params){.q = ws->index_q, .weights = ws->index_weights, .position = p->position,
+            .scores = ws->scratch, .cache = p->index_caches[layer], .n_tokens = n, .first_token = t, .n_heads = hp->n_index_heads, .max_positions = n_rows,
+            .ratio = ratio, .scale = 1 / sqrtf((float)(hp->n_index_heads * hp->n_index))});
+        fathom_index_select(p->stream, &(struct fathom_index_select_params){.scores = ws->scratch, .position = p->position, .selected = ws->selected,
+            .n_tokens = n, .first_token = t, .top_k = hp->index_top_k, .max_positions = n_rows, .ratio = ratio});
+    }
+}
+
+void fm_pass_window_attention(const struct fm_pass *p, uint32_t layer) {
+    const struct fm_hparams *hp = p->hp;
+    const struct fm_layer *l = &p->weights->layers[layer];
+    const struct fm_workspace *ws = p->ws;
+    const struct fathom_latent_cache *cache = &p->caches[layer];
+    const uint32_t ratio = hp->ratios[layer], n_rows = ratio ? p->n_positions / ratio : 0;
+    const bool indexed = ratio == FM_INDEXED_RATIO, sparse = indexed && n_rows > hp->index_top_k; // else all summaries are taken anyway
+    const struct fathom_view table = ratio ? p->summary_rope_table : p->rope_table;
+    project_query(p, l, table);
+    project(p, l->kv_a, ws->normed, ws->kv);
+    fathom_latent_store(p->stream, &(struct fathom_latent_store_params){.kv = ws->kv, .w = l->kv_a_norm, .rope_table = table, .position = p->position,
+        .cache = *cache, .n_tokens = p->n_tokens, .n_turned = hp->n_rope, .eps = hp->norm_eps});
+    if (ratio) summarise(p, &l->summary, *cache, p->summaries[layer].state, layer, p->first_summary);
+    if (indexed) {
+        const struct fathom_index_cache *keys = &p->index_caches[layer];
+        summarise(p, &l->index_summary, (struct fathom_latent_cache){.pages = keys->pages, .page_table = keys->page_table, .type = keys->type, .kv_rank = keys->n_key},
+            p->summaries[layer].index_state, layer, 0);
+    }
+    if (sparse) select_summaries(p, l, layer, n_rows);
+    fathom_latent_attention(p->stream, &(struct fathom_latent_attention_params){.q = ws->q, .out = ws->context, .position = p->position, .cache = *cache,
+        .scratch = ws->scratch, .counters = ws->counters, .n_tokens = p->n_tokens, .n_heads = hp->n_heads,
+        .max_positions = (sparse ? hp->index_top_k : n_rows) + (p->n_positions < hp->window ? p->n_positions : hp->window),
+        .selected = sparse ? ws->selected : (struct fathom_view){0}, .top_k = hp->index_top_k, .window = hp->window, .ratio = ratio,
+        .first_summary = p->first_summary, .sinks = l->sinks, .scale = hp->softmax_scale});
+    turn(p, ws->context, table, hp->n_heads, hp->kv_rank, true);
+    project(p, l->out_a, ws->context, ws->attended);
+    project(p, l->out, ws->attended, ws->branch);
+}
