@@ -1,4 +1,5 @@
 #include "common.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include <errno.h>
 #include <limits.h>
@@ -29,7 +30,8 @@ int refuse(const struct fathom_error *err) {
     return EXIT_REFUSED;
 }
 
-static int shown = -1; // per cent of the bar on the terminal
+static int shown = -1;   // per cent of the bar on the terminal
+static double line_at; // when the last line was due elsewhere
 
 void progress_clear(void) {
     if (shown >= 0 && isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
@@ -49,8 +51,10 @@ static bool report(void *user, const char *what, uint64_t done, uint64_t total) 
         }
         shown = percent;
         if (done >= total) progress_clear();
-    } else if (total >= 1u << 30 && percent / 10 != shown / 10) { // elsewhere only what takes long
-        fprintf(stderr, "%s: %d %%\n", what, percent);
+    } else { // elsewhere a line every ten seconds
+        const double now = fm_clock();
+        if (percent < shown || shown < 0) line_at = now; // something begins
+        else if (now - line_at >= 10) fprintf(stderr, "%s: %d %%\n", what, percent), line_at = now;
         shown = percent;
     }
     return !stop_asked;

@@ -15,6 +15,8 @@ int logits_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 int convert_main(int argc, char **argv);
 int tune_main(int argc, char **argv);
+int perplexity_main(int argc, char **argv);
+int eval_main(int argc, char **argv);
 
 // What every sub-command that uses a device can be told.
 struct device_options {

@@ -15,6 +15,8 @@ static const struct command {
     {"inspect", inspect_main, "a model's shape, sizes, and the memory that it needs"},
     {"bench", bench_main, "prefill and decode speed"},
     {"tune", tune_main, "measure which variants suit a model on a device, and keep them"},
+    {"perplexity", perplexity_main, "how well a model foretells a text"},
+    {"eval", eval_main, "how many questions a model answers rightly"},
     {"tokenize", tokenize_main, "text to token ids, and back"},
     {"logits", logits_main, "a model's logits for given tokens, as a safetensors file"},
     {"convert", convert_main, "a hub folder to one GGUF file"},

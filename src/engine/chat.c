@@ -179,7 +179,7 @@ static bool on_token(void *user, int32_t id) {
 }
 
 static bool raw_prompt(struct fathom_chat *chat, const char *text, struct fm_tokens *tokens, struct fathom_error *err) {
-    const int32_t bos = fm_tokenizer_bos(chat->engine->tokenizer);
+    const int32_t bos = fm_tokenizer_first(chat->engine->tokenizer);
     const uint32_t n = fathom_session_length(chat->session);
     const size_t count = n ? n : bos >= 0;
     if (count) {

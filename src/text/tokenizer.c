@@ -107,6 +107,7 @@ int32_t fm_tokenizer_find(const struct fm_tokenizer *tokenizer, const char *cont
 
 int32_t fm_tokenizer_bos(const struct fm_tokenizer *tokenizer) { return tokenizer->bos; }
 int32_t fm_tokenizer_eos(const struct fm_tokenizer *tokenizer) { return tokenizer->eos; }
+int32_t fm_tokenizer_first(const struct fm_tokenizer *tokenizer) { return tokenizer->adds_bos ? tokenizer->bos : -1; }
 const char *fm_tokenizer_chat_template(const struct fm_tokenizer *tokenizer) { return tokenizer->chat_template; }
 size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer) { return tokenizer->vocab.n_tokens; }
 

@@ -30,6 +30,7 @@ bool fm_tokenizer_is_special(const struct fm_tokenizer *tokenizer, int32_t id); 
 int32_t fm_tokenizer_find(const struct fm_tokenizer *tokenizer, const char *content); // id of an added or plain token; -1
 int32_t fm_tokenizer_bos(const struct fm_tokenizer *tokenizer); // -1: none
 int32_t fm_tokenizer_eos(const struct fm_tokenizer *tokenizer); // -1: none
+int32_t fm_tokenizer_first(const struct fm_tokenizer *tokenizer); // what plain text is to begin with, by the model's own word: bos, or -1: nothing
 const char *fm_tokenizer_chat_template(const struct fm_tokenizer *tokenizer); // the model's own, in Jinja; NULL: none
 size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer); // largest id + 1
 #endif

@@ -30,11 +30,18 @@ static bool read_id(const struct fm_tensors *tensors, const struct fm_tokenizer 
     return true;
 }
 
+static bool read_bool(const struct fm_tensors *tensors, const char *key, bool *value, struct fathom_error *err) {
+    struct fathom_error wrong = {0};
+    if (fm_meta_bool(tensors, key, value, &wrong) || wrong.status == FATHOM_OK) return true;
+    return fm_fail(err, wrong.status, "%s", wrong.message);
+}
+
 static bool add_splits(struct fm_tokenizer *tokenizer, const char *pre, struct fathom_error *err) {
     const struct fm_known_patterns *known = fm_known_patterns_find(pre);
     if (!known) return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer.ggml.pre \"%s\" is not supported", fm_quote(pre, strlen(pre)).text);
     tokenizer->nfc = known->nfc;
     tokenizer->ignore_merges = known->ignore_merges;
+    tokenizer->adds_bos = known->adds_bos;
     for (const char *const *pattern = known->patterns; *pattern; pattern++)
         if (!fm_pretokenizer_add(&tokenizer->pretokenizer, FM_SPLIT_ISOLATED, false, *pattern, strlen(*pattern), false, err)) return false;
     return true;
@@ -100,6 +107,7 @@ static bool read_all(const struct fm_tensors *tensors, struct fm_tokenizer *toke
             fm_quote(model, strlen(model)).text);
     if (chat && !(tokenizer->chat_template = strdup(chat))) return fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory");
     return add_splits(tokenizer, pre, err) && add_tokens(tensors, tokenizer, err) && add_merges(tensors, &tokenizer->vocab, err) &&
+           read_bool(tensors, "tokenizer.ggml.add_bos_token", &tokenizer->adds_bos, err) &&
            read_id(tensors, tokenizer, "tokenizer.ggml.bos_token_id", &tokenizer->bos, err) &&
            read_id(tensors, tokenizer, "tokenizer.ggml.eos_token_id", &tokenizer->eos, err) && fm_tokenizer_finish(tokenizer, err);
 }

@@ -142,6 +142,15 @@ static bool read_added_token(struct fm_tokenizer *tokenizer, const cJSON *json, 
     return fm_tokenizer_add_added(tokenizer, token, is_true(json, "special"), is_true(json, "normalized"), err);
 }
 
+// What is put around a text: a template, alone or in a sequence of processors, that may begin with a special token.
+static const char *first_special(const cJSON *processor) {
+    const char *found = string_member(member(cJSON_GetArrayItem(member(processor, "single"), 0), "SpecialToken"), "id");
+    const cJSON *item;
+    cJSON_ArrayForEach(item, member(processor, "processors"))
+        if (!found) found = first_special(item);
+    return found;
+}
+
 // ---- The whole file --------------------------------------------------------------------------------------------
 
 static bool read_all(struct fm_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
@@ -161,7 +170,10 @@ static bool read_all(struct fm_tokenizer *tokenizer, const cJSON *json, struct f
     if (unknown && (tokenizer->unknown = fm_tokenizer_find(tokenizer, unknown)) < 0)
         return fm_fail(err, FATHOM_INVALID, "tokenizer: unk_token \"%s\" is not in the vocabulary",
             fm_quote(unknown, strlen(unknown)).text);
-    return fm_tokenizer_finish(tokenizer, err);
+    const char *first = first_special(member(json, "post_processor"));
+    if (!fm_tokenizer_finish(tokenizer, err)) return false;
+    tokenizer->adds_bos = first && tokenizer->bos >= 0 && fm_tokenizer_find(tokenizer, first) == tokenizer->bos;
+    return true;
 }
 
 struct fm_tokenizer *fm_tokenizer_from_json(const char *text, size_t length, struct fathom_error *err) {

@@ -59,6 +59,8 @@ static bool read_ends(struct fm_tokenizer *tokenizer, const char *folder, int32_
         cJSON *json = fm_json_load(path, err);
         bool read = json && sources[i].read(tokenizer, json, path, sources[i].bos, bos, err) &&
                     sources[i].read(tokenizer, json, path, sources[i].eos, eos, err);
+        const cJSON *adds_bos = cJSON_GetObjectItemCaseSensitive(json, "add_bos_token");
+        if (cJSON_IsBool(adds_bos)) tokenizer->adds_bos = cJSON_IsTrue(adds_bos);
         cJSON_Delete(json);
         if (!read) return false;
     }

@@ -13,6 +13,7 @@ struct fm_tokenizer {
     bool nfc;             // the text is brought to NFC
     bool ignore_merges;   // a word that is a token is that token, whatever the merges say
     int32_t unknown, bos, eos; // -1: none
+    bool adds_bos;             // a text begins with bos
     char *chat_template;       // owned; NULL: none
 };
 

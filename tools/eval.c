@@ -1,0 +1,179 @@
+// fathom eval: questions with one right answer each, asked greedily; a reply counts when it is the answer to the letter.
+#include "common.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct question {
+    cJSON *line;               // owns the texts
+    const char *text, *answer;
+    char *wrong;               // the reply, where it was another
+};
+
+struct questions { struct question *list; size_t n, capacity, n_asked, n_right; uint64_t n_tokens; };
+
+struct eval_options {
+    struct device_options device;
+    const char *model, *file, *template_name;
+    uint32_t n_tokens;
+    bool no_thought, show_wrong, json;
+};
+
+static void free_questions(struct questions *q) {
+    for (size_t i = 0; i < q->n; i++) {
+        cJSON_Delete(q->list[i].line);
+        free(q->list[i].wrong);
+    }
+    free(q->list);
+}
+
+// One line of the file: an object with the strings `question` and `answer`, and whatever else.
+static bool add_question(struct questions *q, const char *where, const char *line, size_t length, struct fathom_error *err) {
+    if (q->n == q->capacity) {
+        const size_t capacity = 2 * q->capacity + 64;
+        struct question *grown = realloc(q->list, capacity * sizeof(*grown));
+        if (!grown) return fm_fail(err, FATHOM_NO_MEMORY, "%s: out of host memory", where);
+        q->list = grown;
+        q->capacity = capacity;
+    }
+    cJSON *json = fm_json_parse(where, line, length, err);
+    if (!json) return false;
+    struct question *new = &q->list[q->n++];
+    *new = (struct question){.line = json, .text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "question")),
+        .answer = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "answer"))};
+    if (!new->text || !new->answer) return fm_fail(err, FATHOM_INVALID, "%s: there is no string \"%s\"", where, new->text ? "answer" : "question");
+    return true;
+}
+
+static bool read_questions(const char *path, struct questions *q, struct fathom_error *err) {
+    size_t size, number = 0;
+    char *text = read_file(path, SIZE_MAX / 4, &size, err);
+    bool ok = text != NULL;
+    for (const char *line = text, *end; ok && line < text + size; line = end + 1) {
+        char where[PATH_MAX + 32];
+        end = memchr(line, '\n', size - (size_t)(line - text));
+        if (!end) end = text + size;
+        snprintf(where, sizeof(where), "%s:%zu", path, ++number);
+        if (line + strspn(line, " \t\r\n") < end) ok = add_question(q, where, line, (size_t)(end - line), err);
+    }
+    if (ok && !q->n) ok = fm_fail(err, FATHOM_INVALID, "%s: holds no question", path);
+    free(text);
+    return ok;
+}
+
+// The text without white space at its ends.
+static size_t trim(const char **text) {
+    *text += strspn(*text, " \t\r\n");
+    size_t n = strlen(*text);
+    while (n && strchr(" \t\r\n", (*text)[n - 1])) n--;
+    return n;
+}
+
+static bool same(const char *a, const char *b) {
+    const size_t n = trim(&a);
+    return trim(&b) == n && !memcmp(a, b, n);
+}
+
+static bool keep_going(void *user, enum fathom_piece kind, const char *text) {
+    (void)user, (void)kind, (void)text;
+    return !interrupted();
+}
+
+static bool ask_all(struct fathom_chat *chat, struct questions *q, struct fathom_error *err) {
+    for (; q->n_asked < q->n; q->n_asked++) {
+        struct question *one = &q->list[q->n_asked];
+        struct fathom_reply reply;
+        fathom_chat_clear(chat);
+        if (!fathom_chat_ask(chat, one->text, keep_going, NULL, &reply, err)) return false;
+        if (!progress_bar.report(NULL, "asking", q->n_asked + 1, q->n)) return fm_fail(err, FATHOM_CANCELLED, "interrupted after %zu of %zu questions", q->n_asked, q->n);
+        q->n_tokens += reply.n_ids;
+        if (same(reply.answer, one->answer)) q->n_right++;
+        else if (!(one->wrong = strdup(reply.answer))) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    }
+    return true;
+}
+
+static cJSON *wrong_json(const struct questions *q) {
+    cJSON *array = cJSON_CreateArray();
+    for (size_t i = 0; i < q->n; i++) {
+        if (!q->list[i].wrong) continue;
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "question", q->list[i].text);
+        cJSON_AddStringToObject(row, "answer", q->list[i].answer);
+        cJSON_AddStringToObject(row, "reply", q->list[i].wrong);
+        cJSON_AddItemToArray(array, row);
+    }
+    return array;
+}
+
+static int show(const struct fathom_engine *engine, struct fathom_chat *chat, const struct eval_options *o, const struct questions *q, double seconds) {
+    const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
+    const double accuracy = (double)q->n_right / (double)q->n;
+    if (!o->json) {
+        for (size_t i = 0; o->show_wrong && i < q->n; i++)
+            if (q->list[i].wrong) printf("question: %s\nanswer:   %s\nreply:    %s\n\n", q->list[i].text, q->list[i].answer, q->list[i].wrong);
+        printf("%zu of %zu right (%.1f %%), %llu tokens in %.1f s\n", q->n_right, q->n, 100 * accuracy, (unsigned long long)q->n_tokens, seconds);
+        print_drafts(stdout, fathom_chat_get_session(chat));
+        return EXIT_DONE;
+    }
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "model", o->model);
+    cJSON_AddStringToObject(json, "file", o->file);
+    cJSON_AddStringToObject(json, "device", device->name);
+    cJSON_AddStringToObject(json, "driver", device->driver);
+    cJSON_AddStringToObject(json, "version", fathom_version());
+    cJSON_AddNumberToObject(json, "accuracy", accuracy);
+    cJSON_AddNumberToObject(json, "right", (double)q->n_right);
+    cJSON_AddNumberToObject(json, "questions", (double)q->n);
+    cJSON_AddNumberToObject(json, "tokens", (double)q->n_tokens);
+    cJSON_AddNumberToObject(json, "seconds", seconds);
+    cJSON *drafts = drafts_json(fathom_chat_get_session(chat));
+    if (drafts) cJSON_AddItemToObject(json, "drafts", drafts);
+    if (o->show_wrong) cJSON_AddItemToObject(json, "wrong", wrong_json(q));
+    return print_json(json);
+}
+
+static int evaluate(const struct eval_options *o, struct questions *q) {
+    struct fathom_error err = {0};
+    struct fathom_engine *engine = open_engine(o->model, &o->device);
+    if (!engine) return EXIT_REFUSED;
+    struct fathom_chat *chat = fathom_chat_create(engine, &(struct fathom_chat_params){.template_name = o->template_name, .no_thought = o->no_thought,
+        .max_tokens = o->n_tokens}, &err);
+    const double start = fm_clock();
+    const int done = chat && ask_all(chat, q, &err) ? show(engine, chat, o, q, fm_clock() - start) : refuse(&err);
+    fathom_chat_destroy(&chat);
+    fathom_engine_destroy(&engine);
+    return done;
+}
+
+int eval_main(int argc, char **argv) {
+    struct eval_options o = {0};
+    const char *paths[2] = {0};
+    const struct option options[] = {
+        {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, thought included", NULL},
+        {"--wrong", OPTION_FLAG, &o.show_wrong, NULL, "show the questions that were answered wrongly", NULL},
+        {"--template", OPTION_TEXT, &o.template_name, "NAME", "the chat template, where not the model's own", NULL},
+        {"--no-think", OPTION_FLAG, &o.no_thought, NULL, "answer at once, where the template can say so", NULL},
+        {"--json", OPTION_FLAG, &o.json, NULL, "one object", NULL},
+        DRAFT_OPTION(o.device),
+        DEVICE_OPTIONS(o.device),
+    };
+    const struct usage usage = {"eval", "MODEL QUESTIONS.jsonl",
+        "Asks questions, one a line: {\"question\": \"...\", \"answer\": \"...\"}. Always the likeliest token;\na reply is right when it is the answer to the letter, white space at its ends aside.",
+        options, sizeof(options) / sizeof(*options), 2, 2};
+    size_t n_positional;
+    const int code = options_parse(&usage, argc, argv, paths, &n_positional);
+    if (code != EXIT_NOT_YET) return code;
+    o.model = paths[0];
+    o.file = paths[1];
+    struct fathom_error err = {0};
+    struct questions q = {0};
+    watch_interrupt();
+    const int done = read_questions(o.file, &q, &err) ? evaluate(&o, &q) : refuse(&err);
+    free_questions(&q);
+    return done;
+}

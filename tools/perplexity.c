@@ -1,0 +1,155 @@
+// fathom perplexity: how well a model foretells a text, counted as llama-perplexity does: the text is cut into windows of --ctx tokens, each
+// begins with the model's first token where it has one, and the first half of a window is read but not scored.
+#include "common.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "text/tokenizer.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { DEFAULT_WINDOW = 512, LEAST_WINDOW = 4, MAX_ROWS = 256 /* rows of logits that the host holds at once */ };
+
+struct sums { double nll, squares; uint64_t n; };
+
+// The negative log-likelihood of a token, in nats.
+static double surprise(const float *logits, uint32_t n_vocab, int32_t id) {
+    float top = logits[0];
+    double sum = 0;
+    for (uint32_t i = 1; i < n_vocab; i++) top = fmaxf(top, logits[i]);
+    for (uint32_t i = 0; i < n_vocab; i++) sum += expf(logits[i] - top);
+    return log(sum) - (logits[id] - top);
+}
+
+// Where a window is, for the bar that runs over all of them.
+struct reading { uint64_t before, total; };
+
+static bool report(void *user, const char *what, uint64_t done, uint64_t total) {
+    (void)what, (void)total;
+    const struct reading *r = user;
+    return progress_bar.report(progress_bar.user, "scoring", r->before + done, r->total);
+}
+
+// Token i + 1 is foretold by the logits of token i; those of the second half's tokens but the last count.
+static bool score_window(struct fathom_session *s, const int32_t *ids, uint32_t n_window, uint32_t n_vocab, float *logits, struct reading reading,
+    struct sums *sums, struct fathom_error *err) {
+    const uint32_t first = n_window / 2, last = n_window - 1;
+    const struct fathom_progress progress = {report, &reading};
+    if (!fathom_session_truncate(s, 0, err) || !fathom_session_append(s, ids, first, NULL, &progress, err)) return false;
+    for (uint32_t i = first, n; i < last; i += n) {
+        n = last - i < MAX_ROWS ? last - i : MAX_ROWS;
+        reading.before += i == first ? first : MAX_ROWS;
+        if (!fathom_session_append(s, ids + i, n, logits, &progress, err)) return false;
+        for (uint32_t row = 0; row < n; row++) {
+            const double nll = surprise(logits + (size_t)row * n_vocab, n_vocab, ids[i + row + 1]);
+            if (!isfinite(nll)) return fm_fail(err, FATHOM_INVALID, "the model's logits are not finite at token %llu", (unsigned long long)reading.before + row);
+            sums->nll += nll;
+            sums->squares += nll * nll;
+            sums->n++;
+        }
+    }
+    return true;
+}
+
+static bool score(struct fathom_session *s, struct fm_tokens *tokens, int32_t begin, uint32_t n_window, uint32_t n_vocab, struct sums *sums,
+    struct fathom_error *err) {
+    const uint64_t n_windows = tokens->count / n_window;
+    float *logits = malloc(sizeof(*logits) * MAX_ROWS * n_vocab);
+    bool ok = logits || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the logits of %d tokens", MAX_ROWS);
+    for (uint64_t i = 0; ok && i < n_windows; i++) {
+        int32_t *ids = tokens->ids + i * n_window;
+        if (begin >= 0) ids[0] = begin;
+        ok = score_window(s, ids, n_window, n_vocab, logits, (struct reading){i * n_window, n_windows * n_window}, sums, err);
+    }
+    progress_clear();
+    free(logits);
+    return ok;
+}
+
+static int show(const struct fathom_engine *engine, const char *model, const char *file, size_t n_tokens, uint32_t n_window, const struct sums *sums,
+    double seconds, bool as_json) {
+    const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
+    const double n = (double)sums->n, mean = sums->nll / n, variance = sums->squares / n - mean * mean, perplexity = exp(mean);
+    const double deviation = n > 1 && variance > 0 ? sqrt(variance / (n - 1)) * perplexity : 0; // of the estimate
+    const size_t n_windows = n_tokens / n_window;
+    if (!as_json) {
+        printf("perplexity %.4f +/- %.4f over %zu windows of %u tokens (%llu scored), %.1f tokens/s\n", perplexity, deviation, n_windows, n_window,
+            (unsigned long long)sums->n, (double)(n_windows * n_window) / seconds);
+        return EXIT_DONE;
+    }
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddStringToObject(json, "model", model);
+    cJSON_AddStringToObject(json, "file", file);
+    cJSON_AddStringToObject(json, "device", device->name);
+    cJSON_AddStringToObject(json, "driver", device->driver);
+    cJSON_AddStringToObject(json, "version", fathom_version());
+    cJSON_AddNumberToObject(json, "perplexity", perplexity);
+    cJSON_AddNumberToObject(json, "deviation", deviation);
+    cJSON_AddNumberToObject(json, "nats_per_token", mean);
+    cJSON_AddNumberToObject(json, "tokens", (double)n_tokens);
+    cJSON_AddNumberToObject(json, "context", n_window);
+    cJSON_AddNumberToObject(json, "windows", (double)n_windows);
+    cJSON_AddNumberToObject(json, "scored", n);
+    cJSON_AddNumberToObject(json, "seconds", seconds);
+    return print_json(json);
+}
+
+// The text's tokens, the model's first one before them. False after filling *err.
+static bool read_tokens(const char *model, const char *file, uint32_t n_window, struct fm_tokens *tokens, int32_t *begin, struct fathom_error *err) {
+    size_t size = 0;
+    char *text = read_file(file, SIZE_MAX / 4, &size, err);
+    struct fm_tokenizer *tokenizer = text ? fm_tokenizer_open(model, err) : NULL;
+    bool ok = tokenizer != NULL;
+    if (ok && (*begin = fm_tokenizer_first(tokenizer)) >= 0) {
+        ok = (tokens->ids = malloc(sizeof(*tokens->ids))) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        if (ok) tokens->ids[0] = *begin, tokens->count = tokens->capacity = 1;
+    }
+    ok = ok && fm_tokenizer_encode(tokenizer, text, size, false, tokens, err);
+    if (ok && tokens->count < n_window)
+        ok = fm_fail(err, FATHOM_INVALID, "%s: has %zu tokens, a window %u; a longer text or a smaller --ctx would do", file, tokens->count, n_window);
+    fm_tokenizer_destroy(&tokenizer);
+    free(text);
+    return ok;
+}
+
+int perplexity_main(int argc, char **argv) {
+    struct device_options device = {0};
+    const char *paths[2] = {0};
+    bool json = false;
+    const struct option options[] = {
+        {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
+        DEVICE_OPTIONS(device),
+    };
+    const struct usage usage = {"perplexity", "MODEL FILE [--ctx N]",
+        "Measures how well a model foretells a text, counted as llama-perplexity does: windows of\n--ctx tokens (512), of which the second half is scored.", options,
+        sizeof(options) / sizeof(*options), 2, 2};
+    size_t n_positional;
+    const int code = options_parse(&usage, argc, argv, paths, &n_positional);
+    if (code != EXIT_NOT_YET) return code;
+    if (!device.n_context) device.n_context = DEFAULT_WINDOW;
+    if (device.n_context < LEAST_WINDOW) {
+        fprintf(stderr, "fathom perplexity: --ctx is at least %d\n", LEAST_WINDOW);
+        return EXIT_WRONG_USE;
+    }
+    watch_interrupt();
+    struct fathom_error err = {0};
+    struct fm_tokens tokens = {0};
+    struct sums sums = {0};
+    int32_t begin;
+    if (!read_tokens(paths[0], paths[1], device.n_context, &tokens, &begin, &err)) {
+        free(tokens.ids);
+        return refuse(&err);
+    }
+    int done = EXIT_REFUSED;
+    struct fathom_engine *engine = open_engine(paths[0], &device);
+    if (engine) {
+        struct fathom_session *session = fathom_session_create(engine, NULL, &err);
+        const double start = fm_clock();
+        const bool ok = session && score(session, &tokens, begin, device.n_context, fathom_engine_get_info(engine)->n_vocab, &sums, &err);
+        done = ok ? show(engine, paths[0], paths[1], tokens.count, device.n_context, &sums, fm_clock() - start, json) : refuse(&err);
+        fathom_session_destroy(&session);
+    }
+    fathom_engine_destroy(&engine);
+    free(tokens.ids);
+    return done;
+}
