@@ -34,7 +34,7 @@ refused() {
 }
 
 # help fits a screen; wrong use is 2
-for command in "" run devices inspect bench tune tokenize logits convert; do
+for command in "" run devices inspect bench tune tokenize logits convert perplexity eval; do
     # shellcheck disable=SC2086 # the empty word disappears
     check 0 '^usage: fathom' "$fathom" $command --help
     [ "$(wc -l <"$work/out")" -le 30 ] || { failures=$((failures + 1)); echo "FAIL: the help of '$command' has $(wc -l <"$work/out") lines"; }
@@ -69,6 +69,30 @@ check 0 '"median"' "$fathom" bench "$demo" -p 16 -n 4 -r 2 -d 8 --json
 check 0 '' "$fathom" convert "$v3" "$work/v3.gguf" --type bf16
 check 0 '' "$fathom" logits "$work/v3.gguf" --ids 1,2,3,4,5 --out "$work/c" --exact
 check 0 '' cmp "$work/a" "$work/c"
+# perplexity: the mean of what the logits say of the second half of each window; all that is told is on stdout, progress apart
+yes 'Paul a 8 boîtes de 62 livres.' | head -n 12 >"$work/text"
+check 0 '^perplexity [0-9.]+ \+/- [0-9.]+ over [0-9]+ windows of 32 tokens' "$fathom" perplexity "$demo" "$work/text" --ctx 32
+check 0 '"perplexity":	[0-9.]+,' "$fathom" perplexity "$demo" "$work/text" --ctx 32 --json
+check 2 'ctx is at least 4' "$fathom" perplexity "$demo" "$work/text" --ctx 2
+refused 'no-such' "$fathom" perplexity "$demo" "$work/no-such"
+refused 'a longer text or a smaller --ctx' "$fathom" perplexity "$demo" "$work/text" --ctx 500
+
+# questions
+cat >"$work/questions" <<END
+{"question": "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?", "answer": "Paul a 496 livres."}
+
+{"question": "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?", "answer": "Paul n'en a pas."}
+END
+check 0 '^1 of 2 right' "$fathom" eval "$demo" "$work/questions"
+check 0 '"accuracy":	0.5,' "$fathom" eval "$demo" "$work/questions" --json
+check 0 'reply:    Paul a 496 livres.' "$fathom" eval "$demo" "$work/questions" --wrong
+echo '{"question": "x"}' >>"$work/questions"
+refused 'questions:4: there is no string "answer"' "$fathom" eval "$demo" "$work/questions"
+echo '{"question":' >"$work/questions"
+refused 'questions:1' "$fathom" eval "$demo" "$work/questions"
+: >"$work/questions"
+refused 'holds no question' "$fathom" eval "$demo" "$work/questions"
+
 # what sparse and compressed attention have in a file of their own comes back from GGUF, bit for bit
 for model in v32 v4; do
     folder=$source/tests/data/reference/$model
