@@ -125,7 +125,7 @@ FATHOM_API bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, 
 
 // ---- Weights ---------------------------------------------------------------------------------------------------
 
-// How the elements of a weight are stored. Values are those of GGUF ("ggml_type"), bytes are GGUF's own layout.
+// How the elements of a weight are stored. Values are those of GGUF ("ggml_type"), bytes are GGUF's own layout; F8_E4M3 is ours.
 enum fathom_type {
     FATHOM_F32 = 0,
     FATHOM_F16 = 1,
@@ -154,9 +154,12 @@ enum fathom_type {
     FATHOM_TQ1_0 = 34,
     FATHOM_TQ2_0 = 35,
     FATHOM_MXFP4 = 39, // of 32
+    // blocks of 128 elements: float32 scale, 128 floats of 1 + 4 + 3 bits, no infinities and no NaN; the last block of a row may be
+    // shorter, by a multiple of 32
+    FATHOM_F8_E4M3 = 0x10000,
 };
 
-// Bytes of one row of n_cols elements. 0 if the type is unknown or n_cols is not a multiple of its block (4 for floats).
+// Bytes of one row of n_cols elements. 0 if the type is unknown or n_cols is not a multiple of its block (4 for floats, 32 for F8_E4M3).
 FATHOM_API uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols);
 
 // One binding's worth of a weight: rows [first_row, first_row + n_rows) of all its matrices laid end to end.

@@ -26,6 +26,7 @@
 #define TYPE_TQ1_0 34u
 #define TYPE_TQ2_0 35u
 #define TYPE_MXFP4 39u
+#define TYPE_F8_E4M3 0x10000u
 
 #define W_PASTE_(a, b) a##b
 #define W_PASTE(a, b) W_PASTE_(a, b)
@@ -59,6 +60,7 @@ uint row_size(const uint type, uint n_cols) {
     case TYPE_TQ1_0: return n_cols / 256u * 54u;
     case TYPE_TQ2_0: return n_cols / 256u * 66u;
     case TYPE_MXFP4: return n_cols / 32u * 17u;
+    case TYPE_F8_E4M3: return n_cols + (n_cols + 127u) / 128u * 4u;
     }
     return 0u;
 }
@@ -138,5 +140,23 @@ float e2m1_doubled(uint n) {
 }
 vec4 e2m1(uint v) {
     return vec4(e2m1_doubled(v & 15u), e2m1_doubled((v >> 8) & 15u), e2m1_doubled((v >> 16) & 15u), e2m1_doubled(v >> 24));
+}
+
+// E4M3 for four bytes: subnormals below 2^-6
+float e4m3_byte(uint n) {
+    const uint size = n & 0x7fu;
+    precise float small = float(size) * 0.001953125; // 2^-9
+    const uint normal = (size << 20) + 0x3c000000u, subnormal = floatBitsToUint(small);
+    return uintBitsToFloat((n & 0x80u) << 24 | (size < 8u ? subnormal : normal));
+}
+vec4 e4m3(uint v) {
+    return vec4(e4m3_byte(v & 255u), e4m3_byte((v >> 8) & 255u), e4m3_byte((v >> 16) & 255u), e4m3_byte(v >> 24));
+}
+
+// The same times 2^-8, by the device's float16, which has these exponent and mantissa bits in the same places; may flush subnormals
+vec4 e4m3_half(uint v) {
+    const vec2 even = unpackHalf2x16(((v << 7) & 0x3f803f80u) | ((v << 8) & 0x80008000u));
+    const vec2 odd = unpackHalf2x16(((v >> 1) & 0x3f803f80u) | (v & 0x80008000u));
+    return vec4(even.x, odd.x, even.y, odd.y);
 }
 #endif

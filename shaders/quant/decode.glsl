@@ -13,9 +13,9 @@
 // w32 and w8 of formats with a minimum return a scale of 1, and q[] are the elements.
 // `type` is an enum fathom_type, a specialization constant: src/gpu/spirv_trim.c leaves the other types' decoders out, which works while it
 // is handed down through `const` parameters and the cases return. Both macros are undefined at the end.
-// A format in blocks is one function, w8, exact; w4 and w32 follow from it, and may have a quicker one.
+// A format in blocks of integers is one function, w8, exact; w4 and w32 follow from it, and may have a quicker one.
 // A choice between two names is one instruction, a choice between expressions is a branch, which takes compilers longer than all the rest.
-// Bytes are GGUF's: 16-bit alignment is all that most block formats have.
+// Bytes are GGUF's: 16-bit alignment is all that most block formats have. F8_E4M3 is ours, and in whole words.
 #include "include/exact.glsl"
 #include "quant/common.glsl"
 #include "quant/grids.glsl"
@@ -60,6 +60,7 @@ uint W_FN(_byte)(uint at) {
 #include "quant/tq1_0.glsl"
 #include "quant/tq2_0.glsl"
 #include "quant/mxfp4.glsl"
+#include "quant/f8_e4m3.glsl"
 
 // Of the formats in blocks; exact, as none of them needs more than multiplying and adding
 float W_FN(_block_8)(const uint type, uint row, uint part, out vec4 low, out vec4 high) {
@@ -111,6 +112,7 @@ vec4 W_FN(4)(const uint type, uint row, uint k) {
     case TYPE_BF16: return W_FN(_bf16_4)(row, k);
     case TYPE_Q8_0: return W_FN(_q8_0_4)(row, k);
     case TYPE_Q4_0: return W_FN(_q4_0_4)(row, k);
+    case TYPE_F8_E4M3: return W_FN(_f8_e4m3_4)(row, k);
     default: return W_FN(_block_4)(type, row, k);
     }
 }
@@ -120,6 +122,7 @@ vec2 W_FN(32_parts)(const uint type, uint row, uint k, out vec4 q[8]) {
     case TYPE_F32: return vec2(W_FN(_f32_32)(row, k, q), 0.0);
     case TYPE_F16: return vec2(W_FN(_f16_32)(row, k, q), 0.0);
     case TYPE_BF16: return vec2(W_FN(_bf16_32)(row, k, q), 0.0);
+    case TYPE_F8_E4M3: return vec2(W_FN(_f8_e4m3_32)(row, k, q), 0.0);
     case TYPE_Q8_0: return vec2(W_FN(_q8_0_32)(row, k, q), 0.0);
     case TYPE_Q4_0: return vec2(W_FN(_q4_0_32)(row, k, q), 0.0);
     case TYPE_Q4_1: return W_FN(_q4_1_32)(row, k, q);
@@ -150,6 +153,7 @@ float W_FN(8)(const uint type, uint row, uint part, out vec4 low, out vec4 high)
     case TYPE_F32: return W_FN(_f32_8)(row, part, low, high);
     case TYPE_F16: return W_FN(_f16_8)(row, part, low, high);
     case TYPE_BF16: return W_FN(_bf16_8)(row, part, low, high);
+    case TYPE_F8_E4M3: return W_FN(_f8_e4m3_8)(row, part, low, high);
     default: return W_FN(_block_8)(type, row, part, low, high);
     }
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { FM_BLOCK = 32, FM_SUPER_BLOCK = 256 };
+enum { FM_BLOCK = 32, FM_SUPER_BLOCK = 256, FM_F8_BLOCK = 128, FM_F8_BYTES = 4 + FM_F8_BLOCK };
 
 // Blocks of 32. Byte i of 16 has element i in its low half, element 16 + i in its high half.
 void fm_decode_q4_0(const uint8_t *block, float *x);   // 2: d, 16: n;                d * (n - 8)
@@ -34,6 +34,9 @@ void fm_decode_iq2_xs(const uint8_t *block, float *x, const uint16_t *points);
 void fm_decode_iq2_s(const uint8_t *block, float *x, const uint16_t *points);
 void fm_decode_iq3_xxs(const uint8_t *block, float *x, const uint16_t *points);
 void fm_decode_iq3_s(const uint8_t *block, float *x, const uint16_t *points);
+
+// A block of at most 128 floats of 8 bits: float32 scale, a byte each
+void fm_decode_f8_e4m3(const uint8_t *block, float *x, uint32_t n);
 
 extern const int8_t fm_iq4_levels[16];
 

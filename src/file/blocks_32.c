@@ -1,4 +1,4 @@
-// Formats with blocks of 32 elements.
+// Formats with blocks of 32 elements, and floats of 8 bits.
 #include "base/half.h"
 #include "file/blocks.h"
 #include <string.h>
@@ -65,4 +65,17 @@ void fm_decode_mxfp4(const uint8_t *block, float *x) {
         x[i] = d * (float)halves[block[1 + i] & 15];
         x[i + 16] = d * (float)halves[block[1 + i] >> 4];
     }
+}
+
+// Sign, 4 bits of exponent, 3 of mantissa; 2^-9 times an integer below 2^-6. The two codes of NaN come out as 480, one more than the largest:
+// no weight has them (scaled.h).
+static float from_e4m3(uint8_t code) {
+    const uint32_t sign = (uint32_t)(code & 0x80u) << 24, size = code & 0x7fu;
+    const uint32_t magnitude = size < 8 ? fm_float_bits((float)size * 0x1p-9f) : (size << 20) + (120u << 23);
+    return fm_bits_float(sign | magnitude);
+}
+
+void fm_decode_f8_e4m3(const uint8_t *block, float *x, uint32_t n) {
+    const float d = fm_bits_float(fm_read32(block));
+    for (uint32_t i = 0; i < n; i++) x[i] = d * from_e4m3(block[4 + i]);
 }

@@ -1,6 +1,7 @@
 #include "file/convert.h"
 #include "file/directory.h"
 #include "file/gguf_write.h"
+#include "file/scaled.h"
 #include "file/types.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -96,7 +97,8 @@ static bool choose_tensors(struct conversion *c) {
     c->list = calloc(c->in->count + 1, sizeof(*c->list));
     if (!c->list) return no_memory(c);
     for (size_t i = 0; i < c->in->count; i++) {
-        struct fm_tensor tensor = c->in->list[i];
+        struct fm_source source;
+        struct fm_tensor tensor = fm_scaled_widen(&c->in->list[i], &source);
         unsigned layer;
         if (sscanf(tensor.name, "blk.%u.", &layer) == 1 && layer >= c->n_layers) continue;
         const uint64_t elements = tensor.size / fm_type_info(tensor.type)->bytes * fm_type_info(tensor.type)->block;
@@ -160,7 +162,8 @@ static bool report(struct conversion *c) {
 }
 
 static bool write_tensor(struct conversion *c, struct fm_gguf_writer *writer, const struct fm_tensor *to) {
-    const struct fm_tensor *from = to->impl;
+    struct fm_source source;
+    const struct fm_tensor wide = fm_scaled_widen(to->impl, &source), *from = &wide;
     const uint64_t elements = from->size / fm_type_info(from->type)->bytes * fm_type_info(from->type)->block;
     for (uint64_t first = 0; first < elements; first += PIECE_ELEMENTS) {
         const uint64_t n = elements - first < PIECE_ELEMENTS ? elements - first : PIECE_ELEMENTS;

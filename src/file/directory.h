@@ -12,14 +12,22 @@ enum fm_source_kind {
     FM_SOURCE_NARROW,    // I64, presented as I32; what does not fit as the largest number
     FM_SOURCE_TRANSPOSE, // a part is [n_cols][n_rows], presented as [n_rows][n_cols]
     FM_SOURCE_DECODE_TRANSPOSE, // the same in blocks, presented as F16
+    FM_SOURCE_F8,               // scaled.h: E4M3, presented as F8_E4M3 or F32
+    FM_SOURCE_F8_TRANSPOSE,
+    FM_SOURCE_F4,               // scaled.h: E2M1, presented as MXFP4
 };
 struct fm_source {
     enum fm_source_kind kind;
     enum fathom_type stored; // of the bytes
-    uint32_t n_rows, n_cols; // both TRANSPOSEs: of a presented part
+    uint32_t n_rows, n_cols; // TRANSPOSEs, F8, F4: of a presented part
     uint32_t n_parts;
     uint64_t part_size;    // presented bytes of a part
     const uint8_t **parts; // [n_parts]
+    // F8, F4
+    const uint8_t **scales; // [n_parts], of the stored matrix that the part is of
+    uint32_t scale_cols;    // scales in a row of them
+    bool exponents;         // they are bytes of ue8m0, not float32
+    uint32_t first_row, part_rows; // F8: part i begins at row first_row + i * part_rows of the stored matrix
 };
 
 struct fm_tensors {

@@ -137,7 +137,7 @@ static bool read_tensor(struct reader *r, uint64_t alignment, uint64_t *offset) 
     *offset = fm_cursor_u64(&r->cursor);
     if (r->cursor.failed) return truncated(r, tensor.name);
     const struct fm_type_info *info = fm_type_info(type);
-    if (!info) return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s has type %u, which does not exist", path, tensor.name, type);
+    if (!info || type == FATHOM_F8_E4M3) return fm_fail(r->err, FATHOM_INVALID, "%s: tensor %s has type %u, which does not exist", path, tensor.name, type);
     if (!info->supported && type != FM_TYPE_I32)
         return fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s, which Fathom cannot read", path,
             tensor.name, info->name);

@@ -3,6 +3,7 @@
 #define FM_FILE_HUB_PARTS_H
 #include "base/json.h"
 #include "file/directory.h"
+#include "file/safetensors.h"
 
 struct fm_hub {
     struct fm_tensors *tensors; // being filled
@@ -22,6 +23,17 @@ struct fm_hub {
 bool fm_hub_keys(struct fm_hub *hub);
 // hub_weights.c: safetensors to tensors, and the keys that count layers.
 bool fm_hub_weights(struct fm_hub *hub);
+// hub_scaled.c: what a stored matrix (or vector, of one row) is presented as, and where its scales are. `scales`: the tensor that belongs to
+// it by name, or NULL.
+struct fm_hub_form {
+    enum fm_source_kind kind; // COPY, F8 or F4
+    enum fathom_type type;
+    uint64_t n_rows, n_cols; // elements
+    const uint8_t *scales;
+    uint32_t scale_cols;
+    bool exponents;
+};
+bool fm_hub_form(struct fm_hub *hub, const struct fm_safetensor *stored, const struct fm_safetensor *scales, struct fm_hub_form *form);
 // hub_tokenizer.c: tokenizer.json and tokenizer_config.json to tokenizer.* keys. A folder without tokenizer.json gets none.
 bool fm_hub_tokenizer(struct fm_hub *hub);
 

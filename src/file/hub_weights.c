@@ -1,5 +1,5 @@
 #include "file/hub_parts.h"
-#include "file/safetensors.h"
+#include "file/scaled.h"
 #include "file/types.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,13 +129,23 @@ static bool wrong_shape(struct files *f, const char *name, const char *expected)
     return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s does not have the shape %s", f->hub->dir, name, expected);
 }
 
-static bool float_type(struct files *f, const struct fm_safetensor *stored, enum fathom_type *type) {
-    const struct fm_type_info *info = fm_type_find(stored->dtype);
-    if (!info || info->block != 1)
-        return fm_fail(f->hub->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: F32, F16, BF16", f->hub->dir,
-            stored->name, stored->dtype);
-    *type = (enum fathom_type)info->type;
-    return true;
+// "x.weight" has its scales in "x.weight_scale_inv" (V3) or "x.scale" (V4).
+static bool form_of(struct files *f, const struct fm_safetensor *stored, struct fm_hub_form *form) {
+    static const char *const suffixes[] = {"weight_scale_inv", "scale"};
+    const size_t length = strlen(stored->name), stem = length > 6 && !strcmp(stored->name + length - 6, "weight") ? length - 6 : length;
+    const struct fm_safetensor *scales = NULL;
+    for (int i = 0; i < 2 && !scales; i++) {
+        char name[512];
+        snprintf(name, sizeof(name), "%.*s%s", (int)stem, stored->name, suffixes[i]);
+        scales = find(f, name);
+    }
+    return fm_hub_form(f->hub, stored, scales, form);
+}
+
+// Of n_parts parts like this one
+static struct fm_source source_of(const struct fm_hub_form *form, uint32_t n_parts) {
+    return (struct fm_source){.kind = form->kind, .stored = form->type, .n_rows = (uint32_t)form->n_rows, .n_cols = (uint32_t)form->n_cols,
+        .n_parts = n_parts, .scale_cols = form->scale_cols, .exponents = form->exponents};
 }
 
 // Adds a tensor of n_parts equal parts. dims: GGUF's order.
@@ -164,16 +174,18 @@ static const uint8_t **new_parts(struct files *f, uint32_t n) {
 static bool plain(struct files *f, const char *from, const char *to, bool as_f32) {
     const struct fm_safetensor *stored = find(f, from);
     if (!stored) return true;
-    enum fathom_type type = FATHOM_F32;
-    if (!float_type(f, stored, &type)) return false;
+    struct fm_hub_form form;
+    if (!form_of(f, stored, &form)) return false;
     if (stored->n_dims < 1 || stored->n_dims > 2 || stored->size == 0) return wrong_shape(f, from, "of a vector or a matrix");
-    const bool vector = stored->n_dims == 1;
-    const uint64_t dims[3] = {stored->dims[vector ? 0 : 1], vector ? 1 : stored->dims[0], 1};
-    const bool widen = (vector || as_f32) && type != FATHOM_F32;
+    const bool widen = (stored->n_dims == 1 || as_f32) && form.type != FATHOM_F32;
+    if (widen && form.kind == FM_SOURCE_F4) return wrong_shape(f, from, "and dtype of floats");
+    if (widen && form.kind == FM_SOURCE_COPY) form.kind = FM_SOURCE_WIDEN;
     const uint8_t **parts = new_parts(f, 1);
-    if (parts) parts[0] = stored->data;
-    return add(f, to, widen ? FATHOM_F32 : type, stored->n_dims, dims,
-        (struct fm_source){.kind = widen ? FM_SOURCE_WIDEN : FM_SOURCE_COPY, .stored = type, .n_parts = 1}, parts);
+    struct fm_source source = source_of(&form, 1);
+    if (!(source.scales = new_parts(f, 1)) || !parts) return no_memory(f);
+    parts[0] = stored->data;
+    source.scales[0] = form.scales;
+    return add(f, to, widen ? FATHOM_F32 : form.type, stored->n_dims, (const uint64_t[3]){form.n_cols, form.n_rows, 1}, source, parts);
 }
 
 // A projection whose heads' rows are presented in pairs (i, i + n_rope / 2), as GGUF has Llama's, which turns pairs (2i, 2i + 1).
@@ -181,42 +193,54 @@ static bool paired_rows(struct files *f, const char *from, const char *to, uint3
     const uint32_t n_rope = f->hub->n_rope, n_rows = n_heads * n_rope;
     const struct fm_safetensor *stored = find(f, from);
     if (!stored) return true;
-    enum fathom_type type = FATHOM_F32;
-    if (!float_type(f, stored, &type)) return false;
-    if (stored->n_dims != 2 || stored->dims[0] != n_rows || stored->size == 0) return wrong_shape(f, from, "[heads * head_dim, hidden] of config.json");
+    struct fm_hub_form form;
+    if (!form_of(f, stored, &form)) return false;
+    if (stored->n_dims != 2 || stored->dims[0] != n_rows || stored->size == 0 || form.scales)
+        return wrong_shape(f, from, "[heads * head_dim, hidden] of config.json, in floats");
     const uint8_t **rows = new_parts(f, n_rows);
     if (!rows) return no_memory(f);
     for (uint32_t r = 0; r < n_rows; r++) {
         const uint32_t i = r % n_rope, row = r - i + i / 2 + i % 2 * (n_rope / 2);
         rows[r] = stored->data + row * (stored->size / n_rows);
     }
-    return add(f, to, type, 2, (const uint64_t[3]){stored->dims[1], n_rows, 1}, (struct fm_source){.kind = FM_SOURCE_COPY, .stored = type, .n_parts = n_rows}, rows);
+    return add(f, to, form.type, 2, (const uint64_t[3]){form.n_cols, n_rows, 1}, source_of(&form, n_rows), rows);
 }
 
 // One projection of all experts of a layer, stacked.
 static bool experts(struct files *f, uint32_t layer, const char *projection) {
     const uint32_t n = f->hub->n_experts;
     const bool v4 = !strcmp(f->hub->arch, "deepseek4");
-    const uint8_t **parts = new_parts(f, n);
-    const struct fm_safetensor *first = NULL;
+    const uint8_t **parts = new_parts(f, n), **scales = new_parts(f, n);
+    struct fm_hub_form first = {0}, form;
     char name[128], to[64];
-    if (!parts) return no_memory(f);
+    if (!parts || !scales) return no_memory(f);
     for (uint32_t i = 0; i < n; i++) {
         if (v4) snprintf(name, sizeof(name), "%slayers.%u.ffn.experts.%u.%s.weight", f->prefix, layer, i, !strcmp(projection, "gate") ? "w1" : !strcmp(projection, "up") ? "w3" : "w2");
         else snprintf(name, sizeof(name), "model.layers.%u.mlp.experts.%u.%s_proj.weight", layer, i, projection);
         const struct fm_safetensor *stored = find(f, name);
         if (!stored) return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is missing", f->hub->dir, name);
-        if (i == 0) first = stored;
-        if (stored->n_dims != 2 || stored->size == 0 || stored->dims[0] != first->dims[0] || stored->dims[1] != first->dims[1] ||
-            strcmp(stored->dtype, first->dtype) != 0)
+        if (!form_of(f, stored, &form)) return false;
+        if (i == 0) first = form;
+        if (stored->n_dims != 2 || stored->size == 0 || form.n_rows != first.n_rows || form.n_cols != first.n_cols || form.type != first.type ||
+            form.exponents != first.exponents)
             return wrong_shape(f, name, "and dtype of the layer's first expert");
         parts[i] = stored->data;
+        scales[i] = form.scales;
     }
-    enum fathom_type type = FATHOM_F32;
-    if (!float_type(f, first, &type)) return false;
     snprintf(to, sizeof(to), "blk.%u.ffn_%s_exps.weight", layer, projection);
-    return add(f, to, type, 3, (const uint64_t[3]){first->dims[1], first->dims[0], n},
-        (struct fm_source){.kind = FM_SOURCE_COPY, .stored = type, .n_parts = n}, parts);
+    struct fm_source source = source_of(&first, n);
+    source.scales = scales;
+    return add(f, to, first.type, 3, (const uint64_t[3]){first.n_cols, first.n_rows, n}, source, parts);
+}
+
+// Whether no block of a head's transposed keys takes in two scales: 128 rows of kv_b_proj share one, counted from its own first row.
+static bool whole_scales(uint32_t n_heads, uint32_t head_rows, uint32_t n_nope) {
+    for (uint32_t h = 0; h < n_heads; h++)
+        for (uint32_t c = 0; c < n_nope; c += FM_SCALED_F8) {
+            const uint64_t first = (uint64_t)h * head_rows + c, last = first + (n_nope - c < FM_SCALED_F8 ? n_nope - c : FM_SCALED_F8) - 1;
+            if (first / FM_SCALED_F8 != last / FM_SCALED_F8) return false;
+        }
+    return true;
 }
 
 // kv_b_proj holds for each head n_nope rows that make its keys out of the latent, then n_value rows that make its values. The
@@ -227,25 +251,34 @@ static bool split_kv_b(struct files *f, uint32_t layer) {
     snprintf(name, sizeof(name), "model.layers.%u.self_attn.kv_b_proj.weight", layer);
     const struct fm_safetensor *stored = find(f, name);
     if (!stored) return true;
-    enum fathom_type type = FATHOM_F32;
-    if (!float_type(f, stored, &type)) return false;
-    const uint32_t head_rows = hub->n_nope + hub->n_value;
-    if (stored->n_dims != 2 || stored->dims[0] != (uint64_t)hub->n_heads * head_rows || stored->dims[1] != hub->kv_rank)
+    struct fm_hub_form form;
+    if (!form_of(f, stored, &form)) return false;
+    const uint32_t n_heads = hub->n_heads, head_rows = hub->n_nope + hub->n_value;
+    if (stored->n_dims != 2 || form.n_rows != (uint64_t)n_heads * head_rows || form.n_cols != hub->kv_rank || form.kind == FM_SOURCE_F4)
         return wrong_shape(f, name, "[heads * (nope + value), latent] of config.json");
-    const uint8_t **keys = new_parts(f, hub->n_heads), **values = new_parts(f, hub->n_heads);
-    if (!keys || !values) return no_memory(f);
+    const uint8_t **keys = new_parts(f, n_heads), **values = new_parts(f, n_heads), **scales = new_parts(f, n_heads);
+    if (!keys || !values || !scales) return no_memory(f);
     const uint64_t row_size = stored->size / stored->dims[0];
-    for (uint32_t i = 0; i < hub->n_heads; i++) {
+    for (uint32_t i = 0; i < n_heads; i++) {
         keys[i] = stored->data + (uint64_t)i * head_rows * row_size;
         values[i] = keys[i] + hub->n_nope * row_size;
+        scales[i] = form.scales;
     }
+    struct fm_source source = source_of(&form, n_heads);
+    source.scales = scales;
+    source.part_rows = head_rows;
+    source.kind = form.scales ? FM_SOURCE_F8_TRANSPOSE : FM_SOURCE_TRANSPOSE;
+    source.n_rows = hub->kv_rank;
+    source.n_cols = hub->n_nope;
+    const bool kept = !form.scales || (whole_scales(n_heads, head_rows, hub->n_nope) && hub->n_nope % 32 == 0); // else as F32
     snprintf(name, sizeof(name), "blk.%u.attn_k_b.weight", layer);
-    if (!add(f, name, type, 3, (const uint64_t[3]){hub->n_nope, hub->kv_rank, hub->n_heads},
-            (struct fm_source){.kind = FM_SOURCE_TRANSPOSE, .n_rows = hub->kv_rank, .n_cols = hub->n_nope, .n_parts = hub->n_heads}, keys))
-        return false;
+    if (!add(f, name, kept ? form.type : FATHOM_F32, 3, (const uint64_t[3]){hub->n_nope, hub->kv_rank, n_heads}, source, keys)) return false;
+    source.kind = form.kind;
+    source.n_rows = hub->n_value;
+    source.n_cols = hub->kv_rank;
+    source.first_row = hub->n_nope;
     snprintf(name, sizeof(name), "blk.%u.attn_v_b.weight", layer);
-    return add(f, name, type, 3, (const uint64_t[3]){hub->kv_rank, hub->n_value, hub->n_heads},
-        (struct fm_source){.kind = FM_SOURCE_COPY, .stored = type, .n_parts = hub->n_heads}, values);
+    return add(f, name, form.type, 3, (const uint64_t[3]){hub->kv_rank, hub->n_value, n_heads}, source, values);
 }
 
 // A table of tokens, of I32 or I64, under its new name.

@@ -4,6 +4,7 @@
 #include "file/directory.h"
 #include "file/gguf.h"
 #include "file/hub.h"
+#include "file/scaled.h"
 #include "file/types.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -35,10 +36,12 @@ bool fm_tensors_add(struct fm_tensors *tensors, struct fm_tensor tensor, struct 
     for (int i = 0; i < 4; i++)
         if (!fm_mul(n, tensor.dims[i], &n)) n = UINT64_MAX;
     const struct fm_type_info *info = fm_type_info(tensor.type);
-    if (tensor.dims[0] % info->block)
+    if (tensor.dims[0] % fm_type_unit(info))
         return fm_fail(err, FATHOM_INVALID, "%s: tensor %s has rows of %llu elements, expected a multiple of %u for %s", tensors->path,
-            tensor.name, (unsigned long long)tensor.dims[0], info->block, info->name);
-    if (n == UINT64_MAX || !fm_type_size(tensor.type, n, &tensor.size) || tensor.size > INT64_MAX)
+            tensor.name, (unsigned long long)tensor.dims[0], fm_type_unit(info), info->name);
+    uint64_t row_size = 0;
+    const bool fits = n != UINT64_MAX && fm_type_size(tensor.type, tensor.dims[0], &row_size);
+    if (!fits || !fm_mul(row_size, tensor.dims[0] ? n / tensor.dims[0] : 0, &tensor.size) || tensor.size > INT64_MAX)
         return fm_fail(err, FATHOM_INVALID, "%s: tensor %s has a size past 64 bits: [%llu, %llu, %llu, %llu] of %s", tensors->path,
             tensor.name, (unsigned long long)tensor.dims[0], (unsigned long long)tensor.dims[1], (unsigned long long)tensor.dims[2],
             (unsigned long long)tensor.dims[3], info->name);
@@ -147,8 +150,18 @@ bool fm_tensor_read(
     for (uint8_t *to = dst; size;) {
         const uint64_t part = offset / source->part_size, at = offset % source->part_size;
         const uint64_t n = size < source->part_size - at ? size : source->part_size - at;
-        if (source->kind != FM_SOURCE_DECODE_TRANSPOSE) read_part(source, tensor->type, source->parts[part], at, n, to);
-        else if (!read_decoded(source, source->parts[part], at, n, to)) return fm_no_memory(tensors, err);
+        switch (source->kind) {
+        case FM_SOURCE_DECODE_TRANSPOSE:
+            if (!read_decoded(source, source->parts[part], at, n, to)) return fm_no_memory(tensors, err);
+            break;
+        case FM_SOURCE_F8:
+        case FM_SOURCE_F8_TRANSPOSE:
+        case FM_SOURCE_F4:
+            if (!fm_scaled_read(source, tensor->type, part, at, n, to))
+                return fm_fail(err, FATHOM_INVALID, "%s: tensor %s holds a value or a scale that is not a finite number", tensors->path, tensor->name);
+            break;
+        default: read_part(source, tensor->type, source->parts[part], at, n, to);
+        }
         to += n;
         offset += n;
         size -= n;

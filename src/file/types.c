@@ -41,6 +41,7 @@ static const struct entry types[] = {
     {{FATHOM_IQ3_S, "IQ3_S", 256, 110, true}, NULL, fm_decode_iq3_s, FM_GRID_IQ3_S},
     {{FATHOM_IQ2_S, "IQ2_S", 256, 82, true}, NULL, fm_decode_iq2_s, FM_GRID_IQ2_S},
     {{FATHOM_IQ1_M, "IQ1_M", 256, 56, true}, NULL, fm_decode_iq1_m, FM_GRID_IQ1},
+    {{FATHOM_F8_E4M3, "F8_E4M3", FM_F8_BLOCK, FM_F8_BYTES, true, false, 32}, NULL},
     // known by name only
     {{9, "Q8_1", 32, 40}, NULL},
     {{15, "Q8_K", 256, 292}, NULL},
@@ -70,9 +71,15 @@ const struct fm_type_info *fm_type_find(const char *name) {
     return NULL;
 }
 
+uint32_t fm_type_unit(const struct fm_type_info *info) {
+    return info->cut ? info->cut : info->block;
+}
+
 bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes) {
     const struct fm_type_info *info = fm_type_info(type);
-    return info && n % info->block == 0 && fm_mul(n / info->block, info->bytes, bytes);
+    if (!info || n % fm_type_unit(info)) return false;
+    const uint64_t rest = n % info->block; // of a block that is cut
+    return fm_mul(n / info->block, info->bytes, bytes) && fm_add(*bytes, rest ? info->bytes - info->block + rest : 0, bytes);
 }
 
 static void store16(uint8_t *dst, uint16_t value) {
@@ -100,6 +107,13 @@ void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint6
         return;
     case FATHOM_BF16:
         for (uint64_t i = 0; i < n; i++) dst[i] = fm_from_bf16((uint16_t)fm_read16(bytes + 2 * i));
+        return;
+    case FATHOM_F8_E4M3:
+        for (; n; bytes += FM_F8_BYTES, dst += FM_F8_BLOCK) {
+            const uint32_t width = n < FM_F8_BLOCK ? (uint32_t)n : FM_F8_BLOCK;
+            fm_decode_f8_e4m3(bytes, dst, width);
+            n -= width;
+        }
         return;
     default: decode_blocks(type, bytes, dst, n);
     }

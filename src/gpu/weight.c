@@ -6,8 +6,9 @@
 
 uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols) {
     const struct fm_type_info *info = fm_type_info(type);
-    const uint32_t unit = info && info->block > 1 ? info->block : 4; // shaders read floats by fours
-    return info && info->supported && n_cols % unit == 0 ? (uint64_t)n_cols / info->block * info->bytes : 0;
+    uint64_t size;
+    if (!info || !info->supported || (info->block == 1 && n_cols % 4)) return 0; // shaders read floats by fours
+    return fm_type_size(type, n_cols, &size) ? size : 0;
 }
 
 bool fm_grids_upload(struct fathom_gpu *gpu, struct fathom_error *err) {

@@ -18,7 +18,7 @@ struct reference {
     const char *golden;
     uint32_t n_tokens;
     uint64_t exact_hash;     // of the exact logits, on every device
-    double width;            // how far its logits spread, against the others': the bounds grow with it
+    double width;            // how far its logits spread, against the others': the bounds grow with it. Of FP8, for its coarser weights
     bool shared;
 };
 
@@ -32,6 +32,7 @@ static const struct reference references[] = {
     {"qwen3", "qwen3", "qwen3/golden.safetensors", 64, 0x5087403bedf070c3u, 7, false},
     {"v32", "v32", "v32/first_of_ties.safetensors", 64, 0xf3eb3660e5c58533u, 1, false},
     {"v4", "v4", "v4/golden.safetensors", 64, 0xbf303fc17b6e461fu, 2, false},
+    {"v3-fp8", "v3-fp8", "v3-fp8/golden.safetensors", 64, 0x8b6f6ad742be8543u, 2, false},
 };
 
 static void say(void *user, enum fathom_log_level level, const char *message) {
@@ -283,6 +284,7 @@ MODEL_TESTS(qwen2, 5)
 MODEL_TESTS(qwen3, 6)
 MODEL_TESTS(v32, 7)
 MODEL_TESTS(v4, 8)
+MODEL_TESTS(v3_fp8, 9)
 
 static void greedy(void **state) {
     (void)state;
@@ -296,6 +298,7 @@ int main(void) {
         cmocka_unit_test(v3_exact), cmocka_unit_test(v3_default), cmocka_unit_test(minnow_exact), cmocka_unit_test(minnow_default),
         cmocka_unit_test(llama_exact), cmocka_unit_test(llama_default), cmocka_unit_test(qwen2_exact), cmocka_unit_test(qwen2_default),
         cmocka_unit_test(qwen3_exact), cmocka_unit_test(qwen3_default), cmocka_unit_test(v32_exact), cmocka_unit_test(v32_default), cmocka_unit_test(v4_exact), cmocka_unit_test(v4_default),
+        cmocka_unit_test(v3_fp8_exact), cmocka_unit_test(v3_fp8_default),
         cmocka_unit_test(greedy), cmocka_unit_test(cache_8bit), cmocka_unit_test(every_variant), cmocka_unit_test(full_barriers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

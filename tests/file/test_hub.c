@@ -3,6 +3,7 @@
 #include "base/mapped_file.h"
 #include "file/hub.h"
 #include "file/safetensors.h"
+#include "file/types.h"
 #include "folder.h"
 #include <math.h>
 #include <setjmp.h>
@@ -288,6 +289,137 @@ static void missing_files_are_named(void **state) {
     }
 }
 
+// ---- Matrices with scales in a tensor of their own ----
+
+enum { F8_ROWS = 130, F8_COLS = 160, F4_ROWS = 3, F4_COLS = 64 };
+static uint8_t f8[F8_ROWS][F8_COLS], f4[F4_ROWS][F4_COLS / 2];
+static const float f8_scales[2][2] = {{0.5f, 3.0f}, {0.001f, 1e6f}};
+static const uint8_t f8_exponents[2][2] = {{127, 130}, {100, 1}}, f4_exponents[F4_ROWS][F4_COLS / 32] = {{127, 120}, {0, 140}, {128, 127}};
+
+// v3's folder with one file of an FP8 and an FP4 matrix; floats: the first one's scales. The dtypes and shapes are as given.
+static void scaled_folder(struct folder *f, bool floats, const char *f8_scale, const char *f4_scale) {
+    static const char *const gone[] = {"model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"};
+    char path[1024];
+    folder_make(f, "v3");
+    for (int i = 0; i < 3; i++) {
+        folder_file(f, gone[i], path);
+        if (unlink(path) != 0) abort();
+    }
+    folder_edit(f, "config.json", "\"n_routed_experts\": 16", "\"n_routed_experts\": 0");
+    for (size_t i = 0; i < sizeof(f8); i++) f8[i / F8_COLS][i % F8_COLS] = (i * 7 % 256 & 0x7f) == 0x7f ? 0 : (uint8_t)(i * 7);
+    for (size_t i = 0; i < sizeof(f4); i++) f4[i / (F4_COLS / 2)][i % (F4_COLS / 2)] = (uint8_t)(i * 29 + 3);
+    static uint8_t file[65536];
+    const size_t scale_bytes = floats ? sizeof(f8_scales) : sizeof(f8_exponents), a = sizeof(f8), b = a + scale_bytes, c = b + sizeof(f4), d = c + sizeof(f4_exponents);
+    char header[2048];
+    const int length = snprintf(header, sizeof(header),
+        "{\"model.layers.0.self_attn.o_proj.weight\":{\"dtype\":\"F8_E4M3\",\"shape\":[%d,%d],\"data_offsets\":[0,%zu]},"
+        "\"model.layers.0.self_attn.o_proj.%s,\"data_offsets\":[%zu,%zu]},"
+        "\"model.layers.0.mlp.up_proj.weight\":{\"dtype\":\"I8\",\"shape\":[%d,%d],\"data_offsets\":[%zu,%zu]},"
+        "\"model.layers.0.mlp.up_proj.%s,\"data_offsets\":[%zu,%zu]}}",
+        F8_ROWS, F8_COLS, a, f8_scale, a, b, F4_ROWS, F4_COLS / 2, b, c, f4_scale, c, d);
+    for (int i = 0; i < 8; i++) file[i] = (uint8_t)((uint64_t)length >> 8 * i);
+    memcpy(file + 8, header, (size_t)length);
+    uint8_t *data = file + 8 + length;
+    memcpy(data, f8, sizeof(f8));
+    memcpy(data + a, floats ? (const void *)f8_scales : f8_exponents, scale_bytes);
+    memcpy(data + b, f4, sizeof(f4));
+    memcpy(data + c, f4_exponents, sizeof(f4_exponents));
+    folder_file(f, "model.safetensors", path);
+    write_bytes(path, file, 8 + (size_t)length + d);
+}
+#define F8_FLOATS "weight_scale_inv\":{\"dtype\":\"F32\",\"shape\":[2,2]"
+#define F8_EXPONENTS "scale\":{\"dtype\":\"F8_E8M0\",\"shape\":[2,2]"
+#define F4_EXPONENTS "scale\":{\"dtype\":\"F8_E8M0\",\"shape\":[3,2]"
+
+static double e4m3(uint8_t code) {
+    const int exponent = code >> 3 & 15, mantissa = code & 7;
+    return (code & 128 ? -1 : 1) * ldexp(exponent ? 8 + mantissa : mantissa, (exponent ? exponent : 1) - 10);
+}
+
+static void scales_are_put_beside_their_elements(void **state) {
+    (void)state;
+    for (int floats = 0; floats < 2; floats++) {
+        struct folder f;
+        struct fathom_error err = {0};
+        scaled_folder(&f, floats, floats ? F8_FLOATS : F8_EXPONENTS, F4_EXPONENTS);
+        struct fm_tensors *t = fm_tensors_open(f.path, &err);
+        if (!t) fail_msg("%s", err.message);
+        const struct fm_tensor *o = fm_tensors_find(t, "blk.0.attn_output.weight"), *up = fm_tensors_find(t, "blk.0.ffn_up.weight");
+        assert_int_equal(o->type, FATHOM_F8_E4M3);
+        assert_int_equal(up->type, FATHOM_MXFP4);
+        assert_int_equal(o->size, F8_ROWS * fathom_row_size(FATHOM_F8_E4M3, F8_COLS));
+        static uint8_t bytes[F8_ROWS * (F8_COLS + 8)];
+        float row[F8_COLS];
+        assert_true(fm_tensor_read(t, o, 0, o->size, bytes, &err));
+        for (int r = 0; r < F8_ROWS; r++) {
+            fm_dequantize_row(o->type, bytes + r * (o->size / F8_ROWS), row, F8_COLS);
+            for (int k = 0; k < F8_COLS; k++) {
+                const double scale = floats ? (double)f8_scales[r / 128][k / 128] : ldexp(1, f8_exponents[r / 128][k / 128] - 127);
+                assert_true(row[k] == (float)(scale * e4m3(f8[r][k])));
+            }
+        }
+        uint8_t part[9]; // a range that begins and ends within blocks
+        assert_true(fm_tensor_read(t, o, o->size / F8_ROWS * 129 + 130, 9, part, &err));
+        assert_memory_equal(part, bytes + o->size / F8_ROWS * 129 + 130, 9);
+        static const double e2m1[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6};
+        assert_true(fm_tensor_read(t, up, 0, up->size, bytes, &err));
+        for (int r = 0; r < F4_ROWS; r++) {
+            fm_dequantize_row(up->type, bytes + r * (up->size / F4_ROWS), row, F4_COLS);
+            for (int k = 0; k < F4_COLS; k++)
+                assert_true(row[k] == (float)ldexp(e2m1[f4[r][k / 2] >> k % 2 * 4 & 15], f4_exponents[r][k / 32] - 127));
+        }
+        fm_tensors_close(&t);
+        folder_remove(&f);
+    }
+}
+
+static void broken_scales_are_named(void **state) {
+    (void)state;
+    static const struct { const char *f8_scale, *f4_scale, *message; } cases[] = {
+        {"nothing\":{\"dtype\":\"F32\",\"shape\":[2,2]", F4_EXPONENTS, "tensor model.layers.0.self_attn.o_proj.weight is F8_E4M3, but no tensor holds its scales"},
+        {"weight_scale_inv\":{\"dtype\":\"F32\",\"shape\":[1,4]", F4_EXPONENTS, "o_proj.weight_scale_inv holds the scales of model.layers.0.self_attn.o_proj.weight, expected [2, 2]"},
+        {"weight_scale_inv\":{\"dtype\":\"I32\",\"shape\":[2,2]", F4_EXPONENTS, "as I32; supported: F32, F8_E8M0"},
+        {F8_FLOATS, "scale\":{\"dtype\":\"F8_E8M0\",\"shape\":[2,3]", "up_proj.scale holds the scales of model.layers.0.mlp.up_proj.weight, expected [3, 2]"},
+        {F8_FLOATS, "scale\":{\"dtype\":\"I8\",\"shape\":[3,2]", "as I8; supported: F8_E8M0"},
+        {F8_FLOATS, "nothing\":{\"dtype\":\"F8_E8M0\",\"shape\":[3,2]", "tensor model.layers.0.mlp.up_proj.weight is stored as I8"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct folder f;
+        struct fathom_error err = {0};
+        scaled_folder(&f, true, cases[i].f8_scale, cases[i].f4_scale);
+        struct fm_tensors *t = fm_tensors_open(f.path, &err);
+        if (t || !strstr(err.message, cases[i].message)) fail_msg("case %zu: \"%s\", expected \"%s\"", i, t ? "opened" : err.message, cases[i].message);
+        folder_remove(&f);
+    }
+}
+
+// A NaN among the elements, and a scale that is none
+static void what_is_no_number_is_named(void **state) {
+    (void)state;
+    static const struct { size_t at; uint8_t byte; } faults[] = {{F8_COLS * 129 + 131, 0xff}, {sizeof(f8) + 7, 0x7f}}; // the second: f8_scales[0][1], infinite
+    for (int i = 0; i < 2; i++) {
+        struct folder f;
+        struct fathom_error err = {0};
+        char path[1024];
+        scaled_folder(&f, true, F8_FLOATS, F4_EXPONENTS);
+        folder_file(&f, "model.safetensors", path);
+        FILE *file = fopen(path, "r+b");
+        uint8_t size[2];
+        assert_true(file && fread(size, 1, 2, file) == 2);
+        assert_int_equal(fseek(file, (long)(8 + size[0] + 256 * size[1] + faults[i].at), SEEK_SET), 0);
+        if (i) assert_int_equal(fseek(file, -1, SEEK_CUR), 0);
+        assert_true(i ? fwrite("\x80\x7f", 1, 2, file) == 2 : fputc(faults[i].byte, file) != EOF);
+        fclose(file);
+        struct fm_tensors *t = fm_tensors_open(f.path, &err);
+        const struct fm_tensor *o = fm_tensors_find(t, "blk.0.attn_output.weight");
+        static uint8_t bytes[F8_ROWS * (F8_COLS + 8)];
+        assert_false(fm_tensor_read(t, o, 0, o->size, bytes, &err));
+        assert_non_null(strstr(err.message, "tensor blk.0.attn_output.weight holds a value or a scale that is not a finite number"));
+        fm_tensors_close(&t);
+        folder_remove(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(v3_has_llama_cpps_keys),
@@ -297,6 +429,9 @@ int main(void) {
         cmocka_unit_test(newer_configs_say_the_same),
         cmocka_unit_test(each_broken_folder_is_named),
         cmocka_unit_test(missing_files_are_named),
+        cmocka_unit_test(scales_are_put_beside_their_elements),
+        cmocka_unit_test(broken_scales_are_named),
+        cmocka_unit_test(what_is_no_number_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,6 +135,19 @@ static void random_blocks(struct op_test *test, enum fathom_type type, uint32_t 
     }
 }
 
+// All codes but those of NaN
+static void random_f8(struct op_test *test, uint32_t n_cols, float spread, uint8_t *row) {
+    for (uint32_t k = 0; k < n_cols; k++) {
+        if (k % 128 == 0) {
+            const float scale = spread / 448 * ((float)(op_random(test) >> 8) * 0x1p-23f - 1.0f);
+            memcpy(row, &scale, 4);
+            row += 4;
+        }
+        const uint8_t code = (uint8_t)op_random(test);
+        *row++ = (code & 0x7f) == 0x7f ? code ^ 0x55 : code;
+    }
+}
+
 static void random_row(struct op_test *test, enum fathom_type type, uint32_t n_cols, float spread, uint8_t *row) {
     switch (type) {
     case FATHOM_F32:
@@ -152,6 +165,7 @@ static void random_row(struct op_test *test, enum fathom_type type, uint32_t n_c
             memcpy(row + 2 * (size_t)k, (const uint8_t *)&v + 2, 2); // little-endian host
         }
         return;
+    case FATHOM_F8_E4M3: random_f8(test, n_cols, spread, row); return;
     default: random_blocks(test, type, n_cols, spread, row);
     }
 }

@@ -11,7 +11,7 @@ static const struct embed_case {
     { FATHOM_Q4_1, 33, 96, 3, 4 },  { FATHOM_Q5_0, 33, 96, 3, 4 },   { FATHOM_Q5_1, 33, 96, 3, 4 },    { FATHOM_Q2_K, 33, 512, 3, 4 },
     { FATHOM_Q3_K, 33, 512, 3, 4 }, { FATHOM_Q4_K, 33, 512, 3, 4 },  { FATHOM_Q5_K, 33, 512, 3, 4 },   { FATHOM_Q6_K, 33, 768, 3, 4 },
     { FATHOM_IQ4_NL, 33, 96, 3, 4 }, { FATHOM_IQ4_XS, 33, 512, 3, 4 }, { FATHOM_TQ1_0, 33, 512, 3, 4 }, { FATHOM_TQ2_0, 33, 512, 3, 4 },
-    { FATHOM_MXFP4, 33, 96, 3, 4 }, { FATHOM_IQ2_XXS, 33, 512, 3, 4 }, { FATHOM_IQ2_XS, 33, 512, 3, 4 }, { FATHOM_IQ2_S, 33, 512, 3, 4 },
+    { FATHOM_MXFP4, 33, 96, 3, 4 }, { FATHOM_F8_E4M3, 33, 224, 3, 4 }, { FATHOM_IQ2_XXS, 33, 512, 3, 4 }, { FATHOM_IQ2_XS, 33, 512, 3, 4 }, { FATHOM_IQ2_S, 33, 512, 3, 4 },
     { FATHOM_IQ3_XXS, 33, 512, 3, 4 }, { FATHOM_IQ3_S, 33, 512, 3, 4 }, { FATHOM_IQ1_S, 33, 512, 3, 4 }, { FATHOM_IQ1_M, 33, 512, 3, 4 },
     { FATHOM_Q4_0, 10000, 2048, 1, 4 }, { FATHOM_Q4_0, 10000, 2048, 512, 4 },
 };

@@ -17,6 +17,7 @@ static const struct attention_case {
     {FATHOM_F32, FATHOM_F32, 65, 2, 64, 32, 16, 32, 1000, 1},
     {FATHOM_F16, FATHOM_Q8_0, 100, 2, 64, 32, 16, 160, 470, 1},
     {FATHOM_F32, FATHOM_F32, 40, 2, 64, 32, 16, 32, 600, 30},
+    {FATHOM_F32, FATHOM_F8_E4M3, 33, 2, 160, 96, 16, 32, 0, 1},
     {FATHOM_F16, FATHOM_Q8_0, 33, 2, 512, 128, 64, 128, 512, 1},
     {FATHOM_F32, FATHOM_F32, 600, 1, 64, 32, 16, 32, 0, 1},
     // for --bench

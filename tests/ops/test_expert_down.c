@@ -28,6 +28,7 @@ static const struct down_case {
     {FATHOM_Q6_K, FATHOM_Q4_K, 4, 2, 36, 256, 256, 5, 4, true},
     {FATHOM_Q5_K, FATHOM_Q5_0, 4, 2, 36, 256, 96, 5, 4, true},
     {FATHOM_IQ4_XS, FATHOM_Q3_K, 4, 2, 36, 256, 256, 5, 4, true},
+    {FATHOM_F8_E4M3, FATHOM_F8_E4M3, 4, 2, 36, 96, 160, 20, 4, true},
     {FATHOM_Q8_0, FATHOM_F16, 4, 2, 36, 96, 64, 20, 4, true, 1e7f},  // beyond float16
     {FATHOM_Q4_0, FATHOM_Q8_0, 16, 4, 520, 32, 64, 140, 4, true},    // many workgroups
     // timed only: V2-Lite

@@ -25,7 +25,7 @@ static const struct matmul_case {
     { FATHOM_IQ4_NL, 1, 67, 96, 3, 0, 4, false }, { FATHOM_IQ4_XS, 1, 67, 512, 3, 0, 4, false }, { FATHOM_TQ1_0, 1, 67, 256, 3, 0, 4, false },
     { FATHOM_TQ2_0, 1, 67, 256, 3, 0, 4, false }, { FATHOM_MXFP4, 1, 67, 160, 3, 0, 4, false }, { FATHOM_IQ4_XS, 1, 70, 256, 18, 0, 4, false },
     { FATHOM_IQ2_XXS, 1, 67, 256, 3, 0, 4, false }, { FATHOM_IQ2_S, 1, 67, 512, 3, 0, 4, false }, { FATHOM_IQ3_XXS, 1, 67, 256, 18, 0, 4, false },
-    { FATHOM_IQ1_M, 1, 67, 256, 3, 0, 4, false },
+    { FATHOM_IQ1_M, 1, 67, 256, 3, 0, 4, false },  { FATHOM_F8_E4M3, 1, 67, 96, 3, 0, 4, true }, { FATHOM_F8_E4M3, 3, 70, 416, 18, 0, 4, false },
     // timed only
     { FATHOM_Q4_0, 1, 2048, 2048, 1, 0, 4, false },  { FATHOM_Q4_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_Q4_0, 1, 2048, 10944, 1, 0, 4, true },
     { FATHOM_Q8_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_F16, 1, 10944, 2048, 1, 0, 4, false },  { FATHOM_F32, 1, 10944, 2048, 1, 0, 4, false },

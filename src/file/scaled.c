@@ -1,0 +1,91 @@
+#include "file/scaled.h"
+#include "base/half.h"
+#include "file/blocks.h"
+#include "file/types.h"
+#include <string.h>
+
+enum { F4_BYTES = 16, MXFP4_BYTES = 1 + F4_BYTES };
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+// 2^(e - 127), the form of ue8m0
+static float power_of_two(uint8_t e) {
+    return fm_bits_float(e ? (uint32_t)e << 23 : 0x00400000u);
+}
+
+// Elements [col, col + width) of a presented row, which have one scale, as a block of F8_E4M3. False: not all are finite.
+static bool make_block(const struct fm_source *s, uint64_t part, uint64_t row, uint64_t col, uint32_t width, uint8_t *block) {
+    const bool transposed = s->kind == FM_SOURCE_F8_TRANSPOSE;
+    const uint64_t stored_row = s->first_row + part * s->part_rows + (transposed ? col : row), stored_col = transposed ? row : col;
+    const uint64_t at = stored_row / FM_SCALED_F8 * s->scale_cols + stored_col / FM_SCALED_F8;
+    const uint8_t *codes = s->parts[part], *scales = s->scales[part];
+    const float scale = s->exponents ? power_of_two(scales[at]) : fm_bits_float(fm_read32(scales + 4 * at));
+    const uint32_t bits = fm_float_bits(scale);
+    for (int i = 0; i < 4; i++) block[i] = (uint8_t)(bits >> 8 * i);
+    bool finite = (bits & 0x7fffffffu) <= fm_float_bits(0x1p119f); // times 256, which decoders may do first, too
+    if (transposed)
+        for (uint32_t i = 0; i < width; i++) block[4 + i] = codes[(col + i) * s->n_rows + row];
+    else
+        memcpy(block + 4, codes + row * s->n_cols + col, width);
+    for (uint32_t i = 0; i < width; i++) finite &= (block[4 + i] & 0x7f) != 0x7f;
+    return finite;
+}
+
+// A row of F8_E4M3 or F32 is blocks of one size, but for the last.
+static bool read_f8(const struct fm_source *s, enum fathom_type type, uint64_t part, uint64_t offset, uint64_t size, uint8_t *dst) {
+    const bool widen = type == FATHOM_F32;
+    const uint64_t row_size = s->part_size / s->n_rows, block_size = widen ? 4 * FM_F8_BLOCK : FM_F8_BYTES;
+    uint8_t block[FM_F8_BYTES];
+    float floats[FM_F8_BLOCK];
+    bool finite = true;
+    while (size) {
+        const uint64_t row = offset / row_size, at = offset % row_size, col = at / block_size * FM_F8_BLOCK, skip = at % block_size;
+        const uint32_t width = (uint32_t)least(FM_F8_BLOCK, s->n_cols - col);
+        const uint64_t n = least(size, (widen ? 4 * width : 4 + width) - skip);
+        finite &= make_block(s, part, row, col, width, block);
+        if (widen) fm_decode_f8_e4m3(block, floats, width);
+        memcpy(dst, (widen ? (const uint8_t *)floats : block) + skip, n);
+        dst += n;
+        offset += n;
+        size -= n;
+    }
+    return finite;
+}
+
+// The hub packs element 2 i and 2 i + 1 into byte i, MXFP4 element i and 16 + i.
+static bool read_f4(const struct fm_source *s, uint64_t part, uint64_t offset, uint64_t size, uint8_t *dst) {
+    bool finite = true;
+    while (size) {
+        const uint64_t i = offset / MXFP4_BYTES, skip = offset % MXFP4_BYTES, n = least(size, MXFP4_BYTES - skip);
+        const uint8_t *packed = s->parts[part] + i * F4_BYTES;
+        uint8_t block[MXFP4_BYTES] = {s->scales[part][i]};
+        for (int j = 0; j < F4_BYTES / 2; j++) {
+            const uint8_t low = packed[j], high = packed[F4_BYTES / 2 + j];
+            block[1 + 2 * j] = (uint8_t)((low & 15) | high << 4);
+            block[2 + 2 * j] = (uint8_t)(low >> 4 | (high & 0xf0));
+        }
+        finite &= block[0] <= 127 + 125; // times 6
+        memcpy(dst, block + skip, n);
+        dst += n;
+        offset += n;
+        size -= n;
+    }
+    return finite;
+}
+
+bool fm_scaled_read(const struct fm_source *source, enum fathom_type type, uint64_t part, uint64_t offset, uint64_t size, uint8_t *dst) {
+    return source->kind == FM_SOURCE_F4 ? read_f4(source, part, offset, size, dst) : read_f8(source, type, part, offset, size, dst);
+}
+
+struct fm_tensor fm_scaled_widen(const struct fm_tensor *tensor, struct fm_source *source) {
+    struct fm_tensor wide = *tensor;
+    if (tensor->type != FATHOM_F8_E4M3) return wide;
+    *source = *(const struct fm_source *)tensor->impl;
+    wide.type = FATHOM_F32;
+    wide.impl = source;
+    source->part_size = (uint64_t)source->n_rows * source->n_cols * sizeof(float);
+    wide.size = source->part_size * source->n_parts;
+    return wide;
+}
