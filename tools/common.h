@@ -14,6 +14,7 @@ int tokenize_main(int argc, char **argv);
 int logits_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 int convert_main(int argc, char **argv);
+int quantize_main(int argc, char **argv);
 int tune_main(int argc, char **argv);
 int perplexity_main(int argc, char **argv);
 int eval_main(int argc, char **argv);

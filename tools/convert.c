@@ -16,7 +16,7 @@ int convert_main(int argc, char **argv) {
     const int code = options_parse(&usage, argc, argv, paths, &n_positional);
     if (code != EXIT_NOT_YET) return code;
     const struct fm_type_info *type = type_name ? fm_type_find(type_name) : NULL;
-    if (!type) {
+    if (!type || (type->block > 1 && type->type != FATHOM_Q8_0 && type->type != FATHOM_Q4_0)) { // the others are for quantize
         fprintf(stderr, "fathom convert: --type is f32, f16, bf16, q8_0 or q4_0%s%s\n", type_name ? ", not " : "", type_name ? type_name : "");
         return EXIT_WRONG_USE;
     }

@@ -20,6 +20,7 @@ static const struct command {
     {"tokenize", tokenize_main, "text to token ids, and back"},
     {"logits", logits_main, "a model's logits for given tokens, as a safetensors file"},
     {"convert", convert_main, "a hub folder to one GGUF file"},
+    {"quantize", quantize_main, "a model's matrices in fewer bits"},
 };
 
 static void print_help(void) {

@@ -33,6 +33,7 @@ static bool parse_whole(const char *text, unsigned long long most, unsigned long
 }
 
 static bool store(const struct option *o, const char *text) {
+    struct option_list *list = o->value;
     unsigned long long whole;
     char *end;
     switch (o->kind) {
@@ -45,6 +46,10 @@ static bool store(const struct option *o, const char *text) {
     case OPTION_SEED:
         if (!parse_whole(text, UINT64_MAX, &whole)) return false;
         *(uint64_t *)o->value = whole;
+        return true;
+    case OPTION_LIST:
+        if (list->count == OPTION_LIST_MOST) return false;
+        list->items[list->count++] = text;
         return true;
     case OPTION_NUMBER: *(float *)o->value = strtof(text, &end); return end != text && *end == 0 && isfinite(*(float *)o->value);
     }

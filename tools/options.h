@@ -4,12 +4,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT, OPTION_NUMBER, OPTION_SEED };
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT, OPTION_NUMBER, OPTION_SEED, OPTION_LIST };
+
+// Of an option that may be given several times.
+enum { OPTION_LIST_MOST = 64 };
+struct option_list {
+    const char *items[OPTION_LIST_MOST];
+    size_t count;
+};
 
 struct option {
     const char *name;          // "--temp"; "-n"
     enum option_kind kind;
-    void *value;               // bool, const char *, uint32_t, float, uint64_t
+    void *value;               // bool, const char *, uint32_t, float, uint64_t, struct option_list
     const char *argument;      // its name in the help; NULL for a flag
     const char *help;
     bool *given;               // set when the option is there; may be NULL

@@ -1,5 +1,5 @@
-// Inside of types.c: the decoders of block formats. Each turns one block into its elements, with the same float32 roundings as ggml's.
-// Layouts, as "bytes: contents"; d and m are float16.
+// Inside of types.c: block formats. A decoder turns one block into its elements, with the same float32 roundings as ggml's; an encoder
+// looks for the block whose elements are next to x. Layouts, as "bytes: contents"; d and m are float16.
 #ifndef FM_FILE_BLOCKS_H
 #define FM_FILE_BLOCKS_H
 #include <stdbool.h>
@@ -37,8 +37,26 @@ void fm_decode_iq3_s(const uint8_t *block, float *x, const uint16_t *points);
 
 // A block of at most 128 floats of 8 bits: float32 scale, a byte each
 void fm_decode_f8_e4m3(const uint8_t *block, float *x, uint32_t n);
+// importance: how much each element's squared error counts; NULL: nothing is known. False: an element is not finite, or too large.
+bool fm_encode_q4_0(const float *x, const float *importance, uint8_t *block);
+bool fm_encode_q4_1(const float *x, const float *importance, uint8_t *block);
+bool fm_encode_q5_0(const float *x, const float *importance, uint8_t *block);
+bool fm_encode_q5_1(const float *x, const float *importance, uint8_t *block);
+bool fm_encode_q8_0(const float *x, const float *importance, uint8_t *block);
+bool fm_encode_iq4_nl(const float *x, const float *importance, uint8_t *block);
+bool fm_encode_q2_k(const float *x, const float *importance, uint8_t *block);
+bool fm_encode_q3_k(const float *x, const float *importance, uint8_t *block);
+bool fm_encode_q4_k(const float *x, const float *importance, uint8_t *block);
+bool fm_encode_q5_k(const float *x, const float *importance, uint8_t *block);
+bool fm_encode_q6_k(const float *x, const float *importance, uint8_t *block);
+bool fm_encode_iq4_xs(const float *x, const float *importance, uint8_t *block);
 
 extern const int8_t fm_iq4_levels[16];
+static inline uint8_t fm_iq4_index(float level) { // of one of them
+    uint8_t n = 0;
+    while (n < 15 && (float)fm_iq4_levels[n] < level) n++;
+    return n;
+}
 
 static inline uint32_t fm_read16(const uint8_t *src) {
     return src[0] | (uint32_t)src[1] << 8;
@@ -46,5 +64,10 @@ static inline uint32_t fm_read16(const uint8_t *src) {
 
 static inline uint32_t fm_read32(const uint8_t *src) {
     return fm_read16(src) | fm_read16(src + 2) << 16;
+}
+
+static inline void fm_write16(uint8_t *dst, uint16_t value) {
+    dst[0] = (uint8_t)value;
+    dst[1] = (uint8_t)(value >> 8);
 }
 #endif

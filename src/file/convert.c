@@ -1,15 +1,11 @@
 #include "file/convert.h"
 #include "file/directory.h"
-#include "file/gguf_write.h"
+#include "file/recode.h"
 #include "file/scaled.h"
 #include "file/types.h"
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-enum { PIECE_ELEMENTS = 4 << 20, MAX_THREADS = 16 };
 
 struct conversion {
     const struct fm_tensors *in;
@@ -18,13 +14,7 @@ struct conversion {
     struct fm_meta meta;
     struct fm_tensor *list; // the tensors to be written; impl: the one they are made from
     size_t count;
-    uint64_t done, total; // bytes
-    const struct fathom_progress *progress;
     struct fathom_error *err;
-    // a piece of a tensor on its way
-    uint8_t *stored, *result;
-    float *floats;
-    uint32_t n_threads;
 };
 
 static bool no_memory(struct conversion *c) {
@@ -101,110 +91,24 @@ static bool choose_tensors(struct conversion *c) {
         struct fm_tensor tensor = fm_scaled_widen(&c->in->list[i], &source);
         unsigned layer;
         if (sscanf(tensor.name, "blk.%u.", &layer) == 1 && layer >= c->n_layers) continue;
-        const uint64_t elements = tensor.size / fm_type_info(tensor.type)->bytes * fm_type_info(tensor.type)->block;
+        const uint64_t elements = fm_tensor_elements(&tensor);
         tensor.type = type_for(c, &c->in->list[i]);
         tensor.impl = &c->in->list[i];
         if (!fm_type_size(tensor.type, elements, &tensor.size))
             return fm_fail(c->err, FATHOM_INVALID, "%s: tensor %s is too large", c->in->path, tensor.name);
-        c->total += tensor.size;
         c->list[c->count++] = tensor;
     }
     return true;
-}
-
-// ---- One piece, on several threads ----
-
-struct slice {
-    const struct conversion *c;
-    enum fathom_type from, to;
-    uint64_t first, n; // elements
-    bool fits;
-};
-
-static uint64_t bytes_of(enum fathom_type type, uint64_t n) {
-    return n / fm_type_info(type)->block * fm_type_info(type)->bytes;
-}
-
-static void *convert_slice(void *argument) {
-    struct slice *s = argument;
-    fm_dequantize_row(s->from, s->c->stored + bytes_of(s->from, s->first), s->c->floats + s->first, s->n);
-    s->fits = fm_quantize_row(s->to, s->c->floats + s->first, s->c->result + bytes_of(s->to, s->first), s->n);
-    return NULL;
-}
-
-// n elements of c->stored to c->result.
-static bool convert_piece(const struct conversion *c, enum fathom_type from, enum fathom_type to, uint64_t n) {
-    struct slice slices[MAX_THREADS];
-    pthread_t threads[MAX_THREADS];
-    bool started[MAX_THREADS] = {0};
-    const uint64_t step = (n / c->n_threads + 255) / 256 * 256; // whole blocks of both types
-    uint32_t n_slices = 0;
-    for (uint64_t first = 0; first < n; n_slices++) {
-        const uint64_t count = n_slices + 1 == c->n_threads || n - first < step ? n - first : step;
-        slices[n_slices] = (struct slice){.c = c, .from = from, .to = to, .first = first, .n = count};
-        first += count;
-    }
-    for (uint32_t i = 1; i < n_slices; i++) started[i] = pthread_create(&threads[i], NULL, convert_slice, &slices[i]) == 0;
-    bool fits = true;
-    for (uint32_t i = 0; i < n_slices; i++) {
-        if (started[i])
-            pthread_join(threads[i], NULL);
-        else
-            convert_slice(&slices[i]);
-        fits &= slices[i].fits;
-    }
-    return fits;
-}
-
-static bool report(struct conversion *c) {
-    if (!c->progress || !c->progress->report || c->progress->report(c->progress->user, "converting", c->done, c->total)) return true;
-    return fm_fail(c->err, FATHOM_CANCELLED, "converting %s was cancelled", c->in->path);
-}
-
-static bool write_tensor(struct conversion *c, struct fm_gguf_writer *writer, const struct fm_tensor *to) {
-    struct fm_source source;
-    const struct fm_tensor wide = fm_scaled_widen(to->impl, &source), *from = &wide;
-    const uint64_t elements = from->size / fm_type_info(from->type)->bytes * fm_type_info(from->type)->block;
-    for (uint64_t first = 0; first < elements; first += PIECE_ELEMENTS) {
-        const uint64_t n = elements - first < PIECE_ELEMENTS ? elements - first : PIECE_ELEMENTS;
-        const uint64_t size = bytes_of(to->type, n);
-        if (!fm_tensor_read(c->in, from, bytes_of(from->type, first), bytes_of(from->type, n), c->stored, c->err)) return false;
-        if (from->type != to->type && !convert_piece(c, from->type, to->type, n))
-            return fm_fail(c->err, FATHOM_INVALID, "%s: tensor %s holds a value that %s cannot: infinite, not a number, or too large",
-                c->in->path, to->name, fm_type_name(to->type));
-        if (!fm_gguf_writer_append(writer, from->type == to->type ? c->stored : c->result, size, c->err)) return false;
-        c->done += size;
-        if (!report(c)) return false;
-    }
-    return true;
-}
-
-static bool write_file(struct conversion *c, const char *out_path) {
-    struct fm_gguf_writer *writer = NULL;
-    const long n_cores = sysconf(_SC_NPROCESSORS_ONLN);
-    c->n_threads = n_cores < 1 ? 1 : n_cores > MAX_THREADS ? MAX_THREADS : (uint32_t)n_cores;
-    c->stored = malloc(PIECE_ELEMENTS * sizeof(float));
-    c->result = malloc(PIECE_ELEMENTS * sizeof(float));
-    c->floats = malloc(PIECE_ELEMENTS * sizeof(float));
-    bool ok = c->stored && c->result && c->floats;
-    if (!ok) no_memory(c);
-    if (ok) writer = fm_gguf_writer_create(out_path, &c->meta, c->list, c->count, c->err);
-    ok = writer != NULL;
-    for (size_t i = 0; i < c->count && ok; i++) ok = write_tensor(c, writer, &c->list[i]);
-    ok = ok && fm_gguf_writer_finish(writer, c->err);
-    fm_gguf_writer_destroy(&writer);
-    free(c->stored);
-    free(c->result);
-    free(c->floats);
-    return ok;
 }
 
 bool fm_convert(const char *in_path, const char *out_path, enum fathom_type type, bool keep_draft_layer,
     const struct fathom_progress *progress, struct fathom_error *err) {
     struct fm_tensors *in = fm_tensors_open(in_path, err);
     if (!in) return false;
-    struct conversion c = {.in = in, .type = type, .progress = progress, .err = err};
-    const bool ok = check_tokenizer(&c) && make_keys(&c, keep_draft_layer) && choose_tensors(&c) && write_file(&c, out_path);
+    struct conversion c = {.in = in, .type = type, .err = err};
+    bool ok = check_tokenizer(&c) && make_keys(&c, keep_draft_layer) && choose_tensors(&c);
+    ok = ok && fm_recode(&(struct fm_recoding){.in = in, .meta = &c.meta, .list = c.list, .count = c.count, .verb = "converting",
+                             .progress = progress}, out_path, err);
     free(c.list);
     fm_meta_free(&c.meta);
     fm_tensors_close(&in);

@@ -7,30 +7,31 @@
 #include <string.h>
 #include <strings.h>
 
-// What a row of a type is made of, and one of the two ways to read a block; neither: floats, or not supported.
+// What a row of a type is made of, one of the two ways to read a block (neither: floats, or not supported), and the way to write one.
 struct entry {
     struct fm_type_info info;
     void (*decode)(const uint8_t *block, float *x);
     void (*decode_points)(const uint8_t *block, float *x, const uint16_t *points);
     enum fm_grid grid;
+    bool (*encode)(const float *x, const float *importance, uint8_t *block);
 };
 
 static const struct entry types[] = {
     {{FATHOM_F32, "F32", 1, 4, true, true}, NULL},
     {{FATHOM_F16, "F16", 1, 2, true, true}, NULL},
     {{FATHOM_BF16, "BF16", 1, 2, true, true}, NULL},
-    {{FATHOM_Q4_0, "Q4_0", 32, 18, true, true}, fm_decode_q4_0},
-    {{FATHOM_Q4_1, "Q4_1", 32, 20, true}, fm_decode_q4_1},
-    {{FATHOM_Q5_0, "Q5_0", 32, 22, true}, fm_decode_q5_0},
-    {{FATHOM_Q5_1, "Q5_1", 32, 24, true}, fm_decode_q5_1},
-    {{FATHOM_Q8_0, "Q8_0", 32, 34, true, true}, fm_decode_q8_0},
-    {{FATHOM_Q2_K, "Q2_K", 256, 84, true}, fm_decode_q2_k},
-    {{FATHOM_Q3_K, "Q3_K", 256, 110, true}, fm_decode_q3_k},
-    {{FATHOM_Q4_K, "Q4_K", 256, 144, true}, fm_decode_q4_k},
-    {{FATHOM_Q5_K, "Q5_K", 256, 176, true}, fm_decode_q5_k},
-    {{FATHOM_Q6_K, "Q6_K", 256, 210, true}, fm_decode_q6_k},
-    {{FATHOM_IQ4_NL, "IQ4_NL", 32, 18, true}, fm_decode_iq4_nl},
-    {{FATHOM_IQ4_XS, "IQ4_XS", 256, 136, true}, fm_decode_iq4_xs},
+    {{FATHOM_Q4_0, "Q4_0", 32, 18, true, true}, fm_decode_q4_0, .encode = fm_encode_q4_0},
+    {{FATHOM_Q4_1, "Q4_1", 32, 20, true, true}, fm_decode_q4_1, .encode = fm_encode_q4_1},
+    {{FATHOM_Q5_0, "Q5_0", 32, 22, true, true}, fm_decode_q5_0, .encode = fm_encode_q5_0},
+    {{FATHOM_Q5_1, "Q5_1", 32, 24, true, true}, fm_decode_q5_1, .encode = fm_encode_q5_1},
+    {{FATHOM_Q8_0, "Q8_0", 32, 34, true, true}, fm_decode_q8_0, .encode = fm_encode_q8_0},
+    {{FATHOM_Q2_K, "Q2_K", 256, 84, true, true}, fm_decode_q2_k, .encode = fm_encode_q2_k},
+    {{FATHOM_Q3_K, "Q3_K", 256, 110, true, true}, fm_decode_q3_k, .encode = fm_encode_q3_k},
+    {{FATHOM_Q4_K, "Q4_K", 256, 144, true, true}, fm_decode_q4_k, .encode = fm_encode_q4_k},
+    {{FATHOM_Q5_K, "Q5_K", 256, 176, true, true}, fm_decode_q5_k, .encode = fm_encode_q5_k},
+    {{FATHOM_Q6_K, "Q6_K", 256, 210, true, true}, fm_decode_q6_k, .encode = fm_encode_q6_k},
+    {{FATHOM_IQ4_NL, "IQ4_NL", 32, 18, true, true}, fm_decode_iq4_nl, .encode = fm_encode_iq4_nl},
+    {{FATHOM_IQ4_XS, "IQ4_XS", 256, 136, true, true}, fm_decode_iq4_xs, .encode = fm_encode_iq4_xs},
     {{FATHOM_TQ1_0, "TQ1_0", 256, 54, true}, fm_decode_tq1_0},
     {{FATHOM_TQ2_0, "TQ2_0", 256, 66, true}, fm_decode_tq2_0},
     {{FATHOM_MXFP4, "MXFP4", 32, 17, true}, fm_decode_mxfp4},
@@ -82,11 +83,6 @@ bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes) {
     return fm_mul(n / info->block, info->bytes, bytes) && fm_add(*bytes, rest ? info->bytes - info->block + rest : 0, bytes);
 }
 
-static void store16(uint8_t *dst, uint16_t value) {
-    dst[0] = (uint8_t)value;
-    dst[1] = (uint8_t)(value >> 8);
-}
-
 static void decode_blocks(enum fathom_type type, const uint8_t *src, float *dst, uint64_t n) {
     const struct entry *entry = types;
     uint16_t points[FM_MAX_POINTS];
@@ -96,6 +92,16 @@ static void decode_blocks(enum fathom_type type, const uint8_t *src, float *dst,
         if (entry->decode_points) entry->decode_points(src, dst, points);
         else entry->decode(src, dst);
     }
+}
+
+static bool encode_blocks(enum fathom_type type, const float *src, const float *importance, uint8_t *dst, uint64_t n) {
+    const struct entry *entry = types;
+    while (entry->info.type != type) entry++;
+    if (!entry->encode) return false;
+    bool fits = true;
+    for (uint64_t i = 0; i < n && fits; i += entry->info.block, dst += entry->info.bytes)
+        fits = entry->encode(src + i, importance ? importance + i : NULL, dst);
+    return fits;
 }
 
 void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint64_t n) {
@@ -119,48 +125,7 @@ void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint6
     }
 }
 
-// 1 / d, and 0 for a scale so small that float16 has it as 0 anyway.
-static float inverse(float d) {
-    const float id = d != 0 ? 1 / d : 0;
-    return isfinite(id) ? id : 0;
-}
-
-// 32 elements; the scale makes the largest magnitude 127.
-static bool quantize_q8_0(const float *x, uint8_t *dst) {
-    float most = 0;
-    bool finite = true;
-    for (int i = 0; i < FM_BLOCK; i++) {
-        finite &= isfinite(x[i]);
-        most = fmaxf(most, fabsf(x[i]));
-    }
-    const float d = most / 127, id = inverse(d);
-    const uint16_t half = fm_to_half(d);
-    if (!finite || !isfinite(fm_from_half(half))) return false;
-    store16(dst, half);
-    for (int i = 0; i < FM_BLOCK; i++) dst[2 + i] = (uint8_t)(int8_t)roundf(x[i] * id);
-    return true;
-}
-
-// 32 elements; the scale makes the value of largest magnitude -8, the first of them where several are.
-static bool quantize_q4_0(const float *x, uint8_t *dst) {
-    float most = 0;
-    bool finite = true;
-    for (int i = 0; i < FM_BLOCK; i++) {
-        finite &= isfinite(x[i]);
-        if (fabsf(x[i]) > fabsf(most)) most = x[i];
-    }
-    const float d = most / -8, id = inverse(d);
-    const uint16_t half = fm_to_half(d);
-    if (!finite || !isfinite(fm_from_half(half))) return false;
-    store16(dst, half);
-    for (int i = 0; i < 16; i++) {
-        const int low = (int)(x[i] * id + 8.5f), high = (int)(x[i + 16] * id + 8.5f);
-        dst[2 + i] = (uint8_t)((low < 15 ? low : 15) | (high < 15 ? high : 15) << 4);
-    }
-    return true;
-}
-
-bool fm_quantize_row(enum fathom_type type, const float *src, void *dst, uint64_t n) {
+bool fm_quantize_row(enum fathom_type type, const float *src, const float *importance, void *dst, uint64_t n) {
     uint8_t *bytes = dst;
     bool fits = true;
     switch (type) {
@@ -172,22 +137,16 @@ bool fm_quantize_row(enum fathom_type type, const float *src, void *dst, uint64_
         for (uint64_t i = 0; i < n; i++) {
             const uint16_t half = fm_to_half(src[i]);
             fits &= (half & 0x7c00u) != 0x7c00u;
-            store16(bytes + 2 * i, half);
+            fm_write16(bytes + 2 * i, half);
         }
         return fits;
     case FATHOM_BF16:
         for (uint64_t i = 0; i < n; i++) {
             const uint16_t value = fm_to_bf16(src[i]);
             fits &= (value & 0x7f80u) != 0x7f80u;
-            store16(bytes + 2 * i, value);
+            fm_write16(bytes + 2 * i, value);
         }
         return fits;
-    case FATHOM_Q8_0:
-        for (uint64_t block = 0; block < n / FM_BLOCK && fits; block++) fits = quantize_q8_0(src + block * FM_BLOCK, bytes + block * 34);
-        return fits;
-    case FATHOM_Q4_0:
-        for (uint64_t block = 0; block < n / FM_BLOCK && fits; block++) fits = quantize_q4_0(src + block * FM_BLOCK, bytes + block * 18);
-        return fits;
-    default: return false;
+    default: return encode_blocks(type, src, importance, bytes, n);
     }
 }

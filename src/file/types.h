@@ -29,8 +29,9 @@ uint32_t fm_type_unit(const struct fm_type_info *info);
 // overflow.
 bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes);
 
-// n elements, a multiple of the block; of a type that can cut blocks, part of one row. The quantisers give the same bits as ggml's. False: a value is not finite, or too
-// large for the type (nothing useful is in dst then).
+// n elements, a multiple of the block; of a type that can cut blocks, part of one row. importance: how much the squared error of each of the n
+// counts; NULL: nothing is known, and then Q8_0 and Q4_0 get the same bits as ggml's. False: a value is not finite, or too large for the type
+// (nothing useful is in dst then).
 void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint64_t n);
-bool fm_quantize_row(enum fathom_type type, const float *src, void *dst, uint64_t n);
+bool fm_quantize_row(enum fathom_type type, const float *src, const float *importance, void *dst, uint64_t n);
 #endif

@@ -149,3 +149,17 @@ write("tuned", {
     "no_name": tuned(("", "rows", [], 1, 1, 0)), "long_name": tuned(("matmul", "r" * 24, [], 1, 1, 0)), "tokens": tuned(("matmul", "rows", [], 3, 2, 0)),
     "no_tokens": tuned(("matmul", "rows", [], 0, 2, 0)),
 })
+
+
+def matrix(name, values, runs=2):
+    return struct.pack("<i", len(name)) + name.encode() + struct.pack(f"<ii{len(values)}f", runs, len(values), *values)
+
+
+UP = matrix("blk.0.ffn_up.weight", [1.0, 0.5, 0.0, 3.0] * 2)
+SUMS = [("blk.0.ffn_up.weight.in_sum2", [4, 2], 0, 0, 32), ("blk.0.ffn_up.weight.counts", [1, 2], 0, 32, 8)]
+write("importance", {
+    "one": struct.pack("<i", 1) + UP, "two": struct.pack("<i", 2) + UP + matrix("output.weight", [2.0]), "none": struct.pack("<i", 0),
+    "cut": struct.pack("<i", 2) + UP, "many": struct.pack("<i", 0x7fffffff), "twice": struct.pack("<i", 2) + UP + UP,
+    "negative": struct.pack("<i", 1) + matrix("blk.0.ffn_up.weight", [-1.0] * 4), "gguf": gguf([("general.type", STRING, "imatrix")], SUMS),
+    "gguf_counts_missing": gguf([("general.type", STRING, "imatrix")], SUMS[:1]),
+})

@@ -34,7 +34,7 @@ refused() {
 }
 
 # help fits a screen; wrong use is 2
-for command in "" run devices inspect bench tune tokenize logits convert perplexity eval; do
+for command in "" run devices inspect bench tune tokenize logits convert quantize perplexity eval; do
     # shellcheck disable=SC2086 # the empty word disappears
     check 0 '^usage: fathom' "$fathom" $command --help
     [ "$(wc -l <"$work/out")" -le 30 ] || { failures=$((failures + 1)); echo "FAIL: the help of '$command' has $(wc -l <"$work/out") lines"; }
@@ -69,6 +69,17 @@ check 0 '"median"' "$fathom" bench "$demo" -p 16 -n 4 -r 2 -d 8 --json
 check 0 '' "$fathom" convert "$v3" "$work/v3.gguf" --type bf16
 check 0 '' "$fathom" logits "$work/v3.gguf" --ids 1,2,3,4,5 --out "$work/c" --exact
 check 0 '' cmp "$work/a" "$work/c"
+# quantizing
+check 0 '[0-9]+ F32, [0-9]+ Q5_0' "$fathom" quantize "$v3" "$work/q.gguf" --type Q4_K_M
+check 0 'smaller blocks' "$fathom" quantize "$work/v3.gguf" "$work/q.gguf" --type iq4_xs --tensor ffn_down=Q8_0 --tensor 'blk.[01].*=q8_0'
+check 0 '' "$fathom" logits "$work/q.gguf" --ids 1,2,3 --out "$work/d"
+check 2 'does not take "q9"; the types are F32, F16' "$fathom" quantize "$v3" "$work/q.gguf" --type q9
+check 2 'does not take ""' "$fathom" quantize "$v3" "$work/q.gguf"
+check 2 'PATTERN=TYPE' "$fathom" quantize "$v3" "$work/q.gguf" --type q8_0 --tensor q8_0
+refused 'no matrix has a name like "dance"' "$fathom" quantize "$v3" "$work/q.gguf" --type q8_0 --tensor dance=q8_0
+refused 'is both the input and the output' "$fathom" quantize "$work/q.gguf" "$work/q.gguf" --type q4_0
+refused 'no-such' "$fathom" quantize "$v3" "$work/q.gguf" --type q4_0 --imatrix "$work/no-such"
+
 # perplexity: the mean of what the logits say of the second half of each window; all that is told is on stdout, progress apart
 yes 'Paul a 8 boîtes de 62 livres.' | head -n 12 >"$work/text"
 check 0 '^perplexity [0-9.]+ \+/- [0-9.]+ over [0-9]+ windows of 32 tokens' "$fathom" perplexity "$demo" "$work/text" --ctx 32
