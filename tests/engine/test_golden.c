@@ -216,12 +216,15 @@ static void every_variant(void **state) {
     (void)state;
     check_every_variant(&references[2]); // latent attention, experts
     check_every_variant(&references[6]); // grouped attention, norms of heads
+    check_every_variant(&references[7]);
+    check_every_variant(&references[8]);
+    check_every_variant(&references[9]);
 }
 
 // A barrier that is missing somewhere would show as a difference between a run with only the derived ones and one with all.
 static void full_barriers(void **state) {
     (void)state;
-    const struct reference *r = &references[2];
+    const struct reference *r = &references[8]; // the most operators
     struct fathom_engine *engine = open_engine_with(r, (struct fathom_engine_params){.gpu = {.exact = true, .full_barriers = true}});
     int32_t *ids = golden(r, "input_ids", r->n_tokens);
     for (enum way way = 0; way < N_WAYS; way++) {
