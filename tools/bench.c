@@ -69,7 +69,8 @@ static cJSON *test_json(const struct bench_test *t) {
     return json;
 }
 
-static int show(const struct fathom_engine *engine, const struct fathom_session *session, const char *model, const struct bench_test *tests, size_t n, bool as_json) {
+static int show(const struct fathom_engine *engine, const struct fathom_session *session, const char *model, const struct bench_test *tests,
+    size_t n, bool as_json) {
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     if (!as_json) {
         printf("%s on %s, %s\n  ", model, device->name, device->driver);
@@ -77,7 +78,8 @@ static int show(const struct fathom_engine *engine, const struct fathom_session 
         for (size_t i = 0; i < n; i++) {
             char name[64];
             snprintf(name, sizeof(name), tests[i].depth ? "%s%u @ d%u" : "%s%u", tests[i].decode ? "tg" : "pp", tests[i].n_tokens, tests[i].depth);
-            printf("  %-18s %9.2f tokens/s (%.2f to %.2f, %u runs)\n", name, median(&tests[i]), tests[i].rates[0], tests[i].rates[tests[i].n_repeats - 1], tests[i].n_repeats);
+            printf("  %-18s %9.2f tokens/s (%.2f to %.2f, %u runs)\n", name, median(&tests[i]), tests[i].rates[0],
+                tests[i].rates[tests[i].n_repeats - 1], tests[i].n_repeats);
         }
         print_drafts(stdout, session);
         return EXIT_DONE;
@@ -114,7 +116,8 @@ int bench_main(int argc, char **argv) {
         DRAFT_OPTION(device),
         DEVICE_OPTIONS(device),
     };
-    const struct usage usage = {"bench", "MODEL [-p N] [-n N] [-d N] [--ops]", "Measures prefill and decode: median and spread, in tokens a second.", options, sizeof(options) / sizeof(*options), 1, 1};
+    const struct usage usage = {"bench", "MODEL [-p N] [-n N] [-d N] [--ops]", "Measures prefill and decode: median and spread, in tokens a second.",
+        options, sizeof(options) / sizeof(*options), 1, 1};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);
     if (code != EXIT_NOT_YET) return code;

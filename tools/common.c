@@ -82,7 +82,8 @@ static bool parse_draft(const char *text, uint32_t *n_drafts) {
     char rest;
     *n_drafts = text ? 1 : 0;
     if (!text || !strcmp(text, "mtp")) return true;
-    if (!strncmp(text, "mtp:", 4) && text[4] >= '1' && text[4] <= '9' && sscanf(text + 4, "%2u%c", n_drafts, &rest) == 1 && *n_drafts <= FATHOM_MAX_DRAFTS) return true;
+    if (!strncmp(text, "mtp:", 4) && text[4] >= '1' && text[4] <= '9' && sscanf(text + 4, "%2u%c", n_drafts, &rest) == 1 &&
+        *n_drafts <= FATHOM_MAX_DRAFTS) return true;
     fprintf(stderr, "fathom: --draft takes mtp or mtp:N, N from 1 to %d, not \"%s\"\n", FATHOM_MAX_DRAFTS, text);
     return false;
 }
@@ -96,7 +97,8 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
     struct fathom_error err = {0};
     struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = o->n_context, .progress = progress_bar,
         .cache_8bit = o->cache_8bit, .n_drafts = n_drafts, .tuning = o->no_tune ? FATHOM_TUNING_OFF : FATHOM_TUNING_QUICK,
-        .gpu = {.device = o->device, .cache_dir = cache_dir(cache), .exact = o->exact, .variants = o->variants, .full_barriers = o->full_barriers, .timers = o->timers,
+        .gpu = {.device = o->device, .cache_dir = cache_dir(cache), .exact = o->exact, .variants = o->variants, .full_barriers = o->full_barriers,
+        .timers = o->timers,
             .log = {write_log, &verbose}}}, &err);
     if (!engine) refuse(&err);
     return engine;
@@ -131,7 +133,8 @@ cJSON *start_json(const struct fathom_session *session) {
 void print_drafts(FILE *f, const struct fathom_session *session) {
     const struct fathom_session_stats s = fathom_session_get_stats(session);
     if (s.drafts)
-        fprintf(f, "  %llu of %llu drafted tokens accepted (%.1f %%), %.2f tokens a step\n", (unsigned long long)s.drafts_accepted, (unsigned long long)s.drafts,
+        fprintf(f, "  %llu of %llu drafted tokens accepted (%.1f %%), %.2f tokens a step\n", (unsigned long long)s.drafts_accepted,
+            (unsigned long long)s.drafts,
             100.0 * (double)s.drafts_accepted / (double)s.drafts, (double)s.timings.decode_tokens / (double)s.decode_steps);
 }
 

@@ -11,7 +11,8 @@ int convert_main(int argc, char **argv) {
         {"--type", OPTION_TEXT, &type_name, "TYPE", "of the matrices: f32, f16, bf16, q8_0 or q4_0", NULL},
         {"--no-draft-layer", OPTION_FLAG, &no_draft, NULL, "leave out the multi-token-prediction layer (llama.cpp's loader refuses it)", NULL},
     };
-    const struct usage usage = {"convert", "IN_DIR OUT.gguf --type TYPE", "Writes a hub folder (config.json, safetensors, tokenizer.json) as one GGUF file, with llama.cpp's names.", options, 2, 2, 2};
+    const struct usage usage = {"convert", "IN_DIR OUT.gguf --type TYPE",
+        "Writes a hub folder (config.json, safetensors, tokenizer.json) as one GGUF file, with llama.cpp's names.", options, 2, 2, 2};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, paths, &n_positional);
     if (code != EXIT_NOT_YET) return code;

@@ -52,14 +52,16 @@ static cJSON *device_json(const struct fathom_gpu_info *d) {
 
 static void print_device(const struct fathom_gpu_info *d) {
     const double gib = 1024.0 * 1024.0 * 1024.0;
-    printf("%u: %s (%s)\n   driver    %s, Vulkan %u.%u\n", d->index, d->name, device_type_name(d->type), d->driver, d->api_version >> 22, d->api_version >> 12 & 1023);
+    printf("%u: %s (%s)\n   driver    %s, Vulkan %u.%u\n", d->index, d->name, device_type_name(d->type), d->driver, d->api_version >> 22,
+        d->api_version >> 12 & 1023);
     if (d->unusable[0]) {
         printf("   unusable  %s\n", d->unusable);
         return;
     }
     printf("   memory    %.2f GiB, %.2f free%s; one binding %.2f GiB, one allocation %.2f\n", (double)d->memory_total / gib, (double)d->memory_free / gib,
         d->unified_memory ? ", shared with the host" : "", (double)d->max_storage_range / gib, (double)d->max_allocation / gib);
-    printf("   compute   subgroups of %u, %u invocations and %u KiB of shared memory a workgroup\n   can      ", d->subgroup_size, d->max_invocations, d->max_shared_memory / 1024);
+    printf("   compute   subgroups of %u, %u invocations and %u KiB of shared memory a workgroup\n   can      ", d->subgroup_size,
+        d->max_invocations, d->max_shared_memory / 1024);
     for (size_t i = 0; i < sizeof(cap_names) / sizeof(*cap_names); i++)
         if (d->caps & cap_names[i].cap) printf(" %s", cap_names[i].name);
     printf("\n   variants ");
@@ -74,7 +76,8 @@ static void print_device(const struct fathom_gpu_info *d) {
 int devices_main(int argc, char **argv) {
     bool json = false;
     const struct option options[] = {{"--json", OPTION_FLAG, &json, NULL, "an array of objects, one a device", NULL}};
-    const struct usage usage = {"devices", "[--json]", "Lists every Vulkan device: what it can do, the variants for one token/a long prompt, why one is unusable.", options, 1, 0, 0};
+    const struct usage usage = {"devices", "[--json]",
+        "Lists every Vulkan device: what it can do, the variants for one token/a long prompt, why one is unusable.", options, 1, 0, 0};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, NULL, &n_positional);
     if (code != EXIT_NOT_YET) return code;

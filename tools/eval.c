@@ -89,7 +89,8 @@ static bool ask_all(struct fathom_chat *chat, struct questions *q, struct fathom
         struct fathom_reply reply;
         fathom_chat_clear(chat);
         if (!fathom_chat_ask(chat, one->text, keep_going, NULL, &reply, err)) return false;
-        if (!progress_bar.report(NULL, "asking", q->n_asked + 1, q->n)) return fm_fail(err, FATHOM_CANCELLED, "interrupted after %zu of %zu questions", q->n_asked, q->n);
+        if (!progress_bar.report(NULL, "asking", q->n_asked + 1, q->n)) return fm_fail(err, FATHOM_CANCELLED,
+            "interrupted after %zu of %zu questions", q->n_asked, q->n);
         q->n_tokens += reply.n_ids;
         if (same(reply.answer, one->answer)) q->n_right++;
         else if (!(one->wrong = strdup(reply.answer))) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");

@@ -24,8 +24,10 @@ static size_t sum_types(const struct fm_tensors *tensors, struct type_sum sums[M
 
 static cJSON *numbers(const struct fathom_model_info *m) {
     const struct { const char *name; double value; } rows[] = {
-        {"layers", m->n_layers}, {"dense_layers", m->n_dense_layers}, {"draft_layers", m->n_draft_layers}, {"hidden", m->n_hidden}, {"vocabulary", m->n_vocab},
-        {"heads", m->n_heads}, {"key_value_heads", m->n_kv}, {"query_rank", m->q_rank}, {"latent_rank", m->kv_rank}, {"rotary_width", m->n_rope}, {"plain_width", m->n_nope}, {"value_width", m->n_value},
+        {"layers", m->n_layers}, {"dense_layers", m->n_dense_layers}, {"draft_layers", m->n_draft_layers}, {"hidden", m->n_hidden}, {"vocabulary",
+            m->n_vocab},
+        {"heads", m->n_heads}, {"key_value_heads", m->n_kv}, {"query_rank", m->q_rank}, {"latent_rank", m->kv_rank}, {"rotary_width", m->n_rope},
+            {"plain_width", m->n_nope}, {"value_width", m->n_value},
         {"experts", m->n_experts}, {"experts_used", m->n_experts_used}, {"experts_shared", m->n_experts_shared}, {"context_trained", m->n_context_trained},
         {"parameters", (double)m->parameters}, {"parameters_active", (double)m->parameters_active}, {"weight_bytes", (double)m->weight_bytes},
         {"cache_bytes_per_token", (double)m->cache_bytes_per_token},
@@ -37,7 +39,8 @@ static cJSON *numbers(const struct fathom_model_info *m) {
     return json;
 }
 
-static int show_json(const struct fathom_model_info *m, const struct fathom_memory_plan *p, const struct fathom_gpu_info *device, const struct type_sum *sums, size_t n) {
+static int show_json(const struct fathom_model_info *m, const struct fathom_memory_plan *p, const struct fathom_gpu_info *device,
+    const struct type_sum *sums, size_t n) {
     cJSON *json = numbers(m), *types = cJSON_AddArrayToObject(json, "types"), *plan = cJSON_AddObjectToObject(json, "plan");
     for (size_t i = 0; i < n; i++) {
         cJSON *row = cJSON_CreateObject();
@@ -60,18 +63,23 @@ static int show_json(const struct fathom_model_info *m, const struct fathom_memo
 
 static double mib(uint64_t bytes) { return (double)bytes / (1024.0 * 1024.0); }
 
-static void show(const struct fathom_model_info *m, const struct fathom_memory_plan *p, const struct fathom_gpu_info *device, const struct type_sum *sums, size_t n) {
+static void show(const struct fathom_model_info *m, const struct fathom_memory_plan *p, const struct fathom_gpu_info *device,
+    const struct type_sum *sums, size_t n) {
     printf("%s (%s)\n", m->name[0] ? m->name : "unnamed", m->architecture);
     printf("  parameters  %.1f million, %.1f million active for a token\n", (double)m->parameters / 1e6, (double)m->parameters_active / 1e6);
-    printf("  layers      %u of width %u (%u dense first), vocabulary %u, context %u", m->n_layers, m->n_hidden, m->n_dense_layers, m->n_vocab, m->n_context_trained);
+    printf("  layers      %u of width %u (%u dense first), vocabulary %u, context %u", m->n_layers, m->n_hidden, m->n_dense_layers, m->n_vocab,
+        m->n_context_trained);
     printf(m->n_draft_layers ? ", %u draft layer\n" : "\n", m->n_draft_layers);
     if (m->n_kv) printf("  attention   %u heads of %u, %u of keys and values\n", m->n_heads, m->n_value, m->n_kv);
-    else printf("  attention   %u heads of %u + %u, values of %u; latents of %u%s", m->n_heads, m->n_nope, m->n_rope, m->n_value, m->kv_rank, m->q_rank ? "" : "\n");
+    else printf("  attention   %u heads of %u + %u, values of %u; latents of %u%s", m->n_heads, m->n_nope, m->n_rope, m->n_value, m->kv_rank,
+        m->q_rank ? "" : "\n");
     if (m->q_rank) printf(", queries through %u\n", m->q_rank);
     if (m->n_experts) printf("  experts     %u, %u chosen, %u shared\n", m->n_experts, m->n_experts_used, m->n_experts_shared);
-    for (size_t i = 0; i < n; i++) printf("  %-10s  %llu tensors, %.1f MiB\n", fm_type_name(sums[i].type), (unsigned long long)sums[i].n_tensors, mib(sums[i].bytes));
+    for (size_t i = 0; i < n; i++) printf("  %-10s  %llu tensors, %.1f MiB\n", fm_type_name(sums[i].type), (unsigned long long)sums[i].n_tensors,
+        mib(sums[i].bytes));
     printf("  cache       %llu bytes a token\n", (unsigned long long)m->cache_bytes_per_token);
-    printf("  memory      %.1f MiB for a context of %u: weights %.1f, cache %.1f, scratch %.1f\n", mib(p->total), p->n_context, mib(p->weights), mib(p->cache), mib(p->scratch));
+    printf("  memory      %.1f MiB for a context of %u: weights %.1f, cache %.1f, scratch %.1f\n", mib(p->total), p->n_context, mib(p->weights),
+        mib(p->cache), mib(p->scratch));
     if (device) printf("  device      %s has %.1f MiB free: the model %s\n", device->name, mib(p->available), p->fits ? "fits" : "does not fit");
     else printf("  device      none was found\n");
 }
@@ -95,7 +103,8 @@ int inspect_main(int argc, char **argv) {
         {"--ctx", OPTION_COUNT, &n_context, "N", "plan for this context", NULL},
         {"--exact", OPTION_FLAG, &exact, NULL, "plan for exact mode (a float32 cache)", NULL},
     };
-    const struct usage usage = {"inspect", "MODEL [--json]", "Shows a model's shape and sizes, and the memory plan for a device and a context.", options, 4, 1, 1};
+    const struct usage usage = {"inspect", "MODEL [--json]", "Shows a model's shape and sizes, and the memory plan for a device and a context.",
+        options, 4, 1, 1};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);
     if (code != EXIT_NOT_YET) return code;

@@ -75,7 +75,8 @@ int logits_main(int argc, char **argv) {
         {"--decode", OPTION_FLAG, &decode, NULL, "one by one, through the decode step", NULL},
         DEVICE_OPTIONS(device),
     };
-    const struct usage usage = {"logits", "MODEL --ids 1,2,3 --out FILE", "Computes the logits of every token of a text.", options, sizeof(options) / sizeof(*options), 1, 1};
+    const struct usage usage = {"logits", "MODEL --ids 1,2,3 --out FILE", "Computes the logits of every token of a text.", options,
+        sizeof(options) / sizeof(*options), 1, 1};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);
     if (code != EXIT_NOT_YET) return code;

@@ -42,7 +42,8 @@ static bool score_window(struct fathom_session *s, const int32_t *ids, uint32_t 
         if (!fathom_session_append(s, ids + i, n, logits, &progress, err)) return false;
         for (uint32_t row = 0; row < n; row++) {
             const double nll = surprise(logits + (size_t)row * n_vocab, n_vocab, ids[i + row + 1]);
-            if (!isfinite(nll)) return fm_fail(err, FATHOM_INVALID, "the model's logits are not finite at token %llu", (unsigned long long)reading.before + row);
+            if (!isfinite(nll)) return fm_fail(err, FATHOM_INVALID, "the model's logits are not finite at token %llu",
+                (unsigned long long)reading.before + row);
             sums->nll += nll;
             sums->squares += nll * nll;
             sums->n++;

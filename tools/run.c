@@ -43,7 +43,8 @@ static bool print_piece(void *user, enum fathom_piece kind, const char *text) {
 }
 
 static const char *end_name(enum fathom_end end) {
-    static const char *const names[] = {[FATHOM_END_STOP] = "stop", [FATHOM_END_LENGTH] = "length", [FATHOM_END_CONTEXT] = "context", [FATHOM_END_CALLER] = "interrupted"};
+    static const char *const names[] = {[FATHOM_END_STOP] = "stop", [FATHOM_END_LENGTH] = "length", [FATHOM_END_CONTEXT] = "context",
+        [FATHOM_END_CALLER] = "interrupted"};
     return names[end];
 }
 
@@ -53,7 +54,8 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     cJSON *json = cJSON_CreateObject(), *timings = cJSON_CreateObject(), *count = cJSON_CreateObject();
     const size_t n_thought = strlen(reply->thought), n_text = n_thought + strlen(reply->answer) + 16;
     char *text = malloc(n_text);
-    if (text) snprintf(text, n_text, "%s%s%s", reply->thought, o->raw || !n_thought ? "" : reply->end == FATHOM_END_STOP || reply->answer[0] ? "</think>\n\n" : "", reply->answer);
+    if (text) snprintf(text, n_text, "%s%s%s", reply->thought, o->raw || !n_thought ? "" : reply->end == FATHOM_END_STOP ||
+        reply->answer[0] ? "</think>\n\n" : "", reply->answer);
     cJSON_AddItemToObject(json, "tokens", cJSON_CreateIntArray(reply->ids, (int)reply->n_ids));
     cJSON_AddStringToObject(json, "text", text ? text : reply->answer);
     cJSON_AddStringToObject(json, "thought", reply->thought);
@@ -151,7 +153,8 @@ static int converse(struct fathom_engine *engine, struct fathom_chat *chat, cons
 
 static int with_chat(struct fathom_engine *engine, const char *prompt, const struct run_options *o) {
     struct fathom_error err = {0};
-    struct fathom_chat *chat = fathom_chat_create(engine, &(struct fathom_chat_params){.sampling = o->sampling, .template_name = o->template_name, .no_thought = o->no_thought, .raw = o->raw, .max_tokens = o->n_tokens,
+    struct fathom_chat *chat = fathom_chat_create(engine, &(struct fathom_chat_params){.sampling = o->sampling, .template_name = o->template_name,
+        .no_thought = o->no_thought, .raw = o->raw, .max_tokens = o->n_tokens,
         .progress = progress_bar}, &err);
     if (!chat) return refuse(&err);
 #ifdef FATHOM_HAVE_LIBEDIT
@@ -214,7 +217,8 @@ int run_main(int argc, char **argv) {
         DRAFT_OPTION(o.device),
         DEVICE_OPTIONS(o.device),
     };
-    const struct usage usage = {"run", "[MODEL] [-p TEXT | -f FILE]", "Answers a question; without one, on a terminal, chats. Without MODEL: the demonstration model.", options, sizeof(options) / sizeof(*options), 0, 1};
+    const struct usage usage = {"run", "[MODEL] [-p TEXT | -f FILE]",
+        "Answers a question; without one, on a terminal, chats. Without MODEL: the demonstration model.", options, sizeof(options) / sizeof(*options), 0, 1};
     size_t n_positional;
     int code = options_parse(&usage, argc, argv, &o.model, &n_positional);
     if (code != EXIT_NOT_YET) return code;

@@ -45,7 +45,8 @@ int tokenize_main(int argc, char **argv) {
         {"--text-file", OPTION_TEXT, &text_file, "FILE", "print the ids of its text as a JSON array (- is stdin)", NULL},
         {"--ids", OPTION_TEXT, &ids, "1,2,3", "print the text of these ids", NULL},
     };
-    const struct usage usage = {"tokenize", "MODEL --text-file FILE | --ids LIST", "Added tokens in the text are recognised; none are put before or after.\nMODEL may be a folder that holds only a tokenizer.json.", options, 2, 1, 1};
+    const struct usage usage = {"tokenize", "MODEL --text-file FILE | --ids LIST",
+        "Added tokens in the text are recognised; none are put before or after.\nMODEL may be a folder that holds only a tokenizer.json.", options, 2, 1, 1};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);
     if (code != EXIT_NOT_YET) return code;

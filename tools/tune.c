@@ -28,7 +28,8 @@ static void print_row(const struct fathom_tuned *r) {
 static int show(const struct fathom_engine *engine, const char *model, const struct fathom_tuned *rows, size_t n, bool as_json) {
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     if (!as_json) {
-        printf("%s on %s, %s\n%-18s %-28s %6s  %-14s %13s  faster than\n", model, device->name, device->driver, "operator", "shape", "tokens", "best", "a call");
+        printf("%s on %s, %s\n%-18s %-28s %6s  %-14s %13s  faster than\n", model, device->name, device->driver, "operator", "shape", "tokens",
+            "best", "a call");
         for (size_t i = 0; i < n; i++) print_row(&rows[i]);
         return EXIT_DONE;
     }

@@ -188,7 +188,8 @@ struct fathom_reply {
 // Adds a message to the conversation: earlier turns, or a tool's result.
 FATHOM_API bool fathom_chat_add(struct fathom_chat *chat, const struct fathom_message *message, struct fathom_error *err);
 // question NULL: answers the messages that were added.
-FATHOM_API bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece, void *user, struct fathom_reply *reply, struct fathom_error *err);
+FATHOM_API bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece, void *user, struct fathom_reply *reply,
+    struct fathom_error *err);
 FATHOM_API void fathom_chat_clear(struct fathom_chat *chat);     // a new conversation
 FATHOM_API struct fathom_session *fathom_chat_get_session(const struct fathom_chat *chat);
 

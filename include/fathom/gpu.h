@@ -177,7 +177,8 @@ struct fathom_weight {
     struct fathom_window *windows;
 };
 
-FATHOM_API struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err);
+FATHOM_API struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows,
+    uint32_t n_cols, struct fathom_error *err);
 // The same over bytes that the host has in memory, [n_mats][n_rows][n_cols] in their stored form, on devices that share its memory: nothing is
 // copied. `readable` is what may be read around them in whole pages (the mapped file); it must stay as it is until the weight is destroyed.
 // Such a weight cannot be uploaded to, and the device never writes it. Fails with FATHOM_UNSUPPORTED where the device, the driver or the
@@ -190,7 +191,8 @@ FATHOM_API struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu
     uint32_t n_cols, const void *data, struct fathom_host_range readable, struct fathom_error *err);
 FATHOM_API void fathom_weight_destroy(struct fathom_weight **weight);
 // Writes n_rows rows from first_row on (counted through all matrices), in the weight's stored form.
-FATHOM_API bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *weight, uint32_t first_row, uint32_t n_rows, const void *data, struct fathom_error *err);
+FATHOM_API bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *weight, uint32_t first_row, uint32_t n_rows, const void *data,
+    struct fathom_error *err);
 
 // ---- Streams ---------------------------------------------------------------------------------------------------
 

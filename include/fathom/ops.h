@@ -267,7 +267,8 @@ enum fathom_group_score { FATHOM_GROUP_MAX, FATHOM_GROUP_TOP2 };                
 // Router in one dispatch. score = softmax, sigmoid or sqrt(softplus) of (w x[t]); chosen by score + bias: the n_groups_used best of n_groups
 // groups, then the top_k best experts in them (equal ones: the lower index). weights[t][s] = score of the chosen expert, divided by
 // their sum (clamped below at 6.103515625e-5) when `normalise`, times scale.
-// ids[t][s] ascending in s: expert numbers. With a table (DeepSeek-V4's hashed layers) they are table[tokens[t]], in its order, instead. Writes ids uint32[n_tokens][top_k], weights float32[n_tokens][top_k].
+// ids[t][s] ascending in s: expert numbers. With a table (DeepSeek-V4's hashed layers) they are table[tokens[t]], in its order, instead. Writes
+// ids uint32[n_tokens][top_k], weights float32[n_tokens][top_k].
 struct fathom_expert_gate_params {
     const struct fathom_weight *w;   // [1][n_experts][n_cols]
     struct fathom_view x;            // [n_tokens][n_cols]

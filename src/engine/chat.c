@@ -52,7 +52,8 @@ struct fathom_chat *fathom_chat_create(struct fathom_engine *engine, const struc
                                                      : fm_chat_form_choose(engine->tokenizer, own, architecture, err);
         if (!chat->form) goto fail;
     }
-    if (chat->tools && (chat->form ? !fm_chat_check_tools(chat->form, chat->tools, err) : !fm_fail(err, FATHOM_INVALID, "chat: tools need a template"))) goto fail;
+    if (chat->tools && (chat->form ? !fm_chat_check_tools(chat->form, chat->tools, err) : !fm_fail(err, FATHOM_INVALID,
+        "chat: tools need a template"))) goto fail;
     if (!(chat->session = fathom_session_create(engine, &chat->params.session, err))) goto fail;
     return chat;
 no_memory:
@@ -87,7 +88,8 @@ struct fathom_session *fathom_chat_get_session(const struct fathom_chat *chat) {
 bool fathom_chat_add(struct fathom_chat *chat, const struct fathom_message *message, struct fathom_error *err) {
     const size_t n = chat->messages.n;
     if (chat->params.raw) return fm_fail(err, FATHOM_INVALID, "chat: a raw text has no messages");
-    if (n == 0 && chat->system && !fm_messages_add(&chat->messages, &(struct fathom_message){.role = FATHOM_ROLE_SYSTEM, .content = chat->system})) goto no_memory;
+    if (n == 0 && chat->system && !fm_messages_add(&chat->messages, &(struct fathom_message){.role = FATHOM_ROLE_SYSTEM,
+        .content = chat->system})) goto no_memory;
     if (!fm_messages_add(&chat->messages, message)) goto no_memory;
     if (fm_chat_check_messages(chat->form, chat->messages.items, chat->messages.n, false, err)) return true;
     goto fail;

@@ -12,10 +12,9 @@ static struct fathom_view field(const struct fathom_session *s, size_t offset, u
 bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err) {
     if (s->decode_recorded) return true;
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
-    const struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches, .index_caches = s->index_caches, .summaries = s->summaries, .first_summary = s->first_summary, .kv_caches = s->kv_caches,
-        .rope_table = fathom_buffer_view(s->rope_table),
-        .summary_rope_table = s->summary_rope_table ? fathom_buffer_view(s->summary_rope_table) : (struct fathom_view){0}, .ids = STEP_FIELD(s, token), .position = STEP_FIELD(s, position),
-        .stream = s->decode, .n_tokens = 1, .n_positions = fm_positions(&s->engine->hp, s->n_context), .replayed = true, .exact = s->engine->exact};
+    struct fm_pass pass = fm_session_pass(s, s->decode);
+    pass.ids = STEP_FIELD(s, token), pass.position = STEP_FIELD(s, position);
+    pass.n_tokens = 1, pass.n_positions = fm_positions(&s->engine->hp, s->n_context), pass.replayed = true;
     fathom_stream_begin(s->decode);
     fm_pass_layers(&pass);
     fm_pass_head(&pass, 0, 1);

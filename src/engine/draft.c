@@ -96,10 +96,9 @@ bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
     if (d->recorded) return true;
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
     const uint32_t n_rows = 1 + s->engine->n_drafts;
-    const struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches, .index_caches = s->index_caches,
-        .rope_table = fathom_buffer_view(s->rope_table), .ids = DRAFTS_FIELD(d, ids),
-        .position = {s->step, offsetof(struct fathom_step, position), 4}, .stream = d->round, .n_tokens = n_rows,
-        .n_positions = fm_positions(&s->engine->hp, s->n_context), .replayed = true, .exact = s->engine->exact};
+    struct fm_pass pass = fm_session_pass(s, d->round);
+    pass.ids = DRAFTS_FIELD(d, ids), pass.position = (struct fathom_view){s->step, offsetof(struct fathom_step, position), 4};
+    pass.n_tokens = n_rows, pass.n_positions = fm_positions(&s->engine->hp, s->n_context), pass.replayed = true;
     fathom_stream_begin(d->round);
     fm_pass_layers(&pass);
     fm_pass_head(&pass, 0, n_rows);

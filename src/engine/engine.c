@@ -39,7 +39,8 @@ static bool check_drafting(struct fathom_engine *e, uint32_t n_drafts, struct fa
     const char *path = fm_tensors_path(e->tensors);
     if (n_drafts > FATHOM_MAX_DRAFTS) return fm_fail(err, FATHOM_INVALID, "%u drafted tokens were asked for, at most %d", n_drafts, FATHOM_MAX_DRAFTS);
     if (!e->hp.n_draft_layers || !e->hp.n_experts)
-        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: drafting was asked for, but the model has no draft layer%s", path, e->hp.n_draft_layers ? " with experts" : "");
+        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: drafting was asked for, but the model has no draft layer%s", path,
+            e->hp.n_draft_layers ? " with experts" : "");
     e->hp.n_drafting = 1;
     e->n_drafts = n_drafts;
     return true;

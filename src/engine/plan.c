@@ -39,11 +39,13 @@ uint64_t fm_index_cache_layer_size(const struct fm_hparams *hp, uint32_t n_conte
 static void describe(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fm_weights_size *size, enum fathom_type cache_type,
     struct fathom_model_info *info) {
     *info = (struct fathom_model_info){
-        .n_layers = hp->n_layers, .n_dense_layers = hp->n_dense_layers, .n_hidden = hp->n_hidden, .n_vocab = hp->n_vocab, .n_heads = hp->n_heads, .n_kv = hp->n_kv,
+        .n_layers = hp->n_layers, .n_dense_layers = hp->n_dense_layers, .n_hidden = hp->n_hidden, .n_vocab = hp->n_vocab, .n_heads = hp->n_heads,
+        .n_kv = hp->n_kv,
         .n_experts = hp->n_experts, .n_experts_used = hp->n_experts_used, .n_experts_shared = hp->n_experts_shared, .q_rank = hp->q_rank,
         .kv_rank = hp->kv_rank, .n_rope = hp->n_rope, .n_nope = hp->n_nope, .n_value = hp->n_value, .n_draft_layers = hp->n_draft_layers,
         .n_context_trained = hp->n_context_trained, .parameters = size->parameters, .parameters_active = size->parameters_active,
-        .weight_bytes = size->bytes, .cache_bytes_per_token = (hp->n_layers + hp->n_drafting) * (fm_cache_row_size(hp, cache_type) + index_row_size(hp, cache_type)),
+        .weight_bytes = size->bytes, .cache_bytes_per_token = (hp->n_layers + hp->n_drafting) * (fm_cache_row_size(hp,
+            cache_type) + index_row_size(hp, cache_type)),
     };
     if (hp->window) info->cache_bytes_per_token = fm_window_cache_token_size(hp, cache_type);
     const char *text;
@@ -70,7 +72,8 @@ bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, cons
     const uint32_t n_chunk = fm_default_chunk(device, hp, n_context);
     *plan = (struct fathom_memory_plan){.n_context = n_context, .weights = size.bytes, .available = gpu ? gpu->memory_free : 0};
     if (hp->window) plan->cache = fm_window_cache_size(hp, n_context, n_chunk, cache_type);
-    else plan->cache = (hp->n_layers + hp->n_drafting) * (fm_cache_layer_size(hp, n_context, cache_type) + fm_index_cache_layer_size(hp, n_context, cache_type));
+    else plan->cache = (hp->n_layers + hp->n_drafting) * (fm_cache_layer_size(hp, n_context, cache_type) + fm_index_cache_layer_size(hp, n_context,
+        cache_type));
     plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, device->max_storage_range) : 0;
     plan->scratch += 4ull * n_context * hp->n_rope * (hp->window ? 2 : 1) + 4ull * hp->n_vocab; // rotary table, tokens seen
     if (hp->n_drafting) plan->scratch += 4ull * hp->n_hidden * (2 * n_chunk + 1) + 4ull * hp->n_vocab; // see engine/draft.c

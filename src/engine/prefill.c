@@ -3,13 +3,12 @@
 #include <string.h>
 
 static struct fm_pass prefill_pass(const struct fathom_session *s, uint32_t n_tokens) {
-    struct fathom_view position = fathom_buffer_view(s->input), ids = position;
-    position.size = 4;
-    ids.offset += 4, ids.size -= 4;
-    return (struct fm_pass){.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches, .index_caches = s->index_caches, .summaries = s->summaries, .first_summary = s->first_summary, .kv_caches = s->kv_caches,
-        .rope_table = fathom_buffer_view(s->rope_table),
-        .summary_rope_table = s->summary_rope_table ? fathom_buffer_view(s->summary_rope_table) : (struct fathom_view){0}, .ids = ids, .position = position, .stream = s->prefill, .n_tokens = n_tokens,
-        .n_positions = s->n_evaluated + n_tokens, .exact = s->engine->exact};
+    struct fm_pass pass = fm_session_pass(s, s->prefill);
+    pass.position = pass.ids = fathom_buffer_view(s->input);
+    pass.position.size = 4;
+    pass.ids.offset += 4, pass.ids.size -= 4;
+    pass.n_tokens = n_tokens, pass.n_positions = s->n_evaluated + n_tokens;
+    return pass;
 }
 
 static bool run(struct fathom_session *s, bool decode_next, struct fathom_error *err) {

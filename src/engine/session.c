@@ -64,7 +64,8 @@ static bool create_steps(struct fathom_session *s, struct fathom_error *err) {
     return (s->input = fathom_buffer_create(gpu, 4ull * (s->n_chunk + 2), FATHOM_MEMORY_DEVICE, err)) &&
            (s->step = fathom_buffer_create(gpu, sizeof(struct fathom_step), FATHOM_MEMORY_DEVICE, err)) &&
            (s->seen = fathom_buffer_create(gpu, 4ull * s->engine->hp.n_vocab, FATHOM_MEMORY_DEVICE, err)) &&
-           (s->ring = fathom_buffer_create(gpu, 4ull * FM_RING * (1 + s->engine->n_drafts), FATHOM_MEMORY_HOST, err)) && (s->prefill = fathom_stream_create(gpu, err)) &&
+           (s->ring = fathom_buffer_create(gpu, 4ull * FM_RING * (1 + s->engine->n_drafts), FATHOM_MEMORY_HOST, err)) &&
+           (s->prefill = fathom_stream_create(gpu, err)) &&
            (s->decode = fathom_stream_create(gpu, err));
 }
 
@@ -90,8 +91,10 @@ struct fathom_session *fathom_session_create(struct fathom_engine *engine, const
     s->tokens = malloc(s->n_context * sizeof(*s->tokens));
     if (!s->tokens) goto no_memory;
     const uint32_t n_tokens = s->n_chunk > engine->n_drafts ? s->n_chunk : engine->n_drafts + 1;
-    if (!fm_workspace_create(engine->gpu, &engine->hp, n_tokens, fm_positions(&engine->hp, s->n_context), engine->exact, &s->ws, err) || !create_cache(s, err) ||
-        !create_rope_table(s, false, &s->rope_table, err) || (engine->hp.window && !create_rope_table(s, true, &s->summary_rope_table, err)) || !create_steps(s, err) || !fm_drafting_create(s, err))
+    if (!fm_workspace_create(engine->gpu, &engine->hp, n_tokens, fm_positions(&engine->hp, s->n_context), engine->exact, &s->ws, err) ||
+        !create_cache(s, err) ||
+        !create_rope_table(s, false, &s->rope_table, err) || (engine->hp.window && !create_rope_table(s, true, &s->summary_rope_table, err)) ||
+        !create_steps(s, err) || !fm_drafting_create(s, err))
         goto fail;
     s->start = engine->start;
     s->start.session = fm_clock() - begin;
@@ -123,6 +126,14 @@ void fathom_session_destroy(struct fathom_session **session) {
     free(s->tokens);
     free(s);
     *session = NULL;
+}
+
+struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_stream *stream) {
+    struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches, .index_caches = s->index_caches,
+        .kv_caches = s->kv_caches, .summaries = s->summaries, .first_summary = s->first_summary, .rope_table = fathom_buffer_view(s->rope_table),
+        .stream = stream, .exact = s->engine->exact};
+    if (s->summary_rope_table) pass.summary_rope_table = fathom_buffer_view(s->summary_rope_table);
+    return pass;
 }
 
 uint32_t fathom_session_length(const struct fathom_session *session) { return session->n_tokens; }

@@ -3,6 +3,7 @@
 #define FM_ENGINE_SESSION_H
 #include "engine/engine.h"
 #include "engine/draft.h"
+#include "model/pass.h"
 
 enum { FM_RING = 8, FM_IN_FLIGHT = 2 /* decode steps that may be submitted ahead of the host */ };
 
@@ -32,6 +33,8 @@ struct fathom_session {
     struct fathom_start_times start;
 };
 
+// What all passes of the session have in common; ids, position, tokens and positions are the caller's.
+struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_stream *stream);
 // Notes ids as part of the text; refuses what is not in the vocabulary or past the context. Nothing is read yet.
 bool fm_session_note(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
 // Records the decode step and builds its pipelines, once.

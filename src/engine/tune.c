@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CALLS = 8 /* with weights of as many layers, so that a cache holds none of them */, MAX_WEIGHTS = 4, N_POSITIONS = 1024, POSITION = 511, DEFAULT_SECONDS = 300 };
+enum { MAX_CALLS = 8 /* with weights of as many layers, so that a cache holds none of them */, MAX_WEIGHTS = 4, N_POSITIONS = 1024, POSITION = 511,
+    DEFAULT_SECONDS = 300 };
 #define SCRATCH_BYTES (64ull << 20)
 
 static const double quick_seconds = 1.4; // leaves some of 2 s to the buffers, and to a choice that takes longer than those before it
@@ -100,7 +101,8 @@ static bool add_layer(struct tuning *t, const struct fm_layer *l, uint32_t n_tok
            add(t, UP, n_tokens, (struct weights){{l->gate, l->up, l->shared_gate, l->shared_up}}) &&
            add(t, DOWN, n_tokens, (struct weights){{l->down, l->shared_down}}) &&
            // grouped attention has one good variant on every device
-           (t->engine->hp.n_kv || (chunk ? add(t, ATTEND_EXPANDED, n_tokens, (struct weights){{l->k_b, l->v_b}}) : add(t, ATTEND, n_tokens, (struct weights){{0}})));
+           (t->engine->hp.n_kv || (chunk ? add(t, ATTEND_EXPANDED, n_tokens, (struct weights){{l->k_b, l->v_b}}) : add(t, ATTEND, n_tokens,
+           (struct weights){{0}})));
 }
 
 static int compare(const void *a, const void *b) {
@@ -180,7 +182,8 @@ static struct fathom_buffer *make_buffer(struct tuning *t, uint64_t size, const 
 }
 
 // n words, each made by `word` from a random number of 24 bits and its place.
-static struct fathom_buffer *random_buffer(struct tuning *t, uint64_t n, uint32_t (*word)(const struct fm_hparams *hp, uint32_t random, uint64_t i), struct fathom_error *err) {
+static struct fathom_buffer *random_buffer(struct tuning *t, uint64_t n, uint32_t (*word)(const struct fm_hparams *hp, uint32_t random, uint64_t i),
+    struct fathom_error *err) {
     uint32_t *words = malloc(4 * n), state = 1;
     if (!words) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory"), NULL;
     for (uint64_t i = 0; i < n; i++) words[i] = word(&t->engine->hp, next_random(&state), i);
@@ -363,7 +366,8 @@ bool fm_tune_start(struct fathom_engine *engine, const struct fathom_progress *p
     if (!ok) goto done;
     const enum fm_tuned_file file = fm_tuned_load(engine->gpu, engine->tuning_key);
     if (file == FM_TUNED_READ) goto done;
-    if (file == FM_TUNED_UNUSABLE) fm_log(&params->log, FATHOM_LOG_NOTICE, "the tuning file of this model in %s is damaged or of something else; it is made anew", params->cache_dir);
+    if (file == FM_TUNED_UNUSABLE) fm_log(&params->log, FATHOM_LOG_NOTICE,
+        "the tuning file of this model in %s is damaged or of something else; it is made anew", params->cache_dir);
     const bool measured = make_data(&t, &failure) && measure(&t, &tuner, progress, NULL, 0, &outcome, &failure);
     ok = measured || (failure.status != FATHOM_DEVICE_LOST && failure.status != FATHOM_CANCELLED);
     if (!ok) {

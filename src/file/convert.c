@@ -76,7 +76,8 @@ static bool check_tokenizer(struct conversion *c) {
 
 static enum fathom_type type_for(const struct conversion *c, const struct fm_tensor *tensor) {
     if ((int)tensor->type == FM_TYPE_I32) return tensor->type;
-    if (tensor->n_dims < 2 || ends_with(tensor->name, "_ape.weight") || ends_with(tensor->name, "_fn.weight") || ends_with(tensor->name, "_norm.weight") || ends_with(tensor->name, "ffn_gate_inp.weight")) return FATHOM_F32;
+    if (tensor->n_dims < 2 || ends_with(tensor->name, "_ape.weight") || ends_with(tensor->name, "_fn.weight") || ends_with(tensor->name,
+        "_norm.weight") || ends_with(tensor->name, "ffn_gate_inp.weight")) return FATHOM_F32;
     const bool outer = ends_with(tensor->name, "token_embd.weight") || !strcmp(tensor->name, "output.weight") ||
                        ends_with(tensor->name, "nextn.embed_tokens.weight") || ends_with(tensor->name, "nextn.shared_head_head.weight");
     const enum fathom_type type = outer && c->type == FATHOM_Q4_0 ? FATHOM_Q8_0 : c->type;

@@ -67,7 +67,8 @@ static void set_general(struct fm_hub *hub) {
 }
 
 static const struct { const char *type, *arch; bool grouped; } model_types[] = {
-    {"deepseek_v2", "deepseek2"}, {"deepseek_v3", "deepseek2"}, {"deepseek_v32", "deepseek32"}, {"deepseek_v4", "deepseek4"}, {"llama", "llama", true}, {"qwen2", "qwen2", true}, {"qwen3", "qwen3", true}};
+    {"deepseek_v2", "deepseek2"}, {"deepseek_v3", "deepseek2"}, {"deepseek_v32", "deepseek32"}, {"deepseek_v4", "deepseek4"}, {"llama", "llama",
+        true}, {"qwen2", "qwen2", true}, {"qwen3", "qwen3", true}};
 
 // GGUF's name of the architecture; whether its attention is grouped.
 static bool find_arch(struct fm_hub *hub) {
@@ -174,14 +175,16 @@ static void set_ratios(struct fm_hub *hub) {
         const cJSON *ratio = cJSON_GetArrayItem(ratios, (int)i), *kind = cJSON_GetArrayItem(kinds, (int)i);
         const char *name = cJSON_GetStringValue(kind);
         uint64_t value = 0;
-        if (ratios ? !fm_json_whole(ratio, &value) || value > 4096 : !name) return bad(hub, ratios ? "compress_ratios" : "layer_types", "is not an array with an element a layer");
+        if (ratios ? !fm_json_whole(ratio, &value) || value > 4096 : !name) return bad(hub, ratios ? "compress_ratios" : "layer_types",
+            "is not an array with an element a layer");
         if (ratios) list[i] = (uint32_t)value;
         else if (!strcmp(name, "sliding_attention")) list[i] = 0;
         else if (!strcmp(name, "compressed_sparse_attention")) list[i] = few;
         else if (!strcmp(name, "heavily_compressed_attention")) list[i] = many;
         else unsupported(hub, "layer_types", name, "sliding_attention, compressed_sparse_attention, heavily_compressed_attention");
     }
-    fm_hub_set(hub, ".attention.compress_ratios", (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_U32, .count = hub->n_layers, .items = list});
+    fm_hub_set(hub, ".attention.compress_ratios", (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_U32, .count = hub->n_layers,
+        .items = list});
 }
 
 static void set_hash_layers(struct fm_hub *hub) {
@@ -242,7 +245,8 @@ static void set_experts(struct fm_hub *hub) {
     if (!hub->n_experts) return;
     const char *type = text(hub, c, "model_type", "");
     const bool v4 = !strcmp(hub->arch, "deepseek4");
-    const char *scoring = text(hub, c, "scoring_func", v4 ? "sqrtsoftplus" : strcmp(type, "deepseek_v3") && strcmp(type, "deepseek_v32") ? "softmax" : "sigmoid");
+    const char *scoring = text(hub, c, "scoring_func", v4 ? "sqrtsoftplus" : strcmp(type, "deepseek_v3") && strcmp(type,
+        "deepseek_v32") ? "softmax" : "sigmoid");
     const bool sigmoid = !strcmp(scoring, "sigmoid"), softplus = !strcmp(scoring, "sqrtsoftplus");
     if (!sigmoid && !softplus && strcmp(scoring, "softmax") != 0) unsupported(hub, "scoring_func", scoring, "softmax, sigmoid, sqrtsoftplus");
     fm_hub_set_u32(hub, ".expert_count", hub->n_experts);
@@ -284,11 +288,13 @@ static void set_rope(struct fm_hub *hub) {
     const cJSON *main = item(newer, "main"), *summaries = item(newer, "compress"); // DeepSeek-V4's, of layers without and with summaries
     const cJSON *rope = summaries ? summaries : newer ? newer : older;
     if (rope && !cJSON_IsObject(rope)) bad(hub, newer ? "rope_parameters" : "rope_scaling", "is not an object");
-    const double older_base = number(hub, hub->config, "rope_theta", 10000), base = newer ? number(hub, main ? main : newer, "rope_theta", older_base) : older_base;
+    const double older_base = number(hub, hub->config, "rope_theta", 10000), base = newer ? number(hub, main ? main : newer, "rope_theta",
+        older_base) : older_base;
     fm_hub_set_u32(hub, ".rope.dimension_count", hub->n_rope);
     fm_hub_set_f32(hub, ".rope.freq_base", base);
     if (!strcmp(hub->arch, "deepseek4"))
-        fm_hub_set_f32(hub, ".attention.compress_rope_freq_base", number(hub, summaries, "rope_theta", number(hub, hub->config, "compress_rope_theta", 160000)));
+        fm_hub_set_f32(hub, ".attention.compress_rope_freq_base", number(hub, summaries, "rope_theta", number(hub, hub->config,
+            "compress_rope_theta", 160000)));
     const char *type = text(hub, rope, "rope_type", text(hub, rope, "type", "default"));
     if (!strcmp(type, "default")) return;
     if (hub->n_kv && !strcmp(type, "llama3")) return set_llama3_rope(hub, rope, base);

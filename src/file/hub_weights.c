@@ -215,7 +215,8 @@ static bool experts(struct files *f, uint32_t layer, const char *projection) {
     char name[128], to[64];
     if (!parts || !scales) return no_memory(f);
     for (uint32_t i = 0; i < n; i++) {
-        if (v4) snprintf(name, sizeof(name), "%slayers.%u.ffn.experts.%u.%s.weight", f->prefix, layer, i, !strcmp(projection, "gate") ? "w1" : !strcmp(projection, "up") ? "w3" : "w2");
+        if (v4) snprintf(name, sizeof(name), "%slayers.%u.ffn.experts.%u.%s.weight", f->prefix, layer, i, !strcmp(projection,
+            "gate") ? "w1" : !strcmp(projection, "up") ? "w3" : "w2");
         else snprintf(name, sizeof(name), "model.layers.%u.mlp.experts.%u.%s_proj.weight", layer, i, projection);
         const struct fm_safetensor *stored = find(f, name);
         if (!stored) return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is missing", f->hub->dir, name);

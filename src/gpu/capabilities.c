@@ -145,7 +145,8 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
     if (!(sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT)) info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_SIZE_CONTROL;
     // a subgroup's share of the sums depends on its size
     const bool one_size = (info->caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) || info->min_subgroup_size == info->max_subgroup_size;
-    if ((info->caps & FATHOM_CAP_COOPERATIVE_MATRIX) && (!one_size || !find_matrix(instance, physical, info))) info->caps &= ~(uint32_t)FATHOM_CAP_COOPERATIVE_MATRIX;
+    if ((info->caps & FATHOM_CAP_COOPERATIVE_MATRIX) && (!one_size || !find_matrix(instance, physical,
+        info))) info->caps &= ~(uint32_t)FATHOM_CAP_COOPERATIVE_MATRIX;
     fm_memory_sizes(physical, info->caps & FATHOM_CAP_MEMORY_BUDGET, info);
     free(list);
     if (!timeline) snprintf(info->unusable, sizeof(info->unusable), "it has no timeline semaphores");

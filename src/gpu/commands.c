@@ -81,7 +81,8 @@ static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_err
         s->buffer_capacity = 2 * s->buffer_capacity + 4;
     }
     VkCommandBuffer c;
-    const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = s->pool, .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
+    const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = s->pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT};
     if (!fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &c), "vkAllocateCommandBuffers", err)) return VK_NULL_HANDLE;
     s->buffers[s->n_buffers++] = c;
@@ -93,8 +94,10 @@ static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_err
 
 // What was written is there for the host once the submit is done.
 static bool end_commands(struct fathom_stream *s, VkCommandBuffer c, struct fathom_error *err) {
-    const VkMemoryBarrier memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
-    s->gpu->vk.vkCmdPipelineBarrier(c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &memory, 0, NULL, 0, NULL);
+    const VkMemoryBarrier memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
+    s->gpu->vk.vkCmdPipelineBarrier(c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
+        &memory, 0, NULL, 0, NULL);
     return fm_vk_check(s->gpu, s->gpu->vk.vkEndCommandBuffer(c), "vkEndCommandBuffer", err);
 }
 
@@ -103,8 +106,10 @@ static bool add_descriptor_pool(struct fathom_stream *s, struct fathom_error *er
     if (!grown) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     s->descriptor_pools = grown;
     const VkDescriptorPoolSize size = {.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = SETS_PER_POOL * (FM_MAX_BINDINGS + 1)};
-    const VkDescriptorPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = SETS_PER_POOL, .poolSizeCount = 1, .pPoolSizes = &size};
-    if (!fm_vk_check(s->gpu, s->gpu->vk.vkCreateDescriptorPool(s->gpu->device, &create, NULL, &s->descriptor_pools[s->n_descriptor_pools]), "vkCreateDescriptorPool", err)) return false;
+    const VkDescriptorPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = SETS_PER_POOL, .poolSizeCount = 1,
+        .pPoolSizes = &size};
+    if (!fm_vk_check(s->gpu, s->gpu->vk.vkCreateDescriptorPool(s->gpu->device, &create, NULL, &s->descriptor_pools[s->n_descriptor_pools]),
+        "vkCreateDescriptorPool", err)) return false;
     s->n_descriptor_pools++;
     return true;
 }
@@ -122,7 +127,8 @@ static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct 
     const uint32_t n = e->dispatch.n_views;
     if (n_sets / SETS_PER_POOL >= s->n_descriptor_pools && !add_descriptor_pool(s, err)) return false;
     VkDescriptorSet set;
-    const VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO, .descriptorPool = s->descriptor_pools[n_sets / SETS_PER_POOL],
+    const VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+        .descriptorPool = s->descriptor_pools[n_sets / SETS_PER_POOL],
         .descriptorSetCount = 1, .pSetLayouts = &layout->set};
     if (!fm_vk_check(gpu, gpu->vk.vkAllocateDescriptorSets(gpu->device, &allocate, &set), "vkAllocateDescriptorSets", err)) return false;
     VkDescriptorBufferInfo infos[FM_MAX_BINDINGS + 1];
@@ -132,7 +138,8 @@ static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct 
         struct fathom_view v = i < n ? e->dispatch.views[i] : fathom_buffer_view(gpu->grids);
         if (!v.buffer) v = stand_in(layout, &e->dispatch, layout->spirv.writes[i]);
         infos[i] = (VkDescriptorBufferInfo){fm_block_buffer(v.buffer->block), v.buffer->offset + v.offset, v.size};
-        writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = i < n ? i : FM_GRIDS_BINDING, .descriptorCount = 1,
+        writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set,
+            .dstBinding = i < n ? i : FM_GRIDS_BINDING, .descriptorCount = 1,
             .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &infos[i]};
     }
     gpu->vk.vkUpdateDescriptorSets(gpu->device, n_writes, writes, 0, NULL);
@@ -160,7 +167,8 @@ static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_e
 
 static bool create_timers(struct fathom_stream *s, struct fathom_error *err) {
     if (!s->gpu->params.timers || s->gpu->info.timestamp_period == 0 || s->n_entries == 0) return true;
-    const VkQueryPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = 2 * s->n_entries};
+    const VkQueryPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP,
+        .queryCount = 2 * s->n_entries};
     return fm_vk_check(s->gpu, s->gpu->vk.vkCreateQueryPool(s->gpu->device, &create, NULL, &s->timers), "vkCreateQueryPool", err);
 }
 
@@ -218,9 +226,11 @@ size_t fathom_stream_timings(struct fathom_stream *s, struct fathom_timing *list
     if (!s->timers || !s->last_ticket || !fathom_gpu_wait(s->gpu, s->last_ticket, NULL)) return 0;
     for (uint32_t i = 0; i < s->n_entries && i < capacity; i++) {
         uint64_t ticks[2];
-        if (s->gpu->vk.vkGetQueryPoolResults(s->gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks, sizeof(*ticks), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS) return i;
+        if (s->gpu->vk.vkGetQueryPoolResults(s->gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks, sizeof(*ticks),
+            VK_QUERY_RESULT_64_BIT) != VK_SUCCESS) return i;
         const struct fm_dispatch *d = &s->entries[i].dispatch;
-        list[i] = (struct fathom_timing){d->op, d->variant ? d->variant->name : "", (double)((ticks[1] - ticks[0]) & s->gpu->timestamp_mask) * (double)s->gpu->info.timestamp_period, d->flops, d->bytes};
+        list[i] = (struct fathom_timing){d->op, d->variant ? d->variant->name : "",
+            (double)((ticks[1] - ticks[0]) & s->gpu->timestamp_mask) * (double)s->gpu->info.timestamp_period, d->flops, d->bytes};
     }
     return s->n_entries;
 }

@@ -58,9 +58,11 @@ static VkInstance create_instance(struct fathom_error *err) {
     uint32_t version = VK_API_VERSION_1_0;
     if (vkEnumerateInstanceVersion) vkEnumerateInstanceVersion(&version);
     if (version > VK_API_VERSION_1_3) version = VK_API_VERSION_1_3;
-    const VkApplicationInfo application = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "fathom", .pEngineName = "fathom", .apiVersion = version};
+    const VkApplicationInfo application = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "fathom", .pEngineName = "fathom",
+        .apiVersion = version};
     VkInstance instance = VK_NULL_HANDLE;
-    const VkResult result = vkCreateInstance(&(VkInstanceCreateInfo){.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &application}, NULL, &instance);
+    const VkResult result = vkCreateInstance(&(VkInstanceCreateInfo){.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+        .pApplicationInfo = &application}, NULL, &instance);
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
         fm_fail(err, FATHOM_NO_DEVICE, "no Vulkan driver was found, or none that loads; install one (Mesa's mesa-vulkan-drivers runs without a GPU too)");
     else if (result != VK_SUCCESS)
@@ -102,7 +104,8 @@ static bool is_named(const struct fathom_gpu_info *info, const char *wanted) {
 }
 
 static int preference(const struct fathom_gpu_info *info) {
-    static const int order[] = {[FATHOM_GPU_DISCRETE] = 4, [FATHOM_GPU_INTEGRATED] = 3, [FATHOM_GPU_VIRTUAL] = 2, [FATHOM_GPU_OTHER] = 1, [FATHOM_GPU_CPU] = 0};
+    static const int order[] = {[FATHOM_GPU_DISCRETE] = 4, [FATHOM_GPU_INTEGRATED] = 3, [FATHOM_GPU_VIRTUAL] = 2, [FATHOM_GPU_OTHER] = 1,
+        [FATHOM_GPU_CPU] = 0};
     return order[info->type];
 }
 
@@ -152,14 +155,17 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
     const bool v13 = gpu->info.api_version >= VK_API_VERSION_1_3;
     const char *extensions[8];
     uint32_t n = 0;
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR, .cooperativeMatrix = VK_TRUE};
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+        .cooperativeMatrix = VK_TRUE};
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR, .pipelineExecutableInfo = VK_TRUE};
-    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES, .shaderIntegerDotProduct = VK_TRUE};
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+        .shaderIntegerDotProduct = VK_TRUE};
     VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
         .subgroupSizeControl = VK_TRUE, .computeFullSubgroups = VK_TRUE};
     VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .timelineSemaphore = VK_TRUE,
-        .storageBuffer8BitAccess = !!(caps & FATHOM_CAP_STORAGE_8BIT), .shaderFloat16 = !!(caps & FATHOM_CAP_FLOAT16), .shaderInt8 = !!(caps & FATHOM_CAP_INT8),
+        .storageBuffer8BitAccess = !!(caps & FATHOM_CAP_STORAGE_8BIT), .shaderFloat16 = !!(caps & FATHOM_CAP_FLOAT16),
+        .shaderInt8 = !!(caps & FATHOM_CAP_INT8),
         .vulkanMemoryModel = !!(caps & FATHOM_CAP_COOPERATIVE_MATRIX)};
     VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &f12,
         .storageBuffer16BitAccess = !!(caps & FATHOM_CAP_STORAGE_16BIT)};
@@ -189,7 +195,8 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
         extensions[n++] = VK_EXT_DEVICE_FAULT_EXTENSION_NAME;
     }
     const float priority = 1;
-    const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = gpu->queue_family, .queueCount = 1, .pQueuePriorities = &priority};
+    const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = gpu->queue_family,
+        .queueCount = 1, .pQueuePriorities = &priority};
     const VkDeviceCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &f, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
         .enabledExtensionCount = n, .ppEnabledExtensionNames = extensions};
     if (!fm_vk_check(gpu, vkCreateDevice(gpu->physical, &create, NULL, &gpu->device), "vkCreateDevice", err)) return false;
@@ -275,7 +282,8 @@ static bool check_alive(const struct fathom_gpu *gpu, struct fathom_error *err) 
 bool fm_gpu_submit(struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err) {
     if (!check_alive(gpu, err)) return false;
     const uint64_t value = gpu->last_ticket + 1;
-    const VkTimelineSemaphoreSubmitInfo timeline = {.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .signalSemaphoreValueCount = 1, .pSignalSemaphoreValues = &value};
+    const VkTimelineSemaphoreSubmitInfo timeline = {.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .signalSemaphoreValueCount = 1,
+        .pSignalSemaphoreValues = &value};
     const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline, .commandBufferCount = 1, .pCommandBuffers = &commands,
         .signalSemaphoreCount = 1, .pSignalSemaphores = &gpu->timeline};
     if (!fm_vk_check(gpu, gpu->vk.vkQueueSubmit(gpu->queue, 1, &submit, VK_NULL_HANDLE), "vkQueueSubmit", err)) return false;
@@ -287,7 +295,8 @@ bool fm_gpu_submit(struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *t
 
 bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err) {
     if (!check_alive(gpu, err)) return false;
-    if (ticket > gpu->last_ticket) return fm_fail(err, FATHOM_INVALID, "wait for submit %llu, of %llu", (unsigned long long)ticket, (unsigned long long)gpu->last_ticket);
+    if (ticket > gpu->last_ticket) return fm_fail(err, FATHOM_INVALID, "wait for submit %llu, of %llu", (unsigned long long)ticket,
+        (unsigned long long)gpu->last_ticket);
     VkResult result = ticket <= gpu->done_ticket ? VK_SUCCESS : VK_TIMEOUT;
     const VkSemaphoreWaitInfo wait = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &gpu->timeline, .pValues = &ticket};
     // in slices: a driver that has lost the device may say so only when asked again

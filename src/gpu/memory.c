@@ -114,7 +114,8 @@ static VkResult bind_memory(struct fathom_gpu *gpu, struct fm_block *b) {
     if (result != VK_SUCCESS) return result;
     gpu->counters.memory_allocated += b->size;
     result = gpu->vk.vkBindBufferMemory(gpu->device, b->buffer, b->memory, 0);
-    const VkMemoryPropertyFlags flags = gpu->memory.memoryTypes[type].propertyFlags, host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+    const VkMemoryPropertyFlags flags = gpu->memory.memoryTypes[type].propertyFlags,
+        host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     const bool map = b->kind == FATHOM_MEMORY_HOST || (gpu->info.unified_memory && (flags & host) == host);
     if (result == VK_SUCCESS && map) result = gpu->vk.vkMapMemory(gpu->device, b->memory, 0, VK_WHOLE_SIZE, 0, (void **)&b->mapped);
     return result;
@@ -220,8 +221,10 @@ static VkResult import_memory(struct fathom_gpu *gpu, struct fm_block *b, void *
     gpu->vk.vkGetBufferMemoryRequirements(gpu->device, b->buffer, &need);
     const uint32_t type = find_type(gpu, need.memoryTypeBits & properties.memoryTypeBits, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
     if (type == UINT32_MAX || need.size > b->size) return VK_ERROR_INVALID_EXTERNAL_HANDLE;
-    const VkImportMemoryHostPointerInfoEXT pointer = {.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT, .handleType = host, .pHostPointer = begin};
-    const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .pNext = &pointer, .allocationSize = b->size, .memoryTypeIndex = type};
+    const VkImportMemoryHostPointerInfoEXT pointer = {.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT, .handleType = host,
+        .pHostPointer = begin};
+    const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .pNext = &pointer, .allocationSize = b->size,
+        .memoryTypeIndex = type};
     result = gpu->vk.vkAllocateMemory(gpu->device, &allocate, NULL, &b->memory);
     if (result == VK_SUCCESS) result = gpu->vk.vkBindBufferMemory(gpu->device, b->buffer, b->memory, 0);
     return result;
@@ -241,11 +244,13 @@ struct fathom_buffer *fm_buffer_import(struct fathom_gpu *gpu, const void *data,
     b->in_place = true;
     const VkResult result = import_memory(gpu, b, (void *)(uintptr_t)begin);
     if (result != VK_SUCCESS) {
-        fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "%s does not use memory of the host in place (%s, VkResult %d)", gpu->info.name, fm_vk_result_name(result), result);
+        fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "%s does not use memory of the host in place (%s, VkResult %d)", gpu->info.name,
+            fm_vk_result_name(result), result);
         gpu->import_alignment = 0; // as it would refuse the next
         goto fail;
     }
-    *buffer = (struct fathom_buffer){.gpu = gpu, .block = b, .offset = at - begin, .size = size, .room = size, .memory = FATHOM_MEMORY_DEVICE, .read_only = true};
+    *buffer = (struct fathom_buffer){.gpu = gpu, .block = b, .offset = at - begin, .size = size, .room = size, .memory = FATHOM_MEMORY_DEVICE,
+        .read_only = true};
     gpu->n_imports++;
     gpu->counters.memory_in_place += size;
     return buffer;

@@ -23,8 +23,10 @@ const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_sh
     VkDescriptorSetLayoutBinding bindings[FM_MAX_BINDINGS + 1];
     const uint32_t n_bindings = l->spirv.n_bindings + l->spirv.grids;
     for (uint32_t i = 0; i < n_bindings; i++)
-        bindings[i] = (VkDescriptorSetLayoutBinding){.binding = i < l->spirv.n_bindings ? i : FM_GRIDS_BINDING, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = 1, .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
-    const VkDescriptorSetLayoutCreateInfo set = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = n_bindings, .pBindings = bindings};
+        bindings[i] = (VkDescriptorSetLayoutBinding){.binding = i < l->spirv.n_bindings ? i : FM_GRIDS_BINDING,
+            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = 1, .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
+    const VkDescriptorSetLayoutCreateInfo set = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = n_bindings,
+        .pBindings = bindings};
     if (!fm_vk_check(gpu, gpu->vk.vkCreateDescriptorSetLayout(gpu->device, &set, NULL, &l->set), "vkCreateDescriptorSetLayout", err))
         goto fail;
     const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = l->spirv.args_size};
@@ -45,7 +47,8 @@ static uint64_t hash_key(const struct fm_pipeline *key) {
 }
 
 static bool same_key(const struct fm_pipeline *a, const struct fm_pipeline *b) {
-    return a->layout == b->layout && a->subgroup_size == b->subgroup_size && a->n_spec == b->n_spec && !memcmp(a->spec, b->spec, a->n_spec * sizeof(*a->spec));
+    return a->layout == b->layout && a->subgroup_size == b->subgroup_size && a->n_spec == b->n_spec && !memcmp(a->spec, b->spec,
+        a->n_spec * sizeof(*a->spec));
 }
 
 // Where the key's pipeline is, or would go.
@@ -114,12 +117,14 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
     const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
         .requiredSubgroupSize = p->subgroup_size};
     VkPipelineCreationFeedback whole = {0}, stage = {0};
-    const VkPipelineCreationFeedbackCreateInfo feedback = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO, .pPipelineCreationFeedback = &whole,
+    const VkPipelineCreationFeedbackCreateInfo feedback = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO,
+        .pPipelineCreationFeedback = &whole,
         .pipelineStageCreationFeedbackCount = 1, .pPipelineStageCreationFeedbacks = &stage};
     const VkComputePipelineCreateInfo create = {.sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .pNext = gpu->creation_feedback ? &feedback : NULL,
         .flags = gpu->params.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = p->subgroup_size ? &size : NULL,
-            .flags = p->subgroup_size ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT, .module = module,
+        .flags = p->subgroup_size ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+                .module = module,
             .pName = "main", .pSpecializationInfo = &constants},
         .layout = l->pipeline};
     p->result = gpu->vk.vkCreateComputePipelines(gpu->device, gpu->pipeline_cache, 1, &create, NULL, &p->handle);

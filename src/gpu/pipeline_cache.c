@@ -18,7 +18,8 @@ static void save_cache(struct fathom_gpu *gpu) {
     if (!gpu->params.cache_dir || gpu->counters.pipelines_built == 0 || gpu->lost) return;
     if (gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->pipeline_cache, &size, NULL) != VK_SUCCESS || size == 0) return;
     void *data = malloc(size);
-    if (data && gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->pipeline_cache, &size, data) == VK_SUCCESS) fm_cache_write(gpu, "pipelines", fm_cache_key(gpu), data, size);
+    if (data && gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->pipeline_cache, &size, data) == VK_SUCCESS) fm_cache_write(gpu, "pipelines",
+        fm_cache_key(gpu), data, size);
     free(data);
 }
 

@@ -100,7 +100,8 @@ static bool check_size(struct fathom_stream *s, const struct fm_dispatch *d) {
                fm_stream_fail(s, FATHOM_INVALID, "%s: the view of its indirect size does not hold three words", d->op);
     for (int i = 0; i < 3; i++)
         if (d->groups[i] == 0 || d->groups[i] > s->gpu->max_groups[i])
-            return fm_stream_fail(s, FATHOM_INVALID, "%s: %u workgroups in dimension %d, %s takes 1 to %u", d->op, d->groups[i], i, s->gpu->info.name, s->gpu->max_groups[i]);
+            return fm_stream_fail(s, FATHOM_INVALID, "%s: %u workgroups in dimension %d, %s takes 1 to %u", d->op, d->groups[i], i,
+                s->gpu->info.name, s->gpu->max_groups[i]);
     return true;
 }
 
@@ -109,7 +110,8 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
     const struct fm_layout *layout = fm_layout_get(s->gpu, d->variant->shader, &s->error);
     if (!layout) return;
     const struct fm_spirv *spirv = &layout->spirv;
-    if (spirv->n_bindings != d->n_views || spirv->args_size != d->args_size || d->args_size > FM_MAX_ARGS || d->n_spec > FM_MAX_SPEC || spirv->n_spec > d->n_spec) {
+    if (spirv->n_bindings != d->n_views || spirv->args_size != d->args_size || d->args_size > FM_MAX_ARGS || d->n_spec > FM_MAX_SPEC ||
+        spirv->n_spec > d->n_spec) {
         fm_stream_fail(s, FATHOM_INVALID, "%s: shader %s takes %u bindings, %u bytes of arguments and %u constants, it was given %u, %u and %u", d->op,
             d->variant->shader->name, spirv->n_bindings, spirv->args_size, spirv->n_spec, d->n_views, d->args_size, d->n_spec);
         return;
@@ -128,7 +130,8 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
 
 void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct fathom_view dst) {
     if (!src.buffer || !dst.buffer || !in_buffer(src) || !in_buffer(dst) || src.size != dst.size || src.size % 4 || src.offset % 4 || dst.offset % 4) {
-        fm_stream_fail(s, FATHOM_INVALID, "copy: %llu bytes to %llu bytes; both must be ranges of buffers, equal, and multiples of 4", (unsigned long long)src.size,
+        fm_stream_fail(s, FATHOM_INVALID, "copy: %llu bytes to %llu bytes; both must be ranges of buffers, equal, and multiples of 4",
+            (unsigned long long)src.size,
             (unsigned long long)dst.size);
         return;
     }
@@ -143,7 +146,8 @@ void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct 
 
 bool fathom_stream_finish(struct fathom_stream *s, struct fathom_error *err) {
     struct fathom_gpu *gpu = s->gpu;
-    if (s->finished && s->error.status == FATHOM_OK) return fm_fail(err, FATHOM_INVALID, "a stream was finished twice; fathom_stream_begin starts a new recording");
+    if (s->finished && s->error.status == FATHOM_OK) return fm_fail(err, FATHOM_INVALID,
+        "a stream was finished twice; fathom_stream_begin starts a new recording");
     for (uint32_t i = 0; i < s->n_entries && s->error.status == FATHOM_OK; i++)
         if (!s->entries[i].is_copy) s->entries[i].pipeline = fm_pipeline_request(gpu, &s->entries[i].dispatch, &s->error);
     bool ok = s->error.status == FATHOM_OK && fm_pipelines_build(gpu, &s->error) && fm_stream_encode(s, &s->error);

@@ -18,9 +18,11 @@ static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_err
     if (!s->pool && !fm_vk_check(gpu, gpu->vk.vkCreateCommandPool(gpu->device, &pool, NULL, &s->pool), "vkCreateCommandPool", err)) return NULL;
     const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = s->pool,
         .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
-    if (!s->commands && !fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &s->commands), "vkAllocateCommandBuffers", err)) return NULL;
+    if (!s->commands && !fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &s->commands), "vkAllocateCommandBuffers",
+        err)) return NULL;
     if (!s->buffer && !(s->buffer = fm_buffer_create_raw(gpu, STAGING_BYTES, FATHOM_MEMORY_HOST, err))) return NULL;
-    if (!fathom_gpu_wait(gpu, s->ticket, err) || !fm_vk_check(gpu, gpu->vk.vkResetCommandPool(gpu->device, s->pool, 0), "vkResetCommandPool", err)) return NULL;
+    if (!fathom_gpu_wait(gpu, s->ticket, err) || !fm_vk_check(gpu, gpu->vk.vkResetCommandPool(gpu->device, s->pool, 0), "vkResetCommandPool",
+        err)) return NULL;
     gpu->next_staging = (gpu->next_staging + 1) % FM_N_STAGING;
     return s;
 }

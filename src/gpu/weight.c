@@ -56,7 +56,8 @@ static struct fathom_weight *begin_weight(struct fathom_gpu *gpu, enum fathom_ty
         goto fail;
     }
     if (in_place && (*rows = rows_in_place(gpu, w, row_size, *rows)) == 0) {
-        fm_fail(err, FATHOM_UNSUPPORTED, "%s cannot bind windows of %u rows of %llu bytes in place", gpu->info.name, n_mats > 1 ? n_rows : 1, (unsigned long long)row_size);
+        fm_fail(err, FATHOM_UNSUPPORTED, "%s cannot bind windows of %u rows of %llu bytes in place", gpu->info.name, n_mats > 1 ? n_rows : 1,
+            (unsigned long long)row_size);
         goto fail;
     }
     if (!(w->windows = calloc((total + *rows - 1) / *rows, sizeof(*w->windows)))) goto no_memory;
@@ -75,7 +76,8 @@ static void add_window(struct fathom_weight *w, uint64_t first, uint64_t n_rows,
     w->windows[w->n_windows++] = (struct fathom_window){fathom_buffer_view(buffer), (uint32_t)first, (uint32_t)n_rows};
 }
 
-struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err) {
+struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols,
+    struct fathom_error *err) {
     uint64_t per_window;
     struct fathom_weight *w = begin_weight(gpu, type, n_mats, n_rows, n_cols, false, &per_window, err);
     const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;

@@ -92,7 +92,8 @@ static void read_indexer(struct reader *r, struct fm_hparams *hp) {
     hp->n_index = read_u32(r, "attention.indexer.key_length", 4, 512, UINT32_MAX);
     hp->index_top_k = read_u32(r, "attention.indexer.top_k", 1, 1u << 20, UINT32_MAX);
     if (r->failed) return;
-    if (hp->n_index % 4 || hp->n_index < hp->n_rope) return bad(r, "attention.indexer.key_length", "is not a multiple of 4 that is at least rope.dimension_count");
+    if (hp->n_index % 4 || hp->n_index < hp->n_rope) return bad(r, "attention.indexer.key_length",
+        "is not a multiple of 4 that is at least rope.dimension_count");
     if (!hp->q_rank) return bad(r, "attention.q_lora_rank", "is missing, which the indexer's queries are made of");
 }
 
@@ -135,7 +136,8 @@ static void read_window_attention(struct reader *r, struct fm_hparams *hp) {
     hp->n_hash_layers = read_u32(r, "hash_layer_count", 0, UINT32_MAX - 1, 0);
     hp->swiglu_limit = read_layer_f32(r, "swiglu_clamp_exp", 0, 0, 1e30f, 0);
     for (uint32_t i = 0; !r->failed && i < hp->n_layers; i++)
-        if (read_layer_f32(r, "swiglu_clamp_exp", i, 0, 1e30f, 0) != hp->swiglu_limit || read_layer_f32(r, "swiglu_clamp_shexp", i, 0, 1e30f, hp->swiglu_limit) != hp->swiglu_limit)
+        if (read_layer_f32(r, "swiglu_clamp_exp", i, 0, 1e30f, 0) != hp->swiglu_limit || read_layer_f32(r, "swiglu_clamp_shexp", i, 0, 1e30f,
+            hp->swiglu_limit) != hp->swiglu_limit)
             bad(r, "swiglu_clamp_exp", "differs between layers or from swiglu_clamp_shexp, which is not supported");
     read_u32(r, "hyper_connection.count", FATHOM_STREAMS, FATHOM_STREAMS, UINT32_MAX);
     read_ratios(r, hp);
@@ -144,7 +146,8 @@ static void read_window_attention(struct reader *r, struct fm_hparams *hp) {
     if (hp->n_rope >= hp->kv_rank) return bad(r, "rope.dimension_count", "is not smaller than attention.key_length");
     hp->n_nope = hp->kv_rank - hp->n_rope;
     if (hp->n_heads % hp->n_out_groups) return bad(r, "attention.output_group_count", "does not divide attention.head_count");
-    if (hp->q_rank % 4 || hp->kv_rank % 4 || hp->n_rope % 4 || hp->out_rank % 4) return bad(r, "attention.*", "gives a head or latent width that is not a multiple of 4");
+    if (hp->q_rank % 4 || hp->kv_rank % 4 || hp->n_rope % 4 || hp->out_rank % 4) return bad(r, "attention.*",
+        "gives a head or latent width that is not a multiple of 4");
     if (hp->n_indexed) read_indexer(r, hp);
     if (hp->n_hash_layers > hp->n_layers) hp->n_hash_layers = hp->n_layers;
 }
@@ -158,7 +161,8 @@ static void read_grouped_attention(struct reader *r, struct fm_hparams *hp) {
     hp->norm_eps = read_f32(r, "attention.layer_norm_rms_epsilon", 0, 1, NAN);
     hp->n_dense_layers = hp->n_layers;
     hp->n_dense_inter = read_u32(r, "feed_forward_length", 4, 1u << 20, UINT32_MAX);
-    const uint32_t n_value = read_u32(r, "attention.value_length", 1, UINT32_MAX, hp->n_value), n_turned = read_u32(r, "rope.dimension_count", 1, UINT32_MAX, hp->n_value);
+    const uint32_t n_value = read_u32(r, "attention.value_length", 1, UINT32_MAX, hp->n_value), n_turned = read_u32(r, "rope.dimension_count", 1,
+        UINT32_MAX, hp->n_value);
     const uint32_t n_experts = read_u32(r, "expert_count", 0, UINT32_MAX, 0);
     if (r->failed) return;
     if (hp->n_heads % hp->n_kv) return bad(r, "attention.head_count_kv", "does not divide attention.head_count");
@@ -180,7 +184,8 @@ static void read_rope_divisors(struct reader *r, struct fm_hparams *hp) {
     if (!fm_tensor_read(r->tensors, t, 0, t->size, hp->rope_divisors, r->err)) r->failed = true;
     for (uint32_t i = 0; !r->failed && i < hp->n_rope / 2; i++)
         if (!(hp->rope_divisors[i] >= 1e-6f && hp->rope_divisors[i] <= 1e6f))
-            r->failed = !fm_fail(r->err, FATHOM_INVALID, "%s: tensor rope_freqs.weight has the element %g", fm_tensors_path(r->tensors), hp->rope_divisors[i]);
+            r->failed = !fm_fail(r->err, FATHOM_INVALID, "%s: tensor rope_freqs.weight has the element %g", fm_tensors_path(r->tensors),
+                hp->rope_divisors[i]);
 }
 
 static void read_experts(struct reader *r, struct fm_hparams *hp) {
@@ -234,7 +239,8 @@ static void read_rope(struct reader *r, struct fm_hparams *hp) {
         const float factor = read_f32(r, "rope.scaling.factor", 1, 1e6f, NAN);
         for (uint32_t i = 0; i < hp->n_rope / 2; i++) hp->rope_divisors[i] *= factor;
     } else if (strcmp(type, "none") != 0) {
-        fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: rope scaling \"%s\" is not one of none, %syarn", fm_tensors_path(r->tensors), type, hp->n_kv ? "linear, " : "");
+        fm_fail(r->err, FATHOM_UNSUPPORTED, "%s: rope scaling \"%s\" is not one of none, %syarn", fm_tensors_path(r->tensors), type,
+            hp->n_kv ? "linear, " : "");
         r->failed = true;
     }
     if (hp->window) correction = hp->rope_magnitude = 1; // DeepSeek-V4 stretches, but does not scale

@@ -54,7 +54,8 @@ enum { FM_INDEXED_RATIO = 4 };
 
 bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, struct fathom_error *err);
 
-// Cosines and sines for positions [0, n_positions): table[position][n_rope / 2][2]. `summaries`: of DeepSeek-V4's layers that have them. Computed in double precision, so that every
+// Cosines and sines for positions [0, n_positions): table[position][n_rope / 2][2]. `summaries`: of DeepSeek-V4's layers that have them. Computed
+// in double precision, so that every
 // device turns by the same angles. YaRN as in arXiv 2309.00071 and DeepSeek's inference code.
 void fm_rope_table(const struct fm_hparams *hp, bool summaries, uint32_t n_positions, float *table);
 #endif

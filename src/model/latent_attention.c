@@ -30,7 +30,8 @@ static void store_index(const struct fm_pass *p, const struct fm_layer *l, uint3
     if (queries) fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->index_q, .x = ws->q_latent, .y = ws->index_q, .n_tokens = p->n_tokens});
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->index_k, .x = ws->normed, .y = ws->index_k, .n_tokens = p->n_tokens});
     fathom_index_store(p->stream, &(struct fathom_index_store_params){.q = ws->index_q, .k = ws->index_k, .w = l->index_norm, .b = l->index_norm_bias,
-        .rope_table = p->rope_table, .position = p->position, .cache = p->index_caches[layer], .n_tokens = p->n_tokens, .n_heads = queries ? hp->n_index_heads : 0,
+        .rope_table = p->rope_table, .position = p->position, .cache = p->index_caches[layer], .n_tokens = p->n_tokens,
+        .n_heads = queries ? hp->n_index_heads : 0,
         .n_rope = hp->n_rope, .eps = INDEX_EPS});
 }
 

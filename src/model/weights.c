@@ -147,7 +147,8 @@ static bool walk_latent_attention(struct walk *w, uint32_t i, struct fm_layer *l
 
 static bool walk_mix(struct walk *w, const char *prefix, struct fm_hyper *mix, uint32_t n_logits, uint32_t n_scales) {
     struct need logits = {.weight = &mix->logits, .n_mats = 1, .n_rows = n_logits, .n_cols = FATHOM_STREAMS * w->hp->n_hidden};
-    struct need base = {.vector = &mix->base, .n_mats = 1, .n_rows = 1, .n_cols = n_logits}, scale = {.vector = &mix->scale, .n_mats = 1, .n_rows = 1, .n_cols = n_scales};
+    struct need base = {.vector = &mix->base, .n_mats = 1, .n_rows = 1, .n_cols = n_logits}, scale = {.vector = &mix->scale, .n_mats = 1,
+        .n_rows = 1, .n_cols = n_scales};
     snprintf(logits.name, sizeof(logits.name), "%s_fn.weight", prefix);
     snprintf(base.name, sizeof(base.name), "%s_base.weight", prefix);
     snprintf(scale.name, sizeof(scale.name), "%s_scale.weight", prefix);
@@ -169,7 +170,8 @@ static bool walk_compressor(struct walk *w, uint32_t i, const char *prefix, stru
 static bool walk_window_attention(struct walk *w, uint32_t i, struct fm_layer *l) {
     const struct fm_hparams *hp = w->hp;
     char mix[32];
-    struct need out_a = {.weight = &l->out_a, .n_mats = hp->n_out_groups, .n_rows = hp->out_rank, .n_cols = hp->n_heads / hp->n_out_groups * hp->kv_rank, .flat = true};
+    struct need out_a = {.weight = &l->out_a, .n_mats = hp->n_out_groups, .n_rows = hp->out_rank,
+        .n_cols = hp->n_heads / hp->n_out_groups * hp->kv_rank, .flat = true};
     LAYER_NAME(out_a, i, "attn_output_a.weight");
     snprintf(mix, sizeof(mix), "blk.%u.hc_attn", i);
     if (!walk_mix(w, mix, &l->attn_mix, FATHOM_MIX_LOGITS, 3) || !layer_vector(w, i, "attn_norm.weight", &l->attn_norm, hp->n_hidden, false) ||
@@ -245,8 +247,10 @@ static bool walk(struct walk *w) {
     const struct need head = {.weight = &w->weights->head, .n_mats = 1, .n_rows = hp->n_vocab, .n_cols = hp->n_hidden, .name = "output.weight"};
     if (!visit(w, embedding, false)) return false;
     for (uint32_t i = 0; i < hp->n_layers; i++)
-        if (!(hp->n_kv ? walk_grouped_attention : hp->window ? walk_window_attention : walk_latent_attention)(w, i, &w->weights->layers[i]) || !walk_mixture(w, i, &w->weights->layers[i])) return false;
-    return (!hp->window || walk_mix(w, "output_hc", &w->weights->final_mix, FATHOM_STREAMS, 1)) && visit(w, norm, false) && visit(w, head, true) && (!hp->n_drafting || walk_draft(w));
+        if (!(hp->n_kv ? walk_grouped_attention : hp->window ? walk_window_attention : walk_latent_attention)(w, i, &w->weights->layers[i]) ||
+            !walk_mixture(w, i, &w->weights->layers[i])) return false;
+    return (!hp->window || walk_mix(w, "output_hc", &w->weights->final_mix, FATHOM_STREAMS, 1)) && visit(w, norm, false) && visit(w, head, true) &&
+        (!hp->n_drafting || walk_draft(w));
 }
 
 static bool measure(struct walk *w, const struct need *need, const struct fm_tensor *t) {
@@ -293,7 +297,8 @@ static bool report(struct walk *w) {
 static bool check_table(struct walk *w, const struct fm_tensor *t, const uint32_t *table, uint64_t n) {
     for (uint64_t i = 0; i < n; i++)
         if (table[i] >= w->hp->n_experts)
-            return fm_fail(w->err, FATHOM_INVALID, "%s: tensor %s names expert %d of %u", fm_tensors_path(w->tensors), t->name, (int)table[i], w->hp->n_experts);
+            return fm_fail(w->err, FATHOM_INVALID, "%s: tensor %s names expert %d of %u", fm_tensors_path(w->tensors), t->name, (int)table[i],
+                w->hp->n_experts);
     return true;
 }
 
@@ -374,7 +379,8 @@ void fm_weights_free(const struct fm_hparams *hp, struct fm_weights *weights) {
     fathom_weight_destroy(&weights->final_mix.logits);
     for (uint32_t i = 0; weights->layers && i < hp->n_layers + hp->n_drafting; i++) {
         struct fm_layer *l = &weights->layers[i];
-        struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k, &l->v, &l->qkv, &l->k_b, &l->v_b, &l->index_q, &l->index_k, &l->index_weights, &l->out, &l->router, &l->gate, &l->up, &l->down,
+        struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k, &l->v, &l->qkv, &l->k_b, &l->v_b, &l->index_q, &l->index_k,
+            &l->index_weights, &l->out, &l->router, &l->gate, &l->up, &l->down,
             &l->shared_gate, &l->shared_up, &l->shared_down,
             &l->out_a, &l->summary.kv, &l->summary.gate, &l->index_summary.kv, &l->index_summary.gate, &l->attn_mix.logits, &l->ffn_mix.logits};
         for (size_t j = 0; j < sizeof(all) / sizeof(*all); j++) fathom_weight_destroy(all[j]);

@@ -74,7 +74,8 @@ void fm_pass_window_attention(const struct fm_pass *p, uint32_t layer) {
     if (ratio) summarise(p, &l->summary, *cache, p->summaries[layer].state, layer, p->first_summary);
     if (indexed) {
         const struct fathom_index_cache *keys = &p->index_caches[layer];
-        summarise(p, &l->index_summary, (struct fathom_latent_cache){.pages = keys->pages, .page_table = keys->page_table, .type = keys->type, .kv_rank = keys->n_key},
+        summarise(p, &l->index_summary, (struct fathom_latent_cache){.pages = keys->pages, .page_table = keys->page_table, .type = keys->type,
+            .kv_rank = keys->n_key},
             p->summaries[layer].index_state, layer, 0);
     }
     if (sparse) select_summaries(p, l, layer, n_rows);

@@ -24,7 +24,8 @@ uint32_t fm_attended_rows(const struct fm_hparams *hp, uint32_t n_positions) {
     if (!hp->window) return n_positions;
     uint32_t most = 0;
     for (uint32_t i = 0; i < hp->n_layers; i++) {
-        const uint32_t n = hp->ratios[i] ? n_positions / hp->ratios[i] : 0, chosen = hp->ratios[i] == FM_INDEXED_RATIO && n > hp->index_top_k ? hp->index_top_k : n;
+        const uint32_t n = hp->ratios[i] ? n_positions / hp->ratios[i] : 0, chosen = hp->ratios[i] == FM_INDEXED_RATIO &&
+            n > hp->index_top_k ? hp->index_top_k : n;
         if (chosen > most) most = chosen;
     }
     return most + (n_positions < hp->window ? n_positions : hp->window);
@@ -35,8 +36,10 @@ static void sizes(const struct fm_hparams *hp, uint64_t T, uint32_t n_positions,
     const uint64_t heads = hp->n_heads, n_h = max64(hp->n_dense_inter, (uint64_t)hp->n_expert_inter * (hp->n_experts_used + hp->n_experts_shared));
     const uint64_t latent = hp->n_kv ? 0 : hp->kv_rank + (hp->window ? 0 : hp->n_rope), streams = hp->window ? FATHOM_STREAMS : 0; // of DeepSeek-V4
     const uint64_t pooled = hp->window ? (hp->n_indexed ? 2 : 1) * max64(hp->kv_rank, hp->n_index) : 0;
-    const uint64_t floats[] = {T * hp->n_hidden * max64(streams, 1), T * hp->n_hidden, T * hp->q_rank, T * (hp->n_kv ? (heads + 2ull * hp->n_kv) * hp->n_value : heads * (hp->n_nope + hp->n_rope)),
-        streams ? 0 : T * heads * latent, T * latent, T * heads * hp->kv_rank, streams ? T * hp->n_out_groups * hp->out_rank : T * heads * hp->n_value, T * n_h,
+    const uint64_t floats[] = {T * hp->n_hidden * max64(streams, 1), T * hp->n_hidden, T * hp->q_rank,
+        T * (hp->n_kv ? (heads + 2ull * hp->n_kv) * hp->n_value : heads * (hp->n_nope + hp->n_rope)),
+        streams ? 0 : T * heads * latent, T * latent, T * heads * hp->kv_rank,
+            streams ? T * hp->n_out_groups * hp->out_rank : T * heads * hp->n_value, T * n_h,
         T * hp->n_experts_used, T * hp->n_experts_used, T * hp->n_index_heads * hp->n_index, T * hp->n_index, T * hp->n_index_heads, T * hp->index_top_k,
         streams ? T * hp->n_hidden : 0, streams ? T * FATHOM_MIX_LOGITS : 0, streams ? T * FATHOM_MIX : 0, T * pooled, T * pooled};
     for (size_t i = 0; i < sizeof(floats) / sizeof(*floats); i++) bytes[i] = 4 * max64(floats[i], 1);
@@ -46,7 +49,8 @@ static void sizes(const struct fm_hparams *hp, uint64_t T, uint32_t n_positions,
     bytes[SCRATCH] = max64(one, min64(one * T, min64(SCRATCH_BYTES, max_range)));
     if (!exact && T > 1 && !hp->n_kv && !hp->window)
         bytes[SCRATCH] = max64(bytes[SCRATCH], fathom_expanded_attention_scratch((uint32_t)T, hp->n_heads, hp->n_nope, hp->n_rope, hp->n_value));
-    if (hp->index_top_k) bytes[SCRATCH] = max64(bytes[SCRATCH], min64(4ull * n_positions * T, max64(4ull * n_positions, min64(SCRATCH_BYTES, max_range)))); // scores
+    if (hp->index_top_k) bytes[SCRATCH] = max64(bytes[SCRATCH], min64(4ull * n_positions * T, max64(4ull * n_positions, min64(SCRATCH_BYTES,
+        max_range)))); // scores
     // the down projection groups tokens by expert in it, all of them at once where it fits
     if (!exact && hp->n_experts)
         bytes[SCRATCH] = max64(bytes[SCRATCH], min64(SCRATCH_BYTES, fathom_expert_down_scratch((uint32_t)T, hp->n_experts_used, hp->n_hidden)));

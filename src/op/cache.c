@@ -35,7 +35,8 @@ static bool check_type(struct fathom_stream *stream, const char *op, enum fathom
 }
 
 static bool too_wide(struct fathom_stream *stream, const char *op, uint32_t a, uint32_t b) {
-    return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: the cache has %" PRIu32 " and %" PRIu32 " values a position, at most %d each", op, a, b, MAX_WIDTH);
+    return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: the cache has %" PRIu32 " and %" PRIu32 " values a position, at most %d each", op, a, b,
+        MAX_WIDTH);
 }
 
 bool fm_op_latent_cache(struct fathom_stream *stream, const char *op, const struct fathom_latent_cache *cache, struct fm_cache *checked) {
@@ -48,7 +49,8 @@ bool fm_op_latent_cache(struct fathom_stream *stream, const char *op, const stru
 bool fm_op_index_cache(struct fathom_stream *stream, const char *op, const struct fathom_index_cache *cache, struct fm_cache *checked) {
     const uint64_t size = fathom_index_row_size(cache->type, cache->n_key);
     *checked = (struct fm_cache){cache->pages, cache->page_table, cache->type, FATHOM_PAGE * size / 4};
-    return size || fm_stream_fail(stream, FATHOM_INVALID, "%s: the cache has %" PRIu32 " values of type %d a position, wanted a multiple of 4, at most %d, of %d (F32) or %d (F16)",
+    return size || fm_stream_fail(stream, FATHOM_INVALID,
+        "%s: the cache has %" PRIu32 " values of type %d a position, wanted a multiple of 4, at most %d, of %d (F32) or %d (F16)",
                        op, cache->n_key, (int)cache->type, MAX_WIDTH, FATHOM_F32, FATHOM_F16);
 }
 

@@ -27,8 +27,10 @@ void fathom_compress(struct fathom_stream *stream, const struct fathom_compress_
             "no more than the row, at least the ratio%s", op, n_key, cache->n_rope, params->n_rope, n_state, ratio, MAX_KEY, params->overlap ? " twice" : "");
         return;
     }
-    if (!fm_op_bind(stream, op, "kv", params->kv, n_values, &kv, &args.kv_base) || !fm_op_bind(stream, op, "gate", params->gate, n_values, &gate, &args.gate_base) ||
-        !fm_op_bind(stream, op, "bias", params->bias, ratio * width, &bias, &args.bias_base) || !fm_op_bind(stream, op, "w", params->w, n_key, &w, &args.w_base) ||
+    if (!fm_op_bind(stream, op, "kv", params->kv, n_values, &kv, &args.kv_base) || !fm_op_bind(stream, op, "gate", params->gate, n_values, &gate,
+        &args.gate_base) ||
+        !fm_op_bind(stream, op, "bias", params->bias, ratio * width, &bias, &args.bias_base) || !fm_op_bind(stream, op, "w", params->w, n_key, &w,
+        &args.w_base) ||
         !fm_op_bind(stream, op, "state", params->state, 2ull * n_state * width, &state, &args.state_base) ||
         !fm_op_rope_table(stream, op, params->rope_table, 1, params->n_rope, &table, &args.table_base, &args.n_positions) ||
         !fm_op_bind(stream, op, "position", params->position, 1, &position, &args.position_base) || !fm_op_bind_cache(stream, op, &checked, 0, &bound))

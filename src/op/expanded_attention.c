@@ -141,7 +141,8 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
     struct fm_bound_cache bound;
     if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_multiple(stream, op, "n_heads", n_heads, 1) ||
         !fm_op_multiple(stream, op, "n_nope", params->n_nope, 4) || !fm_op_multiple(stream, op, "n_v", n_v, 4) ||
-        !fm_op_latent_cache(stream, op, cache, &checked) || !fm_op_multiple(stream, op, "n_rope", cache->n_rope, 4) || !fm_op_multiple(stream, op, "n_positions", params->n_positions, 1) ||
+        !fm_op_latent_cache(stream, op, cache, &checked) || !fm_op_multiple(stream, op, "n_rope", cache->n_rope, 4) || !fm_op_multiple(stream, op,
+            "n_positions", params->n_positions, 1) ||
         !fm_op_bind_cache(stream, op, &checked, params->n_positions, &bound) ||
         !weight_fits(stream, op, "k_b", params->k_b, n_heads, cache->kv_rank, params->n_nope) ||
         !weight_fits(stream, op, "v_b", params->v_b, n_heads, n_v, cache->kv_rank))

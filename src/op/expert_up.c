@@ -110,7 +110,8 @@ static struct shape find_shape(struct fathom_stream *stream, const struct job *j
     case GROUPED_COOP: {
         const struct fathom_weight *w = job->p->gate ? job->p->gate : job->p->shared_gate;
         const struct fm_matrix_tile tile =
-            fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), &(struct fm_matrix_work){w->n_mats, w->n_rows, job->per_expert, 2, 4 * MAX_GROUP, job->size});
+            fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), &(struct fm_matrix_work){w->n_mats, w->n_rows, job->per_expert, 2,
+                4 * MAX_GROUP, job->size});
         struct shape shape = {tile.rows, .n_spec = FM_MATRIX_TILE_SPEC, .subgroup_size = tile.subgroup_size};
         memcpy(shape.spec, tile.spec, sizeof(tile.spec));
         return shape;

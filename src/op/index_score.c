@@ -19,7 +19,8 @@ void fathom_index_score(struct fathom_stream *stream, const struct fathom_index_
     struct fm_cache checked;
     struct fm_bound_cache bound;
     struct fathom_view q, weights, position, scores;
-    struct index_score_args args = {.n_heads = n_heads, .n_key = n_key, .first_token = params->first_token, .stride = params->max_positions, .ratio = fm_op_default(params->ratio, 1), .scale = params->scale};
+    struct index_score_args args = {.n_heads = n_heads, .n_key = n_key, .first_token = params->first_token, .stride = params->max_positions,
+        .ratio = fm_op_default(params->ratio, 1), .scale = params->scale};
     if (!fm_op_multiple(stream, op, "n_tokens", n, 1) || !fm_op_multiple(stream, op, "n_heads", n_heads, 1) ||
         !fm_op_multiple(stream, op, "max_positions", params->max_positions, 1) || !fm_op_index_cache(stream, op, cache, &checked))
         return;

@@ -11,7 +11,8 @@ void fathom_index_select(struct fathom_stream *stream, const struct fathom_index
     static const char op[] = "index_select";
     const uint32_t n = params->n_tokens, end = params->first_token + n;
     struct fathom_view scores, position, selected;
-    struct index_select_args args = {.top_k = params->top_k, .first_token = params->first_token, .stride = params->max_positions, .ratio = fm_op_default(params->ratio, 1)};
+    struct index_select_args args = {.top_k = params->top_k, .first_token = params->first_token, .stride = params->max_positions,
+        .ratio = fm_op_default(params->ratio, 1)};
     if (!fm_op_multiple(stream, op, "n_tokens", n, 1) || !fm_op_multiple(stream, op, "top_k", params->top_k, 1) ||
         !fm_op_multiple(stream, op, "max_positions", params->max_positions, 1))
         return;

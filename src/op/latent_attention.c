@@ -23,7 +23,8 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
     struct fm_bound_cache bound;
     struct fathom_view q, position, out, selected = {0}, sinks = {0};
     struct latent_attention_args args = {.n_heads = n_heads, .kv_rank = cache->kv_rank, .n_rope = cache->n_rope,
-        .n_splits = fm_attention_splits(params->max_positions), .max_positions = params->max_positions, .top_k = params->top_k, .window = params->window, .ratio = params->ratio,
+        .n_splits = fm_attention_splits(params->max_positions), .max_positions = params->max_positions, .top_k = params->top_k,
+        .window = params->window, .ratio = params->ratio,
         .first_summary = params->first_summary, .scale = params->scale};
     const bool sparse = params->selected.buffer, list = sparse || params->window; // else rows are taken in order
     if (!params->window && params->ratio != 0) {
@@ -50,8 +51,10 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
     const struct fm_call call = {op, params->n_tokens, {cache->type, n_heads, cache->kv_rank, cache->n_rope}};
     const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_latent_attention.n_variants, params->n_tokens);
     fm_attend_splits(stream, &(struct fm_split_attention){.op = op, .choice = choice, .plain = choice.variant == &variants[0], .cache_type = cache->type,
-        .n_tokens = params->n_tokens, .max_positions = params->max_positions, .n_heads = n_heads, .n_kv = 1, .key_width = width, .value_width = cache->kv_rank,
+        .n_tokens = params->n_tokens, .max_positions = params->max_positions, .n_heads = n_heads, .n_kv = 1, .key_width = width,
+        .value_width = cache->kv_rank,
         .row_size = fathom_latent_row_size(cache->type, cache->kv_rank, cache->n_rope), .n_splits = args.n_splits, .q = q, .position = position,
-        .page_table = bound.page_table, .pages = bound.pages, .scratch = params->scratch, .counters = params->counters, .selected = selected, .sinks = sinks, .window = params->window, .n_views = 9, .out = out, .args = &args, .args_size = sizeof(args),
+        .page_table = bound.page_table, .pages = bound.pages, .scratch = params->scratch, .counters = params->counters, .selected = selected,
+        .sinks = sinks, .window = params->window, .n_views = 9, .out = out, .args = &args, .args_size = sizeof(args),
         .scratch_base = &args.scratch_base, .counters_base = &args.counters_base, .first_token = &args.first_token});
 }

@@ -32,7 +32,8 @@ void fathom_latent_store(struct fathom_stream *stream, const struct fathom_laten
         || !fm_op_bind_cache(stream, op, &checked, 0, &bound))
         return;
     if (args.n_rope > width || (cache->n_rope && params->n_turned)) {
-        fm_stream_fail(stream, FATHOM_INVALID, "%s: %u values of the latent's %u are to be turned, and %u after them", op, params->n_turned, cache->kv_rank, cache->n_rope);
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: %u values of the latent's %u are to be turned, and %u after them", op, params->n_turned,
+            cache->kv_rank, cache->n_rope);
         return;
     }
     args.first_turned = (uint32_t)width - args.n_rope;

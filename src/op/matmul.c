@@ -8,7 +8,8 @@
 
 static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_matmul },
-    { .name = "vec", .shader = &fm_shader_matmul_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .max_tokens = 15, .sizes = { 1, 2, 4 } }, // sizes: rows of a subgroup
+    { .name = "vec", .shader = &fm_shader_matmul_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .max_tokens = 15, .sizes = { 1, 2, 4 } },
+        // sizes: rows of a subgroup
     { .name = "tile", .shader = &fm_shader_matmul_tile, .min_tokens = 16, .sizes = { 1, 2, 4 } }, // 16 tokens
     { .name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16, .sizes = FM_MATRIX_TILE_SIZES },
     { .name = "rows", .shader = &fm_shader_matmul_rows, .cpu_only = true, .sizes = { 1, 2, 4 } }, // rows of an invocation
@@ -23,7 +24,8 @@ static bool matmul_prepare(struct fathom_stream *stream, const char *op, const s
     const struct fathom_weight *w = params->w;
     if (!fm_op_weight(stream, op, "w", w) || !fm_op_multiple(stream, op, "n_tokens", params->n_tokens, 1)) return false;
     if (w->n_mats > FM_MAX_GROUPS || params->n_tokens > FM_MAX_GROUPS || (uint64_t)w->n_mats * w->n_cols > UINT32_MAX)
-        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " matrices of %" PRIu32 " columns and %" PRIu32 " tokens, at most %d matrices and tokens", op,
+        return fm_stream_fail(stream, FATHOM_UNSUPPORTED,
+            "%s: %" PRIu32 " matrices of %" PRIu32 " columns and %" PRIu32 " tokens, at most %d matrices and tokens", op,
             w->n_mats, w->n_cols, params->n_tokens, FM_MAX_GROUPS);
     *args = (struct matmul_args){
         .n_tokens = params->n_tokens,

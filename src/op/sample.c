@@ -26,7 +26,8 @@ void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_para
         return;
     }
     if (args.n_rows > (drafts.buffer ? 1 + FATHOM_MAX_DRAFTS : 1) || args.n_rows > params->n_ring) {
-        fm_stream_fail(stream, FATHOM_INVALID, "%s: %u rows, at most %d, the ring's %u, and 1 without drafts", op, args.n_rows, 1 + FATHOM_MAX_DRAFTS, params->n_ring);
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: %u rows, at most %d, the ring's %u, and 1 without drafts", op, args.n_rows,
+            1 + FATHOM_MAX_DRAFTS, params->n_ring);
         return;
     }
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));

@@ -99,7 +99,8 @@ static bool add_merges(const struct fm_tensors *tensors, struct fm_vocab *vocab,
 
 static bool read_all(const struct fm_tensors *tensors, struct fm_tokenizer *tokenizer, struct fathom_error *err) {
     const char *model, *pre, *chat;
-    if (!read_string(tensors, "tokenizer.chat_template", &chat, err) || !read_string(tensors, "tokenizer.ggml.model", &model, err) || !read_string(tensors, "tokenizer.ggml.pre", &pre, err)) return false;
+    if (!read_string(tensors, "tokenizer.chat_template", &chat, err) || !read_string(tensors, "tokenizer.ggml.model", &model, err) ||
+        !read_string(tensors, "tokenizer.ggml.pre", &pre, err)) return false;
     if (!model) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.model is missing: there is no tokenizer in the file");
     if (!pre) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.pre is missing: it is not known how the model cuts text into words");
     if (strcmp(model, "gpt2") != 0)

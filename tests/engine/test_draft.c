@@ -298,7 +298,8 @@ static void distribution(void **state) {
     for (uint32_t seed = 0; seed < SEEDS; seed++) {
         const struct fathom_step start = {.seed_low = seed, .position = 5, .temperature = 1, .top_p = 1, .repeat_penalty = 1};
         uint64_t ticket;
-        if (!fathom_upload(gpu, fathom_buffer_view(step), &start, &err) || !fathom_stream_submit(stream, &ticket, &err) || !fathom_gpu_wait(gpu, ticket, &err))
+        if (!fathom_upload(gpu, fathom_buffer_view(step), &start, &err) || !fathom_stream_submit(stream, &ticket, &err) || !fathom_gpu_wait(gpu,
+            ticket, &err))
             fail_msg("%s", err.message);
         assert_true(given[0] < N);
         firsts[given[0]]++;
@@ -319,7 +320,8 @@ static void distribution(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_logits), cmocka_unit_test(exact_texts), cmocka_unit_test(default_texts), cmocka_unit_test(edges),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(golden_logits), cmocka_unit_test(exact_texts), cmocka_unit_test(default_texts),
+        cmocka_unit_test(edges),
         cmocka_unit_test(refused), cmocka_unit_test(distribution)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,8 @@ static void continues_after_a_cut(void **state) {
 static void rings_continue_after_a_cut(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tests/data/reference/v4", .n_context = 200,
+    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
+        .n_context = 200,
         .gpu.exact = true}, &err);
     if (!engine) fail_msg("%s", err.message);
     struct fathom_session *session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 7}, &err);
@@ -103,7 +104,8 @@ static void seeds_repeat(void **state) {
     struct fathom_engine *engine = open_engine(128);
     struct fathom_error err = {0};
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
-    const struct fathom_sampling warm = {.temperature = 1.5f, .top_p = 0.95f, .min_p = 0.001f, .top_k = 200, .repeat_penalty = 1.1f, .seed = 0x123456789abcdefu};
+    const struct fathom_sampling warm = {.temperature = 1.5f, .top_p = 0.95f, .min_p = 0.001f, .top_k = 200, .repeat_penalty = 1.1f,
+        .seed = 0x123456789abcdefu};
     struct fathom_sampling other = warm;
     other.seed++;
     struct collected a = {.n = 0}, b = {.n = 0}, c = {.n = 0};

@@ -240,6 +240,16 @@ static const struct {
     {"v3", "config.json", "\"n_routed_experts\": 16", "\"n_routed_experts\": 17", FATHOM_INVALID,
         "tensor model.layers.1.mlp.experts.16.gate_proj.weight is missing"},
     {"v3", "config.json", "\"vocab_size\": 768", "\"vocab_size\": 700", FATHOM_INVALID, "has id 700, but vocab_size of config.json is 700"},
+    {"v4", "config.json", "\"sliding_attention\"", "\"dancing_attention\"", FATHOM_UNSUPPORTED,
+        "config.json: layer_types \"dancing_attention\" is not supported"},
+    {"v4", "config.json", "\"compressed_sparse_attention\": 4", "\"compressed_sparse_attention\": 8", FATHOM_UNSUPPORTED,
+        "config.json: compress_rates.compressed_sparse_attention \"other than 4\" is not supported"},
+    {"v4", "config.json", "\"layer_types\"", "\"x\"", FATHOM_INVALID, "config.json: key layer_types is not an array with an element a layer"},
+    {"v4", "config.json", "\"hash_moe\",", "\"moe\",", FATHOM_INVALID, "config.json: key mlp_layer_types has hash_moe after moe"},
+    {"v4", "config.json", "\"qk_rope_head_dim\": 16", "\"qk_rope_head_dim\": 65", FATHOM_INVALID,
+        "config.json: key qk_rope_head_dim is not within 1 to head_dim"},
+    {"v4", "config.json", "\"sqrtsoftplus\"", "\"tanh\"", FATHOM_UNSUPPORTED, "supported: softmax, sigmoid, sqrtsoftplus"},
+    {"v4", "config.json", "\"n_routed_experts\": 8", "\"n_routed_experts\": 9", FATHOM_INVALID, "tensor model.layers.0.ffn.experts.8.w1.weight is missing"},
     {"v3", "model.safetensors.index.json", "weight_map", "x", FATHOM_INVALID,
         "model.safetensors.index.json: key weight_map is missing or not an object"},
     {"v3", "model.safetensors.index.json", "\"model-00001-of", "\"../model-00001-of", FATHOM_INVALID,
@@ -309,7 +319,8 @@ static void scaled_folder(struct folder *f, bool floats, const char *f8_scale, c
     for (size_t i = 0; i < sizeof(f8); i++) f8[i / F8_COLS][i % F8_COLS] = (i * 7 % 256 & 0x7f) == 0x7f ? 0 : (uint8_t)(i * 7);
     for (size_t i = 0; i < sizeof(f4); i++) f4[i / (F4_COLS / 2)][i % (F4_COLS / 2)] = (uint8_t)(i * 29 + 3);
     static uint8_t file[65536];
-    const size_t scale_bytes = floats ? sizeof(f8_scales) : sizeof(f8_exponents), a = sizeof(f8), b = a + scale_bytes, c = b + sizeof(f4), d = c + sizeof(f4_exponents);
+    const size_t scale_bytes = floats ? sizeof(f8_scales) : sizeof(f8_exponents), a = sizeof(f8), b = a + scale_bytes, c = b + sizeof(f4),
+        d = c + sizeof(f4_exponents);
     char header[2048];
     const int length = snprintf(header, sizeof(header),
         "{\"model.layers.0.self_attn.o_proj.weight\":{\"dtype\":\"F8_E4M3\",\"shape\":[%d,%d],\"data_offsets\":[0,%zu]},"
@@ -376,8 +387,10 @@ static void scales_are_put_beside_their_elements(void **state) {
 static void broken_scales_are_named(void **state) {
     (void)state;
     static const struct { const char *f8_scale, *f4_scale, *message; } cases[] = {
-        {"nothing\":{\"dtype\":\"F32\",\"shape\":[2,2]", F4_EXPONENTS, "tensor model.layers.0.self_attn.o_proj.weight is F8_E4M3, but no tensor holds its scales"},
-        {"weight_scale_inv\":{\"dtype\":\"F32\",\"shape\":[1,4]", F4_EXPONENTS, "o_proj.weight_scale_inv holds the scales of model.layers.0.self_attn.o_proj.weight, expected [2, 2]"},
+        {"nothing\":{\"dtype\":\"F32\",\"shape\":[2,2]", F4_EXPONENTS,
+            "tensor model.layers.0.self_attn.o_proj.weight is F8_E4M3, but no tensor holds its scales"},
+        {"weight_scale_inv\":{\"dtype\":\"F32\",\"shape\":[1,4]", F4_EXPONENTS,
+            "o_proj.weight_scale_inv holds the scales of model.layers.0.self_attn.o_proj.weight, expected [2, 2]"},
         {"weight_scale_inv\":{\"dtype\":\"I32\",\"shape\":[2,2]", F4_EXPONENTS, "as I32; supported: F32, F8_E8M0"},
         {F8_FLOATS, "scale\":{\"dtype\":\"F8_E8M0\",\"shape\":[2,3]", "up_proj.scale holds the scales of model.layers.0.mlp.up_proj.weight, expected [3, 2]"},
         {F8_FLOATS, "scale\":{\"dtype\":\"I8\",\"shape\":[3,2]", "as I8; supported: F8_E8M0"},
@@ -396,7 +409,8 @@ static void broken_scales_are_named(void **state) {
 // A NaN among the elements, and a scale that is none
 static void what_is_no_number_is_named(void **state) {
     (void)state;
-    static const struct { size_t at; uint8_t byte; } faults[] = {{F8_COLS * 129 + 131, 0xff}, {sizeof(f8) + 7, 0x7f}}; // the second: f8_scales[0][1], infinite
+    static const struct { size_t at; uint8_t byte; } faults[] = {{F8_COLS * 129 + 131, 0xff}, {sizeof(f8) + 7,
+        0x7f}}; // the second: f8_scales[0][1], infinite
     for (int i = 0; i < 2; i++) {
         struct folder f;
         struct fathom_error err = {0};

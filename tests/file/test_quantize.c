@@ -62,7 +62,8 @@ static double error_of(enum fathom_type type, const float *x, const float *impor
 
 // Of the variance of a normal row. Lower than what ggml's searches reach on the same; see src/decisions/quantize.md.
 static const struct { enum fathom_type type; double most; } bounds[] = {
-    {FATHOM_Q8_0, 4e-5}, {FATHOM_Q6_K, 4e-4}, {FATHOM_Q5_K, 1.6e-3}, {FATHOM_Q5_1, 1.9e-3}, {FATHOM_Q5_0, 2.2e-3}, {FATHOM_Q4_K, 6.5e-3}, {FATHOM_Q4_1, 7.5e-3},
+    {FATHOM_Q8_0, 4e-5}, {FATHOM_Q6_K, 4e-4}, {FATHOM_Q5_K, 1.6e-3}, {FATHOM_Q5_1, 1.9e-3}, {FATHOM_Q5_0, 2.2e-3}, {FATHOM_Q4_K, 6.5e-3},
+        {FATHOM_Q4_1, 7.5e-3},
     {FATHOM_Q4_0, 9.5e-3}, {FATHOM_IQ4_NL, 6.5e-3}, {FATHOM_IQ4_XS, 6.5e-3}, {FATHOM_Q3_K, 2.8e-2}, {FATHOM_Q2_K, 1e-1},
 };
 

@@ -95,7 +95,8 @@ static void change(const char *path, long cut, long flip) {
 
 static void test_damaged(void **state) {
     (void)state;
-    static const struct { long cut, flip; } damage[] = { { 0, -1 }, { 7, -1 }, { 32, -1 }, { 40, -1 }, { -1, 0 }, { -1, 9 }, { -1, 17 }, { -1, 25 }, { -1, 40 } };
+    static const struct { long cut, flip; } damage[] = { { 0, -1 }, { 7, -1 }, { 32, -1 }, { 40, -1 }, { -1, 0 }, { -1, 9 }, { -1, 17 }, { -1, 25 },
+        { -1, 40 } };
     for (size_t i = 0; i < sizeof(damage) / sizeof(*damage); i++) {
         char base[32], nested[64], path[512];
         make_folder(base, nested);

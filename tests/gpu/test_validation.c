@@ -8,7 +8,8 @@ enum { N = 256 };
 static int chain(bool planted) {
     struct fathom_error err = { 0 };
     struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){ .timers = true });
-    struct fathom_buffer *buffer = fathom_buffer_create(gpu, 5 * 4 * N, FATHOM_MEMORY_DEVICE, &err), *host = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_HOST, &err);
+    struct fathom_buffer *buffer = fathom_buffer_create(gpu, 5 * 4 * N, FATHOM_MEMORY_DEVICE, &err), *host = fathom_buffer_create(gpu, 4 * N,
+        FATHOM_MEMORY_HOST, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     struct fathom_view slots[5];
     uint32_t words[N];

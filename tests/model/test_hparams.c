@@ -1,5 +1,6 @@
 // Hyper-parameters and weights of a broken model file: each fault gives one message that names the key or the tensor. The demonstration model is
 // read, one key or one tensor is changed in memory, and the checks run on what is left.
+#include "file/convert.h"
 #include "file/gguf.h"
 #include "model/hparams.h"
 #include "model/weights.h"
@@ -9,28 +10,40 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 // after the standard headers
 #include <cmocka.h>
 
-static unsigned char *model;
-static size_t model_size;
+struct bytes { unsigned char *data; size_t size; };
+static struct bytes model, v4; // Minnow; the small DeepSeek-V4, converted
 
-static int read_model(void **state) {
-    (void)state;
-    FILE *f = fopen(FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", "rb");
-    if (!f) return -1;
+static bool read_file(const char *path, struct bytes *bytes) {
+    FILE *f = fopen(path, "rb");
+    if (!f) return false;
     fseek(f, 0, SEEK_END);
-    model_size = (size_t)ftell(f);
+    bytes->size = (size_t)ftell(f);
     rewind(f);
-    model = malloc(model_size);
-    const bool ok = model && fread(model, 1, model_size, f) == model_size;
+    bytes->data = malloc(bytes->size);
+    const bool ok = bytes->data && fread(bytes->data, 1, bytes->size, f) == bytes->size;
     fclose(f);
-    return ok ? 0 : -1;
+    return ok;
 }
 
-static int free_model(void **state) {
+static int read_models(void **state) {
     (void)state;
-    free(model);
+    char path[] = "/tmp/fathom-v4-XXXXXX";
+    const int fd = mkstemp(path);
+    if (fd < 0) return -1;
+    close(fd);
+    const bool ok = fm_convert(FATHOM_SOURCE_DIR "/tests/data/reference/v4", path, FATHOM_F16, true, NULL, NULL) && read_file(path, &v4);
+    unlink(path);
+    return ok && read_file(FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", &model) ? 0 : -1;
+}
+
+static int free_models(void **state) {
+    (void)state;
+    free(model.data);
+    free(v4.data);
     return 0;
 }
 
@@ -80,6 +93,26 @@ static const struct fault { enum change change; const char *name; uint32_t value
     {DIMENSION, "blk.1.attn_kv_a_mqa.weight", 64, "blk.1.attn_kv_a_mqa.weight is [64"},
 };
 
+static const struct fault v4_faults[] = {
+    {RENAMED, "deepseek4.attention.sliding_window", 0, "sliding_window is missing"},
+    {RENAMED, "deepseek4.attention.compress_ratios", 0, "compress_ratios is not an array of whole numbers, one a layer"},
+    {RENAMED, "deepseek4.attention.compress_rope_freq_base", 0, "compress_rope_freq_base is missing"},
+    {RENAMED, "deepseek4.attention.indexer.top_k", 0, "indexer.top_k is missing"},
+    {VALUE, "deepseek4.attention.sliding_window", 0, "sliding_window is 0"},
+    {VALUE, "deepseek4.attention.output_group_count", 3, "output_group_count does not divide attention.head_count"},
+    {VALUE, "deepseek4.attention.key_length", 66, "multiple of 4"},
+    {VALUE, "deepseek4.rope.dimension_count", 64, "rope.dimension_count is not smaller than attention.key_length"},
+    {VALUE, "deepseek4.hyper_connection.count", 8, "hyper_connection.count is 8"},
+    {VALUE, "deepseek4.hyper_connection.sinkhorn_iterations", 0, "sinkhorn_iterations is 0"},
+    {VALUE, "deepseek4.hash_layer_count", 3, "blk.2.ffn_gate_tid2eid.weight is missing"},
+    {RENAMED, "blk.0.ffn_gate_tid2eid.weight", 0, "blk.0.ffn_gate_tid2eid.weight is missing"},
+    {RENAMED, "blk.1.attn_compressor_ape.weight", 0, "blk.1.attn_compressor_ape.weight is missing"},
+    {RENAMED, "blk.3.hc_ffn_scale.weight", 0, "blk.3.hc_ffn_scale.weight is missing"},
+    {RENAMED, "output_hc_fn.weight", 0, "output_hc_fn.weight is missing"},
+    {DIMENSION, "blk.2.indexer_compressor_kv.weight", 32, "blk.2.indexer_compressor_kv.weight is [32"},
+    {DIMENSION, "blk.5.attn_output_a.weight", 64, "blk.5.attn_output_a.weight is [64"},
+};
+
 static void change(unsigned char *copy, const struct fault *f) {
     unsigned char *end = after(copy, f->name);
     switch (f->change) {
@@ -90,22 +123,27 @@ static void change(unsigned char *copy, const struct fault *f) {
     }
 }
 
-static void faults_are_named(void **state) {
-    (void)state;
-    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
-        unsigned char *copy = malloc(model_size);
-        memcpy(copy, model, model_size);
-        change(copy, &faults[i]);
+static void check_faults(const struct bytes *whole, const struct fault *list, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        unsigned char *copy = malloc(whole->size);
+        memcpy(copy, whole->data, whole->size);
+        change(copy, &list[i]);
         struct fathom_error err = {0};
         struct fm_hparams hp;
         struct fm_weights_size size;
-        struct fm_tensors *tensors = fm_gguf_from_memory("broken.gguf", copy, model_size, &err);
+        struct fm_tensors *tensors = fm_gguf_from_memory("broken.gguf", copy, whole->size, &err);
         const bool ok = tensors && fm_hparams_read(tensors, &hp, &err) && fm_weights_measure(tensors, &hp, &size, &err);
-        if (ok || !strstr(err.message, faults[i].message) || !strstr(err.message, "broken.gguf"))
-            fail_msg("%s changed: \"%s\" does not name broken.gguf and \"%s\"", faults[i].name, ok ? "accepted" : err.message, faults[i].message);
+        if (ok || !strstr(err.message, list[i].message) || !strstr(err.message, "broken.gguf"))
+            fail_msg("%s changed: \"%s\" does not name broken.gguf and \"%s\"", list[i].name, ok ? "accepted" : err.message, list[i].message);
         fm_tensors_close(&tensors);
         free(copy);
     }
+}
+
+static void faults_are_named(void **state) {
+    (void)state;
+    check_faults(&model, faults, sizeof(faults) / sizeof(*faults));
+    check_faults(&v4, v4_faults, sizeof(v4_faults) / sizeof(*v4_faults));
 }
 
 static void whole_model(void **state) {
@@ -113,7 +151,7 @@ static void whole_model(void **state) {
     struct fathom_error err = {0};
     struct fm_hparams hp;
     struct fm_weights_size size;
-    struct fm_tensors *tensors = fm_gguf_from_memory("whole.gguf", model, model_size, &err);
+    struct fm_tensors *tensors = fm_gguf_from_memory("whole.gguf", model.data, model.size, &err);
     assert_true(tensors && fm_hparams_read(tensors, &hp, &err) && fm_weights_measure(tensors, &hp, &size, &err));
     assert_int_equal(hp.n_layers, 4);
     assert_int_equal(hp.n_draft_layers, 1);
@@ -135,5 +173,5 @@ static void plain_rotation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(whole_model), cmocka_unit_test(faults_are_named), cmocka_unit_test(plain_rotation)};
-    return cmocka_run_group_tests(tests, read_model, free_model);
+    return cmocka_run_group_tests(tests, read_models, free_models);
 }

@@ -336,7 +336,8 @@ static int run_variant(const struct op_suite *suite, const struct fm_variant *va
     test.exact = !strcmp(variant->name, "plain");
     test.bytes = variant->needs & FATHOM_CAP_INTEGER_DOT;
     test.rounding = variant->needs & FATHOM_CAP_FLOAT16 ? 0x1.01p-9 : 0;
-    test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .variants = choice, .timers = !options->compile_only, .statistics = options->statistics,
+    test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .variants = choice, .timers = !options->compile_only,
+        .statistics = options->statistics,
         .max_storage_range = small_windows ? suite->small_range : 0, .log = { .write = log_line, .user = (void *)options } }, &err);
     if (!rows || !tests || !test.gpu) goto fail;
     test.info = fathom_gpu_get_info(test.gpu);

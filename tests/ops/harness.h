@@ -2,7 +2,8 @@
 // by --bench. A variant's tile sizes take every third case. A test program is a table of cases, a function that runs one, and
 //   int main(int argc, char **argv) { return op_test_main(argc, argv, &suite); }
 // Options: --bench (times the cases after checking them, the big ones too), --compile-only (records and submits, checks nothing: for drivers
-// whose submits do nothing), --statistics (prints what the driver's compiler says of each pipeline), --seed N, --device NAME, --variant NAME, --case TEXT (those whose name contains it).
+// whose submits do nothing), --statistics (prints what the driver's compiler says of each pipeline), --seed N, --device NAME, --variant NAME,
+// --case TEXT (those whose name contains it).
 #ifndef TEST_HARNESS_H
 #define TEST_HARNESS_H
 // cmocka wants these first

@@ -17,7 +17,8 @@ static const float eps = 1e-6f;
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct compress_case *c = &cases[i];
-    snprintf(buffer, size, "type %d, every %u of %u values%s, %u tokens by %u", (int)c->type, c->ratio, c->n_key, c->overlap ? ", overlapping" : "", c->n_tokens, c->chunk);
+    snprintf(buffer, size, "type %d, every %u of %u values%s, %u tokens by %u", (int)c->type, c->ratio, c->n_key, c->overlap ? ", overlapping" : "",
+        c->n_tokens, c->chunk);
     return buffer;
 }
 
@@ -91,10 +92,12 @@ static void check_row(struct op_test *test, const struct compress_case *c, const
 
 static void run(struct op_test *test, size_t index) {
     const struct compress_case *c = &cases[index];
-    const uint32_t width = c->n_key * (c->overlap ? 2 : 1), row_words = cache_row_words(c->type, c->n_key), n_state = c->ratio * (c->overlap ? 2 : 1) + c->slack;
+    const uint32_t width = c->n_key * (c->overlap ? 2 : 1), row_words = cache_row_words(c->type, c->n_key),
+        n_state = c->ratio * (c->overlap ? 2 : 1) + c->slack;
     const uint32_t n_rows = c->n_tokens / c->ratio, n_pages = (FIRST_ROW + n_rows) / FATHOM_PAGE + 1;
     const size_t n_values = (size_t)c->n_tokens * width, n_words = (size_t)n_pages * FATHOM_PAGE * row_words;
-    const struct inputs in = {op_random_floats(test, n_values, -2, 2), op_random_floats(test, n_values, -3, 3), op_random_floats(test, (size_t)c->ratio * width, -1, 1),
+    const struct inputs in = {op_random_floats(test, n_values, -2, 2), op_random_floats(test, n_values, -3, 3), op_random_floats(test,
+        (size_t)c->ratio * width, -1, 1),
         op_random_floats(test, c->n_key, 0.5f, 2), op_random_floats(test, (size_t)c->n_tokens * c->n_rope, -1, 1)};
     uint32_t *page_table = op_alloc(test, n_pages * sizeof(*page_table)), zero = 0;
     for (uint32_t i = 0; i < n_pages; i++) page_table[i] = n_pages - 1 - i;
@@ -138,5 +141,6 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){.op = "compress", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH, .name = name, .run = run});
+    return op_test_main(argc, argv, &(struct op_suite){.op = "compress", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
+        .n_bench_cases = N_BENCH, .name = name, .run = run});
 }

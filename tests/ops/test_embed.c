@@ -11,7 +11,8 @@ static const struct embed_case {
     { FATHOM_Q4_1, 33, 96, 3, 4 },  { FATHOM_Q5_0, 33, 96, 3, 4 },   { FATHOM_Q5_1, 33, 96, 3, 4 },    { FATHOM_Q2_K, 33, 512, 3, 4 },
     { FATHOM_Q3_K, 33, 512, 3, 4 }, { FATHOM_Q4_K, 33, 512, 3, 4 },  { FATHOM_Q5_K, 33, 512, 3, 4 },   { FATHOM_Q6_K, 33, 768, 3, 4 },
     { FATHOM_IQ4_NL, 33, 96, 3, 4 }, { FATHOM_IQ4_XS, 33, 512, 3, 4 }, { FATHOM_TQ1_0, 33, 512, 3, 4 }, { FATHOM_TQ2_0, 33, 512, 3, 4 },
-    { FATHOM_MXFP4, 33, 96, 3, 4 }, { FATHOM_F8_E4M3, 33, 224, 3, 4 }, { FATHOM_IQ2_XXS, 33, 512, 3, 4 }, { FATHOM_IQ2_XS, 33, 512, 3, 4 }, { FATHOM_IQ2_S, 33, 512, 3, 4 },
+    { FATHOM_MXFP4, 33, 96, 3, 4 }, { FATHOM_F8_E4M3, 33, 224, 3, 4 }, { FATHOM_IQ2_XXS, 33, 512, 3, 4 }, { FATHOM_IQ2_XS, 33, 512, 3, 4 },
+        { FATHOM_IQ2_S, 33, 512, 3, 4 },
     { FATHOM_IQ3_XXS, 33, 512, 3, 4 }, { FATHOM_IQ3_S, 33, 512, 3, 4 }, { FATHOM_IQ1_S, 33, 512, 3, 4 }, { FATHOM_IQ1_M, 33, 512, 3, 4 },
     { FATHOM_Q4_0, 10000, 2048, 1, 4 }, { FATHOM_Q4_0, 10000, 2048, 512, 4 },
 };
@@ -52,5 +53,6 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){ .op = "embed", .n_cases = sizeof(cases) / sizeof(cases[0]) - 2, .n_bench_cases = 2, .name = name, .run = run, .small_range = 16384 });
+    return op_test_main(argc, argv, &(struct op_suite){ .op = "embed", .n_cases = sizeof(cases) / sizeof(cases[0]) - 2, .n_bench_cases = 2,
+        .name = name, .run = run, .small_range = 16384 });
 }

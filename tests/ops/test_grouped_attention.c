@@ -102,5 +102,6 @@ static void run(struct op_test *test, size_t index) {
 
 int main(int argc, char **argv) {
     return op_test_main(argc, argv,
-        &(struct op_suite){.op = "grouped_attention", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH, .name = name, .run = run});
+        &(struct op_suite){.op = "grouped_attention", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH, .name = name,
+            .run = run});
 }

@@ -7,7 +7,8 @@ static const struct mix_case {
     bool mixes;
     float spread; // of the streams
 } cases[] = {
-    {1, 1, 1, 1, true, 1}, {3, 37, 20, 1, true, 2}, {7, 96, 20, 4, true, 1}, {5, 65, 2, 3, false, 30}, {129, 36, 3, 4, true, 1e-3f}, {2, 4096, 20, 4, true, 1},
+    {1, 1, 1, 1, true, 1}, {3, 37, 20, 1, true, 2}, {7, 96, 20, 4, true, 1}, {5, 65, 2, 3, false, 30}, {129, 36, 3, 4, true, 1e-3f}, {2, 4096, 20, 4,
+        true, 1},
     {1, 4096, 20, 4, true, 1}, {512, 4096, 20, 4, true, 1},
 };
 enum { N_BENCH = 2, S = FATHOM_STREAMS, LANES = 256 };
@@ -124,7 +125,8 @@ static void run(struct op_test *test, size_t index) {
     const struct mix_case *c = &cases[index];
     const uint32_t n_logits = c->mixes ? FATHOM_MIX_LOGITS : S;
     const size_t n_y = (size_t)c->n_tokens * c->n, n_x = n_y * S, n_mix = (size_t)c->n_tokens * FATHOM_MIX;
-    const float *x = op_random_floats(test, n_x, -c->spread, c->spread), *logits = op_random_floats(test, (size_t)c->n_tokens * n_logits, -3 * c->spread, 3 * c->spread);
+    const float *x = op_random_floats(test, n_x, -c->spread, c->spread), *logits = op_random_floats(test, (size_t)c->n_tokens * n_logits,
+        -3 * c->spread, 3 * c->spread);
     const float *scale = op_random_floats(test, 3, 0.1f, 1), *base = op_random_floats(test, n_logits, -2, 2), *w = op_random_floats(test, c->n, 0.5f, 2);
     test->offset_words = c->offset_words;
     struct fathom_hyper_mix_params params = {.x = op_input(test, x, n_x), .logits = op_input(test, logits, (size_t)c->n_tokens * n_logits),
@@ -160,5 +162,6 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){.op = "hyper_mix", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH, .name = name, .run = run});
+    return op_test_main(argc, argv, &(struct op_suite){.op = "hyper_mix", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
+        .n_bench_cases = N_BENCH, .name = name, .run = run});
 }

@@ -14,7 +14,8 @@ static const struct select_case {
 enum { N_BENCH = 1 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
-    snprintf(buffer, size, "best %u, %u tokens from %u on at %u, a row every %u, %u values", cases[i].top_k, cases[i].n_tokens, cases[i].first_token, cases[i].position,
+    snprintf(buffer, size, "best %u, %u tokens from %u on at %u, a row every %u, %u values", cases[i].top_k, cases[i].n_tokens, cases[i].first_token,
+        cases[i].position,
         cases[i].ratio, cases[i].n_values);
     return buffer;
 }
@@ -33,7 +34,8 @@ static void run(struct op_test *test, size_t index) {
     for (size_t i = 0; i < n_scores && c->n_values; i++) scores[i] = c->n_values > 1 ? (float)(op_random(test) % c->n_values) - 1.0f : i % 2 ? 0.0f : -0.0f;
     test->offset_words = c->offset_words;
     struct fathom_index_select_params params = {.scores = op_input(test, scores, n_scores), .position = op_input(test, &c->position, 1),
-        .selected = op_output(test, n_selected), .n_tokens = c->n_tokens, .first_token = c->first_token, .top_k = c->top_k, .max_positions = c->max_rows, .ratio = c->ratio};
+        .selected = op_output(test, n_selected), .n_tokens = c->n_tokens, .first_token = c->first_token, .top_k = c->top_k,
+        .max_positions = c->max_rows, .ratio = c->ratio};
     fathom_index_select(test->stream, &params);
     op_run(test, true);
 
@@ -63,5 +65,6 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){.op = "index_select", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH, .name = name, .run = run});
+    return op_test_main(argc, argv, &(struct op_suite){.op = "index_select", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
+        .n_bench_cases = N_BENCH, .name = name, .run = run});
 }

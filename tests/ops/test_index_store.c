@@ -12,7 +12,8 @@ enum { N_BENCH = 1 };
 static const float eps = 1e-6f;
 
 static const char *name(size_t i, char *buffer, size_t size) {
-    snprintf(buffer, size, "type %d, %u tokens at %u, %u heads of %u, %u turned", (int)cases[i].type, cases[i].n_tokens, cases[i].position, cases[i].n_heads, cases[i].n_key, cases[i].n_rope);
+    snprintf(buffer, size, "type %d, %u tokens at %u, %u heads of %u, %u turned", (int)cases[i].type, cases[i].n_tokens, cases[i].position,
+        cases[i].n_heads, cases[i].n_key, cases[i].n_rope);
     return buffer;
 }
 
@@ -110,5 +111,6 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){.op = "index_store", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH, .name = name, .run = run});
+    return op_test_main(argc, argv, &(struct op_suite){.op = "index_store", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
+        .n_bench_cases = N_BENCH, .name = name, .run = run});
 }

@@ -24,7 +24,8 @@ static const float eps = 1e-6f;
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct store_case *c = &cases[i];
-    snprintf(buffer, size, "type %d, %u tokens at %u, %u heads of %u, %u of keys%s%s%s", (int)c->type, c->n_tokens, c->position, c->n_heads, c->n_head, c->n_kv,
+    snprintf(buffer, size, "type %d, %u tokens at %u, %u heads of %u, %u of keys%s%s%s", (int)c->type, c->n_tokens, c->position, c->n_heads,
+        c->n_head, c->n_kv,
         c->biased ? ", biases" : "", c->normed ? ", norms" : "", c->halves ? ", halves" : "");
     return buffer;
 }
@@ -91,7 +92,8 @@ static void run(struct op_test *test, size_t index) {
     const size_t n_qkv = (size_t)c->n_tokens * n_slots * n;
     const float *x = op_random_floats(test, n_qkv, -2, 2), *table = op_random_floats(test, (size_t)n_positions * n, -1, 1);
     const float *q_bias = op_random_floats(test, c->n_heads * n, -1, 1), *k_bias = op_random_floats(test, c->n_kv * n, -1, 1),
-                *v_bias = op_random_floats(test, c->n_kv * n, -1, 1), *q_norm = op_random_floats(test, n, 0.5f, 2), *k_norm = op_random_floats(test, n, 0.5f, 2);
+                *v_bias = op_random_floats(test, c->n_kv * n, -1, 1), *q_norm = op_random_floats(test, n, 0.5f, 2), *k_norm = op_random_floats(test,
+                    n, 0.5f, 2);
     uint32_t *page_table = op_alloc(test, n_pages * sizeof(*page_table));
     for (uint32_t i = 0; i < n_pages; i++) page_table[i] = n_pages - 1 - i;
     test->offset_words = index % 2 ? 1 : 4;

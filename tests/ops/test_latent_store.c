@@ -16,7 +16,8 @@ static const struct store_case {
 static const float eps = 1e-6f;
 
 static const char *name(size_t i, char *buffer, size_t size) {
-    snprintf(buffer, size, "type %d, %u + %u values, %u tokens at %u", (int)cases[i].type, cases[i].kv_rank, cases[i].n_rope, cases[i].n_tokens, cases[i].position);
+    snprintf(buffer, size, "type %d, %u + %u values, %u tokens at %u", (int)cases[i].type, cases[i].kv_rank, cases[i].n_rope, cases[i].n_tokens,
+        cases[i].position);
     return buffer;
 }
 
@@ -130,5 +131,6 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){ .op = "latent_store", .n_cases = sizeof(cases) / sizeof(cases[0]) - 2, .n_bench_cases = 2, .name = name, .run = run });
+    return op_test_main(argc, argv, &(struct op_suite){ .op = "latent_store", .n_cases = sizeof(cases) / sizeof(cases[0]) - 2, .n_bench_cases = 2,
+        .name = name, .run = run });
 }

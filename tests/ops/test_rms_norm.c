@@ -31,7 +31,8 @@ static void run(struct op_test *test, size_t index) {
     const struct norm_case *c = &cases[index];
     const uint32_t x_stride = c->n_cols + c->x_pad, y_stride = c->n_cols + c->y_pad;
     const size_t n_x = (size_t)c->n_tokens * x_stride, n_y = (size_t)(c->n_tokens - 1) * y_stride + c->n_cols;
-    const float *x = op_random_floats(test, n_x, -c->scale, c->scale), *w = index % 3 == 2 ? NULL : op_random_floats(test, c->n_cols, 0.5f, 2.0f); // without weights, too
+    const float *x = op_random_floats(test, n_x, -c->scale, c->scale), *w = index % 3 == 2 ? NULL : op_random_floats(test, c->n_cols, 0.5f,
+        2.0f); // without weights, too
     test->offset_words = c->offset_words;
     const struct fathom_view y_view = op_output(test, n_y);
     struct fathom_rms_norm_params params = { .x = op_input(test, x, n_x), .w = w ? op_input(test, w, c->n_cols) : (struct fathom_view){0}, .y = y_view,
@@ -69,5 +70,6 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){ .op = "rms_norm", .n_cases = sizeof(cases) / sizeof(cases[0]) - 2, .n_bench_cases = 2, .name = name, .run = run });
+    return op_test_main(argc, argv, &(struct op_suite){ .op = "rms_norm", .n_cases = sizeof(cases) / sizeof(cases[0]) - 2, .n_bench_cases = 2,
+        .name = name, .run = run });
 }

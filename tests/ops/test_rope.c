@@ -65,5 +65,6 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){ .op = "rope", .n_cases = sizeof(cases) / sizeof(cases[0]) - 2, .n_bench_cases = 2, .name = name, .run = run });
+    return op_test_main(argc, argv, &(struct op_suite){ .op = "rope", .n_cases = sizeof(cases) / sizeof(cases[0]) - 2, .n_bench_cases = 2,
+        .name = name, .run = run });
 }

@@ -285,11 +285,14 @@ static void rendered_of(void **state) {
 
 static const struct { const char *form, *content, *calls; size_t n; struct fathom_tool_call wanted[2]; } answers[] = {
     {"deepseek-v4", "Let me see.",
-        "\n\n<｜DSML｜tool_calls>\n" DSML_CALL("f", DSML_LINE("a", "true", "x \"y\"\n<b>") DSML_LINE("n", "false", "[1, 2.50]")) DSML_CALL("g", "") "</｜DSML｜tool_calls>",
+        "\n\n<｜DSML｜tool_calls>\n" DSML_CALL("f", DSML_LINE("a", "true", "x \"y\"\n<b>") DSML_LINE("n", "false", "[1, 2.50]")) DSML_CALL("g",
+            "") "</｜DSML｜tool_calls>",
         2, {{"f", "{\"a\": \"x \\\"y\\\"\\n<b>\", \"n\": [1, 2.50]}"}, {"g", "{}"}}},
     {"deepseek-v3.2", "", "<｜DSML｜function_calls>\n" DSML_CALL("f", DSML_LINE("a", "true", "")) "</｜DSML｜function_calls>\n", 1, {{"f", "{\"a\": \"\"}"}}},
-    {"deepseek-v3.1", "Yes", "<｜tool▁calls▁begin｜>" V31_CALL("f", "{\"a\":1}") V31_CALL("g", "{}") "<｜tool▁calls▁end｜>", 2, {{"f", "{\"a\":1}"}, {"g", "{}"}}},
-    {"deepseek-r1", "Yes", "<｜tool▁calls▁begin｜>" V3_CALL("f", "{\"a\":1}") "\n" V3_CALL("g", "{}") "<｜tool▁calls▁end｜>", 2, {{"f", "{\"a\":1}"}, {"g", "{}"}}},
+    {"deepseek-v3.1", "Yes", "<｜tool▁calls▁begin｜>" V31_CALL("f", "{\"a\":1}") V31_CALL("g", "{}") "<｜tool▁calls▁end｜>", 2, {{"f", "{\"a\":1}"},
+        {"g", "{}"}}},
+    {"deepseek-r1", "Yes", "<｜tool▁calls▁begin｜>" V3_CALL("f", "{\"a\":1}") "\n" V3_CALL("g", "{}") "<｜tool▁calls▁end｜>", 2, {{"f", "{\"a\":1}"},
+        {"g", "{}"}}},
     {"qwen3", "Yes\n\n<", "\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"</\"}}\n</tool_call>\n<tool_call>\n{\"arguments\":{},\"name\":\"g\"}</tool_call>", 2,
         {{"f", "{\"a\": \"</\"}"}, {"g", "{}"}}},
     // no calls: not closed, no JSON, text behind, other forms' writing
