@@ -14,8 +14,8 @@ layout(binding = 3) readonly buffer Base { float base[]; };
 layout(binding = 4) readonly buffer W { float w[]; };              // [n]
 layout(binding = 5) writeonly buffer Y { float y[]; };             // [n_tokens][n]
 layout(binding = 6) writeonly buffer Mix { float mix_out[]; };     // [n_tokens]{ post[STREAMS], comb[STREAMS][STREAMS] }
-const uint STREAMS = 4u;
-shared float partial[LANES];
+const uint STREAMS = 4u, N_LOGITS = STREAMS * (2u + STREAMS);
+shared float partial[LANES], weight[N_LOGITS], pre[STREAMS], comb[STREAMS * STREAMS];
 
 float sum_all(float v) {
     const uint lane = gl_LocalInvocationID.x;
@@ -32,68 +32,56 @@ float sum_all(float v) {
     return partial[0];
 }
 
-// Four of the token's logits, normed, scaled and shifted
-vec4 affine(uint token, uint first, uint which, float norm) {
-    const uint at = args.logits_base + token * (MIX ? STREAMS * (2u + STREAMS) : STREAMS) + first, b = args.base_base + first;
-    precise vec4 m = vec4(logits[at], logits[at + 1u], logits[at + 2u], logits[at + 3u]) * norm;
-    m = m * scale[args.scale_base + which];
-    m = m + vec4(base[b], base[b + 1u], base[b + 2u], base[b + 3u]);
+// A token's logit i, normed, scaled and shifted
+float affine(uint token, uint i, float norm) {
+    precise float m = logits[args.logits_base + token * (MIX ? N_LOGITS : STREAMS) + i] * norm;
+    m = m * scale[args.scale_base + min(i / STREAMS, 2u)];
+    m = m + base[args.base_base + i];
     return m;
 }
 
-vec4 sigmoid4(vec4 v) { return vec4(exact_sigmoid(v.x), exact_sigmoid(v.y), exact_sigmoid(v.z), exact_sigmoid(v.w)); }
-vec4 reciprocal4(vec4 v) { return vec4(exact_reciprocal(v.x), exact_reciprocal(v.y), exact_reciprocal(v.z), exact_reciprocal(v.w)); }
-
-vec4 softmax4(vec4 v) {
-    const float most = max(max(v.x, v.y), max(v.z, v.w));
-    precise vec4 d = v - most;
-    precise vec4 e = vec4(exact_exp(d.x), exact_exp(d.y), exact_exp(d.z), exact_exp(d.w));
-    precise float sum = (e.x + e.y) + (e.z + e.w);
-    e = e * exact_reciprocal(sum);
-    e = e + args.eps;
-    return e;
-}
-
-vec4 norm_row(vec4 row) {
-    precise float sum = (row.x + row.y) + (row.z + row.w);
-    sum = sum + args.eps;
-    precise vec4 normed = row * exact_reciprocal(sum);
-    return normed;
-}
-
-vec4 column_inverse(vec4 a, vec4 b, vec4 c, vec4 d) {
-    precise vec4 sum = (a + b) + (c + d);
-    sum = sum + args.eps;
-    return reciprocal4(sum);
-}
-
-void write_row(uint at, vec4 v) {
-    for (uint i = 0u; i < STREAMS; i++) mix_out[at + i] = v[i];
-}
-
-void write_mix(uint token, float norm) {
-    const uint at = args.mix_base + token * STREAMS * (1u + STREAMS);
-    precise vec4 post = 2.0 * sigmoid4(affine(token, STREAMS, 1u, norm));
-    write_row(at, post);
-    precise vec4 a = softmax4(affine(token, 2u * STREAMS, 2u, norm)), b = softmax4(affine(token, 3u * STREAMS, 2u, norm));
-    precise vec4 c = softmax4(affine(token, 4u * STREAMS, 2u, norm)), d = softmax4(affine(token, 5u * STREAMS, 2u, norm));
-    for (uint i = 0u; i < args.n_iterations; i++) {
-        if (i > 0u) {
-            a = norm_row(a);
-            b = norm_row(b);
-            c = norm_row(c);
-            d = norm_row(d);
-        }
-        const vec4 inverse = column_inverse(a, b, c, d);
-        a = a * inverse;
-        b = b * inverse;
-        c = c * inverse;
-        d = d * inverse;
+// One row or column of the matrix, divided by its sum. Round 0 makes a softmax of the rows; then columns, and rows and columns in turn.
+void norm_line(uint line, uint round) {
+    const bool rows = round % 2u == 0u;
+    const uint first = rows ? line * STREAMS : line, step = rows ? 1u : STREAMS;
+    precise float sum = (comb[first] + comb[first + step]) + (comb[first + 2u * step] + comb[first + 3u * step]);
+    if (round > 0u) sum = sum + args.eps;
+    const float inverse = exact_reciprocal(sum);
+    for (uint i = 0u; i < STREAMS; i++) {
+        precise float v = comb[first + i * step] * inverse;
+        if (round == 0u) v = v + args.eps;
+        comb[first + i * step] = v;
     }
-    write_row(at + STREAMS, a);
-    write_row(at + 2u * STREAMS, b);
-    write_row(at + 3u * STREAMS, c);
-    write_row(at + 4u * STREAMS, d);
+}
+
+// Fills pre[], and writes what the streams are mixed with behind the block. A lane computes one weight; four of them share the Sinkhorn chain.
+void weigh(uint token, float norm) {
+    const uint lane = gl_LocalInvocationID.x, at = args.mix_base + token * STREAMS * (1u + STREAMS);
+    if (lane < (MIX ? N_LOGITS : STREAMS)) weight[lane] = affine(token, lane, norm);
+    barrier();
+    if (lane < (MIX ? 2u : 1u) * STREAMS) {
+        const float s = exact_sigmoid(weight[lane]);
+        precise float with_eps = s + args.eps;
+        if (lane < STREAMS) pre[lane] = with_eps;
+        else mix_out[at + lane - STREAMS] = 2.0 * s;
+    } else if (MIX && lane < N_LOGITS) {
+        const uint row = lane / STREAMS * STREAMS;
+        precise float below = weight[lane] - max(max(weight[row], weight[row + 1u]), max(weight[row + 2u], weight[row + 3u]));
+        comb[lane - 2u * STREAMS] = exact_exp(below);
+    }
+    for (uint round = 0u; MIX && round < 2u * args.n_iterations; round++) {
+        barrier();
+        if (lane < STREAMS) norm_line(lane, round);
+    }
+    barrier();
+    if (MIX && lane < STREAMS * STREAMS) mix_out[at + STREAMS + lane] = comb[lane];
+}
+
+// The streams' value at i of the first
+float mixed(uint i) {
+    precise float v = pre[0] * x[i];
+    for (uint j = 1u; j < STREAMS; j++) v = v + pre[j] * x[i + j * args.n];
+    return v;
 }
 
 void main() {
@@ -107,25 +95,17 @@ void main() {
         }
         precise float mean = sum_all(sum) * args.inv_all + args.norm_eps;
         const float norm = exact_rsqrt(mean);
-        precise vec4 pre = sigmoid4(affine(t, 0u, 0u, norm)) + args.eps;
-        if (MIX && lane == 0u) write_mix(t, norm);
+        weigh(t, norm);
 
         precise float squares = 0.0;
         for (uint i = lane; i < n; i += LANES) {
-            precise float v = pre.x * x[x_at + i];
-            v = v + pre.y * x[x_at + n + i];
-            v = v + pre.z * x[x_at + 2u * n + i];
-            v = v + pre.w * x[x_at + 3u * n + i];
+            const float v = mixed(x_at + i);
             squares = squares + v * v;
         }
         precise float y_mean = sum_all(squares) * args.inv_n + args.norm_eps;
         const float y_norm = exact_rsqrt(y_mean);
         for (uint i = lane; i < n; i += LANES) {
-            precise float v = pre.x * x[x_at + i];
-            v = v + pre.y * x[x_at + n + i];
-            v = v + pre.z * x[x_at + 2u * n + i];
-            v = v + pre.w * x[x_at + 3u * n + i];
-            v = v * y_norm;
+            precise float v = mixed(x_at + i) * y_norm;
             v = v * w[args.w_base + i];
             y[args.y_base + t * n + i] = v;
         }
