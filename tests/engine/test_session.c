@@ -84,16 +84,16 @@ static void rings_continue_after_a_cut(void **state) {
     struct fathom_session *session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 7}, &err);
     struct collected whole = {.n = 0}, part = {.stop_after = 10};
     uint32_t n;
-    generate(session, NULL, 100, &whole);
-    generate(session, NULL, 100, &part);
+    generate(session, NULL, 70, &whole); // once around the ring
+    generate(session, NULL, 20, &part);
     assert_int_equal(part.n, 10);
     for (uint32_t cut = 0; cut < 3; cut++) { // behind the ninth token (the tenth was refused), behind the twelfth, behind the second
         const uint32_t kept = cut == 0 ? 9 : cut == 1 ? 12 : 2;
         if (cut) assert_true(fathom_session_truncate(session, 5 + kept, &err));
         part = (struct collected){.n = 0};
-        if (!fathom_session_generate(session, NULL, 90, collect, &part, &n, &err)) fail_msg("%s", err.message);
-        assert_int_equal(part.n, 90);
-        for (uint32_t i = 0; i < 90 && kept + i < whole.n; i++) assert_int_equal(part.ids[i], whole.ids[kept + i]);
+        if (!fathom_session_generate(session, NULL, 20, collect, &part, &n, &err)) fail_msg("%s", err.message);
+        assert_int_equal(part.n, 20);
+        assert_memory_equal(part.ids, whole.ids + kept, 20 * sizeof(int32_t));
     }
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
