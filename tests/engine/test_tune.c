@@ -34,7 +34,7 @@ static struct fathom_engine *start(struct fathom_gpu_params gpu, enum fathom_tun
     return engine;
 }
 
-static void stop(struct fathom_engine **engine) { fathom_engine_destroy(engine); }
+static void finish(struct fathom_engine **engine) { fathom_engine_destroy(engine); }
 
 static int make_folder(void **state) {
     (void)state;
@@ -72,16 +72,16 @@ static void test_first_and_second_start(void **state) {
     assert_int_equal(heard.n_warnings, 0);
     assert_int_equal(n_tuning_files(path, sizeof(path)), 1);
     const size_t n = engine->gpu->n_tuned;
-    stop(&engine);
+    finish(&engine);
     engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
     assert_int_equal(engine->gpu->n_tuned, n);
     assert_int_equal(fathom_gpu_get_counters(engine->gpu).dispatches, 0); // nothing was measured
-    stop(&engine);
+    finish(&engine);
     // elsewhere than in the folder there is nothing to keep it
     engine = start((struct fathom_gpu_params){0}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
-    stop(&engine);
+    finish(&engine);
 }
 
 static bool stop_soon(void *user, const char *what, uint64_t done, uint64_t total) {
@@ -128,7 +128,7 @@ static void test_file_decides(void **state) {
     }
     struct fm_tuned rows[6];
     memcpy(rows, engine->gpu->tuned, sizeof(rows));
-    stop(&engine);
+    finish(&engine);
     engine = start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
     assert_int_equal(engine->gpu->n_tuned, 6);
@@ -139,24 +139,24 @@ static void test_file_decides(void **state) {
         if (!strcmp(engine->gpu->tuned[i].op, "expert_up")) strcpy(engine->gpu->tuned[i].variant, "plain"), n_changed++;
     assert_int_equal(n_changed, 2); // dense layers, and those with experts
     fm_tuned_save(engine->gpu, engine->tuning_key);
-    stop(&engine);
+    finish(&engine);
     engine = start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_QUICK);
     check_step(engine, true);
-    stop(&engine);
+    finish(&engine);
     engine = start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_OFF);
     check_step(engine, false);
-    stop(&engine);
+    finish(&engine);
     engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_OFF);
     assert_int_equal(engine->gpu->n_tuned, 0);
-    stop(&engine);
+    finish(&engine);
     engine = start((struct fathom_gpu_params){.cache_dir = folder, .exact = true}, FATHOM_TUNING_QUICK);
     assert_int_equal(engine->gpu->n_tuned, 0);
     if (fathom_engine_tune(engine, 1, NULL, NULL, 0, &n, &err)) fail_msg("exact mode was tuned");
     assert_non_null(strstr(err.message, "exact mode"));
-    stop(&engine);
+    finish(&engine);
     engine = start((struct fathom_gpu_params){.cache_dir = folder, .variants = "matmul=plain"}, FATHOM_TUNING_QUICK);
     assert_int_equal(engine->gpu->n_tuned, 0);
-    stop(&engine);
+    finish(&engine);
 }
 
 // A full tuning's file that is damaged: a notice, and another one takes its place.
@@ -164,7 +164,7 @@ static void test_damaged(void **state) {
     (void)state;
     char path[512];
     struct fathom_engine *engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
-    stop(&engine);
+    finish(&engine);
     assert_int_equal(n_tuning_files(path, sizeof(path)), 1);
     FILE *f = fopen(path, "r+b");
     assert_non_null(f);
@@ -176,10 +176,10 @@ static void test_damaged(void **state) {
     engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 2);
     assert_non_null(strstr(heard.notice, "is damaged"));
-    stop(&engine);
+    finish(&engine);
     engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
-    stop(&engine);
+    finish(&engine);
 }
 
 int main(void) {

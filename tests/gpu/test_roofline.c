@@ -59,7 +59,7 @@ static int start(void **state) {
     return 0;
 }
 
-static int stop(void **state) {
+static int finish(void **state) {
     struct fathom_gpu *gpu = *state;
     fathom_gpu_destroy(&gpu);
     return 0;
@@ -67,5 +67,5 @@ static int stop(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(reads_every_word), cmocka_unit_test(multiplies_in_every_invocation)};
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, finish);
 }
