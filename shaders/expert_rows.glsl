@@ -12,8 +12,8 @@
                 vec4 a_part = vec4(0.0), b_part = vec4(0.0); \
                 [[unroll]] for (uint i = 0u; i < 8u; i++) { \
                     const vec4 v = X4(x_at[t] + k / 4u + i); \
-                    a_part += a[i] * v; \
-                    b_part += b[i] * v; \
+                    a_part = fma(a[i], v, a_part); \
+                    b_part = fma(b[i], v, b_part); \
                 } \
                 a_sum[t] += a_scale * ((a_part.x + a_part.y) + (a_part.z + a_part.w)); \
                 b_sum[t] += b_scale * ((b_part.x + b_part.y) + (b_part.z + b_part.w)); \

@@ -35,7 +35,7 @@ void add_tokens(uint row_at[ROWS], uint x_at[TOKENS], uint next, uint last, inou
             [[unroll]] for (uint r = 0u; r < ROWS; r++) p[r] = vec4(0.0);
             [[unroll]] for (uint i = 0u; i < 8u; i++) {
                 const vec4 v = x[x_at[t] + k / 4u + i];
-                [[unroll]] for (uint r = 0u; r < ROWS; r++) p[r] += q[r][i] * v;
+                [[unroll]] for (uint r = 0u; r < ROWS; r++) p[r] = fma(q[r][i], v, p[r]);
             }
             [[unroll]] for (uint r = 0u; r < ROWS; r++) sum[t][r] += scale[r] * ((p[r].x + p[r].y) + (p[r].z + p[r].w));
         }

@@ -33,7 +33,7 @@ float sum_of(vec4 v[8]) {
                     vec4 q[8]; \
                     const vec2 scale = factor * NAME##32_parts(type, at[r], k, q); \
                     vec4 part = q[0] * v[0]; \
-                    [[unroll]] for (uint i = 1u; i < 8u; i++) part += q[i] * v[i]; \
+                    [[unroll]] for (uint i = 1u; i < 8u; i++) part = fma(q[i], v[i], part); \
                     sum[r] += scale.x * ((part.x + part.y) + (part.z + part.w)); \
                     if (has_minimum(type)) sum[r] += scale.y * v_sum; \
                 } \

@@ -46,10 +46,10 @@ float W_FN(_q4_0_64_dot)(uint row, uint k, vec4 a[8], vec4 b[8], float a_sum, fl
         const uint a_place = ((i + 2u) & 3u) * 8u, b_place = (i & 3u) * 8u;
         const float a_unit = 1.0 / float(1u << a_place), b_unit = 1.0 / float(1u << b_place);
         const uint a_word = w[(i + 2u) >> 2], b_word = w[5u + (i >> 2)];
-        a_part += float(int(a_word & (15u << a_place))) * (a[i >> 2][i & 3u] * a_unit);
-        a_part += float(int((a_word >> 4) & (15u << a_place))) * (a[4u + (i >> 2)][i & 3u] * a_unit);
-        b_part += float(int(b_word & (15u << b_place))) * (b[i >> 2][i & 3u] * b_unit);
-        b_part += float(int((b_word >> 4) & (15u << b_place))) * (b[4u + (i >> 2)][i & 3u] * b_unit);
+        a_part = fma(float(int(a_word & (15u << a_place))), a[i >> 2][i & 3u] * a_unit, a_part);
+        a_part = fma(float(int((a_word >> 4) & (15u << a_place))), a[4u + (i >> 2)][i & 3u] * a_unit, a_part);
+        b_part = fma(float(int(b_word & (15u << b_place))), b[i >> 2][i & 3u] * b_unit, b_part);
+        b_part = fma(float(int((b_word >> 4) & (15u << b_place))), b[4u + (i >> 2)][i & 3u] * b_unit, b_part);
     }
     return unpackHalf2x16(w[0]).x * (a_part - 8.0 * a_sum) + unpackHalf2x16(w[4]).y * (b_part - 8.0 * b_sum);
 }

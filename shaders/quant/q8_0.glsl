@@ -41,8 +41,8 @@ float W_FN(_q8_0_64_dot)(uint row, uint k, vec4 a[8], vec4 b[8]) {
     for (uint i = 0u; i < 32u; i++) {
         const uint a_place = ((i + 2u) & 3u) * 8u, b_place = (i & 3u) * 8u;
         const float a_i = a[i >> 2][i & 3u], b_i = b[i >> 2][i & 3u];
-        a_part += float(int((w[(i + 2u) >> 2] ^ 0x808080u) & (255u << a_place))) * (a_i / float(1u << a_place));
-        b_part += float(int((w[9u + (i >> 2)] ^ 0x808080u) & (255u << b_place))) * (b_i / float(1u << b_place));
+        a_part = fma(float(int((w[(i + 2u) >> 2] ^ 0x808080u) & (255u << a_place))), a_i / float(1u << a_place), a_part);
+        b_part = fma(float(int((w[9u + (i >> 2)] ^ 0x808080u) & (255u << b_place))), b_i / float(1u << b_place), b_part);
         if (a_place != 24u) a_sum += a_i;
         if (b_place != 24u) b_sum += b_i;
     }
