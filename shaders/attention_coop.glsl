@@ -7,6 +7,7 @@
 //   key4(j, k), value4(j, k)           of the block's j-th position
 //   seen(row, j)                       does the query attend to it?
 //   put_mean(row, k, value)            takes a sum of exp(score - m) * value at the end
+//   old_mean(row, k)                   without SAME_ROWS: where such a sum began
 //
 // Matrices cannot scale their rows, so a row's reference m is no running maximum: it is changed only where a score exceeds it by RISE, and then
 // lies HEADROOM below that score, so that weights as float16 keep their bits from exp(-9.7) to exp(RISE).
@@ -55,6 +56,7 @@ vec4 query4(uint row, uint k);
 f16vec4 key4(uint j, uint k);
 #ifndef SAME_ROWS
 f16vec4 value4(uint j, uint k);
+float old_mean(uint row, uint k);
 #endif
 bool seen(uint row, uint j);
 void put_mean(uint row, uint k, float value);
@@ -215,6 +217,20 @@ float whole_l() {
     for (uint i = 0u; i < SHARE; i++) sum += part[my_row() * SHARE + i];
     return sum;
 }
+
+#ifndef SAME_ROWS
+void get_means() {
+    [[unroll]] for (uint i = 0u; i < ROW_TILES * VALUE_TILES; i++) {
+        barrier();
+        for (uint e = gl_SubgroupInvocationID; e < M * N; e += LANES) {
+            const uint k = mean_column(i) + e % N;
+            sums[gl_SubgroupID * M * N + e] = k < value_width() ? old_mean(mean_row(i) + e / N, k) : 0.0;
+        }
+        barrier();
+        coopMatLoad(mean[i], sums, gl_SubgroupID * M * N, N, ROW_MAJOR);
+    }
+}
+#endif
 
 // Hands the means out, matrix after matrix.
 void put_means() {

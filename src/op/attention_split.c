@@ -64,7 +64,8 @@ static struct shape shape_of(struct fathom_stream *stream, const struct fm_split
         const uint32_t heads = a->plain ? FM_SPLIT_HEADS_PLAIN : a->choice.size ? a->choice.size : heads_at_once(info, a);
         const bool merge_last = !a->plain && a->counters.buffer && n_splits <= MAX_MERGED_LAST;
         return (struct shape){heads, n_splits, n_splits < MAX_SPLIT_GROUPS ? n_splits : MAX_SPLIT_GROUPS,
-            {fm_op_lanes(stream, LANES), heads, info->type != FATHOM_GPU_CPU, merge_last}, 11, 0, merge_last};
+            {fm_op_lanes(stream, LANES), heads, info->type != FATHOM_GPU_CPU, merge_last, [7] = fm_op_few_registers(info) && heads > 8 ? 8 : heads},
+            a->plain ? 11 : 12, 0, merge_last};
     }
     // a workgroup has one split, which grows with the context: as many as fill a card
     const uint64_t others = (uint64_t)a->n_tokens * a->n_kv * ((of_kv - 1) / a->coop.rows + 1), wanted = (COOP_GROUPS + others - 1) / others;

@@ -1,4 +1,5 @@
 #include "op/matrix_attention.h"
+#include "op/op.h"
 
 enum { SMALLEST = 16 /* rows, and positions of a block */ };
 
@@ -11,16 +12,12 @@ static uint32_t up(uint32_t n, uint32_t unit) {
     return (n + unit - 1) / unit;
 }
 
-// Intel's compiler, whose subgroups are narrow, has half the registers of others for an invocation: it gets more of these, with less each.
-static bool few_registers(const struct fathom_gpu_info *info) {
-    return info->min_subgroup_size < 32 && info->type != FATHOM_GPU_CPU;
-}
-
 // Subgroups share the values' width, then rows; of scores rows, then the key's width (by most_parts at most), then positions.
 static struct sizes sizes_of(const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *w, uint32_t rows, uint32_t block,
     uint32_t most_parts) {
     struct sizes s = {.m = info->matrix_m, .n = info->matrix_n, .k = info->matrix_k, .lanes = info->min_subgroup_size, .rows = rows, .block = block};
-    const uint32_t most = (few_registers(info) && info->max_invocations >= 512 ? 512 : 256) / s.lanes, row_tiles = up(rows, s.m), values = up(w->value_width, s.n), keys = up(w->key_width, s.k);
+    // where an invocation has few registers, more of them share the work
+    const uint32_t most = (fm_op_few_registers(info) && info->max_invocations >= 512 ? 512 : 256) / s.lanes, row_tiles = up(rows, s.m), values = up(w->value_width, s.n), keys = up(w->key_width, s.k);
     s.value_parts = 1;
     while (s.value_parts < values && s.value_parts < most) s.value_parts *= 2;
     s.subgroups = s.value_parts * row_tiles < most ? s.value_parts * row_tiles : most;
@@ -37,7 +34,7 @@ static uint32_t shared_bytes(const struct sizes *s, bool same_rows) {
     const uint32_t tile = same_rows ? (keys > values ? keys : values) + 8 : keys + values + 16;
     const uint32_t scores = s->key_parts * s->rows * (s->block + 4), sums = s->subgroups * s->m * s->n;
     return 2 * s->block * tile + 4 * (scores > sums ? scores : sums) + 2 * s->rows * (s->block + 8) +
-           4 * (s->rows + s->block + s->subgroups * s->lanes) + 64;
+           4 * (2 * s->rows + s->block + s->subgroups * s->lanes) + 64;
 }
 
 static bool fits(const struct fathom_gpu_info *info, const struct sizes *s, bool same_rows) {
@@ -47,7 +44,7 @@ static bool fits(const struct fathom_gpu_info *info, const struct sizes *s, bool
     // where two workgroups share a core, one loads while the other computes
     const bool share = invocations <= 256 && s->block > SMALLEST;
     return s->rows % s->m == 0 && s->block % s->n == 0 && s->block % s->k == 0 && s->block >= s->m && s->subgroups >= row_tiles &&
-           invocations >= s->rows && held <= (few_registers(info) ? 40 : 104) && shared_bytes(s, same_rows) <= info->max_shared_memory / (share ? 2 : 1);
+           invocations >= s->rows && held <= (fm_op_few_registers(info) ? 40 : 104) && shared_bytes(s, same_rows) <= info->max_shared_memory / (share ? 2 : 1);
 }
 
 struct fm_matrix_attention fm_matrix_attention(const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *w) {
