@@ -21,6 +21,8 @@ static struct sizes sizes_of(const struct fathom_gpu_info *info, const struct fm
     s.value_parts = 1;
     while (s.value_parts < values && s.value_parts < most) s.value_parts *= 2;
     s.subgroups = s.value_parts * row_tiles < most ? s.value_parts * row_tiles : most;
+    // Intel's compiler spills a lone matrix of means, for no reason seen, and not two
+    if (fm_op_few_registers(info) && s.value_parts > 1 && s.subgroups > s.value_parts * row_tiles / 2) s.subgroups = s.value_parts * row_tiles / 2;
     s.value_tiles = up(values, s.value_parts);
     const uint32_t parts = s.subgroups / row_tiles;
     s.key_tiles = up(keys, parts > most_parts ? most_parts : parts > 1 ? parts : 1);
@@ -42,7 +44,7 @@ static bool fits(const struct fathom_gpu_info *info, const struct sizes *s, bool
     // 32-bit numbers of an invocation: its means, and its part of the queries
     const uint32_t held = s->rows * s->n * s->value_tiles * s->value_parts / invocations + s->key_tiles * s->m * s->k / (2 * s->lanes);
     // where two workgroups share a core, one loads while the other computes
-    const bool share = invocations <= 256 && s->block > SMALLEST;
+    const bool share = s->block > SMALLEST;
     return s->rows % s->m == 0 && s->block % s->n == 0 && s->block % s->k == 0 && s->block >= s->m && s->subgroups >= row_tiles &&
            invocations >= s->rows && held <= (fm_op_few_registers(info) ? 40 : 104) && shared_bytes(s, same_rows) <= info->max_shared_memory / (share ? 2 : 1);
 }
@@ -50,7 +52,7 @@ static bool fits(const struct fathom_gpu_info *info, const struct sizes *s, bool
 struct fm_matrix_attention fm_matrix_attention(const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *w) {
     for (uint32_t rows = 64; rows >= SMALLEST; rows /= 2) {
         if (rows > SMALLEST && (w->size ? rows > w->size : rows >= 2 * w->n_rows)) continue;
-        for (uint32_t block = 32; block >= SMALLEST; block /= 2)
+        for (uint32_t block = fm_op_few_registers(info) ? SMALLEST : 32; block >= SMALLEST; block /= 2)
             for (uint32_t parts = 16; parts >= 4; parts /= 2) {
                 const struct sizes s = sizes_of(info, w, rows, block, parts);
                 if (!fits(info, &s, w->same_rows)) continue;
