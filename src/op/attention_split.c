@@ -32,7 +32,8 @@ bool fm_attention_check(struct fathom_stream *stream, const char *op, uint32_t n
 // Heads of a workgroup of the better variant: as many as leave the device enough workgroups, and no more than share a key. A recording for one
 // token, or for one and its drafts, is mostly replayed at a fraction of the positions that it is made for.
 static uint32_t heads_at_once(const struct fathom_gpu_info *info, const struct fm_split_attention *a) {
-    const uint64_t splits = a->n_tokens <= 1 + FATHOM_MAX_DRAFTS && *a->n_splits > 8 ? 8 : *a->n_splits, enough = info->type == FATHOM_GPU_CPU ? 16 : 64;
+    const uint64_t splits = a->n_tokens <= 1 + FATHOM_MAX_DRAFTS && *a->n_splits > 8 ? 8 : *a->n_splits;
+    const uint64_t enough = info->type == FATHOM_GPU_CPU ? 16 : 64;
     const uint32_t of_kv = a->n_heads / a->n_kv;
     uint32_t heads = 16;
     while (heads > 4 && (heads >= 2 * of_kv || (of_kv + heads - 1) / heads * a->n_kv * splits * a->n_tokens < enough)) heads /= 2;
@@ -95,7 +96,8 @@ void fm_attend_splits(struct fathom_stream *stream, const struct fm_split_attent
             .spec = {a->cache_type, FATHOM_PAGE, FATHOM_SPLIT, false},
             .n_spec = shape.n_spec,
             .subgroup_size = shape.subgroup_size,
-            .views = {a->q, a->position, a->page_table, a->pages, scratch, shape.merge_last ? a->out : (struct fathom_view){0}, counters, a->selected, a->sinks},
+            .views = {a->q, a->position, a->page_table, a->pages, scratch, shape.merge_last ? a->out : (struct fathom_view){0}, counters, a->selected,
+                a->sinks},
             .n_views = a->n_views,
             .args = a->args,
             .args_size = a->args_size,

@@ -12,7 +12,8 @@
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expanded_attention},
     {.name = "tile", .shader = &fm_shader_expanded_attention_tile},
-    {.name = "coop", .shader = &fm_shader_expanded_attention_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16, .sizes = {16, 32, 64}}, // tokens
+    {.name = "coop", .shader = &fm_shader_expanded_attention_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16,
+        .sizes = {16, 32, 64}}, // sizes: tokens of a workgroup
     {.name = "rows", .shader = &fm_shader_expanded_attention_rows, .cpu_only = true},
 };
 const struct fm_op fm_op_expanded_attention = {"expanded_attention", variants, sizeof(variants) / sizeof(variants[0])};
@@ -65,7 +66,8 @@ static struct shape expand_shape(struct fathom_stream *stream, size_t variant, u
     uint32_t outs = variant == ROWS ? 4 * lanes : 64, positions = variant == ROWS ? 16 : 64; // as the shaders say
     struct shape shape = {.spec = {lanes}, .n_spec = 1};
     if (variant == COOP) {
-        const struct fm_matrix_tile tile = fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), &(struct fm_matrix_work){n_heads, n_out, n, 1, 1024});
+        const struct fm_matrix_work work = {n_heads, n_out, n, 1, .other_shared = 1024};
+        const struct fm_matrix_tile tile = fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), &work);
         outs = tile.rows, positions = tile.tokens;
         shape.n_spec = FM_MATRIX_TILE_SPEC;
         shape.subgroup_size = tile.subgroup_size;
@@ -97,8 +99,8 @@ static void expand(struct fathom_stream *stream, const char *op, size_t variant,
             .args_size = sizeof(e->args),
             .groups = {shape.groups[0], shape.groups[1], n_heads},
             .flops = 2.0 * n * n_heads * e->args.n_out * e->args.kv_rank,
-            .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) + number_size(variant) * n * n_heads * width +
-                     n * (double)fathom_latent_row_size(e->cache_type, e->args.kv_rank, e->args.n_rope),
+            .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) +
+                     number_size(variant) * n * n_heads * width + n * (double)fathom_latent_row_size(e->cache_type, e->args.kv_rank, e->args.n_rope),
         };
         memcpy(dispatch.spec + 5, shape.spec, shape.n_spec * sizeof(*shape.spec));
         fm_stream_dispatch(stream, &dispatch);
@@ -106,11 +108,13 @@ static void expand(struct fathom_stream *stream, const char *op, size_t variant,
 }
 
 // To attend by n_tokens tokens; groups are those of the values
-static struct shape attend_shape(struct fathom_stream *stream, struct fm_choice choice, const struct expanded_attention_args *args, uint32_t n_tokens) {
+static struct shape attend_shape(struct fathom_stream *stream, struct fm_choice choice, const struct expanded_attention_args *args,
+    uint32_t n_tokens) {
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
     if (choice.variant == &variants[PLAIN]) return (struct shape){{1}, 1, {0}, 0, 0};
     if (choice.variant == &variants[COOP]) {
-        const struct fm_matrix_attention coop = fm_matrix_attention(info, &(struct fm_matrix_attention_work){n_tokens, args->width, args->n_v, false, choice.size});
+        const struct fm_matrix_attention_work work = {n_tokens, args->width, args->n_v, .size = choice.size};
+        const struct fm_matrix_attention coop = fm_matrix_attention(info, &work);
         struct shape shape = {{1}, coop.rows, {0}, FM_MATRIX_ATTENTION_SPEC, coop.subgroup_size};
         memcpy(shape.spec, coop.spec, sizeof(coop.spec));
         return shape;
@@ -120,7 +124,8 @@ static struct shape attend_shape(struct fathom_stream *stream, struct fm_choice 
         return (struct shape){{1}, rows, {rows, fm_op_lanes(stream, 32)}, 2, 0};
     }
     // narrow subgroups go with few registers an invocation
-    const uint32_t most = info->min_subgroup_size < 32 ? 2 : 4, wanted = n_tokens > 32 ? 4 : n_tokens > 16 ? 2 : 1, each = wanted < most ? wanted : most;
+    const uint32_t most = info->min_subgroup_size < 32 ? 2 : 4, wanted = n_tokens > 32 ? 4 : n_tokens > 16 ? 2 : 1;
+    const uint32_t each = wanted < most ? wanted : most;
     return (struct shape){{(args->n_v + VALUE_GROUP - 1) / VALUE_GROUP}, 16 * each, {each}, 1, 0};
 }
 
@@ -130,7 +135,8 @@ static void attend(struct fathom_stream *stream, const char *op, struct fm_choic
     const struct shape shape = attend_shape(stream, choice, args, n_tokens);
     const double token_flops = 2.0 * args->n_heads * n * ((double)args->width + args->n_v);
     uint32_t batch = n_tokens;
-    if (batch * token_flops > FM_MAX_DISPATCH_FLOPS) batch = (uint32_t)(FM_MAX_DISPATCH_FLOPS / token_flops) / shape.tokens * shape.tokens + shape.tokens;
+    if (batch * token_flops > FM_MAX_DISPATCH_FLOPS)
+        batch = (uint32_t)(FM_MAX_DISPATCH_FLOPS / token_flops) / shape.tokens * shape.tokens + shape.tokens;
     if (batch > FM_MAX_GROUPS) batch = FM_MAX_GROUPS / shape.tokens * shape.tokens;
     args->first_position = first;
     args->n_positions = n;
@@ -149,7 +155,8 @@ static void attend(struct fathom_stream *stream, const char *op, struct fm_choic
             .args_size = sizeof(*args),
             .groups = {(args->n_tokens + shape.tokens - 1) / shape.tokens, args->n_heads, shape.groups[0]},
             .flops = args->n_tokens * token_flops,
-            .bytes = args->n_heads * (number_size((size_t)(choice.variant - variants)) * n + 8.0 * args->n_tokens) * ((double)args->width + args->n_v),
+            .bytes = args->n_heads * (number_size((size_t)(choice.variant - variants)) * n + 8.0 * args->n_tokens) *
+                     ((double)args->width + args->n_v),
         };
         memcpy(dispatch.spec + 1, shape.spec, shape.n_spec * sizeof(*shape.spec));
         fm_stream_dispatch(stream, &dispatch);

@@ -16,13 +16,14 @@ static uint32_t up(uint32_t n, uint32_t unit) {
 static struct sizes sizes_of(const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *w, uint32_t rows, uint32_t block,
     uint32_t most_parts) {
     struct sizes s = {.m = info->matrix_m, .n = info->matrix_n, .k = info->matrix_k, .lanes = info->min_subgroup_size, .rows = rows, .block = block};
-    // where an invocation has few registers, more of them share the work
-    const uint32_t most = (fm_op_few_registers(info) && info->max_invocations >= 512 ? 512 : 256) / s.lanes, row_tiles = up(rows, s.m), values = up(w->value_width, s.n), keys = up(w->key_width, s.k);
+    const bool few = fm_op_few_registers(info); // then more invocations share the work
+    const uint32_t most = (few && info->max_invocations >= 512 ? 512 : 256) / s.lanes, row_tiles = up(rows, s.m);
+    const uint32_t values = up(w->value_width, s.n), keys = up(w->key_width, s.k);
     s.value_parts = 1;
     while (s.value_parts < values && s.value_parts < most) s.value_parts *= 2;
     s.subgroups = s.value_parts * row_tiles < most ? s.value_parts * row_tiles : most;
     // Intel's compiler spills a lone matrix of means, for no reason seen, and not two
-    if (fm_op_few_registers(info) && s.value_parts > 1 && s.subgroups > s.value_parts * row_tiles / 2) s.subgroups = s.value_parts * row_tiles / 2;
+    if (few && s.value_parts > 1 && s.subgroups > s.value_parts * row_tiles / 2) s.subgroups = s.value_parts * row_tiles / 2;
     s.value_tiles = up(values, s.value_parts);
     const uint32_t parts = s.subgroups / row_tiles;
     s.key_tiles = up(keys, parts > most_parts ? most_parts : parts > 1 ? parts : 1);
@@ -46,7 +47,8 @@ static bool fits(const struct fathom_gpu_info *info, const struct sizes *s, bool
     // where two workgroups share a core, one loads while the other computes
     const bool share = s->block > SMALLEST;
     return s->rows % s->m == 0 && s->block % s->n == 0 && s->block % s->k == 0 && s->block >= s->m && s->subgroups >= row_tiles &&
-           invocations >= s->rows && held <= (fm_op_few_registers(info) ? 40 : 104) && shared_bytes(s, same_rows) <= info->max_shared_memory / (share ? 2 : 1);
+           invocations >= s->rows && held <= (fm_op_few_registers(info) ? 40 : 104) &&
+           shared_bytes(s, same_rows) <= info->max_shared_memory / (share ? 2 : 1);
 }
 
 struct fm_matrix_attention fm_matrix_attention(const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *w) {
@@ -56,8 +58,8 @@ struct fm_matrix_attention fm_matrix_attention(const struct fathom_gpu_info *inf
             for (uint32_t parts = 16; parts >= 4; parts /= 2) {
                 const struct sizes s = sizes_of(info, w, rows, block, parts);
                 if (!fits(info, &s, w->same_rows)) continue;
-                return (struct fm_matrix_attention){.rows = rows, .subgroup_size = s.lanes, .spec = {s.m, s.n, s.k, s.lanes, s.subgroups * s.lanes, rows,
-                    block, s.key_tiles, s.key_parts, s.value_tiles, s.value_parts}};
+                return (struct fm_matrix_attention){.rows = rows, .subgroup_size = s.lanes,
+                    .spec = {s.m, s.n, s.k, s.lanes, s.subgroups * s.lanes, rows, block, s.key_tiles, s.key_parts, s.value_tiles, s.value_parts}};
             }
     }
     return (struct fm_matrix_attention){0};
