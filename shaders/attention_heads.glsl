@@ -6,6 +6,7 @@ layout(constant_id = 4) const uint LANES = 128;                    // divides SP
 layout(constant_id = 5) const uint HEADS = 16;                     // 4, 8, 16
 layout(constant_id = 6) const bool STAGED = true;
 layout(constant_id = 7) const bool MERGE_LAST = false;             // the last workgroup of these heads merges them
+layout(constant_id = 11) const uint AT_ONCE = 16;                  // heads whose means an invocation carries: all, or half
 #include "attention_split.glsl"
 #define COUNTER(i) counters[i]
 #include "include/last_group.glsl"
@@ -131,22 +132,23 @@ void soften(Heads heads, uint split, uint n) {
     }
 }
 
-void values(Heads heads, uint split, uint n) {
+// Of the heads from `first` on.
+void values(Heads heads, uint first, uint split, uint n) {
     for (uint k = gl_LocalInvocationID.x * 4u; k < value_width(); k += LANES * 4u) {
-        vec4 mean[HEADS];
-        for (uint h = 0u; h < HEADS; h++) mean[h] = vec4(0.0);
+        vec4 mean[AT_ONCE];
+        for (uint h = 0u; h < AT_ONCE; h++) mean[h] = vec4(0.0);
         for (uint j = 0u; j < n; j += 4u) { // four loads in flight; past n, p is 0 and the row is the last one
             vec4 c[4];
             for (uint i = 0u; i < 4u; i++) c[i] = cache4_fast(row_at[j + i], heads.value + k);
             for (uint i = 0u; i < 4u; i++)
-                for (uint four = 0u; four < HEADS / 4u; four++) {
-                    const vec4 w = p4(four, j + i);
+                for (uint four = 0u; four < AT_ONCE / 4u; four++) {
+                    const vec4 w = p4(first / 4u + four, j + i);
                     for (uint h = 0u; h < 4u; h++) mean[four * 4u + h] = fma(vec4(w[h]), c[i], mean[four * 4u + h]);
                 }
         }
-        for (uint h = 0u; h < HEADS; h++)
-            if (heads.first + h < heads.end)
-                for (uint i = 0u; i < 4u; i++) scratch[partial_at(split, heads.first + h) + k + i] = mean[h][i];
+        for (uint h = 0u; h < AT_ONCE; h++)
+            if (heads.first + first + h < heads.end)
+                for (uint i = 0u; i < 4u; i++) scratch[partial_at(split, heads.first + first + h) + k + i] = mean[h][i];
     }
 }
 
@@ -164,7 +166,8 @@ void main() {
         scores(heads, n);
         barrier();
         soften(heads, split, n);
-        values(heads, split, n);
+        values(heads, 0u, split, n);
+        if (AT_ONCE < HEADS) values(heads, AT_ONCE, split, n);
         barrier(); // shared memory has been read
     }
     if (MERGE_LAST && is_last_group(args.counters_base + gl_WorkGroupID.z * gl_NumWorkGroups.y + gl_WorkGroupID.y, gl_NumWorkGroups.x))

@@ -5,6 +5,7 @@
 //   struct heads pick_heads(group, n)         the n heads, or fewer, of workgroup `group`
 //   n_attended()                              how many rows of the cache this token attends to
 //   attended_position(i)                      which position of the cache the i-th of them is
+//   split_size()                              if RANGES is defined: how many of them are a split; else SPLIT
 //   SINK(head)                                if defined: a score of nothing, which takes part in the softmax alone
 layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
@@ -19,6 +20,11 @@ layout(binding = 5) writeonly buffer Out { float result_out[]; };  // [n_tokens]
 layout(binding = 6) coherent buffer Counters { uint counters[]; }; // [tokens][workgroups of heads]
 #include "include/cache_read.glsl"
 
+#ifdef RANGES
+uint split_size();
+#else
+uint split_size() { return SPLIT; }
+#endif
 uint token_position() { return position[args.position_base] + args.first_token + gl_WorkGroupID.z; }
 
 // Index in scratch[]
@@ -28,7 +34,7 @@ uint partial_at(uint split, uint head) {
 
 // The splits of one token and head, { sum of exp(score - m) * value, m, sum of exp(score - m) }, become one mean. Ascending order; exact.
 void merge(uint head) {
-    const uint n = (n_attended() + SPLIT - 1u) / SPLIT, stride = args.n_heads * (value_width() + 2u), first = partial_at(0u, head);
+    const uint n = (n_attended() + split_size() - 1u) / split_size(), stride = args.n_heads * (value_width() + 2u), first = partial_at(0u, head);
     float m = scratch[first + value_width()];
     for (uint s = 1u; s < n; s++) m = max(m, scratch[first + s * stride + value_width()]);
 #ifdef SINK

@@ -25,27 +25,36 @@ expert_down_vec|expert_down|vec|types 2 2, 6 of 64 x 1408 + 2816 to 2048, 1 toke
 expert_down_grouped|expert_down|grouped|types 2 2, 6 of 64 x 1408 + 2816 to 2048, 64 tokens
 expert_down_grouped_coop|expert_down|grouped_coop|types 2 2, 6 of 64 x 1408 + 2816 to 2048, 64 tokens
 latent_attention_heads|latent_attention|heads|type 1, 1 tokens at 4095 of 0, 128 heads
+latent_attention_coop|latent_attention|coop|type 1, 1 tokens at 4095 of 0, 128 heads
 expanded_keys_tile|expanded_attention|tile|cache 1, weights 8, 256 tokens
-expanded_attention_tile|expanded_attention|tile|cache 1, weights 8, 256 tokens'
+expanded_keys_coop|expanded_attention|coop|cache 1, weights 8, 256 tokens
+expanded_attention_tile|expanded_attention|tile|cache 1, weights 8, 256 tokens
+expanded_attention_coop|expanded_attention|coop|cache 1, weights 8, 256 tokens'
 
 # Whole output goes to files: the shims are loaded into filters too, and talk.
 echo "$pipelines" | while IFS='|' read -r shader op variant case; do
     echo "tests/test_ops_$op --compile-only --statistics --bench --variant $variant --case '$case' >$work/$shader 2>$work/$shader.listing || true"
 done >"$work/run.sh"
 
-# One row from a pipeline's statistics and listing; several of one shader (cut by windows) differ in nothing. NVK lists every pass, and the
-# driver's own shaders: the section with the most counts.
+# One row from a pipeline's statistics and listing: of several of one shader (keys and values, a merge) the one with the most instructions, and
+# the most spills of any. NVK lists every pass, and the driver's own shaders: the section with the most counts.
 row() {
     cat "$2" "$2.listing" | awk -v chip="$1" -v shader="$(basename "$2")" '
         function value(name,   n) { return match(line, name " [0-9.e+]+") ? substr(line, RSTART + length(name) + 1, RLENGTH - length(name) - 1) : "" }
         function first(a, b, c) { return a != "" ? a : b != "" ? b : c != "" ? c : "-" }
-        index($0, "statistics of " shader ", ") == 1 { line = $0 }
-        /^NAK IR/ { m = d = 0 }
+        index($0, "statistics of " shader ", ") == 1 {
+            last = line
+            line = $0
+            spilled = value("Spilled VGPRs") + value("Spilled SGPRs") + value("Spill Count") + value("Spills to memory") + value("Spills to reg")
+            if (spilled > spills) spills = spilled
+            size = first(value("Instructions"), value("Instruction Count"), value("Instruction count")) + 0
+            if (size > most) most = size; else line = last
+        }
+        /^NAK IR|^disasm:|^Native code/ { m = d = 0 }
         /v_wmma|dpas\.|[hi]mma\./ { if (++m > matrices) matrices = m }
         /v_dot[0-9]|dp4a|idp4/ { if (++d > dots) dots = d }
         END {
             if (line == "") exit
-            spills = value("Spilled VGPRs") + value("Spilled SGPRs") + value("Spill Count") + value("Spills to memory") + value("Spills to reg")
             printf "| %s | %s | %s | %s | %d | %s | %s | %s | %s | %d | %d |\n", chip, shader, value("subgroups of"),
                 first(value(" VGPRs"), value("Max live registers"), value("Number of GPRs")), spills,
                 first(value("Subgroups per SIMD"), value("Max warps/SM")), first(value("LDS size"), value("Workgroup Memory Size")),

@@ -5,7 +5,7 @@
 #include "gpu/variant.h"
 #include <stdbool.h>
 
-enum { FM_MAX_BINDINGS = 12, FM_MAX_SPEC = 16, FM_MAX_ARGS = 128 /* bytes, the least that Vulkan promises */ };
+enum { FM_MAX_BINDINGS = 12, FM_MAX_SPEC = 24, FM_MAX_ARGS = 128 /* bytes, the least that Vulkan promises */ };
 enum { FM_GRIDS_BINDING = FM_MAX_BINDINGS }; // of shaders/quant/grids.glsl; no view: the stream binds it
 
 struct fm_dispatch {

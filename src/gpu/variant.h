@@ -10,8 +10,9 @@ struct fm_variant {
     const char *name;                // "plain", "subgroup", "tile"
     const struct fm_shader *shader;
     uint32_t needs;                  // enum fathom_gpu_caps
-    uint32_t min_tokens, max_tokens; // token counts it is meant for by default; 0: any
+    uint32_t min_tokens, max_tokens; // token counts it is meant for by default, or what the operator counts instead; 0: any
     bool cpu_only;                   // chosen by default only where the device is a CPU (FATHOM_GPU_CPU); any device can run it by name
+    bool card_only;                  // chosen by default only where it is not
     uint32_t sizes[FM_MAX_SIZES];    // tile sizes that may be asked for, in the operator's own unit; 0 ends them
 };
 

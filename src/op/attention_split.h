@@ -3,6 +3,7 @@
 #ifndef FM_OP_ATTENTION_SPLIT_H
 #define FM_OP_ATTENTION_SPLIT_H
 #include "op/cache.h"
+#include "op/matrix_attention.h"
 
 enum { FM_SPLIT_HEADS_PLAIN = 4 /* heads of a workgroup of the plain shader */ };
 
@@ -15,14 +16,14 @@ struct fm_split_attention {
     uint32_t n_heads, n_kv;            // n_heads / n_kv heads share a key
     uint32_t key_width, value_width;
     uint64_t row_size;                 // of the cache, bytes
-    uint32_t n_splits;                 // of max_positions
     struct fathom_view q, position, page_table, pages, out; // bound
     struct fathom_view scratch, counters;
     struct fathom_view selected, sinks; // bound, of latent attention alone; buffer NULL: all positions, no sinks
     bool window;                       // of latent attention alone: a cache of summaries
     uint32_t n_views;                  // bindings of the shader
+    struct fm_matrix_attention coop;   // rows 0: the chosen shader is none of these
     void *args;
-    uint32_t args_size, *scratch_base, *counters_base, *first_token; // in args
+    uint32_t args_size, *n_splits, *scratch_base, *counters_base, *first_token; // in args; n_splits: of max_positions, fewer if coop
 };
 void fm_attend_splits(struct fathom_stream *stream, const struct fm_split_attention *attention);
 

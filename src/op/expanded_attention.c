@@ -2,23 +2,29 @@
 // it.
 #include "shaders/expanded_attention.h"
 #include "op/cache.h"
+#include "op/matrix_attention.h"
+#include "op/matrix_tile.h"
 #include "shader_list.h"
 #include "shaders/expanded_keys.h"
 #include <inttypes.h>
+#include <string.h>
 
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expanded_attention},
     {.name = "tile", .shader = &fm_shader_expanded_attention_tile},
+    {.name = "coop", .shader = &fm_shader_expanded_attention_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16,
+        .sizes = {16, 32, 64}}, // sizes: tokens of a workgroup
     {.name = "rows", .shader = &fm_shader_expanded_attention_rows, .cpu_only = true},
 };
 const struct fm_op fm_op_expanded_attention = {"expanded_attention", variants, sizeof(variants) / sizeof(variants[0])};
 
-enum { PLAIN, TILE, ROWS };
+enum { PLAIN, TILE, COOP, ROWS };
 
 // What each variant expands with
 static const struct fm_variant expand_variants[] = {
     {.name = "plain", .shader = &fm_shader_expanded_keys},
     {.name = "tile", .shader = &fm_shader_expanded_keys_tile},
+    {.name = "coop", .shader = &fm_shader_expanded_keys_coop},
     {.name = "rows", .shader = &fm_shader_expanded_keys_rows},
 };
 
@@ -42,11 +48,34 @@ struct expansion {
     enum fathom_type cache_type;
 };
 
-// Workgroups that expand n positions to `width` numbers a head, n_out of them from the weight
-static void expand_groups(size_t variant, uint32_t n, uint32_t width, uint32_t n_out, uint32_t lanes, uint32_t groups[2]) {
-    const uint32_t outs = variant == ROWS ? 4 * lanes : 64, positions = variant == ROWS ? 16 : 64; // as the shaders say
-    groups[0] = variant == PLAIN ? fm_op_groups((uint64_t)n * width / 4, 64) : (n_out + outs - 1) / outs;
-    groups[1] = variant == PLAIN ? 1 : (n + positions - 1) / positions;
+// Bytes of an expanded number
+static double number_size(size_t variant) {
+    return variant == COOP ? 2 : 4;
+}
+
+// Workgroups, the tokens of one, and the constants after those that all variants have.
+struct shape {
+    uint32_t groups[2], tokens;
+    uint32_t spec[FM_MAX_SPEC], n_spec, subgroup_size;
+};
+
+// To expand n positions to `width` numbers a head, n_out of them from the weight
+static struct shape expand_shape(struct fathom_stream *stream, size_t variant, uint32_t n, uint32_t n_heads, uint32_t width, uint32_t n_out) {
+    const uint32_t lanes = fm_op_lanes(stream, 32);
+    if (variant == PLAIN) return (struct shape){{fm_op_groups((uint64_t)n * width / 4, 64), 1}, 0, {0}, 0, 0};
+    uint32_t outs = variant == ROWS ? 4 * lanes : 64, positions = variant == ROWS ? 16 : 64; // as the shaders say
+    struct shape shape = {.spec = {lanes}, .n_spec = 1};
+    if (variant == COOP) {
+        const struct fm_matrix_work work = {n_heads, n_out, n, 1, .other_shared = 1024};
+        const struct fm_matrix_tile tile = fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), &work);
+        outs = tile.rows, positions = tile.tokens;
+        shape.n_spec = FM_MATRIX_TILE_SPEC;
+        shape.subgroup_size = tile.subgroup_size;
+        memcpy(shape.spec, tile.spec, sizeof(tile.spec));
+    }
+    shape.groups[0] = (n_out + outs - 1) / outs;
+    shape.groups[1] = (n + positions - 1) / positions;
+    return shape;
 }
 
 static void expand(struct fathom_stream *stream, const char *op, size_t variant, struct expansion *e, uint32_t first, uint32_t n) {
@@ -54,60 +83,83 @@ static void expand(struct fathom_stream *stream, const char *op, size_t variant,
     const uint32_t width = e->args.n_out + (e->values ? 0 : e->args.n_rope);
     e->args.first_position = first;
     e->args.n_positions = n;
-    const uint32_t lanes = fm_op_lanes(stream, 32);
-    uint32_t groups[2];
-    expand_groups(variant, n, width, e->args.n_out, lanes, groups);
+    const struct shape shape = expand_shape(stream, variant, n, w->n_mats, width, e->args.n_out);
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const uint32_t n_heads = w->windows[i].n_rows / w->n_rows;
         e->args.first_head = w->windows[i].first_row / w->n_rows;
-        fm_stream_dispatch(
-            stream, &(struct fm_dispatch){
-                        .op = op,
-                        .variant = &expand_variants[variant],
-                        .spec = {e->cache_type, FATHOM_PAGE, w->type, e->values, BLOCK, lanes},
-                        .n_spec = 6,
-                        .views = {w->windows[i].view, e->table, e->pages, e->out},
-                        .n_views = 4,
-                        .args = &e->args,
-                        .args_size = sizeof(e->args),
-                        .groups = {groups[0], groups[1], n_heads},
-                        .flops = 2.0 * n * n_heads * e->args.n_out * e->args.kv_rank,
-                        .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) + 4.0 * n * n_heads * width +
-                                 n * (double)fathom_latent_row_size(e->cache_type, e->args.kv_rank, e->args.n_rope),
-                    });
+        struct fm_dispatch dispatch = {
+            .op = op,
+            .variant = &expand_variants[variant],
+            .spec = {e->cache_type, FATHOM_PAGE, w->type, e->values, BLOCK},
+            .n_spec = 5 + shape.n_spec,
+            .subgroup_size = shape.subgroup_size,
+            .views = {w->windows[i].view, e->table, e->pages, e->out},
+            .n_views = 4,
+            .args = &e->args,
+            .args_size = sizeof(e->args),
+            .groups = {shape.groups[0], shape.groups[1], n_heads},
+            .flops = 2.0 * n * n_heads * e->args.n_out * e->args.kv_rank,
+            .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) +
+                     number_size(variant) * n * n_heads * width + n * (double)fathom_latent_row_size(e->cache_type, e->args.kv_rank, e->args.n_rope),
+        };
+        memcpy(dispatch.spec + 5, shape.spec, shape.n_spec * sizeof(*shape.spec));
+        fm_stream_dispatch(stream, &dispatch);
     }
 }
 
-// Attends to positions [first, first + n). Tokens go in dispatches that are not too long.
-static void attend(struct fathom_stream *stream, const char *op, size_t variant, struct expanded_attention_args *args, uint32_t n_tokens,
-    const struct fathom_view views[5], uint32_t first, uint32_t n) {
+// To attend by n_tokens tokens; groups are those of the values
+static struct shape attend_shape(struct fathom_stream *stream, struct fm_choice choice, const struct expanded_attention_args *args,
+    uint32_t n_tokens) {
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+    if (choice.variant == &variants[PLAIN]) return (struct shape){{1}, 1, {0}, 0, 0};
+    if (choice.variant == &variants[COOP]) {
+        const struct fm_matrix_attention_work work = {n_tokens, args->width, args->n_v, .size = choice.size};
+        const struct fm_matrix_attention coop = fm_matrix_attention(info, &work);
+        struct shape shape = {{1}, coop.rows, {0}, FM_MATRIX_ATTENTION_SPEC, coop.subgroup_size};
+        memcpy(shape.spec, coop.spec, sizeof(coop.spec));
+        return shape;
+    }
+    if (choice.variant == &variants[ROWS]) {
+        const uint32_t rows = n_tokens > 8 ? 16 : n_tokens > 4 ? 8 : 4;
+        return (struct shape){{1}, rows, {rows, fm_op_lanes(stream, 32)}, 2, 0};
+    }
     // narrow subgroups go with few registers an invocation
-    const uint32_t most = fathom_gpu_get_info(fm_stream_gpu(stream))->min_subgroup_size < 32 ? 2 : 4;
-    const uint32_t wanted = n_tokens > 32 ? 4 : n_tokens > 16 ? 2 : 1, each = wanted < most ? wanted : most;
-    const uint32_t rows = n_tokens > 8 ? 16 : n_tokens > 4 ? 8 : 4, tile = variant == PLAIN ? 1 : variant == TILE ? 16 * each : rows;
+    const uint32_t most = info->min_subgroup_size < 32 ? 2 : 4, wanted = n_tokens > 32 ? 4 : n_tokens > 16 ? 2 : 1;
+    const uint32_t each = wanted < most ? wanted : most;
+    return (struct shape){{(args->n_v + VALUE_GROUP - 1) / VALUE_GROUP}, 16 * each, {each}, 1, 0};
+}
+
+// Attends to positions [first, first + n). Tokens go in dispatches that are not too long.
+static void attend(struct fathom_stream *stream, const char *op, struct fm_choice choice, struct expanded_attention_args *args, uint32_t n_tokens,
+    const struct fathom_view views[5], uint32_t first, uint32_t n) {
+    const struct shape shape = attend_shape(stream, choice, args, n_tokens);
     const double token_flops = 2.0 * args->n_heads * n * ((double)args->width + args->n_v);
     uint32_t batch = n_tokens;
-    if (batch * token_flops > FM_MAX_DISPATCH_FLOPS) batch = (uint32_t)(FM_MAX_DISPATCH_FLOPS / token_flops) / tile * tile + tile;
-    if (batch > FM_MAX_GROUPS) batch = FM_MAX_GROUPS / tile * tile;
+    if (batch * token_flops > FM_MAX_DISPATCH_FLOPS)
+        batch = (uint32_t)(FM_MAX_DISPATCH_FLOPS / token_flops) / shape.tokens * shape.tokens + shape.tokens;
+    if (batch > FM_MAX_GROUPS) batch = FM_MAX_GROUPS / shape.tokens * shape.tokens;
     args->first_position = first;
     args->n_positions = n;
     for (uint32_t t = 0; t < n_tokens; t += batch) {
         args->first_token = t;
         args->n_tokens = n_tokens - t < batch ? n_tokens - t : batch;
-        fm_stream_dispatch(stream, &(struct fm_dispatch){
-                                       .op = op,
-                                       .variant = &variants[variant],
-                                       .spec = {BLOCK, variant == TILE ? each : rows, fm_op_lanes(stream, 32)},
-                                       .n_spec = 3,
-                                       .views = {views[0], views[1], views[2], views[3], views[4]},
-                                       .n_views = 5,
-                                       .args = args,
-                                       .args_size = sizeof(*args),
-                                       .groups = {(args->n_tokens + tile - 1) / tile, args->n_heads,
-                                           variant == TILE ? (args->n_v + VALUE_GROUP - 1) / VALUE_GROUP : 1},
-                                       .flops = args->n_tokens * token_flops,
-                                       .bytes = 4.0 * args->n_heads * (n + 2.0 * args->n_tokens) * ((double)args->width + args->n_v),
-                                   });
+        struct fm_dispatch dispatch = {
+            .op = op,
+            .variant = choice.variant,
+            .spec = {BLOCK},
+            .n_spec = 1 + shape.n_spec,
+            .subgroup_size = shape.subgroup_size,
+            .views = {views[0], views[1], views[2], views[3], views[4]},
+            .n_views = 5,
+            .args = args,
+            .args_size = sizeof(*args),
+            .groups = {(args->n_tokens + shape.tokens - 1) / shape.tokens, args->n_heads, shape.groups[0]},
+            .flops = args->n_tokens * token_flops,
+            .bytes = args->n_heads * (number_size((size_t)(choice.variant - variants)) * n + 8.0 * args->n_tokens) *
+                     ((double)args->width + args->n_v),
+        };
+        memcpy(dispatch.spec + 1, shape.spec, shape.n_spec * sizeof(*shape.spec));
+        fm_stream_dispatch(stream, &dispatch);
     }
 }
 
@@ -182,12 +234,17 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
     values.args.out_base = args.values_base;
 
     const struct fm_call call = {op, n_tokens, {cache->type, params->k_b->type, n_heads, cache->kv_rank, params->n_nope, cache->n_rope, n_v}};
-    const size_t variant =
-        (size_t)(fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expanded_attention.n_variants, n_tokens).variant - variants);
+    // where a device's shared memory is too small for the widths, it goes without matrix units
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+    const bool can_coop = fm_variant_can_run(info, &variants[COOP]) &&
+                          fm_matrix_attention(info, &(struct fm_matrix_attention_work){n_tokens, width, n_v, .size = 0}).rows;
+    struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expanded_attention.n_variants, n_tokens);
+    if (choice.variant == &variants[COOP] && !can_coop) choice = (struct fm_choice){&variants[TILE], 0};
+    const size_t variant = (size_t)(choice.variant - variants);
     for (uint32_t first = 0; first < params->n_positions; first += BLOCK) {
         const uint32_t n = params->n_positions - first < BLOCK ? params->n_positions - first : BLOCK;
         expand(stream, op, variant, &keys, first, n);
         expand(stream, op, variant, &values, first, n);
-        attend(stream, op, variant, &args, n_tokens, views, first, n);
+        attend(stream, op, choice, &args, n_tokens, views, first, n);
     }
 }

@@ -39,8 +39,8 @@ void fathom_grouped_attention(struct fathom_stream *stream, const struct fathom_
     const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_grouped_attention.n_variants, params->n_tokens);
     fm_attend_splits(stream, &(struct fm_split_attention){.op = op, .choice = choice, .plain = choice.variant == &variants[0], .cache_type = cache->type,
         .n_tokens = params->n_tokens, .max_positions = params->max_positions, .n_heads = n_heads, .n_kv = cache->n_kv, .key_width = n_head,
-        .value_width = n_head, .row_size = fathom_kv_row_size(cache->type, cache->n_kv, n_head), .n_splits = args.n_splits, .q = q, .position = position,
+        .value_width = n_head, .row_size = fathom_kv_row_size(cache->type, cache->n_kv, n_head), .q = q, .position = position,
         .page_table = bound.page_table, .pages = bound.pages, .scratch = params->scratch, .counters = params->counters, .out = out,
         .n_views = choice.variant == &variants[0] ? 6 : 7, .args = &args, .args_size = sizeof(args),
-        .scratch_base = &args.scratch_base, .counters_base = &args.counters_base, .first_token = &args.first_token});
+        .n_splits = &args.n_splits, .scratch_base = &args.scratch_base, .counters_base = &args.counters_base, .first_token = &args.first_token});
 }

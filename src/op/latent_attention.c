@@ -1,5 +1,6 @@
 // Absorbed multi-head latent attention over splits of the cache.
 #include "op/attention_split.h"
+#include "op/matrix_tile.h"
 #include "shader_list.h"
 #include "shaders/latent_attention.h"
 #include <inttypes.h>
@@ -7,7 +8,11 @@
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_latent_attention},
     {.name = "heads", .shader = &fm_shader_latent_attention_heads, .sizes = {4, 8, 16}}, // sizes: heads of a workgroup
+    // fewer heads leave a card waiting for the cache
+    {.name = "coop", .shader = &fm_shader_latent_attention_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 32, .card_only = true,
+        .sizes = {16, 32}},
 };
+enum { PLAIN, HEADS, COOP };
 const struct fm_op fm_op_latent_attention = {"latent_attention", variants, sizeof(variants) / sizeof(variants[0])};
 
 uint64_t fathom_latent_attention_scratch(uint32_t n_heads, uint32_t kv_rank, uint32_t max_positions) {
@@ -49,12 +54,18 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
     args.pages_base = bound.pages_base;
     args.n_pages = bound.n_pages;
     const struct fm_call call = {op, params->n_tokens, {cache->type, n_heads, cache->kv_rank, cache->n_rope}};
-    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_latent_attention.n_variants, params->n_tokens);
-    fm_attend_splits(stream, &(struct fm_split_attention){.op = op, .choice = choice, .plain = choice.variant == &variants[0], .cache_type = cache->type,
+    // a head is what a token is elsewhere: a row of a matrix
+    struct fm_matrix_attention_work work = {n_heads, width, cache->kv_rank, .same_rows = true};
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+    const bool can_coop = fm_variant_can_run(info, &variants[COOP]) && fm_matrix_attention(info, &work).rows;
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, can_coop ? COOP + 1 : COOP, n_heads);
+    work.size = choice.size;
+    fm_attend_splits(stream, &(struct fm_split_attention){.op = op, .choice = choice, .plain = choice.variant == &variants[PLAIN],
+        .coop = choice.variant == &variants[COOP] ? fm_matrix_attention(info, &work) : (struct fm_matrix_attention){0}, .cache_type = cache->type,
         .n_tokens = params->n_tokens, .max_positions = params->max_positions, .n_heads = n_heads, .n_kv = 1, .key_width = width,
         .value_width = cache->kv_rank,
-        .row_size = fathom_latent_row_size(cache->type, cache->kv_rank, cache->n_rope), .n_splits = args.n_splits, .q = q, .position = position,
+        .row_size = fathom_latent_row_size(cache->type, cache->kv_rank, cache->n_rope), .q = q, .position = position,
         .page_table = bound.page_table, .pages = bound.pages, .scratch = params->scratch, .counters = params->counters, .selected = selected,
         .sinks = sinks, .window = params->window, .n_views = 9, .out = out, .args = &args, .args_size = sizeof(args),
-        .scratch_base = &args.scratch_base, .counters_base = &args.counters_base, .first_token = &args.first_token});
+        .n_splits = &args.n_splits, .scratch_base = &args.scratch_base, .counters_base = &args.counters_base, .first_token = &args.first_token});
 }

@@ -16,6 +16,10 @@ uint32_t fm_op_lanes(const struct fathom_stream *stream, uint32_t wanted) {
     return info->type == FATHOM_GPU_CPU && info->subgroup_size < wanted ? info->subgroup_size : wanted;
 }
 
+bool fm_op_few_registers(const struct fathom_gpu_info *info) {
+    return info->min_subgroup_size < 32 && info->type != FATHOM_GPU_CPU;
+}
+
 uint64_t fm_op_span(uint32_t n_a, uint32_t a, uint32_t n) {
     return (uint64_t)(n_a - 1) * a + n;
 }

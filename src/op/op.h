@@ -27,6 +27,9 @@ uint32_t fm_op_default(uint32_t value, uint32_t otherwise);
 // Invocations of a workgroup that reduce together: `wanted`, or on a CPU one subgroup, where a barrier costs more than it hides.
 uint32_t fm_op_lanes(const struct fathom_stream *stream, uint32_t wanted);
 
+// Has an invocation half the registers of other cards'? So with Intel's compiler, whose subgroups are narrow.
+bool fm_op_few_registers(const struct fathom_gpu_info *info);
+
 // Words from the first to the last of n_a * n_b rows of `n` words, `a` and `b` apart; n_a and n_b are not zero.
 uint64_t fm_op_span(uint32_t n_a, uint32_t a, uint32_t n);
 uint64_t fm_op_span2(uint32_t n_a, uint32_t a, uint32_t n_b, uint32_t b, uint32_t n);

@@ -12,9 +12,9 @@ struct attention_rows {
     const float *sink;               // a score of nothing; NULL: none
 };
 
-// One token and head at position n - 1: value and bound of the exact mean.
+// One token and head at position n - 1: value and bound of the exact mean. rounding: of a product, as in struct op_test.
 static inline void attention_reference(
-    const struct attention_rows *r, const float *q, uint32_t n, float scale, double *s, double *want, double *bound) {
+    const struct attention_rows *r, const float *q, uint32_t n, float scale, double rounding, double *s, double *want, double *bound) {
     double m = -INFINITY, l = 0, doubt = 0; // doubt: mean relative error of the weights
     double *error = s + n;                  // absolute error of a score, then relative error of its weight
     for (uint32_t j = 0; j < n; j++) {
@@ -25,7 +25,7 @@ static inline void attention_reference(
             magnitude += fabs((double)q[k] * key[k]);
         }
         s[j] = (double)scale * dot;
-        error[j] = fabs((double)scale) * magnitude * (r->key_width + 3) * 0x1p-24;
+        error[j] = fabs((double)scale) * magnitude * ((r->key_width + 3) * 0x1p-24 + rounding);
         m = fmax(m, s[j]);
     }
     if (r->sink) m = fmax(m, *r->sink), l = exp(*r->sink - m);
@@ -41,7 +41,7 @@ static inline void attention_reference(
         for (uint32_t j = 0; j < n; j++) {
             const double v = s[j] / l * r->rows[(size_t)j * r->width + r->value + k];
             want[k] += v;
-            bound[k] += fabs(v) * (2 * error[j] + 2 * doubt + (n + 16) * 0x1p-24);
+            bound[k] += fabs(v) * (2 * error[j] + 2 * doubt + (n + 16) * 0x1p-24 + rounding);
         }
         bound[k] += 0x1p-120;
     }
@@ -92,7 +92,7 @@ static inline void attention_check(struct op_test *test, const struct attention_
     double *s = malloc(2 * n * sizeof(*s)), *want = malloc(r->value_width * sizeof(*want)), *bound = malloc(r->value_width * sizeof(*bound));
     float *same = malloc(r->value_width * sizeof(*same));
     assert_true(s && want && bound && same);
-    attention_reference(r, q, n, scale, s, want, bound);
+    attention_reference(r, q, n, scale, test->rounding, s, want, bound);
     op_check(test, "out", got, want, bound, r->value_width);
     if (test->exact) {
         attention_twin(r, q, n, scale, same);

@@ -333,6 +333,7 @@ static int run_variant(const struct op_suite *suite, const struct fm_variant *va
     struct CMUnitTest *tests = calloc(n, sizeof(*tests));
     if (size) snprintf(of_size, sizeof(of_size), ":%u", size);
     snprintf(choice, sizeof(choice), "%s=%s%s", suite->op, variant->name, of_size);
+    test.compile_only = options->compile_only;
     test.exact = !strcmp(variant->name, "plain");
     test.bytes = variant->needs & FATHOM_CAP_INTEGER_DOT;
     test.rounding = variant->needs & FATHOM_CAP_FLOAT16 ? 0x1.01p-9 : 0;
@@ -389,7 +390,7 @@ int op_test_main(int argc, char **argv, const struct op_suite *suite) {
         if (options.variant && strcmp(options.variant, op->variants[v].name)) continue;
         for (int small = 0; small <= (suite->small_range != 0); small++)
             if (run_variant(suite, &op->variants[v], &options, 0, small)) failures++;
-        for (size_t i = 0; i < FM_MAX_SIZES && op->variants[v].sizes[i]; i++)
+        for (size_t i = 0; i < FM_MAX_SIZES && op->variants[v].sizes[i] && !options.statistics; i++)
             if (run_variant(suite, &op->variants[v], &options, op->variants[v].sizes[i], false)) failures++;
     }
     return failures != 0;

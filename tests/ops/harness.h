@@ -2,8 +2,8 @@
 // by --bench. A variant's tile sizes take every third case. A test program is a table of cases, a function that runs one, and
 //   int main(int argc, char **argv) { return op_test_main(argc, argv, &suite); }
 // Options: --bench (times the cases after checking them, the big ones too), --compile-only (records and submits, checks nothing: for drivers
-// whose submits do nothing), --statistics (prints what the driver's compiler says of each pipeline), --seed N, --device NAME, --variant NAME,
-// --case TEXT (those whose name contains it).
+// whose submits do nothing), --statistics (prints what the driver's compiler says of each pipeline, of the usual tile sizes alone), --seed N,
+// --device NAME, --variant NAME, --case TEXT (those whose name contains it).
 #ifndef TEST_HARNESS_H
 #define TEST_HARNESS_H
 // cmocka wants these first
@@ -21,6 +21,7 @@ struct op_test {
     const struct fathom_gpu_info *info;
     struct fathom_stream *stream;     // begun; record the operator here
     const char *variant;
+    bool compile_only;                // nothing runs: what a test would compare with need not be computed
     bool exact;                       // it is the plain variant: compare for equality
     double rounding;                  // relative error of a product whose factors the variant rounds to what it multiplies: float16, any way
     bool bytes;                       // the variant takes activations as 32 signed bytes to a scale, and weights of Q8_0 and Q4_0 alone

@@ -10,6 +10,7 @@ static const struct attention_case {
     float spread;            // of the queries
     uint32_t top_k;          // not 0: positions, or summaries, are selected
     uint32_t window, ratio;  // window not 0: a cache of summaries
+    bool rising;             // scores ascend with the position
 } cases[] = {
     {FATHOM_F32, 1, 1, 4, 4, 0, 0, 0, 1},
     {FATHOM_F16, 1, 3, 36, 8, 1, 0, 0, 1},
@@ -46,6 +47,12 @@ static const struct attention_case {
     {FATHOM_F32, 5, 4, 64, 0, 1500, 0, 1, 30, 300, 33, 4},
     {FATHOM_Q8_0, 2, 4, 64, 0, 130, 0, 0, 1, 6, 16, 4},
     {FATHOM_F16, 2, 64, 512, 0, 1040, 0, 0, 1, 100, 128, 4},
+    {FATHOM_F32, 1, 33, 64, 16, 900, 0, 0, 1, .rising = true},
+    {FATHOM_F16, 2, 5, 64, 16, 600, 0, 0, 30, .rising = true},
+    {FATHOM_F16, 1, 128, 512, 64, 700, 0, 0, 3, .rising = true},
+    {FATHOM_F32, 1, 4, 64, 16, 300, 0, 0, 1e-6f},
+    {FATHOM_F32, 1, 4, 64, 16, 300, 0, 0, 1e6f},
+    {FATHOM_F16, 1, 40, 128, 64, 5000, 0, 0, 1},
     // for --bench
     {FATHOM_Q8_0, 1, 128, 512, 64, 4095, 0, 0, 1},
     {FATHOM_F16, 1, 16, 512, 64, 511, 0, 0, 1},
@@ -53,15 +60,18 @@ static const struct attention_case {
     {FATHOM_F16, 1, 16, 512, 64, 511, 32768, 0, 1},
     {FATHOM_F16, 1, 128, 512, 64, 511, 0, 0, 1},
     {FATHOM_F16, 1, 128, 512, 64, 4095, 0, 0, 1},
+    {FATHOM_F16, 1, 128, 512, 64, 32767, 0, 0, 1},
+    {FATHOM_F16, 1, 16, 512, 64, 32767, 0, 0, 1},
     {FATHOM_F32, 1, 16, 512, 64, 4095, 0, 0, 1},
     {FATHOM_F16, 64, 16, 512, 64, 0, 0, 0, 1},
 };
-enum { N_BENCH = 8 };
+enum { N_BENCH = 10 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct attention_case *c = &cases[i];
-    snprintf(buffer, size, "type %d, %u tokens at %u of %u, %u heads x (%u + %u), spread %g, best %u, window %u and every %u", (int)c->type, c->n_tokens,
-        c->position, c->max_positions, c->n_heads, c->kv_rank, c->n_rope, (double)c->spread, c->top_k, c->window, c->ratio);
+    snprintf(buffer, size, "type %d, %u tokens at %u of %u, %u heads x (%u + %u), spread %g%s, best %u, window %u and every %u", (int)c->type,
+        c->n_tokens, c->position, c->max_positions, c->n_heads, c->kv_rank, c->n_rope, (double)c->spread, c->rising ? ", rising" : "", c->top_k,
+        c->window, c->ratio);
     return buffer;
 }
 
@@ -80,7 +90,7 @@ static void check(struct op_test *test, const struct attention_case *c, const fl
     const uint32_t width = c->kv_rank + c->n_rope, most = c->position + c->n_tokens + c->window;
     uint32_t *list = op_alloc(test, most * sizeof(*list));
     float *own = op_alloc(test, (size_t)most * width * sizeof(*own));
-    for (uint32_t t = 0; t < c->n_tokens; t++) {
+    for (uint32_t t = 0; t < c->n_tokens && !test->compile_only; t++) {
         const uint32_t n = attended(c, c->position + t, first_summary, selected + (size_t)t * c->top_k, list);
         for (uint32_t i = 0; i < n; i++) memcpy(own + (size_t)i * width, rows + (size_t)list[i] * width, width * sizeof(*own));
         for (uint32_t h = 0; h < c->n_heads; h++) {
@@ -104,6 +114,17 @@ static uint32_t *select_some(struct op_test *test, const struct attention_case *
     return selected;
 }
 
+// Queries and rows get the same signs, rows the more of them the later they stand.
+static void let_rise(struct op_test *test, float *q, size_t n_q, float *rows, uint32_t n_rows, uint32_t width) {
+    const float *signs = op_random_floats(test, width, -1, 1);
+    for (size_t i = 0; i < n_q; i++) q[i] = copysignf(q[i], signs[i % width]);
+    for (uint32_t r = 0; r < n_rows; r++)
+        for (uint32_t k = 0; k < width; k++) {
+            float *v = &rows[(size_t)r * width + k];
+            *v = 0.25f * *v + copysignf(0.75f * (float)r / (float)n_rows, signs[k]);
+        }
+}
+
 static void run(struct op_test *test, size_t index) {
     const struct attention_case *c = &cases[index];
     const uint32_t width = c->kv_rank + c->n_rope, n_positions = c->position + c->n_tokens,
@@ -112,8 +133,10 @@ static void run(struct op_test *test, size_t index) {
     const uint32_t n_summaries = c->ratio ? n_positions / c->ratio : 0, n_rows = c->window ? n_table + n_summaries : n_positions;
     const uint32_t n_list = c->window ? (c->top_k ? c->top_k : max_positions / (c->ratio ? c->ratio : max_positions + 1)) + c->window : c->top_k ? c->top_k : max_positions;
     const size_t n_q = (size_t)c->n_tokens * c->n_heads * width, n_out = (size_t)c->n_tokens * c->n_heads * c->kv_rank;
-    const float scale = 2.0f / sqrtf((float)width), *q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread);
-    const struct cache_rows rows = cache_rows(test, c->type, n_rows, c->window ? n_rows : max_positions, width);
+    const float scale = 2.0f / sqrtf((float)width);
+    float *q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread), *values = op_random_floats(test, (size_t)n_rows * width, -1, 1);
+    if (c->rising) let_rise(test, q, n_q, values, n_rows, width);
+    const struct cache_rows rows = cache_of_rows(test, c->type, values, n_rows, c->window ? n_rows : max_positions, width);
     const uint32_t *selected = select_some(test, c);
     const float *sinks = c->window ? op_random_floats(test, c->n_heads, -3, 3) : NULL;
     const uint64_t scratch = fathom_latent_attention_scratch(c->n_heads, c->kv_rank, n_list);
