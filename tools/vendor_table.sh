@@ -17,6 +17,7 @@ cd "$build"
 pipelines='matmul_vec|matmul|vec|type 2 1x10944x2048, 1 tokens
 matmul_dot|matmul|dot|type 2 1x10944x2048, 1 tokens
 matmul_tile|matmul|tile|type 2 1x10944x2048, 64 tokens
+matmul_dot_tile|matmul|dot_tile|type 2 1x10944x2048, 64 tokens
 matmul_coop|matmul|coop|type 2 1x10944x2048, 64 tokens
 expert_up_vec|expert_up|vec|types 2 2 2 2, 6 of 64 x 1408 + 2816 x 2048, 1 tokens
 expert_up_grouped|expert_up|grouped|types 2 2 2 2, 6 of 64 x 1408 + 2816 x 2048, 64 tokens
