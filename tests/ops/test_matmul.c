@@ -63,20 +63,6 @@ struct reference {
     float *twin;
 };
 
-// Of activations rounded to 127th parts of the largest of their 32.
-static double bytes_error(const float *w, const float *x, uint32_t n) {
-    double error = 0;
-    for (uint32_t k = 0; k + 32 <= n; k += 32) {
-        double largest = 0, weights = 0;
-        for (uint32_t i = k; i < k + 32; i++) {
-            largest = fmax(largest, fabs(x[i]));
-            weights += fabs(w[i]);
-        }
-        error += 0.5001 / 127 * largest * weights;
-    }
-    return error;
-}
-
 static void compute(const struct op_test *test, const struct matmul_case *c, const uint8_t *bytes, const float *x, const float *residual,
     struct reference *ref) {
     const size_t row_size = (size_t)fathom_row_size(c->type, c->n_cols);
@@ -95,7 +81,7 @@ static void compute(const struct op_test *test, const struct matmul_case *c, con
                     magnitude += fabs(product);
                 }
                 ref->want[at] = sum;
-                ref->bound[at] = ((c->n_cols + 4) * 0x1p-24 + test->rounding) * magnitude + (test->bytes ? bytes_error(w, row, c->n_cols) : 0);
+                ref->bound[at] = ((c->n_cols + 4) * 0x1p-24 + test->rounding) * magnitude + (test->bytes ? op_bytes_error(w, row, c->n_cols) : 0);
                 ref->twin[at] = exact_dot(w, row, c->n_cols, c->residual, c->residual ? residual[at] : 0);
             }
         }
