@@ -4,12 +4,11 @@
 #extension GL_EXT_spirv_intrinsics : require
 #include "expert_down.h"
 // expert_down_grouped.comp with integer dot products, from tiles of signed bytes; weights are of types of quant/packed.h.
-#define INVOCATIONS 128u
 #define WEIGHTS 1u
-layout(local_size_x = 128) in;
+layout(local_size_x = 256) in;
 layout(constant_id = 0) const uint DOWN_TYPE = 0;
 layout(constant_id = 1) const uint SHARED_TYPE = 0;
-layout(constant_id = 2) const uint TOKENS = 1;
+layout(constant_id = 2) const uint TOKENS = 1;                        // of an invocation: 1, 2 or 4
 layout(binding = 0) readonly buffer H { vec4 h[]; };                  // [n_tokens][top_k * n_inter + n_shared]
 layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
 layout(binding = 2) writeonly buffer Parts { float parts[]; };        // [n_tokens][top_k + 1][n_rows]; the shared expert's last
@@ -51,10 +50,10 @@ void main() {
             barrier();
         }
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
-            const uint at = start + id / 16u + t * TOKEN_LANES;
+            const uint at = start + id / 16u + 16u * t;
             if (at >= n) continue;
-            for (uint r = 0u; r < 4u && id % 16u + r * 16u < mine.n_rows; r++)
-                parts[args.parts_base + find_choice(mine, at) * args.n_rows + mine.first_row + id % 16u + r * 16u] = sum[t][r];
+            for (uint r = 0u; r < 4u && id % 16u + 16u * r < mine.n_rows; r++)
+                parts[args.parts_base + find_choice(mine, at) * args.n_rows + mine.first_row + id % 16u + 16u * r] = sum[t][r];
         }
     }
 }

@@ -4,14 +4,13 @@
 #extension GL_EXT_spirv_intrinsics : require
 #include "expert_up.h"
 // expert_up_grouped.comp with integer dot products, from tiles of signed bytes; weights are of types of quant/packed.h.
-#define INVOCATIONS 128u
 #define WEIGHTS 2u
-layout(local_size_x = 128) in;
+layout(local_size_x = 256) in;
 layout(constant_id = 0) const uint GATE_TYPE = 0;
 layout(constant_id = 1) const uint UP_TYPE = 0;
 layout(constant_id = 2) const uint SHARED_GATE_TYPE = 0;
 layout(constant_id = 3) const uint SHARED_UP_TYPE = 0;
-layout(constant_id = 4) const uint TOKENS = 1;
+layout(constant_id = 4) const uint TOKENS = 1;                               // of an invocation: 1 or 2
 layout(binding = 0) readonly buffer X { vec4 x[]; };                         // [n_tokens][n_cols]
 layout(binding = 1) readonly buffer Ids { uint ids[]; };                     // [n_tokens][top_k]
 layout(binding = 2) writeonly buffer H { float h[]; };                       // [n_tokens][top_k * n_inter + n_shared]
@@ -72,12 +71,12 @@ void main() {
             barrier();
         }
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
-            const uint at = start + id / 16u + t * TOKEN_LANES;
+            const uint at = start + id / 16u + 16u * t;
             if (at >= n) continue;
             const uint choice = find_choice(mine, at), token = choice / (args.top_k + 1u), slot = choice - token * (args.top_k + 1u);
             const vec4 y = swiglu(gate[t], up[t]);
-            for (uint r = 0u; r < 4u && id % 16u + r * 16u < mine.n_rows; r++)
-                h[args.h_base + token * args.h_stride + slot * args.n_inter + mine.first_row + id % 16u + r * 16u] = y[r];
+            for (uint r = 0u; r < 4u && id % 16u + 16u * r < mine.n_rows; r++)
+                h[args.h_base + token * args.h_stride + slot * args.n_inter + mine.first_row + id % 16u + 16u * r] = y[r];
         }
     }
 }

@@ -19,7 +19,7 @@ layout(binding = 3) writeonly buffer Y { float y[]; };
 #include "quant/decode.glsl"
 #include "include/dot_bytes.glsl"
 const uint BLOCKS = 128u / TOKENS, ROWS = 4u, STRIDE = 9u;             // STRIDE: words of a block, and one against bank conflicts
-shared int x_block[128u * STRIDE];                                     // [token][block][8 words]
+shared uint x_block[128u * STRIDE];                                     // [token][block][8 words]
 shared float x_scale[128];
 
 // This invocation's block of 32 activations; at: its first quad.
@@ -53,12 +53,12 @@ void main() {
             barrier();
             const uint n_parts = min(BLOCKS, n_blocks - block) * 4u;
             for (uint part = gl_SubgroupInvocationID; part < n_parts; part += gl_SubgroupSize) {
-                int low[ROWS], high[ROWS];
+                uint low[ROWS], high[ROWS];
                 vec3 scale[ROWS];
                 [[unroll]] for (uint r = 0u; r < ROWS; r++) scale[r] = w8_packed(TYPE, row_at[r], block * 4u + part, low[r], high[r]);
                 [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
                     const uint i = t * BLOCKS + part / 4u;
-                    const int a = x_block[i * STRIDE + part % 4u], b = x_block[i * STRIDE + part % 4u + 4u];
+                    const uint a = x_block[i * STRIDE + part % 4u], b = x_block[i * STRIDE + part % 4u + 4u];
                     const float x_sum = float(dot_bytes(a, ONES, 0) + dot_bytes(b, ONES, 0));
                     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                         const int p = dot_bytes(low[r], a, 0), q = dot_bytes(high[r], b, 0);

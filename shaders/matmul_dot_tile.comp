@@ -5,7 +5,6 @@
 #include "matmul.h"
 // matmul_tile.comp with integer dot products: a workgroup of 16 x 16 computes 64 rows for 16 * TOKENS tokens from tiles of signed bytes. Weights
 // are of a type of quant/packed.h, x starts at 16 bytes.
-#define INVOCATIONS 256u
 #define WEIGHTS 1u
 layout(local_size_x = 256) in;
 layout(constant_id = 0) const uint TYPE = 0;
@@ -37,7 +36,7 @@ void main() {
             barrier();
         }
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
-            const uint at = token + id / 16u + t * TOKEN_LANES, row = first + id % 16u;
+            const uint at = token + id / 16u + 16u * t, row = first + id % 16u;
             if (at >= args.n_tokens) continue;
             const uint i = at * args.y_token_stride + (args.first_mat + mat) * args.y_mat_stride + args.first_row + row;
             for (uint r = 0u; r < 64u && row + r < args.n_rows; r += 16u)

@@ -113,11 +113,11 @@ vec4 nibbles(uint v) {
 }
 
 // Four bytes below 128 minus `offset`, as signed bytes in a word; the top bits keep what is borrowed from the next byte
-int packed_bytes(uint v, uint offset) {
-    return int(((v | 0x80808080u) - offset * 0x01010101u) ^ 0x80808080u);
+uint packed_bytes(uint v, uint offset) {
+    return ((v | 0x80808080u) - offset * 0x01010101u) ^ 0x80808080u;
 }
-int packed_bytes(ivec4 v) {
-    return (v.x & 255) | (v.y & 255) << 8 | (v.z & 255) << 16 | v.w << 24;
+uint packed_bytes(ivec4 v) {
+    return uint((v.x & 255) | (v.y & 255) << 8 | (v.z & 255) << 16 | v.w << 24);
 }
 
 // Four bits, one to each byte

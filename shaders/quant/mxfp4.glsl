@@ -20,7 +20,7 @@ float W_FN(_mxfp4_8)(uint row, uint part, out vec4 low, out vec4 high) {
     return scale;
 }
 
-vec3 W_FN(_mxfp4_packed)(uint row, uint part, out int low, out int high) {
+vec3 W_FN(_mxfp4_packed)(uint row, uint part, out uint low, out uint high) {
     ivec4 a, b;
     const float scale = W_FN(_mxfp4_integers)(row, part, a, b);
     low = packed_bytes(a);

@@ -15,7 +15,7 @@ float W_FN(_q5_0_8)(uint row, uint part, out vec4 low, out vec4 high) {
     return scale;
 }
 
-vec3 W_FN(_q5_0_packed)(uint row, uint part, out int low, out int high) {
+vec3 W_FN(_q5_0_packed)(uint row, uint part, out uint low, out uint high) {
     uint a, b;
     const float scale = W_FN(_q5_0_bytes)(row, part, a, b);
     low = packed_bytes(a, 16u);

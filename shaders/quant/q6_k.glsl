@@ -22,7 +22,7 @@ float W_FN(_q6_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
     return s.z;
 }
 
-vec3 W_FN(_q6_k_packed)(uint row, uint part, out int low, out int high) {
+vec3 W_FN(_q6_k_packed)(uint row, uint part, out uint low, out uint high) {
     uint a, b;
     const vec3 s = W_FN(_q6_k_bytes)(row, part, a, b);
     low = packed_bytes(a, 32u);

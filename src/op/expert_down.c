@@ -35,7 +35,7 @@ static const struct fm_variant variants[] = {
         .shader = &fm_shader_expert_down_grouped_dot,
         .needs = FATHOM_CAP_INTEGER_DOT,
         .min_tokens = UINT32_MAX,
-        .sizes = {1, 2, 4}},
+        .sizes = {1, 2, 4}}, // 16 tokens
 };
 static const struct fm_variant sum_variant = {.name = "sum", .shader = &fm_shader_expert_down_sum}; // of the grouped ones' parts
 const struct fm_op fm_op_expert_down = {"expert_down", variants, sizeof(variants) / sizeof(variants[0])};
@@ -207,8 +207,7 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     case BY_ROW:
         job->tile = row_lanes * LANE_ROWS, job->spec[0] = row_lanes, job->spec[1] = LANE_ROWS, job->n_spec = 2;
         break;
-    case GROUPED:
-    case GROUPED_DOT: job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
+    case GROUPED: job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
     case GROUPED_COOP: {
         const struct fathom_weight *w = down ? down : job->p->shared_down;
         const struct fm_matrix_tile tile = fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)),
@@ -217,6 +216,9 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
         memcpy(job->spec, tile.spec, sizeof(tile.spec));
         break;
     }
+    case GROUPED_DOT:
+        job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 16 ? 1 : per_expert <= 32 ? 2 : 4, job->n_spec = 1;
+        break;
     case GROUPED_ROWS: job->tile = 2 * row_lanes, job->spec[0] = 4, job->spec[1] = row_lanes, job->n_spec = 2; break;
     default: job->tile = PLAIN_ROWS; break;
     }

@@ -34,7 +34,7 @@ static const struct fm_variant variants[] = {
         .shader = &fm_shader_expert_up_grouped_dot,
         .needs = FATHOM_CAP_INTEGER_DOT,
         .min_tokens = UINT32_MAX,
-        .sizes = {1, 2, 4}},
+        .sizes = {1, 2}}, // 16 tokens; with 4 the sums of both weights would not fit Intel's registers
 };
 const struct fm_op fm_op_expert_up = {"expert_up", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -112,8 +112,7 @@ static struct shape find_shape(struct fathom_stream *stream, const struct job *j
     switch (job->variant - variants) {
     case VEC: return (struct shape){ROWS, {lanes, ROWS}, 2};
     case BY_ROW: return (struct shape){row_lanes * LANE_ROWS, {row_lanes, LANE_ROWS}, 2};
-    case GROUPED:
-    case GROUPED_DOT: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4}, 1};
+    case GROUPED: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4}, 1};
     case GROUPED_COOP: {
         const struct fathom_weight *w = job->p->gate ? job->p->gate : job->p->shared_gate;
         const struct fm_matrix_tile tile =
@@ -123,6 +122,7 @@ static struct shape find_shape(struct fathom_stream *stream, const struct job *j
         memcpy(shape.spec, tile.spec, sizeof(tile.spec));
         return shape;
     }
+    case GROUPED_DOT: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 16 ? 1 : 2}, 1};
     case GROUPED_ROWS: return (struct shape){row_lanes, {4, row_lanes}, 2};
     default: return (struct shape){PLAIN_ROWS};
     }
