@@ -23,7 +23,7 @@ struct op_test {
     const char *variant;
     bool exact;                       // it is the plain variant: compare for equality
     double rounding;                  // relative error of a product whose factors the variant rounds to what it multiplies: float16, any way
-    bool bytes;                       // the variant takes activations as 32 signed bytes to a scale, and weights of which fm_op_packed() is true alone
+    bool bytes;                       // the variant takes activations as 32 signed bytes to a scale, weights of fm_op_packed() types alone
     bool small_windows;               // this gpu cuts weights at suite->small_range
     uint32_t offset_words;            // where views start in their buffers; 4 unless a case sets it: 16 bytes, which is not what all devices may bind
     uint64_t random;                  // state of op_random
