@@ -5,7 +5,7 @@
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #include "matmul.h"
 // matmul.comp for few tokens with integer dot products: 32 activations share a scale and have 8 bits each. The workgroup quantises 128 such
-// blocks at a time, which each of its subgroups multiplies by 4 rows. Weights are Q8_0 or Q4_0, x starts at 16 bytes.
+// blocks at a time, which each of its subgroups multiplies by 4 rows. Weights are of a type of quant/packed.h, x starts at 16 bytes.
 layout(local_size_x = 128) in;
 layout(constant_id = 0) const uint TYPE = 0;
 layout(constant_id = 1) const bool RESIDUAL = false;
@@ -17,13 +17,10 @@ layout(binding = 3) writeonly buffer Y { float y[]; };
 #define W_NAME w
 #define W_WORD(i) words[i]
 #include "quant/decode.glsl"
+#include "include/dot_bytes.glsl"
 const uint BLOCKS = 128u / TOKENS, ROWS = 4u, STRIDE = 9u;             // STRIDE: words of a block, and one against bank conflicts
-shared int x_block[128u * STRIDE];                                     // [token][block][8 words]
+shared uint x_block[128u * STRIDE];                                     // [token][block][8 words]
 shared float x_scale[128];
-
-// OpSDot of four signed bytes; glslc 2023 has no GLSL for it
-spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019], id = 4450)
-int dot_bytes(int a, int b, spirv_literal int packed_4x8);
 
 // This invocation's block of 32 activations; at: its first quad.
 void quantise(uint at) {
@@ -32,11 +29,8 @@ void quantise(uint at) {
         v[i] = x[at + i];
         most = max(most, abs(v[i]));
     }
-    const float largest = max(max(most.x, most.y), max(most.z, most.w)), inverse = largest < 1e-30 ? 0.0 : 127.0 / largest;
-    [[unroll]] for (uint i = 0u; i < 8u; i++) {
-        const ivec4 q = ivec4(roundEven(v[i] * inverse)) & 255;
-        x_block[gl_LocalInvocationID.x * STRIDE + i] = q.x | q.y << 8 | q.z << 16 | q.w << 24;
-    }
+    const float largest = largest_of(most), factor = to_bytes(largest);
+    [[unroll]] for (uint i = 0u; i < 8u; i++) x_block[gl_LocalInvocationID.x * STRIDE + i] = bytes_of(v[i], factor);
     x_scale[gl_LocalInvocationID.x] = largest / 127.0;
 }
 
@@ -59,14 +53,19 @@ void main() {
             barrier();
             const uint n_parts = min(BLOCKS, n_blocks - block) * 4u;
             for (uint part = gl_SubgroupInvocationID; part < n_parts; part += gl_SubgroupSize) {
-                int low[ROWS], high[ROWS];
-                float scale[ROWS];
+                uint low[ROWS], high[ROWS];
+                vec3 scale[ROWS];
                 [[unroll]] for (uint r = 0u; r < ROWS; r++) scale[r] = w8_packed(TYPE, row_at[r], block * 4u + part, low[r], high[r]);
                 [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
                     const uint i = t * BLOCKS + part / 4u;
-                    const int a = x_block[i * STRIDE + part % 4u], b = x_block[i * STRIDE + part % 4u + 4u];
-                    [[unroll]] for (uint r = 0u; r < ROWS; r++)
-                        sum[r][t] += scale[r] * x_scale[i] * float(dot_bytes(low[r], a, 0) + dot_bytes(high[r], b, 0));
+                    const uint a = x_block[i * STRIDE + part % 4u], b = x_block[i * STRIDE + part % 4u + 4u];
+                    const float x_sum = float(dot_bytes(a, ONES, 0) + dot_bytes(b, ONES, 0));
+                    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                        const int p = dot_bytes(low[r], a, 0), q = dot_bytes(high[r], b, 0);
+                        float both = has_halves(TYPE) ? scale[r].x * float(p) + scale[r].y * float(q) : scale[r].x * float(p + q);
+                        if (has_minimum(TYPE)) both += scale[r].z * x_sum;
+                        sum[r][t] += x_scale[i] * both;
+                    }
                 }
             }
         }

@@ -17,12 +17,15 @@ cd "$build"
 pipelines='matmul_vec|matmul|vec|type 2 1x10944x2048, 1 tokens
 matmul_dot|matmul|dot|type 2 1x10944x2048, 1 tokens
 matmul_tile|matmul|tile|type 2 1x10944x2048, 64 tokens
+matmul_dot_tile|matmul|dot_tile|type 2 1x10944x2048, 64 tokens
 matmul_coop|matmul|coop|type 2 1x10944x2048, 64 tokens
 expert_up_vec|expert_up|vec|types 2 2 2 2, 6 of 64 x 1408 + 2816 x 2048, 1 tokens
 expert_up_grouped|expert_up|grouped|types 2 2 2 2, 6 of 64 x 1408 + 2816 x 2048, 64 tokens
+expert_up_grouped_dot|expert_up|grouped_dot|types 2 2 2 2, 6 of 64 x 1408 + 2816 x 2048, 64 tokens
 expert_up_grouped_coop|expert_up|grouped_coop|types 2 2 2 2, 6 of 64 x 1408 + 2816 x 2048, 64 tokens
 expert_down_vec|expert_down|vec|types 2 2, 6 of 64 x 1408 + 2816 to 2048, 1 tokens
 expert_down_grouped|expert_down|grouped|types 2 2, 6 of 64 x 1408 + 2816 to 2048, 64 tokens
+expert_down_grouped_dot|expert_down|grouped_dot|types 2 2, 6 of 64 x 1408 + 2816 to 2048, 64 tokens
 expert_down_grouped_coop|expert_down|grouped_coop|types 2 2, 6 of 64 x 1408 + 2816 to 2048, 64 tokens
 latent_attention_heads|latent_attention|heads|type 1, 1 tokens at 4095 of 0, 128 heads
 latent_attention_coop|latent_attention|coop|type 1, 1 tokens at 4095 of 0, 128 heads

@@ -75,6 +75,11 @@ bool has_minimum(const uint type) {
     return type == TYPE_Q4_1 || type == TYPE_Q5_1 || type == TYPE_Q4_K || type == TYPE_Q5_K;
 }
 
+// As signed bytes, with a scale for each half of 32 elements
+bool has_halves(const uint type) {
+    return type == TYPE_Q3_K || type == TYPE_Q6_K;
+}
+
 // Whose odd blocks begin in the middle of a word, and which has a quicker dot of an even and an odd one
 bool has_pairs(const uint type) {
     return type == TYPE_Q4_0 || type == TYPE_Q8_0;
@@ -107,9 +112,12 @@ vec4 nibbles(uint v) {
     return vec4(bitfieldExtract(i, 0, 4), bitfieldExtract(i, 8, 4), bitfieldExtract(i, 16, 4), bitfieldExtract(i, 24, 4));
 }
 
-// And these as signed bytes in a word; the top bits keep what is borrowed from the next byte
-int packed_nibbles(uint v) {
-    return int((((v & 0x0f0f0f0fu) | 0x80808080u) - 0x08080808u) ^ 0x80808080u);
+// Four bytes below 128 minus `offset`, as signed bytes in a word; the top bits keep what is borrowed from the next byte
+uint packed_bytes(uint v, uint offset) {
+    return ((v | 0x80808080u) - offset * 0x01010101u) ^ 0x80808080u;
+}
+uint packed_bytes(ivec4 v) {
+    return uint((v.x & 255) | (v.y & 255) << 8 | (v.z & 255) << 16 | v.w << 24);
 }
 
 // Four bits, one to each byte
@@ -125,21 +133,21 @@ vec4 scale_add(float scale, vec4 n, float minimum) {
 }
 
 // IQ4_NL's and IQ4_XS's levels -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113, for four bytes 0..15
-float iq4_level(uint n) {
+int iq4_level(uint n) {
     const uint low = (n & 4u) == 0u ? 0xbfad9881u : 0xf6eaddcfu, high = (n & 4u) == 0u ? 0x26190d01u : 0x71594535u;
-    return float(bitfieldExtract(int((n & 8u) == 0u ? low : high), int(n & 3u) * 8, 8));
+    return bitfieldExtract(int((n & 8u) == 0u ? low : high), int(n & 3u) * 8, 8);
 }
-vec4 iq4_levels(uint v) {
-    return vec4(iq4_level(v & 15u), iq4_level((v >> 8) & 15u), iq4_level((v >> 16) & 15u), iq4_level(v >> 24));
+ivec4 iq4_levels(uint v) {
+    return ivec4(iq4_level(v & 15u), iq4_level((v >> 8) & 15u), iq4_level((v >> 16) & 15u), iq4_level(v >> 24));
 }
 
 // E2M1, doubled: 0 1 2 3 4 6 8 12 and their negatives, for four bytes 0..15
-float e2m1_doubled(uint n) {
+int e2m1_doubled(uint n) {
     const int size = int(((n & 4u) == 0u ? 0x03020100u : 0x0c080604u) >> ((n & 3u) * 8u) & 255u);
-    return float(size * (1 - int(n >> 3) * 2)); // no -0: bits as ggml's
+    return size * (1 - int(n >> 3) * 2); // no -0: bits as ggml's
 }
-vec4 e2m1(uint v) {
-    return vec4(e2m1_doubled(v & 15u), e2m1_doubled((v >> 8) & 15u), e2m1_doubled((v >> 16) & 15u), e2m1_doubled(v >> 24));
+ivec4 e2m1(uint v) {
+    return ivec4(e2m1_doubled(v & 15u), e2m1_doubled((v >> 8) & 15u), e2m1_doubled((v >> 16) & 15u), e2m1_doubled(v >> 24));
 }
 
 // E4M3 for four bytes: subnormals below 2^-6

@@ -9,7 +9,8 @@
 //                                                              64, row of 4) with a and b; for types that has_pairs() names
 //   float w8(uint type, uint row, uint part, out vec4 low, out vec4 high)   a quarter of a block, so that neighbours share it: elements
 //                                                              k..k+3 and k+16..k+19, k = 32 * (part / 4) + 4 * (part % 4), scaled alike
-//   float w8_packed(uint type, uint row, uint part, out int low, out int high)   the same as signed bytes, low one first; Q8_0 and Q4_0 alone
+//   vec3 w8_packed(uint type, uint row, uint part, out uint low, out uint high)   the same as signed bytes, low one first: with s returned,
+//                                                              s.x * low + s.z and s.y * high + s.z; for the types of quant/packed.h
 // w32 and w8 of formats with a minimum return a scale of 1, and q[] are the elements.
 // `type` is an enum fathom_type, a specialization constant: src/gpu/spirv_trim.c leaves the other types' decoders out, which works while it
 // is handed down through `const` parameters and the cases return. Both macros are undefined at the end.
@@ -19,6 +20,7 @@
 #include "include/exact.glsl"
 #include "quant/common.glsl"
 #include "quant/grids.glsl"
+#include "quant/packed.h"
 
 // 32 bits from byte offset `at`, a multiple of 2
 uint W_FN(_bits)(uint at) {
@@ -158,12 +160,16 @@ float W_FN(8)(const uint type, uint row, uint part, out vec4 low, out vec4 high)
     }
 }
 
-float W_FN(8_packed)(const uint type, uint row, uint part, out int low, out int high) {
+#define W_PACKED(T, NAME) \
+    case TYPE_##T: return W_FN(_##NAME##_packed)(row, part, low, high);
+vec3 W_FN(8_packed)(const uint type, uint row, uint part, out uint low, out uint high) {
     switch (type) {
-    case TYPE_Q8_0: return W_FN(_q8_0_packed)(row, part, low, high);
-    default: return W_FN(_q4_0_packed)(row, part, low, high);
+        PACKED_TYPES(W_PACKED)
     }
+    low = high = 0;
+    return vec3(0.0);
 }
+#undef W_PACKED
 
 #undef W_NAME
 #undef W_WORD

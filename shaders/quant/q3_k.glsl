@@ -1,6 +1,6 @@
 // FATHOM_Q3_K: blocks of 110 bytes: 32 bytes of third bits, clear to subtract 4; 64 bytes of 2 bits as in Q2_K; scales of 16 elements, 6
 // bits each, minus 32, in 12 bytes; float16 scale
-float W_FN(_q3_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
+vec3 W_FN(_q3_k_bytes)(uint row, uint part, out uint low, out uint high) { // before the 4 is taken off; their scales, and the scale of both
     const uint block = row + (part >> 5) * 110u, j = (part >> 2) & 7u, c = (part & 3u) * 4u, at = block + 32u + (j >> 2) * 32u + c;
     const uint shift = (j & 3u) * 2u;
     const uint low_third = (W_FN(_bits)(block + c) >> j) & 0x01010101u, high_third = (W_FN(_bits)(block + 16u + c) >> j) & 0x01010101u;
@@ -8,9 +8,25 @@ float W_FN(_q3_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
     // of both halves, in two bytes
     const uint four = W_FN(_bits16)(block + 96u + ((2u * j) & 6u)) >> ((j >> 2) * 4u);
     const uint two = W_FN(_bits16)(block + 104u + ((2u * j) & 2u)) >> ((j >> 1) * 2u), scales = (four & 0x0f0fu) | (two & 0x0303u) << 4;
-    precise vec4 a = float(int(scales & 255u) - 32) * offset_bytes(low_two | low_third << 2, 4);
-    precise vec4 b = float(int(scales >> 8) - 32) * offset_bytes(high_two | high_third << 2, 4);
-    low = a;
-    high = b;
-    return half_decode(W_FN(_bits16)(block + 108u));
+    low = low_two | low_third << 2;
+    high = high_two | high_third << 2;
+    return vec3(ivec2(scales & 255u, scales >> 8) - 32, half_decode(W_FN(_bits16)(block + 108u)));
+}
+
+float W_FN(_q3_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
+    uint a, b;
+    const vec3 s = W_FN(_q3_k_bytes)(row, part, a, b);
+    precise vec4 x = s.x * offset_bytes(a, 4);
+    precise vec4 y = s.y * offset_bytes(b, 4);
+    low = x;
+    high = y;
+    return s.z;
+}
+
+vec3 W_FN(_q3_k_packed)(uint row, uint part, out uint low, out uint high) {
+    uint a, b;
+    const vec3 s = W_FN(_q3_k_bytes)(row, part, a, b);
+    low = packed_bytes(a, 4u);
+    high = packed_bytes(b, 4u);
+    return vec3(s.xy * s.z, 0.0);
 }

@@ -27,11 +27,11 @@ float W_FN(_q4_0_8)(uint row, uint part, out vec4 low, out vec4 high) {
     return half_decode(W_FN(_bits16)(block));
 }
 
-float W_FN(_q4_0_packed)(uint row, uint part, out int low, out int high) {
+vec3 W_FN(_q4_0_packed)(uint row, uint part, out uint low, out uint high) {
     const uint block = row + (part >> 2) * 18u, v = W_FN(_bits)(block + 2u + (part & 3u) * 4u);
-    low = packed_nibbles(v);
-    high = packed_nibbles(v >> 4);
-    return half_decode(W_FN(_bits16)(block));
+    low = packed_bytes(v & 0x0f0f0f0fu, 8u);
+    high = packed_bytes((v >> 4) & 0x0f0f0f0fu, 8u);
+    return vec3(half_decode(W_FN(_bits16)(block)).xx, 0.0);
 }
 
 // The dot of two blocks, from k on, a multiple of 64, with a and b, whose sums are given. `row` is at a whole word, so the first block begins

@@ -1,10 +1,17 @@
 // FATHOM_Q4_1: blocks of 20 bytes: float16 scale, float16 minimum, 16 bytes of nibbles as in Q4_0; scale * nibble + minimum. Words are
 // aligned.
-float W_FN(_q4_1_8)(uint row, uint part, out vec4 low, out vec4 high) {
+vec3 W_FN(_q4_1_packed)(uint row, uint part, out uint low, out uint high) {
     const uint word = (row >> 2) + (part >> 2) * 5u, scales = W_WORD(word), v = W_WORD(word + 1u + (part & 3u));
-    const float d = half_decode(scales & 0xffffu), m = half_decode(scales >> 16);
-    low = scale_add(d, unsigned_nibbles(v), m);
-    high = scale_add(d, unsigned_nibbles(v >> 4), m);
+    low = v & 0x0f0f0f0fu;
+    high = (v >> 4) & 0x0f0f0f0fu;
+    return vec2(half_decode(scales & 0xffffu), half_decode(scales >> 16)).xxy;
+}
+
+float W_FN(_q4_1_8)(uint row, uint part, out vec4 low, out vec4 high) {
+    uint a, b;
+    const vec3 s = W_FN(_q4_1_packed)(row, part, a, b);
+    low = scale_add(s.x, unsigned_bytes(a), s.z);
+    high = scale_add(s.x, unsigned_bytes(b), s.z);
     return 1.0;
 }
 

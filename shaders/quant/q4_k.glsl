@@ -9,12 +9,19 @@ vec2 W_FN(_k_scales)(uint word, uint j) {
     return s;
 }
 
-float W_FN(_q4_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
+vec3 W_FN(_q4_k_packed)(uint row, uint part, out uint low, out uint high) {
     const uint word = (row >> 2) + (part >> 5) * 36u, j = (part >> 2) & 7u, at = word + 4u + (j >> 1) * 8u + (part & 3u);
     const uint shift = (j & 1u) * 4u;
-    const vec2 s = W_FN(_k_scales)(word, j);
-    low = scale_add(s.x, unsigned_nibbles(W_WORD(at) >> shift), s.y);
-    high = scale_add(s.x, unsigned_nibbles(W_WORD(at + 4u) >> shift), s.y);
+    low = (W_WORD(at) >> shift) & 0x0f0f0f0fu;
+    high = (W_WORD(at + 4u) >> shift) & 0x0f0f0f0fu;
+    return W_FN(_k_scales)(word, j).xxy;
+}
+
+float W_FN(_q4_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
+    uint a, b;
+    const vec3 s = W_FN(_q4_k_packed)(row, part, a, b);
+    low = scale_add(s.x, unsigned_bytes(a), s.z);
+    high = scale_add(s.x, unsigned_bytes(b), s.z);
     return 1.0;
 }
 

@@ -1,10 +1,17 @@
 // FATHOM_Q5_1: blocks of 24 bytes: float16 scale, float16 minimum, 32 fifth bits, 16 bytes of nibbles as in Q4_0. Words are aligned.
-float W_FN(_q5_1_8)(uint row, uint part, out vec4 low, out vec4 high) {
+vec3 W_FN(_q5_1_packed)(uint row, uint part, out uint low, out uint high) {
     const uint word = (row >> 2) + (part >> 2) * 6u, c = part & 3u;
     const uint scales = W_WORD(word), fifth = W_WORD(word + 1u) >> (4u * c), v = W_WORD(word + 2u + c);
-    const float d = half_decode(scales & 0xffffu), m = half_decode(scales >> 16);
-    low = scale_add(d, unsigned_bytes((v & 0x0f0f0f0fu) | spread(fifth & 15u) << 4), m);
-    high = scale_add(d, unsigned_bytes(((v >> 4) & 0x0f0f0f0fu) | spread((fifth >> 16) & 15u) << 4), m);
+    low = (v & 0x0f0f0f0fu) | spread(fifth & 15u) << 4;
+    high = ((v >> 4) & 0x0f0f0f0fu) | spread((fifth >> 16) & 15u) << 4;
+    return vec2(half_decode(scales & 0xffffu), half_decode(scales >> 16)).xxy;
+}
+
+float W_FN(_q5_1_8)(uint row, uint part, out vec4 low, out vec4 high) {
+    uint a, b;
+    const vec3 s = W_FN(_q5_1_packed)(row, part, a, b);
+    low = scale_add(s.x, unsigned_bytes(a), s.z);
+    high = scale_add(s.x, unsigned_bytes(b), s.z);
     return 1.0;
 }
 

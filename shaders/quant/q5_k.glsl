@@ -1,12 +1,19 @@
 // FATHOM_Q5_K: blocks of 176 bytes: as Q4_K, with 32 bytes of fifth bits before the nibbles: bit j of byte i is that of element i of sub-
 // block j
-float W_FN(_q5_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
+vec3 W_FN(_q5_k_packed)(uint row, uint part, out uint low, out uint high) {
     const uint word = (row >> 2) + (part >> 5) * 44u, j = (part >> 2) & 7u, c = part & 3u, at = word + 12u + (j >> 1) * 8u + c;
     const uint shift = (j & 1u) * 4u;
-    const vec2 s = W_FN(_k_scales)(word, j);
     const uint low_fifth = (W_WORD(word + 4u + c) >> j) & 0x01010101u, high_fifth = (W_WORD(word + 8u + c) >> j) & 0x01010101u;
-    low = scale_add(s.x, unsigned_bytes(((W_WORD(at) >> shift) & 0x0f0f0f0fu) | low_fifth << 4), s.y);
-    high = scale_add(s.x, unsigned_bytes(((W_WORD(at + 4u) >> shift) & 0x0f0f0f0fu) | high_fifth << 4), s.y);
+    low = ((W_WORD(at) >> shift) & 0x0f0f0f0fu) | low_fifth << 4;
+    high = ((W_WORD(at + 4u) >> shift) & 0x0f0f0f0fu) | high_fifth << 4;
+    return W_FN(_k_scales)(word, j).xxy;
+}
+
+float W_FN(_q5_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
+    uint a, b;
+    const vec3 s = W_FN(_q5_k_packed)(row, part, a, b);
+    low = scale_add(s.x, unsigned_bytes(a), s.z);
+    high = scale_add(s.x, unsigned_bytes(b), s.z);
     return 1.0;
 }
 

@@ -1,17 +1,33 @@
 // FATHOM_Q6_K: blocks of 210 bytes: 128 bytes of nibbles, 64 bytes to 128 elements, the first 64 in the low halves; 64 bytes of 2 bits
 // more, 32 bytes to 128 elements; signed scales of 16 elements; float16 scale. Minus 32.
-float W_FN(_q6_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
+vec3 W_FN(_q6_k_bytes)(uint row, uint part, out uint low, out uint high) { // before the 32 is taken off; their scales, and the scale of both
     const uint block = row + (part >> 5) * 210u, j = (part >> 2) & 7u, c = (part & 3u) * 4u;
     const uint at = block + (j >> 2) * 64u + (j & 1u) * 32u + c, two_at = block + 128u + (j >> 2) * 32u + c;
     const uint shift = (j & 2u) * 2u, two_shift = (j & 3u) * 2u;
     const int scales = int(W_FN(_bits16)(block + 192u + 2u * j));
     const uint a = (W_FN(_bits)(at) >> shift) & 0x0f0f0f0fu, b = (W_FN(_bits)(at + 16u) >> shift) & 0x0f0f0f0fu;
     const uint two_a = (W_FN(_bits)(two_at) >> two_shift) & 0x03030303u, two_b = (W_FN(_bits)(two_at + 16u) >> two_shift) & 0x03030303u;
-    precise vec4 x = float(bitfieldExtract(scales, 0, 8)) * offset_bytes(a | two_a << 4, 32);
-    precise vec4 y = float(bitfieldExtract(scales, 8, 8)) * offset_bytes(b | two_b << 4, 32);
+    low = a | two_a << 4;
+    high = b | two_b << 4;
+    return vec3(float(bitfieldExtract(scales, 0, 8)), float(bitfieldExtract(scales, 8, 8)), half_decode(W_FN(_bits16)(block + 208u)));
+}
+
+float W_FN(_q6_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
+    uint a, b;
+    const vec3 s = W_FN(_q6_k_bytes)(row, part, a, b);
+    precise vec4 x = s.x * offset_bytes(a, 32);
+    precise vec4 y = s.y * offset_bytes(b, 32);
     low = x;
     high = y;
-    return half_decode(W_FN(_bits16)(block + 208u));
+    return s.z;
+}
+
+vec3 W_FN(_q6_k_packed)(uint row, uint part, out uint low, out uint high) {
+    uint a, b;
+    const vec3 s = W_FN(_q6_k_bytes)(row, part, a, b);
+    low = packed_bytes(a, 32u);
+    high = packed_bytes(b, 32u);
+    return vec3(s.xy * s.z, 0.0);
 }
 
 float W_FN(_q6_k_32)(uint row, uint k, out vec4 q[8]) {

@@ -25,11 +25,11 @@ float W_FN(_q8_0_8)(uint row, uint part, out vec4 low, out vec4 high) {
     return half_decode(W_FN(_bits16)(block));
 }
 
-float W_FN(_q8_0_packed)(uint row, uint part, out int low, out int high) {
+vec3 W_FN(_q8_0_packed)(uint row, uint part, out uint low, out uint high) {
     const uint block = row + (part >> 2) * 34u, at = block + 2u + (part & 3u) * 4u;
-    low = int(W_FN(_bits)(at));
-    high = int(W_FN(_bits)(at + 16u));
-    return half_decode(W_FN(_bits16)(block));
+    low = W_FN(_bits)(at);
+    high = W_FN(_bits)(at + 16u);
+    return vec3(half_decode(W_FN(_bits16)(block)).xx, 0.0);
 }
 
 // As Q4_0's: bytes stay at their places in the words. The top one is signed there, the others have 128 added, a matter of their sums.

@@ -13,7 +13,7 @@ enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, LANE_ROWS = 4, TILE_ROWS = 64,
 // Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops
 // after 65535 rounds in all.
 
-enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_COOP, GROUPED_ROWS };
+enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_down},
     {.name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
@@ -30,6 +30,12 @@ static const struct fm_variant variants[] = {
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
         .min_tokens = 2,
         .cpu_only = true},
+    // by no default, as it takes activations in 8 bits: where it is asked for, or was measured to be faster
+    {.name = "grouped_dot",
+        .shader = &fm_shader_expert_down_grouped_dot,
+        .needs = FATHOM_CAP_INTEGER_DOT,
+        .min_tokens = UINT32_MAX,
+        .sizes = {1, 2, 4}}, // 16 tokens
 };
 static const struct fm_variant sum_variant = {.name = "sum", .shader = &fm_shader_expert_down_sum}; // of the grouped ones' parts
 const struct fm_op fm_op_expert_down = {"expert_down", variants, sizeof(variants) / sizeof(variants[0])};
@@ -186,8 +192,9 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     // all but the plain one read h by fours, and find an expert's rows in one window; those from BY_ROW on take whole blocks of columns
     const bool fours = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_windows == 1);
     const bool blocks = args->n_inter % 32 == 0 && args->n_shared % 32 == 0;
-    const size_t n_variants = !fours ? VEC : !blocks ? BY_ROW : !group ? GROUPED : fm_op_expert_down.n_variants;
     const struct fathom_weight *shared = job->p->shared_down;
+    const bool packed = fm_expert_packed(down, shared);
+    const size_t n_variants = !fours ? VEC : !blocks ? BY_ROW : !group ? GROUPED : !packed ? GROUPED_DOT : fm_op_expert_down.n_variants;
     const struct fm_call call = {job->op, args->n_tokens,
         {down ? down->type : 0, down ? down->n_mats : 0, args->n_inter, args->top_k, shared ? shared->type : 0, args->n_shared, args->n_rows}};
     const struct fm_choice choice =
@@ -209,6 +216,9 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
         memcpy(job->spec, tile.spec, sizeof(tile.spec));
         break;
     }
+    case GROUPED_DOT:
+        job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 16 ? 1 : per_expert <= 32 ? 2 : 4, job->n_spec = 1;
+        break;
     case GROUPED_ROWS: job->tile = 2 * row_lanes, job->spec[0] = 4, job->spec[1] = row_lanes, job->n_spec = 2; break;
     default: job->tile = PLAIN_ROWS; break;
     }

@@ -12,7 +12,7 @@ enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 4, TILE_ROWS = 64, 
 // Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops
 // after 65535 rounds in all.
 
-enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_COOP, GROUPED_ROWS };
+enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_up},
     {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
@@ -29,6 +29,12 @@ static const struct fm_variant variants[] = {
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
         .min_tokens = 2,
         .cpu_only = true},
+    // by no default, as it takes activations in 8 bits: where it is asked for, or was measured to be faster
+    {.name = "grouped_dot",
+        .shader = &fm_shader_expert_up_grouped_dot,
+        .needs = FATHOM_CAP_INTEGER_DOT,
+        .min_tokens = UINT32_MAX,
+        .sizes = {1, 2}}, // 16 tokens; with 4 the sums of both weights would not fit Intel's registers
 };
 const struct fm_op fm_op_expert_up = {"expert_up", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -116,6 +122,7 @@ static struct shape find_shape(struct fathom_stream *stream, const struct job *j
         memcpy(shape.spec, tile.spec, sizeof(tile.spec));
         return shape;
     }
+    case GROUPED_DOT: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 16 ? 1 : 2}, 1};
     case GROUPED_ROWS: return (struct shape){row_lanes, {4, row_lanes}, 2};
     default: return (struct shape){PLAIN_ROWS};
     }
@@ -199,7 +206,9 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
         return;
 
     // all but the plain one read x by fours; those from BY_ROW on take whole blocks of columns, the grouped ones whole experts
-    const size_t n_variants = args.x_base % 4 ? VEC : n_cols % 32 ? BY_ROW : p->gate && p->gate->n_mats == 1 ? GROUPED : fm_op_expert_up.n_variants;
+    const bool group = !p->gate || p->gate->n_mats > 1;
+    const bool packed = fm_expert_packed(p->gate, p->up) && fm_expert_packed(p->shared_gate, p->shared_up);
+    const size_t n_variants = args.x_base % 4 ? VEC : n_cols % 32 ? BY_ROW : !group ? GROUPED : !packed ? GROUPED_DOT : fm_op_expert_up.n_variants;
     uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
     if (!per_expert || (!p->gate && per_expert < 3)) per_expert = 1; // two tokens of a dense layer would leave half a group's tile empty
     const struct fathom_weight *gate = p->gate, *shared = p->shared_gate;
@@ -209,7 +218,7 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
     const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert);
     const struct fm_variant *variant = choice.variant;
     const struct job job = {op, p, &args, variant, per_expert, choice.size, x, ids, h};
-    const uint32_t at_once = variant < &variants[GROUPED] ? p->n_tokens : variant < &variants[GROUPED_ROWS] ? MAX_GROUP : MAX_GROUP_ROWS;
+    const uint32_t at_once = variant < &variants[GROUPED] ? p->n_tokens : variant == &variants[GROUPED_ROWS] ? MAX_GROUP_ROWS : MAX_GROUP;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         if (!add_tokens(stream, &job, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once)) return;
 }

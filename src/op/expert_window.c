@@ -22,3 +22,7 @@ uint32_t fm_expert_row_lanes(const struct fathom_stream *stream) {
     const uint32_t size = fathom_gpu_get_info(fm_stream_gpu(stream))->subgroup_size;
     return size > 64 ? 64 : size;
 }
+
+bool fm_expert_packed(const struct fathom_weight *a, const struct fathom_weight *b) {
+    return (!a || fm_op_packed(a->type)) && (!b || fm_op_packed(b->type));
+}

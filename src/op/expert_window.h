@@ -1,4 +1,4 @@
-// What the expert operators share: how the windows of several weights are walked at once.
+// What the expert operators share: how the windows of several weights are walked at once, and what is asked of them.
 #ifndef FM_OP_EXPERT_WINDOW_H
 #define FM_OP_EXPERT_WINDOW_H
 #include "op/op.h"
@@ -12,4 +12,7 @@ const struct fathom_window *fm_expert_window(
 uint32_t fm_expert_lanes(const struct fathom_stream *stream, uint32_t n_cols);
 // Invocations of a workgroup whose invocations have rows of their own: one subgroup.
 uint32_t fm_expert_row_lanes(const struct fathom_stream *stream);
+
+// fm_op_packed() of both; NULL: there is none, and it is no hindrance.
+bool fm_expert_packed(const struct fathom_weight *a, const struct fathom_weight *b);
 #endif

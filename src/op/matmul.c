@@ -13,9 +13,11 @@ static const struct fm_variant variants[] = {
     { .name = "tile", .shader = &fm_shader_matmul_tile, .min_tokens = 16, .sizes = { 1, 2, 4 } }, // 16 tokens
     { .name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16, .sizes = FM_MATRIX_TILE_SIZES },
     { .name = "rows", .shader = &fm_shader_matmul_rows, .cpu_only = true, .sizes = { 1, 2, 4 } }, // rows of an invocation
-    // by no default, as it takes activations in 8 bits: where it is asked for, or was measured to be faster
+    // by no default, as they take activations in 8 bits: where one is asked for, or was measured to be faster
     { .name = "dot", .shader = &fm_shader_matmul_dot, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_INTEGER_DOT, .min_tokens = UINT32_MAX },
+    { .name = "dot_tile", .shader = &fm_shader_matmul_dot_tile, .needs = FATHOM_CAP_INTEGER_DOT, .min_tokens = UINT32_MAX, .sizes = { 1, 2, 4 } },
 };
+enum { N_DOTS = 2 }; // the last ones, which know few types
 const struct fm_op fm_op_matmul = { "matmul", variants, sizeof(variants) / sizeof(variants[0]) };
 
 // Checks everything, fills what is the same for all windows.
@@ -58,7 +60,7 @@ static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, stru
     const uint32_t few = n_tokens < 4 ? n_tokens : n_tokens < 8 ? 4 : 8;
     const uint64_t all_rows = (uint64_t)w->n_mats * w->n_rows;
     // Smaller pieces where large ones would leave most of a card's cores without work.
-    if (variant->shader == &fm_shader_matmul_tile) {
+    if (variant->shader == &fm_shader_matmul_tile || variant->shader == &fm_shader_matmul_dot_tile) {
         uint32_t tokens = n_tokens <= 16 ? 1 : n_tokens <= 32 ? 2 : 4;
         while (tokens > 1 && all_rows * n_tokens < (uint64_t)128 * 64 * 16 * tokens) tokens /= 2;
         if (choice.size) tokens = choice.size;
@@ -99,9 +101,9 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
     struct fathom_view x, residual, y;
     if (!matmul_prepare(stream, op, params, &args, &x, &residual, &y)) return;
 
-    // All but the plain one read x by fours and weights by whole blocks; the last one knows two types.
-    const bool whole = w->n_cols % 32 == 0 && args.x_base % 4 == 0, bytes = w->type == FATHOM_Q8_0 || w->type == FATHOM_Q4_0;
-    const size_t n_variants = !whole ? 1 : bytes ? fm_op_matmul.n_variants : fm_op_matmul.n_variants - 1;
+    // All but the plain one read x by fours and weights by whole blocks.
+    const bool whole = w->n_cols % 32 == 0 && args.x_base % 4 == 0;
+    const size_t n_variants = !whole ? 1 : fm_op_packed(w->type) ? fm_op_matmul.n_variants : fm_op_matmul.n_variants - N_DOTS;
     const struct fm_call call = { op, params->n_tokens, { w->type, w->n_mats, w->n_rows, w->n_cols } };
     const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, params->n_tokens);
     const struct matmul_shape shape = matmul_shape(fathom_gpu_get_info(fm_stream_gpu(stream)), choice, w, residual.buffer, params->n_tokens);

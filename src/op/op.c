@@ -1,4 +1,5 @@
 #include "op/op.h"
+#include "shaders/quant/packed.h"
 #include <inttypes.h>
 #include <math.h>
 
@@ -57,6 +58,15 @@ bool fm_op_weight(struct fathom_stream *stream, const char *op, const char *name
         return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s has %" PRIu64 " rows in its windows, wanted %" PRIu32 " * %" PRIu32, op, name,
             n_rows, w->n_mats, w->n_rows);
     return true;
+}
+
+#define CASE(T, NAME) case FATHOM_##T:
+bool fm_op_packed(enum fathom_type type) {
+    switch (type) {
+        PACKED_TYPES(CASE)
+        return true;
+    default: return false;
+    }
 }
 
 bool fm_op_multiple(struct fathom_stream *stream, const char *op, const char *name, uint32_t value, uint32_t unit) {

@@ -42,6 +42,9 @@ bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, 
 // Checks a weight: given, of a known type, its windows covering all rows.
 bool fm_op_weight(struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w);
 
+// Are its elements small integers times a scale, so that integer dot products can take them?
+bool fm_op_packed(enum fathom_type type);
+
 // Fails unless `value` is a non-zero multiple of `unit`.
 bool fm_op_multiple(struct fathom_stream *stream, const char *op, const char *name, uint32_t value, uint32_t unit);
 

@@ -1,11 +1,12 @@
 // What the tests of the expert operators share: random choices, and dots in double precision and in the plain variants' order.
 #ifndef TEST_EXPERT_H
 #define TEST_EXPERT_H
+#include "op/expert_window.h"
 #include "ops/harness.h"
 #include <math.h>
 
 struct expert_dot {
-    double value, bound; // bound: of any order of summation in float32, and of the variant's rounding
+    double value, bound; // bound: of any order of summation in float32, and of what the variant rounds
     float twin;          // what the plain variant computes
 };
 
@@ -25,7 +26,8 @@ static inline struct expert_dot expert_dot(
     }
     for (uint32_t half_n = 16; half_n; half_n /= 2)
         for (uint32_t i = 0; i < half_n; i++) lanes[i] = lanes[i] + lanes[i + half_n];
-    return (struct expert_dot){sum, ((w->n_cols + 4) * 0x1p-24 + test->rounding) * magnitude, lanes[0]};
+    const double bytes_error = test->bytes ? op_bytes_error(elements, x, w->n_cols) : 0;
+    return (struct expert_dot){sum, ((w->n_cols + 4) * 0x1p-24 + test->rounding) * magnitude + bytes_error, lanes[0]};
 }
 
 // top_k different experts for each token, ascending; the first tokens get the first and the last experts

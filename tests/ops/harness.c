@@ -280,6 +280,19 @@ void op_check_equal(struct op_test *test, const char *what, const void *got, con
     }
 }
 
+double op_bytes_error(const float *w, const float *x, uint32_t n) {
+    double error = 0;
+    for (uint32_t k = 0; k + 32 <= n; k += 32) {
+        double largest = 0, weights = 0;
+        for (uint32_t i = k; i < k + 32; i++) {
+            largest = fmax(largest, fabs(x[i]));
+            weights += fabs(w[i]);
+        }
+        error += 0.5001 / 127 * largest * weights;
+    }
+    return error;
+}
+
 static void run_row(void **state) {
     const struct op_row *row = *state;
     struct op_test *test = row->test;

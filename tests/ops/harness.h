@@ -24,7 +24,7 @@ struct op_test {
     bool compile_only;                // nothing runs: what a test would compare with need not be computed
     bool exact;                       // it is the plain variant: compare for equality
     double rounding;                  // relative error of a product whose factors the variant rounds to what it multiplies: float16, any way
-    bool bytes;                       // the variant takes activations as 32 signed bytes to a scale, and weights of Q8_0 and Q4_0 alone
+    bool bytes;                       // the variant takes activations as 32 signed bytes to a scale, weights of fm_op_packed() types alone
     bool small_windows;               // this gpu cuts weights at suite->small_range
     uint32_t offset_words;            // where views start in their buffers; 4 unless a case sets it: 16 bytes, which is not what all devices may bind
     uint64_t random;                  // state of op_random
@@ -60,6 +60,9 @@ void op_begin(struct op_test *test);   // for another recording in the same case
 void op_run_refused(struct op_test *test, const char *message_part);
 
 uint32_t op_poison(void); // what outputs hold before the operator writes them: a NaN
+
+// The most by which w times x is off when x is rounded to 127th parts of the largest of its 32, as op_test.bytes says
+double op_bytes_error(const float *w, const float *x, uint32_t n);
 
 // Results: the words of an output view; checks that what lies around it is untouched.
 void *op_result(struct op_test *test, struct fathom_view view);

@@ -26,6 +26,11 @@ static const struct matmul_case {
     { FATHOM_TQ2_0, 1, 67, 256, 3, 0, 4, false }, { FATHOM_MXFP4, 1, 67, 160, 3, 0, 4, false }, { FATHOM_IQ4_XS, 1, 70, 256, 18, 0, 4, false },
     { FATHOM_IQ2_XXS, 1, 67, 256, 3, 0, 4, false }, { FATHOM_IQ2_S, 1, 67, 512, 3, 0, 4, false }, { FATHOM_IQ3_XXS, 1, 67, 256, 18, 0, 4, false },
     { FATHOM_IQ1_M, 1, 67, 256, 3, 0, 4, false },  { FATHOM_F8_E4M3, 1, 67, 96, 3, 0, 4, true }, { FATHOM_F8_E4M3, 3, 70, 416, 18, 0, 4, false },
+    // the types of quant/packed.h, a last block alone
+    { FATHOM_Q8_0, 1, 67, 96, 21, 0, 4, false },   { FATHOM_Q4_0, 2, 70, 32, 35, 4, 4, true },    { FATHOM_Q4_1, 1, 131, 160, 21, 0, 4, false },
+    { FATHOM_Q5_0, 1, 67, 96, 35, 0, 4, true },    { FATHOM_Q5_1, 1, 67, 160, 49, 0, 4, false },  { FATHOM_Q3_K, 1, 67, 256, 21, 0, 4, false },
+    { FATHOM_Q4_K, 1, 131, 512, 49, 0, 4, false }, { FATHOM_Q5_K, 2, 67, 256, 21, 4, 4, true },   { FATHOM_Q6_K, 1, 131, 512, 35, 0, 4, false },
+    { FATHOM_IQ4_NL, 1, 67, 160, 21, 0, 4, false }, { FATHOM_IQ4_XS, 1, 131, 512, 35, 0, 4, true }, { FATHOM_MXFP4, 1, 70, 96, 21, 0, 4, false },
     // timed only
     { FATHOM_Q4_0, 1, 2048, 2048, 1, 0, 4, false },  { FATHOM_Q4_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_Q4_0, 1, 2048, 10944, 1, 0, 4, true },
     { FATHOM_Q8_0, 1, 10944, 2048, 1, 0, 4, false }, { FATHOM_F16, 1, 10944, 2048, 1, 0, 4, false },  { FATHOM_F32, 1, 10944, 2048, 1, 0, 4, false },
@@ -58,20 +63,6 @@ struct reference {
     float *twin;
 };
 
-// Of activations rounded to 127th parts of the largest of their 32.
-static double bytes_error(const float *w, const float *x, uint32_t n) {
-    double error = 0;
-    for (uint32_t k = 0; k + 32 <= n; k += 32) {
-        double largest = 0, weights = 0;
-        for (uint32_t i = k; i < k + 32; i++) {
-            largest = fmax(largest, fabs(x[i]));
-            weights += fabs(w[i]);
-        }
-        error += 0.5001 / 127 * largest * weights;
-    }
-    return error;
-}
-
 static void compute(const struct op_test *test, const struct matmul_case *c, const uint8_t *bytes, const float *x, const float *residual,
     struct reference *ref) {
     const size_t row_size = (size_t)fathom_row_size(c->type, c->n_cols);
@@ -90,7 +81,7 @@ static void compute(const struct op_test *test, const struct matmul_case *c, con
                     magnitude += fabs(product);
                 }
                 ref->want[at] = sum;
-                ref->bound[at] = ((c->n_cols + 4) * 0x1p-24 + test->rounding) * magnitude + (test->bytes ? bytes_error(w, row, c->n_cols) : 0);
+                ref->bound[at] = ((c->n_cols + 4) * 0x1p-24 + test->rounding) * magnitude + (test->bytes ? op_bytes_error(w, row, c->n_cols) : 0);
                 ref->twin[at] = exact_dot(w, row, c->n_cols, c->residual, c->residual ? residual[at] : 0);
             }
         }
@@ -112,7 +103,7 @@ static void run(struct op_test *test, size_t index) {
     struct fathom_matmul_params params = { .w = w, .x = x_view, .y = y_view, .residual = residual_view, .n_tokens = c->n_tokens,
         .x_token_stride = (uint32_t)x_stride, .y_token_stride = (uint32_t)y_stride };
     fathom_matmul(test->stream, &params);
-    const bool known = !test->bytes || c->type == FATHOM_Q8_0 || c->type == FATHOM_Q4_0;
+    const bool known = !test->bytes || fm_op_packed(c->type);
     op_run(test, known && c->n_cols % 32 == 0 && c->offset_words % 4 == 0);
 
     float *y = op_result(test, y_view);
