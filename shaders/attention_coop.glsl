@@ -199,9 +199,8 @@ void add_values() {
     }
 }
 
-// After load_block(); ends when the tile may be written again.
+// After load_block() and a barrier; ends when the tile may be written again.
 void attend_block() {
-    barrier();
     scores();
     barrier();
     soften();

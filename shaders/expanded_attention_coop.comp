@@ -68,6 +68,7 @@ void main() {
     }
     for (j0 = 0u; j0 < n; j0 += BLOCK) {
         load_block();
+        barrier();
         attend_block();
     }
     const float sum = whole_l();

@@ -59,7 +59,7 @@ void main() {
     for (uint i = first; i < end; i += BLOCK) {
         n_left = end - i;
         load_block();
-        barrier(); // row_at has been read
+        barrier(); // row_at has been read, too
         find_rows(i + BLOCK, end);
         attend_block();
     }
