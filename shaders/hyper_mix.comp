@@ -61,9 +61,9 @@ void weigh(uint token, float norm) {
     barrier();
     if (lane < (MIX ? 2u : 1u) * STREAMS) {
         const float s = exact_sigmoid(weight[lane]);
-        precise float with_eps = s + args.eps;
+        precise float with_eps = s + args.eps, doubled = s + s;
         if (lane < STREAMS) pre[lane] = with_eps;
-        else mix_out[at + lane - STREAMS] = 2.0 * s;
+        else mix_out[at + lane - STREAMS] = doubled;
     } else if (MIX && lane < N_LOGITS) {
         const uint row = lane / STREAMS * STREAMS;
         precise float below = weight[lane] - max(max(weight[row], weight[row + 1u]), max(weight[row + 2u], weight[row + 3u]));

@@ -20,7 +20,7 @@ run
 run --exact
 run --draft mtp:2
 XDG_CACHE_HOME=$cache "$fathom" tune "$source/tools/demo/minnow-q8_0.gguf" --seconds 15 >/dev/null 2>"$out"
-[ ! -s "$out" ] || { echo "with $VK_LAYER_ENABLES, tuning:"; head -c 4000 "$out"; exit 1; }
+if grep -v '^tuning: [0-9]* %$' "$out"; then echo "with $VK_LAYER_ENABLES, tuning"; exit 1; fi # a slow run says how far it is
 VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT
 [ -n "$plain" ] || run
 run --exact
