@@ -70,6 +70,52 @@ bool has_blocks(const uint type) {
     return type != TYPE_F32 && type != TYPE_F16 && type != TYPE_BF16;
 }
 
+// Forms that follow from another of a format NAME: w8 and w8_packed from small integers and their scale,
+#define W_OF_INTEGERS(NAME) \
+    float W_FN(_##NAME##_8)(uint row, uint part, out vec4 low, out vec4 high) { \
+        ivec4 a, b; \
+        const float scale = W_FN(_##NAME##_integers)(row, part, a, b); \
+        low = vec4(a); \
+        high = vec4(b); \
+        return scale; \
+    } \
+    vec3 W_FN(_##NAME##_packed)(uint row, uint part, out uint low, out uint high) { \
+        ivec4 a, b; \
+        const float scale = W_FN(_##NAME##_integers)(row, part, a, b); \
+        low = packed_bytes(a); \
+        high = packed_bytes(b); \
+        return vec3(scale, scale, 0.0); \
+    }
+
+// both from unsigned bytes before OFFSET is taken off, the scales of the halves, and a scale of these;
+#define W_OF_HALVES(NAME, OFFSET) \
+    float W_FN(_##NAME##_8)(uint row, uint part, out vec4 low, out vec4 high) { \
+        uint a, b; \
+        const vec3 s = W_FN(_##NAME##_bytes)(row, part, a, b); \
+        precise vec4 x = s.x * offset_bytes(a, int(OFFSET)); \
+        precise vec4 y = s.y * offset_bytes(b, int(OFFSET)); \
+        low = x; \
+        high = y; \
+        return s.z; \
+    } \
+    vec3 W_FN(_##NAME##_packed)(uint row, uint part, out uint low, out uint high) { \
+        uint a, b; \
+        const vec3 s = W_FN(_##NAME##_bytes)(row, part, a, b); \
+        low = packed_bytes(a, OFFSET); \
+        high = packed_bytes(b, OFFSET); \
+        return vec3(s.xy * s.z, 0.0); \
+    }
+
+// and w8 from the w8_packed of a format with a minimum.
+#define W_OF_MINIMUM(NAME) \
+    float W_FN(_##NAME##_8)(uint row, uint part, out vec4 low, out vec4 high) { \
+        uint a, b; \
+        const vec3 s = W_FN(_##NAME##_packed)(row, part, a, b); \
+        low = scale_add(s.x, unsigned_bytes(a), s.z); \
+        high = scale_add(s.x, unsigned_bytes(b), s.z); \
+        return 1.0; \
+    }
+
 // With a minimum that is the same for 32 elements
 bool has_minimum(const uint type) {
     return type == TYPE_Q4_1 || type == TYPE_Q5_1 || type == TYPE_Q4_K || type == TYPE_Q5_K;

@@ -10,18 +10,4 @@ float W_FN(_iq4_xs_integers)(uint row, uint part, out ivec4 low, out ivec4 high)
     return d;
 }
 
-float W_FN(_iq4_xs_8)(uint row, uint part, out vec4 low, out vec4 high) {
-    ivec4 a, b;
-    const float scale = W_FN(_iq4_xs_integers)(row, part, a, b);
-    low = vec4(a);
-    high = vec4(b);
-    return scale;
-}
-
-vec3 W_FN(_iq4_xs_packed)(uint row, uint part, out uint low, out uint high) {
-    ivec4 a, b;
-    const float scale = W_FN(_iq4_xs_integers)(row, part, a, b);
-    low = packed_bytes(a);
-    high = packed_bytes(b);
-    return vec3(scale, scale, 0.0);
-}
+W_OF_INTEGERS(iq4_xs)

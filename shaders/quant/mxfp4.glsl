@@ -12,18 +12,4 @@ float W_FN(_mxfp4_integers)(uint row, uint part, out ivec4 low, out ivec4 high) 
     return uintBitsToFloat(e < 2u ? small : normal); // 2^(e - 128): e2m1() is doubled
 }
 
-float W_FN(_mxfp4_8)(uint row, uint part, out vec4 low, out vec4 high) {
-    ivec4 a, b;
-    const float scale = W_FN(_mxfp4_integers)(row, part, a, b);
-    low = vec4(a);
-    high = vec4(b);
-    return scale;
-}
-
-vec3 W_FN(_mxfp4_packed)(uint row, uint part, out uint low, out uint high) {
-    ivec4 a, b;
-    const float scale = W_FN(_mxfp4_integers)(row, part, a, b);
-    low = packed_bytes(a);
-    high = packed_bytes(b);
-    return vec3(scale, scale, 0.0);
-}
+W_OF_INTEGERS(mxfp4)

@@ -13,20 +13,4 @@ vec3 W_FN(_q3_k_bytes)(uint row, uint part, out uint low, out uint high) { // be
     return vec3(ivec2(scales & 255u, scales >> 8) - 32, half_decode(W_FN(_bits16)(block + 108u)));
 }
 
-float W_FN(_q3_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
-    uint a, b;
-    const vec3 s = W_FN(_q3_k_bytes)(row, part, a, b);
-    precise vec4 x = s.x * offset_bytes(a, 4);
-    precise vec4 y = s.y * offset_bytes(b, 4);
-    low = x;
-    high = y;
-    return s.z;
-}
-
-vec3 W_FN(_q3_k_packed)(uint row, uint part, out uint low, out uint high) {
-    uint a, b;
-    const vec3 s = W_FN(_q3_k_bytes)(row, part, a, b);
-    low = packed_bytes(a, 4u);
-    high = packed_bytes(b, 4u);
-    return vec3(s.xy * s.z, 0.0);
-}
+W_OF_HALVES(q3_k, 4u)

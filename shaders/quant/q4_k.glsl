@@ -17,13 +17,7 @@ vec3 W_FN(_q4_k_packed)(uint row, uint part, out uint low, out uint high) {
     return W_FN(_k_scales)(word, j).xxy;
 }
 
-float W_FN(_q4_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
-    uint a, b;
-    const vec3 s = W_FN(_q4_k_packed)(row, part, a, b);
-    low = scale_add(s.x, unsigned_bytes(a), s.z);
-    high = scale_add(s.x, unsigned_bytes(b), s.z);
-    return 1.0;
-}
+W_OF_MINIMUM(q4_k)
 
 vec2 W_FN(_q4_k_32)(uint row, uint k, out vec4 q[8]) {
     const uint word = (row >> 2) + (k >> 8) * 36u, j = (k >> 5) & 7u, at = word + 4u + (j >> 1) * 8u, shift = (j & 1u) * 4u;

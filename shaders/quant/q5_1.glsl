@@ -7,13 +7,7 @@ vec3 W_FN(_q5_1_packed)(uint row, uint part, out uint low, out uint high) {
     return vec2(half_decode(scales & 0xffffu), half_decode(scales >> 16)).xxy;
 }
 
-float W_FN(_q5_1_8)(uint row, uint part, out vec4 low, out vec4 high) {
-    uint a, b;
-    const vec3 s = W_FN(_q5_1_packed)(row, part, a, b);
-    low = scale_add(s.x, unsigned_bytes(a), s.z);
-    high = scale_add(s.x, unsigned_bytes(b), s.z);
-    return 1.0;
-}
+W_OF_MINIMUM(q5_1)
 
 vec2 W_FN(_q5_1_32)(uint row, uint k, out vec4 q[8]) {
     const uint word = (row >> 2) + (k >> 5) * 6u, scales = W_WORD(word), fifth = W_WORD(word + 1u);

@@ -12,23 +12,7 @@ vec3 W_FN(_q6_k_bytes)(uint row, uint part, out uint low, out uint high) { // be
     return vec3(float(bitfieldExtract(scales, 0, 8)), float(bitfieldExtract(scales, 8, 8)), half_decode(W_FN(_bits16)(block + 208u)));
 }
 
-float W_FN(_q6_k_8)(uint row, uint part, out vec4 low, out vec4 high) {
-    uint a, b;
-    const vec3 s = W_FN(_q6_k_bytes)(row, part, a, b);
-    precise vec4 x = s.x * offset_bytes(a, 32);
-    precise vec4 y = s.y * offset_bytes(b, 32);
-    low = x;
-    high = y;
-    return s.z;
-}
-
-vec3 W_FN(_q6_k_packed)(uint row, uint part, out uint low, out uint high) {
-    uint a, b;
-    const vec3 s = W_FN(_q6_k_bytes)(row, part, a, b);
-    low = packed_bytes(a, 32u);
-    high = packed_bytes(b, 32u);
-    return vec3(s.xy * s.z, 0.0);
-}
+W_OF_HALVES(q6_k, 32u)
 
 float W_FN(_q6_k_32)(uint row, uint k, out vec4 q[8]) {
     const uint block = row + (k >> 8) * 210u, j = (k >> 5) & 7u, shift = (j & 2u) * 2u, two_shift = (j & 3u) * 2u;
