@@ -11,7 +11,7 @@ layout(constant_id = 0) const uint KEPT = 512;                     // positions 
 #define COOP_CONSTANT 1
 uint key_width() { return args.width; }
 uint value_width() { return args.n_v; }
-#include "attention_coop.glsl"
+#include "matrix_attention.glsl"
 layout(binding = 0) readonly buffer Q { float q[]; };              // [tokens][n_heads][width]
 layout(binding = 1) readonly buffer Keys { uint keys[]; };         // [n_heads][KEPT][width] float16
 layout(binding = 2) readonly buffer Values { uint values[]; };     // [n_heads][KEPT][n_v] float16

@@ -12,7 +12,7 @@
 #define SAME_ROWS
 #define RANGES
 #include "latent_heads.glsl"
-#include "attention_coop.glsl"
+#include "matrix_attention.glsl"
 #include "attention_split.glsl"
 uint split_size() {
     const uint n = (n_attended() + BLOCK - 1u) / BLOCK;

@@ -1,4 +1,4 @@
-// Sizes of shaders/attention_coop.glsl.
+// Sizes of shaders/matrix_attention.glsl.
 #ifndef FM_OP_MATRIX_ATTENTION_H
 #define FM_OP_MATRIX_ATTENTION_H
 #include <fathom/gpu.h>
