@@ -23,11 +23,12 @@ need() {
         sudo=sudo
     fi
     echo "Installing $missing" >&2
-    # shellcheck disable=SC2086 # a list of words
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1 && return 0
-    $sudo apt-get update -q >&2
+    # another installation may be running, as on a machine that was just started: waited for
+    apt="$sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300"
+    # shellcheck disable=SC2086 # lists of words
+    $apt install -y --no-install-recommends $missing >/dev/null 2>&1 && return 0
     # shellcheck disable=SC2086
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >&2 || { echo "These could not be installed: $missing" >&2; exit 1; }
+    { $apt update && $apt install -y --no-install-recommends $missing; } >&2 || { echo "These could not be installed: $missing" >&2; exit 1; }
 }
 
 # What the build needs, and a Vulkan driver that runs without a GPU too.
