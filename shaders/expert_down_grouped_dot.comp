@@ -32,8 +32,7 @@ void main() {
     const job mine = find_job(args.expert_first / args.n_rows, (args.expert_end - args.expert_first) / args.n_rows, args.n_rows,
         args.first_row, args.end_row, TILE_ROWS);
     if (mine.n_rows == 0u) return;
-    if (mine.is_expert) find_group(mine.expert);
-    const uint n = mine.is_expert ? group_size : args.n_tokens, n_cols = mine.is_expert ? args.n_inter : args.n_shared, n_blocks = n_cols / 32u;
+    const uint n = mine.is_expert ? find_group(mine.expert) : args.n_tokens, n_cols = mine.is_expert ? args.n_inter : args.n_shared, n_blocks = n_cols / 32u;
     for (uint start = 0u; start < n; start += TILE_TOKENS) {
         if (id < TILE_TOKENS) {
             const uint choice = find_choice(mine, min(start + id, n - 1u)), token = choice / (args.top_k + 1u);

@@ -1,11 +1,27 @@
 // What the grouped variants share: a workgroup takes some rows of one expert, or of the shared one, and finds the tokens that chose it.
-// Before: binding ids and args.
+// Before: binding ids and args; ONE_SUBGROUP where a workgroup is one.
 #define MAX_GROUP 1024 // tokens of a dispatch
 shared uint group[MAX_GROUP]; // choices: token * (top_k + 1) + slot
-shared uint group_size;
 
-// Lists the choices of `expert`, in any order. For the whole workgroup; `expert` is the same in all of it.
-void find_group(uint expert) {
+// Lists the choices of `expert`, in any order, and returns how many. For the whole workgroup; `expert` is the same in all of it.
+#ifdef ONE_SUBGROUP
+uint find_group(uint expert) { // without a barrier, beside which lavapipe keeps all values in memory
+    const uint n_choices = args.n_tokens * args.top_k;
+    uint n = 0u;
+    for (uint first = 0u; first < n_choices; first += gl_WorkGroupSize.x) {
+        const uint i = first + gl_SubgroupInvocationID;
+        const bool mine = i < n_choices && ids[args.ids_base + min(i, n_choices - 1u)] == expert;
+        const uvec4 all = subgroupBallot(mine);
+        const uint at = n + subgroupBallotExclusiveBitCount(all);
+        if (mine && at < MAX_GROUP) group[at] = i + i / args.top_k;
+        n += subgroupBallotBitCount(all);
+    }
+    subgroupMemoryBarrierShared();
+    return n;
+}
+#else
+shared uint group_size;
+uint find_group(uint expert) {
     if (gl_LocalInvocationID.x == 0u) group_size = 0u;
     barrier();
     for (uint i = gl_LocalInvocationID.x; i < args.n_tokens * args.top_k; i += gl_WorkGroupSize.x) {
@@ -14,7 +30,9 @@ void find_group(uint expert) {
         if (at < MAX_GROUP) group[at] = i + i / args.top_k;
     }
     barrier();
+    return group_size;
 }
+#endif
 
 // The part of the work that falls to this workgroup, of jobs that are the experts with `expert_tiles` tiles of rows each, then the tiles
 // of the shared expert's rows.

@@ -46,8 +46,7 @@ void main() {
     const job mine = find_job(args.expert_first / n_inter, (args.expert_end - args.expert_first) / n_inter, n_inter, args.shared_first,
         args.shared_end, TILE_ROWS);
     if (mine.n_rows == 0u) return;
-    if (mine.is_expert) find_group(mine.expert);
-    const uint n = mine.is_expert ? group_size : args.n_tokens,
+    const uint n = mine.is_expert ? find_group(mine.expert) : args.n_tokens,
                row = mine.is_expert ? mine.expert * args.n_inter + mine.first_row : mine.first_row;
     for (uint start = 0u; start < n; start += TILE_TOKENS) {
         SUM sum[2u * SUMS];

@@ -1,8 +1,9 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_ballot : require
 #include "expert_up.h"
-// expert_up_vec.comp with ROWS rows an invocation, for CPUs: x is read once for all lanes and rows, and nothing is reduced.
+// expert_up_vec.comp with ROWS rows an invocation, for CPUs: x is loaded once for all lanes and rows, and nothing is reduced.
 // Columns are multiples of 32.
 layout(local_size_x_id = 4) in;
 layout(constant_id = 0) const uint GATE_TYPE = 0;
@@ -10,7 +11,8 @@ layout(constant_id = 1) const uint UP_TYPE = 0;
 layout(constant_id = 2) const uint SHARED_GATE_TYPE = 0;
 layout(constant_id = 3) const uint SHARED_UP_TYPE = 0;
 layout(constant_id = 5) const uint ROWS = 2;                              // a workgroup's width apart
-layout(binding = 0) readonly buffer X { vec4 x[]; };                         // [n_tokens][n_cols]
+layout(constant_id = 6) const bool AHEAD = false;                         // see read_ahead.glsl
+layout(binding = 0) readonly buffer X { float x[]; };                        // [n_tokens][n_cols]
 layout(binding = 1) readonly buffer Ids { uint ids[]; };                     // [n_tokens][top_k]
 layout(binding = 2) writeonly buffer H { float h[]; };                       // [n_tokens][top_k * n_inter + n_shared]
 layout(binding = 3) readonly buffer Gate { uint gate_words[]; };             // [n_experts][n_inter][n_cols], a window
@@ -29,7 +31,8 @@ layout(binding = 6) readonly buffer SharedUp { uint shared_up_words[]; };
 #define W_NAME shared_up
 #define W_WORD(i) shared_up_words[i]
 #include "quant/decode.glsl"
-#define X4(i) x[i]
+#define X(i) x[i]
+#include "include/broadcast.glsl"
 #include "include/add_rows.glsl"
 ADD_ROWS(gate)
 ADD_ROWS(up)
@@ -40,7 +43,7 @@ ADD_ROWS(shared_up)
 
 void main() {
     const uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x, tile = ROWS * lanes, token = gl_WorkGroupID.y;
-    const uint slot = gl_WorkGroupID.x / max(args.expert_tiles, 1u), x_at = (args.x_base + token * args.n_cols) / 4u;
+    const uint slot = gl_WorkGroupID.x / max(args.expert_tiles, 1u), x_at = args.x_base + token * args.n_cols;
     float gate[ROWS], up[ROWS];
     uint gate_at[ROWS], up_at[ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++) gate[r] = up[r] = 0.0;

@@ -20,7 +20,7 @@ extern "C" {
 
 // What a device can do beyond the required minimum (Vulkan 1.2, timeline semaphores, 256 invocations, 32 KiB shared).
 enum fathom_gpu_caps {
-    FATHOM_CAP_SUBGROUP_ARITHMETIC = 1u << 0,  // subgroupAdd and the like, in compute
+    FATHOM_CAP_SUBGROUP_ARITHMETIC = 1u << 0,  // subgroupAdd, subgroupBroadcast and the like, in compute, of 4 invocations or more
     FATHOM_CAP_SUBGROUP_SIZE_CONTROL = 1u << 1,// a pipeline may require a subgroup size, and full subgroups
     FATHOM_CAP_STORAGE_16BIT = 1u << 2,        // 16-bit types in storage buffers
     FATHOM_CAP_STORAGE_8BIT = 1u << 3,         // 8-bit types in storage buffers
@@ -33,6 +33,7 @@ enum fathom_gpu_caps {
     FATHOM_CAP_MEMORY_BUDGET = 1u << 10,       // the driver says how much memory is free
     FATHOM_CAP_HOST_IMPORT = 1u << 11,         // VK_EXT_external_memory_host
     FATHOM_CAP_STATISTICS = 1u << 12,          // the driver tells registers and spills of a pipeline
+    FATHOM_CAP_READ_AHEAD = 1u << 13,          // a CPU whose prefetchers follow few streams: kernels read ahead for it
 };
 
 enum fathom_gpu_type { FATHOM_GPU_DISCRETE, FATHOM_GPU_INTEGRATED, FATHOM_GPU_VIRTUAL, FATHOM_GPU_CPU, FATHOM_GPU_OTHER };

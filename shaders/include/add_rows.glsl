@@ -1,34 +1,41 @@
-// Several rows an invocation for one token, for CPUs: activations are read once for all lanes and rows, and nothing is reduced.
-// Before: constant ROWS, X4(i), the decoders, args.zero (see read_ahead.glsl).
+// Several rows an invocation for one token, for CPUs: activations are loaded once for all lanes and rows, and nothing is reduced.
+// Before: constants ROWS and AHEAD, the decoders, broadcast.glsl and what it wants, args.zero (see read_ahead.glsl).
 #include "include/read_ahead.glsl"
 
-// What 32 elements' minimum is multiplied by
-float sum_of(vec4 v[8]) {
-    vec4 sum = v[0];
-    for (uint i = 1u; i < 8u; i++) sum += v[i];
-    return (sum.x + sum.y) + (sum.z + sum.w);
+// What w64_dot takes of X(at) to X(at + 63)
+void load_pair(const uint type, uint at, out vec4 a[8], out vec4 b[8], out vec2 sums) {
+    const uint lane = gl_SubgroupInvocationID, a_place = pair_place(0u, lane), b_place = pair_place(1u, lane);
+    vec2 mine = vec2(0.0);
+    [[unroll]] for (uint i = 0u; i < 32u; i += LANES) {
+        const float a_x = X(at + i + lane), b_x = X(at + 32u + i + lane);
+        mine += vec2(pair_has_offset(type, a_place) ? a_x : 0.0, pair_has_offset(type, b_place) ? b_x : 0.0);
+        const vec2 x = vec2(a_x / float(1u << a_place), b_x / float(1u << b_place));
+        [[unroll]] for (uint j = 0u; j < LANES; j++) {
+            const vec2 one = subgroupBroadcast(x, j);
+            a[(i + j) >> 2][(i + j) & 3u] = one.x;
+            b[(i + j) >> 2][(i + j) & 3u] = one.y;
+        }
+    }
+    sums = sum_of_lanes(mine);
 }
 
-// Adds factor times the dots of x[4 * x_at ..] with the rows at byte offsets at[] to sum[], and reads ahead from offset next to `last`.
+// Adds factor times the dots of X(x_at) .. with the rows at byte offsets at[] to sum[], and with AHEAD reads ahead from offset next to `last`.
 #define ADD_ROWS(NAME) \
     void NAME##_add_rows(const uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, uint next, uint last, inout float sum[ROWS]) { \
         if (has_pairs(type) && n_cols % 64u == 0u) { \
             for (uint k = 0u; k < n_cols; k += 64u) { \
                 READ_AHEAD(NAME, type, ROWS, k, next, last) \
                 vec4 a[8], b[8]; \
-                [[unroll]] for (uint i = 0u; i < 8u; i++) { \
-                    a[i] = X4(x_at + k / 4u + i); \
-                    b[i] = X4(x_at + k / 4u + 8u + i); \
-                } \
-                const float a_sum = sum_of(a), b_sum = sum_of(b); \
-                [[unroll]] for (uint r = 0u; r < ROWS; r++) sum[r] += factor * NAME##64_dot(type, at[r], k, a, b, a_sum, b_sum); \
+                vec2 sums; \
+                load_pair(type, x_at + k, a, b, sums); \
+                [[unroll]] for (uint r = 0u; r < ROWS; r++) sum[r] += factor * NAME##64_dot(type, at[r], k, a, b, sums); \
             } \
         } else { \
             for (uint k = 0u; k < n_cols; k += 32u) { \
                 READ_AHEAD(NAME, type, ROWS, k, next, last) \
                 vec4 v[8]; \
-                [[unroll]] for (uint i = 0u; i < 8u; i++) v[i] = X4(x_at + k / 4u + i); \
-                const float v_sum = has_minimum(type) ? sum_of(v) : 0.0; \
+                float v_sum; \
+                load32(x_at + k, v, v_sum); \
                 [[unroll]] for (uint r = 0u; r < ROWS; r++) { \
                     vec4 q[8]; \
                     const vec2 scale = factor * NAME##32_parts(type, at[r], k, q); \

@@ -131,6 +131,16 @@ bool has_pairs(const uint type) {
     return type == TYPE_Q4_0 || type == TYPE_Q8_0;
 }
 
+// In which bits of a word w64_dot leaves element i of a pair's first (0) or second (1) block: the lowest one. It is multiplied by x / 2^place.
+uint pair_place(uint block, uint i) {
+    return ((block == 0u ? i + 2u : i) & 3u) * 8u;
+}
+
+// Are the integers there stored, or taken, with an offset, so that it takes sums of x?
+bool pair_has_offset(const uint type, uint place) {
+    return type != TYPE_Q8_0 || place != 24u; // signed as it is
+}
+
 // Four signed bytes, low one first
 vec4 signed_bytes(uint v) {
     const int i = int(v);

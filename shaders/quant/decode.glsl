@@ -5,8 +5,9 @@
 //   vec4 w4(uint type, uint row, uint k)                       elements k..k+3 (k a multiple of 4) of the row at byte offset `row`; exact
 //   float w32(uint type, uint row, uint k, out vec4 q[8])      elements k..k+31 (k a multiple of 32) are the returned scale times q[]
 //   vec2 w32_parts(uint type, uint row, uint k, out vec4 q[8]) the same elements are q[] times x plus y, which is 0 unless has_minimum(type)
-//   float w64_dot(uint type, uint row, uint k, vec4 a[8], vec4 b[8], float a_sum, float b_sum)   the dot of elements k..k+63 (k a multiple of
-//                                                              64, row of 4) with a and b; for types that has_pairs() names
+//   float w64_dot(uint type, uint row, uint k, vec4 a[8], vec4 b[8], vec2 sums)   the dot of elements k..k+63 (k a multiple of 64, row of
+//                                                              4), for types that has_pairs() names, with x: a and b are x / 2^pair_place(),
+//                                                              `sums` are those of the two halves' x where pair_has_offset()
 //   float w8(uint type, uint row, uint part, out vec4 low, out vec4 high)   a quarter of a block, so that neighbours share it: elements
 //                                                              k..k+3 and k+16..k+19, k = 32 * (part / 4) + 4 * (part % 4), scaled alike
 //   vec3 w8_packed(uint type, uint row, uint part, out uint low, out uint high)   the same as signed bytes, low one first: with s returned,
@@ -143,10 +144,10 @@ float W_FN(32)(const uint type, uint row, uint k, out vec4 q[8]) {
     return 1.0;
 }
 
-float W_FN(64_dot)(const uint type, uint row, uint k, vec4 a[8], vec4 b[8], float a_sum, float b_sum) {
+float W_FN(64_dot)(const uint type, uint row, uint k, vec4 a[8], vec4 b[8], vec2 sums) {
     switch (type) {
-    case TYPE_Q8_0: return W_FN(_q8_0_64_dot)(row, k, a, b);
-    default: return W_FN(_q4_0_64_dot)(row, k, a, b, a_sum, b_sum);
+    case TYPE_Q8_0: return W_FN(_q8_0_64_dot)(row, k, a, b, sums);
+    default: return W_FN(_q4_0_64_dot)(row, k, a, b, sums);
     }
 }
 

@@ -34,22 +34,18 @@ vec3 W_FN(_q4_0_packed)(uint row, uint part, out uint low, out uint high) {
     return vec3(half_decode(W_FN(_bits16)(block)).xx, 0.0);
 }
 
-// The dot of two blocks, from k on, a multiple of 64, with a and b, whose sums are given. `row` is at a whole word, so the first block begins
-// at one too, the second in the middle of another. Nibbles stay at their places in the words, 0 to 15 times 2^(8 c): what they are multiplied
-// by makes up for it, and their missing -8 is a matter of the sums.
-float W_FN(_q4_0_64_dot)(uint row, uint k, vec4 a[8], vec4 b[8], float a_sum, float b_sum) {
+// Two blocks, of which the first begins at a whole word and the second in the middle of another. Nibbles stay at their places in the words,
+// 0 to 15 times 2^place: what they are multiplied by makes up for it, and their missing -8 is a matter of the sums.
+float W_FN(_q4_0_64_dot)(uint row, uint k, vec4 a[8], vec4 b[8], vec2 sums) {
     const uint word = (row >> 2) + (k >> 6) * 9u;
     uint w[9];
     for (uint i = 0u; i < 9u; i++) w[i] = W_WORD(word + i);
-    float a_part = 0.0, b_part = 0.0;
+    vec2 part = vec2(0.0);
     for (uint i = 0u; i < 16u; i++) {
-        const uint a_place = ((i + 2u) & 3u) * 8u, b_place = (i & 3u) * 8u;
-        const float a_unit = 1.0 / float(1u << a_place), b_unit = 1.0 / float(1u << b_place);
-        const uint a_word = w[(i + 2u) >> 2], b_word = w[5u + (i >> 2)];
-        a_part = fma(float(int(a_word & (15u << a_place))), a[i >> 2][i & 3u] * a_unit, a_part);
-        a_part = fma(float(int((a_word >> 4) & (15u << a_place))), a[4u + (i >> 2)][i & 3u] * a_unit, a_part);
-        b_part = fma(float(int(b_word & (15u << b_place))), b[i >> 2][i & 3u] * b_unit, b_part);
-        b_part = fma(float(int((b_word >> 4) & (15u << b_place))), b[4u + (i >> 2)][i & 3u] * b_unit, b_part);
+        const uvec2 both = uvec2(w[(i + 2u) >> 2], w[5u + (i >> 2)]), mask = uvec2(15u) << uvec2(pair_place(0u, i), pair_place(1u, i));
+        part = fma(vec2(ivec2(both & mask)), vec2(a[i >> 2][i & 3u], b[i >> 2][i & 3u]), part);
+        part = fma(vec2(ivec2((both >> 4) & mask)), vec2(a[4u + (i >> 2)][i & 3u], b[4u + (i >> 2)][i & 3u]), part);
     }
-    return unpackHalf2x16(w[0]).x * (a_part - 8.0 * a_sum) + unpackHalf2x16(w[4]).y * (b_part - 8.0 * b_sum);
+    part -= 8.0 * sums;
+    return unpackHalf2x16(w[0]).x * part.x + unpackHalf2x16(w[4]).y * part.y;
 }

@@ -33,18 +33,15 @@ vec3 W_FN(_q8_0_packed)(uint row, uint part, out uint low, out uint high) {
 }
 
 // As Q4_0's: bytes stay at their places in the words. The top one is signed there, the others have 128 added, a matter of their sums.
-float W_FN(_q8_0_64_dot)(uint row, uint k, vec4 a[8], vec4 b[8]) {
+float W_FN(_q8_0_64_dot)(uint row, uint k, vec4 a[8], vec4 b[8], vec2 sums) {
     const uint word = (row >> 2) + (k >> 6) * 17u;
     uint w[17];
     for (uint i = 0u; i < 17u; i++) w[i] = W_WORD(word + i);
-    float a_part = 0.0, b_part = 0.0, a_sum = 0.0, b_sum = 0.0;
+    vec2 part = vec2(0.0);
     for (uint i = 0u; i < 32u; i++) {
-        const uint a_place = ((i + 2u) & 3u) * 8u, b_place = (i & 3u) * 8u;
-        const float a_i = a[i >> 2][i & 3u], b_i = b[i >> 2][i & 3u];
-        a_part = fma(float(int((w[(i + 2u) >> 2] ^ 0x808080u) & (255u << a_place))), a_i / float(1u << a_place), a_part);
-        b_part = fma(float(int((w[9u + (i >> 2)] ^ 0x808080u) & (255u << b_place))), b_i / float(1u << b_place), b_part);
-        if (a_place != 24u) a_sum += a_i;
-        if (b_place != 24u) b_sum += b_i;
+        const uvec2 both = uvec2(w[(i + 2u) >> 2], w[9u + (i >> 2)]) ^ 0x808080u, mask = uvec2(255u) << uvec2(pair_place(0u, i), pair_place(1u, i));
+        part = fma(vec2(ivec2(both & mask)), vec2(a[i >> 2][i & 3u], b[i >> 2][i & 3u]), part);
     }
-    return unpackHalf2x16(w[0]).x * (a_part - 128.0 * a_sum) + unpackHalf2x16(w[8]).y * (b_part - 128.0 * b_sum);
+    part -= 128.0 * sums;
+    return unpackHalf2x16(w[0]).x * part.x + unpackHalf2x16(w[8]).y * part.y;
 }

@@ -9,15 +9,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, LANE_ROWS = 4, TILE_ROWS = 64, SUM_ROWS = 64, MAX_GROUP = 1024, MAX_GROUP_ROWS = 128 };
-// Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops
-// after 65535 rounds in all.
+enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, LANE_ROWS = 4, PAIRS = 2, TILE_ROWS = 64, SUM_ROWS = 64, MAX_GROUP = 1024 };
+// MAX_GROUP: tokens of a grouped dispatch, as many as the shader's list takes.
 
-enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT };
+enum { PLAIN, VEC, BY_ROW, BY_ROW_AHEAD, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_down},
     {.name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
-    {.name = "rows", .shader = &fm_shader_expert_down_rows, .cpu_only = true},
+    {.name = "rows", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
+    {.name = "rows_ahead", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .read_ahead = true},
     // tokens of these: how many choose an expert, on the average
     {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
     {.name = "grouped_coop",
@@ -111,7 +111,8 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
         dispatch.n_spec++;
         dispatch.spec[dispatch.n_spec++] = last && job->norm.fused;
         dispatch.spec[6] = from_y || job->residual.buffer;
-        dispatch.n_spec = 7;
+        dispatch.spec[7] = job->variant->read_ahead;
+        dispatch.n_spec = 8;
         dispatch.views[dispatch.n_views++] = job->weights;
         dispatch.views[dispatch.n_views++] = from_y ? job->y : job->residual;
         dispatch.views[dispatch.n_views++] = job->y;
@@ -200,11 +201,12 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     const struct fm_choice choice =
         fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert ? (uint32_t)per_expert : 1);
     job->variant = choice.variant;
-    const uint32_t row_lanes = fm_expert_row_lanes(stream);
+    const uint32_t row_lanes = fm_op_row_lanes(fathom_gpu_get_info(fm_stream_gpu(stream)));
     const uint32_t lanes = fm_expert_lanes(stream, args->n_inter > args->n_shared ? args->n_inter : args->n_shared);
     switch (job->variant - variants) {
     case VEC: job->tile = ROWS, job->spec[0] = lanes, job->spec[1] = ROWS, job->n_spec = 2; break;
     case BY_ROW:
+    case BY_ROW_AHEAD:
         job->tile = row_lanes * LANE_ROWS, job->spec[0] = row_lanes, job->spec[1] = LANE_ROWS, job->n_spec = 2;
         break;
     case GROUPED: job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
@@ -219,7 +221,10 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     case GROUPED_DOT:
         job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 16 ? 1 : per_expert <= 32 ? 2 : 4, job->n_spec = 1;
         break;
-    case GROUPED_ROWS: job->tile = 2 * row_lanes, job->spec[0] = 4, job->spec[1] = row_lanes, job->n_spec = 2; break;
+    case GROUPED_ROWS:
+        job->tile = 2 * PAIRS * row_lanes, job->spec[1] = row_lanes, job->spec[2] = PAIRS, job->n_spec = 3;
+        job->spec[0] = fm_expert_row_tokens(per_expert ? (uint32_t)per_expert : 1, args->n_tokens);
+        break;
     default: job->tile = PLAIN_ROWS; break;
     }
 }
@@ -258,7 +263,7 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
     }
     // the last dispatch must make all rows
     const bool whole = (down && down->n_windows > 1) || !shared || shared->n_windows == 1;
-    job.last_group = job.variant == &variants[VEC] || job.variant == &variants[BY_ROW];
+    job.last_group = job.variant >= &variants[VEC] && job.variant <= &variants[BY_ROW_AHEAD];
     if (!fm_op_norm_after(stream, op, &p->norm, p->n_tokens, n_rows, whole && job.last_group, &job.norm)) return;
     args.norm_w_base = job.norm.w_base, args.normed_base = job.norm.y_base, args.counters_base = job.norm.counters_base, args.norm_eps = p->norm.eps;
     if (job.variant < &variants[GROUPED]) {
@@ -269,7 +274,7 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
     if (!fm_op_bind(
             stream, op, "scratch", p->scratch, fathom_expert_down_scratch(at_once, p->top_k, n_rows) / 4, &job.parts, &args.parts_base))
         return;
-    if (job.variant == &variants[GROUPED_ROWS] && at_once > MAX_GROUP_ROWS) at_once = MAX_GROUP_ROWS;
+    if (job.variant == &variants[GROUPED_ROWS] && at_once > FM_MAX_GROUP_ROWS) at_once = FM_MAX_GROUP_ROWS;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         add_grouped(stream, &job, args, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once);
     fm_op_norm_apart(stream, &p->norm, &job.norm, p->y, p->n_tokens, n_rows);

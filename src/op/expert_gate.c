@@ -11,7 +11,7 @@ enum { PLAIN, VEC, BY_ROW };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_gate},
     {.name = "vec", .shader = &fm_shader_expert_gate_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
-    {.name = "rows", .shader = &fm_shader_expert_gate_rows, .cpu_only = true},
+    {.name = "rows", .shader = &fm_shader_expert_gate_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
 };
 const struct fm_op fm_op_expert_gate = {"expert_gate", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -78,7 +78,7 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
     const struct fm_call call = {op, p->n_tokens, {w->type, w->n_rows, w->n_cols, p->top_k}};
     const struct fm_variant *variant = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, p->n_tokens).variant;
     const bool plain = variant == &variants[PLAIN], by_row = variant == &variants[BY_ROW];
-    const uint32_t lanes = by_row ? fm_expert_row_lanes(stream) : fm_expert_lanes(stream, w->n_cols);
+    const uint32_t lanes = by_row ? fm_op_row_lanes(fathom_gpu_get_info(fm_stream_gpu(stream))) : fm_expert_lanes(stream, w->n_cols);
     const uint32_t rows = by_row ? LANE_ROWS : ROWS, tile = plain ? PLAIN_ROWS : by_row ? lanes * rows : rows;
     for (uint32_t i = 0; i < w->n_windows; i++) args.n_tiles += fm_op_groups(w->windows[i].n_rows, tile);
     for (uint32_t i = 0; i < w->n_windows; i++) {

@@ -8,15 +8,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 4, TILE_ROWS = 64, MAX_GROUP = 1024, MAX_GROUP_ROWS = 128 };
-// Tokens of a grouped dispatch: as many as the shader's list takes; on CPUs, few enough for lavapipe, which stops an invocation's loops
-// after 65535 rounds in all.
+enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 4, PAIRS = 2, TILE_ROWS = 64, MAX_GROUP = 1024 };
+// MAX_GROUP: tokens of a grouped dispatch, as many as the shader's list takes.
 
-enum { PLAIN, VEC, BY_ROW, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT };
+enum { PLAIN, VEC, BY_ROW, BY_ROW_AHEAD, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_up},
     {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
-    {.name = "rows", .shader = &fm_shader_expert_up_rows, .cpu_only = true},
+    {.name = "rows", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
+    {.name = "rows_ahead", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .read_ahead = true},
     // tokens of these: how many choose an expert, on the average
     {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
     {.name = "grouped_coop",
@@ -108,10 +108,11 @@ struct shape {
 };
 
 static struct shape find_shape(struct fathom_stream *stream, const struct job *job) {
-    const uint32_t row_lanes = fm_expert_row_lanes(stream), lanes = fm_expert_lanes(stream, job->args->n_cols);
+    const uint32_t row_lanes = fm_op_row_lanes(fathom_gpu_get_info(fm_stream_gpu(stream))), lanes = fm_expert_lanes(stream, job->args->n_cols);
     switch (job->variant - variants) {
     case VEC: return (struct shape){ROWS, {lanes, ROWS}, 2};
-    case BY_ROW: return (struct shape){row_lanes * LANE_ROWS, {row_lanes, LANE_ROWS}, 2};
+    case BY_ROW:
+    case BY_ROW_AHEAD: return (struct shape){row_lanes * LANE_ROWS, {row_lanes, LANE_ROWS, job->variant->read_ahead}, 3};
     case GROUPED: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4}, 1};
     case GROUPED_COOP: {
         const struct fathom_weight *w = job->p->gate ? job->p->gate : job->p->shared_gate;
@@ -123,7 +124,7 @@ static struct shape find_shape(struct fathom_stream *stream, const struct job *j
         return shape;
     }
     case GROUPED_DOT: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 16 ? 1 : 2}, 1};
-    case GROUPED_ROWS: return (struct shape){row_lanes, {4, row_lanes}, 2};
+    case GROUPED_ROWS: return (struct shape){row_lanes * PAIRS, {fm_expert_row_tokens(job->per_expert, job->p->n_tokens), row_lanes, PAIRS}, 3};
     default: return (struct shape){PLAIN_ROWS};
     }
 }
@@ -218,7 +219,7 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
     const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert);
     const struct fm_variant *variant = choice.variant;
     const struct job job = {op, p, &args, variant, per_expert, choice.size, x, ids, h};
-    const uint32_t at_once = variant < &variants[GROUPED] ? p->n_tokens : variant == &variants[GROUPED_ROWS] ? MAX_GROUP_ROWS : MAX_GROUP;
+    const uint32_t at_once = variant < &variants[GROUPED] ? p->n_tokens : variant == &variants[GROUPED_ROWS] ? FM_MAX_GROUP_ROWS : MAX_GROUP;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         if (!add_tokens(stream, &job, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once)) return;
 }

@@ -18,9 +18,9 @@ uint32_t fm_expert_lanes(const struct fathom_stream *stream, uint32_t n_cols) {
     return n_cols >= 2048 && lanes < 64 ? 2 * lanes : lanes;
 }
 
-uint32_t fm_expert_row_lanes(const struct fathom_stream *stream) {
-    const uint32_t size = fathom_gpu_get_info(fm_stream_gpu(stream))->subgroup_size;
-    return size > 64 ? 64 : size;
+uint32_t fm_expert_row_tokens(uint32_t per_expert, uint32_t n_tokens) {
+    const uint32_t n = n_tokens > FM_MAX_GROUP_ROWS ? (uint32_t)((uint64_t)per_expert * FM_MAX_GROUP_ROWS / n_tokens) : per_expert;
+    return n > 4 ? 8 : 4;
 }
 
 bool fm_expert_packed(const struct fathom_weight *a, const struct fathom_weight *b) {

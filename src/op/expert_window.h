@@ -3,6 +3,11 @@
 #define FM_OP_EXPERT_WINDOW_H
 #include "op/op.h"
 
+// Tokens of a grouped dispatch on CPUs: few enough for lavapipe, which stops an invocation's loops after 65535 rounds in all.
+enum { FM_MAX_GROUP_ROWS = 128 };
+// Of them, how many a round takes at once: 4 or 8. per_expert: of n_tokens, how many choose an expert, on the average.
+uint32_t fm_expert_row_tokens(uint32_t per_expert, uint32_t n_tokens);
+
 // A weight's window that holds `row`, counted through all matrices. Lowers *end to the window's last row + 1.
 // Fails the stream and returns NULL where no window holds it.
 const struct fathom_window *fm_expert_window(
@@ -10,8 +15,6 @@ const struct fathom_window *fm_expert_window(
 
 // Invocations of a workgroup whose invocations share a row: one subgroup, or two for long rows.
 uint32_t fm_expert_lanes(const struct fathom_stream *stream, uint32_t n_cols);
-// Invocations of a workgroup whose invocations have rows of their own: one subgroup.
-uint32_t fm_expert_row_lanes(const struct fathom_stream *stream);
 
 // fm_op_packed() of both; NULL: there is none, and it is no hindrance.
 bool fm_expert_packed(const struct fathom_weight *a, const struct fathom_weight *b);

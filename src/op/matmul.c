@@ -12,7 +12,9 @@ static const struct fm_variant variants[] = {
         // sizes: rows of a subgroup
     { .name = "tile", .shader = &fm_shader_matmul_tile, .min_tokens = 16, .sizes = { 1, 2, 4 } }, // 16 tokens
     { .name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16, .sizes = FM_MATRIX_TILE_SIZES },
-    { .name = "rows", .shader = &fm_shader_matmul_rows, .cpu_only = true, .sizes = { 1, 2, 4 } }, // rows of an invocation
+    { .name = "rows", .shader = &fm_shader_matmul_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .sizes = { 1, 2, 4 } },
+        // sizes: rows of an invocation
+    { .name = "rows_ahead", .shader = &fm_shader_matmul_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .read_ahead = true },
     // by no default, as they take activations in 8 bits: where one is asked for, or was measured to be faster
     { .name = "dot", .shader = &fm_shader_matmul_dot, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_INTEGER_DOT, .min_tokens = UINT32_MAX },
     { .name = "dot_tile", .shader = &fm_shader_matmul_dot_tile, .needs = FATHOM_CAP_INTEGER_DOT, .min_tokens = UINT32_MAX, .sizes = { 1, 2, 4 } },
@@ -84,8 +86,8 @@ static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, stru
         return (struct matmul_shape){ rows, few, { w->type, residual, few, lanes, rows }, 5 };
     }
     if (variant->shader == &fm_shader_matmul_rows) {
-        const uint32_t lanes = info->subgroup_size > 16 ? 16 : info->subgroup_size;
-        uint32_t rows = few == 8 ? 2 : 4;
+        const uint32_t lanes = fm_op_row_lanes(info);
+        uint32_t rows = 4;
         while (rows > 1 && all_rows < 16ull * lanes * rows) rows /= 2; // small weights: enough workgroups for all cores
         if (choice.size) rows = choice.size;
         return (struct matmul_shape){ lanes * rows, few, { w->type, residual, few, lanes, rows }, 5 };
@@ -136,6 +138,7 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
         memcpy(dispatch.spec, shape.spec, sizeof(shape.spec));
         if (last_group) {
             dispatch.spec[dispatch.n_spec++] = norm.fused;
+            dispatch.spec[dispatch.n_spec++] = choice.variant->read_ahead;
             dispatch.views[4] = norm.w, dispatch.views[5] = norm.y, dispatch.views[6] = norm.counters;
             dispatch.n_views = 7;
         }

@@ -17,6 +17,10 @@ uint32_t fm_op_lanes(const struct fathom_stream *stream, uint32_t wanted) {
     return info->type == FATHOM_GPU_CPU && info->subgroup_size < wanted ? info->subgroup_size : wanted;
 }
 
+uint32_t fm_op_row_lanes(const struct fathom_gpu_info *info) {
+    return info->min_subgroup_size > 32 ? 32 : info->min_subgroup_size;
+}
+
 bool fm_op_few_registers(const struct fathom_gpu_info *info) {
     return info->min_subgroup_size < 32 && info->type != FATHOM_GPU_CPU;
 }

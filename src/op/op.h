@@ -27,6 +27,9 @@ uint32_t fm_op_default(uint32_t value, uint32_t otherwise);
 // Invocations of a workgroup that reduce together: `wanted`, or on a CPU one subgroup, where a barrier costs more than it hides.
 uint32_t fm_op_lanes(const struct fathom_stream *stream, uint32_t wanted);
 
+// Invocations of a workgroup whose invocations have rows of their own: within one subgroup, whatever its size.
+uint32_t fm_op_row_lanes(const struct fathom_gpu_info *info);
+
 // Has an invocation half the registers of other cards'? So with Intel's compiler, whose subgroups are narrow.
 bool fm_op_few_registers(const struct fathom_gpu_info *info);
 

@@ -370,7 +370,8 @@ static int run_variant(const struct op_suite *suite, const struct fm_variant *va
         char name[96];
         suite->name(i, name, sizeof(name));
         if (options->only_case && !strstr(name, options->only_case)) continue;
-        if (size && !options->bench && (i + size) % 3) continue; // the same shader with another constant
+        const bool another_constant = size || variant->read_ahead;
+        if (another_constant && !options->bench && (i + size) % 3) continue; // the same shader
         struct op_row *row = &rows[n_tests];
         *row = (struct op_row){ .test = &test, .index = i };
         snprintf(row->name, sizeof(row->name), "%s %s%s%s: %s", suite->op, variant->name, of_size, small_windows ? " in small windows" : "", name);
