@@ -96,6 +96,19 @@ static void test_variants(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
+// What is meant for CPUs, for cards, or for CPUs that want kernels to read ahead is a default only there.
+static void test_variants_of_kinds(void **state) {
+    (void)state;
+    const struct fm_variant table[] = { { .name = "plain", .shader = &affine_shader }, { .name = "card", .shader = &affine_shader, .card_only = true },
+        { .name = "cpu", .shader = &affine_shader, .cpu_only = true }, { .name = "ahead", .shader = &affine_shader, .cpu_only = true, .read_ahead = true } };
+    struct fathom_gpu_info info = { .type = FATHOM_GPU_DISCRETE, .caps = FATHOM_CAP_READ_AHEAD };
+    assert_string_equal(fm_variant_default(&info, table, 4, 1)->name, "card");
+    info.type = FATHOM_GPU_CPU;
+    assert_string_equal(fm_variant_default(&info, table, 4, 1)->name, "ahead");
+    info.caps = 0;
+    assert_string_equal(fm_variant_default(&info, table, 4, 1)->name, "cpu");
+}
+
 // A quirk takes a capability from the driver, version and width that have it, and from no other.
 static void test_quirks(void **state) {
     (void)state;
@@ -200,7 +213,7 @@ int main(int argc, char **argv) {
     if (argc == 2 && !strcmp(argv[1], "create")) return create_and_print();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list), cmocka_unit_test(test_choice), cmocka_unit_test(test_two_at_once), cmocka_unit_test(test_variants),
-        cmocka_unit_test(test_quirks), cmocka_unit_test(test_lost), cmocka_unit_test(test_lost_with_cause),
+        cmocka_unit_test(test_variants_of_kinds), cmocka_unit_test(test_quirks), cmocka_unit_test(test_lost), cmocka_unit_test(test_lost_with_cause),
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_driver_does_not_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
