@@ -37,7 +37,7 @@ void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_i
     }
 }
 
-// This computer's CPU, when it reads 32 rows at once. Measured: an EPYC 9004 gains 60 % by reading ahead, a Xeon of 2023 loses 30 %; others are
+// This computer's CPU, when it reads 32 rows at once. Measured: an EPYC 9004 gains 60 % by reading ahead, a Xeon with AMX loses 30 %; others are
 // taken for the latter, see decisions/rows-on-cpus.md.
 static bool follows_few_streams(void) {
 #ifdef __x86_64__
