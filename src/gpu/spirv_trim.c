@@ -74,7 +74,7 @@ static void scan_instruction(struct trim *t, uint32_t *w, struct id **function) 
 
 // Words of names and decorations are no definitions.
 static bool is_annotation(uint32_t op) {
-    return (op >= SpvOpSource && op <= SpvOpLine) || (op >= SpvOpDecorate && op <= SpvOpGroupMemberDecorate) || op == SpvOpDecorateId ||
+    return (op >= SpvOpSource && op <= SpvOpLine) || op == SpvOpTypeForwardPointer || (op >= SpvOpDecorate && op <= SpvOpGroupMemberDecorate) || op == SpvOpDecorateId ||
            op == SpvOpEntryPoint || op == SpvOpExecutionMode || op == SpvOpCapability || op == SpvOpExtension || op == SpvOpMemoryModel;
 }
 
@@ -192,10 +192,25 @@ static void hollow_out(const struct id *label, uint32_t *body, uint32_t *end) {
     }
 }
 
-static void shorten_phi(const struct trim *t, uint32_t *w) {
+// Is there an edge from one block to another? A live block's switch may have lost it.
+static bool leads_to(const struct trim *t, uint32_t from, uint32_t to) {
+    const uint32_t *w = t->ids[from].def;
+    while (!ends_block(op_of(w))) w += length_of(w);
+    switch (op_of(w)) {
+    case SpvOpBranch: return w[1] == to;
+    case SpvOpBranchConditional: return w[2] == to || w[3] == to;
+    case SpvOpSwitch:
+        for (uint32_t i = 4; i < length_of(w); i += 2)
+            if (w[i] == to) return true;
+        return w[2] == to;
+    default: return false;
+    }
+}
+
+static void shorten_phi(const struct trim *t, uint32_t *w, uint32_t block) {
     uint32_t n = 3;
     for (uint32_t i = 3; i + 1 < length_of(w); i += 2) {
-        if (!t->ids[w[i + 1]].live) continue;
+        if (!t->ids[w[i + 1]].live || !leads_to(t, w[i + 1], block)) continue;
         w[n] = w[i];
         w[n + 1] = w[i + 1];
         n += 2;
@@ -207,9 +222,11 @@ static void shorten_phi(const struct trim *t, uint32_t *w) {
 
 static void erase_dead_code(struct trim *t) {
     bool live_function = false;
+    uint32_t block = 0;
     for (uint32_t *w = t->functions, *after; w < t->end; w = after) {
         after = next(w);
         if (op_of(w) == SpvOpFunction) live_function = t->ids[w[2]].live;
+        if (op_of(w) == SpvOpLabel) block = w[1];
         const struct id *label = op_of(w) == SpvOpLabel ? &t->ids[w[1]] : NULL;
         if (label && live_function && !label->live) {
             uint32_t *body = after;
@@ -222,7 +239,7 @@ static void erase_dead_code(struct trim *t) {
         } else if (!live_function) {
             erase(w, after);
         } else if (op_of(w) == SpvOpPhi) {
-            shorten_phi(t, w);
+            shorten_phi(t, w, block);
         }
     }
 }
