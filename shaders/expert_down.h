@@ -7,6 +7,7 @@ ARGS(expert_down) {
     uint first_row, end_row;
     uint expert_first, expert_end, down_row;   // _row: first row of the window
     uint shared_row;
+    uint down_address[2], shared_address[2];   // of the windows, low half first; see include/columns.glsl
     uint h_base, ids_base, weights_base, residual_base, y_base, parts_base; // words
     uint norm_w_base, normed_base, counters_base; // see include/norm_after.glsl
     float norm_eps;

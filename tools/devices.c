@@ -12,7 +12,7 @@ static const struct { uint32_t cap; const char *name; } cap_names[] = {
     {FATHOM_CAP_INT8, "int8"}, {FATHOM_CAP_INT16, "int16"}, {FATHOM_CAP_INT64, "int64"}, {FATHOM_CAP_INTEGER_DOT, "integer-dot"},
     {FATHOM_CAP_COOPERATIVE_MATRIX, "cooperative-matrix"}, {FATHOM_CAP_MEMORY_BUDGET, "memory-budget"}, {FATHOM_CAP_HOST_IMPORT, "host-import"},
     {FATHOM_CAP_STATISTICS, "statistics"},
-    {FATHOM_CAP_READ_AHEAD, "read-ahead"},
+    {FATHOM_CAP_READ_AHEAD, "read-ahead"}, {FATHOM_CAP_DEVICE_ADDRESS, "device-address"}, {FATHOM_CAP_UNIFORM_LOADS, "uniform-loads"},
 };
 
 // The variants that an operator would run for one token and for a long prompt.

@@ -50,7 +50,7 @@ static bool follows_few_streams(void) {
 
 static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDeviceProperties *properties, const VkExtensionProperties *list, uint32_t n,
     const VkPhysicalDeviceVulkan11Properties *p11, bool *timeline) {
-    const bool v13 = properties->apiVersion >= VK_API_VERSION_1_3;
+    const bool cpu = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU, v13 = properties->apiVersion >= VK_API_VERSION_1_3;
     const bool size_control = v13 || has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     const bool dot = v13 || has_extension(list, n, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
     const bool matrix = has_extension(list, n, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
@@ -84,7 +84,9 @@ static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDevicePropert
         {has_extension(list, n, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME), FATHOM_CAP_MEMORY_BUDGET},
         {has_extension(list, n, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME), FATHOM_CAP_HOST_IMPORT},
         {executables.pipelineExecutableInfo, FATHOM_CAP_STATISTICS},
-        {properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU && follows_few_streams(), FATHOM_CAP_READ_AHEAD},
+        {cpu && follows_few_streams(), FATHOM_CAP_READ_AHEAD},
+        {cpu && f12.bufferDeviceAddress, FATHOM_CAP_DEVICE_ADDRESS}, // no variant for cards has a use for it
+        {cpu && f12.bufferDeviceAddress, FATHOM_CAP_UNIFORM_LOADS},  // unless a quirk says otherwise
     };
     uint32_t caps = 0;
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) if (table[i].has) caps |= table[i].cap;

@@ -165,7 +165,7 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
         .subgroupSizeControl = VK_TRUE, .computeFullSubgroups = VK_TRUE};
     VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .timelineSemaphore = VK_TRUE,
         .storageBuffer8BitAccess = !!(caps & FATHOM_CAP_STORAGE_8BIT), .shaderFloat16 = !!(caps & FATHOM_CAP_FLOAT16),
-        .shaderInt8 = !!(caps & FATHOM_CAP_INT8),
+        .shaderInt8 = !!(caps & FATHOM_CAP_INT8), .bufferDeviceAddress = !!(caps & FATHOM_CAP_DEVICE_ADDRESS),
         .vulkanMemoryModel = !!(caps & FATHOM_CAP_COOPERATIVE_MATRIX)};
     VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &f12,
         .storageBuffer16BitAccess = !!(caps & FATHOM_CAP_STORAGE_16BIT)};

@@ -29,6 +29,9 @@ struct fm_dispatch {
 // and pass the remainder in their arguments.
 void fm_stream_dispatch(struct fathom_stream *stream, const struct fm_dispatch *dispatch);
 
+// Where a view begins, for shaders that read by address (FATHOM_CAP_DEVICE_ADDRESS). It is bound as well: for barriers, and for its length.
+uint64_t fm_view_address(struct fathom_view view);
+
 // Rounds *view down to an offset that may be bound, and returns the words (4 bytes) between it and the old offset. Operators
 // pass that count in their arguments (`x_base` and so on) and add it to every index.
 uint32_t fm_stream_align(const struct fathom_stream *stream, struct fathom_view *view);

@@ -15,6 +15,7 @@ struct fm_block {
     VkBuffer buffer;
     enum fathom_memory kind;
     uint64_t size;
+    VkDeviceAddress address;  // with FATHOM_CAP_DEVICE_ADDRESS
     char *mapped;
     bool in_place;            // the host's memory: one buffer, and not in the gpu's list
     struct range *holes;      // free ranges, ascending, never adjacent
@@ -22,6 +23,25 @@ struct fm_block {
 };
 
 VkBuffer fm_block_buffer(const struct fm_block *block) { return block->buffer; }
+uint64_t fm_view_address(struct fathom_view view) { return view.buffer->block->address + view.buffer->offset + view.offset; }
+
+// What buffers are for: shaders, and copies from them.
+static VkBufferUsageFlags usage(const struct fathom_gpu *gpu) {
+    return VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+           (gpu->info.caps & FATHOM_CAP_DEVICE_ADDRESS ? VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT : 0);
+}
+
+static VkMemoryAllocateFlagsInfo allocate_flags(const struct fathom_gpu *gpu) {
+    return (VkMemoryAllocateFlagsInfo){.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+        .flags = gpu->info.caps & FATHOM_CAP_DEVICE_ADDRESS ? VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT : 0};
+}
+
+static VkResult bind_buffer(struct fathom_gpu *gpu, struct fm_block *b) {
+    const VkResult result = gpu->vk.vkBindBufferMemory(gpu->device, b->buffer, b->memory, 0);
+    const VkBufferDeviceAddressInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO, .buffer = b->buffer};
+    if (result == VK_SUCCESS && (gpu->info.caps & FATHOM_CAP_DEVICE_ADDRESS)) b->address = gpu->vk.vkGetBufferDeviceAddress(gpu->device, &info);
+    return result;
+}
 
 // Holes lie between ranges that are taken, so there is at most one more of them: with this room, giving back never fails.
 static bool reserve_hole(struct fm_block *b) {
@@ -103,20 +123,22 @@ static void destroy_block(struct fathom_gpu *gpu, struct fm_block *b) {
 static VkResult bind_memory(struct fathom_gpu *gpu, struct fm_block *b) {
     VkMemoryRequirements need;
     gpu->vk.vkGetBufferMemoryRequirements(gpu->device, b->buffer, &need);
+    const VkMemoryAllocateFlagsInfo flags = allocate_flags(gpu);
     VkResult result = VK_ERROR_FEATURE_NOT_PRESENT;
     uint32_t type;
     for (uint32_t allowed = need.memoryTypeBits; (type = memory_type(gpu, allowed, b->kind)) != UINT32_MAX; allowed &= ~(1u << type)) {
-        const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .allocationSize = need.size, .memoryTypeIndex = type};
+        const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .pNext = &flags, .allocationSize = need.size,
+            .memoryTypeIndex = type};
         result = gpu->vk.vkAllocateMemory(gpu->device, &allocate, NULL, &b->memory);
         // drivers of integrated devices split one memory into heaps: where one is full, the next will do
         if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY || !gpu->info.unified_memory) break;
     }
     if (result != VK_SUCCESS) return result;
     gpu->counters.memory_allocated += b->size;
-    result = gpu->vk.vkBindBufferMemory(gpu->device, b->buffer, b->memory, 0);
-    const VkMemoryPropertyFlags flags = gpu->memory.memoryTypes[type].propertyFlags,
+    result = bind_buffer(gpu, b);
+    const VkMemoryPropertyFlags kind = gpu->memory.memoryTypes[type].propertyFlags,
         host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-    const bool map = b->kind == FATHOM_MEMORY_HOST || (gpu->info.unified_memory && (flags & host) == host);
+    const bool map = b->kind == FATHOM_MEMORY_HOST || (gpu->info.unified_memory && (kind & host) == host);
     if (result == VK_SUCCESS && map) result = gpu->vk.vkMapMemory(gpu->device, b->memory, 0, VK_WHOLE_SIZE, 0, (void **)&b->mapped);
     return result;
 }
@@ -131,7 +153,7 @@ static struct fm_block *create_block(struct fathom_gpu *gpu, uint64_t size, enum
     if (!reserve_hole(b)) goto fail;
     b->holes[b->n_holes++] = (struct range){0, size};
     const VkBufferCreateInfo create = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = size,
-        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT};
+        .usage = usage(gpu) | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT};
     *result = gpu->vk.vkCreateBuffer(gpu->device, &create, NULL, &b->buffer);
     if (*result == VK_SUCCESS) *result = bind_memory(gpu, b);
     if (*result != VK_SUCCESS) goto fail;
@@ -197,7 +219,7 @@ fail:
 
 uint64_t fm_import_alignment(const struct fathom_gpu *gpu) {
     const VkPhysicalDeviceExternalBufferInfo wanted = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
-        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT, .handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT};
+        .usage = usage(gpu), .handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT};
     VkExternalBufferProperties buffers = {.sType = VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES};
     VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
     VkPhysicalDeviceProperties2 properties = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &host};
@@ -212,7 +234,7 @@ static VkResult import_memory(struct fathom_gpu *gpu, struct fm_block *b, void *
     const VkExternalMemoryHandleTypeFlagBits host = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
     const VkExternalMemoryBufferCreateInfo external = {.sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO, .handleTypes = host};
     const VkBufferCreateInfo create = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .pNext = &external, .size = b->size,
-        .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT};
+        .usage = usage(gpu)};
     VkMemoryHostPointerPropertiesEXT properties = {.sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT};
     VkResult result = gpu->vk.vkGetMemoryHostPointerPropertiesEXT(gpu->device, host, begin, &properties);
     if (result == VK_SUCCESS) result = gpu->vk.vkCreateBuffer(gpu->device, &create, NULL, &b->buffer);
@@ -221,13 +243,13 @@ static VkResult import_memory(struct fathom_gpu *gpu, struct fm_block *b, void *
     gpu->vk.vkGetBufferMemoryRequirements(gpu->device, b->buffer, &need);
     const uint32_t type = find_type(gpu, need.memoryTypeBits & properties.memoryTypeBits, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
     if (type == UINT32_MAX || need.size > b->size) return VK_ERROR_INVALID_EXTERNAL_HANDLE;
-    const VkImportMemoryHostPointerInfoEXT pointer = {.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT, .handleType = host,
+    const VkMemoryAllocateFlagsInfo flags = allocate_flags(gpu);
+    const VkImportMemoryHostPointerInfoEXT pointer = {.sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT, .pNext = &flags, .handleType = host,
         .pHostPointer = begin};
     const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .pNext = &pointer, .allocationSize = b->size,
         .memoryTypeIndex = type};
     result = gpu->vk.vkAllocateMemory(gpu->device, &allocate, NULL, &b->memory);
-    if (result == VK_SUCCESS) result = gpu->vk.vkBindBufferMemory(gpu->device, b->buffer, b->memory, 0);
-    return result;
+    return result == VK_SUCCESS ? bind_buffer(gpu, b) : result;
 }
 
 struct fathom_buffer *fm_buffer_import(struct fathom_gpu *gpu, const void *data, uint64_t size, struct fathom_host_range readable) {

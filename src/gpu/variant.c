@@ -31,7 +31,7 @@ const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info, 
     for (size_t i = 1; i < n_rows; i++) {
         const struct fm_variant *v = &table[i];
         const bool fits = n_tokens >= v->min_tokens && (v->max_tokens == 0 || n_tokens <= v->max_tokens);
-        const bool meant = (info->type == FATHOM_GPU_CPU ? !v->card_only : !v->cpu_only) && (!v->read_ahead || (info->caps & FATHOM_CAP_READ_AHEAD));
+        const bool meant = (info->type == FATHOM_GPU_CPU ? !v->card_only : !v->cpu_only) && (v->wants & info->caps) == v->wants;
         if (fm_variant_can_run(info, v) && fits && meant) best = v;
     }
     return best;

@@ -13,7 +13,7 @@ struct fm_variant {
     uint32_t min_tokens, max_tokens; // token counts it is meant for by default, or what the operator counts instead; 0: any
     bool cpu_only;                   // chosen by default only where the device is a CPU (FATHOM_GPU_CPU); any device can run it by name
     bool card_only;                  // chosen by default only where it is not
-    bool read_ahead;                 // with the shader's constant AHEAD; chosen by default only with FATHOM_CAP_READ_AHEAD
+    uint32_t wants;                  // enum fathom_gpu_caps without which it is not chosen by default
     uint32_t sizes[FM_MAX_SIZES];    // tile sizes that may be asked for, in the operator's own unit; 0 ends them
 };
 

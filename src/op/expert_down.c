@@ -2,6 +2,7 @@
 // of y, from the residual), the first of the experts' windows with them; the experts' other windows continue from y. A token's experts
 // ascend, so that this is the same sequence of float32 additions for any cut.
 #include "shaders/expert_down.h"
+#include "op/columns.h"
 #include "op/expert_window.h"
 #include "op/matrix_tile.h"
 #include "op/norm_after.h"
@@ -12,12 +13,12 @@
 enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, LANE_ROWS = 4, PAIRS = 2, TILE_ROWS = 64, SUM_ROWS = 64, MAX_GROUP = 1024 };
 // MAX_GROUP: tokens of a grouped dispatch, as many as the shader's list takes.
 
-enum { PLAIN, VEC, BY_ROW, BY_ROW_AHEAD, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT };
+enum { PLAIN, VEC, BY_ROW, BY_ROW_AHEAD, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT, COLUMNS };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_down},
     {.name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
     {.name = "rows", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
-    {.name = "rows_ahead", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .read_ahead = true},
+    {.name = "rows_ahead", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD},
     // tokens of these: how many choose an expert, on the average
     {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
     {.name = "grouped_coop",
@@ -36,6 +37,7 @@ static const struct fm_variant variants[] = {
         .needs = FATHOM_CAP_INTEGER_DOT,
         .min_tokens = UINT32_MAX,
         .sizes = {1, 2, 4}}, // 16 tokens
+    {.name = "columns", .shader = &fm_shader_expert_down_columns, .needs = FM_COLUMNS_NEEDS, .max_tokens = 1, .cpu_only = true, .wants = FM_COLUMNS_WANTS},
 };
 static const struct fm_variant sum_variant = {.name = "sum", .shader = &fm_shader_expert_down_sum}; // of the grouped ones' parts
 const struct fm_op fm_op_expert_down = {"expert_down", variants, sizeof(variants) / sizeof(variants[0])};
@@ -61,11 +63,16 @@ struct job {
     const struct fathom_expert_down_params *p;
     const struct fm_variant *variant;
     uint32_t tile, spec[FM_MATRIX_TILE_SPEC], n_spec, subgroup_size; // rows of a workgroup, and the variant's constants
+    uint32_t units;                 // of COLUMNS
     uint32_t y_base, residual_base;
     struct fathom_view h, ids, weights, residual, y, parts;
     bool last_group;                // the variant's last workgroup can norm y
     struct fm_norm_after norm;
 };
+
+static bool is_grouped(const struct fm_variant *variant) {
+    return variant >= &variants[GROUPED] && variant < &variants[COLUMNS];
+}
 
 static double row_bytes(const struct fathom_weight *w) {
     return w ? (double)fathom_row_size(w->type, w->n_cols) : 0;
@@ -76,10 +83,12 @@ static double row_bytes(const struct fathom_weight *w) {
 static void add(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args, const struct fathom_window *experts,
     const struct fathom_window *shared, bool from_y, bool last) {
     const struct fathom_expert_down_params *p = job->p;
-    const bool grouped = job->variant >= &variants[GROUPED];
+    const bool grouped = is_grouped(job->variant), columns = job->variant == &variants[COLUMNS];
     args->expert_first = args->down_row = experts ? experts->first_row : 0;
     args->expert_end = experts ? experts->first_row + experts->n_rows : 0;
     args->shared_row = shared ? shared->first_row : 0;
+    if (columns && experts) fm_columns_address(experts->view, args->down_address);
+    if (columns && shared) fm_columns_address(shared->view, args->shared_address);
     args->residual_base = from_y ? job->y_base : job->residual_base;
     const double rows = args->end_row - args->first_row, tokens = args->n_tokens, shared_rows = shared ? rows : 0;
     const double dots =
@@ -111,7 +120,7 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
         dispatch.n_spec++;
         dispatch.spec[dispatch.n_spec++] = last && job->norm.fused;
         dispatch.spec[6] = from_y || job->residual.buffer;
-        dispatch.spec[7] = job->variant->read_ahead;
+        dispatch.spec[7] = columns ? job->units : job->variant->wants == FATHOM_CAP_READ_AHEAD;
         dispatch.n_spec = 8;
         dispatch.views[dispatch.n_views++] = job->weights;
         dispatch.views[dispatch.n_views++] = from_y ? job->y : job->residual;
@@ -195,13 +204,15 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     const bool blocks = args->n_inter % 32 == 0 && args->n_shared % 32 == 0;
     const struct fathom_weight *shared = job->p->shared_down;
     const bool packed = fm_expert_packed(down, shared);
-    const size_t n_variants = !fours ? VEC : !blocks ? BY_ROW : !group ? GROUPED : !packed ? GROUPED_DOT : fm_op_expert_down.n_variants;
+    const bool columns = fm_columns_take_all(down, shared);
+    const size_t n_variants = !fours ? VEC : !blocks ? BY_ROW : !group ? GROUPED : !packed ? GROUPED_DOT : !columns ? COLUMNS : fm_op_expert_down.n_variants;
     const struct fm_call call = {job->op, args->n_tokens,
         {down ? down->type : 0, down ? down->n_mats : 0, args->n_inter, args->top_k, shared ? shared->type : 0, args->n_shared, args->n_rows}};
     const struct fm_choice choice =
         fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert ? (uint32_t)per_expert : 1);
     job->variant = choice.variant;
-    const uint32_t row_lanes = fm_op_row_lanes(fathom_gpu_get_info(fm_stream_gpu(stream)));
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+    const uint32_t row_lanes = fm_op_row_lanes(info);
     const uint32_t lanes = fm_expert_lanes(stream, args->n_inter > args->n_shared ? args->n_inter : args->n_shared);
     switch (job->variant - variants) {
     case VEC: job->tile = ROWS, job->spec[0] = lanes, job->spec[1] = ROWS, job->n_spec = 2; break;
@@ -212,7 +223,7 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     case GROUPED: job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
     case GROUPED_COOP: {
         const struct fathom_weight *w = down ? down : job->p->shared_down;
-        const struct fm_matrix_tile tile = fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)),
+        const struct fm_matrix_tile tile = fm_matrix_tile(info,
             &(struct fm_matrix_work){w->n_mats, w->n_rows, per_expert ? (uint32_t)per_expert : 1, 1, 4 * MAX_GROUP, choice.size});
         job->tile = tile.rows, job->n_spec = FM_MATRIX_TILE_SPEC, job->subgroup_size = tile.subgroup_size;
         memcpy(job->spec, tile.spec, sizeof(tile.spec));
@@ -224,6 +235,11 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     case GROUPED_ROWS:
         job->tile = 2 * PAIRS * row_lanes, job->spec[1] = row_lanes, job->spec[2] = PAIRS, job->n_spec = 3;
         job->spec[0] = fm_expert_row_tokens(per_expert ? (uint32_t)per_expert : 1, args->n_tokens);
+        break;
+    case COLUMNS:
+        job->tile = fm_columns_rows(info, args->n_rows, 1), job->spec[0] = row_lanes, job->spec[1] = job->tile, job->n_spec = 2;
+        job->units = fm_columns_units(down ? args->n_inter : args->n_shared, 1);
+        if (shared && args->n_shared / 64 < job->units) job->units = args->n_shared / 64;
         break;
     default: job->tile = PLAIN_ROWS; break;
     }
@@ -263,10 +279,10 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
     }
     // the last dispatch must make all rows
     const bool whole = (down && down->n_windows > 1) || !shared || shared->n_windows == 1;
-    job.last_group = job.variant >= &variants[VEC] && job.variant <= &variants[BY_ROW_AHEAD];
+    job.last_group = job.variant == &variants[COLUMNS] || (job.variant >= &variants[VEC] && job.variant <= &variants[BY_ROW_AHEAD]);
     if (!fm_op_norm_after(stream, op, &p->norm, p->n_tokens, n_rows, whole && job.last_group, &job.norm)) return;
     args.norm_w_base = job.norm.w_base, args.normed_base = job.norm.y_base, args.counters_base = job.norm.counters_base, args.norm_eps = p->norm.eps;
-    if (job.variant < &variants[GROUPED]) {
+    if (!is_grouped(job.variant)) {
         add_by_token(stream, &job, &args);
         fm_op_norm_apart(stream, &p->norm, &job.norm, p->y, p->n_tokens, n_rows);
         return;

@@ -1,6 +1,7 @@
 // Gate and up projections with SwiGLU, of the chosen experts and of the shared one. Weights may be cut into windows at different rows:
 // each dispatch takes the rows that every weight has in one window.
 #include "shaders/expert_up.h"
+#include "op/columns.h"
 #include "op/expert_window.h"
 #include "op/matrix_tile.h"
 #include "shader_list.h"
@@ -11,12 +12,12 @@
 enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 4, PAIRS = 2, TILE_ROWS = 64, MAX_GROUP = 1024 };
 // MAX_GROUP: tokens of a grouped dispatch, as many as the shader's list takes.
 
-enum { PLAIN, VEC, BY_ROW, BY_ROW_AHEAD, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT };
+enum { PLAIN, VEC, BY_ROW, BY_ROW_AHEAD, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT, COLUMNS };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_up},
     {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
     {.name = "rows", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
-    {.name = "rows_ahead", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .read_ahead = true},
+    {.name = "rows_ahead", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD},
     // tokens of these: how many choose an expert, on the average
     {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
     {.name = "grouped_coop",
@@ -35,6 +36,7 @@ static const struct fm_variant variants[] = {
         .needs = FATHOM_CAP_INTEGER_DOT,
         .min_tokens = UINT32_MAX,
         .sizes = {1, 2}}, // 16 tokens; with 4 the sums of both weights would not fit Intel's registers
+    {.name = "columns", .shader = &fm_shader_expert_up_columns, .needs = FM_COLUMNS_NEEDS, .max_tokens = 1, .cpu_only = true, .wants = FM_COLUMNS_WANTS},
 };
 const struct fm_op fm_op_expert_up = {"expert_up", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -102,28 +104,38 @@ struct job {
     struct fathom_view x, ids, h;
 };
 
+static bool is_grouped(const struct fm_variant *variant) {
+    return variant >= &variants[GROUPED] && variant < &variants[COLUMNS];
+}
+
 // A variant's sizes: rows of a workgroup, and the constants after the weights' types
 struct shape {
     uint32_t tile, spec[FM_MATRIX_TILE_SPEC], n_spec, subgroup_size;
 };
 
 static struct shape find_shape(struct fathom_stream *stream, const struct job *job) {
-    const uint32_t row_lanes = fm_op_row_lanes(fathom_gpu_get_info(fm_stream_gpu(stream))), lanes = fm_expert_lanes(stream, job->args->n_cols);
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+    const uint32_t row_lanes = fm_op_row_lanes(info), lanes = fm_expert_lanes(stream, job->args->n_cols);
     switch (job->variant - variants) {
     case VEC: return (struct shape){ROWS, {lanes, ROWS}, 2};
     case BY_ROW:
-    case BY_ROW_AHEAD: return (struct shape){row_lanes * LANE_ROWS, {row_lanes, LANE_ROWS, job->variant->read_ahead}, 3};
+    case BY_ROW_AHEAD: return (struct shape){row_lanes * LANE_ROWS, {row_lanes, LANE_ROWS, job->variant->wants == FATHOM_CAP_READ_AHEAD}, 3};
     case GROUPED: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4}, 1};
     case GROUPED_COOP: {
         const struct fathom_weight *w = job->p->gate ? job->p->gate : job->p->shared_gate;
         const struct fm_matrix_tile tile =
-            fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), &(struct fm_matrix_work){w->n_mats, w->n_rows, job->per_expert, 2,
+            fm_matrix_tile(info, &(struct fm_matrix_work){w->n_mats, w->n_rows, job->per_expert, 2,
                 4 * MAX_GROUP, job->size});
         struct shape shape = {tile.rows, .n_spec = FM_MATRIX_TILE_SPEC, .subgroup_size = tile.subgroup_size};
         memcpy(shape.spec, tile.spec, sizeof(tile.spec));
         return shape;
     }
     case GROUPED_DOT: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 16 ? 1 : 2}, 1};
+    case COLUMNS: {
+        const uint64_t n_rows = job->p->gate ? (uint64_t)job->p->top_k * job->p->gate->n_rows : job->p->shared_gate->n_rows;
+        const uint32_t rows = fm_columns_rows(info, n_rows, 2);
+        return (struct shape){rows, {row_lanes, rows, fm_columns_units(job->args->n_cols, 1)}, 3};
+    }
     case GROUPED_ROWS: return (struct shape){row_lanes * PAIRS, {fm_expert_row_tokens(job->per_expert, job->p->n_tokens), row_lanes, PAIRS}, 3};
     default: return (struct shape){PLAIN_ROWS};
     }
@@ -134,7 +146,7 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
     const struct range *shared) {
     const struct fathom_expert_up_params *p = job->p;
     const struct shape shape = find_shape(stream, job);
-    const bool grouped = job->variant >= &variants[GROUPED];
+    const bool grouped = is_grouped(job->variant);
     struct expert_up_args args = *job->args;
     args.n_tokens = n_tokens;
     args.x_base += token * args.n_cols;
@@ -149,6 +161,10 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
     args.shared_end = shared->end;
     args.shared_gate_row = shared->gate_row;
     args.shared_up_row = shared->up_row;
+    if (job->variant == &variants[COLUMNS]) {
+        if (expert->gate.buffer) fm_columns_address(expert->gate, args.gate_address), fm_columns_address(expert->up, args.up_address);
+        if (shared->gate.buffer) fm_columns_address(shared->gate, args.shared_gate_address), fm_columns_address(shared->up, args.shared_up_address);
+    }
     const uint64_t n_jobs = !args.expert_tiles ? 0 : grouped ? (expert->end - expert->first) / args.n_inter : p->top_k;
     const uint64_t groups = n_jobs * args.expert_tiles + (shared->end - shared->first + (uint64_t)shape.tile - 1) / shape.tile;
     if (!grouped && groups > FM_MAX_GROUPS)
@@ -209,7 +225,8 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
     // all but the plain one read x by fours; those from BY_ROW on take whole blocks of columns, the grouped ones whole experts
     const bool group = !p->gate || p->gate->n_mats > 1;
     const bool packed = fm_expert_packed(p->gate, p->up) && fm_expert_packed(p->shared_gate, p->shared_up);
-    const size_t n_variants = args.x_base % 4 ? VEC : n_cols % 32 ? BY_ROW : !group ? GROUPED : !packed ? GROUPED_DOT : fm_op_expert_up.n_variants;
+    const bool columns = fm_columns_take_all(p->gate, p->up) && fm_columns_take_all(p->shared_gate, p->shared_up);
+    const size_t n_variants = args.x_base % 4 ? VEC : n_cols % 32 ? BY_ROW : !group ? GROUPED : !packed ? GROUPED_DOT : !columns ? COLUMNS : fm_op_expert_up.n_variants;
     uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
     if (!per_expert || (!p->gate && per_expert < 3)) per_expert = 1; // two tokens of a dense layer would leave half a group's tile empty
     const struct fathom_weight *gate = p->gate, *shared = p->shared_gate;
@@ -219,7 +236,7 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
     const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert);
     const struct fm_variant *variant = choice.variant;
     const struct job job = {op, p, &args, variant, per_expert, choice.size, x, ids, h};
-    const uint32_t at_once = variant < &variants[GROUPED] ? p->n_tokens : variant == &variants[GROUPED_ROWS] ? FM_MAX_GROUP_ROWS : MAX_GROUP;
+    const uint32_t at_once = !is_grouped(variant) ? p->n_tokens : variant == &variants[GROUPED_ROWS] ? FM_MAX_GROUP_ROWS : MAX_GROUP;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         if (!add_tokens(stream, &job, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once)) return;
 }

@@ -1,4 +1,5 @@
 // y[t][m] = residual[t][m] + w[m] x[t][m], for every matrix of a weight; a dispatch a window.
+#include "op/columns.h"
 #include "op/matrix_tile.h"
 #include "op/norm_after.h"
 #include "shader_list.h"
@@ -14,12 +15,14 @@ static const struct fm_variant variants[] = {
     { .name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16, .sizes = FM_MATRIX_TILE_SIZES },
     { .name = "rows", .shader = &fm_shader_matmul_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .sizes = { 1, 2, 4 } },
         // sizes: rows of an invocation
-    { .name = "rows_ahead", .shader = &fm_shader_matmul_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .read_ahead = true },
+    { .name = "rows_ahead", .shader = &fm_shader_matmul_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD },
     // by no default, as they take activations in 8 bits: where one is asked for, or was measured to be faster
     { .name = "dot", .shader = &fm_shader_matmul_dot, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_INTEGER_DOT, .min_tokens = UINT32_MAX },
     { .name = "dot_tile", .shader = &fm_shader_matmul_dot_tile, .needs = FATHOM_CAP_INTEGER_DOT, .min_tokens = UINT32_MAX, .sizes = { 1, 2, 4 } },
+    { .name = "columns", .shader = &fm_shader_matmul_columns, .needs = FM_COLUMNS_NEEDS, .max_tokens = FM_COLUMNS_TOKENS, .cpu_only = true,
+        .wants = FM_COLUMNS_WANTS },
 };
-enum { N_DOTS = 2 }; // the last ones, which know few types
+enum { N_COLUMNS = 1, N_PACKED = 3 }; // the last ones, which know few types
 const struct fm_op fm_op_matmul = { "matmul", variants, sizeof(variants) / sizeof(variants[0]) };
 
 // Checks everything, fills what is the same for all windows.
@@ -85,6 +88,10 @@ static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, stru
         if (choice.size) rows = choice.size;
         return (struct matmul_shape){ rows, few, { w->type, residual, few, lanes, rows }, 5 };
     }
+    if (variant->shader == &fm_shader_matmul_columns) {
+        const uint32_t tokens = n_tokens < FM_COLUMNS_TOKENS ? n_tokens : FM_COLUMNS_TOKENS, rows = fm_columns_rows(info, all_rows, tokens);
+        return (struct matmul_shape){ rows, tokens, { w->type, residual, tokens, fm_op_row_lanes(info), rows }, 5 };
+    }
     if (variant->shader == &fm_shader_matmul_rows) {
         const uint32_t lanes = fm_op_row_lanes(info);
         uint32_t rows = 4;
@@ -105,11 +112,13 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
 
     // All but the plain one read x by fours and weights by whole blocks.
     const bool whole = w->n_cols % 32 == 0 && args.x_base % 4 == 0;
-    const size_t n_variants = !whole ? 1 : fm_op_packed(w->type) ? fm_op_matmul.n_variants : fm_op_matmul.n_variants - N_DOTS;
+    const size_t n_last = !fm_op_packed(w->type) ? N_PACKED : fm_columns_take(w->type, w->n_cols) ? 0 : N_COLUMNS;
+    const size_t n_variants = !whole ? 1 : fm_op_matmul.n_variants - n_last;
     const struct fm_call call = { op, params->n_tokens, { w->type, w->n_mats, w->n_rows, w->n_cols } };
     const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, params->n_tokens);
     const struct matmul_shape shape = matmul_shape(fathom_gpu_get_info(fm_stream_gpu(stream)), choice, w, residual.buffer, params->n_tokens);
-    const bool last_group = choice.variant->shader == &fm_shader_matmul_rows || choice.variant->shader == &fm_shader_matmul_vec;
+    const bool columns = choice.variant->shader == &fm_shader_matmul_columns;
+    const bool last_group = columns || choice.variant->shader == &fm_shader_matmul_rows || choice.variant->shader == &fm_shader_matmul_vec;
     struct fm_norm_after norm;
     if (params->norm.w.buffer && (w->n_mats != 1 || args.y_token_stride != w->n_rows)) {
         fm_stream_fail(stream, FATHOM_INVALID, "%s: a norm of %" PRIu32 " matrices of %" PRIu32 " rows, %" PRIu32 " apart, wanted one matrix without a stride", op,
@@ -124,6 +133,7 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
         args.n_rows = window->n_rows / n_mats;
         args.first_row = window->first_row % w->n_rows;
         args.first_mat = window->first_row / w->n_rows;
+        if (columns) fm_columns_address(window->view, args.w_address);
         const double n_rows = window->n_rows;
         struct fm_dispatch dispatch = {
             .op = op, .variant = choice.variant,
@@ -138,7 +148,7 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
         memcpy(dispatch.spec, shape.spec, sizeof(shape.spec));
         if (last_group) {
             dispatch.spec[dispatch.n_spec++] = norm.fused;
-            dispatch.spec[dispatch.n_spec++] = choice.variant->read_ahead;
+            dispatch.spec[dispatch.n_spec++] = columns ? fm_columns_units(w->n_cols, shape.tokens) : choice.variant->wants == FATHOM_CAP_READ_AHEAD;
             dispatch.views[4] = norm.w, dispatch.views[5] = norm.y, dispatch.views[6] = norm.counters;
             dispatch.n_views = 7;
         }

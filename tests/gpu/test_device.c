@@ -100,7 +100,7 @@ static void test_variants(void **state) {
 static void test_variants_of_kinds(void **state) {
     (void)state;
     const struct fm_variant table[] = { { .name = "plain", .shader = &affine_shader }, { .name = "card", .shader = &affine_shader, .card_only = true },
-        { .name = "cpu", .shader = &affine_shader, .cpu_only = true }, { .name = "ahead", .shader = &affine_shader, .cpu_only = true, .read_ahead = true } };
+        { .name = "cpu", .shader = &affine_shader, .cpu_only = true }, { .name = "ahead", .shader = &affine_shader, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD } };
     struct fathom_gpu_info info = { .type = FATHOM_GPU_DISCRETE, .caps = FATHOM_CAP_READ_AHEAD };
     assert_string_equal(fm_variant_default(&info, table, 4, 1)->name, "card");
     info.type = FATHOM_GPU_CPU;
@@ -119,6 +119,9 @@ static void test_quirks(void **state) {
     cpu.min_subgroup_size = 8;
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_LLVMPIPE, &cpu), caps);
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, &card), FATHOM_CAP_FLOAT16);
+    assert_int_equal(fm_quirks(FATHOM_CAP_UNIFORM_LOADS, 1, VK_DRIVER_ID_MESA_LLVMPIPE, &cpu), 0);
+    assert_int_equal(fm_quirks(FATHOM_CAP_UNIFORM_LOADS, VK_MAKE_VERSION(26, 2, 6), VK_DRIVER_ID_MESA_LLVMPIPE, &cpu), FATHOM_CAP_UNIFORM_LOADS);
+    assert_int_equal(fm_quirks(FATHOM_CAP_UNIFORM_LOADS, 1, VK_DRIVER_ID_GOOGLE_SWIFTSHADER, &cpu), 0);
     card.type = FATHOM_GPU_DISCRETE;
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, &card), caps);
 }

@@ -59,6 +59,11 @@ static int start(void **state) {
     return 0;
 }
 
+static int start_columns(void **state) {
+    *state = create_gpu(&(struct fathom_gpu_params){.variants = "roofline=columns"});
+    return 0;
+}
+
 static int finish(void **state) {
     struct fathom_gpu *gpu = *state;
     fathom_gpu_destroy(&gpu);
@@ -67,5 +72,6 @@ static int finish(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(reads_every_word), cmocka_unit_test(multiplies_in_every_invocation)};
-    return cmocka_run_group_tests(tests, start, finish);
+    const int failures = cmocka_run_group_tests(tests, start, finish);
+    return cmocka_run_group_tests_name("columns", tests, start_columns, finish) + failures;
 }

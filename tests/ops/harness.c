@@ -348,6 +348,7 @@ static int run_variant(const struct op_suite *suite, const struct fm_variant *va
     snprintf(choice, sizeof(choice), "%s=%s%s", suite->op, variant->name, of_size);
     test.compile_only = options->compile_only;
     test.exact = !strcmp(variant->name, "plain");
+    test.columns = variant->needs & FATHOM_CAP_DEVICE_ADDRESS;
     test.bytes = variant->needs & FATHOM_CAP_INTEGER_DOT;
     test.rounding = variant->needs & FATHOM_CAP_FLOAT16 ? 0x1.01p-9 : 0;
     test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .variants = choice, .timers = !options->compile_only,
@@ -370,7 +371,7 @@ static int run_variant(const struct op_suite *suite, const struct fm_variant *va
         char name[96];
         suite->name(i, name, sizeof(name));
         if (options->only_case && !strstr(name, options->only_case)) continue;
-        const bool another_constant = size || variant->read_ahead;
+        const bool another_constant = size || variant->wants == FATHOM_CAP_READ_AHEAD;
         if (another_constant && !options->bench && (i + size) % 3) continue; // the same shader
         struct op_row *row = &rows[n_tests];
         *row = (struct op_row){ .test = &test, .index = i };

@@ -24,6 +24,7 @@ struct op_test {
     bool compile_only;                // nothing runs: what a test would compare with need not be computed
     bool exact;                       // it is the plain variant: compare for equality
     double rounding;                  // relative error of a product whose factors the variant rounds to what it multiplies: float16, any way
+    bool columns;                     // the variant is one of op/columns.h, which takes few types and whole units of columns
     bool bytes;                       // the variant takes activations as 32 signed bytes to a scale, weights of fm_op_packed() types alone
     bool small_windows;               // this gpu cuts weights at suite->small_range
     uint32_t offset_words;            // where views start in their buffers; 4 unless a case sets it: 16 bytes, which is not what all devices may bind

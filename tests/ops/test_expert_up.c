@@ -1,3 +1,4 @@
+#include "op/columns.h"
 #include "ops/expert.h"
 #include <stdio.h>
 
@@ -33,6 +34,8 @@ static const struct up_case {
     {FATHOM_IQ4_XS, FATHOM_Q5_K, FATHOM_Q6_K, FATHOM_Q3_K, 8, 2, 44, 68, 256, 19, 4},
     {FATHOM_Q4_1, FATHOM_Q5_0, FATHOM_Q8_0, FATHOM_IQ4_NL, 4, 3, 68, 132, 96, 37, 4},
     {FATHOM_MXFP4, FATHOM_Q4_0, FATHOM_Q5_1, FATHOM_Q4_1, 4, 3, 36, 68, 160, 21, 4},
+    // two windows of columns that overlap, workgroups of many rows
+    {FATHOM_Q4_0, FATHOM_Q8_0, FATHOM_Q4_1, FATHOM_Q4_1, 8, 3, 268, 140, 1088, 2, 4},
     // timed only: V2-Lite
     {FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 1408, 2816, 2048, 1, 4},
     {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_Q8_0, 64, 6, 1408, 2816, 2048, 1, 4},
@@ -105,7 +108,9 @@ static void run(struct op_test *test, size_t index) {
         .limit = limit};
     if (c->top_k) params.ids = op_input(test, ids, (size_t)c->n_tokens * c->top_k);
     fathom_expert_up(test->stream, &params);
-    const bool known = !test->bytes || (fm_expert_packed(experts.gate, experts.up) && fm_expert_packed(shared.gate, shared.up));
+    const bool packed = fm_expert_packed(experts.gate, experts.up) && fm_expert_packed(shared.gate, shared.up);
+    const bool columns = fm_columns_take_all(experts.gate, experts.up) && fm_columns_take_all(shared.gate, shared.up);
+    const bool known = (!test->bytes || packed) && (!test->columns || columns);
     op_run(test, known && c->offset_words % 4 == 0 && c->n_cols % 32 == 0);
 
     const float *h = op_result(test, params.h);

@@ -1,0 +1,189 @@
+// A column an invocation, in variants for CPUs: the subgroup reads the words of a row in order, each at an address that is the same for all
+// lanes, and each lane takes its element of every word. lavapipe from 26 on makes of such a load the operand of another instruction, without a
+// check, where lanes that read rows of their own cost a gather. The activations stay in registers for all rows of a workgroup.
+// Columns are taken in units of 64, as many at once (a window) as there are registers for.
+// Before: constants LANES (4, 8, 16 or 32: the workgroup, one subgroup), TOKENS, UNITS (of a window), SLOTS (sums that are kept); X(i), float i;
+// GL_EXT_buffer_reference2, GL_EXT_buffer_reference_uvec2.
+#include "quant/common.glsl"
+layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Words { uint word[]; };
+const uint STEPS = 64u / LANES, BLOCK_STEPS = 32u / LANES;
+const uint AT_ONCE = UNITS * TOKENS > 22u ? 1u : UNITS * TOKENS > 11u ? 2u : 4u; // rows of a round, whose start takes as long as eight units
+float lane_x[TOKENS * UNITS * STEPS];        // this lane's x, divided by where the integer that it is multiplied with stands in its word
+float lane_offset[TOKENS * UNITS * 2u];      // of 32 elements: what the integers' offsets make of x, to be taken off
+float lane_total[TOKENS * UNITS * 2u];       // of 32 elements: this lane's x, for types with a minimum
+// A lane's integers in a block of 32 elements, step by step: where they are in their words, and what is flipped there so that a word's topmost
+// integer is signed and the others are not. It is flipped for each lane, as a word that has been worked on for all lanes is no operand in memory
+// any more.
+uint lane_mask[BLOCK_STEPS], lane_flip[BLOCK_STEPS];
+shared float sums[SLOTS * LANES];            // of a row or a row and token: each lane's part
+
+// Bit of its word at which element e of a block stands
+uint place_of(const uint type, uint e) {
+    switch (type) {
+    case TYPE_Q8_0: return (e & 3u) * 8u;
+    default: return (e & 7u) * 4u;
+    }
+}
+
+void find_places(const uint type) {
+    [[unroll]] for (uint i = 0u; i < BLOCK_STEPS; i++) {
+        const uint place = place_of(type, i * LANES + gl_LocalInvocationID.x);
+        switch (type) {
+        case TYPE_Q8_0:
+            lane_mask[i] = 255u << place;
+            lane_flip[i] = place == 24u ? 0u : 128u << place;
+            break;
+        default:
+            lane_mask[i] = 15u << place;
+            lane_flip[i] = place == 28u ? 8u << 28 : 0u;
+            break;
+        }
+    }
+}
+
+// How much the integer there is above the element that it stands for
+float offset_of(const uint type, uint place) {
+    switch (type) {
+    case TYPE_Q8_0: return place == 24u ? 0.0 : 128.0;
+    case TYPE_Q4_0: return place == 28u ? 0.0 : 8.0;
+    default: return place == 28u ? -8.0 : 0.0;
+    }
+}
+
+// The column of a unit that element e is, in the order of the words; the two halves of a word that two blocks share are the first block's last.
+uint column_of(const uint type, uint e) {
+    const uint first = e < 32u && has_pairs(type) ? 2u : 0u; // byte of the block
+    switch (type) {
+    case TYPE_Q8_0: return (e & 32u) | ((e + first) & 31u);
+    default: return (e & 32u) | (((e >> 1) + first) & 15u) | (e & 1u) << 4;
+    }
+}
+
+// A window of X(x_at[t]) .., times factor; zeros in place of its first `seen` units.
+void load_columns(const uint type, uint x_at[TOKENS], uint seen, float factor) {
+    uint column[STEPS];
+    float offset[BLOCK_STEPS], down[BLOCK_STEPS];
+    [[unroll]] for (uint i = 0u; i < STEPS; i++) column[i] = column_of(type, i * LANES + gl_LocalInvocationID.x);
+    [[unroll]] for (uint i = 0u; i < BLOCK_STEPS; i++) {
+        const uint place = place_of(type, i * LANES + gl_LocalInvocationID.x);
+        offset[i] = offset_of(type, place);
+        down[i] = 1.0 / float(1u << place);
+    }
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+        [[unroll]] for (uint u = 0u; u < UNITS; u++) {
+            const float times = u < seen ? 0.0 : factor;
+            [[unroll]] for (uint b = 0u; b < 2u; b++) {
+                float off = 0.0, total = 0.0;
+                [[unroll]] for (uint i = 0u; i < BLOCK_STEPS; i++) {
+                    const float x = times * X(x_at[t] + u * 64u + column[b * BLOCK_STEPS + i]);
+                    lane_x[(t * UNITS + u) * STEPS + b * BLOCK_STEPS + i] = x * down[i];
+                    off = fma(offset[i], x, off);
+                    total += x;
+                }
+                lane_offset[(t * UNITS + u) * 2u + b] = -off;
+                lane_total[(t * UNITS + u) * 2u + b] = total;
+            }
+        }
+}
+
+// The word of w[] that holds this lane's element in step i, of PER elements a word
+#define LANE_WORD(NAME, N, PER) \
+    uint NAME(uint w[N], uint i) { \
+        uint word = w[i * LANES / PER]; \
+        [[unroll]] for (uint j = 1u; j < LANES / PER; j++) word = gl_LocalInvocationID.x / PER == j ? w[i * LANES / PER + j] : word; \
+        return word; \
+    }
+LANE_WORD(nibble_word, 4, 8u)
+LANE_WORD(byte_word, 8, 4u)
+
+// Adds block b of unit u, `scale` times its integers.
+#define ADD_BLOCK(NAME, N, WORD) \
+    void NAME(uint w[N], const uint u, const uint b, float scale, inout float sum[TOKENS]) { \
+        float part[TOKENS]; \
+        [[unroll]] for (uint t = 0u; t < TOKENS; t++) part[t] = lane_offset[(t * UNITS + u) * 2u + b]; \
+        [[unroll]] for (uint i = 0u; i < BLOCK_STEPS; i++) { \
+            const float q = float(int((WORD(w, i) & lane_mask[i]) ^ lane_flip[i])); \
+            [[unroll]] for (uint t = 0u; t < TOKENS; t++) part[t] = fma(q, lane_x[(t * UNITS + u) * STEPS + b * BLOCK_STEPS + i], part[t]); \
+        } \
+        [[unroll]] for (uint t = 0u; t < TOKENS; t++) sum[t] = fma(scale, part[t], sum[t]); \
+    }
+ADD_BLOCK(add_nibbles, 4, nibble_word)
+ADD_BLOCK(add_bytes, 8, byte_word)
+
+void add_q4_0(Words row, const uint u, inout float sum[TOKENS]) {
+    uint w[9];
+    [[unroll]] for (uint i = 0u; i < 9u; i++) w[i] = row.word[u * 9u + i];
+    const vec2 scale = unpackHalf2x16((w[0] & 0xffffu) | (w[4] & 0xffff0000u));
+    add_nibbles(uint[4](w[1], w[2], w[3], (w[4] & 0xffffu) | (w[0] & 0xffff0000u)), u, 0u, scale.x, sum);
+    add_nibbles(uint[4](w[5], w[6], w[7], w[8]), u, 1u, scale.y, sum);
+}
+
+void add_q4_1(Words row, const uint u, inout float sum[TOKENS]) {
+    [[unroll]] for (uint b = 0u; b < 2u; b++) {
+        const uint at = u * 10u + b * 5u;
+        const vec2 scale = unpackHalf2x16(row.word[at]);
+        add_nibbles(uint[4](row.word[at + 1u], row.word[at + 2u], row.word[at + 3u], row.word[at + 4u]), u, b, scale.x, sum);
+        [[unroll]] for (uint t = 0u; t < TOKENS; t++) sum[t] = fma(scale.y, lane_total[(t * UNITS + u) * 2u + b], sum[t]);
+    }
+}
+
+void add_q8_0(Words row, const uint u, inout float sum[TOKENS]) {
+    uint w[17];
+    [[unroll]] for (uint i = 0u; i < 17u; i++) w[i] = row.word[u * 17u + i];
+    const vec2 scale = unpackHalf2x16((w[0] & 0xffffu) | (w[8] & 0xffff0000u));
+    add_bytes(uint[8](w[1], w[2], w[3], w[4], w[5], w[6], w[7], (w[8] & 0xffffu) | (w[0] & 0xffff0000u)), u, 0u, scale.x, sum);
+    add_bytes(uint[8](w[9], w[10], w[11], w[12], w[13], w[14], w[15], w[16]), u, 1u, scale.y, sum);
+}
+
+void add_unit(const uint type, Words row, const uint u, inout float sum[TOKENS]) {
+    switch (type) {
+    case TYPE_Q8_0: add_q8_0(row, u, sum); return;
+    case TYPE_Q4_1: add_q4_1(row, u, sum); return;
+    default: add_q4_0(row, u, sum); return;
+    }
+}
+
+void clear_sums() {
+    for (uint i = gl_LocalInvocationID.x; i < SLOTS * LANES; i += LANES) sums[i] = 0.0;
+}
+
+// Adds the loaded window's part of rows 0 .. n_rows - 1, `size` bytes each, to the sums from `slot` on, of all tokens one after the other. `at`:
+// byte offset of the window in row 0; n_bytes: of what is bound, which nothing is read past.
+void add_window(const uint type, uvec2 address, uint at, uint size, uint n_rows, uint n_bytes, uint slot) {
+    find_places(type);
+    // lavapipe loads for a round in which no lane takes part any more, too, where a row may be any and a buffer has no length
+    const uint window = row_size(type, UNITS * 64u), last = max(n_bytes, window) - window;
+    for (uint first = 0u; first < n_rows; first += AT_ONCE)
+        [[unroll]] for (uint r = 0u; r < AT_ONCE; r++) {
+            uint carry;
+            const uint low = uaddCarry(address.x, min(at + (first + r) * size, last), carry);
+            Words row = Words(uvec2(low, address.y + carry));
+            float sum[TOKENS];
+            [[unroll]] for (uint t = 0u; t < TOKENS; t++) sum[t] = 0.0;
+            [[unroll]] for (uint u = 0u; u < UNITS; u++) add_unit(type, row, u, sum);
+            [[unroll]] for (uint t = 0u; t < TOKENS; t++) sums[(slot + (first + r) * TOKENS + t) * LANES + gl_LocalInvocationID.x] += sum[t];
+        }
+}
+
+// Where the window begins whose first new unit is `next`: the last one begins earlier, and leaves out what has been seen.
+uint first_unit(uint next, uint n_units) {
+    return min(next, n_units - UNITS);
+}
+
+// All windows of rows of n_cols columns, with X(x_at[t]) .. times factor; the rest as add_window's. `at`: byte offset of row 0.
+void add_columns(const uint type, uvec2 address, uint at, uint n_cols, uint n_rows, uint n_bytes, uint x_at[TOKENS], float factor, uint slot) {
+    const uint n_units = n_cols / 64u, size = row_size(type, n_cols);
+    for (uint next = 0u; next < n_units; next += UNITS) {
+        const uint first = first_unit(next, n_units);
+        uint from[TOKENS];
+        [[unroll]] for (uint t = 0u; t < TOKENS; t++) from[t] = x_at[t] + first * 64u;
+        load_columns(type, from, next - first, factor);
+        add_window(type, address, at + row_size(type, first * 64u), size, n_rows, n_bytes, slot);
+    }
+}
+
+float total(uint slot) {
+    float sum = 0.0;
+    [[unroll]] for (uint i = 0u; i < LANES; i++) sum += sums[slot * LANES + i];
+    return sum;
+}
