@@ -9,7 +9,7 @@
 layout(local_size_x_id = 0) in;
 layout(binding = 0) readonly buffer X { uint x[]; };
 layout(binding = 1) writeonly buffer Y { uint y[]; }; // one an invocation
-layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Words { uint word[]; };
+#include "include/words.glsl"
 
 const uint N_LOADS = 256u;
 
@@ -17,9 +17,7 @@ void main() {
     const uint n_blocks = args.n_words / N_LOADS, last = args.x_base + args.n_words - N_LOADS;
     uint folded[4] = uint[](0u, 0u, 0u, 0u);
     for (uint b = gl_WorkGroupID.x; b < n_blocks; b += gl_NumWorkGroups.x) {
-        uint carry; // the bound for lavapipe, which loads for a round in which no lane takes part any more, too
-        const uint low = uaddCarry(args.x_address[0], 4u * min(args.x_base + b * N_LOADS, last), carry);
-        Words block = Words(uvec2(low, args.x_address[1] + carry));
+        Words block = words_at(uvec2(args.x_address[0], args.x_address[1]), 4u * min(args.x_base + b * N_LOADS, last));
         [[unroll]] for (uint i = 0u; i < N_LOADS; i++) folded[i % 4u] ^= block.word[i];
     }
     if (gl_WorkGroupID.x == 0u)

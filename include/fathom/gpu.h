@@ -35,7 +35,7 @@ enum fathom_gpu_caps {
     FATHOM_CAP_STATISTICS = 1u << 12,          // the driver tells registers and spills of a pipeline
     FATHOM_CAP_READ_AHEAD = 1u << 13,          // a CPU whose prefetchers follow few streams: kernels read ahead for it
     FATHOM_CAP_DEVICE_ADDRESS = 1u << 14,      // a CPU whose shaders may read buffers by address
-    FATHOM_CAP_UNIFORM_LOADS = 1u << 15,        // a CPU whose driver makes one plain load of a read at an address that all lanes share
+    FATHOM_CAP_UNIFORM_LOADS = 1u << 15,       // a CPU whose driver makes one plain load of a read at an address that all lanes share
 };
 
 enum fathom_gpu_type { FATHOM_GPU_DISCRETE, FATHOM_GPU_INTEGRATED, FATHOM_GPU_VIRTUAL, FATHOM_GPU_CPU, FATHOM_GPU_OTHER };

@@ -4,8 +4,8 @@
 // Columns are taken in units of 64, as many at once (a window) as there are registers for.
 // Before: constants LANES (4, 8, 16 or 32: the workgroup, one subgroup), TOKENS, UNITS (of a window), SLOTS (sums that are kept); X(i), float i;
 // GL_EXT_buffer_reference2, GL_EXT_buffer_reference_uvec2.
+#include "include/words.glsl"
 #include "quant/common.glsl"
-layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Words { uint word[]; };
 const uint STEPS = 64u / LANES, BLOCK_STEPS = 32u / LANES;
 const uint AT_ONCE = UNITS * TOKENS > 22u ? 1u : UNITS * TOKENS > 11u ? 2u : 4u; // rows of a round, whose start takes as long as eight units
 float lane_x[TOKENS * UNITS * STEPS];        // this lane's x, divided by where the integer that it is multiplied with stands in its word
@@ -151,13 +151,11 @@ void clear_sums() {
 // byte offset of the window in row 0; n_bytes: of what is bound, which nothing is read past.
 void add_window(const uint type, uvec2 address, uint at, uint size, uint n_rows, uint n_bytes, uint slot) {
     find_places(type);
-    // lavapipe loads for a round in which no lane takes part any more, too, where a row may be any and a buffer has no length
+    // in a round in which no lane takes part any more (see words_at) a row may be any, and a buffer has no length
     const uint window = row_size(type, UNITS * 64u), last = max(n_bytes, window) - window;
     for (uint first = 0u; first < n_rows; first += AT_ONCE)
         [[unroll]] for (uint r = 0u; r < AT_ONCE; r++) {
-            uint carry;
-            const uint low = uaddCarry(address.x, min(at + (first + r) * size, last), carry);
-            Words row = Words(uvec2(low, address.y + carry));
+            Words row = words_at(address, min(at + (first + r) * size, last));
             float sum[TOKENS];
             [[unroll]] for (uint t = 0u; t < TOKENS; t++) sum[t] = 0.0;
             [[unroll]] for (uint u = 0u; u < UNITS; u++) add_unit(type, row, u, sum);
