@@ -10,7 +10,7 @@ static const struct quirk {
 } quirks[] = {
     // Cooperative matrices crash in the compiler when a subgroup is 16 wide (LP_NATIVE_VECTOR_WIDTH=512); seen with Mesa 26.2.
     {VK_DRIVER_ID_MESA_LLVMPIPE, 0, UINT32_MAX, 16, false, FATHOM_CAP_COOPERATIVE_MATRIX},
-    // Reads at an address that all lanes share are done lane by lane: 0.3 GB/s where later versions reach 13. Seen with Mesa 22.3 and 25.0, which
+    // Reads at an address that all lanes share are done lane by lane: 0.3 and 0.6 GB/s where later versions reach 13. Seen with Mesa 22.3 and 25.0, which
     // call themselves version 1; not with 26.2. SwiftShader knows nothing of lanes that share.
     {VK_DRIVER_ID_MESA_LLVMPIPE, 0, VK_MAKE_VERSION(26, 0, 0) - 1, 0, false, FATHOM_CAP_UNIFORM_LOADS},
     {VK_DRIVER_ID_GOOGLE_SWIFTSHADER, 0, UINT32_MAX, 0, false, FATHOM_CAP_UNIFORM_LOADS},
