@@ -9,6 +9,7 @@
 // expanded_attention.comp on matrix units: ROWS tokens of a head a workgroup, keys and values in float16 from expanded_keys_coop.comp.
 layout(constant_id = 0) const uint KEPT = 512;                     // positions of the block that was expanded, and of a head's rows
 #define COOP_CONSTANT 1
+#define CARRIED
 uint key_width() { return args.width; }
 uint value_width() { return args.n_v; }
 #include "matrix_attention.glsl"

@@ -1,128 +1,66 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_ballot : require
 #include "expanded_attention.h"
-// expanded_attention.comp for CPUs: a workgroup takes TOKENS tokens of a head; lanes are keys, then values, and what is the same for all of
-// them (queries, probabilities) is read once. The state lies in memory; it is carried every KEYS keys.
+// expanded_attention.comp for CPUs: ROWS tokens of a head.
 layout(local_size_x_id = 2) in;
-layout(constant_id = 0) const uint BLOCK = 512;
-layout(constant_id = 1) const uint TOKENS = 16;                    // 4, 8, 16
+layout(constant_id = 0) const uint KEPT = 512;                     // positions of the block that was expanded, and of a head's rows
+layout(constant_id = 1) const uint ROWS = 8;
 layout(constant_id = 2) const uint LANES = 8;
 layout(binding = 0) readonly buffer Q { float q[]; };              // [tokens][n_heads][width]
-layout(binding = 1) readonly buffer Keys { float keys[]; };        // [n_heads][BLOCK][width]
-layout(binding = 2) readonly buffer Values { float values[]; };    // [n_heads][BLOCK][n_v]
+layout(binding = 1) readonly buffer Keys { float keys[]; };        // [n_heads][KEPT][width]
+layout(binding = 2) readonly buffer Values { float values[]; };    // [n_heads][KEPT][n_v]
 layout(binding = 3) buffer State { float state[]; };               // [tokens][n_heads][state_width]
 layout(binding = 4) writeonly buffer Out { float result_out[]; };  // [tokens][n_heads][n_v]
-const uint FOURS = TOKENS / 4u, KEYS = 256u;
-const float LOWEST = -3.0e38, MASKED = -3.4e38;                    // finite, so that no difference is a NaN
-shared vec4 p[FOURS * KEYS], part[FOURS * LANES];                  // of four tokens and a key; of four tokens and a lane
-shared vec4 m_of[FOURS], l_of[FOURS], keep_of[FOURS];
+uint key_width() { return args.width; }
+uint value_width() { return args.n_v; }
+#include "attention_rows.glsl"
+uint j0, n_seen;                                                   // positions of the kept ones before the block's, and all that are seen
 
-uint index_of(uint row) { // of a token's head; past the last token, that one
-    return (args.first_token + min(gl_WorkGroupID.x * TOKENS + row, args.n_tokens - 1u)) * args.n_heads + gl_WorkGroupID.y;
+uint token_of(uint row) { return gl_WorkGroupID.x * ROWS + row; }  // of this dispatch
+uint at_of(uint row) { return args.position + args.first_token + token_of(row); }
+uint index_of(uint row) { return (args.first_token + min(token_of(row), args.n_tokens - 1u)) * args.n_heads + gl_WorkGroupID.y; }
+uint query_of(uint row) { return args.q_base + index_of(row) * args.width; }
+uint state_of(uint row) { return args.state_base + index_of(row) * args.state_width; }
+uint row_of(uint j) { return gl_WorkGroupID.y * KEPT + j0 + j; }
+uint key_of(uint j) { return args.keys_base + row_of(j) * args.width; }
+uint value_of(uint j) { return args.values_base + row_of(j) * args.n_v; }
+vec4 key4(uint at, uint k) { return vec4(keys[at + k], keys[at + k + 1u], keys[at + k + 2u], keys[at + k + 3u]); }
+vec4 value4(uint at, uint k) { return vec4(values[at + k], values[at + k + 1u], values[at + k + 2u], values[at + k + 3u]); }
+bool seen(uint row, uint j) { return args.first_position + j0 + j <= at_of(row); }
+
+// Has this token more to see than the blocks before this one?
+bool is_open(uint row) { return token_of(row) < args.n_tokens && at_of(row) >= args.first_position; }
+
+vec4 old_mean4(uint row, uint k) {
+    const uint at = state_of(row) + k;
+    return args.first_position + j0 > 0u ? vec4(state[at], state[at + 1u], state[at + 2u], state[at + 3u]) : vec4(0.0);
 }
 
-void scores(uint j0, uint n) {
-    const uint first_at = args.position + args.first_token + gl_WorkGroupID.x * TOKENS;
-    uint q_at[TOKENS];
-    for (uint t = 0u; t < TOKENS; t++) q_at[t] = args.q_base + index_of(t) * args.width;
-    for (uint j = gl_LocalInvocationID.x; j < n; j += LANES) {
-        const uint key = args.keys_base + (gl_WorkGroupID.y * BLOCK + j0 + j) * args.width;
-        float sum[TOKENS];
-        for (uint t = 0u; t < TOKENS; t++) sum[t] = 0.0;
-        for (uint k = 0u; k < args.width; k += 4u) {
-            const vec4 c = vec4(keys[key + k], keys[key + k + 1u], keys[key + k + 2u], keys[key + k + 3u]);
-            for (uint t = 0u; t < TOKENS; t++) {
-                const uint i = q_at[t] + k;
-                sum[t] = fma(c.w, q[i + 3u], fma(c.z, q[i + 2u], fma(c.y, q[i + 1u], fma(c.x, q[i], sum[t]))));
-            }
-        }
-        for (uint t = 0u; t < TOKENS; t++)
-            p[t / 4u * KEYS + j][t % 4u] = args.first_position + j0 + j <= first_at + t ? sum[t] * args.scale : MASKED;
+void put_mean4(uint row, uint k, vec4 mean) {
+    if (!is_open(row)) return;
+    const bool done = j0 + BLOCK >= n_seen && at_of(row) < args.first_position + KEPT;
+    for (uint e = 0u; e < 4u; e++) {
+        if (done) result_out[args.out_base + index_of(row) * args.n_v + k + e] = mean[e] / l_of[row];
+        else state[state_of(row) + k + e] = mean[e];
     }
-}
-
-// Scores to exp(score - m); m and l are carried on.
-void soften(uint n) {
-    const uint lane = gl_LocalInvocationID.x;
-    for (uint four = 0u; four < FOURS; four++) {
-        vec4 m = vec4(MASKED);
-        for (uint j = lane; j < n; j += LANES) m = max(m, p[four * KEYS + j]);
-        part[four * LANES + lane] = m;
-    }
-    barrier();
-    vec4 l[FOURS], m_new[FOURS];
-    for (uint four = 0u; four < FOURS; four++) {
-        m_new[four] = m_of[four];
-        for (uint i = 0u; i < LANES; i++) m_new[four] = max(m_new[four], part[four * LANES + i]);
-        l[four] = vec4(0.0);
-        for (uint j = lane; j < n; j += LANES) {
-            const vec4 e = exp(p[four * KEYS + j] - m_new[four]);
-            p[four * KEYS + j] = e;
-            l[four] += e;
-        }
-    }
-    barrier(); // part has been read
-    for (uint four = 0u; four < FOURS; four++) part[four * LANES + lane] = l[four];
-    barrier();
-    if (lane == 0u)
-        for (uint four = 0u; four < FOURS; four++) {
-            const vec4 keep = exp(m_of[four] - m_new[four]);
-            vec4 sum = l_of[four] * keep;
-            for (uint i = 0u; i < LANES; i++) sum += part[four * LANES + i];
-            keep_of[four] = keep;
-            l_of[four] = sum;
-            m_of[four] = m_new[four];
-        }
 }
 
 void main() {
-    const uint lane = gl_LocalInvocationID.x, first_at = args.position + args.first_token + gl_WorkGroupID.x * TOKENS;
-    const uint rows = min(args.n_tokens - gl_WorkGroupID.x * TOKENS, TOKENS), last_at = first_at + rows - 1u;
+    const uint last_at = args.position + args.first_token + min(token_of(ROWS), args.n_tokens) - 1u;
     if (last_at < args.first_position) return; // all done; the same for the whole workgroup
-    const uint n_seen = min(last_at - args.first_position + 1u, args.n_positions);
-    for (uint t = lane; t < TOKENS; t += LANES) {
-        const uint at = args.state_base + index_of(t) * args.state_width + args.n_v;
-        m_of[t / 4u][t % 4u] = args.first_position > 0u ? state[at] : LOWEST;
-        l_of[t / 4u][t % 4u] = args.first_position > 0u ? state[at + 1u] : 0.0;
+    n_seen = min(last_at - args.first_position + 1u, args.n_positions);
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        const uint at = state_of(r) + args.n_v;
+        m_of[r] = args.first_position > 0u ? state[at] : LOWEST;
+        l_of[r] = args.first_position > 0u ? state[at + 1u] : 0.0;
     }
-    for (uint j0 = 0u; j0 < n_seen; j0 += KEYS) {
-        const uint n = min(n_seen - j0, KEYS);
-        const bool begun = args.first_position + j0 > 0u, last = j0 + KEYS >= n_seen;
-        scores(j0, n);
-        barrier();
-        soften(n);
-        barrier();
-        for (uint k = lane * 4u; k < args.n_v; k += LANES * 4u) {
-            vec4 mean[TOKENS];
-            for (uint t = 0u; t < TOKENS; t++) {
-                const uint at = args.state_base + index_of(t) * args.state_width + k;
-                mean[t] = begun ? keep_of[t / 4u][t % 4u] * vec4(state[at], state[at + 1u], state[at + 2u], state[at + 3u]) : vec4(0.0);
+    for (j0 = 0u; j0 < n_seen; j0 += BLOCK) attend_block(min(n_seen - j0, BLOCK));
+    if (gl_LocalInvocationID.x == 0u)
+        [[unroll]] for (uint r = 0u; r < ROWS; r++)
+            if (is_open(r) && at_of(r) >= args.first_position + KEPT) {
+                state[state_of(r) + args.n_v] = m_of[r];
+                state[state_of(r) + args.n_v + 1u] = l_of[r];
             }
-            for (uint j = 0u; j < n; j++) {
-                const uint at = args.values_base + (gl_WorkGroupID.y * BLOCK + j0 + j) * args.n_v + k;
-                const vec4 v = vec4(values[at], values[at + 1u], values[at + 2u], values[at + 3u]);
-                for (uint four = 0u; four < FOURS; four++) {
-                    const vec4 w = p[four * KEYS + j];
-                    for (uint t = 0u; t < 4u; t++) mean[four * 4u + t] = fma(vec4(w[t]), v, mean[four * 4u + t]);
-                }
-            }
-            for (uint t = 0u; t < rows; t++) {
-                if (first_at + t < args.first_position) continue; // done with an earlier block
-                const bool done = last && first_at + t < args.first_position + BLOCK;
-                const uint at = done ? args.out_base + index_of(t) * args.n_v + k : args.state_base + index_of(t) * args.state_width + k;
-                const vec4 v = done ? mean[t] * (1.0 / l_of[t / 4u][t % 4u]) : mean[t];
-                for (uint e = 0u; e < 4u; e++) {
-                    if (done) result_out[at + e] = v[e];
-                    else state[at + e] = v[e];
-                }
-            }
-        }
-        barrier(); // p has been read
-    }
-    for (uint t = lane; t < rows; t += LANES)
-        if (first_at + t >= args.first_position + BLOCK) {
-            const uint at = args.state_base + index_of(t) * args.state_width + args.n_v;
-            state[at] = m_of[t / 4u][t % 4u];
-            state[at + 1u] = l_of[t / 4u][t % 4u];
-        }
 }

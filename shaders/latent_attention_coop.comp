@@ -14,6 +14,7 @@
 #include "latent_heads.glsl"
 #include "matrix_attention.glsl"
 #include "attention_split.glsl"
+#include "include/cache_half.glsl"
 uint split_size() {
     const uint n = (n_attended() + BLOCK - 1u) / BLOCK;
     return (n + args.n_splits - 1u) / args.n_splits * BLOCK;
@@ -28,11 +29,7 @@ vec4 query4(uint row, uint k) {
     return vec4(q[i], q[i + 1u], q[i + 2u], q[i + 3u]);
 }
 
-f16vec4 key4(uint j, uint k) {
-    const uint row = row_at[j];
-    if (CACHE == TYPE_F16) return f16vec4(unpackFloat2x16(pages[row + k / 2u]), unpackFloat2x16(pages[row + k / 2u + 1u]));
-    return f16vec4(cache4(row, k));
-}
+f16vec4 key4(uint j, uint k) { return cache4_half(row_at[j], k); }
 
 bool seen(uint row, uint j) { return j < n_left; }
 

@@ -1,13 +1,13 @@
 // Attention on matrix units: ROWS queries to blocks of BLOCK positions, one block after the other. float16 operands, float32 sums and softmax.
 // Queries stay in matrices, as do the means: a subgroup has a share of the key's width in scores(), and of the values' in add_values().
 // All sizes come from src/op/matrix_attention.c. Before: COOP_CONSTANT, the first of its constants; SAME_ROWS where a position's value is the
-// beginning of its key. A shader defines
+// beginning of its key; CARRIED where means begin with what earlier dispatches gave. A shader defines
 //   key_width(), value_width()
 //   query4(row, k)                     elements k to k + 3 of a query
 //   key4(j, k), value4(j, k)           of the block's j-th position
 //   seen(row, j)                       does the query attend to it?
 //   put_mean(row, k, value)            takes a sum of exp(score - m) * value at the end
-//   old_mean(row, k)                   without SAME_ROWS: where such a sum began
+//   old_mean(row, k)                   for get_means(), where CARRIED is defined: where such a sum began
 //
 // Matrices cannot scale their rows, so a row's reference m is no running maximum: it is changed only where a score exceeds it by RISE, and then
 // lies HEADROOM below that score, so that weights as float16 keep their bits from exp(-9.7) to exp(RISE).
@@ -53,9 +53,13 @@ shared uint raised;
 shared float part[INVOCATIONS];
 
 vec4 query4(uint row, uint k);
+uint key_width();
+uint value_width();
 f16vec4 key4(uint j, uint k);
 #ifndef SAME_ROWS
 f16vec4 value4(uint j, uint k);
+#endif
+#ifdef CARRIED
 float old_mean(uint row, uint k);
 #endif
 bool seen(uint row, uint j);
@@ -217,7 +221,7 @@ float whole_l() {
     return sum;
 }
 
-#ifndef SAME_ROWS
+#ifdef CARRIED
 void get_means() {
     [[unroll]] for (uint i = 0u; i < ROW_TILES * VALUE_TILES; i++) {
         barrier();

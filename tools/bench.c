@@ -28,17 +28,24 @@ static bool keep_going(void *user, int32_t id) {
     return !interrupted();
 }
 
+// Makes the text the first n of ids, without reading again what it begins with.
+static bool set_text(struct fathom_session *s, const int32_t *ids, uint32_t n, struct fathom_error *err) {
+    const int32_t *tokens = fathom_session_tokens(s);
+    const uint32_t most = n - 1 < fathom_session_length(s) ? n - 1 : fathom_session_length(s);
+    uint32_t same = 0;
+    while (same < most && tokens[same] == ids[same]) same++;
+    return fathom_session_truncate(s, same, err) && fathom_session_append(s, ids + same, n - same, NULL, NULL, err);
+}
+
 // The last token of a prompt is read by the first decode step, so one more is given.
 double bench_once(struct fathom_session *s, const struct bench_test *t, const int32_t *ids, struct fathom_error *err) {
     const bool decode = t->decode;
-    const uint32_t given = decode ? (t->depth ? t->depth : 1) : t->depth + t->n_tokens + 1;
+    const uint32_t before = decode ? (t->depth ? t->depth : 1) : t->depth ? t->depth + 1 : 0, given = t->depth + t->n_tokens + 1;
     uint32_t n = 0;
-    if (!fathom_session_truncate(s, 0, err) || (!decode && t->depth && !fathom_session_append(s, ids, t->depth + 1, NULL, NULL, err))) return -1;
-    const uint32_t held = fathom_session_length(s);
-    if (decode && !fathom_session_append(s, ids, given, NULL, NULL, err)) return -1;
+    if (!(before ? set_text(s, ids, before, err) : fathom_session_truncate(s, 0, err))) return -1;
     const double start = fm_clock();
     const bool ok = decode ? fathom_session_generate(s, NULL, t->n_tokens, keep_going, NULL, &n, err)
-                           : fathom_session_append(s, ids + held, given - held, NULL, NULL, err);
+                           : fathom_session_append(s, ids + before, given - before, NULL, NULL, err);
     return ok ? fm_clock() - start : -1;
 }
 

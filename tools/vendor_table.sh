@@ -32,7 +32,10 @@ latent_attention_coop|latent_attention|coop|type 1, 1 tokens at 4095 of 0, 128 h
 expanded_keys_tile|expanded_attention|tile|cache 1, weights 8, 256 tokens
 expanded_keys_coop|expanded_attention|coop|cache 1, weights 8, 256 tokens
 expanded_attention_tile|expanded_attention|tile|cache 1, weights 8, 256 tokens
-expanded_attention_coop|expanded_attention|coop|cache 1, weights 8, 256 tokens'
+expanded_attention_coop|expanded_attention|coop|cache 1, weights 8, 256 tokens
+grouped_attention_heads|grouped_attention|heads|type 1, 1 tokens at 4095
+grouped_attention_tile|grouped_attention|tile|type 1, 128 tokens at 1920
+grouped_attention_coop|grouped_attention|coop|type 1, 128 tokens at 1920'
 
 # Whole output goes to files: the shims are loaded into filters too, and talk.
 echo "$pipelines" | while IFS='|' read -r shader op variant case; do
@@ -48,7 +51,7 @@ row() {
         index($0, "statistics of " shader ", ") == 1 {
             last = line
             line = $0
-            spilled = value("Spilled VGPRs") + value("Spilled SGPRs") + value("Spill Count") + value("Spills to memory") + value("Spills to reg")
+            spilled = value("Spilled VGPRs") + value("Spilled SGPRs") + value("Spill Count") + value("Spills to memory")
             if (spilled > spills) spills = spilled
             size = first(value("Instructions"), value("Instruction Count"), value("Instruction count")) + 0
             if (size > most) most = size; else line = last

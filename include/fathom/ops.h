@@ -244,7 +244,7 @@ struct fathom_kv_store_params {
 FATHOM_API void fathom_kv_store(struct fathom_stream *stream, const struct fathom_kv_store_params *params);
 
 // out[t][h] = sum_j softmax_j(scale * q[t][h] . key[j][g]) * value[j][g], over positions j <= position + t; n_heads / n_kv heads h share
-// each g. Splits as in latent attention.
+// each g. Few tokens go over splits of the cache, as in latent attention; many in tiles of queries, which need no scratch.
 struct fathom_grouped_attention_params {
     struct fathom_view q, out, position;
     struct fathom_kv_cache cache;

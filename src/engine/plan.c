@@ -7,7 +7,8 @@
 enum { DEFAULT_CONTEXT = 4096, DRAFT_POSITIONS = 3 * (1 + FATHOM_MAX_DRAFTS) /* a round, and two in flight after the last */ };
 
 uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context) {
-    const uint32_t wanted = gpu->type == FATHOM_GPU_CPU ? 128 : 512;
+    // a chunk expands the latents of all positions before it: that pays from some 400 tokens on
+    const uint32_t wanted = gpu->type == FATHOM_GPU_CPU && hp->n_kv ? 128 : 512;
     return fm_workspace_max_tokens(hp, gpu->max_storage_range, wanted < n_context ? wanted : n_context);
 }
 

@@ -1,8 +1,8 @@
 // Attention over expanded keys and values: a block of positions at a time, two dispatches a weight's window expand it, and one attends to
 // it.
 #include "shaders/expanded_attention.h"
+#include "op/attention_tile.h"
 #include "op/cache.h"
-#include "op/matrix_attention.h"
 #include "op/matrix_tile.h"
 #include "shader_list.h"
 #include "shaders/expanded_keys.h"
@@ -14,7 +14,7 @@ static const struct fm_variant variants[] = {
     {.name = "tile", .shader = &fm_shader_expanded_attention_tile},
     {.name = "coop", .shader = &fm_shader_expanded_attention_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16,
         .sizes = {16, 32, 64}}, // sizes: tokens of a workgroup
-    {.name = "rows", .shader = &fm_shader_expanded_attention_rows, .cpu_only = true},
+    {.name = "rows", .shader = &fm_shader_expanded_attention_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
 };
 const struct fm_op fm_op_expanded_attention = {"expanded_attention", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -28,10 +28,10 @@ static const struct fm_variant expand_variants[] = {
     {.name = "rows", .shader = &fm_shader_expanded_keys_rows},
 };
 
-enum { BLOCK = 512 /* positions */, VALUE_GROUP = 128 /* values with an m and l of their own */ };
+enum { BLOCK = 512 /* positions */ };
 
 static uint32_t state_width(uint32_t n_v) {
-    return n_v + 2 * ((n_v + VALUE_GROUP - 1) / VALUE_GROUP);
+    return n_v + 2 * ((n_v + FM_VALUE_GROUP - 1) / FM_VALUE_GROUP);
 }
 
 uint64_t fathom_expanded_attention_scratch(uint32_t n_tokens, uint32_t n_heads, uint32_t n_nope, uint32_t n_rope, uint32_t n_v) {
@@ -53,21 +53,24 @@ static double number_size(size_t variant) {
     return variant == COOP ? 2 : 4;
 }
 
-// Workgroups, the tokens of one, and the constants after those that all variants have.
+// Workgroups, and the constants after those that all variants have.
 struct shape {
-    uint32_t groups[2], tokens;
+    uint32_t groups[2];
     uint32_t spec[FM_MAX_SPEC], n_spec, subgroup_size;
 };
 
 // To expand n positions to `width` numbers a head, n_out of them from the weight
 static struct shape expand_shape(struct fathom_stream *stream, size_t variant, uint32_t n, uint32_t n_heads, uint32_t width, uint32_t n_out) {
-    const uint32_t lanes = fm_op_lanes(stream, 32);
-    if (variant == PLAIN) return (struct shape){{fm_op_groups((uint64_t)n * width / 4, 64), 1}, 0, {0}, 0, 0};
-    uint32_t outs = variant == ROWS ? 4 * lanes : 64, positions = variant == ROWS ? 16 : 64; // as the shaders say
-    struct shape shape = {.spec = {lanes}, .n_spec = 1};
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+    const uint32_t lanes = fm_op_row_lanes(info);
+    if (variant == PLAIN) return (struct shape){{fm_op_groups((uint64_t)n * width / 4, 64), 1}, {0}, 0, 0};
+    // lavapipe 22's compiler takes half a minute over 16 positions' sums
+    const uint32_t row_positions = info->caps & FATHOM_CAP_UNIFORM_LOADS ? 32 : 4;
+    uint32_t outs = variant == ROWS ? 4 * lanes : 64, positions = variant == ROWS ? row_positions : 64; // tile: as the shader says
+    struct shape shape = {.spec = {lanes, positions}, .n_spec = variant == ROWS ? 2 : 1};
     if (variant == COOP) {
         const struct fm_matrix_work work = {n_heads, n_out, n, 1, .other_shared = 1024};
-        const struct fm_matrix_tile tile = fm_matrix_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), &work);
+        const struct fm_matrix_tile tile = fm_matrix_tile(info, &work);
         outs = tile.rows, positions = tile.tokens;
         shape.n_spec = FM_MATRIX_TILE_SPEC;
         shape.subgroup_size = tile.subgroup_size;
@@ -107,37 +110,23 @@ static void expand(struct fathom_stream *stream, const char *op, size_t variant,
     }
 }
 
-// To attend by n_tokens tokens; groups are those of the values
-static struct shape attend_shape(struct fathom_stream *stream, struct fm_choice choice, const struct expanded_attention_args *args,
-    uint32_t n_tokens) {
-    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
-    if (choice.variant == &variants[PLAIN]) return (struct shape){{1}, 1, {0}, 0, 0};
-    if (choice.variant == &variants[COOP]) {
-        const struct fm_matrix_attention_work work = {n_tokens, args->width, args->n_v, .size = choice.size};
-        const struct fm_matrix_attention coop = fm_matrix_attention(info, &work);
-        struct shape shape = {{1}, coop.rows, {0}, FM_MATRIX_ATTENTION_SPEC, coop.subgroup_size};
-        memcpy(shape.spec, coop.spec, sizeof(coop.spec));
-        return shape;
-    }
-    if (choice.variant == &variants[ROWS]) {
-        const uint32_t rows = n_tokens > 8 ? 16 : n_tokens > 4 ? 8 : 4;
-        return (struct shape){{1}, rows, {rows, fm_op_lanes(stream, 32)}, 2, 0};
-    }
-    // narrow subgroups go with few registers an invocation
-    const uint32_t most = info->min_subgroup_size < 32 ? 2 : 4, wanted = n_tokens > 32 ? 4 : n_tokens > 16 ? 2 : 1;
-    const uint32_t each = wanted < most ? wanted : most;
-    return (struct shape){{(args->n_v + VALUE_GROUP - 1) / VALUE_GROUP}, 16 * each, {each}, 1, 0};
+static struct fm_attention_tile attend_tile(const struct fathom_gpu_info *info, struct fm_choice choice, const struct fm_matrix_attention_work *work) {
+    if (choice.variant == &variants[COOP]) return fm_attention_tile(info, FM_ATTENTION_COOP, work);
+    if (choice.variant == &variants[ROWS]) return fm_attention_tile(info, FM_ATTENTION_ROWS, work);
+    if (choice.variant == &variants[TILE]) return fm_attention_tile(info, FM_ATTENTION_TILE, work);
+    return (struct fm_attention_tile){1, 1, {0}, 0, 0}; // plain
 }
 
 // Attends to positions [first, first + n). Tokens go in dispatches that are not too long.
 static void attend(struct fathom_stream *stream, const char *op, struct fm_choice choice, struct expanded_attention_args *args, uint32_t n_tokens,
     const struct fathom_view views[5], uint32_t first, uint32_t n) {
-    const struct shape shape = attend_shape(stream, choice, args, n_tokens);
+    const struct fm_attention_tile tile = attend_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), choice,
+        &(struct fm_matrix_attention_work){n_tokens, args->width, args->n_v, .size = choice.size});
     const double token_flops = 2.0 * args->n_heads * n * ((double)args->width + args->n_v);
     uint32_t batch = n_tokens;
     if (batch * token_flops > FM_MAX_DISPATCH_FLOPS)
-        batch = (uint32_t)(FM_MAX_DISPATCH_FLOPS / token_flops) / shape.tokens * shape.tokens + shape.tokens;
-    if (batch > FM_MAX_GROUPS) batch = FM_MAX_GROUPS / shape.tokens * shape.tokens;
+        batch = (uint32_t)(FM_MAX_DISPATCH_FLOPS / token_flops) / tile.rows * tile.rows + tile.rows;
+    if (batch > FM_MAX_GROUPS) batch = FM_MAX_GROUPS / tile.rows * tile.rows;
     args->first_position = first;
     args->n_positions = n;
     for (uint32_t t = 0; t < n_tokens; t += batch) {
@@ -147,18 +136,18 @@ static void attend(struct fathom_stream *stream, const char *op, struct fm_choic
             .op = op,
             .variant = choice.variant,
             .spec = {BLOCK},
-            .n_spec = 1 + shape.n_spec,
-            .subgroup_size = shape.subgroup_size,
+            .n_spec = 1 + tile.n_spec,
+            .subgroup_size = tile.subgroup_size,
             .views = {views[0], views[1], views[2], views[3], views[4]},
             .n_views = 5,
             .args = args,
             .args_size = sizeof(*args),
-            .groups = {(args->n_tokens + shape.tokens - 1) / shape.tokens, args->n_heads, shape.groups[0]},
+            .groups = {(args->n_tokens + tile.rows - 1) / tile.rows, args->n_heads, tile.value_groups},
             .flops = args->n_tokens * token_flops,
             .bytes = args->n_heads * (number_size((size_t)(choice.variant - variants)) * n + 8.0 * args->n_tokens) *
                      ((double)args->width + args->n_v),
         };
-        memcpy(dispatch.spec + 1, shape.spec, shape.n_spec * sizeof(*shape.spec));
+        memcpy(dispatch.spec + 1, tile.spec, tile.n_spec * sizeof(*tile.spec));
         fm_stream_dispatch(stream, &dispatch);
     }
 }

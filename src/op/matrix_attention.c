@@ -37,7 +37,7 @@ static uint32_t shared_bytes(const struct sizes *s, bool same_rows) {
     const uint32_t tile = same_rows ? (keys > values ? keys : values) + 8 : keys + values + 16;
     const uint32_t scores = s->key_parts * s->rows * (s->block + 4), sums = s->subgroups * s->m * s->n;
     return 2 * s->block * tile + 4 * (scores > sums ? scores : sums) + 2 * s->rows * (s->block + 8) +
-           4 * (2 * s->rows + s->block + s->subgroups * s->lanes) + 64;
+           4 * (2 * s->rows + 2 * s->block + s->subgroups * s->lanes) + 64;
 }
 
 static bool fits(const struct fathom_gpu_info *info, const struct sizes *s, bool same_rows) {

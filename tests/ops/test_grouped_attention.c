@@ -20,12 +20,17 @@ static const struct attention_case {
     {FATHOM_F16, 3, 34, 2, 16, 600, 0, 0, 4, 30},
     {FATHOM_Q8_0, 2, 12, 3, 64, 300, 0, 0, 0, 1},
     {FATHOM_F16, 1, 32, 8, 128, 16500, 0, 0, 0, 1}, // workgroups loop over splits
+    {FATHOM_F16, 70, 6, 2, 64, 290, 1000, 3, 0, 4},
+    {FATHOM_Q8_0, 45, 14, 2, 128, 20, 0, 1, 16, 1},
+    {FATHOM_F32, 19, 6, 2, 160, 37, 0, 1, 4, 30},
     // for --bench
     {FATHOM_F16, 1, 9, 3, 64, 511, 0, 0, 0, 1},
     {FATHOM_F16, 1, 32, 8, 128, 4095, 0, 0, 0, 1},
     {FATHOM_F16, 128, 32, 8, 128, 0, 0, 0, 0, 1},
+    {FATHOM_F16, 128, 32, 8, 128, 1920, 0, 0, 0, 1},
+    {FATHOM_F16, 128, 9, 3, 64, 896, 0, 0, 0, 1},
 };
-enum { N_BENCH = 3 };
+enum { N_BENCH = 5 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct attention_case *c = &cases[i];

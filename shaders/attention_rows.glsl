@@ -1,0 +1,119 @@
+// Attention on CPUs: ROWS queries, BLOCK positions at a time, with the softmax carried on. The workgroup is one subgroup: its lanes are positions
+// for the scores, then values. What is the same for all of them each loads a part of and hands round (see include/broadcast.glsl), and what a
+// lane puts into shared memory it alone reads, so that there is no barrier, of which lavapipe would make a coroutine.
+// Before: LANES (4, 8, 16 or 32), ROWS (4, 8 or 16); GL_KHR_shader_subgroup_ballot. A shader defines
+//   key_width(), value_width()
+//   query_of(row)                      index in q[] of a query
+//   key_of(j), value_of(j)             where the block's j-th position has its key and its value, and elements k to k + 3 there:
+//   key4(at, k), value4(at, k)
+//   seen(row, j)                       does the query attend to it?
+//   old_mean4(row, k)                  elements k to k + 3 of the sum of exp(score - m) * value before this block
+//   put_mean4(row, k, mean)            takes that sum
+const uint BLOCK = 256u, EACH = 4u;                                // EACH: positions that a lane scores at once
+const uint SPREAD = LANES / 4u < ROWS ? LANES / 4u : ROWS;         // queries of which the lanes load four elements each
+const float LOWEST = -3.0e38, MASKED = -3.4e38;                    // finite, so that no difference is a NaN
+shared float p[ROWS * BLOCK];
+float m_of[ROWS], l_of[ROWS], keep_of[ROWS];                       // the same for all lanes
+
+uint key_width();
+uint value_width();
+uint query_of(uint row);
+uint key_of(uint j);
+uint value_of(uint j);
+vec4 key4(uint at, uint k);
+vec4 value4(uint at, uint k);
+bool seen(uint row, uint j);
+vec4 old_mean4(uint row, uint k);
+void put_mean4(uint row, uint k, vec4 mean);
+
+float max_of_lanes(float v) {
+    float most = v;
+    [[unroll]] for (uint i = 0u; i < LANES; i++) most = max(most, subgroupBroadcast(v, i));
+    return most;
+}
+
+float sum_of_lanes(float v) {
+    float sum = 0.0;
+    [[unroll]] for (uint i = 0u; i < LANES; i++) sum += subgroupBroadcast(v, i);
+    return sum;
+}
+
+// Scores of n positions into p, and the highest that a lane has seen.
+void scores(uint n, out float high[ROWS]) {
+    const uint lane = gl_LocalInvocationID.x;
+    uint q_at[ROWS / SPREAD];
+    [[unroll]] for (uint r = 0u; r < ROWS / SPREAD; r++) q_at[r] = query_of(r * SPREAD + min(lane / 4u, SPREAD - 1u)) + lane % 4u;
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) high[r] = MASKED;
+    for (uint first = 0u; first < n; first += EACH * LANES) {
+        uint at[EACH];
+        [[unroll]] for (uint e = 0u; e < EACH; e++) at[e] = key_of(min(first + e * LANES + lane, n - 1u));
+        float sum[EACH * ROWS];
+        [[unroll]] for (uint i = 0u; i < EACH * ROWS; i++) sum[i] = 0.0;
+        for (uint k = 0u; k < key_width(); k += 4u) {
+            vec4 c[EACH];
+            [[unroll]] for (uint e = 0u; e < EACH; e++) c[e] = key4(at[e], k);
+            [[unroll]] for (uint r = 0u; r < ROWS; r += SPREAD) {
+                const float a = q[q_at[r / SPREAD] + k];
+                [[unroll]] for (uint s = 0u; s < SPREAD; s++)
+                    [[unroll]] for (uint i = 0u; i < 4u; i++) {
+                        const float b = subgroupBroadcast(a, s * 4u + i);
+                        [[unroll]] for (uint e = 0u; e < EACH; e++) sum[e * ROWS + r + s] = fma(c[e][i], b, sum[e * ROWS + r + s]);
+                    }
+            }
+        }
+        [[unroll]] for (uint e = 0u; e < EACH; e++) {
+            const uint j = first + e * LANES + lane;
+            if (j < BLOCK)
+                [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                    const float s = j < n && seen(r, j) ? sum[e * ROWS + r] * args.scale : MASKED;
+                    p[r * BLOCK + j] = s;
+                    high[r] = max(high[r], s);
+                }
+        }
+    }
+}
+
+// Scores to exp(score - m), 0 past n; m and l are carried on.
+void soften(uint n, float high[ROWS]) {
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        const float m = max(m_of[r], max_of_lanes(high[r]));
+        float l = 0.0;
+        for (uint j = gl_LocalInvocationID.x; j < n; j += LANES) {
+            const float e = exp(p[r * BLOCK + j] - m);
+            p[r * BLOCK + j] = e;
+            l += e;
+        }
+        keep_of[r] = exp(m_of[r] - m);
+        l_of[r] = l_of[r] * keep_of[r] + sum_of_lanes(l);
+        m_of[r] = m;
+    }
+}
+
+void add_values(uint n) {
+    const uint lane = gl_LocalInvocationID.x;
+    for (uint first = 0u; first < value_width(); first += LANES * 4u) {
+        const bool has_values = first + lane * 4u < value_width();
+        const uint k = has_values ? first + lane * 4u : 0u;
+        vec4 mean[ROWS];
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) mean[r] = keep_of[r] * old_mean4(r, k);
+        for (uint j = 0u; j < n; j += LANES) {
+            const uint at = value_of(min(j + lane, n - 1u));
+            vec4 v[LANES];
+            [[unroll]] for (uint i = 0u; i < LANES; i++) v[i] = value4(subgroupBroadcast(at, i), k);
+            [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+                const float w = j + lane < n ? p[r * BLOCK + j + lane] : 0.0;
+                [[unroll]] for (uint i = 0u; i < LANES; i++) mean[r] = fma(vec4(subgroupBroadcast(w, i)), v[i], mean[r]);
+            }
+        }
+        if (has_values)
+            [[unroll]] for (uint r = 0u; r < ROWS; r++) put_mean4(r, k, mean[r]);
+    }
+}
+
+// Attends to n positions, BLOCK or fewer. Before the first call m_of and l_of are to be set.
+void attend_block(uint n) {
+    float high[ROWS];
+    scores(n, high);
+    soften(n, high);
+    add_values(n);
+}
