@@ -11,7 +11,7 @@ layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAG
 layout(constant_id = 2) const uint TYPE = 0;
 layout(constant_id = 3) const bool VALUES = false;
 layout(constant_id = 4) const uint BLOCK = 512;                    // rows of a head
-layout(constant_id = 6) const uint POSITIONS = 32;                 // 4, 8, 16, 32
+layout(constant_id = 6) const uint POSITIONS = 32;                 // up to 8, or a multiple of it
 layout(binding = 0) readonly buffer W { uint words[]; };           // [heads][kv_rank][n_out], VALUES: [heads][n_out][kv_rank]
 layout(binding = 1) readonly buffer PageTable { uint page_table[]; };
 layout(binding = 2) readonly buffer Pages { uint pages[]; };

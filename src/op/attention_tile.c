@@ -10,8 +10,11 @@ struct fm_attention_tile fm_attention_tile(const struct fathom_gpu_info *info, e
         return tile;
     }
     if (body == FM_ATTENTION_ROWS) {
-        const uint32_t rows = work->n_rows > 8 ? 16 : work->n_rows > 4 ? 8 : 4;
-        return (struct fm_attention_tile){rows, 1, {rows, fm_op_row_lanes(info)}, 2, 0};
+        // lavapipe 22's compiler takes long over the unrolled loops, whose length is rows times lanes
+        const uint32_t lanes = fm_op_row_lanes(info), most = info->caps & FATHOM_CAP_UNIFORM_LOADS ? 16 : 128 / lanes;
+        uint32_t rows = work->n_rows > 8 ? 16 : work->n_rows > 4 ? 8 : 4;
+        while (rows > 4 && rows > most) rows /= 2;
+        return (struct fm_attention_tile){rows, 1, {rows, lanes}, 2, 0};
     }
     // narrow subgroups go with few registers an invocation
     const uint32_t most = info->min_subgroup_size < 32 ? 2 : 4, wanted = work->n_rows > 32 ? 4 : work->n_rows > 16 ? 2 : 1;
