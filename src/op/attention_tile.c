@@ -11,7 +11,7 @@ struct fm_attention_tile fm_attention_tile(const struct fathom_gpu_info *info, e
     }
     if (body == FM_ATTENTION_ROWS) {
         // lavapipe 22's compiler takes long over the unrolled loops, whose length is rows times lanes
-        const uint32_t lanes = fm_op_row_lanes(info), most = info->caps & FATHOM_CAP_UNIFORM_LOADS ? 16 : 128 / lanes;
+        const uint32_t lanes = fm_op_row_lanes(info), most = info->caps & FATHOM_CAP_UNIFORM_LOADS ? 16 : 4;
         uint32_t rows = work->n_rows > 8 ? 16 : work->n_rows > 4 ? 8 : 4;
         while (rows > 4 && rows > most) rows /= 2;
         return (struct fm_attention_tile){rows, 1, {rows, lanes}, 2, 0};

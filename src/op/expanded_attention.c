@@ -65,7 +65,7 @@ static struct shape expand_shape(struct fathom_stream *stream, size_t variant, u
     const uint32_t lanes = fm_op_row_lanes(info);
     if (variant == PLAIN) return (struct shape){{fm_op_groups((uint64_t)n * width / 4, 64), 1}, {0}, 0, 0};
     // lavapipe 22's compiler takes half a minute over loops that are unrolled so far
-    const uint32_t row_positions = info->caps & FATHOM_CAP_UNIFORM_LOADS ? 32 : 32 / lanes;
+    const uint32_t row_positions = info->caps & FATHOM_CAP_UNIFORM_LOADS ? 32 : lanes < 16 ? 16 / lanes : 1;
     uint32_t outs = variant == ROWS ? 4 * lanes : 64, positions = variant == ROWS ? row_positions : 64; // tile: as the shader says
     struct shape shape = {.spec = {lanes, positions}, .n_spec = variant == ROWS ? 2 : 1};
     if (variant == COOP) {

@@ -22,6 +22,14 @@ uint64_t fathom_grouped_attention_scratch(uint32_t n_heads, uint32_t n_head, uin
     return fm_attention_scratch(n_heads, n_head, max_positions);
 }
 
+// llvmpipe before 25 stops all loops of an invocation after 65535 rounds in all, and leaves the rest undone.
+static bool rows_come_to_an_end(const struct fathom_gpu_info *info, uint32_t n_positions, uint32_t n_head) {
+    enum { BLOCK = 256, EACH = 4, MOST_ROWS = 16 }; // as the shader says
+    const uint32_t lanes = fm_op_row_lanes(info), values = (n_head + 4 * lanes - 1) / (4 * lanes);
+    const uint64_t rounds = BLOCK / (EACH * lanes) * (n_head / 4 + 2) + MOST_ROWS * (BLOCK / lanes + 1) + values * (BLOCK / lanes + 2) + 1;
+    return info->caps & FATHOM_CAP_UNIFORM_LOADS || (n_positions / BLOCK + 1) * rounds < 65535;
+}
+
 // n_tokens tokens in tiles of queries that share a head of keys. Tokens go in dispatches that are not too long.
 static void attend_tiles(struct fathom_stream *stream, const char *op, struct fm_choice choice, const struct fm_attention_tile *tile,
     struct grouped_attention_args *args, uint32_t n_tokens, enum fathom_type cache_type, const struct fathom_view views[5]) {
@@ -81,6 +89,8 @@ void fathom_grouped_attention(struct fathom_stream *stream, const struct fathom_
     const bool can_coop = fm_variant_can_run(info, &variants[COOP]) && fm_matrix_attention(info, &work).rows;
     struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_grouped_attention.n_variants, params->n_tokens);
     if (choice.variant == &variants[COOP] && !can_coop) choice = (struct fm_choice){&variants[TILE], 0};
+    if (choice.variant == &variants[ROWS] && !rows_come_to_an_end(info, params->max_positions, n_head))
+        choice = (struct fm_choice){&variants[HEADS], 0};
     work.size = choice.size;
     const bool plain = choice.variant == &variants[PLAIN];
     if (!plain && choice.variant != &variants[HEADS]) {

@@ -89,7 +89,7 @@ static void run(struct op_test *test, size_t index) {
         op_run_refused(test, "n_head is 24, wanted a multiple of 64");
     }
     fathom_grouped_attention(test->stream, &params);
-    op_run(test, true);
+    op_run(test, n_positions < 4096); // llvmpipe before 25 takes another variant for long contexts
     check(test, c, q, rows.rows, scale, op_result(test, out));
     op_result(test, params.scratch);
     if (params.counters.buffer) op_check_equal(test, "counters", op_result(test, params.counters), zeros, n_zeros);
