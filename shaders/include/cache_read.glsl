@@ -31,10 +31,3 @@ vec4 cache4_fast(uint row, uint k) {
     if (CACHE == TYPE_F16) return vec4(unpackHalf2x16(pages[row + k / 2u]), unpackHalf2x16(pages[row + k / 2u + 1u]));
     return cache4(row, k);
 }
-
-// Elements k and k + 1, k even
-vec2 cache2_fast(uint row, uint k) {
-    if (CACHE == TYPE_F16) return unpackHalf2x16(pages[row + k / 2u]);
-    if (CACHE == TYPE_Q8_0) return cache_scale(row, k) * signed_bytes(pages[row + k / 4u] >> (k & 2u) * 8u).xy;
-    return uintBitsToFloat(uvec2(pages[row + k], pages[row + k + 1u]));
-}

@@ -62,12 +62,10 @@ struct shape {
 // To expand n positions to `width` numbers a head, n_out of them from the weight
 static struct shape expand_shape(struct fathom_stream *stream, size_t variant, uint32_t n, uint32_t n_heads, uint32_t width, uint32_t n_out) {
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
-    const uint32_t lanes = fm_op_row_lanes(info);
+    const uint32_t lanes = fm_op_lanes(stream, 32);
     if (variant == PLAIN) return (struct shape){{fm_op_groups((uint64_t)n * width / 4, 64), 1}, {0}, 0, 0};
-    // lavapipe 22's compiler takes half a minute over loops that are unrolled so far
-    const uint32_t row_positions = info->caps & FATHOM_CAP_UNIFORM_LOADS ? 32 : lanes < 16 ? 16 / lanes : 1;
-    uint32_t outs = variant == ROWS ? 4 * lanes : 64, positions = variant == ROWS ? row_positions : 64; // tile: as the shader says
-    struct shape shape = {.spec = {lanes, positions}, .n_spec = variant == ROWS ? 2 : 1};
+    uint32_t outs = variant == ROWS ? 4 * lanes : 64, positions = variant == ROWS ? 16 : 64; // as the shaders say
+    struct shape shape = {.spec = {lanes}, .n_spec = 1};
     if (variant == COOP) {
         const struct fm_matrix_work work = {n_heads, n_out, n, 1, .other_shared = 1024};
         const struct fm_matrix_tile tile = fm_matrix_tile(info, &work);
