@@ -10,7 +10,7 @@ struct fm_attention_tile fm_attention_tile(const struct fathom_gpu_info *info, e
         return tile;
     }
     if (body == FM_ATTENTION_ROWS) {
-        // lavapipe 22's compiler takes long over the unrolled loops, whose length is rows times lanes
+        // older drivers' compilers take long over unrolled loops
         const uint32_t lanes = fm_op_row_lanes(info), most = info->caps & FATHOM_CAP_UNIFORM_LOADS ? 16 : 4;
         uint32_t rows = work->n_rows > 8 ? 16 : work->n_rows > 4 ? 8 : 4;
         while (rows > 4 && rows > most) rows /= 2;
