@@ -51,7 +51,7 @@ row() {
         index($0, "statistics of " shader ", ") == 1 {
             last = line
             line = $0
-            spilled = value("Spilled VGPRs") + value("Spilled SGPRs") + value("Spill Count") + value("Spills to memory")
+            spilled = value("Spilled VGPRs") + value("Spilled SGPRs") + value("Spill Count") + value("Spills to memory") + value("Spills to reg")
             if (spilled > spills) spills = spilled
             size = first(value("Instructions"), value("Instruction Count"), value("Instruction count")) + 0
             if (size > most) most = size; else line = last

@@ -89,7 +89,9 @@ static void run(struct op_test *test, size_t index) {
         op_run_refused(test, "n_head is 24, wanted a multiple of 64");
     }
     fathom_grouped_attention(test->stream, &params);
-    op_run(test, n_positions < 4096); // llvmpipe before 25 takes another variant for long contexts
+    // llvmpipe before 25 ends loops early: there long contexts are left to another variant
+    const bool too_long = !strcmp(test->variant, "rows") && !(test->info->caps & FATHOM_CAP_UNIFORM_LOADS) && n_positions > 4096;
+    op_run(test, !too_long);
     check(test, c, q, rows.rows, scale, op_result(test, out));
     op_result(test, params.scratch);
     if (params.counters.buffer) op_check_equal(test, "counters", op_result(test, params.counters), zeros, n_zeros);
