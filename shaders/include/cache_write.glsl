@@ -2,42 +2,49 @@
 // `vec2 cache_pair(uint i)`, elements 2i and 2i + 1 of the row, for which repeated calls give the same. Exact.
 #include "include/cache.glsl"
 
-// Elements 32 * block to 32 * block + 31, or the row's last, as signed bytes; returns the bits of their scale, the least float16 that reaches
-// the largest of them.
-uint write_block(uint row, uint block) {
-    const uint width = row_width();
-    vec2 v[16];
+const uint CHUNK = 64u;         // words of four elements that a workgroup holds at once
+shared vec4 four_of[CHUNK];
+shared float most_of[CHUNK];    // the largest magnitude of each four
+
+// The bits of a block's scale: the least float16 that reaches the largest of its 32 elements.
+uint block_scale(uint block) {
     float most = 0.0;
-    for (uint i = 0u; i < 16u; i++) {
-        v[i] = 16u * block + i < width / 2u ? cache_pair(16u * block + i) : vec2(0.0);
-        most = max(most, max(abs(v[i].x), abs(v[i].y)));
-    }
+    for (uint i = 0u; i < 8u; i++) most = max(most, most_of[8u * block + i]);
     precise float wanted = most * (1.0 / 127.0);
-    const uint scale = half_encode(wanted);
-    const float stored = half_decode(scale), inverse = stored > 0.0 ? exact_reciprocal(stored) : 0.0;
-    for (uint i = 0u; i < 8u; i++) {
-        const vec4 four = vec4(v[2u * i], v[2u * i + 1u]);
-        uint word = 0u;
-        for (uint j = 0u; j < 4u; j++) {
-            precise float scaled = abs(four[j]) * inverse;
-            scaled = scaled + 0.5;
-            const int n = min(int(scaled), 127);
-            word |= uint((four[j] < 0.0 ? -n : n) & 255) << (8u * j);
-        }
-        if (8u * block + i < width / 4u) pages[row + 8u * block + i] = word;
-    }
-    return scale;
+    return half_encode(wanted);
 }
 
-// This invocation's part, of `lanes` that share elements [first, end) of the row at word `row` of pages[]. For Q8_0, multiples of 64, or the
-// row's end.
+uint signed_bytes(vec4 v, uint scale) {
+    const float stored = half_decode(scale), inverse = stored > 0.0 ? exact_reciprocal(stored) : 0.0;
+    uint word = 0u;
+    for (uint j = 0u; j < 4u; j++) {
+        precise float scaled = abs(v[j]) * inverse;
+        scaled = scaled + 0.5;
+        const int n = min(int(scaled), 127);
+        word |= uint((v[j] < 0.0 ? -n : n) & 255) << (8u * j);
+    }
+    return word;
+}
+
+// This invocation's part, of the workgroup's `lanes` that share elements [first, end) of the row at word `row` of pages[]; called by all of them. For
+// Q8_0, multiples of 64, or the row's end.
 void write_row(uint row, uint first, uint end, uint lane, uint lanes) {
-    const uint width = row_width();
-    if (CACHE == TYPE_Q8_0) { // two blocks at once, whose scales share a word
-        for (uint b = first / 64u + lane; b < (end + 63u) / 64u; b += lanes) {
-            uint scales = write_block(row, 2u * b);
-            if (2u * b + 1u < (width + 31u) / 32u) scales |= write_block(row, 2u * b + 1u) << 16;
-            pages[row + width / 4u + b] = scales;
+    if (CACHE == TYPE_Q8_0) {
+        for (uint start = first / 4u; start < end / 4u; start += CHUNK) {
+            barrier(); // the last chunk has been read
+            for (uint i = lane; i < CHUNK; i += lanes) {
+                vec4 v = vec4(0.0);
+                if (start + i < end / 4u) v = vec4(cache_pair(2u * (start + i)), cache_pair(2u * (start + i) + 1u));
+                four_of[i] = v;
+                most_of[i] = max(max(abs(v.x), abs(v.y)), max(abs(v.z), abs(v.w)));
+            }
+            barrier();
+            for (uint i = lane; i < CHUNK && start + i < end / 4u; i += lanes) {
+                const uint scale = block_scale(i / 8u);
+                pages[row + start + i] = signed_bytes(four_of[i], scale);
+                // the scales of two blocks share a word
+                if (i % 16u == 0u) pages[row + row_width() / 4u + (start + i) / 16u] = scale | (block_scale(i / 8u + 1u) << 16);
+            }
         }
         return;
     }
