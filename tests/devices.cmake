@@ -27,16 +27,25 @@ set(lavapipe4_width 128) # bits of a vector: 32 an invocation
 set(lavapipe8_width 256)
 set(lavapipe16_width 512)
 
+# Drivers that take a second or more for each of an operator's hundred pipelines: all cases on one width of lavapipe and on SwiftShader, a third each
+# on the other widths.
+set(lavapipe4_part --part 1/3)
+set(lavapipe16_part --part 2/3)
+
 # fathom_device_test(NAME command...): NAME@device for each of `devices` (all by default). Where a device's driver is not installed, the test is
-# shown as not run, by its name. Extra environment in `environment`.
+# shown as not run, by its name. Extra environment in `environment`; PARTS: the command takes --part.
 function(fathom_device_test name)
-    cmake_parse_arguments(t "" "" "DEVICES;COMMAND;ENVIRONMENT" ${ARGN})
+    cmake_parse_arguments(t "PARTS" "" "DEVICES;COMMAND;ENVIRONMENT" ${ARGN})
     if(NOT t_DEVICES)
         set(t_DEVICES ${FATHOM_TEST_DEVICES})
     endif()
     foreach(device IN LISTS t_DEVICES)
         set(test ${name}@${device})
-        add_test(NAME ${test} COMMAND ${t_COMMAND})
+        set(part "")
+        if(t_PARTS)
+            set(part ${${device}_part})
+        endif()
+        add_test(NAME ${test} COMMAND ${t_COMMAND} ${part})
         set(environment "VK_DRIVER_FILES=${${device}_icd}" "VK_ICD_FILENAMES=${${device}_icd}" "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache" ${t_ENVIRONMENT})
         if(${device}_width)
             list(APPEND environment "LP_NATIVE_VECTOR_WIDTH=${${device}_width}")

@@ -37,6 +37,14 @@ const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info, 
     return best;
 }
 
+bool fm_variants_force(struct fathom_gpu *gpu, const char *choices) {
+    char *copy = strdup(choices);
+    if (!copy) return false;
+    free((char *)gpu->params.variants);
+    gpu->params.variants = copy;
+    return true;
+}
+
 // The choice that needs no measuring; NULL: there is none but the default.
 static const struct fm_variant *settled(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table, size_t n_rows, uint32_t *size) {
     *size = 0;

@@ -39,7 +39,11 @@ struct fm_choice {
 struct fm_choice fm_variant_choose(struct fathom_gpu *gpu, const struct fm_call *call, const struct fm_variant *table, size_t n_rows,
     uint32_t n_tokens);
 
-// The same for an operator that is not worth measuring.
+// Names the variants that recordings from here on take, in place of fathom_gpu_params.variants: who tries several on one gpu compiles what they
+// have in common once. False: out of host memory.
+bool fm_variants_force(struct fathom_gpu *gpu, const char *choices);
+
+// The same as fm_variant_choose for an operator that is not worth measuring.
 const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table,
     size_t n_rows, uint32_t n_tokens);
 #endif

@@ -19,6 +19,7 @@ struct op_allocation {
 struct op_options {
     bool bench, compile_only, statistics;
     uint64_t seed;
+    unsigned part, n_parts;
     const char *device, *variant, *only_case;
 };
 
@@ -312,7 +313,7 @@ static int end_row(void **state) {
 }
 
 static bool parse(int argc, char **argv, struct op_options *options) {
-    *options = (struct op_options){ .seed = (uint64_t)time(NULL) };
+    *options = (struct op_options){ .seed = (uint64_t)time(NULL), .part = 1, .n_parts = 1 };
     for (int i = 1; i < argc; i++) {
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(argv[i], "--bench")) options->bench = true;
@@ -323,6 +324,9 @@ static bool parse(int argc, char **argv, struct op_options *options) {
         else if (!strcmp(argv[i], "--device")) options->device = argv[++i];
         else if (!strcmp(argv[i], "--variant")) options->variant = argv[++i];
         else if (!strcmp(argv[i], "--case")) options->only_case = argv[++i];
+        else if (!strcmp(argv[i], "--part")) {
+            if (sscanf(argv[++i], "%u/%u", &options->part, &options->n_parts) != 2 || !options->part || options->part > options->n_parts) return false;
+        }
         else return false;
     }
     return true;
@@ -334,64 +338,76 @@ static void log_line(void *user, enum fathom_log_level level, const char *messag
     else if (options->statistics && !strncmp(message, "statistics", 10)) printf("%s\n", message);
 }
 
-// All cases of one variant, with a tile size where that is not 0, on one gpu. Returns the failures, or -1 without a device.
-static int run_variant(const struct op_suite *suite, const struct fm_variant *variant, const struct op_options *options, uint32_t size, bool small_windows) {
-    int failures = -1;
-    struct fathom_error err = { 0 };
+// All cases of one variant, with a tile size where that is not 0. Returns the failures.
+static int run_variant(struct op_test *test, const struct fm_variant *variant, uint32_t size) {
+    const struct op_suite *suite = test->private->suite;
+    const struct op_options *options = test->private->options;
     char choice[96], of_size[32] = "";
-    struct op_private private = { .suite = suite, .options = options };
-    struct op_test test = { .variant = variant->name, .small_windows = small_windows, .private = &private };
-    const size_t n = suite->n_cases + (options->bench && !small_windows ? suite->n_bench_cases : 0);
-    struct op_row *rows = calloc(n, sizeof(*rows));
-    struct CMUnitTest *tests = calloc(n, sizeof(*tests));
     if (size) snprintf(of_size, sizeof(of_size), ":%u", size);
     snprintf(choice, sizeof(choice), "%s=%s%s", suite->op, variant->name, of_size);
-    test.compile_only = options->compile_only;
-    test.exact = !strcmp(variant->name, "plain");
-    test.columns = variant->needs & FATHOM_CAP_DEVICE_ADDRESS;
-    test.bytes = variant->needs & FATHOM_CAP_INTEGER_DOT;
-    test.rounding = variant->needs & FATHOM_CAP_FLOAT16 ? 0x1.01p-9 : 0;
-    test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .variants = choice, .timers = !options->compile_only,
-        .statistics = options->statistics,
-        .max_storage_range = small_windows ? suite->small_range : 0, .log = { .write = log_line, .user = (void *)options } }, &err);
-    if (!rows || !tests || !test.gpu) goto fail;
-    test.info = fathom_gpu_get_info(test.gpu);
-    if (!fm_variant_can_run(test.info, variant)) {
-        if (!variant->shader->n_words) printf("skipped: %s %s was not compiled\n", suite->op, variant->name);
-        else printf("skipped: %s %s needs what %s lacks (capabilities 0x%x of 0x%x)\n", suite->op, variant->name, test.info->name,
-            test.info->caps & variant->needs, variant->needs);
-        failures = 0;
-        goto fail;
-    }
-    test.stream = fathom_stream_create(test.gpu, &err);
-    if (!test.stream) goto fail;
+    if (!fm_variants_force(test->gpu, choice)) return 1;
+    test->variant = variant->name;
+    test->exact = !strcmp(variant->name, "plain");
+    test->columns = variant->needs & FATHOM_CAP_DEVICE_ADDRESS;
+    test->bytes = variant->needs & FATHOM_CAP_INTEGER_DOT;
+    test->rounding = variant->needs & FATHOM_CAP_FLOAT16 ? 0x1.01p-9 : 0;
 
+    const size_t n = suite->n_cases + (options->bench && !test->small_windows ? suite->n_bench_cases : 0);
+    struct op_row *rows = calloc(n, sizeof(*rows));
+    struct CMUnitTest *tests = calloc(n, sizeof(*tests));
     size_t n_tests = 0;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; rows && tests && i < n; i++) {
         char name[96];
         suite->name(i, name, sizeof(name));
         if (options->only_case && !strstr(name, options->only_case)) continue;
+        if (i % options->n_parts != options->part - 1) continue;
         const bool another_constant = size || variant->wants == FATHOM_CAP_READ_AHEAD;
-        if (another_constant && !options->bench && (i + size) % 3) continue; // the same shader
+        if (another_constant && !options->bench && (i / options->n_parts + size) % 3) continue; // the same shader
         struct op_row *row = &rows[n_tests];
-        *row = (struct op_row){ .test = &test, .index = i };
-        snprintf(row->name, sizeof(row->name), "%s %s%s%s: %s", suite->op, variant->name, of_size, small_windows ? " in small windows" : "", name);
+        *row = (struct op_row){ .test = test, .index = i };
+        snprintf(row->name, sizeof(row->name), "%s %s%s%s: %s", suite->op, variant->name, of_size, test->small_windows ? " in small windows" : "", name);
         tests[n_tests++] = (struct CMUnitTest){ row->name, run_row, NULL, end_row, row };
     }
-    failures = n_tests ? _cmocka_run_group_tests(variant->name, tests, n_tests, NULL, NULL) : 0;
-fail:
-    if (err.status) fprintf(stderr, "%s %s: %s\n", suite->op, variant->name, err.message);
-    fathom_stream_destroy(&test.stream);
-    fathom_gpu_destroy(&test.gpu);
+    const int failures = !rows || !tests ? 1 : n_tests ? _cmocka_run_group_tests(variant->name, tests, n_tests, NULL, NULL) : 0;
     free(rows);
     free(tests);
+    return failures;
+}
+
+// All variants on one gpu: what they have in common is compiled once. Returns the failures; no device is one.
+static int run_variants(const struct op_suite *suite, const struct fm_op *op, const struct op_options *options, bool small_windows) {
+    struct fathom_error err = { 0 };
+    struct op_private private = { .suite = suite, .options = options };
+    struct op_test test = { .small_windows = small_windows, .compile_only = options->compile_only, .private = &private };
+    int failures = 1;
+    test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .timers = !options->compile_only, .statistics = options->statistics,
+        .max_storage_range = small_windows ? suite->small_range : 0, .log = { .write = log_line, .user = (void *)options } }, &err);
+    if (test.gpu) test.stream = fathom_stream_create(test.gpu, &err);
+    if (!test.stream) goto end;
+    test.info = fathom_gpu_get_info(test.gpu);
+    failures = 0;
+    for (const struct fm_variant *v = op->variants; v < op->variants + op->n_variants; v++) {
+        if (options->variant && strcmp(options->variant, v->name)) continue;
+        if (!fm_variant_can_run(test.info, v)) {
+            if (!v->shader->n_words) printf("skipped: %s %s was not compiled\n", suite->op, v->name);
+            else printf("skipped: %s %s needs what %s lacks (capabilities 0x%x of 0x%x)\n", suite->op, v->name, test.info->name, test.info->caps & v->needs,
+                v->needs);
+            continue;
+        }
+        failures += run_variant(&test, v, 0);
+        for (size_t i = 0; !small_windows && i < FM_MAX_SIZES && v->sizes[i] && !options->statistics; i++) failures += run_variant(&test, v, v->sizes[i]);
+    }
+end:
+    if (err.status) fprintf(stderr, "%s: %s\n", suite->op, err.message);
+    fathom_stream_destroy(&test.stream);
+    fathom_gpu_destroy(&test.gpu);
     return failures;
 }
 
 int op_test_main(int argc, char **argv, const struct op_suite *suite) {
     struct op_options options;
     if (!parse(argc, argv, &options)) {
-        fprintf(stderr, "usage: %s [--bench] [--compile-only] [--statistics] [--seed N] [--device NAME] [--variant NAME] [--case TEXT]\n", argv[0]);
+        fprintf(stderr, "usage: %s [--bench] [--compile-only] [--statistics] [--seed N] [--device NAME] [--variant NAME] [--case TEXT] [--part K/N]\n", argv[0]);
         return 2;
     }
     const struct fm_op *op = fm_op_find(suite->op);
@@ -400,13 +416,7 @@ int op_test_main(int argc, char **argv, const struct op_suite *suite) {
         return 2;
     }
     printf("seed %" PRIu64 "\n", options.seed);
-    int failures = 0;
-    for (size_t v = 0; v < op->n_variants; v++) {
-        if (options.variant && strcmp(options.variant, op->variants[v].name)) continue;
-        for (int small = 0; small <= (suite->small_range != 0); small++)
-            if (run_variant(suite, &op->variants[v], &options, 0, small)) failures++;
-        for (size_t i = 0; i < FM_MAX_SIZES && op->variants[v].sizes[i] && !options.statistics; i++)
-            if (run_variant(suite, &op->variants[v], &options, op->variants[v].sizes[i], false)) failures++;
-    }
+    int failures = run_variants(suite, op, &options, false);
+    if (suite->small_range) failures += run_variants(suite, op, &options, true);
     return failures != 0;
 }

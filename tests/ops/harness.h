@@ -3,7 +3,7 @@
 //   int main(int argc, char **argv) { return op_test_main(argc, argv, &suite); }
 // Options: --bench (times the cases after checking them, the big ones too), --compile-only (records and submits, checks nothing: for drivers
 // whose submits do nothing), --statistics (prints what the driver's compiler says of each pipeline, of the usual tile sizes alone), --seed N,
-// --device NAME, --variant NAME, --case TEXT (those whose name contains it).
+// --device NAME, --variant NAME, --case TEXT (those whose name contains it), --part K/N (the K-th of N parts of the cases).
 #ifndef TEST_HARNESS_H
 #define TEST_HARNESS_H
 // cmocka wants these first
