@@ -94,7 +94,7 @@ struct fathom_gpu_counters {
     uint64_t memory_used;      // bytes of device memory in use by buffers
     uint64_t memory_allocated; // bytes taken from the driver
     uint64_t memory_in_place;  // bytes of the host's memory that weights use where they lie
-    double pipeline_seconds;   // host time that pipelines were waited for
+    double pipeline_seconds;   // host time that pipelines were waited for; lavapipe builds none while it works, and that work counts too
 };
 FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu);
 

@@ -23,10 +23,11 @@ uint64_t fathom_grouped_attention_scratch(uint32_t n_heads, uint32_t n_head, uin
 }
 
 // llvmpipe before 25 stops all loops of an invocation after 65535 rounds in all, and leaves the rest undone.
-static bool rows_come_to_an_end(const struct fathom_gpu_info *info, uint32_t n_positions, uint32_t n_head) {
-    enum { BLOCK = 256, EACH = 4, MOST_ROWS = 16 }; // as the shader says
-    const uint32_t lanes = fm_op_row_lanes(info), values = (n_head + 4 * lanes - 1) / (4 * lanes);
-    const uint64_t rounds = BLOCK / (EACH * lanes) * (n_head / 4 + 2) + MOST_ROWS * (BLOCK / lanes + 1) + values * (BLOCK / lanes + 2) + 1;
+static bool rows_come_to_an_end(const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *work, uint32_t n_positions) {
+    enum { BLOCK = 256, EACH = 4 }; // as the shader says
+    const uint32_t lanes = fm_op_row_lanes(info), rows = fm_attention_tile(info, FM_ATTENTION_ROWS, work).rows;
+    const uint32_t values = (work->value_width + 4 * lanes - 1) / (4 * lanes);
+    const uint64_t rounds = BLOCK / (EACH * lanes) * (work->key_width / 4 + 2) + rows * (BLOCK / lanes + 1) + values * (BLOCK / lanes + 2) + 1;
     return info->caps & FATHOM_CAP_UNIFORM_LOADS || (n_positions / BLOCK + 1) * rounds < 65535;
 }
 
@@ -89,7 +90,7 @@ void fathom_grouped_attention(struct fathom_stream *stream, const struct fathom_
     const bool can_coop = fm_variant_can_run(info, &variants[COOP]) && fm_matrix_attention(info, &work).rows;
     struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_grouped_attention.n_variants, params->n_tokens);
     if (choice.variant == &variants[COOP] && !can_coop) choice = (struct fm_choice){&variants[TILE], 0};
-    if (choice.variant == &variants[ROWS] && !rows_come_to_an_end(info, params->max_positions, n_head))
+    if (choice.variant == &variants[ROWS] && !rows_come_to_an_end(info, &work, params->max_positions))
         choice = (struct fm_choice){&variants[HEADS], 0};
     work.size = choice.size;
     const bool plain = choice.variant == &variants[PLAIN];
