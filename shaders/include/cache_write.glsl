@@ -1,5 +1,5 @@
 // Writing to the cache. Include after row_width(), the constant CACHE, and the binding `writeonly uint pages[]`; define before
-// `vec2 cache_pair(uint i)`, elements 2i and 2i + 1 of the row, for which repeated calls give the same. Exact.
+// `vec2 cache_pair(uint i)`, elements 2i and 2i + 1 of the row. Exact.
 #include "include/cache.glsl"
 
 const uint CHUNK = 64u;         // words of four elements that a workgroup holds at once
