@@ -3,6 +3,7 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_buffer_reference2 : require
 #extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_KHR_shader_subgroup_ballot : require
 #extension GL_KHR_shader_subgroup_basic : require
 #include "expert_down.h"
 // expert_down_vec.comp with a column an invocation, for CPUs; see include/columns.glsl. Columns are multiples of 64. Workgroups: row tiles x
@@ -28,9 +29,10 @@ layout(binding = 6) readonly buffer SharedDown { uint shared_words[]; }; // [n_r
 #define X(i) h[i]
 const uint TOKENS = 1u, SLOTS = ROWS;
 #include "include/columns.glsl"
+#include "include/tiles.glsl"
 
-void main() {
-    const uint token = gl_WorkGroupID.y, first = args.first_row + gl_WorkGroupID.x * ROWS, n = min(ROWS, args.end_row - first);
+void add_tile() {
+    const uint token = tile.y, first = args.first_row + tile.x * ROWS, n = min(ROWS, args.end_row - first);
     const uint h_at = args.h_base + token * args.h_stride, choice = token * args.top_k;
     clear_sums();
     if (SHARED)
@@ -49,4 +51,8 @@ void main() {
         y[args.y_base + i] = (RESIDUAL ? residual[args.residual_base + i] : 0.0) + total(r);
     }
     if (NORM) norm_after(token, token + 1u, args.n_rows, token, gl_NumWorkGroups.x);
+}
+
+void main() {
+    for (uint round = 0u; take_tile(round); round++) add_tile();
 }

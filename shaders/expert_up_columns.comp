@@ -3,6 +3,7 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_buffer_reference2 : require
 #extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_KHR_shader_subgroup_ballot : require
 #extension GL_KHR_shader_subgroup_basic : require
 #include "expert_up.h"
 // expert_up_vec.comp with a column an invocation, for CPUs; see include/columns.glsl. n_cols is a multiple of 64.
@@ -24,6 +25,7 @@ layout(binding = 6) readonly buffer SharedUp { uint shared_up_words[]; };
 #define X(i) x[i]
 const uint TOKENS = 1u, SLOTS = 2u * ROWS; // first the gate's rows, then up's
 #include "include/columns.glsl"
+#include "include/tiles.glsl"
 #include "expert_swiglu.glsl"
 
 // Rows of both weights from the one at gate_row and up_row of what is bound
@@ -38,13 +40,13 @@ void add_both(const uint gate_type, const uint up_type, uvec2 gate, uvec2 up, ui
     }
 }
 
-void main() {
-    const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y;
-    const uint slot = gl_WorkGroupID.x / max(args.expert_tiles, 1u), x_at = args.x_base + token * args.n_cols;
+void add_tile() {
+    const uint lane = gl_LocalInvocationID.x, token = tile.y;
+    const uint slot = tile.x / max(args.expert_tiles, 1u), x_at = args.x_base + token * args.n_cols;
     uint n, out_at; // rows of this workgroup, and where the first of them goes
     clear_sums();
     if (args.expert_tiles != 0u && slot < args.top_k) {
-        const uint start = (gl_WorkGroupID.x - slot * args.expert_tiles) * ROWS, e = ids[args.ids_base + token * args.top_k + slot];
+        const uint start = (tile.x - slot * args.expert_tiles) * ROWS, e = ids[args.ids_base + token * args.top_k + slot];
         const uint first = max(e * args.n_inter + start, args.expert_first);
         const uint end = min(e * args.n_inter + min(start + ROWS, args.n_inter), args.expert_end);
         if (first >= end) return;
@@ -53,7 +55,7 @@ void main() {
         add_both(GATE_TYPE, UP_TYPE, uvec2(args.gate_address[0], args.gate_address[1]), uvec2(args.up_address[0], args.up_address[1]),
             first - args.gate_row, first - args.up_row, 4u * gate_words.length(), 4u * up_words.length(), n, x_at);
     } else {
-        const uint first = args.shared_first + (gl_WorkGroupID.x - (args.expert_tiles != 0u ? args.top_k * args.expert_tiles : 0u)) * ROWS;
+        const uint first = args.shared_first + (tile.x - (args.expert_tiles != 0u ? args.top_k * args.expert_tiles : 0u)) * ROWS;
         n = min(ROWS, args.shared_end - first);
         out_at = args.top_k * args.n_inter + first;
         add_both(SHARED_GATE_TYPE, SHARED_UP_TYPE, uvec2(args.shared_gate_address[0], args.shared_gate_address[1]),
@@ -63,4 +65,8 @@ void main() {
     subgroupMemoryBarrierShared();
     out_at += args.h_base + token * args.h_stride;
     for (uint r = lane; r < n; r += LANES) h[out_at + r] = swiglu(total(r), total(ROWS + r));
+}
+
+void main() {
+    for (uint round = 0u; take_tile(round); round++) add_tile();
 }

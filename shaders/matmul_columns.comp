@@ -3,6 +3,7 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_buffer_reference2 : require
 #extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_KHR_shader_subgroup_ballot : require
 #extension GL_KHR_shader_subgroup_basic : require
 #include "matmul.h"
 // matmul.comp with a column an invocation, for CPUs; see include/columns.glsl. n_cols is a multiple of 64.
@@ -23,13 +24,14 @@ layout(binding = 3) coherent buffer Y { float y[]; };
 #define X(i) x[i]
 const uint SLOTS = TOKENS * ROWS;
 #include "include/columns.glsl"
+#include "include/tiles.glsl"
 
-void main() {
-    const uint mat = gl_WorkGroupID.z, token = gl_WorkGroupID.y * TOKENS;
+void add_tile() {
+    const uint mat = tile.z, token = tile.y * TOKENS;
     uint x_at[TOKENS]; // past the end the last one is computed again, and not stored
     [[unroll]] for (uint t = 0u; t < TOKENS; t++)
         x_at[t] = args.x_base + (args.first_mat + mat) * args.x_mat_stride + min(token + t, args.n_tokens - 1u) * args.x_token_stride;
-    for (uint first = gl_WorkGroupID.x * ROWS; first < args.n_rows; first += gl_NumWorkGroups.x * ROWS) {
+    for (uint first = tile.x * ROWS; first < args.n_rows; first += gl_NumWorkGroups.x * ROWS) {
         const uint n = min(ROWS, args.n_rows - first);
         clear_sums();
         add_columns(TYPE, uvec2(args.w_address[0], args.w_address[1]), (mat * args.n_rows + first) * row_size(TYPE, args.n_cols), args.n_cols, n,
@@ -42,5 +44,9 @@ void main() {
                 if (token + t < args.n_tokens) y[args.y_base + i] = RESIDUAL ? residual[args.residual_base + i] + sum : sum;
             }
     }
-    if (NORM) norm_after(token, min(token + TOKENS, args.n_tokens), args.n_rows, gl_WorkGroupID.y, gl_NumWorkGroups.x);
+    if (NORM) norm_after(token, min(token + TOKENS, args.n_tokens), args.n_rows, tile.y, gl_NumWorkGroups.x);
+}
+
+void main() {
+    for (uint round = 0u; take_tile(round); round++) add_tile();
 }

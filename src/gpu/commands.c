@@ -19,17 +19,20 @@ static double estimate_seconds(const struct fathom_gpu *gpu, const struct fm_dis
 struct access { const struct fm_block *block; uint64_t begin, end; bool write; };
 struct accesses { struct access *list; uint32_t n, capacity; };
 
+static struct access access(struct fathom_view v, bool write) {
+    const uint64_t begin = v.buffer->offset + v.offset;
+    return (struct access){v.buffer->block, begin, begin + v.size, write};
+}
+
 // The ranges of one entry.
-static uint32_t entry_accesses(const struct fathom_gpu *gpu, const struct fm_entry *e, struct access out[FM_MAX_BINDINGS + 1]) {
+static uint32_t entry_accesses(const struct fathom_gpu *gpu, const struct fm_entry *e, struct access out[FM_END_BINDINGS + 1]) {
     uint32_t n = 0;
     const struct fm_dispatch *d = &e->dispatch;
-    for (uint32_t i = 0; i < d->n_views; i++) {
-        const struct fathom_view v = d->views[i];
-        if (!v.buffer) continue;
-        const uint64_t begin = v.buffer->offset + v.offset;
-        const bool write = e->is_copy ? i == 1 : gpu->layouts[e->pipeline->layout].spirv.writes[i];
-        out[n++] = (struct access){v.buffer->block, begin, begin + v.size, write};
-    }
+    const struct fm_spirv *spirv = e->is_copy ? NULL : &gpu->layouts[e->pipeline->layout].spirv;
+    for (uint32_t i = 0; i < d->n_views; i++)
+        if (d->views[i].buffer) out[n++] = access(d->views[i], spirv ? spirv->writes[i] : i == 1);
+    for (uint32_t i = FM_MAX_BINDINGS; spirv && i < FM_END_BINDINGS; i++)
+        if (spirv->writes[i]) out[n++] = access(fathom_buffer_view(gpu->own[i - FM_MAX_BINDINGS]), true);
     if (d->indirect.buffer) {
         const uint64_t begin = d->indirect.buffer->offset + d->indirect.offset;
         out[n++] = (struct access){d->indirect.buffer->block, begin, begin + 12, false};
@@ -105,7 +108,7 @@ static bool add_descriptor_pool(struct fathom_stream *s, struct fathom_error *er
     VkDescriptorPool *grown = realloc(s->descriptor_pools, (s->n_descriptor_pools + 1) * sizeof(*grown));
     if (!grown) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     s->descriptor_pools = grown;
-    const VkDescriptorPoolSize size = {.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = SETS_PER_POOL * (FM_MAX_BINDINGS + 1)};
+    const VkDescriptorPoolSize size = {.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = SETS_PER_POOL * FM_END_BINDINGS};
     const VkDescriptorPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = SETS_PER_POOL, .poolSizeCount = 1,
         .pPoolSizes = &size};
     if (!fm_vk_check(s->gpu, s->gpu->vk.vkCreateDescriptorPool(s->gpu->device, &create, NULL, &s->descriptor_pools[s->n_descriptor_pools]),
@@ -124,23 +127,24 @@ static struct fathom_view stand_in(const struct fm_layout *layout, const struct 
 static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t n_sets, struct fathom_error *err) {
     struct fathom_gpu *gpu = s->gpu;
     const struct fm_layout *layout = &gpu->layouts[e->pipeline->layout];
-    const uint32_t n = e->dispatch.n_views;
     if (n_sets / SETS_PER_POOL >= s->n_descriptor_pools && !add_descriptor_pool(s, err)) return false;
     VkDescriptorSet set;
     const VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
         .descriptorPool = s->descriptor_pools[n_sets / SETS_PER_POOL],
         .descriptorSetCount = 1, .pSetLayouts = &layout->set};
     if (!fm_vk_check(gpu, gpu->vk.vkAllocateDescriptorSets(gpu->device, &allocate, &set), "vkAllocateDescriptorSets", err)) return false;
-    VkDescriptorBufferInfo infos[FM_MAX_BINDINGS + 1];
-    VkWriteDescriptorSet writes[FM_MAX_BINDINGS + 1];
-    const uint32_t n_writes = n + layout->spirv.grids;
-    for (uint32_t i = 0; i < n_writes; i++) {
-        struct fathom_view v = i < n ? e->dispatch.views[i] : fathom_buffer_view(gpu->grids);
+    VkDescriptorBufferInfo infos[FM_END_BINDINGS];
+    VkWriteDescriptorSet writes[FM_END_BINDINGS];
+    uint32_t n_writes = 0;
+    for (uint32_t i = 0; i < FM_END_BINDINGS; i++) {
+        if (!fm_spirv_binds(&layout->spirv, i)) continue;
+        struct fathom_view v = i < FM_MAX_BINDINGS ? e->dispatch.views[i] : fathom_buffer_view(gpu->own[i - FM_MAX_BINDINGS]);
         if (!v.buffer) v = stand_in(layout, &e->dispatch, layout->spirv.writes[i]);
-        infos[i] = (VkDescriptorBufferInfo){fm_block_buffer(v.buffer->block), v.buffer->offset + v.offset, v.size};
-        writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set,
-            .dstBinding = i < n ? i : FM_GRIDS_BINDING, .descriptorCount = 1,
-            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &infos[i]};
+        infos[n_writes] = (VkDescriptorBufferInfo){fm_block_buffer(v.buffer->block), v.buffer->offset + v.offset, v.size};
+        writes[n_writes] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set,
+            .dstBinding = i, .descriptorCount = 1,
+            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &infos[n_writes]};
+        n_writes++;
     }
     gpu->vk.vkUpdateDescriptorSets(gpu->device, n_writes, writes, 0, NULL);
     gpu->vk.vkCmdBindDescriptorSets(c, VK_PIPELINE_BIND_POINT_COMPUTE, layout->pipeline, 0, 1, &set, 0, NULL);
@@ -198,7 +202,7 @@ bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
             seconds = 0;
         }
         if (!ok) break;
-        struct access now[FM_MAX_BINDINGS + 1];
+        struct access now[FM_END_BINDINGS + 1];
         const uint32_t n_now = entry_accesses(s->gpu, e, now);
         if (conflicts(&past, now, n_now) || (s->gpu->params.full_barriers && past.n)) {
             barrier(s, c);

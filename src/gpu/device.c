@@ -254,7 +254,7 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
     if (gpu->device) {
         gpu->vk.vkDeviceWaitIdle(gpu->device);
         fm_pipelines_destroy(gpu);
-        fathom_buffer_destroy(&gpu->grids);
+        for (uint32_t i = 0; i < FM_END_BINDINGS - FM_MAX_BINDINGS; i++) fathom_buffer_destroy(&gpu->own[i]);
         fm_staging_destroy(gpu);
         fm_memory_free_blocks(gpu);
         gpu->vk.vkDestroySemaphore(gpu->device, gpu->timeline, NULL);

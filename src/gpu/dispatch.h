@@ -6,7 +6,8 @@
 #include <stdbool.h>
 
 enum { FM_MAX_BINDINGS = 12, FM_MAX_SPEC = 24, FM_MAX_ARGS = 128 /* bytes, the least that Vulkan promises */ };
-enum { FM_GRIDS_BINDING = FM_MAX_BINDINGS }; // of shaders/quant/grids.glsl; no view: the stream binds it
+// Of shaders/quant/grids.glsl and shaders/include/tiles.glsl. No views: the stream binds buffers of the gpu's own.
+enum { FM_GRIDS_BINDING = FM_MAX_BINDINGS, FM_TILES_BINDING, FM_END_BINDINGS, FM_TILES_SIZE = 8 /* bytes */ };
 
 struct fm_dispatch {
     const char *op;                       // "matmul"

@@ -35,7 +35,7 @@ struct fathom_gpu {
     bool lost;
 
     struct fm_block *blocks;             // list of what was taken from the driver
-    struct fathom_buffer *grids;         // of shaders/quant/grids.glsl; NULL: no shader has wanted them yet
+    struct fathom_buffer *own[FM_END_BINDINGS - FM_MAX_BINDINGS]; // from FM_GRIDS_BINDING on; NULL: no shader has wanted it yet
     struct fm_staging staging[FM_N_STAGING]; // for hosts that don't see device memory
     uint32_t next_staging;
 
@@ -100,8 +100,8 @@ struct fm_pipeline {
     VkResult result;
     bool from_cache;
 };
-// Sees to it that gpu->grids is there.
-bool fm_grids_upload(struct fathom_gpu *gpu, struct fathom_error *err);
+// The points of shaders/quant/grids.glsl. NULL with *err set.
+struct fathom_buffer *fm_grids_create(struct fathom_gpu *gpu, struct fathom_error *err);
 bool fm_pipeline_cache_open(struct fathom_gpu *gpu, struct fathom_error *err);
 void fm_pipelines_destroy(struct fathom_gpu *gpu); // saves the cache
 // The layout of a shader; NULL with *err set.

@@ -7,6 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+// Sees to it that the buffer of the gpu's own is there that belongs to a binding.
+static bool create_own(struct fathom_gpu *gpu, uint32_t binding, struct fathom_error *err) {
+    struct fathom_buffer **own = &gpu->own[binding - FM_MAX_BINDINGS];
+    if (!*own) *own = binding == FM_GRIDS_BINDING ? fm_grids_create(gpu, err) : fathom_buffer_create(gpu, FM_TILES_SIZE, FATHOM_MEMORY_DEVICE, err);
+    return *own != NULL;
+}
+
 const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_shader *shader, struct fathom_error *err) {
     for (size_t i = 0; i < gpu->n_layouts; i++)
         if (gpu->layouts[i].shader == shader) return &gpu->layouts[i];
@@ -19,12 +26,14 @@ const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_sh
     struct fm_layout *l = &gpu->layouts[gpu->n_layouts++]; // what it has so far is destroyed with the gpu
     *l = (struct fm_layout){.shader = shader};
     if (!fm_spirv_reflect(shader, &l->spirv, err)) goto fail;
-    if (l->spirv.grids && !fm_grids_upload(gpu, err)) goto fail;
-    VkDescriptorSetLayoutBinding bindings[FM_MAX_BINDINGS + 1];
-    const uint32_t n_bindings = l->spirv.n_bindings + l->spirv.grids;
-    for (uint32_t i = 0; i < n_bindings; i++)
-        bindings[i] = (VkDescriptorSetLayoutBinding){.binding = i < l->spirv.n_bindings ? i : FM_GRIDS_BINDING,
-            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = 1, .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
+    VkDescriptorSetLayoutBinding bindings[FM_END_BINDINGS];
+    uint32_t n_bindings = 0;
+    for (uint32_t i = 0; i < FM_END_BINDINGS; i++) {
+        if (!fm_spirv_binds(&l->spirv, i)) continue;
+        if (i >= FM_MAX_BINDINGS && !create_own(gpu, i, err)) goto fail;
+        bindings[n_bindings++] = (VkDescriptorSetLayoutBinding){.binding = i, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .descriptorCount = 1, .stageFlags = VK_SHADER_STAGE_COMPUTE_BIT};
+    }
     const VkDescriptorSetLayoutCreateInfo set = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO, .bindingCount = n_bindings,
         .pBindings = bindings};
     if (!fm_vk_check(gpu, gpu->vk.vkCreateDescriptorSetLayout(gpu->device, &set, NULL, &l->set), "vkCreateDescriptorSetLayout", err))

@@ -33,11 +33,10 @@ static bool variable(const struct id_info *ids, uint32_t type, uint32_t id, uint
     const struct id_info *block = &ids[ids[type].pointee], *v = &ids[id];
     if (storage_class == SpvStorageClassPushConstant) out->args_size = block->end;
     if (storage_class != SpvStorageClassStorageBuffer || !v->has_binding) return true;
-    if (v->binding == FM_GRIDS_BINDING) return out->grids = true;
-    if (v->binding >= FM_MAX_BINDINGS) return false;
+    if (v->binding >= FM_END_BINDINGS) return false;
     out->writes[v->binding] |= !(v->non_writable || (block->n_members && block->n_non_writable == block->n_members));
     out->reads[v->binding] |= !(v->non_readable || (block->n_members && block->n_non_readable == block->n_members));
-    if (v->binding + 1 > out->n_bindings) out->n_bindings = v->binding + 1;
+    if (v->binding < FM_MAX_BINDINGS && v->binding + 1 > out->n_bindings) out->n_bindings = v->binding + 1;
     return true;
 }
 

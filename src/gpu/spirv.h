@@ -6,11 +6,15 @@
 
 struct fm_spirv {
     uint32_t n_bindings;                   // storage buffers 0 .. n_bindings - 1 of set 0
-    bool reads[FM_MAX_BINDINGS], writes[FM_MAX_BINDINGS]; // two variables may share a binding: what any of them may do
-    bool grids;                            // shaders/quant/grids.glsl is there
+    bool reads[FM_END_BINDINGS], writes[FM_END_BINDINGS]; // two variables may share a binding: what any of them may do
     uint32_t args_size;                    // bytes of the push-constant block
     uint32_t n_spec;                       // largest constant_id + 1
 };
+// Is there a variable with this binding, or with a later one that a view is bound to?
+static inline bool fm_spirv_binds(const struct fm_spirv *spirv, uint32_t binding) {
+    return binding < spirv->n_bindings || spirv->reads[binding] || spirv->writes[binding];
+}
+
 bool fm_spirv_reflect(const struct fm_shader *shader, struct fm_spirv *spirv, struct fathom_error *err);
 
 // A copy of the module without what these values of its constants switch off; free() it. The constants are still to be specialized.

@@ -11,12 +11,12 @@ uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols) {
     return fm_type_size(type, n_cols, &size) ? size : 0;
 }
 
-bool fm_grids_upload(struct fathom_gpu *gpu, struct fathom_error *err) {
+struct fathom_buffer *fm_grids_create(struct fathom_gpu *gpu, struct fathom_error *err) {
     uint16_t points[FM_GRID_POINTS];
-    if (gpu->grids) return true;
     fm_grids_expand(points);
-    gpu->grids = fathom_buffer_create(gpu, sizeof(points), FATHOM_MEMORY_DEVICE, err);
-    return gpu->grids && fathom_upload(gpu, fathom_buffer_view(gpu->grids), points, err);
+    struct fathom_buffer *grids = fathom_buffer_create(gpu, sizeof(points), FATHOM_MEMORY_DEVICE, err);
+    if (grids && !fathom_upload(gpu, fathom_buffer_view(grids), points, err)) fathom_buffer_destroy(&grids);
+    return grids;
 }
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }

@@ -139,6 +139,30 @@ static void test_indirect(void **state) {
 }
 
 // Work that would hold the queue for long goes in several submits; a CPU has no such limit, so it plays another device here.
+// Tiles of shaders/include/tiles.glsl: each is taken once, and dispatches that share only the count of what is taken follow one another.
+static void test_tiles(void **state) {
+    (void)state;
+    static const uint32_t words[] = {
+#include "tiles.inc"
+    };
+    static const struct fm_shader shader = { "tiles", words, sizeof(words) / 4 };
+    static const struct fm_variant variant = { .name = "plain", .shader = &shader };
+    enum { X = 7, Y = 5, Z = 29, TILES = X * Y * Z, SUBMITS = 20 };
+    struct bench b = begin(NULL);
+    struct fathom_error err = { 0 };
+    uint32_t got[N];
+    for (uint32_t i = 0; i < 2; i++)
+        fm_stream_dispatch(b.stream, &(struct fm_dispatch){ .op = "tiles", .variant = &variant, .views = { slot(&b, i) }, .n_views = 1, .groups = { X, Y, Z } });
+    check(fathom_stream_finish(b.stream, &err), &err);
+    assert_int_equal(fathom_gpu_get_counters(b.gpu).barriers, 2); // the first one heads the command buffer
+    for (uint32_t i = 0; i < SUBMITS; i++) check(fathom_stream_submit(b.stream, NULL, &err), &err);
+    for (uint32_t i = 0; i < 2; i++) {
+        check(fathom_download(b.gpu, slot(&b, i), got, &err), &err);
+        for (uint32_t t = 0; t < N; t++) assert_int_equal(got[t], t < TILES ? SUBMITS : 0);
+    }
+    end(&b);
+}
+
 static void test_splits(void **state) {
     (void)state;
     struct bench b = begin(NULL);
@@ -277,7 +301,7 @@ static void test_odds(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_program), cmocka_unit_test(test_derived_barriers), cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_indirect), cmocka_unit_test(test_splits), cmocka_unit_test(test_host_results), cmocka_unit_test(test_timings),
+        cmocka_unit_test(test_indirect), cmocka_unit_test(test_tiles), cmocka_unit_test(test_splits), cmocka_unit_test(test_host_results), cmocka_unit_test(test_timings),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_odds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
