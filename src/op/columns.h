@@ -15,8 +15,9 @@ bool fm_columns_take(enum fathom_type type, uint32_t n_cols);
 // Both of them; NULL: there is none, and it is no hindrance.
 bool fm_columns_take_all(const struct fathom_weight *a, const struct fathom_weight *b);
 
-// Units of 64 columns in a window, for rows of n_cols columns: as few windows as registers allow, of one length.
-uint32_t fm_columns_units(uint32_t n_cols, uint32_t n_tokens);
+// Units of 64 columns in a window of w's rows: as few windows as registers allow, of one length. Short ones in bytes where FATHOM_CAP_READ_AHEAD
+// says that the processor follows few streams (src/decisions/columns-on-cpus.md).
+uint32_t fm_columns_units(const struct fathom_gpu_info *info, const struct fathom_weight *w, uint32_t n_tokens);
 
 // Rows of a workgroup, of n_rows in all: many, as each workgroup loads the activations anew, and yet enough workgroups for all cores, and no
 // more than shared memory takes with n_sums sums a row.

@@ -238,7 +238,7 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
         break;
     case COLUMNS:
         job->tile = fm_columns_rows(info, args->n_rows, 1), job->spec[0] = row_lanes, job->spec[1] = job->tile, job->n_spec = 2;
-        job->units = fm_columns_units(down ? args->n_inter : args->n_shared, 1);
+        job->units = fm_columns_units(info, down ? down : shared, 1);
         if (shared && args->n_shared / 64 < job->units) job->units = args->n_shared / 64;
         break;
     default: job->tile = PLAIN_ROWS; break;

@@ -134,7 +134,7 @@ static struct shape find_shape(struct fathom_stream *stream, const struct job *j
     case COLUMNS: {
         const uint64_t n_rows = job->p->gate ? (uint64_t)job->p->top_k * job->p->gate->n_rows : job->p->shared_gate->n_rows;
         const uint32_t rows = fm_columns_rows(info, n_rows, 2);
-        return (struct shape){rows, {row_lanes, rows, fm_columns_units(job->args->n_cols, 1)}, 3};
+        return (struct shape){rows, {row_lanes, rows, fm_columns_units(info, job->p->gate ? job->p->gate : job->p->shared_gate, 1)}, 3};
     }
     case GROUPED_ROWS: return (struct shape){row_lanes * PAIRS, {fm_expert_row_tokens(job->per_expert, job->p->n_tokens), row_lanes, PAIRS}, 3};
     default: return (struct shape){PLAIN_ROWS};

@@ -116,7 +116,8 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
     const size_t n_variants = !whole ? 1 : fm_op_matmul.n_variants - n_last;
     const struct fm_call call = { op, params->n_tokens, { w->type, w->n_mats, w->n_rows, w->n_cols } };
     const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, params->n_tokens);
-    const struct matmul_shape shape = matmul_shape(fathom_gpu_get_info(fm_stream_gpu(stream)), choice, w, residual.buffer, params->n_tokens);
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+    const struct matmul_shape shape = matmul_shape(info, choice, w, residual.buffer, params->n_tokens);
     const bool columns = choice.variant->shader == &fm_shader_matmul_columns;
     const bool last_group = columns || choice.variant->shader == &fm_shader_matmul_rows || choice.variant->shader == &fm_shader_matmul_vec;
     struct fm_norm_after norm;
@@ -148,7 +149,7 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
         memcpy(dispatch.spec, shape.spec, sizeof(shape.spec));
         if (last_group) {
             dispatch.spec[dispatch.n_spec++] = norm.fused;
-            dispatch.spec[dispatch.n_spec++] = columns ? fm_columns_units(w->n_cols, shape.tokens) : choice.variant->wants == FATHOM_CAP_READ_AHEAD;
+            dispatch.spec[dispatch.n_spec++] = columns ? fm_columns_units(info, w, shape.tokens) : choice.variant->wants == FATHOM_CAP_READ_AHEAD;
             dispatch.views[4] = norm.w, dispatch.views[5] = norm.y, dispatch.views[6] = norm.counters;
             dispatch.n_views = 7;
         }
