@@ -138,7 +138,6 @@ static void test_indirect(void **state) {
     end(&b);
 }
 
-// Work that would hold the queue for long goes in several submits; a CPU has no such limit, so it plays another device here.
 // Tiles of shaders/include/tiles.glsl: each is taken once, and dispatches that share only the count of what is taken follow one another.
 static void test_tiles(void **state) {
     (void)state;
@@ -163,6 +162,7 @@ static void test_tiles(void **state) {
     end(&b);
 }
 
+// Work that would hold the queue for long goes in several submits; a CPU has no such limit, so it plays another device here.
 static void test_splits(void **state) {
     (void)state;
     struct bench b = begin(NULL);
@@ -301,8 +301,8 @@ static void test_odds(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_program), cmocka_unit_test(test_derived_barriers), cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_indirect), cmocka_unit_test(test_tiles), cmocka_unit_test(test_splits), cmocka_unit_test(test_host_results), cmocka_unit_test(test_timings),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_odds),
+        cmocka_unit_test(test_indirect), cmocka_unit_test(test_tiles), cmocka_unit_test(test_splits), cmocka_unit_test(test_host_results),
+        cmocka_unit_test(test_timings), cmocka_unit_test(test_refused), cmocka_unit_test(test_odds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
