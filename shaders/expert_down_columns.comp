@@ -35,15 +35,24 @@ void add_tile() {
     const uint token = tile.y, first = args.first_row + tile.x * ROWS, n = min(ROWS, args.end_row - first);
     const uint h_at = args.h_base + token * args.h_stride, choice = token * args.top_k;
     clear_sums();
-    if (SHARED)
-        add_columns(SHARED_TYPE, uvec2(args.shared_address[0], args.shared_address[1]), (first - args.shared_row) * row_size(SHARED_TYPE, args.n_shared),
-            args.n_shared, n, 4u * shared_words.length(), uint[TOKENS](h_at + args.top_k * args.n_inter), 1.0, 0u);
-    for (uint slot = 0u; slot < args.top_k; slot++) {
-        // windows hold whole experts
-        const uint row = ids[args.ids_base + choice + slot] * args.n_rows;
-        if (row < args.expert_first || row >= args.expert_end) continue;
-        add_columns(DOWN_TYPE, uvec2(args.down_address[0], args.down_address[1]), (row - args.down_row + first) * row_size(DOWN_TYPE, args.n_inter),
-            args.n_inter, n, 4u * down_words.length(), uint[TOKENS](h_at + slot * args.n_inter), weights[args.weights_base + choice + slot], 0u);
+    // The shared expert, 0, then the chosen ones. Those of one type share a loop, as drivers compile it at every start.
+    for (uint i = SHARED ? 0u : 1u; i <= args.top_k; i++) {
+        const bool is_expert = i > 0u;
+        const Bound w = choose(is_expert, BOUND(args.down_address, down_words), BOUND(args.shared_address, shared_words));
+        uint row = first - args.shared_row, n_cols = args.n_shared, slot = args.top_k;
+        float weight = 1.0;
+        if (is_expert) {
+            slot = i - 1u;
+            // windows hold whole experts
+            const uint start = ids[args.ids_base + choice + slot] * args.n_rows;
+            if (start < args.expert_first || start >= args.expert_end) continue;
+            row = start - args.down_row + first;
+            n_cols = args.n_inter;
+            weight = weights[args.weights_base + choice + slot];
+        }
+        const uint from[TOKENS] = uint[TOKENS](h_at + slot * args.n_inter);
+        if (is_expert || DOWN_TYPE == SHARED_TYPE) add_columns(DOWN_TYPE, w, row * row_size(DOWN_TYPE, n_cols), n_cols, n, from, weight, 0u);
+        else add_columns(SHARED_TYPE, w, row * row_size(SHARED_TYPE, n_cols), n_cols, n, from, weight, 0u);
     }
     subgroupMemoryBarrierShared();
     for (uint r = gl_LocalInvocationID.x; r < n; r += LANES) {

@@ -28,40 +28,45 @@ const uint TOKENS = 1u, SLOTS = 2u * ROWS; // first the gate's rows, then up's
 #include "include/tiles.glsl"
 #include "expert_swiglu.glsl"
 
-// Rows of both weights from the one at gate_row and up_row of what is bound
-void add_both(const uint gate_type, const uint up_type, uvec2 gate, uvec2 up, uint gate_row, uint up_row, uint gate_bytes, uint up_bytes, uint n, uint x_at) {
+// n rows of gate and up, from these rows of what is bound on
+void add_both(const uint gate_type, const uint up_type, Bound gate, Bound up, uint gate_row, uint up_row, uint n, uint x_at) {
     const uint n_units = args.n_cols / 64u, gate_size = row_size(gate_type, args.n_cols), up_size = row_size(up_type, args.n_cols);
     for (uint next = 0u; next < n_units; next += UNITS) {
         const uint first = first_unit(next, n_units), from[TOKENS] = uint[TOKENS](x_at + first * 64u);
         load_columns(gate_type, from, next - first, 1.0);
-        add_window(gate_type, gate, gate_row * gate_size + row_size(gate_type, first * 64u), gate_size, n, gate_bytes, 0u);
+        add_window(gate_type, gate, gate_row * gate_size + row_size(gate_type, first * 64u), gate_size, n, 0u);
         if (up_type != gate_type) load_columns(up_type, from, next - first, 1.0);
-        add_window(up_type, up, up_row * up_size + row_size(up_type, first * 64u), up_size, n, up_bytes, ROWS);
+        add_window(up_type, up, up_row * up_size + row_size(up_type, first * 64u), up_size, n, ROWS);
     }
 }
 
 void add_tile() {
     const uint lane = gl_LocalInvocationID.x, token = tile.y;
     const uint slot = tile.x / max(args.expert_tiles, 1u), x_at = args.x_base + token * args.n_cols;
-    uint n, out_at; // rows of this workgroup, and where the first of them goes
+    const bool is_expert = args.expert_tiles != 0u && slot < args.top_k;
+    const Bound gate = choose(is_expert, BOUND(args.gate_address, gate_words), BOUND(args.shared_gate_address, shared_gate_words));
+    const Bound up = choose(is_expert, BOUND(args.up_address, up_words), BOUND(args.shared_up_address, shared_up_words));
+    uint n, out_at, gate_row, up_row; // rows of this workgroup, where the first of them goes and comes from
     clear_sums();
-    if (args.expert_tiles != 0u && slot < args.top_k) {
+    if (is_expert) {
         const uint start = (tile.x - slot * args.expert_tiles) * ROWS, e = ids[args.ids_base + token * args.top_k + slot];
         const uint first = max(e * args.n_inter + start, args.expert_first);
         const uint end = min(e * args.n_inter + min(start + ROWS, args.n_inter), args.expert_end);
         if (first >= end) return;
         n = end - first;
         out_at = slot * args.n_inter + (first - e * args.n_inter);
-        add_both(GATE_TYPE, UP_TYPE, uvec2(args.gate_address[0], args.gate_address[1]), uvec2(args.up_address[0], args.up_address[1]),
-            first - args.gate_row, first - args.up_row, 4u * gate_words.length(), 4u * up_words.length(), n, x_at);
+        gate_row = first - args.gate_row;
+        up_row = first - args.up_row;
     } else {
         const uint first = args.shared_first + (tile.x - (args.expert_tiles != 0u ? args.top_k * args.expert_tiles : 0u)) * ROWS;
         n = min(ROWS, args.shared_end - first);
         out_at = args.top_k * args.n_inter + first;
-        add_both(SHARED_GATE_TYPE, SHARED_UP_TYPE, uvec2(args.shared_gate_address[0], args.shared_gate_address[1]),
-            uvec2(args.shared_up_address[0], args.shared_up_address[1]), first - args.shared_gate_row, first - args.shared_up_row,
-            4u * shared_gate_words.length(), 4u * shared_up_words.length(), n, x_at);
+        gate_row = first - args.shared_gate_row;
+        up_row = first - args.shared_up_row;
     }
+    // experts and shared expert of the same types share a loop, as drivers compile it at every start
+    if (is_expert || (GATE_TYPE == SHARED_GATE_TYPE && UP_TYPE == SHARED_UP_TYPE)) add_both(GATE_TYPE, UP_TYPE, gate, up, gate_row, up_row, n, x_at);
+    else add_both(SHARED_GATE_TYPE, SHARED_UP_TYPE, gate, up, gate_row, up_row, n, x_at);
     subgroupMemoryBarrierShared();
     out_at += args.h_base + token * args.h_stride;
     for (uint r = lane; r < n; r += LANES) h[out_at + r] = swiglu(total(r), total(ROWS + r));

@@ -34,8 +34,7 @@ void add_tile() {
     for (uint first = tile.x * ROWS; first < args.n_rows; first += gl_NumWorkGroups.x * ROWS) {
         const uint n = min(ROWS, args.n_rows - first);
         clear_sums();
-        add_columns(TYPE, uvec2(args.w_address[0], args.w_address[1]), (mat * args.n_rows + first) * row_size(TYPE, args.n_cols), args.n_cols, n,
-            4u * words.length(), x_at, 1.0, 0u);
+        add_columns(TYPE, BOUND(args.w_address, words), (mat * args.n_rows + first) * row_size(TYPE, args.n_cols), args.n_cols, n, x_at, 1.0, 0u);
         subgroupMemoryBarrierShared();
         for (uint r = gl_LocalInvocationID.x; r < n; r += LANES)
             [[unroll]] for (uint t = 0u; t < TOKENS; t++) {

@@ -143,19 +143,31 @@ void add_unit(const uint type, Words row, const uint u, inout float sum[TOKENS])
     }
 }
 
+// What is bound of a weight
+struct Bound {
+    uvec2 address; // low half first
+    uint n_bytes;  // nothing is read past them
+};
+#define BOUND(ADDRESS, WORDS) Bound(uvec2(ADDRESS[0], ADDRESS[1]), 4u * WORDS.length())
+
+// One of two, by value: a round in which no lane takes part reads too (see words_at), and has nothing of what a branch sets.
+Bound choose(bool first, Bound a, Bound b) {
+    return Bound(mix(b.address, a.address, bvec2(first)), mix(b.n_bytes, a.n_bytes, first));
+}
+
 void clear_sums() {
     for (uint i = gl_LocalInvocationID.x; i < SLOTS * LANES; i += LANES) sums[i] = 0.0;
 }
 
 // Adds the loaded window's part of rows 0 .. n_rows - 1, `size` bytes each, to the sums from `slot` on, of all tokens one after the other. `at`:
-// byte offset of the window in row 0; n_bytes: of what is bound, which nothing is read past.
-void add_window(const uint type, uvec2 address, uint at, uint size, uint n_rows, uint n_bytes, uint slot) {
+// byte offset of the window in row 0.
+void add_window(const uint type, Bound w, uint at, uint size, uint n_rows, uint slot) {
     find_places(type);
     // in a round in which no lane takes part any more (see words_at) a row may be any, and a buffer has no length
-    const uint window = row_size(type, UNITS * 64u), last = max(n_bytes, window) - window;
+    const uint window = row_size(type, UNITS * 64u), last = max(w.n_bytes, window) - window;
     for (uint first = 0u; first < n_rows; first += AT_ONCE)
         [[unroll]] for (uint r = 0u; r < AT_ONCE; r++) {
-            Words row = words_at(address, min(at + (first + r) * size, last));
+            Words row = words_at(w.address, min(at + (first + r) * size, last));
             float sum[TOKENS];
             [[unroll]] for (uint t = 0u; t < TOKENS; t++) sum[t] = 0.0;
             [[unroll]] for (uint u = 0u; u < UNITS; u++) add_unit(type, row, u, sum);
@@ -169,14 +181,14 @@ uint first_unit(uint next, uint n_units) {
 }
 
 // All windows of rows of n_cols columns, with X(x_at[t]) .. times factor; the rest as add_window's. `at`: byte offset of row 0.
-void add_columns(const uint type, uvec2 address, uint at, uint n_cols, uint n_rows, uint n_bytes, uint x_at[TOKENS], float factor, uint slot) {
+void add_columns(const uint type, Bound w, uint at, uint n_cols, uint n_rows, uint x_at[TOKENS], float factor, uint slot) {
     const uint n_units = n_cols / 64u, size = row_size(type, n_cols);
     for (uint next = 0u; next < n_units; next += UNITS) {
         const uint first = first_unit(next, n_units);
         uint from[TOKENS];
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) from[t] = x_at[t] + first * 64u;
         load_columns(type, from, next - first, factor);
-        add_window(type, address, at + row_size(type, first * 64u), size, n_rows, n_bytes, slot);
+        add_window(type, w, at + row_size(type, first * 64u), size, n_rows, slot);
     }
 }
 

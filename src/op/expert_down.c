@@ -87,8 +87,9 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     args->expert_first = args->down_row = experts ? experts->first_row : 0;
     args->expert_end = experts ? experts->first_row + experts->n_rows : 0;
     args->shared_row = shared ? shared->first_row : 0;
-    if (columns && experts) fm_columns_address(experts->view, args->down_address);
-    if (columns && shared) fm_columns_address(shared->view, args->shared_address);
+    // columns: neither is left out, as a round in which no lane takes part reads from either
+    const struct fathom_window *at = columns && !experts ? shared : experts, *shared_at = columns && !shared ? experts : shared;
+    if (columns) fm_columns_address(at->view, args->down_address), fm_columns_address(shared_at->view, args->shared_address);
     args->residual_base = from_y ? job->y_base : job->residual_base;
     const double rows = args->end_row - args->first_row, tokens = args->n_tokens, shared_rows = shared ? rows : 0;
     const double dots =
@@ -100,7 +101,8 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     struct fm_dispatch dispatch = {
         .op = job->op,
         .variant = job->variant,
-        .spec = {p->down ? p->down->type : FATHOM_F32, p->shared_down ? p->shared_down->type : FATHOM_F32},
+        // what is absent takes the other's type, so that a driver compiles no more for it
+        .spec = {(p->down ? p->down : p->shared_down)->type, (p->shared_down ? p->shared_down : p->down)->type},
         .n_spec = 2 + job->n_spec,
         .subgroup_size = job->subgroup_size,
         .views = {job->h, job->ids},
@@ -126,8 +128,8 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
         dispatch.views[dispatch.n_views++] = from_y ? job->y : job->residual;
         dispatch.views[dispatch.n_views++] = job->y;
     }
-    if (experts) dispatch.views[dispatch.n_views] = experts->view;
-    if (shared) dispatch.views[dispatch.n_views + 1] = shared->view;
+    if (at) dispatch.views[dispatch.n_views] = at->view;
+    if (shared_at) dispatch.views[dispatch.n_views + 1] = shared_at->view;
     dispatch.n_views += 2;
     if (job->last_group) {
         if (last && job->norm.fused) dispatch.views[7] = job->norm.w, dispatch.views[8] = job->norm.y, dispatch.views[9] = job->norm.counters;

@@ -162,8 +162,8 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
     args.shared_gate_row = shared->gate_row;
     args.shared_up_row = shared->up_row;
     if (job->variant == &variants[COLUMNS]) {
-        if (expert->gate.buffer) fm_columns_address(expert->gate, args.gate_address), fm_columns_address(expert->up, args.up_address);
-        if (shared->gate.buffer) fm_columns_address(shared->gate, args.shared_gate_address), fm_columns_address(shared->up, args.shared_up_address);
+        fm_columns_address(expert->gate, args.gate_address), fm_columns_address(expert->up, args.up_address);
+        fm_columns_address(shared->gate, args.shared_gate_address), fm_columns_address(shared->up, args.shared_up_address);
     }
     const uint64_t n_jobs = !args.expert_tiles ? 0 : grouped ? (expert->end - expert->first) / args.n_inter : p->top_k;
     const uint64_t groups = n_jobs * args.expert_tiles + (shared->end - shared->first + (uint64_t)shape.tile - 1) / shape.tile;
@@ -176,8 +176,9 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
     struct fm_dispatch dispatch = {
         .op = job->op,
         .variant = job->variant,
-        .spec = {p->gate ? p->gate->type : FATHOM_F32, p->gate ? p->up->type : FATHOM_F32,
-            p->shared_gate ? p->shared_gate->type : FATHOM_F32, p->shared_gate ? p->shared_up->type : FATHOM_F32},
+        // what is absent takes the other's types, so that a driver compiles no more for it
+        .spec = {(p->gate ? p->gate : p->shared_gate)->type, (p->gate ? p->up : p->shared_up)->type,
+            (p->shared_gate ? p->shared_gate : p->gate)->type, (p->shared_gate ? p->shared_up : p->up)->type},
         .n_spec = 4 + shape.n_spec,
         .subgroup_size = shape.subgroup_size,
         .views = {job->x, job->ids, job->h, expert->gate, expert->up, shared->gate, shared->up},
@@ -200,9 +201,13 @@ static bool add_tokens(struct fathom_stream *stream, const struct job *job, uint
     for (uint32_t row = 0, shared_row = 0; row < n_rows || shared_row < n_shared;) {
         struct range expert, shared;
         if (!next_range(stream, job->op, p->gate, p->up, &row, n_rows, &expert) ||
-            !next_range(stream, job->op, p->shared_gate, p->shared_up, &shared_row, n_shared, &shared) ||
-            !add(stream, job, token, n_tokens, &expert, &shared))
+            !next_range(stream, job->op, p->shared_gate, p->shared_up, &shared_row, n_shared, &shared))
             return false;
+        if (job->variant == &variants[COLUMNS]) { // none is left out: a round in which no lane takes part reads from any of them
+            if (!expert.gate.buffer) expert.gate = shared.gate, expert.up = shared.up;
+            if (!shared.gate.buffer) shared.gate = expert.gate, shared.up = expert.up;
+        }
+        if (!add(stream, job, token, n_tokens, &expert, &shared)) return false;
     }
     return true;
 }
