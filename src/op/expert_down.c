@@ -88,8 +88,8 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     args->expert_end = experts ? experts->first_row + experts->n_rows : 0;
     args->shared_row = shared ? shared->first_row : 0;
     // columns: neither is left out, as a round in which no lane takes part reads from either
-    const struct fathom_window *at = columns && !experts ? shared : experts, *shared_at = columns && !shared ? experts : shared;
-    if (columns) fm_columns_address(at->view, args->down_address), fm_columns_address(shared_at->view, args->shared_address);
+    const struct fathom_window *bound_experts = columns && !experts ? shared : experts, *bound_shared = columns && !shared ? experts : shared;
+    if (columns) fm_columns_address(bound_experts->view, args->down_address), fm_columns_address(bound_shared->view, args->shared_address);
     args->residual_base = from_y ? job->y_base : job->residual_base;
     const double rows = args->end_row - args->first_row, tokens = args->n_tokens, shared_rows = shared ? rows : 0;
     const double dots =
@@ -128,8 +128,8 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
         dispatch.views[dispatch.n_views++] = from_y ? job->y : job->residual;
         dispatch.views[dispatch.n_views++] = job->y;
     }
-    if (at) dispatch.views[dispatch.n_views] = at->view;
-    if (shared_at) dispatch.views[dispatch.n_views + 1] = shared_at->view;
+    if (bound_experts) dispatch.views[dispatch.n_views] = bound_experts->view;
+    if (bound_shared) dispatch.views[dispatch.n_views + 1] = bound_shared->view;
     dispatch.n_views += 2;
     if (job->last_group) {
         if (last && job->norm.fused) dispatch.views[7] = job->norm.w, dispatch.views[8] = job->norm.y, dispatch.views[9] = job->norm.counters;
