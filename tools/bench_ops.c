@@ -3,7 +3,7 @@
 #include "bench.h"
 #include "common.h"
 #include "base/error.h"
-#include "op/roofline.h"
+#include "op/roofline/roofline.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // fathom convert: a hub folder to one GGUF file.
 #include "common.h"
-#include "file/convert.h"
-#include "file/types.h"
+#include "convert/convert.h"
+#include "quant/types.h"
 #include <stdio.h>
 
 int convert_main(int argc, char **argv) {

@@ -1,7 +1,7 @@
 // fathom inspect: a model's shape and sizes from its header, and the memory that it would take.
 #include "common.h"
 #include "file/tensors.h"
-#include "file/types.h"
+#include "quant/types.h"
 #include <stdio.h>
 #include <string.h>
 

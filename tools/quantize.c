@@ -1,13 +1,13 @@
 // fathom quantize: a model's matrices in fewer bits.
 #include "common.h"
-#include "file/quantize.h"
-#include "file/types.h"
+#include "convert/quantize.h"
+#include "quant/types.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static void print_types(FILE *f) {
-    for (size_t i = 0; fm_mix_at(i); i++) fprintf(f, "%s%s", i ? ", " : "", fm_mix_at(i)->name);
+    for (size_t i = 0; fm_preset_at(i); i++) fprintf(f, "%s%s", i ? ", " : "", fm_preset_at(i)->name);
     fputs("\n", f);
 }
 
@@ -58,20 +58,20 @@ int quantize_main(int argc, char **argv) {
     const struct usage usage = {"quantize", "IN OUT.gguf --type TYPE",
         "Writes a GGUF file (or a hub folder) with its matrices in fewer bits. Norms, biases and routers stay as they are.\n"
         "Types: F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0,\n"
-        "  IQ4_NL, IQ4_XS, Q3_K_L, Q3_K_M, Q3_K_S, Q2_K, Q2_K_S; with llama.cpp's mixes.",
+        "  IQ4_NL, IQ4_XS, Q3_K_L, Q3_K_M, Q3_K_S, Q2_K, Q2_K_S; with llama.cpp's presets.",
         options, 3, 2, 2};
     size_t n_positional;
     int code = options_parse(&usage, argc, argv, paths, &n_positional);
     if (code != EXIT_NOT_YET) return code;
-    const struct fm_mix *mix = type_name ? fm_mix_find(type_name) : NULL;
-    if (!mix) return wrong_type("--type", type_name ? type_name : "");
+    const struct fm_preset *preset = type_name ? fm_preset_find(type_name) : NULL;
+    if (!preset) return wrong_type("--type", type_name ? type_name : "");
     struct fm_tensor_rule rules[OPTION_LIST_MOST];
     size_t n_rules = 0;
     for (; n_rules < tensors.count && code == EXIT_NOT_YET; n_rules += code == EXIT_NOT_YET) code = parse_rule(tensors.items[n_rules], &rules[n_rules]);
     if (code == EXIT_NOT_YET) {
         struct fathom_error err = {0};
         struct fm_quantize_result result;
-        const struct fm_quantize_params params = {.mix = mix, .rules = rules, .n_rules = n_rules, .importance = importance, .progress = &progress_bar};
+        const struct fm_quantize_params params = {.preset = preset, .rules = rules, .n_rules = n_rules, .importance = importance, .progress = &progress_bar};
         watch_interrupt();
         code = fm_quantize(paths[0], paths[1], &params, &result, &err) ? EXIT_DONE : refuse(&err);
         if (code == EXIT_DONE) print_result(paths[1], &result, importance != NULL);

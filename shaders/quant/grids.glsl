@@ -1,4 +1,4 @@
-// The points of IQ1, IQ2 and IQ3: src/file/grids.c's, all of them in order, two in a word. A buffer, because compilers make copies of large
+// The points of IQ1, IQ2 and IQ3: src/quant/grids.c's, all of them in order, two in a word. A buffer, because compilers make copies of large
 // constant tables for each invocation.
 #ifndef QUANT_GRIDS_GLSL
 #define QUANT_GRIDS_GLSL

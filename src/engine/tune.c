@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/names.h"
 #include "engine/engine.h"
-#include "file/types.h"
+#include "quant/types.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "file/scaled.h"
 #include "base/half.h"
-#include "file/blocks.h"
-#include "file/types.h"
+#include "quant/blocks.h"
+#include "quant/types.h"
 #include <string.h>
 
 enum { F4_BYTES = 16, MXFP4_BYTES = 1 + F4_BYTES };

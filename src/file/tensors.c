@@ -2,10 +2,10 @@
 #include "base/half.h"
 #include "base/size.h"
 #include "file/directory.h"
-#include "file/gguf.h"
-#include "file/hub.h"
+#include "file/gguf/gguf.h"
+#include "file/hub/hub.h"
 #include "file/scaled.h"
-#include "file/types.h"
+#include "quant/types.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // Weights in device memory, cut into windows that a binding can address.
-#include "file/grids.h"
-#include "file/types.h"
+#include "quant/grids.h"
+#include "quant/types.h"
 #include "gpu/internal.h"
 #include <stdlib.h>
 

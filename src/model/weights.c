@@ -1,5 +1,5 @@
 #include "model/weights.h"
-#include "file/types.h"
+#include "quant/types.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

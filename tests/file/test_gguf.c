@@ -1,9 +1,9 @@
 // GGUF files, whole and broken, written here byte by byte. Each broken one gives one message that names the thing.
 #include "base/half.h"
 #include "bytes.h"
-#include "file/gguf.h"
-#include "file/types.h"
-#include "folder.h"
+#include "file/gguf/gguf.h"
+#include "quant/types.h"
+#include "file/folder.h"
 #include <setjmp.h>
 #include <stdarg.h>
 

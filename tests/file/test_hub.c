@@ -1,10 +1,10 @@
 // Hub folders under GGUF's keys and names: the reference models, and folders with something wrong in them.
 #include "base/half.h"
 #include "base/mapped_file.h"
-#include "file/hub.h"
-#include "file/safetensors.h"
-#include "file/types.h"
-#include "folder.h"
+#include "file/hub/hub.h"
+#include "file/hub/safetensors.h"
+#include "quant/types.h"
+#include "file/folder.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

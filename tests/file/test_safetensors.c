@@ -1,6 +1,6 @@
 // Safetensors files, whole and broken.
 #include "bytes.h"
-#include "file/safetensors.h"
+#include "file/hub/safetensors.h"
 #include <setjmp.h>
 #include <stdarg.h>
 

@@ -1,6 +1,6 @@
 // A GGUF file in memory: its directory, all metadata, all tensors, and the tokenizer of its keys.
-#include "file/gguf.h"
-#include "file/types.h"
+#include "file/gguf/gguf.h"
+#include "quant/types.h"
 #include "fuzz.h"
 #include "text/tokenizer.h"
 

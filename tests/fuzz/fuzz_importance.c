@@ -1,6 +1,6 @@
 // An importance matrix, in either of its forms: opened, and every name that the file may hold looked up.
 #include "fuzz.h"
-#include "file/importance.h"
+#include "convert/importance.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // A safetensors file in memory: its header and all tensors.
-#include "file/safetensors.h"
+#include "file/hub/safetensors.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -1,5 +1,5 @@
 // What is left of a shader when its constants are known: a whole module with the same interface, and only the decoders in use.
-#include "file/types.h"
+#include "quant/types.h"
 #include "gpu/support.h"
 #include <spirv/unified1/spirv.h>
 

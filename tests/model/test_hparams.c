@@ -1,7 +1,7 @@
 // Hyper-parameters and weights of a broken model file: each fault gives one message that names the key or the tensor. The demonstration model is
 // read, one key or one tensor is changed in memory, and the checks run on what is left.
-#include "file/convert.h"
-#include "file/gguf.h"
+#include "convert/convert.h"
+#include "file/gguf/gguf.h"
 #include "model/hparams.h"
 #include "model/weights.h"
 #include <setjmp.h>

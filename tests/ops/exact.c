@@ -1,6 +1,6 @@
 #include "ops/exact.h"
 #include <math.h>
-#include "file/types.h"
+#include "quant/types.h"
 #include <string.h>
 
 static uint32_t to_bits(float x) {

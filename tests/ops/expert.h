@@ -1,7 +1,7 @@
 // What the tests of the expert operators share: random choices, and dots in double precision and in the plain variants' order.
 #ifndef TEST_EXPERT_H
 #define TEST_EXPERT_H
-#include "op/expert_window.h"
+#include "op/experts/expert_window.h"
 #include "ops/harness.h"
 #include <math.h>
 

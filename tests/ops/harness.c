@@ -1,5 +1,5 @@
 #include "ops/harness.h"
-#include "file/types.h"
+#include "quant/types.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

@@ -1,27 +1,39 @@
 #!/bin/sh
-# Includes go one way: base < file < gpu < op < model < engine; text needs base and file; only engine and tools see text; model knows no Vulkan.
+# Includes go one way: base < quant < gpu < op < model < engine; file stands on quant; convert and text stand on file; model reads file.
+# Only the tools see convert; only engine and tools see text; model and engine know no Vulkan.
 #   includes.sh SOURCE_DIR
 set -eu
 cd "$1"
 allowed() {
     case $1 in
     base) echo base ;;
-    file) echo base file ;;
-    text) echo base file text ;;
-    gpu) echo base file gpu ;;
-    op) echo base file gpu op ;;
-    model) echo base file gpu op model ;;
-    engine) echo base file gpu op model text engine ;;
+    quant) echo base quant ;;
+    file) echo base quant file ;;
+    convert) echo base quant file convert ;;
+    text) echo base quant file text ;;
+    gpu) echo base quant gpu ;;
+    op) echo base quant gpu op ;;
+    model) echo base quant file gpu op model ;;
+    engine) echo base quant file gpu op model text engine ;;
     esac
 }
 bad=0
-for folder in base file text gpu op model engine; do
+for path in src/*/; do
+    folder=$(basename "$path")
+    [ "$folder" = decisions ] && continue
+    [ -n "$(allowed "$folder")" ] || { echo "src/$folder has no floor in $0"; bad=1; }
     for target in $(grep -rhoE '^#include "[a-z]+/' "src/$folder" | sed 's/.*"//; s|/||' | sort -u); do
-        case " $(allowed $folder) shaders " in
+        case " $(allowed "$folder") shaders " in
         *" $target "*) ;;
         *) echo "src/$folder includes $target/:"; grep -rnE "^#include \"$target/" "src/$folder"; bad=1 ;;
         esac
     done
+done
+# The same families in src/op and shaders; include/ and quant/ are shared GLSL.
+for path in shaders/*/; do
+    family=$(basename "$path")
+    case $family in include | quant) continue ;; esac
+    [ -d "src/op/$family" ] || { echo "shaders/$family has no src/op/$family"; bad=1; }
 done
 if grep -rlE '#include *[<"](volk|vulkan)' src --include='*.[ch]' | grep -v '^src/gpu/'; then echo "a Vulkan header outside src/gpu"; bad=1; fi
 if grep -rnE '^#include "gpu/' src/model src/engine; then echo "model and engine use the public gpu.h, not src/gpu"; bad=1; fi

@@ -1,11 +1,11 @@
-# Compiles every shaders/*.comp to SPIR-V and puts it into C arrays: FATHOM_SHADER_SOURCES; shader_list.h declares them.
+# Compiles every shaders/<family>/*.comp to SPIR-V and puts it into C arrays: FATHOM_SHADER_SOURCES; shader_list.h declares them.
 # A shader that requires an extension which the compiler lacks becomes a struct fm_shader without words: its variant runs nowhere.
 find_program(FATHOM_GLSLC NAMES glslc REQUIRED DOC "GLSL compiler (shaderc's glslc)")
 
 set(shader_dir ${CMAKE_SOURCE_DIR}/shaders)
 set(generated_dir ${CMAKE_BINARY_DIR}/shaders)
 file(MAKE_DIRECTORY ${generated_dir})
-file(GLOB shader_files CONFIGURE_DEPENDS ${shader_dir}/*.comp)
+file(GLOB shader_files CONFIGURE_DEPENDS ${shader_dir}/*/*.comp)
 
 # The "#extension NAME : require" lines that the compiler refuses, each tried once.
 set(required "")

@@ -1,0 +1,84 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_cooperative_matrix : require
+#include "attention/expanded_attention.h"
+// expanded_attention.comp on matrix units: ROWS tokens of a head a workgroup, keys and values in float16 from expanded_keys_coop.comp.
+layout(constant_id = 0) const uint KEPT = 512;                     // positions of the block that was expanded, and of a head's rows
+#define COOP_CONSTANT 1
+#define CARRIED
+uint key_width() { return args.width; }
+uint value_width() { return args.n_v; }
+#include "attention/matrix_attention.glsl"
+layout(binding = 0) readonly buffer Q { float q[]; };              // [tokens][n_heads][width]
+layout(binding = 1) readonly buffer Keys { uint keys[]; };         // [n_heads][KEPT][width] float16
+layout(binding = 2) readonly buffer Values { uint values[]; };     // [n_heads][KEPT][n_v] float16
+layout(binding = 3) buffer State { float state[]; };               // [tokens][n_heads][n_v, m, l, …]
+layout(binding = 4) writeonly buffer Out { float result_out[]; };  // [tokens][n_heads][n_v]
+shared float l_of[ROWS];
+uint j0, n;                                                        // positions of the block before the tile's, and all that are seen
+
+uint token_of(uint row) { return gl_WorkGroupID.x * ROWS + row; }  // of this dispatch
+uint at_of(uint row) { return args.position + args.first_token + token_of(row); }
+uint index_of(uint row) { return (args.first_token + min(token_of(row), args.n_tokens - 1u)) * args.n_heads + gl_WorkGroupID.y; }
+uint state_of(uint row) { return args.state_base + index_of(row) * args.state_width; }
+
+vec4 query4(uint row, uint k) {
+    const uint i = args.q_base + index_of(row) * args.width + k;
+    return vec4(q[i], q[i + 1u], q[i + 2u], q[i + 3u]);
+}
+
+// The last position that is seen stands for those after it, whose weight is 0.
+uint row_of(uint j) { return gl_WorkGroupID.y * KEPT + min(j0 + j, n - 1u); }
+
+f16vec4 key4(uint j, uint k) {
+    const uint i = args.keys_base + (row_of(j) * args.width + k) / 2u;
+    return f16vec4(unpackFloat2x16(keys[i]), unpackFloat2x16(keys[i + 1u]));
+}
+
+f16vec4 value4(uint j, uint k) {
+    const uint i = args.values_base + (row_of(j) * args.n_v + k) / 2u;
+    return f16vec4(unpackFloat2x16(values[i]), unpackFloat2x16(values[i + 1u]));
+}
+
+bool seen(uint row, uint j) { return j0 + j < n && args.first_position + j0 + j <= at_of(row); }
+
+// Has this token more to see than the blocks before this one?
+bool is_open(uint row) { return token_of(row) < args.n_tokens && at_of(row) >= args.first_position; }
+
+float old_mean(uint row, uint k) { return is_open(row) ? state[state_of(row) + k] : 0.0; }
+
+void put_mean(uint row, uint k, float value) {
+    if (!is_open(row)) return;
+    if (at_of(row) < args.first_position + KEPT) result_out[args.out_base + index_of(row) * args.n_v + k] = value / l_of[row];
+    else state[state_of(row) + k] = value;
+}
+
+void main() {
+    const uint last_at = args.position + args.first_token + min(token_of(ROWS), args.n_tokens) - 1u, row = my_row();
+    if (last_at < args.first_position) return; // all done; the same for the whole workgroup
+    n = min(last_at - args.first_position + 1u, args.n_positions);
+    begin(args.scale);
+    if (args.first_position > 0u) {
+        get_means();
+        m = is_open(row) ? state[state_of(row) + args.n_v] : LOWEST;
+        l = is_open(row) && gl_LocalInvocationID.x % SHARE == 0u ? state[state_of(row) + args.n_v + 1u] : 0.0;
+    }
+    for (j0 = 0u; j0 < n; j0 += BLOCK) {
+        load_block();
+        barrier();
+        attend_block();
+    }
+    const float sum = whole_l();
+    if (is_heard() && gl_LocalInvocationID.x % SHARE == 0u) {
+        l_of[row] = sum;
+        if (is_open(row) && at_of(row) >= args.first_position + KEPT) {
+            state[state_of(row) + args.n_v] = m;
+            state[state_of(row) + args.n_v + 1u] = sum;
+        }
+    }
+    put_means();
+}

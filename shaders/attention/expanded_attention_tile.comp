@@ -1,0 +1,78 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "attention/expanded_attention.h"
+// expanded_attention.comp in tiles of ROWS tokens of a head.
+layout(local_size_x = 128) in;
+layout(constant_id = 0) const uint KEPT = 512;                     // positions of the block that was expanded, and of a head's rows
+layout(constant_id = 1) const uint EACH = 4;
+uint key_width() { return args.width; }
+uint value_width() { return args.n_v; }
+#include "attention/attention_tile.glsl"
+layout(binding = 0) readonly buffer Q { float q[]; };              // [tokens][n_heads][width]
+layout(binding = 1) readonly buffer Keys { float keys[]; };        // [n_heads][KEPT][width]
+layout(binding = 2) readonly buffer Values { float values[]; };    // [n_heads][KEPT][n_v]
+layout(binding = 3) buffer State { float state[]; };               // [tokens][n_heads][n_v, then m and l of every group of values]
+layout(binding = 4) writeonly buffer Out { float result_out[]; };  // [tokens][n_heads][n_v]
+uint j0, n;                                                        // positions of the block before the tile's, and all that are seen
+
+uint token_of(uint row) { return gl_WorkGroupID.x * ROWS + row; }  // of this dispatch
+uint at_of(uint row) { return args.position + args.first_token + token_of(row); }
+bool is_token(uint row) { return token_of(row) < args.n_tokens; }
+uint index_of(uint row) { return (args.first_token + token_of(row)) * args.n_heads + gl_WorkGroupID.y; }
+uint state_of(uint row) { return args.state_base + index_of(row) * args.state_width; }
+uint stats_of(uint row) { return state_of(row) + args.n_v + 2u * gl_WorkGroupID.z; }
+uint row_of(uint j) { return gl_WorkGroupID.y * KEPT + min(j0 + j, n - 1u); }
+
+vec4 query4(uint row, uint k) {
+    const uint i = args.q_base + index_of(row) * args.width + k;
+    return is_token(row) ? vec4(q[i], q[i + 1u], q[i + 2u], q[i + 3u]) : vec4(0.0);
+}
+
+vec4 key4(uint j, uint k) {
+    const uint i = args.keys_base + row_of(j) * args.width + k;
+    return vec4(keys[i], keys[i + 1u], keys[i + 2u], keys[i + 3u]);
+}
+
+vec4 value4(uint j, uint k) {
+    const uint i = args.values_base + row_of(j) * args.n_v + k;
+    return vec4(values[i], values[i + 1u], values[i + 2u], values[i + 3u]);
+}
+
+bool seen(uint row, uint j) { return j0 + j < n && args.first_position + j0 + j <= at_of(row); }
+
+// Has this token more to see than the blocks before this one?
+bool is_open(uint row) { return is_token(row) && at_of(row) >= args.first_position; }
+
+void main() {
+    const uint lane = gl_LocalInvocationID.x, k = own_value();
+    const uint last_at = args.position + args.first_token + min(token_of(ROWS), args.n_tokens) - 1u;
+    if (last_at < args.first_position) return; // all done; the same for the whole workgroup
+    n = min(last_at - args.first_position + 1u, args.n_positions);
+    const bool begun = args.first_position > 0u;
+    if (lane < ROWS) {
+        const bool kept = begun && is_token(lane);
+        m_of[lane] = kept ? state[stats_of(lane)] : LOWEST;
+        l_of[lane] = kept ? state[stats_of(lane) + 1u] : 0.0;
+    }
+    for (uint r = 0u; r < OWN; r++) {
+        mean[r] = vec4(0.0);
+        if (!begun || !has_values() || !is_token(own_row(r))) continue;
+        const uint at = state_of(own_row(r)) + k;
+        mean[r] = vec4(state[at], state[at + 1u], state[at + 2u], state[at + 3u]);
+    }
+    for (j0 = 0u; j0 < n; j0 += BLOCK) attend_tile(min(n - j0, BLOCK));
+    for (uint r = 0u; r < OWN; r++) {
+        const uint row = own_row(r);
+        if (!has_values() || !is_open(row)) continue;
+        if (at_of(row) < args.first_position + KEPT) {
+            const float inverse = 1.0 / l_of[row];
+            for (uint c = 0u; c < 4u; c++) result_out[args.out_base + index_of(row) * args.n_v + k + c] = mean[r][c] * inverse;
+        } else {
+            for (uint c = 0u; c < 4u; c++) state[state_of(row) + k + c] = mean[r][c];
+            if (lane % 32u == 0u) {
+                state[stats_of(row)] = m_of[row];
+                state[stats_of(row) + 1u] = l_of[row];
+            }
+        }
+    }
+}

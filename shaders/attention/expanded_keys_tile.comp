@@ -1,0 +1,74 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "attention/expanded_keys.h"
+// expanded_keys.comp as a tiled matrix product: a workgroup makes 64 positions x 64 numbers of one head, an invocation 4 x 4 of them.
+layout(local_size_x = 256) in;
+layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
+layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
+layout(constant_id = 2) const uint TYPE = 0;
+layout(constant_id = 3) const bool VALUES = false;
+layout(constant_id = 4) const uint BLOCK = 512;                    // rows of a head
+layout(binding = 0) readonly buffer W { uint words[]; };           // [heads][kv_rank][n_out], VALUES: [heads][n_out][kv_rank]
+layout(binding = 1) readonly buffer PageTable { uint page_table[]; };
+layout(binding = 2) readonly buffer Pages { uint pages[]; };
+layout(binding = 3) writeonly buffer Out { float result_out[]; };  // [n_heads][BLOCK][n_out + (VALUES ? 0 : n_rope)]
+uint row_width() { return args.kv_rank + args.n_rope; }
+#include "include/cache_read.glsl"
+#define W_NAME w
+#define W_WORD(i) words[i]
+#include "quant/decode.glsl"
+const uint DEPTH = 32u, STRIDE = 17u;                              // of r at once; fours of a tile's row, one more to spread the banks
+shared vec4 latents[DEPTH * STRIDE], weights[DEPTH * STRIDE];      // [r][position / 4], [r][number / 4]
+shared uint row_at[64];
+
+void load(uint r0, uint o0) {
+    const uint size = row_size(TYPE, VALUES ? args.kv_rank : args.n_out);
+    for (uint i = gl_LocalInvocationID.x; i < 64u * DEPTH / 4u; i += 256u) {
+        const uint j = i / (DEPTH / 4u), r = i % (DEPTH / 4u) * 4u;
+        const vec4 c = r0 + r < args.kv_rank ? cache4_fast(row_at[j], r0 + r) : vec4(0.0);
+        for (uint k = 0u; k < 4u; k++) latents[(r + k) * STRIDE + j / 4u][j % 4u] = c[k];
+        if (VALUES) {
+            const vec4 v = r0 + r < args.kv_rank && o0 + j < args.n_out
+                ? w4(TYPE, (gl_WorkGroupID.z * args.n_out + o0 + j) * size, r0 + r) : vec4(0.0);
+            for (uint k = 0u; k < 4u; k++) weights[(r + k) * STRIDE + j / 4u][j % 4u] = v[k];
+        } else {
+            const uint row = i / 16u, o = i % 16u * 4u;
+            weights[row * STRIDE + o / 4u] = r0 + row < args.kv_rank && o0 + o < args.n_out
+                ? w4(TYPE, (gl_WorkGroupID.z * args.kv_rank + r0 + row) * size, o0 + o) : vec4(0.0);
+        }
+    }
+}
+
+void main() {
+    const uint lane = gl_LocalInvocationID.x, o0 = gl_WorkGroupID.x * 64u, j0 = gl_WorkGroupID.y * 64u;
+    const uint width = args.n_out + (VALUES ? 0u : args.n_rope);
+    const uint head_at = args.out_base + (args.first_head + gl_WorkGroupID.z) * BLOCK * width;
+    if (lane < 64u) row_at[lane] = cache_row(args.first_position + min(j0 + lane, args.n_positions - 1u));
+    barrier();
+    if (!VALUES && gl_WorkGroupID.x == 0u)
+        for (uint i = lane; i < 64u * args.n_rope / 4u; i += 256u) {
+            const uint j = i / (args.n_rope / 4u), k = i % (args.n_rope / 4u) * 4u;
+            const vec4 c = cache4_fast(row_at[j], args.kv_rank + k);
+            if (j0 + j < args.n_positions)
+                for (uint e = 0u; e < 4u; e++) result_out[head_at + (j0 + j) * width + args.n_out + k + e] = c[e];
+        }
+
+    const uint of = lane % 16u, jf = lane / 16u;
+    vec4 sum[4];
+    for (uint i = 0u; i < 4u; i++) sum[i] = vec4(0.0);
+    for (uint r0 = 0u; r0 < args.kv_rank; r0 += DEPTH) {
+        load(r0, o0);
+        barrier();
+        for (uint r = 0u; r < DEPTH; r++) {
+            const vec4 c = latents[r * STRIDE + jf], v = weights[r * STRIDE + of];
+            for (uint i = 0u; i < 4u; i++) sum[i] = fma(vec4(c[i]), v, sum[i]);
+        }
+        barrier();
+    }
+    const uint o = o0 + of * 4u;
+    for (uint i = 0u; i < 4u; i++) {
+        const uint j = j0 + jf * 4u + i;
+        if (j < args.n_positions && o < args.n_out)
+            for (uint e = 0u; e < 4u; e++) result_out[head_at + j * width + o + e] = sum[i][e];
+    }
+}

@@ -1,0 +1,10 @@
+#include "../include/args.h"
+// *_base: index of a view's first word. n_splits: splits that the scratch holds for a token; first_token: of this dispatch, whose z counts
+// tokens; max_positions: no token stands at or past it.
+ARGS(latent_attention) {
+    uint n_heads, kv_rank, n_rope, n_pages;
+    uint n_splits, first_token, max_positions;
+    uint top_k, selected_base, window, ratio, first_summary, sinks_base;
+    uint q_base, position_base, page_table_base, pages_base, scratch_base, out_base, counters_base;
+    float scale;
+} ARGS_END

@@ -1,0 +1,26 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "attention/rope.h"
+// Turns pairs (2i, 2i + 1) of every head by the angle of the token's position; an invocation turns one pair.
+layout(local_size_x = 64) in;
+layout(binding = 0) readonly buffer X { float x[]; };
+layout(binding = 1) readonly buffer Table { float table[]; };      // [n_positions][n_rope / 2]{ cos, sin }
+layout(binding = 2) readonly buffer Position { uint position[]; };
+layout(binding = 3) writeonly buffer Y { float y[]; };
+
+void main() {
+    const uint n_pairs = args.n_rope / 2u, head = gl_GlobalInvocationID.x / n_pairs, pair = gl_GlobalInvocationID.x % n_pairs;
+    if (head >= args.n_heads) return;
+    for (uint t = gl_WorkGroupID.y; t < args.n_tokens; t += gl_NumWorkGroups.y) {
+        const uint at = position[args.position_base] + t;
+        if (at >= args.n_positions) return;
+        const uint angle = args.table_base + at * args.n_rope + 2u * pair;
+        const uint from = args.x_base + t * args.x_token_stride + head * args.x_head_stride + 2u * pair;
+        const uint to = args.y_base + t * args.y_token_stride + head * args.y_head_stride + 2u * pair;
+        const float a = x[from], b = x[from + 1u], c = table[angle], s = args.direction * table[angle + 1u];
+        precise float turned_a = a * c - b * s;
+        precise float turned_b = a * s + b * c;
+        y[to] = turned_a;
+        y[to + 1u] = turned_b;
+    }
+}

@@ -1,0 +1,67 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_cooperative_matrix : require
+#include "experts/expert_down.h"
+// expert_down_grouped.comp on matrix units: float16 operands, float32 sums; see matrix_tile.glsl. Columns are multiples of 32.
+layout(constant_id = 0) const uint DOWN_TYPE = 0;
+layout(constant_id = 1) const uint SHARED_TYPE = 0;
+#define TILE_CONSTANT 2
+#define WEIGHTS 1u
+#include "matmul/matrix_tile.glsl"
+layout(binding = 0) readonly buffer H { vec4 h[]; };                  // [n_tokens][top_k * n_inter + n_shared]
+layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
+layout(binding = 2) writeonly buffer Parts { float parts[]; };        // [n_tokens][top_k + 1][n_rows]; the shared expert's last
+layout(binding = 3) readonly buffer Down { uint down_words[]; };      // [n_experts][n_rows][n_inter], a window
+layout(binding = 4) readonly buffer SharedDown { uint shared_words[]; }; // [n_rows][n_shared], a window
+#define W_NAME down
+#define W_WORD(i) down_words[i]
+#include "quant/decode.glsl"
+#define W_NAME shared_down
+#define W_WORD(i) shared_words[i]
+#include "quant/decode.glsl"
+#include "experts/expert_group.glsl"
+LOAD_TILE(down, 0u)
+LOAD_TILE(shared_down, 0u)
+
+void main() {
+    const uint id = gl_LocalInvocationID.x;
+    const job mine = find_job(args.expert_first / args.n_rows, (args.expert_end - args.expert_first) / args.n_rows, args.n_rows,
+        args.first_row, args.end_row, TILE_ROWS);
+    if (mine.n_rows == 0u) return;
+    const uint n = mine.is_expert ? find_group(mine.expert) : args.n_tokens, n_cols = mine.is_expert ? args.n_inter : args.n_shared;
+    for (uint start = 0u; start < n; start += TILE_TOKENS) {
+        SUM sum[SUMS];
+        float seen[QUADS];
+        x_begin();
+        do {
+            [[unroll]] for (uint s = 0u; s < SUMS; s++) sum[s] = SUM(0.0);
+            [[unroll]] for (uint i = 0u; i < QUADS; i++) seen[i] = 0.0;
+            for (uint k = 0u; k < n_cols; k += TILE_COLS) {
+                if (mine.is_expert) down_load(DOWN_TYPE, n_cols, mine.expert * args.n_rows + mine.first_row - args.down_row, mine.n_rows, k);
+                else shared_down_load(SHARED_TYPE, n_cols, mine.first_row - args.shared_row, mine.n_rows, k);
+                [[unroll]] for (uint i = 0u; i < QUADS; i++) {
+                    const uint t = (id + i * INVOCATIONS) / 8u, quad = id % 8u;
+                    if (t >= TILE_TOKENS) continue;
+                    const uint choice = find_choice(mine, min(start + t, n - 1u)), token = choice / (args.top_k + 1u);
+                    const uint at = args.h_base + token * args.h_stride + (choice - token * (args.top_k + 1u)) * args.n_inter + k;
+                    x_store(t, quad, h[at / 4u + quad], seen[i]);
+                }
+                barrier();
+                MULTIPLY(sum)
+                barrier();
+            }
+        } while (x_rescale(seen));
+        [[unroll]] for (uint s = 0u; s < SUMS; s++) {
+            STORE_SUM(sum[s])
+            for (uint i = id % LANES; i < M * N; i += LANES) {
+                const uint r = sub_row(s / SUB_TOKENS) + i % M, t = sub_token(s % SUB_TOKENS) + i / M;
+                if (r >= mine.n_rows || start + t >= n) continue;
+                parts[args.parts_base + find_choice(mine, start + t) * args.n_rows + mine.first_row + r] = out_tile[gl_SubgroupID * M * N + i] / x_scale[t];
+            }
+        }
+    }
+}

@@ -1,5 +1,0 @@
-#version 460
-#extension GL_GOOGLE_include_directive : require
-#include "latent_attention.h"
-#include "latent_heads.glsl"
-#include "attention.glsl"

@@ -1,0 +1,24 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "small/embed.h"
+// x[t] = row ids[t] of w; an invocation writes 4 columns. Tokens of other windows' rows are left alone.
+layout(local_size_x = 64) in;
+layout(constant_id = 0) const uint TYPE = 0;
+layout(binding = 0) readonly buffer W { uint words[]; };
+layout(binding = 1) readonly buffer Ids { uint ids[]; };   // [n_tokens]
+layout(binding = 2) writeonly buffer X { float x[]; };     // [n_tokens][n_cols]
+#define W_NAME w
+#define W_WORD(i) words[i]
+#include "quant/decode.glsl"
+
+void main() {
+    const uint k = gl_GlobalInvocationID.x * 4u;
+    if (k >= args.n_cols) return;
+    for (uint t = gl_WorkGroupID.y; t < args.n_tokens; t += gl_NumWorkGroups.y) {
+        const uint row = ids[args.ids_base + t] - args.first_row;
+        if (row >= args.n_rows) continue;
+        const vec4 v = w4(TYPE, row * row_size(TYPE, args.n_cols), k);
+        const uint at = args.x_base + t * args.n_cols + k;
+        for (uint i = 0u; i < 4u; i++) x[at + i] = v[i];
+    }
+}

@@ -1,0 +1,53 @@
+// Norm and rotary turn of what goes into the latent cache, written at its position.
+#include "op/attention/cache.h"
+#include "shader_list.h"
+#include "shaders/attention/latent_store.h"
+
+static const struct fm_variant variants[] = {
+    { .name = "plain", .shader = &fm_shader_latent_store },
+    { .name = "subgroup", .shader = &fm_shader_latent_store_subgroup, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC },
+};
+const struct fm_op fm_op_latent_store = { "latent_store", variants, sizeof(variants) / sizeof(variants[0]) };
+
+void fathom_latent_store(struct fathom_stream *stream, const struct fathom_latent_store_params *params) {
+    static const char op[] = "latent_store";
+    const struct fathom_latent_cache *cache = &params->cache;
+    const uint32_t n_tokens = params->n_tokens;
+    const uint64_t width = (uint64_t)cache->kv_rank + cache->n_rope;
+    struct fathom_view kv, w, table, position;
+    struct fm_cache checked;
+    struct fm_bound_cache bound;
+    struct latent_store_args args = {
+        .n_tokens = n_tokens, .kv_rank = cache->kv_rank, .width = (uint32_t)width,
+        .n_rope = fm_op_default(cache->n_rope, params->n_turned),
+        .eps = params->eps,
+        .inv_kv_rank = 1.0f / (float)cache->kv_rank,
+    };
+    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_latent_cache(stream, op, cache, &checked)
+        || !fm_op_multiple(stream, op, cache->n_rope ? "n_rope" : "n_turned", args.n_rope, 4) || !fm_op_eps(stream, op, params->eps)
+        || !fm_op_bind(stream, op, "kv", params->kv, n_tokens * width, &kv, &args.kv_base)
+        || !fm_op_bind(stream, op, "w", params->w, cache->kv_rank, &w, &args.w_base)
+        || !fm_op_rope_table(stream, op, params->rope_table, n_tokens, args.n_rope, &table, &args.table_base, &args.n_positions)
+        || !fm_op_bind(stream, op, "position", params->position, 1, &position, &args.position_base)
+        || !fm_op_bind_cache(stream, op, &checked, 0, &bound))
+        return;
+    if (args.n_rope > width || (cache->n_rope && params->n_turned)) {
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: %u values of the latent's %u are to be turned, and %u after them", op, params->n_turned,
+            cache->kv_rank, cache->n_rope);
+        return;
+    }
+    args.first_turned = (uint32_t)width - args.n_rope;
+    args.n_table = bound.n_table;
+    args.n_pages = bound.n_pages;
+    args.page_table_base = bound.page_table_base;
+    args.pages_base = bound.pages_base;
+    fm_stream_dispatch(stream, &(struct fm_dispatch){
+        .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_latent_store.n_variants, n_tokens),
+        .spec = { cache->type, FATHOM_PAGE, fm_op_lanes(stream, 128) }, .n_spec = 3,
+        .views = { kv, w, table, position, bound.page_table, bound.pages }, .n_views = 6,
+        .args = &args, .args_size = sizeof(args),
+        .groups = { fm_op_groups(n_tokens, 1), 1, 1 },
+        .flops = 4.0 * n_tokens * (double)width,
+        .bytes = n_tokens * (4.0 * (double)width + 4.0 / FATHOM_PAGE * (double)checked.page_words),
+    });
+}

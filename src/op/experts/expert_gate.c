@@ -1,0 +1,103 @@
+// The router of a mixture: logits of all experts, and the choice by the last workgroup of each token.
+#include "shaders/experts/expert_gate.h"
+#include "op/experts/expert_window.h"
+#include "shader_list.h"
+#include <inttypes.h>
+#include <math.h>
+
+enum { MAX_EXPERTS = 512, MAX_TOP_K = 16, MAX_GROUPS = 32, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 2 };
+
+enum { PLAIN, VEC, BY_ROW };
+static const struct fm_variant variants[] = {
+    {.name = "plain", .shader = &fm_shader_expert_gate},
+    {.name = "vec", .shader = &fm_shader_expert_gate_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
+    {.name = "rows", .shader = &fm_shader_expert_gate_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
+};
+const struct fm_op fm_op_expert_gate = {"expert_gate", variants, sizeof(variants) / sizeof(variants[0])};
+
+// A counter and a logit an expert for every token. The operator leaves all of it zero.
+uint64_t fathom_expert_gate_scratch(uint32_t n_tokens, uint32_t n_experts) {
+    return 4 * (uint64_t)n_tokens * ((uint64_t)n_experts + 1);
+}
+
+static bool check(struct fathom_stream *stream, const char *op, const struct fathom_expert_gate_params *p) {
+    if (!fm_op_weight(stream, op, "w", p->w)) return false;
+    const uint32_t n_experts = p->w->n_rows, n_groups = p->n_groups ? p->n_groups : 1;
+    if (p->w->n_mats != 1 || n_experts > MAX_EXPERTS)
+        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: w has %" PRIu32 " matrices of %" PRIu32 " experts, wanted 1 of at most %d",
+            op, p->w->n_mats, n_experts, MAX_EXPERTS);
+    if (!p->n_tokens || p->n_tokens > FM_MAX_GROUPS)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens, wanted 1 to %d", op, p->n_tokens, FM_MAX_GROUPS);
+    if (!p->top_k || p->top_k > MAX_TOP_K || p->top_k > n_experts)
+        return fm_stream_fail(
+            stream, FATHOM_INVALID, "%s: top_k is %" PRIu32 " of %" PRIu32 " experts, wanted 1 to %d", op, p->top_k, n_experts, MAX_TOP_K);
+    if (n_groups > MAX_GROUPS || n_experts % n_groups)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " groups of %" PRIu32 " experts, wanted a divisor of at most %d", op,
+            n_groups, n_experts, MAX_GROUPS);
+    if (n_groups > 1 && (!p->n_groups_used || p->n_groups_used > n_groups || p->n_groups_used * (n_experts / n_groups) < p->top_k))
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: %" PRIu32 " of %" PRIu32 " groups of %" PRIu32 " experts are used, for a top_k of %" PRIu32, op, p->n_groups_used,
+            n_groups, n_experts / n_groups, p->top_k);
+    if (n_groups > 1 && p->group_score == FATHOM_GROUP_TOP2 && n_experts / n_groups < 2)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: groups of 1 expert have no two best", op);
+    if (p->table.buffer && !p->n_vocab) return fm_stream_fail(stream, FATHOM_INVALID, "%s: the table has no tokens", op);
+    if (p->score != FATHOM_GATE_SOFTMAX && p->score != FATHOM_GATE_SIGMOID && p->score != FATHOM_GATE_SQRT_SOFTPLUS)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: score function %d is unknown", op, (int)p->score);
+    if (!isfinite(p->scale)) return fm_stream_fail(stream, FATHOM_INVALID, "%s: scale is %g, wanted a finite number", op, (double)p->scale);
+    return true;
+}
+
+void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert_gate_params *p) {
+    static const char op[] = "expert_gate";
+    if (!check(stream, op, p)) return;
+    const struct fathom_weight *w = p->w;
+    const uint64_t n_chosen = (uint64_t)p->n_tokens * p->top_k;
+    struct expert_gate_args args = {
+        .n_cols = w->n_cols,
+        .n_experts = w->n_rows,
+        .n_tokens = p->n_tokens,
+        .top_k = p->top_k,
+        .n_groups = p->n_groups ? p->n_groups : 1,
+        .n_groups_used = p->n_groups_used,
+        .scale = p->scale,
+        .n_vocab = p->n_vocab,
+    };
+    struct fathom_view x, bias = {0}, ids, weights, scratch, table = {0}, tokens = {0};
+    if (!fm_op_bind(stream, op, "x", p->x, (uint64_t)p->n_tokens * w->n_cols, &x, &args.x_base) ||
+        (p->bias.buffer && !fm_op_bind(stream, op, "bias", p->bias, w->n_rows, &bias, &args.bias_base)) ||
+        (p->table.buffer && (!fm_op_bind(stream, op, "table", p->table, (uint64_t)p->n_vocab * p->top_k, &table, &args.table_base) ||
+                                !fm_op_bind(stream, op, "tokens", p->tokens, p->n_tokens, &tokens, &args.tokens_base))) ||
+        !fm_op_bind(stream, op, "ids", p->ids, n_chosen, &ids, &args.ids_base) ||
+        !fm_op_bind(stream, op, "weights", p->weights, n_chosen, &weights, &args.weights_base) ||
+        !fm_op_bind(
+            stream, op, "scratch", p->scratch, fathom_expert_gate_scratch(p->n_tokens, w->n_rows) / 4, &scratch, &args.scratch_base))
+        return;
+
+    // all but the plain one read x by fours, the last one whole blocks of columns
+    const size_t n_variants = args.x_base % 4 ? VEC : w->n_cols % 32 ? BY_ROW : fm_op_expert_gate.n_variants;
+    const struct fm_call call = {op, p->n_tokens, {w->type, w->n_rows, w->n_cols, p->top_k}};
+    const struct fm_variant *variant = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, p->n_tokens).variant;
+    const bool plain = variant == &variants[PLAIN], by_row = variant == &variants[BY_ROW];
+    const uint32_t lanes = by_row ? fm_op_row_lanes(fathom_gpu_get_info(fm_stream_gpu(stream))) : fm_expert_lanes(stream, w->n_cols);
+    const uint32_t rows = by_row ? LANE_ROWS : ROWS, tile = plain ? PLAIN_ROWS : by_row ? lanes * rows : rows;
+    for (uint32_t i = 0; i < w->n_windows; i++) args.n_tiles += fm_op_groups(w->windows[i].n_rows, tile);
+    for (uint32_t i = 0; i < w->n_windows; i++) {
+        const struct fathom_window *window = &w->windows[i];
+        args.first_row = window->first_row;
+        args.n_rows = window->n_rows;
+        fm_stream_dispatch(stream, &(struct fm_dispatch){
+                                       .op = op,
+                                       .variant = variant,
+                                       .spec = {w->type, p->score, p->group_score, p->normalise, bias.buffer != NULL, lanes, rows, table.buffer != NULL},
+                                       .n_spec = 8,
+                                       .views = {window->view, x, bias, ids, weights, scratch, table, tokens},
+                                       .n_views = 8,
+                                       .args = &args,
+                                       .args_size = sizeof(args),
+                                       .groups = {fm_op_groups(window->n_rows, tile), p->n_tokens, 1},
+                                       .flops = 2.0 * p->n_tokens * window->n_rows * w->n_cols,
+                                       .bytes = (double)window->n_rows * (double)fathom_row_size(w->type, w->n_cols) +
+                                                4.0 * p->n_tokens * (w->n_cols + 2.0 * window->n_rows + 2.0 * p->top_k),
+                                   });
+    }
+}

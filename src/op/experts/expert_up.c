@@ -1,0 +1,247 @@
+// Gate and up projections with SwiGLU, of the chosen experts and of the shared one. Weights may be cut into windows at different rows:
+// each dispatch takes the rows that every weight has in one window.
+#include "shaders/experts/expert_up.h"
+#include "op/matmul/columns.h"
+#include "op/experts/expert_window.h"
+#include "op/matmul/matrix_tile.h"
+#include "shader_list.h"
+#include <float.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 4, PAIRS = 2, TILE_ROWS = 64, MAX_GROUP = 1024 };
+// MAX_GROUP: tokens of a grouped dispatch, as many as the shader's list takes.
+
+enum { PLAIN, VEC, BY_ROW, BY_ROW_AHEAD, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT, COLUMNS };
+static const struct fm_variant variants[] = {
+    {.name = "plain", .shader = &fm_shader_expert_up},
+    {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
+    {.name = "rows", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
+    {.name = "rows_ahead", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD},
+    // tokens of these: how many choose an expert, on the average
+    {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
+    {.name = "grouped_coop",
+        .shader = &fm_shader_expert_up_grouped_coop,
+        .needs = FM_MATRIX_TILE_NEEDS,
+        .min_tokens = 8,
+        .sizes = FM_MATRIX_TILE_SIZES},
+    {.name = "grouped_rows",
+        .shader = &fm_shader_expert_up_grouped_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .min_tokens = 2,
+        .cpu_only = true},
+    // by no default, as it takes activations in 8 bits: where it is asked for, or was measured to be faster
+    {.name = "grouped_dot",
+        .shader = &fm_shader_expert_up_grouped_dot,
+        .needs = FATHOM_CAP_INTEGER_DOT,
+        .min_tokens = UINT32_MAX,
+        .sizes = {1, 2}}, // 16 tokens; with 4 the sums of both weights would not fit Intel's registers
+    {.name = "columns", .shader = &fm_shader_expert_up_columns, .needs = FM_COLUMNS_NEEDS, .max_tokens = 1, .cpu_only = true, .wants = FM_COLUMNS_WANTS},
+};
+const struct fm_op fm_op_expert_up = {"expert_up", variants, sizeof(variants) / sizeof(variants[0])};
+
+static bool check_pair(
+    struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *gate, const struct fathom_weight *up) {
+    if (!fm_op_weight(stream, op, name, gate) || !fm_op_weight(stream, op, name, up)) return false;
+    if (gate->n_mats != up->n_mats || gate->n_rows != up->n_rows || gate->n_cols != up->n_cols)
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: %s are [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "] and [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "]", op, name, gate->n_mats,
+            gate->n_rows, gate->n_cols, up->n_mats, up->n_rows, up->n_cols);
+    return true;
+}
+
+static bool check(struct fathom_stream *stream, const char *op, const struct fathom_expert_up_params *p) {
+    if (!p->gate && !p->shared_gate) return fm_stream_fail(stream, FATHOM_INVALID, "%s: neither experts nor a shared expert", op);
+    if (p->gate && !check_pair(stream, op, "gate and up", p->gate, p->up)) return false;
+    if (p->shared_gate && !check_pair(stream, op, "shared_gate and shared_up", p->shared_gate, p->shared_up)) return false;
+    if (p->shared_gate && (p->shared_gate->n_mats != 1 || (p->gate && p->gate->n_cols != p->shared_gate->n_cols)))
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: shared_gate has %" PRIu32 " matrices of %" PRIu32 " columns, wanted 1 of %" PRIu32, op, p->shared_gate->n_mats,
+            p->shared_gate->n_cols, p->gate ? p->gate->n_cols : p->shared_gate->n_cols);
+    if (p->gate ? !p->top_k || p->top_k > MAX_TOP_K || p->top_k > p->gate->n_mats : p->top_k != 0)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: top_k is %" PRIu32 " of %" PRIu32 " experts, at most %d", op, p->top_k,
+            p->gate ? p->gate->n_mats : 0, MAX_TOP_K);
+    if (!p->n_tokens || p->n_tokens > FM_MAX_GROUPS)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens, wanted 1 to %d", op, p->n_tokens, FM_MAX_GROUPS);
+    if (!(p->limit >= 0 && p->limit <= FLT_MAX)) return fm_stream_fail(stream, FATHOM_INVALID, "%s: limit is %g, wanted 0 or more", op, (double)p->limit);
+    return true;
+}
+
+// The rows that one dispatch takes of a pair of weights, and where they are
+struct range {
+    uint32_t first, end, gate_row, up_row;
+    struct fathom_view gate, up;
+};
+
+// Cuts the next range off rows [*row, n_rows); empty when nothing is left.
+static bool next_range(struct fathom_stream *stream, const char *op, const struct fathom_weight *gate, const struct fathom_weight *up,
+    uint32_t *row, uint32_t n_rows, struct range *range) {
+    *range = (struct range){*row, n_rows};
+    if (*row >= n_rows) return true;
+    const struct fathom_window *gate_window = fm_expert_window(stream, op, gate, *row, &range->end);
+    const struct fathom_window *up_window = fm_expert_window(stream, op, up, *row, &range->end);
+    if (!gate_window || !up_window) return false;
+    range->gate = gate_window->view;
+    range->up = up_window->view;
+    range->gate_row = gate_window->first_row;
+    range->up_row = up_window->first_row;
+    *row = range->end;
+    return true;
+}
+
+static double row_bytes(const struct fathom_weight *gate, const struct fathom_weight *up) {
+    return gate ? (double)(fathom_row_size(gate->type, gate->n_cols) + fathom_row_size(up->type, up->n_cols)) : 0;
+}
+
+// What stays the same from dispatch to dispatch
+struct job {
+    const char *op;
+    const struct fathom_expert_up_params *p;
+    const struct expert_up_args *args;
+    const struct fm_variant *variant;
+    uint32_t per_expert; // tokens that choose one, on the average
+    uint32_t size;       // as in struct fm_choice
+    struct fathom_view x, ids, h;
+};
+
+static bool is_grouped(const struct fm_variant *variant) {
+    return variant >= &variants[GROUPED] && variant < &variants[COLUMNS];
+}
+
+// A variant's sizes: rows of a workgroup, and the constants after the weights' types
+struct shape {
+    uint32_t tile, spec[FM_MATRIX_TILE_SPEC], n_spec, subgroup_size;
+};
+
+static struct shape find_shape(struct fathom_stream *stream, const struct job *job) {
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+    const uint32_t row_lanes = fm_op_row_lanes(info), lanes = fm_expert_lanes(stream, job->args->n_cols);
+    switch (job->variant - variants) {
+    case VEC: return (struct shape){ROWS, {lanes, ROWS}, 2};
+    case BY_ROW:
+    case BY_ROW_AHEAD: return (struct shape){row_lanes * LANE_ROWS, {row_lanes, LANE_ROWS, job->variant->wants == FATHOM_CAP_READ_AHEAD}, 3};
+    case GROUPED: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4}, 1};
+    case GROUPED_COOP: {
+        const struct fathom_weight *w = job->p->gate ? job->p->gate : job->p->shared_gate;
+        const struct fm_matrix_tile tile =
+            fm_matrix_tile(info, &(struct fm_matrix_work){w->n_mats, w->n_rows, job->per_expert, 2,
+                4 * MAX_GROUP, job->size});
+        struct shape shape = {tile.rows, .n_spec = FM_MATRIX_TILE_SPEC, .subgroup_size = tile.subgroup_size};
+        memcpy(shape.spec, tile.spec, sizeof(tile.spec));
+        return shape;
+    }
+    case GROUPED_DOT: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 16 ? 1 : 2}, 1};
+    case COLUMNS: {
+        const uint64_t n_rows = job->p->gate ? (uint64_t)job->p->top_k * job->p->gate->n_rows : job->p->shared_gate->n_rows;
+        const uint32_t rows = fm_columns_rows(info, n_rows, 2);
+        return (struct shape){rows, {row_lanes, rows, fm_columns_units(info, job->p->gate ? job->p->gate : job->p->shared_gate, 1)}, 3};
+    }
+    case GROUPED_ROWS: return (struct shape){row_lanes * PAIRS, {fm_expert_row_tokens(job->per_expert, job->p->n_tokens), row_lanes, PAIRS}, 3};
+    default: return (struct shape){PLAIN_ROWS};
+    }
+}
+
+// One dispatch: n_tokens tokens from `token` on, a range of the experts' rows and one of the shared expert's
+static bool add(struct fathom_stream *stream, const struct job *job, uint32_t token, uint32_t n_tokens, const struct range *expert,
+    const struct range *shared) {
+    const struct fathom_expert_up_params *p = job->p;
+    const struct shape shape = find_shape(stream, job);
+    const bool grouped = is_grouped(job->variant);
+    struct expert_up_args args = *job->args;
+    args.n_tokens = n_tokens;
+    args.x_base += token * args.n_cols;
+    args.ids_base += token * args.top_k;
+    args.h_base += token * args.h_stride;
+    args.expert_tiles = expert->first < expert->end ? fm_op_groups(args.n_inter, shape.tile) : 0;
+    args.expert_first = expert->first;
+    args.expert_end = expert->end;
+    args.gate_row = expert->gate_row;
+    args.up_row = expert->up_row;
+    args.shared_first = shared->first;
+    args.shared_end = shared->end;
+    args.shared_gate_row = shared->gate_row;
+    args.shared_up_row = shared->up_row;
+    if (job->variant == &variants[COLUMNS]) {
+        fm_columns_address(expert->gate, args.gate_address), fm_columns_address(expert->up, args.up_address);
+        fm_columns_address(shared->gate, args.shared_gate_address), fm_columns_address(shared->up, args.shared_up_address);
+    }
+    const uint64_t n_jobs = !args.expert_tiles ? 0 : grouped ? (expert->end - expert->first) / args.n_inter : p->top_k;
+    const uint64_t groups = n_jobs * args.expert_tiles + (shared->end - shared->first + (uint64_t)shape.tile - 1) / shape.tile;
+    if (!grouped && groups > FM_MAX_GROUPS)
+        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu64 " workgroups for %" PRIu32 " of %" PRIu32 " rows, at most %d",
+            job->op, groups, p->top_k, args.n_inter, FM_MAX_GROUPS);
+    // of the experts' work, the part that falls into this window is taken to be as large as its part of the rows
+    const double rows = expert->end - expert->first, used = rows ? rows / p->gate->n_mats * p->top_k : 0;
+    const double read = used * n_tokens < rows ? used * n_tokens : rows, n_shared = shared->end - shared->first;
+    struct fm_dispatch dispatch = {
+        .op = job->op,
+        .variant = job->variant,
+        // what is absent takes the other's types, so that a driver compiles no more for it
+        .spec = {(p->gate ? p->gate : p->shared_gate)->type, (p->gate ? p->up : p->shared_up)->type,
+            (p->shared_gate ? p->shared_gate : p->gate)->type, (p->shared_gate ? p->shared_up : p->up)->type},
+        .n_spec = 4 + shape.n_spec,
+        .subgroup_size = shape.subgroup_size,
+        .views = {job->x, job->ids, job->h, expert->gate, expert->up, shared->gate, shared->up},
+        .n_views = 7,
+        .args = &args,
+        .args_size = sizeof(args),
+        .groups = {fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : n_tokens, 1},
+        .flops = 4.0 * n_tokens * args.n_cols * (used + n_shared),
+        .bytes = read * row_bytes(p->gate, p->up) + n_shared * row_bytes(p->shared_gate, p->shared_up) +
+                 4.0 * n_tokens * (args.n_cols + used + n_shared),
+    };
+    memcpy(dispatch.spec + 4, shape.spec, sizeof(shape.spec));
+    fm_stream_dispatch(stream, &dispatch);
+    return true;
+}
+
+static bool add_tokens(struct fathom_stream *stream, const struct job *job, uint32_t token, uint32_t n_tokens) {
+    const struct fathom_expert_up_params *p = job->p;
+    const uint32_t n_rows = p->gate ? p->gate->n_mats * p->gate->n_rows : 0, n_shared = p->shared_gate ? p->shared_gate->n_rows : 0;
+    for (uint32_t row = 0, shared_row = 0; row < n_rows || shared_row < n_shared;) {
+        struct range expert, shared;
+        if (!next_range(stream, job->op, p->gate, p->up, &row, n_rows, &expert) ||
+            !next_range(stream, job->op, p->shared_gate, p->shared_up, &shared_row, n_shared, &shared))
+            return false;
+        if (job->variant == &variants[COLUMNS]) { // none is left out: a round in which no lane takes part reads from any of them
+            if (!expert.gate.buffer) expert.gate = shared.gate, expert.up = shared.up;
+            if (!shared.gate.buffer) shared.gate = expert.gate, shared.up = expert.up;
+        }
+        if (!add(stream, job, token, n_tokens, &expert, &shared)) return false;
+    }
+    return true;
+}
+
+void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_up_params *p) {
+    static const char op[] = "expert_up";
+    if (!check(stream, op, p)) return;
+    const uint32_t n_cols = (p->gate ? p->gate : p->shared_gate)->n_cols, n_inter = p->gate ? p->gate->n_rows : 0;
+    const uint32_t n_shared = p->shared_gate ? p->shared_gate->n_rows : 0;
+    const uint64_t h_stride = (uint64_t)p->top_k * n_inter + n_shared;
+    struct expert_up_args args = {
+        .n_cols = n_cols, .n_inter = n_inter, .top_k = p->top_k, .h_stride = (uint32_t)h_stride, .n_tokens = p->n_tokens,
+        .limit = p->limit > 0 ? p->limit : FLT_MAX};
+    struct fathom_view x, ids = {0}, h;
+    if (!fm_op_bind(stream, op, "x", p->x, (uint64_t)p->n_tokens * n_cols, &x, &args.x_base) ||
+        (p->top_k && !fm_op_bind(stream, op, "ids", p->ids, (uint64_t)p->n_tokens * p->top_k, &ids, &args.ids_base)) ||
+        !fm_op_bind(stream, op, "h", p->h, p->n_tokens * h_stride, &h, &args.h_base))
+        return;
+
+    // all but the plain one read x by fours; those from BY_ROW on take whole blocks of columns, the grouped ones whole experts
+    const bool group = !p->gate || p->gate->n_mats > 1;
+    const bool packed = fm_expert_packed(p->gate, p->up) && fm_expert_packed(p->shared_gate, p->shared_up);
+    const bool columns = fm_columns_take_all(p->gate, p->up) && fm_columns_take_all(p->shared_gate, p->shared_up);
+    const size_t n_variants = args.x_base % 4 ? VEC : n_cols % 32 ? BY_ROW : !group ? GROUPED : !packed ? GROUPED_DOT : !columns ? COLUMNS : fm_op_expert_up.n_variants;
+    uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
+    if (!per_expert || (!p->gate && per_expert < 3)) per_expert = 1; // two tokens of a dense layer would leave half a group's tile empty
+    const struct fathom_weight *gate = p->gate, *shared = p->shared_gate;
+    const struct fm_call call = {op, p->n_tokens,
+        {gate ? gate->type : 0, gate ? gate->n_mats : 0, gate ? gate->n_rows : 0, p->top_k, shared ? shared->type : 0,
+            shared ? shared->n_rows : 0, n_cols}};
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert);
+    const struct fm_variant *variant = choice.variant;
+    const struct job job = {op, p, &args, variant, per_expert, choice.size, x, ids, h};
+    const uint32_t at_once = !is_grouped(variant) ? p->n_tokens : variant == &variants[GROUPED_ROWS] ? FM_MAX_GROUP_ROWS : MAX_GROUP;
+    for (uint32_t token = 0; token < p->n_tokens; token += at_once)
+        if (!add_tokens(stream, &job, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once)) return;
+}

@@ -1,0 +1,81 @@
+// Formats with blocks of 32 elements, and floats of 8 bits.
+#include "base/half.h"
+#include "quant/blocks.h"
+#include <string.h>
+
+static float half_at(const uint8_t *src) {
+    return fm_from_half((uint16_t)fm_read16(src));
+}
+
+void fm_decode_q4_0(const uint8_t *block, float *x) {
+    const float d = half_at(block);
+    for (int i = 0; i < 16; i++) {
+        x[i] = d * (float)((block[2 + i] & 15) - 8);
+        x[i + 16] = d * (float)((block[2 + i] >> 4) - 8);
+    }
+}
+
+void fm_decode_q4_1(const uint8_t *block, float *x) {
+    const float d = half_at(block), m = half_at(block + 2);
+    for (int i = 0; i < 16; i++) {
+        x[i] = d * (float)(block[4 + i] & 15) + m;
+        x[i + 16] = d * (float)(block[4 + i] >> 4) + m;
+    }
+}
+
+// Element i of 32: four bits of a byte and a fifth
+static int five_bits(const uint8_t *bytes, uint32_t fifth, int i) {
+    const int four = i < 16 ? bytes[i] & 15 : bytes[i - 16] >> 4;
+    return four | (int)(fifth >> i & 1) << 4;
+}
+
+void fm_decode_q5_0(const uint8_t *block, float *x) {
+    const float d = half_at(block);
+    const uint32_t fifth = fm_read32(block + 2);
+    for (int i = 0; i < FM_BLOCK; i++) x[i] = d * (float)(five_bits(block + 6, fifth, i) - 16);
+}
+
+void fm_decode_q5_1(const uint8_t *block, float *x) {
+    const float d = half_at(block), m = half_at(block + 2);
+    const uint32_t fifth = fm_read32(block + 4);
+    for (int i = 0; i < FM_BLOCK; i++) x[i] = d * (float)five_bits(block + 8, fifth, i) + m;
+}
+
+void fm_decode_q8_0(const uint8_t *block, float *x) {
+    const float d = half_at(block);
+    for (int i = 0; i < FM_BLOCK; i++) x[i] = d * (float)(int8_t)block[2 + i];
+}
+
+const int8_t fm_iq4_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+void fm_decode_iq4_nl(const uint8_t *block, float *x) {
+    const float d = half_at(block);
+    for (int i = 0; i < 16; i++) {
+        x[i] = d * (float)fm_iq4_levels[block[2 + i] & 15];
+        x[i + 16] = d * (float)fm_iq4_levels[block[2 + i] >> 4];
+    }
+}
+
+void fm_decode_mxfp4(const uint8_t *block, float *x) {
+    static const int8_t halves[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}; // E2M1, doubled
+    const uint32_t e = block[0], bits = e < 2 ? 0x00200000u << e : (e - 1) << 23;               // 2^(e - 128)
+    float d;
+    memcpy(&d, &bits, sizeof(d));
+    for (int i = 0; i < 16; i++) {
+        x[i] = d * (float)halves[block[1 + i] & 15];
+        x[i + 16] = d * (float)halves[block[1 + i] >> 4];
+    }
+}
+
+// Sign, 4 bits of exponent, 3 of mantissa; 2^-9 times an integer below 2^-6. The two codes of NaN come out as 480, one more than the largest:
+// no weight has them (scaled.h).
+static float from_e4m3(uint8_t code) {
+    const uint32_t sign = (uint32_t)(code & 0x80u) << 24, size = code & 0x7fu;
+    const uint32_t magnitude = size < 8 ? fm_float_bits((float)size * 0x1p-9f) : (size << 20) + (120u << 23);
+    return fm_bits_float(sign | magnitude);
+}
+
+void fm_decode_f8_e4m3(const uint8_t *block, float *x, uint32_t n) {
+    const float d = fm_bits_float(fm_read32(block));
+    for (uint32_t i = 0; i < n; i++) x[i] = d * from_e4m3(block[4 + i]);
+}

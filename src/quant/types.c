@@ -1,0 +1,152 @@
+#include "quant/types.h"
+#include "base/half.h"
+#include "base/size.h"
+#include "quant/blocks.h"
+#include "quant/grids.h"
+#include <math.h>
+#include <string.h>
+#include <strings.h>
+
+// What a row of a type is made of, one of the two ways to read a block (neither: floats, or not supported), and the way to write one.
+struct entry {
+    struct fm_type_info info;
+    void (*decode)(const uint8_t *block, float *x);
+    void (*decode_points)(const uint8_t *block, float *x, const uint16_t *points);
+    enum fm_grid grid;
+    bool (*encode)(const float *x, const float *importance, uint8_t *block);
+};
+
+static const struct entry types[] = {
+    {{FATHOM_F32, "F32", 1, 4, true, true}, NULL},
+    {{FATHOM_F16, "F16", 1, 2, true, true}, NULL},
+    {{FATHOM_BF16, "BF16", 1, 2, true, true}, NULL},
+    {{FATHOM_Q4_0, "Q4_0", 32, 18, true, true}, fm_decode_q4_0, .encode = fm_encode_q4_0},
+    {{FATHOM_Q4_1, "Q4_1", 32, 20, true, true}, fm_decode_q4_1, .encode = fm_encode_q4_1},
+    {{FATHOM_Q5_0, "Q5_0", 32, 22, true, true}, fm_decode_q5_0, .encode = fm_encode_q5_0},
+    {{FATHOM_Q5_1, "Q5_1", 32, 24, true, true}, fm_decode_q5_1, .encode = fm_encode_q5_1},
+    {{FATHOM_Q8_0, "Q8_0", 32, 34, true, true}, fm_decode_q8_0, .encode = fm_encode_q8_0},
+    {{FATHOM_Q2_K, "Q2_K", 256, 84, true, true}, fm_decode_q2_k, .encode = fm_encode_q2_k},
+    {{FATHOM_Q3_K, "Q3_K", 256, 110, true, true}, fm_decode_q3_k, .encode = fm_encode_q3_k},
+    {{FATHOM_Q4_K, "Q4_K", 256, 144, true, true}, fm_decode_q4_k, .encode = fm_encode_q4_k},
+    {{FATHOM_Q5_K, "Q5_K", 256, 176, true, true}, fm_decode_q5_k, .encode = fm_encode_q5_k},
+    {{FATHOM_Q6_K, "Q6_K", 256, 210, true, true}, fm_decode_q6_k, .encode = fm_encode_q6_k},
+    {{FATHOM_IQ4_NL, "IQ4_NL", 32, 18, true, true}, fm_decode_iq4_nl, .encode = fm_encode_iq4_nl},
+    {{FATHOM_IQ4_XS, "IQ4_XS", 256, 136, true, true}, fm_decode_iq4_xs, .encode = fm_encode_iq4_xs},
+    {{FATHOM_TQ1_0, "TQ1_0", 256, 54, true}, fm_decode_tq1_0},
+    {{FATHOM_TQ2_0, "TQ2_0", 256, 66, true}, fm_decode_tq2_0},
+    {{FATHOM_MXFP4, "MXFP4", 32, 17, true}, fm_decode_mxfp4},
+    {{FATHOM_IQ2_XXS, "IQ2_XXS", 256, 66, true}, NULL, fm_decode_iq2_xxs, FM_GRID_IQ2_XXS},
+    {{FATHOM_IQ2_XS, "IQ2_XS", 256, 74, true}, NULL, fm_decode_iq2_xs, FM_GRID_IQ2_XS},
+    {{FATHOM_IQ3_XXS, "IQ3_XXS", 256, 98, true}, NULL, fm_decode_iq3_xxs, FM_GRID_IQ3_XXS},
+    {{FATHOM_IQ1_S, "IQ1_S", 256, 50, true}, NULL, fm_decode_iq1_s, FM_GRID_IQ1},
+    {{FATHOM_IQ3_S, "IQ3_S", 256, 110, true}, NULL, fm_decode_iq3_s, FM_GRID_IQ3_S},
+    {{FATHOM_IQ2_S, "IQ2_S", 256, 82, true}, NULL, fm_decode_iq2_s, FM_GRID_IQ2_S},
+    {{FATHOM_IQ1_M, "IQ1_M", 256, 56, true}, NULL, fm_decode_iq1_m, FM_GRID_IQ1},
+    {{FATHOM_F8_E4M3, "F8_E4M3", FM_F8_BLOCK, FM_F8_BYTES, true, false, 32}, NULL},
+    // known by name only
+    {{9, "Q8_1", 32, 40}, NULL},
+    {{15, "Q8_K", 256, 292}, NULL},
+    {{24, "I8", 1, 1}, NULL},
+    {{25, "I16", 1, 2}, NULL},
+    {{FM_TYPE_I32, "I32", 1, 4}, NULL},
+    {{27, "I64", 1, 8}, NULL},
+    {{28, "F64", 1, 8}, NULL},
+    {{40, "NVFP4", 64, 36}, NULL},
+};
+enum { N_TYPES = sizeof(types) / sizeof(*types) };
+
+const struct fm_type_info *fm_type_info(uint32_t type) {
+    for (int i = 0; i < N_TYPES; i++)
+        if (types[i].info.type == type) return &types[i].info;
+    return NULL;
+}
+
+const char *fm_type_name(enum fathom_type type) {
+    const struct fm_type_info *info = fm_type_info(type);
+    return info ? info->name : "?";
+}
+
+const struct fm_type_info *fm_type_find(const char *name) {
+    for (int i = 0; i < N_TYPES; i++)
+        if (types[i].info.writable && !strcasecmp(types[i].info.name, name)) return &types[i].info;
+    return NULL;
+}
+
+uint32_t fm_type_unit(const struct fm_type_info *info) {
+    return info->cut ? info->cut : info->block;
+}
+
+bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes) {
+    const struct fm_type_info *info = fm_type_info(type);
+    if (!info || n % fm_type_unit(info)) return false;
+    const uint64_t rest = n % info->block; // of a block that is cut
+    return fm_mul(n / info->block, info->bytes, bytes) && fm_add(*bytes, rest ? info->bytes - info->block + rest : 0, bytes);
+}
+
+static void decode_blocks(enum fathom_type type, const uint8_t *src, float *dst, uint64_t n) {
+    const struct entry *entry = types;
+    uint16_t points[FM_MAX_POINTS];
+    while (entry->info.type != type) entry++;
+    if (entry->decode_points) fm_grid_expand(entry->grid, points);
+    for (; n; n -= entry->info.block, src += entry->info.bytes, dst += entry->info.block) {
+        if (entry->decode_points) entry->decode_points(src, dst, points);
+        else entry->decode(src, dst);
+    }
+}
+
+static bool encode_blocks(enum fathom_type type, const float *src, const float *importance, uint8_t *dst, uint64_t n) {
+    const struct entry *entry = types;
+    while (entry->info.type != type) entry++;
+    if (!entry->encode) return false;
+    bool fits = true;
+    for (uint64_t i = 0; i < n && fits; i += entry->info.block, dst += entry->info.bytes)
+        fits = entry->encode(src + i, importance ? importance + i : NULL, dst);
+    return fits;
+}
+
+void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint64_t n) {
+    const uint8_t *bytes = src;
+    switch (type) {
+    case FATHOM_F32: memcpy(dst, src, n * sizeof(float)); return;
+    case FATHOM_F16:
+        for (uint64_t i = 0; i < n; i++) dst[i] = fm_from_half((uint16_t)fm_read16(bytes + 2 * i));
+        return;
+    case FATHOM_BF16:
+        for (uint64_t i = 0; i < n; i++) dst[i] = fm_from_bf16((uint16_t)fm_read16(bytes + 2 * i));
+        return;
+    case FATHOM_F8_E4M3:
+        for (; n; bytes += FM_F8_BYTES, dst += FM_F8_BLOCK) {
+            const uint32_t width = n < FM_F8_BLOCK ? (uint32_t)n : FM_F8_BLOCK;
+            fm_decode_f8_e4m3(bytes, dst, width);
+            n -= width;
+        }
+        return;
+    default: decode_blocks(type, bytes, dst, n);
+    }
+}
+
+bool fm_quantize_row(enum fathom_type type, const float *src, const float *importance, void *dst, uint64_t n) {
+    uint8_t *bytes = dst;
+    bool fits = true;
+    switch (type) {
+    case FATHOM_F32:
+        memcpy(dst, src, n * sizeof(float));
+        for (uint64_t i = 0; i < n; i++) fits &= isfinite(src[i]);
+        return fits;
+    case FATHOM_F16:
+        for (uint64_t i = 0; i < n; i++) {
+            const uint16_t half = fm_to_half(src[i]);
+            fits &= (half & 0x7c00u) != 0x7c00u;
+            fm_write16(bytes + 2 * i, half);
+        }
+        return fits;
+    case FATHOM_BF16:
+        for (uint64_t i = 0; i < n; i++) {
+            const uint16_t value = fm_to_bf16(src[i]);
+            fits &= (value & 0x7f80u) != 0x7f80u;
+            fm_write16(bytes + 2 * i, value);
+        }
+        return fits;
+    default: return encode_blocks(type, src, importance, bytes, n);
+    }
+}
