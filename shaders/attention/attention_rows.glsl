@@ -1,6 +1,8 @@
-// Attention on CPUs: ROWS queries, BLOCK positions at a time, with the softmax carried on. The workgroup is one subgroup: its lanes are positions
-// for the scores, then values. What is the same for all of them each loads a part of and hands round (see include/broadcast.glsl), and what a
-// lane puts into shared memory it alone reads, so that there is no barrier, of which lavapipe would make a coroutine.
+// Attention on CPUs: ROWS queries to BLOCK positions at a time, with the softmax carried on from block to
+// block. The workgroup is one subgroup. A lane stands for a position while scores are computed, then for
+// values. Where all lanes need the same data, each lane loads a part and broadcasts that part (see
+// include/broadcast.glsl). A lane reads from shared memory only what the lane itself has written, so no
+// barrier is needed: lavapipe turns a shader with a barrier into a coroutine.
 // Before: LANES (4, 8, 16 or 32), ROWS (4, 8 or 16); GL_KHR_shader_subgroup_ballot. A shader defines
 //   key_width(), value_width()
 //   query_of(row)                      index in q[] of a query

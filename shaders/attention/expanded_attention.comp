@@ -1,16 +1,12 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "attention/expanded_attention.h"
-#include "include/exact.glsl"
 // Causal attention over one block of expanded keys and values; a workgroup takes a token and a head. What the blocks before have given is
 // the state: o[n_v], m, l. The block that holds a token's own position writes its result. Exact.
 layout(local_size_x = 64) in;
+#define KEPT_ELEMENT float
+#include "attention/expanded_attention.glsl"
+#include "include/exact.glsl"
 layout(constant_id = 0) const uint BLOCK = 512;
-layout(binding = 0) readonly buffer Q { float q[]; };              // [tokens][n_heads][width]
-layout(binding = 1) readonly buffer Keys { float keys[]; };        // [n_heads][BLOCK][width]
-layout(binding = 2) readonly buffer Values { float values[]; };    // [n_heads][BLOCK][n_v]
-layout(binding = 3) buffer State { float state[]; };               // [tokens][n_heads][state_width]
-layout(binding = 4) writeonly buffer Out { float result_out[]; };  // [tokens][n_heads][n_v]
 shared float p[BLOCK], part[64];
 
 void main() {

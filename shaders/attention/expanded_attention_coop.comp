@@ -5,19 +5,13 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_cooperative_matrix : require
-#include "attention/expanded_attention.h"
 // expanded_attention.comp on matrix units: ROWS tokens of a head a workgroup, keys and values in float16 from expanded_keys_coop.comp.
+#define KEPT_ELEMENT uint
+#include "attention/expanded_attention.glsl"
 layout(constant_id = 0) const uint KEPT = 512;                     // positions of the block that was expanded, and of a head's rows
 #define COOP_CONSTANT 1
 #define CARRIED
-uint key_width() { return args.width; }
-uint value_width() { return args.n_v; }
 #include "attention/matrix_attention.glsl"
-layout(binding = 0) readonly buffer Q { float q[]; };              // [tokens][n_heads][width]
-layout(binding = 1) readonly buffer Keys { uint keys[]; };         // [n_heads][KEPT][width] float16
-layout(binding = 2) readonly buffer Values { uint values[]; };     // [n_heads][KEPT][n_v] float16
-layout(binding = 3) buffer State { float state[]; };               // [tokens][n_heads][n_v, m, l, …]
-layout(binding = 4) writeonly buffer Out { float result_out[]; };  // [tokens][n_heads][n_v]
 shared float l_of[ROWS];
 uint j0, n;                                                        // positions of the block before the tile's, and all that are seen
 

@@ -2,19 +2,13 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_ballot : require
-#include "attention/expanded_attention.h"
 // expanded_attention.comp for CPUs: ROWS tokens of a head.
 layout(local_size_x_id = 2) in;
+#define KEPT_ELEMENT float
+#include "attention/expanded_attention.glsl"
 layout(constant_id = 0) const uint KEPT = 512;                     // positions of the block that was expanded, and of a head's rows
 layout(constant_id = 1) const uint ROWS = 8;
 layout(constant_id = 2) const uint LANES = 8;
-layout(binding = 0) readonly buffer Q { float q[]; };              // [tokens][n_heads][width]
-layout(binding = 1) readonly buffer Keys { float keys[]; };        // [n_heads][KEPT][width]
-layout(binding = 2) readonly buffer Values { float values[]; };    // [n_heads][KEPT][n_v]
-layout(binding = 3) buffer State { float state[]; };               // [tokens][n_heads][state_width]
-layout(binding = 4) writeonly buffer Out { float result_out[]; };  // [tokens][n_heads][n_v]
-uint key_width() { return args.width; }
-uint value_width() { return args.n_v; }
 #include "attention/attention_rows.glsl"
 uint j0, n_seen;                                                   // positions of the kept ones before the block's, and all that are seen
 

@@ -1,18 +1,12 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "attention/expanded_attention.h"
 // expanded_attention.comp in tiles of ROWS tokens of a head.
 layout(local_size_x = 128) in;
+#define KEPT_ELEMENT float
+#include "attention/expanded_attention.glsl"
 layout(constant_id = 0) const uint KEPT = 512;                     // positions of the block that was expanded, and of a head's rows
 layout(constant_id = 1) const uint EACH = 4;
-uint key_width() { return args.width; }
-uint value_width() { return args.n_v; }
 #include "attention/attention_tile.glsl"
-layout(binding = 0) readonly buffer Q { float q[]; };              // [tokens][n_heads][width]
-layout(binding = 1) readonly buffer Keys { float keys[]; };        // [n_heads][KEPT][width]
-layout(binding = 2) readonly buffer Values { float values[]; };    // [n_heads][KEPT][n_v]
-layout(binding = 3) buffer State { float state[]; };               // [tokens][n_heads][n_v, then m and l of every group of values]
-layout(binding = 4) writeonly buffer Out { float result_out[]; };  // [tokens][n_heads][n_v]
 uint j0, n;                                                        // positions of the block before the tile's, and all that are seen
 
 uint token_of(uint row) { return gl_WorkGroupID.x * ROWS + row; }  // of this dispatch

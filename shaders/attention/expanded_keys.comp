@@ -1,22 +1,10 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "attention/expanded_keys.h"
 // Keys or values of a block of positions from their latents: key[h][j] = { sum_r k_b[h][r] * latent[j][r], rotary key[j] },
 // value[h][j][i] = v_b[h][i] . latent[j]. An invocation makes four adjacent numbers; sums in order of r. Exact.
 layout(local_size_x = 64) in;
-layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
-layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
-layout(constant_id = 2) const uint TYPE = 0;
-layout(constant_id = 3) const bool VALUES = false;
-layout(constant_id = 4) const uint BLOCK = 512;                    // rows of a head
-layout(binding = 0) readonly buffer W { uint words[]; };           // [heads][kv_rank][n_out], VALUES: [heads][n_out][kv_rank]
-layout(binding = 1) readonly buffer PageTable { uint page_table[]; };
-layout(binding = 2) readonly buffer Pages { uint pages[]; };
-layout(binding = 3) writeonly buffer Out { float result_out[]; };  // [n_heads][BLOCK][n_out + (VALUES ? 0 : n_rope)]
-uint row_width() { return args.kv_rank + args.n_rope; }
-#include "include/cache_read.glsl"
-#define W_NAME w
-#define W_WORD(i) words[i]
+#define RESULT_ELEMENT float
+#include "attention/expanded_keys.glsl"
 #include "quant/decode.glsl"
 
 vec4 key(uint row, uint o) {

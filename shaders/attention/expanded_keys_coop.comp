@@ -5,24 +5,12 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_cooperative_matrix : require
-#include "attention/expanded_keys.h"
 // expanded_keys.comp on matrix units, to float16: rows of the tile (see matrix_tile.glsl) are a head's numbers, tokens are positions.
-layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
-layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
-layout(constant_id = 2) const uint TYPE = 0;
-layout(constant_id = 3) const bool VALUES = false;
-layout(constant_id = 4) const uint BLOCK = 512;                    // rows of a head
+#define RESULT_ELEMENT uint
+#include "attention/expanded_keys.glsl"
 #define TILE_CONSTANT 5
 #define WEIGHTS 1u
 #include "matmul/matrix_tile.glsl"
-layout(binding = 0) readonly buffer W { uint words[]; };           // [heads][kv_rank][n_out], VALUES: [heads][n_out][kv_rank]
-layout(binding = 1) readonly buffer PageTable { uint page_table[]; };
-layout(binding = 2) readonly buffer Pages { uint pages[]; };
-layout(binding = 3) writeonly buffer Out { uint result_out[]; };   // [n_heads][BLOCK][n_out + (VALUES ? 0 : n_rope)] float16
-uint row_width() { return args.kv_rank + args.n_rope; }
-#include "include/cache_read.glsl"
-#define W_NAME w
-#define W_WORD(i) words[i]
 #include "quant/decode.glsl"
 shared uint row_at[TILE_TOKENS];
 

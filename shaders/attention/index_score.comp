@@ -1,6 +1,5 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "attention/index_score.h"
 // An invocation a position. Exact: a head's dot in four sums, of the elements 4i, 4i + 1, 4i + 2, 4i + 3, then (0 + 1) + (2 + 3); heads in order.
 layout(local_size_x = 64) in;
 #include "attention/index_score.glsl"

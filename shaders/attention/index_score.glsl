@@ -1,4 +1,7 @@
-// What both forms of the lightning indexer's scores have in common. Workgroups: tiles of 64 positions x 1 x tokens.
+// What the variants of index_score, the lightning indexer's scores, share: the arguments, the constants, the
+// bindings, the reading of the cache and the places of queries and scores. Workgroups: tiles of 64 positions
+// x 1 x tokens.
+#include "attention/index_score.h"
 layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32 or F16
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
 layout(binding = 0) readonly buffer Q { float q[]; };              // [n_tokens][n_heads][n_key]

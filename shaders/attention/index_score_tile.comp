@@ -1,7 +1,6 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#include "attention/index_score.h"
 // A workgroup has TILE positions and 32 heads at a time in shared memory, 16 elements of each; an invocation 4 positions x 4 heads.
 layout(local_size_x = 128) in;
 #include "attention/index_score.glsl"

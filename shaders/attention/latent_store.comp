@@ -1,20 +1,9 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "attention/latent_store.h"
 // One workgroup a token: RMS norm of the latent, rotary turn of the key, both into the cache. Exact: the norm is that of rms_norm.comp.
 layout(local_size_x = 64) in;
-layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
-layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
-layout(binding = 0) readonly buffer Kv { float kv[]; };            // [n_tokens][kv_rank + n_rope]
-layout(binding = 1) readonly buffer W { float w[]; };              // [kv_rank]
-layout(binding = 2) readonly buffer Table { float table[]; };      // [n_positions][n_rope / 2]{ cos, sin }
-layout(binding = 3) readonly buffer Position { uint position[]; };
-layout(binding = 4) readonly buffer PageTable { uint page_table[]; };
-layout(binding = 5) writeonly buffer Pages { uint pages[]; };      // [n_pages][PAGE][kv_rank + n_rope]
+#include "attention/latent_store.glsl"
 shared float partial[64];
-
-uint from, at; // the token's first value, and its position
-float scale;
 
 vec2 cache_pair(uint i) {
     const float a = kv[from + 2u * i], b = kv[from + 2u * i + 1u];
@@ -29,7 +18,6 @@ vec2 cache_pair(uint i) {
     precise vec2 turned = vec2(v.x * c - v.y * s, v.x * s + v.y * c);
     return turned;
 }
-uint row_width() { return args.width; }
 #include "include/cache_write.glsl"
 
 void main() {

@@ -1,21 +1,10 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
-#include "attention/latent_store.h"
 // latent_store.comp with sums by subgroup operations.
 layout(local_size_x_id = 2) in;
-layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
-layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
-layout(binding = 0) readonly buffer Kv { float kv[]; };            // [n_tokens][kv_rank + n_rope]
-layout(binding = 1) readonly buffer W { float w[]; };              // [kv_rank]
-layout(binding = 2) readonly buffer Table { float table[]; };      // [n_positions][n_rope / 2]{ cos, sin }
-layout(binding = 3) readonly buffer Position { uint position[]; };
-layout(binding = 4) readonly buffer PageTable { uint page_table[]; };
-layout(binding = 5) writeonly buffer Pages { uint pages[]; };      // [n_pages][PAGE][kv_rank + n_rope]
+#include "attention/latent_store.glsl"
 shared float partial[64]; // one a subgroup; 256 invocations, subgroups of 4 at least
-
-uint from, at; // the token's first value, and its position
-float scale;
 
 vec2 cache_pair(uint i) {
     vec2 v = vec2(kv[from + 2u * i], kv[from + 2u * i + 1u]);
@@ -25,7 +14,6 @@ vec2 cache_pair(uint i) {
     const float c = table[angle], s = table[angle + 1u];
     return vec2(v.x * c - v.y * s, v.x * s + v.y * c);
 }
-uint row_width() { return args.width; }
 #include "include/cache_write.glsl"
 
 float sum_all(float v) {

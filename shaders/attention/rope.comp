@@ -1,12 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "attention/rope.h"
 // Turns pairs (2i, 2i + 1) of every head by the angle of the token's position; an invocation turns one pair.
 layout(local_size_x = 64) in;
-layout(binding = 0) readonly buffer X { float x[]; };
-layout(binding = 1) readonly buffer Table { float table[]; };      // [n_positions][n_rope / 2]{ cos, sin }
-layout(binding = 2) readonly buffer Position { uint position[]; };
-layout(binding = 3) writeonly buffer Y { float y[]; };
+#include "attention/rope.glsl"
 
 void main() {
     const uint n_pairs = args.n_rope / 2u, head = gl_GlobalInvocationID.x / n_pairs, pair = gl_GlobalInvocationID.x % n_pairs;

@@ -1,12 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "attention/rope.h"
 // rope.comp with one pair's angle read once and used for all heads that an invocation turns: heads g, g + groups, …
 layout(local_size_x = 32) in;
-layout(binding = 0) readonly buffer X { float x[]; };
-layout(binding = 1) readonly buffer Table { float table[]; };      // [n_positions][n_rope / 2]{ cos, sin }
-layout(binding = 2) readonly buffer Position { uint position[]; };
-layout(binding = 3) writeonly buffer Y { float y[]; };
+#include "attention/rope.glsl"
 
 void main() {
     const uint pair = gl_LocalInvocationID.x;

@@ -1,19 +1,9 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "experts/expert_down.h"
 // Weighted sum of ROWS rows a workgroup, in the exact order. Workgroups: row tiles x tokens.
 layout(local_size_x = 32) in;
-layout(constant_id = 0) const uint DOWN_TYPE = 0;
-layout(constant_id = 1) const uint SHARED_TYPE = 0;
-layout(constant_id = 2) const bool SHARED = false;
-layout(constant_id = 6) const bool RESIDUAL = true;
-layout(binding = 0) readonly buffer H { float h[]; };                 // [n_tokens][top_k * n_inter + n_shared]
-layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
-layout(binding = 2) readonly buffer Weights { float weights[]; };     // [n_tokens][top_k]
-layout(binding = 3) readonly buffer Residual { float residual[]; };   // [n_tokens][n_rows]; may be y
-layout(binding = 4) writeonly buffer Y { float y[]; };                // [n_tokens][n_rows]
-layout(binding = 5) readonly buffer Down { uint down_words[]; };      // [n_experts][n_rows][n_inter], a window
-layout(binding = 6) readonly buffer SharedDown { uint shared_words[]; }; // [n_rows][n_shared], a window
+#define H_ELEMENT float
+#include "experts/expert_down.glsl"
 #define ROWS 16
 #define N_DOTS ROWS
 #include "experts/expert_dots.glsl"
@@ -34,12 +24,7 @@ layout(binding = 6) readonly buffer SharedDown { uint shared_words[]; }; // [n_r
         } \
     }
 
-#define W_NAME down
-#define W_WORD(i) down_words[i]
-#include "quant/decode.glsl"
-#define W_NAME shared_down
-#define W_WORD(i) shared_words[i]
-#include "quant/decode.glsl"
+#include "experts/expert_down_decode.glsl"
 ROWS_OF(down)
 ROWS_OF(shared_down)
 

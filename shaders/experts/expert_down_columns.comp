@@ -5,27 +5,15 @@
 #extension GL_EXT_buffer_reference_uvec2 : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #extension GL_KHR_shader_subgroup_basic : require
-#include "experts/expert_down.h"
 // expert_down_vec.comp with a column an invocation, for CPUs; see include/columns.glsl. Columns are multiples of 64. Workgroups: row tiles x
 // tokens.
 layout(local_size_x_id = 3) in;
-layout(constant_id = 0) const uint DOWN_TYPE = 0;
-layout(constant_id = 1) const uint SHARED_TYPE = 0;
-layout(constant_id = 2) const bool SHARED = false;
+#define H_ELEMENT float
+#define NORM_AFTER
+#include "experts/expert_down.glsl"
 layout(constant_id = 3) const uint LANES = 8;
 layout(constant_id = 4) const uint ROWS = 128;                       // of a workgroup
-layout(constant_id = 5) const bool NORM = false;                     // of y, too
-layout(constant_id = 6) const bool RESIDUAL = true;
 layout(constant_id = 7) const uint UNITS = 16;
-layout(binding = 0) readonly buffer H { float h[]; };                 // [n_tokens][top_k * n_inter + n_shared]
-layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
-layout(binding = 2) readonly buffer Weights { float weights[]; };     // [n_tokens][top_k]
-layout(binding = 3) readonly buffer Residual { float residual[]; };   // [n_tokens][n_rows]; may be y
-layout(binding = 4) coherent buffer Y { float y[]; };                // [n_tokens][n_rows]
-layout(binding = 5) readonly buffer Down { uint down_words[]; };      // [n_experts][n_rows][n_inter], a window
-layout(binding = 6) readonly buffer SharedDown { uint shared_words[]; }; // [n_rows][n_shared], a window
-#define NORM_BINDING 7
-#include "include/norm_after.glsl"
 #define X(i) h[i]
 const uint TOKENS = 1u, SLOTS = ROWS;
 #include "include/columns.glsl"

@@ -1,24 +1,14 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#include "experts/expert_down.h"
 // Down projections for many tokens: a workgroup takes 64 rows of one expert, or of the shared one, for all tokens that chose it, and stores
 // the parts of y; expert_down_sum.comp adds them up. Columns are multiples of 32.
 layout(local_size_x = 128) in;
-layout(constant_id = 0) const uint DOWN_TYPE = 0;
-layout(constant_id = 1) const uint SHARED_TYPE = 0;
+#define H_ELEMENT vec4
+#define GROUPED
+#include "experts/expert_down.glsl"
 layout(constant_id = 2) const uint TOKENS = 1;
-layout(binding = 0) readonly buffer H { vec4 h[]; };                  // [n_tokens][top_k * n_inter + n_shared]
-layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
-layout(binding = 2) writeonly buffer Parts { float parts[]; };        // [n_tokens][top_k + 1][n_rows]; the shared expert's last
-layout(binding = 3) readonly buffer Down { uint down_words[]; };      // [n_experts][n_rows][n_inter], a window
-layout(binding = 4) readonly buffer SharedDown { uint shared_words[]; }; // [n_rows][n_shared], a window
-#define W_NAME down
-#define W_WORD(i) down_words[i]
-#include "quant/decode.glsl"
-#define W_NAME shared_down
-#define W_WORD(i) shared_words[i]
-#include "quant/decode.glsl"
+#include "experts/expert_down_decode.glsl"
 #define X4(i) h[i]
 #include "experts/expert_group.glsl"
 #include "experts/expert_tile.glsl"

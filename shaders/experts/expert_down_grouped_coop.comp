@@ -5,24 +5,14 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_cooperative_matrix : require
-#include "experts/expert_down.h"
 // expert_down_grouped.comp on matrix units: float16 operands, float32 sums; see matrix_tile.glsl. Columns are multiples of 32.
-layout(constant_id = 0) const uint DOWN_TYPE = 0;
-layout(constant_id = 1) const uint SHARED_TYPE = 0;
+#define H_ELEMENT vec4
+#define GROUPED
+#include "experts/expert_down.glsl"
 #define TILE_CONSTANT 2
 #define WEIGHTS 1u
 #include "matmul/matrix_tile.glsl"
-layout(binding = 0) readonly buffer H { vec4 h[]; };                  // [n_tokens][top_k * n_inter + n_shared]
-layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
-layout(binding = 2) writeonly buffer Parts { float parts[]; };        // [n_tokens][top_k + 1][n_rows]; the shared expert's last
-layout(binding = 3) readonly buffer Down { uint down_words[]; };      // [n_experts][n_rows][n_inter], a window
-layout(binding = 4) readonly buffer SharedDown { uint shared_words[]; }; // [n_rows][n_shared], a window
-#define W_NAME down
-#define W_WORD(i) down_words[i]
-#include "quant/decode.glsl"
-#define W_NAME shared_down
-#define W_WORD(i) shared_words[i]
-#include "quant/decode.glsl"
+#include "experts/expert_down_decode.glsl"
 #include "experts/expert_group.glsl"
 LOAD_TILE(down, 0u)
 LOAD_TILE(shared_down, 0u)

@@ -2,24 +2,14 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_spirv_intrinsics : require
-#include "experts/expert_down.h"
 // expert_down_grouped.comp with integer dot products, from tiles of signed bytes; weights are of types of quant/packed.h.
-#define WEIGHTS 1u
 layout(local_size_x = 256) in;
-layout(constant_id = 0) const uint DOWN_TYPE = 0;
-layout(constant_id = 1) const uint SHARED_TYPE = 0;
+#define H_ELEMENT vec4
+#define GROUPED
+#include "experts/expert_down.glsl"
+#define WEIGHTS 1u
 layout(constant_id = 2) const uint TOKENS = 1;                        // of an invocation: 1, 2 or 4
-layout(binding = 0) readonly buffer H { vec4 h[]; };                  // [n_tokens][top_k * n_inter + n_shared]
-layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
-layout(binding = 2) writeonly buffer Parts { float parts[]; };        // [n_tokens][top_k + 1][n_rows]; the shared expert's last
-layout(binding = 3) readonly buffer Down { uint down_words[]; };      // [n_experts][n_rows][n_inter], a window
-layout(binding = 4) readonly buffer SharedDown { uint shared_words[]; }; // [n_rows][n_shared], a window
-#define W_NAME down
-#define W_WORD(i) down_words[i]
-#include "quant/decode.glsl"
-#define W_NAME shared_down
-#define W_WORD(i) shared_words[i]
-#include "quant/decode.glsl"
+#include "experts/expert_down_decode.glsl"
 #define X4(i) h[i]
 #include "experts/expert_group.glsl"
 #include "matmul/dot_tile.glsl"

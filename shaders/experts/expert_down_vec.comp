@@ -2,30 +2,13 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
-#include "experts/expert_down.h"
 // Weighted sum of a tile of rows a workgroup. Workgroups: row tiles x tokens.
 layout(local_size_x_id = 3) in;
-layout(constant_id = 0) const uint DOWN_TYPE = 0;
-layout(constant_id = 1) const uint SHARED_TYPE = 0;
-layout(constant_id = 2) const bool SHARED = false;
+#define H_ELEMENT vec4
+#define NORM_AFTER
+#include "experts/expert_down.glsl"
 layout(constant_id = 4) const uint ROWS = 4;
-layout(constant_id = 5) const bool NORM = false;                     // of y, too
-layout(constant_id = 6) const bool RESIDUAL = true;
-layout(binding = 0) readonly buffer H { vec4 h[]; };                  // [n_tokens][top_k * n_inter + n_shared]
-layout(binding = 1) readonly buffer Ids { uint ids[]; };              // [n_tokens][top_k]
-layout(binding = 2) readonly buffer Weights { float weights[]; };     // [n_tokens][top_k]
-layout(binding = 3) readonly buffer Residual { float residual[]; };   // [n_tokens][n_rows]; may be y
-layout(binding = 4) coherent buffer Y { float y[]; };                // [n_tokens][n_rows]
-layout(binding = 5) readonly buffer Down { uint down_words[]; };      // [n_experts][n_rows][n_inter], a window
-layout(binding = 6) readonly buffer SharedDown { uint shared_words[]; }; // [n_rows][n_shared], a window
-#define NORM_BINDING 7
-#include "include/norm_after.glsl"
-#define W_NAME down
-#define W_WORD(i) down_words[i]
-#include "quant/decode.glsl"
-#define W_NAME shared_down
-#define W_WORD(i) shared_words[i]
-#include "quant/decode.glsl"
+#include "experts/expert_down_decode.glsl"
 #define X4(i) h[i]
 #define N_SUMS ROWS
 #include "experts/expert_vec.glsl"

@@ -1,22 +1,10 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#include "experts/expert_gate.h"
 // Router: logits of ROWS experts a workgroup, in the exact order; the token's last workgroup chooses. Workgroups: row tiles x tokens.
 layout(local_size_x = 32) in;
-layout(constant_id = 0) const uint TYPE = 0;
-layout(constant_id = 1) const uint SCORE = 1;
-layout(constant_id = 2) const uint GROUP_SCORE = 0;
-layout(constant_id = 3) const bool NORMALISE = false;
-layout(constant_id = 4) const bool HAS_BIAS = false;
-layout(binding = 0) readonly buffer W { uint words[]; };            // [n_experts][n_cols], this window's rows
-layout(binding = 1) readonly buffer X { float x[]; };               // [n_tokens][n_cols]
-layout(binding = 2) readonly buffer Bias { float bias[]; };         // [n_experts]
-layout(binding = 3) writeonly buffer Ids { uint ids[]; };           // [n_tokens][top_k]
-layout(binding = 4) writeonly buffer Weights { float weights[]; };  // [n_tokens][top_k]
-layout(binding = 5) coherent buffer Scratch { uint scratch[]; };    // counter[n_tokens], logits[n_tokens][n_experts]
-#define W_NAME w
-#define W_WORD(i) words[i]
+#define X_ELEMENT float
+#include "experts/expert_gate.glsl"
 #include "quant/decode.glsl"
 #define ROWS 8
 #define N_DOTS ROWS

@@ -2,23 +2,11 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
-#include "experts/expert_gate.h"
 // Router: logits of a tile of experts a workgroup; the token's last workgroup chooses. Workgroups: row tiles x tokens.
 layout(local_size_x_id = 5) in;
-layout(constant_id = 0) const uint TYPE = 0;
-layout(constant_id = 1) const uint SCORE = 1;
-layout(constant_id = 2) const uint GROUP_SCORE = 0;
-layout(constant_id = 3) const bool NORMALISE = false;
-layout(constant_id = 4) const bool HAS_BIAS = false;
+#define X_ELEMENT vec4
+#include "experts/expert_gate.glsl"
 layout(constant_id = 6) const uint ROWS = 2;
-layout(binding = 0) readonly buffer W { uint words[]; };            // [n_experts][n_cols], this window's rows
-layout(binding = 1) readonly buffer X { vec4 x[]; };                // [n_tokens][n_cols]
-layout(binding = 2) readonly buffer Bias { float bias[]; };         // [n_experts]
-layout(binding = 3) writeonly buffer Ids { uint ids[]; };           // [n_tokens][top_k]
-layout(binding = 4) writeonly buffer Weights { float weights[]; };  // [n_tokens][top_k]
-layout(binding = 5) coherent buffer Scratch { uint scratch[]; };    // counter[n_tokens], logits[n_tokens][n_experts]
-#define W_NAME w
-#define W_WORD(i) words[i]
 #include "quant/decode.glsl"
 #define X4(i) x[i]
 #define N_SUMS ROWS

@@ -1,19 +1,9 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "experts/expert_up.h"
 // SwiGLU of ROWS rows a workgroup, in the exact order. Workgroups: (top_k slots x expert tiles, then shared tiles) x tokens.
 layout(local_size_x = 32) in;
-layout(constant_id = 0) const uint GATE_TYPE = 0;
-layout(constant_id = 1) const uint UP_TYPE = 0;
-layout(constant_id = 2) const uint SHARED_GATE_TYPE = 0;
-layout(constant_id = 3) const uint SHARED_UP_TYPE = 0;
-layout(binding = 0) readonly buffer X { float x[]; };                        // [n_tokens][n_cols]
-layout(binding = 1) readonly buffer Ids { uint ids[]; };                     // [n_tokens][top_k]
-layout(binding = 2) writeonly buffer H { float h[]; };                       // [n_tokens][top_k * n_inter + n_shared]
-layout(binding = 3) readonly buffer Gate { uint gate_words[]; };             // [n_experts][n_inter][n_cols], a window
-layout(binding = 4) readonly buffer Up { uint up_words[]; };
-layout(binding = 5) readonly buffer SharedGate { uint shared_gate_words[]; }; // [n_shared][n_cols], a window
-layout(binding = 6) readonly buffer SharedUp { uint shared_up_words[]; };
+#define X_ELEMENT float
+#include "experts/expert_up.glsl"
 #define ROWS 8
 #define N_DOTS (2 * ROWS)
 #include "experts/expert_dots.glsl"
@@ -35,18 +25,7 @@ layout(binding = 6) readonly buffer SharedUp { uint shared_up_words[]; };
         } \
     }
 
-#define W_NAME gate
-#define W_WORD(i) gate_words[i]
-#include "quant/decode.glsl"
-#define W_NAME up
-#define W_WORD(i) up_words[i]
-#include "quant/decode.glsl"
-#define W_NAME shared_gate
-#define W_WORD(i) shared_gate_words[i]
-#include "quant/decode.glsl"
-#define W_NAME shared_up
-#define W_WORD(i) shared_up_words[i]
-#include "quant/decode.glsl"
+#include "experts/expert_up_decode.glsl"
 ROWS_OF(gate)
 ROWS_OF(up)
 ROWS_OF(shared_gate)

@@ -5,23 +5,13 @@
 #extension GL_EXT_buffer_reference_uvec2 : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #extension GL_KHR_shader_subgroup_basic : require
-#include "experts/expert_up.h"
 // expert_up_vec.comp with a column an invocation, for CPUs; see include/columns.glsl. n_cols is a multiple of 64.
 layout(local_size_x_id = 4) in;
-layout(constant_id = 0) const uint GATE_TYPE = 0;
-layout(constant_id = 1) const uint UP_TYPE = 0;
-layout(constant_id = 2) const uint SHARED_GATE_TYPE = 0;
-layout(constant_id = 3) const uint SHARED_UP_TYPE = 0;
+#define X_ELEMENT float
+#include "experts/expert_up.glsl"
 layout(constant_id = 4) const uint LANES = 8;
 layout(constant_id = 5) const uint ROWS = 128;                               // of a workgroup, of both weights
 layout(constant_id = 6) const uint UNITS = 16;
-layout(binding = 0) readonly buffer X { float x[]; };                        // [n_tokens][n_cols]
-layout(binding = 1) readonly buffer Ids { uint ids[]; };                     // [n_tokens][top_k]
-layout(binding = 2) writeonly buffer H { float h[]; };                       // [n_tokens][top_k * n_inter + n_shared]
-layout(binding = 3) readonly buffer Gate { uint gate_words[]; };             // [n_experts][n_inter][n_cols], a window
-layout(binding = 4) readonly buffer Up { uint up_words[]; };
-layout(binding = 5) readonly buffer SharedGate { uint shared_gate_words[]; }; // [n_shared][n_cols], a window
-layout(binding = 6) readonly buffer SharedUp { uint shared_up_words[]; };
 #define X(i) x[i]
 const uint TOKENS = 1u, SLOTS = 2u * ROWS; // first the gate's rows, then up's
 #include "include/columns.glsl"

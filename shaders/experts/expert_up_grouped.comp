@@ -1,33 +1,12 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#include "experts/expert_up.h"
 // SwiGLU for many tokens: a workgroup takes 64 rows of one expert for all tokens that chose it. Columns are multiples of 32.
 layout(local_size_x = 128) in;
-layout(constant_id = 0) const uint GATE_TYPE = 0;
-layout(constant_id = 1) const uint UP_TYPE = 0;
-layout(constant_id = 2) const uint SHARED_GATE_TYPE = 0;
-layout(constant_id = 3) const uint SHARED_UP_TYPE = 0;
+#define X_ELEMENT vec4
+#include "experts/expert_up.glsl"
 layout(constant_id = 4) const uint TOKENS = 1;
-layout(binding = 0) readonly buffer X { vec4 x[]; };                         // [n_tokens][n_cols]
-layout(binding = 1) readonly buffer Ids { uint ids[]; };                     // [n_tokens][top_k]
-layout(binding = 2) writeonly buffer H { float h[]; };                       // [n_tokens][top_k * n_inter + n_shared]
-layout(binding = 3) readonly buffer Gate { uint gate_words[]; };             // [n_experts][n_inter][n_cols], a window
-layout(binding = 4) readonly buffer Up { uint up_words[]; };
-layout(binding = 5) readonly buffer SharedGate { uint shared_gate_words[]; }; // [n_shared][n_cols], a window
-layout(binding = 6) readonly buffer SharedUp { uint shared_up_words[]; };
-#define W_NAME gate
-#define W_WORD(i) gate_words[i]
-#include "quant/decode.glsl"
-#define W_NAME up
-#define W_WORD(i) up_words[i]
-#include "quant/decode.glsl"
-#define W_NAME shared_gate
-#define W_WORD(i) shared_gate_words[i]
-#include "quant/decode.glsl"
-#define W_NAME shared_up
-#define W_WORD(i) shared_up_words[i]
-#include "quant/decode.glsl"
+#include "experts/expert_up_decode.glsl"
 #define X4(i) x[i]
 #include "experts/expert_group.glsl"
 #include "experts/expert_tile.glsl"

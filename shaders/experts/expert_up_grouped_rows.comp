@@ -3,36 +3,14 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #extension GL_KHR_shader_subgroup_ballot : require
-#include "experts/expert_up.h"
-// SwiGLU for many tokens on a CPU: a workgroup is one subgroup and takes PAIRS rows of one expert an invocation, for all tokens that chose
-// it.
-// Columns are multiples of 32.
+// SwiGLU for many tokens on a CPU: a workgroup is one subgroup and takes PAIRS rows of one expert an
+// invocation, for all tokens that chose the expert. Columns are multiples of 32.
 layout(local_size_x_id = 5) in;
-layout(constant_id = 0) const uint GATE_TYPE = 0;
-layout(constant_id = 1) const uint UP_TYPE = 0;
-layout(constant_id = 2) const uint SHARED_GATE_TYPE = 0;
-layout(constant_id = 3) const uint SHARED_UP_TYPE = 0;
+#define X_ELEMENT float
+#include "experts/expert_up.glsl"
 layout(constant_id = 4) const uint TOKENS = 4;
 layout(constant_id = 6) const uint PAIRS = 2;
-layout(binding = 0) readonly buffer X { float x[]; };                        // [n_tokens][n_cols]
-layout(binding = 1) readonly buffer Ids { uint ids[]; };                     // [n_tokens][top_k]
-layout(binding = 2) writeonly buffer H { float h[]; };                       // [n_tokens][top_k * n_inter + n_shared]
-layout(binding = 3) readonly buffer Gate { uint gate_words[]; };             // [n_experts][n_inter][n_cols], a window
-layout(binding = 4) readonly buffer Up { uint up_words[]; };
-layout(binding = 5) readonly buffer SharedGate { uint shared_gate_words[]; }; // [n_shared][n_cols], a window
-layout(binding = 6) readonly buffer SharedUp { uint shared_up_words[]; };
-#define W_NAME gate
-#define W_WORD(i) gate_words[i]
-#include "quant/decode.glsl"
-#define W_NAME up
-#define W_WORD(i) up_words[i]
-#include "quant/decode.glsl"
-#define W_NAME shared_gate
-#define W_WORD(i) shared_gate_words[i]
-#include "quant/decode.glsl"
-#define W_NAME shared_up
-#define W_WORD(i) shared_up_words[i]
-#include "quant/decode.glsl"
+#include "experts/expert_up_decode.glsl"
 #define X(i) x[i]
 #include "include/broadcast.glsl"
 #define ONE_SUBGROUP

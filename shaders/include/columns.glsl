@@ -1,6 +1,7 @@
-// A column an invocation, in variants for CPUs: the subgroup reads the words of a row in order, each at an address that is the same for all
-// lanes, and each lane takes its element of every word. lavapipe from 26 on makes of such a load the operand of another instruction, without a
-// check, where lanes that read rows of their own cost a gather. The activations stay in registers for all rows of a workgroup.
+// A column an invocation, in variants for CPUs: the subgroup reads the words of a row in order, each at an
+// address that is the same for all lanes, and each lane takes its element of every word. From version 26 on
+// lavapipe makes such a load the memory operand of another instruction, without a check; lanes that read rows
+// of their own cost a gather. The activations stay in registers for all rows of a workgroup.
 // Columns are taken in units of 64, as many at once (a window) as there are registers for.
 // Before: constants LANES (4, 8, 16 or 32: the workgroup, one subgroup), TOKENS, UNITS (of a window), SLOTS (sums that are kept); X(i), float i;
 // GL_EXT_buffer_reference2, GL_EXT_buffer_reference_uvec2.
@@ -11,9 +12,10 @@ const uint AT_ONCE = UNITS * TOKENS > 22u ? 1u : UNITS * TOKENS > 11u ? 2u : 4u;
 float lane_x[TOKENS * UNITS * STEPS];        // this lane's x, divided by where the integer that it is multiplied with stands in its word
 float lane_offset[TOKENS * UNITS * 2u];      // of 32 elements: what the integers' offsets make of x, to be taken off
 float lane_total[TOKENS * UNITS * 2u];       // of 32 elements: this lane's x, for types with a minimum
-// A lane's integers in a block of 32 elements, step by step: where they are in their words, and what is flipped there so that a word's topmost
-// integer is signed and the others are not. It is flipped for each lane, as a word that has been worked on for all lanes is no operand in memory
-// any more.
+// A lane's integers in a block of 32 elements, step by step. lane_mask: the bits of the integer in its word.
+// lane_flip: the bits that are flipped there, so that the topmost integer of a word is signed and the others
+// are not. Each lane flips for itself: a word that was changed once for all lanes would lie in a register,
+// and the load could no longer be an operand in memory.
 uint lane_mask[BLOCK_STEPS], lane_flip[BLOCK_STEPS];
 shared float sums[SLOTS * LANES];            // of a row or a row and token: each lane's part
 

@@ -1,5 +1,7 @@
-// RMS norm of the rows that a dispatch completes, by its last workgroup. Include after the binding `coherent buffer Y { float y[]; }` and
-// `#define NORM_BINDING`, the first of three; the argument block has norm_w_base, normed_base, counters_base, norm_eps, y_base.
+// RMS norm of the rows that a dispatch completes, by its last workgroup. Include after the binding
+// `coherent buffer Y { float y[]; }`, `#define NORM_BINDING`, the first of three, and local_size: before
+// local_size the compiler takes gl_WorkGroupSize as 1 and does not say so. The argument block has
+// norm_w_base, normed_base, counters_base, norm_eps, y_base.
 layout(binding = NORM_BINDING) readonly buffer NormW { float norm_w[]; };       // [n]
 layout(binding = NORM_BINDING + 1) writeonly buffer Normed { float normed[]; }; // [n_tokens][n]
 layout(binding = NORM_BINDING + 2) coherent buffer Counters { uint counters[]; };

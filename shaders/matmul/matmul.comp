@@ -1,19 +1,12 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "matmul/matmul.h"
 // y[t][m][r] = residual[t][m][r] + sum_k w[m][r][k] * x[t][m][k]; a workgroup computes 4 rows for up to 4 tokens.
 // Exact: lane l of 32 adds quads l, l + 32, … in order, x y z w within a quad, then a tree over the lanes; the residual comes last. n_cols
 // alone decides the order, whatever the number of tokens and the window.
 layout(local_size_x = 32) in;
-layout(constant_id = 0) const uint TYPE = 0;
-layout(constant_id = 1) const bool RESIDUAL = false;
+#define X_ELEMENT float
+#include "matmul/matmul.glsl"
 layout(constant_id = 2) const uint TOKENS = 4;                         // 1 to 4
-layout(binding = 0) readonly buffer W { uint words[]; };
-layout(binding = 1) readonly buffer X { float x[]; };
-layout(binding = 2) readonly buffer Residual { float residual[]; };
-layout(binding = 3) writeonly buffer Y { float y[]; };
-#define W_NAME w
-#define W_WORD(i) words[i]
 #include "quant/decode.glsl"
 const uint ROWS = 4u;
 shared float partial[ROWS * 4u][33]; // [output][lane]; 33 keeps the outputs in different banks

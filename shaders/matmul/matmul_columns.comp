@@ -5,22 +5,15 @@
 #extension GL_EXT_buffer_reference_uvec2 : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #extension GL_KHR_shader_subgroup_basic : require
-#include "matmul/matmul.h"
 // matmul.comp with a column an invocation, for CPUs; see include/columns.glsl. n_cols is a multiple of 64.
 layout(local_size_x_id = 3) in;
-layout(constant_id = 0) const uint TYPE = 0;
-layout(constant_id = 1) const bool RESIDUAL = false;
+#define X_ELEMENT float
+#define NORM_AFTER
+#include "matmul/matmul.glsl"
 layout(constant_id = 2) const uint TOKENS = 1;
 layout(constant_id = 3) const uint LANES = 8;
 layout(constant_id = 4) const uint ROWS = 128;                         // of a workgroup
-layout(constant_id = 5) const bool NORM = false;                       // of y, too
 layout(constant_id = 6) const uint UNITS = 16;
-layout(binding = 0) readonly buffer W { uint words[]; };
-layout(binding = 1) readonly buffer X { float x[]; };
-layout(binding = 2) readonly buffer Residual { float residual[]; };
-layout(binding = 3) coherent buffer Y { float y[]; };
-#define NORM_BINDING 4
-#include "include/norm_after.glsl"
 #define X(i) x[i]
 const uint SLOTS = TOKENS * ROWS;
 #include "include/columns.glsl"

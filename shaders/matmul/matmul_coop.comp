@@ -5,20 +5,13 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_cooperative_matrix : require
-#include "matmul/matmul.h"
 // matmul.comp for many tokens on matrix units: float16 operands, float32 sums; see matrix_tile.glsl. n_cols is a multiple of 32, x starts at
 // 16 bytes.
-layout(constant_id = 0) const uint TYPE = 0;
-layout(constant_id = 1) const bool RESIDUAL = false;
+#define X_ELEMENT vec4
+#include "matmul/matmul.glsl"
 #define TILE_CONSTANT 2
 #define WEIGHTS 1u
 #include "matmul/matrix_tile.glsl"
-layout(binding = 0) readonly buffer W { uint words[]; };
-layout(binding = 1) readonly buffer X { vec4 x[]; };
-layout(binding = 2) readonly buffer Residual { float residual[]; };
-layout(binding = 3) writeonly buffer Y { float y[]; };
-#define W_NAME w
-#define W_WORD(i) words[i]
 #include "quant/decode.glsl"
 LOAD_TILE(w, 0u)
 

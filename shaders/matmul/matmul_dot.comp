@@ -3,19 +3,12 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_spirv_intrinsics : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
-#include "matmul/matmul.h"
 // matmul.comp for few tokens with integer dot products: 32 activations share a scale and have 8 bits each. The workgroup quantises 128 such
 // blocks at a time, which each of its subgroups multiplies by 4 rows. Weights are of a type of quant/packed.h, x starts at 16 bytes.
 layout(local_size_x = 128) in;
-layout(constant_id = 0) const uint TYPE = 0;
-layout(constant_id = 1) const bool RESIDUAL = false;
+#define X_ELEMENT vec4
+#include "matmul/matmul.glsl"
 layout(constant_id = 2) const uint TOKENS = 1;                         // 1, 2, 4 or 8
-layout(binding = 0) readonly buffer W { uint words[]; };
-layout(binding = 1) readonly buffer X { vec4 x[]; };
-layout(binding = 2) readonly buffer Residual { float residual[]; };
-layout(binding = 3) writeonly buffer Y { float y[]; };
-#define W_NAME w
-#define W_WORD(i) words[i]
 #include "quant/decode.glsl"
 #include "include/dot_bytes.glsl"
 const uint BLOCKS = 128u / TOKENS, ROWS = 4u, STRIDE = 9u;             // STRIDE: words of a block, and one against bank conflicts

@@ -2,20 +2,13 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_spirv_intrinsics : require
-#include "matmul/matmul.h"
 // matmul_tile.comp with integer dot products: a workgroup of 16 x 16 computes 64 rows for 16 * TOKENS tokens from tiles of signed bytes. Weights
 // are of a type of quant/packed.h, x starts at 16 bytes.
-#define WEIGHTS 1u
 layout(local_size_x = 256) in;
-layout(constant_id = 0) const uint TYPE = 0;
-layout(constant_id = 1) const bool RESIDUAL = false;
+#define X_ELEMENT vec4
+#include "matmul/matmul.glsl"
+#define WEIGHTS 1u
 layout(constant_id = 2) const uint TOKENS = 4;                         // of an invocation: 1, 2 or 4
-layout(binding = 0) readonly buffer W { uint words[]; };
-layout(binding = 1) readonly buffer X { vec4 x[]; };
-layout(binding = 2) readonly buffer Residual { float residual[]; };
-layout(binding = 3) writeonly buffer Y { float y[]; };
-#define W_NAME w
-#define W_WORD(i) words[i]
 #include "quant/decode.glsl"
 #define X4(i) x[i]
 #include "matmul/dot_tile.glsl"

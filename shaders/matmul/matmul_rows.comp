@@ -2,24 +2,15 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_ballot : require
-#include "matmul/matmul.h"
 // matmul.comp with a row an invocation, for CPUs: x is loaded once for all lanes, and nothing is reduced. A card would want neighbours to read
 // neighbouring words. n_cols is a multiple of 32, x starts at 16 bytes.
 layout(local_size_x_id = 3) in;
-layout(constant_id = 0) const uint TYPE = 0;
-layout(constant_id = 1) const bool RESIDUAL = false;
+#define X_ELEMENT float
+#define NORM_AFTER
+#include "matmul/matmul.glsl"
 layout(constant_id = 2) const uint TOKENS = 1;                         // at most 8
 layout(constant_id = 4) const uint ROWS = 1;                           // of an invocation, a workgroup's width apart; at most 4
-layout(constant_id = 5) const bool NORM = false;                        // of y, too
 layout(constant_id = 6) const bool AHEAD = false;                       // see read_ahead.glsl
-layout(binding = 0) readonly buffer W { uint words[]; };
-layout(binding = 1) readonly buffer X { float x[]; };
-layout(binding = 2) readonly buffer Residual { float residual[]; };
-layout(binding = 3) coherent buffer Y { float y[]; };
-#define NORM_BINDING 4
-#include "include/norm_after.glsl"
-#define W_NAME w
-#define W_WORD(i) words[i]
 #include "quant/decode.glsl"
 #define X(i) x[i]
 #include "include/broadcast.glsl"

@@ -1,19 +1,12 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#include "matmul/matmul.h"
 // matmul.comp for many tokens: a workgroup of 16 x 16 computes 64 rows for 16 * TOKENS tokens, in steps of 32 columns that lie de-quantised in
 // shared memory; an invocation holds 4 rows x TOKENS tokens. n_cols is a multiple of 32, x starts at 16 bytes.
 layout(local_size_x = 256) in;
-layout(constant_id = 0) const uint TYPE = 0;
-layout(constant_id = 1) const bool RESIDUAL = false;
+#define X_ELEMENT vec4
+#include "matmul/matmul.glsl"
 layout(constant_id = 2) const uint TOKENS = 4;                         // of an invocation: 1, 2 or 4
-layout(binding = 0) readonly buffer W { uint words[]; };
-layout(binding = 1) readonly buffer X { vec4 x[]; };
-layout(binding = 2) readonly buffer Residual { float residual[]; };
-layout(binding = 3) writeonly buffer Y { float y[]; };
-#define W_NAME w
-#define W_WORD(i) words[i]
 #include "quant/decode.glsl"
 const uint ROWS = 64u, COLS = 32u;
 shared float w_tile[COLS][ROWS + 4u];                                  // [column][row]: four rows are one read; 4 more against bank conflicts

@@ -2,23 +2,14 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
-#include "matmul/matmul.h"
 // matmul.comp for few tokens: a workgroup shares ROWS rows, neighbours read neighbouring quarters of blocks, x is read once for all rows.
 // n_cols is a multiple of 32, x starts at 16 bytes.
 layout(local_size_x_id = 3) in;
-layout(constant_id = 0) const uint TYPE = 0;
-layout(constant_id = 1) const bool RESIDUAL = false;
+#define X_ELEMENT vec4
+#define NORM_AFTER
+#include "matmul/matmul.glsl"
 layout(constant_id = 2) const uint TOKENS = 1;                         // at most 8
 layout(constant_id = 4) const uint ROWS = 4;                           // at most 4
-layout(constant_id = 5) const bool NORM = false;                        // of y, too
-layout(binding = 0) readonly buffer W { uint words[]; };
-layout(binding = 1) readonly buffer X { vec4 x[]; };
-layout(binding = 2) readonly buffer Residual { float residual[]; };
-layout(binding = 3) coherent buffer Y { float y[]; };
-#define NORM_BINDING 4
-#include "include/norm_after.glsl"
-#define W_NAME w
-#define W_WORD(i) words[i]
 #include "quant/decode.glsl"
 shared float partial[32][16]; // [row and token][subgroup]: at most 64 invocations, subgroups of 4 at least
 

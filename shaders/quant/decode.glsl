@@ -1,7 +1,7 @@
 // Decoders of stored weights, for one binding. Include once a binding, after defining
 //   W_NAME     a prefix, and
-//   W_WORD(i)  the 32-bit word i of the binding, e.g. `#define W_WORD(i) words[i]`.
-// With W_NAME w it defines
+//   W_WORD(i)  the 32-bit word i of the binding, e.g. `#define W_WORD(i) gate_words[i]`.
+// A shader with one weight, `uint words[]`, defines neither: the prefix is w then. It gets
 //   vec4 w4(uint type, uint row, uint k)                       elements k..k+3 (k a multiple of 4) of the row at byte offset `row`; exact
 //   float w32(uint type, uint row, uint k, out vec4 q[8])      elements k..k+31 (k a multiple of 32) are the returned scale times q[]
 //   vec2 w32_parts(uint type, uint row, uint k, out vec4 q[8]) the same elements are q[] times x plus y, which is 0 unless has_minimum(type)
@@ -18,6 +18,10 @@
 // A format in blocks of integers is one function, w8, exact; w4 and w32 follow from it, and may have a quicker one.
 // A choice between two names is one instruction, a choice between expressions is a branch, which takes compilers longer than all the rest.
 // Bytes are GGUF's: 16-bit alignment is all that most block formats have. F8_E4M3 is ours, and in whole words.
+#ifndef W_NAME
+#define W_NAME w
+#define W_WORD(i) words[i]
+#endif
 #include "include/exact.glsl"
 #include "quant/common.glsl"
 #include "quant/grids.glsl"

@@ -1,12 +1,11 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#include "roofline/roofline.h"
 // Reads every word once: a workgroup takes blocks of N_LOADS words an invocation, neighbours take neighbours. y gets each invocation's exclusive or,
 // so that no load can be left out.
 layout(local_size_x_id = 0) in;
-layout(binding = 0) readonly buffer X { uint x[]; };
-layout(binding = 1) writeonly buffer Y { uint y[]; }; // one an invocation
+#define ELEMENT uint
+#include "roofline/roofline.glsl"
 
 const uint N_LOADS = 32u;
 

@@ -3,12 +3,11 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_buffer_reference2 : require
 #extension GL_EXT_buffer_reference_uvec2 : require
-#include "roofline/roofline.h"
 // roofline.comp as include/columns.glsl reads: a workgroup reads every word once, at an address that is the same for all its lanes. The first
 // invocation has read them, by y. At least N_LOADS words.
 layout(local_size_x_id = 0) in;
-layout(binding = 0) readonly buffer X { uint x[]; };
-layout(binding = 1) writeonly buffer Y { uint y[]; }; // one an invocation
+#define ELEMENT uint
+#include "roofline/roofline.glsl"
 #include "include/words.glsl"
 
 const uint N_LOADS = 256u;

@@ -1,14 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "small/embed.h"
 // x[t] = row ids[t] of w; an invocation writes 4 columns. Tokens of other windows' rows are left alone.
 layout(local_size_x = 64) in;
-layout(constant_id = 0) const uint TYPE = 0;
-layout(binding = 0) readonly buffer W { uint words[]; };
-layout(binding = 1) readonly buffer Ids { uint ids[]; };   // [n_tokens]
-layout(binding = 2) writeonly buffer X { float x[]; };     // [n_tokens][n_cols]
-#define W_NAME w
-#define W_WORD(i) words[i]
+#include "small/embed.glsl"
 #include "quant/decode.glsl"
 
 void main() {

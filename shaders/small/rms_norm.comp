@@ -1,14 +1,10 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "small/rms_norm.h"
-#include "include/exact.glsl"
 // y[t][i] = x[t][i] / sqrt(mean_i(x[t][i]^2) + eps) * w[i], a workgroup a token. Exact: lane l adds the squares l, l + 64, … in order, then
 // a tree over the 64 lanes.
 layout(local_size_x = 64) in;
-layout(constant_id = 1) const bool WEIGHTED = true;
-layout(binding = 0) readonly buffer X { float x[]; };
-layout(binding = 1) readonly buffer W { float w[]; };
-layout(binding = 2) writeonly buffer Y { float y[]; };
+#include "small/rms_norm.glsl"
+#include "include/exact.glsl"
 shared float partial[64];
 
 void main() {

@@ -1,13 +1,9 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
-#include "small/rms_norm.h"
 // rms_norm.comp with sums by subgroup operations: two barriers a token.
 layout(local_size_x_id = 0) in;
-layout(constant_id = 1) const bool WEIGHTED = true;
-layout(binding = 0) readonly buffer X { float x[]; };
-layout(binding = 1) readonly buffer W { float w[]; };
-layout(binding = 2) writeonly buffer Y { float y[]; };
+#include "small/rms_norm.glsl"
 shared float partial[64]; // one a subgroup; 256 invocations, subgroups of 4 at least
 
 void main() {

@@ -42,8 +42,10 @@ foreach(source IN LISTS shader_files)
     endif()
     set(words ${generated_dir}/${stem}.inc)
     set(optimize -O)
-    file(STRINGS ${source} decoders REGEX "quant/decode.glsl")
-    if(decoders) # they stay functions, which src/gpu/spirv_trim.c can leave out
+    file(STRINGS ${source} decoders REGEX "^#include \".*decode\\.glsl\"")
+    # Decoders stay functions, which src/gpu/spirv_trim.c can leave out. A .glsl that includes quant/decode.glsl
+    # is named *decode.glsl, too.
+    if(decoders)
         set(optimize -O0)
     endif()
     add_custom_command(OUTPUT ${words}

@@ -1,0 +1,13 @@
+// The decoders of expert_up's four weights: gate, up, shared_gate, shared_up. Before: expert_up.glsl.
+#define W_NAME gate
+#define W_WORD(i) gate_words[i]
+#include "quant/decode.glsl"
+#define W_NAME up
+#define W_WORD(i) up_words[i]
+#include "quant/decode.glsl"
+#define W_NAME shared_gate
+#define W_WORD(i) shared_gate_words[i]
+#include "quant/decode.glsl"
+#define W_NAME shared_up
+#define W_WORD(i) shared_up_words[i]
+#include "quant/decode.glsl"
