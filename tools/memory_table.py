@@ -133,7 +133,7 @@ def main():
     context = sys.argv[2] if len(sys.argv) == 3 else "4096"
     rows = [(mixture, name, shape) for name, shape in MIXTURE.items()]
     rows += [(dense, name, shape) for name, shape in DENSE.items()]
-    print(f"| model | parameters (active) | file, GB | memory for {context} tokens, GiB | cache a token, KiB |")
+    print(f"| model | parameters (active) | file, GB | GiB for {context} tokens | cache a token, KiB |")
     print("|---|---|---|---|---|")
     for make, name, shape in rows:
         with tempfile.TemporaryDirectory() as folder:
@@ -143,8 +143,8 @@ def main():
                                  stdout=subprocess.PIPE).stdout
             m, size = json.loads(got), os.path.getsize(path)
         total, cache = m["plan"]["total"] / 2**30, m["cache_bytes_per_token"] / 1024
-        print(f"| {name} | {m['parameters'] / 1e9:.1f} ({m['parameters_active'] / 1e9:.1f}) | {size / 1e9:.1f} "
-              f"| {total:.1f} | {cache:.0f} |")
+        parameters, active = m["parameters"] / 1e9, m["parameters_active"] / 1e9
+        print(f"| {name} | {parameters:.1f} ({active:.1f}) | {size / 1e9:.1f} | {total:.1f} | {cache:.0f} |")
 
 
 main()
