@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs into an empty folder, builds the README's example against the installed package in three ways, and asks the demonstration model.
+# Installs into an empty folder, builds the example of include/README.md against the installed package in three
+# ways, and asks the demonstration model.
 #   readme_example.sh SOURCE_DIR BUILD_DIR
 set -eu
 source=$1 build=$2
@@ -7,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --prefix "$work/inst" >/dev/null
 mkdir "$work/ask"
-sed -n '/<!-- example: ask.c -->/,/^```$/p' "$source/README.md" | sed '1,2d;$d' >"$work/ask/ask.c"
+sed -n '/<!-- example: ask.c -->/,/^```$/p' "$source/include/README.md" | sed '1,2d;$d' >"$work/ask/ask.c"
 [ "$(wc -l <"$work/ask/ask.c")" -lt 50 ]
 
 cat >"$work/ask/CMakeLists.txt" <<'C'
