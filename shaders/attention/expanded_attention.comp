@@ -5,20 +5,20 @@
 // Causal attention over one block of expanded keys and values; a workgroup takes a token and a head. What the blocks before have given is
 // the state: o[n_v], m, l. The block that holds a token's own position writes its result. Exact.
 layout(local_size_x = 64) in;
-layout(constant_id = 0) const uint BLOCK = 512;
+layout(constant_id = 0) const uint KEPT = 512;
 layout(binding = 0) readonly buffer Q { float q[]; };              // [tokens][n_heads][width]
-layout(binding = 1) readonly buffer Keys { float keys[]; };        // [n_heads][BLOCK][width]
-layout(binding = 2) readonly buffer Values { float values[]; };    // [n_heads][BLOCK][n_v]
+layout(binding = 1) readonly buffer Keys { float keys[]; };        // [n_heads][KEPT][width]
+layout(binding = 2) readonly buffer Values { float values[]; };    // [n_heads][KEPT][n_v]
 layout(binding = 3) buffer State { float state[]; };               // [tokens][n_heads][state_width]
 layout(binding = 4) writeonly buffer Out { float result_out[]; };  // [tokens][n_heads][n_v]
-shared float p[BLOCK], part[64];
+shared float p[KEPT], part[64];
 
 void main() {
     const uint lane = gl_LocalInvocationID.x, t = args.first_token + gl_WorkGroupID.x, head = gl_WorkGroupID.y;
     const uint at = args.position + t;
     if (at < args.first_position) return; // done; the same for the whole workgroup
     const uint n = min(at - args.first_position + 1u, args.n_positions);
-    const uint q_at = args.q_base + (t * args.n_heads + head) * args.width, row = args.keys_base + head * BLOCK * args.width;
+    const uint q_at = args.q_base + (t * args.n_heads + head) * args.width, row = args.keys_base + head * KEPT * args.width;
     for (uint j = lane; j < n; j += 64u) {
         precise vec4 sum = vec4(0.0);
         for (uint k = 0u; k < args.width; k += 4u) {
@@ -49,9 +49,9 @@ void main() {
     const float keep = exact_exp(d_old);
     precise float l = l_old * keep;
     for (uint i = 0u; i < 64u; i++) l = l + part[i];
-    const bool done = at < args.first_position + BLOCK;
+    const bool done = at < args.first_position + KEPT;
     const float inverse = exact_reciprocal(l);
-    const uint v_at = args.values_base + head * BLOCK * args.n_v, out_at = args.out_base + (t * args.n_heads + head) * args.n_v;
+    const uint v_at = args.values_base + head * KEPT * args.n_v, out_at = args.out_base + (t * args.n_heads + head) * args.n_v;
     for (uint k = lane; k < args.n_v; k += 64u) {
         precise float sum = begun ? state[state_at + k] * keep : 0.0;
         for (uint j = 0u; j < n; j++) sum = sum + p[j] * values[v_at + j * args.n_v + k];

@@ -23,6 +23,7 @@ foreach(line IN LISTS required)
     endif()
 endforeach()
 
+set(constants_script ${CMAKE_SOURCE_DIR}/tools/cmake/constants.cmake)
 set(declarations "")
 set(entries "")
 set(externs "")
@@ -46,13 +47,17 @@ foreach(source IN LISTS shader_files)
     if(decoders) # they stay functions, which src/gpu/spirv_trim.c can leave out
         set(optimize -O0)
     endif()
-    add_custom_command(OUTPUT ${words}
+    set(constants ${generated_dir}/${stem}_constants.inc)
+    add_custom_command(OUTPUT ${words} ${constants}
         COMMAND ${FATHOM_GLSLC} --target-env=vulkan1.2 ${optimize} -Werror -I ${shader_dir} -mfmt=num -MD -MF ${words}.d -MT ${words} -o ${words} ${source}
-        DEPENDS ${source} DEPFILE ${words}.d VERBATIM COMMENT "glslc ${stem}.comp")
-    string(APPEND declarations "static const uint32_t ${stem}_words[] = {\n#include \"${stem}.inc\"\n};\nconst struct fm_shader fm_shader_${stem} = { \"${stem}\", ${stem}_words, sizeof(${stem}_words) / 4 };\n")
+        COMMAND ${CMAKE_COMMAND} -DCOMPILER=${FATHOM_GLSLC} -DINCLUDE=${shader_dir} -DSOURCE=${source} -DOUT=${constants} -P ${constants_script}
+        DEPENDS ${source} ${constants_script} DEPFILE ${words}.d VERBATIM COMMENT "glslc ${stem}.comp")
+    string(APPEND declarations "static const uint32_t ${stem}_words[] = {\n#include \"${stem}.inc\"\n};\n")
+    string(APPEND declarations "static const struct fm_shader_constant ${stem}_constants[] = {\n#include \"${stem}_constants.inc\"\n{0}};\n")
+    string(APPEND declarations "const struct fm_shader fm_shader_${stem} = { \"${stem}\", ${stem}_words, sizeof(${stem}_words) / 4, ${stem}_constants };\n")
     string(APPEND entries "    &fm_shader_${stem},\n")
     math(EXPR n_shaders "${n_shaders} + 1")
-    list(APPEND spirv_files ${words})
+    list(APPEND spirv_files ${words} ${constants})
 endforeach()
 if(left_out)
     list(JOIN left_out ", " names)
