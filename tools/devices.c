@@ -15,9 +15,9 @@ static const struct { uint32_t cap; const char *name; } cap_names[] = {
     {FATHOM_CAP_READ_AHEAD, "read-ahead"}, {FATHOM_CAP_DEVICE_ADDRESS, "device-address"}, {FATHOM_CAP_UNIFORM_LOADS, "uniform-loads"},
 };
 
-// The variants that an operator would run for one token and for a long prompt.
+// The variants that an operator would run for one token and for a long prompt, of a call that every row takes.
 static const char *default_variant(const struct fathom_gpu_info *info, const struct fm_op *op, uint32_t n_tokens) {
-    return fm_variant_default(info, op->variants, op->n_variants, n_tokens)->name;
+    return fm_variant_default(info, op->variants, op->n_variants, UINT32_MAX, n_tokens)->name;
 }
 
 static cJSON *device_json(const struct fathom_gpu_info *d) {

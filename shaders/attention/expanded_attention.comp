@@ -6,15 +6,14 @@ layout(local_size_x = 64) in;
 #define KEPT_ELEMENT float
 #include "attention/expanded_attention.glsl"
 #include "include/exact.glsl"
-layout(constant_id = 0) const uint BLOCK = 512;
-shared float p[BLOCK], part[64];
+shared float p[KEPT], part[64];
 
 void main() {
     const uint lane = gl_LocalInvocationID.x, t = args.first_token + gl_WorkGroupID.x, head = gl_WorkGroupID.y;
     const uint at = args.position + t;
     if (at < args.first_position) return; // done; the same for the whole workgroup
     const uint n = min(at - args.first_position + 1u, args.n_positions);
-    const uint q_at = args.q_base + (t * args.n_heads + head) * args.width, row = args.keys_base + head * BLOCK * args.width;
+    const uint q_at = args.q_base + (t * args.n_heads + head) * args.width, row = args.keys_base + head * KEPT * args.width;
     for (uint j = lane; j < n; j += 64u) {
         precise vec4 sum = vec4(0.0);
         for (uint k = 0u; k < args.width; k += 4u) {
@@ -45,9 +44,9 @@ void main() {
     const float keep = exact_exp(d_old);
     precise float l = l_old * keep;
     for (uint i = 0u; i < 64u; i++) l = l + part[i];
-    const bool done = at < args.first_position + BLOCK;
+    const bool done = at < args.first_position + KEPT;
     const float inverse = exact_reciprocal(l);
-    const uint v_at = args.values_base + head * BLOCK * args.n_v, out_at = args.out_base + (t * args.n_heads + head) * args.n_v;
+    const uint v_at = args.values_base + head * KEPT * args.n_v, out_at = args.out_base + (t * args.n_heads + head) * args.n_v;
     for (uint k = lane; k < args.n_v; k += 64u) {
         precise float sum = begun ? state[state_at + k] * keep : 0.0;
         for (uint j = 0u; j < n; j++) sum = sum + p[j] * values[v_at + j * args.n_v + k];

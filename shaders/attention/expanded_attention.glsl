@@ -1,11 +1,12 @@
-// What the variants of expanded_attention share: the arguments and the bindings. A head has as many rows of
-// keys and of values as a block has positions. A state is n_v values, then m and l, which the tile variant
+// What the variants of expanded_attention share: the arguments, the bindings and KEPT, the positions of the
+// expanded block, which are a head's rows of keys and of values. A state is n_v values, then m and l, which the tile variant
 // has for every group of values. Before: KEPT_ELEMENT, the type of the block's keys and values: float, or
 // uint for two float16.
 #include "attention/expanded_attention.h"
+layout(constant_id = 0) const uint KEPT = 512;
 layout(binding = 0) readonly buffer Q { float q[]; };                  // [tokens][n_heads][width]
-layout(binding = 1) readonly buffer Keys { KEPT_ELEMENT keys[]; };     // [n_heads][rows][width]
-layout(binding = 2) readonly buffer Values { KEPT_ELEMENT values[]; }; // [n_heads][rows][n_v]
+layout(binding = 1) readonly buffer Keys { KEPT_ELEMENT keys[]; };     // [n_heads][KEPT][width]
+layout(binding = 2) readonly buffer Values { KEPT_ELEMENT values[]; }; // [n_heads][KEPT][n_v]
 layout(binding = 3) buffer State { float state[]; };                   // [tokens][n_heads][state_width]
 layout(binding = 4) writeonly buffer Out { float result_out[]; };      // [tokens][n_heads][n_v]
 uint key_width() { return args.width; }

@@ -8,7 +8,6 @@
 // expanded_attention.comp on matrix units: ROWS tokens of a head a workgroup, keys and values in float16 from expanded_keys_coop.comp.
 #define KEPT_ELEMENT uint
 #include "attention/expanded_attention.glsl"
-layout(constant_id = 0) const uint KEPT = 512;                     // positions of the block that was expanded, and of a head's rows
 #define COOP_CONSTANT 1
 #define CARRIED
 #include "attention/matrix_attention.glsl"

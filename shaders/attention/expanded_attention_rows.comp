@@ -6,7 +6,6 @@
 layout(local_size_x_id = 2) in;
 #define KEPT_ELEMENT float
 #include "attention/expanded_attention.glsl"
-layout(constant_id = 0) const uint KEPT = 512;                     // positions of the block that was expanded, and of a head's rows
 layout(constant_id = 1) const uint ROWS = 8;
 layout(constant_id = 2) const uint LANES = 8;
 #include "attention/attention_rows.glsl"

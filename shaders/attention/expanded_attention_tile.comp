@@ -4,7 +4,6 @@
 layout(local_size_x = 128) in;
 #define KEPT_ELEMENT float
 #include "attention/expanded_attention.glsl"
-layout(constant_id = 0) const uint KEPT = 512;                     // positions of the block that was expanded, and of a head's rows
 layout(constant_id = 1) const uint EACH = 4;
 #include "attention/attention_tile.glsl"
 uint j0, n;                                                        // positions of the block before the tile's, and all that are seen

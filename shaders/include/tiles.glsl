@@ -3,7 +3,8 @@
 // that come too late find nothing to do.
 //     for (uint round = 0u; take_tile(round); round++) ..., with `tile` in place of gl_WorkGroupID
 // Before: GL_KHR_shader_subgroup_ballot; the workgroup is one subgroup.
-layout(binding = 13) coherent buffer Tiles { uint n_taken, n_left; }; // FM_TILES_BINDING; zero before and after a dispatch
+#include "include/bindings.h"
+layout(binding = FM_TILES_BINDING) coherent buffer Tiles { uint n_taken, n_left; }; // zero before and after a dispatch
 uvec3 tile;
 
 // Of one workgroup. lavapipe 22.3 ends an invocation without a word after 65535 rounds of all its loops.

@@ -2,7 +2,8 @@
 // constant tables for each invocation.
 #ifndef QUANT_GRIDS_GLSL
 #define QUANT_GRIDS_GLSL
-layout(binding = 12) readonly buffer Grids { uint grids[]; }; // FM_GRIDS_BINDING
+#include "include/bindings.h"
+layout(binding = FM_GRIDS_BINDING) readonly buffer Grids { uint grids[]; };
 #define GRID_IQ2_XXS 0u
 #define GRID_IQ2_XS 256u
 #define GRID_IQ2_S 768u

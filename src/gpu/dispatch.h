@@ -3,17 +3,17 @@
 #define FM_GPU_DISPATCH_H
 #include "base/error.h"
 #include "gpu/variant.h"
+#include "shaders/include/bindings.h"
 #include <stdbool.h>
 
-enum { FM_MAX_BINDINGS = 12, FM_MAX_SPEC = 24, FM_MAX_ARGS = 128 /* bytes, the least that Vulkan promises */ };
-// Of shaders/quant/grids.glsl and shaders/include/tiles.glsl. No views: the stream binds buffers of the gpu's own.
-enum { FM_GRIDS_BINDING = FM_MAX_BINDINGS, FM_TILES_BINDING, FM_END_BINDINGS, FM_TILES_SIZE = 8 /* bytes */ };
+// FM_MAX_BINDINGS: of views. After them come buffers of the gpu's own, which the stream binds.
+enum { FM_MAX_BINDINGS = FM_GRIDS_BINDING, FM_END_BINDINGS = FM_TILES_BINDING + 1 };
+enum { FM_MAX_ARGS = 128 /* bytes, the least that Vulkan promises */, FM_TILES_SIZE = 8 /* bytes */ };
 
 struct fm_dispatch {
     const char *op;                       // "matmul"
     const struct fm_variant *variant;
-    uint32_t spec[FM_MAX_SPEC];           // values of constant_id 0, 1, 2, …
-    uint32_t n_spec;
+    struct fm_constant constants[FM_MAX_SPEC + 1]; // each of the shader's, once; up to one without a name
     uint32_t subgroup_size;               // required (needs FATHOM_CAP_SUBGROUP_SIZE_CONTROL); 0: the driver's choice
     struct fathom_view views[FM_MAX_BINDINGS]; // in binding order; binding i of the shader is views[i]. A view with buffer NULL
                                           // is for a binding that the constants switch off; others stand in.
@@ -25,9 +25,13 @@ struct fm_dispatch {
     double flops, bytes;                  // estimate, for splitting submits and for the roofline
 };
 
+// Adds the constants up to one without a name. What does not fit is dropped: then one of the rest is no constant of the shader, or is there
+// twice, and the stream refuses it.
+void fm_dispatch_add(struct fm_dispatch *dispatch, const struct fm_constant *constants);
+
 // Views are read or written as the shader's readonly and writeonly say. A view
 // must start at a multiple of info.storage_alignment: operators call fm_stream_align first
-// and pass the remainder in their arguments.
+// and pass the remainder in their arguments. An error: a constant that the shader does not know, one that is given twice, one that is missing.
 void fm_stream_dispatch(struct fathom_stream *stream, const struct fm_dispatch *dispatch);
 
 // Where a view begins, for shaders that read by address (FATHOM_CAP_DEVICE_ADDRESS). It is bound as well: for barriers, and for its length.

@@ -106,8 +106,9 @@ bool fm_pipeline_cache_open(struct fathom_gpu *gpu, struct fathom_error *err);
 void fm_pipelines_destroy(struct fathom_gpu *gpu); // saves the cache
 // The layout of a shader; NULL with *err set.
 const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_shader *shader, struct fathom_error *err);
-// The pipeline of a dispatch, perhaps not built yet.
-struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_dispatch *dispatch, struct fathom_error *err);
+// The pipeline of a stream's entry, perhaps not built yet.
+struct fm_entry;
+struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_entry *entry, struct fathom_error *err);
 // Builds what was requested and is missing, on several threads.
 bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err);
 

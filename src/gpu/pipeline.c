@@ -1,6 +1,6 @@
 // Pipelines: one a shader and set of constants, built on several threads.
 #include "base/clock.h"
-#include "gpu/internal.h"
+#include "gpu/stream.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -81,12 +81,13 @@ static bool grow_table(struct fathom_gpu *gpu) {
     return true;
 }
 
-struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_dispatch *d, struct fathom_error *err) {
+struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_entry *e, struct fathom_error *err) {
+    const struct fm_dispatch *d = &e->dispatch;
     const struct fm_layout *layout = fm_layout_get(gpu, d->variant->shader, err);
     if (!layout) return NULL;
-    struct fm_pipeline key = {.layout = (uint32_t)(layout - gpu->layouts), .n_spec = d->n_spec};
+    struct fm_pipeline key = {.layout = (uint32_t)(layout - gpu->layouts), .n_spec = e->n_spec};
     if (gpu->info.caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) key.subgroup_size = d->subgroup_size;
-    memcpy(key.spec, d->spec, d->n_spec * sizeof(*key.spec));
+    memcpy(key.spec, e->spec, e->n_spec * sizeof(*key.spec));
     struct fm_pipeline **at = grow_table(gpu) ? slot(gpu, &key) : NULL;
     if (at && *at && (*at)->result != VK_SUCCESS) { // it failed before, and would again
         fm_vk_check(gpu, (*at)->result, "vkCreateComputePipelines", err);

@@ -6,10 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// A specialization constant: its name in GLSL and its constant_id. The width of a workgroup is called local_size_x.
+struct fm_shader_constant {
+    const char *name;
+    uint32_t id;
+};
+
 struct fm_shader {
     const char *name;        // file's stem
     const uint32_t *words;   // SPIR-V
     size_t n_words;
+    const struct fm_shader_constant *constants; // the last one has no name; NULL: there are none
 };
 
 extern const struct fm_shader *const fm_shaders[];

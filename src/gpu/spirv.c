@@ -43,7 +43,8 @@ static bool variable(const struct id_info *ids, uint32_t type, uint32_t id, uint
 static bool instruction(struct id_info *ids, const uint32_t *w, uint32_t length, struct fm_spirv *out) {
     switch (w[0] & 0xffff) {
     case SpvOpDecorate:
-        if (w[2] == SpvDecorationSpecId && w[3] + 1 > out->n_spec) out->n_spec = w[3] + 1;
+        if (w[2] == SpvDecorationSpecId && w[3] >= FM_MAX_SPEC) return false;
+        if (w[2] == SpvDecorationSpecId) out->spec_ids |= 1u << w[3];
         decorate(&ids[w[1]], w[2], length > 3 ? w[3] : 0);
         break;
     case SpvOpMemberDecorate: decorate_member(&ids[w[1]], w[3], length > 4 ? w[4] : 0); break;
@@ -66,5 +67,6 @@ bool fm_spirv_reflect(const struct fm_shader *shader, struct fm_spirv *out, stru
         at += length;
     }
     free(ids);
-    return ok || fm_fail(err, FATHOM_INVALID, "shader %s has a malformed interface, or more than %d bindings", shader->name, FM_MAX_BINDINGS);
+    return ok || fm_fail(err, FATHOM_INVALID, "shader %s has a malformed interface, or more than %d bindings or %d constants",
+                     shader->name, FM_MAX_BINDINGS, FM_MAX_SPEC);
 }

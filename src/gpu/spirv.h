@@ -8,7 +8,7 @@ struct fm_spirv {
     uint32_t n_bindings;                   // storage buffers 0 .. n_bindings - 1 of set 0
     bool reads[FM_END_BINDINGS], writes[FM_END_BINDINGS]; // two variables may share a binding: what any of them may do
     uint32_t args_size;                    // bytes of the push-constant block
-    uint32_t n_spec;                       // largest constant_id + 1
+    uint32_t spec_ids;                     // bit i: a constant has constant_id i, below FM_MAX_SPEC
 };
 // Is there a variable with this binding, or with a later one that a view is bound to?
 static inline bool fm_spirv_binds(const struct fm_spirv *spirv, uint32_t binding) {

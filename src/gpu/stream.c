@@ -105,17 +105,47 @@ static bool check_size(struct fathom_stream *s, const struct fm_dispatch *d) {
     return true;
 }
 
+void fm_dispatch_add(struct fm_dispatch *d, const struct fm_constant *constants) {
+    size_t n = 0;
+    while (n <= FM_MAX_SPEC && d->constants[n].name) n++;
+    while (n <= FM_MAX_SPEC && constants->name) d->constants[n++] = *constants++;
+}
+
+// Sorts a dispatch's constants by their constant_id.
+static bool find_constants(struct fathom_stream *s, const struct fm_dispatch *d, uint32_t spec[FM_MAX_SPEC], uint32_t *n_spec) {
+    static const struct fm_shader_constant none = {0};
+    const struct fm_shader *shader = d->variant->shader;
+    const struct fm_shader_constant *known = shader->constants ? shader->constants : &none, *k;
+    bool given[FM_MAX_SPEC] = {false};
+    *n_spec = 0;
+    memset(spec, 0, FM_MAX_SPEC * sizeof(*spec));
+    for (const struct fm_constant *c = d->constants; c <= d->constants + FM_MAX_SPEC && c->name; c++) {
+        for (k = known; k->name && strcmp(k->name, c->name);) k++;
+        if (!k->name || k->id >= FM_MAX_SPEC)
+            return fm_stream_fail(s, FATHOM_INVALID, "%s: shader %s has no constant %s below id %d", d->op, shader->name, c->name, FM_MAX_SPEC);
+        if (given[k->id]) return fm_stream_fail(s, FATHOM_INVALID, "%s: constant %s of shader %s is given twice", d->op, c->name, shader->name);
+        given[k->id] = true;
+        spec[k->id] = c->value;
+        if (k->id + 1 > *n_spec) *n_spec = k->id + 1;
+    }
+    for (k = known; k->name; k++)
+        if (k->id >= FM_MAX_SPEC || !given[k->id])
+            return fm_stream_fail(s, FATHOM_INVALID, "%s: constant %s of shader %s is not given", d->op, k->name, shader->name);
+    return true;
+}
+
 void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
     if (s->error.status != FATHOM_OK || !check_views(s, d) || !check_size(s, d)) return;
     const struct fm_layout *layout = fm_layout_get(s->gpu, d->variant->shader, &s->error);
     if (!layout) return;
     const struct fm_spirv *spirv = &layout->spirv;
-    if (spirv->n_bindings != d->n_views || spirv->args_size != d->args_size || d->args_size > FM_MAX_ARGS || d->n_spec > FM_MAX_SPEC ||
-        spirv->n_spec > d->n_spec) {
-        fm_stream_fail(s, FATHOM_INVALID, "%s: shader %s takes %u bindings, %u bytes of arguments and %u constants, it was given %u, %u and %u", d->op,
-            d->variant->shader->name, spirv->n_bindings, spirv->args_size, spirv->n_spec, d->n_views, d->args_size, d->n_spec);
+    if (spirv->n_bindings != d->n_views || spirv->args_size != d->args_size || d->args_size > FM_MAX_ARGS) {
+        fm_stream_fail(s, FATHOM_INVALID, "%s: shader %s takes %u bindings and %u bytes of arguments, it was given %u and %u", d->op,
+            d->variant->shader->name, spirv->n_bindings, spirv->args_size, d->n_views, d->args_size);
         return;
     }
+    uint32_t spec[FM_MAX_SPEC], n_spec;
+    if (!find_constants(s, d, spec, &n_spec)) return;
     for (uint32_t i = 0; i < d->n_views; i++)
         if (spirv->writes[i] && d->views[i].buffer && d->views[i].buffer->read_only) {
             fm_stream_fail(s, FATHOM_INVALID, "%s: binding %u is written, but is the host's own memory, which is only read", d->op, i);
@@ -125,6 +155,8 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
     if (!e) return;
     *e = (struct fm_entry){.dispatch = *d};
     if (d->args_size) memcpy(e->args, d->args, d->args_size);
+    memcpy(e->spec, spec, sizeof(spec));
+    e->n_spec = n_spec;
     e->dispatch.args = NULL; // the copy counts
 }
 
@@ -149,7 +181,7 @@ bool fathom_stream_finish(struct fathom_stream *s, struct fathom_error *err) {
     if (s->finished && s->error.status == FATHOM_OK) return fm_fail(err, FATHOM_INVALID,
         "a stream was finished twice; fathom_stream_begin starts a new recording");
     for (uint32_t i = 0; i < s->n_entries && s->error.status == FATHOM_OK; i++)
-        if (!s->entries[i].is_copy) s->entries[i].pipeline = fm_pipeline_request(gpu, &s->entries[i].dispatch, &s->error);
+        if (!s->entries[i].is_copy) s->entries[i].pipeline = fm_pipeline_request(gpu, &s->entries[i], &s->error);
     bool ok = s->error.status == FATHOM_OK && fm_pipelines_build(gpu, &s->error) && fm_stream_encode(s, &s->error);
     s->finished = ok;
     return ok || fm_fail(err, s->error.status, "%s", s->error.message);

@@ -12,8 +12,7 @@ uint32_t fm_op_default(uint32_t value, uint32_t otherwise) {
     return value ? value : otherwise;
 }
 
-uint32_t fm_op_lanes(const struct fathom_stream *stream, uint32_t wanted) {
-    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+uint32_t fm_op_lanes(const struct fathom_gpu_info *info, uint32_t wanted) {
     return info->type == FATHOM_GPU_CPU && info->subgroup_size < wanted ? info->subgroup_size : wanted;
 }
 

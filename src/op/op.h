@@ -15,6 +15,28 @@ extern const struct fm_op *const fm_ops[];
 extern const size_t fm_n_ops;
 const struct fm_op *fm_op_find(const char *name); // NULL: no such operator
 
+// Properties of a call, for fm_call.is and fm_variant.takes. An operator works out those that its rows ask for.
+enum {
+    FM_CALL_ALIGNED = 1 << 0, // its activations start at a multiple of four numbers
+    FM_CALL_BLOCKS = 1 << 1,  // its rows of weights are whole blocks of 32 columns
+    FM_CALL_PACKED = 1 << 2,  // its weights are small integers times a scale (fm_op_packed)
+    FM_CALL_UNITS = 1 << 3,   // its weights can be read by columns (fm_columns_take)
+    FM_CALL_EXPERTS = 1 << 4, // its weights are several experts, or none: no window cuts one
+    FM_CALL_SCRATCH = 1 << 5, // it has scratch for a token at least
+    FM_CALL_TILES = 1 << 6,   // the tiles of matrix units fit the device's shared memory
+    FM_CALL_ENDS = 1 << 7,    // a loop over its positions ends before the driver stops it
+};
+
+// What an operator knows of a variant when it records (fm_variant.does).
+enum {
+    FM_DOES_NORM = 1 << 0,    // the last workgroup can norm the result: constant NORM, three more bindings
+    FM_DOES_ADDRESS = 1 << 1, // it reads weights by address, so that each must have one (op/matmul/columns.h)
+    FM_DOES_GROUP = 1 << 2,   // it takes tokens expert by expert
+    FM_DOES_SPLITS = 1 << 3,  // it takes splits of the cache, and merges them (op/attention/attention_split.h)
+    FM_DOES_MERGE = 1 << 4,   // the last workgroup can merge the splits: constant MERGE_LAST, a binding of counters
+    FM_DOES_HALVES = 1 << 5,  // what it expands is float16
+};
+
 // Most workgroups in one dimension that every device takes; shaders loop over what is left.
 enum { FM_MAX_GROUPS = 65535 };
 
@@ -25,7 +47,7 @@ uint32_t fm_op_groups(uint64_t n, uint32_t per_group);
 uint32_t fm_op_default(uint32_t value, uint32_t otherwise);
 
 // Invocations of a workgroup that reduce together: `wanted`, or on a CPU one subgroup, where a barrier costs more than it hides.
-uint32_t fm_op_lanes(const struct fathom_stream *stream, uint32_t wanted);
+uint32_t fm_op_lanes(const struct fathom_gpu_info *info, uint32_t wanted);
 
 // Invocations of a workgroup whose invocations have rows of their own: within one subgroup, whatever its size.
 uint32_t fm_op_row_lanes(const struct fathom_gpu_info *info);

@@ -1,5 +1,6 @@
 // Devices: the list, the choice of one, what may be taken away, and machines without a driver.
 #include "gpu/support.h"
+#include "gpu/tuned.h"
 
 enum { CAPACITY = 16 };
 
@@ -82,18 +83,43 @@ static void test_variants(void **state) {
         { .name = "sub", .shader = &affine_shader, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .min_tokens = 5 } };
     struct fathom_gpu *gpu = create_gpu(NULL);
     const bool sub = fathom_gpu_get_info(gpu)->caps & FATHOM_CAP_SUBGROUP_ARITHMETIC;
-    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 1)->name, "few");
-    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 5)->name, sub ? "sub" : "plain");
+    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 1)->name, "few");
+    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 5)->name, sub ? "sub" : "plain");
     fathom_gpu_destroy(&gpu);
     gpu = create_gpu(&(struct fathom_gpu_params){ .disabled_caps = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16, .variants = "other=few,op=few" });
     assert_int_equal(fathom_gpu_get_info(gpu)->caps & (FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16), 0);
-    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 9)->name, "few");
-    assert_string_equal(fm_variant_pick(gpu, "third", table, 3, 9)->name, "plain");
+    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 9)->name, "few");
+    assert_string_equal(fm_variant_pick(gpu, "third", table, 3, 0, 9)->name, "plain");
     fathom_gpu_destroy(&gpu);
     gpu = create_gpu(&(struct fathom_gpu_params){ .exact = true, .variants = "op=sub" });
     assert_true(fm_gpu_is_exact(gpu));
-    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 9)->name, "plain");
+    assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 9)->name, "plain");
     fathom_gpu_destroy(&gpu);
+}
+
+// A row gets the calls that it takes, wherever it stands and whoever names it: as the default, by name, and as what was measured best.
+static void test_calls_taken(void **state) {
+    (void)state;
+    enum { A = 1, B = 2 };
+    const struct fm_variant table[] = { { .name = "plain", .shader = &affine_shader }, { .name = "both", .shader = &affine_shader, .takes = A | B },
+        { .name = "any", .shader = &affine_shader, .max_tokens = 1 }, { .name = "b", .shader = &affine_shader, .takes = B } };
+    const struct { uint32_t is, n_tokens; const char *usual, *forced; } want[] = {
+        { 0, 1, "any", "any" }, { 0, 2, "plain", "plain" }, { A, 2, "plain", "plain" }, { B, 1, "b", "b" }, { A | B, 2, "b", "both" },
+    };
+    struct fathom_gpu *usual = create_gpu(NULL), *forced = create_gpu(&(struct fathom_gpu_params){ .variants = "op=both" }), *tuned = create_gpu(NULL);
+    const struct fm_tuned row = { .op = "op", .variant = "both", .first_token = 1, .last_token = 9 };
+    assert_true(fm_tuned_set(tuned, &row));
+    for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+        const struct fm_call call = { .op = "op", .n_tokens = want[i].n_tokens, .is = want[i].is };
+        assert_string_equal(fm_variant_pick(usual, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].usual);
+        assert_string_equal(fm_variant_pick(forced, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].forced);
+        assert_string_equal(fm_variant_choose(usual, &call, table, 4, want[i].n_tokens).variant->name, want[i].usual);
+        assert_string_equal(fm_variant_choose(forced, &call, table, 4, want[i].n_tokens).variant->name, want[i].forced);
+        assert_string_equal(fm_variant_choose(tuned, &call, table, 4, want[i].n_tokens).variant->name, want[i].forced);
+    }
+    fathom_gpu_destroy(&usual);
+    fathom_gpu_destroy(&forced);
+    fathom_gpu_destroy(&tuned);
 }
 
 // What is meant for CPUs, for cards, or for CPUs that want kernels to read ahead is a default only there.
@@ -102,11 +128,11 @@ static void test_variants_of_kinds(void **state) {
     const struct fm_variant table[] = { { .name = "plain", .shader = &affine_shader }, { .name = "card", .shader = &affine_shader, .card_only = true },
         { .name = "cpu", .shader = &affine_shader, .cpu_only = true }, { .name = "ahead", .shader = &affine_shader, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD } };
     struct fathom_gpu_info info = { .type = FATHOM_GPU_DISCRETE, .caps = FATHOM_CAP_READ_AHEAD };
-    assert_string_equal(fm_variant_default(&info, table, 4, 1)->name, "card");
+    assert_string_equal(fm_variant_default(&info, table, 4, 0, 1)->name, "card");
     info.type = FATHOM_GPU_CPU;
-    assert_string_equal(fm_variant_default(&info, table, 4, 1)->name, "ahead");
+    assert_string_equal(fm_variant_default(&info, table, 4, 0, 1)->name, "ahead");
     info.caps = 0;
-    assert_string_equal(fm_variant_default(&info, table, 4, 1)->name, "cpu");
+    assert_string_equal(fm_variant_default(&info, table, 4, 0, 1)->name, "cpu");
 }
 
 // A quirk takes a capability from the driver, version and width that have it, and from no other.
@@ -215,7 +241,7 @@ static int create_and_print(void) {
 int main(int argc, char **argv) {
     if (argc == 2 && !strcmp(argv[1], "create")) return create_and_print();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list), cmocka_unit_test(test_choice), cmocka_unit_test(test_two_at_once), cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_list), cmocka_unit_test(test_choice), cmocka_unit_test(test_two_at_once), cmocka_unit_test(test_variants), cmocka_unit_test(test_calls_taken),
         cmocka_unit_test(test_variants_of_kinds), cmocka_unit_test(test_quirks), cmocka_unit_test(test_lost), cmocka_unit_test(test_lost_with_cause),
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_driver_does_not_load),
     };

@@ -20,7 +20,7 @@ static struct fathom_gpu_counters live(const char *cache_dir, uint32_t n_threads
         fathom_stream_begin(stream);
         for (uint32_t i = 0; i < N_PIPELINES; i++) {
             struct fm_dispatch d = affine_dispatch(fathom_buffer_view(buffer), fathom_buffer_view(buffer), &args);
-            d.spec[0] = i + 1;
+            d.constants[0].value = i + 1;
             fm_stream_dispatch(stream, &d);
             want = affine(want, i + 1, args);
         }

@@ -237,6 +237,10 @@ void op_run(struct op_test *test, bool only) {
     test->private->finished = true;
 }
 
+bool op_takes(const struct op_test *test, uint32_t is) {
+    return (test->row->takes & is) == test->row->takes;
+}
+
 void op_rerun(struct op_test *test) {
     submit_and_wait(test);
 }
@@ -346,9 +350,9 @@ static int run_variant(struct op_test *test, const struct fm_variant *variant, u
     if (size) snprintf(of_size, sizeof(of_size), ":%u", size);
     snprintf(choice, sizeof(choice), "%s=%s%s", suite->op, variant->name, of_size);
     if (!fm_variants_force(test->gpu, choice)) return 1;
+    test->row = variant;
     test->variant = variant->name;
     test->exact = !strcmp(variant->name, "plain");
-    test->columns = variant->needs & FATHOM_CAP_DEVICE_ADDRESS;
     test->bytes = variant->needs & FATHOM_CAP_INTEGER_DOT;
     test->rounding = variant->needs & FATHOM_CAP_FLOAT16 ? 0x1.01p-9 : 0;
 

@@ -20,12 +20,12 @@ struct op_test {
     struct fathom_gpu *gpu;
     const struct fathom_gpu_info *info;
     struct fathom_stream *stream;     // begun; record the operator here
-    const char *variant;
+    const struct fm_variant *row;     // the variant
+    const char *variant;              // its name
     bool compile_only;                // nothing runs: what a test would compare with need not be computed
     bool exact;                       // it is the plain variant: compare for equality
     double rounding;                  // relative error of a product whose factors the variant rounds to what it multiplies: float16, any way
-    bool columns;                     // the variant is one of op/columns.h, which takes few types and whole units of columns
-    bool bytes;                       // the variant takes activations as 32 signed bytes to a scale, weights of fm_op_packed() types alone
+    bool bytes;                       // the variant takes activations as 32 signed bytes to a scale
     bool small_windows;               // this gpu cuts weights at suite->small_range
     uint32_t offset_words;            // where views start in their buffers; 4 unless a case sets it: 16 bytes, which is not what all devices may bind
     uint64_t random;                  // state of op_random
@@ -55,6 +55,8 @@ const struct fathom_weight *op_weight(struct op_test *test, enum fathom_type typ
 // Finishes the stream, runs it, waits. Fails when a dispatch of the operator was of another variant, unless the stream
 // needed another for its shape (`only` false).
 void op_run(struct op_test *test, bool only);
+// Does the variant take a call that is this (fm_call.is)?
+bool op_takes(const struct op_test *test, uint32_t is);
 void op_rerun(struct op_test *test);   // submits the same recording again
 void op_begin(struct op_test *test);   // for another recording in the same case; --bench times the last one, after the checks
 // Finishes a recording that must be refused, and begins another.

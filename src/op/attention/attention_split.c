@@ -4,7 +4,7 @@
 
 // Workgroups loop over splits, so that a recording made for a long context costs little at its beginning.
 // One workgroup merges few splits sooner than another dispatch would begin.
-enum { MAX_SPLIT_GROUPS = 64, LANES = 128, MAX_MERGED_LAST = 16, COOP_GROUPS = 128 };
+enum { MAX_SPLIT_GROUPS = 64, LANES = 128, MAX_MERGED_LAST = 16, COOP_GROUPS = 128, HEADS_PLAIN = 4 };
 
 uint32_t fm_attention_splits(uint32_t max_positions) {
     return (uint32_t)(((uint64_t)max_positions + FATHOM_SPLIT - 1) / FATHOM_SPLIT);
@@ -31,90 +31,98 @@ bool fm_attention_check(struct fathom_stream *stream, const char *op, uint32_t n
 
 // Heads of a workgroup of the better variant: as many as leave the device enough workgroups, and no more than share a key. A recording for one
 // token, or for one and its drafts, is mostly replayed at a fraction of the positions that it is made for.
-static uint32_t heads_at_once(const struct fathom_gpu_info *info, const struct fm_split_attention *a) {
-    const uint64_t splits = a->n_tokens <= 1 + FATHOM_MAX_DRAFTS && *a->n_splits > 8 ? 8 : *a->n_splits;
-    const uint64_t enough = info->type == FATHOM_GPU_CPU ? 16 : 64;
-    const uint32_t of_kv = a->n_heads / a->n_kv;
+static uint32_t heads_at_once(const struct fm_attention_call *c) {
+    const uint64_t all = fm_attention_splits(c->max_positions), splits = c->n_tokens <= 1 + FATHOM_MAX_DRAFTS && all > 8 ? 8 : all;
+    const uint64_t enough = c->info->type == FATHOM_GPU_CPU ? 16 : 64;
+    const uint32_t of_kv = c->n_heads / c->n_kv;
     uint32_t heads = 16;
-    while (heads > 4 && (heads >= 2 * of_kv || (of_kv + heads - 1) / heads * a->n_kv * splits * a->n_tokens < enough)) heads /= 2;
+    while (heads > 4 && (heads >= 2 * of_kv || (of_kv + heads - 1) / heads * c->n_kv * splits * c->n_tokens < enough)) heads /= 2;
     return heads;
 }
 
+static struct fm_shape loop_over_splits(const struct fm_attention_call *c, uint32_t heads) {
+    const uint32_t n = fm_attention_splits(c->max_positions);
+    return (struct fm_shape){.rows = heads, .splits = n, .groups = n < MAX_SPLIT_GROUPS ? n : MAX_SPLIT_GROUPS};
+}
+
+struct fm_shape fm_shape_splits_plain(const void *call) {
+    return loop_over_splits(call, HEADS_PLAIN);
+}
+
+struct fm_shape fm_shape_splits_heads(const void *call) {
+    const struct fm_attention_call *c = call;
+    const uint32_t heads = c->size ? c->size : heads_at_once(c);
+    struct fm_shape shape = loop_over_splits(c, heads);
+    const struct fm_constant constants[] = {{"LANES", fm_op_lanes(c->info, LANES)}, {"HEADS", heads}, {"STAGED", c->info->type != FATHOM_GPU_CPU},
+        {"AT_ONCE", fm_op_few_registers(c->info) && heads > 8 ? 8 : heads}};
+    memcpy(shape.constants, constants, sizeof(constants));
+    return shape;
+}
+
+struct fm_shape fm_shape_splits_coop(const void *call) {
+    const struct fm_attention_call *c = call;
+    const uint32_t of_kv = c->n_heads / c->n_kv, n_splits = fm_attention_splits(c->max_positions);
+    struct fm_shape shape = fm_matrix_attention(c->info,
+        &(struct fm_matrix_attention_work){of_kv, c->key_width, c->value_width, .same_rows = true, .size = c->size});
+    // a workgroup has one split, which grows with the context: as many as fill a card
+    const uint64_t others = (uint64_t)c->n_tokens * c->n_kv * ((of_kv - 1) / shape.rows + 1), wanted = (COOP_GROUPS + others - 1) / others;
+    shape.splits = shape.groups = wanted < n_splits ? (uint32_t)wanted : n_splits;
+    return shape;
+}
+
 // How many tokens go at once: what the scratch and one binding hold, and no more work than a dispatch should be.
-static uint32_t tokens_at_once(struct fathom_stream *stream, const struct fm_split_attention *a, uint64_t token_scratch, double token_flops) {
-    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
+static uint32_t tokens_at_once(const struct fm_split_attention *a, uint64_t token_scratch, double token_flops) {
+    const struct fathom_gpu_info *info = a->call->info;
     const uint64_t range = info->max_storage_range - info->storage_alignment;
     uint64_t n = (a->scratch.size < range ? a->scratch.size : range) / token_scratch;
-    if (n > a->n_tokens) n = a->n_tokens;
+    if (n > a->call->n_tokens) n = a->call->n_tokens;
     if (n > FM_MAX_GROUPS) n = FM_MAX_GROUPS;
     if (n > 1 && (double)n * token_flops > FM_MAX_DISPATCH_FLOPS) n = (uint64_t)(FM_MAX_DISPATCH_FLOPS / token_flops) + 1;
     return n ? (uint32_t)n : 1;
 }
 
-// The heads, splits and constants of a variant; groups: workgroups that loop over the splits; spec: the constants from 4 on.
-struct shape {
-    uint32_t heads, n_splits, groups;
-    uint32_t spec[FM_MAX_SPEC - 4], n_spec, subgroup_size;
-    bool merge_last;
-};
-
-static struct shape shape_of(struct fathom_stream *stream, const struct fm_split_attention *a) {
-    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
-    const uint32_t n_splits = *a->n_splits, of_kv = a->n_heads / a->n_kv;
-    if (!a->coop.rows) {
-        const uint32_t heads = a->plain ? FM_SPLIT_HEADS_PLAIN : a->choice.size ? a->choice.size : heads_at_once(info, a);
-        const bool merge_last = !a->plain && a->counters.buffer && n_splits <= MAX_MERGED_LAST;
-        return (struct shape){heads, n_splits, n_splits < MAX_SPLIT_GROUPS ? n_splits : MAX_SPLIT_GROUPS,
-            {fm_op_lanes(stream, LANES), heads, info->type != FATHOM_GPU_CPU, merge_last, [7] = fm_op_few_registers(info) && heads > 8 ? 8 : heads},
-            a->plain ? 11 : 12, 0, merge_last};
-    }
-    // a workgroup has one split, which grows with the context: as many as fill a card
-    const uint64_t others = (uint64_t)a->n_tokens * a->n_kv * ((of_kv - 1) / a->coop.rows + 1), wanted = (COOP_GROUPS + others - 1) / others;
-    const uint32_t n = wanted < n_splits ? (uint32_t)wanted : n_splits;
-    struct shape shape = {a->coop.rows, n, n, {0}, 11 + FM_MATRIX_ATTENTION_SPEC, a->coop.subgroup_size, false};
-    memcpy(shape.spec + 7, a->coop.spec, sizeof(a->coop.spec));
-    return shape;
-}
-
 void fm_attend_splits(struct fathom_stream *stream, const struct fm_split_attention *a) {
-    const struct shape shape = shape_of(stream, a);
-    const uint32_t of_kv = a->n_heads / a->n_kv, head_groups = a->n_kv * ((of_kv + shape.heads - 1) / shape.heads);
-    const double positions = a->selected.buffer || a->window ? a->max_positions : a->max_positions - 0.5 * (a->n_tokens - 1);
-    const double token_flops = 2.0 * a->n_heads * positions * ((double)a->key_width + a->value_width);
-    const uint64_t partial = partial_bytes(shape.n_splits, a->n_heads, a->value_width);
-    const uint32_t batch = tokens_at_once(stream, a, partial, token_flops);
-    *a->n_splits = shape.n_splits;
+    const struct fm_attention_call *c = a->call;
+    const struct fm_shape shape = fm_variant_shape(a->variant, c);
+    const bool merges = a->variant->does & FM_DOES_MERGE, merge_last = merges && a->counters.buffer && shape.splits <= MAX_MERGED_LAST;
+    const uint32_t of_kv = c->n_heads / c->n_kv, head_groups = c->n_kv * ((of_kv + shape.rows - 1) / shape.rows);
+    const double token_flops = 2.0 * c->n_heads * a->positions * ((double)c->key_width + c->value_width);
+    const uint64_t partial = partial_bytes(shape.splits, c->n_heads, c->value_width);
+    const uint32_t batch = tokens_at_once(a, partial, token_flops);
+    *a->n_splits = shape.splits;
     struct fathom_view scratch, counters = {0};
     if (!fm_op_bind(stream, a->op, "scratch", a->scratch, partial / 4 * batch, &scratch, a->scratch_base)) return;
-    if (shape.merge_last && !fm_op_bind(stream, a->op, "counters", a->counters, (uint64_t)batch * head_groups, &counters, a->counters_base)) return;
-    for (uint32_t t = 0; t < a->n_tokens; t += batch) {
-        const uint32_t n = a->n_tokens - t < batch ? a->n_tokens - t : batch;
+    if (merge_last && !fm_op_bind(stream, a->op, "counters", a->counters, (uint64_t)batch * head_groups, &counters, a->counters_base)) return;
+    for (uint32_t t = 0; t < c->n_tokens; t += batch) {
+        const uint32_t n = c->n_tokens - t < batch ? c->n_tokens - t : batch;
         *a->first_token = t;
         struct fm_dispatch dispatch = {
             .op = a->op,
-            .variant = a->choice.variant,
-            .spec = {a->cache_type, FATHOM_PAGE, FATHOM_SPLIT, false},
-            .n_spec = shape.n_spec,
+            .variant = a->variant,
+            .constants = {{"CACHE", a->cache_type}, {"PAGE", FATHOM_PAGE}, {"SPLIT", FATHOM_SPLIT}},
             .subgroup_size = shape.subgroup_size,
-            .views = {a->q, a->position, a->page_table, a->pages, scratch, shape.merge_last ? a->out : (struct fathom_view){0}, counters, a->selected,
+            .views = {a->q, a->position, a->page_table, a->pages, scratch, merge_last ? a->out : (struct fathom_view){0}, counters, a->selected,
                 a->sinks},
             .n_views = a->n_views,
             .args = a->args,
             .args_size = a->args_size,
             .groups = {shape.groups, head_groups, n},
             .flops = n * token_flops,
-            .bytes = positions * (double)a->row_size + n * (4.0 * a->n_heads * a->key_width + (double)partial),
+            .bytes = a->positions * (double)a->row_size + n * (4.0 * c->n_heads * c->key_width + (double)partial),
         };
-        memcpy(dispatch.spec + 4, shape.spec, sizeof(shape.spec));
-        dispatch.spec[8] = a->selected.buffer != NULL, dispatch.spec[9] = a->window, dispatch.spec[10] = a->sinks.buffer != NULL;
+        if (a->constants) fm_dispatch_add(&dispatch, a->constants);
+        fm_dispatch_add(&dispatch, shape.constants);
+        if (merges) fm_dispatch_add(&dispatch, (struct fm_constant[]){{"MERGE_LAST", merge_last}, {0}});
+        struct fm_dispatch merge = dispatch;
+        fm_dispatch_add(&dispatch, (struct fm_constant[]){{"MERGE", false}, {0}});
         fm_stream_dispatch(stream, &dispatch);
-        if (shape.merge_last) continue;
-        dispatch.spec[3] = true;
-        dispatch.views[5] = a->out;
-        dispatch.groups[0] = 1;
-        dispatch.groups[1] = a->n_heads;
-        dispatch.flops = n * (double)partial / 2;
-        dispatch.bytes = n * ((double)partial + 4.0 * a->n_heads * a->value_width);
-        fm_stream_dispatch(stream, &dispatch);
+        if (merge_last) continue;
+        fm_dispatch_add(&merge, (struct fm_constant[]){{"MERGE", true}, {0}});
+        merge.views[5] = a->out;
+        merge.groups[0] = 1;
+        merge.groups[1] = c->n_heads;
+        merge.flops = n * (double)partial / 2;
+        merge.bytes = n * ((double)partial + 4.0 * c->n_heads * c->value_width);
+        fm_stream_dispatch(stream, &merge);
     }
 }

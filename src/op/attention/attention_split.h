@@ -2,28 +2,29 @@
 // tokens go in batches that the scratch holds.
 #ifndef FM_OP_ATTENTION_ATTENTION_SPLIT_H
 #define FM_OP_ATTENTION_ATTENTION_SPLIT_H
+#include "op/attention/attention_tile.h"
 #include "op/attention/cache.h"
-#include "op/attention/matrix_attention.h"
 
-enum { FM_SPLIT_HEADS_PLAIN = 4 /* heads of a workgroup of the plain shader */ };
+// Shapes of the variants that take splits, of a struct fm_attention_call: rows is heads of a workgroup, groups are workgroups that loop over
+// the splits. coop: with matrix units, for latent attention, where a head is what a query is elsewhere.
+struct fm_shape fm_shape_splits_plain(const void *call);
+struct fm_shape fm_shape_splits_heads(const void *call);
+struct fm_shape fm_shape_splits_coop(const void *call);
 
 struct fm_split_attention {
     const char *op;
-    struct fm_choice choice;
-    bool plain;                        // of choice: the plain shader
+    const struct fm_variant *variant;  // one that FM_DOES_SPLITS
+    const struct fm_attention_call *call;
     enum fathom_type cache_type;
-    uint32_t n_tokens, max_positions;
-    uint32_t n_heads, n_kv;            // n_heads / n_kv heads share a key
-    uint32_t key_width, value_width;
     uint64_t row_size;                 // of the cache, bytes
+    double positions;                  // that a token sees, on the average
     struct fathom_view q, position, page_table, pages, out; // bound
     struct fathom_view scratch, counters;
     struct fathom_view selected, sinks; // bound, of latent attention alone; buffer NULL: all positions, no sinks
-    bool window;                       // of latent attention alone: a cache of summaries
+    const struct fm_constant *constants; // of the operator, up to one without a name
     uint32_t n_views;                  // bindings of the shader
-    struct fm_matrix_attention coop;   // rows 0: the chosen shader is none of these
     void *args;
-    uint32_t args_size, *n_splits, *scratch_base, *counters_base, *first_token; // in args; n_splits: of max_positions, fewer if coop
+    uint32_t args_size, *n_splits, *scratch_base, *counters_base, *first_token; // in args
 };
 void fm_attend_splits(struct fathom_stream *stream, const struct fm_split_attention *attention);
 

@@ -1,21 +1,25 @@
-// Sizes of the shaders that attend with many queries at once to the same positions.
+// What the variants of an attention's shape depends on, and the shapes of the shaders that attend with many queries at once to the same
+// positions.
 #ifndef FM_OP_ATTENTION_ATTENTION_TILE_H
 #define FM_OP_ATTENTION_ATTENTION_TILE_H
 #include "op/attention/matrix_attention.h"
 
-enum fm_attention_body {
-    FM_ATTENTION_TILE,              // shaders/attention_tile.glsl
-    FM_ATTENTION_COOP,              // shaders/matrix_attention.glsl
-    FM_ATTENTION_ROWS,              // shaders/attention_rows.glsl
-};
-
 enum { FM_VALUE_GROUP = 128 /* values that a workgroup of attention_tile.glsl has, with an m and an l of their own */ };
 
-struct fm_attention_tile {
-    uint32_t rows;                  // queries of a workgroup; 0: the device's shared memory holds none
-    uint32_t value_groups;          // workgroups that share the values
-    uint32_t spec[FM_MATRIX_ATTENTION_SPEC], n_spec; // the body's constants
-    uint32_t subgroup_size;         // to be required, where the device has several; 0: the driver's choice
+struct fm_attention_call {
+    const struct fathom_gpu_info *info;
+    uint32_t n_tokens, n_heads, n_kv;      // n_heads / n_kv heads share a key
+    uint32_t key_width, value_width;
+    uint32_t max_positions;
+    uint32_t size;                         // as in struct fm_choice
 };
-struct fm_attention_tile fm_attention_tile(const struct fathom_gpu_info *info, enum fm_attention_body body, const struct fm_matrix_attention_work *work);
+
+// Shapes of attention_tile.glsl, attention_rows.glsl and matrix_attention.glsl, of a struct fm_attention_call: rows is queries of a workgroup,
+// groups are workgroups that share the values.
+struct fm_shape fm_shape_attention_tile(const void *call);
+struct fm_shape fm_shape_attention_rows(const void *call);
+struct fm_shape fm_shape_attention_coop(const void *call);
+
+// FM_CALL_TILES if the device has matrix units and a workgroup of matrix_attention.glsl fits its shared memory, else 0.
+uint32_t fm_attention_tiles(const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *work);
 #endif

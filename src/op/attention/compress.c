@@ -46,7 +46,7 @@ void fathom_compress(struct fathom_stream *stream, const struct fathom_compress_
     }
     fm_stream_dispatch(stream, &(struct fm_dispatch){
         .op = op, .variant = &variants[0],
-        .spec = {cache->type, FATHOM_PAGE, params->overlap}, .n_spec = 3,
+        .constants = {{"CACHE", cache->type}, {"PAGE", FATHOM_PAGE}, {"OVERLAP", params->overlap}},
         .views = {kv, gate, bias, state, w, table, position, bound.page_table, bound.pages}, .n_views = 9,
         .args = &args, .args_size = sizeof(args),
         .groups = {n_rows, 1, 1},
@@ -55,7 +55,7 @@ void fathom_compress(struct fathom_stream *stream, const struct fathom_compress_
     });
     fm_stream_dispatch(stream, &(struct fm_dispatch){
         .op = "compress_keep", .variant = &keep_variant,
-        .spec = {0, 0, params->overlap}, .n_spec = 3,
+        .constants = {{"OVERLAP", params->overlap}},
         .views = {kv, gate, position, state}, .n_views = 4,
         .args = &args, .args_size = sizeof(args),
         .groups = {fm_op_groups(width, 64), n_kept, 1},

@@ -9,24 +9,62 @@
 #include <inttypes.h>
 #include <string.h>
 
+static struct fm_shape shape_plain(const void *call) {
+    (void)call;
+    return (struct fm_shape){.rows = 1, .groups = 1};
+}
+
 static const struct fm_variant variants[] = {
-    {.name = "plain", .shader = &fm_shader_expanded_attention},
-    {.name = "tile", .shader = &fm_shader_expanded_attention_tile},
-    {.name = "coop", .shader = &fm_shader_expanded_attention_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16,
-        .sizes = {16, 32, 64}}, // sizes: tokens of a workgroup
-    {.name = "rows", .shader = &fm_shader_expanded_attention_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
+    {.name = "plain", .shader = &fm_shader_expanded_attention, .shape = shape_plain},
+    {.name = "tile", .shader = &fm_shader_expanded_attention_tile, .shape = fm_shape_attention_tile},
+    {.name = "coop", .shader = &fm_shader_expanded_attention_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = FM_CALL_TILES,
+        .does = FM_DOES_HALVES, .min_tokens = 16, .sizes = {16, 32, 64}, .shape = fm_shape_attention_coop}, // sizes: tokens of a workgroup
+    {.name = "rows", .shader = &fm_shader_expanded_attention_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true,
+        .shape = fm_shape_attention_rows},
 };
 const struct fm_op fm_op_expanded_attention = {"expanded_attention", variants, sizeof(variants) / sizeof(variants[0])};
 
-enum { PLAIN, TILE, COOP, ROWS };
-
-// What each variant expands with
-static const struct fm_variant expand_variants[] = {
-    {.name = "plain", .shader = &fm_shader_expanded_keys},
-    {.name = "tile", .shader = &fm_shader_expanded_keys_tile},
-    {.name = "coop", .shader = &fm_shader_expanded_keys_coop},
-    {.name = "rows", .shader = &fm_shader_expanded_keys_rows},
+// What an expansion's shape depends on: n positions to `width` numbers a head, n_out of them from the weight.
+struct expand_call {
+    const struct fathom_gpu_info *info;
+    uint32_t n, n_heads, width, n_out;
 };
+
+// Of these shapes rows are numbers and tokens positions of a workgroup; the plain one's workgroups take both in one sequence.
+static struct fm_shape shape_expand_plain(const void *call) {
+    const struct expand_call *c = call;
+    return (struct fm_shape){.groups = fm_op_groups((uint64_t)c->n * c->width / 4, 64)};
+}
+
+static struct fm_shape shape_expand_tile(const void *call) {
+    (void)call;
+    return (struct fm_shape){.rows = 64, .tokens = 64}; // as the shader says
+}
+
+static struct fm_shape shape_expand_coop(const void *call) {
+    const struct expand_call *c = call;
+    return fm_matrix_tile(c->info, &(struct fm_matrix_work){c->n_heads, c->n_out, c->n, 1, .other_shared = 1024});
+}
+
+static struct fm_shape shape_expand_rows(const void *call) {
+    const struct expand_call *c = call;
+    const uint32_t lanes = fm_op_lanes(c->info, 32);
+    return (struct fm_shape){.rows = 4 * lanes, .tokens = 16, .constants = {{"local_size_x", lanes}}}; // as the shader says
+}
+
+// Each variant expands with the one of its name.
+static const struct fm_variant expand_variants[] = {
+    {.name = "plain", .shader = &fm_shader_expanded_keys, .shape = shape_expand_plain},
+    {.name = "tile", .shader = &fm_shader_expanded_keys_tile, .shape = shape_expand_tile},
+    {.name = "coop", .shader = &fm_shader_expanded_keys_coop, .shape = shape_expand_coop},
+    {.name = "rows", .shader = &fm_shader_expanded_keys_rows, .shape = shape_expand_rows},
+};
+
+static const struct fm_variant *expands_with(const struct fm_variant *variant) {
+    const struct fm_variant *v = expand_variants;
+    while (strcmp(v->name, variant->name)) v++;
+    return v;
+}
 
 enum { BLOCK = 512 /* positions */ };
 
@@ -49,82 +87,49 @@ struct expansion {
 };
 
 // Bytes of an expanded number
-static double number_size(size_t variant) {
-    return variant == COOP ? 2 : 4;
+static double number_size(const struct fm_variant *variant) {
+    return variant->does & FM_DOES_HALVES ? 2 : 4;
 }
 
-// Workgroups, and the constants after those that all variants have.
-struct shape {
-    uint32_t groups[2];
-    uint32_t spec[FM_MAX_SPEC], n_spec, subgroup_size;
-};
-
-// To expand n positions to `width` numbers a head, n_out of them from the weight
-static struct shape expand_shape(struct fathom_stream *stream, size_t variant, uint32_t n, uint32_t n_heads, uint32_t width, uint32_t n_out) {
-    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
-    const uint32_t lanes = fm_op_lanes(stream, 32);
-    if (variant == PLAIN) return (struct shape){{fm_op_groups((uint64_t)n * width / 4, 64), 1}, {0}, 0, 0};
-    uint32_t outs = variant == ROWS ? 4 * lanes : 64, positions = variant == ROWS ? 16 : 64; // as the shaders say
-    struct shape shape = {.spec = {lanes}, .n_spec = 1};
-    if (variant == COOP) {
-        const struct fm_matrix_work work = {n_heads, n_out, n, 1, .other_shared = 1024};
-        const struct fm_matrix_tile tile = fm_matrix_tile(info, &work);
-        outs = tile.rows, positions = tile.tokens;
-        shape.n_spec = FM_MATRIX_TILE_SPEC;
-        shape.subgroup_size = tile.subgroup_size;
-        memcpy(shape.spec, tile.spec, sizeof(tile.spec));
-    }
-    shape.groups[0] = (n_out + outs - 1) / outs;
-    shape.groups[1] = (n + positions - 1) / positions;
-    return shape;
-}
-
-static void expand(struct fathom_stream *stream, const char *op, size_t variant, struct expansion *e, uint32_t first, uint32_t n) {
+static void expand(struct fathom_stream *stream, const char *op, const struct fm_variant *variant, struct expansion *e, uint32_t first, uint32_t n) {
     const struct fathom_weight *w = e->w;
-    const uint32_t width = e->args.n_out + (e->values ? 0 : e->args.n_rope);
+    const uint32_t width = e->args.n_out + (e->values ? 0 : e->args.n_rope), n_out = e->args.n_out;
     e->args.first_position = first;
     e->args.n_positions = n;
-    const struct shape shape = expand_shape(stream, variant, n, w->n_mats, width, e->args.n_out);
+    const struct fm_variant *expander = expands_with(variant);
+    const struct fm_shape shape =
+        fm_variant_shape(expander, &(struct expand_call){fathom_gpu_get_info(fm_stream_gpu(stream)), n, w->n_mats, width, n_out});
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const uint32_t n_heads = w->windows[i].n_rows / w->n_rows;
         e->args.first_head = w->windows[i].first_row / w->n_rows;
         struct fm_dispatch dispatch = {
             .op = op,
-            .variant = &expand_variants[variant],
-            .spec = {e->cache_type, FATHOM_PAGE, w->type, e->values, BLOCK},
-            .n_spec = 5 + shape.n_spec,
+            .variant = expander,
+            .constants = {{"CACHE", e->cache_type}, {"PAGE", FATHOM_PAGE}, {"TYPE", w->type}, {"VALUES", e->values}, {"BLOCK", BLOCK}},
             .subgroup_size = shape.subgroup_size,
             .views = {w->windows[i].view, e->table, e->pages, e->out},
             .n_views = 4,
             .args = &e->args,
             .args_size = sizeof(e->args),
-            .groups = {shape.groups[0], shape.groups[1], n_heads},
+            .groups = {shape.groups ? shape.groups : (n_out + shape.rows - 1) / shape.rows,
+                shape.groups ? 1 : (n + shape.tokens - 1) / shape.tokens, n_heads},
             .flops = 2.0 * n * n_heads * e->args.n_out * e->args.kv_rank,
             .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) +
                      number_size(variant) * n * n_heads * width + n * (double)fathom_latent_row_size(e->cache_type, e->args.kv_rank, e->args.n_rope),
         };
-        memcpy(dispatch.spec + 5, shape.spec, shape.n_spec * sizeof(*shape.spec));
+        fm_dispatch_add(&dispatch, shape.constants);
         fm_stream_dispatch(stream, &dispatch);
     }
 }
 
-static struct fm_attention_tile attend_tile(const struct fathom_gpu_info *info, struct fm_choice choice, const struct fm_matrix_attention_work *work) {
-    if (choice.variant == &variants[COOP]) return fm_attention_tile(info, FM_ATTENTION_COOP, work);
-    if (choice.variant == &variants[ROWS]) return fm_attention_tile(info, FM_ATTENTION_ROWS, work);
-    if (choice.variant == &variants[TILE]) return fm_attention_tile(info, FM_ATTENTION_TILE, work);
-    return (struct fm_attention_tile){1, 1, {0}, 0, 0}; // plain
-}
-
 // Attends to positions [first, first + n). Tokens go in dispatches that are not too long.
-static void attend(struct fathom_stream *stream, const char *op, struct fm_choice choice, struct expanded_attention_args *args, uint32_t n_tokens,
-    const struct fathom_view views[5], uint32_t first, uint32_t n) {
-    const struct fm_attention_tile tile = attend_tile(fathom_gpu_get_info(fm_stream_gpu(stream)), choice,
-        &(struct fm_matrix_attention_work){n_tokens, args->width, args->n_v, .size = choice.size});
+static void attend(struct fathom_stream *stream, const char *op, const struct fm_variant *variant, const struct fm_shape *shape,
+    struct expanded_attention_args *args, uint32_t n_tokens, const struct fathom_view views[5], uint32_t first, uint32_t n) {
     const double token_flops = 2.0 * args->n_heads * n * ((double)args->width + args->n_v);
     uint32_t batch = n_tokens;
     if (batch * token_flops > FM_MAX_DISPATCH_FLOPS)
-        batch = (uint32_t)(FM_MAX_DISPATCH_FLOPS / token_flops) / tile.rows * tile.rows + tile.rows;
-    if (batch > FM_MAX_GROUPS) batch = FM_MAX_GROUPS / tile.rows * tile.rows;
+        batch = (uint32_t)(FM_MAX_DISPATCH_FLOPS / token_flops) / shape->rows * shape->rows + shape->rows;
+    if (batch > FM_MAX_GROUPS) batch = FM_MAX_GROUPS / shape->rows * shape->rows;
     args->first_position = first;
     args->n_positions = n;
     for (uint32_t t = 0; t < n_tokens; t += batch) {
@@ -132,20 +137,18 @@ static void attend(struct fathom_stream *stream, const char *op, struct fm_choic
         args->n_tokens = n_tokens - t < batch ? n_tokens - t : batch;
         struct fm_dispatch dispatch = {
             .op = op,
-            .variant = choice.variant,
-            .spec = {BLOCK},
-            .n_spec = 1 + tile.n_spec,
-            .subgroup_size = tile.subgroup_size,
+            .variant = variant,
+            .constants = {{"KEPT", BLOCK}},
+            .subgroup_size = shape->subgroup_size,
             .views = {views[0], views[1], views[2], views[3], views[4]},
             .n_views = 5,
             .args = args,
             .args_size = sizeof(*args),
-            .groups = {(args->n_tokens + tile.rows - 1) / tile.rows, args->n_heads, tile.value_groups},
+            .groups = {(args->n_tokens + shape->rows - 1) / shape->rows, args->n_heads, shape->groups},
             .flops = args->n_tokens * token_flops,
-            .bytes = args->n_heads * (number_size((size_t)(choice.variant - variants)) * n + 8.0 * args->n_tokens) *
-                     ((double)args->width + args->n_v),
+            .bytes = args->n_heads * (number_size(variant) * n + 8.0 * args->n_tokens) * ((double)args->width + args->n_v),
         };
-        memcpy(dispatch.spec + 1, tile.spec, tile.n_spec * sizeof(*tile.spec));
+        fm_dispatch_add(&dispatch, shape->constants);
         fm_stream_dispatch(stream, &dispatch);
     }
 }
@@ -220,18 +223,17 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
     values.out = views[2];
     values.args.out_base = args.values_base;
 
-    const struct fm_call call = {op, n_tokens, {cache->type, params->k_b->type, n_heads, cache->kv_rank, params->n_nope, cache->n_rope, n_v}};
-    // where a device's shared memory is too small for the widths, it goes without matrix units
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
-    const bool can_coop = fm_variant_can_run(info, &variants[COOP]) &&
-                          fm_matrix_attention(info, &(struct fm_matrix_attention_work){n_tokens, width, n_v, .size = 0}).rows;
-    struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expanded_attention.n_variants, n_tokens);
-    if (choice.variant == &variants[COOP] && !can_coop) choice = (struct fm_choice){&variants[TILE], 0};
-    const size_t variant = (size_t)(choice.variant - variants);
+    // where a device's shared memory is too small for the widths, it goes without matrix units
+    const uint32_t is = fm_attention_tiles(info, &(struct fm_matrix_attention_work){n_tokens, width, n_v, .size = 0});
+    const struct fm_call call = {op, n_tokens, {cache->type, params->k_b->type, n_heads, cache->kv_rank, params->n_nope, cache->n_rope, n_v}, is};
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expanded_attention.n_variants, n_tokens);
+    const struct fm_shape shape = fm_variant_shape(choice.variant,
+        &(struct fm_attention_call){info, n_tokens, n_heads, n_heads, width, n_v, params->n_positions, choice.size});
     for (uint32_t first = 0; first < params->n_positions; first += BLOCK) {
         const uint32_t n = params->n_positions - first < BLOCK ? params->n_positions - first : BLOCK;
-        expand(stream, op, variant, &keys, first, n);
-        expand(stream, op, variant, &values, first, n);
-        attend(stream, op, choice, &args, n_tokens, views, first, n);
+        expand(stream, op, choice.variant, &keys, first, n);
+        expand(stream, op, choice.variant, &values, first, n);
+        attend(stream, op, choice.variant, &shape, &args, n_tokens, views, first, n);
     }
 }

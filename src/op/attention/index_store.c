@@ -36,7 +36,7 @@ void fathom_index_store(struct fathom_stream *stream, const struct fathom_index_
     args.pages_base = bound.pages_base;
     fm_stream_dispatch(stream, &(struct fm_dispatch){
         .op = op, .variant = &variants[0],
-        .spec = {cache->type, FATHOM_PAGE}, .n_spec = 2,
+        .constants = {{"CACHE", cache->type}, {"PAGE", FATHOM_PAGE}},
         .views = {q, k, w, b, table, position, bound.page_table, bound.pages}, .n_views = 8,
         .args = &args, .args_size = sizeof(args),
         .groups = {n_heads + 1, fm_op_groups(n_tokens, 1), 1},

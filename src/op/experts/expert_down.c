@@ -8,36 +8,100 @@
 #include "op/small/norm_after.h"
 #include "shader_list.h"
 #include <inttypes.h>
-#include <string.h>
 
 enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, LANE_ROWS = 4, PAIRS = 2, TILE_ROWS = 64, SUM_ROWS = 64, MAX_GROUP = 1024 };
 // MAX_GROUP: tokens of a grouped dispatch, as many as the shader's list takes.
 
-enum { PLAIN, VEC, BY_ROW, BY_ROW_AHEAD, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT, COLUMNS };
+// What a variant's shape depends on.
+struct call {
+    const struct fathom_gpu_info *info;
+    const struct fathom_weight *down; // the experts', or the shared expert's where there are none
+    uint32_t n_inter, n_shared, n_tokens;
+    uint32_t per_expert;              // tokens that choose one, on the average
+    uint32_t size;                    // as in struct fm_choice
+};
+
+static struct fm_shape shape_plain(const void *call) {
+    (void)call;
+    return (struct fm_shape){.rows = PLAIN_ROWS};
+}
+
+static struct fm_shape shape_vec(const void *call) {
+    const struct call *c = call;
+    const uint32_t lanes = fm_expert_lanes(c->info, c->n_inter > c->n_shared ? c->n_inter : c->n_shared);
+    return (struct fm_shape){.rows = ROWS, .constants = {{"local_size_x", lanes}, {"ROWS", ROWS}}};
+}
+
+static struct fm_shape by_row(const struct call *c, bool ahead) {
+    const uint32_t lanes = fm_op_row_lanes(c->info);
+    return (struct fm_shape){.rows = lanes * LANE_ROWS, .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}}};
+}
+
+static struct fm_shape shape_rows(const void *call) {
+    return by_row(call, false);
+}
+
+static struct fm_shape shape_rows_ahead(const void *call) {
+    return by_row(call, true);
+}
+
+static struct fm_shape shape_grouped(const void *call) {
+    const struct call *c = call;
+    const uint32_t tokens = c->size ? c->size : c->per_expert <= 10 ? 1 : c->per_expert <= 20 ? 2 : 4;
+    return (struct fm_shape){.rows = TILE_ROWS, .tokens = MAX_GROUP, .constants = {{"TOKENS", tokens}}};
+}
+
+static struct fm_shape shape_grouped_coop(const void *call) {
+    const struct call *c = call;
+    const struct fm_matrix_work work = {c->down->n_mats, c->down->n_rows, c->per_expert, 1, 4 * MAX_GROUP, c->size};
+    struct fm_shape shape = fm_matrix_tile(c->info, &work);
+    shape.tokens = MAX_GROUP;
+    return shape;
+}
+
+static struct fm_shape shape_grouped_rows(const void *call) {
+    const struct call *c = call;
+    const uint32_t lanes = fm_op_row_lanes(c->info);
+    return (struct fm_shape){.rows = 2 * PAIRS * lanes, .tokens = FM_MAX_GROUP_ROWS,
+        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes}, {"PAIRS", PAIRS}}};
+}
+
+static struct fm_shape shape_grouped_dot(const void *call) {
+    const struct call *c = call;
+    const uint32_t tokens = c->size ? c->size : c->per_expert <= 16 ? 1 : c->per_expert <= 32 ? 2 : 4;
+    return (struct fm_shape){.rows = TILE_ROWS, .tokens = MAX_GROUP, .constants = {{"TOKENS", tokens}}};
+}
+
+static struct fm_shape shape_columns(const void *call) {
+    const struct call *c = call;
+    const uint32_t rows = fm_columns_rows(c->info, c->down->n_rows, 1), units = fm_columns_units(c->info, c->down, 1);
+    const uint32_t shared_units = c->n_shared / 64;
+    return (struct fm_shape){.rows = rows, .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows},
+                                               {"UNITS", c->n_shared && shared_units < units ? shared_units : units}}};
+}
+
+// All but the plain one read h by fours; most take whole blocks of columns, the grouped ones have their parts in the scratch. Tokens of the
+// grouped ones: how many choose an expert, on the average.
+enum { WHOLE = FM_CALL_ALIGNED | FM_CALL_BLOCKS, GROUPED = WHOLE | FM_CALL_EXPERTS | FM_CALL_SCRATCH };
 static const struct fm_variant variants[] = {
-    {.name = "plain", .shader = &fm_shader_expert_down},
-    {.name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
-    {.name = "rows", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
-    {.name = "rows_ahead", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD},
-    // tokens of these: how many choose an expert, on the average
-    {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
-    {.name = "grouped_coop",
-        .shader = &fm_shader_expert_down_grouped_coop,
-        .needs = FM_MATRIX_TILE_NEEDS,
-        .min_tokens = 8,
-        .sizes = FM_MATRIX_TILE_SIZES},
-    {.name = "grouped_rows",
-        .shader = &fm_shader_expert_down_grouped_rows,
-        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
-        .min_tokens = 2,
-        .cpu_only = true},
+    {.name = "plain", .shader = &fm_shader_expert_down, .shape = shape_plain},
+    {.name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = FM_CALL_ALIGNED,
+        .does = FM_DOES_NORM, .shape = shape_vec},
+    {.name = "rows", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .does = FM_DOES_NORM,
+        .cpu_only = true, .shape = shape_rows},
+    {.name = "rows_ahead", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE,
+        .does = FM_DOES_NORM, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD, .shape = shape_rows_ahead},
+    {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .takes = GROUPED, .does = FM_DOES_GROUP, .min_tokens = 3,
+        .sizes = {1, 2, 4}, .shape = shape_grouped}, // sizes: 16 tokens
+    {.name = "grouped_coop", .shader = &fm_shader_expert_down_grouped_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = GROUPED,
+        .does = FM_DOES_GROUP, .min_tokens = 8, .sizes = FM_MATRIX_TILE_SIZES, .shape = shape_grouped_coop},
+    {.name = "grouped_rows", .shader = &fm_shader_expert_down_grouped_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = GROUPED,
+        .does = FM_DOES_GROUP, .min_tokens = 2, .cpu_only = true, .shape = shape_grouped_rows},
     // by no default, as it takes activations in 8 bits: where it is asked for, or was measured to be faster
-    {.name = "grouped_dot",
-        .shader = &fm_shader_expert_down_grouped_dot,
-        .needs = FATHOM_CAP_INTEGER_DOT,
-        .min_tokens = UINT32_MAX,
-        .sizes = {1, 2, 4}}, // 16 tokens
-    {.name = "columns", .shader = &fm_shader_expert_down_columns, .needs = FM_COLUMNS_NEEDS, .max_tokens = 1, .cpu_only = true, .wants = FM_COLUMNS_WANTS},
+    {.name = "grouped_dot", .shader = &fm_shader_expert_down_grouped_dot, .needs = FATHOM_CAP_INTEGER_DOT, .takes = GROUPED | FM_CALL_PACKED,
+        .does = FM_DOES_GROUP, .min_tokens = UINT32_MAX, .sizes = {1, 2, 4}, .shape = shape_grouped_dot}, // 16 tokens
+    {.name = "columns", .shader = &fm_shader_expert_down_columns, .needs = FM_COLUMNS_NEEDS, .takes = WHOLE | FM_CALL_UNITS,
+        .does = FM_DOES_NORM | FM_DOES_ADDRESS, .max_tokens = 1, .cpu_only = true, .wants = FM_COLUMNS_WANTS, .shape = shape_columns},
 };
 static const struct fm_variant sum_variant = {.name = "sum", .shader = &fm_shader_expert_down_sum}; // of the grouped ones' parts
 const struct fm_op fm_op_expert_down = {"expert_down", variants, sizeof(variants) / sizeof(variants[0])};
@@ -62,17 +126,11 @@ struct job {
     const char *op;
     const struct fathom_expert_down_params *p;
     const struct fm_variant *variant;
-    uint32_t tile, spec[FM_MATRIX_TILE_SPEC], n_spec, subgroup_size; // rows of a workgroup, and the variant's constants
-    uint32_t units;                 // of COLUMNS
+    struct fm_shape shape;
     uint32_t y_base, residual_base;
     struct fathom_view h, ids, weights, residual, y, parts;
-    bool last_group;                // the variant's last workgroup can norm y
     struct fm_norm_after norm;
 };
-
-static bool is_grouped(const struct fm_variant *variant) {
-    return variant >= &variants[GROUPED] && variant < &variants[COLUMNS];
-}
 
 static double row_bytes(const struct fathom_weight *w) {
     return w ? (double)fathom_row_size(w->type, w->n_cols) : 0;
@@ -83,7 +141,8 @@ static double row_bytes(const struct fathom_weight *w) {
 static void add(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args, const struct fathom_window *experts,
     const struct fathom_window *shared, bool from_y, bool last) {
     const struct fathom_expert_down_params *p = job->p;
-    const bool grouped = is_grouped(job->variant), columns = job->variant == &variants[COLUMNS];
+    const bool grouped = job->variant->does & FM_DOES_GROUP, columns = job->variant->does & FM_DOES_ADDRESS;
+    const bool norms = job->variant->does & FM_DOES_NORM, fused = last && job->norm.fused;
     args->expert_first = args->down_row = experts ? experts->first_row : 0;
     args->expert_end = experts ? experts->first_row + experts->n_rows : 0;
     args->shared_row = shared ? shared->first_row : 0;
@@ -95,16 +154,15 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     const double dots =
         experts ? (grouped ? args->n_rows : rows) * p->top_k * experts->n_rows / ((double)p->down->n_mats * args->n_rows) : 0;
     const double read = experts && dots * tokens > experts->n_rows ? experts->n_rows : dots * tokens;
-    const uint64_t n_tiles = (args->n_rows + job->tile - 1) / job->tile;
+    const uint64_t n_tiles = (args->n_rows + job->shape.rows - 1) / job->shape.rows;
     const uint64_t groups = (grouped && experts ? experts->n_rows / args->n_rows * n_tiles : 0) +
-                            (args->end_row - args->first_row + (uint64_t)job->tile - 1) / job->tile;
+                            (args->end_row - args->first_row + (uint64_t)job->shape.rows - 1) / job->shape.rows;
     struct fm_dispatch dispatch = {
         .op = job->op,
         .variant = job->variant,
         // what is absent takes the other's type, so that a driver compiles no more for it
-        .spec = {(p->down ? p->down : p->shared_down)->type, (p->shared_down ? p->shared_down : p->down)->type},
-        .n_spec = 2 + job->n_spec,
-        .subgroup_size = job->subgroup_size,
+        .constants = {{"DOWN_TYPE", (p->down ? p->down : p->shared_down)->type}, {"SHARED_TYPE", (p->shared_down ? p->shared_down : p->down)->type}},
+        .subgroup_size = job->shape.subgroup_size,
         .views = {job->h, job->ids},
         .n_views = 2,
         .args = args,
@@ -113,17 +171,11 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
         .flops = 2.0 * tokens * (dots * args->n_inter + shared_rows * args->n_shared),
         .bytes = read * row_bytes(p->down) + shared_rows * row_bytes(p->shared_down) + 4.0 * tokens * (dots + shared_rows + args->h_stride),
     };
-    memcpy(dispatch.spec + 2, job->spec, sizeof(job->spec));
+    fm_dispatch_add(&dispatch, job->shape.constants);
     if (grouped) {
         dispatch.views[dispatch.n_views++] = job->parts;
     } else {
-        for (uint32_t i = job->n_spec; i > 0; i--) dispatch.spec[2 + i] = dispatch.spec[1 + i];
-        dispatch.spec[2] = shared != NULL;
-        dispatch.n_spec++;
-        dispatch.spec[dispatch.n_spec++] = last && job->norm.fused;
-        dispatch.spec[6] = from_y || job->residual.buffer;
-        dispatch.spec[7] = columns ? job->units : job->variant->wants == FATHOM_CAP_READ_AHEAD;
-        dispatch.n_spec = 8;
+        fm_dispatch_add(&dispatch, (struct fm_constant[]){{"SHARED", shared != NULL}, {"RESIDUAL", from_y || job->residual.buffer}, {0}});
         dispatch.views[dispatch.n_views++] = job->weights;
         dispatch.views[dispatch.n_views++] = from_y ? job->y : job->residual;
         dispatch.views[dispatch.n_views++] = job->y;
@@ -131,8 +183,9 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     if (bound_experts) dispatch.views[dispatch.n_views] = bound_experts->view;
     if (bound_shared) dispatch.views[dispatch.n_views + 1] = bound_shared->view;
     dispatch.n_views += 2;
-    if (job->last_group) {
-        if (last && job->norm.fused) dispatch.views[7] = job->norm.w, dispatch.views[8] = job->norm.y, dispatch.views[9] = job->norm.counters;
+    if (norms) {
+        fm_dispatch_add(&dispatch, (struct fm_constant[]){{"NORM", fused}, {0}});
+        if (fused) dispatch.views[7] = job->norm.w, dispatch.views[8] = job->norm.y, dispatch.views[9] = job->norm.counters;
         dispatch.n_views = 10;
     }
     fm_stream_dispatch(stream, &dispatch);
@@ -177,8 +230,7 @@ static void add_grouped(
     fm_stream_dispatch(stream, &(struct fm_dispatch){
                                    .op = "expert_down_sum",
                                    .variant = &sum_variant,
-                                   .spec = {shared != NULL, job->residual.buffer != NULL},
-                                   .n_spec = 2,
+                                   .constants = {{"SHARED", shared != NULL}, {"RESIDUAL", job->residual.buffer != NULL}},
                                    .views = {job->parts, job->weights, job->residual, job->y},
                                    .n_views = 4,
                                    .args = &args,
@@ -197,54 +249,23 @@ static uint32_t fit_scratch(const struct fathom_stream *stream, const struct fat
     return n > MAX_GROUP ? MAX_GROUP : n > p->n_tokens ? p->n_tokens : (uint32_t)n;
 }
 
-static void choose_variant(struct fathom_stream *stream, struct job *job, const struct expert_down_args *args, bool group) {
-    const struct fathom_weight *down = job->p->down;
+static void choose_variant(struct fathom_stream *stream, struct job *job, const struct expert_down_args *args, bool scratch) {
+    const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
     // two tokens of a dense layer would leave half a group's tile empty
-    const uint64_t per_expert = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats : args->n_tokens < 3 ? 1 : args->n_tokens;
-    // all but the plain one read h by fours, and find an expert's rows in one window; those from BY_ROW on take whole blocks of columns
-    const bool fours = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_windows == 1);
-    const bool blocks = args->n_inter % 32 == 0 && args->n_shared % 32 == 0;
-    const struct fathom_weight *shared = job->p->shared_down;
-    const bool packed = fm_expert_packed(down, shared);
-    const bool columns = fm_columns_take_all(down, shared);
-    const size_t n_variants = !fours ? VEC : !blocks ? BY_ROW : !group ? GROUPED : !packed ? GROUPED_DOT : !columns ? COLUMNS : fm_op_expert_down.n_variants;
+    const uint64_t chosen = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats : args->n_tokens < 3 ? 1 : args->n_tokens;
+    const uint32_t per_expert = chosen ? (uint32_t)chosen : 1;
+    // an expert's rows must be in one window
+    const bool aligned = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_windows == 1);
+    const uint32_t is = (aligned ? FM_CALL_ALIGNED : 0) | (args->n_inter % 32 || args->n_shared % 32 ? 0 : FM_CALL_BLOCKS) |
+                        (down && down->n_mats == 1 ? 0 : FM_CALL_EXPERTS) | (scratch ? FM_CALL_SCRATCH : 0) |
+                        (fm_expert_packed(down, shared) ? FM_CALL_PACKED : 0) | (fm_columns_take_all(down, shared) ? FM_CALL_UNITS : 0);
     const struct fm_call call = {job->op, args->n_tokens,
-        {down ? down->type : 0, down ? down->n_mats : 0, args->n_inter, args->top_k, shared ? shared->type : 0, args->n_shared, args->n_rows}};
-    const struct fm_choice choice =
-        fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert ? (uint32_t)per_expert : 1);
+        {down ? down->type : 0, down ? down->n_mats : 0, args->n_inter, args->top_k, shared ? shared->type : 0, args->n_shared, args->n_rows},
+        is};
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_down.n_variants, per_expert);
     job->variant = choice.variant;
-    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
-    const uint32_t row_lanes = fm_op_row_lanes(info);
-    const uint32_t lanes = fm_expert_lanes(stream, args->n_inter > args->n_shared ? args->n_inter : args->n_shared);
-    switch (job->variant - variants) {
-    case VEC: job->tile = ROWS, job->spec[0] = lanes, job->spec[1] = ROWS, job->n_spec = 2; break;
-    case BY_ROW:
-    case BY_ROW_AHEAD:
-        job->tile = row_lanes * LANE_ROWS, job->spec[0] = row_lanes, job->spec[1] = LANE_ROWS, job->n_spec = 2;
-        break;
-    case GROUPED: job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 10 ? 1 : per_expert <= 20 ? 2 : 4, job->n_spec = 1; break;
-    case GROUPED_COOP: {
-        const struct fathom_weight *w = down ? down : job->p->shared_down;
-        const struct fm_matrix_tile tile = fm_matrix_tile(info,
-            &(struct fm_matrix_work){w->n_mats, w->n_rows, per_expert ? (uint32_t)per_expert : 1, 1, 4 * MAX_GROUP, choice.size});
-        job->tile = tile.rows, job->n_spec = FM_MATRIX_TILE_SPEC, job->subgroup_size = tile.subgroup_size;
-        memcpy(job->spec, tile.spec, sizeof(tile.spec));
-        break;
-    }
-    case GROUPED_DOT:
-        job->tile = TILE_ROWS, job->spec[0] = choice.size ? choice.size : per_expert <= 16 ? 1 : per_expert <= 32 ? 2 : 4, job->n_spec = 1;
-        break;
-    case GROUPED_ROWS:
-        job->tile = 2 * PAIRS * row_lanes, job->spec[1] = row_lanes, job->spec[2] = PAIRS, job->n_spec = 3;
-        job->spec[0] = fm_expert_row_tokens(per_expert ? (uint32_t)per_expert : 1, args->n_tokens);
-        break;
-    case COLUMNS:
-        job->tile = fm_columns_rows(info, args->n_rows, 1), job->spec[0] = row_lanes, job->spec[1] = job->tile, job->n_spec = 2;
-        job->units = fm_columns_units(info, down ? down : shared, 1);
-        if (shared && args->n_shared / 64 < job->units) job->units = args->n_shared / 64;
-        break;
-    default: job->tile = PLAIN_ROWS; break;
-    }
+    job->shape = fm_variant_shape(choice.variant, &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), down ? down : shared,
+        args->n_inter, args->n_shared, args->n_tokens, per_expert, choice.size});
 }
 
 uint64_t fathom_expert_down_scratch(uint32_t n_tokens, uint32_t top_k, uint32_t n_rows) {
@@ -273,18 +294,17 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
         return;
     args.y_base = job.y_base;
     uint32_t at_once = fit_scratch(stream, p, n_rows);
-    choose_variant(stream, &job, &args, at_once && !(down && down->n_mats == 1));
-    if ((n_rows - 1) / job.tile >= FM_MAX_GROUPS) {
+    choose_variant(stream, &job, &args, at_once);
+    if ((n_rows - 1) / job.shape.rows >= FM_MAX_GROUPS) {
         fm_stream_fail(
-            stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32, op, n_rows, FM_MAX_GROUPS, job.tile);
+            stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32, op, n_rows, FM_MAX_GROUPS, job.shape.rows);
         return;
     }
     // the last dispatch must make all rows
     const bool whole = (down && down->n_windows > 1) || !shared || shared->n_windows == 1;
-    job.last_group = job.variant == &variants[COLUMNS] || (job.variant >= &variants[VEC] && job.variant <= &variants[BY_ROW_AHEAD]);
-    if (!fm_op_norm_after(stream, op, &p->norm, p->n_tokens, n_rows, whole && job.last_group, &job.norm)) return;
+    if (!fm_op_norm_after(stream, op, &p->norm, p->n_tokens, n_rows, whole && job.variant->does & FM_DOES_NORM, &job.norm)) return;
     args.norm_w_base = job.norm.w_base, args.normed_base = job.norm.y_base, args.counters_base = job.norm.counters_base, args.norm_eps = p->norm.eps;
-    if (!is_grouped(job.variant)) {
+    if (!(job.variant->does & FM_DOES_GROUP)) {
         add_by_token(stream, &job, &args);
         fm_op_norm_apart(stream, &p->norm, &job.norm, p->y, p->n_tokens, n_rows);
         return;
@@ -292,7 +312,7 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
     if (!fm_op_bind(
             stream, op, "scratch", p->scratch, fathom_expert_down_scratch(at_once, p->top_k, n_rows) / 4, &job.parts, &args.parts_base))
         return;
-    if (job.variant == &variants[GROUPED_ROWS] && at_once > FM_MAX_GROUP_ROWS) at_once = FM_MAX_GROUP_ROWS;
+    if (at_once > job.shape.tokens) at_once = job.shape.tokens;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         add_grouped(stream, &job, args, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once);
     fm_op_norm_apart(stream, &p->norm, &job.norm, p->y, p->n_tokens, n_rows);

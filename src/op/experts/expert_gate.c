@@ -7,11 +7,33 @@
 
 enum { MAX_EXPERTS = 512, MAX_TOP_K = 16, MAX_GROUPS = 32, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 2 };
 
-enum { PLAIN, VEC, BY_ROW };
+// What a variant's shape depends on.
+struct call {
+    const struct fathom_gpu_info *info;
+    uint32_t n_cols;
+};
+
+static struct fm_shape shape_plain(const void *call) {
+    (void)call;
+    return (struct fm_shape){.rows = PLAIN_ROWS};
+}
+
+static struct fm_shape shape_vec(const void *call) {
+    const struct call *c = call;
+    return (struct fm_shape){.rows = ROWS, .constants = {{"local_size_x", fm_expert_lanes(c->info, c->n_cols)}, {"ROWS", ROWS}}};
+}
+
+static struct fm_shape shape_rows(const void *call) {
+    const struct call *c = call;
+    const uint32_t lanes = fm_op_row_lanes(c->info);
+    return (struct fm_shape){.rows = lanes * LANE_ROWS, .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}}};
+}
+
 static const struct fm_variant variants[] = {
-    {.name = "plain", .shader = &fm_shader_expert_gate},
-    {.name = "vec", .shader = &fm_shader_expert_gate_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
-    {.name = "rows", .shader = &fm_shader_expert_gate_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
+    {.name = "plain", .shader = &fm_shader_expert_gate, .shape = shape_plain},
+    {.name = "vec", .shader = &fm_shader_expert_gate_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = FM_CALL_ALIGNED, .shape = shape_vec},
+    {.name = "rows", .shader = &fm_shader_expert_gate_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = FM_CALL_ALIGNED | FM_CALL_BLOCKS, .cpu_only = true, .shape = shape_rows},
 };
 const struct fm_op fm_op_expert_gate = {"expert_gate", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -73,31 +95,31 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
             stream, op, "scratch", p->scratch, fathom_expert_gate_scratch(p->n_tokens, w->n_rows) / 4, &scratch, &args.scratch_base))
         return;
 
-    // all but the plain one read x by fours, the last one whole blocks of columns
-    const size_t n_variants = args.x_base % 4 ? VEC : w->n_cols % 32 ? BY_ROW : fm_op_expert_gate.n_variants;
-    const struct fm_call call = {op, p->n_tokens, {w->type, w->n_rows, w->n_cols, p->top_k}};
-    const struct fm_variant *variant = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, p->n_tokens).variant;
-    const bool plain = variant == &variants[PLAIN], by_row = variant == &variants[BY_ROW];
-    const uint32_t lanes = by_row ? fm_op_row_lanes(fathom_gpu_get_info(fm_stream_gpu(stream))) : fm_expert_lanes(stream, w->n_cols);
-    const uint32_t rows = by_row ? LANE_ROWS : ROWS, tile = plain ? PLAIN_ROWS : by_row ? lanes * rows : rows;
-    for (uint32_t i = 0; i < w->n_windows; i++) args.n_tiles += fm_op_groups(w->windows[i].n_rows, tile);
+    const uint32_t is = (args.x_base % 4 ? 0 : FM_CALL_ALIGNED) | (w->n_cols % 32 ? 0 : FM_CALL_BLOCKS);
+    const struct fm_call call = {op, p->n_tokens, {w->type, w->n_rows, w->n_cols, p->top_k}, is};
+    const struct fm_variant *variant =
+        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_gate.n_variants, p->n_tokens).variant;
+    const struct fm_shape shape = fm_variant_shape(variant, &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), w->n_cols});
+    for (uint32_t i = 0; i < w->n_windows; i++) args.n_tiles += fm_op_groups(w->windows[i].n_rows, shape.rows);
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const struct fathom_window *window = &w->windows[i];
         args.first_row = window->first_row;
         args.n_rows = window->n_rows;
-        fm_stream_dispatch(stream, &(struct fm_dispatch){
-                                       .op = op,
-                                       .variant = variant,
-                                       .spec = {w->type, p->score, p->group_score, p->normalise, bias.buffer != NULL, lanes, rows, table.buffer != NULL},
-                                       .n_spec = 8,
-                                       .views = {window->view, x, bias, ids, weights, scratch, table, tokens},
-                                       .n_views = 8,
-                                       .args = &args,
-                                       .args_size = sizeof(args),
-                                       .groups = {fm_op_groups(window->n_rows, tile), p->n_tokens, 1},
-                                       .flops = 2.0 * p->n_tokens * window->n_rows * w->n_cols,
-                                       .bytes = (double)window->n_rows * (double)fathom_row_size(w->type, w->n_cols) +
-                                                4.0 * p->n_tokens * (w->n_cols + 2.0 * window->n_rows + 2.0 * p->top_k),
-                                   });
+        struct fm_dispatch dispatch = {
+            .op = op,
+            .variant = variant,
+            .constants = {{"TYPE", w->type}, {"SCORE", p->score}, {"GROUP_SCORE", p->group_score}, {"NORMALISE", p->normalise},
+                {"HAS_BIAS", bias.buffer != NULL}, {"HASHED", table.buffer != NULL}},
+            .views = {window->view, x, bias, ids, weights, scratch, table, tokens},
+            .n_views = 8,
+            .args = &args,
+            .args_size = sizeof(args),
+            .groups = {fm_op_groups(window->n_rows, shape.rows), p->n_tokens, 1},
+            .flops = 2.0 * p->n_tokens * window->n_rows * w->n_cols,
+            .bytes = (double)window->n_rows * (double)fathom_row_size(w->type, w->n_cols) +
+                     4.0 * p->n_tokens * (w->n_cols + 2.0 * window->n_rows + 2.0 * p->top_k),
+        };
+        fm_dispatch_add(&dispatch, shape.constants);
+        fm_stream_dispatch(stream, &dispatch);
     }
 }

@@ -7,36 +7,99 @@
 #include "shader_list.h"
 #include <float.h>
 #include <inttypes.h>
-#include <string.h>
 
 enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 4, PAIRS = 2, TILE_ROWS = 64, MAX_GROUP = 1024 };
 // MAX_GROUP: tokens of a grouped dispatch, as many as the shader's list takes.
 
-enum { PLAIN, VEC, BY_ROW, BY_ROW_AHEAD, GROUPED, GROUPED_COOP, GROUPED_ROWS, GROUPED_DOT, COLUMNS };
+// What a variant's shape depends on.
+struct call {
+    const struct fathom_gpu_info *info;
+    const struct fathom_weight *gate; // the experts', or the shared expert's where there are none
+    uint32_t n_cols, n_tokens;
+    uint32_t per_expert;              // tokens that choose one, on the average
+    uint64_t n_rows;                  // of a token
+    uint32_t size;                    // as in struct fm_choice
+};
+
+static struct fm_shape shape_plain(const void *call) {
+    (void)call;
+    return (struct fm_shape){.rows = PLAIN_ROWS};
+}
+
+static struct fm_shape shape_vec(const void *call) {
+    const struct call *c = call;
+    return (struct fm_shape){.rows = ROWS, .constants = {{"local_size_x", fm_expert_lanes(c->info, c->n_cols)}, {"ROWS", ROWS}}};
+}
+
+static struct fm_shape by_row(const struct call *c, bool ahead) {
+    const uint32_t lanes = fm_op_row_lanes(c->info);
+    return (struct fm_shape){.rows = lanes * LANE_ROWS, .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}}};
+}
+
+static struct fm_shape shape_rows(const void *call) {
+    return by_row(call, false);
+}
+
+static struct fm_shape shape_rows_ahead(const void *call) {
+    return by_row(call, true);
+}
+
+static struct fm_shape shape_grouped(const void *call) {
+    const struct call *c = call;
+    const uint32_t tokens = c->size ? c->size : c->per_expert <= 10 ? 1 : c->per_expert <= 20 ? 2 : 4;
+    return (struct fm_shape){.rows = TILE_ROWS, .tokens = MAX_GROUP, .constants = {{"TOKENS", tokens}}};
+}
+
+static struct fm_shape shape_grouped_coop(const void *call) {
+    const struct call *c = call;
+    const struct fm_matrix_work work = {c->gate->n_mats, c->gate->n_rows, c->per_expert, 2, 4 * MAX_GROUP, c->size};
+    struct fm_shape shape = fm_matrix_tile(c->info, &work);
+    shape.tokens = MAX_GROUP;
+    return shape;
+}
+
+static struct fm_shape shape_grouped_rows(const void *call) {
+    const struct call *c = call;
+    const uint32_t lanes = fm_op_row_lanes(c->info);
+    return (struct fm_shape){.rows = lanes * PAIRS, .tokens = FM_MAX_GROUP_ROWS,
+        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes}, {"PAIRS", PAIRS}}};
+}
+
+static struct fm_shape shape_grouped_dot(const void *call) {
+    const struct call *c = call;
+    const uint32_t tokens = c->size ? c->size : c->per_expert <= 16 ? 1 : 2;
+    return (struct fm_shape){.rows = TILE_ROWS, .tokens = MAX_GROUP, .constants = {{"TOKENS", tokens}}};
+}
+
+static struct fm_shape shape_columns(const void *call) {
+    const struct call *c = call;
+    const uint32_t rows = fm_columns_rows(c->info, c->n_rows, 2);
+    return (struct fm_shape){.rows = rows,
+        .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows}, {"UNITS", fm_columns_units(c->info, c->gate, 1)}}};
+}
+
+// All but the plain one read x by fours; most take whole blocks of columns, the grouped ones whole experts. Tokens of the grouped ones: how
+// many choose an expert, on the average.
+enum { WHOLE = FM_CALL_ALIGNED | FM_CALL_BLOCKS, GROUPED = WHOLE | FM_CALL_EXPERTS };
 static const struct fm_variant variants[] = {
-    {.name = "plain", .shader = &fm_shader_expert_up},
-    {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC},
-    {.name = "rows", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true},
-    {.name = "rows_ahead", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD},
-    // tokens of these: how many choose an expert, on the average
-    {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .min_tokens = 3, .sizes = {1, 2, 4}}, // sizes: 16 tokens
-    {.name = "grouped_coop",
-        .shader = &fm_shader_expert_up_grouped_coop,
-        .needs = FM_MATRIX_TILE_NEEDS,
-        .min_tokens = 8,
-        .sizes = FM_MATRIX_TILE_SIZES},
-    {.name = "grouped_rows",
-        .shader = &fm_shader_expert_up_grouped_rows,
-        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
-        .min_tokens = 2,
-        .cpu_only = true},
+    {.name = "plain", .shader = &fm_shader_expert_up, .shape = shape_plain},
+    {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = FM_CALL_ALIGNED, .shape = shape_vec},
+    {.name = "rows", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .cpu_only = true,
+        .shape = shape_rows},
+    {.name = "rows_ahead", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .cpu_only = true,
+        .wants = FATHOM_CAP_READ_AHEAD, .shape = shape_rows_ahead},
+    {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .takes = GROUPED, .does = FM_DOES_GROUP, .min_tokens = 3,
+        .sizes = {1, 2, 4}, .shape = shape_grouped}, // sizes: 16 tokens
+    {.name = "grouped_coop", .shader = &fm_shader_expert_up_grouped_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = GROUPED,
+        .does = FM_DOES_GROUP, .min_tokens = 8, .sizes = FM_MATRIX_TILE_SIZES, .shape = shape_grouped_coop},
+    {.name = "grouped_rows", .shader = &fm_shader_expert_up_grouped_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = GROUPED,
+        .does = FM_DOES_GROUP, .min_tokens = 2, .cpu_only = true, .shape = shape_grouped_rows},
     // by no default, as it takes activations in 8 bits: where it is asked for, or was measured to be faster
-    {.name = "grouped_dot",
-        .shader = &fm_shader_expert_up_grouped_dot,
-        .needs = FATHOM_CAP_INTEGER_DOT,
-        .min_tokens = UINT32_MAX,
-        .sizes = {1, 2}}, // 16 tokens; with 4 the sums of both weights would not fit Intel's registers
-    {.name = "columns", .shader = &fm_shader_expert_up_columns, .needs = FM_COLUMNS_NEEDS, .max_tokens = 1, .cpu_only = true, .wants = FM_COLUMNS_WANTS},
+    {.name = "grouped_dot", .shader = &fm_shader_expert_up_grouped_dot, .needs = FATHOM_CAP_INTEGER_DOT, .takes = GROUPED | FM_CALL_PACKED,
+        .does = FM_DOES_GROUP, .min_tokens = UINT32_MAX, .sizes = {1, 2}, // 16 tokens; with 4 the sums of both weights would not fit Intel's registers
+        .shape = shape_grouped_dot},
+    {.name = "columns", .shader = &fm_shader_expert_up_columns, .needs = FM_COLUMNS_NEEDS, .takes = GROUPED | FM_CALL_UNITS,
+        .does = FM_DOES_ADDRESS, .max_tokens = 1, .cpu_only = true, .wants = FM_COLUMNS_WANTS, .shape = shape_columns},
 };
 const struct fm_op fm_op_expert_up = {"expert_up", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -99,60 +162,22 @@ struct job {
     const struct fathom_expert_up_params *p;
     const struct expert_up_args *args;
     const struct fm_variant *variant;
-    uint32_t per_expert; // tokens that choose one, on the average
-    uint32_t size;       // as in struct fm_choice
+    struct fm_shape shape;
     struct fathom_view x, ids, h;
 };
-
-static bool is_grouped(const struct fm_variant *variant) {
-    return variant >= &variants[GROUPED] && variant < &variants[COLUMNS];
-}
-
-// A variant's sizes: rows of a workgroup, and the constants after the weights' types
-struct shape {
-    uint32_t tile, spec[FM_MATRIX_TILE_SPEC], n_spec, subgroup_size;
-};
-
-static struct shape find_shape(struct fathom_stream *stream, const struct job *job) {
-    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
-    const uint32_t row_lanes = fm_op_row_lanes(info), lanes = fm_expert_lanes(stream, job->args->n_cols);
-    switch (job->variant - variants) {
-    case VEC: return (struct shape){ROWS, {lanes, ROWS}, 2};
-    case BY_ROW:
-    case BY_ROW_AHEAD: return (struct shape){row_lanes * LANE_ROWS, {row_lanes, LANE_ROWS, job->variant->wants == FATHOM_CAP_READ_AHEAD}, 3};
-    case GROUPED: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 10 ? 1 : job->per_expert <= 20 ? 2 : 4}, 1};
-    case GROUPED_COOP: {
-        const struct fathom_weight *w = job->p->gate ? job->p->gate : job->p->shared_gate;
-        const struct fm_matrix_tile tile =
-            fm_matrix_tile(info, &(struct fm_matrix_work){w->n_mats, w->n_rows, job->per_expert, 2,
-                4 * MAX_GROUP, job->size});
-        struct shape shape = {tile.rows, .n_spec = FM_MATRIX_TILE_SPEC, .subgroup_size = tile.subgroup_size};
-        memcpy(shape.spec, tile.spec, sizeof(tile.spec));
-        return shape;
-    }
-    case GROUPED_DOT: return (struct shape){TILE_ROWS, {job->size ? job->size : job->per_expert <= 16 ? 1 : 2}, 1};
-    case COLUMNS: {
-        const uint64_t n_rows = job->p->gate ? (uint64_t)job->p->top_k * job->p->gate->n_rows : job->p->shared_gate->n_rows;
-        const uint32_t rows = fm_columns_rows(info, n_rows, 2);
-        return (struct shape){rows, {row_lanes, rows, fm_columns_units(info, job->p->gate ? job->p->gate : job->p->shared_gate, 1)}, 3};
-    }
-    case GROUPED_ROWS: return (struct shape){row_lanes * PAIRS, {fm_expert_row_tokens(job->per_expert, job->p->n_tokens), row_lanes, PAIRS}, 3};
-    default: return (struct shape){PLAIN_ROWS};
-    }
-}
 
 // One dispatch: n_tokens tokens from `token` on, a range of the experts' rows and one of the shared expert's
 static bool add(struct fathom_stream *stream, const struct job *job, uint32_t token, uint32_t n_tokens, const struct range *expert,
     const struct range *shared) {
     const struct fathom_expert_up_params *p = job->p;
-    const struct shape shape = find_shape(stream, job);
-    const bool grouped = is_grouped(job->variant);
+    const uint32_t tile = job->shape.rows;
+    const bool grouped = job->variant->does & FM_DOES_GROUP;
     struct expert_up_args args = *job->args;
     args.n_tokens = n_tokens;
     args.x_base += token * args.n_cols;
     args.ids_base += token * args.top_k;
     args.h_base += token * args.h_stride;
-    args.expert_tiles = expert->first < expert->end ? fm_op_groups(args.n_inter, shape.tile) : 0;
+    args.expert_tiles = expert->first < expert->end ? fm_op_groups(args.n_inter, tile) : 0;
     args.expert_first = expert->first;
     args.expert_end = expert->end;
     args.gate_row = expert->gate_row;
@@ -161,12 +186,12 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
     args.shared_end = shared->end;
     args.shared_gate_row = shared->gate_row;
     args.shared_up_row = shared->up_row;
-    if (job->variant == &variants[COLUMNS]) {
+    if (job->variant->does & FM_DOES_ADDRESS) {
         fm_columns_address(expert->gate, args.gate_address), fm_columns_address(expert->up, args.up_address);
         fm_columns_address(shared->gate, args.shared_gate_address), fm_columns_address(shared->up, args.shared_up_address);
     }
     const uint64_t n_jobs = !args.expert_tiles ? 0 : grouped ? (expert->end - expert->first) / args.n_inter : p->top_k;
-    const uint64_t groups = n_jobs * args.expert_tiles + (shared->end - shared->first + (uint64_t)shape.tile - 1) / shape.tile;
+    const uint64_t groups = n_jobs * args.expert_tiles + (shared->end - shared->first + (uint64_t)tile - 1) / tile;
     if (!grouped && groups > FM_MAX_GROUPS)
         return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu64 " workgroups for %" PRIu32 " of %" PRIu32 " rows, at most %d",
             job->op, groups, p->top_k, args.n_inter, FM_MAX_GROUPS);
@@ -177,10 +202,10 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
         .op = job->op,
         .variant = job->variant,
         // what is absent takes the other's types, so that a driver compiles no more for it
-        .spec = {(p->gate ? p->gate : p->shared_gate)->type, (p->gate ? p->up : p->shared_up)->type,
-            (p->shared_gate ? p->shared_gate : p->gate)->type, (p->shared_gate ? p->shared_up : p->up)->type},
-        .n_spec = 4 + shape.n_spec,
-        .subgroup_size = shape.subgroup_size,
+        .constants = {{"GATE_TYPE", (p->gate ? p->gate : p->shared_gate)->type}, {"UP_TYPE", (p->gate ? p->up : p->shared_up)->type},
+            {"SHARED_GATE_TYPE", (p->shared_gate ? p->shared_gate : p->gate)->type},
+            {"SHARED_UP_TYPE", (p->shared_gate ? p->shared_up : p->up)->type}},
+        .subgroup_size = job->shape.subgroup_size,
         .views = {job->x, job->ids, job->h, expert->gate, expert->up, shared->gate, shared->up},
         .n_views = 7,
         .args = &args,
@@ -190,7 +215,7 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
         .bytes = read * row_bytes(p->gate, p->up) + n_shared * row_bytes(p->shared_gate, p->shared_up) +
                  4.0 * n_tokens * (args.n_cols + used + n_shared),
     };
-    memcpy(dispatch.spec + 4, shape.spec, sizeof(shape.spec));
+    fm_dispatch_add(&dispatch, job->shape.constants);
     fm_stream_dispatch(stream, &dispatch);
     return true;
 }
@@ -203,7 +228,7 @@ static bool add_tokens(struct fathom_stream *stream, const struct job *job, uint
         if (!next_range(stream, job->op, p->gate, p->up, &row, n_rows, &expert) ||
             !next_range(stream, job->op, p->shared_gate, p->shared_up, &shared_row, n_shared, &shared))
             return false;
-        if (job->variant == &variants[COLUMNS]) { // none is left out: a round in which no lane takes part reads from any of them
+        if (job->variant->does & FM_DOES_ADDRESS) { // none is left out: a round in which no lane takes part reads from any of them
             if (!expert.gate.buffer) expert.gate = shared.gate, expert.up = shared.up;
             if (!shared.gate.buffer) shared.gate = expert.gate, shared.up = expert.up;
         }
@@ -227,21 +252,22 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
         !fm_op_bind(stream, op, "h", p->h, p->n_tokens * h_stride, &h, &args.h_base))
         return;
 
-    // all but the plain one read x by fours; those from BY_ROW on take whole blocks of columns, the grouped ones whole experts
-    const bool group = !p->gate || p->gate->n_mats > 1;
-    const bool packed = fm_expert_packed(p->gate, p->up) && fm_expert_packed(p->shared_gate, p->shared_up);
-    const bool columns = fm_columns_take_all(p->gate, p->up) && fm_columns_take_all(p->shared_gate, p->shared_up);
-    const size_t n_variants = args.x_base % 4 ? VEC : n_cols % 32 ? BY_ROW : !group ? GROUPED : !packed ? GROUPED_DOT : !columns ? COLUMNS : fm_op_expert_up.n_variants;
+    const struct fathom_weight *gate = p->gate, *shared = p->shared_gate;
+    const uint32_t is = (args.x_base % 4 ? 0 : FM_CALL_ALIGNED) | (n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
+                        (gate && gate->n_mats == 1 ? 0 : FM_CALL_EXPERTS) |
+                        (fm_expert_packed(gate, p->up) && fm_expert_packed(shared, p->shared_up) ? FM_CALL_PACKED : 0) |
+                        (fm_columns_take_all(gate, p->up) && fm_columns_take_all(shared, p->shared_up) ? FM_CALL_UNITS : 0);
     uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
     if (!per_expert || (!p->gate && per_expert < 3)) per_expert = 1; // two tokens of a dense layer would leave half a group's tile empty
-    const struct fathom_weight *gate = p->gate, *shared = p->shared_gate;
     const struct fm_call call = {op, p->n_tokens,
         {gate ? gate->type : 0, gate ? gate->n_mats : 0, gate ? gate->n_rows : 0, p->top_k, shared ? shared->type : 0,
-            shared ? shared->n_rows : 0, n_cols}};
-    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, per_expert);
-    const struct fm_variant *variant = choice.variant;
-    const struct job job = {op, p, &args, variant, per_expert, choice.size, x, ids, h};
-    const uint32_t at_once = !is_grouped(variant) ? p->n_tokens : variant == &variants[GROUPED_ROWS] ? FM_MAX_GROUP_ROWS : MAX_GROUP;
+            shared ? shared->n_rows : 0, n_cols}, is};
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_up.n_variants, per_expert);
+    const struct fm_shape shape = fm_variant_shape(choice.variant,
+        &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), gate ? gate : shared, n_cols, p->n_tokens, per_expert,
+            gate ? (uint64_t)p->top_k * n_inter : n_shared, choice.size});
+    const struct job job = {op, p, &args, choice.variant, shape, x, ids, h};
+    const uint32_t at_once = choice.variant->does & FM_DOES_GROUP ? shape.tokens : p->n_tokens;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         if (!add_tokens(stream, &job, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once)) return;
 }

@@ -13,8 +13,8 @@ const struct fathom_window *fm_expert_window(
     return NULL;
 }
 
-uint32_t fm_expert_lanes(const struct fathom_stream *stream, uint32_t n_cols) {
-    const uint32_t size = fathom_gpu_get_info(fm_stream_gpu(stream))->subgroup_size, lanes = size < 16 ? 16 : size > 64 ? 64 : size;
+uint32_t fm_expert_lanes(const struct fathom_gpu_info *info, uint32_t n_cols) {
+    const uint32_t size = info->subgroup_size, lanes = size < 16 ? 16 : size > 64 ? 64 : size;
     return n_cols >= 2048 && lanes < 64 ? 2 * lanes : lanes;
 }
 

@@ -14,7 +14,7 @@ const struct fathom_window *fm_expert_window(
     struct fathom_stream *stream, const char *op, const struct fathom_weight *w, uint32_t row, uint32_t *end);
 
 // Invocations of a workgroup whose invocations share a row: one subgroup, or two for long rows.
-uint32_t fm_expert_lanes(const struct fathom_stream *stream, uint32_t n_cols);
+uint32_t fm_expert_lanes(const struct fathom_gpu_info *info, uint32_t n_cols);
 
 // fm_op_packed() of both; NULL: there is none, and it is no hindrance.
 bool fm_expert_packed(const struct fathom_weight *a, const struct fathom_weight *b);

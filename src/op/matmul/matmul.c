@@ -5,25 +5,102 @@
 #include "shader_list.h"
 #include "shaders/matmul/matmul.h"
 #include <inttypes.h>
-#include <string.h>
 
-static const struct fm_variant variants[] = {
-    { .name = "plain", .shader = &fm_shader_matmul },
-    { .name = "vec", .shader = &fm_shader_matmul_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .max_tokens = 15, .sizes = { 1, 2, 4 } },
-        // sizes: rows of a subgroup
-    { .name = "tile", .shader = &fm_shader_matmul_tile, .min_tokens = 16, .sizes = { 1, 2, 4 } }, // 16 tokens
-    { .name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .min_tokens = 16, .sizes = FM_MATRIX_TILE_SIZES },
-    { .name = "rows", .shader = &fm_shader_matmul_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .sizes = { 1, 2, 4 } },
-        // sizes: rows of an invocation
-    { .name = "rows_ahead", .shader = &fm_shader_matmul_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD },
-    // by no default, as they take activations in 8 bits: where one is asked for, or was measured to be faster
-    { .name = "dot", .shader = &fm_shader_matmul_dot, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_INTEGER_DOT, .min_tokens = UINT32_MAX },
-    { .name = "dot_tile", .shader = &fm_shader_matmul_dot_tile, .needs = FATHOM_CAP_INTEGER_DOT, .min_tokens = UINT32_MAX, .sizes = { 1, 2, 4 } },
-    { .name = "columns", .shader = &fm_shader_matmul_columns, .needs = FM_COLUMNS_NEEDS, .max_tokens = FM_COLUMNS_TOKENS, .cpu_only = true,
-        .wants = FM_COLUMNS_WANTS },
+// What a variant's shape depends on.
+struct call {
+    const struct fathom_gpu_info *info;
+    const struct fathom_weight *w;
+    uint32_t n_tokens, size; // size: as in struct fm_choice
+    uint64_t n_rows;         // of all matrices
 };
-enum { N_COLUMNS = 1, N_PACKED = 3 }; // the last ones, which know few types
-const struct fm_op fm_op_matmul = { "matmul", variants, sizeof(variants) / sizeof(variants[0]) };
+
+// Tokens of a workgroup that has few.
+static uint32_t few_tokens(const struct call *c) {
+    return c->n_tokens < 4 ? c->n_tokens : c->n_tokens < 8 ? 4 : 8;
+}
+
+static struct fm_shape shape_plain(const void *call) {
+    const struct call *c = call;
+    const uint32_t tokens = c->n_tokens < 4 ? c->n_tokens : 4;
+    return (struct fm_shape){.rows = 4, .tokens = tokens, .constants = {{"TOKENS", tokens}}};
+}
+
+static struct fm_shape shape_vec(const void *call) {
+    const struct call *c = call;
+    const uint32_t size = c->info->subgroup_size, lanes = size < 16 ? 16 : size > 64 ? 64 : size; // one subgroup where it is of a usual size
+    uint32_t rows = 4;
+    while (rows > 1 && c->n_rows < 2048 * rows) rows /= 2; // smaller pieces where large ones would leave most of a card's cores without work
+    if (c->size) rows = c->size;
+    return (struct fm_shape){.rows = rows, .tokens = few_tokens(c),
+        .constants = {{"TOKENS", few_tokens(c)}, {"local_size_x", lanes}, {"ROWS", rows}}};
+}
+
+static struct fm_shape shape_tile(const void *call) {
+    const struct call *c = call;
+    uint32_t tokens = c->n_tokens <= 16 ? 1 : c->n_tokens <= 32 ? 2 : 4;
+    while (tokens > 1 && c->n_rows * c->n_tokens < (uint64_t)128 * 64 * 16 * tokens) tokens /= 2; // as with vec
+    if (c->size) tokens = c->size;
+    return (struct fm_shape){.rows = 64, .tokens = 16 * tokens, .constants = {{"TOKENS", tokens}}};
+}
+
+static struct fm_shape shape_coop(const void *call) {
+    const struct call *c = call;
+    return fm_matrix_tile(c->info, &(struct fm_matrix_work){c->w->n_mats, c->w->n_rows, c->n_tokens, 1, .size = c->size});
+}
+
+static struct fm_shape by_row(const struct call *c, bool ahead) {
+    const uint32_t lanes = fm_op_row_lanes(c->info);
+    uint32_t rows = 4;
+    while (rows > 1 && c->n_rows < 16ull * lanes * rows) rows /= 2; // small weights: enough workgroups for all cores
+    if (c->size) rows = c->size;
+    return (struct fm_shape){.rows = lanes * rows, .tokens = few_tokens(c),
+        .constants = {{"TOKENS", few_tokens(c)}, {"local_size_x", lanes}, {"ROWS", rows}, {"AHEAD", ahead}}};
+}
+
+static struct fm_shape shape_rows(const void *call) {
+    return by_row(call, false);
+}
+
+static struct fm_shape shape_rows_ahead(const void *call) {
+    return by_row(call, true);
+}
+
+static struct fm_shape shape_dot(const void *call) {
+    const struct call *c = call;
+    const uint32_t few = few_tokens(c), tokens = few == 3 ? 4 : few;
+    return (struct fm_shape){.rows = 4 * 128 / c->info->subgroup_size, .tokens = tokens, .constants = {{"TOKENS", tokens}}};
+}
+
+static struct fm_shape shape_columns(const void *call) {
+    const struct call *c = call;
+    const uint32_t tokens = c->n_tokens < FM_COLUMNS_TOKENS ? c->n_tokens : FM_COLUMNS_TOKENS;
+    const uint32_t rows = fm_columns_rows(c->info, c->n_rows, tokens);
+    return (struct fm_shape){.rows = rows, .tokens = tokens,
+        .constants = {{"TOKENS", tokens}, {"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows}, {"UNITS", fm_columns_units(c->info, c->w, tokens)}}};
+}
+
+enum { WHOLE = FM_CALL_ALIGNED | FM_CALL_BLOCKS }; // all but the plain one read x by fours and weights by whole blocks
+static const struct fm_variant variants[] = {
+    {.name = "plain", .shader = &fm_shader_matmul, .shape = shape_plain},
+    {.name = "vec", .shader = &fm_shader_matmul_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .does = FM_DOES_NORM,
+        .max_tokens = 15, .sizes = {1, 2, 4}, .shape = shape_vec}, // sizes: rows of a subgroup
+    {.name = "tile", .shader = &fm_shader_matmul_tile, .takes = WHOLE, .min_tokens = 16, .sizes = {1, 2, 4}, .shape = shape_tile}, // 16 tokens
+    {.name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = WHOLE, .min_tokens = 16,
+        .sizes = FM_MATRIX_TILE_SIZES, .shape = shape_coop},
+    {.name = "rows", .shader = &fm_shader_matmul_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .does = FM_DOES_NORM,
+        .cpu_only = true, .sizes = {1, 2, 4}, .shape = shape_rows}, // sizes: rows of an invocation
+    {.name = "rows_ahead", .shader = &fm_shader_matmul_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .does = FM_DOES_NORM,
+        .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD, .shape = shape_rows_ahead},
+    // by no default, as they take activations in 8 bits: where one is asked for, or was measured to be faster
+    {.name = "dot", .shader = &fm_shader_matmul_dot, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_INTEGER_DOT,
+        .takes = WHOLE | FM_CALL_PACKED, .min_tokens = UINT32_MAX, .shape = shape_dot},
+    {.name = "dot_tile", .shader = &fm_shader_matmul_dot_tile, .needs = FATHOM_CAP_INTEGER_DOT, .takes = WHOLE | FM_CALL_PACKED,
+        .min_tokens = UINT32_MAX, .sizes = {1, 2, 4}, .shape = shape_tile},
+    {.name = "columns", .shader = &fm_shader_matmul_columns, .needs = FM_COLUMNS_NEEDS, .takes = WHOLE | FM_CALL_UNITS,
+        .does = FM_DOES_NORM | FM_DOES_ADDRESS, .max_tokens = FM_COLUMNS_TOKENS, .cpu_only = true, .wants = FM_COLUMNS_WANTS,
+        .shape = shape_columns},
+};
+const struct fm_op fm_op_matmul = {"matmul", variants, sizeof(variants) / sizeof(variants[0])};
 
 // Checks everything, fills what is the same for all windows.
 static bool matmul_prepare(struct fathom_stream *stream, const char *op, const struct fathom_matmul_params *params, struct matmul_args *args,
@@ -52,57 +129,6 @@ static bool matmul_prepare(struct fathom_stream *stream, const char *op, const s
         && (!params->residual.buffer || fm_op_bind(stream, op, "residual", params->residual, y_span, residual, &args->residual_base));
 }
 
-// A variant's sizes: its constants, and the rows and tokens of one workgroup.
-struct matmul_shape {
-    uint32_t rows, tokens;
-    uint32_t spec[2 + FM_MATRIX_TILE_SPEC], n_spec;
-    uint32_t subgroup_size;
-};
-
-static struct matmul_shape matmul_shape(const struct fathom_gpu_info *info, struct fm_choice choice, const struct fathom_weight *w,
-    bool residual, uint32_t n_tokens) {
-    const struct fm_variant *variant = choice.variant;
-    const uint32_t few = n_tokens < 4 ? n_tokens : n_tokens < 8 ? 4 : 8;
-    const uint64_t all_rows = (uint64_t)w->n_mats * w->n_rows;
-    // Smaller pieces where large ones would leave most of a card's cores without work.
-    if (variant->shader == &fm_shader_matmul_tile || variant->shader == &fm_shader_matmul_dot_tile) {
-        uint32_t tokens = n_tokens <= 16 ? 1 : n_tokens <= 32 ? 2 : 4;
-        while (tokens > 1 && all_rows * n_tokens < (uint64_t)128 * 64 * 16 * tokens) tokens /= 2;
-        if (choice.size) tokens = choice.size;
-        return (struct matmul_shape){ 64, 16 * tokens, { w->type, residual, tokens }, 3 };
-    }
-    if (variant->shader == &fm_shader_matmul_coop) {
-        const struct fm_matrix_tile tile = fm_matrix_tile(info, &(struct fm_matrix_work){ w->n_mats, w->n_rows, n_tokens, 1, .size = choice.size });
-        struct matmul_shape shape = { tile.rows, tile.tokens, { w->type, residual }, 2 + FM_MATRIX_TILE_SPEC, tile.subgroup_size };
-        memcpy(shape.spec + 2, tile.spec, sizeof(tile.spec));
-        return shape;
-    }
-    if (variant->shader == &fm_shader_matmul_dot) {
-        const uint32_t tokens = few == 3 ? 4 : few;
-        return (struct matmul_shape){ 4 * 128 / info->subgroup_size, tokens, { w->type, residual, tokens }, 3 };
-    }
-    if (variant->shader == &fm_shader_matmul_vec) { // one subgroup where it is of a usual size
-        const uint32_t lanes = info->subgroup_size < 16 ? 16 : info->subgroup_size > 64 ? 64 : info->subgroup_size;
-        uint32_t rows = 4;
-        while (rows > 1 && all_rows < 2048 * rows) rows /= 2;
-        if (choice.size) rows = choice.size;
-        return (struct matmul_shape){ rows, few, { w->type, residual, few, lanes, rows }, 5 };
-    }
-    if (variant->shader == &fm_shader_matmul_columns) {
-        const uint32_t tokens = n_tokens < FM_COLUMNS_TOKENS ? n_tokens : FM_COLUMNS_TOKENS, rows = fm_columns_rows(info, all_rows, tokens);
-        return (struct matmul_shape){ rows, tokens, { w->type, residual, tokens, fm_op_row_lanes(info), rows }, 5 };
-    }
-    if (variant->shader == &fm_shader_matmul_rows) {
-        const uint32_t lanes = fm_op_row_lanes(info);
-        uint32_t rows = 4;
-        while (rows > 1 && all_rows < 16ull * lanes * rows) rows /= 2; // small weights: enough workgroups for all cores
-        if (choice.size) rows = choice.size;
-        return (struct matmul_shape){ lanes * rows, few, { w->type, residual, few, lanes, rows }, 5 };
-    }
-    const uint32_t tokens = n_tokens < 4 ? n_tokens : 4;
-    return (struct matmul_shape){ 4, tokens, { w->type, residual, tokens }, 3 };
-}
-
 void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_params *params) {
     static const char op[] = "matmul";
     const struct fathom_weight *w = params->w;
@@ -110,23 +136,20 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
     struct fathom_view x, residual, y;
     if (!matmul_prepare(stream, op, params, &args, &x, &residual, &y)) return;
 
-    // All but the plain one read x by fours and weights by whole blocks.
-    const bool whole = w->n_cols % 32 == 0 && args.x_base % 4 == 0;
-    const size_t n_last = !fm_op_packed(w->type) ? N_PACKED : fm_columns_take(w->type, w->n_cols) ? 0 : N_COLUMNS;
-    const size_t n_variants = !whole ? 1 : fm_op_matmul.n_variants - n_last;
-    const struct fm_call call = { op, params->n_tokens, { w->type, w->n_mats, w->n_rows, w->n_cols } };
-    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, n_variants, params->n_tokens);
-    const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
-    const struct matmul_shape shape = matmul_shape(info, choice, w, residual.buffer, params->n_tokens);
-    const bool columns = choice.variant->shader == &fm_shader_matmul_columns;
-    const bool last_group = columns || choice.variant->shader == &fm_shader_matmul_rows || choice.variant->shader == &fm_shader_matmul_vec;
+    const uint32_t is = (args.x_base % 4 ? 0 : FM_CALL_ALIGNED) | (w->n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
+                        (fm_op_packed(w->type) ? FM_CALL_PACKED : 0) | (fm_columns_take(w->type, w->n_cols) ? FM_CALL_UNITS : 0);
+    const struct fm_call call = {op, params->n_tokens, {w->type, w->n_mats, w->n_rows, w->n_cols}, is};
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_matmul.n_variants, params->n_tokens);
+    const struct fm_shape shape = fm_variant_shape(choice.variant, &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), w,
+        params->n_tokens, choice.size, (uint64_t)w->n_mats * w->n_rows});
+    const bool norms = choice.variant->does & FM_DOES_NORM;
     struct fm_norm_after norm;
     if (params->norm.w.buffer && (w->n_mats != 1 || args.y_token_stride != w->n_rows)) {
         fm_stream_fail(stream, FATHOM_INVALID, "%s: a norm of %" PRIu32 " matrices of %" PRIu32 " rows, %" PRIu32 " apart, wanted one matrix without a stride", op,
             w->n_mats, w->n_rows, args.y_token_stride);
         return;
     }
-    if (!fm_op_norm_after(stream, op, &params->norm, params->n_tokens, w->n_rows, last_group && w->n_windows == 1, &norm)) return;
+    if (!fm_op_norm_after(stream, op, &params->norm, params->n_tokens, w->n_rows, norms && w->n_windows == 1, &norm)) return;
     args.norm_w_base = norm.w_base, args.normed_base = norm.y_base, args.counters_base = norm.counters_base, args.norm_eps = params->norm.eps;
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const struct fathom_window *window = &w->windows[i];
@@ -134,11 +157,11 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
         args.n_rows = window->n_rows / n_mats;
         args.first_row = window->first_row % w->n_rows;
         args.first_mat = window->first_row / w->n_rows;
-        if (columns) fm_columns_address(window->view, args.w_address);
+        if (choice.variant->does & FM_DOES_ADDRESS) fm_columns_address(window->view, args.w_address);
         const double n_rows = window->n_rows;
         struct fm_dispatch dispatch = {
             .op = op, .variant = choice.variant,
-            .n_spec = shape.n_spec,
+            .constants = {{"TYPE", w->type}, {"RESIDUAL", residual.buffer != NULL}},
             .subgroup_size = shape.subgroup_size,
             .views = { window->view, x, residual, y }, .n_views = 4,
             .args = &args, .args_size = sizeof(args),
@@ -146,10 +169,9 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
             .flops = 2.0 * params->n_tokens * n_rows * w->n_cols,
             .bytes = n_rows * (double)fathom_row_size(w->type, w->n_cols) + 4.0 * params->n_tokens * (n_rows + (double)n_mats * w->n_cols),
         };
-        memcpy(dispatch.spec, shape.spec, sizeof(shape.spec));
-        if (last_group) {
-            dispatch.spec[dispatch.n_spec++] = norm.fused;
-            dispatch.spec[dispatch.n_spec++] = columns ? fm_columns_units(info, w, shape.tokens) : choice.variant->wants == FATHOM_CAP_READ_AHEAD;
+        fm_dispatch_add(&dispatch, shape.constants);
+        if (norms) {
+            fm_dispatch_add(&dispatch, (struct fm_constant[]){{"NORM", norm.fused}, {0}});
             dispatch.views[4] = norm.w, dispatch.views[5] = norm.y, dispatch.views[6] = norm.counters;
             dispatch.n_views = 7;
         }

@@ -42,7 +42,7 @@ static const struct size *choose(const struct fathom_gpu_info *info, const struc
     return size;
 }
 
-struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, const struct fm_matrix_work *work) {
+struct fm_shape fm_matrix_tile(const struct fathom_gpu_info *info, const struct fm_matrix_work *work) {
     const struct size *size = choose(info, work);
     // The workgroup's tile is halved along its longer side until every subgroup has its part.
     const uint32_t m = info->matrix_m, n = info->matrix_n, lanes = info->min_subgroup_size, wanted = invocations_of(info, size, work->n_weights);
@@ -52,10 +52,11 @@ struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, const s
         else if (tokens % (2 * n) == 0) tokens /= 2;
     }
     const uint32_t grid_rows = size->rows / rows, grid_tokens = size->tokens / tokens;
-    return (struct fm_matrix_tile){
+    return (struct fm_shape){
         .rows = size->rows,
         .tokens = size->tokens,
         .subgroup_size = lanes,
-        .spec = {m, n, info->matrix_k, lanes, grid_rows, grid_tokens, rows / m, tokens / n, lanes * grid_rows * grid_tokens},
+        .constants = {{"M", m}, {"N", n}, {"K", info->matrix_k}, {"LANES", lanes}, {"GRID_ROWS", grid_rows}, {"GRID_TOKENS", grid_tokens},
+            {"SUB_ROWS", rows / m}, {"SUB_TOKENS", tokens / n}, {"local_size_x", lanes * grid_rows * grid_tokens}},
     };
 }

@@ -1,13 +1,10 @@
 // Sizes of shaders/matrix_tile.glsl.
 #ifndef FM_OP_MATMUL_MATRIX_TILE_H
 #define FM_OP_MATMUL_MATRIX_TILE_H
-#include <fathom/gpu.h>
+#include "gpu/variant.h"
 
 // What a device must be able to do.
-enum {
-    FM_MATRIX_TILE_NEEDS = FATHOM_CAP_COOPERATIVE_MATRIX | FATHOM_CAP_FLOAT16,
-    FM_MATRIX_TILE_SPEC = 9, // constants of the tile
-};
+enum { FM_MATRIX_TILE_NEEDS = FATHOM_CAP_COOPERATIVE_MATRIX | FATHOM_CAP_FLOAT16 };
 
 // Sizes for the tuner (fm_variant.sizes): tokens of a tile.
 #define FM_MATRIX_TILE_SIZES {32, 64, 128}
@@ -19,12 +16,6 @@ struct fm_matrix_work {
     uint32_t size;                     // one of the above, or the next smaller one that fits; 0: by a rule
 };
 
-struct fm_matrix_tile {
-    uint32_t rows, tokens;             // of a workgroup
-    uint32_t subgroup_size;            // to be required, where the device has several
-    uint32_t spec[FM_MATRIX_TILE_SPEC];
-};
-
-// The tile for a device that can do what is needed.
-struct fm_matrix_tile fm_matrix_tile(const struct fathom_gpu_info *info, const struct fm_matrix_work *work);
+// The tile for a device that can do what is needed: rows and tokens of a workgroup, and the constants of matrix_tile.glsl.
+struct fm_shape fm_matrix_tile(const struct fathom_gpu_info *info, const struct fm_matrix_work *work);
 #endif

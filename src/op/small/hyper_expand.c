@@ -23,7 +23,7 @@ void fathom_hyper_expand(struct fathom_stream *stream, const struct fathom_hyper
     }
     fm_stream_dispatch(stream, &(struct fm_dispatch){
         .op = op, .variant = &variants[0],
-        .spec = {mixes}, .n_spec = 1,
+        .constants = {{"MIX", mixes}},
         .views = {x, y, mix}, .n_views = 3,
         .args = &args, .args_size = sizeof(args),
         .groups = {fm_op_groups(n, 64), fm_op_groups(n_tokens, 1), 1},

@@ -26,7 +26,7 @@ void fathom_hyper_mix(struct fathom_stream *stream, const struct fathom_hyper_mi
         return;
     fm_stream_dispatch(stream, &(struct fm_dispatch){
         .op = op, .variant = &variants[0],
-        .spec = {mixes}, .n_spec = 1,
+        .constants = {{"MIX", mixes}},
         .views = {x, logits, scale, base, w, y, mix}, .n_views = 7,
         .args = &args, .args_size = sizeof(args),
         .groups = {fm_op_groups(n_tokens, 1), 1, 1},

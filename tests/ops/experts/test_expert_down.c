@@ -2,7 +2,6 @@
 #include "ops/expert.h"
 #include "ops/norm_after.h"
 #include <stdio.h>
-#include <string.h>
 
 static const struct down_case {
     enum fathom_type down, shared;
@@ -38,6 +37,7 @@ static const struct down_case {
     {FATHOM_Q5_K, FATHOM_Q4_0, 4, 3, 70, 256, 96, 21, 4, true},
     {FATHOM_Q4_1, FATHOM_MXFP4, 4, 3, 67, 96, 160, 37, 4, false},
     {FATHOM_IQ4_NL, FATHOM_Q5_1, 4, 3, 131, 160, 96, 21, 4, true},
+    {FATHOM_Q4_0, FATHOM_Q8_0, 8, 3, 70, 128, 64, 1, 4, true}, // index 27: no scratch, which columns do without
     {FATHOM_Q8_0, FATHOM_Q5_0, 8, 2, 67, 32, 96, 35, 4, true},
     // two windows of columns that overlap, a shorter row of the shared expert, workgroups of many rows
     {FATHOM_Q4_1, FATHOM_Q8_0, 8, 3, 2060, 1088, 192, 2, 4, true},
@@ -127,9 +127,12 @@ static void run(struct op_test *test, size_t index) {
     if (index % 7 != 6) params.scratch = op_output(test, n_scratch);
     fathom_expert_down(test->stream, &params);
     const bool room = params.scratch.buffer && 4 * n_scratch >= 256 + fathom_expert_down_scratch(1, c->top_k, c->n_rows);
-    const bool blocks = c->n_inter % 32 == 0 && c->n_shared % 32 == 0 && (room || !strstr(test->variant, "grouped"));
-    const bool known = (!test->bytes || fm_expert_packed(in.down, in.shared)) && (!test->columns || fm_columns_take_all(in.down, in.shared));
-    op_run(test, known && c->offset_words % 4 == 0 && (blocks || !strcmp(test->variant, "vec")));
+    const bool blocks = c->n_inter % 32 == 0 && c->n_shared % 32 == 0;
+    const uint32_t is = (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (blocks ? FM_CALL_BLOCKS : 0) |
+                        (c->n_experts == 1 ? 0 : FM_CALL_EXPERTS) | (room ? FM_CALL_SCRATCH : 0) |
+                        (fm_expert_packed(in.down, in.shared) ? FM_CALL_PACKED : 0) |
+                        (fm_columns_take_all(in.down, in.shared) ? FM_CALL_UNITS : 0);
+    op_run(test, op_takes(test, is));
     if (params.scratch.buffer) op_result(test, params.scratch); // nothing written past it
 
     const float *y = op_result(test, params.y);

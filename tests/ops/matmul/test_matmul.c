@@ -107,8 +107,9 @@ static void run(struct op_test *test, size_t index) {
     struct fathom_matmul_params params = { .w = w, .x = x_view, .y = y_view, .residual = residual_view, .n_tokens = c->n_tokens,
         .x_token_stride = (uint32_t)x_stride, .y_token_stride = (uint32_t)y_stride };
     fathom_matmul(test->stream, &params);
-    const bool known = (!test->bytes || fm_op_packed(c->type)) && (!test->columns || fm_columns_take(c->type, c->n_cols));
-    op_run(test, known && c->n_cols % 32 == 0 && c->offset_words % 4 == 0);
+    const uint32_t is = (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (c->n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
+                        (fm_op_packed(c->type) ? FM_CALL_PACKED : 0) | (fm_columns_take(c->type, c->n_cols) ? FM_CALL_UNITS : 0);
+    op_run(test, op_takes(test, is));
 
     float *y = op_result(test, y_view);
     struct reference ref = { op_alloc(test, n_y * 8), op_alloc(test, n_y * 8), op_alloc(test, n_y * 4) };
