@@ -73,6 +73,7 @@ struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *pa
         params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context, (double)e->plan.scratch / GIB,
         (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
     if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &params->progress, &e->weights, err)) goto fail;
+    e->tuning_key = fm_tuning_key(e);
     if (!fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
     if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;

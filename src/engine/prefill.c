@@ -2,8 +2,8 @@
 #include "engine/session.h"
 #include <string.h>
 
-static struct fm_pass prefill_pass(const struct fathom_session *s, uint32_t n_tokens) {
-    struct fm_pass pass = fm_session_pass(s, s->prefill);
+struct fm_pass fm_session_input_pass(const struct fathom_session *s, struct fathom_stream *stream, uint32_t n_tokens) {
+    struct fm_pass pass = fm_session_pass(s, stream);
     pass.position = pass.ids = fathom_buffer_view(s->input);
     pass.position.size = 4;
     pass.ids.offset += 4, pass.ids.size -= 4;
@@ -34,7 +34,7 @@ static bool read_logits(struct fathom_session *s, const struct fm_pass *pass, fl
 }
 
 static bool evaluate_chunk(struct fathom_session *s, uint32_t n_tokens, float *logits, struct fathom_error *err) {
-    const struct fm_pass pass = prefill_pass(s, n_tokens);
+    const struct fm_pass pass = fm_session_input_pass(s, s->prefill, n_tokens);
     const uint32_t end = s->n_evaluated + n_tokens;
     const bool is_last = end == s->n_tokens;
     const uint32_t n_next = !s->drafting ? 0 : is_last ? n_tokens - 1 : n_tokens; // tokens whose successor is known

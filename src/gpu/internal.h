@@ -18,6 +18,13 @@ struct fm_staging {
     uint64_t ticket;                     // of its last transfer
 };
 
+// A call of fm_variant_choose().
+struct fm_called {
+    struct fm_call call;
+    struct fm_choice choice;             // that it got
+    uint32_t serial;                     // of the gpu's calls, from 1; 0: none
+};
+
 struct fathom_gpu {
     struct fathom_gpu_params params;     // strings are owned copies
     struct fathom_gpu_info info;
@@ -52,8 +59,8 @@ struct fathom_gpu {
 
     struct fm_tuned *tuned;              // what measuring found best
     size_t n_tuned;
-    struct fm_call last_call;            // of an operator that may be tuned
-    struct fm_choice last_choice;        // that it got
+    struct fm_called called;             // the last one of an operator that may be tuned
+    bool joined;                         // what is recorded is part of it, whatever its name
 };
 
 // A sub-allocation of a block.

@@ -10,6 +10,7 @@ struct id_info {
     uint32_t storage_class;                                      // of a pointer type
     uint32_t end;                                                // bytes: largest member offset + 4
     bool has_binding, non_writable, non_readable;
+    bool floats;                                                 // of a type: made of float32 alone
 };
 
 static void decorate(struct id_info *id, uint32_t decoration, uint32_t value) {
@@ -34,6 +35,8 @@ static bool variable(const struct id_info *ids, uint32_t type, uint32_t id, uint
     if (storage_class == SpvStorageClassPushConstant) out->args_size = block->end;
     if (storage_class != SpvStorageClassStorageBuffer || !v->has_binding) return true;
     if (v->binding >= FM_END_BINDINGS) return false;
+    const bool first = !out->reads[v->binding] && !out->writes[v->binding];
+    out->floats[v->binding] = block->floats && (first || out->floats[v->binding]);
     out->writes[v->binding] |= !(v->non_writable || (block->n_members && block->n_non_writable == block->n_members));
     out->reads[v->binding] |= !(v->non_readable || (block->n_members && block->n_non_readable == block->n_members));
     if (v->binding < FM_MAX_BINDINGS && v->binding + 1 > out->n_bindings) out->n_bindings = v->binding + 1;
@@ -48,7 +51,14 @@ static bool instruction(struct id_info *ids, const uint32_t *w, uint32_t length,
         decorate(&ids[w[1]], w[2], length > 3 ? w[3] : 0);
         break;
     case SpvOpMemberDecorate: decorate_member(&ids[w[1]], w[3], length > 4 ? w[4] : 0); break;
-    case SpvOpTypeStruct: ids[w[1]].n_members = length - 2; break;
+    case SpvOpTypeFloat: ids[w[1]].floats = w[2] == 32; break;
+    case SpvOpTypeVector:
+    case SpvOpTypeRuntimeArray: ids[w[1]].floats = ids[w[2]].floats; break;
+    case SpvOpTypeStruct:
+        ids[w[1]].n_members = length - 2;
+        ids[w[1]].floats = length > 2;
+        for (uint32_t i = 2; i < length; i++) ids[w[1]].floats &= ids[w[i]].floats;
+        break;
     case SpvOpTypePointer: ids[w[1]].storage_class = w[2], ids[w[1]].pointee = w[3]; break;
     case SpvOpVariable: return variable(ids, w[1], w[2], w[3], out);
     }

@@ -7,6 +7,7 @@
 struct fm_spirv {
     uint32_t n_bindings;                   // storage buffers 0 .. n_bindings - 1 of set 0
     bool reads[FM_END_BINDINGS], writes[FM_END_BINDINGS]; // two variables may share a binding: what any of them may do
+    bool floats[FM_END_BINDINGS];          // all variables of the binding hold float32, or vectors of them
     uint32_t args_size;                    // bytes of the push-constant block
     uint32_t spec_ids;                     // bit i: a constant has constant_id i, below FM_MAX_SPEC
 };

@@ -1,5 +1,6 @@
 // The recording of a stream: a list of dispatches and copies, checked as they come. commands.c turns it into command buffers.
 #include "gpu/stream.h"
+#include "gpu/calls.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,8 @@ void fathom_stream_begin(struct fathom_stream *s) {
     fm_stream_release(s);
     s->n_entries = 0;
     s->finished = false;
+    s->only.op = NULL;
+    s->n_kept = s->last_kept = 0;
 }
 
 bool fm_stream_fail(struct fathom_stream *s, enum fathom_status status, const char *format, ...) {
@@ -134,6 +137,27 @@ static bool find_constants(struct fathom_stream *s, const struct fm_dispatch *d,
     return true;
 }
 
+void fm_stream_join(struct fathom_stream *s, bool join) { s->gpu->joined = join; }
+
+// The call that a dispatch is part of; serial 0: none.
+static struct fm_called called_by(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
+    const char *op = gpu->called.serial ? gpu->called.call.op : "";
+    const size_t n = strlen(op);
+    const bool own = n && !strncmp(d->op, op, n) && (d->op[n] == 0 || d->op[n] == '_');
+    return own || gpu->joined ? gpu->called : (struct fm_called){0};
+}
+
+// Is a dispatch of this call kept? Counts the calls.
+static bool keep(struct fathom_stream *s, const struct fm_called *called) {
+    if (!s->only.op) return true;
+    if (!called->serial || !fm_same_call(&s->only, &called->call)) return false;
+    if (called->serial == s->last_kept) return true;
+    if (s->n_kept == s->max_kept) return false;
+    s->n_kept++;
+    s->last_kept = called->serial;
+    return true;
+}
+
 void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
     if (s->error.status != FATHOM_OK || !check_views(s, d) || !check_size(s, d)) return;
     const struct fm_layout *layout = fm_layout_get(s->gpu, d->variant->shader, &s->error);
@@ -151,9 +175,11 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
             fm_stream_fail(s, FATHOM_INVALID, "%s: binding %u is written, but is the host's own memory, which is only read", d->op, i);
             return;
         }
+    const struct fm_called called = called_by(s->gpu, d);
+    if (!keep(s, &called)) return;
     struct fm_entry *e = append(s);
     if (!e) return;
-    *e = (struct fm_entry){.dispatch = *d};
+    *e = (struct fm_entry){.dispatch = *d, .called = called};
     if (d->args_size) memcpy(e->args, d->args, d->args_size);
     memcpy(e->spec, spec, sizeof(spec));
     e->n_spec = n_spec;
@@ -171,6 +197,7 @@ void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct 
         fm_stream_fail(s, FATHOM_INVALID, "copy: to the host's own memory, which is only read");
         return;
     }
+    if (s->only.op) return; // a copy is part of no call
     struct fm_entry *e = append(s);
     if (!e) return;
     *e = (struct fm_entry){.is_copy = true, .dispatch = {.op = "copy", .views = {src, dst}, .n_views = 2, .bytes = 2.0 * (double)src.size}};

@@ -46,11 +46,6 @@ void fm_tuned_clear(struct fathom_gpu *gpu) {
     gpu->n_tuned = 0;
 }
 
-const struct fm_call *fm_last_call(const struct fathom_gpu *gpu, struct fm_choice *choice) {
-    *choice = gpu->last_choice;
-    return &gpu->last_call;
-}
-
 static uint64_t file_key(const struct fathom_gpu *gpu, uint64_t model_key) {
     return fm_cache_key_add(fm_cache_key(gpu), &model_key, sizeof(model_key));
 }

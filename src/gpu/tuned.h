@@ -30,7 +30,4 @@ struct fm_tuned_head { uint32_t version, row_size; };
 // Parsing returns how many rows there are, checked, and puts them to *rows, which free() takes;
 // -1: the bytes are no such table, or there is no memory for it.
 long fm_tuned_parse(const void *data, size_t size, struct fm_tuned **rows);
-
-// The last call that asked fm_variant_choose(), and what it got: how the tuner learns an operator's shape.
-const struct fm_call *fm_last_call(const struct fathom_gpu *gpu, struct fm_choice *choice);
 #endif

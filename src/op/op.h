@@ -14,6 +14,8 @@ struct fm_op {
 extern const struct fm_op *const fm_ops[];
 extern const size_t fm_n_ops;
 const struct fm_op *fm_op_find(const char *name); // NULL: no such operator
+// A call's shape for a person: "Q8_0 1 x 768 x 256".
+void fm_op_describe(const struct fm_call *call, char *text, size_t size);
 
 // Properties of a call, for fm_call.is and fm_variant.takes. An operator works out those that its rows ask for.
 enum {

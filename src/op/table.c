@@ -1,5 +1,7 @@
 // All operators: what `devices` shows and the tests go through. A new one adds its two lines.
 #include "op/op.h"
+#include "quant/types.h"
+#include <stdio.h>
 #include <string.h>
 
 extern const struct fm_op fm_op_compress;
@@ -49,4 +51,42 @@ const struct fm_op *fm_op_find(const char *name) {
     for (size_t i = 0; i < fm_n_ops; i++)
         if (!strcmp(fm_ops[i]->name, name)) return fm_ops[i];
     return NULL;
+}
+
+// How the shapes of calls read: @ is a stored type, # a number, in the order of fm_call.shape. A part between commas whose numbers are all
+// zero is left out.
+static const struct { const char *op, *shape; } shapes[] = {
+    {"matmul", "@ # x # x #"},
+    {"expert_gate", "@ # x #,top #"},
+    {"expert_up", "@ # x #,top #,shared @ #,of #"},
+    {"expert_down", "@ # x #,top #,shared @ #,to #"},
+    {"latent_attention", "@ # heads,latent of # + #"},
+    {"expanded_attention", "@ cache and @ # heads,latent of #,keys of # + #,values of #"},
+    {"grouped_attention", "@ # heads,of # x #"},
+};
+
+static const char *shape_of(const struct fm_call *call) {
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++)
+        if (!strcmp(shapes[i].op, call->op)) return shapes[i].shape;
+    return "#,#,#,#,#,#,#,#";
+}
+
+void fm_op_describe(const struct fm_call *call, char *text, size_t size) {
+    const uint32_t *next = call->shape;
+    size_t n = 0;
+    text[0] = 0;
+    for (const char *at = shape_of(call); *at;) {
+        char part[64];
+        size_t length = 0;
+        bool some = false;
+        for (; *at && *at != ','; at++) {
+            const size_t room = length < sizeof(part) ? sizeof(part) - length : 0;
+            if (*at == '#') some |= *next != 0;
+            if (*at == '@') length += (size_t)snprintf(part + length, room, "%s", fm_type_name((enum fathom_type)*next++));
+            else if (*at == '#') length += (size_t)snprintf(part + length, room, "%u", *next++);
+            else length += (size_t)snprintf(part + length, room, "%c", *at);
+        }
+        at += *at == ',';
+        if (some && n < size) n += (size_t)snprintf(text + n, size - n, "%s%s", n ? ", " : "", part);
+    }
 }

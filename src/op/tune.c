@@ -31,17 +31,29 @@ struct run {
     struct candidate list[MAX_CANDIDATES];
     size_t n;
     struct fm_tuned row; // where the winner goes
-    float *want, *got;
-    size_t n_out;
+    struct fm_write *writes; // that are no scratch
+    size_t n_writes, n_bytes;
+    char *saved, *want, *got; // what the writes' ranges hold: before all, of the reference, of another choice; one range after the other
+    uint32_t n_calls;
     size_t n_rounds;     // so far
     struct fathom_timing *timings;
 };
 
 bool fm_tune_agrees(const float *want, const float *got, size_t n) {
+    const uint32_t unwritten = FM_TUNE_UNWRITTEN;
     double squares = 0, off = 0, most = 0;
-    for (size_t i = 0; i < n; i++) squares += (double)want[i] * want[i];
-    const double rms = sqrt(squares / (double)n);
+    size_t n_written = 0;
     for (size_t i = 0; i < n; i++) {
+        if (!memcmp(&want[i], &unwritten, 4)) continue;
+        squares += (double)want[i] * want[i];
+        n_written++;
+    }
+    const double rms = n_written ? sqrt(squares / (double)n_written) : 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!memcmp(&want[i], &unwritten, 4)) {
+            if (memcmp(&got[i], &unwritten, 4)) return false;
+            continue;
+        }
         const double d = fabs((double)got[i] - want[i]), over = d / (0.1 * (rms + fabs(want[i])));
         if (!isfinite(got[i])) return false;
         off += d * d;
@@ -60,7 +72,7 @@ static double run_time(struct run *r, struct candidate *c, double host_seconds) 
     const size_t n = fathom_stream_timings(c->stream, r->timings, MAX_TIMINGS);
     double sum = 0;
     for (size_t i = 0; i < n && i < MAX_TIMINGS; i++) sum += r->timings[i].nanoseconds;
-    return (sum > 0 && n <= MAX_TIMINGS ? sum : 1e9 * host_seconds) / r->trial->n_calls;
+    return (sum > 0 && n <= MAX_TIMINGS ? sum : 1e9 * host_seconds) / r->n_calls;
 }
 
 static bool measure(struct run *r, struct candidate *c, struct fathom_error *err) {
@@ -72,26 +84,75 @@ static bool measure(struct run *r, struct candidate *c, struct fathom_error *err
     return true;
 }
 
-// Records a choice that was put into the table, or, with variant NULL, the operator's own; *there is false when the operator does not take
-// it at this shape.
+// Records the calls; *there is false when the operator does not take the choice that was put into the table. With variant NULL, that is the
+// operator's own one.
 static void record(struct run *r, struct candidate *c, bool *there) {
-    struct fathom_gpu *gpu = r->tuner->gpu;
     const struct fm_choice wanted = c->timing.choice;
     fathom_stream_begin(c->stream);
+    fm_stream_only(c->stream, &r->trial->call, r->trial->max_calls);
     r->trial->record(c->stream, r->trial->user);
-    const struct fm_call *call = fm_last_call(gpu, &c->timing.choice);
-    if (!wanted.variant) { // only now the shape is known
-        memcpy(r->row.shape, call->shape, sizeof(call->shape));
-        fm_tuned_remove(gpu, &r->row);
-        fathom_stream_begin(c->stream);
-        r->trial->record(c->stream, r->trial->user);
-        fm_last_call(gpu, &c->timing.choice);
-    }
-    *there = !wanted.variant || (c->timing.choice.variant == wanted.variant && c->timing.choice.size == wanted.size);
+    r->n_calls = fm_stream_kept(c->stream, &c->timing.choice);
+    *there = r->n_calls && (!wanted.variant || (c->timing.choice.variant == wanted.variant && c->timing.choice.size == wanted.size));
 }
 
-// Builds and runs a choice for the first time; its result goes to `result`.
-static bool prepare(struct run *r, struct fm_choice choice, float *result, bool *there, struct fathom_error *err) {
+// Finds what the calls write, and saves it.
+static bool find_writes(struct run *r, const struct candidate *c, struct fathom_error *err) {
+    size_t n;
+    if (!fm_stream_writes(c->stream, &r->writes, &n, err)) return false;
+    for (size_t i = 0; i < n; i++) {
+        if (r->writes[i].view.buffer == r->trial->scratch) continue;
+        r->n_bytes += r->writes[i].view.size;
+        r->writes[r->n_writes++] = r->writes[i];
+    }
+    r->saved = malloc(r->n_bytes + 1), r->want = malloc(r->n_bytes + 1), r->got = malloc(r->n_bytes + 1);
+    if (!r->saved || !r->want || !r->got) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    char *at = r->saved;
+    for (size_t i = 0; i < r->n_writes; at += r->writes[i++].view.size)
+        if (!fathom_download(r->tuner->gpu, r->writes[i].view, at, err)) return false;
+    return true;
+}
+
+// Results are filled with NaNs, for what is not written. What is read as well, a residual, is 0, so that the sum shows what is added to it.
+// Words, such as chosen experts and counters, are as they were.
+static bool fill_writes(struct run *r, char *words, struct fathom_error *err) {
+    char *at = words;
+    const char *saved = r->saved;
+    for (size_t i = 0; i < r->n_writes; i++) {
+        const struct fm_write *w = &r->writes[i];
+        if (w->floats) memset(at, w->in_place ? 0 : 0xff, w->view.size);
+        else memcpy(at, saved, w->view.size);
+        if (!fathom_upload(r->tuner->gpu, w->view, at, err)) return false;
+        at += w->view.size;
+        saved += w->view.size;
+    }
+    return true;
+}
+
+static bool read_writes(struct run *r, char *result, struct fathom_error *err) {
+    for (size_t i = 0; i < r->n_writes; result += r->writes[i++].view.size)
+        if (!fathom_download(r->tuner->gpu, r->writes[i].view, result, err)) return false;
+    return true;
+}
+
+static bool put_back(struct run *r, struct fathom_error *err) {
+    const char *at = r->saved;
+    for (size_t i = 0; at && i < r->n_writes; at += r->writes[i++].view.size)
+        if (!fathom_upload(r->tuner->gpu, r->writes[i].view, at, err)) return false;
+    return true;
+}
+
+static bool agree(const struct run *r, const char *want, const char *got) {
+    for (size_t i = 0; i < r->n_writes; i++) {
+        const size_t size = r->writes[i].view.size;
+        if (r->writes[i].floats && !fm_tune_agrees((const float *)(const void *)want, (const float *)(const void *)got, size / 4)) return false;
+        want += size;
+        got += size;
+    }
+    return true;
+}
+
+// Builds and runs a choice for the first time; its result goes to r->want or r->got.
+static bool prepare(struct run *r, struct fm_choice choice, char **result, bool *there, struct fathom_error *err) {
     struct fm_tuner *t = r->tuner;
     struct candidate *c = &r->list[r->n];
     const double start = fm_clock();
@@ -104,9 +165,8 @@ static bool prepare(struct run *r, struct fm_choice choice, float *result, bool 
         r->n--;
         return true;
     }
-    memset(result, 0xff, 4 * r->n_out); // NaNs, for what is not written
-    if (!fathom_stream_finish(c->stream, err) || !fathom_upload(t->gpu, r->trial->out, result, err) || !submit(r, c, err) ||
-        !fathom_download(t->gpu, r->trial->out, result, err))
+    if (!fathom_stream_finish(c->stream, err) || (!r->saved && !find_writes(r, c, err)) || !fill_writes(r, *result, err) || !submit(r, c, err) ||
+        !read_writes(r, *result, err))
         return false;
     c->first_seconds = fm_clock() - start;
     t->prepare_seconds = fmax(c->first_seconds, 0.8 * t->prepare_seconds);
@@ -139,8 +199,8 @@ static void refuse(struct run *r, struct candidate *c, struct fm_trial_result *r
 static bool try_choice(struct run *r, struct fm_choice choice, struct fm_trial_result *result, struct fathom_error *err) {
     bool there;
     if (r->n == MAX_CANDIDATES || !time_left(r->tuner)) return true;
-    if (!set_row(r, choice, err) || !prepare(r, choice, r->got, &there, err)) return false;
-    if (there && !fm_tune_agrees(r->want, r->got, r->n_out)) refuse(r, &r->list[r->n - 1], result);
+    if (!set_row(r, choice, err) || !prepare(r, choice, &r->got, &there, err)) return false;
+    if (there && !agree(r, r->want, r->got)) refuse(r, &r->list[r->n - 1], result);
     return true;
 }
 
@@ -148,32 +208,38 @@ static bool try_choice(struct run *r, struct fm_choice choice, struct fm_trial_r
 static bool find_reference(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
     const struct fm_variant *plain = &r->trial->op->variants[0];
     bool there;
-    if (!prepare(r, (struct fm_choice){0}, r->want, &there, err)) return false;
+    fm_tuned_remove(r->tuner->gpu, &r->row);
+    if (!prepare(r, (struct fm_choice){0}, &r->want, &there, err)) return false;
+    if (!there) return fm_fail(err, FATHOM_INVALID, "%s: no call of %s was recorded", r->trial->op->name, r->trial->what);
     if (r->tuner->quick || r->list[0].timing.choice.variant == plain || !time_left(r->tuner)) return true;
-    float *own = r->want;
+    char *own = r->want;
     r->want = r->got;
     r->got = own;
-    if (!set_row(r, (struct fm_choice){plain, 0}, err) || !prepare(r, (struct fm_choice){plain, 0}, r->want, &there, err)) return false;
-    if (!fm_tune_agrees(r->want, own, r->n_out)) refuse(r, &r->list[0], result);
+    if (!set_row(r, (struct fm_choice){plain, 0}, err) || !prepare(r, (struct fm_choice){plain, 0}, &r->want, &there, err)) return false;
+    if (!agree(r, r->want, own)) refuse(r, &r->list[0], result);
     return true;
 }
 
 // Builds the pipelines of all these choices, on as many threads as the gpu uses.
-static bool build_all(struct run *r, const struct fm_choice *choices, size_t n, struct fathom_error *err) {
+static bool build_all(struct run *r, const struct fm_choice *choices, size_t n, double *seconds, struct fathom_error *err) {
     struct fathom_stream *stream = fathom_stream_create(r->tuner->gpu, err);
+    const double start = fm_clock();
     bool ok = stream != NULL;
-    if (ok) fathom_stream_begin(stream);
+    if (ok) fathom_stream_begin(stream), fm_stream_only(stream, &r->trial->call, UINT32_MAX);
     for (size_t i = 0; ok && i < n; i++)
         if ((ok = set_row(r, choices[i], err))) r->trial->record(stream, r->trial->user);
     ok = ok && fathom_stream_finish(stream, err);
     fathom_stream_destroy(&stream);
+    *seconds = fm_clock() - start;
     return ok;
 }
 
 static bool try_all(struct run *r, const struct fm_choice *choices, size_t n, struct fm_trial_result *result, struct fathom_error *err) {
-    if (n > 1 && time_left(r->tuner) && !build_all(r, choices, n, err)) return false;
+    double seconds = 0;
+    if (n > 1 && time_left(r->tuner) && !build_all(r, choices, n, &seconds, err)) return false;
     for (size_t i = 0; i < n; i++)
         if (!try_choice(r, choices[i], result, err)) return false;
+    r->tuner->prepare_seconds = fmax(r->tuner->prepare_seconds, seconds); // only now: what was built is tried
     return true;
 }
 
@@ -262,24 +328,24 @@ static bool compare_choices(struct run *r, struct fm_trial_result *result, struc
 
 bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_result *result, struct fathom_error *err) {
     const bool timers = fm_gpu_params(t->gpu)->timers;
-    struct run r = {.tuner = t, .trial = trial, .n_out = trial->out.size / 4};
+    struct run r = {.tuner = t, .trial = trial};
     *result = (struct fm_trial_result){0};
     if (!time_left(t)) return true;
     snprintf(r.row.op, sizeof(r.row.op), "%s", trial->op->name);
+    memcpy(r.row.shape, trial->call.shape, sizeof(r.row.shape));
     r.row.first_token = trial->first_token;
     r.row.last_token = trial->last_token;
-    float *buffers[] = {malloc(trial->out.size), malloc(trial->out.size)};
-    r.want = buffers[0];
-    r.got = buffers[1];
     r.timings = malloc(MAX_TIMINGS * sizeof(*r.timings));
     fm_gpu_set_timers(t->gpu, true);
-    bool ok = (r.want && r.got && r.timings) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
-    ok = ok && compare_choices(&r, result, err);
+    bool ok = r.timings || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    ok = ok && compare_choices(&r, result, err) && put_back(&r, err);
     if (!ok) fm_tuned_remove(t->gpu, &r.row);
     for (size_t i = 0; i < r.n; i++) fathom_stream_destroy(&r.list[i].stream);
     fm_gpu_set_timers(t->gpu, timers);
     free(r.timings);
-    free(buffers[0]);
-    free(buffers[1]);
+    free(r.writes);
+    free(r.saved);
+    free(r.want);
+    free(r.got);
     return ok;
 }

@@ -8,34 +8,55 @@
 #include <math.h>
 #include <sys/stat.h>
 
-// ---- An operator: y = x + 40000, in ten thousand rounds, in two, or, wrongly, in one that adds less ---------------
+// ---- An operator: y = x + 10000, in ten thousand rounds, in two, or, wrongly, in one that adds less ---------------
+
+static const uint32_t raise_words[] = {
+#include "raise.inc"
+};
+static const struct fm_shader_constant raise_constants[] = {{"ROUNDS", 0}, {0}};
+static const struct fm_shader raise_shader = {"raise", raise_words, sizeof(raise_words) / 4, raise_constants};
+struct raise_args { uint32_t n; float by; };
 
 enum { N = 1 << 14, N_CALLS = 3 };
 enum { SLOW, FAST, WRONG };
 static const struct fm_variant variants[] = {
-    [SLOW] = {.name = "plain", .shader = &affine_shader},
-    [FAST] = {.name = "fast", .shader = &affine_shader, .min_tokens = 1000, .sizes = {1, 2}}, // never the default
-    [WRONG] = {.name = "wrong", .shader = &affine_shader},
+    [SLOW] = {.name = "plain", .shader = &raise_shader},
+    [FAST] = {.name = "fast", .shader = &raise_shader, .min_tokens = 1000, .sizes = {1, 2}}, // never the default
+    [WRONG] = {.name = "wrong", .shader = &raise_shader},
 };
-static const struct fm_op with_wrong = {"affine", variants, 3}, without = {"affine", variants, 2};
+static const struct fm_op with_wrong = {"raise", variants, 3}, without = {"raise", variants, 2};
 
-struct subject { struct fathom_gpu *gpu; const struct fm_op *op; struct fathom_view x, y; uint32_t n_tokens; };
+struct subject { struct fathom_gpu *gpu; const struct fm_op *op; struct fathom_view x, y, counter; uint32_t n_tokens; };
 
 static struct fm_choice choose(const struct subject *s) {
-    const struct fm_call call = {"affine", s->n_tokens, {N, 1}};
+    const struct fm_call call = {"raise", s->n_tokens, {N, 1}};
     return fm_variant_choose(s->gpu, &call, s->op->variants, s->op->n_variants, s->n_tokens);
 }
 
+static void dispatch(struct fathom_stream *stream, const struct subject *s, const char *op, const struct fm_variant *variant, uint32_t rounds, float by) {
+    const struct raise_args args = {N, by};
+    fm_stream_dispatch(stream, &(struct fm_dispatch){.op = op, .variant = variant, .constants = {{"ROUNDS", rounds}}, .views = {s->x, s->y, s->counter},
+        .n_views = 3, .args = &args, .args_size = sizeof(args), .groups = {N / 64, 1, 1}});
+}
+
+static void record_calls(struct fathom_stream *stream, const struct subject *s, int n) {
+    for (int i = 0; i < n; i++) {
+        const struct fm_variant *v = choose(s).variant;
+        dispatch(stream, s, "raise", v, v == &variants[SLOW] ? 10000 : v == &variants[FAST] ? 2 : 1, v == &variants[SLOW] ? 1 : v == &variants[FAST] ? 5000 : 8000);
+    }
+}
+
+// Calls for another number of tokens, and dispatches that are part of no call, stand between; all of them would spoil y. Of the calls that
+// are wanted, those after N_CALLS are too many.
 static void record(struct fathom_stream *stream, void *user) {
     const struct subject *s = user;
-    for (int i = 0; i < N_CALLS; i++) {
-        const struct fm_choice choice = choose(s);
-        const struct affine_args args = {N, 1, choice.variant == &variants[SLOW] ? 4000 : choice.variant == &variants[FAST] ? 20000000 : 9000000};
-        struct fm_dispatch d = affine_dispatch(s->x, s->y, &args);
-        d.variant = choice.variant;
-        d.constants[0].value = choice.variant == &variants[SLOW] ? 10000 : choice.variant == &variants[FAST] ? 2 : 1;
-        fm_stream_dispatch(stream, &d);
-    }
+    struct subject other = *s;
+    other.n_tokens = s->n_tokens + 50;
+    record_calls(stream, s, 2);
+    record_calls(stream, &other, 1);
+    record_calls(stream, s, N_CALLS);
+    dispatch(stream, s, "raises", &variants[SLOW], 1, 1e9f); // begins like the operator's name
+    fathom_stream_copy(stream, s->counter, (struct fathom_view){s->y.buffer, 0, 4});
 }
 
 struct heard { int n; char last[1024]; };
@@ -47,30 +68,40 @@ static void hear(void *user, enum fathom_log_level level, const char *message) {
 }
 
 // Tunes the operator on a fresh gpu; returns what it chooses afterwards.
-static struct fm_choice tune(const struct fm_op *op, bool quick, double seconds, struct fm_trial_result *result, struct heard *heard) {
+static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quick, double seconds, struct fm_trial_result *result, struct heard *heard) {
     struct fathom_error err = {0};
     *heard = (struct heard){0};
     struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.log = {hear, heard}});
     struct fathom_buffer *x = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err), *y = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
-    uint32_t *words = malloc(4 * N);
-    assert_true(x && y && words);
-    for (uint32_t i = 0; i < N; i++) words[i] = 0x3f800000u + i; // floats a little over 1
-    check(fathom_upload(gpu, fathom_buffer_view(x), words, &err), &err);
-    free(words);
-    struct subject subject = {gpu, op, fathom_buffer_view(x), fathom_buffer_view(y), 1};
+    struct fathom_buffer *counter = fathom_buffer_create(gpu, 4, FATHOM_MEMORY_DEVICE, &err);
+    uint32_t *words = malloc(4 * N), *after = malloc(4 * N), n_runs = 1;
+    assert_true(x && y && counter && words && after);
+    for (uint32_t i = 0; i < N; i++) words[i] = (in_place ? 0x60000000u : 0x3f800000u) + i; // floats a little over 1; or so large that they hide a sum
+    check(fathom_upload(gpu, fathom_buffer_view(x), words, &err) && fathom_upload(gpu, fathom_buffer_view(y), words, &err), &err);
+    struct subject subject = {gpu, op, fathom_buffer_view(x), fathom_buffer_view(in_place ? x : y), fathom_buffer_view(counter), 1};
     struct fm_tuner tuner = {.gpu = gpu, .deadline = fm_clock() + seconds, .quick = quick};
-    const struct fm_trial trial = {.op = op, .first_token = 1, .last_token = 3, .n_calls = N_CALLS, .record = record, .user = &subject, .out = subject.y,
-        .what = "a test"};
+    const struct fm_trial trial = {.op = op, .call = {"raise", 1, {N, 1}}, .first_token = 1, .last_token = 3, .max_calls = N_CALLS, .record = record,
+        .user = &subject, .what = "a test"};
     check(fm_tune(&tuner, &trial, result, &err), &err);
+    check(fathom_download(gpu, subject.y, after, &err) && fathom_download(gpu, subject.counter, &n_runs, &err), &err);
+    assert_memory_equal(after, words, 4 * N); // what the calls wrote is put back
+    assert_int_equal(n_runs, 0);
     const struct fm_choice choice = choose(&subject);
     subject.n_tokens = 3;
     assert_ptr_equal(choose(&subject).variant, choice.variant);
     subject.n_tokens = 4; // not what was measured for
     assert_ptr_equal(choose(&subject).variant, &variants[op->n_variants == 3 ? WRONG : SLOW]);
+    free(words);
+    free(after);
     fathom_buffer_destroy(&x);
     fathom_buffer_destroy(&y);
+    fathom_buffer_destroy(&counter);
     fathom_gpu_destroy(&gpu);
     return choice;
+}
+
+static struct fm_choice tune(const struct fm_op *op, bool quick, double seconds, struct fm_trial_result *result, struct heard *heard) {
+    return tune_at(op, false, quick, seconds, result, heard);
 }
 
 static void test_faster(void **state) {
@@ -87,17 +118,73 @@ static void test_faster(void **state) {
     }
 }
 
-// The fastest variant, here even the default, computes something else than the plain one.
+// The fastest variant, here even the default, computes something else than the plain one; also where the result is a sum with what is there.
 static void test_wrong(void **state) {
     (void)state;
     struct fm_trial_result result;
     struct heard heard;
-    assert_ptr_equal(tune(&with_wrong, false, 60, &result, &heard).variant, &variants[FAST]);
-    assert_ptr_equal(result.usual.choice.variant, &variants[WRONG]);
-    assert_true(result.usual.nanoseconds == 0);
-    assert_int_equal(result.n_wrong, 1);
-    assert_int_equal(heard.n, 1);
-    assert_non_null(strstr(heard.last, "variant wrong gives wrong results"));
+    for (int in_place = 0; in_place < 2; in_place++) {
+        assert_ptr_equal(tune_at(&with_wrong, in_place, false, 60, &result, &heard).variant, &variants[FAST]);
+        assert_ptr_equal(result.usual.choice.variant, &variants[WRONG]);
+        assert_true(result.usual.nanoseconds == 0);
+        assert_int_equal(result.n_wrong, 1);
+        assert_int_equal(heard.n, 1);
+        assert_non_null(strstr(heard.last, "variant wrong gives wrong results"));
+    }
+}
+
+// ---- The calls of a recording -----------------------------------------------------------------------------------
+
+static void test_calls(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    struct fathom_buffer *buffer = fathom_buffer_create(gpu, 8 * N + 64, FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_stream *stream = fathom_stream_create(gpu, &err);
+    assert_true(buffer && stream);
+    struct subject s = {gpu, &without, {buffer, 0, 4 * N}, {buffer, 4 * N, 4 * N}, {buffer, 8 * N, 4}, 1};
+    struct fm_stream_call *calls;
+    struct fm_write *writes;
+    struct fm_choice choice;
+    size_t n;
+    fathom_stream_begin(stream);
+    record(stream, &s);
+    check(fm_stream_calls(stream, &calls, &n, &err), &err);
+    assert_int_equal(n, 2);
+    assert_int_equal(calls[0].call.n_tokens, 1);
+    assert_int_equal(calls[0].n, 2 + N_CALLS);
+    assert_int_equal(calls[1].call.n_tokens, 51);
+    assert_int_equal(calls[1].n, 1);
+    fathom_stream_begin(stream);
+    fm_stream_only(stream, &calls[0].call, 4);
+    record(stream, &s);
+    fm_stream_join(stream, true);
+    dispatch(stream, &s, "other", &variants[FAST], 1, 0); // of the last call, which was one too many
+    fm_stream_join(stream, false);
+    free(calls);
+    assert_int_equal(fm_stream_kept(stream, &choice), 4);
+    assert_ptr_equal(choice.variant, &variants[SLOW]);
+    check(fm_stream_writes(stream, &writes, &n, &err), &err);
+    assert_int_equal(n, 2);
+    assert_true(writes[0].view.offset == 4 * N && writes[0].view.size == 4 * N);
+    assert_true(writes[0].floats && !writes[0].in_place);
+    assert_true(writes[1].view.offset == 8 * N && !writes[1].floats && !writes[1].in_place);
+    free(writes);
+    check(fathom_stream_finish(stream, &err), &err);
+    // joined, a dispatch of another name is kept with its call
+    const uint64_t before = fathom_gpu_get_counters(gpu).dispatches;
+    fathom_stream_begin(stream);
+    fm_stream_only(stream, &(struct fm_call){"raise", 1, {N, 1}}, 1);
+    record_calls(stream, &s, 1);
+    fm_stream_join(stream, true);
+    dispatch(stream, &s, "other", &variants[FAST], 1, 0);
+    fm_stream_join(stream, false);
+    dispatch(stream, &s, "other", &variants[FAST], 1, 0);
+    check(fathom_stream_finish(stream, &err), &err);
+    assert_int_equal(fathom_gpu_get_counters(gpu).dispatches - before, 2);
+    fathom_stream_destroy(&stream);
+    fathom_buffer_destroy(&buffer);
+    fathom_gpu_destroy(&gpu);
 }
 
 static void test_no_time(void **state) {
@@ -127,6 +214,12 @@ static void test_agrees(void **state) {
     memset(want, 0, sizeof(want));
     memset(got, 0, sizeof(got));
     assert_true(fm_tune_agrees(want, got, n));
+    memset(&want[5], 0xff, 4); // written by neither
+    memset(&got[5], 0xff, 4);
+    assert_true(fm_tune_agrees(want, got, n));
+    got[5] = 0; // written by one
+    assert_false(fm_tune_agrees(want, got, n));
+    want[5] = 0;
     got[3] = 1e-20f;
     assert_false(fm_tune_agrees(want, got, n));
     want[0] = NAN; // nothing can be judged by it
@@ -137,10 +230,10 @@ static void test_agrees(void **state) {
 
 enum { KEY = 7 };
 static const struct fm_tuned rows[] = {
-    {.op = "affine", .variant = "fast", .shape = {N, 1}, .first_token = 1, .last_token = 1},
-    {.op = "affine", .variant = "fast", .shape = {N, 1}, .first_token = 2, .last_token = 9, .size = 2},
-    {.op = "affine", .variant = "fast", .shape = {N, 1}, .first_token = 10, .last_token = 10, .size = 77}, // no such size
-    {.op = "affine", .variant = "gone", .shape = {N, 1}, .first_token = 11, .last_token = UINT32_MAX},     // no such variant
+    {.op = "raise", .variant = "fast", .shape = {N, 1}, .first_token = 1, .last_token = 1},
+    {.op = "raise", .variant = "fast", .shape = {N, 1}, .first_token = 2, .last_token = 9, .size = 2},
+    {.op = "raise", .variant = "fast", .shape = {N, 1}, .first_token = 10, .last_token = 10, .size = 77}, // no such size
+    {.op = "raise", .variant = "gone", .shape = {N, 1}, .first_token = 11, .last_token = UINT32_MAX},     // no such variant
 };
 
 static void make_folder(char folder[32]) {
@@ -208,8 +301,8 @@ static void test_file(void **state) {
 static void test_before_the_file(void **state) {
     (void)state;
     static const struct { struct fathom_gpu_params params; int variant; uint32_t size; } want[] = {
-        {{.exact = true}, SLOW, 0}, {{.variants = "affine=plain"}, SLOW, 0}, {{.variants = "other=plain"}, FAST, 2},
-        {{.variants = "affine=fast:1"}, FAST, 1}, {{.variants = "x=y,affine=fast:3"}, FAST, 0}, {{.exact = true, .variants = "affine=fast"}, SLOW, 0}};
+        {{.exact = true}, SLOW, 0}, {{.variants = "raise=plain"}, SLOW, 0}, {{.variants = "other=plain"}, FAST, 2},
+        {{.variants = "raise=fast:1"}, FAST, 1}, {{.variants = "x=y,raise=fast:3"}, FAST, 0}, {{.exact = true, .variants = "raise=fast"}, SLOW, 0}};
     for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
         struct subject s = {.gpu = create_gpu(&want[i].params), .op = &without, .n_tokens = 5};
         assert_true(fm_tuned_set(s.gpu, &rows[1]));
@@ -260,7 +353,7 @@ static void test_damaged(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_faster), cmocka_unit_test(test_wrong), cmocka_unit_test(test_no_time), cmocka_unit_test(test_agrees),
+        cmocka_unit_test(test_faster), cmocka_unit_test(test_wrong), cmocka_unit_test(test_calls), cmocka_unit_test(test_no_time), cmocka_unit_test(test_agrees),
         cmocka_unit_test(test_file), cmocka_unit_test(test_before_the_file), cmocka_unit_test(test_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,5 +13,7 @@ bool fm_op_norm_after(struct fathom_stream *stream, const char *op, const struct
 void fm_op_norm_apart(struct fathom_stream *stream, const struct fathom_norm_after *norm, const struct fm_norm_after *bound, struct fathom_view y,
     uint32_t n_tokens, uint32_t n) {
     if (!bound->w.buffer || bound->fused) return;
+    fm_stream_join(stream, true);
     fathom_rms_norm(stream, &(struct fathom_rms_norm_params){.x = y, .w = norm->w, .y = norm->y, .n_tokens = n_tokens, .n_cols = n, .eps = norm->eps});
+    fm_stream_join(stream, false);
 }
