@@ -1,4 +1,4 @@
-#include "model/hparams.h"
+#include "model/arch/arch.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -243,12 +243,20 @@ static void read_rope(struct reader *r, struct fm_hparams *hp) {
             hp->n_kv ? "linear, " : "");
         r->failed = true;
     }
+    if (hp->window) hp->n_rope_tables = 2;
     if (hp->window) correction = hp->rope_magnitude = 1; // DeepSeek-V4 stretches, but does not scale
     hp->softmax_scale = correction * correction / sqrtf((float)(hp->n_nope + hp->n_rope));
 }
 
+static bool refuse_arch(const struct fm_tensors *tensors, const char *name, struct fathom_error *err) {
+    char names[256] = "";
+    for (size_t i = 0, n = 0; i < fm_n_archs && n < sizeof(names); i++)
+        n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", i ? ", " : "", fm_archs[i]->name);
+    return fm_fail(err, FATHOM_UNSUPPORTED, "%s: architecture \"%s\" is not supported; supported: %s", fm_tensors_path(tensors), name, names);
+}
+
 bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, struct fathom_error *err) {
-    *hp = (struct fm_hparams){.n_groups = 1, .n_groups_used = 1, .gate_scale = 1};
+    *hp = (struct fm_hparams){.n_groups = 1, .n_groups_used = 1, .gate_scale = 1, .n_rope_tables = 1};
     const char *arch;
     size_t length;
     struct fathom_error wrong = {0};
@@ -256,9 +264,7 @@ bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, st
         return fm_fail(err, FATHOM_INVALID, "%s: key general.architecture is missing or not a string", fm_tensors_path(tensors));
     const bool grouped = !strcmp(arch, "llama") || !strcmp(arch, "qwen2") || !strcmp(arch, "qwen3");
     const bool sparse = !strcmp(arch, "deepseek32"), windowed = !strcmp(arch, "deepseek4");
-    if (!grouped && !sparse && !windowed && strcmp(arch, "deepseek2") != 0)
-        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: architecture \"%s\" is not supported; supported: deepseek2, deepseek32, deepseek4, llama, qwen2, qwen3",
-            fm_tensors_path(tensors), arch);
+    if (!(hp->arch = fm_arch_find(arch))) return refuse_arch(tensors, arch, err);
     struct reader r = {.tensors = tensors, .arch = arch, .err = err};
     const uint32_t n_blocks = read_u32(&r, "block_count", 1, 1024, UINT32_MAX);
     hp->n_draft_layers = read_u32(&r, "nextn_predict_layers", 0, n_blocks - 1, 0);
@@ -292,10 +298,10 @@ static double yarn_pair(const struct fm_hparams *hp, double base, double turns) 
     return hp->n_rope * log(hp->yarn_original_context / (turns * 2 * M_PI)) / (2 * log(base));
 }
 
-static double frequency(const struct fm_hparams *hp, bool summaries, uint32_t pair) {
-    const double base = summaries ? hp->summary_rope_base : hp->rope_base;
+static double frequency(const struct fm_hparams *hp, uint32_t table, uint32_t pair) {
+    const double base = table ? hp->summary_rope_base : hp->rope_base;
     const double plain = pow(base, -2.0 * pair / hp->n_rope) / hp->rope_divisors[pair];
-    if (hp->yarn_factor == 1 || (hp->window && !summaries)) return plain;
+    if (hp->yarn_factor == 1 || table + 1 < hp->n_rope_tables) return plain;
     const double low = fmax(floor(yarn_pair(hp, base, hp->yarn_beta_fast)), 0);
     double high = fmin(ceil(yarn_pair(hp, base, hp->yarn_beta_slow)), hp->n_rope - 1.0);
     if (high == low) high += 0.001;
@@ -303,9 +309,9 @@ static double frequency(const struct fm_hparams *hp, bool summaries, uint32_t pa
     return plain / hp->yarn_factor * ramp + plain * (1 - ramp);
 }
 
-void fm_rope_table(const struct fm_hparams *hp, bool summaries, uint32_t n_positions, float *table) {
+void fm_rope_table(const struct fm_hparams *hp, uint32_t i, uint32_t n_positions, float *table) {
     for (uint32_t pair = 0; pair < hp->n_rope / 2; pair++) {
-        const double f = frequency(hp, summaries, pair);
+        const double f = frequency(hp, i, pair);
         for (uint32_t position = 0; position < n_positions; position++) {
             float *entry = table + ((size_t)position * (hp->n_rope / 2) + pair) * 2;
             entry[0] = (float)(cos(position * f) * hp->rope_magnitude);

@@ -3,9 +3,12 @@
 #define FM_MODEL_HPARAMS_H
 #include "file/tensors.h"
 
-enum { FM_MAX_ROPE = 256, FM_MAX_LAYERS = 1024 };
+enum { FM_MAX_ROPE = 256, FM_MAX_ROPE_TABLES = 2, FM_MAX_LAYERS = 1024 };
+
+struct fm_arch;
 
 struct fm_hparams {
+    const struct fm_arch *arch;    // model/arch/arch.h
     uint32_t n_layers;             // of the trunk; draft (multi-token-prediction) layers follow them in the file
     uint32_t n_draft_layers;
     uint32_t n_drafting;           // of them, in use: 0 or 1, the engine's choice
@@ -44,6 +47,7 @@ struct fm_hparams {
     bool rope_halves;              // pairs turned are (i, i + n_rope / 2), else (2i, 2i + 1)
     float rope_divisors[FM_MAX_ROPE / 2]; // of the frequencies
     float rope_base;
+    uint32_t n_rope_tables;        // DeepSeek-V4 has 2, the second of its layers with summaries
     float yarn_factor;             // 1: plain rotary positions
     float yarn_beta_fast, yarn_beta_slow, rope_magnitude; // magnitude: factor on cosines and sines
     uint32_t yarn_original_context;
@@ -54,8 +58,7 @@ enum { FM_INDEXED_RATIO = 4 };
 
 bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, struct fathom_error *err);
 
-// Cosines and sines for positions [0, n_positions): table[position][n_rope / 2][2]. `summaries`: of DeepSeek-V4's layers that have them. Computed
-// in double precision, so that every
-// device turns by the same angles. YaRN as in arXiv 2309.00071 and DeepSeek's inference code.
-void fm_rope_table(const struct fm_hparams *hp, bool summaries, uint32_t n_positions, float *table);
+// Cosines and sines of table i for positions [0, n_positions): table[position][n_rope / 2][2]. Computed in double precision, so that every
+// device turns by the same angles. YaRN as in arXiv 2309.00071 and DeepSeek's inference code; of two tables only the second follows it.
+void fm_rope_table(const struct fm_hparams *hp, uint32_t i, uint32_t n_positions, float *table);
 #endif

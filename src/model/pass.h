@@ -1,25 +1,16 @@
 // A pass of some tokens through the layers, written as operators on a stream.
 #ifndef FM_MODEL_PASS_H
 #define FM_MODEL_PASS_H
+#include "model/cache.h"
 #include "model/weights.h"
 #include "model/workspace.h"
-
-// What DeepSeek-V4's layer keeps of the last positions, to sum up what is not yet whole; see fathom_compress
-struct fm_summaries {
-    struct fathom_view state, index_state;
-    uint32_t n_state;
-};
 
 struct fm_pass {
     const struct fm_hparams *hp;
     const struct fm_weights *weights;
     const struct fm_workspace *ws;
-    const struct fathom_latent_cache *caches; // one a layer
-    const struct fathom_index_cache *index_caches; // one a layer, of a model with a lightning indexer
-    const struct fathom_kv_cache *kv_caches;  // instead, of a model with grouped attention
-    const struct fm_summaries *summaries;     // one a layer, of DeepSeek-V4
-    uint32_t first_summary;                   // where summaries begin in a layer's cache
-    struct fathom_view rope_table, summary_rope_table; // the second: of DeepSeek-V4's layers with summaries
+    const struct fm_caches *caches;
+    struct fathom_view rope_table, summary_rope_table; // the caches' tables 0 and 1
     struct fathom_view ids;          // uint32[n_tokens]
     struct fathom_view position;     // uint32, of the first token
     struct fathom_stream *stream;

@@ -166,7 +166,7 @@ static void plain_rotation(void **state) {
     (void)state;
     const struct fm_hparams hp = {.n_rope = 4, .rope_divisors = {1, 1}, .rope_base = 10000, .yarn_factor = 1, .rope_magnitude = 1};
     float table[3 * 4];
-    fm_rope_table(&hp, false, 3, table);
+    fm_rope_table(&hp, 0, 3, table);
     const float want[12] = {1, 0, 1, 0, 0.54030231f, 0.84147098f, 0.99995000f, 0.00999983f, -0.41614684f, 0.90929743f, 0.99980001f, 0.01999867f};
     for (int i = 0; i < 12; i++) assert_true(table[i] > want[i] - 1e-7f && table[i] < want[i] + 1e-7f);
 }
