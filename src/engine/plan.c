@@ -15,17 +15,11 @@ uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context) { return 
 
 static void describe(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fm_weights_size *size, enum fathom_type cache_type,
     struct fathom_model_info *info) {
-    *info = (struct fathom_model_info){
-        .n_layers = hp->n_layers, .n_dense_layers = hp->n_dense_layers, .n_hidden = hp->n_hidden, .n_vocab = hp->n_vocab, .n_heads = hp->n_heads,
-        .n_kv = hp->n_kv,
-        .n_experts = hp->n_experts, .n_experts_used = hp->n_experts_used, .n_experts_shared = hp->n_experts_shared, .q_rank = hp->q_rank,
-        .kv_rank = hp->kv_rank, .n_rope = hp->n_rope, .n_nope = hp->n_nope, .n_value = hp->n_value, .n_draft_layers = hp->n_draft_layers,
-        .n_context_trained = hp->n_context_trained, .parameters = size->parameters, .parameters_active = size->parameters_active,
-        .weight_bytes = size->bytes, .cache_bytes_per_token = hp->arch->cache_token_size(hp, cache_type),
-    };
+    fm_hparams_describe(hp, info);
+    info->parameters = size->parameters, info->parameters_active = size->parameters_active;
+    info->weight_bytes = size->bytes, info->cache_bytes_per_token = hp->arch->cache_token_size(hp, cache_type);
     const char *text;
     size_t length;
-    if (fm_meta_string(tensors, "general.architecture", &text, &length, NULL)) snprintf(info->architecture, sizeof(info->architecture), "%s", text);
     if (fm_meta_string(tensors, "general.name", &text, &length, NULL)) snprintf(info->name, sizeof(info->name), "%s", text);
 }
 

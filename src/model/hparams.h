@@ -1,7 +1,8 @@
 // What a model's file says of its shape, checked: every later size computation can rely on these bounds.
 #ifndef FM_MODEL_HPARAMS_H
 #define FM_MODEL_HPARAMS_H
-#include "file/tensors.h"
+#include "model/keys.h"
+#include <fathom/fathom.h>
 
 enum { FM_MAX_ROPE = 256, FM_MAX_ROPE_TABLES = 2, FM_MAX_LAYERS = 1024 };
 
@@ -14,6 +15,7 @@ struct fm_hparams {
     uint32_t n_drafting;           // of them, in use: 0 or 1, the engine's choice
     uint32_t n_dense_layers;       // leading layers without experts
     uint32_t n_hidden, n_vocab, n_context_trained;
+    uint32_t n_streams;            // residual streams: 1; FATHOM_STREAMS of DeepSeek-V4
     uint32_t n_dense_inter;        // width of a dense layer's SwiGLU
     float norm_eps;
 
@@ -57,6 +59,14 @@ struct fm_hparams {
 enum { FM_INDEXED_RATIO = 4 };
 
 bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, struct fathom_error *err);
+// Fills what hyper-parameters say of a model; the rest of *info is 0.
+void fm_hparams_describe(const struct fm_hparams *hp, struct fathom_model_info *info);
+
+// What several architectures read alike.
+void fm_read_indexer(struct fm_keys *keys, struct fm_hparams *hp);
+void fm_read_experts(struct fm_keys *keys, struct fm_hparams *hp);
+// Rotary positions, plain or YaRN's, and softmax_scale. `linear`: a plain stretch is known as well.
+void fm_read_rope(struct fm_keys *keys, struct fm_hparams *hp, bool linear);
 
 // Cosines and sines of table i for positions [0, n_positions): table[position][n_rope / 2][2]. Computed in double precision, so that every
 // device turns by the same angles. YaRN as in arXiv 2309.00071 and DeepSeek's inference code; of two tables only the second follows it.

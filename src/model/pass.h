@@ -35,9 +35,9 @@ void fm_pass_store(const struct fm_pass *pass, uint32_t layer);
 
 // The norm that a layer's attention takes, for the first layer; those of later ones are left by the layer before.
 void fm_pass_norm_input(const struct fm_pass *pass, uint32_t layer);
-// DeepSeek-V4's streams: mixed into a block's normed input, and joined by its output, ws->branch.
-void fm_pass_mix(const struct fm_pass *pass, const struct fm_hyper *hyper, struct fathom_view norm);
-void fm_pass_expand(const struct fm_pass *pass);
+// What rows of one residual stream have for layers and last_norm.
+void fm_pass_residual_layers(const struct fm_pass *pass);
+void fm_pass_last_norm(const struct fm_pass *pass, struct fathom_view x, uint32_t n);
 // A norm of ws->x, left in ws->normed by the operator that completes it.
 struct fathom_norm_after fm_pass_norm(const struct fm_pass *pass, struct fathom_view w);
 #endif
