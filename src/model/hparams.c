@@ -14,6 +14,14 @@ void fm_read_indexer(struct fm_keys *k, struct fm_hparams *hp) {
     if (!hp->q_rank) return fm_key_bad(k, "attention.q_lora_rank", "is missing, which the indexer's queries are made of");
 }
 
+// Files without the key: those of DeepSeek-V2, whose gate is a softmax, and the first ones of GLM-4.7-Flash, whose
+// gate is a sigmoid. The bias of the choice tells them apart: a softmax gate has none.
+static enum fathom_gate_score default_score(const struct fm_keys *k, const struct fm_hparams *hp) {
+    char name[64];
+    snprintf(name, sizeof(name), "blk.%u.exp_probs_b.bias", hp->n_dense_layers);
+    return fm_tensors_find(k->tensors, name) ? FATHOM_GATE_SIGMOID : FATHOM_GATE_SOFTMAX;
+}
+
 void fm_read_experts(struct fm_keys *k, struct fm_hparams *hp) {
     hp->n_dense_layers = fm_key_u32(k, "leading_dense_block_count", 0, hp->n_layers, 0);
     hp->n_dense_inter = fm_key_u32(k, "feed_forward_length", hp->n_dense_layers ? 4 : 0, 1u << 20, hp->n_dense_layers ? UINT32_MAX : 0);
@@ -31,7 +39,8 @@ void fm_read_experts(struct fm_keys *k, struct fm_hparams *hp) {
     hp->gate_normalise = fm_key_bool(k, "expert_weights_norm", false);
     hp->gate_scale = fm_key_f32(k, "expert_weights_scale", -1000, 1000, 1);
     if (hp->gate_scale == 0) hp->gate_scale = 1; // some converters write 0 for "none"
-    hp->gate_score = (enum fathom_gate_score)fm_key_u32(k, "expert_gating_func", FATHOM_GATE_SOFTMAX, FATHOM_GATE_SQRT_SOFTPLUS, FATHOM_GATE_SOFTMAX);
+    hp->gate_score = (enum fathom_gate_score)fm_key_u32(k, "expert_gating_func", FATHOM_GATE_SOFTMAX,
+        FATHOM_GATE_SQRT_SOFTPLUS, default_score(k, hp));
     if (!k->failed && hp->gate_score == 3) fm_key_bad(k, "expert_gating_func", "is 3, expected 1, 2 or 4");
     // No key says how a group is judged: V2 takes its best expert, V3 (the sigmoid gate) the sum of its two best.
     hp->group_score = hp->gate_score == FATHOM_GATE_SIGMOID ? FATHOM_GROUP_TOP2 : FATHOM_GROUP_MAX;

@@ -3,6 +3,7 @@
 #include "model/pass.h"
 #include <math.h>
 
+#define LATENT_EPS 1e-6f // of the norms of both latents, in DeepSeek's code and transformers', whatever the other norms have
 #define INDEX_EPS 1e-6f // of the indexer's layer norm, in DeepSeek's code; no file says it
 
 static void project_query(const struct fm_pass *p, const struct fm_layer *l) {
@@ -13,14 +14,14 @@ static void project_query(const struct fm_pass *p, const struct fm_layer *l) {
     }
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->q_a, .x = ws->normed, .y = ws->q_latent, .n_tokens = p->n_tokens});
     fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = ws->q_latent, .w = l->q_a_norm, .y = ws->q_latent,
-        .n_tokens = p->n_tokens, .n_cols = p->hp->q_rank, .eps = p->hp->norm_eps});
+        .n_tokens = p->n_tokens, .n_cols = p->hp->q_rank, .eps = LATENT_EPS});
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->q_b, .x = ws->q_latent, .y = ws->q, .n_tokens = p->n_tokens});
 }
 
 static void store_latent(const struct fm_pass *p, const struct fm_layer *l, const struct fathom_latent_cache *cache) {
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->kv_a, .x = p->ws->normed, .y = p->ws->kv, .n_tokens = p->n_tokens});
     fathom_latent_store(p->stream, &(struct fathom_latent_store_params){.kv = p->ws->kv, .w = l->kv_a_norm, .rope_table = p->rope_table,
-        .position = p->position, .cache = *cache, .n_tokens = p->n_tokens, .eps = p->hp->norm_eps});
+        .position = p->position, .cache = *cache, .n_tokens = p->n_tokens, .eps = LATENT_EPS});
 }
 
 // The lightning indexer's part (DeepSeek-V3.2): its key of every token goes to a cache of its own; `queries`: they are wanted, too.

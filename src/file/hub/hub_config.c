@@ -73,6 +73,7 @@ static const struct fm_hub_arch archs[] = {
     {"deepseek_v3", "deepseek2", .score = "sigmoid"},
     {"deepseek_v32", "deepseek32", .score = "sigmoid", .indexed = true},
     {"deepseek_v4", "deepseek4", .score = "sqrtsoftplus", .indexed = true, .windowed = true},
+    {"glm4_moe_lite", "deepseek2", .score = "sigmoid", .n_dense = 1}, // GLM-4.7-Flash
     {"llama", "llama", .grouped = true, .paired = true},
     {"qwen2", "qwen2", .grouped = true},
     {"qwen3", "qwen3", .grouped = true},
@@ -134,10 +135,25 @@ static void set_grouped(struct fm_hub *hub) {
     fm_hub_set_u32(hub, ".attention.value_length", hub->n_rope);
 }
 
+// Leading layers without experts: newer folders name the kind of every layer.
+static uint32_t dense_layers(struct fm_hub *hub) {
+    const cJSON *kinds = item(hub->config, "mlp_layer_types"), *kind;
+    if (!kinds) return whole(hub, hub->config, "first_k_dense_replace", hub->arch->n_dense);
+    uint32_t n = 0, i = 0;
+    cJSON_ArrayForEach(kind, kinds) {
+        const char *name = cJSON_GetStringValue(kind);
+        if (!name || (strcmp(name, "dense") && strcmp(name, "sparse")))
+            return bad(hub, "mlp_layer_types", "has an element other than dense and sparse"), 0;
+        if (!strcmp(name, "dense") && n++ != i) return bad(hub, "mlp_layer_types", "has dense after sparse"), 0;
+        i++;
+    }
+    return n;
+}
+
 static void set_latent_shape(struct fm_hub *hub) {
     const cJSON *c = hub->config;
     hub->n_draft = whole(hub, c, "num_nextn_predict_layers", 0);
-    hub->n_dense = whole(hub, c, "first_k_dense_replace", 0);
+    hub->n_dense = dense_layers(hub);
     hub->n_nope = whole(hub, c, "qk_nope_head_dim", UINT32_MAX);
     hub->n_rope = whole(hub, c, "qk_rope_head_dim", UINT32_MAX);
     hub->n_value = whole(hub, c, "v_head_dim", UINT32_MAX);

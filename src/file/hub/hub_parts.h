@@ -10,6 +10,7 @@ struct fm_hub_arch {
     const char *model_type;
     const char *name;    // GGUF's general.architecture
     const char *score;   // of the gate where config.json does not say; NULL: no experts
+    uint32_t n_dense;    // leading layers without experts where config.json does not say
     bool grouped;        // keys and values of their own heads, dense layers; else latents
     bool paired;         // GGUF has the rows of queries and keys in pairs
     bool indexed;        // a lightning indexer
