@@ -27,14 +27,9 @@ uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hpa
 // Positions that a session of n_context has room for: rounds of drafting that are in flight when a text ends run on past it.
 uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context);
 
-// Bytes of one position in one layer's cache, 0 where the type does not suit; and of the layer's cache: whole pages for these positions.
-uint64_t fm_cache_row_size(const struct fm_hparams *hp, enum fathom_type cache_type);
-enum fathom_type fm_index_cache_type(enum fathom_type cache_type);
-uint64_t fm_index_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type); // the indexer's; 0: the model has none
-uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type);
-
 // Of what the choices depend on, of the engine: the tensors, the numbers in the metadata, the cache's type. While `tensors` is open.
 uint64_t fm_tuning_key(const struct fathom_engine *engine);
+
 // What engines start with: reads the model's tuning file, or measures quickly and writes it; see enum fathom_tuning. False only when
 // the device fails or the caller cancels.
 bool fm_tune_start(struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);

@@ -1,66 +1,32 @@
 // What a model is and what it will take, before a byte is uploaded.
 #include "engine/engine.h"
-#include "engine/window_cache.h"
-#include "model/workspace.h"
+#include "engine/session.h"
+#include "model/arch/arch.h"
 #include <stdio.h>
 
 enum { DEFAULT_CONTEXT = 4096, DRAFT_POSITIONS = 3 * (1 + FATHOM_MAX_DRAFTS) /* a round, and two in flight after the last */ };
 
 uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context) {
-    // a chunk expands the latents of all positions before it: that pays from some 400 tokens on
-    const uint32_t wanted = gpu->type == FATHOM_GPU_CPU && hp->n_kv ? 128 : 512;
+    const uint32_t wanted = gpu->type == FATHOM_GPU_CPU ? hp->arch->cpu_chunk : 512;
     return fm_workspace_max_tokens(hp, gpu->max_storage_range, wanted < n_context ? wanted : n_context);
 }
 
 uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context) { return n_context + (hp->n_drafting ? DRAFT_POSITIONS : 0); }
 
-uint64_t fm_cache_row_size(const struct fm_hparams *hp, enum fathom_type cache_type) {
-    return hp->n_kv ? fathom_kv_row_size(cache_type, hp->n_kv, hp->n_value)
-                    : fathom_latent_row_size(cache_type, hp->kv_rank, hp->window ? 0 : hp->n_rope);
-}
-
-enum fathom_type fm_index_cache_type(enum fathom_type cache_type) { return cache_type == FATHOM_F32 ? FATHOM_F32 : FATHOM_F16; }
-
-static uint64_t cached_positions(const struct fm_hparams *hp, uint32_t n_context) {
-    return ((uint64_t)fm_positions(hp, n_context) + FATHOM_PAGE - 1) / FATHOM_PAGE * FATHOM_PAGE;
-}
-
-uint64_t fm_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type) {
-    return cached_positions(hp, n_context) * fm_cache_row_size(hp, cache_type);
-}
-
-static uint64_t index_row_size(const struct fm_hparams *hp, enum fathom_type cache_type) {
-    return hp->n_index ? fathom_index_row_size(fm_index_cache_type(cache_type), hp->n_index) : 0;
-}
-
-uint64_t fm_index_cache_layer_size(const struct fm_hparams *hp, uint32_t n_context, enum fathom_type cache_type) {
-    return cached_positions(hp, n_context) * index_row_size(hp, cache_type);
-}
-
 static void describe(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fm_weights_size *size, enum fathom_type cache_type,
     struct fathom_model_info *info) {
-    *info = (struct fathom_model_info){
-        .n_layers = hp->n_layers, .n_dense_layers = hp->n_dense_layers, .n_hidden = hp->n_hidden, .n_vocab = hp->n_vocab, .n_heads = hp->n_heads,
-        .n_kv = hp->n_kv,
-        .n_experts = hp->n_experts, .n_experts_used = hp->n_experts_used, .n_experts_shared = hp->n_experts_shared, .q_rank = hp->q_rank,
-        .kv_rank = hp->kv_rank, .n_rope = hp->n_rope, .n_nope = hp->n_nope, .n_value = hp->n_value, .n_draft_layers = hp->n_draft_layers,
-        .n_context_trained = hp->n_context_trained, .parameters = size->parameters, .parameters_active = size->parameters_active,
-        .weight_bytes = size->bytes, .cache_bytes_per_token = (hp->n_layers + hp->n_drafting) * (fm_cache_row_size(hp,
-            cache_type) + index_row_size(hp, cache_type)),
-    };
-    if (hp->window) info->cache_bytes_per_token = fm_window_cache_token_size(hp, cache_type);
+    fm_hparams_describe(hp, info);
+    info->parameters = size->parameters, info->parameters_active = size->parameters_active;
+    info->weight_bytes = size->bytes, info->cache_bytes_per_token = hp->arch->cache_token_size(hp, cache_type);
     const char *text;
     size_t length;
-    if (fm_meta_string(tensors, "general.architecture", &text, &length, NULL)) snprintf(info->architecture, sizeof(info->architecture), "%s", text);
     if (fm_meta_string(tensors, "general.name", &text, &length, NULL)) snprintf(info->name, sizeof(info->name), "%s", text);
 }
 
 bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type,
     uint32_t n_context, struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err) {
     struct fm_weights_size size;
-    if (!fm_cache_row_size(hp, cache_type))
-        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: %s of %u values cannot be cached with 8 bits, wanted a multiple of %u", fm_tensors_path(tensors),
-            hp->n_kv ? "heads" : "latents", hp->n_kv ? hp->n_value : hp->kv_rank, hp->n_kv ? 64 : 32);
+    if (!hp->arch->cache_check(hp, cache_type, err)) return fm_error_prefix(err, "%s", fm_tensors_path(tensors)), false;
     if (!fm_weights_measure(tensors, hp, &size, err)) return false;
     describe(tensors, hp, &size, cache_type, info);
     if (n_context == 0) n_context = hp->n_context_trained < DEFAULT_CONTEXT ? hp->n_context_trained : DEFAULT_CONTEXT;
@@ -72,11 +38,10 @@ bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, cons
     const struct fathom_gpu_info *device = gpu ? gpu : &smallest;
     const uint32_t n_chunk = fm_default_chunk(device, hp, n_context);
     *plan = (struct fathom_memory_plan){.n_context = n_context, .weights = size.bytes, .available = gpu ? gpu->memory_free : 0};
-    if (hp->window) plan->cache = fm_window_cache_size(hp, n_context, n_chunk, cache_type);
-    else plan->cache = (hp->n_layers + hp->n_drafting) * (fm_cache_layer_size(hp, n_context, cache_type) + fm_index_cache_layer_size(hp, n_context,
-        cache_type));
+    plan->cache = fm_caches_size(hp, &(struct fm_cache_params){.n_context = n_context, .n_positions = fm_positions(hp, n_context), .n_chunk = n_chunk,
+        .n_ahead = FM_RING, .type = cache_type});
     plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, device->max_storage_range) : 0;
-    plan->scratch += 4ull * n_context * hp->n_rope * (hp->window ? 2 : 1) + 4ull * hp->n_vocab; // rotary table, tokens seen
+    plan->scratch += fm_rope_tables_size(hp, n_context) + 4ull * hp->n_vocab; // and tokens seen
     if (hp->n_drafting) plan->scratch += 4ull * hp->n_hidden * (2 * n_chunk + 1) + 4ull * hp->n_vocab; // see engine/draft.c
     plan->total = plan->weights + plan->cache + plan->scratch;
     plan->fits = n_chunk > 0 && plan->total <= plan->available;

@@ -15,14 +15,7 @@ struct fathom_session {
     uint32_t n_evaluated;           // of them, whose latents are in the cache
 
     struct fm_workspace ws;
-    struct fathom_buffer **cache_buffers;   // [n_layers], and the draft layer's
-    struct fathom_buffer **index_buffers;   // as many, of a model with a lightning indexer
-    struct fathom_latent_cache *caches;     // [n_layers], and the draft layer's
-    struct fathom_index_cache *index_caches;
-    struct fm_summaries *summaries;         // of DeepSeek-V4; see engine/window_cache.h
-    uint32_t first_summary;
-    struct fathom_kv_cache *kv_caches;      // [n_layers]; of latent and grouped attention, one is used
-    struct fathom_buffer *page_table, *rope_table, *summary_rope_table;
+    struct fm_caches caches;
     struct fathom_buffer *input;    // uint32[n_chunk + 2]: position, then ids, of a prefill step, and the id that follows
     struct fathom_buffer *step;     // struct fathom_step
     struct fathom_buffer *seen, *ring; // ring: FM_RING steps, of a token each, or of as many as a round of drafting may give

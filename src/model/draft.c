@@ -1,4 +1,5 @@
 #include "model/draft.h"
+#include "model/arch/arch.h"
 
 static void norm(const struct fm_pass *p, struct fathom_view x, struct fathom_view w, struct fathom_view y, uint32_t n_tokens, uint32_t y_stride) {
     fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = x, .w = w, .y = y, .n_tokens = n_tokens, .n_cols = p->hp->n_hidden,
@@ -18,12 +19,12 @@ void fm_draft_mix(const struct fm_pass *p, struct fathom_view state, struct fath
 
 void fm_draft_store(const struct fm_pass *p) {
     fm_pass_norm_input(p, p->hp->n_layers);
-    fm_pass_store(p, p->hp->n_layers);
+    p->hp->arch->store(p, p->hp->n_layers);
 }
 
 void fm_draft_layer(const struct fm_pass *p) {
     fm_pass_norm_input(p, p->hp->n_layers);
-    fm_pass_latent_attention(p, p->hp->n_layers);
+    p->hp->arch->attention(p, p->hp->n_layers);
     fm_pass_mixture(p, p->hp->n_layers);
 }
 

@@ -14,7 +14,7 @@ void fm_pass_grouped_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_hparams *hp = p->hp;
     const struct fm_workspace *ws = p->ws;
     const struct fm_layer *l = &p->weights->layers[layer];
-    const struct fathom_kv_cache *cache = &p->kv_caches[layer];
+    const struct fathom_kv_cache *cache = &p->caches->layers[layer].kv;
     if (l->qkv) {
         project(p, l->qkv, 0);
     } else {

@@ -1,16 +1,21 @@
 // What a model's file says of its shape, checked: every later size computation can rely on these bounds.
 #ifndef FM_MODEL_HPARAMS_H
 #define FM_MODEL_HPARAMS_H
-#include "file/tensors.h"
+#include "model/keys.h"
+#include <fathom/fathom.h>
 
-enum { FM_MAX_ROPE = 256, FM_MAX_LAYERS = 1024 };
+enum { FM_MAX_ROPE = 256, FM_MAX_ROPE_TABLES = 2, FM_MAX_LAYERS = 1024 };
+
+struct fm_arch;
 
 struct fm_hparams {
+    const struct fm_arch *arch;    // model/arch/arch.h
     uint32_t n_layers;             // of the trunk; draft (multi-token-prediction) layers follow them in the file
     uint32_t n_draft_layers;
     uint32_t n_drafting;           // of them, in use: 0 or 1, the engine's choice
     uint32_t n_dense_layers;       // leading layers without experts
     uint32_t n_hidden, n_vocab, n_context_trained;
+    uint32_t n_streams;            // residual streams: 1; FATHOM_STREAMS of DeepSeek-V4
     uint32_t n_dense_inter;        // width of a dense layer's SwiGLU
     float norm_eps;
 
@@ -44,6 +49,7 @@ struct fm_hparams {
     bool rope_halves;              // pairs turned are (i, i + n_rope / 2), else (2i, 2i + 1)
     float rope_divisors[FM_MAX_ROPE / 2]; // of the frequencies
     float rope_base;
+    uint32_t n_rope_tables;        // DeepSeek-V4 has 2, the second of its layers with summaries
     float yarn_factor;             // 1: plain rotary positions
     float yarn_beta_fast, yarn_beta_slow, rope_magnitude; // magnitude: factor on cosines and sines
     uint32_t yarn_original_context;
@@ -53,9 +59,16 @@ struct fm_hparams {
 enum { FM_INDEXED_RATIO = 4 };
 
 bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, struct fathom_error *err);
+// Fills what hyper-parameters say of a model; the rest of *info is 0.
+void fm_hparams_describe(const struct fm_hparams *hp, struct fathom_model_info *info);
 
-// Cosines and sines for positions [0, n_positions): table[position][n_rope / 2][2]. `summaries`: of DeepSeek-V4's layers that have them. Computed
-// in double precision, so that every
-// device turns by the same angles. YaRN as in arXiv 2309.00071 and DeepSeek's inference code.
-void fm_rope_table(const struct fm_hparams *hp, bool summaries, uint32_t n_positions, float *table);
+// What several architectures read alike.
+void fm_read_indexer(struct fm_keys *keys, struct fm_hparams *hp);
+void fm_read_experts(struct fm_keys *keys, struct fm_hparams *hp);
+// Rotary positions, plain or YaRN's, and softmax_scale. `linear`: a plain stretch is known as well.
+void fm_read_rope(struct fm_keys *keys, struct fm_hparams *hp, bool linear);
+
+// Cosines and sines of table i for positions [0, n_positions): table[position][n_rope / 2][2]. Computed in double precision, so that every
+// device turns by the same angles. YaRN as in arXiv 2309.00071 and DeepSeek's inference code; of two tables only the second follows it.
+void fm_rope_table(const struct fm_hparams *hp, uint32_t i, uint32_t n_positions, float *table);
 #endif

@@ -3,6 +3,7 @@
 #include "model/pass.h"
 #include <math.h>
 
+#define LATENT_EPS 1e-6f // of the norms of both latents, in DeepSeek's code and transformers', whatever the other norms have
 #define INDEX_EPS 1e-6f // of the indexer's layer norm, in DeepSeek's code; no file says it
 
 static void project_query(const struct fm_pass *p, const struct fm_layer *l) {
@@ -13,14 +14,14 @@ static void project_query(const struct fm_pass *p, const struct fm_layer *l) {
     }
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->q_a, .x = ws->normed, .y = ws->q_latent, .n_tokens = p->n_tokens});
     fathom_rms_norm(p->stream, &(struct fathom_rms_norm_params){.x = ws->q_latent, .w = l->q_a_norm, .y = ws->q_latent,
-        .n_tokens = p->n_tokens, .n_cols = p->hp->q_rank, .eps = p->hp->norm_eps});
+        .n_tokens = p->n_tokens, .n_cols = p->hp->q_rank, .eps = LATENT_EPS});
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->q_b, .x = ws->q_latent, .y = ws->q, .n_tokens = p->n_tokens});
 }
 
 static void store_latent(const struct fm_pass *p, const struct fm_layer *l, const struct fathom_latent_cache *cache) {
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->kv_a, .x = p->ws->normed, .y = p->ws->kv, .n_tokens = p->n_tokens});
     fathom_latent_store(p->stream, &(struct fathom_latent_store_params){.kv = p->ws->kv, .w = l->kv_a_norm, .rope_table = p->rope_table,
-        .position = p->position, .cache = *cache, .n_tokens = p->n_tokens, .eps = p->hp->norm_eps});
+        .position = p->position, .cache = *cache, .n_tokens = p->n_tokens, .eps = LATENT_EPS});
 }
 
 // The lightning indexer's part (DeepSeek-V3.2): its key of every token goes to a cache of its own; `queries`: they are wanted, too.
@@ -30,7 +31,7 @@ static void store_index(const struct fm_pass *p, const struct fm_layer *l, uint3
     if (queries) fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->index_q, .x = ws->q_latent, .y = ws->index_q, .n_tokens = p->n_tokens});
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->index_k, .x = ws->normed, .y = ws->index_k, .n_tokens = p->n_tokens});
     fathom_index_store(p->stream, &(struct fathom_index_store_params){.q = ws->index_q, .k = ws->index_k, .w = l->index_norm, .b = l->index_norm_bias,
-        .rope_table = p->rope_table, .position = p->position, .cache = p->index_caches[layer], .n_tokens = p->n_tokens,
+        .rope_table = p->rope_table, .position = p->position, .cache = p->caches->layers[layer].index, .n_tokens = p->n_tokens,
         .n_heads = queries ? hp->n_index_heads : 0,
         .n_rope = hp->n_rope, .eps = INDEX_EPS});
 }
@@ -45,7 +46,7 @@ static void select_positions(const struct fm_pass *p, const struct fm_layer *l, 
     for (uint32_t t = 0; t < p->n_tokens; t += at_once) {
         const uint32_t n = p->n_tokens - t < at_once ? p->n_tokens - t : at_once;
         fathom_index_score(p->stream, &(struct fathom_index_score_params){.q = ws->index_q, .weights = ws->index_weights, .position = p->position,
-            .scores = ws->scratch, .cache = p->index_caches[layer], .n_tokens = n, .first_token = t, .n_heads = hp->n_index_heads,
+            .scores = ws->scratch, .cache = p->caches->layers[layer].index, .n_tokens = n, .first_token = t, .n_heads = hp->n_index_heads,
             .max_positions = p->n_positions, .scale = 1 / sqrtf((float)(hp->n_index_heads * hp->n_index))});
         fathom_index_select(p->stream, &(struct fathom_index_select_params){.scores = ws->scratch, .position = p->position, .selected = ws->selected,
             .n_tokens = n, .first_token = t, .top_k = hp->index_top_k, .max_positions = p->n_positions});
@@ -101,12 +102,12 @@ static bool expanding_pays(const struct fm_pass *p) {
 void fm_pass_store(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
     if (l->index_k) store_index(p, l, layer, false);
-    store_latent(p, l, &p->caches[layer]);
+    store_latent(p, l, &p->caches->layers[layer].latents);
 }
 
 void fm_pass_latent_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
-    const struct fathom_latent_cache *cache = &p->caches[layer];
+    const struct fathom_latent_cache *cache = &p->caches->layers[layer].latents;
     const bool sparse = p->hp->index_top_k && p->n_positions > p->hp->index_top_k; // else all positions are taken anyway
     project_query(p, l);
     store_latent(p, l, cache);

@@ -15,7 +15,7 @@ void fm_pass_mixture(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
     const struct fm_workspace *ws = p->ws;
     const uint32_t top_k = l->router ? p->hp->n_experts_used : 0;
-    const bool streams = p->hp->window;
+    const bool streams = p->hp->n_streams > 1;
     const bool norms = !streams && layer + 1 < p->hp->n_layers;
     if (l->router) route(p, l);
     fathom_expert_up(p->stream, &(struct fathom_expert_up_params){.gate = l->gate, .up = l->up, .shared_gate = l->shared_gate,

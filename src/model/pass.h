@@ -1,25 +1,16 @@
 // A pass of some tokens through the layers, written as operators on a stream.
 #ifndef FM_MODEL_PASS_H
 #define FM_MODEL_PASS_H
+#include "model/cache.h"
 #include "model/weights.h"
 #include "model/workspace.h"
-
-// What DeepSeek-V4's layer keeps of the last positions, to sum up what is not yet whole; see fathom_compress
-struct fm_summaries {
-    struct fathom_view state, index_state;
-    uint32_t n_state;
-};
 
 struct fm_pass {
     const struct fm_hparams *hp;
     const struct fm_weights *weights;
     const struct fm_workspace *ws;
-    const struct fathom_latent_cache *caches; // one a layer
-    const struct fathom_index_cache *index_caches; // one a layer, of a model with a lightning indexer
-    const struct fathom_kv_cache *kv_caches;  // instead, of a model with grouped attention
-    const struct fm_summaries *summaries;     // one a layer, of DeepSeek-V4
-    uint32_t first_summary;                   // where summaries begin in a layer's cache
-    struct fathom_view rope_table, summary_rope_table; // the second: of DeepSeek-V4's layers with summaries
+    const struct fm_caches *caches;
+    struct fathom_view rope_table, summary_rope_table; // the caches' tables 0 and 1
     struct fathom_view ids;          // uint32[n_tokens]
     struct fathom_view position;     // uint32, of the first token
     struct fathom_stream *stream;
@@ -44,9 +35,9 @@ void fm_pass_store(const struct fm_pass *pass, uint32_t layer);
 
 // The norm that a layer's attention takes, for the first layer; those of later ones are left by the layer before.
 void fm_pass_norm_input(const struct fm_pass *pass, uint32_t layer);
-// DeepSeek-V4's streams: mixed into a block's normed input, and joined by its output, ws->branch.
-void fm_pass_mix(const struct fm_pass *pass, const struct fm_hyper *hyper, struct fathom_view norm);
-void fm_pass_expand(const struct fm_pass *pass);
+// What rows of one residual stream have for layers and last_norm.
+void fm_pass_residual_layers(const struct fm_pass *pass);
+void fm_pass_last_norm(const struct fm_pass *pass, struct fathom_view x, uint32_t n);
 // A norm of ws->x, left in ws->normed by the operator that completes it.
 struct fathom_norm_after fm_pass_norm(const struct fm_pass *pass, struct fathom_view w);
 #endif

@@ -36,7 +36,7 @@ static void summarise(const struct fm_pass *p, const struct fm_compressor *c, st
     project(p, c->gate, ws->normed, ws->pool_gate);
     fathom_compress(p->stream, &(struct fathom_compress_params){.kv = ws->pool_kv, .gate = ws->pool_gate, .bias = c->bias, .w = c->norm,
         .rope_table = p->summary_rope_table, .position = p->position, .state = state, .cache = cache, .n_tokens = p->n_tokens,
-        .n_state = p->summaries[layer].n_state, .ratio = p->hp->ratios[layer], .n_rope = p->hp->n_rope, .first_row = first_row,
+        .n_state = p->caches->layers[layer].n_state, .ratio = p->hp->ratios[layer], .n_rope = p->hp->n_rope, .first_row = first_row,
         .overlap = p->hp->ratios[layer] == FM_INDEXED_RATIO, .eps = p->hp->norm_eps});
 }
 
@@ -52,7 +52,7 @@ static void select_summaries(const struct fm_pass *p, const struct fm_layer *l, 
     for (uint32_t t = 0; t < p->n_tokens; t += at_once) {
         const uint32_t n = p->n_tokens - t < at_once ? p->n_tokens - t : at_once;
         fathom_index_score(p->stream, &(struct fathom_index_score_params){.q = ws->index_q, .weights = ws->index_weights, .position = p->position,
-            .scores = ws->scratch, .cache = p->index_caches[layer], .n_tokens = n, .first_token = t, .n_heads = hp->n_index_heads, .max_positions = n_rows,
+            .scores = ws->scratch, .cache = p->caches->layers[layer].index, .n_tokens = n, .first_token = t, .n_heads = hp->n_index_heads, .max_positions = n_rows,
             .ratio = ratio, .scale = 1 / sqrtf((float)(hp->n_index_heads * hp->n_index))});
         fathom_index_select(p->stream, &(struct fathom_index_select_params){.scores = ws->scratch, .position = p->position, .selected = ws->selected,
             .n_tokens = n, .first_token = t, .top_k = hp->index_top_k, .max_positions = n_rows, .ratio = ratio});
@@ -63,7 +63,7 @@ void fm_pass_window_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_hparams *hp = p->hp;
     const struct fm_layer *l = &p->weights->layers[layer];
     const struct fm_workspace *ws = p->ws;
-    const struct fathom_latent_cache *cache = &p->caches[layer];
+    const struct fathom_latent_cache *cache = &p->caches->layers[layer].latents;
     const uint32_t ratio = hp->ratios[layer], n_rows = ratio ? p->n_positions / ratio : 0;
     const bool indexed = ratio == FM_INDEXED_RATIO, sparse = indexed && n_rows > hp->index_top_k; // else all summaries are taken anyway
     const struct fathom_view table = ratio ? p->summary_rope_table : p->rope_table;
@@ -71,19 +71,19 @@ void fm_pass_window_attention(const struct fm_pass *p, uint32_t layer) {
     project(p, l->kv_a, ws->normed, ws->kv);
     fathom_latent_store(p->stream, &(struct fathom_latent_store_params){.kv = ws->kv, .w = l->kv_a_norm, .rope_table = table, .position = p->position,
         .cache = *cache, .n_tokens = p->n_tokens, .n_turned = hp->n_rope, .eps = hp->norm_eps});
-    if (ratio) summarise(p, &l->summary, *cache, p->summaries[layer].state, layer, p->first_summary);
+    if (ratio) summarise(p, &l->summary, *cache, p->caches->layers[layer].state, layer, p->caches->first_summary);
     if (indexed) {
-        const struct fathom_index_cache *keys = &p->index_caches[layer];
+        const struct fathom_index_cache *keys = &p->caches->layers[layer].index;
         summarise(p, &l->index_summary, (struct fathom_latent_cache){.pages = keys->pages, .page_table = keys->page_table, .type = keys->type,
             .kv_rank = keys->n_key},
-            p->summaries[layer].index_state, layer, 0);
+            p->caches->layers[layer].index_state, layer, 0);
     }
     if (sparse) select_summaries(p, l, layer, n_rows);
     fathom_latent_attention(p->stream, &(struct fathom_latent_attention_params){.q = ws->q, .out = ws->context, .position = p->position, .cache = *cache,
         .scratch = ws->scratch, .counters = ws->counters, .n_tokens = p->n_tokens, .n_heads = hp->n_heads,
         .max_positions = (sparse ? hp->index_top_k : n_rows) + (p->n_positions < hp->window ? p->n_positions : hp->window),
         .selected = sparse ? ws->selected : (struct fathom_view){0}, .top_k = hp->index_top_k, .window = hp->window, .ratio = ratio,
-        .first_summary = p->first_summary, .sinks = l->sinks, .scale = hp->softmax_scale});
+        .first_summary = p->caches->first_summary, .sinks = l->sinks, .scale = hp->softmax_scale});
     turn(p, ws->context, table, hp->n_heads, hp->kv_rank, true);
     project(p, l->out_a, ws->context, ws->attended);
     project(p, l->out, ws->attended, ws->branch);

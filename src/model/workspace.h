@@ -3,34 +3,49 @@
 #define FM_MODEL_WORKSPACE_H
 #include "model/hparams.h"
 
-// All float32 unless said; T is the chunk's number of tokens.
+// The buffers whose size grows with the chunk: [T] times what stands beside each, T being the chunk's number of
+// tokens; float32 unless said. A new one is a line here and its width in workspace.c or an architecture's row.
+#define FM_ACTIVATIONS(ONE) \
+    ONE(x)              /* [n_streams][n_hidden], the residual */ \
+    ONE(normed)         /* [n_hidden] */ \
+    ONE(q_latent)       /* [q_rank] */ \
+    ONE(q)              /* [n_heads][n_nope + n_rope]; grouped: [n_heads + 2 * n_kv][n_value], keys and values too */ \
+    ONE(q_absorbed)     /* [n_heads][kv_rank + n_rope] */ \
+    ONE(kv)             /* [kv_rank + n_rope] */ \
+    ONE(context)        /* [n_heads][kv_rank], attention's mean latent */ \
+    ONE(attended)       /* [n_heads][n_value]; DeepSeek-V4: [n_out_groups][out_rank] */ \
+    ONE(h)              /* [SwiGLU outputs of all slots] */ \
+    ONE(expert_ids)     /* uint32[n_experts_used] */ \
+    ONE(expert_weights) /* [n_experts_used] */ \
+    ONE(index_q)        /* [n_index_heads][n_index] */ \
+    ONE(index_k)        /* [n_index] */ \
+    ONE(index_weights)  /* [n_index_heads] */ \
+    ONE(selected)       /* uint32[index_top_k] */ \
+    ONE(branch)         /* [n_hidden], a block's output where the residual is streams */ \
+    ONE(mix_logits)     /* [FATHOM_MIX_LOGITS] */ \
+    ONE(mix)            /* [FATHOM_MIX] */ \
+    ONE(pool_kv)        /* [2 * kv_rank], what summaries are made of */ \
+    ONE(pool_gate)      /* [2 * kv_rank] */
+
+// Words a token of each; 0: the architecture has none.
+#define FM_WIDTH(name) uint64_t name;
+struct fm_widths { FM_ACTIVATIONS(FM_WIDTH) };
+
+enum {
+    FM_N_ACTIVATIONS = sizeof(struct fm_widths) / sizeof(uint64_t),
+    FM_N_WORKSPACE = FM_N_ACTIVATIONS + 3,
+};
+
+#define FM_VIEW(name) struct fathom_view name;
 struct fm_workspace {
-    struct fathom_view x;          // [T][n_hidden], the residual stream; of DeepSeek-V4 [T][FATHOM_STREAMS][n_hidden]
-    struct fathom_view normed;     // [T][n_hidden]
-    struct fathom_view q_latent;   // [T][q_rank]
-    struct fathom_view q;          // [T][n_heads][n_nope + n_rope]; grouped attention: [T][n_heads + 2 * n_kv][n_value], keys and values too
-    struct fathom_view q_absorbed; // [T][n_heads][kv_rank + n_rope]
-    struct fathom_view kv;         // [T][kv_rank + n_rope]
-    struct fathom_view context;    // [T][n_heads][kv_rank], attention's mean latent
-    struct fathom_view attended;   // [T][n_heads][n_value]; DeepSeek-V4: [T][n_out_groups][out_rank]
-    struct fathom_view h;          // [T][SwiGLU outputs of all slots]
-    struct fathom_view expert_ids, expert_weights; // uint32, float [T][n_experts_used]
-    struct fathom_view index_q;    // [T][n_index_heads][n_index]
-    struct fathom_view index_k;    // [T][n_index]
-    struct fathom_view index_weights; // [T][n_index_heads]
-    struct fathom_view selected;   // uint32[T][index_top_k]
-    struct fathom_view branch;     // [T][n_hidden], a block's output where the residual is streams
-    struct fathom_view mix_logits, mix; // [T][FATHOM_MIX_LOGITS], [T][FATHOM_MIX]
-    struct fathom_view pool_kv, pool_gate; // [T][2 * kv_rank], what summaries are made of
-    struct fathom_view counters;     // zero but while an operator runs: of workgroups, and the gate's scratch
+    FM_ACTIVATIONS(FM_VIEW)
+    struct fathom_view counters;   // zero but while an operator runs: of workgroups, and the gate's scratch
     struct fathom_view scratch;    // of attention and of the experts' down projection, one after the other
     struct fathom_view logits;     // [n_logits][n_vocab]
     uint32_t n_tokens, n_logits;   // T, and how many tokens the head takes at once
-    struct fathom_buffer *buffers[23];
+    struct fathom_buffer *buffers[FM_N_WORKSPACE]; // in the order of the views
 };
 
-// Rows of the cache that a token attends to at most, in a context of n_positions.
-uint32_t fm_attended_rows(const struct fm_hparams *hp, uint32_t n_positions);
 // The largest chunk, at most `wanted`, whose activations each fit one binding of `max_range` bytes. 0: not even one token does.
 uint32_t fm_workspace_max_tokens(const struct fm_hparams *hp, uint64_t max_range, uint32_t wanted);
 // Bytes of device memory for a chunk of n_tokens in a context of n_positions.

@@ -39,6 +39,7 @@ static const struct fm_known_patterns known[] = {
     {.names = {"default"}, // llama.cpp's own, of no model
      .patterns = {"[\\p{P}$+<=>^~|]+", fm_pattern_gpt2, "\\p{N}+", "[0-9][0-9][0-9]"}},
     {.names = {"qwen2", "deepseek-r1-qwen"}, .patterns = {CONTRACTIONS_LETTERS_THEN("\\p{N}")}, .nfc = true},
+    {.names = {"glm4", "chatglm-bpe"}, .patterns = {CONTRACTIONS_LETTERS_THEN("\\p{N}{1,3}")}},
     {.names = {"llama-bpe", "llama3", "llama-v3"}, .patterns = {CONTRACTIONS_LETTERS_THEN("\\p{N}{1,3}")}, .ignore_merges = true, .adds_bos = true},
 };
 

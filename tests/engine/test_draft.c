@@ -43,9 +43,9 @@ static void layer_logits(struct fathom_session *s, const int32_t *ids, float *lo
     uint32_t words[1 + N_GOLDEN] = {0};
     memcpy(words + 1, ids, sizeof(*ids) * N_GOLDEN);
     assert_true(fathom_upload(s->engine->gpu, fathom_buffer_view(input), words, &err));
-    const struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = s->caches,
-        .rope_table = fathom_buffer_view(s->rope_table), .ids = {input, 4, 4 * N}, .position = {input, 0, 4}, .stream = stream, .n_tokens = N,
-        .n_positions = N, .exact = s->engine->exact};
+    struct fm_pass pass = fm_session_pass(s, stream);
+    pass.ids = (struct fathom_view){input, 4, 4 * N}, pass.position = (struct fathom_view){input, 0, 4};
+    pass.n_tokens = pass.n_positions = N;
     struct fathom_view x = s->ws.x;
     x.size = fathom_buffer_view(out).size;
     fathom_stream_begin(stream);

@@ -34,6 +34,7 @@ static const struct reference references[] = {
     {"v32", "v32", "v32/first_of_ties.safetensors", 64, 0xf3eb3660e5c58533u, 1, false},
     {"v4", "v4", "v4/golden.safetensors", 64, 0xbf303fc17b6e461fu, 2, false},
     {"v3-fp8", "v3-fp8", "v3-fp8/golden.safetensors", 64, 0x8b6f6ad742be8543u, 2, false},
+    {"glm4-lite", "glm4-lite", "glm4-lite/golden.safetensors", 64, 0x371ee4301f1bb5b2u, 1, false},
 };
 
 static void say(void *user, enum fathom_log_level level, const char *message) {
@@ -273,6 +274,35 @@ static void check_exact(const struct reference *r) {
     fathom_engine_destroy(&engine);
 }
 
+// A text that crosses pages, splits of 256 positions and more: the same bits all three ways, and some rows against the reference.
+static void glm4_lite_long(void **state) {
+    (void)state;
+    enum { N_LONG = 320, N_ROWS = 53 };
+    struct reference r = references[10];
+    r.golden = "glm4-lite/long.safetensors", r.n_tokens = N_LONG;
+    struct fathom_engine *engine = open_engine(&r, true);
+    int32_t *ids = golden(&r, "input_ids", N_LONG), *rows = golden(&r, "rows", N_ROWS);
+    float *want = golden(&r, "logits", (size_t)N_ROWS * N_VOCAB);
+    for (enum way way = 0; way < N_WAYS; way++) {
+        float *got = read_logits(engine, &r, ids, way);
+        double worst = 0;
+        for (size_t i = 0; i < (size_t)N_ROWS * N_VOCAB; i++) {
+            const double d = fabs((double)got[rows[i / N_VOCAB] * N_VOCAB + i % N_VOCAB] - want[i]);
+            if (!(d <= worst)) worst = d; // a NaN stays
+        }
+        const uint64_t hash = hash_floats(got, (size_t)N_LONG * N_VOCAB);
+        print_message("glm4-lite long, %s: largest difference %.2e, hash %016llx\n", way_names[way], worst,
+            (unsigned long long)hash);
+        assert_true(worst <= 1e-3);
+        assert_int_equal(hash, 0xbe43105980307db3u);
+        free(got);
+    }
+    free(want);
+    free(rows);
+    free(ids);
+    fathom_engine_destroy(&engine);
+}
+
 #define MODEL_TESTS(name, i)                                                            \
     static void name##_exact(void **state) { (void)state; check_exact(&references[i]); } \
     static void name##_default(void **state) { (void)state; check_default(&references[i]); }
@@ -286,6 +316,7 @@ MODEL_TESTS(qwen3, 6)
 MODEL_TESTS(v32, 7)
 MODEL_TESTS(v4, 8)
 MODEL_TESTS(v3_fp8, 9)
+MODEL_TESTS(glm4_lite, 10)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -294,6 +325,7 @@ int main(void) {
         cmocka_unit_test(llama_exact), cmocka_unit_test(llama_default), cmocka_unit_test(qwen2_exact), cmocka_unit_test(qwen2_default),
         cmocka_unit_test(qwen3_exact), cmocka_unit_test(qwen3_default), cmocka_unit_test(v32_exact), cmocka_unit_test(v32_default), cmocka_unit_test(v4_exact), cmocka_unit_test(v4_default),
         cmocka_unit_test(v3_fp8_exact), cmocka_unit_test(v3_fp8_default),
+        cmocka_unit_test(glm4_lite_exact), cmocka_unit_test(glm4_lite_default), cmocka_unit_test(glm4_lite_long),
         cmocka_unit_test(cache_8bit), cmocka_unit_test(every_variant), cmocka_unit_test(full_barriers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,32 @@ static void v2_differs_where_it_should(void **state) {
     fm_tensors_close(&t);
 }
 
+// GLM-4.7-Flash is told apart from DeepSeek-V3 by what config.json leaves out: the gate's score, and leading dense layers.
+static void glm_lite_has_what_its_folder_omits(void **state) {
+    (void)state;
+    struct fm_tensors *t = open_model("glm4-lite");
+    check_string(t, "general.architecture", "deepseek2");
+    assert_int_equal(get_u32(t, "deepseek2.block_count"), 3);
+    assert_int_equal(get_u32(t, "deepseek2.leading_dense_block_count"), 1);
+    assert_int_equal(get_u32(t, "deepseek2.expert_gating_func"), 2);
+    assert_int_equal(get_u32(t, "deepseek2.attention.key_length_mla"), 48);
+    assert_int_equal(get_u32(t, "deepseek2.attention.value_length_mla"), 64);
+    assert_true(get_f32(t, "deepseek2.rope.freq_base") == 1e6f);
+    assert_true(get_f32(t, "deepseek2.expert_weights_scale") == 1.8f);
+    assert_false(fm_meta_has(t, "deepseek2.rope.scaling.type"));
+    assert_false(fm_meta_has(t, "deepseek2.expert_group_count"));
+    assert_non_null(fm_tensors_find(t, "blk.2.exp_probs_b.bias"));
+    fm_tensors_close(&t);
+    struct folder f;
+    folder_make(&f, "glm4-lite");
+    folder_edit(&f, "config.json", "mlp_layer_types", "x"); // the hub's own folder has first_k_dense_replace, or nothing
+    t = fm_tensors_open(f.path, NULL);
+    assert_non_null(t);
+    assert_int_equal(get_u32(t, "deepseek2.leading_dense_block_count"), 1);
+    fm_tensors_close(&t);
+    folder_remove(&f);
+}
+
 static void the_tokenizer_is_written_as_keys(void **state) {
     (void)state;
     struct fm_tensors *t = open_model("v3");
@@ -215,7 +241,8 @@ static const struct {
     const char *message;
 } broken[] = {
     {"v3", "config.json", "deepseek_v3", "martian", FATHOM_UNSUPPORTED,
-        "config.json: model_type \"martian\" is not supported; supported: deepseek_v2, deepseek_v3, deepseek_v32, deepseek_v4, llama, qwen2, qwen3"},
+        "config.json: model_type \"martian\" is not supported; supported: deepseek_v2, deepseek_v3, deepseek_v32, deepseek_v4, glm4_moe_lite, "
+        "llama, qwen2, qwen3"},
     {"v3", "config.json", "\"model_type\"", "\"x\"", FATHOM_INVALID, "config.json: key model_type is missing"},
     {"v3", "config.json", "\"hidden_size\": 96", "\"hidden_size\": \"96\"", FATHOM_INVALID,
         "config.json: key hidden_size is not a whole number of 32 bits"},
@@ -250,6 +277,10 @@ static const struct {
         "config.json: key qk_rope_head_dim is not within 1 to head_dim"},
     {"v4", "config.json", "\"sqrtsoftplus\"", "\"tanh\"", FATHOM_UNSUPPORTED, "supported: softmax, sigmoid, sqrtsoftplus"},
     {"v4", "config.json", "\"n_routed_experts\": 8", "\"n_routed_experts\": 9", FATHOM_INVALID, "tensor model.layers.0.ffn.experts.8.w1.weight is missing"},
+    {"glm4-lite", "config.json", "\"dense\"", "\"moe\"", FATHOM_INVALID,
+        "config.json: key mlp_layer_types has an element other than dense and sparse"},
+    {"glm4-lite", "config.json", "\"sparse\"\n", "\"dense\"\n", FATHOM_INVALID,
+        "config.json: key mlp_layer_types has dense after sparse"},
     {"v3", "model.safetensors.index.json", "weight_map", "x", FATHOM_INVALID,
         "model.safetensors.index.json: key weight_map is missing or not an object"},
     {"v3", "model.safetensors.index.json", "\"model-00001-of", "\"../model-00001-of", FATHOM_INVALID,
@@ -438,7 +469,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(v3_has_llama_cpps_keys),
         cmocka_unit_test(v2_differs_where_it_should),
-        cmocka_unit_test(the_tokenizer_is_written_as_keys),
+        cmocka_unit_test(glm_lite_has_what_its_folder_omits), cmocka_unit_test(the_tokenizer_is_written_as_keys),
         cmocka_unit_test(tensors_come_from_their_places),
         cmocka_unit_test(newer_configs_say_the_same),
         cmocka_unit_test(each_broken_folder_is_named),

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 struct bytes { unsigned char *data; size_t size; };
-static struct bytes model, v4; // Minnow; the small DeepSeek-V4, converted
+static struct bytes model, v4, glm, v2; // Minnow; the small DeepSeek-V4, GLM-4.7-Flash and DeepSeek-V2, converted
 
 static bool read_file(const char *path, struct bytes *bytes) {
     FILE *f = fopen(path, "rb");
@@ -29,14 +29,21 @@ static bool read_file(const char *path, struct bytes *bytes) {
     return ok;
 }
 
+static bool read_converted(const char *folder, struct bytes *bytes) {
+    char path[] = "/tmp/fathom-hparams-XXXXXX";
+    const int fd = mkstemp(path);
+    if (fd < 0) return false;
+    close(fd);
+    const bool ok = fm_convert(folder, path, FATHOM_F16, true, NULL, NULL) && read_file(path, bytes);
+    unlink(path);
+    return ok;
+}
+
+#define REFERENCE FATHOM_SOURCE_DIR "/tests/data/reference/"
 static int read_models(void **state) {
     (void)state;
-    char path[] = "/tmp/fathom-v4-XXXXXX";
-    const int fd = mkstemp(path);
-    if (fd < 0) return -1;
-    close(fd);
-    const bool ok = fm_convert(FATHOM_SOURCE_DIR "/tests/data/reference/v4", path, FATHOM_F16, true, NULL, NULL) && read_file(path, &v4);
-    unlink(path);
+    const bool ok = read_converted(REFERENCE "v4", &v4) && read_converted(REFERENCE "glm4-lite", &glm) &&
+                    read_converted(REFERENCE "v2", &v2);
     return ok && read_file(FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", &model) ? 0 : -1;
 }
 
@@ -44,6 +51,8 @@ static int free_models(void **state) {
     (void)state;
     free(model.data);
     free(v4.data);
+    free(glm.data);
+    free(v2.data);
     return 0;
 }
 
@@ -161,17 +170,36 @@ static void whole_model(void **state) {
     fm_tensors_close(&tensors);
 }
 
+// llama.cpp's first files of GLM-4.7-Flash, and those of DeepSeek-V2, do not name the gate's score.
+static void missing_gate_score(void **state) {
+    (void)state;
+    const struct { const struct bytes *file; enum fathom_gate_score score; } files[] = {
+        {&glm, FATHOM_GATE_SIGMOID}, {&v2, FATHOM_GATE_SOFTMAX}};
+    for (size_t i = 0; i < 2; i++) {
+        unsigned char *copy = malloc(files[i].file->size);
+        memcpy(copy, files[i].file->data, files[i].file->size);
+        change(copy, &(struct fault){RENAMED, "deepseek2.expert_gating_func"});
+        struct fathom_error err = {0};
+        struct fm_hparams hp;
+        struct fm_tensors *tensors = fm_gguf_from_memory("older.gguf", copy, files[i].file->size, &err);
+        if (!tensors || !fm_hparams_read(tensors, &hp, &err)) fail_msg("%s", err.message);
+        assert_int_equal(hp.gate_score, files[i].score);
+        fm_tensors_close(&tensors);
+        free(copy);
+    }
+}
+
 // Without YaRN a pair turns by position * base^(-2i / n_rope).
 static void plain_rotation(void **state) {
     (void)state;
     const struct fm_hparams hp = {.n_rope = 4, .rope_divisors = {1, 1}, .rope_base = 10000, .yarn_factor = 1, .rope_magnitude = 1};
     float table[3 * 4];
-    fm_rope_table(&hp, false, 3, table);
+    fm_rope_table(&hp, 0, 3, table);
     const float want[12] = {1, 0, 1, 0, 0.54030231f, 0.84147098f, 0.99995000f, 0.00999983f, -0.41614684f, 0.90929743f, 0.99980001f, 0.01999867f};
     for (int i = 0; i < 12; i++) assert_true(table[i] > want[i] - 1e-7f && table[i] < want[i] + 1e-7f);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(whole_model), cmocka_unit_test(faults_are_named), cmocka_unit_test(plain_rotation)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(whole_model), cmocka_unit_test(faults_are_named), cmocka_unit_test(missing_gate_score), cmocka_unit_test(plain_rotation)};
     return cmocka_run_group_tests(tests, read_models, free_models);
 }

@@ -40,6 +40,7 @@ static void known_patterns(void **state) {
     expect_words("deepseek-r1-qwen", "12", "1|2");
     expect_words("llama-bpe", "it's 1234  x", "it|'s| |123|4| | x");
     expect_words("llama3", "1234", "123|4");
+    expect_words("glm4", "it's 1234  x(y)\n", "it|'s| |123|4| | x|(y|)\n");
     assert_null(fm_known_patterns_find("martian"));
     assert_true(fm_known_patterns_find("qwen2")->nfc);
     assert_true(fm_known_patterns_find("llama-bpe")->ignore_merges);

@@ -106,8 +106,8 @@ refused 'questions:1' "$fathom" eval "$demo" "$work/questions"
 : >"$work/questions"
 refused 'holds no question' "$fathom" eval "$demo" "$work/questions"
 
-# what sparse and compressed attention have in a file of their own, and FP8, come back from GGUF, bit for bit
-for model in v32 v4 v3-fp8; do
+# what sparse and compressed attention have in a file of their own, FP8 and wide values come back from GGUF, bit for bit
+for model in v32 v4 v3-fp8 glm4-lite; do
     folder=$source/tests/data/reference/$model
     check 0 '' "$fathom" convert "$folder" "$work/$model.gguf" --type f32
     check 0 '' "$fathom" logits "$folder" --ids "$(seq -s, 1 30)" --out "$work/d" --exact

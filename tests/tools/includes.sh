@@ -37,5 +37,10 @@ for path in shaders/*/; do
 done
 if grep -rlE '#include *[<"](volk|vulkan)' src --include='*.[ch]' | grep -v '^src/gpu/'; then echo "a Vulkan header outside src/gpu"; bad=1; fi
 if grep -rnE '^#include "gpu/' src/model src/engine; then echo "model and engine use the public gpu.h, not src/gpu"; bad=1; fi
+# The engine asks an architecture's row. (tune.c still has calls of its own.)
+if grep -rniE 'deepseek|llama|qwen|glm|(->|\.)(n_kv|kv_rank|window|ratios)\b' src/engine | grep -v '^src/engine/tune.c'; then
+    echo "src/engine names an architecture; its row in src/model/arch should say it"
+    bad=1
+fi
 if grep -rnwE 'printf|puts|exit|abort|getenv|fputs' src --include='*.c' | grep -vE 'snprintf|//'; then echo "the library never prints, exits or reads the environment"; bad=1; fi
 exit $bad

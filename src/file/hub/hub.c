@@ -11,7 +11,7 @@ const char *fm_hub_path(struct fm_hub *hub, const char *name) {
 
 void fm_hub_set(struct fm_hub *hub, const char *key, struct fm_meta_value value) {
     if (hub->failed) return;
-    value.key = fm_arena_format(&hub->tensors->arena, "%s%s", key[0] == '.' ? hub->arch : "", key);
+    value.key = fm_arena_format(&hub->tensors->arena, "%s%s", key[0] == '.' ? hub->arch->name : "", key);
     if (!value.key)
         hub->failed = !fm_no_memory(hub->tensors, hub->err);
     else if (!fm_meta_add(&hub->tensors->meta, value, hub->err))

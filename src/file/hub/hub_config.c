@@ -1,6 +1,7 @@
 #include "file/hub/hub_parts.h"
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static void bad(struct fm_hub *hub, const char *key, const char *what) {
@@ -57,7 +58,7 @@ static void set_general(struct fm_hub *hub) {
     size_t end = length, start;
     while (end > 1 && hub->dir[end - 1] == '/') end--;
     for (start = end; start && hub->dir[start - 1] != '/';) start--;
-    fm_hub_set_string(hub, "general.architecture", hub->arch);
+    fm_hub_set_string(hub, "general.architecture", hub->arch->name);
     fm_hub_set_string(hub, "general.type", "model");
     const char *name = fm_arena_string(&hub->tensors->arena, hub->dir + start, end - start);
     if (!name)
@@ -66,17 +67,28 @@ static void set_general(struct fm_hub *hub) {
         fm_hub_set_string(hub, "general.name", name);
 }
 
-static const struct { const char *type, *arch; bool grouped; } model_types[] = {
-    {"deepseek_v2", "deepseek2"}, {"deepseek_v3", "deepseek2"}, {"deepseek_v32", "deepseek32"}, {"deepseek_v4", "deepseek4"}, {"llama", "llama",
-        true}, {"qwen2", "qwen2", true}, {"qwen3", "qwen3", true}};
+// A row of src/model/arch belongs to each arch of these.
+static const struct fm_hub_arch archs[] = {
+    {"deepseek_v2", "deepseek2", .score = "softmax"},
+    {"deepseek_v3", "deepseek2", .score = "sigmoid"},
+    {"deepseek_v32", "deepseek32", .score = "sigmoid", .indexed = true},
+    {"deepseek_v4", "deepseek4", .score = "sqrtsoftplus", .indexed = true, .windowed = true},
+    {"glm4_moe_lite", "deepseek2", .score = "sigmoid", .n_dense = 1}, // GLM-4.7-Flash
+    {"llama", "llama", .grouped = true, .paired = true},
+    {"qwen2", "qwen2", .grouped = true},
+    {"qwen3", "qwen3", .grouped = true},
+};
 
-// GGUF's name of the architecture; whether its attention is grouped.
 static bool find_arch(struct fm_hub *hub) {
     const char *type = text(hub, hub->config, "model_type", NULL);
-    for (size_t i = 0; type && i < sizeof(model_types) / sizeof(*model_types); i++)
-        if (!strcmp(type, model_types[i].type)) return hub->arch = model_types[i].arch, model_types[i].grouped;
-    if (!type) bad(hub, "model_type", "is missing");
-    else unsupported(hub, "model_type", type, "deepseek_v2, deepseek_v3, deepseek_v32, deepseek_v4, llama, qwen2, qwen3");
+    char names[256] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof(archs) / sizeof(*archs); i++) {
+        if (type && !strcmp(type, archs[i].model_type)) return hub->arch = &archs[i], true;
+        if (n < sizeof(names)) n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", i ? ", " : "", archs[i].model_type);
+    }
+    if (type) unsupported(hub, "model_type", type, names);
+    else bad(hub, "model_type", "is missing");
     return false;
 }
 
@@ -101,7 +113,7 @@ static void set_common(struct fm_hub *hub) {
     if (!hub->failed && (hub->n_heads < 1 || hub->n_heads > 65535)) bad(hub, "num_attention_heads", "is not within 1 to 65535");
     fm_hub_set_u32(hub, ".context_length", whole(hub, c, "max_position_embeddings", UINT32_MAX));
     fm_hub_set_u32(hub, ".embedding_length", whole(hub, c, "hidden_size", UINT32_MAX));
-    const uint32_t n_inter = whole(hub, c, "intermediate_size", strcmp(hub->arch, "deepseek4") ? UINT32_MAX : 0); // V4 has no dense layers
+    const uint32_t n_inter = whole(hub, c, "intermediate_size", hub->arch->windowed ? 0 : UINT32_MAX); // V4 has no dense layers
     if (n_inter) fm_hub_set_u32(hub, ".feed_forward_length", n_inter);
     fm_hub_set_u32(hub, ".vocab_size", hub->n_vocab);
     fm_hub_set_u32(hub, ".attention.head_count", hub->n_heads);
@@ -123,10 +135,25 @@ static void set_grouped(struct fm_hub *hub) {
     fm_hub_set_u32(hub, ".attention.value_length", hub->n_rope);
 }
 
+// Leading layers without experts: newer folders name the kind of every layer.
+static uint32_t dense_layers(struct fm_hub *hub) {
+    const cJSON *kinds = item(hub->config, "mlp_layer_types"), *kind;
+    if (!kinds) return whole(hub, hub->config, "first_k_dense_replace", hub->arch->n_dense);
+    uint32_t n = 0, i = 0;
+    cJSON_ArrayForEach(kind, kinds) {
+        const char *name = cJSON_GetStringValue(kind);
+        if (!name || (strcmp(name, "dense") && strcmp(name, "sparse")))
+            return bad(hub, "mlp_layer_types", "has an element other than dense and sparse"), 0;
+        if (!strcmp(name, "dense") && n++ != i) return bad(hub, "mlp_layer_types", "has dense after sparse"), 0;
+        i++;
+    }
+    return n;
+}
+
 static void set_latent_shape(struct fm_hub *hub) {
     const cJSON *c = hub->config;
     hub->n_draft = whole(hub, c, "num_nextn_predict_layers", 0);
-    hub->n_dense = whole(hub, c, "first_k_dense_replace", 0);
+    hub->n_dense = dense_layers(hub);
     hub->n_nope = whole(hub, c, "qk_nope_head_dim", UINT32_MAX);
     hub->n_rope = whole(hub, c, "qk_rope_head_dim", UINT32_MAX);
     hub->n_value = whole(hub, c, "v_head_dim", UINT32_MAX);
@@ -141,6 +168,7 @@ static void set_latent_shape(struct fm_hub *hub) {
 
 // The attention of all heads over one shared latent, which is how GGUF sees it: one key-value head.
 static void set_latent_attention(struct fm_hub *hub) {
+    set_latent_shape(hub);
     fm_hub_set_u32(hub, ".attention.head_count_kv", 1);
     const uint32_t q_rank = whole(hub, hub->config, "q_lora_rank", 0);
     if (q_rank) fm_hub_set_u32(hub, ".attention.q_lora_rank", q_rank);
@@ -154,7 +182,7 @@ static void set_latent_attention(struct fm_hub *hub) {
 // The lightning indexer of DeepSeek-V3.2 and V4
 static void set_indexer(struct fm_hub *hub) {
     const cJSON *c = hub->config;
-    if (!strcmp(hub->arch, "deepseek2")) return;
+    if (!hub->arch->indexed) return;
     fm_hub_set_u32(hub, ".attention.indexer.head_count", whole(hub, c, "index_n_heads", UINT32_MAX));
     fm_hub_set_u32(hub, ".attention.indexer.key_length", whole(hub, c, "index_head_dim", UINT32_MAX));
     fm_hub_set_u32(hub, ".attention.indexer.top_k", whole(hub, c, "index_topk", UINT32_MAX));
@@ -243,10 +271,7 @@ static void set_experts(struct fm_hub *hub) {
     hub->n_experts = whole(hub, c, "n_routed_experts", 0);
     if (hub->n_experts > 65535) bad(hub, "n_routed_experts", "is more than 65535");
     if (!hub->n_experts) return;
-    const char *type = text(hub, c, "model_type", "");
-    const bool v4 = !strcmp(hub->arch, "deepseek4");
-    const char *scoring = text(hub, c, "scoring_func", v4 ? "sqrtsoftplus" : strcmp(type, "deepseek_v3") && strcmp(type,
-        "deepseek_v32") ? "softmax" : "sigmoid");
+    const char *scoring = text(hub, c, "scoring_func", hub->arch->score);
     const bool sigmoid = !strcmp(scoring, "sigmoid"), softplus = !strcmp(scoring, "sqrtsoftplus");
     if (!sigmoid && !softplus && strcmp(scoring, "softmax") != 0) unsupported(hub, "scoring_func", scoring, "softmax, sigmoid, sqrtsoftplus");
     fm_hub_set_u32(hub, ".expert_count", hub->n_experts);
@@ -256,7 +281,7 @@ static void set_experts(struct fm_hub *hub) {
     fm_hub_set_f32(hub, ".expert_weights_scale", number(hub, c, "routed_scaling_factor", 1));
     if (truth(hub, "norm_topk_prob", sigmoid || softplus)) fm_hub_set_bool(hub, ".expert_weights_norm", true);
     fm_hub_set_u32(hub, ".expert_gating_func", softplus ? 4 : sigmoid ? 2 : 1);
-    if (!v4) set_groups(hub, sigmoid);
+    if (!hub->arch->windowed) set_groups(hub, sigmoid);
 }
 
 // 0.1 * mscale * ln(factor) + 1, the correction of YaRN.
@@ -292,7 +317,7 @@ static void set_rope(struct fm_hub *hub) {
         older_base) : older_base;
     fm_hub_set_u32(hub, ".rope.dimension_count", hub->n_rope);
     fm_hub_set_f32(hub, ".rope.freq_base", base);
-    if (!strcmp(hub->arch, "deepseek4"))
+    if (hub->arch->windowed)
         fm_hub_set_f32(hub, ".attention.compress_rope_freq_base", number(hub, summaries, "rope_theta", number(hub, hub->config,
             "compress_rope_theta", 160000)));
     const char *type = text(hub, rope, "rope_type", text(hub, rope, "type", "default"));
@@ -314,20 +339,14 @@ static void set_rope(struct fm_hub *hub) {
 
 bool fm_hub_keys(struct fm_hub *hub) {
     if (!cJSON_IsObject(hub->config)) return fm_fail(hub->err, FATHOM_INVALID, "%s: is not a JSON object", hub->path);
-    const bool grouped = find_arch(hub);
-    if (hub->failed) return false;
+    if (!find_arch(hub)) return false;
     set_general(hub);
     check_supported(hub);
     set_common(hub);
-    if (grouped) {
+    if (hub->arch->grouped) {
         set_grouped(hub);
-    } else if (!strcmp(hub->arch, "deepseek4")) {
-        set_window_attention(hub);
-        set_indexer(hub);
-        set_experts(hub);
     } else {
-        set_latent_shape(hub);
-        set_latent_attention(hub);
+        (hub->arch->windowed ? set_window_attention : set_latent_attention)(hub);
         set_indexer(hub);
         set_experts(hub);
     }

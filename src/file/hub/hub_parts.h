@@ -5,12 +5,24 @@
 #include "file/directory.h"
 #include "file/hub/safetensors.h"
 
+// One row a model_type of config.json.
+struct fm_hub_arch {
+    const char *model_type;
+    const char *name;    // GGUF's general.architecture
+    const char *score;   // of the gate where config.json does not say; NULL: no experts
+    uint32_t n_dense;    // leading layers without experts where config.json does not say
+    bool grouped;        // keys and values of their own heads, dense layers; else latents
+    bool paired;         // GGUF has the rows of queries and keys in pairs
+    bool indexed;        // a lightning indexer
+    bool windowed;       // DeepSeek-V4: other keys and names
+};
+
 struct fm_hub {
     struct fm_tensors *tensors; // being filled
     const char *dir;
     const char *path; // of config.json, for messages
     const cJSON *config;
-    const char *arch; // GGUF's general.architecture
+    const struct fm_hub_arch *arch;
     struct fathom_error *err;
     bool failed; // sticky; *err is set
     // what the tensors' names and shapes need

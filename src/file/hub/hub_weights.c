@@ -209,7 +209,7 @@ static bool paired_rows(struct files *f, const char *from, const char *to, uint3
 // One projection of all experts of a layer, stacked.
 static bool experts(struct files *f, uint32_t layer, const char *projection) {
     const uint32_t n = f->hub->n_experts;
-    const bool v4 = !strcmp(f->hub->arch, "deepseek4");
+    const bool v4 = f->hub->arch->windowed;
     const uint8_t **parts = new_parts(f, n), **scales = new_parts(f, n);
     struct fm_hub_form first = {0}, form;
     char name[128], to[64];
@@ -411,12 +411,11 @@ static bool v4_all(struct files *f) {
 
 static bool layer(struct files *f, uint32_t i) {
     char from[128], to[64];
-    const bool llama = !strcmp(f->hub->arch, "llama");
     for (size_t j = 0; j < sizeof(layer_names) / sizeof(*layer_names); j++) {
         snprintf(from, sizeof(from), "model.layers.%u.%s", i, layer_names[j].from);
         snprintf(to, sizeof(to), "blk.%u.%s", i, layer_names[j].to);
         const bool query = !strcmp(layer_names[j].to, "attn_q.weight"), key = !strcmp(layer_names[j].to, "attn_k.weight");
-        if (llama && (query || key)) {
+        if (f->hub->arch->paired && (query || key)) {
             if (!paired_rows(f, from, to, query ? f->hub->n_heads : f->hub->n_kv)) return false;
         } else if (!plain(f, from, to, layer_names[j].as_f32)) {
             return false;
@@ -449,7 +448,7 @@ static bool all(struct files *f) {
 
 bool fm_hub_weights(struct fm_hub *hub) {
     struct files f = {.hub = hub};
-    const bool ok = open_files(&f) && (strcmp(hub->arch, "deepseek4") ? all : v4_all)(&f);
+    const bool ok = open_files(&f) && (hub->arch->windowed ? v4_all : all)(&f);
     for (size_t i = 0; i < hub->tensors->n_files && f.contents; i++) fm_safetensors_free(&f.contents[i]);
     free(f.contents);
     free(f.names);

@@ -21,6 +21,7 @@ static const struct attention_case {
     {FATHOM_F16, FATHOM_Q8_0, 33, 2, 512, 128, 64, 128, 512, 1},
     {FATHOM_F32, FATHOM_F32, 600, 1, 64, 32, 16, 32, 0, 1},
     {FATHOM_F16, FATHOM_Q8_0, 130, 1, 96, 128, 64, 128, 1100, 4},
+    {FATHOM_F16, FATHOM_Q8_0, 33, 2, 512, 192, 64, 256, 512, 1}, // GLM-4.7-Flash: values wider than keys
     // for --bench
     {FATHOM_F16, FATHOM_Q8_0, 64, 16, 512, 128, 64, 128, 0, 1},
     {FATHOM_F16, FATHOM_Q8_0, 256, 16, 512, 128, 64, 128, 0, 1},

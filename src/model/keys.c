@@ -1,0 +1,76 @@
+#include "model/keys.h"
+#include <math.h>
+#include <stdio.h>
+
+const char *fm_key_name(const struct fm_keys *k, const char *suffix, char buffer[128]) {
+    snprintf(buffer, 128, "%s.%s", k->arch, suffix);
+    return buffer;
+}
+
+void fm_key_bad(struct fm_keys *k, const char *key, const char *what) {
+    fm_fail(k->err, FATHOM_INVALID, "%s: key %s %s", fm_tensors_path(k->tensors), key, what);
+    k->failed = true;
+}
+
+uint32_t fm_key_u32(struct fm_keys *k, const char *suffix, uint32_t low, uint32_t high, uint32_t missing) {
+    char key[128];
+    fm_key_name(k, suffix, key);
+    if (k->failed) return low;
+    uint32_t value = missing;
+    struct fathom_error wrong = {0};
+    if (!fm_meta_u32(k->tensors, key, &value, &wrong)) {
+        if (wrong.status != FATHOM_OK) return fm_key_bad(k, key, "is not a whole number of 32 bits"), low;
+        if (missing == UINT32_MAX) return fm_key_bad(k, key, "is missing"), low;
+        return missing;
+    }
+    if (value < low || value > high) {
+        fm_fail(k->err, FATHOM_INVALID, "%s: key %s is %u, expected %u to %u", fm_tensors_path(k->tensors),
+            key, value, low, high);
+        k->failed = true;
+        return low;
+    }
+    return value;
+}
+
+float fm_key_f32(struct fm_keys *k, const char *suffix, float low, float high, float missing) {
+    char key[128];
+    fm_key_name(k, suffix, key);
+    if (k->failed) return low;
+    float value = missing;
+    struct fathom_error wrong = {0};
+    if (!fm_meta_f32(k->tensors, key, &value, &wrong)) {
+        if (wrong.status != FATHOM_OK) return fm_key_bad(k, key, "is not a number"), low;
+        if (isnan(missing)) return fm_key_bad(k, key, "is missing"), low;
+        return missing;
+    }
+    if (!(value >= low && value <= high)) {
+        fm_fail(k->err, FATHOM_INVALID, "%s: key %s is %g, expected %g to %g", fm_tensors_path(k->tensors),
+            key, value, low, high);
+        k->failed = true;
+        return low;
+    }
+    return value;
+}
+
+bool fm_key_bool(struct fm_keys *k, const char *suffix, bool missing) {
+    char key[128];
+    fm_key_name(k, suffix, key);
+    bool value = missing;
+    struct fathom_error wrong = {0};
+    if (!k->failed && !fm_meta_bool(k->tensors, key, &value, &wrong) && wrong.status != FATHOM_OK)
+        fm_key_bad(k, key, "is not true or false");
+    return value;
+}
+
+float fm_key_layer_f32(
+    struct fm_keys *k, const char *suffix, uint32_t i, float low, float high, float missing) {
+    char key[128];
+    float value;
+    fm_key_name(k, suffix, key);
+    if (fm_meta_array_length(k->tensors, key) <= i) return fm_key_f32(k, suffix, low, high, missing);
+    if (!fm_meta_array_f32(k->tensors, key, i, &value))
+        return fm_key_bad(k, key, "is not an array of numbers"), low;
+    if (!(value >= low && value <= high))
+        return fm_key_bad(k, key, "has an element that is out of range"), low;
+    return value;
+}
