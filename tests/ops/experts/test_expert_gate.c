@@ -1,5 +1,6 @@
 #include "ops/expert.h"
 #include <stdio.h>
+#include <string.h>
 
 static const struct gate_case {
     enum fathom_type type;
