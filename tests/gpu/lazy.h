@@ -9,10 +9,12 @@ static struct {
     PFN_vkQueueSubmit submit;
     PFN_vkWaitSemaphores wait;
     PFN_vkDeviceWaitIdle wait_idle;
+    PFN_vkFreeCommandBuffers free_commands;
     VkQueue queue;
     VkSemaphore semaphore;
     struct { VkCommandBuffer commands; uint64_t ticket; } kept[LAZY_SUBMITS];
     uint32_t n_kept, most_kept;
+    bool freed_early; // commands that had not run yet
 } lazy;
 
 static VkResult lazy_run(uint64_t until) {
@@ -52,16 +54,25 @@ static VkResult lazy_wait_idle(VkDevice device) {
     return result == VK_SUCCESS ? lazy.wait_idle(device) : result;
 }
 
+static void lazy_free_commands(VkDevice device, VkCommandPool pool, uint32_t n, const VkCommandBuffer *commands) {
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t j = 0; j < lazy.n_kept; j++) lazy.freed_early |= lazy.kept[j].commands == commands[i];
+    if (!lazy.freed_early) lazy.free_commands(device, pool, n, commands);
+}
+
 // From now on, until it is destroyed. One gpu at a time.
 static inline void make_lazy(struct fathom_gpu *gpu) {
     lazy.submit = gpu->vk.vkQueueSubmit;
     lazy.wait = gpu->vk.vkWaitSemaphores;
     lazy.wait_idle = gpu->vk.vkDeviceWaitIdle;
+    lazy.free_commands = gpu->vk.vkFreeCommandBuffers;
     lazy.queue = gpu->queue;
     lazy.semaphore = gpu->timeline;
     lazy.n_kept = lazy.most_kept = 0;
+    lazy.freed_early = false;
     gpu->vk.vkQueueSubmit = lazy_submit;
     gpu->vk.vkWaitSemaphores = lazy_wait;
     gpu->vk.vkDeviceWaitIdle = lazy_wait_idle;
+    gpu->vk.vkFreeCommandBuffers = lazy_free_commands;
 }
 #endif

@@ -126,17 +126,19 @@ static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, co
     return UINT32_MAX;
 }
 
-// Finds a temperature, and a top-p that is exactly the weight of the tokens up to one of them; returns the token's place in `list`.
-static uint32_t find_top_p(const float *logits, const uint32_t *seen, uint32_t n, struct fathom_step *step, struct candidate *list) {
+// Finds a temperature and a top-p that asks for `more` than the weight of the best tokens, to the last bit. Returns how many they are, which
+// is the place in `list` of the next one.
+static uint32_t find_top_p(const float *logits, const uint32_t *seen, uint32_t n, uint32_t more, struct fathom_step *step,
+    struct candidate *list) {
     for (; step->temperature < 10; step->temperature *= 1.01f) {
         uint64_t sum, so_far = 0;
         weigh(logits, seen, n, step, list, &sum);
         for (uint32_t i = 0; i + 2 < n; i++) {
             so_far += list[i].weight;
-            const uint64_t parts = ((so_far << 24) + sum - 1) / sum;
-            if (i < n / 4 || sum * parts >> 24 != so_far) continue;
+            const uint64_t parts = (((so_far + more) << 24) + sum - 1) / sum;
+            if (i < n / 4 || sum * parts >> 24 != so_far + more) continue;
             step->top_p = (float)parts * 0x1p-24f;
-            return i;
+            return i + 1;
         }
     }
     fail_msg("no temperature has a top-p that is a sum of weights");
@@ -149,7 +151,7 @@ static void set_edge(enum edge edge, const float *logits, const uint32_t *seen, 
     const bool met = edge == MIN_P_MET || edge == TOP_P_MET || edge == TOP_K_MET;
     uint64_t unused;
     uint32_t i = n / 2;
-    if (edge == TOP_P_MET || edge == TOP_P_MISSED) i = find_top_p(logits, seen, n, step, list) + !met;
+    if (edge == TOP_P_MET || edge == TOP_P_MISSED) i = find_top_p(logits, seen, n, met, step, list);
     else weigh(logits, seen, n, step, list, &unused);
     const uint32_t id = list[i].id;
     const struct fathom_step start = *step;
