@@ -176,7 +176,12 @@ static float *logits_without(uint32_t caps, uint64_t *in_place, size_t *n) {
     if (!fathom_session_append(session, prompt, 5, logits, NULL, &err)) fail_msg("%s", err.message);
     *in_place = fathom_gpu_get_counters(fathom_engine_get_gpu(engine)).memory_in_place;
     const struct fathom_start_times start = fathom_session_get_stats(session).start;
-    assert_true(start.file > 0 && start.tokenizer > 0 && start.device > 0 && start.weights > 0 && start.session > 0 && start.pipelines > 0);
+    assert_true(start.file > 0);
+    assert_true(start.tokenizer > 0);
+    assert_true(start.device > 0);
+    assert_true(start.weights > 0);
+    assert_true(start.session > 0);
+    assert_true(start.pipelines > 0);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
     return logits;
@@ -203,7 +208,8 @@ static void decode_is_recorded_while_reading(void **state) {
     struct fathom_engine *engine = open_engine(128);
     struct fathom_error err = {0};
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
-    assert_true(session && fathom_session_append(session, prompt, 5, NULL, NULL, &err));
+    assert_non_null(session);
+    assert_true(fathom_session_append(session, prompt, 5, NULL, NULL, &err));
     assert_int_equal(fathom_session_get_stats(session).decode_recordings, 1);
     struct collected got = {.n = 0};
     uint32_t n;

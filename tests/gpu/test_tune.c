@@ -53,7 +53,9 @@ static struct fm_choice tune(const struct fm_op *op, bool quick, double seconds,
     struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.log = {hear, heard}});
     struct fathom_buffer *x = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err), *y = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
     uint32_t *words = malloc(4 * N);
-    assert_true(x && y && words);
+    assert_non_null(x);
+    assert_non_null(y);
+    assert_non_null(words);
     for (uint32_t i = 0; i < N; i++) words[i] = 0x3f800000u + i; // floats a little over 1
     check(fathom_upload(gpu, fathom_buffer_view(x), words, &err), &err);
     free(words);
@@ -81,7 +83,8 @@ static void test_faster(void **state) {
         assert_ptr_equal(tune(&without, quick, 60, &result, &heard).variant, &variants[FAST]);
         assert_ptr_equal(result.usual.choice.variant, &variants[SLOW]);
         assert_ptr_equal(result.best.choice.variant, &variants[FAST]);
-        assert_true(result.best.nanoseconds > 0 && result.best.nanoseconds < result.usual.nanoseconds);
+        assert_true(result.best.nanoseconds > 0);
+        assert_true(result.best.nanoseconds < result.usual.nanoseconds);
         assert_int_equal(result.n_measured, 4); // two sizes of the fast one
         assert_int_equal(result.n_wrong + heard.n, 0);
     }
@@ -105,7 +108,8 @@ static void test_no_time(void **state) {
     struct fm_trial_result result;
     struct heard heard;
     assert_ptr_equal(tune(&without, false, 0, &result, &heard).variant, &variants[SLOW]);
-    assert_true(result.best.nanoseconds == 0 && !result.best.choice.variant);
+    assert_true(result.best.nanoseconds == 0);
+    assert_false(result.best.choice.variant);
 }
 
 static void test_agrees(void **state) {
