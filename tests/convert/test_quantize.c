@@ -85,7 +85,8 @@ static void importances_are_heeded(void **state) {
     for (size_t i = 1; i < sizeof(bounds) / sizeof(*bounds); i++) {
         static uint8_t plain[4 * N], weighed[4 * N];
         static float a[N], b[N];
-        assert_true(fm_quantize_row(bounds[i].type, x, NULL, plain, N) && fm_quantize_row(bounds[i].type, x, importance, weighed, N));
+        assert_true(fm_quantize_row(bounds[i].type, x, NULL, plain, N));
+        assert_true(fm_quantize_row(bounds[i].type, x, importance, weighed, N));
         fm_dequantize_row(bounds[i].type, plain, a, N);
         fm_dequantize_row(bounds[i].type, weighed, b, N);
         double without = 0, with = 0;
@@ -148,7 +149,9 @@ static void types_go_where_they_should(void **state) {
     assert_int_equal(type_of("output.weight"), FATHOM_Q8_0);
     assert_int_equal(type_of("blk.1.ffn_gate_inp.weight"), FATHOM_F32);
     assert_int_equal(type_of("blk.1.attn_q_a_norm.weight"), FATHOM_F32);
-    assert_true(r.n_fallen_back > 20 && r.n_requantized == 0 && r.bytes < r.bytes_before);
+    assert_true(r.n_fallen_back > 20);
+    assert_int_equal(r.n_requantized, 0);
+    assert_true(r.bytes < r.bytes_before);
     static const struct fm_tensor_rule rules[] = {{"ffn_down", FATHOM_Q8_0}, {"blk.[01].attn_output.weight", FATHOM_F16}};
     quantize(REFERENCE "v3", "iq4_xs", rules, 2);
     assert_int_equal(type_of("blk.1.ffn_down_exps.weight"), FATHOM_Q8_0);
@@ -169,7 +172,9 @@ static void the_same_every_time(void **state) {
     struct fm_quantize_result result;
     assert_true(fm_quantize(REFERENCE "v3", out_path, &(struct fm_quantize_params){.preset = fm_preset_find("q5_k_m")}, &result, NULL));
     struct fm_tensors *a = fm_tensors_open(other, NULL), *b = fm_tensors_open(out_path, NULL);
-    assert_true(a && b && fm_tensors_count(a) == fm_tensors_count(b));
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_int_equal(fm_tensors_count(a), fm_tensors_count(b));
     for (size_t i = 0; i < fm_tensors_count(a); i++) {
         const struct fm_tensor *x = fm_tensors_at(a, i), *y = fm_tensors_at(b, i);
         assert_string_equal(x->name, y->name);

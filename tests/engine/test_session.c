@@ -99,6 +99,35 @@ static void rings_continue_after_a_cut(void **state) {
     fathom_engine_destroy(&engine);
 }
 
+// DeepSeek-V4's ring holds the window before a chunk and the chunk itself, however long the chunk is: each gives the bits that single tokens
+// give. The window has 16 positions and a page 64, so that the ring is of one page up to chunks of 40, of two up to 104, of three then.
+static void rings_hold_a_chunk(void **state) {
+    (void)state;
+    enum { N = 200, N_VOCAB = 768 };
+    static const uint32_t chunks[] = {40, 41, 64, 113, N};
+    struct fathom_error err = {0};
+    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
+        .n_context = N, .gpu.exact = true}, &err);
+    if (!engine) fail_msg("%s", err.message);
+    int32_t ids[N];
+    for (uint32_t i = 0; i < N; i++) ids[i] = (int32_t)((i * 2654435761u >> 16) % 700);
+    float *want = malloc(sizeof(float) * N * N_VOCAB), *got = malloc(sizeof(float) * N * N_VOCAB);
+    struct fathom_session *session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 1}, &err);
+    if (!session || !fathom_session_append_decode(session, ids, N, want, &err)) fail_msg("%s", err.message);
+    fathom_session_destroy(&session);
+    for (size_t c = 0; c < sizeof(chunks) / sizeof(*chunks); c++) {
+        session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = chunks[c]}, &err);
+        if (!session || !fathom_session_append(session, ids, N, got, NULL, &err)) fail_msg("%s", err.message);
+        for (uint32_t i = 0; i < N; i++)
+            if (memcmp(got + i * N_VOCAB, want + i * N_VOCAB, N_VOCAB * sizeof(*got)))
+                fail_msg("chunks of %u: the logits of token %u are not those of single tokens", chunks[c], i);
+        fathom_session_destroy(&session);
+    }
+    free(want);
+    free(got);
+    fathom_engine_destroy(&engine);
+}
+
 static void seeds_repeat(void **state) {
     (void)state;
     struct fathom_engine *engine = open_engine(128);
@@ -147,7 +176,12 @@ static float *logits_without(uint32_t caps, uint64_t *in_place, size_t *n) {
     if (!fathom_session_append(session, prompt, 5, logits, NULL, &err)) fail_msg("%s", err.message);
     *in_place = fathom_gpu_get_counters(fathom_engine_get_gpu(engine)).memory_in_place;
     const struct fathom_start_times start = fathom_session_get_stats(session).start;
-    assert_true(start.file > 0 && start.tokenizer > 0 && start.device > 0 && start.weights > 0 && start.session > 0 && start.pipelines > 0);
+    assert_true(start.file > 0);
+    assert_true(start.tokenizer > 0);
+    assert_true(start.device > 0);
+    assert_true(start.weights > 0);
+    assert_true(start.session > 0);
+    assert_true(start.pipelines > 0);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
     return logits;
@@ -174,7 +208,8 @@ static void decode_is_recorded_while_reading(void **state) {
     struct fathom_engine *engine = open_engine(128);
     struct fathom_error err = {0};
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
-    assert_true(session && fathom_session_append(session, prompt, 5, NULL, NULL, &err));
+    assert_non_null(session);
+    assert_true(fathom_session_append(session, prompt, 5, NULL, NULL, &err));
     assert_int_equal(fathom_session_get_stats(session).decode_recordings, 1);
     struct collected got = {.n = 0};
     uint32_t n;
@@ -215,6 +250,7 @@ static void refuses(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_lives), cmocka_unit_test(continues_after_a_cut), cmocka_unit_test(rings_continue_after_a_cut),
+        cmocka_unit_test(rings_hold_a_chunk),
         cmocka_unit_test(seeds_repeat),
         cmocka_unit_test(ends_with_the_context), cmocka_unit_test(in_place), cmocka_unit_test(decode_is_recorded_while_reading),
         cmocka_unit_test(refuses),

@@ -298,7 +298,14 @@ static void kv_b_in_one_piece_is_split(void **state) {
         if (!t) fail_msg("%s", err.message);
         assert_int_equal(fm_tensors_count(t), 2);
         const struct fm_tensor *k = fm_tensors_find(t, "blk.7.attn_k_b.weight"), *v = fm_tensors_find(t, "blk.7.attn_v_b.weight");
-        assert_true(k && k->dims[0] == 4 && k->dims[1] == 32 && k->dims[2] == 2 && v && v->dims[0] == 32 && v->dims[1] == 3 && v->dims[2] == 2);
+        assert_non_null(k);
+        assert_int_equal(k->dims[0], 4);
+        assert_int_equal(k->dims[1], 32);
+        assert_int_equal(k->dims[2], 2);
+        assert_non_null(v);
+        assert_int_equal(v->dims[0], 32);
+        assert_int_equal(v->dims[1], 3);
+        assert_int_equal(v->dims[2], 2);
         const size_t row_size = n ? 34 : 128;
         const uint8_t *stored = bytes + b.size - 14 * row_size;
         for (uint32_t h = 0; h < 2; h++) {

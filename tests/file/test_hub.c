@@ -450,7 +450,8 @@ static void what_is_no_number_is_named(void **state) {
         folder_file(&f, "model.safetensors", path);
         FILE *file = fopen(path, "r+b");
         uint8_t size[2];
-        assert_true(file && fread(size, 1, 2, file) == 2);
+        assert_non_null(file);
+        assert_int_equal(fread(size, 1, 2, file), 2);
         assert_int_equal(fseek(file, (long)(8 + size[0] + 256 * size[1] + faults[i].at), SEEK_SET), 0);
         if (i) assert_int_equal(fseek(file, -1, SEEK_CUR), 0);
         assert_true(i ? fwrite("\x80\x7f", 1, 2, file) == 2 : fputc(faults[i].byte, file) != EOF);

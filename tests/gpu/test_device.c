@@ -16,11 +16,18 @@ static void test_list(void **state) {
         assert_int_equal(d->index, i);
         assert_true(d->name[0] != 0);
         if (d->unusable[0]) continue;
-        assert_true(d->driver[0] && d->api_version >= VK_API_VERSION_1_2);
-        assert_true(d->memory_total > 0 && d->memory_free <= d->memory_total && d->max_allocation > 0);
-        assert_true(d->max_storage_range >= 1u << 27 && d->max_shared_memory >= 32768 && d->max_invocations >= 256);
-        assert_true(d->storage_alignment >= 4 && (d->storage_alignment & (d->storage_alignment - 1)) == 0);
-        assert_true(d->min_subgroup_size <= d->subgroup_size && d->subgroup_size <= d->max_subgroup_size && d->min_subgroup_size > 0);
+        assert_string_not_equal(d->driver, "");
+        assert_true(d->api_version >= VK_API_VERSION_1_2);
+        assert_true(d->memory_total > 0);
+        assert_true(d->memory_free <= d->memory_total);
+        assert_true(d->max_allocation > 0);
+        assert_true(d->max_storage_range >= 1u << 27);
+        assert_true(d->max_shared_memory >= 32768);
+        assert_true(d->max_invocations >= 256);
+        assert_true(d->storage_alignment >= 4);
+        assert_int_equal(d->storage_alignment & (d->storage_alignment - 1), 0);
+        assert_true(d->min_subgroup_size > 0);
+        assert_in_range(d->subgroup_size, d->min_subgroup_size, d->max_subgroup_size);
     }
 }
 
@@ -57,7 +64,9 @@ static void test_two_at_once(void **state) {
     struct fathom_error err = { 0 };
     struct fathom_buffer *x = fathom_buffer_create(a, 256, FATHOM_MEMORY_DEVICE, &err), *y = fathom_buffer_create(b, 256, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(b, &err);
-    assert_true(x && y && stream);
+    assert_non_null(x);
+    assert_non_null(y);
+    assert_non_null(stream);
     fathom_stream_begin(stream);
     record_affine(stream, fathom_buffer_view(x), fathom_buffer_view(y), (struct affine_args){ 64, 1, 1 }); // of another gpu
     assert_false(fathom_stream_finish(stream, &err));
@@ -159,7 +168,8 @@ static void test_lost(void **state) {
     struct fathom_gpu *gpu = create_gpu(NULL);
     struct fathom_buffer *buffer = fathom_buffer_create(gpu, 256, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
-    assert_true(buffer && stream);
+    assert_non_null(buffer);
+    assert_non_null(stream);
     record_affine(stream, fathom_buffer_view(buffer), fathom_buffer_view(buffer), (struct affine_args){ 64, 1, 1 });
     check(fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err) && fm_gpu_wait_all(gpu, &err), &err);
     assert_false(fm_vk_check(gpu, VK_ERROR_DEVICE_LOST, "a call", &err));
@@ -180,7 +190,8 @@ static void test_lost(void **state) {
 static VkResult report_fault(VkDevice device, VkDeviceFaultCountsEXT *counts, VkDeviceFaultInfoEXT *info) {
     (void)device;
     if (info) {
-        assert_true(counts->addressInfoCount >= 1 && counts->addressInfoCount <= 9 && counts->vendorInfoCount == 1);
+        assert_in_range(counts->addressInfoCount, 1, 9);
+        assert_int_equal(counts->vendorInfoCount, 1);
         snprintf(info->description, sizeof(info->description), "page fault in %0200d", 1);
         info->pAddressInfos[0].reportedAddress = 0xabcd000;
         info->pVendorInfos[0] = (VkDeviceFaultVendorInfoEXT){ "ring 3", 7, 8 };

@@ -1,4 +1,5 @@
 // Buffers and weights: random lives and contents, on devices that the host sees and through staging; windows; what is refused.
+#include "gpu/lazy.h"
 #include "gpu/support.h"
 #include <sys/mman.h>
 
@@ -96,6 +97,116 @@ static void test_staging(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
+// Fills the blocks that the host sees, and makes the gpu a card that does nothing until the host waits for it.
+static struct fathom_buffer *play_lazy_card(struct fathom_gpu *gpu) {
+    struct fathom_error err = { 0 };
+    gpu->info.unified_memory = false;
+    struct fathom_buffer *rest = fathom_buffer_create(gpu, (16u << 20) - 256, FATHOM_MEMORY_DEVICE, &err);
+    check(rest != NULL, &err);
+    make_lazy(gpu);
+    return rest;
+}
+
+// Uploads, one after another, go around the staging ring twice and more, and the device is behind by as much as it may be.
+static void test_staging_waits(void **state) {
+    (void)state;
+    enum { N_BUFFERS = 2 * FM_N_STAGING + 1, N_WORDS = 1000 };
+    struct fathom_error err = { 0 };
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    struct fathom_buffer *rest = play_lazy_card(gpu);
+    static uint32_t got[N_WORDS], words[N_WORDS];
+    struct held held[N_BUFFERS];
+    for (uint32_t i = 0; i < N_BUFFERS; i++) {
+        held[i] = (struct held){ .buffer = fathom_buffer_create(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE, &err), .n_words = N_WORDS, .seed = i };
+        check(held[i].buffer != NULL, &err);
+        assert_null(held[i].buffer->mapped);
+    }
+    for (uint32_t i = 0; i < N_BUFFERS; i++) {
+        fill(words, N_WORDS, held[i].seed);
+        check(fathom_upload(gpu, fathom_buffer_view(held[i].buffer), words, &err), &err);
+    }
+    assert_int_equal(lazy.most_kept, FM_N_STAGING); // the ring was full, and no wait was for more than one transfer
+    for (uint32_t i = 0; i < N_BUFFERS; i++) check_contents(gpu, &held[i], got, words);
+    for (uint32_t i = 0; i < N_BUFFERS; i++) fathom_buffer_destroy(&held[i].buffer);
+    // one upload of many pieces, and its download
+    const uint64_t n = (44u << 20) / 4 + 5;
+    uint32_t *large = malloc(4 * n), *large_got = malloc(4 * n);
+    struct held big = { .buffer = fathom_buffer_create(gpu, 4 * n, FATHOM_MEMORY_DEVICE, &err), .n_words = n, .seed = 99 };
+    check(big.buffer != NULL, &err);
+    fill(large, n, big.seed);
+    check(fathom_upload(gpu, fathom_buffer_view(big.buffer), large, &err), &err);
+    check_contents(gpu, &big, large_got, large);
+    free(large);
+    free(large_got);
+    fathom_buffer_destroy(&big.buffer);
+    fathom_buffer_destroy(&rest);
+    fathom_gpu_destroy(&gpu);
+}
+
+// Streams and transfers in turn: each sees what was there when it was submitted, whether the host sees the memory or not.
+static void lazy_turns(bool card) {
+    enum { N_WORDS = 640 };
+    struct fathom_error err = { 0 };
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    struct fathom_buffer *rest = card ? play_lazy_card(gpu) : NULL;
+    if (!card) make_lazy(gpu);
+    struct fathom_buffer *x = fathom_buffer_create(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_buffer *y = fathom_buffer_create(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_buffer *host = fathom_buffer_create(gpu, 4 * N_WORDS, FATHOM_MEMORY_HOST, &err);
+    struct fathom_stream *stream = fathom_stream_create(gpu, &err);
+    check(x && y && host && stream, &err);
+    assert_int_equal(x->mapped == NULL, card);
+    const struct affine_args args = { N_WORDS, 3, 1 };
+    static uint32_t words[N_WORDS], got[N_WORDS];
+    uint64_t ticket = 0;
+    for (uint32_t round = 0; round < 6; round++) {
+        fathom_stream_begin(stream);
+        record_affine(stream, fathom_buffer_view(x), fathom_buffer_view(y), args);
+        fathom_stream_copy(stream, fathom_buffer_view(y), fathom_buffer_view(host));
+        check(fathom_stream_finish(stream, &err), &err);
+        fill(words, N_WORDS, 2 * round);
+        check(fathom_upload(gpu, fathom_buffer_view(x), words, &err), &err);
+        check(fathom_stream_submit(stream, &ticket, &err), &err);
+        if (round % 3 == 0) { // the submit reads the words from before
+            fill(got, N_WORDS, 2 * round + 1);
+            check(fathom_upload(gpu, fathom_buffer_view(x), got, &err), &err);
+        }
+        if (round % 2) check(fathom_download(gpu, fathom_buffer_view(y), got, &err), &err);
+        else check(fathom_gpu_wait(gpu, ticket, &err), &err);
+        const uint32_t *seen = round % 2 ? got : fathom_buffer_map(host);
+        for (uint32_t i = 0; i < N_WORDS; i++) assert_int_equal(seen[i], affine(words[i], 1, args));
+    }
+    // commands are freed once they have run
+    check(fathom_stream_submit(stream, NULL, &err), &err);
+    fathom_stream_begin(stream);
+    record_affine(stream, fathom_buffer_view(x), fathom_buffer_view(y), args);
+    check(fathom_stream_finish(stream, &err), &err);
+    assert_false(lazy.freed_early);
+    // a buffer that a submit still uses gives its memory back after the submit: the next one to get the memory is empty
+    check(fathom_stream_submit(stream, NULL, &err), &err);
+    fathom_buffer_destroy(&y);
+    check((y = fathom_buffer_create(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE, &err)) != NULL, &err);
+    check(fathom_download(gpu, fathom_buffer_view(y), got, &err), &err);
+    for (uint32_t i = 0; i < N_WORDS; i++) assert_int_equal(got[i], 0);
+    fathom_stream_begin(stream);
+    fathom_stream_copy(stream, fathom_buffer_view(x), fathom_buffer_view(host));
+    check(fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err), &err);
+    assert_int_equal(lazy.n_kept, 1);
+    fathom_stream_destroy(&stream);
+    assert_int_equal(lazy.n_kept, 0); // it waited
+    fathom_buffer_destroy(&host);
+    fathom_buffer_destroy(&y);
+    fathom_buffer_destroy(&x);
+    fathom_buffer_destroy(&rest);
+    fathom_gpu_destroy(&gpu);
+}
+
+static void test_lazy_turns(void **state) {
+    (void)state;
+    lazy_turns(false);
+    lazy_turns(true);
+}
+
 static void expect_no_buffer(struct fathom_gpu *gpu, uint64_t size, enum fathom_status status) {
     struct fathom_error err = { 0 };
     assert_null(fathom_buffer_create(gpu, size, FATHOM_MEMORY_DEVICE, &err));
@@ -167,7 +278,7 @@ static void windows(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uin
         const struct fathom_window *v = &w->windows[i];
         assert_int_equal(v->first_row, next);
         if (n_mats > 1) assert_int_equal(v->n_rows % n_rows, 0);
-        assert_true(v->view.size <= RANGE && v->view.size >= v->n_rows * row);
+        assert_in_range(v->view.size, v->n_rows * row, RANGE);
         check(fathom_download(gpu, v->view, got, &err), &err);
         assert_memory_equal(got, data + next * row, v->n_rows * row);
         next += v->n_rows;
@@ -244,8 +355,8 @@ static void in_place(struct fathom_gpu *gpu, struct fathom_host_range file, uint
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const struct fathom_window *v = &w->windows[i];
         assert_int_equal(v->first_row, next);
-        assert_true(n_mats == 1 || v->n_rows % n_rows == 0);
-        assert_true(v->view.size <= gpu->info.max_storage_range && v->view.size >= v->n_rows * row);
+        if (n_mats > 1) assert_int_equal(v->n_rows % n_rows, 0);
+        assert_in_range(v->view.size, v->n_rows * row, gpu->info.max_storage_range);
         read_words(gpu, v->view, (uint32_t *)got);
         assert_memory_equal(got, data + next * row, v->n_rows * row);
         memset(got, 0, RANGE);
@@ -350,7 +461,8 @@ static void test_in_place_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lives), cmocka_unit_test(test_staging), cmocka_unit_test(test_refused), cmocka_unit_test(test_row_size),
+        cmocka_unit_test(test_lives), cmocka_unit_test(test_staging), cmocka_unit_test(test_staging_waits),
+        cmocka_unit_test(test_lazy_turns), cmocka_unit_test(test_refused), cmocka_unit_test(test_row_size),
         cmocka_unit_test(test_windows), cmocka_unit_test(test_in_place), cmocka_unit_test(test_in_place_is_read_only),
         cmocka_unit_test(test_in_place_refused),
     };

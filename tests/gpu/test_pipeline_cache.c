@@ -13,7 +13,8 @@ static struct fathom_gpu_counters live(const char *cache_dir, uint32_t n_threads
     struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){ .cache_dir = cache_dir, .n_threads = n_threads });
     struct fathom_buffer *buffer = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
-    assert_true(buffer && stream);
+    assert_non_null(buffer);
+    assert_non_null(stream);
     const struct affine_args args = { N, 3, 1 };
     uint32_t want = 0, got[N];
     for (int pass = 0; pass < 2; pass++) {

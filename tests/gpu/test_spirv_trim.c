@@ -20,7 +20,9 @@ static void find_ids(struct module *m) {
     m->kind = calloc(m->words[3], 1);
     for (size_t i = 5; i < m->n_words; i += m->words[i] >> 16) {
         const uint32_t *w = m->words + i, op = *w & 0xffff;
-        assert_true(*w >> 16 && op != SpvOpNop && op != SpvOpName);
+        assert_true(*w >> 16);
+        assert_true(op != SpvOpNop);
+        assert_true(op != SpvOpName);
         if (op == SpvOpLabel)
             m->kind[w[1]] = 'l';
         else if (op == SpvOpFunction)
@@ -43,8 +45,14 @@ static size_t check_module(const uint32_t *words, size_t n_words) {
         case SpvOpFunction: n_functions++; break;
         case SpvOpBranch:
         case SpvOpSelectionMerge: assert_int_equal(m.kind[w[1]], 'l'); break;
-        case SpvOpLoopMerge: assert_true(m.kind[w[1]] == 'l' && m.kind[w[2]] == 'l'); break;
-        case SpvOpBranchConditional: assert_true(m.kind[w[2]] == 'l' && m.kind[w[3]] == 'l'); break;
+        case SpvOpLoopMerge:
+            assert_int_equal(m.kind[w[1]], 'l');
+            assert_int_equal(m.kind[w[2]], 'l');
+            break;
+        case SpvOpBranchConditional:
+            assert_int_equal(m.kind[w[2]], 'l');
+            assert_int_equal(m.kind[w[3]], 'l');
+            break;
         case SpvOpSwitch:
             assert_int_equal(m.kind[w[2]], 'l');
             for (uint32_t j = 4; j < length; j += 2) assert_int_equal(m.kind[w[j]], 'l');
@@ -95,8 +103,12 @@ static void other_decoders_go(void **state) {
     for (size_t i = 5; i < matmul->n_words; i += matmul->words[i] >> 16) n_all += (matmul->words[i] & 0xffff) == SpvOpFunction;
     const size_t f32 = trimmed(matmul, FATHOM_F32, &n_f32), q4_k = trimmed(matmul, FATHOM_Q4_K, &n_q4_k),
                  iq3_s = trimmed(matmul, FATHOM_IQ3_S, &n_iq3_s);
-    assert_true(f32 < q4_k && q4_k < iq3_s && iq3_s < matmul->n_words / 3);
-    assert_true(n_f32 < n_q4_k && n_q4_k < n_iq3_s && n_iq3_s < n_all / 2);
+    assert_true(f32 < q4_k);
+    assert_true(q4_k < iq3_s);
+    assert_true(iq3_s < matmul->n_words / 3);
+    assert_true(n_f32 < n_q4_k);
+    assert_true(n_q4_k < n_iq3_s);
+    assert_true(n_iq3_s < n_all / 2);
 }
 
 int main(void) {

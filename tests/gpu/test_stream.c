@@ -52,7 +52,8 @@ static void random_program(bool full_barriers, uint64_t seed) {
     assert_memory_equal(got, model, sizeof(model));
     const struct fathom_gpu_counters c = fathom_gpu_get_counters(b.gpu);
     if (full_barriers) assert_true(c.barriers >= 239); // one before every entry but the first
-    assert_true(c.submits > 0 && c.recorded == 1);
+    assert_true(c.submits > 0);
+    assert_int_equal(c.recorded, 1);
     end(&b);
 }
 
@@ -177,10 +178,62 @@ static void test_splits(void **state) {
     }
     run_stream(b.gpu, b.stream);
     const struct fathom_gpu_counters c = fathom_gpu_get_counters(b.gpu);
-    assert_true(c.recorded >= 8 && c.recorded <= 40 && c.dispatches == 40);
+    assert_in_range(c.recorded, 8, 40);
+    assert_int_equal(c.dispatches, 40);
     check(fathom_download(b.gpu, slot(&b, 0), got, &err), &err);
     for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], affine(0, 40, args));
     end(&b);
+}
+
+// How a device cuts a list of work into submits. No submit has work for more than 0.2 s by the estimate, but for a dispatch that alone has
+// more; each submit has as much as fits. Hundredths of a second of a slow device of the type.
+static const struct split_case {
+    enum fathom_gpu_type type;
+    uint32_t hundredths[8]; // up to the first 0
+    uint32_t n_submits;
+} split_cases[] = {
+    { FATHOM_GPU_DISCRETE, { 11, 11 }, 2 },                  // 22: the second one is too much
+    { FATHOM_GPU_DISCRETE, { 11, 8 }, 1 },
+    { FATHOM_GPU_DISCRETE, { 15, 4, 30, 1, 1 }, 3 },         // a long one is alone
+    { FATHOM_GPU_DISCRETE, { 30, 30, 30 }, 3 },
+    { FATHOM_GPU_DISCRETE, { 1, 30 }, 2 },
+    { FATHOM_GPU_DISCRETE, { 7, 7, 7, 7, 7, 7, 7, 7 }, 4 },
+    { FATHOM_GPU_INTEGRATED, { 11, 11, 8, 12, 30, 1 }, 5 },
+    { FATHOM_GPU_VIRTUAL, { 11, 11, 8 }, 2 },
+    { FATHOM_GPU_OTHER, { 11, 11, 8 }, 2 },
+    { FATHOM_GPU_CPU, { 30, 30, 30 }, 1 },                   // nobody watches it
+};
+
+static void check_split(const struct split_case *c, bool by_bytes) {
+    struct bench b = begin(NULL);
+    struct fathom_error err = { 0 };
+    uint32_t got[N], n = 0;
+    const struct affine_args args = { N, 3, 1 };
+    b.gpu->info.type = c->type;
+    const double flops = c->type == FATHOM_GPU_DISCRETE ? 1e12 : 2e11, bytes = flops / 10; // a second
+    for (; n < 8 && c->hundredths[n]; n++) {
+        struct fm_dispatch d = affine_dispatch(slot(&b, 0), slot(&b, 0), &args);
+        d.flops = by_bytes ? 0 : flops * c->hundredths[n] / 100;
+        d.bytes = by_bytes ? bytes * c->hundredths[n] / 100 : 0;
+        fm_stream_dispatch(b.stream, &d);
+    }
+    run_stream(b.gpu, b.stream);
+    const struct fathom_gpu_counters counters = fathom_gpu_get_counters(b.gpu);
+    assert_int_equal(counters.recorded, c->n_submits);
+    assert_int_equal(counters.dispatches, n);
+    assert_int_equal(counters.barriers, n); // between all dispatches, or at the head of a submit
+    check(fathom_download(b.gpu, slot(&b, 0), got, &err), &err);
+    for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], affine(0, n, args));
+    end(&b);
+}
+
+static void test_where_it_splits(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof(split_cases) / sizeof(*split_cases); i++) {
+        print_message("case %zu\n", i);
+        check_split(&split_cases[i], false);
+        check_split(&split_cases[i], true);
+    }
 }
 
 static void test_host_results(void **state) {
@@ -222,8 +275,10 @@ static void test_timings(void **state) {
     assert_int_equal(fathom_stream_timings(b.stream, list, 4), 2);
     assert_string_equal(list[0].op, "affine");
     assert_string_equal(list[0].variant, "plain");
-    assert_true(list[0].flops == 11 && list[0].bytes == 13);
-    assert_true(list[0].nanoseconds > 0 && list[0].nanoseconds < 10e9);
+    assert_true(list[0].flops == 11);
+    assert_true(list[0].bytes == 13);
+    assert_true(list[0].nanoseconds > 0);
+    assert_true(list[0].nanoseconds < 10e9);
     assert_string_equal(list[1].op, "copy");
     end(&b);
 }
@@ -304,7 +359,8 @@ static void test_odds(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_program), cmocka_unit_test(test_derived_barriers), cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_indirect), cmocka_unit_test(test_tiles), cmocka_unit_test(test_splits), cmocka_unit_test(test_host_results),
+        cmocka_unit_test(test_indirect), cmocka_unit_test(test_tiles), cmocka_unit_test(test_splits), cmocka_unit_test(test_where_it_splits),
+        cmocka_unit_test(test_host_results),
         cmocka_unit_test(test_timings), cmocka_unit_test(test_refused), cmocka_unit_test(test_odds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

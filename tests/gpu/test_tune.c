@@ -75,7 +75,11 @@ static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quic
     struct fathom_buffer *x = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err), *y = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_buffer *counter = fathom_buffer_create(gpu, 4, FATHOM_MEMORY_DEVICE, &err);
     uint32_t *words = malloc(4 * N), *after = malloc(4 * N), n_runs = 1;
-    assert_true(x && y && counter && words && after);
+    assert_non_null(x);
+    assert_non_null(y);
+    assert_non_null(counter);
+    assert_non_null(words);
+    assert_non_null(after);
     for (uint32_t i = 0; i < N; i++) words[i] = (in_place ? 0x60000000u : 0x3f800000u) + i; // floats a little over 1; or so large that they hide a sum
     check(fathom_upload(gpu, fathom_buffer_view(x), words, &err) && fathom_upload(gpu, fathom_buffer_view(y), words, &err), &err);
     struct subject subject = {gpu, op, fathom_buffer_view(x), fathom_buffer_view(in_place ? x : y), fathom_buffer_view(counter), 1};
@@ -112,7 +116,8 @@ static void test_faster(void **state) {
         assert_ptr_equal(tune(&without, quick, 60, &result, &heard).variant, &variants[FAST]);
         assert_ptr_equal(result.usual.choice.variant, &variants[SLOW]);
         assert_ptr_equal(result.best.choice.variant, &variants[FAST]);
-        assert_true(result.best.nanoseconds > 0 && result.best.nanoseconds < result.usual.nanoseconds);
+        assert_true(result.best.nanoseconds > 0);
+        assert_true(result.best.nanoseconds < result.usual.nanoseconds);
         assert_int_equal(result.n_measured, 4); // two sizes of the fast one
         assert_int_equal(result.n_wrong + heard.n, 0);
     }
@@ -192,7 +197,8 @@ static void test_no_time(void **state) {
     struct fm_trial_result result;
     struct heard heard;
     assert_ptr_equal(tune(&without, false, 0, &result, &heard).variant, &variants[SLOW]);
-    assert_true(result.best.nanoseconds == 0 && !result.best.choice.variant);
+    assert_true(result.best.nanoseconds == 0);
+    assert_false(result.best.choice.variant);
 }
 
 static void test_agrees(void **state) {

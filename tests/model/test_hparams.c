@@ -161,12 +161,15 @@ static void whole_model(void **state) {
     struct fm_hparams hp;
     struct fm_weights_size size;
     struct fm_tensors *tensors = fm_gguf_from_memory("whole.gguf", model.data, model.size, &err);
-    assert_true(tensors && fm_hparams_read(tensors, &hp, &err) && fm_weights_measure(tensors, &hp, &size, &err));
+    assert_non_null(tensors);
+    assert_true(fm_hparams_read(tensors, &hp, &err));
+    assert_true(fm_weights_measure(tensors, &hp, &size, &err));
     assert_int_equal(hp.n_layers, 4);
     assert_int_equal(hp.n_draft_layers, 1);
     assert_int_equal(hp.n_nope, 32);
     assert_int_equal(hp.group_score, FATHOM_GROUP_TOP2);
-    assert_true(size.parameters > 6000000 && size.parameters_active < size.parameters);
+    assert_true(size.parameters > 6000000);
+    assert_true(size.parameters_active < size.parameters);
     fm_tensors_close(&tensors);
 }
 
@@ -196,7 +199,10 @@ static void plain_rotation(void **state) {
     float table[3 * 4];
     fm_rope_table(&hp, 0, 3, table);
     const float want[12] = {1, 0, 1, 0, 0.54030231f, 0.84147098f, 0.99995000f, 0.00999983f, -0.41614684f, 0.90929743f, 0.99980001f, 0.01999867f};
-    for (int i = 0; i < 12; i++) assert_true(table[i] > want[i] - 1e-7f && table[i] < want[i] + 1e-7f);
+    for (int i = 0; i < 12; i++) {
+        assert_true(table[i] > want[i] - 1e-7f);
+        assert_true(table[i] < want[i] + 1e-7f);
+    }
 }
 
 int main(void) {

@@ -91,7 +91,10 @@ static inline void attention_twin(const struct attention_rows *r, const float *q
 static inline void attention_check(struct op_test *test, const struct attention_rows *r, const float *q, uint32_t n, float scale, const float *got) {
     double *s = malloc(2 * n * sizeof(*s)), *want = malloc(r->value_width * sizeof(*want)), *bound = malloc(r->value_width * sizeof(*bound));
     float *same = malloc(r->value_width * sizeof(*same));
-    assert_true(s && want && bound && same);
+    assert_non_null(s);
+    assert_non_null(want);
+    assert_non_null(bound);
+    assert_non_null(same);
     attention_reference(r, q, n, scale, test->rounding, s, want, bound);
     op_check(test, "out", got, want, bound, r->value_width);
     if (test->exact) {

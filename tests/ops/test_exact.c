@@ -23,10 +23,19 @@ static void functions_are_close(void **state) {
 
 static void ends_are_right(void **state) {
     (void)state;
-    assert_true(exact_exp(0) == 1 && exact_exp(-100) == 0 && exact_exp(-INFINITY) == 0 && isinf(exact_exp(89)) && isnan(exact_exp(NAN)));
-    assert_true(exact_reciprocal(INFINITY) == 0 && isinf(exact_reciprocal(0)) && isnan(exact_reciprocal(NAN)));
-    assert_true(exact_sigmoid(-200) == 0 && exact_sigmoid(200) == 1 && exact_silu(0) == 0);
-    assert_true(exact_sqrt_softplus(-200) == 0 && fabsf(exact_sqrt_softplus(1e30f) * 1e-15f - 1) < 1e-6f);
+    assert_true(exact_exp(0) == 1);
+    assert_true(exact_exp(-100) == 0);
+    assert_true(exact_exp(-INFINITY) == 0);
+    assert_true(isinf(exact_exp(89)));
+    assert_true(isnan(exact_exp(NAN)));
+    assert_true(exact_reciprocal(INFINITY) == 0);
+    assert_true(isinf(exact_reciprocal(0)));
+    assert_true(isnan(exact_reciprocal(NAN)));
+    assert_true(exact_sigmoid(-200) == 0);
+    assert_true(exact_sigmoid(200) == 1);
+    assert_true(exact_silu(0) == 0);
+    assert_true(exact_sqrt_softplus(-200) == 0);
+    assert_true(fabsf(exact_sqrt_softplus(1e30f) * 1e-15f - 1) < 1e-6f);
 }
 
 static void halves_are_right(void **state) {
@@ -36,10 +45,14 @@ static void halves_are_right(void **state) {
         const double want = exponent == 31 ? (mantissa ? NAN : INFINITY) : ldexp(exponent ? 1024 + mantissa : mantissa, (int)(exponent ? exponent : 1) - 25);
         const float got = half_decode(h);
         if (isnan(want)) {
-            assert_true(isnan(got) && isnan(half_decode(h | 0x8000)));
+            assert_true(isnan(got));
+            assert_true(isnan(half_decode(h | 0x8000)));
             continue;
         }
-        assert_true(got == want && half_decode(h | 0x8000) == -want && half_encode(got) == h && half_encode(-got) == (h | 0x8000));
+        assert_true(got == want);
+        assert_true(half_decode(h | 0x8000) == -want);
+        assert_int_equal(half_encode(got), h);
+        assert_int_equal(half_encode(-got), h | 0x8000);
         if (h >= 0x7bff) continue;
         const float next = half_decode(h + 1), middle = got + (next - got) / 2; // ties go to the even one
         assert_int_equal(half_encode(middle), h & 1 ? h + 1 : h);

@@ -319,7 +319,7 @@ static void calls_of_answers(void **state) {
             const char next = text[k];
             text[k] = 0;
             const size_t so_far = fm_chat_content_length(form, text, k);
-            assert_true(so_far >= known && so_far <= n_content);
+            assert_in_range(so_far, known, n_content);
             known = so_far;
             text[k] = next;
         }

@@ -92,7 +92,8 @@ static void put_tokenizer(struct gguf *g, const char *path, const char *pre) {
     }
     const char **tokens = calloc(n, sizeof(*tokens));
     int32_t *types = calloc(n, sizeof(*types));
-    assert_true(tokens && types);
+    assert_non_null(tokens);
+    assert_non_null(types);
     cJSON_ArrayForEach(item, vocab) tokens[(size_t)item->valuedouble] = item->string, types[(size_t)item->valuedouble] = 1;
     cJSON_ArrayForEach(item, added) {
         size_t id = (size_t)cJSON_GetObjectItem(item, "id")->valuedouble;

@@ -55,10 +55,21 @@ static void any_cut(void **state) {
 
 static void classes(void **state) {
     (void)state;
-    assert_true(fm_utf8_is_space(' ') && fm_utf8_is_space('\n') && fm_utf8_is_space(0x3000) && fm_utf8_is_space(0x85));
-    assert_false(fm_utf8_is_space(0x180e) || fm_utf8_is_space(0x200b) || fm_utf8_is_space('a'));
-    assert_true(fm_utf8_is_word('a') && fm_utf8_is_word('_') && fm_utf8_is_word('7') && fm_utf8_is_word(0x4f60) && fm_utf8_is_word(0x301));
-    assert_false(fm_utf8_is_word('-') || fm_utf8_is_word(' ') || fm_utf8_is_word(0xbd));
+    assert_true(fm_utf8_is_space(' '));
+    assert_true(fm_utf8_is_space('\n'));
+    assert_true(fm_utf8_is_space(0x3000));
+    assert_true(fm_utf8_is_space(0x85));
+    assert_false(fm_utf8_is_space(0x180e));
+    assert_false(fm_utf8_is_space(0x200b));
+    assert_false(fm_utf8_is_space('a'));
+    assert_true(fm_utf8_is_word('a'));
+    assert_true(fm_utf8_is_word('_'));
+    assert_true(fm_utf8_is_word('7'));
+    assert_true(fm_utf8_is_word(0x4f60));
+    assert_true(fm_utf8_is_word(0x301));
+    assert_false(fm_utf8_is_word('-'));
+    assert_false(fm_utf8_is_word(' '));
+    assert_false(fm_utf8_is_word(0xbd));
 }
 
 static void quotes(void **state) {

@@ -5,6 +5,10 @@
 #include <string.h>
 
 enum { N_RING = 5, N_STEPS = 7 };
+// A bound that one token meets exactly, or fails by the last bit. The seed is one that draws this token wherever the bound keeps it.
+enum edge { NO_EDGE, MIN_P_MET, MIN_P_MISSED, TOP_P_MET, TOP_P_MISSED, TOP_K_MET, TOP_K_MISSED };
+static const char *const edge_names[] = { "", ", min-p met", ", min-p missed", ", top-p met", ", top-p missed", ", top-k met",
+    ", top-k missed" };
 static const struct sample_case {
     uint32_t n_vocab;
     float temperature;
@@ -12,6 +16,7 @@ static const struct sample_case {
     float top_p, min_p, penalty, spread; // logits within +-spread
     bool coarse;                         // logits in steps of 0.5: many equals
     uint32_t n_peaks;                    // tokens far above the others
+    enum edge edge;                      // sets one of the bounds above
 } cases[] = {
     { 1, 0, 0, 0, 0, 0, 1, false },        { 37, 0, 0, 0, 0, 0, 5, true },         { 1000, 0, 0, 0, 0, 1.3f, 5, false },  { 37, 1, 0, 0, 0, 0, 3, false },
     { 1000, 0.6f, 0, 0, 0, 0, 8, false },  { 1000, 0.6f, 20, 0, 0, 0, 8, false },  { 1000, 0.6f, 20, 0, 0, 0, 8, true },  { 1000, 1, 0, 0.95f, 0, 0,
@@ -20,6 +25,11 @@ static const struct sample_case {
     { 513, 1, 1, 0, 0, 0, 8, false },      { 513, 1, 0, 1e-6f, 0, 0, 8, false },   { 513, 0, 0, 0, 0, 0, 0, false },      { 513, 1, 5, 0, 0, 0, 0,
         false },   { 513, 1, 600, 1, 0, 1, 0, false },    { 40000, 1, 0, 0.9f, 0, 1.1f, 15, false },
     { 513, 0.01f, 0, 0.9f, 0, 0, 80, false }, { 40000, 1, 0, 0.9f, 0, 1.1f, 4, false, 300 }, { 513, 100, 0, 0.99f, 0, 0, 80, false },
+    { 37, 1, 0, 0, 1, 0, 3, false },       { 37, 1, 0, 0, 1, 0, 1, true },
+    { 37, 1, 0, 0, 0, 0, 1, false, .edge = MIN_P_MET }, { 37, 1, 0, 0, 0, 0, 1, false, .edge = MIN_P_MISSED },
+    { 37, 1, 0, 0, 0, 0, 1, true, .edge = MIN_P_MET },  { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_P_MET },
+    { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_P_MISSED }, { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_K_MET },
+    { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_K_MISSED }, { 37, 1, 36, 0, 0, 0, 1, false }, { 37, 1, 37, 0, 0, 0, 1, false },
     { 129280, 0, 0, 0, 0, 0, 15, false },  { 129280, 0.6f, 0, 0.95f, 0, 0, 15, false }, { 129280, 0.6f, 0, 0.95f, 0, 0, 4, false, 300 },
     { 129280, 0.6f, 40, 0.95f, 0.05f, 1.1f, 4, false, 300 },
 };
@@ -27,8 +37,8 @@ enum { N_BENCH = 4 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct sample_case *c = &cases[i];
-    snprintf(buffer, size, "%u tokens, temp %g top-k %u top-p %g min-p %g penalty %g%s%s", c->n_vocab, (double)c->temperature, c->top_k, (double)c->top_p,
-        (double)c->min_p, (double)c->penalty, c->coarse ? ", equals" : "", c->n_peaks ? ", peaked" : "");
+    snprintf(buffer, size, "%u tokens, temp %g top-k %u top-p %g min-p %g penalty %g%s%s%s", c->n_vocab, (double)c->temperature, c->top_k, (double)c->top_p,
+        (double)c->min_p, (double)c->penalty, c->coarse ? ", equals" : "", c->n_peaks ? ", peaked" : "", edge_names[c->edge]);
     return buffer;
 }
 
@@ -58,8 +68,13 @@ static uint32_t philox(uint32_t key, uint32_t a, uint32_t b) {
     return a;
 }
 
-// The same choice by sorting. `list` has room for n.
-static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, const struct fathom_step *step, struct candidate *list) {
+static float share_of(const struct candidate *list, uint32_t i) {
+    return list[i].score == list[0].score ? 1.0f : exact_exp(list[i].score - list[0].score);
+}
+
+// Lists the tokens by their scores, best first, and weighs those that top-k keeps. Returns how many it keeps; *sum gets their weights' sum.
+static uint32_t weigh(const float *logits, const uint32_t *seen, uint32_t n, const struct fathom_step *step, struct candidate *list,
+    uint64_t *sum) {
     const float penalty = step->repeat_penalty > 0 ? step->repeat_penalty : 1, inv_penalty = exact_reciprocal(penalty);
     const float inv_temperature = step->temperature > 0 ? exact_reciprocal(step->temperature) : 1;
     for (uint32_t i = 0; i < n; i++) {
@@ -68,23 +83,28 @@ static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, co
         list[i] = (struct candidate){ .score = isnan(logits[i]) ? -INFINITY : v * inv_temperature, .id = i };
     }
     qsort(list, n, sizeof(*list), by_score);
-    if (!(step->temperature > 0)) return list[0].id;
-
-    const float top = list[0].score;
     uint32_t kept = n;
     if (step->top_k && step->top_k < n)
         for (kept = step->top_k; kept < n && list[kept].score == list[step->top_k - 1].score;) kept++;
     uint64_t total = 0;
-    for (uint32_t i = 0; i < kept; i++) total += (uint64_t)((list[i].score == top ? 1.0f : exact_exp(list[i].score - top)) * 0x1p30f);
+    for (uint32_t i = 0; i < kept; i++) total += (uint64_t)(share_of(list, i) * 0x1p30f);
     int shift = 0;
     while (total >> shift >= 1u << 24) shift++;
     const float unit = exact_reciprocal((float)(total >> shift)) * ldexpf(1, 60 - shift);
-    uint64_t sum = 0;
+    *sum = 0;
     for (uint32_t i = 0; i < kept; i++) {
-        list[i].weight = (uint32_t)((list[i].score == top ? 1.0f : exact_exp(list[i].score - top)) * unit);
-        sum += list[i].weight;
+        list[i].weight = (uint32_t)(share_of(list, i) * unit);
+        *sum += list[i].weight;
     }
-    assert_true(sum > 1u << 29 && sum < 1u << 31);
+    return kept;
+}
+
+// The same choice by sorting. `list` has room for n.
+static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, const struct fathom_step *step, struct candidate *list) {
+    uint64_t sum;
+    uint32_t kept = weigh(logits, seen, n, step, list, &sum);
+    if (!(step->temperature > 0)) return list[0].id;
+    assert_in_range(sum, (1u << 29) + 1, (1u << 31) - 1);
     if (step->top_p > 0 && step->top_p < 1) {
         uint64_t mass = sum * (uint32_t)(step->top_p * 16777216.0f) >> 24, so_far = 0;
         if (!mass) mass = 1;
@@ -95,7 +115,7 @@ static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, co
     }
     sum = 0;
     for (uint32_t i = 0; i < kept; i++) {
-        if ((list[i].score == top ? 1.0f : exact_exp(list[i].score - top)) < step->min_p) list[i].weight = 0;
+        if (share_of(list, i) < step->min_p) list[i].weight = 0;
         sum += list[i].weight;
     }
     const uint64_t target = sum * philox(step->seed_low, step->position, step->seed_high) >> 32;
@@ -104,6 +124,45 @@ static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, co
     for (uint32_t i = 0; i < kept; i++)
         if ((sum += list[i].weight) > target) return list[i].id;
     return UINT32_MAX;
+}
+
+// Finds a temperature and a top-p that asks for `more` than the weight of the best tokens, to the last bit. Returns how many they are, which
+// is the place in `list` of the next one.
+static uint32_t find_top_p(const float *logits, const uint32_t *seen, uint32_t n, uint32_t more, struct fathom_step *step,
+    struct candidate *list) {
+    for (; step->temperature < 10; step->temperature *= 1.01f) {
+        uint64_t sum, so_far = 0;
+        weigh(logits, seen, n, step, list, &sum);
+        for (uint32_t i = 0; i + 2 < n; i++) {
+            so_far += list[i].weight;
+            const uint64_t parts = (((so_far + more) << 24) + sum - 1) / sum;
+            if (i < n / 4 || sum * parts >> 24 != so_far + more) continue;
+            step->top_p = (float)parts * 0x1p-24f;
+            return i + 1;
+        }
+    }
+    fail_msg("no temperature has a top-p that is a sum of weights");
+    return 0;
+}
+
+// Sets a bound that one token meets exactly, or misses by the last bit, and the seed.
+static void set_edge(enum edge edge, const float *logits, const uint32_t *seen, uint32_t n, struct fathom_step *step,
+    struct candidate *list) {
+    const bool met = edge == MIN_P_MET || edge == TOP_P_MET || edge == TOP_K_MET;
+    uint64_t unused;
+    uint32_t i = n / 2;
+    if (edge == TOP_P_MET || edge == TOP_P_MISSED) i = find_top_p(logits, seen, n, met, step, list);
+    else weigh(logits, seen, n, step, list, &unused);
+    const uint32_t id = list[i].id;
+    const struct fathom_step start = *step;
+    if (edge == MIN_P_MET || edge == MIN_P_MISSED) step->min_p = share_of(list, i);
+    else if (edge == TOP_K_MET || edge == TOP_K_MISSED) step->top_k = i + 1;
+    else if (edge == TOP_P_MISSED) step->top_p += 0x1p-24f;
+    while (choose(logits, seen, n, step, list) != id) step->seed_low++;
+    if (edge == MIN_P_MISSED) step->min_p = nextafterf(step->min_p, 1);
+    else if (edge == TOP_K_MISSED) step->top_k--;
+    else if (edge == TOP_P_MISSED) step->top_p = start.top_p;
+    assert_int_equal(choose(logits, seen, n, step, list) == id, met);
 }
 
 // Three rows of which the second is guessed right and the third wrong: what two single steps give.
@@ -162,6 +221,7 @@ static void run(struct op_test *test, size_t index) {
     }
     struct fathom_step step = { .position = 254, .n_sampled = 3, .seed_low = op_random(test), .seed_high = op_random(test),
         .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p, .repeat_penalty = c->penalty, .reserved = { 7, 8 } };
+    if (c->edge) set_edge(c->edge, logits, seen, n, &step, list);
     const struct fathom_view step_view = op_input(test, &step, sizeof(step) / 4), seen_view = op_input(test, seen, n), ring = op_output(test, N_RING);
     struct fathom_sample_params params = { .logits = op_input(test, logits, n), .step = step_view, .seen = seen_view, .ring = ring,
         .n_vocab = n, .n_ring = N_RING };
