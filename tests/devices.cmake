@@ -1,4 +1,6 @@
-# The devices that tests run on, without a GPU: lavapipe with subgroups of 4, 8 and 16, and SwiftShader. fathom_device_test() adds a test for each.
+# The devices that tests run on, without a GPU: lavapipe with subgroups of 4, 8 and 16, SwiftShader, and for tests
+# that ask for it "card", lavapipe that pretends to be a discrete card (tests/device.h). fathom_device_test() adds a
+# test for each.
 set(FATHOM_LAVAPIPE_ICD "" CACHE FILEPATH "lavapipe's driver manifest")
 set(FATHOM_SWIFTSHADER_ICD "" CACHE FILEPATH "SwiftShader's driver manifest")
 if(NOT FATHOM_LAVAPIPE_ICD)
@@ -22,10 +24,13 @@ set(FATHOM_TEST_DEVICES lavapipe4 lavapipe8 lavapipe16 swiftshader)
 set(lavapipe4_icd "${FATHOM_LAVAPIPE_ICD}")
 set(lavapipe8_icd "${FATHOM_LAVAPIPE_ICD}")
 set(lavapipe16_icd "${FATHOM_LAVAPIPE_ICD}")
+set(card_icd "${FATHOM_LAVAPIPE_ICD}")
 set(swiftshader_icd "${FATHOM_SWIFTSHADER_ICD}")
 set(lavapipe4_width 128) # bits of a vector: 32 an invocation
 set(lavapipe8_width 256)
 set(lavapipe16_width 512)
+set(card_width 256)
+set(card_environment FATHOM_TEST_CARD=1)
 
 # Drivers that take a second or more for each of an operator's hundred pipelines: all cases on one width of lavapipe and on SwiftShader, a third each
 # on the other widths.
@@ -46,7 +51,8 @@ function(fathom_device_test name)
             set(part ${${device}_part})
         endif()
         add_test(NAME ${test} COMMAND ${t_COMMAND} ${part})
-        set(environment "VK_DRIVER_FILES=${${device}_icd}" "VK_ICD_FILENAMES=${${device}_icd}" "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache" ${t_ENVIRONMENT})
+        set(environment "VK_DRIVER_FILES=${${device}_icd}" "VK_ICD_FILENAMES=${${device}_icd}"
+            "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache" ${${device}_environment} ${t_ENVIRONMENT})
         if(${device}_width)
             list(APPEND environment "LP_NATIVE_VECTOR_WIDTH=${${device}_width}")
             if(FATHOM_SANITIZE)

@@ -71,6 +71,10 @@ struct fathom_gpu_params {
     const char *variants;      // "op=variant,op=variant": choose these instead of the defaults; NULL: defaults
     uint32_t disabled_caps;    // pretend that the device lacks these (tests)
     uint64_t max_storage_range;// pretend that a binding addresses no more than this (tests); 0: the device's
+    // Pretend that the device is a discrete card (tests): the host sees none of its memory, so that buffers and
+    // weights are staged and nothing is used in place; what only CPUs have is missing; a submit holds a
+    // hundred-thousandth of the usual work, so that small models are split.
+    bool discrete;
     bool full_barriers;        // a full barrier after every dispatch, to find a missing one
     bool timers;               // keep a GPU time for every dispatch
     bool statistics;           // log, for debugging, what the driver tells of every pipeline it builds (FATHOM_CAP_STATISTICS)

@@ -6,6 +6,7 @@ enum { SETS_PER_POOL = 256 };
 
 // Seconds of estimated work in one submit. Drivers kill a queue after 2 s; the estimate may be wrong by much.
 static const double submit_seconds = 0.2;
+static const double pretended_submit_seconds = 2e-6; // params.discrete
 
 static double estimate_seconds(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
     double flops = 1e12, bytes = 1e11; // a second, slow for their kind
@@ -184,6 +185,7 @@ static void stamp(struct fathom_stream *s, VkCommandBuffer c, uint32_t entry, bo
 }
 
 bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
+    const double most = s->gpu->params.discrete ? pretended_submit_seconds : submit_seconds;
     struct accesses past = {0};
     VkCommandBuffer c = VK_NULL_HANDLE;
     double seconds = 0;
@@ -192,7 +194,7 @@ bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
     for (uint32_t i = 0; ok && i < s->n_entries; i++) {
         const struct fm_entry *e = &s->entries[i];
         const double more = estimate_seconds(s->gpu, &e->dispatch);
-        if (c && seconds + more > submit_seconds) {
+        if (c && seconds + more > most) {
             ok = end_commands(s, c, err);
             c = VK_NULL_HANDLE;
         }

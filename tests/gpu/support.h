@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "device.h"
 #include "gpu/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,8 @@ static inline void record_affine(struct fathom_stream *stream, struct fathom_vie
 
 static inline struct fathom_gpu *create_gpu(const struct fathom_gpu_params *params) {
     struct fathom_error err = { 0 };
-    struct fathom_gpu *gpu = fathom_gpu_create(params, &err);
+    const struct fathom_gpu_params wanted = device_params(params ? *params : (struct fathom_gpu_params){ 0 });
+    struct fathom_gpu *gpu = fathom_gpu_create(&wanted, &err);
     if (!gpu) fail_msg("%s", err.message);
     return gpu;
 }

@@ -131,6 +131,28 @@ static void test_calls_taken(void **state) {
     fathom_gpu_destroy(&tuned);
 }
 
+// A device that pretends to be a card is one in everything that is asked of it.
+static void test_discrete(void **state) {
+    (void)state;
+    struct fathom_error err = { 0 };
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    struct fathom_gpu *card = create_gpu(&(struct fathom_gpu_params){ .discrete = true });
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(card);
+    const uint32_t of_cpus = FATHOM_CAP_READ_AHEAD | FATHOM_CAP_DEVICE_ADDRESS | FATHOM_CAP_UNIFORM_LOADS;
+    assert_int_equal(info->type, FATHOM_GPU_DISCRETE);
+    assert_false(info->unified_memory);
+    assert_int_equal(info->caps, fathom_gpu_get_info(gpu)->caps & ~of_cpus);
+    assert_int_equal(info->memory_total, fathom_gpu_get_info(gpu)->memory_total); // device-local, all of it
+    struct fathom_buffer *buffer = fathom_buffer_create(card, 256, FATHOM_MEMORY_DEVICE, &err);
+    check(buffer != NULL, &err);
+    assert_null(buffer->mapped);
+    assert_int_equal(fathom_gpu_get_counters(card).submits, 1); // its zeros
+    assert_int_equal(card->import_alignment, 0);
+    fathom_buffer_destroy(&buffer);
+    fathom_gpu_destroy(&card);
+    fathom_gpu_destroy(&gpu);
+}
+
 // What is meant for CPUs, for cards, or for CPUs that want kernels to read ahead is a default only there.
 static void test_variants_of_kinds(void **state) {
     (void)state;
@@ -253,6 +275,7 @@ int main(int argc, char **argv) {
     if (argc == 2 && !strcmp(argv[1], "create")) return create_and_print();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list), cmocka_unit_test(test_choice), cmocka_unit_test(test_two_at_once), cmocka_unit_test(test_variants), cmocka_unit_test(test_calls_taken),
+        cmocka_unit_test(test_discrete),
         cmocka_unit_test(test_variants_of_kinds), cmocka_unit_test(test_quirks), cmocka_unit_test(test_lost), cmocka_unit_test(test_lost_with_cause),
         cmocka_unit_test(test_no_driver), cmocka_unit_test(test_driver_does_not_load),
     };

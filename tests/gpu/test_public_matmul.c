@@ -2,6 +2,7 @@
 #include <fathom/gpu.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 enum { N_ROWS = 37, N_COLS = 64, N_TOKENS = 5 };
@@ -14,7 +15,8 @@ static void multiply(bool exact) {
         for (int k = 0; k < N_COLS; k++) x[t][k] = (float)((t * 5 + k) % 9 - 4) / 8;
 
     struct fathom_error err = { 0 };
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .exact = exact }, &err);
+    const struct fathom_gpu_params params = { .exact = exact, .discrete = getenv("FATHOM_TEST_CARD") != NULL };
+    struct fathom_gpu *gpu = fathom_gpu_create(&params, &err);
     if (!gpu) fail_msg("%s", err.message);
     struct fathom_weight *weight = fathom_weight_create(gpu, FATHOM_F32, 1, N_ROWS, N_COLS, &err);
     struct fathom_buffer *in = fathom_buffer_create(gpu, sizeof(x), FATHOM_MEMORY_DEVICE, &err);

@@ -53,7 +53,8 @@ static void random_program(bool full_barriers, uint64_t seed) {
     const struct fathom_gpu_counters c = fathom_gpu_get_counters(b.gpu);
     if (full_barriers) assert_true(c.barriers >= 239); // one before every entry but the first
     assert_true(c.submits > 0);
-    assert_int_equal(c.recorded, 1);
+    if (device_is_card()) assert_true(c.recorded > 1); // by the bytes of its copies
+    else assert_int_equal(c.recorded, 1);
     end(&b);
 }
 
@@ -104,10 +105,10 @@ static void test_replay(void **state) {
     }
     assert_false(fathom_stream_finish(b.stream, NULL)); // twice
     check(fathom_gpu_wait(b.gpu, ticket, &err), &err);
+    assert_false(fathom_gpu_wait(b.gpu, ticket + 1, &err)); // before the download, which is a submit on cards
     check(fathom_download(b.gpu, slot(&b, 0), got, &err), &err);
     for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], affine(i, 20, args));
     assert_int_equal(fathom_gpu_get_counters(b.gpu).recorded, 1);
-    assert_false(fathom_gpu_wait(b.gpu, ticket + 1, &err));
     // the same stream, recorded anew
     fathom_stream_begin(b.stream);
     record_affine(b.stream, slot(&b, 0), slot(&b, 1), args);
