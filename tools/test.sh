@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 # chromium brings SwiftShader, the smallest device that the tests run on
 # shellcheck disable=SC2086 # lists of words
 need $BUILD_PACKAGES $RUN_PACKAGES g++ libcmocka-dev vulkan-validationlayers chromium
+need_matrices
+[ -e build/glslang ] || need spirv-tools # spirv-val comes with the fetched compiler, too
 
 cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=ON >/dev/null
 cmake --build build -- --quiet

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { GUARD = 64 /* words */, POISON = 0x7fc0dead, MAX_TIMINGS = 4096 };
+enum { GUARD = 64 /* words */, POISON = 0x7fc0dead, MAX_TIMINGS = 4096, SKIPPED = 77 };
 
 struct op_allocation {
     struct op_allocation *next;
@@ -18,6 +18,7 @@ struct op_allocation {
 
 struct op_options {
     bool bench, compile_only, statistics;
+    bool matrices; // only variants with cooperative matrices
     uint64_t seed;
     unsigned part, n_parts;
     const char *device, *variant, *only_case;
@@ -323,6 +324,7 @@ static bool parse(int argc, char **argv, struct op_options *options) {
         if (!strcmp(argv[i], "--bench")) options->bench = true;
         else if (!strcmp(argv[i], "--compile-only")) options->compile_only = true;
         else if (!strcmp(argv[i], "--statistics")) options->statistics = true;
+        else if (!strcmp(argv[i], "--matrices")) options->matrices = true;
         else if (!next) return false;
         else if (!strcmp(argv[i], "--seed")) options->seed = strtoull(argv[++i], NULL, 0);
         else if (!strcmp(argv[i], "--device")) options->device = argv[++i];
@@ -378,8 +380,10 @@ static int run_variant(struct op_test *test, const struct fm_variant *variant, u
     return failures;
 }
 
-// All variants on one gpu: what they have in common is compiled once. Returns the failures; no device is one.
-static int run_variants(const struct op_suite *suite, const struct fm_op *op, const struct op_options *options, bool small_windows) {
+// All variants on one gpu: what they have in common is compiled once. Adds to `n_run` how many could run.
+// Returns the failures; no device is one.
+static int run_variants(const struct op_suite *suite, const struct fm_op *op,
+    const struct op_options *options, bool small_windows, size_t *n_run) {
     struct fathom_error err = { 0 };
     struct op_private private = { .suite = suite, .options = options };
     struct op_test test = { .small_windows = small_windows, .compile_only = options->compile_only, .private = &private };
@@ -392,12 +396,14 @@ static int run_variants(const struct op_suite *suite, const struct fm_op *op, co
     failures = 0;
     for (const struct fm_variant *v = op->variants; v < op->variants + op->n_variants; v++) {
         if (options->variant && strcmp(options->variant, v->name)) continue;
+        if (options->matrices && !(v->needs & FATHOM_CAP_COOPERATIVE_MATRIX)) continue;
         if (!fm_variant_can_run(test.info, v)) {
             if (!v->shader->n_words) printf("skipped: %s %s was not compiled\n", suite->op, v->name);
             else printf("skipped: %s %s needs what %s lacks (capabilities 0x%x of 0x%x)\n", suite->op, v->name, test.info->name, test.info->caps & v->needs,
                 v->needs);
             continue;
         }
+        ++*n_run;
         failures += run_variant(&test, v, 0);
         for (size_t i = 0; !small_windows && i < FM_MAX_SIZES && v->sizes[i] && !options->statistics; i++) failures += run_variant(&test, v, v->sizes[i]);
     }
@@ -411,7 +417,8 @@ end:
 int op_test_main(int argc, char **argv, const struct op_suite *suite) {
     struct op_options options;
     if (!parse(argc, argv, &options)) {
-        fprintf(stderr, "usage: %s [--bench] [--compile-only] [--statistics] [--seed N] [--device NAME] [--variant NAME] [--case TEXT] [--part K/N]\n", argv[0]);
+        fprintf(stderr, "usage: %s [--bench] [--compile-only] [--statistics] [--matrices] [--seed N] "
+                        "[--device NAME] [--variant NAME] [--case TEXT] [--part K/N]\n", argv[0]);
         return 2;
     }
     const struct fm_op *op = fm_op_find(suite->op);
@@ -420,7 +427,8 @@ int op_test_main(int argc, char **argv, const struct op_suite *suite) {
         return 2;
     }
     printf("seed %" PRIu64 "\n", options.seed);
-    int failures = run_variants(suite, op, &options, false);
-    if (suite->small_range) failures += run_variants(suite, op, &options, true);
-    return failures != 0;
+    size_t n_run = 0;
+    int failures = run_variants(suite, op, &options, false, &n_run);
+    if (suite->small_range) failures += run_variants(suite, op, &options, true, &n_run);
+    return failures ? 1 : n_run ? 0 : SKIPPED;
 }
