@@ -102,7 +102,7 @@ foreach(source IN LISTS shader_files)
     add_custom_command(OUTPUT ${words} ${constants}
         COMMAND ${command} --target-env=vulkan1.2 ${optimize} -Werror -I ${shader_dir} -mfmt=num
             -MD -MF ${words}.d -MT ${words} -o ${words} ${source}
-        COMMAND ${CMAKE_COMMAND} -DCOMPILER=${chosen} -DINCLUDE=${shader_dir} -DSOURCE=${source} -DOUT=${constants}
+        COMMAND ${CMAKE_COMMAND} "-DCOMPILER=${command}" -DINCLUDE=${shader_dir} -DSOURCE=${source} -DOUT=${constants}
             -P ${constants_script}
         DEPENDS ${source} ${program} ${constants_script} DEPFILE ${words}.d VERBATIM
         COMMENT "${chosen} ${stem}.comp")
