@@ -87,7 +87,7 @@ fail:
 void fathom_engine_destroy(struct fathom_engine **engine) {
     struct fathom_engine *e = engine ? *engine : NULL;
     if (!e) return;
-    fm_weights_free(&e->hp, &e->weights);
+    fm_weights_free(&e->weights);
     fm_tokenizer_destroy(&e->tokenizer);
     fathom_gpu_destroy(&e->gpu);
     fm_tensors_close(&e->tensors);

@@ -29,6 +29,7 @@ struct fm_walk {
     const struct fathom_progress *progress;
     struct fm_weights_size size;
     uint64_t vector_bytes, bytes_done;
+    size_t n_matrices;
     void *staging;
     bool in_draft;
 };

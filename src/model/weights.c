@@ -11,6 +11,7 @@ static bool measure(struct fm_walk *w, const struct fm_need *need, const struct 
     w->size.bytes += t->size;
     if (!need->draft) w->size.parameters += elements;
     if (!need->draft) w->size.parameters_active += need->lookup ? need->n_cols : need->per_expert ? elements / need->n_mats * w->hp->n_experts_used : elements;
+    if (!need->vector) w->n_matrices++;
     if (need->vector) w->vector_bytes += (4 * elements + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
     if (!need->vector && fathom_row_size(t->type, need->n_cols) == 0)
         return fm_fail(w->err, FATHOM_UNSUPPORTED, "%s: tensor %s has rows of %u elements, which %s cannot hold", fm_tensors_path(w->tensors), t->name,
@@ -80,10 +81,13 @@ static struct fathom_weight *in_place(const struct fm_walk *w, const struct fm_n
 }
 
 static bool load_matrix(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
-    if (!need->all_rows && (*need->weight = in_place(w, need, t))) return w->bytes_done += t->size, true;
+    const bool begun = *need->weight; // by another tensor's rows
+    const bool used_in_place = !need->all_rows && (*need->weight = in_place(w, need, t));
     if (!*need->weight)
         *need->weight = fathom_weight_create(w->gpu, t->type, need->n_mats, need->all_rows ? need->all_rows : need->n_rows, need->n_cols, w->err);
     if (!*need->weight) return fm_error_prefix(w->err, "%s: tensor %s", fm_tensors_path(w->tensors), t->name), false;
+    if (!begun) w->weights->matrices[w->weights->n_matrices++] = *need->weight;
+    if (used_in_place) return w->bytes_done += t->size, true;
     const uint64_t row_size = fathom_row_size(t->type, need->n_cols), n_rows = (uint64_t)need->n_mats * need->n_rows;
     const uint64_t step = row_size < UPLOAD_BYTES ? UPLOAD_BYTES / row_size : 1;
     const char *mapped = fm_tensor_map(w->tensors, t);
@@ -112,6 +116,10 @@ bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, c
     w.staging = malloc(4 * (uint64_t)UPLOAD_BYTES);
     if (!w.staging) fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for staging weights");
     if (!weights->vectors || !w.staging) goto fail;
+    if (!(weights->matrices = calloc(w.n_matrices, sizeof(*weights->matrices)))) {
+        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %zu weights", w.n_matrices);
+        goto fail;
+    }
     fm_tensors_expect(tensors);
     w.vector_bytes = 0;
     w.visit = load;
@@ -121,23 +129,13 @@ bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, c
     return true;
 fail:
     free(w.staging);
-    fm_weights_free(hp, weights);
+    fm_weights_free(weights);
     return false;
 }
 
-void fm_weights_free(const struct fm_hparams *hp, struct fm_weights *weights) {
-    if (weights->head != weights->embedding) fathom_weight_destroy(&weights->head);
-    fathom_weight_destroy(&weights->embedding);
-    fathom_weight_destroy(&weights->draft_mix);
-    fathom_weight_destroy(&weights->final_mix.logits);
-    for (uint32_t i = 0; weights->layers && i < hp->n_layers + hp->n_drafting; i++) {
-        struct fm_layer *l = &weights->layers[i];
-        struct fathom_weight **all[] = {&l->q, &l->q_a, &l->q_b, &l->kv_a, &l->k, &l->v, &l->qkv, &l->k_b, &l->v_b, &l->index_q, &l->index_k,
-            &l->index_weights, &l->out, &l->router, &l->gate, &l->up, &l->down,
-            &l->shared_gate, &l->shared_up, &l->shared_down,
-            &l->out_a, &l->summary.kv, &l->summary.gate, &l->index_summary.kv, &l->index_summary.gate, &l->attn_mix.logits, &l->ffn_mix.logits};
-        for (size_t j = 0; j < sizeof(all) / sizeof(*all); j++) fathom_weight_destroy(all[j]);
-    }
+void fm_weights_free(struct fm_weights *weights) {
+    for (size_t i = 0; i < weights->n_matrices; i++) fathom_weight_destroy(&weights->matrices[i]);
+    free(weights->matrices);
     free(weights->layers);
     fathom_buffer_destroy(&weights->vectors);
     *weights = (struct fm_weights){0};

@@ -46,6 +46,8 @@ struct fm_weights {
     struct fathom_view draft_token_norm, draft_state_norm, draft_final_norm; // [n_hidden]
     struct fathom_weight *draft_mix;      // [n_hidden][2 * n_hidden]
     struct fathom_buffer *vectors;
+    struct fathom_weight **matrices;      // each of the above once
+    size_t n_matrices;
 };
 
 // What loading will take, without a device: bytes of the tensors, parameters in all and met by one token. Checks every name,
@@ -56,5 +58,5 @@ bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparam
 // Weights that the device can use where they lie in the file are not copied: `tensors` must then stay open as long as they live.
 bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_progress *progress,
     struct fm_weights *weights, struct fathom_error *err);
-void fm_weights_free(const struct fm_hparams *hp, struct fm_weights *weights);
+void fm_weights_free(struct fm_weights *weights);
 #endif

@@ -1,5 +1,6 @@
-// Presents a hub folder of DeepSeek-V2 or V3 (config.json, *.safetensors, tokenizer.json) as one GGUF-like directory: the keys and
-// tensor names of architecture "deepseek2" as llama.cpp's converter writes them. Differences, on purpose:
+// Presents a hub folder of a model_type of hub_config.c (config.json, *.safetensors, tokenizer.json) as one
+// GGUF-like directory: the keys and tensor names of its architecture (of DeepSeek-V2 and V3, "deepseek2") as
+// llama.cpp's converter writes them. Differences, on purpose:
 //  - the multi-token-prediction layers are kept: block_count includes them, nextn_predict_layers says how many they are (the way
 //    llama.cpp counts them for other architectures; for deepseek2 its converter drops them);
 //  - yarn_attn_factor is never written; rope.scaling.attn_factor is, when mscale and mscale_all_dim differ.

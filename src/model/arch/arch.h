@@ -1,5 +1,7 @@
 // One row an architecture: everything in which its models differ from others. src/engine asks the row and
-// names no architecture.
+// names no architecture. A new one is a row in its family's file, or in a new file, and its name in arch.c;
+// the hub's model_type is a row of file/hub/hub_config.c. A model of known parts under a known name, as
+// GLM-4.7-Flash, is the hub's row alone.
 #ifndef FM_MODEL_ARCH_H
 #define FM_MODEL_ARCH_H
 #include "model/cache.h"
@@ -33,8 +35,8 @@ struct fm_arch {
     uint64_t (*scratch)(const struct fm_hparams *hp, uint32_t n_positions);
     uint64_t (*chunk_scratch)(const struct fm_hparams *hp, uint32_t n_tokens);
 
-    // A pass. layers: embedding and all layers; ws->x holds the residual afterwards. last_norm: the final norm
-    // of n tokens' residual x, into ws->normed.
+    // A pass. layers: embedding and all layers; ws->x holds the residual afterwards. last_norm: the final
+    // norm of n tokens' residual x, into ws->normed.
     void (*layers)(const struct fm_pass *pass);
     void (*last_norm)(const struct fm_pass *pass, struct fathom_view x, uint32_t n);
     // attention: one layer's, for fm_pass_residual_layers and the draft layer. store: only what fills the
@@ -43,13 +45,8 @@ struct fm_arch {
     void (*store)(const struct fm_pass *pass, uint32_t layer);
 };
 
-// All rows, in arch.c.
+// All rows, in arch.c; each stands in its family's file.
 extern const struct fm_arch *const fm_archs[];
 extern const size_t fm_n_archs;
 const struct fm_arch *fm_arch_find(const char *name); // NULL: no such row
-
-// The rows, one file a family.
-extern const struct fm_arch fm_arch_deepseek2, fm_arch_deepseek32;       // deepseek.c
-extern const struct fm_arch fm_arch_deepseek4;                           // deepseek4.c
-extern const struct fm_arch fm_arch_llama, fm_arch_qwen2, fm_arch_qwen3; // dense.c
 #endif
