@@ -73,22 +73,26 @@ static uint32_t best_of(const float *row, uint32_t n) {
     return best;
 }
 
-static void check_rows(const char *what, const float *got, const float *want, uint32_t n_rows, uint32_t n_vocab) {
+static void check_rows(const char *what, const float *got, const float *want, uint32_t n_rows, uint32_t n) {
     for (uint32_t i = 0; i < n_rows; i++)
-        if (memcmp(got + (size_t)i * n_vocab, want + (size_t)i * n_vocab, n_vocab * sizeof(*got)))
-            fail_msg("%s: row %u of %u is not what the whole text gives that is read anew", what, i, n_rows);
+        if (memcmp(got + (size_t)i * n, want + (size_t)i * n, n * sizeof(*got)))
+            fail_msg("%s: row %u of %u is not the row of the whole text, read anew", what, i, n_rows);
 }
 
-// The cache of a chat holds the first question, its answer without the thought, the second question and its answer: each part was read or
-// written at another time. A new session reads the whole text at once. In exact mode both give the same bits.
-static void check_second_answer(struct fathom_engine *engine, const struct fathom_chat_params *params, const char *const questions[2]) {
+// The cache of a chat holds the first question, its answer without the thought, the second question and its
+// answer: each part was read or written at another time. A new session reads the whole text at once. In exact
+// mode both give the same bits.
+static void check_second_answer(struct fathom_engine *engine, const struct fathom_chat_params *params,
+    const char *const questions[2]) {
     struct fathom_error err = {0};
     struct fathom_chat *chat = open_chat(engine, params);
     struct fathom_reply reply;
     for (int i = 0; i < 2; i++) ask(chat, questions[i], &reply);
-    struct fathom_session *session = fathom_chat_get_session(chat), *anew = fathom_session_create(engine, NULL, &err);
+    struct fathom_session *session = fathom_chat_get_session(chat);
+    struct fathom_session *anew = fathom_session_create(engine, NULL, &err);
     if (!anew) fail_msg("%s", err.message);
-    const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab, length = fathom_session_length(session), n = length + 1;
+    const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
+    const uint32_t length = fathom_session_length(session), n = length + 1;
     const uint32_t first = reply.n_prompt_ids - 1; // the row that gives the answer's first token
     int32_t *ids = malloc(n * sizeof(*ids));
     float *want = malloc(sizeof(float) * n * n_vocab), *got = malloc(sizeof(float) * n * n_vocab);
@@ -98,12 +102,14 @@ static void check_second_answer(struct fathom_engine *engine, const struct fatho
     print_message("%u tokens, %u of the second answer\n", length, reply.n_ids);
     if (!fathom_session_append(anew, ids, n, want, NULL, &err)) fail_msg("%s", err.message);
     // every token of the answer was the best one
-    for (uint32_t i = 0; i < reply.n_ids; i++) assert_int_equal(reply.ids[i], best_of(want + (size_t)(first + i) * n_vocab, n_vocab));
+    for (uint32_t i = 0; i < reply.n_ids; i++)
+        assert_int_equal(reply.ids[i], best_of(want + (size_t)(first + i) * n_vocab, n_vocab));
     // the cache as the answer left it, seen from one more token
     if (!fathom_session_append_decode(session, &ids[length], 1, got, &err)) fail_msg("%s", err.message);
     check_rows("the token after the answer", got, want + (size_t)length * n_vocab, 1, n_vocab);
     // the answer's logits, over the cache as the second question left it
-    if (!fathom_session_truncate(session, first, &err) || !fathom_session_append_decode(session, ids + first, n - first, got, &err))
+    if (!fathom_session_truncate(session, first, &err) ||
+        !fathom_session_append_decode(session, ids + first, n - first, got, &err))
         fail_msg("%s", err.message);
     check_rows("the second answer", got, want + (size_t)first * n_vocab, n - first, n_vocab);
     free(got);
@@ -115,27 +121,33 @@ static void check_second_answer(struct fathom_engine *engine, const struct fatho
 
 static struct fathom_engine *open_exact(const char *model, uint32_t n_context) {
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = n_context,
-        .gpu.exact = true}, &err);
+    const struct fathom_engine_params params = {.model = model, .n_context = n_context, .gpu.exact = true};
+    struct fathom_engine *engine = fathom_engine_create(&params, &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
 
 static void second_answer(void **state) {
     (void)state;
-    static const char *const questions[2] = {"Paul a 8 boîtes de 62 livres. Combien de livres en tout ?", "Et 3 boîtes ?"};
+    static const char *const questions[2] = {"Paul a 8 boîtes de 62 livres. Combien de livres en tout ?",
+        "Et 3 boîtes ?"};
+    const struct fathom_chat_params brief = {.system = "Be brief.", .max_tokens = 200};
+    const struct fathom_chat_params small_chunks = {.max_tokens = 30, .session.n_chunk = 5};
     struct fathom_engine *engine = open_exact(FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", 1024);
-    check_second_answer(engine, &(struct fathom_chat_params){.system = "Be brief.", .max_tokens = 200}, questions);
-    check_second_answer(engine, &(struct fathom_chat_params){.max_tokens = 30, .session.n_chunk = 5}, questions);
+    check_second_answer(engine, &brief, questions);
+    check_second_answer(engine, &small_chunks, questions);
     fathom_engine_destroy(&engine);
 }
 
-// DeepSeek-V4's ring and compressed positions, around the ring several times. The weights are random, so that the answers have no end.
+// DeepSeek-V4's ring and compressed positions. The text goes around the ring. The weights are random, so that
+// the answers have no end.
 static void second_answer_of_rings(void **state) {
     (void)state;
     static const char *const questions[2] = {"How many books are in eight boxes?", "And in three?"};
+    const struct fathom_chat_params params = {.template_name = "deepseek-v4", .max_tokens = 90,
+        .session.n_chunk = 48};
     struct fathom_engine *engine = open_exact(FATHOM_SOURCE_DIR "/tests/data/reference/v4", 400);
-    check_second_answer(engine, &(struct fathom_chat_params){.template_name = "deepseek-v4", .max_tokens = 90, .session.n_chunk = 48}, questions);
+    check_second_answer(engine, &params, questions);
     fathom_engine_destroy(&engine);
 }
 
@@ -188,6 +200,7 @@ static void refused_tools(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(given_turns), cmocka_unit_test(second_answer),
-        cmocka_unit_test(second_answer_of_rings), cmocka_unit_test(with_tools), cmocka_unit_test(refused_tools)};
+        cmocka_unit_test(second_answer_of_rings), cmocka_unit_test(with_tools),
+        cmocka_unit_test(refused_tools)};
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

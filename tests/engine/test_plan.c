@@ -1,4 +1,5 @@
-// The plan of a model's memory: its parts and their total, the device that it just fits, and what engine and session then take.
+// The plan of a model's memory: its parts and their total, the device that it just fits, and what engine and
+// session then take.
 #include <fathom/fathom.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,8 +12,8 @@
 #define REFERENCE(name) FATHOM_SOURCE_DIR "/tests/data/reference/" name
 static const char v4[] = REFERENCE("v4"), minnow[] = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf";
 static const char *const models[] = { // of every architecture
-    REFERENCE("v2-lite"), REFERENCE("v2"), REFERENCE("v3"), REFERENCE("v3-fp8"), REFERENCE("v32"), v4, REFERENCE("llama"),
-    REFERENCE("qwen2"), REFERENCE("qwen3"),
+    REFERENCE("v2-lite"), REFERENCE("v2"), REFERENCE("v3"), REFERENCE("v3-fp8"), REFERENCE("v32"), v4,
+    REFERENCE("llama"), REFERENCE("qwen2"), REFERENCE("qwen3"),
 };
 enum { N_MODELS = sizeof(models) / sizeof(*models) };
 
@@ -21,10 +22,12 @@ struct inspected {
     struct fathom_memory_plan plan;
 };
 
-static struct inspected inspect(const char *model, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context) {
+static struct inspected inspect(const char *model, const struct fathom_gpu_info *gpu, bool exact,
+    uint32_t n_context) {
     struct fathom_error err = {0};
     struct inspected i;
-    if (!fathom_model_inspect(model, gpu, exact, n_context, &i.info, &i.plan, &err)) fail_msg("%s", err.message);
+    if (!fathom_model_inspect(model, gpu, exact, n_context, &i.info, &i.plan, &err))
+        fail_msg("%s", err.message);
     assert_int_equal(i.plan.weights, i.info.weight_bytes);
     assert_int_equal(i.plan.total, i.plan.weights + i.plan.cache + i.plan.scratch);
     assert_true(i.plan.weights > 0);
@@ -63,8 +66,9 @@ static uint64_t taken(struct fathom_engine *engine) {
     return c.memory_used + c.memory_in_place;
 }
 
-// The engine takes what was planned for weights and the session what was planned for the cache and as scratch. More than planned are vectors that
-// are kept wider than in the file, the rest to the next 256 bytes of each buffer, and the few words of a step.
+// The engine takes what was planned for weights, the session what was planned for the cache and as scratch.
+// More than planned are vectors that are kept wider than in the file, the rest to the next 256 bytes of each
+// buffer, and the few words of a step.
 static void check_taken(const char *model, struct fathom_engine_params params) {
     enum { MORE_OF_WEIGHTS = 48 << 10, MORE_OF_SESSION = 8 << 10 };
     struct fathom_error err = {0};
@@ -76,9 +80,10 @@ static void check_taken(const char *model, struct fathom_engine_params params) {
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
     if (!session) fail_msg("%s", err.message);
     const uint64_t rest = taken(engine) - weights;
-    print_message("%s, %u tokens%s: weights %llu of %llu, cache and scratch %llu of %llu\n", model + strlen(FATHOM_SOURCE_DIR),
-        plan.n_context, params.gpu.exact ? ", exact" : "", (unsigned long long)weights, (unsigned long long)plan.weights,
-        (unsigned long long)rest, (unsigned long long)(plan.cache + plan.scratch));
+    print_message("%s, %u tokens%s: weights %llu of %llu, cache and scratch %llu of %llu\n",
+        model + strlen(FATHOM_SOURCE_DIR), plan.n_context, params.gpu.exact ? ", exact" : "",
+        (unsigned long long)weights, (unsigned long long)plan.weights, (unsigned long long)rest,
+        (unsigned long long)(plan.cache + plan.scratch));
     assert_int_equal(plan.total, plan.weights + plan.cache + plan.scratch);
     assert_in_range(weights, plan.weights, plan.weights + MORE_OF_WEIGHTS);
     assert_in_range(rest, plan.cache + plan.scratch, plan.cache + plan.scratch + MORE_OF_SESSION);
@@ -100,6 +105,9 @@ static void takes_what_was_planned(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(fits_to_the_byte), cmocka_unit_test(takes_what_was_planned)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fits_to_the_byte),
+        cmocka_unit_test(takes_what_was_planned),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 // after the standard headers
@@ -102,28 +103,62 @@ static void rings_continue_after_a_cut(void **state) {
     fathom_engine_destroy(&engine);
 }
 
-// DeepSeek-V4's ring holds the window before a chunk and the chunk itself, however long the chunk is: each gives the bits that single tokens
-// give. The window has 16 positions and a page 64, so that the ring is of one page up to chunks of 40, of two up to 104, of three then.
+// When a text is stopped, steps in flight have run on past its end. Tokens that are appended then are read in
+// full: their logits are those of a session that reads the whole text at once.
+static void appends_after_a_stop(void **state) {
+    (void)state;
+    enum { N_MORE = 3, N_VOCAB = 768 };
+    static const char *const models[] = {"v3", "v4"};
+    static const int32_t more[N_MORE] = {30, 31, 32};
+    float *got = malloc(sizeof(float) * N_MORE * N_VOCAB), *want = malloc(sizeof(float) * 128 * N_VOCAB);
+    for (int i = 0; i < 2; i++) {
+        struct fathom_error err = {0};
+        char path[512];
+        snprintf(path, sizeof(path), FATHOM_SOURCE_DIR "/tests/data/reference/%s", models[i]);
+        const struct fathom_engine_params params = {.model = path, .n_context = 128, .gpu.exact = true};
+        struct fathom_engine *engine = fathom_engine_create(&params, &err);
+        struct fathom_session *session = engine ? fathom_session_create(engine, NULL, &err) : NULL;
+        struct fathom_session *anew = session ? fathom_session_create(engine, NULL, &err) : NULL;
+        if (!anew) fail_msg("%s", err.message);
+        struct collected part = {.stop_after = 5};
+        generate(session, NULL, 12, &part);
+        if (!fathom_session_append(session, more, N_MORE, got, NULL, &err)) fail_msg("%s", err.message);
+        const uint32_t n = fathom_session_length(session);
+        assert_int_equal(n, 5 + 4 + N_MORE); // the token that was refused is not kept
+        if (!fathom_session_append(anew, fathom_session_tokens(session), n, want, NULL, &err))
+            fail_msg("%s", err.message);
+        assert_memory_equal(got, want + (n - N_MORE) * N_VOCAB, sizeof(float) * N_MORE * N_VOCAB);
+        fathom_session_destroy(&session);
+        fathom_session_destroy(&anew);
+        fathom_engine_destroy(&engine);
+    }
+    free(got);
+    free(want);
+}
+
+// DeepSeek-V4's ring holds the window before a chunk and the chunk itself: chunks give the bits that one chunk
+// of the whole text gives, which never comes round. The window has 16 positions and a page 64. A chunk of 56
+// would fit one page without the window, a chunk of 64 fills a page alone.
 static void rings_hold_a_chunk(void **state) {
     (void)state;
-    enum { N = 200, N_VOCAB = 768 };
-    static const uint32_t chunks[] = {40, 41, 64, 113, N};
+    enum { N = 272 /* of every four one is kept, in more than a page */, N_VOCAB = 768 };
+    static const uint32_t chunks[] = {N, 56, 64};
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
-        .n_context = N, .gpu.exact = true}, &err);
+    const struct fathom_engine_params params = {.model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
+        .n_context = N, .gpu.exact = true};
+    struct fathom_engine *engine = fathom_engine_create(&params, &err);
     if (!engine) fail_msg("%s", err.message);
     int32_t ids[N];
     for (uint32_t i = 0; i < N; i++) ids[i] = (int32_t)((i * 2654435761u >> 16) % 700);
     float *want = malloc(sizeof(float) * N * N_VOCAB), *got = malloc(sizeof(float) * N * N_VOCAB);
-    struct fathom_session *session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 1}, &err);
-    if (!session || !fathom_session_append_decode(session, ids, N, want, &err)) fail_msg("%s", err.message);
-    fathom_session_destroy(&session);
     for (size_t c = 0; c < sizeof(chunks) / sizeof(*chunks); c++) {
-        session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = chunks[c]}, &err);
-        if (!session || !fathom_session_append(session, ids, N, got, NULL, &err)) fail_msg("%s", err.message);
-        for (uint32_t i = 0; i < N; i++)
+        const struct fathom_session_params by_chunk = {.n_chunk = chunks[c]};
+        struct fathom_session *session = fathom_session_create(engine, &by_chunk, &err);
+        if (!session || !fathom_session_append(session, ids, N, c ? got : want, NULL, &err))
+            fail_msg("%s", err.message);
+        for (uint32_t i = 0; c && i < N; i++)
             if (memcmp(got + i * N_VOCAB, want + i * N_VOCAB, N_VOCAB * sizeof(*got)))
-                fail_msg("chunks of %u: the logits of token %u are not those of single tokens", chunks[c], i);
+                fail_msg("chunks of %u: the logits of token %u are not those of one chunk", chunks[c], i);
         fathom_session_destroy(&session);
     }
     free(want);
@@ -256,7 +291,7 @@ static void refuses(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_lives), cmocka_unit_test(continues_after_a_cut), cmocka_unit_test(rings_continue_after_a_cut),
-        cmocka_unit_test(rings_hold_a_chunk),
+        cmocka_unit_test(appends_after_a_stop), cmocka_unit_test(rings_hold_a_chunk),
         cmocka_unit_test(seeds_repeat),
         cmocka_unit_test(ends_with_the_context), cmocka_unit_test(in_place), cmocka_unit_test(decode_is_recorded_while_reading),
         cmocka_unit_test(refuses),

@@ -1,5 +1,6 @@
-// Tables of a model's file whose numbers the device uses as places in other tensors: DeepSeek-V4's experts of each token. A number that is
-// no expert's is refused, and named, before the device could read past the weights.
+// Tables of a model's file whose numbers the device uses as places in other tensors: DeepSeek-V4's experts
+// of each token. A number that is no expert's is refused, and named, before the device could read past the
+// weights.
 #include "convert/convert.h"
 #include "engine/golden.h"
 #include "file/folder.h"
@@ -29,7 +30,8 @@ static bool find_in_hub(void) {
         char name[64];
         unsigned long begin;
         snprintf(name, sizeof(name), "\"model.layers.%d.ffn.gate.tid2eid\"", i);
-        const char *entry = strstr(weights.bytes + 8, name), *offsets = entry ? strstr(entry, "data_offsets\":[") : NULL;
+        const char *entry = strstr(weights.bytes + 8, name);
+        const char *offsets = entry ? strstr(entry, "data_offsets\":[") : NULL;
         if (!offsets || sscanf(offsets, "data_offsets\":[%lu", &begin) != 1) return false;
         weights.tables[i] = 8 + header + begin;
     }
@@ -57,7 +59,8 @@ static int make_files(void **state) {
     if (!mkdtemp(out.path)) return -1;
     folder_file(&out, "v4.gguf", gguf_path);
     weights.bytes = read_whole_file(weights_path, &weights.size);
-    if (!weights.bytes || unlink(weights_path) || !fm_convert(REFERENCE "v4", gguf_path, FATHOM_F16, true, NULL, NULL)) return -1;
+    if (!weights.bytes || unlink(weights_path)) return -1;
+    if (!fm_convert(REFERENCE "v4", gguf_path, FATHOM_F16, true, NULL, NULL)) return -1;
     gguf.bytes = read_whole_file(gguf_path, &gguf.size);
     return gguf.bytes && find_in_hub() && find_in_gguf() ? 0 : -1;
 }
@@ -72,7 +75,8 @@ static int remove_files(void **state) {
 }
 
 // Writes the file with one number changed.
-static void change(const struct file *file, const char *path, int layer, uint32_t place, int64_t number, size_t width) {
+static void change(const struct file *file, const char *path, int layer, uint32_t place, int64_t number,
+    size_t width) {
     char before[8], *at = file->bytes + file->tables[layer] + place * width;
     memcpy(before, at, width);
     memcpy(at, &number, width); // little-endian
@@ -85,7 +89,8 @@ static void check_start(const char *model, int layer, const char *says) {
     struct fathom_error err = {0};
     char name[64];
     snprintf(name, sizeof(name), "blk.%d.ffn_gate_tid2eid.weight", layer);
-    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = 64}, &err);
+    const struct fathom_engine_params params = {.model = model, .n_context = 64};
+    struct fathom_engine *engine = fathom_engine_create(&params, &err);
     if (!says && !engine) fail_msg("%s", err.message);
     if (says && engine) fail_msg("%s was loaded; it should say \"%s\"", model, says);
     if (says && (!strstr(err.message, model) || !strstr(err.message, name) || !strstr(err.message, says)))
@@ -95,7 +100,8 @@ static void check_start(const char *model, int layer, const char *says) {
 }
 
 static const struct { int layer; uint32_t place; int64_t number; const char *says; } in_both[] = {
-    {0, 0, 7, NULL}, {1, N_NUMBERS - 1, 0, NULL}, {0, 0, 8, "names expert 8 of 8"}, {0, N_NUMBERS - 1, 8, "names expert 8 of 8"},
+    {0, 0, 7, NULL}, {1, N_NUMBERS - 1, 0, NULL},
+    {0, 0, 8, "names expert 8 of 8"}, {0, N_NUMBERS - 1, 8, "names expert 8 of 8"},
     {1, 0, 100000, "names expert 100000 of 8"}, {1, N_NUMBERS - 1, INT32_MAX, "names expert 2147483647 of 8"},
 }, in_gguf[] = {
     {0, 1, -1, "names expert -1 of 8"}, {1, 2, INT32_MIN, "names expert -2147483648 of 8"},

@@ -1,5 +1,6 @@
-// A device that does nothing until the host waits for it. The device keeps each submit back and runs it, in order, at the first wait for
-// that submit or a later one. Where the host overwrites or reads memory without a wait, the result is wrong every time, not now and then.
+// A device that does nothing until the host waits for it. The device keeps each submit back and runs it, in
+// order, at the first wait for that submit or a later one. Where the host overwrites or reads memory
+// without a wait, the result is wrong every time, not now and then.
 #ifndef TEST_GPU_LAZY_H
 #define TEST_GPU_LAZY_H
 #include "gpu/internal.h"
@@ -21,10 +22,12 @@ static VkResult lazy_run(uint64_t until) {
     uint32_t n = 0;
     VkResult result = VK_SUCCESS;
     for (; n < lazy.n_kept && lazy.kept[n].ticket <= until && result == VK_SUCCESS; n++) {
-        const VkTimelineSemaphoreSubmitInfo timeline = {.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-            .signalSemaphoreValueCount = 1, .pSignalSemaphoreValues = &lazy.kept[n].ticket};
-        const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline, .commandBufferCount = 1,
-            .pCommandBuffers = &lazy.kept[n].commands, .signalSemaphoreCount = 1, .pSignalSemaphores = &lazy.semaphore};
+        const VkTimelineSemaphoreSubmitInfo timeline = {
+            .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .signalSemaphoreValueCount = 1,
+            .pSignalSemaphoreValues = &lazy.kept[n].ticket};
+        const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline,
+            .commandBufferCount = 1, .pCommandBuffers = &lazy.kept[n].commands, .signalSemaphoreCount = 1,
+            .pSignalSemaphores = &lazy.semaphore};
         result = lazy.submit(lazy.queue, 1, &submit, VK_NULL_HANDLE);
     }
     for (uint32_t i = n; i < lazy.n_kept; i++) lazy.kept[i - n] = lazy.kept[i];
@@ -54,7 +57,8 @@ static VkResult lazy_wait_idle(VkDevice device) {
     return result == VK_SUCCESS ? lazy.wait_idle(device) : result;
 }
 
-static void lazy_free_commands(VkDevice device, VkCommandPool pool, uint32_t n, const VkCommandBuffer *commands) {
+static void lazy_free_commands(VkDevice device, VkCommandPool pool, uint32_t n,
+    const VkCommandBuffer *commands) {
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = 0; j < lazy.n_kept; j++) lazy.freed_early |= lazy.kept[j].commands == commands[i];
     if (!lazy.freed_early) lazy.free_commands(device, pool, n, commands);

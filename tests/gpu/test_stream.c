@@ -186,8 +186,9 @@ static void test_splits(void **state) {
     end(&b);
 }
 
-// How a device cuts a list of work into submits. No submit has work for more than 0.2 s by the estimate, but for a dispatch that alone has
-// more; each submit has as much as fits. Hundredths of a second of a slow device of the type.
+// How a device cuts a list of work into submits. No submit has work for more than 0.2 s by the estimate;
+// only a dispatch that is longer is alone in its submit. Each submit has as much as fits. Times are
+// hundredths of a second of a slow device of the type.
 static const struct split_case {
     enum fathom_gpu_type type;
     uint32_t hundredths[8]; // up to the first 0
@@ -360,7 +361,8 @@ static void test_odds(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_program), cmocka_unit_test(test_derived_barriers), cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_indirect), cmocka_unit_test(test_tiles), cmocka_unit_test(test_splits), cmocka_unit_test(test_where_it_splits),
+        cmocka_unit_test(test_indirect), cmocka_unit_test(test_tiles), cmocka_unit_test(test_splits),
+        cmocka_unit_test(test_where_it_splits),
         cmocka_unit_test(test_host_results),
         cmocka_unit_test(test_timings), cmocka_unit_test(test_refused), cmocka_unit_test(test_odds),
     };

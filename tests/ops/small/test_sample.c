@@ -5,10 +5,11 @@
 #include <string.h>
 
 enum { N_RING = 5, N_STEPS = 7 };
-// A bound that one token meets exactly, or fails by the last bit. The seed is one that draws this token wherever the bound keeps it.
+// A bound that one token meets exactly, or misses by the last bit. The seed draws this token where a bound
+// keeps it.
 enum edge { NO_EDGE, MIN_P_MET, MIN_P_MISSED, TOP_P_MET, TOP_P_MISSED, TOP_K_MET, TOP_K_MISSED };
-static const char *const edge_names[] = { "", ", min-p met", ", min-p missed", ", top-p met", ", top-p missed", ", top-k met",
-    ", top-k missed" };
+static const char *const edge_names[] = { "", ", min-p met", ", min-p missed", ", top-p met",
+    ", top-p missed", ", top-k met", ", top-k missed" };
 static const struct sample_case {
     uint32_t n_vocab;
     float temperature;
@@ -29,7 +30,8 @@ static const struct sample_case {
     { 37, 1, 0, 0, 0, 0, 1, false, .edge = MIN_P_MET }, { 37, 1, 0, 0, 0, 0, 1, false, .edge = MIN_P_MISSED },
     { 37, 1, 0, 0, 0, 0, 1, true, .edge = MIN_P_MET },  { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_P_MET },
     { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_P_MISSED }, { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_K_MET },
-    { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_K_MISSED }, { 37, 1, 36, 0, 0, 0, 1, false }, { 37, 1, 37, 0, 0, 0, 1, false },
+    { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_K_MISSED }, { 37, 1, 36, 0, 0, 0, 1, false },
+    { 37, 1, 37, 0, 0, 0, 1, false },
     { 129280, 0, 0, 0, 0, 0, 15, false },  { 129280, 0.6f, 0, 0.95f, 0, 0, 15, false }, { 129280, 0.6f, 0, 0.95f, 0, 0, 4, false, 300 },
     { 129280, 0.6f, 40, 0.95f, 0.05f, 1.1f, 4, false, 300 },
 };
@@ -37,8 +39,9 @@ enum { N_BENCH = 4 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct sample_case *c = &cases[i];
-    snprintf(buffer, size, "%u tokens, temp %g top-k %u top-p %g min-p %g penalty %g%s%s%s", c->n_vocab, (double)c->temperature, c->top_k, (double)c->top_p,
-        (double)c->min_p, (double)c->penalty, c->coarse ? ", equals" : "", c->n_peaks ? ", peaked" : "", edge_names[c->edge]);
+    snprintf(buffer, size, "%u tokens, temp %g top-k %u top-p %g min-p %g penalty %g%s%s%s", c->n_vocab,
+        (double)c->temperature, c->top_k, (double)c->top_p, (double)c->min_p, (double)c->penalty,
+        c->coarse ? ", equals" : "", c->n_peaks ? ", peaked" : "", edge_names[c->edge]);
     return buffer;
 }
 
@@ -72,9 +75,10 @@ static float share_of(const struct candidate *list, uint32_t i) {
     return list[i].score == list[0].score ? 1.0f : exact_exp(list[i].score - list[0].score);
 }
 
-// Lists the tokens by their scores, best first, and weighs those that top-k keeps. Returns how many it keeps; *sum gets their weights' sum.
-static uint32_t weigh(const float *logits, const uint32_t *seen, uint32_t n, const struct fathom_step *step, struct candidate *list,
-    uint64_t *sum) {
+// Lists the tokens by their scores, best first, and weighs those that top-k keeps. Returns how many top-k
+// keeps; *sum gets the sum of their weights.
+static uint32_t weigh(const float *logits, const uint32_t *seen, uint32_t n, const struct fathom_step *step,
+    struct candidate *list, uint64_t *sum) {
     const float penalty = step->repeat_penalty > 0 ? step->repeat_penalty : 1, inv_penalty = exact_reciprocal(penalty);
     const float inv_temperature = step->temperature > 0 ? exact_reciprocal(step->temperature) : 1;
     for (uint32_t i = 0; i < n; i++) {
@@ -100,7 +104,8 @@ static uint32_t weigh(const float *logits, const uint32_t *seen, uint32_t n, con
 }
 
 // The same choice by sorting. `list` has room for n.
-static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, const struct fathom_step *step, struct candidate *list) {
+static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, const struct fathom_step *step,
+    struct candidate *list) {
     uint64_t sum;
     uint32_t kept = weigh(logits, seen, n, step, list, &sum);
     if (!(step->temperature > 0)) return list[0].id;
@@ -126,10 +131,10 @@ static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, co
     return UINT32_MAX;
 }
 
-// Finds a temperature and a top-p that asks for `more` than the weight of the best tokens, to the last bit. Returns how many they are, which
-// is the place in `list` of the next one.
-static uint32_t find_top_p(const float *logits, const uint32_t *seen, uint32_t n, uint32_t more, struct fathom_step *step,
-    struct candidate *list) {
+// Finds a temperature and a top-p that asks for exactly `more` than the weight of the best tokens. Returns
+// the place in `list` of the token after those.
+static uint32_t find_top_p(const float *logits, const uint32_t *seen, uint32_t n, uint32_t more,
+    struct fathom_step *step, struct candidate *list) {
     for (; step->temperature < 10; step->temperature *= 1.01f) {
         uint64_t sum, so_far = 0;
         weigh(logits, seen, n, step, list, &sum);
@@ -146,8 +151,8 @@ static uint32_t find_top_p(const float *logits, const uint32_t *seen, uint32_t n
 }
 
 // Sets a bound that one token meets exactly, or misses by the last bit, and the seed.
-static void set_edge(enum edge edge, const float *logits, const uint32_t *seen, uint32_t n, struct fathom_step *step,
-    struct candidate *list) {
+static void set_edge(enum edge edge, const float *logits, const uint32_t *seen, uint32_t n,
+    struct fathom_step *step, struct candidate *list) {
     const bool met = edge == MIN_P_MET || edge == TOP_P_MET || edge == TOP_K_MET;
     uint64_t unused;
     uint32_t i = n / 2;
