@@ -38,7 +38,8 @@ if [ -n "$depfile" ]; then
     mv "$depfile.new" "$depfile"
 fi
 if [ -n "$optimize" ]; then
-    "$optimize" -O "$out.spv" -o "$out.opt"
+    # the first option: -O alone leaves bindings that nothing uses
+    "$optimize" --remove-unused-interface-variables -O "$out.spv" -o "$out.opt"
     mv "$out.opt" "$out.spv"
 fi
 case $format in
