@@ -12,7 +12,8 @@ struct fm_mapped_file {
     uint64_t size;
 };
 
-bool fm_mapped_file_open(struct fm_mapped_file *file, const char *path, struct fathom_error *err); // an empty file is an error
+// Refuses an empty file.
+bool fm_mapped_file_open(struct fm_mapped_file *file, const char *path, struct fathom_error *err);
 // Tells the system that the whole file will be read soon.
 void fm_mapped_file_expect(const struct fm_mapped_file *file);
 // Returns how many bytes from data on may be read: up to the end of the last page. Bytes past the file's end
