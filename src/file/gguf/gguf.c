@@ -17,8 +17,8 @@ enum {
 
 struct reader {
     struct fm_tensors *tensors; // receives the tensors
-    struct fm_tensors *file;    // receives the keys, has the path for messages; differs from `tensors` only for
-                                // later files of a split model
+    struct fm_tensors *file;    // receives the keys, has the path for messages; differs from `tensors` only
+                                // for later files of a split model
     size_t first;               // index of this file's first tensor in the list
     struct fm_cursor cursor;
     uint64_t n_tensors, n_keys;

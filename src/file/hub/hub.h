@@ -1,13 +1,14 @@
 // Presents a hub folder of DeepSeek-V2 or V3 (config.json, *.safetensors, tokenizer.json) as one GGUF-like
 // directory, with the keys and tensor names that llama.cpp's converter writes for architecture "deepseek2".
 // Intended differences:
-//  - The directory keeps the multi-token-prediction layers: block_count includes them and nextn_predict_layers
-//    counts them, as llama.cpp does for other architectures. For deepseek2 its converter drops these layers.
+//  - The directory keeps the multi-token-prediction layers: block_count includes them and
+//    nextn_predict_layers counts them, as llama.cpp does for other architectures. For deepseek2 its converter
+//    drops these layers.
 //  - The directory never has yarn_attn_factor. It has rope.scaling.attn_factor when mscale and mscale_all_dim
 //    differ.
-// GGUF has no key for the score of a group of experts. llama.cpp always takes the sum of the two best experts,
-// which is V3's rule; V2 takes the best expert. src/model distinguishes the two by the gate's function
-// (sigmoid: V3), so this reader refuses a folder that mixes them.
+// GGUF has no key for the score of a group of experts. llama.cpp always takes the sum of the two best
+// experts, which is V3's rule; V2 takes the best expert. src/model distinguishes the two by the gate's
+// function (sigmoid: V3), so this reader refuses a folder that mixes them.
 #ifndef FM_FILE_HUB_H
 #define FM_FILE_HUB_H
 #include "file/tensors.h"
