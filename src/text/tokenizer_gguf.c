@@ -1,4 +1,4 @@
-// The tokenizer.ggml.* keys of a GGUF file.
+// Builds a tokenizer from the tokenizer.ggml.* keys of a GGUF file.
 #include "text/known_patterns.h"
 #include "text/tokenizer_parts.h"
 #include "text/utf8.h"
@@ -7,7 +7,7 @@
 // tokenizer.ggml.token_type
 enum token_type { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER_DEFINED, TYPE_UNUSED, TYPE_BYTE };
 
-// False when the key is there but wrong; *value is NULL when it is missing.
+// Returns false when the key has the wrong type. *value is NULL when the key is missing.
 static bool read_string(const struct fm_tensors *tensors, const char *key, const char **value, struct fathom_error *err) {
     struct fathom_error wrong = {0};
     size_t length;
@@ -79,7 +79,8 @@ static bool add_tokens(const struct fm_tensors *tensors, struct fm_tokenizer *to
     return true;
 }
 
-// A merge of tokens that are not there is passed over, as llama.cpp does: vocabularies are cut short, merges are not.
+// Skips merges of tokens that are not in the vocabulary, as llama.cpp does: some files have a shortened
+// vocabulary but all merges.
 static bool add_merges(const struct fm_tensors *tensors, struct fm_vocab *vocab, struct fathom_error *err) {
     size_t n = fm_meta_array_length(tensors, "tokenizer.ggml.merges");
     if (n > UINT32_MAX) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.merges has %zu entries", n);

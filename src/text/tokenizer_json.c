@@ -1,4 +1,4 @@
-// tokenizer.json, the hub's file of a whole tokenizer.
+// Builds a tokenizer from tokenizer.json, which holds a whole tokenizer in a hub folder.
 #include "base/json.h"
 #include "text/tokenizer_parts.h"
 #include "text/utf8.h"
@@ -6,7 +6,7 @@
 
 static const cJSON *member(const cJSON *object, const char *name) { return cJSON_GetObjectItemCaseSensitive(object, name); }
 
-// Missing and null members are false.
+// Missing and null members count as false.
 static bool is_true(const cJSON *object, const char *name) { return cJSON_IsTrue(member(object, name)); }
 
 static const char *string_member(const cJSON *object, const char *name) {
@@ -52,7 +52,7 @@ static bool read_split(struct fm_pretokenizer *pretokenizer, const cJSON *json, 
     return unsupported(err, "Split behavior", behavior);
 }
 
-// *byte_level: the last step has been seen, which turns the words into bytes; no step can follow it.
+// *byte_level: the ByteLevel step, which converts words to bytes, has been seen. No step can follow it.
 static bool read_pretokenizer(struct fm_pretokenizer *pretokenizer, const cJSON *json, bool *byte_level, struct fathom_error *err) {
     const char *type = string_member(json, "type");
     if (!type) return fm_fail(err, FATHOM_INVALID, "tokenizer: a pre_tokenizer has no type");
@@ -92,7 +92,7 @@ static bool read_merge(struct fm_vocab *vocab, uint32_t rank, const cJSON *json,
         err);
 }
 
-// Switches of other kinds of BPE, which must be off.
+// Checks that the switches of other kinds of BPE are off.
 static bool check_model(const cJSON *model, struct fathom_error *err) {
     const char *type = string_member(model, "type");
     if (!cJSON_IsObject(model)) return fm_fail(err, FATHOM_INVALID, "tokenizer: no model");
@@ -142,7 +142,8 @@ static bool read_added_token(struct fm_tokenizer *tokenizer, const cJSON *json, 
     return fm_tokenizer_add_added(tokenizer, token, is_true(json, "special"), is_true(json, "normalized"), err);
 }
 
-// What is put around a text: a template, alone or in a sequence of processors, that may begin with a special token.
+// Reads the post-processor: a template, alone or in a sequence of processors, that may begin with a special
+// token.
 static const char *first_special(const cJSON *processor) {
     const char *found = string_member(member(cJSON_GetArrayItem(member(processor, "single"), 0), "SpecialToken"), "id");
     const cJSON *item;

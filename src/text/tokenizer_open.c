@@ -1,4 +1,4 @@
-// A tokenizer from a path: a GGUF file, or a folder with a tokenizer.json and what stands beside it.
+// Opens a tokenizer by path: a GGUF file, or a folder with a tokenizer.json and its companion files.
 #include "base/json.h"
 #include "base/mapped_file.h"
 #include "text/tokenizer_parts.h"
@@ -27,7 +27,7 @@ static bool named_token(const struct fm_tokenizer *tokenizer, const cJSON *json,
         fm_quote(value->valuestring, strlen(value->valuestring)).text);
 }
 
-// "bos_token_id": 1, or a list, of which the first counts.
+// "bos_token_id": 1, or a list; the first number counts.
 static bool numbered_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path, const char *key, int32_t *id,
     struct fathom_error *err) {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
@@ -77,7 +77,7 @@ static struct fm_tokenizer *open_folder(const char *folder, struct fathom_error 
         fm_error_prefix(err, "%s", path);
         return NULL;
     }
-    int32_t bos = -1, eos = -1; // what these files say goes before the known names
+    int32_t bos = -1, eos = -1; // the values of these files override the known names
     if (!read_ends(tokenizer, folder, &bos, &eos, err)) {
         fm_tokenizer_destroy(&tokenizer);
         return NULL;

@@ -83,7 +83,7 @@ static bool token_exists(const struct fm_vocab *vocab, int64_t id) {
     return (uint64_t)id < vocab->n_tokens && (vocab->tokens[id].flags & FM_TOKEN_PRESENT);
 }
 
-// Room for the id and for `length` more bytes; afterwards there is memory, even for an empty text.
+// Makes room for the id and for `length` more bytes. Afterwards `bytes` is not NULL, even for an empty text.
 static bool reserve(struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err) {
     if (id < 0 || id >= FM_MAX_TOKENS)
         return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has id %" PRId64 ", outside 0 to %d", fm_quote(text, length).text,
@@ -119,7 +119,8 @@ static bool fail_taken(const struct fm_vocab *vocab, int64_t id, const char *tex
         fm_quote(vocab->bytes + token->offset, token->length).text, fm_quote(text, length).text);
 }
 
-// The token that a vocabulary spells so, in the byte alphabet; its bytes are written to `bytes`, which has room for `length`.
+// Finds the token with this spelling in the byte alphabet. Writes its bytes to `bytes`, which has room for
+// `length`.
 static int32_t find_spelled(const struct fm_vocab *vocab, const char *text, size_t length, char *bytes, size_t *n) {
     return fm_byte_alphabet_decode(text, length, bytes, n) ? fm_vocab_find_word(vocab, bytes, *n) : -1;
 }
@@ -212,7 +213,7 @@ bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left,
     uint64_t pair = (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
     struct fm_merge_slot *slot = merge_slot(vocab, pair);
     if (slot->value == FM_NO_MERGE) vocab->n_merges++;
-    // of two merges of one pair the later counts, as on the hub
+    // the later of two merges of the same pair counts, as on the hub
     *slot = (struct fm_merge_slot){pair, (uint64_t)rank << 32 | (uint32_t)merged};
     return true;
 }
