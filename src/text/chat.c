@@ -16,7 +16,7 @@ struct prompt {
     struct fathom_error *err;
 };
 
-// ---- Text and marks --------------------------------------------------------------------------------------------
+// ---- Text and marks ---------------------------------------------------------------------------------------
 
 static bool fits(struct prompt *p, bool appended) { return appended || fm_fail(p->err, FATHOM_NO_MEMORY, "chat: no memory for the prompt"); }
 
@@ -66,7 +66,7 @@ static bool add_content(struct prompt *p, const char *text) {
     return p->form->trim ? add_trimmed(p, text, is_space, true) : add_string(p, text);
 }
 
-// ---- Tools -----------------------------------------------------------------------------------------------------
+// ---- Tools ------------------------------------------------------------------------------------------------
 
 // Adds the text of a member, or the given default when the member is missing.
 static bool add_member(struct prompt *p, struct fm_json_text object, const char *name, const char *otherwise) {
@@ -150,7 +150,7 @@ static bool add_results(struct prompt *p, const struct fathom_message *results) 
     return add_form(p, tools->results_close);
 }
 
-// ---- Turns -----------------------------------------------------------------------------------------------------
+// ---- Turns ------------------------------------------------------------------------------------------------
 
 static bool add_system(struct prompt *p) {
     const struct fathom_message *first = &p->talk->messages[0];
@@ -229,7 +229,7 @@ static bool add_turns(struct prompt *p) {
     return true;
 }
 
-// ---- Checks ----------------------------------------------------------------------------------------------------
+// ---- Checks -----------------------------------------------------------------------------------------------
 
 static bool no_tools(const struct fm_chat_form *form, struct fathom_error *err) {
     return fm_fail(err, FATHOM_UNSUPPORTED, "chat: the template %s has no tools", form->name);

@@ -16,7 +16,7 @@ const struct fm_chat_form *fm_chat_form_choose(const struct fm_tokenizer *tokeni
     struct fathom_error *err);
 const char *fm_chat_form_name(const struct fm_chat_form *form);
 
-// ---- Prompt ----------------------------------------------------------------------------------------------------
+// ---- Prompt -----------------------------------------------------------------------------------------------
 
 struct fm_conversation {
     const struct fathom_message *messages;
@@ -38,7 +38,7 @@ bool fm_chat_check_tools(const struct fm_chat_form *form, const char *tools, str
 bool fm_chat_prompt(const struct fm_chat_form *form, const struct fm_tokenizer *tokenizer, const struct fm_conversation *talk,
     struct fm_tokens *tokens, struct fm_chat_state *state, struct fathom_error *err);
 
-// ---- Reply -----------------------------------------------------------------------------------------------------
+// ---- Reply ------------------------------------------------------------------------------------------------
 
 // Classifies each generated token: a part of the thought, a mark of the thought, a part of the answer, or the
 // end.

@@ -14,7 +14,7 @@ const char *const fm_chat_marks[] = {BOS, EOS, "<｜User｜>", "<｜Assistant｜
     "<｜tool▁call▁end｜>", "<｜tool▁outputs▁begin｜>", "<｜tool▁outputs▁end｜>", "<｜tool▁output▁begin｜>", "<｜tool▁output▁end｜>", "<｜tool▁sep｜>", NULL};
 const char *const fm_chat_optional_marks[] = {"｜DSML｜", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", NULL};
 
-// ---- Tools -----------------------------------------------------------------------------------------------------
+// ---- Tools ------------------------------------------------------------------------------------------------
 
 // The templates of V3 and R1 write calls and results but no list of tools; the system prompt has to list
 // them.
@@ -141,7 +141,7 @@ static const struct fm_tool_form v4_tools = {
 static const struct fm_tool_form qwen25_tools = {QWEN_TOOLS};
 static const struct fm_tool_form qwen3_tools = {QWEN_TOOLS, .list_alone = true};
 
-// ---- Forms -----------------------------------------------------------------------------------------------------
+// ---- Forms ------------------------------------------------------------------------------------------------
 
 enum form_index { R1, V3, V31, V32, V4, QWEN3, QWEN25, SMOLLM2, CHATML, LLAMA3, N_FORMS };
 static const struct fm_chat_form forms[N_FORMS] = {

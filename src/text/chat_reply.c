@@ -20,7 +20,7 @@ enum fm_chat_part fm_chat_follow(struct fm_chat_state *state, const struct fm_to
     return FM_CHAT_THOUGHT_MARK;
 }
 
-// ---- The beginning of calls ------------------------------------------------------------------------------------
+// ---- The beginning of calls -------------------------------------------------------------------------------
 
 bool fm_chat_is_call_mark(const struct fm_chat_form *form, const struct fm_tokenizer *tokenizer, int32_t id) {
     const struct fm_tool_form *tools = form->tools;
@@ -49,7 +49,7 @@ size_t fm_chat_content_length(const struct fm_chat_form *form, const char *answe
     return length;
 }
 
-// ---- Calls -----------------------------------------------------------------------------------------------------
+// ---- Calls ------------------------------------------------------------------------------------------------
 
 void fm_tool_calls_free(struct fm_tool_calls *calls) {
     for (size_t i = 0; i < calls->n; i++) {

@@ -70,7 +70,7 @@ struct fm_json_text fm_json_text_member(struct fm_json_text object, const char *
     return (struct fm_json_text){NULL, NULL};
 }
 
-// ---- Strings ---------------------------------------------------------------------------------------------------
+// ---- Strings ----------------------------------------------------------------------------------------------
 
 static bool hex4(const char *at, const char *end, unsigned *code) {
     char digits[5] = "";

@@ -11,7 +11,7 @@
 struct fm_regex { pcre2_code *code; bool jit; };
 struct fm_regex_match { pcre2_match_data *data; pcre2_match_context *context; };
 
-// ---- Translation -----------------------------------------------------------------------------------------------
+// ---- Translation ------------------------------------------------------------------------------------------
 
 // The contents of classes as Oniguruma defines them. PCRE2's \s also includes U+180E, and its \w excludes
 // marks, connectors, and letters in circles.
@@ -116,7 +116,7 @@ static bool translate(struct translation *out, const char *pattern, size_t lengt
     return true;
 }
 
-// ---- Compiling -------------------------------------------------------------------------------------------------
+// ---- Compiling --------------------------------------------------------------------------------------------
 
 struct fm_regex *fm_regex_create(const char *pattern, size_t length, bool literal, struct fathom_error *err) {
     struct translation translated = {0};
@@ -158,7 +158,7 @@ void fm_regex_destroy(struct fm_regex **regex) {
     *regex = NULL;
 }
 
-// ---- Matching --------------------------------------------------------------------------------------------------
+// ---- Matching ---------------------------------------------------------------------------------------------
 
 struct fm_regex_match *fm_regex_match_create(struct fathom_error *err) {
     struct fm_regex_match *match = calloc(1, sizeof(*match));

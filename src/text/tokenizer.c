@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- Building --------------------------------------------------------------------------------------------------
+// ---- Building ---------------------------------------------------------------------------------------------
 
 struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err) {
     struct fm_tokenizer *tokenizer = calloc(1, sizeof(*tokenizer));
@@ -86,7 +86,7 @@ bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *er
     return mark_whole(&tokenizer->vocab, err);
 }
 
-// ---- Tokens ----------------------------------------------------------------------------------------------------
+// ---- Tokens -----------------------------------------------------------------------------------------------
 
 const char *fm_tokenizer_bytes(const struct fm_tokenizer *tokenizer, int32_t id, size_t *length) {
     *length = 0;
@@ -112,7 +112,7 @@ int32_t fm_tokenizer_first(const struct fm_tokenizer *tokenizer) { return tokeni
 const char *fm_tokenizer_chat_template(const struct fm_tokenizer *tokenizer) { return tokenizer->chat_template; }
 size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer) { return tokenizer->vocab.n_tokens; }
 
-// ---- Encoding --------------------------------------------------------------------------------------------------
+// ---- Encoding ---------------------------------------------------------------------------------------------
 
 // The state of one call.
 struct encoding {

@@ -18,7 +18,7 @@ static bool unsupported(struct fathom_error *err, const char *part, const char *
     return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: %s \"%s\" is not supported", part, fm_quote(type, strlen(type)).text);
 }
 
-// ---- Normalizer ------------------------------------------------------------------------------------------------
+// ---- Normalizer -------------------------------------------------------------------------------------------
 
 static bool read_normalizer(struct fm_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
     if (!json || cJSON_IsNull(json)) return true;
@@ -32,7 +32,7 @@ static bool read_normalizer(struct fm_tokenizer *tokenizer, const cJSON *json, s
     return true;
 }
 
-// ---- Pre-tokenizer ---------------------------------------------------------------------------------------------
+// ---- Pre-tokenizer ----------------------------------------------------------------------------------------
 
 static bool read_split(struct fm_pretokenizer *pretokenizer, const cJSON *json, struct fathom_error *err) {
     static const struct { const char *name; enum fm_split_kind kind; } behaviors[] = {
@@ -76,7 +76,7 @@ static bool read_pretokenizer(struct fm_pretokenizer *pretokenizer, const cJSON 
     return fm_pretokenizer_add(pretokenizer, FM_SPLIT_ISOLATED, false, fm_pattern_gpt2, strlen(fm_pattern_gpt2), false, err);
 }
 
-// ---- Model -----------------------------------------------------------------------------------------------------
+// ---- Model ------------------------------------------------------------------------------------------------
 
 // "a b" or ["a", "b"].
 static bool read_merge(struct fm_vocab *vocab, uint32_t rank, const cJSON *json, struct fathom_error *err) {
@@ -152,7 +152,7 @@ static const char *first_special(const cJSON *processor) {
     return found;
 }
 
-// ---- The whole file --------------------------------------------------------------------------------------------
+// ---- The whole file ---------------------------------------------------------------------------------------
 
 static bool read_all(struct fm_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
     if (!cJSON_IsObject(json)) return fm_fail(err, FATHOM_INVALID, "tokenizer: no JSON object");

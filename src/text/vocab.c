@@ -19,7 +19,7 @@ void fm_vocab_clear(struct fm_vocab *vocab) {
     fm_vocab_init(vocab);
 }
 
-// ---- Ids by bytes ----------------------------------------------------------------------------------------------
+// ---- Ids by bytes -----------------------------------------------------------------------------------------
 
 static uint32_t hash_bytes(const char *bytes, size_t length) {
     uint64_t hash = 0x9e3779b97f4a7c15u ^ length, eight;
@@ -77,7 +77,7 @@ int32_t fm_vocab_find_name(const struct fm_vocab *vocab, const char *text, size_
     return map_find(vocab, &vocab->names, text, length);
 }
 
-// ---- Tokens ----------------------------------------------------------------------------------------------------
+// ---- Tokens -----------------------------------------------------------------------------------------------
 
 static bool token_exists(const struct fm_vocab *vocab, int64_t id) {
     return (uint64_t)id < vocab->n_tokens && (vocab->tokens[id].flags & FM_TOKEN_PRESENT);
@@ -163,7 +163,7 @@ bool fm_vocab_add_literal(struct fm_vocab *vocab, int64_t id, const char *text, 
     return named || map_add(vocab, &vocab->names, (int32_t)id, err);
 }
 
-// ---- Merges ----------------------------------------------------------------------------------------------------
+// ---- Merges -----------------------------------------------------------------------------------------------
 
 static size_t merge_home(const struct fm_vocab *vocab, uint64_t pair) {
     return (size_t)((pair * 0x9e3779b97f4a7c15u) >> 32) & (vocab->merges_capacity - 1);
