@@ -34,7 +34,7 @@ enum fathom_gpu_caps {
     FATHOM_CAP_MEMORY_BUDGET = 1u << 10,       // the driver says how much memory is free
     FATHOM_CAP_HOST_IMPORT = 1u << 11,         // VK_EXT_external_memory_host
     FATHOM_CAP_STATISTICS = 1u << 12,          // the driver reports registers and spills of a pipeline
-    FATHOM_CAP_READ_AHEAD = 1u << 13,          // a CPU whose prefetchers follow few streams: shaders read ahead
+    FATHOM_CAP_READ_AHEAD = 1u << 13,          // a CPU whose prefetchers follow few streams; shaders read on
     FATHOM_CAP_DEVICE_ADDRESS = 1u << 14,      // a CPU whose shaders may read buffers by address
     FATHOM_CAP_UNIFORM_LOADS = 1u << 15,       // a CPU whose driver merges reads of all lanes at one address
 };
@@ -96,8 +96,8 @@ struct fathom_gpu_counters {
     uint64_t memory_used;      // bytes of device memory in use by buffers
     uint64_t memory_allocated; // bytes allocated from the driver
     uint64_t memory_in_place;  // bytes of host memory that weights use in place
-    double pipeline_seconds;   // host time spent waiting for pipelines; lavapipe builds none while it executes,
-                               // so its execution time counts too
+    double pipeline_seconds;   // host time spent waiting for pipelines; lavapipe builds none while it
+                               // executes, so its execution time counts too
 };
 FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu);
 
@@ -209,8 +209,8 @@ FATHOM_API bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weigh
 
 // ---- Streams ----------------------------------------------------------------------------------------------
 
-// A list of dispatches: record, finish, then submit any number of times. The stream derives barriers from the
-// buffers that each dispatch reads and writes, and splits work that is too long for one submit.
+// A list of dispatches: record, finish, then submit any number of times. The stream derives barriers from
+// what each dispatch declares to read and write, and splits work that is too long for one submit.
 struct fathom_stream;
 FATHOM_API struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom_error *err);
 FATHOM_API void fathom_stream_destroy(struct fathom_stream **stream); // waits for its submits first

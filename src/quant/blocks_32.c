@@ -57,8 +57,9 @@ void fm_decode_iq4_nl(const uint8_t *block, float *x) {
 }
 
 void fm_decode_mxfp4(const uint8_t *block, float *x) {
-    static const int8_t halves[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}; // E2M1, doubled
-    const uint32_t e = block[0], bits = e < 2 ? 0x00200000u << e : (e - 1) << 23;               // 2^(e - 128)
+    // E2M1, doubled
+    static const int8_t halves[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+    const uint32_t e = block[0], bits = e < 2 ? 0x00200000u << e : (e - 1) << 23; // 2^(e - 128)
     float d;
     memcpy(&d, &bits, sizeof(d));
     for (int i = 0; i < 16; i++) {

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct fm_bpe_symbol { int32_t id, previous, next; };                      // id -1: merged into its left neighbour
+struct fm_bpe_symbol { int32_t id, previous, next; };                      // id -1: merged into the left one
 struct fm_bpe_candidate { uint64_t value; int32_t at, left, right; };      // value as from fm_vocab_merge()
 
 void fm_bpe_scratch_clear(struct fm_bpe_scratch *scratch) {
@@ -89,7 +89,8 @@ static bool merge_long(const struct fm_vocab *vocab, struct fm_bpe_scratch *scra
     while (waiting) {
         struct fm_bpe_candidate best = heap_pop(scratch->heap, &waiting);
         struct fm_bpe_symbol *left = &symbols[best.at];
-        if (left->id != best.left || left->next < 0 || symbols[left->next].id != best.right) continue; // an earlier merge took one of the two
+        // skips the pair when an earlier merge took one of the two symbols
+        if (left->id != best.left || left->next < 0 || symbols[left->next].id != best.right) continue;
         struct fm_bpe_symbol *right = &symbols[left->next];
         left->id = (int32_t)(uint32_t)best.value;
         left->next = right->next;

@@ -71,9 +71,9 @@ static bool add_tokens(const struct fm_tensors *tensors, struct fm_tokenizer *to
         size_t length;
         int32_t type = TYPE_NORMAL;
         if (!fm_meta_array_string(tensors, "tokenizer.ggml.tokens", id, &text, &length))
-            return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.tokens: entry %zu is no string", id);
+            return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.tokens: entry %zu is not a string", id);
         if (n_types && !fm_meta_array_i32(tensors, "tokenizer.ggml.token_type", id, &type))
-            return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.token_type: entry %zu is no number", id);
+            return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.token_type: entry %zu is not a number", id);
         if (!add_token(tokenizer, id, type, text, length, err)) return false;
     }
     return true;
@@ -102,8 +102,8 @@ static bool read_all(const struct fm_tensors *tensors, struct fm_tokenizer *toke
     const char *model, *pre, *chat;
     if (!read_string(tensors, "tokenizer.chat_template", &chat, err) || !read_string(tensors, "tokenizer.ggml.model", &model, err) ||
         !read_string(tensors, "tokenizer.ggml.pre", &pre, err)) return false;
-    if (!model) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.model is missing: there is no tokenizer in the file");
-    if (!pre) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.pre is missing: it is not known how the model cuts text into words");
+    if (!model) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.model is missing: the file has no tokenizer");
+    if (!pre) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.pre is missing: the model's pre-tokenizer is unknown");
     if (strcmp(model, "gpt2") != 0)
         return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer.ggml.model \"%s\" is not supported, only \"gpt2\" (byte-level BPE) is",
             fm_quote(model, strlen(model)).text);

@@ -97,8 +97,8 @@ static bool check_model(const cJSON *model, struct fathom_error *err) {
     const char *type = string_member(model, "type");
     if (!cJSON_IsObject(model)) return fm_fail(err, FATHOM_INVALID, "tokenizer: no model");
     if (type && strcmp(type, "BPE") != 0) return unsupported(err, "model", type);
-    if (!cJSON_IsObject(member(model, "vocab"))) return fm_fail(err, FATHOM_INVALID, "tokenizer: model.vocab is missing or no object");
-    if (!cJSON_IsArray(member(model, "merges"))) return fm_fail(err, FATHOM_INVALID, "tokenizer: model.merges is missing or no array");
+    if (!cJSON_IsObject(member(model, "vocab"))) return fm_fail(err, FATHOM_INVALID, "tokenizer: model.vocab is missing or not an object");
+    if (!cJSON_IsArray(member(model, "merges"))) return fm_fail(err, FATHOM_INVALID, "tokenizer: model.merges is missing or not an array");
     const cJSON *dropout = member(model, "dropout");
     if (dropout && !cJSON_IsNull(dropout) && !(cJSON_IsNumber(dropout) && dropout->valuedouble == 0))
         return unsupported(err, "model", "dropout");
@@ -119,7 +119,7 @@ static bool read_model(struct fm_tokenizer *tokenizer, const cJSON *model, struc
     cJSON_ArrayForEach(item, member(model, "vocab")) {
         uint64_t id;
         if (!fm_json_whole(item, &id))
-            return fm_fail(err, FATHOM_INVALID, "tokenizer: the id of token \"%s\" is no whole number from 0 on",
+            return fm_fail(err, FATHOM_INVALID, "tokenizer: the id of token \"%s\" is not a whole number of at least 0",
                 fm_quote(item->string, strlen(item->string)).text);
         if (!fm_vocab_add(&tokenizer->vocab, (int64_t)id, item->string, strlen(item->string), err)) return false;
     }
@@ -155,7 +155,7 @@ static const char *first_special(const cJSON *processor) {
 // ---- The whole file ---------------------------------------------------------------------------------------
 
 static bool read_all(struct fm_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
-    if (!cJSON_IsObject(json)) return fm_fail(err, FATHOM_INVALID, "tokenizer: no JSON object");
+    if (!cJSON_IsObject(json)) return fm_fail(err, FATHOM_INVALID, "tokenizer: is not a JSON object");
     const char *decoder = string_member(member(json, "decoder"), "type");
     if (decoder && strcmp(decoder, "ByteLevel") != 0) return unsupported(err, "decoder", decoder);
     bool byte_level = false;

@@ -20,7 +20,7 @@ static bool named_token(const struct fm_tokenizer *tokenizer, const cJSON *json,
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
     if (cJSON_IsObject(value)) value = cJSON_GetObjectItemCaseSensitive(value, "content");
     if (*id >= 0 || !value || cJSON_IsNull(value)) return true;
-    if (!cJSON_IsString(value)) return fm_fail(err, FATHOM_INVALID, "%s: %s is no string", path, key);
+    if (!cJSON_IsString(value)) return fm_fail(err, FATHOM_INVALID, "%s: %s is not a string", path, key);
     *id = fm_tokenizer_find(tokenizer, value->valuestring);
     if (*id >= 0) return true;
     return fm_fail(err, FATHOM_INVALID, "%s: %s \"%s\" is not in the tokenizer", path, key,
@@ -34,9 +34,9 @@ static bool numbered_token(const struct fm_tokenizer *tokenizer, const cJSON *js
     if (cJSON_IsArray(value)) value = value->child;
     if (*id >= 0 || !value || cJSON_IsNull(value)) return true;
     uint64_t number;
-    if (!fm_json_whole(value, &number)) return fm_fail(err, FATHOM_INVALID, "%s: %s is no token id", path, key);
+    if (!fm_json_whole(value, &number)) return fm_fail(err, FATHOM_INVALID, "%s: %s is not a token id", path, key);
     if (number >= fm_tokenizer_size(tokenizer))
-        return fm_fail(err, FATHOM_INVALID, "%s: %s is %llu, the tokenizer has %zu tokens", path, key, (unsigned long long)number,
+        return fm_fail(err, FATHOM_INVALID, "%s: %s is %llu, but the tokenizer has %zu tokens", path, key, (unsigned long long)number,
             fm_tokenizer_size(tokenizer));
     *id = (int32_t)number;
     return true;

@@ -47,5 +47,6 @@ bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left,
 
 int32_t fm_vocab_find_word(const struct fm_vocab *vocab, const char *bytes, size_t length); // -1: none
 int32_t fm_vocab_find_name(const struct fm_vocab *vocab, const char *text, size_t length);  // -1: none
-uint64_t fm_vocab_merge(const struct fm_vocab *vocab, int32_t left, int32_t right);         // rank << 32 | merged id, or FM_NO_MERGE
+// Returns rank << 32 | merged id, or FM_NO_MERGE.
+uint64_t fm_vocab_merge(const struct fm_vocab *vocab, int32_t left, int32_t right);
 #endif
