@@ -11,7 +11,7 @@ enum { FM_SCALED_F8 = 128, FM_SCALED_F4 = 32 }; // elements that share a scale
 // false when one of the values or scales is not finite, or a scale is so large that its values are not.
 bool fm_scaled_read(const struct fm_source *source, enum fathom_type type, uint64_t part, uint64_t offset, uint64_t size, uint8_t *dst);
 
-// Returns the tensor as it is, except for F8_E4M3, which no file is written in: then returns a tensor of F32
-// that reads its elements through *source.
+// Returns the tensor unchanged, except for F8_E4M3, which no output file holds. For F8_E4M3 the function
+// returns a tensor of F32 that reads its elements through *source.
 struct fm_tensor fm_scaled_widen(const struct fm_tensor *tensor, struct fm_source *source);
 #endif

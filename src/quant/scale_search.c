@@ -83,7 +83,8 @@ float fm_scale_search(const struct fm_levels *levels, const float *x, const floa
     float most = 0, d = 0, explained = 0;
     for (int i = 0; i < n; i++) most = fabsf(x[i]) > fabsf(most) ? x[i] : most;
     if (fabsf(most) < NEGLIGIBLE) return 0;
-    // the largest at the lowest level or a part of a step beside it, then at the highest
+    // tries to map the largest element to the lowest level, or a fraction of a step beside that level; then
+    // the same for the highest level
     const float step = levels->uneven ? 1.6f : 0.1f;
     for (int i = -TRIES; i <= TRIES; i++) improves(levels, x, w, n, (levels->lo + step * (float)i) / most, &d, &explained);
     for (int i = -TRIES; i <= TRIES; i += 3) improves(levels, x, w, n, (levels->hi + step * (float)i) / most, &d, &explained);
@@ -159,7 +160,8 @@ struct fm_line fm_line_search(const float *x, const float *w, int n, int hi, boo
     if (most - least < NEGLIGIBLE) return (struct fm_line){0, least};
     struct fm_line best = {(most - least) / (float)hi, least};
     float error = fm_line_error(best, x, w, hi, n);
-    for (int i = -TRIES; i <= TRIES; i++) { // the largest at the highest level or a part of a step beside it
+    // tries to map the largest element to the highest level, or a fraction of a step beside that level
+    for (int i = -TRIES; i <= TRIES; i++) {
         const struct fm_line line = solve((struct fm_line){(most - least) / ((float)hi + 0.1f * (float)i), least}, x, w, &s, n, hi, m_not_above_zero);
         const float e = fm_line_error(line, x, w, hi, n);
         if (e < error) {
