@@ -256,7 +256,7 @@ static bool check_calls(const struct fathom_message *message, struct fathom_erro
         cJSON *json = call->arguments ? fm_json_parse(call->name, call->arguments, strlen(call->arguments), NULL) : NULL;
         const bool object = cJSON_IsObject(json);
         cJSON_Delete(json);
-        if (!object) return fm_fail(err, FATHOM_INVALID, "chat: the arguments of the call of %s are no JSON object", call->name);
+        if (!object) return fm_fail(err, FATHOM_INVALID, "chat: the arguments of the call of %s are not a JSON object", call->name);
     }
     return true;
 }
@@ -266,10 +266,10 @@ static bool check_results(const struct fathom_message *results, size_t n, bool c
     const struct fathom_message *asker = results - 1;
     const size_t n_calls = asker->role == FATHOM_ROLE_ASSISTANT ? asker->n_tool_calls : 0;
     size_t n_naming = 0, n_named = 0;
-    if (complete ? n != n_calls : n > n_calls) return fm_fail(err, FATHOM_INVALID, "chat: %zu results of tools behind a message with %zu calls", n, n_calls);
+    if (complete ? n != n_calls : n > n_calls) return fm_fail(err, FATHOM_INVALID, "chat: %zu tool results after a message with %zu calls", n, n_calls);
     for (size_t i = 0; i < n; i++) n_naming += results[i].tool_call_id != NULL;
     for (size_t i = 0; i < n_calls; i++) n_named += result_named(results, n, asker->tool_calls[i].id) != NULL;
-    return !n_naming || (n_naming == n && n_named == n) || fm_fail(err, FATHOM_INVALID, "chat: the results of tools do not name one call each");
+    return !n_naming || (n_naming == n && n_named == n) || fm_fail(err, FATHOM_INVALID, "chat: the tool results do not name one call each");
 }
 
 static bool check_message(const struct fm_chat_form *form, const struct fathom_message *message, size_t i, struct fathom_error *err) {
