@@ -78,7 +78,7 @@ int devices_main(int argc, char **argv) {
     bool json = false;
     const struct option options[] = {{"--json", OPTION_FLAG, &json, NULL, "an array of objects, one a device", NULL}};
     const struct usage usage = {"devices", "[--json]",
-        "Lists every Vulkan device: capabilities, the variants for one token/a long prompt, the reason if it is unusable.", options, 1, 0, 0};
+        "Lists every Vulkan device: capabilities, variants for one token/a long prompt, why it is unusable.", options, 1, 0, 0};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, NULL, &n_positional);
     if (code != EXIT_NOT_YET) return code;

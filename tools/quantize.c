@@ -56,7 +56,7 @@ int quantize_main(int argc, char **argv) {
         {"--imatrix", OPTION_TEXT, &importance, "FILE", "importance matrix, as written by llama-imatrix", NULL},
     };
     const struct usage usage = {"quantize", "IN OUT.gguf --type TYPE",
-        "Writes a model (GGUF file or hub folder) as a GGUF file with matrices in fewer bits. Norms, biases and routers\nstay as they are.\n"
+        "Writes a model (GGUF file or hub folder) as a GGUF file with matrices in fewer bits.\nNorms, biases and routers stay as they are.\n"
         "Types: F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0,\n"
         "  IQ4_NL, IQ4_XS, Q3_K_L, Q3_K_M, Q3_K_S, Q2_K, Q2_K_S; with llama.cpp's presets.",
         options, 3, 2, 2};

@@ -155,7 +155,7 @@ static const char *first_special(const cJSON *processor) {
 // ---- The whole file ---------------------------------------------------------------------------------------
 
 static bool read_all(struct fm_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
-    if (!cJSON_IsObject(json)) return fm_fail(err, FATHOM_INVALID, "tokenizer: is not a JSON object");
+    if (!cJSON_IsObject(json)) return fm_fail(err, FATHOM_INVALID, "tokenizer: not a JSON object");
     const char *decoder = string_member(member(json, "decoder"), "type");
     if (decoder && strcmp(decoder, "ByteLevel") != 0) return unsupported(err, "decoder", decoder);
     bool byte_level = false;
