@@ -1,5 +1,5 @@
-// fathom bench: tokens a second, counted as llama-bench does: tokenising and sampling on the host are left out, a test is repeated, prefill
-// and decode may start at a depth.
+// fathom bench: measures tokens per second as llama-bench does. Tokenising and sampling on the host do not
+// count, each test is repeated, and prefill and decode may start at a depth.
 #include "bench.h"
 #include "common.h"
 #include "base/error.h"
@@ -12,7 +12,7 @@
 static int compare(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
 static double median(const struct bench_test *t) { return t->n_repeats % 2 ? t->rates[t->n_repeats / 2] : (t->rates[t->n_repeats / 2 - 1] + t->rates[t->n_repeats / 2]) / 2; }
 
-// Tokens at random, the same ones every time.
+// Random tokens, the same in every run.
 static int32_t *random_ids(uint32_t n, uint32_t n_vocab) {
     int32_t *ids = malloc((n + 1) * sizeof(*ids));
     uint32_t state = 1;
@@ -28,7 +28,7 @@ static bool keep_going(void *user, int32_t id) {
     return !interrupted();
 }
 
-// Makes the text the first n of ids, without reading again what it begins with.
+// Sets the session's text to the first n ids, and keeps the part that the session already holds.
 static bool set_text(struct fathom_session *s, const int32_t *ids, uint32_t n, struct fathom_error *err) {
     const int32_t *tokens = fathom_session_tokens(s);
     const uint32_t most = n - 1 < fathom_session_length(s) ? n - 1 : fathom_session_length(s);
@@ -37,7 +37,7 @@ static bool set_text(struct fathom_session *s, const int32_t *ids, uint32_t n, s
     return fathom_session_truncate(s, same, err) && fathom_session_append(s, ids + same, n - same, NULL, NULL, err);
 }
 
-// The last token of a prompt is read by the first decode step, so one more is given.
+// The first decode step reads the last token of a prompt, so the test gives one more token.
 double bench_once(struct fathom_session *s, const struct bench_test *t, const int32_t *ids, struct fathom_error *err) {
     const bool decode = t->decode;
     const uint32_t before = decode ? (t->depth ? t->depth : 1) : t->depth ? t->depth + 1 : 0, given = t->depth + t->n_tokens + 1;
@@ -116,7 +116,7 @@ int bench_main(int argc, char **argv) {
     const struct option options[] = {
         {"-p", OPTION_COUNT, &n_prefill, "N", "tokens of the prefill test (512; 0: none)", NULL},
         {"-n", OPTION_COUNT, &n_decode, "N", "tokens of the decode test (128; 0: none)", NULL},
-        {"-d", OPTION_COUNT, &depth, "N", "tokens that are there before (0)", NULL},
+        {"-d", OPTION_COUNT, &depth, "N", "tokens in the context before a test (0)", NULL},
         {"-r", OPTION_COUNT, &n_repeats, "N", "runs of each test (5)", NULL},
         {"--ops", OPTION_FLAG, &ops, NULL, "a table of operators, with each one's share of the roofline", NULL},
         {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},

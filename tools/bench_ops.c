@@ -1,5 +1,5 @@
-// fathom bench --ops: where a step's time goes, operator by operator, and how far each is from what the device can do: reading speed and
-// float32 multiply-adds, both measured by plain kernels in the same run.
+// fathom bench --ops: shows the time of a step by operator, and compares each operator with the limits of the
+// device: reading speed and float32 multiply-adds, both measured by plain shaders in the same run.
 #include "bench.h"
 #include "common.h"
 #include "base/error.h"
@@ -14,7 +14,7 @@ struct roofline { double bytes_per_second, flops_per_second; };
 
 struct op_time { const char *op, *variant; uint32_t n; double seconds, flops, bytes; };
 
-// The least time of several runs of a stream's one dispatch; 0 nanoseconds on failure
+// Returns the least time of several runs of a stream with one dispatch, and 0 nanoseconds on failure.
 static struct fathom_timing time_kernel(struct fathom_gpu *gpu, struct fathom_stream *stream, struct fathom_error *err) {
     struct fathom_timing least = {0}, timing;
     if (!fathom_stream_finish(stream, err)) return least;
@@ -41,7 +41,7 @@ static bool measure_roofline(struct fathom_gpu *gpu, struct roofline *roofline, 
     const struct fathom_timing computing = time_kernel(gpu, stream, err);
     ok = reading.nanoseconds > 0 && computing.nanoseconds > 0;
     if (ok) *roofline = (struct roofline){1e9 * reading.bytes / reading.nanoseconds, 1e9 * computing.flops / computing.nanoseconds};
-    else if (!err->status) fm_fail(err, FATHOM_UNSUPPORTED, "%s keeps no time of its work", fathom_gpu_get_info(gpu)->name);
+    else if (!err->status) fm_fail(err, FATHOM_UNSUPPORTED, "%s has no GPU timers", fathom_gpu_get_info(gpu)->name);
 fail:
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&x);
@@ -49,7 +49,7 @@ fail:
     return ok;
 }
 
-// Adds up the dispatches of each operator's variant, in the order in which they first come.
+// Adds up the dispatches of each variant of an operator, in order of first use.
 static size_t add_up(const struct fathom_timing *list, size_t n, struct op_time *ops, size_t capacity) {
     size_t n_ops = 0;
     for (size_t i = 0; i < n; i++) {
@@ -89,7 +89,7 @@ static void show_step(const char *title, const struct fathom_timing *list, size_
     show_line("all", "", all.n, &all, r);
 }
 
-// Keeps the least time of each dispatch: what disturbs the machine only ever adds to it.
+// Keeps the least time of each dispatch, because disturbances only add time.
 static bool least_times(struct fathom_session *s, const struct bench_test *test, const int32_t *ids, struct fathom_timing *list, size_t *n,
     struct fathom_error *err) {
     struct fathom_timing *now = malloc(MAX_DISPATCHES * sizeof(*now));

@@ -31,7 +31,7 @@ int refuse(const struct fathom_error *err) {
 }
 
 static int shown = -1;   // per cent of the bar on the terminal
-static double line_at; // when the last line was due elsewhere
+static double line_at; // without a terminal: when the last line was printed, or the work began
 
 void progress_clear(void) {
     if (shown >= 0 && isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
@@ -51,9 +51,9 @@ static bool report(void *user, const char *what, uint64_t done, uint64_t total) 
         }
         shown = percent;
         if (done >= total) progress_clear();
-    } else { // elsewhere a line every ten seconds
+    } else { // elsewhere: one line every ten seconds
         const double now = fm_clock();
-        if (percent < shown || shown < 0) line_at = now; // something begins
+        if (percent < shown || shown < 0) line_at = now; // new work begins
         else if (now - line_at >= 10) fprintf(stderr, "%s: %d %%\n", what, percent), line_at = now;
         shown = percent;
     }
@@ -68,7 +68,7 @@ static void write_log(void *user, enum fathom_log_level level, const char *messa
     fprintf(stderr, "fathom: %s\n", message);
 }
 
-// $XDG_CACHE_HOME/fathom or ~/.cache/fathom; NULL without a home.
+// Returns $XDG_CACHE_HOME/fathom or ~/.cache/fathom, or NULL without a home folder.
 static const char *cache_dir(char path[PATH_MAX]) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (cache && *cache) snprintf(path, PATH_MAX, "%s/fathom", cache);
@@ -77,7 +77,7 @@ static const char *cache_dir(char path[PATH_MAX]) {
     return path;
 }
 
-// "mtp" or "mtp:N"; false after printing.
+// Parses "mtp" or "mtp:N". Prints the error and returns false on failure.
 static bool parse_draft(const char *text, uint32_t *n_drafts) {
     char rest;
     *n_drafts = text ? 1 : 0;
@@ -90,7 +90,7 @@ static bool parse_draft(const char *text, uint32_t *n_drafts) {
 
 struct fathom_engine *open_engine(const char *model, const struct device_options *o) {
     char cache[PATH_MAX];
-    static bool verbose; // outlives the engine that logs through it
+    static bool verbose; // outlives the engine, whose log callback reads it
     verbose = o->verbose;
     uint32_t n_drafts;
     if (!parse_draft(o->draft, &n_drafts)) return NULL;

@@ -1,4 +1,4 @@
-// fathom convert: a hub folder to one GGUF file.
+// fathom convert: converts a hub folder to one GGUF file.
 #include "common.h"
 #include "convert/convert.h"
 #include "quant/types.h"
@@ -8,7 +8,7 @@ int convert_main(int argc, char **argv) {
     const char *paths[2] = {0}, *type_name = NULL;
     bool no_draft = false;
     const struct option options[] = {
-        {"--type", OPTION_TEXT, &type_name, "TYPE", "of the matrices: f32, f16, bf16, q8_0 or q4_0", NULL},
+        {"--type", OPTION_TEXT, &type_name, "TYPE", "type of the matrices: f32, f16, bf16, q8_0 or q4_0", NULL},
         {"--no-draft-layer", OPTION_FLAG, &no_draft, NULL, "leave out the multi-token-prediction layer (llama.cpp's loader refuses it)", NULL},
     };
     const struct usage usage = {"convert", "IN_DIR OUT.gguf --type TYPE",
@@ -17,7 +17,8 @@ int convert_main(int argc, char **argv) {
     const int code = options_parse(&usage, argc, argv, paths, &n_positional);
     if (code != EXIT_NOT_YET) return code;
     const struct fm_type_info *type = type_name ? fm_type_find(type_name) : NULL;
-    if (!type || (type->block > 1 && type->type != FATHOM_Q8_0 && type->type != FATHOM_Q4_0)) { // the others are for quantize
+    // `fathom quantize` writes the other types
+    if (!type || (type->block > 1 && type->type != FATHOM_Q8_0 && type->type != FATHOM_Q4_0)) {
         fprintf(stderr, "fathom convert: --type is f32, f16, bf16, q8_0 or q4_0%s%s\n", type_name ? ", not " : "", type_name ? type_name : "");
         return EXIT_WRONG_USE;
     }

@@ -1,4 +1,4 @@
-// fathom devices: what Vulkan offers here, and what Fathom would make of it.
+// fathom devices: lists the Vulkan devices, and the variants that Fathom would use on each.
 #include "common.h"
 #include "op/op.h"
 #include <inttypes.h>
@@ -15,7 +15,7 @@ static const struct { uint32_t cap; const char *name; } cap_names[] = {
     {FATHOM_CAP_READ_AHEAD, "read-ahead"}, {FATHOM_CAP_DEVICE_ADDRESS, "device-address"}, {FATHOM_CAP_UNIFORM_LOADS, "uniform-loads"},
 };
 
-// The variants that an operator would run for one token and for a long prompt, of a call that every row takes.
+// The variants of an operator for one token and for a long prompt, where a call satisfies every row.
 static const char *default_variant(const struct fathom_gpu_info *info, const struct fm_op *op, uint32_t n_tokens) {
     return fm_variant_default(info, op->variants, op->n_variants, UINT32_MAX, n_tokens)->name;
 }
@@ -78,7 +78,7 @@ int devices_main(int argc, char **argv) {
     bool json = false;
     const struct option options[] = {{"--json", OPTION_FLAG, &json, NULL, "an array of objects, one a device", NULL}};
     const struct usage usage = {"devices", "[--json]",
-        "Lists every Vulkan device: what it can do, the variants for one token/a long prompt, why one is unusable.", options, 1, 0, 0};
+        "Lists every Vulkan device: capabilities, variants for one token/a long prompt, why it is unusable.", options, 1, 0, 0};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, NULL, &n_positional);
     if (code != EXIT_NOT_YET) return code;

@@ -1,4 +1,5 @@
-// fathom eval: questions with one right answer each, asked greedily; a reply counts when it is the answer to the letter.
+// fathom eval: asks questions with one right answer each, with greedy decoding. A reply is right when it
+// equals the answer exactly.
 #include "common.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -9,9 +10,9 @@
 #include <string.h>
 
 struct question {
-    cJSON *line;               // owns the texts
+    cJSON *line;               // the parsed line, owns the texts
     const char *text, *answer;
-    char *wrong;               // the reply, where it was another
+    char *wrong;               // the reply, if that was wrong
 };
 
 struct questions { struct question *list; size_t n, capacity, n_asked, n_right; uint64_t n_tokens; };
@@ -31,7 +32,7 @@ static void free_questions(struct questions *q) {
     free(q->list);
 }
 
-// One line of the file: an object with the strings `question` and `answer`, and whatever else.
+// Adds one line of the file: an object with the strings `question` and `answer`. Other members are allowed.
 static bool add_question(struct questions *q, const char *where, const char *line, size_t length, struct fathom_error *err) {
     if (q->n == q->capacity) {
         const size_t capacity = 2 * q->capacity + 64;
@@ -65,7 +66,7 @@ static bool read_questions(const char *path, struct questions *q, struct fathom_
     return ok;
 }
 
-// The text without white space at its ends.
+// Returns the text without white space at both ends.
 static size_t trim(const char **text) {
     *text += strspn(*text, " \t\r\n");
     size_t n = strlen(*text);
@@ -155,16 +156,16 @@ int eval_main(int argc, char **argv) {
     struct eval_options o = {0};
     const char *paths[2] = {0};
     const struct option options[] = {
-        {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, thought included", NULL},
-        {"--wrong", OPTION_FLAG, &o.show_wrong, NULL, "show the questions that were answered wrongly", NULL},
-        {"--template", OPTION_TEXT, &o.template_name, "NAME", "the chat template, where not the model's own", NULL},
-        {"--no-think", OPTION_FLAG, &o.no_thought, NULL, "answer at once, where the template can say so", NULL},
+        {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, including the thought", NULL},
+        {"--wrong", OPTION_FLAG, &o.show_wrong, NULL, "show the questions with a wrong answer", NULL},
+        {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own", NULL},
+        {"--no-think", OPTION_FLAG, &o.no_thought, NULL, "answer without a thought, if the template can", NULL},
         {"--json", OPTION_FLAG, &o.json, NULL, "one object", NULL},
         DRAFT_OPTION(o.device),
         DEVICE_OPTIONS(o.device),
     };
     const struct usage usage = {"eval", "MODEL QUESTIONS.jsonl",
-        "Asks questions, one a line: {\"question\": \"...\", \"answer\": \"...\"}. Always the likeliest token;\na reply is right when it is the answer to the letter, white space at its ends aside.",
+        "Asks questions, one a line: {\"question\": \"...\", \"answer\": \"...\"}. Always takes the likeliest token;\na reply is right when it equals the answer, apart from white space at the ends.",
         options, sizeof(options) / sizeof(*options), 2, 2};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, paths, &n_positional);

@@ -1,4 +1,5 @@
-// fathom inspect: a model's shape and sizes from its header, and the memory that it would take.
+// fathom inspect: shows a model's shape and sizes, read from its header, and the memory that the model would
+// need.
 #include "common.h"
 #include "file/tensors.h"
 #include "quant/types.h"
@@ -84,7 +85,7 @@ static void show(const struct fathom_model_info *m, const struct fathom_memory_p
     else printf("  device      none was found\n");
 }
 
-// The device of the option, or the one that a run would take; NULL where there is none.
+// Returns the device of the option, or the device that a run would use. Returns NULL when there is none.
 static const struct fathom_gpu_info *choose_device(const char *wanted, struct fathom_gpu_info *info, struct fathom_error *err) {
     struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.device = wanted}, err);
     if (!gpu) return NULL;

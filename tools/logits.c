@@ -1,4 +1,4 @@
-// fathom logits: a model's logits for given tokens, for conformance checks.
+// fathom logits: computes a model's logits for given tokens, for conformance checks.
 #include "common.h"
 #include "base/error.h"
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// "1,2,3" to ids; NULL after printing why not. free() it.
+// Parses "1,2,3" to ids, which the caller frees. Prints the error and returns NULL on failure.
 static int32_t *parse_ids(const char *list, uint32_t *n) {
     const size_t capacity = strlen(list) / 2 + 1;
     int32_t *ids = malloc(capacity * sizeof(*ids));
@@ -30,7 +30,7 @@ static int32_t *parse_ids(const char *list, uint32_t *n) {
     return NULL;
 }
 
-// One tensor, `logits` [n_tokens][n_vocab]; written beside and renamed.
+// Writes one tensor, `logits` [n_tokens][n_vocab], to a temporary file and renames the file.
 static bool write_safetensors(const char *path, const float *logits, uint64_t n_tokens, uint64_t n_vocab, struct fathom_error *err) {
     char header[256], temporary[PATH_MAX];
     const uint64_t size = 4 * n_tokens * n_vocab;

@@ -1,4 +1,4 @@
-// fathom: the program. Finds the sub-command; each has a file of its own.
+// fathom: the program. Finds and runs the sub-command; each sub-command has its own file.
 #include "common.h"
 #include <errno.h>
 #include <locale.h>
@@ -15,8 +15,8 @@ static const struct command {
     {"inspect", inspect_main, "a model's shape, sizes, and the memory that it needs"},
     {"bench", bench_main, "prefill and decode speed"},
     {"tune", tune_main, "measure which variants suit a model on a device, and keep them"},
-    {"perplexity", perplexity_main, "how well a model foretells a text"},
-    {"eval", eval_main, "how many questions a model answers rightly"},
+    {"perplexity", perplexity_main, "how well a model predicts a text"},
+    {"eval", eval_main, "how many questions a model answers correctly"},
     {"tokenize", tokenize_main, "text to token ids, and back"},
     {"logits", logits_main, "a model's logits for given tokens, as a safetensors file"},
     {"convert", convert_main, "a hub folder to one GGUF file"},
@@ -32,7 +32,7 @@ static void print_help(void) {
            "  1 refused (file, memory, device), 2 wrong use.\n", fathom_version());
 }
 
-// A result that stdout did not take is not done.
+// Returns EXIT_REFUSED when stdout fails: the result is then incomplete.
 static int finish(int code) {
     if ((fflush(stdout) == 0 && !ferror(stdout)) || code != EXIT_DONE) return code;
     fprintf(stderr, "fathom: the result could not be written: %s\n", strerror(errno));
@@ -40,7 +40,7 @@ static int finish(int code) {
 }
 
 int main(int argc, char **argv) {
-    setlocale(LC_CTYPE, ""); // the line editor reads characters, not bytes; numbers stay as they are
+    setlocale(LC_CTYPE, ""); // lets the line editor read characters; the format of numbers stays
     if (argc < 2) return print_help(), EXIT_WRONG_USE;
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) return print_help(), EXIT_DONE;
     if (!strcmp(argv[1], "--version")) return printf("fathom %s\n", fathom_version()), EXIT_DONE;

@@ -1,4 +1,4 @@
-// Command lines as tables: one row an option, which parses it and prints its line of help.
+// Command lines as tables: one row describes one option, for the parser and for the help.
 #ifndef TOOL_OPTIONS_H
 #define TOOL_OPTIONS_H
 #include <stdbool.h>
@@ -6,7 +6,7 @@
 
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT, OPTION_NUMBER, OPTION_SEED, OPTION_LIST };
 
-// Of an option that may be given several times.
+// The values of an option that may be given several times.
 enum { OPTION_LIST_MOST = 64 };
 struct option_list {
     const char *items[OPTION_LIST_MOST];
@@ -17,12 +17,12 @@ struct option {
     const char *name;          // "--temp"; "-n"
     enum option_kind kind;
     void *value;               // bool, const char *, uint32_t, float, uint64_t, struct option_list
-    const char *argument;      // its name in the help; NULL for a flag
+    const char *argument;      // the argument's name in the help; NULL for a flag
     const char *help;
-    bool *given;               // set when the option is there; may be NULL
+    bool *given;               // set when the option is given; may be NULL
 };
 
-// A sub-command: what `fathom NAME --help` prints, and how its line is read.
+// The command line of a sub-command: its help and its options.
 struct usage {
     const char *name, *arguments, *summary;
     const struct option *options;
@@ -32,7 +32,8 @@ struct usage {
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2, EXIT_NOT_YET = -1 };
 
-// Reads the line after the sub-command's name. EXIT_NOT_YET: go on. Otherwise the program's exit code: help was asked for and
-// printed, or the line was wrong and stderr says why. positional[] points into argv.
+// Parses the arguments after the sub-command's name. Returns EXIT_NOT_YET when the command shall run.
+// Otherwise returns the program's exit code, after printing the help, or after printing the error to stderr.
+// positional[] points into argv.
 int options_parse(const struct usage *usage, int argc, char **argv, const char **positional, size_t *n_positional);
 #endif

@@ -1,5 +1,6 @@
-// fathom perplexity: how well a model foretells a text, counted as llama-perplexity does: the text is cut into windows of --ctx tokens, each
-// begins with the model's first token where it has one, and the first half of a window is read but not scored.
+// fathom perplexity: measures how well a model predicts a text, counted as llama-perplexity does. The text is
+// cut into windows of --ctx tokens. Each window begins with the model's first token, if the model has one,
+// and the first half of a window is read but not scored.
 #include "common.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -8,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEFAULT_WINDOW = 512, LEAST_WINDOW = 4, MAX_ROWS = 256 /* rows of logits that the host holds at once */ };
+enum { DEFAULT_WINDOW = 512, LEAST_WINDOW = 4, MAX_ROWS = 256 /* rows of logits on the host at once */ };
 
 struct sums { double nll, squares; uint64_t n; };
 
@@ -21,7 +22,7 @@ static double surprise(const float *logits, uint32_t n_vocab, int32_t id) {
     return log(sum) - (logits[id] - top);
 }
 
-// Where a window is, for the bar that runs over all of them.
+// The place of a window in the text, for the progress bar over all windows.
 struct reading { uint64_t before, total; };
 
 static bool report(void *user, const char *what, uint64_t done, uint64_t total) {
@@ -30,7 +31,8 @@ static bool report(void *user, const char *what, uint64_t done, uint64_t total) 
     return progress_bar.report(progress_bar.user, "scoring", r->before + done, r->total);
 }
 
-// Token i + 1 is foretold by the logits of token i; those of the second half's tokens but the last count.
+// The logits of token i predict token i + 1. The logits of the window's second half count, except those of
+// the last token.
 static bool score_window(struct fathom_session *s, const int32_t *ids, uint32_t n_window, uint32_t n_vocab, float *logits, struct reading reading,
     struct sums *sums, struct fathom_error *err) {
     const uint32_t first = n_window / 2, last = n_window - 1;
@@ -71,7 +73,8 @@ static int show(const struct fathom_engine *engine, const char *model, const cha
     double seconds, bool as_json) {
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     const double n = (double)sums->n, mean = sums->nll / n, variance = sums->squares / n - mean * mean, perplexity = exp(mean);
-    const double deviation = n > 1 && variance > 0 ? sqrt(variance / (n - 1)) * perplexity : 0; // of the estimate
+    // the standard error of the perplexity
+    const double deviation = n > 1 && variance > 0 ? sqrt(variance / (n - 1)) * perplexity : 0;
     const size_t n_windows = n_tokens / n_window;
     if (!as_json) {
         printf("perplexity %.4f +/- %.4f over %zu windows of %u tokens (%llu scored), %.1f tokens/s\n", perplexity, deviation, n_windows, n_window,
@@ -95,7 +98,7 @@ static int show(const struct fathom_engine *engine, const char *model, const cha
     return print_json(json);
 }
 
-// The text's tokens, the model's first one before them. False after filling *err.
+// Reads the text and encodes it, after the model's first token. Returns false with *err set.
 static bool read_tokens(const char *model, const char *file, uint32_t n_window, struct fm_tokens *tokens, int32_t *begin, struct fathom_error *err) {
     size_t size = 0;
     char *text = read_file(file, SIZE_MAX / 4, &size, err);
@@ -107,7 +110,7 @@ static bool read_tokens(const char *model, const char *file, uint32_t n_window, 
     }
     ok = ok && fm_tokenizer_encode(tokenizer, text, size, false, tokens, err);
     if (ok && tokens->count < n_window)
-        ok = fm_fail(err, FATHOM_INVALID, "%s: has %zu tokens, a window %u; a longer text or a smaller --ctx would do", file, tokens->count, n_window);
+        ok = fm_fail(err, FATHOM_INVALID, "%s: has %zu tokens, but a window has %u; use a longer text or a smaller --ctx", file, tokens->count, n_window);
     fm_tokenizer_destroy(&tokenizer);
     free(text);
     return ok;
@@ -122,7 +125,7 @@ int perplexity_main(int argc, char **argv) {
         DEVICE_OPTIONS(device),
     };
     const struct usage usage = {"perplexity", "MODEL FILE [--ctx N]",
-        "Measures how well a model foretells a text, counted as llama-perplexity does: windows of\n--ctx tokens (512), of which the second half is scored.", options,
+        "Measures how well a model predicts a text, counted as llama-perplexity does: windows of\n--ctx tokens (512); only the second half of each window is scored.", options,
         sizeof(options) / sizeof(*options), 2, 2};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, paths, &n_positional);

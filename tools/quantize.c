@@ -1,4 +1,4 @@
-// fathom quantize: a model's matrices in fewer bits.
+// fathom quantize: writes a model's matrices in fewer bits.
 #include "common.h"
 #include "convert/quantize.h"
 #include "quant/types.h"
@@ -17,7 +17,7 @@ static int wrong_type(const char *option, const char *name) {
     return EXIT_WRONG_USE;
 }
 
-// "PATTERN=TYPE"; the pattern is a copy to be freed.
+// Parses "PATTERN=TYPE". The pattern is a copy that the caller frees.
 static int parse_rule(const char *text, struct fm_tensor_rule *rule) {
     const char *equals = strrchr(text, '=');
     if (!equals || equals == text) {
@@ -42,8 +42,8 @@ static void print_result(const char *out, const struct fm_quantize_result *r, bo
         separator = ", ";
     }
     printf(" tensors\n");
-    if (r->n_fallen_back) printf("  %u of them in a type of smaller blocks, because their rows are no multiple of 256\n", r->n_fallen_back);
-    if (r->n_requantized) printf("  %u of them were quantized before: the errors add up\n", r->n_requantized);
+    if (r->n_fallen_back) printf("  %u of them in a type of smaller blocks, because their rows are not a multiple of 256\n", r->n_fallen_back);
+    if (r->n_requantized) printf("  %u of them were already quantized: the errors add up\n", r->n_requantized);
     if (importance) printf("  %u of them with importances\n", r->n_important);
 }
 
@@ -51,12 +51,12 @@ int quantize_main(int argc, char **argv) {
     const char *paths[2] = {0}, *type_name = NULL, *importance = NULL;
     struct option_list tensors = {0};
     const struct option options[] = {
-        {"--type", OPTION_TEXT, &type_name, "TYPE", "of most matrices: Q4_K_M, Q5_K_M, Q6_K, Q8_0, IQ4_XS, ...", NULL},
-        {"--tensor", OPTION_LIST, &tensors, "PATTERN=TYPE", "of matrices with such a name: ffn_down=Q6_K, 'blk.[01].*=Q8_0'", NULL},
-        {"--imatrix", OPTION_TEXT, &importance, "FILE", "which columns count, as llama-imatrix writes it", NULL},
+        {"--type", OPTION_TEXT, &type_name, "TYPE", "type of most matrices: Q4_K_M, Q5_K_M, Q6_K, Q8_0, IQ4_XS, ...", NULL},
+        {"--tensor", OPTION_LIST, &tensors, "PATTERN=TYPE", "type of matrices by name: ffn_down=Q6_K, 'blk.[01].*=Q8_0'", NULL},
+        {"--imatrix", OPTION_TEXT, &importance, "FILE", "importance matrix, as written by llama-imatrix", NULL},
     };
     const struct usage usage = {"quantize", "IN OUT.gguf --type TYPE",
-        "Writes a GGUF file (or a hub folder) with its matrices in fewer bits. Norms, biases and routers stay as they are.\n"
+        "Writes a model (GGUF file or hub folder) as a GGUF file with matrices in fewer bits.\nNorms, biases and routers stay as they are.\n"
         "Types: F32, F16, BF16, Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0,\n"
         "  IQ4_NL, IQ4_XS, Q3_K_L, Q3_K_M, Q3_K_S, Q2_K, Q2_K_S; with llama.cpp's presets.",
         options, 3, 2, 2};

@@ -1,4 +1,4 @@
-// fathom run: one answer, or a chat on a terminal.
+// fathom run: answers one question, or chats on a terminal.
 #include "common.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ struct run_options {
     uint32_t n_tokens;
 };
 
-// What is being printed. Thought is dim on a terminal.
+// The state of the output. A terminal shows the thought dim.
 struct printer { bool to_terminal, hide_thought, silent, in_thought, any; char last; };
 
 static void leave_thought(struct printer *p) {
@@ -96,7 +96,7 @@ static int answer_once(struct fathom_engine *engine, struct fathom_chat *chat, c
     watch_interrupt();
     const bool ok = fathom_chat_ask(chat, prompt, print_piece, &printer, &reply, &err);
     if (!ok) {
-        leave_thought(&printer); // or the terminal stays dim
+        leave_thought(&printer); // resets the dim terminal
         return refuse(&err);
     }
     if (o->device.verbose) fputs("fathom: ", stderr), print_start(stderr, fathom_chat_get_session(chat));
@@ -116,7 +116,7 @@ static char *prompt_text(EditLine *line) {
     return "> ";
 }
 
-// Reads questions until the end of input or /quit; /clear begins a new conversation.
+// Reads questions until /quit or the end of the input. /clear begins a new conversation.
 static int converse(struct fathom_engine *engine, struct fathom_chat *chat, const struct run_options *o) {
     HistEvent event;
     History *past = history_init();
@@ -141,7 +141,7 @@ static int converse(struct fathom_engine *engine, struct fathom_chat *chat, cons
         }
         if (question[0]) history(past, &event, H_ENTER, text);
         if (!strcmp(question, "/clear")) fathom_chat_clear(chat);
-        else if (question[0]) answer_once(engine, chat, question, o); // a refusal is printed; the conversation goes on
+        else if (question[0]) answer_once(engine, chat, question, o); // the chat continues after an error
         free(question);
     }
     if (line) el_end(line);
@@ -166,7 +166,8 @@ static int with_chat(struct fathom_engine *engine, const char *prompt, const str
     return code;
 }
 
-// -p, -f, or standard input where that is no terminal. *prompt stays NULL for a chat.
+// Reads the prompt from -p, from -f, or from standard input when that is not a terminal. *prompt stays NULL
+// for a chat.
 static int read_prompt(const struct run_options *o, char **prompt) {
     struct fathom_error err = {0};
     size_t size;
@@ -181,7 +182,7 @@ static int read_prompt(const struct run_options *o, char **prompt) {
     return err.status == FATHOM_OK ? EXIT_WRONG_USE : refuse(&err);
 }
 
-// R1's own advice where the user said nothing.
+// Sets the values that R1's authors advise, unless the user gave others.
 static void default_sampling(struct run_options *o) {
     if (o->greedy) {
         o->sampling = (struct fathom_sampling){.repeat_penalty = o->sampling.repeat_penalty};
@@ -201,16 +202,16 @@ int run_main(int argc, char **argv) {
     const struct option options[] = {
         {"-p", OPTION_TEXT, &o.prompt, "TEXT", "the question", NULL},
         {"-f", OPTION_TEXT, &o.file, "FILE", "the question's file (- is stdin)", NULL},
-        {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, thought included", NULL},
+        {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, including the thought", NULL},
         {"--raw", OPTION_FLAG, &o.raw, NULL, "no chat template: continue the text as it is", NULL},
-        {"--template", OPTION_TEXT, &o.template_name, "NAME", "the chat template, where not the model's own", NULL},
-        {"--no-think", OPTION_FLAG, &o.no_thought, NULL, "answer at once, where the template can say so", NULL},
+        {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own", NULL},
+        {"--no-think", OPTION_FLAG, &o.no_thought, NULL, "answer without a thought, if the template can", NULL},
         {"--greedy", OPTION_FLAG, &o.greedy, NULL, "always the likeliest token", NULL},
         {"--temp", OPTION_NUMBER, &o.sampling.temperature, "T", "temperature (0.6)", &o.temperature_given},
         {"--top-k", OPTION_COUNT, &o.sampling.top_k, "K", "only the K likeliest (0: off)", NULL},
         {"--top-p", OPTION_NUMBER, &o.sampling.top_p, "P", "only the likeliest that make up P (0.95; 1: off)", NULL},
         {"--min-p", OPTION_NUMBER, &o.sampling.min_p, "P", "only those at least P times as likely as the best (0: off)", NULL},
-        {"--repeat-penalty", OPTION_NUMBER, &o.sampling.repeat_penalty, "R", "divide the logits of tokens that were there (1: off)", NULL},
+        {"--repeat-penalty", OPTION_NUMBER, &o.sampling.repeat_penalty, "R", "divide the logits of earlier tokens by R (1: off)", NULL},
         {"--seed", OPTION_SEED, &o.sampling.seed, "N", "the same seed gives the same text (the clock)", &o.seed_given},
         {"--json", OPTION_FLAG, &o.json, NULL, "one object: tokens, text, thought, answer, timings", NULL},
         {"--no-think-print", OPTION_FLAG, &o.hide_thought, NULL, "print the answer only", NULL},

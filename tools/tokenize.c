@@ -1,4 +1,4 @@
-// fathom tokenize: text to ids and back.
+// fathom tokenize: converts text to ids and back.
 #include "common.h"
 #include "text/tokenizer.h"
 #include <stdio.h>
@@ -46,7 +46,7 @@ int tokenize_main(int argc, char **argv) {
         {"--ids", OPTION_TEXT, &ids, "1,2,3", "print the text of these ids", NULL},
     };
     const struct usage usage = {"tokenize", "MODEL --text-file FILE | --ids LIST",
-        "Added tokens in the text are recognised; none are put before or after.\nMODEL may be a folder that holds only a tokenizer.json.", options, 2, 1, 1};
+        "Added tokens in the text are recognised; no tokens are added before or after.\nMODEL may be a folder that holds only a tokenizer.json.", options, 2, 1, 1};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);
     if (code != EXIT_NOT_YET) return code;

@@ -1,4 +1,4 @@
-// fathom tune: measures the operators' variants at a model's shapes and keeps the winners for later starts.
+// fathom tune: measures the operators' variants at a model's shapes and keeps the fastest for later starts.
 #include "common.h"
 #include <stdio.h>
 
@@ -22,7 +22,7 @@ static void print_row(const struct fathom_tuned *r) {
     printf("%-18s %-28s %6u  ", r->op, r->what, r->n_tokens);
     if (!r->best[0]) printf("not measured\n");
     else printf("%-14s %10.1f us %8.2f x %s%s\n", r->best, r->best_nanoseconds / 1e3, r->usual_nanoseconds / r->best_nanoseconds, r->usual,
-            r->n_wrong ? "  (wrong results of others)" : "");
+            r->n_wrong ? "  (others gave wrong results)" : "");
 }
 
 static int show(const struct fathom_engine *engine, const char *model, const struct fathom_tuned *rows, size_t n, bool as_json) {
@@ -50,12 +50,12 @@ int tune_main(int argc, char **argv) {
     bool json = false;
     const struct option options[] = {
         {"--device", OPTION_TEXT, &device.device, "NAME", "index or part of a device's name (fathom devices)", NULL},
-        {"--seconds", OPTION_NUMBER, &seconds, "S", "most time to spend (300); what is left keeps its usual variant", NULL},
+        {"--seconds", OPTION_NUMBER, &seconds, "S", "most time to spend (300); the rest keeps its default variant", NULL},
         {"--verbose", OPTION_FLAG, &device.verbose, NULL, "say what is loaded, and where", NULL},
         {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
     };
     const struct usage usage = {"tune", "MODEL [--seconds S]",
-        "Measures every operator's variants at this model's shapes, checks what they compute, and\nkeeps the fastest for every later start on this device.",
+        "Measures every operator's variants at this model's shapes, checks their results, and\nkeeps the fastest for every later start on this device.",
         options, sizeof(options) / sizeof(*options), 1, 1};
     size_t n_positional, n = 0;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);

@@ -1,9 +1,9 @@
-// Fathom's backend: a Vulkan device, its memory, streams of commands, and the operators of DeepSeek-class models.
-// Usable alone: nothing here knows a file or a model. Vulkan itself stays inside; no Vulkan header is needed.
+// Fathom's backend: a Vulkan device, its memory, streams of commands, and the operators of DeepSeek-class
+// models. The backend can be used alone: it knows no files and no models. Users need no Vulkan headers.
 //
-// Shapes are written outermost first: x[n_tokens][n_cols] is row-major, n_cols adjacent. Activations are float32.
-// Errors of recording calls are sticky in the stream and are returned by fathom_stream_finish().
-// A gpu may be used from one thread at a time.
+// Shapes are written outermost first: x[n_tokens][n_cols] is row-major, n_cols adjacent. Activations are
+// float32. Errors of recording calls are sticky in the stream; fathom_stream_finish() returns them. Only one
+// thread at a time may use a gpu.
 #ifndef FATHOM_GPU_H
 #define FATHOM_GPU_H
 
@@ -16,11 +16,12 @@
 extern "C" {
 #endif
 
-// ---- Devices ---------------------------------------------------------------------------------------------------
+// ---- Devices ----------------------------------------------------------------------------------------------
 
-// What a device can do beyond the required minimum (Vulkan 1.2, timeline semaphores, 256 invocations, 32 KiB shared).
+// The capabilities of a device beyond the required minimum, which is Vulkan 1.2, timeline semaphores, 256
+// invocations and 32 KiB of shared memory.
 enum fathom_gpu_caps {
-    FATHOM_CAP_SUBGROUP_ARITHMETIC = 1u << 0,  // subgroupAdd, subgroupBroadcast and the like, in compute, of 4 invocations or more
+    FATHOM_CAP_SUBGROUP_ARITHMETIC = 1u << 0,  // subgroupAdd, subgroupBroadcast, … in compute, of 4 or more
     FATHOM_CAP_SUBGROUP_SIZE_CONTROL = 1u << 1,// a pipeline may require a subgroup size, and full subgroups
     FATHOM_CAP_STORAGE_16BIT = 1u << 2,        // 16-bit types in storage buffers
     FATHOM_CAP_STORAGE_8BIT = 1u << 3,         // 8-bit types in storage buffers
@@ -28,40 +29,41 @@ enum fathom_gpu_caps {
     FATHOM_CAP_INT8 = 1u << 5,                 // 8-bit integer arithmetic
     FATHOM_CAP_INT16 = 1u << 6,
     FATHOM_CAP_INT64 = 1u << 7,
-    FATHOM_CAP_INTEGER_DOT = 1u << 8,          // integer dot product instructions (not necessarily accelerated)
+    FATHOM_CAP_INTEGER_DOT = 1u << 8,          // integer dot product instructions (perhaps not accelerated)
     FATHOM_CAP_COOPERATIVE_MATRIX = 1u << 9,   // a subgroup multiplies float16 matrices and adds in float32
     FATHOM_CAP_MEMORY_BUDGET = 1u << 10,       // the driver says how much memory is free
     FATHOM_CAP_HOST_IMPORT = 1u << 11,         // VK_EXT_external_memory_host
-    FATHOM_CAP_STATISTICS = 1u << 12,          // the driver tells registers and spills of a pipeline
-    FATHOM_CAP_READ_AHEAD = 1u << 13,          // a CPU whose prefetchers follow few streams: kernels read ahead for it
+    FATHOM_CAP_STATISTICS = 1u << 12,          // the driver reports registers and spills of a pipeline
+    FATHOM_CAP_READ_AHEAD = 1u << 13,          // a CPU whose prefetchers follow few streams; shaders read on
     FATHOM_CAP_DEVICE_ADDRESS = 1u << 14,      // a CPU whose shaders may read buffers by address
-    FATHOM_CAP_UNIFORM_LOADS = 1u << 15,       // a CPU whose driver makes one plain load of a read at an address that all lanes share
+    FATHOM_CAP_UNIFORM_LOADS = 1u << 15,       // a CPU whose driver merges reads of all lanes at one address
 };
 
 enum fathom_gpu_type { FATHOM_GPU_DISCRETE, FATHOM_GPU_INTEGRATED, FATHOM_GPU_VIRTUAL, FATHOM_GPU_CPU, FATHOM_GPU_OTHER };
 
 struct fathom_gpu_info {
-    uint32_t index;                 // position in the list; a name for fathom_gpu_params.device
+    uint32_t index;                 // position in the list; accepted by fathom_gpu_params.device
     char name[256];
-    char driver[256];               // driver's name and version
+    char driver[256];               // name and version of the driver
     uint32_t vendor_id, device_id, api_version;
     enum fathom_gpu_type type;
-    uint32_t caps;                  // enum fathom_gpu_caps, quirks already taken out
-    uint64_t memory_total;          // bytes of the heap(s) that weights would live in
-    uint64_t memory_free;           // bytes free there by the driver's budget, or memory_total without one
-    bool unified_memory;            // the host sees that memory directly
+    uint32_t caps;                  // enum fathom_gpu_caps, without those that driver bugs break
+    uint64_t memory_total;          // bytes of the heaps that can hold weights
+    uint64_t memory_free;           // free bytes there by the driver's budget; without a budget memory_total
+    bool unified_memory;            // the host can access that memory directly
     uint64_t max_storage_range;     // bytes that one binding can address
-    uint64_t max_allocation;        // bytes of one allocation
-    uint32_t storage_alignment;     // bytes, of a binding's offset
-    uint32_t max_shared_memory;     // bytes a workgroup
-    uint32_t max_invocations;       // a workgroup
+    uint64_t max_allocation;        // most bytes of one allocation
+    uint32_t storage_alignment;     // alignment in bytes of a binding's offset
+    uint32_t max_shared_memory;     // bytes per workgroup
+    uint32_t max_invocations;       // invocations per workgroup
     uint32_t subgroup_size, min_subgroup_size, max_subgroup_size;
     uint32_t matrix_m, matrix_n, matrix_k; // with FATHOM_CAP_COOPERATIVE_MATRIX: [m][k] times [k][n]
-    float timestamp_period;         // nanoseconds a tick; 0: no timers
+    float timestamp_period;         // nanoseconds per tick; 0: no timers
     char unusable[256];             // why Fathom cannot use it; empty: it can
 };
 
-// Writes up to `capacity` devices and returns how many there are. 0 with *err set where there is no Vulkan driver at all.
+// Writes up to `capacity` devices and returns the number of all devices. Returns 0 with *err set when there
+// is no Vulkan driver.
 FATHOM_API size_t fathom_gpu_list(struct fathom_gpu_info *list, size_t capacity, struct fathom_error *err);
 
 struct fathom_gpu_params {
@@ -84,61 +86,64 @@ struct fathom_gpu_params {
 
 struct fathom_gpu;
 FATHOM_API struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, struct fathom_error *err);
-// Waits for the device, frees everything that belongs to it and writes NULL. Accepts NULL and a pointer to NULL.
-// Buffers and streams of the gpu must have been destroyed before.
+// Waits for the device, frees the gpu and writes NULL. Accepts NULL and a pointer to NULL. Destroy the gpu's
+// buffers and streams first.
 FATHOM_API void fathom_gpu_destroy(struct fathom_gpu **gpu);
 FATHOM_API const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu);
 
 struct fathom_gpu_counters {
     uint64_t submits;          // vkQueueSubmit calls
-    uint64_t recorded;         // command buffers recorded
-    uint64_t dispatches;       // recorded
-    uint64_t barriers;         // recorded
+    uint64_t recorded;         // recorded command buffers
+    uint64_t dispatches;       // recorded dispatches
+    uint64_t barriers;         // recorded barriers
     uint64_t pipelines_built, pipelines_from_cache;
     uint64_t memory_used;      // bytes of device memory in use by buffers
-    uint64_t memory_allocated; // bytes taken from the driver
-    uint64_t memory_in_place;  // bytes of the host's memory that weights use where they lie
-    double pipeline_seconds;   // host time that pipelines were waited for; lavapipe builds none while it works, and that work counts too
+    uint64_t memory_allocated; // bytes allocated from the driver
+    uint64_t memory_in_place;  // bytes of host memory that weights use in place
+    double pipeline_seconds;   // host time spent waiting for pipelines; lavapipe builds none while it
+                               // executes, so its execution time counts too
 };
 FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu);
 
-// ---- Memory ----------------------------------------------------------------------------------------------------
+// ---- Memory -----------------------------------------------------------------------------------------------
 
 enum fathom_memory {
-    FATHOM_MEMORY_DEVICE,  // fastest for the device; the host goes through uploads and downloads
-    FATHOM_MEMORY_HOST,    // seen by both, cached for the host; small results that the host polls
+    FATHOM_MEMORY_DEVICE,  // fastest for the device; the host uses uploads and downloads
+    FATHOM_MEMORY_HOST,    // visible to both, cached for the host; for small results that the host polls
 };
 
 struct fathom_buffer;
 
-// A range of a buffer, in bytes. Operators take views. Offsets must be multiples of 4; where the device wants a
-// larger alignment the remainder is carried to the shader, so any multiple of 4 works.
+// A range of a buffer, in bytes. Operators take views. An offset must be a multiple of 4. Where the device
+// requires a larger alignment, the shader receives the remainder, so every multiple of 4 works.
 struct fathom_view {
     struct fathom_buffer *buffer;
     uint64_t offset, size;
 };
 
-// Sub-allocated from larger blocks; size at most max_allocation. Contents are zero.
+// Creates a buffer of at most max_allocation bytes, sub-allocated from larger blocks and filled with zeros.
 FATHOM_API struct fathom_buffer *fathom_buffer_create(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
 FATHOM_API void fathom_buffer_destroy(struct fathom_buffer **buffer);
-FATHOM_API struct fathom_view fathom_buffer_view(struct fathom_buffer *buffer); // the whole of it
-// Host pointer of a FATHOM_MEMORY_HOST buffer; NULL for others.
+FATHOM_API struct fathom_view fathom_buffer_view(struct fathom_buffer *buffer); // the whole buffer
+// Returns the host pointer of a FATHOM_MEMORY_HOST buffer, and NULL for other buffers.
 FATHOM_API void *fathom_buffer_map(struct fathom_buffer *buffer);
 
-// Copies between host and device; returns when `data` may be reused (upload) or is there (download).
-// Uploads are ordered before every later submit. Staged through a ring on discrete cards, direct on unified memory.
+// Copy between host and device. The functions return when `data` may be reused (upload) or is complete
+// (download). Uploads happen before every later submit. Discrete cards copy through a ring of staging
+// buffers; with unified memory the host copies directly.
 FATHOM_API bool fathom_upload(struct fathom_gpu *gpu, struct fathom_view dst, const void *data, struct fathom_error *err);
 FATHOM_API bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data, struct fathom_error *err);
 
-// ---- Weights ---------------------------------------------------------------------------------------------------
+// ---- Weights ----------------------------------------------------------------------------------------------
 
-// How the elements of a weight are stored. Values are those of GGUF ("ggml_type"), bytes are GGUF's own layout; F8_E4M3 is ours.
+// The stored type of a weight's elements. Values and layouts are those of GGUF ("ggml_type"), except F8_E4M3,
+// which is Fathom's own.
 enum fathom_type {
     FATHOM_F32 = 0,
     FATHOM_F16 = 1,
     // blocks of 32 elements
     FATHOM_Q4_0 = 2,  // float16 scale, 16 bytes; element i < 16 is the low nibble of byte i, minus 8
-    FATHOM_Q4_1 = 3,  // float16 scale, float16 minimum, 16 bytes of nibbles as above
+    FATHOM_Q4_1 = 3,  // float16 scale, float16 minimum, 16 bytes of nibbles as in Q4_0
     FATHOM_Q5_0 = 6,
     FATHOM_Q5_1 = 7,
     FATHOM_Q8_0 = 8,  // float16 scale, 32 signed bytes
@@ -152,7 +157,7 @@ enum fathom_type {
     FATHOM_IQ2_XS = 17,
     FATHOM_IQ3_XXS = 18,
     FATHOM_IQ1_S = 19,
-    FATHOM_IQ4_NL = 20, // of 32
+    FATHOM_IQ4_NL = 20, // blocks of 32
     FATHOM_IQ3_S = 21,
     FATHOM_IQ2_S = 22,
     FATHOM_IQ4_XS = 23,
@@ -160,23 +165,26 @@ enum fathom_type {
     FATHOM_BF16 = 30,
     FATHOM_TQ1_0 = 34,
     FATHOM_TQ2_0 = 35,
-    FATHOM_MXFP4 = 39, // of 32
-    // blocks of 128 elements: float32 scale, 128 floats of 1 + 4 + 3 bits, no infinities and no NaN; the last block of a row may be
-    // shorter, by a multiple of 32
+    FATHOM_MXFP4 = 39, // blocks of 32
+    // blocks of 128 elements: float32 scale, 128 floats of 1 + 4 + 3 bits, no infinities and no NaN; the last
+    // block of a row may be shorter, by a multiple of 32
     FATHOM_F8_E4M3 = 0x10000,
 };
 
-// Bytes of one row of n_cols elements. 0 if the type is unknown or n_cols is not a multiple of its block (4 for floats, 32 for F8_E4M3).
+// Returns the bytes of one row of n_cols elements. Returns 0 when the type is unknown, or n_cols is not a
+// multiple of the type's block (4 for floats, 32 for F8_E4M3).
 FATHOM_API uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols);
 
-// One binding's worth of a weight: rows [first_row, first_row + n_rows) of all its matrices laid end to end.
+// The part of a weight that one binding addresses: rows [first_row, first_row + n_rows), counted through all
+// matrices.
 struct fathom_window {
     struct fathom_view view;
     uint32_t first_row, n_rows;
 };
 
-// n_mats matrices (heads, experts; 1 for a plain one), [n_mats][n_rows][n_cols], in device memory. A weight larger than a
-// binding can address is cut into windows, between matrices where n_mats > 1, else between rows.
+// n_mats matrices (heads, experts; 1 for a plain weight), [n_mats][n_rows][n_cols], in device memory. A
+// weight larger than a binding can address is split into windows: between matrices when n_mats > 1, otherwise
+// between rows.
 struct fathom_weight {
     enum fathom_type type;
     uint32_t n_mats, n_rows, n_cols;
@@ -186,10 +194,12 @@ struct fathom_weight {
 
 FATHOM_API struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows,
     uint32_t n_cols, struct fathom_error *err);
-// The same over bytes that the host has in memory, [n_mats][n_rows][n_cols] in their stored form, on devices that share its memory: nothing is
-// copied. `readable` is what may be read around them in whole pages (the mapped file); it must stay as it is until the weight is destroyed.
-// Such a weight cannot be uploaded to, and the device never writes it. Fails with FATHOM_UNSUPPORTED where the device, the driver or the
-// alignment of the bytes does not allow it: create and upload a weight then.
+// Creates a weight in place, from bytes in host memory, [n_mats][n_rows][n_cols] in their stored form. The
+// function copies nothing; the device must share the host's memory. `readable` is the range that may be read
+// around the bytes in whole pages (the mapped file); it must not change until the weight is destroyed. Such a
+// weight cannot be uploaded to, and the device never writes to it. Fails with FATHOM_UNSUPPORTED when the
+// device, the driver or the alignment of the bytes does not allow this; then create a weight and upload to
+// it.
 struct fathom_host_range {
     const void *data;
     uint64_t size;
@@ -197,30 +207,31 @@ struct fathom_host_range {
 FATHOM_API struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows,
     uint32_t n_cols, const void *data, struct fathom_host_range readable, struct fathom_error *err);
 FATHOM_API void fathom_weight_destroy(struct fathom_weight **weight);
-// Writes n_rows rows from first_row on (counted through all matrices), in the weight's stored form.
+// Writes n_rows rows from first_row on (counted through all matrices), in the weight's stored type.
 FATHOM_API bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *weight, uint32_t first_row, uint32_t n_rows, const void *data,
     struct fathom_error *err);
 
-// ---- Streams ---------------------------------------------------------------------------------------------------
+// ---- Streams ----------------------------------------------------------------------------------------------
 
-// A list of dispatches. Record, finish, then submit as often as wanted. Barriers are derived from what each dispatch
-// declares to read and write; work too long for one submit is split over several.
+// A list of dispatches: record, finish, then submit any number of times. The stream derives barriers from
+// what each dispatch declares to read and write, and splits work that is too long for one submit.
 struct fathom_stream;
 FATHOM_API struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom_error *err);
 FATHOM_API void fathom_stream_destroy(struct fathom_stream **stream); // waits for its submits first
 // Empties the stream for a new recording; waits until its earlier submits are done.
 FATHOM_API void fathom_stream_begin(struct fathom_stream *stream);
-// Copies size bytes (both views of the same size, a multiple of 4) as part of the stream.
+// Records a copy. Both views must have the same size, a multiple of 4 bytes.
 FATHOM_API void fathom_stream_copy(struct fathom_stream *stream, struct fathom_view src, struct fathom_view dst);
-// Ends the recording: pipelines that are still missing are built in parallel, commands recorded. Reports the first error
-// of any recording call.
+// Ends the recording: builds missing pipelines in parallel and records the commands. Reports the first error
+// of all recording calls.
 FATHOM_API bool fathom_stream_finish(struct fathom_stream *stream, struct fathom_error *err);
-// Submits a finished stream; *ticket (may be NULL) tells when it is done. The same stream may be in flight several times.
+// Submits a finished stream. *ticket (ticket may be NULL) identifies the submit for fathom_gpu_wait(). The
+// same stream may be in flight several times.
 FATHOM_API bool fathom_stream_submit(struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err);
-// Waits for a submit of any stream of this gpu (and, because the queue is in order, all before it).
+// Waits for a submit of any stream of this gpu, and, because the queue is in order, for all earlier submits.
 FATHOM_API bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err);
 
-// With fathom_gpu_params.timers: the time of each dispatch of the stream's last completed submit.
+// Returns the time of each dispatch of the stream's last completed submit. Needs fathom_gpu_params.timers.
 struct fathom_timing { const char *op, *variant; double nanoseconds, flops, bytes; };
 FATHOM_API size_t fathom_stream_timings(struct fathom_stream *stream, struct fathom_timing *list, size_t capacity);
 

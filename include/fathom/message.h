@@ -1,4 +1,4 @@
-// Messages of a conversation, and the calls of tools in them. Texts are UTF-8, zero-terminated.
+// Messages of a conversation, and the tool calls in them. Texts are UTF-8 and zero-terminated.
 #ifndef FATHOM_MESSAGE_H
 #define FATHOM_MESSAGE_H
 
@@ -12,17 +12,17 @@ enum fathom_role { FATHOM_ROLE_SYSTEM, FATHOM_ROLE_USER, FATHOM_ROLE_ASSISTANT, 
 
 struct fathom_tool_call {
     const char *name, *arguments; // arguments: a JSON object
-    const char *id;               // what a result's tool_call_id names; NULL: none
+    const char *id;               // the tool_call_id of a result names this id; NULL: none
 };
 
 struct fathom_message {
     enum fathom_role role;
-    const char *content;          // NULL: empty. Of a tool: its result
-    const char *reasoning;        // an assistant's thought before the content; NULL: none. Models want earlier ones back or not: the template
-                                  // keeps those that its model wants
-    const struct fathom_tool_call *tool_calls; // an assistant's, after the content
+    const char *content;          // NULL: empty. For a tool: the result
+    const char *reasoning;        // the assistant's thought before the content; NULL: none. The template
+                                  // decides which earlier thoughts the model reads again
+    const struct fathom_tool_call *tool_calls; // calls by the assistant, after the content
     size_t n_tool_calls;
-    const char *tool_call_id;     // of a tool: the call that this answers; NULL: results come in the calls' order
+    const char *tool_call_id;     // for a tool: the id of the answered call; NULL: results are in call order
 };
 
 #ifdef __cplusplus

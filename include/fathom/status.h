@@ -1,7 +1,8 @@
 // Errors and log messages, shared by fathom.h and gpu.h.
 //
-// The library never prints, exits, reads the environment or keeps global state. A function that can fail returns
-// false or NULL and fills the struct fathom_error that it was given (NULL is allowed: the message is then lost).
+// The library never prints, exits, reads the environment or keeps global state. A function that can fail
+// returns false or NULL and fills the caller's struct fathom_error. The caller may pass NULL and then gets no
+// message.
 #ifndef FATHOM_STATUS_H
 #define FATHOM_STATUS_H
 
@@ -21,12 +22,13 @@ enum fathom_status {
     FATHOM_IO,           // a file could not be opened, read or written
     FATHOM_NO_MEMORY,    // not enough host or device memory
     FATHOM_NO_DEVICE,    // no Vulkan driver, no usable device, or no device of that name
-    FATHOM_UNSUPPORTED,  // well-formed, but not something that this build or this device can do
+    FATHOM_UNSUPPORTED,  // well-formed, but this build or this device does not support it
     FATHOM_DEVICE_LOST,  // the driver gave up on the device; every later call on it fails the same way
     FATHOM_CANCELLED,    // a callback asked to stop
 };
 
-// Why a call failed: one line, no newline at its end; it names the file, tensor or device, and the numbers wanted and found.
+// Why a call failed. The message is one line without a newline; it names the file, tensor or device, and the
+// numbers wanted and found.
 struct fathom_error {
     enum fathom_status status;
     char message[512];
@@ -34,7 +36,8 @@ struct fathom_error {
 
 enum fathom_log_level { FATHOM_LOG_ERROR, FATHOM_LOG_WARNING, FATHOM_LOG_NOTICE, FATHOM_LOG_INFO, FATHOM_LOG_DEBUG };
 
-// Where messages go. A zeroed struct drops them. May be called from any thread, one call at a time.
+// The receiver of log messages. A zeroed struct drops the messages. The library calls `write` from any
+// thread, one call at a time.
 struct fathom_log {
     void (*write)(void *user, enum fathom_log_level level, const char *message);
     void *user;

@@ -29,7 +29,7 @@ void *fm_arena_alloc(struct fm_arena *arena, size_t count, size_t size) {
     if (!block || block->size - block->used < bytes) {
         block = new_block(bytes > BLOCK_BYTES / 4 ? bytes : BLOCK_BYTES);
         if (!block) return NULL;
-        if (bytes > BLOCK_BYTES / 4 && arena->blocks) { // a block of its own goes behind the one in use
+        if (bytes > BLOCK_BYTES / 4 && arena->blocks) { // a dedicated block is linked after the current block
             block->next = arena->blocks->next;
             arena->blocks->next = block;
         } else {

@@ -1,8 +1,8 @@
 #ifndef FM_BASE_CLOCK_H
 #define FM_BASE_CLOCK_H
 
-// Seconds of a steady clock.
+// The time of a monotonic clock, in seconds.
 double fm_clock(void);
-// Seconds since *start, which becomes now.
+// Returns the seconds since *start and sets *start to the current time.
 double fm_lap(double *start);
 #endif

@@ -1,5 +1,6 @@
-// Reads little-endian values from bytes in memory. An error is sticky: a read past the end gives zero, sets `failed`, and so
-// does every read after it, so a parser may check once after several reads, before it uses what they gave.
+// Reads little-endian values from bytes in memory. Errors are sticky: a read past the end returns zero and
+// sets `failed`, and every later read returns zero too. A parser may check `failed` once after several reads,
+// before it uses their values.
 #ifndef FM_BASE_CURSOR_H
 #define FM_BASE_CURSOR_H
 #include <stdbool.h>
@@ -16,7 +17,7 @@ static inline uint64_t fm_cursor_left(const struct fm_cursor *c) {
     return c->failed ? 0 : c->size - c->at;
 }
 
-// The next n bytes, NULL when there are fewer.
+// Returns the next n bytes, or NULL when fewer are left.
 static inline const uint8_t *fm_cursor_bytes(struct fm_cursor *c, uint64_t n) {
     if (c->failed || n > c->size - c->at) {
         c->failed = true;
@@ -26,7 +27,7 @@ static inline const uint8_t *fm_cursor_bytes(struct fm_cursor *c, uint64_t n) {
     return c->data + (c->at - n);
 }
 
-// The next n <= 8 bytes as a number.
+// Returns the next n bytes as a number; n is at most 8.
 static inline uint64_t fm_cursor_uint(struct fm_cursor *c, uint32_t n) {
     const uint8_t *bytes = fm_cursor_bytes(c, n);
     uint64_t value = 0;

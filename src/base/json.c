@@ -34,7 +34,7 @@ cJSON *fm_json_parse(const char *path, const char *text, size_t length, struct f
         return NULL;
     }
     for (; end < text + length; end++) {
-        if (memchr(" \t\r\n", *end, 5)) continue; // the zero counts too
+        if (memchr(" \t\r\n", *end, 5)) continue; // 5 includes the terminating zero
         fm_fail(err, FATHOM_INVALID, "%s: is not JSON: something follows the value at byte %zu", path, (size_t)(end - text));
         cJSON_Delete(json);
         return NULL;

@@ -1,4 +1,4 @@
-// printf-style front of the caller's log callback.
+// Formats a message like printf and passes it to the caller's log callback.
 #ifndef FM_BASE_LOG_H
 #define FM_BASE_LOG_H
 #include <fathom/status.h>

@@ -8,7 +8,8 @@
 
 bool fm_mapped_file_open(struct fm_mapped_file *file, const char *path, struct fathom_error *err) {
     *file = (struct fm_mapped_file){0};
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // not blocking: a pipe would wait for its writer
+    // O_NONBLOCK: opening a pipe would otherwise wait for a writer
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return fm_fail(err, FATHOM_IO, "%s: cannot open: %s", path, strerror(errno));
     struct stat status;
     if (fstat(fd, &status) != 0) {

@@ -9,7 +9,7 @@ uint64_t fm_hash(const void *data, size_t size) {
     return hash;
 }
 
-// The slot that holds the name, or the free one where it belongs.
+// Returns the slot that holds the name, or the free slot where the name belongs.
 static struct fm_name *slot_of(const struct fm_names *names, const char *name) {
     size_t i = fm_hash(name, strlen(name)) & (names->capacity - 1);
     while (names->slots[i].name && strcmp(names->slots[i].name, name) != 0) i = (i + 1) & (names->capacity - 1);

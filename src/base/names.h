@@ -1,4 +1,4 @@
-// A map from names to numbers, for tensors and metadata keys. The names are not copied.
+// A map from names to numbers, for tensors and metadata keys. The map does not copy the names.
 #ifndef FM_BASE_NAMES_H
 #define FM_BASE_NAMES_H
 #include <stdbool.h>

@@ -1,10 +1,10 @@
-// Sizes of things in files: arithmetic that says when it overflows.
+// Arithmetic on sizes read from files, with overflow checks.
 #ifndef FM_BASE_SIZE_H
 #define FM_BASE_SIZE_H
 #include <stdbool.h>
 #include <stdint.h>
 
-// False on overflow; *result is then not to be used.
+// Return false on overflow; *result is then unusable.
 static inline bool fm_add(uint64_t a, uint64_t b, uint64_t *result) {
     return !__builtin_add_overflow(a, b, result);
 }
@@ -12,7 +12,7 @@ static inline bool fm_mul(uint64_t a, uint64_t b, uint64_t *result) {
     return !__builtin_mul_overflow(a, b, result);
 }
 
-// a rounded up to a multiple of `to`, a power of two. False on overflow.
+// Rounds a up to a multiple of `to`, which is a power of two. Returns false on overflow.
 static inline bool fm_align(uint64_t a, uint64_t to, uint64_t *result) {
     if (!fm_add(a, to - 1, result)) return false;
     *result &= ~(to - 1);

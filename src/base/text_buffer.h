@@ -1,4 +1,4 @@
-// A growing zero-terminated text.
+// A growing, zero-terminated text buffer.
 #ifndef FM_BASE_TEXT_BUFFER_H
 #define FM_BASE_TEXT_BUFFER_H
 #include <stdbool.h>

@@ -10,9 +10,9 @@
 struct conversion {
     const struct fm_tensors *in;
     enum fathom_type type;
-    uint32_t n_layers; // of the file to be written
+    uint32_t n_layers; // layers of the output
     struct fm_meta meta;
-    struct fm_tensor *list; // the tensors to be written; impl: the one they are made from
+    struct fm_tensor *list; // tensors of the output; impl: the tensor of the input
     size_t count;
     struct fathom_error *err;
 };
@@ -28,7 +28,7 @@ static uint32_t file_type(enum fathom_type type) { // llama.cpp's LLAMA_FTYPE
     case FATHOM_Q4_0: return 2;
     case FATHOM_Q8_0: return 7;
     case FATHOM_BF16: return 32;
-    default: return 0; // fm_type_find() gives no others
+    default: return 0; // `fathom convert` accepts no other types
     }
 }
 
@@ -37,7 +37,7 @@ static bool ends_with(const char *name, const char *end) {
     return length >= n && !strcmp(name + length - n, end);
 }
 
-// The number of the key "<architecture>.<suffix>"; 0 without such a key.
+// Reads the number under the key "<architecture>.<suffix>"; *count is 0 without such a key.
 static bool read_count(const struct conversion *c, const char *suffix, uint32_t *count) {
     *count = 0;
     for (size_t i = 0; i < c->in->meta.count; i++)
@@ -45,12 +45,13 @@ static bool read_count(const struct conversion *c, const char *suffix, uint32_t 
     return true;
 }
 
-// The keys of the input, with the draft layers' taken away if they are, and how the matrices are stored.
+// Copies the keys of the input, without the draft layers unless they are kept, and adds the keys for the type
+// of the matrices.
 static bool make_keys(struct conversion *c, bool keep_draft_layer) {
     uint32_t n_draft;
     if (!read_count(c, ".block_count", &c->n_layers) || !read_count(c, ".nextn_predict_layers", &n_draft)) return false;
     if (n_draft >= c->n_layers)
-        return fm_fail(c->err, FATHOM_INVALID, "%s: %u layers in all, %u draft layers of them", c->in->path, c->n_layers, n_draft);
+        return fm_fail(c->err, FATHOM_INVALID, "%s: %u layers in total, but %u of them are draft layers", c->in->path, c->n_layers, n_draft);
     if (!keep_draft_layer) c->n_layers -= n_draft;
     for (size_t i = 0; i < c->in->meta.count; i++) {
         struct fm_meta_value value = c->in->meta.values[i];

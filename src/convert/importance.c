@@ -10,7 +10,7 @@
 
 struct entry {
     const float *values;
-    uint64_t count; // columns, or columns of every expert in turn
+    uint64_t count; // one value a column, or one a column of every expert
 };
 
 struct fm_importance {
@@ -40,7 +40,7 @@ static bool add(struct fm_importance *m, const char *path, const char *name, flo
     return true;
 }
 
-// ---- The GGUF form: for each matrix NAME.in_sum2, sums of squares, and NAME.counts, how many rows were summed ----
+// ---- The GGUF form: each matrix has NAME.in_sum2, sums of squares, and NAME.counts, the summed rows ----
 
 static const char sums_end[] = ".in_sum2";
 
@@ -68,7 +68,7 @@ static bool add_sums(struct fm_importance *m, const struct fm_tensors *file, con
     if (!read_floats(m, file, sums, &values, err) || !read_floats(m, file, counts, &n_rows, err)) return false;
     for (uint64_t i = 0; i < n_sums; i++) {
         const float n = n_rows[i / n_columns];
-        values[i] = n > 0 ? values[i] / n : 1; // an expert that was never chosen: all columns alike
+        values[i] = n > 0 ? values[i] / n : 1; // an expert that was never chosen: all columns are equal
     }
     return add(m, path, name, values, n_sums, err);
 }
@@ -92,8 +92,9 @@ static bool read_gguf(struct fm_importance *m, const char *path, const struct fm
     return ok;
 }
 
-// ---- The older form: a count; then for each matrix a name, a number of runs, values that are that many times too large. What follows
-// (which text it was) is of no use here. ----
+// ---- The older form ----
+// A count, then for each matrix a name, a number of runs, and values that are multiplied by that number. The
+// reader ignores the rest of the file, which names the text.
 
 static bool add_old(struct fm_importance *m, const char *path, struct fm_cursor *c, uint32_t i, struct fathom_error *err) {
     const uint32_t length = fm_cursor_u32(c);

@@ -6,7 +6,7 @@
 
 enum { SMALL, MEDIUM, LARGE };
 
-// Numbers: llama.cpp's LLAMA_FTYPE.
+// The numbers are those of llama.cpp's LLAMA_FTYPE.
 static const struct fm_preset presets[] = {
     {"F32", 0, FATHOM_F32},
     {"F16", 1, FATHOM_F16},
@@ -60,7 +60,7 @@ bool fm_preset_makes_values(const char *name) {
     return strstr(name, "attn_v.weight") || strstr(name, "attn_kv_b.weight") || strstr(name, "attn_qkv.weight");
 }
 
-// The first eighth, the last eighth, and every third layer between them.
+// True for the first eighth of the layers, the last eighth, and every third layer between them.
 static bool takes_more_bits(uint32_t i, uint32_t n) {
     return i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2;
 }
@@ -73,7 +73,7 @@ static enum fathom_type choose_head(const struct fm_preset *preset, const struct
 static enum fathom_type choose_values(const struct fm_preset *preset, struct fm_preset_model *model) {
     const uint32_t i = model->next_value++;
     const bool more = takes_more_bits(i, model->n_values), shared = model->n_heads_per_kv >= 4;
-    if (model->n_experts == 8) return FATHOM_Q8_0; // small beside the experts
+    if (model->n_experts == 8) return FATHOM_Q8_0; // these matrices are small compared with the experts
     switch (preset->type) {
     case FATHOM_Q2_K: return preset->quality == MEDIUM ? shared ? FATHOM_Q4_K : FATHOM_Q3_K : shared ? FATHOM_Q4_K : FATHOM_Q2_K;
     case FATHOM_Q3_K: return preset->quality == LARGE ? FATHOM_Q5_K : preset->quality == SMALL ? FATHOM_Q3_K : i < 2 ? FATHOM_Q5_K : FATHOM_Q4_K;
@@ -114,7 +114,8 @@ static enum fathom_type choose_attention_output(const struct fm_preset *preset, 
     return type;
 }
 
-static enum fathom_type choose_joined(const struct fm_preset *preset) { // queries, keys and values in one matrix
+// For queries, keys and values in one matrix
+static enum fathom_type choose_joined(const struct fm_preset *preset) {
     if (preset->quality == SMALL) return preset->type;
     switch (preset->type) {
     case FATHOM_Q3_K: return FATHOM_Q4_K;

@@ -15,7 +15,7 @@ struct quantization {
     const struct fm_tensors *in;
     struct fm_importance *importance;
     struct fm_meta meta;
-    struct fm_tensor *list; // impl: the one of the input
+    struct fm_tensor *list; // tensors of the output; impl: the tensor of the input
     struct fm_quantize_result *result;
     struct fathom_error *err;
 };
@@ -27,10 +27,10 @@ static bool no_memory(struct quantization *q) {
 static bool check_paths(const char *in_path, const char *out_path, struct fathom_error *err) {
     struct stat in, out;
     if (stat(in_path, &in) != 0 || stat(out_path, &out) != 0 || in.st_dev != out.st_dev || in.st_ino != out.st_ino) return true;
-    return fm_fail(err, FATHOM_INVALID, "%s: is both the input and the output; what quantizing takes away could not be had back", out_path);
+    return fm_fail(err, FATHOM_INVALID, "%s: is both the input and the output; quantizing would destroy the input", out_path);
 }
 
-// The keys of the input, but those that say how the tensors are stored.
+// Copies the keys of the input, except those for the types of the tensors, and adds the new ones.
 static bool make_keys(struct quantization *q) {
     const struct fm_meta_value more[] = {
         {.key = "general.quantization_version", .type = FM_META_U32, .u = 2},
@@ -58,7 +58,7 @@ static uint32_t read_count(const struct fm_tensors *in, const char *architecture
     char name[256];
     uint32_t count = otherwise;
     snprintf(name, sizeof(name), "%s.%s", architecture, key);
-    fm_meta_u32(in, name, &count, NULL); // where a key is an array, layer by layer, the usual preset will do
+    fm_meta_u32(in, name, &count, NULL); // a key with an array (one value a layer) leaves the default
     return count;
 }
 
@@ -79,7 +79,8 @@ static bool matches(const char *pattern, const char *name) {
     return strpbrk(pattern, "*?[") ? fnmatch(pattern, name, 0) == 0 : strstr(name, pattern) != NULL;
 }
 
-// The type that rules give; `otherwise` where none matches. used[i] is set for each that matches.
+// Returns the type of the last rule that matches, or `otherwise` when none matches. Sets used[i] for each
+// rule that matches.
 static enum fathom_type apply_rules(const struct fm_quantize_params *p, const char *name, enum fathom_type otherwise, bool *used) {
     for (size_t i = 0; i < p->n_rules; i++) {
         if (!matches(p->rules[i].pattern, name)) continue;
@@ -92,7 +93,7 @@ static enum fathom_type apply_rules(const struct fm_quantize_params *p, const ch
 static bool choose_tensor(struct quantization *q, struct fm_preset_model *model, const struct fm_tensor *from, struct fm_tensor *to, bool *used) {
     struct fm_quantize_result *r = q->result;
     struct fm_source source;
-    *to = fm_scaled_widen(from, &source); // what no file is written in is at least F32
+    *to = fm_scaled_widen(from, &source); // a type that cannot be written to a file becomes F32
     to->impl = from;
     const uint64_t elements = fm_tensor_elements(to);
     if (fm_preset_applies(from)) {

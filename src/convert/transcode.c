@@ -14,7 +14,7 @@ struct work {
     uint64_t done, total; // bytes
     uint32_t n_threads;
     struct fathom_error *err;
-    // a piece of a tensor on its way
+    // buffers for one piece of a tensor
     uint8_t *stored, *result;
     float *floats;
 };
@@ -28,16 +28,16 @@ uint64_t fm_tensor_elements(const struct fm_tensor *tensor) {
     return tensor->size / info->bytes * info->block;
 }
 
-// ---- One piece, on several threads ----
+// ---- Conversion of one piece on several threads ----
 
 struct slice {
     const struct work *work;
     const struct fm_tensor *from, *to;
-    uint64_t piece, first, n; // elements: the piece's first in the tensor, this slice's first in the piece
+    uint64_t piece, first, n; // elements: start of the piece in the tensor, start of the slice in the piece
     bool fits;
 };
 
-// Row by row where columns have importances; blocks never cross from one row to the next then.
+// With importances the function quantises row by row; a block then never crosses from one row to the next.
 static bool quantize_slice(const struct slice *s, const float *x, uint8_t *result) {
     const uint64_t row = s->to->dims[0], start = s->piece + s->first;
     const struct fm_importance *importance = s->work->job->importance;
@@ -61,7 +61,7 @@ static void *recode_slice(void *argument) {
     return NULL;
 }
 
-// n elements of w->stored to w->result.
+// Converts n elements from w->stored to w->result.
 static bool recode_piece(const struct work *w, const struct fm_tensor *from, const struct fm_tensor *to, uint64_t piece, uint64_t n) {
     struct slice slices[MAX_THREADS];
     pthread_t threads[MAX_THREADS];

@@ -1,38 +1,39 @@
-// Inside of tensors.h: what a directory is made of, for the readers that fill it.
+// The contents of a directory (tensors.h), for the readers that fill one.
 #ifndef FM_FILE_DIRECTORY_H
 #define FM_FILE_DIRECTORY_H
 #include "base/mapped_file.h"
 #include "file/meta.h"
 #include "file/tensors.h"
 
-// How a presented tensor comes from bytes in memory. All parts have one size and follow each other in the presented tensor.
+// How a presented tensor is made from bytes in memory. All parts have the same size and follow each other in
+// the presented tensor.
 enum fm_source_kind {
-    FM_SOURCE_COPY,      // as stored
+    FM_SOURCE_COPY,      // presented as stored
     FM_SOURCE_WIDEN,     // F16 or BF16, presented as F32
-    FM_SOURCE_NARROW,    // I64, presented as I32; what does not fit as the largest number
+    FM_SOURCE_NARROW,    // I64, presented as I32; a value that does not fit becomes the largest I32
     FM_SOURCE_TRANSPOSE, // a part is [n_cols][n_rows], presented as [n_rows][n_cols]
-    FM_SOURCE_DECODE_TRANSPOSE, // the same in blocks, presented as F16
+    FM_SOURCE_DECODE_TRANSPOSE, // the same for a type with blocks, presented as F16
     FM_SOURCE_F8,               // scaled.h: E4M3, presented as F8_E4M3 or F32
     FM_SOURCE_F8_TRANSPOSE,
     FM_SOURCE_F4,               // scaled.h: E2M1, presented as MXFP4
 };
 struct fm_source {
     enum fm_source_kind kind;
-    enum fathom_type stored; // of the bytes
-    uint32_t n_rows, n_cols; // TRANSPOSEs, F8, F4: of a presented part
+    enum fathom_type stored; // type of the stored bytes
+    uint32_t n_rows, n_cols; // shape of a presented part (TRANSPOSEs, F8 and F4)
     uint32_t n_parts;
-    uint64_t part_size;    // presented bytes of a part
+    uint64_t part_size;    // bytes of a presented part
     const uint8_t **parts; // [n_parts]
-    // F8, F4
-    const uint8_t **scales; // [n_parts], of the stored matrix that the part is of
-    uint32_t scale_cols;    // scales in a row of them
-    bool exponents;         // they are bytes of ue8m0, not float32
+    // F8 and F4 only
+    const uint8_t **scales; // [n_parts]: the scales of the stored matrix that holds the part
+    uint32_t scale_cols;    // scales in one row of scales
+    bool exponents;         // the scales are ue8m0 bytes, not float32
     uint32_t first_row, part_rows; // F8: part i begins at row first_row + i * part_rows of the stored matrix
 };
 
 struct fm_tensors {
     char *path;
-    struct fm_arena arena; // names, strings, sources
+    struct fm_arena arena; // owns names, strings and sources
     struct fm_meta meta;
     struct fm_tensor *list;
     size_t count, capacity;
@@ -41,9 +42,10 @@ struct fm_tensors {
     size_t n_files;
 };
 
-// An empty directory; close it with fm_tensors_close.
+// Creates an empty directory. Close it with fm_tensors_close().
 struct fm_tensors *fm_tensors_new(const char *path, struct fathom_error *err);
-// Adds a tensor, whose name and source live in the arena. Its size is computed from type and dims.
+// Adds a tensor. Its name and source must live in the directory's arena. The function computes the size from
+// type and dims.
 bool fm_tensors_add(struct fm_tensors *tensors, struct fm_tensor tensor, struct fathom_error *err);
 bool fm_no_memory(const struct fm_tensors *tensors, struct fathom_error *err);
 #endif

@@ -50,7 +50,8 @@ void fm_meta_free(struct fm_meta *meta) {
 int64_t fm_meta_item_int(const struct fm_meta_value *value, uint64_t i) {
     const uint32_t size = fm_meta_size(value->element);
     uint64_t bits = 0;
-    memcpy(&bits, (const char *)value->items + i * size, size); // little-endian hosts only, as the whole of Fathom
+    // needs a little-endian host, like all of Fathom
+    memcpy(&bits, (const char *)value->items + i * size, size);
     switch (value->element) {
     case FM_META_I8: return (int8_t)bits;
     case FM_META_I16: return (int16_t)bits;
@@ -139,7 +140,7 @@ bool fm_meta_string(const struct fm_tensors *tensors, const char *key, const cha
     return true;
 }
 
-// The array of that key when it has an element i, else NULL.
+// Returns the array under the key when the array has an element i, otherwise NULL.
 static const struct fm_meta_value *array_at(const struct fm_tensors *tensors, const char *key, size_t i) {
     const struct fm_meta_value *value = fm_meta_find(&tensors->meta, key);
     return value && value->type == FM_META_ARRAY && i < value->count ? value : NULL;

@@ -1,4 +1,5 @@
-// Metadata: keys and values of GGUF's types, read from a file or made from a hub folder's, in the order in which they came.
+// Metadata: keys and values of GGUF's types, in file order. They come from a GGUF file, or are made from the
+// files of a hub folder.
 #ifndef FM_FILE_META_H
 #define FM_FILE_META_H
 #include "base/arena.h"
@@ -8,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// GGUF's numbers.
+// Values as in GGUF.
 enum fm_meta_type {
     FM_META_U8,
     FM_META_I8,
@@ -25,7 +26,7 @@ enum fm_meta_type {
     FM_META_F64,
     FM_META_N_TYPES
 };
-// Bytes of one value of a number's type or of a bool; 0 for strings and arrays.
+// Returns the bytes of one number or bool of the type, and 0 for strings and arrays.
 uint32_t fm_meta_size(enum fm_meta_type type);
 
 struct fm_string {
@@ -36,15 +37,15 @@ struct fm_string {
 struct fm_meta_value {
     const char *key;
     enum fm_meta_type type;
-    enum fm_meta_type element; // of an array
-    uint64_t count;            // elements of an array
+    enum fm_meta_type element; // arrays: type of the elements
+    uint64_t count;            // arrays: number of elements
     union {
         uint64_t u; // U8 to U64, BOOL
         int64_t i;  // I8 to I64
         double f;   // F32, F64
         struct fm_string string;
         const struct fm_string *strings; // array of strings
-        const void *items;               // other arrays: GGUF's bytes, not aligned
+        const void *items;               // other arrays: bytes as in GGUF, not aligned
     };
 };
 
@@ -54,12 +55,12 @@ struct fm_meta {
     struct fm_names names;
 };
 
-// Key, string and items must live as long as the metadata.
+// Key, string and items must outlive the metadata.
 bool fm_meta_add(struct fm_meta *meta, struct fm_meta_value value, struct fathom_error *err);
-const struct fm_meta_value *fm_meta_find(const struct fm_meta *meta, const char *key); // NULL: none
+const struct fm_meta_value *fm_meta_find(const struct fm_meta *meta, const char *key); // NULL: no such key
 void fm_meta_free(struct fm_meta *meta);
 
-// Element i of an array of numbers or bools, widened.
+// Return element i of an array of numbers or bools, widened.
 int64_t fm_meta_item_int(const struct fm_meta_value *value, uint64_t i);  // integers and bools
 double fm_meta_item_float(const struct fm_meta_value *value, uint64_t i); // F32, F64
 #endif

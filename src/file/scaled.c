@@ -10,12 +10,13 @@ static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
 }
 
-// 2^(e - 127), the form of ue8m0
+// Returns 2^(e - 127), the value of a ue8m0 byte.
 static float power_of_two(uint8_t e) {
     return fm_bits_float(e ? (uint32_t)e << 23 : 0x00400000u);
 }
 
-// Elements [col, col + width) of a presented row, which have one scale, as a block of F8_E4M3. False: not all are finite.
+// Writes elements [col, col + width) of a presented row, which share a scale, as a block of F8_E4M3. Returns
+// false when one of them is not finite.
 static bool make_block(const struct fm_source *s, uint64_t part, uint64_t row, uint64_t col, uint32_t width, uint8_t *block) {
     const bool transposed = s->kind == FM_SOURCE_F8_TRANSPOSE;
     const uint64_t stored_row = s->first_row + part * s->part_rows + (transposed ? col : row), stored_col = transposed ? row : col;
@@ -24,7 +25,8 @@ static bool make_block(const struct fm_source *s, uint64_t part, uint64_t row, u
     const float scale = s->exponents ? power_of_two(scales[at]) : fm_bits_float(fm_read32(scales + 4 * at));
     const uint32_t bits = fm_float_bits(scale);
     for (int i = 0; i < 4; i++) block[i] = (uint8_t)(bits >> 8 * i);
-    bool finite = (bits & 0x7fffffffu) <= fm_float_bits(0x1p119f); // times 256, which decoders may do first, too
+    // 2^119: decoders may multiply the scale by 256 first
+    bool finite = (bits & 0x7fffffffu) <= fm_float_bits(0x1p119f);
     if (transposed)
         for (uint32_t i = 0; i < width; i++) block[4 + i] = codes[(col + i) * s->n_rows + row];
     else
@@ -33,7 +35,7 @@ static bool make_block(const struct fm_source *s, uint64_t part, uint64_t row, u
     return finite;
 }
 
-// A row of F8_E4M3 or F32 is blocks of one size, but for the last.
+// All blocks of a row have the same size; only the last may be shorter. In F32 a block is as many floats.
 static bool read_f8(const struct fm_source *s, enum fathom_type type, uint64_t part, uint64_t offset, uint64_t size, uint8_t *dst) {
     const bool widen = type == FATHOM_F32;
     const uint64_t row_size = s->part_size / s->n_rows, block_size = widen ? 4 * FM_F8_BLOCK : FM_F8_BYTES;
@@ -54,7 +56,7 @@ static bool read_f8(const struct fm_source *s, enum fathom_type type, uint64_t p
     return finite;
 }
 
-// The hub packs element 2 i and 2 i + 1 into byte i, MXFP4 element i and 16 + i.
+// The hub packs elements 2 i and 2 i + 1 into byte i; MXFP4 packs elements i and 16 + i.
 static bool read_f4(const struct fm_source *s, uint64_t part, uint64_t offset, uint64_t size, uint8_t *dst) {
     bool finite = true;
     while (size) {
@@ -66,7 +68,7 @@ static bool read_f4(const struct fm_source *s, uint64_t part, uint64_t offset, u
             block[1 + 2 * j] = (uint8_t)((low & 15) | high << 4);
             block[2 + 2 * j] = (uint8_t)(low >> 4 | (high & 0xf0));
         }
-        finite &= block[0] <= 127 + 125; // times 6
+        finite &= block[0] <= 127 + 125; // 6, the largest element, times 2^125 is finite
         memcpy(dst, block + skip, n);
         dst += n;
         offset += n;

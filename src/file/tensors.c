@@ -92,7 +92,7 @@ const struct fm_tensor *fm_tensors_find(const struct fm_tensors *tensors, const 
     return fm_names_find(&tensors->names, name, &i) ? &tensors->list[i] : NULL;
 }
 
-// Element i of a presented part, in its presented form of `size` bytes.
+// Reads element i of a presented part, in its presented form of `size` bytes.
 static void fetch(const struct fm_source *source, const uint8_t *part, uint64_t i, uint32_t size, uint8_t element[4]) {
     if (source->kind == FM_SOURCE_WIDEN) {
         float value;
@@ -108,7 +108,7 @@ static void fetch(const struct fm_source *source, const uint8_t *part, uint64_t 
     }
 }
 
-// Bytes [offset, offset + size) of one part.
+// Reads bytes [offset, offset + size) of one part.
 static void read_part(
     const struct fm_source *source, enum fathom_type type, const uint8_t *part, uint64_t offset, uint64_t size, uint8_t *dst) {
     if (source->kind == FM_SOURCE_COPY) {
@@ -127,7 +127,7 @@ static void read_part(
     }
 }
 
-// The same of a part in blocks, which is decoded as a whole.
+// The same for a part with blocks. The function decodes the whole part.
 static bool read_decoded(const struct fm_source *source, const uint8_t *part, uint64_t offset, uint64_t size, uint8_t *dst) {
     const uint64_t n = (uint64_t)source->n_rows * source->n_cols;
     float *elements = malloc(n * sizeof(*elements));

@@ -9,7 +9,7 @@
 
 enum { MAX_PATH = 4096 };
 
-// What stands before the contents. A file that does not match is as good as none.
+// The header of a file. A file whose header does not match is ignored.
 struct header { char magic[8]; uint64_t key, size, checksum; };
 
 uint64_t fm_cache_key_add(uint64_t key, const void *data, size_t size) {
@@ -31,7 +31,7 @@ static void cache_path(const struct fathom_gpu *gpu, const char *stem, uint64_t 
     snprintf(path, MAX_PATH, "%s/%s-%016llx%s", gpu->params.cache_dir, stem, (unsigned long long)key, suffix);
 }
 
-// The first letters of the stem, filled up with '.'
+// The magic is the first 8 letters of the stem, padded with '.'.
 static void write_magic(const char *stem, char magic[8]) {
     memset(magic, '.', 8);
     for (int i = 0; i < 8 && stem[i]; i++) magic[i] = stem[i];
@@ -67,7 +67,7 @@ void *fm_cache_read(const struct fathom_gpu *gpu, const char *stem, uint64_t key
     return data;
 }
 
-// mkdir -p
+// Makes a folder and its parents, like mkdir -p.
 static bool make_folders(const char *path) {
     char part[MAX_PATH];
     const size_t n = strlen(path);

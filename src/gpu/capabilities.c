@@ -1,4 +1,4 @@
-// From what Vulkan says of a device to what Fathom needs to know.
+// Derives fathom_gpu_info from the properties and features of a Vulkan device.
 #include "gpu/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +20,8 @@ static enum fathom_gpu_type type_of(VkPhysicalDeviceType type) {
     }
 }
 
-// The heaps that weights would live in: device-local ones; all of them where the device shares the host's memory, since drivers of
-// integrated devices split it in arbitrary ways.
+// Adds up the heaps that can hold weights: the device-local heaps, or all heaps when the device shares the
+// host's memory, because drivers of integrated devices split that memory arbitrarily.
 void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info) {
     VkPhysicalDeviceMemoryBudgetPropertiesEXT free_bytes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
     VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = budget ? &free_bytes : NULL};
@@ -37,8 +37,9 @@ void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_i
     }
 }
 
-// This computer's CPU, when it reads 32 rows at once. Measured: an EPYC 9004 gains 60 % by reading ahead, a Xeon with AMX loses 30 %; others are
-// taken for the latter, see decisions/rows-on-cpus.md.
+// Returns whether the host's CPU prefetches only few streams, when it reads 32 rows at once. Measured: an
+// EPYC 9004 gains 60 % by reading ahead, a Xeon with AMX loses 30 %. All other CPUs count as the latter; see
+// decisions/rows-on-cpus.md.
 static bool follows_few_streams(void) {
 #ifdef __x86_64__
     __builtin_cpu_init();
@@ -85,16 +86,17 @@ static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDevicePropert
         {has_extension(list, n, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME), FATHOM_CAP_HOST_IMPORT},
         {executables.pipelineExecutableInfo, FATHOM_CAP_STATISTICS},
         {cpu && follows_few_streams(), FATHOM_CAP_READ_AHEAD},
-        {cpu && f12.bufferDeviceAddress, FATHOM_CAP_DEVICE_ADDRESS}, // no variant for cards has a use for it
-        {cpu && f12.bufferDeviceAddress, FATHOM_CAP_UNIFORM_LOADS},  // unless a quirk says otherwise
+        {cpu && f12.bufferDeviceAddress, FATHOM_CAP_DEVICE_ADDRESS}, // no variant for cards uses addresses
+        {cpu && f12.bufferDeviceAddress, FATHOM_CAP_UNIFORM_LOADS},  // a quirk may remove this
     };
     uint32_t caps = 0;
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) if (table[i].has) caps |= table[i].cap;
     return caps;
 }
 
-// The shape with the most products of the matrices that this device multiplies in float16 and adds in float32, a subgroup together. Whole
-// ones of it make 32 rows, columns and tokens, and not many sums an invocation. False: it has none.
+// Finds the cooperative matrix shape with the most products, among the shapes that a subgroup multiplies in
+// float16 and adds in float32. The shape must divide 32 rows, columns and tokens, and must leave few sums an
+// invocation. Returns false when the device has no such shape.
 static bool find_matrix(VkInstance instance, VkPhysicalDevice physical, struct fathom_gpu_info *info) {
     const PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
         (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
@@ -134,7 +136,7 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
     info->type = type_of(base.deviceType);
     limits(&base.limits, true, info);
     if (base.apiVersion < VK_API_VERSION_1_2) {
-        snprintf(info->unusable, sizeof(info->unusable), "its driver offers Vulkan %u.%u, 1.2 is needed", VK_API_VERSION_MAJOR(base.apiVersion),
+        snprintf(info->unusable, sizeof(info->unusable), "its driver has Vulkan %u.%u; 1.2 is needed", VK_API_VERSION_MAJOR(base.apiVersion),
             VK_API_VERSION_MINOR(base.apiVersion));
         return;
     }
@@ -158,7 +160,7 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
     info->caps = fm_quirks(caps_of(physical, &base, list, n, &p11, &timeline), base.driverVersion, p12.driverID, info);
     if (!(sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT)) info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_SIZE_CONTROL;
     if (info->min_subgroup_size < 4) info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_ARITHMETIC;
-    // a subgroup's share of the sums depends on its size
+    // the number of sums an invocation holds depends on the subgroup size
     const bool one_size = (info->caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) || info->min_subgroup_size == info->max_subgroup_size;
     if ((info->caps & FATHOM_CAP_COOPERATIVE_MATRIX) && (!one_size || !find_matrix(instance, physical,
         info))) info->caps &= ~(uint32_t)FATHOM_CAP_COOPERATIVE_MATRIX;
@@ -166,6 +168,6 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
     free(list);
     if (!timeline) snprintf(info->unusable, sizeof(info->unusable), "it has no timeline semaphores");
     else if (info->max_invocations < 256 || info->max_shared_memory < 32768)
-        snprintf(info->unusable, sizeof(info->unusable), "it has %u invocations and %u bytes of shared memory a workgroup, 256 and 32768 are needed",
+        snprintf(info->unusable, sizeof(info->unusable), "it has %u invocations and %u bytes of shared memory a workgroup; 256 and 32768 are needed",
             info->max_invocations, info->max_shared_memory);
 }

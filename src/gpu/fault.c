@@ -1,4 +1,4 @@
-// Why a device was lost, from drivers that tell (VK_EXT_device_fault).
+// Describes why a device was lost, for drivers with VK_EXT_device_fault.
 #include "gpu/internal.h"
 #include <stdio.h>
 #include <string.h>

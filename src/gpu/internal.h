@@ -1,4 +1,4 @@
-// Inside of a gpu, for the files of this folder.
+// The internals of a gpu, private to this folder.
 #ifndef FM_GPU_INTERNAL_H
 #define FM_GPU_INTERNAL_H
 #include "base/log.h"
@@ -15,7 +15,7 @@ struct fm_staging {
     struct fathom_buffer *buffer;        // FATHOM_MEMORY_HOST
     VkCommandPool pool;
     VkCommandBuffer commands;
-    uint64_t ticket;                     // of its last transfer
+    uint64_t ticket;                     // ticket of the last transfer
 };
 
 // A call of fm_variant_choose().
@@ -36,28 +36,30 @@ struct fathom_gpu {
     VkPhysicalDeviceMemoryProperties memory;
     VkQueue queue;
     uint32_t queue_family;
-    uint64_t timestamp_mask;             // the bits that the queue's timestamps have
+    uint64_t timestamp_mask;             // valid bits of the queue's timestamps
     VkSemaphore timeline;                // counts submits
-    uint64_t last_ticket, done_ticket;   // submitted; known to be done
+    uint64_t last_ticket, done_ticket;   // last ticket submitted; last ticket known to be done
     bool lost;
 
-    struct fm_block *blocks;             // list of what was taken from the driver
-    struct fathom_buffer *own[FM_END_BINDINGS - FM_MAX_BINDINGS]; // from FM_GRIDS_BINDING on; NULL: no shader has wanted it yet
-    struct fm_staging staging[FM_N_STAGING]; // for hosts that don't see device memory
+    struct fm_block *blocks;             // list of the allocations from the driver
+    // buffers of the gpu itself, for the bindings from FM_GRIDS_BINDING on; NULL: no shader has needed the
+    // buffer yet
+    struct fathom_buffer *own[FM_END_BINDINGS - FM_MAX_BINDINGS];
+    struct fm_staging staging[FM_N_STAGING]; // used when the host does not see device memory
     uint32_t next_staging;
 
     struct fm_pipeline **pipelines;      // hash table, open addressing
     size_t n_pipelines, pipeline_slots;
-    struct fm_layout *layouts;           // one a shader in use
+    struct fm_layout *layouts;           // one for each shader in use
     size_t n_layouts;
     VkPipelineCache pipeline_cache;
-    bool creation_feedback;              // the driver tells cache hits from builds
+    bool creation_feedback;              // the driver distinguishes cache hits from builds
     uint32_t max_groups[3];
-    uint64_t import_alignment;           // bytes, of host memory that the device may use in place; 0: it cannot
-    uint64_t n_imports, max_imports;     // each is an allocation, which the driver counts
-    bool device_fault;                   // the driver tells why it gave up
+    uint64_t import_alignment;           // of imported host memory, in bytes; 0: the device cannot import
+    uint64_t n_imports, max_imports;     // each import is an allocation, and the driver limits allocations
+    bool device_fault;                   // the driver reports why it lost the device
 
-    struct fm_tuned *tuned;              // what measuring found best
+    struct fm_tuned *tuned;              // the measured best choices
     size_t n_tuned;
     struct fm_called called;             // the last one of an operator that may be tuned
     bool joined;                         // what is recorded is part of it, whatever its name
@@ -67,33 +69,36 @@ struct fathom_gpu {
 struct fathom_buffer {
     struct fathom_gpu *gpu;
     struct fm_block *block;
-    uint64_t offset, size;               // within the block; size as asked for, room is rounded up
+    uint64_t offset, size;               // offset in the block; the requested size (room is the rounded size)
     uint64_t room;
     char *mapped;                        // NULL: the host does not see it
     enum fathom_memory memory;
-    bool read_only;                      // the host's memory, in place
+    bool read_only;                      // imported host memory
 };
 VkBuffer fm_block_buffer(const struct fm_block *block);
-// Without zero-fill, for what is about to be overwritten.
+// Creates a buffer without filling it with zeros, for a caller that overwrites the whole buffer.
 struct fathom_buffer *fm_buffer_create_raw(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
-// Bytes that imported memory must start and end at; 0: this device imports none. Asked before the device is made.
+// Returns the alignment in bytes of the start and end of imported memory, or 0 when the device cannot import.
+// Callable before the device is created.
 uint64_t fm_import_alignment(const struct fathom_gpu *gpu);
-// `size` bytes of the host's memory from `data` on, for the device to read in place; `readable` is what may be read around them and outlives
-// the buffer. NULL: not here, or not this memory.
+// Imports `size` bytes of host memory from `data` on, which the device reads in place. `readable` is the
+// range that may be read around these bytes and must outlive the buffer. Returns NULL when the device or this
+// memory does not allow it.
 struct fathom_buffer *fm_buffer_import(struct fathom_gpu *gpu, const void *data, uint64_t size, struct fathom_host_range readable);
-// fathom_upload to any byte of a buffer, unchecked.
+// Uploads to any byte of a buffer, like fathom_upload() but without checks.
 bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data, uint64_t size, struct fathom_error *err);
 void fm_staging_destroy(struct fathom_gpu *gpu);
 void fm_memory_free_blocks(struct fathom_gpu *gpu);
 
 // Fills info from a physical device; info->unusable says what is missing.
 void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fathom_gpu_info *info);
-// Of info: unified_memory (from its type), memory_total and memory_free, as they are now.
+// Sets unified_memory (from info->type), memory_total and memory_free to the present values.
 void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info);
-// caps less what this driver gets wrong; of info, the type and the subgroups.
+// Returns caps without the capabilities that this driver implements badly. Reads the type and the subgroup
+// sizes of info.
 uint32_t fm_quirks(uint32_t caps, uint32_t driver_version, VkDriverId driver, const struct fathom_gpu_info *info);
 
-// What to bind, and the objects that a dispatch needs. One layout a shader.
+// The bindings of a shader and the Vulkan objects for its dispatches. Each shader has one layout.
 struct fm_layout {
     const struct fm_shader *shader;
     struct fm_spirv spirv;
@@ -103,34 +108,36 @@ struct fm_layout {
 struct fm_pipeline {
     uint32_t layout;                     // index into gpu->layouts
     uint32_t spec[FM_MAX_SPEC], n_spec, subgroup_size;
-    VkPipeline handle;                   // VK_NULL_HANDLE: not built yet
+    VkPipeline handle;                   // VK_NULL_HANDLE until built
     VkResult result;
     bool from_cache;
 };
-// The points of shaders/quant/grids.glsl. NULL with *err set.
+// Creates the buffer of grid points for shaders/quant/grids.glsl. Returns NULL with *err set on failure.
 struct fathom_buffer *fm_grids_create(struct fathom_gpu *gpu, struct fathom_error *err);
 bool fm_pipeline_cache_open(struct fathom_gpu *gpu, struct fathom_error *err);
 void fm_pipelines_destroy(struct fathom_gpu *gpu); // saves the cache
-// The layout of a shader; NULL with *err set.
+// Returns the layout of a shader, or NULL with *err set.
 const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_shader *shader, struct fathom_error *err);
-// The pipeline of a stream's entry, perhaps not built yet.
+// Returns the pipeline of a stream's entry, which may not be built yet.
 struct fm_entry;
 struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_entry *entry, struct fathom_error *err);
-// Builds what was requested and is missing, on several threads.
+// Builds all requested pipelines that are not built yet, on several threads.
 bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err);
 
-// Logs what the driver's compiler says of a built pipeline. For gpus made with params.statistics.
+// Logs the statistics of the driver's compiler for a built pipeline. Only for gpus with params.statistics.
 void fm_pipeline_log_statistics(struct fathom_gpu *gpu, const struct fm_pipeline *pipeline);
 
-// Submits commands; they run after everything submitted before. *ticket as in fathom_stream_submit.
+// Submits commands, which run after all earlier submits. *ticket as in fathom_stream_submit().
 bool fm_gpu_submit(struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err);
 bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err);
-// Turns a failed Vulkan call into an error that names the call; notes a lost device. Returns result == VK_SUCCESS.
+// Converts a failed Vulkan call to an error that names the call, and records a lost device. Returns
+// result == VK_SUCCESS.
 bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, struct fathom_error *err);
 const char *fm_vk_result_name(VkResult result);
 
 bool fm_has_extension(VkPhysicalDevice physical, const char *name);
-// Does the driver tell why it lost a device? What it says of the last loss, as the end of a sentence; empty without the extension.
+// fm_fault_offered(): whether the driver can report why it lost a device. fm_fault_describe(): writes its
+// report on the last loss as the end of a sentence, or an empty text without the extension.
 bool fm_fault_offered(VkPhysicalDevice physical);
 void fm_fault_describe(const struct fathom_gpu *gpu, char *text, size_t capacity);
 #endif

@@ -1,4 +1,4 @@
-// The driver's compiled pipelines on disk, one file for each device, driver and set of shaders.
+// Keeps the driver's compiled pipelines on disk, in one file for each device, driver and set of shaders.
 #include "gpu/cache_file.h"
 #include "gpu/internal.h"
 #include <stdlib.h>

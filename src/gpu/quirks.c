@@ -1,20 +1,23 @@
-// Bugs of drivers: each removes a capability, in one row, with where it is known from.
+// Bugs of drivers. Each row removes capabilities, and the comments name the evidence.
 #include "gpu/internal.h"
 
 static const struct quirk {
     VkDriverId driver;
     uint32_t min_version, max_version; // VkPhysicalDeviceProperties::driverVersion, inclusive
-    uint32_t subgroup_size;            // only where the narrowest subgroup is this wide; 0: always
-    bool integrated;                   // only such devices
+    uint32_t subgroup_size;            // only when the smallest subgroup size is this; 0: always
+    bool integrated;                   // only integrated devices
     uint32_t removes;                  // enum fathom_gpu_caps
 } quirks[] = {
-    // Cooperative matrices crash in the compiler when a subgroup is 16 wide (LP_NATIVE_VECTOR_WIDTH=512); seen with Mesa 26.2.
+    // Cooperative matrices crash in the compiler when a subgroup is 16 wide (LP_NATIVE_VECTOR_WIDTH=512);
+    // seen with Mesa 26.2.
     {VK_DRIVER_ID_MESA_LLVMPIPE, 0, UINT32_MAX, 16, false, FATHOM_CAP_COOPERATIVE_MATRIX},
-    // Reads at an address that all lanes share are done lane by lane: 0.3 and 0.6 GB/s where later versions reach 13. Seen with Mesa 22.3 and 25.0, which
-    // call themselves version 1; not with 26.2. SwiftShader knows nothing of lanes that share.
+    // The driver executes a read at an address that all lanes share lane by lane: 0.3 and 0.6 GB/s, where
+    // later versions reach 13. Seen with Mesa 22.3 and 25.0, which report version 1; not with 26.2.
+    // SwiftShader does not detect lanes that share an address.
     {VK_DRIVER_ID_MESA_LLVMPIPE, 0, VK_MAKE_VERSION(26, 0, 0) - 1, 0, false, FATHOM_CAP_UNIFORM_LOADS},
     {VK_DRIVER_ID_GOOGLE_SWIFTSHADER, 0, UINT32_MAX, 0, false, FATHOM_CAP_UNIFORM_LOADS},
-    // Integrated devices before Xe2 have no matrix units: the compiler spells the products out. Seen with Mesa 25.0 for Tiger Lake.
+    // Integrated devices before Xe2 have no matrix units: the compiler emulates the products. Seen with Mesa
+    // 25.0 for Tiger Lake.
     {VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, 0, UINT32_MAX, 8, true, FATHOM_CAP_COOPERATIVE_MATRIX},
 };
 

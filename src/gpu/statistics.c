@@ -1,4 +1,4 @@
-// What the driver's compiler says of a pipeline: registers, spills, instructions, whatever it counts.
+// Logs the statistics of the driver's compiler for a pipeline: registers, spills, instructions, or others.
 #include "gpu/internal.h"
 #include <stdio.h>
 
@@ -19,7 +19,7 @@ static void append(char *text, size_t size, size_t *n, const char *name, const V
     default: break;
     }
     if (more > 0 && *n + (size_t)more < size) *n += (size_t)more;
-    else text[*n] = 0; // as much as fits
+    else text[*n] = 0; // drops the statistics that do not fit
 }
 
 void fm_pipeline_log_statistics(struct fathom_gpu *gpu, const struct fm_pipeline *p) {

@@ -1,4 +1,4 @@
-// volk is header and source without a library; this file is its one build.
+// Compiles volk, which comes as a header and a source file without a library.
 #define VK_NO_PROTOTYPES
 #define VOLK_IMPLEMENTATION
 #include <volk.h>

@@ -1,4 +1,4 @@
-// What Vulkan headers older than the drivers lack; Debian 12's are 1.3.239.
+// Declarations that older Vulkan headers lack; Debian 12 has headers of version 1.3.239.
 #ifndef FM_GPU_VULKAN_COMPAT_H
 #define FM_GPU_VULKAN_COMPAT_H
 #include <volk.h>

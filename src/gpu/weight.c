@@ -7,7 +7,8 @@
 uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols) {
     const struct fm_type_info *info = fm_type_info(type);
     uint64_t size;
-    if (!info || !info->supported || (info->block == 1 && n_cols % 4)) return 0; // shaders read floats by fours
+    // shaders read four floats at a time
+    if (!info || !info->supported || (info->block == 1 && n_cols % 4)) return 0;
     return fm_type_size(type, n_cols, &size) ? size : 0;
 }
 
@@ -21,15 +22,18 @@ struct fathom_buffer *fm_grids_create(struct fathom_gpu *gpu, struct fathom_erro
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-// Rows of one window: as many as fit, in units of a matrix where there are several. 0: not even one unit fits.
+// Returns the rows of one window: as many as fit, in whole matrices if there are several matrices. Returns 0
+// when not even one unit fits.
 static uint64_t rows_per_window(const struct fathom_gpu *gpu, const struct fathom_weight *w, uint64_t row_size) {
-    const uint64_t limit = least(least(gpu->info.max_storage_range, gpu->info.max_allocation), UINT32_MAX) - 4; // a word for rounding up
+    // 4: leaves a word for rounding up
+    const uint64_t limit = least(least(gpu->info.max_storage_range, gpu->info.max_allocation), UINT32_MAX) - 4;
     const uint64_t unit = w->n_mats > 1 ? w->n_rows : 1;
     return limit / (row_size * unit) * unit;
 }
 
-// In place, windows lie where the file has them: each but the first must start where the device can bind (at a power of two of bytes), and
-// an allocation is whole pages around it. The most rows, at most `rows`, for which that is so.
+// Returns the most rows, at most `rows`, of a window in place. Such windows lie where the file has them:
+// every window but the first must start where the device can bind (a power of two of bytes), and an
+// allocation covers whole pages around the window.
 static uint64_t rows_in_place(const struct fathom_gpu *gpu, const struct fathom_weight *w, uint64_t row_size, uint64_t rows) {
     const uint64_t unit = w->n_mats > 1 ? w->n_rows : 1, spare = (2 * gpu->import_alignment + row_size - 1) / row_size;
     const uint64_t bytes = unit * row_size, odd = bytes & -bytes;
@@ -38,7 +42,7 @@ static uint64_t rows_in_place(const struct fathom_gpu *gpu, const struct fathom_
     return rows > spare ? (rows - spare) / step * step : 0;
 }
 
-// A weight without its windows yet; *rows is how many each of them holds, but the last.
+// Creates a weight without windows. *rows is the number of rows of each window but the last.
 static struct fathom_weight *begin_weight(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols,
     bool in_place, uint64_t *rows, struct fathom_error *err) {
     const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
@@ -69,7 +73,7 @@ fail:
     return NULL;
 }
 
-// Decoders fetch whole words, and the word after.
+// Decoders read whole words, and the word after the row.
 static uint64_t window_size(uint64_t n_rows, uint64_t row_size) { return (n_rows * row_size + 7) / 4 * 4; }
 
 static void add_window(struct fathom_weight *w, uint64_t first, uint64_t n_rows, struct fathom_buffer *buffer) {

@@ -1,5 +1,6 @@
-// Inside of types.c: block formats. A decoder turns one block into its elements, with the same float32 roundings as ggml's; an encoder
-// looks for the block whose elements are next to x. Layouts, as "bytes: contents"; d and m are float16.
+// The block formats; private to types.c. A decoder converts one block to its elements, with the same float32
+// roundings as ggml. An encoder searches for the block whose elements are closest to x. Layouts are written
+// as "bytes: contents"; d and m are float16, n is the code of one element.
 #ifndef FM_QUANT_BLOCKS_H
 #define FM_QUANT_BLOCKS_H
 #include <stdbool.h>
@@ -7,7 +8,7 @@
 
 enum { FM_BLOCK = 32, FM_SUPER_BLOCK = 256, FM_F8_BLOCK = 128, FM_F8_BYTES = 4 + FM_F8_BLOCK };
 
-// Blocks of 32. Byte i of 16 has element i in its low half, element 16 + i in its high half.
+// Blocks of 32. Byte i of 16 holds element i in its low nibble and element 16 + i in its high nibble.
 void fm_decode_q4_0(const uint8_t *block, float *x);   // 2: d, 16: n;                d * (n - 8)
 void fm_decode_q4_1(const uint8_t *block, float *x);   // 2: d, 2: m, 16: n;          d * n + m
 void fm_decode_q5_0(const uint8_t *block, float *x);   // 2: d, 4: fifth bits, 16: n; d * (n - 16)
@@ -16,7 +17,7 @@ void fm_decode_q8_0(const uint8_t *block, float *x);   // 2: d, 32: signed n;   
 void fm_decode_iq4_nl(const uint8_t *block, float *x); // 2: d, 16: n;                d * levels[n]
 void fm_decode_mxfp4(const uint8_t *block, float *x);  // 1: exponent, 16: n (E2M1);  2^(exponent - 127) * n
 
-// Blocks of 256, whose parts of 16 or 32 have scales (and minima) of their own
+// Super-blocks of 256, with a scale (and minimum) for each part of 16 or 32
 void fm_decode_q2_k(const uint8_t *block, float *x);
 void fm_decode_q3_k(const uint8_t *block, float *x);
 void fm_decode_q4_k(const uint8_t *block, float *x);
@@ -26,7 +27,7 @@ void fm_decode_tq1_0(const uint8_t *block, float *x);
 void fm_decode_tq2_0(const uint8_t *block, float *x);
 void fm_decode_iq4_xs(const uint8_t *block, float *x);
 
-// Blocks of 256, eight or four elements at a time from the points of a grid (grids.h)
+// Super-blocks of 256, whose elements are points of a grid, eight or four elements a point (grids.h)
 void fm_decode_iq1_s(const uint8_t *block, float *x, const uint16_t *points);
 void fm_decode_iq1_m(const uint8_t *block, float *x, const uint16_t *points);
 void fm_decode_iq2_xxs(const uint8_t *block, float *x, const uint16_t *points);
@@ -35,9 +36,11 @@ void fm_decode_iq2_s(const uint8_t *block, float *x, const uint16_t *points);
 void fm_decode_iq3_xxs(const uint8_t *block, float *x, const uint16_t *points);
 void fm_decode_iq3_s(const uint8_t *block, float *x, const uint16_t *points);
 
-// A block of at most 128 floats of 8 bits: float32 scale, a byte each
+// A block of at most 128 8-bit floats. Layout: float32 scale, one byte for each element.
 void fm_decode_f8_e4m3(const uint8_t *block, float *x, uint32_t n);
-// importance: how much each element's squared error counts; NULL: nothing is known. False: an element is not finite, or too large.
+
+// importance: the weight of each element's squared error; NULL: unknown. Returns false when an element is not
+// finite or is too large.
 bool fm_encode_q4_0(const float *x, const float *importance, uint8_t *block);
 bool fm_encode_q4_1(const float *x, const float *importance, uint8_t *block);
 bool fm_encode_q5_0(const float *x, const float *importance, uint8_t *block);
@@ -52,7 +55,7 @@ bool fm_encode_q6_k(const float *x, const float *importance, uint8_t *block);
 bool fm_encode_iq4_xs(const float *x, const float *importance, uint8_t *block);
 
 extern const int8_t fm_iq4_levels[16];
-static inline uint8_t fm_iq4_index(float level) { // of one of them
+static inline uint8_t fm_iq4_index(float level) { // the index of a level in fm_iq4_levels
     uint8_t n = 0;
     while (n < 15 && (float)fm_iq4_levels[n] < level) n++;
     return n;

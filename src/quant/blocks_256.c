@@ -1,4 +1,4 @@
-// Formats with blocks of 256 elements and scales for parts of them.
+// Decodes super-blocks of 256 elements that hold a scale for each part.
 #include "base/half.h"
 #include "quant/blocks.h"
 
@@ -6,17 +6,17 @@ static float half_at(const uint8_t *src) {
     return fm_from_half((uint16_t)fm_read16(src));
 }
 
-// Element i of 256 in 64 bytes: two bits; 32 bytes hold 128 elements, the first 32 in their lowest bits
+// Reads two bits of element i from 64 bytes; 32 bytes hold 128 elements, the first 32 in the lowest bits.
 static int two_bits(const uint8_t *bytes, int i) {
     return bytes[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3;
 }
 
-// Element i of 256 in 128 bytes: four bits; 32 bytes hold 64 elements, the first 32 in their low halves
+// Reads four bits of element i from 128 bytes; 32 bytes hold 64 elements, the first 32 in the low nibbles.
 static int four_bits(const uint8_t *bytes, int i) {
     return bytes[i / 64 * 32 + i % 32] >> i % 64 / 32 * 4 & 15;
 }
 
-// 16: scales and minima of 16 elements, 4 bits each; 64: n; 2: d; 2: m
+// 16: scales and minima of 16 parts, 4 bits each; 64: n; 2: d; 2: m
 void fm_decode_q2_k(const uint8_t *block, float *x) {
     const float d = half_at(block + 80), m = half_at(block + 82);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
@@ -25,7 +25,7 @@ void fm_decode_q2_k(const uint8_t *block, float *x) {
     }
 }
 
-// 32: third bits, clear to subtract 4; 64: n; 12: scales of 16 elements, 6 bits each; 2: d
+// 32: third bits (0 subtracts 4); 64: n; 12: scales of 16 parts, 6 bits each; 2: d
 void fm_decode_q3_k(const uint8_t *block, float *x) {
     const uint8_t *scales = block + 96;
     const float d = half_at(block + 108);
@@ -36,7 +36,7 @@ void fm_decode_q3_k(const uint8_t *block, float *x) {
     }
 }
 
-// Scale and minimum of part j of 8, 6 bits each, in 12 bytes
+// Reads the scale and the minimum of part j of 8, 6 bits each, from 12 bytes.
 static void six_bits(const uint8_t *bytes, int j, int *scale, int *minimum) {
     if (j < 4) {
         *scale = bytes[j] & 63;
@@ -47,7 +47,7 @@ static void six_bits(const uint8_t *bytes, int j, int *scale, int *minimum) {
     }
 }
 
-// 2: d; 2: m; 12: scales and minima of 32 elements; [32: fifth bits;] 128: n
+// 2: d; 2: m; 12: scales and minima of 8 parts; 32 (Q5_K only): fifth bits; 128: n
 static void decode_45(const uint8_t *block, const uint8_t *fifth, const uint8_t *bytes, float *x) {
     const float d = half_at(block), m = half_at(block + 2);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
@@ -66,8 +66,8 @@ void fm_decode_q5_k(const uint8_t *block, float *x) {
     decode_45(block, block + 16, block + 48, x);
 }
 
-// 128: four bits, 64 elements in the low halves of 64 bytes and 64 in the high ones; 64: two bits more; 16: signed scales of 16 elements;
-// 2: d
+// 128: low four bits, 64 elements in the low nibbles of 64 bytes and 64 in the high nibbles; 64: high two
+// bits; 16: signed scales of 16 parts; 2: d
 void fm_decode_q6_k(const uint8_t *block, float *x) {
     const float d = half_at(block + 208);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
@@ -76,7 +76,8 @@ void fm_decode_q6_k(const uint8_t *block, float *x) {
     }
 }
 
-// 48: five base-3 digits a byte, as a fraction of 256; 4: four digits; 2: d. Elements 0..159 lie in bytes 0..31, up to 239 in 32..47.
+// 48: five base-3 digits a byte, as a fraction of 256; 4: four digits a byte; 2: d. Bytes 0..31 hold elements
+// 0..159, bytes 32..47 elements 160..239, bytes 48..51 the rest.
 void fm_decode_tq1_0(const uint8_t *block, float *x) {
     static const uint8_t powers[5] = {1, 3, 9, 27, 81};
     const float d = half_at(block + 52);
@@ -94,7 +95,7 @@ void fm_decode_tq2_0(const uint8_t *block, float *x) {
     for (int i = 0; i < FM_SUPER_BLOCK; i++) x[i] = d * (float)(two_bits(block, i) - 1);
 }
 
-// 2: d; 2: high bits and 4: low bits of the scales of 32 elements; 8 * 16: n, as in IQ4_NL
+// 2: d; 2: high bits and 4: low bits of the scales of 8 parts; 8 * 16: n, as in IQ4_NL
 void fm_decode_iq4_xs(const uint8_t *block, float *x) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {

@@ -1,4 +1,4 @@
-// Formats with blocks of 32 elements, and floats of 8 bits.
+// Decodes blocks of 32 elements, and blocks of 8-bit floats.
 #include "base/half.h"
 #include "quant/blocks.h"
 #include <string.h>
@@ -23,7 +23,7 @@ void fm_decode_q4_1(const uint8_t *block, float *x) {
     }
 }
 
-// Element i of 32: four bits of a byte and a fifth
+// Reads element i of 32: four bits of a byte and a fifth bit.
 static int five_bits(const uint8_t *bytes, uint32_t fifth, int i) {
     const int four = i < 16 ? bytes[i] & 15 : bytes[i - 16] >> 4;
     return four | (int)(fifth >> i & 1) << 4;
@@ -57,8 +57,9 @@ void fm_decode_iq4_nl(const uint8_t *block, float *x) {
 }
 
 void fm_decode_mxfp4(const uint8_t *block, float *x) {
-    static const int8_t halves[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12}; // E2M1, doubled
-    const uint32_t e = block[0], bits = e < 2 ? 0x00200000u << e : (e - 1) << 23;               // 2^(e - 128)
+    // E2M1, doubled
+    static const int8_t halves[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+    const uint32_t e = block[0], bits = e < 2 ? 0x00200000u << e : (e - 1) << 23; // 2^(e - 128)
     float d;
     memcpy(&d, &bits, sizeof(d));
     for (int i = 0; i < 16; i++) {
@@ -67,8 +68,8 @@ void fm_decode_mxfp4(const uint8_t *block, float *x) {
     }
 }
 
-// Sign, 4 bits of exponent, 3 of mantissa; 2^-9 times an integer below 2^-6. The two codes of NaN come out as 480, one more than the largest:
-// no weight has them (scaled.h).
+// E4M3: a sign, 4 bits of exponent, 3 bits of mantissa; values below 2^-6 are 2^-9 times an integer. The two
+// codes of NaN decode to 480, the step after the largest value (448): no weight has them (scaled.h).
 static float from_e4m3(uint8_t code) {
     const uint32_t sign = (uint32_t)(code & 0x80u) << 24, size = code & 0x7fu;
     const uint32_t magnitude = size < 8 ? fm_float_bits((float)size * 0x1p-9f) : (size << 20) + (120u << 23);

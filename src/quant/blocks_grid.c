@@ -1,4 +1,4 @@
-// Formats with blocks of 256 elements that are points of a grid.
+// Decodes super-blocks of 256 elements that are points of a grid.
 #include "base/half.h"
 #include "quant/blocks.h"
 
@@ -6,7 +6,7 @@ static float half_at(const uint8_t *src) {
     return fm_from_half((uint16_t)fm_read16(src));
 }
 
-// Seven signs and an eighth that makes their number even
+// Adds the eighth sign to seven: the sign that makes the number of minus signs even.
 static uint32_t eight_signs(uint32_t seven) {
     seven &= 127;
     return seven | (uint32_t)__builtin_parity(seven) << 7;
@@ -16,17 +16,17 @@ static float signed_by(uint32_t signs, int i, int value) {
     return (float)(signs >> i & 1 ? -value : value);
 }
 
-static int level_2(uint16_t point, int i) { // 8, 25, 43
+static int level_2(uint16_t point, int i) { // one of 8, 25, 43
     const int n = point >> 2 * i & 3;
     return 8 + 17 * n + (n >> 1);
 }
 
-// Four bits a part
+// Reads the four bits of part i.
 static int nibble(const uint8_t *bytes, int i) {
     return bytes[i / 2] >> i % 2 * 4 & 15;
 }
 
-// 2: d; 8 * 8: for 32 elements four points, then four times 7 signs and 4 bits of scale
+// 2: d; 8 * 8: for each 32 elements four points, then four times 7 signs and 4 bits of scale
 void fm_decode_iq2_xxs(const uint8_t *block, float *x, const uint16_t *points) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
@@ -36,7 +36,7 @@ void fm_decode_iq2_xxs(const uint8_t *block, float *x, const uint16_t *points) {
     }
 }
 
-// 2: d; 32 * 2: points, 9 bits, and 7 signs; 8: scales of 16 elements
+// 2: d; 32 * 2: a point of 9 bits and 7 signs; 8: scales of 16 parts
 void fm_decode_iq2_xs(const uint8_t *block, float *x, const uint16_t *points) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
@@ -46,7 +46,7 @@ void fm_decode_iq2_xs(const uint8_t *block, float *x, const uint16_t *points) {
     }
 }
 
-// 2: d; 32: points, their low 8 bits; 32: signs; 8: high 2 bits of points; 8: scales of 16 elements
+// 2: d; 32: low 8 bits of the points; 32: signs; 8: high 2 bits of the points; 8: scales of 16 parts
 void fm_decode_iq2_s(const uint8_t *block, float *x, const uint16_t *points) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
@@ -55,17 +55,17 @@ void fm_decode_iq2_s(const uint8_t *block, float *x, const uint16_t *points) {
     }
 }
 
-// 2: d; 64: points; 8 * 4: for 32 elements four times 7 signs and 4 bits of scale
+// 2: d; 64: points; 8 * 4: for each 32 elements four times 7 signs and 4 bits of scale
 void fm_decode_iq3_xxs(const uint8_t *block, float *x, const uint16_t *points) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
         const uint32_t word = fm_read32(block + 66 + i / 32 * 4), signs = eight_signs(word >> i % 32 / 8 * 7);
-        const int n = points[block[2 + i / 4]] >> i % 4 * 3 & 7; // 4, 12, 20 … 52, 62
+        const int n = points[block[2 + i / 4]] >> i % 4 * 3 & 7; // levels: 4, 12, 20 … 52, 62
         x[i] = d * (0.5f + (float)(word >> 28)) * 0.5f * signed_by(signs, i % 8, 4 + 8 * n + (n == 7 ? 2 : 0));
     }
 }
 
-// 2: d; 64: points, their low 8 bits; 8: their ninth; 32: signs; 4: scales of 32 elements
+// 2: d; 64: low 8 bits of the points; 8: their ninth bits; 32: signs; 4: scales of 8 parts
 void fm_decode_iq3_s(const uint8_t *block, float *x, const uint16_t *points) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
@@ -74,12 +74,13 @@ void fm_decode_iq3_s(const uint8_t *block, float *x, const uint16_t *points) {
     }
 }
 
-// Element i of a point of -1, 0, 1, shifted by an eighth
+// Element i of a point, which is -1, 0 or 1, shifted by an eighth.
 static float level_1(uint16_t point, int i, bool down) {
     return (float)((point >> 2 * i & 3) - 1) + (down ? -0.125f : 0.125f);
 }
 
-// 2: d; 32: points, their low 8 bits; 8 * 2: for 32 elements four times their high 3 bits, 3 bits of scale, the shift's sign
+// 2: d; 32: low 8 bits of the points; 8 * 2: for each 32 elements the high 3 bits of four points, 3 bits of
+// scale, the sign of the shift
 void fm_decode_iq1_s(const uint8_t *block, float *x, const uint16_t *points) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
@@ -88,8 +89,9 @@ void fm_decode_iq1_s(const uint8_t *block, float *x, const uint16_t *points) {
     }
 }
 
-// 32: points, their low 8 bits; 16: for 8 elements their high 3 bits and the shift's sign; 4 * 2: scales of 16 elements, 3 bits each, and
-// in the highest 4 bits of each a part of d
+// 32: low 8 bits of the points; 16: for each 8 elements the high 3 bits of the point and the sign of the
+// shift; 4 * 2: scales of 16 parts, 3 bits each, and in the highest 4 bits of each word a quarter of the bits
+// of d
 void fm_decode_iq1_m(const uint8_t *block, float *x, const uint16_t *points) {
     uint32_t half = 0;
     for (int i = 0; i < 4; i++) half |= fm_read16(block + 48 + 2 * i) >> 12 << 4 * i;

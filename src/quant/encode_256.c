@@ -1,5 +1,7 @@
-// Blocks of 256 elements, whose parts of 16 or 32 have scales (and minima) of their own, written. Each part is fitted alone; then the
-// block's float16 scales and the parts' few-bit ones are improved in turn, since rounding the latter costs more than the elements' own.
+// Encodes super-blocks of 256 elements that hold a scale (and minimum) for each part of 16 or 32. The search
+// first fits each part alone. Then it improves the float16 scales of the super-block and the few-bit scales
+// of the parts in turn, because the rounding of the few-bit scales costs more than the rounding of the
+// elements.
 #include "base/half.h"
 #include "quant/blocks.h"
 #include "quant/scale_search.h"
@@ -21,16 +23,16 @@ static int clamp(float x, int lo, int hi) {
 
 struct scaled {
     struct fm_levels levels;
-    int n_parts, lo, hi; // of the scales; lo is the one of larger magnitude
+    int n_parts, lo, hi; // lo and hi bound a part's scale; |lo| >= |hi|
 };
 
 struct scales {
-    float d; // as float16 has it
+    float d; // rounded to float16
     int scale[MAX_PARTS];
     float v[FM_SUPER_BLOCK];
 };
 
-// The scale beside `scale[part]` that leaves the least error. Returns the error.
+// Moves `scale[part]` by at most one step, to the scale of least error. Returns the error.
 static float refine_scale(const struct scaled *f, const float *x, const float *w, struct scales *s, int part) {
     const int n = FM_SUPER_BLOCK / f->n_parts, start = s->scale[part];
     float best = fm_scale_error(&f->levels, x + part * n, w + part * n, s->d * (float)start, n);
@@ -53,7 +55,7 @@ static void to_levels(const struct scaled *f, const float *x, struct scales *s) 
     }
 }
 
-// Fits all scales around a d; returns the error.
+// Fits the scales of all parts for a given d. Returns the error.
 static float fit_around(const struct scaled *f, const float *x, const float *w, const float *ideal, float d, struct scales *s) {
     float error = 0;
     s->d = d;
@@ -65,7 +67,7 @@ static float fit_around(const struct scaled *f, const float *x, const float *w, 
     return error;
 }
 
-// The best d for the levels and scales as they are.
+// Returns the best d for the given levels and scales.
 static float solve_scale(const struct scaled *f, const float *x, const float *w, const struct scales *s) {
     float xv = 0, vv = 0;
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
@@ -98,11 +100,11 @@ static bool fit_scales(const struct scaled *f, const float *x, const float *impo
 // ---- d * scale * n - m * minimum ----
 
 struct lined {
-    int n_parts, most_scale, hi; // scales and minima from 0 to most_scale, elements to hi
+    int n_parts, most_scale, hi; // scales and minima are 0 to most_scale, elements 0 to hi
 };
 
 struct lines {
-    float d, m; // as float16 has them
+    float d, m; // rounded to float16
     int scale[MAX_PARTS], minimum[MAX_PARTS];
     float q[FM_SUPER_BLOCK];
 };
@@ -111,7 +113,7 @@ static struct fm_line line_of(const struct lines *s, int scale, int minimum) {
     return (struct fm_line){s->d * (float)scale, -(s->m * (float)minimum)};
 }
 
-// The scale and minimum beside the part's own that leave the least error. Returns the error.
+// Moves the part's scale and minimum by at most one step each, to the pair of least error. Returns the error.
 static float refine_line(const struct lined *f, const float *x, const float *w, struct lines *s, int part) {
     const int n = FM_SUPER_BLOCK / f->n_parts, scale = s->scale[part], minimum = s->minimum[part];
     float best = fm_line_error(line_of(s, scale, minimum), x + part * n, w + part * n, f->hi, n);
@@ -140,7 +142,7 @@ static float fit_lines_around(const struct lined *f, const float *x, const float
     return error;
 }
 
-// The best d and m for the rest as it is: x = d * a - m * b.
+// Computes the best d and m for the given scales, minima and elements: x = d * a - m * b.
 static void solve_lines(const struct lined *f, const float *x, const float *w, const struct lines *from, struct lines *to) {
     double aa = 0, ab = 0, bb = 0, xa = 0, xb = 0;
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
@@ -189,9 +191,9 @@ static bool fit_lines(const struct lined *f, const float *x, const float *import
     return true;
 }
 
-// ---- The formats; layouts as in blocks_256.c ----
+// ---- The formats; blocks_256.c describes their layouts ----
 
-// Two bits of element i; 32 bytes hold 128 elements, the first 32 in their lowest bits
+// Writes two bits of element i; 32 bytes hold 128 elements, the first 32 in the lowest bits.
 static void put_two_bits(uint8_t *bytes, int i, int n) {
     bytes[i / 128 * 32 + i % 32] |= (uint8_t)((n & 3) << i % 128 / 32 * 2);
 }
@@ -225,7 +227,7 @@ bool fm_encode_q3_k(const float *x, const float *importance, uint8_t *block) {
     return true;
 }
 
-// Scales and minima of 8 parts, 6 bits each, in 12 bytes
+// Writes the scales and minima of 8 parts, 6 bits each, to 12 bytes.
 static void put_six_bits(uint8_t *bytes, const struct lines *s) {
     for (int j = 0; j < 4; j++) {
         bytes[j] = (uint8_t)(s->scale[j] | s->scale[j + 4] >> 4 << 6);

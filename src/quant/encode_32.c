@@ -1,4 +1,5 @@
-// Blocks of 32 elements, written. Without importances Q8_0 and Q4_0 get the same bits as ggml's reference; all else is fitted.
+// Encodes blocks of 32 elements. Without importances Q8_0 and Q4_0 get the same bits as from ggml's
+// reference. All other encodings are fitted by least squares.
 #include "base/half.h"
 #include "quant/blocks.h"
 #include "quant/scale_search.h"
@@ -7,7 +8,8 @@
 
 static const struct fm_levels four_bits = {false, -8, 7}, five_bits = {false, -16, 15}, iq4 = {true, -127, 113};
 
-// Stores a scale as float16, and gives it as it will be read. False: it is too large.
+// Stores a scale as float16 and writes the rounded value to *stored. Returns false when the scale is too
+// large.
 static bool store_half(uint8_t *dst, float value, float *stored) {
     const uint16_t half = fm_to_half(value);
     fm_write16(dst, half);
@@ -15,7 +17,7 @@ static bool store_half(uint8_t *dst, float value, float *stored) {
     return isfinite(*stored);
 }
 
-// 1 / d, and 0 for a scale so small that float16 has it as 0 anyway.
+// Returns 1 / d, or 0 for a scale so small that float16 rounds it to 0 anyway.
 static float inverse(float d) {
     const float id = d != 0 ? 1 / d : 0;
     return isfinite(id) ? id : 0;
@@ -27,7 +29,8 @@ static bool all_finite(const float *x) {
     return finite;
 }
 
-// Element i in the low half of byte i of 16, element 16 + i in its high half; fifth bits in four bytes where `fifth` is not NULL.
+// Writes element i to the low nibble of byte i of 16 and element 16 + i to the high nibble. Writes the fifth
+// bits to four bytes unless `fifth` is NULL.
 static void pack(const uint8_t q[FM_BLOCK], uint8_t *fifth, uint8_t *bytes) {
     uint32_t fifths = 0;
     for (int i = 0; i < 16; i++) bytes[i] = (uint8_t)((q[i] & 15) | (q[i + 16] & 15) << 4);
@@ -39,7 +42,7 @@ static void pack(const uint8_t q[FM_BLOCK], uint8_t *fifth, uint8_t *bytes) {
 
 // The scale makes the largest magnitude 127.
 bool fm_encode_q8_0(const float *x, const float *importance, uint8_t *block) {
-    (void)importance; // finer than any choice would matter
+    (void)importance; // 8 bits are so fine that a search would gain nothing
     float most = 0, stored;
     for (int i = 0; i < FM_BLOCK; i++) most = fmaxf(most, fabsf(x[i]));
     const float d = most / 127, id = inverse(d);
@@ -55,7 +58,7 @@ static bool encode_levels(const struct fm_levels *levels, const float *x, const 
     return true;
 }
 
-// Without importances the scale makes the value of largest magnitude -8, the first of them where several are.
+// Without importances the scale maps the value of largest magnitude (the first of several) to -8.
 bool fm_encode_q4_0(const float *x, const float *importance, uint8_t *block) {
     uint8_t q[FM_BLOCK];
     float v[FM_BLOCK], most = 0, stored;

@@ -1,7 +1,8 @@
 #include "quant/grids.h"
 
-// Points as numbers, whose digits are the indices (base 3 or 8, the first element's lowest), ascend. A character is the step to the next
-// one: 0 to 90 from '#' on, without the backslash; 0 stands for 90 that are not enough. The first step is from -1.
+// A point is a number whose digits (base 3 or 8, the first element's digit lowest) are the indices of levels.
+// The points of a grid ascend, and each character encodes the step to the next point. Characters from '#' on,
+// without the backslash, stand for 0 to 90. A 0 means: add 90 and read on. The first step starts from -1.
 static const char iq2_xxs[] =
     "$%%%%%%)%'%%%))'%)%)/+%)'1A//%5G=%)-%)%'/-%)/)%'/17%-;%5A5)'%)/'%)%9;;[-j%)-+5/)'1)/5+-S-U)/'/7MCE1h%)5?='hQO%)93+%U+S%t%)51K?7#"
     ");/S#GW%))'%))+'-%)55?+';+;+-A)/G39-`v%)5'UM'-[C5)')%G);=Qjt%;nIM-)C``r)5;AK[AG'z%Q#O##E%)7?""?//dl%)'15GCE975Iv|n)/)Q9K^U7-|#~O#["
@@ -65,7 +66,7 @@ uint32_t fm_grid_size(enum fm_grid grid) {
 }
 
 void fm_grid_expand(enum fm_grid grid, uint16_t *points) {
-    uint32_t next = 0; // one more than the number
+    uint32_t next = 0; // the number of the point, plus one
     for (const char *c = grids[grid].steps; *c; c++) {
         const uint32_t step = (uint32_t)(*c - (*c > '\\' ? '$' : '#'));
         next += step ? step : 90;

@@ -3,10 +3,10 @@
 #include <float.h>
 #include <math.h>
 
-// Sums go over four lanes, which compilers turn into vector instructions; a plain sum's order forbids that.
+// Sums use four lanes so that compilers emit vector instructions; the order of a plain sum forbids that.
 enum { LANES = 4, TRIES = 9, ROUNDS = 4 };
-#define NEGLIGIBLE 1e-12f // no float16 scale reaches down to it
-#define LARGEST 1e9f      // 65504 * 128 * 32 is Q6_K's
+#define NEGLIGIBLE 1e-12f // smaller than any float16 scale can represent
+#define LARGEST 1e9f      // above the largest value of any format: 65504 * 128 * 32, of Q6_K
 
 static float sum_of(const float lanes[LANES]) {
     return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
@@ -24,12 +24,12 @@ bool fm_scale_weights(const float *x, const float *importance, int n, float *w) 
     for (int i = 0; i < n && fits; i++) {
         if (most > 0) w[i] = importance[i] / most * sqrtf(mean + x[i] * x[i]);
         else w[i] = rms + fabsf(x[i]);
-        w[i] += FLT_MIN; // a block of zeros has an answer too
+        w[i] += FLT_MIN; // keeps the weights of a block of zeros above zero
     }
     return fits;
 }
 
-static float nearest(float x) { // whole number, |x| < 2^22
+static float nearest(float x) { // rounds to a whole number; |x| < 2^22
     return x + 0x1.8p23f - 0x1.8p23f;
 }
 
@@ -67,7 +67,8 @@ static struct products multiply(const float *x, const float *w, const float *v, 
     return (struct products){sum_of(xv), sum_of(vv)};
 }
 
-// Takes the levels at x * inverse if they leave less error than the best so far: less is left the larger xv^2 / vv is.
+// Takes the levels at x * inverse if their error is less than the best so far. The error falls as xv^2 / vv
+// grows.
 static bool improves(const struct fm_levels *levels, const float *x, const float *w, int n, float inverse, float *d, float *explained) {
     float v[FM_MAX_SCALED];
     fm_to_levels(levels, x, inverse, n, v);
@@ -82,7 +83,8 @@ float fm_scale_search(const struct fm_levels *levels, const float *x, const floa
     float most = 0, d = 0, explained = 0;
     for (int i = 0; i < n; i++) most = fabsf(x[i]) > fabsf(most) ? x[i] : most;
     if (fabsf(most) < NEGLIGIBLE) return 0;
-    // the largest at the lowest level or a part of a step beside it, then at the highest
+    // tries to map the largest element to the lowest level, or a fraction of a step beside that level; then
+    // the same for the highest level
     const float step = levels->uneven ? 1.6f : 0.1f;
     for (int i = -TRIES; i <= TRIES; i++) improves(levels, x, w, n, (levels->lo + step * (float)i) / most, &d, &explained);
     for (int i = -TRIES; i <= TRIES; i += 3) improves(levels, x, w, n, (levels->hi + step * (float)i) / most, &d, &explained);
@@ -120,12 +122,12 @@ float fm_line_error(struct fm_line line, const float *x, const float *w, int hi,
     return sum_of(sums);
 }
 
-// What does not change from one choice of q to the next
+// The sums that do not depend on q
 struct fixed_sums {
     float w, x; // sums of w and w * x
 };
 
-// The line through the points (q, x), for q as it is at `line`.
+// Returns the least-squares line through the points (q, x), with the q that `line` gives.
 static struct fm_line solve(
     struct fm_line line, const float *x, const float *w, const struct fixed_sums *s, int n, int hi, bool m_not_above_zero) {
     float q[FM_MAX_SCALED], wq[LANES] = {0}, qq[LANES] = {0}, xq[LANES] = {0};
@@ -158,7 +160,8 @@ struct fm_line fm_line_search(const float *x, const float *w, int n, int hi, boo
     if (most - least < NEGLIGIBLE) return (struct fm_line){0, least};
     struct fm_line best = {(most - least) / (float)hi, least};
     float error = fm_line_error(best, x, w, hi, n);
-    for (int i = -TRIES; i <= TRIES; i++) { // the largest at the highest level or a part of a step beside it
+    // tries to map the largest element to the highest level, or a fraction of a step beside that level
+    for (int i = -TRIES; i <= TRIES; i++) {
         const struct fm_line line = solve((struct fm_line){(most - least) / ((float)hi + 0.1f * (float)i), least}, x, w, &s, n, hi, m_not_above_zero);
         const float e = fm_line_error(line, x, w, hi, n);
         if (e < error) {

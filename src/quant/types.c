@@ -7,7 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-// What a row of a type is made of, one of the two ways to read a block (neither: floats, or not supported), and the way to write one.
+// A type with the functions that read and write its blocks. At most one of decode and decode_points is set;
+// neither is set for floats and for types that are not supported.
 struct entry {
     struct fm_type_info info;
     void (*decode)(const uint8_t *block, float *x);
@@ -43,7 +44,7 @@ static const struct entry types[] = {
     {{FATHOM_IQ2_S, "IQ2_S", 256, 82, true}, NULL, fm_decode_iq2_s, FM_GRID_IQ2_S},
     {{FATHOM_IQ1_M, "IQ1_M", 256, 56, true}, NULL, fm_decode_iq1_m, FM_GRID_IQ1},
     {{FATHOM_F8_E4M3, "F8_E4M3", FM_F8_BLOCK, FM_F8_BYTES, true, false, 32}, NULL},
-    // known by name only
+    // known by name, not supported
     {{9, "Q8_1", 32, 40}, NULL},
     {{15, "Q8_K", 256, 292}, NULL},
     {{24, "I8", 1, 1}, NULL},
@@ -79,7 +80,7 @@ uint32_t fm_type_unit(const struct fm_type_info *info) {
 bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes) {
     const struct fm_type_info *info = fm_type_info(type);
     if (!info || n % fm_type_unit(info)) return false;
-    const uint64_t rest = n % info->block; // of a block that is cut
+    const uint64_t rest = n % info->block; // elements of a cut block
     return fm_mul(n / info->block, info->bytes, bytes) && fm_add(*bytes, rest ? info->bytes - info->block + rest : 0, bytes);
 }
 

@@ -1,37 +1,38 @@
-// The stored forms of a tensor's elements: names, block sizes, and rows to and from float32.
+// The stored types of a tensor's elements: their names and block sizes, and the conversion of rows from and
+// to float32.
 #ifndef FM_QUANT_TYPES_H
 #define FM_QUANT_TYPES_H
 #include <fathom/gpu.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-// A ggml type that Fathom can use, or knows by name and refuses.
+// A ggml type that Fathom supports, or that it knows by name and refuses.
 struct fm_type_info {
     uint32_t type;         // GGUF's number
     const char *name;      // "Q8_0"
     uint32_t block, bytes; // elements and bytes of one block
-    bool supported;        // its number is then an enum fathom_type
-    bool writable;         // fm_quantize_row() makes it
-    uint32_t cut;          // a row's last block may be cut to a multiple of this many elements, of a byte each; 0: it may not
+    bool supported;        // `type` is then an enum fathom_type
+    bool writable;         // fm_quantize_row() writes it
+    uint32_t cut; // a row's last block may hold a multiple of this many elements, one byte each; 0: never cut
 };
 
-enum { FM_TYPE_I32 = 26 }; // a table, not a weight; kept as it is
+enum { FM_TYPE_I32 = 26 }; // the type of tables, which are not weights and are kept as stored
 
-// NULL: no such type.
+// Returns NULL for an unknown type.
 const struct fm_type_info *fm_type_info(uint32_t type);
-const char *fm_type_name(enum fathom_type type); // "?" for one that does not exist
-// Any case; only writable ones. NULL: none of that name.
+const char *fm_type_name(enum fathom_type type); // "?" for an unknown type
+// Finds a writable type by name, in any case. Returns NULL when no writable type has that name.
 const struct fm_type_info *fm_type_find(const char *name);
 
-// The least number of which a row's elements are a multiple.
+// Returns the number of elements that every row length must be a multiple of.
 uint32_t fm_type_unit(const struct fm_type_info *info);
-// Bytes of n elements that are adjacent, of one row where the type can cut blocks; false when n is not a multiple of the unit, or on
-// overflow.
+// Computes the bytes of n adjacent elements; for a type that can cut blocks they must belong to one row.
+// Returns false when n is not a multiple of the unit, and on overflow.
 bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes);
 
-// n elements, a multiple of the block; of a type that can cut blocks, part of one row. importance: how much the squared error of each of the n
-// counts; NULL: nothing is known, and then Q8_0 and Q4_0 get the same bits as ggml's. False: a value is not finite, or too large for the type
-// (nothing useful is in dst then).
+// Convert n elements, a multiple of the block; for a type that can cut blocks, a part of one row instead.
+// importance: the weight of each element's squared error. NULL: unknown; Q8_0 and Q4_0 then get the same bits
+// as from ggml. Returns false when a value is not finite or is too large for the type; dst is then unusable.
 void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint64_t n);
 bool fm_quantize_row(enum fathom_type type, const float *src, const float *importance, void *dst, uint64_t n);
 #endif

@@ -39,7 +39,8 @@ void fm_added_tokens_clear(struct fm_added_tokens *tokens) {
     *tokens = (struct fm_added_tokens){0};
 }
 
-// The first of items [low, high), which share their first k bytes and are longer, whose byte k is not below `byte`.
+// Returns the first of items [low, high) whose byte k is at least `byte`. The items share their first k bytes
+// and are longer than k.
 static size_t lower_bound(const struct fm_added_tokens *tokens, size_t low, size_t high, size_t k, unsigned byte) {
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -53,7 +54,7 @@ static const struct fm_added_token *longest_at(const struct fm_added_tokens *tok
     const struct fm_added_token *best = NULL;
     size_t low = 0, high = tokens->count;
     for (size_t k = 0; low < high; k++) {
-        // those that end here sort before the longer ones
+        // tokens of k bytes sort before the longer ones
         if (tokens->items[low].length == k) best = &tokens->items[low];
         while (low < high && tokens->items[low].length == k) low++;
         if (k == length) break;
@@ -64,7 +65,8 @@ static const struct fm_added_token *longest_at(const struct fm_added_tokens *tok
     return best;
 }
 
-// The start of the character before byte `at`, which is above 0, and its code; or one byte back and 0 where it is invalid.
+// Returns the start of the character before byte `at` (at > 0) and writes its code. Returns at - 1, with code
+// 0, when the bytes are invalid.
 static size_t character_before(const char *text, size_t at, uint32_t *code) {
     for (size_t back = 1; back <= 4 && back <= at; back++)
         if (fm_utf8_decode(text + at - back, back, code) == (int)back) return at - back;

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct fm_bpe_symbol { int32_t id, previous, next; };                      // id -1: merged into its left neighbour
-struct fm_bpe_candidate { uint64_t value; int32_t at, left, right; };      // value as fm_vocab_merge() gives it
+struct fm_bpe_symbol { int32_t id, previous, next; };                      // id -1: merged into the left one
+struct fm_bpe_candidate { uint64_t value; int32_t at, left, right; };      // value as from fm_vocab_merge()
 
 void fm_bpe_scratch_clear(struct fm_bpe_scratch *scratch) {
     free(scratch->ids);
@@ -23,7 +23,8 @@ static bool grow(void **array, size_t *capacity, size_t n, size_t size, struct f
     return true;
 }
 
-// Most words are short: there, looking for the best pair anew each time is faster than any queue.
+// Most words are short. For short words a new search for the best pair after each merge is faster than a
+// queue.
 enum { SHORT_WORD = 32 };
 
 static size_t merge_short(const struct fm_vocab *vocab, int32_t *ids, size_t n) {
@@ -44,7 +45,7 @@ static size_t merge_short(const struct fm_vocab *vocab, int32_t *ids, size_t n) 
     return n;
 }
 
-// ---- Long words: a list of symbols and a heap of possible merges, n log n ------------------------------------
+// ---- Long words: a list of symbols and a heap of possible merges, O(n log n) ----
 
 static bool before(const struct fm_bpe_candidate *a, const struct fm_bpe_candidate *b) {
     return a->value < b->value || (a->value == b->value && a->at < b->at);
@@ -88,7 +89,8 @@ static bool merge_long(const struct fm_vocab *vocab, struct fm_bpe_scratch *scra
     while (waiting) {
         struct fm_bpe_candidate best = heap_pop(scratch->heap, &waiting);
         struct fm_bpe_symbol *left = &symbols[best.at];
-        if (left->id != best.left || left->next < 0 || symbols[left->next].id != best.right) continue; // merged meanwhile
+        // skips the pair when an earlier merge took one of the two symbols
+        if (left->id != best.left || left->next < 0 || symbols[left->next].id != best.right) continue;
         struct fm_bpe_symbol *right = &symbols[left->next];
         left->id = (int32_t)(uint32_t)best.value;
         left->next = right->next;

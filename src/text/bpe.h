@@ -3,7 +3,7 @@
 #define FM_TEXT_BPE_H
 #include "text/vocab.h"
 
-// Working memory of one caller, grown as needed. Zero to start with.
+// The working memory of one caller, which grows as needed. Initialise with zeros.
 struct fm_bpe_scratch {
     int32_t *ids;
     struct fm_bpe_symbol *symbols;
@@ -12,8 +12,8 @@ struct fm_bpe_scratch {
 };
 void fm_bpe_scratch_clear(struct fm_bpe_scratch *scratch);
 
-// Merges the bytes of a word; the ids are scratch->ids[0 .. *count). A byte without a token becomes `unknown`, or is an error when that
-// is -1. length is below 2^31.
+// Merges the bytes of a word. The ids are scratch->ids[0 .. *count). A byte without a token becomes
+// `unknown`, or an error when `unknown` is -1. length is below 2^31.
 bool fm_bpe_merge(const struct fm_vocab *vocab, const char *word, size_t length, int32_t unknown, struct fm_bpe_scratch *scratch,
     size_t *count, struct fathom_error *err);
 #endif

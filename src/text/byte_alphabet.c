@@ -8,7 +8,7 @@ static bool stands_for_itself(uint32_t code) {
 static int byte_of(uint32_t code) {
     if (stands_for_itself(code)) return (int)code;
     if (code < 0x100 || code > 0x143) return -1;
-    uint32_t i = code - 0x100; // among bytes 0x00-0x20, 0x7f-0xa0, 0xad
+    uint32_t i = code - 0x100; // index into the bytes 0x00-0x20, 0x7f-0xa0, 0xad
     return (int)(i < 0x21 ? i : i < 0x43 ? i - 0x21 + 0x7f : 0xad);
 }
 

@@ -1,21 +1,22 @@
-// A conversation to a prompt.
+// Converts a conversation to a prompt.
 #include "base/json.h"
 #include "text/chat_forms.h"
 #include "text/json_text.h"
 #include <string.h>
 
-// A prompt in the making: text since the last mark is held back, because words may cross from a form's text to a message's.
+// A prompt that is being built. `text` holds the text since the last mark, because a word may span the form's
+// text and a message's text.
 struct prompt {
     const struct fm_chat_form *form;
     const struct fm_tokenizer *tokenizer;
     const struct fm_conversation *talk;
-    size_t last_question; // the last message that is the user's
+    size_t last_question; // index of the user's last message
     struct fm_tokens *tokens;
     struct fm_text text;
     struct fathom_error *err;
 };
 
-// ---- Text and marks --------------------------------------------------------------------------------------------
+// ---- Text and marks ---------------------------------------------------------------------------------------
 
 static bool fits(struct prompt *p, bool appended) { return appended || fm_fail(p->err, FATHOM_NO_MEMORY, "chat: no memory for the prompt"); }
 
@@ -40,7 +41,7 @@ static const char *mark_at(const char *text, const char *const *marks) {
     return *marks;
 }
 
-// The form's own text.
+// Adds a text of the form, in which marks become tokens.
 static bool add_form(struct prompt *p, const char *text) {
     while (*text) {
         const char *needed = mark_at(text, fm_chat_marks), *mark = needed ? needed : mark_at(text, fm_chat_optional_marks);
@@ -65,9 +66,9 @@ static bool add_content(struct prompt *p, const char *text) {
     return p->form->trim ? add_trimmed(p, text, is_space, true) : add_string(p, text);
 }
 
-// ---- Tools -----------------------------------------------------------------------------------------------------
+// ---- Tools ------------------------------------------------------------------------------------------------
 
-// A member's text, "" or the given default where it is missing.
+// Adds the text of a member, or the given default when the member is missing.
 static bool add_member(struct prompt *p, struct fm_json_text object, const char *name, const char *otherwise) {
     const struct fm_json_text value = fm_json_text_member(object, name);
     if (value.at == value.end) return add_string(p, otherwise);
@@ -94,7 +95,7 @@ static bool add_list(struct prompt *p) {
     return add_form(p, tools->list_close);
 }
 
-// One line a parameter: strings as they are, all else in JSON.
+// Adds one line for each parameter: strings as they are, other values as JSON.
 static bool add_dsml(struct prompt *p, struct fm_json_text rest) {
     struct fm_json_text key, value;
     for (bool first = true; fm_json_text_next(&rest, &key, &value); first = false) {
@@ -129,7 +130,7 @@ static bool add_calls(struct prompt *p, const struct fathom_message *message) {
     return add_form(p, tools->calls_close);
 }
 
-// The result that names a call; NULL: none.
+// Returns the result with the given call id, or NULL.
 static const struct fathom_message *result_named(const struct fathom_message *results, size_t n, const char *id) {
     for (size_t i = 0; id && i < n; i++)
         if (results[i].tool_call_id && !strcmp(results[i].tool_call_id, id)) return &results[i];
@@ -149,7 +150,7 @@ static bool add_results(struct prompt *p, const struct fathom_message *results) 
     return add_form(p, tools->results_close);
 }
 
-// ---- Turns -----------------------------------------------------------------------------------------------------
+// ---- Turns ------------------------------------------------------------------------------------------------
 
 static bool add_system(struct prompt *p) {
     const struct fathom_message *first = &p->talk->messages[0];
@@ -184,7 +185,7 @@ static bool sees_thought(const struct prompt *p, size_t i) {
     return false;
 }
 
-// What stands before the thought of message i, or of the answer to come. *thinks: whether a thought can follow.
+// Adds the text before the thought of message i, or of the answer to generate. *thinks: a thought can follow.
 static bool open_answer(struct prompt *p, size_t i, bool *thinks) {
     const struct fm_tool_form *tools = p->form->tools;
     const bool behind_results = i && p->talk->messages[i - 1].role == FATHOM_ROLE_TOOL && tools->after;
@@ -213,7 +214,7 @@ static bool add_turns(struct prompt *p) {
     for (size_t i = 0; i < p->talk->n; i++) {
         const struct fathom_message *message = &p->talk->messages[i];
         switch (message->role) {
-        case FATHOM_ROLE_SYSTEM: break; // is there already
+        case FATHOM_ROLE_SYSTEM: break; // add_system() added this message
         case FATHOM_ROLE_USER:
             if (!add_question(p, i)) return false;
             break;
@@ -228,7 +229,7 @@ static bool add_turns(struct prompt *p) {
     return true;
 }
 
-// ---- What can be refused ---------------------------------------------------------------------------------------
+// ---- Checks -----------------------------------------------------------------------------------------------
 
 static bool no_tools(const struct fm_chat_form *form, struct fathom_error *err) {
     return fm_fail(err, FATHOM_UNSUPPORTED, "chat: the template %s has no tools", form->name);
@@ -255,20 +256,20 @@ static bool check_calls(const struct fathom_message *message, struct fathom_erro
         cJSON *json = call->arguments ? fm_json_parse(call->name, call->arguments, strlen(call->arguments), NULL) : NULL;
         const bool object = cJSON_IsObject(json);
         cJSON_Delete(json);
-        if (!object) return fm_fail(err, FATHOM_INVALID, "chat: the arguments of the call of %s are no JSON object", call->name);
+        if (!object) return fm_fail(err, FATHOM_INVALID, "chat: the arguments of the call of %s are not a JSON object", call->name);
     }
     return true;
 }
 
-// They name a call each, or none does.
+// Either each result names a call, or no result does.
 static bool check_results(const struct fathom_message *results, size_t n, bool complete, struct fathom_error *err) {
     const struct fathom_message *asker = results - 1;
     const size_t n_calls = asker->role == FATHOM_ROLE_ASSISTANT ? asker->n_tool_calls : 0;
     size_t n_naming = 0, n_named = 0;
-    if (complete ? n != n_calls : n > n_calls) return fm_fail(err, FATHOM_INVALID, "chat: %zu results of tools behind a message with %zu calls", n, n_calls);
+    if (complete ? n != n_calls : n > n_calls) return fm_fail(err, FATHOM_INVALID, "chat: %zu tool results after a message with %zu calls", n, n_calls);
     for (size_t i = 0; i < n; i++) n_naming += results[i].tool_call_id != NULL;
     for (size_t i = 0; i < n_calls; i++) n_named += result_named(results, n, asker->tool_calls[i].id) != NULL;
-    return !n_naming || (n_naming == n && n_named == n) || fm_fail(err, FATHOM_INVALID, "chat: the results of tools do not name one call each");
+    return !n_naming || (n_naming == n && n_named == n) || fm_fail(err, FATHOM_INVALID, "chat: the tool results do not name one call each");
 }
 
 static bool check_message(const struct fm_chat_form *form, const struct fathom_message *message, size_t i, struct fathom_error *err) {

@@ -14,9 +14,10 @@ const char *const fm_chat_marks[] = {BOS, EOS, "<｜User｜>", "<｜Assistant｜
     "<｜tool▁call▁end｜>", "<｜tool▁outputs▁begin｜>", "<｜tool▁outputs▁end｜>", "<｜tool▁output▁begin｜>", "<｜tool▁output▁end｜>", "<｜tool▁sep｜>", NULL};
 const char *const fm_chat_optional_marks[] = {"｜DSML｜", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", NULL};
 
-// ---- Tools -----------------------------------------------------------------------------------------------------
+// ---- Tools ------------------------------------------------------------------------------------------------
 
-// The templates of V3 and R1 write calls and results, but no list: that is the system prompt's.
+// The templates of V3 and R1 write calls and results but no list of tools; the system prompt has to list
+// them.
 static const struct fm_tool_form fenced_tools = {
     .list = FM_LIST_NONE,
     .style = FM_CALL_FENCED,
@@ -140,7 +141,7 @@ static const struct fm_tool_form v4_tools = {
 static const struct fm_tool_form qwen25_tools = {QWEN_TOOLS};
 static const struct fm_tool_form qwen3_tools = {QWEN_TOOLS, .list_alone = true};
 
-// ---- Forms -----------------------------------------------------------------------------------------------------
+// ---- Forms ------------------------------------------------------------------------------------------------
 
 enum form_index { R1, V3, V31, V32, V4, QWEN3, QWEN25, SMOLLM2, CHATML, LLAMA3, N_FORMS };
 static const struct fm_chat_form forms[N_FORMS] = {
@@ -151,7 +152,7 @@ static const struct fm_chat_form forms[N_FORMS] = {
         .keep = FM_KEEP_SINCE_USER, .thought = {"<think>", "</think>"}, .tools = &v32_tools},
     [V4] = {"deepseek-v4", BOS, DEEPSEEK_TURNS, .user_joint = "\n\n", .think = "<think>", .no_think = "</think>", .past = "</think>",
         .keep = FM_KEEP_WITH_TOOLS, .thought = {"<think>", "</think>"}, .tools = &v4_tools},
-    [QWEN3] = {"qwen3", "", CHATML_TURNS, .think = "" /* it opens its thought itself */, .no_think = "<think>\n\n</think>\n\n", .past = "",
+    [QWEN3] = {"qwen3", "", CHATML_TURNS, .think = "" /* the model opens the thought */, .no_think = "<think>\n\n</think>\n\n", .past = "",
         .keep = FM_KEEP_ANY_SINCE_USER, .thought = {"<think>\n", "\n</think>\n\n"}, .tools = &qwen3_tools},
     [QWEN25] = {"qwen2.5", "", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.", CHATML_TURNS, .no_think = "", .past = "",
         .tools = &qwen25_tools},
@@ -182,7 +183,7 @@ static enum form_index of_template(const char *t) {
     return N_FORMS;
 }
 
-// V3.2 and V4 come without a template, and V4 alone with these marks.
+// V3.2 and V4 come without a template, and only V4 has these marks.
 static enum form_index of_model(const struct fm_tokenizer *tokenizer, const char *architecture) {
     if (!strcmp(architecture, "deepseek4")) return V4;
     if (!strcmp(architecture, "deepseek32")) return V32;

@@ -1,47 +1,49 @@
-// What the families' chat templates consist of. Marks in these texts are added tokens of the model; what stands between two marks is encoded
-// as one.
+// The parts of each family's chat template. Marks in these texts are added tokens of the model. The text
+// between two marks is encoded as a whole.
 #ifndef FM_TEXT_CHAT_FORMS_H
 #define FM_TEXT_CHAT_FORMS_H
 #include "text/chat.h"
 
-// Which earlier thoughts the model sees again.
+// The earlier thoughts that stay in the prompt.
 enum fm_keep {
     FM_KEEP_NONE,
-    FM_KEEP_SINCE_USER,        // those behind the last question, between calls
-    FM_KEEP_ANY_SINCE_USER,    // the same, whether thinking is on or not, but not empty ones
-    FM_KEEP_WITH_TOOLS,        // all, where there are tools
+    FM_KEEP_SINCE_USER,        // thoughts after the last question, between calls
+    FM_KEEP_ANY_SINCE_USER,    // the same, even when thinking is off, but no empty thoughts
+    FM_KEEP_WITH_TOOLS,        // all thoughts, when there are tools
 };
 
-enum fm_tool_list { FM_LIST_NONE, FM_LIST_FUNCTIONS /* their "function" alone */, FM_LIST_ENTRIES, FM_LIST_SECTIONS /* prose */ };
-enum fm_call_style { FM_CALL_FENCED /* ```json */, FM_CALL_BARE, FM_CALL_JSON /* one object */, FM_CALL_DSML };
+// FUNCTIONS: the "function" of each entry alone. SECTIONS: prose.
+enum fm_tool_list { FM_LIST_NONE, FM_LIST_FUNCTIONS, FM_LIST_ENTRIES, FM_LIST_SECTIONS };
+// FENCED: a fence of ```json. JSON: one object.
+enum fm_call_style { FM_CALL_FENCED, FM_CALL_BARE, FM_CALL_JSON, FM_CALL_DSML };
 
 struct fm_tool_form {
     enum fm_tool_list list;
-    const char *list_open, *list_between, *list_close; // FM_LIST_NONE: not written
-    bool list_alone;                                   // without a system prompt, no empty line before the list
+    const char *list_open, *list_between, *list_close; // not used with FM_LIST_NONE
+    bool list_alone;                                   // no system prompt: no empty line before the list
     enum fm_call_style style;
-    const char *begin;                                 // of all calls, by which they are found in an answer
+    const char *begin;                                 // the text with which calls in an answer begin
     const char *calls_open, *call_open, *call_name_close, *call_close, *call_between, *calls_close;
-    bool content_between;                              // call_between follows the content, where there is one
+    bool content_between;                              // call_between follows content that is not empty
     const char *results_open, *result_open, *result_close, *result_between, *results_close;
-    const char *after;                                 // what opens the answer behind results; NULL: as behind a question
-    bool thought_after;                                // and whether a thought can follow
+    const char *after;                                 // opens an answer after results; NULL: assistant.open
+    bool thought_after;                                // a thought can follow `after`
 };
 
 struct fm_chat_form {
     const char *name;
-    const char *begin, *default_system; // before all; the system prompt where none is given, or NULL
+    const char *begin, *default_system; // begins the prompt; the default system prompt, or NULL
     struct fm_turn { const char *open, *close; } system, user, assistant;
-    const char *user_joint;             // between two users' turns in a row, in place of the second's opening; NULL: none
-    bool answer_each;                   // every question is answered, if by nothing
-    const char *think, *no_think;       // opens the thought; says that there is none. NULL: cannot
-    const char *past;                   // in the place of an earlier thought that the model does not see again
+    const char *user_joint;             // replaces user.open after another turn of the user; NULL: not used
+    bool answer_each;                   // every question gets an answer, which may be empty
+    const char *think, *no_think;       // opens the thought; states that there is none. NULL: not possible
+    const char *past;                   // replaces an earlier thought that is not kept
     enum fm_keep keep;
-    struct fm_turn thought;             // around one that it sees
-    bool trim;                          // white space around a message is dropped
+    struct fm_turn thought;             // encloses a thought that is kept
+    bool trim;                          // drops the white space around a message
     const struct fm_tool_form *tools;   // NULL: none
 };
 
-extern const char *const fm_chat_marks[];          // what forms need; NULL at the end
-extern const char *const fm_chat_optional_marks[]; // plain text to tokenizers that do not have them
+extern const char *const fm_chat_marks[];          // marks that a tokenizer must have; NULL at the end
+extern const char *const fm_chat_optional_marks[]; // marks that are plain text when the tokenizer lacks them
 #endif

@@ -1,4 +1,4 @@
-// What a model generates: thought, answer, and the calls at the answer's end.
+// Reads the reply of a model: the thought, the answer, and the calls at the end of the answer.
 #include "base/json.h"
 #include "text/chat_forms.h"
 #include "text/json_text.h"
@@ -20,7 +20,7 @@ enum fm_chat_part fm_chat_follow(struct fm_chat_state *state, const struct fm_to
     return FM_CHAT_THOUGHT_MARK;
 }
 
-// ---- Where calls begin -----------------------------------------------------------------------------------------
+// ---- The beginning of calls -------------------------------------------------------------------------------
 
 bool fm_chat_is_call_mark(const struct fm_chat_form *form, const struct fm_tokenizer *tokenizer, int32_t id) {
     const struct fm_tool_form *tools = form->tools;
@@ -49,7 +49,7 @@ size_t fm_chat_content_length(const struct fm_chat_form *form, const char *answe
     return length;
 }
 
-// ---- Calls -----------------------------------------------------------------------------------------------------
+// ---- Calls ------------------------------------------------------------------------------------------------
 
 void fm_tool_calls_free(struct fm_tool_calls *calls) {
     for (size_t i = 0; i < calls->n; i++) {
@@ -60,7 +60,7 @@ void fm_tool_calls_free(struct fm_tool_calls *calls) {
     *calls = (struct fm_tool_calls){0};
 }
 
-// Reads calls; what is not written as expected makes it stop with `wrong`.
+// Reads calls. Unexpected text sets `wrong` and ends the reading.
 struct reader {
     const struct fm_tool_form *form;
     const char *at;
@@ -68,7 +68,7 @@ struct reader {
     struct fm_tool_calls *calls;
 };
 
-// Takes a text that comes next, behind white space.
+// Skips white space and the given text, if that text comes next.
 static bool take(struct reader *r, const char *text) {
     const char *at = r->at + strspn(r->at, " \t\r\n");
     const size_t length = strlen(text);
@@ -79,7 +79,7 @@ static bool take(struct reader *r, const char *text) {
 
 static void expect(struct reader *r, const char *text) { r->wrong |= !take(r, text); }
 
-// What comes before a text, which is passed.
+// Returns the text before the next occurrence of `text`, and moves behind that occurrence.
 static struct fm_json_text until(struct reader *r, const char *text) {
     const char *from = r->at, *found = r->wrong ? NULL : strstr(from, text);
     if (!found) return r->wrong = true, (struct fm_json_text){from, from};

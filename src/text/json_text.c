@@ -16,7 +16,7 @@ static const char *skip_string(const char *at, const char *end) {
     return at < end ? at + 1 : end;
 }
 
-// The end of the value that begins at `at`.
+// Returns the end of the value that begins at `at`.
 static const char *skip_value(const char *at, const char *end) {
     size_t depth = 0;
     do {
@@ -25,7 +25,7 @@ static const char *skip_value(const char *at, const char *end) {
         } else if (at < end && (*at == '[' || *at == '{')) {
             depth++, at++;
         } else if (at < end && (*at == ']' || *at == '}')) {
-            if (!depth) return at; // the container's, where a value is missing
+            if (!depth) return at; // a value is missing: this bracket closes the container
             depth--, at++;
         } else if (depth) {
             at++;
@@ -45,7 +45,7 @@ struct fm_json_text fm_json_text(const char *text, size_t length) {
 bool fm_json_text_next(struct fm_json_text *rest, struct fm_json_text *key, struct fm_json_text *value) {
     const char *at = rest->at;
     if (at >= rest->end) return false;
-    if (*at == '[' || *at == '{') rest->end--; // the first call: its brackets are dropped
+    if (*at == '[' || *at == '{') rest->end--; // the first call drops the brackets
     else if (*at != ',') return false;
     at = skip_space(at + 1, rest->end);
     if (at >= rest->end) return false;
@@ -70,7 +70,7 @@ struct fm_json_text fm_json_text_member(struct fm_json_text object, const char *
     return (struct fm_json_text){NULL, NULL};
 }
 
-// ---- Strings ---------------------------------------------------------------------------------------------------
+// ---- Strings ----------------------------------------------------------------------------------------------
 
 static bool hex4(const char *at, const char *end, unsigned *code) {
     char digits[5] = "";
@@ -89,7 +89,7 @@ static size_t utf8(unsigned code, char out[4]) {
     return n;
 }
 
-// One escape sequence; *at is behind the backslash.
+// Reads one escape sequence; *at is after the backslash.
 static bool unescape(const char **at, const char *end, struct fm_text *out) {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
     const char c = *(*at)++, *known = strchr(from, c);
@@ -97,7 +97,7 @@ static bool unescape(const char **at, const char *end, struct fm_text *out) {
     unsigned code, low;
     if (c != 'u' || !hex4(*at, end, &code)) return fm_text_append(out, &c, 1);
     *at += 4;
-    if (code >= 0xd800 && code < 0xe000) { // half of a character, or broken
+    if (code >= 0xd800 && code < 0xe000) { // half of a surrogate pair, or an invalid one
         const bool pair = code < 0xdc00 && end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u' && hex4(*at + 2, end, &low) && low >= 0xdc00 && low < 0xe000;
         code = pair ? 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00) : 0xfffd;
         if (pair) *at += 6;

@@ -1,9 +1,9 @@
-// Patterns as the models' own tokenizer.json files have them.
+// The patterns from the tokenizer.json files of the models.
 #include "text/known_patterns.h"
 #include "text/pretokenize.h"
 #include <string.h>
 
-// The cased letters of the Unicode version that DeepSeek LLM was made with.
+// The cased letters of the Unicode version that DeepSeek LLM's tokenizer uses.
 #define CASED_LETTERS \
     "A-Za-z\\x{b5}\\x{c0}-\\x{d6}\\x{d8}-\\x{f6}\\x{f8}-\\x{1ba}\\x{1bc}-\\x{1bf}\\x{1c4}-\\x{293}\\x{295}-\\x{2af}\\x{370}-\\x{373}" \
     "\\x{376}\\x{377}\\x{37b}-\\x{37d}\\x{37f}\\x{386}\\x{388}-\\x{38a}\\x{38c}\\x{38e}-\\x{3a1}\\x{3a3}-\\x{3f5}\\x{3f7}-\\x{481}" \
@@ -18,7 +18,7 @@
     "\\x{10400}-\\x{1044f}\\x{104b0}-\\x{104d3}\\x{104d8}-\\x{104fb}\\x{10c80}-\\x{10cb2}\\x{10cc0}-\\x{10cf2}\\x{118a0}-\\x{118df}" \
     "\\x{1e900}-\\x{1e943}"
 
-// Qwen and Llama differ in how many digits stand together.
+// Qwen and Llama differ in the number of digits in a word.
 #define CONTRACTIONS_LETTERS_THEN(digits) "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" digits \
     "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
@@ -29,14 +29,14 @@ static const struct fm_known_patterns known[] = {
      .patterns = {"\\p{N}{1,3}", "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}]+",
          "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*"
          "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"}},
-    {.names = {"deepseek-llm"}, // V2 too
+    {.names = {"deepseek-llm"}, // LLM and V2
      .patterns = {"[\\r\\n]", "\\s?[" CASED_LETTERS "]+",
          "\\s?[!-/:-~\\x{ff01}-\\x{ff0f}\\x{ff1a}-\\x{ff5e}\\x{2018}-\\x{201f}\\x{3000}-\\x{3002}]+", "\\s+$", IDEOGRAPHS_AND_HANGUL,
          "\\p{N}"}},
     {.names = {"deepseek-coder"}, .patterns = {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", IDEOGRAPHS_AND_HANGUL, "\\p{N}"}},
     {.names = {"smollm"}, .patterns = {"\\p{N}", fm_pattern_gpt2}},
     {.names = {"gpt-2"}, .patterns = {fm_pattern_gpt2}},
-    {.names = {"default"}, // llama.cpp's own, of no model
+    {.names = {"default"}, // llama.cpp's default, which belongs to no model
      .patterns = {"[\\p{P}$+<=>^~|]+", fm_pattern_gpt2, "\\p{N}+", "[0-9][0-9][0-9]"}},
     {.names = {"qwen2", "deepseek-r1-qwen"}, .patterns = {CONTRACTIONS_LETTERS_THEN("\\p{N}")}, .nfc = true},
     {.names = {"glm4", "chatglm-bpe"}, .patterns = {CONTRACTIONS_LETTERS_THEN("\\p{N}{1,3}")}},

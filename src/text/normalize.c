@@ -4,10 +4,11 @@
 #include <string.h>
 #include <utf8proc.h>
 
-// utf8proc has the whole in one call, which takes time quadratic in a run of combining marks; so the marks are put in order here.
+// utf8proc can normalize in one call, but that call needs time quadratic in the length of a run of combining
+// marks. This file therefore sorts the marks itself.
 static const utf8proc_option_t options = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
 
-// Characters below U+0300 are their own NFC where no combining mark (all are above) follows.
+// Text below U+0300 is already NFC, because all combining marks are at or above U+0300.
 static bool surely_normal(const char *text, size_t length) {
     for (size_t i = 0; i < length; i++)
         if ((unsigned char)text[i] >= 0xcc) return false; // 0xcc 0x80 is U+0300
@@ -37,7 +38,7 @@ static bool decompose(const char *text, size_t length, utf8proc_int32_t **codes,
 
 static unsigned combining_class(utf8proc_int32_t code) { return (unsigned)utf8proc_get_property(code)->combining_class & 0xff; }
 
-// Puts a run of marks in the order of their classes, those of one class as they were.
+// Sorts a run of marks by combining class. The sort is stable.
 static bool sort_run(utf8proc_int32_t *codes, size_t n, struct fathom_error *err) {
     size_t at[257] = {0};
     utf8proc_int32_t *sorted = malloc(n * sizeof(*sorted));

@@ -58,8 +58,8 @@ static bool push_filled(struct fm_spans *spans, size_t start, size_t end, struct
     return start == end || push(spans, start, end, err);
 }
 
-// The cuts of one piece by an expression: matches and what lies between them, in turns, beginning with what lies before the first
-// match (which may be empty, as all of them may).
+// Finds the cuts of one piece by an expression. Gaps and matches alternate, beginning with the gap before the
+// first match. Each of them may be empty.
 static bool find_cuts(const struct fm_split *split, struct fm_words *words, struct fm_span piece, struct fathom_error *err) {
     const char *text = words->text + piece.start;
     words->cuts.count = 0;
@@ -71,13 +71,14 @@ static bool find_cuts(const struct fm_split *split, struct fm_words *words, stru
         if (found < 0) return false;
         if (found == 0) break;
         if (!push(&words->cuts, last, start, err) || !push(&words->cuts, start, end, err)) return false;
-        not_empty = true; // no empty match right after a match
+        not_empty = true; // an empty match directly after a match does not count
         from = last = end;
     }
     return push(&words->cuts, last, piece.length, err);
 }
 
-// Cut i of a piece: odd ones are matches; an empty one between matches is none of the text's.
+// Cut i of a piece: odd cuts are matches, even cuts are gaps. An empty gap is absent, unless it is the only
+// cut.
 static bool is_match(const struct fm_split *split, size_t i) { return (i % 2 == 1) != split->invert; }
 
 static bool absent(const struct fm_words *words, size_t i) {
@@ -85,7 +86,7 @@ static bool absent(const struct fm_words *words, size_t i) {
 }
 
 static bool merge_with_neighbour(const struct fm_split *split, struct fm_words *words, size_t base, struct fathom_error *err) {
-    bool backwards = split->kind == FM_SPLIT_MERGED_WITH_NEXT; // the same as with the previous one, seen from the end
+    bool backwards = split->kind == FM_SPLIT_MERGED_WITH_NEXT; // mirrors MERGED_WITH_PREVIOUS from the end
     size_t first = words->pieces.count, n = words->cuts.count;
     bool before_was_match = false;
     for (size_t k = 0; k < n; k++) {

@@ -11,14 +11,15 @@
 struct fm_regex { pcre2_code *code; bool jit; };
 struct fm_regex_match { pcre2_match_data *data; pcre2_match_context *context; };
 
-// ---- Translation -----------------------------------------------------------------------------------------------
+// ---- Translation ------------------------------------------------------------------------------------------
 
-// Inside a class, as Oniguruma has them. PCRE2's own \s also takes U+180E, and its \w leaves out marks, connectors, and letters in circles.
+// The contents of classes as Oniguruma defines them. PCRE2's \s also includes U+180E, and its \w excludes
+// marks, connectors, and letters in circles.
 #define SPACE "\\t-\\r \\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 #define NOT_SPACE "\\x{0}-\\x{8}\\x{e}-\\x{1f}!-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}" \
     "\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
 #define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
-// Outside of classes, the six superscripts and fractions of Latin-1 are words too.
+// Outside of a class, \w also includes the six superscripts and fractions of Latin-1.
 #define WORD_OUTSIDE WORD "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
 
 struct translation { char *text; size_t length, capacity; };
@@ -38,8 +39,9 @@ static bool put(struct translation *out, const char *text, size_t length, struct
 
 static bool put_string(struct translation *out, const char *text, struct fathom_error *err) { return put(out, text, strlen(text), err); }
 
-// \p{Han} is the script alone to Oniguruma; to PCRE2, from 10.40 on, the characters that are used with it too. Writes the form that is the
-// script, if the name is one, and returns the length of the source; else 0.
+// In Oniguruma \p{Han} means the script alone; in PCRE2, from 10.40 on, it also includes characters that are
+// used with the script. Writes the form that means the script alone and returns the length of the source, if
+// the name is a script; otherwise returns 0.
 static size_t translate_script(char translated[48], const char *at, size_t left) {
     size_t n = 0;
     while (n + 3 < left && isalpha((unsigned char)at[n + 3])) n++;
@@ -51,7 +53,7 @@ static size_t translate_script(char translated[48], const char *at, size_t left)
     return test ? n + 4 : 0;
 }
 
-// One escape sequence; at[0] is the backslash. Returns its length in the source, 0 on failure.
+// Translates one escape sequence; at[0] is the backslash. Returns its length in the source, or 0 on failure.
 static size_t translate_escape(struct translation *out, const char *at, size_t left, bool in_class, struct fathom_error *err) {
     if (left < 2) return fm_fail(err, FATHOM_INVALID, "tokenizer: expression ends in a backslash"), 0;
     switch (at[1]) {
@@ -77,7 +79,7 @@ static size_t translate_escape(struct translation *out, const char *at, size_t l
         }
         return put_string(out, code, err) ? 6 : 0;
     }
-    // others that mean the same in both, or are errors to PCRE2
+    // all other escapes mean the same in both, or are errors in PCRE2
     default:
         if (!strchr("HbBCgkKMyYOX", at[1]) || at[1] == 0) return put(out, at, 2, err) ? 2 : 0;
     }
@@ -114,7 +116,7 @@ static bool translate(struct translation *out, const char *pattern, size_t lengt
     return true;
 }
 
-// ---- Compiling -------------------------------------------------------------------------------------------------
+// ---- Compiling --------------------------------------------------------------------------------------------
 
 struct fm_regex *fm_regex_create(const char *pattern, size_t length, bool literal, struct fathom_error *err) {
     struct translation translated = {0};
@@ -127,7 +129,7 @@ struct fm_regex *fm_regex_create(const char *pattern, size_t length, bool litera
     if (!(literal ? put(&translated, pattern, length, err) : translate(&translated, pattern, length, err))) goto fail;
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     pcre2_set_parens_nest_limit(context, 100);
-    // In Ruby's syntax ^ and $ are for lines.
+    // In Ruby's syntax ^ and $ match at lines.
     uint32_t options = PCRE2_UTF | (literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C);
     int code;
     size_t offset;
@@ -138,7 +140,7 @@ struct fm_regex *fm_regex_create(const char *pattern, size_t length, bool litera
         fm_fail(err, FATHOM_INVALID, "tokenizer: expression \"%s\": %s", fm_quote(pattern, length).text, message);
         goto fail;
     }
-    regex->jit = pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0; // where it cannot, the interpreter runs
+    regex->jit = pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0; // without JIT the interpreter runs
     free(translated.text);
     pcre2_compile_context_free(context);
     return regex;
@@ -156,12 +158,12 @@ void fm_regex_destroy(struct fm_regex **regex) {
     *regex = NULL;
 }
 
-// ---- Matching --------------------------------------------------------------------------------------------------
+// ---- Matching ---------------------------------------------------------------------------------------------
 
 struct fm_regex_match *fm_regex_match_create(struct fathom_error *err) {
     struct fm_regex_match *match = calloc(1, sizeof(*match));
     if (match) {
-        match->data = pcre2_match_data_create(1, NULL); // the match as a whole; groups are not asked for
+        match->data = pcre2_match_data_create(1, NULL); // the match as a whole, no groups
         match->context = pcre2_match_context_create(NULL);
     }
     if (!match || !match->data || !match->context) {
@@ -186,7 +188,7 @@ int fm_regex_find(const struct fm_regex *regex, struct fm_regex_match *match, co
     uint32_t options = not_empty ? PCRE2_NOTEMPTY_ATSTART : 0;
     int found = PCRE2_ERROR_JIT_STACKLIMIT;
     if (regex->jit) found = pcre2_jit_match(regex->code, (PCRE2_SPTR)text, length, from, options, match->data, match->context);
-    if (found == PCRE2_ERROR_JIT_STACKLIMIT) // or no JIT
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT) // also without JIT
         found = pcre2_match(regex->code, (PCRE2_SPTR)text, length, from, options | PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match->data,
             match->context);
     if (found == PCRE2_ERROR_NOMATCH) return 0;

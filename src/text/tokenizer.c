@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- Building --------------------------------------------------------------------------------------------------
+// ---- Building ---------------------------------------------------------------------------------------------
 
 struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err) {
     struct fm_tokenizer *tokenizer = calloc(1, sizeof(*tokenizer));
@@ -46,7 +46,8 @@ bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_toke
     return added;
 }
 
-// Marks the tokens that merging would give for their own bytes: such a word needs one look at a table.
+// Marks the tokens that result from merging their own bytes. A word equal to such a token needs only one
+// table lookup.
 static bool mark_whole(struct fm_vocab *vocab, struct fathom_error *err) {
     struct fm_bpe_scratch scratch = {0};
     bool done = true;
@@ -85,7 +86,7 @@ bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *er
     return mark_whole(&tokenizer->vocab, err);
 }
 
-// ---- Tokens ----------------------------------------------------------------------------------------------------
+// ---- Tokens -----------------------------------------------------------------------------------------------
 
 const char *fm_tokenizer_bytes(const struct fm_tokenizer *tokenizer, int32_t id, size_t *length) {
     *length = 0;
@@ -111,9 +112,9 @@ int32_t fm_tokenizer_first(const struct fm_tokenizer *tokenizer) { return tokeni
 const char *fm_tokenizer_chat_template(const struct fm_tokenizer *tokenizer) { return tokenizer->chat_template; }
 size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer) { return tokenizer->vocab.n_tokens; }
 
-// ---- Encoding --------------------------------------------------------------------------------------------------
+// ---- Encoding ---------------------------------------------------------------------------------------------
 
-// What one call works with.
+// The state of one call.
 struct encoding {
     const struct fm_tokenizer *tokenizer;
     struct fm_tokens *tokens;
@@ -151,7 +152,7 @@ static bool encode_words(struct encoding *e, const char *text, size_t length) {
     return true;
 }
 
-// Added tokens as themselves, what lies between them through `between`.
+// Encodes added tokens as themselves, and the text between them with `between`.
 static bool encode_added(struct encoding *e, const struct fm_added_tokens *added, const char *text, size_t length,
     bool (*between)(struct encoding *e, const char *text, size_t length)) {
     size_t from = 0, start, end;
@@ -169,7 +170,7 @@ static bool encode_normal(struct encoding *e, const char *text, size_t length, b
     return done;
 }
 
-// Runs of valid UTF-8 are normalized and cut into words; what is not UTF-8 is encoded byte for byte.
+// Normalizes runs of valid UTF-8 and cuts them into words. Encodes other bytes one by one.
 static bool encode_runs(struct encoding *e, const char *text, size_t length, bool parse_added) {
     for (size_t at = 0; at < length;) {
         size_t n = fm_utf8_valid(text + at, length - at);

@@ -1,4 +1,4 @@
-// The tokenizer.ggml.* keys of a GGUF file.
+// Builds a tokenizer from the tokenizer.ggml.* keys of a GGUF file.
 #include "text/known_patterns.h"
 #include "text/tokenizer_parts.h"
 #include "text/utf8.h"
@@ -7,7 +7,7 @@
 // tokenizer.ggml.token_type
 enum token_type { TYPE_NORMAL = 1, TYPE_UNKNOWN, TYPE_CONTROL, TYPE_USER_DEFINED, TYPE_UNUSED, TYPE_BYTE };
 
-// False when the key is there but wrong; *value is NULL when it is missing.
+// Returns false when the key has the wrong type. *value is NULL when the key is missing.
 static bool read_string(const struct fm_tensors *tensors, const char *key, const char **value, struct fathom_error *err) {
     struct fathom_error wrong = {0};
     size_t length;
@@ -71,15 +71,16 @@ static bool add_tokens(const struct fm_tensors *tensors, struct fm_tokenizer *to
         size_t length;
         int32_t type = TYPE_NORMAL;
         if (!fm_meta_array_string(tensors, "tokenizer.ggml.tokens", id, &text, &length))
-            return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.tokens: entry %zu is no string", id);
+            return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.tokens: entry %zu is not a string", id);
         if (n_types && !fm_meta_array_i32(tensors, "tokenizer.ggml.token_type", id, &type))
-            return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.token_type: entry %zu is no number", id);
+            return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.token_type: entry %zu is not a number", id);
         if (!add_token(tokenizer, id, type, text, length, err)) return false;
     }
     return true;
 }
 
-// A merge of tokens that are not there is passed over, as llama.cpp does: vocabularies are cut short, merges are not.
+// Skips merges of tokens that are not in the vocabulary, as llama.cpp does: some files have a shortened
+// vocabulary but all merges.
 static bool add_merges(const struct fm_tensors *tensors, struct fm_vocab *vocab, struct fathom_error *err) {
     size_t n = fm_meta_array_length(tensors, "tokenizer.ggml.merges");
     if (n > UINT32_MAX) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.merges has %zu entries", n);
@@ -101,8 +102,8 @@ static bool read_all(const struct fm_tensors *tensors, struct fm_tokenizer *toke
     const char *model, *pre, *chat;
     if (!read_string(tensors, "tokenizer.chat_template", &chat, err) || !read_string(tensors, "tokenizer.ggml.model", &model, err) ||
         !read_string(tensors, "tokenizer.ggml.pre", &pre, err)) return false;
-    if (!model) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.model is missing: there is no tokenizer in the file");
-    if (!pre) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.pre is missing: it is not known how the model cuts text into words");
+    if (!model) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.model is missing: the file has no tokenizer");
+    if (!pre) return fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.pre is missing: the model's pre-tokenizer is unknown");
     if (strcmp(model, "gpt2") != 0)
         return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer.ggml.model \"%s\" is not supported, only \"gpt2\" (byte-level BPE) is",
             fm_quote(model, strlen(model)).text);

@@ -1,4 +1,4 @@
-// tokenizer.json, the hub's file of a whole tokenizer.
+// Builds a tokenizer from tokenizer.json, which holds a whole tokenizer in a hub folder.
 #include "base/json.h"
 #include "text/tokenizer_parts.h"
 #include "text/utf8.h"
@@ -6,7 +6,7 @@
 
 static const cJSON *member(const cJSON *object, const char *name) { return cJSON_GetObjectItemCaseSensitive(object, name); }
 
-// Missing and null members are false.
+// Missing and null members count as false.
 static bool is_true(const cJSON *object, const char *name) { return cJSON_IsTrue(member(object, name)); }
 
 static const char *string_member(const cJSON *object, const char *name) {
@@ -18,7 +18,7 @@ static bool unsupported(struct fathom_error *err, const char *part, const char *
     return fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: %s \"%s\" is not supported", part, fm_quote(type, strlen(type)).text);
 }
 
-// ---- Normalizer ------------------------------------------------------------------------------------------------
+// ---- Normalizer -------------------------------------------------------------------------------------------
 
 static bool read_normalizer(struct fm_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
     if (!json || cJSON_IsNull(json)) return true;
@@ -32,7 +32,7 @@ static bool read_normalizer(struct fm_tokenizer *tokenizer, const cJSON *json, s
     return true;
 }
 
-// ---- Pre-tokenizer ---------------------------------------------------------------------------------------------
+// ---- Pre-tokenizer ----------------------------------------------------------------------------------------
 
 static bool read_split(struct fm_pretokenizer *pretokenizer, const cJSON *json, struct fathom_error *err) {
     static const struct { const char *name; enum fm_split_kind kind; } behaviors[] = {
@@ -52,7 +52,7 @@ static bool read_split(struct fm_pretokenizer *pretokenizer, const cJSON *json, 
     return unsupported(err, "Split behavior", behavior);
 }
 
-// *byte_level: the last step has been seen, which turns the words into bytes; no step can follow it.
+// *byte_level: the ByteLevel step, which converts words to bytes, has been seen. No step can follow it.
 static bool read_pretokenizer(struct fm_pretokenizer *pretokenizer, const cJSON *json, bool *byte_level, struct fathom_error *err) {
     const char *type = string_member(json, "type");
     if (!type) return fm_fail(err, FATHOM_INVALID, "tokenizer: a pre_tokenizer has no type");
@@ -76,7 +76,7 @@ static bool read_pretokenizer(struct fm_pretokenizer *pretokenizer, const cJSON 
     return fm_pretokenizer_add(pretokenizer, FM_SPLIT_ISOLATED, false, fm_pattern_gpt2, strlen(fm_pattern_gpt2), false, err);
 }
 
-// ---- Model -----------------------------------------------------------------------------------------------------
+// ---- Model ------------------------------------------------------------------------------------------------
 
 // "a b" or ["a", "b"].
 static bool read_merge(struct fm_vocab *vocab, uint32_t rank, const cJSON *json, struct fathom_error *err) {
@@ -92,13 +92,13 @@ static bool read_merge(struct fm_vocab *vocab, uint32_t rank, const cJSON *json,
         err);
 }
 
-// Switches of other kinds of BPE, which must be off.
+// Checks that the switches of other kinds of BPE are off.
 static bool check_model(const cJSON *model, struct fathom_error *err) {
     const char *type = string_member(model, "type");
     if (!cJSON_IsObject(model)) return fm_fail(err, FATHOM_INVALID, "tokenizer: no model");
     if (type && strcmp(type, "BPE") != 0) return unsupported(err, "model", type);
-    if (!cJSON_IsObject(member(model, "vocab"))) return fm_fail(err, FATHOM_INVALID, "tokenizer: model.vocab is missing or no object");
-    if (!cJSON_IsArray(member(model, "merges"))) return fm_fail(err, FATHOM_INVALID, "tokenizer: model.merges is missing or no array");
+    if (!cJSON_IsObject(member(model, "vocab"))) return fm_fail(err, FATHOM_INVALID, "tokenizer: model.vocab is missing or not an object");
+    if (!cJSON_IsArray(member(model, "merges"))) return fm_fail(err, FATHOM_INVALID, "tokenizer: model.merges is missing or not an array");
     const cJSON *dropout = member(model, "dropout");
     if (dropout && !cJSON_IsNull(dropout) && !(cJSON_IsNumber(dropout) && dropout->valuedouble == 0))
         return unsupported(err, "model", "dropout");
@@ -119,7 +119,7 @@ static bool read_model(struct fm_tokenizer *tokenizer, const cJSON *model, struc
     cJSON_ArrayForEach(item, member(model, "vocab")) {
         uint64_t id;
         if (!fm_json_whole(item, &id))
-            return fm_fail(err, FATHOM_INVALID, "tokenizer: the id of token \"%s\" is no whole number from 0 on",
+            return fm_fail(err, FATHOM_INVALID, "tokenizer: the id of token \"%s\" is not a whole number of at least 0",
                 fm_quote(item->string, strlen(item->string)).text);
         if (!fm_vocab_add(&tokenizer->vocab, (int64_t)id, item->string, strlen(item->string), err)) return false;
     }
@@ -142,7 +142,8 @@ static bool read_added_token(struct fm_tokenizer *tokenizer, const cJSON *json, 
     return fm_tokenizer_add_added(tokenizer, token, is_true(json, "special"), is_true(json, "normalized"), err);
 }
 
-// What is put around a text: a template, alone or in a sequence of processors, that may begin with a special token.
+// Reads the post-processor: a template, alone or in a sequence of processors, that may begin with a special
+// token.
 static const char *first_special(const cJSON *processor) {
     const char *found = string_member(member(cJSON_GetArrayItem(member(processor, "single"), 0), "SpecialToken"), "id");
     const cJSON *item;
@@ -151,10 +152,10 @@ static const char *first_special(const cJSON *processor) {
     return found;
 }
 
-// ---- The whole file --------------------------------------------------------------------------------------------
+// ---- The whole file ---------------------------------------------------------------------------------------
 
 static bool read_all(struct fm_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
-    if (!cJSON_IsObject(json)) return fm_fail(err, FATHOM_INVALID, "tokenizer: no JSON object");
+    if (!cJSON_IsObject(json)) return fm_fail(err, FATHOM_INVALID, "tokenizer: not a JSON object");
     const char *decoder = string_member(member(json, "decoder"), "type");
     if (decoder && strcmp(decoder, "ByteLevel") != 0) return unsupported(err, "decoder", decoder);
     bool byte_level = false;

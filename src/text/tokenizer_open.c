@@ -1,4 +1,4 @@
-// A tokenizer from a path: a GGUF file, or a folder with a tokenizer.json and what stands beside it.
+// Opens a tokenizer by path: a GGUF file, or a folder with a tokenizer.json and its companion files.
 #include "base/json.h"
 #include "base/mapped_file.h"
 #include "text/tokenizer_parts.h"
@@ -20,23 +20,23 @@ static bool named_token(const struct fm_tokenizer *tokenizer, const cJSON *json,
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
     if (cJSON_IsObject(value)) value = cJSON_GetObjectItemCaseSensitive(value, "content");
     if (*id >= 0 || !value || cJSON_IsNull(value)) return true;
-    if (!cJSON_IsString(value)) return fm_fail(err, FATHOM_INVALID, "%s: %s is no string", path, key);
+    if (!cJSON_IsString(value)) return fm_fail(err, FATHOM_INVALID, "%s: %s is not a string", path, key);
     *id = fm_tokenizer_find(tokenizer, value->valuestring);
     if (*id >= 0) return true;
     return fm_fail(err, FATHOM_INVALID, "%s: %s \"%s\" is not in the tokenizer", path, key,
         fm_quote(value->valuestring, strlen(value->valuestring)).text);
 }
 
-// "bos_token_id": 1, or a list, of which the first counts.
+// "bos_token_id": 1, or a list; the first number counts.
 static bool numbered_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path, const char *key, int32_t *id,
     struct fathom_error *err) {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
     if (cJSON_IsArray(value)) value = value->child;
     if (*id >= 0 || !value || cJSON_IsNull(value)) return true;
     uint64_t number;
-    if (!fm_json_whole(value, &number)) return fm_fail(err, FATHOM_INVALID, "%s: %s is no token id", path, key);
+    if (!fm_json_whole(value, &number)) return fm_fail(err, FATHOM_INVALID, "%s: %s is not a token id", path, key);
     if (number >= fm_tokenizer_size(tokenizer))
-        return fm_fail(err, FATHOM_INVALID, "%s: %s is %llu, the tokenizer has %zu tokens", path, key, (unsigned long long)number,
+        return fm_fail(err, FATHOM_INVALID, "%s: %s is %llu, but the tokenizer has %zu tokens", path, key, (unsigned long long)number,
             fm_tokenizer_size(tokenizer));
     *id = (int32_t)number;
     return true;
@@ -77,7 +77,7 @@ static struct fm_tokenizer *open_folder(const char *folder, struct fathom_error 
         fm_error_prefix(err, "%s", path);
         return NULL;
     }
-    int32_t bos = -1, eos = -1; // what these files say goes before the known names
+    int32_t bos = -1, eos = -1; // the values of these files override the known names
     if (!read_ends(tokenizer, folder, &bos, &eos, err)) {
         fm_tokenizer_destroy(&tokenizer);
         return NULL;

@@ -10,7 +10,7 @@ int fm_utf8_decode(const char *bytes, size_t n, uint32_t *code) {
     }
     if (s[0] < 0xc2 || s[0] > 0xf4) return -1;
     size_t length = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    // the second byte's range keeps out overlong forms, surrogates, and what lies past U+10FFFF
+    // the range of the second byte excludes overlong forms, surrogates, and codes above U+10FFFF
     unsigned char low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
     unsigned char high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
     uint32_t value = s[0] & (0x7fu >> length);

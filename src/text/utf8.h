@@ -1,4 +1,5 @@
-// UTF-8: strict decoding, and a stream of token bytes cut at character borders, so that what is printed is always whole characters.
+// UTF-8: strict decoding, and a stream that cuts token bytes at character borders, so that the output is
+// always whole characters.
 #ifndef FM_TEXT_UTF8_H
 #define FM_TEXT_UTF8_H
 #include <stdbool.h>
@@ -7,22 +8,27 @@
 
 struct fm_utf8_stream { unsigned char held[4]; unsigned char n_held; };
 
-// Writes the whole characters of held bytes plus `bytes` to out (at least length + 4 bytes + 3 * (length + 4) for replacements), keeps an
-// unfinished tail, replaces invalid bytes by U+FFFD. Returns the bytes written.
+// Writes the whole characters of the held bytes and `bytes` to out, holds back an unfinished tail, and
+// replaces invalid bytes by U+FFFD. Out has room for length + 4 bytes, plus 3 * (length + 4) for
+// replacements. Returns the number of bytes written.
 size_t fm_utf8_push(struct fm_utf8_stream *stream, const char *bytes, size_t length, char *out);
-// What is still held at the end, as U+FFFD if unfinished.
+// Writes U+FFFD when an unfinished character is still held at the end.
 size_t fm_utf8_flush(struct fm_utf8_stream *stream, char *out);
 
-// The character at the start of n bytes (n > 0): its length, 1 to 4, and *code. Otherwise the number of bytes to skip, negative: an
-// invalid sequence; or 0: the start of a character that the n bytes don't finish.
+// Decodes the character at the start of n bytes (n > 0). Returns its length, 1 to 4, and writes *code. For an
+// invalid sequence, returns the number of bytes to skip as a negative number. Returns 0 when the n bytes end
+// within a character.
 int fm_utf8_decode(const char *bytes, size_t n, uint32_t *code);
-// How many bytes from the start are valid UTF-8.
+// Returns how many bytes from the start are valid UTF-8.
 size_t fm_utf8_valid(const char *bytes, size_t length);
 
 bool fm_utf8_is_space(uint32_t code); // Unicode's White_Space
-bool fm_utf8_is_word(uint32_t code);  // a letter (circled ones and Roman numerals too), mark, decimal digit, joiner, or connector such as _
+// Returns true for a letter (circled letters and Roman numerals too), mark, decimal digit, joiner, or a
+// connector such as _.
+bool fm_utf8_is_word(uint32_t code);
 
-// A piece of a file's text for an error message: at most 40 bytes, whole characters, control characters as '?'.
+// A quotation from a file for an error message: at most 40 bytes, whole characters, '?' for control
+// characters.
 struct fm_quote { char text[48]; };
 struct fm_quote fm_quote(const char *bytes, size_t length);
 #endif

@@ -19,7 +19,7 @@ void fm_vocab_clear(struct fm_vocab *vocab) {
     fm_vocab_init(vocab);
 }
 
-// ---- Ids by bytes ----------------------------------------------------------------------------------------------
+// ---- Ids by bytes -----------------------------------------------------------------------------------------
 
 static uint32_t hash_bytes(const char *bytes, size_t length) {
     uint64_t hash = 0x9e3779b97f4a7c15u ^ length, eight;
@@ -77,13 +77,13 @@ int32_t fm_vocab_find_name(const struct fm_vocab *vocab, const char *text, size_
     return map_find(vocab, &vocab->names, text, length);
 }
 
-// ---- Tokens ----------------------------------------------------------------------------------------------------
+// ---- Tokens -----------------------------------------------------------------------------------------------
 
 static bool token_exists(const struct fm_vocab *vocab, int64_t id) {
     return (uint64_t)id < vocab->n_tokens && (vocab->tokens[id].flags & FM_TOKEN_PRESENT);
 }
 
-// Room for the id and for `length` more bytes; afterwards there is memory, even for an empty text.
+// Makes room for the id and for `length` more bytes. Afterwards `bytes` is not NULL, even for an empty text.
 static bool reserve(struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err) {
     if (id < 0 || id >= FM_MAX_TOKENS)
         return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has id %" PRId64 ", outside 0 to %d", fm_quote(text, length).text,
@@ -119,7 +119,8 @@ static bool fail_taken(const struct fm_vocab *vocab, int64_t id, const char *tex
         fm_quote(vocab->bytes + token->offset, token->length).text, fm_quote(text, length).text);
 }
 
-// The token that a vocabulary spells so, in the byte alphabet; its bytes are written to `bytes`, which has room for `length`.
+// Finds the token with this spelling in the byte alphabet. Writes its bytes to `bytes`, which has room for
+// `length`.
 static int32_t find_spelled(const struct fm_vocab *vocab, const char *text, size_t length, char *bytes, size_t *n) {
     return fm_byte_alphabet_decode(text, length, bytes, n) ? fm_vocab_find_word(vocab, bytes, *n) : -1;
 }
@@ -162,7 +163,7 @@ bool fm_vocab_add_literal(struct fm_vocab *vocab, int64_t id, const char *text, 
     return named || map_add(vocab, &vocab->names, (int32_t)id, err);
 }
 
-// ---- Merges ----------------------------------------------------------------------------------------------------
+// ---- Merges -----------------------------------------------------------------------------------------------
 
 static size_t merge_home(const struct fm_vocab *vocab, uint64_t pair) {
     return (size_t)((pair * 0x9e3779b97f4a7c15u) >> 32) & (vocab->merges_capacity - 1);
@@ -212,7 +213,7 @@ bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left,
     uint64_t pair = (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
     struct fm_merge_slot *slot = merge_slot(vocab, pair);
     if (slot->value == FM_NO_MERGE) vocab->n_merges++;
-    // of two merges of one pair the later counts, as on the hub
+    // the later of two merges of the same pair counts, as on the hub
     *slot = (struct fm_merge_slot){pair, (uint64_t)rank << 32 | (uint32_t)merged};
     return true;
 }

@@ -1,4 +1,5 @@
-// A byte-level vocabulary: the bytes of every id, ids by bytes, and merges by pairs of ids. Built once, then only read.
+// A byte-level vocabulary: bytes by id, ids by bytes, and merges by pairs of ids. The vocabulary is built
+// once and then only read.
 #ifndef FM_TEXT_VOCAB_H
 #define FM_TEXT_VOCAB_H
 #include "base/error.h"
@@ -6,9 +7,9 @@
 #include <stdint.h>
 
 enum {
-    FM_MAX_TOKENS = 1 << 20, // ids from here on are refused, so that one number in a file cannot ask for gigabytes
+    FM_MAX_TOKENS = 1 << 20, // higher ids are refused, so that one number in a file cannot demand gigabytes
     FM_TOKEN_PRESENT = 1,
-    FM_TOKEN_WORD = 2,       // its bytes come from the byte alphabet: merges can reach it
+    FM_TOKEN_WORD = 2,       // spelled in the byte alphabet: merges can produce the token
     FM_TOKEN_WHOLE = 4,      // merging its bytes gives the token itself
     FM_TOKEN_ADDED = 8,      // recognised in the text before words are cut
     FM_TOKEN_SPECIAL = 16,   // a control token
@@ -35,9 +36,10 @@ struct fm_vocab {
 void fm_vocab_init(struct fm_vocab *vocab);
 void fm_vocab_clear(struct fm_vocab *vocab);
 
-// Adds the token that a vocabulary spells `text`: in the byte alphabet where it can be read so, else as it stands.
+// Adds the token with the spelling `text`: read in the byte alphabet when possible, otherwise taken
+// literally.
 bool fm_vocab_add(struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err);
-// Adds an added token, or marks the token of the same spelling that is already there under that id.
+// Adds an added token, or marks the existing token with the same spelling and id.
 bool fm_vocab_add_literal(struct fm_vocab *vocab, int64_t id, const char *text, size_t length, uint8_t flags, struct fathom_error *err);
 // Adds the merge of two tokens, given by their spellings.
 bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left, size_t n_left, const char *right, size_t n_right,
@@ -45,5 +47,6 @@ bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left,
 
 int32_t fm_vocab_find_word(const struct fm_vocab *vocab, const char *bytes, size_t length); // -1: none
 int32_t fm_vocab_find_name(const struct fm_vocab *vocab, const char *text, size_t length);  // -1: none
-uint64_t fm_vocab_merge(const struct fm_vocab *vocab, int32_t left, int32_t right);         // rank << 32 | merged id, or FM_NO_MERGE
+// Returns rank << 32 | merged id, or FM_NO_MERGE.
+uint64_t fm_vocab_merge(const struct fm_vocab *vocab, int32_t left, int32_t right);
 #endif

@@ -163,15 +163,15 @@ static void with_tools(void **state) {
     fathom_chat_clear(chat);
     struct fathom_tool_call calls[] = {{"add", "{\"a\": 1, \"b\": 1}", "one"}, {"add", "{}", "two"}};
     add(chat, &(struct fathom_message){FATHOM_ROLE_USER, "1 + 1?"});
-    refuse(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2"}, "behind a message with 0 calls");
+    refuse(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2"}, "after a message with 0 calls");
     refuse(chat, &(struct fathom_message){FATHOM_ROLE_SYSTEM, "x"}, "comes first");
-    refuse(chat, &(struct fathom_message){FATHOM_ROLE_ASSISTANT, .tool_calls = &(struct fathom_tool_call){"add", "2"}, .n_tool_calls = 1}, "no JSON object");
+    refuse(chat, &(struct fathom_message){FATHOM_ROLE_ASSISTANT, .tool_calls = &(struct fathom_tool_call){"add", "2"}, .n_tool_calls = 1}, "not a JSON object");
     add(chat, &(struct fathom_message){FATHOM_ROLE_ASSISTANT, .reasoning = "add", .tool_calls = calls, .n_tool_calls = 2});
     memset(calls, 0, sizeof(calls)); // were copied
     refuse(chat, NULL, "last message must be");
     add(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "0", .tool_call_id = "two"});
-    refuse(chat, NULL, "1 results of tools behind a message with 2");
-    refuse(chat, &(struct fathom_message){FATHOM_ROLE_USER, "and?"}, "1 results of tools behind a message with 2");
+    refuse(chat, NULL, "1 tool results after a message with 2");
+    refuse(chat, &(struct fathom_message){FATHOM_ROLE_USER, "and?"}, "1 tool results after a message with 2");
     refuse(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2", .tool_call_id = "two"}, "name one call each");
     add(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2", .tool_call_id = "one"});
     ask(chat, NULL, &other);

@@ -150,15 +150,15 @@ static void refusals(void **state) {
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "no role", {(enum fathom_role)4, "x"}, QUESTION);
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "comes first", QUESTION, {FATHOM_ROLE_SYSTEM, "x"}, QUESTION);
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "before any call", RESULT(NULL));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "1 results of tools behind a message with 0", QUESTION, RESULT(NULL));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "1 results of tools behind a message with 2", QUESTION, CALLS({"f", "{}"}, {"g", "{}"}), RESULT(NULL));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "1 tool results after a message with 0", QUESTION, RESULT(NULL));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "1 tool results after a message with 2", QUESTION, CALLS({"f", "{}"}, {"g", "{}"}), RESULT(NULL));
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "name one call each", QUESTION, CALLS({"f", "{}", "a"}), RESULT("b"));
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "name one call each", QUESTION, CALLS({"f", "{}", "a"}, {"g", "{}", "b"}), RESULT("a"), RESULT("a"));
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "name one call each", QUESTION, CALLS({"f", "{}", "a"}, {"g", "{}", "b"}), RESULT("a"), RESULT(NULL));
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "has no name", QUESTION, CALLS({"", "{}"}), RESULT(NULL));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are no JSON object", QUESTION, CALLS({"f", "{"}), RESULT(NULL));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are no JSON object", QUESTION, CALLS({"f", "[1]"}), RESULT(NULL));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are no JSON object", QUESTION, CALLS({"f", NULL}), RESULT(NULL));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are not a JSON object", QUESTION, CALLS({"f", "{"}), RESULT(NULL));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are not a JSON object", QUESTION, CALLS({"f", "[1]"}), RESULT(NULL));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are not a JSON object", QUESTION, CALLS({"f", NULL}), RESULT(NULL));
     REFUSE_TALK("llama3", FATHOM_UNSUPPORTED, "has no tools", QUESTION, CALLS({"f", "{}"}), RESULT(NULL));
     fm_tokenizer_destroy(&tokenizer);
 

@@ -16,12 +16,13 @@ enum {
 };
 
 struct reader {
-    struct fm_tensors *tensors; // where the tensors go
-    struct fm_tensors *file;    // where the keys go, and the path for messages; the same but for the later files of a split model
-    size_t first;               // of this file's tensors in the list
+    struct fm_tensors *tensors; // receives the tensors
+    struct fm_tensors *file;    // receives the keys, has the path for messages; differs from `tensors` only
+                                // for later files of a split model
+    size_t first;               // index of this file's first tensor in the list
     struct fm_cursor cursor;
     uint64_t n_tensors, n_keys;
-    uint64_t *offsets; // of each tensor, from the start of the data
+    uint64_t *offsets; // of each tensor, relative to the start of the data
     struct fathom_error *err;
 };
 
@@ -30,7 +31,7 @@ static bool truncated(struct reader *r, const char *what) {
         (unsigned long long)r->cursor.size, what);
 }
 
-// A string of at most `most` bytes, copied. `what` is for messages.
+// Reads and copies a string of at most `most` bytes. `what` is for messages.
 static bool read_string(struct reader *r, uint64_t most, const char *what, struct fm_string *string) {
     const uint64_t length = fm_cursor_u64(&r->cursor);
     if (!r->cursor.failed && length > most && length <= fm_cursor_left(&r->cursor))
@@ -43,7 +44,7 @@ static bool read_string(struct reader *r, uint64_t most, const char *what, struc
     return string->text || fm_no_memory(r->tensors, r->err);
 }
 
-// Names and keys hold no zero byte: they are compared as C strings.
+// Names and keys must not hold a zero byte, because they are compared as C strings.
 static bool read_name(struct reader *r, uint64_t most, const char *what, const char **name) {
     struct fm_string string;
     if (!read_string(r, most, what, &string)) return false;
@@ -148,7 +149,7 @@ static bool read_tensor(struct reader *r, uint64_t alignment, uint64_t *offset) 
     return fm_tensors_add(r->tensors, tensor, r->err);
 }
 
-// Where a tensor lies, to sort by.
+// The place of a tensor in the file, the sort key.
 struct place {
     uint64_t offset, size;
     const char *name;
@@ -176,7 +177,7 @@ static bool check_overlaps(struct reader *r) {
     return apart;
 }
 
-// Gives every tensor its bytes, once they are known to be there.
+// Sets the source of every tensor, after checking that the file holds its bytes.
 static bool place_tensors(struct reader *r, uint64_t alignment) {
     uint64_t start;
     if (!fm_align(r->cursor.at, alignment, &start) || (start > r->cursor.size && r->n_tensors))
@@ -230,11 +231,12 @@ static bool read_all(struct reader *r) {
     return ok;
 }
 
-// ---- Split models: llama.cpp writes large ones as NAME-00001-of-0000N.gguf and so on, each with a part of the tensors ----
+// ---- Split models ----
+// llama.cpp writes large models as NAME-00001-of-0000N.gguf and so on; each file holds a part of the tensors.
 
 enum { MAX_FILES = 9999 };
 
-// A number that may be missing, and is then `otherwise`.
+// Reads a number; *value becomes `otherwise` when the key is missing.
 static bool read_number(const struct fm_tensors *file, const char *key, uint32_t otherwise, uint32_t *value, struct fathom_error *err) {
     struct fathom_error wrong = {0};
     *value = otherwise;
@@ -242,7 +244,7 @@ static bool read_number(const struct fm_tensors *file, const char *key, uint32_t
     return fm_fail(err, wrong.status, "%s", wrong.message);
 }
 
-// How many files the model has, and which of them this one is.
+// Reads how many files the model has, and the number of this file.
 static bool read_split(const struct fm_tensors *file, uint32_t *count, uint32_t *number, struct fathom_error *err) {
     if (!read_number(file, "split.count", 1, count, err) || !read_number(file, "split.no", 0, number, err)) return false;
     if (*count <= 1) *count = 1;
@@ -250,7 +252,7 @@ static bool read_split(const struct fm_tensors *file, uint32_t *count, uint32_t 
     return fm_fail(err, FATHOM_INVALID, "%s: says that it is file %llu of %u", file->path, *number + 1ull, *count);
 }
 
-// The path of another file of the model, from that of the first; free() it.
+// Makes the path of another file of the model from the path of the first file. The caller frees the path.
 static char *split_path(const struct fm_tensors *first, uint32_t count, uint32_t number, struct fathom_error *err) {
     char end[32];
     snprintf(end, sizeof(end), "-00001-of-%05u.gguf", count);
@@ -265,7 +267,7 @@ static char *split_path(const struct fm_tensors *first, uint32_t count, uint32_t
     return path;
 }
 
-// Adds the tensors of a later file to those of the first.
+// Adds the tensors of a later file to the tensors of the first file.
 static bool add_file(struct fm_tensors *tensors, const char *path, uint32_t count, uint32_t number, struct fathom_error *err) {
     struct fm_mapped_file *mapped = &tensors->files[tensors->n_files];
     uint32_t own_count, own_number;
@@ -301,7 +303,7 @@ static bool add_files(struct fm_tensors *tensors, struct fathom_error *err) {
     return fm_fail(err, FATHOM_INVALID, "%s: its %u files have %zu tensors, expected %u", tensors->path, count, tensors->count, n_tensors);
 }
 
-// One file.
+// Reads one file.
 static struct fm_tensors *read_file(const char *path, const void *data, uint64_t size, struct fathom_error *err) {
     struct reader r = {.cursor = {.data = data, .size = size}, .err = err};
     r.tensors = r.file = fm_tensors_new(path, err);

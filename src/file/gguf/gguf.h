@@ -3,13 +3,13 @@
 #define FM_FILE_GGUF_H
 #include "file/tensors.h"
 
-enum { FM_GGUF_MAGIC = 0x46554747, FM_GGUF_ALIGNMENT = 32 }; // "GGUF"; the alignment without a key, bytes
+enum { FM_GGUF_MAGIC = 0x46554747, FM_GGUF_ALIGNMENT = 32 }; // "GGUF"; the default alignment in bytes
 
-// Of a split model, `path` is the first file's; its keys are the model's.
+// Opens a file. For a split model, `path` is the first file, and the model's keys are the keys of that file.
 struct fm_tensors *fm_gguf_open(const char *path, struct fathom_error *err);
-// One file from memory, which must outlive the directory; `path` is for messages.
+// Reads one file from memory, which must outlive the directory. `path` is for messages.
 struct fm_tensors *fm_gguf_from_memory(const char *path, const void *data, uint64_t size, struct fathom_error *err);
 
-// Shows attn_kv_b of older deepseek2 files as attn_k_b and attn_v_b.
+// Presents attn_kv_b of older deepseek2 files as attn_k_b and attn_v_b.
 bool fm_gguf_split_kv_b(struct fm_tensors *tensors, struct fathom_error *err);
 #endif

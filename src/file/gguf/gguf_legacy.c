@@ -1,5 +1,6 @@
-// deepseek2 files from before llama.cpp split attn_kv_b: the matrix holds for each head n_nope rows that make its keys out of the latent,
-// then n_value rows that make its values. The directory shows attn_k_b, the keys' rows transposed, and attn_v_b, as newer files have them.
+// Older deepseek2 files hold attn_kv_b, which llama.cpp later split in two. For each head the matrix has
+// n_nope rows, which make the keys from the latent, and then n_value rows, which make the values. The
+// directory presents the key rows, transposed, as attn_k_b and the value rows as attn_v_b, like newer files.
 #include "base/size.h"
 #include "file/directory.h"
 #include "file/gguf/gguf.h"
@@ -14,7 +15,7 @@ struct heads {
 static bool read_key(const struct fm_tensors *tensors, const char *key, uint32_t *value, struct fathom_error *err) {
     struct fathom_error wrong = {0};
     if (fm_meta_u32(tensors, key, value, &wrong)) return true;
-    return fm_fail(err, FATHOM_INVALID, "%s: has attn_kv_b in one piece, and key %s is missing or no number", tensors->path, key);
+    return fm_fail(err, FATHOM_INVALID, "%s: has attn_kv_b in one piece, and key %s is missing or not a number", tensors->path, key);
 }
 
 static bool read_heads(const struct fm_tensors *tensors, struct heads *h, struct fathom_error *err) {
@@ -46,7 +47,7 @@ static const char *layer_name(struct fm_tensors *tensors, unsigned layer, const 
     return fm_arena_string(&tensors->arena, name, (uint64_t)length);
 }
 
-// The keys' half takes the place of tensor i, the values' half comes last.
+// Replaces tensor i by the half of the keys, and appends the half of the values to the list.
 static bool split(struct fm_tensors *tensors, size_t i, unsigned layer, const struct heads *h, struct fathom_error *err) {
     const struct fm_tensor whole = tensors->list[i];
     const uint64_t head_rows = (uint64_t)h->n_nope + h->n_value, kv_rank = whole.dims[0];
@@ -56,7 +57,7 @@ static bool split(struct fm_tensors *tensors, size_t i, unsigned layer, const st
     const struct fm_source *stored = whole.impl;
     const uint64_t row_size = whole.size / whole.dims[1];
     const bool blocks = fm_type_info(whole.type)->block > 1;
-    // Transposed blocks are none: their elements as F16, which is finer than any of the block formats.
+    // Blocks cannot be transposed: the elements become F16, which is finer than every block format.
     struct fm_tensor k = {.type = blocks ? FATHOM_F16 : whole.type, .n_dims = 3, .dims = {h->n_nope, kv_rank, h->n_heads, 1}};
     struct fm_tensor v = {.type = whole.type, .n_dims = 3, .dims = {kv_rank, h->n_value, h->n_heads, 1}};
     k.name = layer_name(tensors, layer, "attn_k_b.weight");
@@ -89,7 +90,7 @@ bool fm_gguf_split_kv_b(struct fm_tensors *tensors, struct fathom_error *err) {
         char keys[64];
         if (sscanf(tensors->list[i].name, "blk.%u.attn_kv_b.weight%n", &layer, &end) != 1 || !end || tensors->list[i].name[end]) continue;
         snprintf(keys, sizeof(keys), "blk.%u.attn_k_b.weight", layer);
-        if (fm_tensors_find(tensors, keys)) continue; // both forms are there
+        if (fm_tensors_find(tensors, keys)) continue; // the file has both forms
         if (!heads.n_heads && !read_heads(tensors, &heads, err)) return false;
         if (!split(tensors, i, layer, &heads, err)) return false;
     }

@@ -13,11 +13,11 @@ enum { VERSION = 3 };
 
 struct fm_gguf_writer {
     FILE *file;
-    char *path, *part;      // the name that it gets, and has until then; `part` NULL once it is finished
-    uint64_t size, written; // bytes of the whole file; bytes so far
+    char *path, *part;      // the final name and the temporary name; `part` is NULL once the file is finished
+    uint64_t size, written; // bytes of the whole file; bytes written so far
     const struct fm_tensor *list;
-    size_t count, next; // the tensor whose bytes come now
-    uint64_t in_tensor; // of which these are written
+    size_t count, next; // next: the tensor that the next bytes belong to
+    uint64_t in_tensor; // bytes of that tensor written so far
 };
 
 static bool io_failed(struct fm_gguf_writer *w, const char *what, struct fathom_error *err) {
@@ -66,7 +66,7 @@ static bool put_value(struct fm_gguf_writer *w, const struct fm_meta_value *valu
     case FM_META_ARRAY: return put_array(w, value, err);
     case FM_META_F32: return put(w, &single, sizeof(single), err);
     case FM_META_F64: return put(w, &value->f, sizeof(value->f), err);
-    default: return put(w, &value->u, fm_meta_size(value->type), err); // the low bytes
+    default: return put(w, &value->u, fm_meta_size(value->type), err); // writes the low bytes
     }
 }
 
@@ -104,7 +104,7 @@ struct fm_gguf_writer *fm_gguf_writer_create(
     fd = open(w->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) {
         fm_fail(err, FATHOM_IO, "%s: cannot create: %s", w->part, strerror(errno));
-        free(w->part); // not ours: not to be removed
+        free(w->part); // the file belongs to someone else and must not be removed
         w->part = NULL;
         goto fail;
     }
@@ -133,7 +133,7 @@ bool fm_gguf_writer_append(struct fm_gguf_writer *w, const void *data, uint64_t 
     return put_padding(w, err);
 }
 
-// The new name must be on the disk too. Some file systems cannot sync a folder; that is not an error.
+// Writes the new name to the disk. Some file systems cannot sync a folder; that is not an error.
 static void sync_folder(const char *path) {
     char *copy = strdup(path);
     if (!copy) return;

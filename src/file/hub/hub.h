@@ -1,11 +1,14 @@
-// Presents a hub folder of a model_type of hub_config.c (config.json, *.safetensors, tokenizer.json) as one
-// GGUF-like directory: the keys and tensor names of its architecture (of DeepSeek-V2 and V3, "deepseek2") as
-// llama.cpp's converter writes them. Differences, on purpose:
-//  - the multi-token-prediction layers are kept: block_count includes them, nextn_predict_layers says how many they are (the way
-//    llama.cpp counts them for other architectures; for deepseek2 its converter drops them);
-//  - yarn_attn_factor is never written; rope.scaling.attn_factor is, when mscale and mscale_all_dim differ.
-// GGUF has no key for how a group of experts is judged. llama.cpp always takes the sum of the two best, which is V3's rule;
-// V2's is the best one. src/model tells them apart by the gate's function (sigmoid: V3), so a folder that mixes them is refused here.
+// Presents a hub folder (config.json with a model_type of hub_config.c, *.safetensors, tokenizer.json) as one
+// GGUF-like directory, with the keys and tensor names that llama.cpp's converter writes for the architecture.
+// Intended differences:
+//  - The directory keeps the multi-token-prediction layers: block_count includes them and
+//    nextn_predict_layers counts them, as llama.cpp does for other architectures. For deepseek2 its converter
+//    drops these layers.
+//  - The directory never has yarn_attn_factor. It has rope.scaling.attn_factor when mscale and mscale_all_dim
+//    differ.
+// GGUF has no key for the score of a group of experts. llama.cpp always takes the sum of the two best
+// experts, which is V3's rule; V2 takes the best expert. src/model distinguishes the two by the gate's
+// function (sigmoid: V3), so this reader refuses a folder that mixes them.
 #ifndef FM_FILE_HUB_H
 #define FM_FILE_HUB_H
 #include "file/tensors.h"

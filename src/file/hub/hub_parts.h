@@ -1,4 +1,4 @@
-// What the parts of the hub reader share: config.json while the directory is being made from it.
+// The state that the parts of the hub reader share while they fill the directory.
 #ifndef FM_FILE_HUB_PARTS_H
 #define FM_FILE_HUB_PARTS_H
 #include "base/json.h"
@@ -18,25 +18,25 @@ struct fm_hub_arch {
 };
 
 struct fm_hub {
-    struct fm_tensors *tensors; // being filled
+    struct fm_tensors *tensors; // the directory that is filled
     const char *dir;
     const char *path; // of config.json, for messages
     const cJSON *config;
     const struct fm_hub_arch *arch;
     struct fathom_error *err;
     bool failed; // sticky; *err is set
-    // what the tensors' names and shapes need
+    // numbers that the names and shapes of the tensors depend on
     uint32_t n_layers, n_draft, n_dense, n_hash, n_experts, n_heads, n_nope, n_rope, n_value, kv_rank, n_vocab;
     uint32_t n_kv;              // heads of keys and values; 0: latent attention
-    const float *rope_divisors; // [n_rope / 2], of Llama 3's frequencies, in the directory's arena; NULL: none
+    const float *rope_divisors; // [n_rope / 2]: divisors of Llama 3's frequencies, in the arena; NULL: none
 };
 
-// hub_config.c: config.json to keys. Fills the numbers above.
+// hub_config.c: makes keys from config.json. Fills the numbers above.
 bool fm_hub_keys(struct fm_hub *hub);
-// hub_weights.c: safetensors to tensors, and the keys that count layers.
+// hub_weights.c: makes tensors from the safetensors files, and the keys that count layers.
 bool fm_hub_weights(struct fm_hub *hub);
-// hub_scaled.c: what a stored matrix (or vector, of one row) is presented as, and where its scales are. `scales`: the tensor that belongs to
-// it by name, or NULL.
+// hub_scaled.c: determines how a stored matrix (or vector, as one row) is presented, and where its scales
+// are. `scales` is the tensor of scales that belongs to it by name, or NULL.
 struct fm_hub_form {
     enum fm_source_kind kind; // COPY, F8 or F4
     enum fathom_type type;
@@ -46,12 +46,15 @@ struct fm_hub_form {
     bool exponents;
 };
 bool fm_hub_form(struct fm_hub *hub, const struct fm_safetensor *stored, const struct fm_safetensor *scales, struct fm_hub_form *form);
-// hub_tokenizer.c: tokenizer.json and tokenizer_config.json to tokenizer.* keys. A folder without tokenizer.json gets none.
+// hub_tokenizer.c: makes tokenizer.* keys from tokenizer.json and tokenizer_config.json. A folder without
+// tokenizer.json gets no such keys.
 bool fm_hub_tokenizer(struct fm_hub *hub);
 
-// The hub's own file NAME, in the directory's arena; NULL without memory (the failure is set).
+// Returns the path of the folder's file `name`, in the directory's arena. Returns NULL without memory, with
+// the failure set.
 const char *fm_hub_path(struct fm_hub *hub, const char *name);
-// Metadata. The key is copied; "{arch}." is put before one that starts with a dot. Strings and items must live in the arena.
+// Set metadata. The functions copy the key and put "{arch}" before a key that starts with a dot. Strings and
+// items must live in the arena.
 void fm_hub_set(struct fm_hub *hub, const char *key, struct fm_meta_value value);
 void fm_hub_set_u32(struct fm_hub *hub, const char *key, uint32_t value);
 void fm_hub_set_f32(struct fm_hub *hub, const char *key, double value);

@@ -1,4 +1,4 @@
-// How a folder stores a matrix: as floats, or in 8 or 4 bits with scales in a tensor of their own.
+// Determines how a folder stores a matrix: as floats, or in 8 or 4 bits with the scales in a separate tensor.
 #include "file/hub/hub_parts.h"
 #include "file/scaled.h"
 #include "quant/types.h"
@@ -28,7 +28,7 @@ static bool scaled_form(struct fm_hub *hub, const struct fm_safetensor *stored, 
     const bool eight = !strcmp(stored->dtype, "F8_E4M3");
     if (!scales) return fm_fail(hub->err, FATHOM_INVALID, "%s: tensor %s is %s, but no tensor holds its scales", hub->dir, stored->name, stored->dtype);
     if (stored->n_dims != 2 || stored->size == 0 || stored->dims[0] > INT32_MAX || stored->dims[1] > INT32_MAX)
-        return fm_fail(hub->err, FATHOM_INVALID, "%s: tensor %s is %s, but no matrix", hub->dir, stored->name, stored->dtype);
+        return fm_fail(hub->err, FATHOM_INVALID, "%s: tensor %s is %s, but not a matrix", hub->dir, stored->name, stored->dtype);
     const uint64_t packed = eight || !strcmp(stored->dtype, "F4") ? 1 : 2, n_rows = stored->dims[0], n_cols = packed * stored->dims[1];
     const uint64_t scale_rows = eight ? (n_rows + FM_SCALED_F8 - 1) / FM_SCALED_F8 : n_rows;
     const uint64_t scale_cols = eight ? (n_cols + FM_SCALED_F8 - 1) / FM_SCALED_F8 : n_cols / FM_SCALED_F4;
@@ -44,7 +44,8 @@ static bool scaled_form(struct fm_hub *hub, const struct fm_safetensor *stored, 
 }
 
 bool fm_hub_form(struct fm_hub *hub, const struct fm_safetensor *stored, const struct fm_safetensor *scales, struct fm_hub_form *form) {
-    const bool bytes = !strcmp(stored->dtype, "I8") || !strcmp(stored->dtype, "U8"); // with scales, two of FP4 in each
+    // bytes with scales hold two FP4 elements each
+    const bool bytes = !strcmp(stored->dtype, "I8") || !strcmp(stored->dtype, "U8");
     if (!strcmp(stored->dtype, "F8_E4M3") || !strcmp(stored->dtype, "F4") || (bytes && scales)) return scaled_form(hub, stored, scales, form);
     const struct fm_type_info *info = fm_type_find(stored->dtype);
     if (!info || info->block != 1)

@@ -5,13 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-// GGUF's kinds of token.
+// The kinds of tokens in GGUF.
 enum { TOKEN_NORMAL = 1, TOKEN_CONTROL = 3, TOKEN_USER_DEFINED = 4, TOKEN_UNUSED = 5 };
 
 struct vocabulary {
     struct fm_hub *hub;
     const char *path;           // of tokenizer.json
-    const cJSON *json, *config; // tokenizer.json; tokenizer_config.json, or NULL
+    const cJSON *json, *config; // tokenizer.json; tokenizer_config.json or NULL
     struct fm_string *tokens;   // [n_vocab], in the arena
     int32_t *kinds;
 };
@@ -20,7 +20,8 @@ static bool invalid(struct vocabulary *v, const char *what) {
     return fm_fail(v->hub->err, FATHOM_INVALID, "%s: %s", v->path, what);
 }
 
-// The tokenizer's splits, told apart by their first expressions.
+// Returns GGUF's name of the pre-tokenizer, recognised by its first expressions. Returns NULL for an unknown
+// one.
 static const char *pre_tokenizer(const cJSON *json) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "pre_tokenizer"), "pretokenizers");
     const char *regex[2] = {"", ""};
@@ -34,7 +35,7 @@ static const char *pre_tokenizer(const cJSON *json) {
     return !strcmp(regex[1], "\\s?\\p{L}+") ? "deepseek-coder" : !strncmp(regex[1], "\\s?[A-Za-z", 10) ? "deepseek-llm" : NULL;
 }
 
-// llama.cpp takes tokens that look so for control tokens, whatever the file says: <｜...｜>.
+// llama.cpp treats tokens of the form <｜...｜> as control tokens, whatever the file says.
 static bool looks_special(const char *text) {
     static const char open[] = "<\xef\xbd\x9c", close[] = "\xef\xbd\x9c>";
     const size_t length = strlen(text);
@@ -78,7 +79,7 @@ static bool read_tokens(struct vocabulary *v) {
             return false;
     }
     for (uint32_t i = 0; i < v->hub->n_vocab; i++) {
-        if (v->tokens[i].text) continue; // rows of the embedding that no token uses
+        if (v->tokens[i].text) continue; // the others are embedding rows that no token uses
         v->tokens[i].text = fm_arena_format(&tensors->arena, "[PAD%u]", i);
         if (!v->tokens[i].text) return fm_no_memory(tensors, v->hub->err);
         v->tokens[i].length = strlen(v->tokens[i].text);
@@ -87,7 +88,7 @@ static bool read_tokens(struct vocabulary *v) {
     return true;
 }
 
-// "a b" a merge; the file has pairs or, when older, such strings.
+// Writes each merge as "a b". The file has pairs; older files have strings of this form.
 static bool read_merges(struct vocabulary *v) {
     struct fm_tensors *tensors = v->hub->tensors;
     const cJSON *merges = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(v->json, "model"), "merges"), *entry;
@@ -103,7 +104,7 @@ static bool read_merges(struct vocabulary *v) {
             right = cJSON_GetStringValue(cJSON_GetArrayItem(entry, 1));
             if (!right) left = NULL;
         }
-        if (!left) return invalid(v, "model.merges holds something else than pairs of strings");
+        if (!left) return invalid(v, "model.merges holds an entry that is not a pair of strings");
         next->text = fm_arena_format(&tensors->arena, "%s%s%s", left, right ? " " : "", right ? right : "");
         if (!next->text) return fm_no_memory(tensors, v->hub->err);
         next->length = strlen(next->text);
@@ -114,7 +115,8 @@ static bool read_merges(struct vocabulary *v) {
     return true;
 }
 
-// The id of a special token: by its content in tokenizer_config.json, else by number (or the first of a list) in config.json.
+// Sets the id of a special token: by the token's content in tokenizer_config.json, otherwise by the number
+// (or the first number of a list) in config.json.
 static void set_special(struct vocabulary *v, const char *content_key, const char *id_key, const char *key) {
     const cJSON *content = cJSON_GetObjectItemCaseSensitive(v->config, content_key);
     if (cJSON_IsObject(content)) content = cJSON_GetObjectItemCaseSensitive(content, "content");
@@ -136,11 +138,12 @@ static bool set_flag(struct vocabulary *v, const char *name, const char *key) {
     return !v->hub->failed;
 }
 
-// In tokenizer_config.json, one or a list of named ones; else a file of its own.
+// The chat template is in tokenizer_config.json, alone or in a list of named templates, or in a separate
+// file.
 static bool set_chat_template(struct vocabulary *v) {
     const cJSON *found = cJSON_GetObjectItemCaseSensitive(v->config, "chat_template"), *entry;
     const char *text = cJSON_GetStringValue(found);
-    cJSON_ArrayForEach(entry, found) { // a string has none
+    cJSON_ArrayForEach(entry, found) { // a string has no entries
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "name"));
         if (name && !strcmp(name, "default")) text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "template"));
     }

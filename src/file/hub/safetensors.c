@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_HEADER = 100 << 20, MAX_NAME = 255 }; // bytes; the first is the format's own limit
+enum { MAX_HEADER = 100 << 20, MAX_NAME = 255 }; // bytes; MAX_HEADER is the limit of the format
 
 struct dtype {
     const char *name;
@@ -18,7 +18,7 @@ static const struct dtype dtypes[] = {{"F64", 64}, {"F32", 32}, {"F16", 16}, {"B
 struct reader {
     struct fm_safetensors *file;
     const char *path;
-    const uint8_t *data; // after the header
+    const uint8_t *data; // the bytes after the header
     uint64_t data_size;
     struct fathom_error *err;
 };
@@ -82,7 +82,7 @@ static int by_place(const void *a, const void *b) {
     return x->data != y->data ? (x->data > y->data) - (x->data < y->data) : (x->size > y->size) - (x->size < y->size);
 }
 
-// Sorts the tensors by place and checks that each begins where the one before ends.
+// Sorts the tensors by offset and checks that each begins where the previous one ends.
 static bool check_places(struct reader *r) {
     struct fm_safetensors *file = r->file;
     qsort(file->list, file->count, sizeof(*file->list), by_place);

@@ -1,4 +1,4 @@
-// Reads the safetensors format: names, types, shapes and bytes of one file.
+// Reads a safetensors file: the names, types, shapes and bytes of its tensors.
 #ifndef FM_FILE_HUB_SAFETENSORS_H
 #define FM_FILE_HUB_SAFETENSORS_H
 #include "base/arena.h"
@@ -10,11 +10,11 @@
 enum { FM_SAFETENSORS_DIMS = 8 };
 struct fm_safetensor {
     const char *name;
-    const char *dtype; // "BF16"; one that the format knows
+    const char *dtype; // a dtype of the format, such as "BF16"
     uint32_t n_dims;
     uint64_t dims[FM_SAFETENSORS_DIMS]; // outermost first
     const uint8_t *data;
-    uint64_t size; // bytes: what dtype and dims say
+    uint64_t size; // bytes, as dtype and dims require
 };
 
 struct fm_safetensors {
@@ -23,8 +23,9 @@ struct fm_safetensors {
     struct fm_arena arena;
 };
 
-// `data` must outlive the list; `path` is for messages. Checked: the header's bounds, every type and shape, and that the tensors
-// cover the data without overlap or hole. Free with fm_safetensors_free, after a failure too.
+// Reads the list of tensors. `data` must outlive the list; `path` is for messages. The function checks the
+// bounds of the header, every type and shape, and that the tensors cover the data without overlap or gap.
+// Free the list with fm_safetensors_free(), after a failure too.
 bool fm_safetensors_from_memory(struct fm_safetensors *file, const char *path, const void *data, uint64_t size, struct fathom_error *err);
 void fm_safetensors_free(struct fm_safetensors *file);
 #endif
