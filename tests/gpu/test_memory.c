@@ -114,7 +114,8 @@ static void test_staging_waits(void **state) {
     (void)state;
     enum { N_BUFFERS = 2 * FM_N_STAGING + 1, N_WORDS = 1000 };
     struct fathom_error err = { 0 };
-    struct fathom_gpu *gpu = create_gpu(NULL);
+    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){ 0 }, &err);
+    check(gpu != NULL, &err);
     struct fathom_buffer *rest = play_lazy_card(gpu);
     static uint32_t got[N_WORDS], words[N_WORDS];
     struct held held[N_BUFFERS];
@@ -152,7 +153,8 @@ static void test_staging_waits(void **state) {
 static void lazy_turns(bool card) {
     enum { N_WORDS = 640 };
     struct fathom_error err = { 0 };
-    struct fathom_gpu *gpu = create_gpu(NULL);
+    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){ 0 }, &err);
+    check(gpu != NULL, &err);
     struct fathom_buffer *rest = card ? play_lazy_card(gpu) : NULL;
     if (!card) make_lazy(gpu);
     struct fathom_buffer *x = fathom_buffer_create(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE, &err);

@@ -9,14 +9,16 @@ struct bench {
     struct fathom_stream *stream;
 };
 
-static struct bench begin(const struct fathom_gpu_params *params) {
+static struct bench begin_on(struct fathom_gpu *gpu) {
     struct fathom_error err = { 0 };
-    struct bench b = { .gpu = create_gpu(params) };
+    struct bench b = { .gpu = gpu };
     check((b.buffer = fathom_buffer_create(b.gpu, 4 * ROOM, FATHOM_MEMORY_DEVICE, &err)) != NULL, &err);
     check((b.stream = fathom_stream_create(b.gpu, &err)) != NULL, &err);
     fathom_stream_begin(b.stream);
     return b;
 }
+
+static struct bench begin(const struct fathom_gpu_params *params) { return begin_on(create_gpu(params)); }
 
 static void end(struct bench *b) {
     fathom_stream_destroy(&b->stream);
@@ -207,8 +209,10 @@ static const struct split_case {
 };
 
 static void check_split(const struct split_case *c, bool by_bytes) {
-    struct bench b = begin(NULL);
     struct fathom_error err = { 0 };
+    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){ 0 }, &err);
+    check(gpu != NULL, &err);
+    struct bench b = begin_on(gpu);
     uint32_t got[N], n = 0;
     const struct affine_args args = { N, 3, 1 };
     b.gpu->info.type = c->type;
