@@ -19,7 +19,7 @@ static cJSON *row_json(const struct fathom_tuned *r) {
 }
 
 static void print_row(const struct fathom_tuned *r) {
-    printf("%-18s %-28s %6u  ", r->op, r->what, r->n_tokens);
+    printf("%-18s %-44s %6u  ", r->op, r->what, r->n_tokens);
     if (!r->best[0]) printf("not measured\n");
     else printf("%-14s %10.1f us %8.2f x %s%s\n", r->best, r->best_nanoseconds / 1e3, r->usual_nanoseconds / r->best_nanoseconds, r->usual,
             r->n_wrong ? "  (others gave wrong results)" : "");
@@ -28,8 +28,8 @@ static void print_row(const struct fathom_tuned *r) {
 static int show(const struct fathom_engine *engine, const char *model, const struct fathom_tuned *rows, size_t n, bool as_json) {
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     if (!as_json) {
-        printf("%s on %s, %s\n%-18s %-28s %6s  %-14s %13s  faster than\n", model, device->name, device->driver, "operator", "shape", "tokens",
-            "best", "a call");
+        printf("%s on %s, %s\n%-18s %-44s %6s  %-14s %13s  faster than\n", model, device->name,
+            device->driver, "operator", "shape", "tokens", "best", "a call");
         for (size_t i = 0; i < n; i++) print_row(&rows[i]);
         return EXIT_DONE;
     }
@@ -49,13 +49,18 @@ int tune_main(int argc, char **argv) {
     float seconds = 300;
     bool json = false;
     const struct option options[] = {
-        {"--device", OPTION_TEXT, &device.device, "NAME", "index or part of a device's name (fathom devices)", NULL},
-        {"--seconds", OPTION_NUMBER, &seconds, "S", "most time to spend (300); the rest keeps its default variant", NULL},
+        {"--device", OPTION_TEXT, &device.device, "NAME", "index or part of a device's name (fathom devices)",
+            NULL},
+        {"--cache-8bit", OPTION_FLAG, &device.cache_8bit, NULL,
+            "for a cache of 8 bits a value, which is tuned apart", NULL},
+        {"--seconds", OPTION_NUMBER, &seconds, "S",
+            "most time to spend (300); the rest keeps its default variant", NULL},
         {"--verbose", OPTION_FLAG, &device.verbose, NULL, "say what is loaded, and where", NULL},
         {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
     };
-    const struct usage usage = {"tune", "MODEL [--seconds S]",
-        "Measures every operator's variants at this model's shapes, checks their results, and\nkeeps the fastest for every later start on this device.",
+    const struct usage usage = {"tune", "MODEL [--cache-8bit] [--seconds S]",
+        "Measures every operator's variants at this model's shapes, checks their results, and\nkeeps the "
+        "fastest for every later start on this device.",
         options, sizeof(options) / sizeof(*options), 1, 1};
     size_t n_positional, n = 0;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);

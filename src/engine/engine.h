@@ -18,7 +18,7 @@ struct fathom_engine {
     enum fathom_type cache_type;
     bool exact;
     uint32_t n_drafts;
-    uint64_t tuning_key;              // of the model and the cache's type, for the tuning file
+    uint64_t tuning_key; // of the model and the cache's type, for the tuning file
 };
 
 // Tokens of one prefill step unless the caller says: enough to use each weight many times, short enough for one submit.
@@ -27,17 +27,21 @@ uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hpa
 // Positions that a session of n_context has room for: rounds of drafting that are in flight when a text ends run on past it.
 uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context);
 
-// Of what the choices depend on, of the engine: the tensors, the numbers in the metadata, the cache's type. While `tensors` is open.
+// Of what the choices depend on, of the engine: the tensors, the numbers in the metadata, the cache's type.
+// While `tensors` is open.
 uint64_t fm_tuning_key(const struct fathom_engine *engine);
 
 // What engines start with: reads the model's tuning file, or measures quickly and writes it; see enum fathom_tuning. False only when
 // the device fails or the caller cancels.
 bool fm_tune_start(struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);
-// The quick form itself: up to `seconds`; once one choice takes longer than `patience` to build, no more are tried (0: any time). False
-// when anything fails; the table then has no rows.
-struct fm_tune_outcome { size_t n_calls, n_measured, n_better; };
-bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double patience, const struct fathom_progress *progress,
-    struct fm_tune_outcome *outcome, struct fathom_error *err);
+// The quick form itself: up to `seconds`; once one choice takes longer than `patience` to build, no more are
+// tried (0: any time). False when anything fails; the table then has no rows.
+struct fm_tune_outcome {
+    size_t n_calls, n_measured, n_better;
+    double slow_seconds; // what one choice takes, where that is more than the patience; else 0
+};
+bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double patience,
+    const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err);
 
 // Describes a model and plans its memory; see fathom_model_inspect.
 bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type,

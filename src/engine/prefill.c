@@ -2,7 +2,8 @@
 #include "engine/session.h"
 #include <string.h>
 
-struct fm_pass fm_session_input_pass(const struct fathom_session *s, struct fathom_stream *stream, uint32_t n_tokens) {
+struct fm_pass fm_session_input_pass(
+    const struct fathom_session *s, struct fathom_stream *stream, uint32_t n_tokens) {
     struct fm_pass pass = fm_session_pass(s, stream);
     pass.position = pass.ids = fathom_buffer_view(s->input);
     pass.position.size = 4;

@@ -29,7 +29,8 @@ struct fathom_session {
 // What all passes of the session have in common; ids, position, tokens and positions are the caller's.
 struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_stream *stream);
 // A pass of n_tokens at s->n_evaluated; position and ids are those in s->input.
-struct fm_pass fm_session_input_pass(const struct fathom_session *s, struct fathom_stream *stream, uint32_t n_tokens);
+struct fm_pass fm_session_input_pass(
+    const struct fathom_session *s, struct fathom_stream *stream, uint32_t n_tokens);
 // Notes ids as part of the text; refuses what is not in the vocabulary or past the context. Nothing is read yet.
 bool fm_session_note(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
 // Records the decode step and builds its pipelines, once.

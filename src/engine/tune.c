@@ -1,5 +1,5 @@
-// Tuning: the calls that a model makes, found in recordings of its own pass, in which order they are measured, and how long. op/tune.c
-// measures one of them, on the activations that the pass left.
+// Tuning: the calls that a model makes, found in recordings of its own pass, in which order they are
+// measured, and how long. op/tune.c measures one of them, on the activations that the pass left.
 #include "op/tune.h"
 #include "base/log.h"
 #include "base/names.h"
@@ -8,13 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CALLS = 8 /* in as many layers, so that no cache holds their weights */, N_CONTEXT = 1024, MAX_FEW = 8 /* tokens of a replayed pass */,
-    DEFAULT_SECONDS = 300 };
+enum {
+    MAX_CALLS = 8 /* in as many layers, so that no cache holds their weights */,
+    N_CONTEXT = 1024,
+    MAX_FEW = 8 /* tokens of a replayed pass */,
+    DEFAULT_SECONDS = 300
+};
 
-static const double quick_seconds = 1.4; // leaves some of 2 s to the buffers, and to a choice that takes longer than those before it
-static const double quick_patience = 0.15; // a device that is slower to build and run one choice would get through a few shapes only
-// A chunk takes less time than this many times what its tokens would take one by one. A CPU may be slower.
-static const double chunk_factor = 1.0 / 16;
+// The rest of 2 s is for the session, and for a choice that takes longer than those before it.
+static const double quick_seconds = 1.4;
+// A device that takes longer to build and run one choice would get through a few shapes only.
+static const double quick_patience = 0.15;
+// What a chunk takes, as a part of what its tokens take one by one: an upper bound for cards.
+static const double chunk_part = 1.0 / 16;
 
 // Calls of one operator, shape and number of tokens.
 struct job {
@@ -29,12 +35,12 @@ struct tuning {
     struct fathom_stream *stream;
     struct job *jobs;
     size_t n_jobs;
-    uint32_t n_chunk;            // tokens; 0: no chunk is measured
-    uint32_t position;           // of a replayed pass, after what the chunk stored; a chunk is at 0
-    uint32_t n_tokens;           // of the pass that is recorded
+    uint32_t n_chunk;  // tokens; 0: no chunk is measured
+    uint32_t position; // of a replayed pass, after what the chunk stored; a chunk is at 0
+    uint32_t n_tokens; // of the pass that is recorded
 };
 
-// ---- The calls of a model ---------------------------------------------------------------------------------------
+// ---- The calls of a model --------------------------------------------------------------------------------
 
 // What decode steps, rounds of drafting and prefill record.
 static void record_pass(struct fathom_stream *stream, void *user) {
@@ -60,8 +66,11 @@ static bool add_job(struct tuning *t, const struct fm_stream_call *call) {
     const uint32_t n = call->call.n_tokens, shortest = n / 4 > 16 ? n / 4 : 16;
     const bool chunk = n > MAX_FEW && n == t->n_chunk;
     t->jobs = grown;
-    t->jobs[t->n_jobs++] = (struct job){.call = call->call, .pass_tokens = t->n_tokens, .first_token = chunk ? shortest : n,
-        .last_token = chunk ? UINT32_MAX : 2 * n - 1, .work = call->flops / 1e12 + call->bytes / 1e11};
+    t->jobs[t->n_jobs++] = (struct job){.call = call->call,
+        .pass_tokens = t->n_tokens,
+        .first_token = chunk ? shortest : n,
+        .last_token = chunk ? UINT32_MAX : 2 * n - 1,
+        .work = call->flops / 1e12 + call->bytes / 1e11};
     return true;
 }
 
@@ -91,7 +100,8 @@ static bool find_jobs_of(struct tuning *t, uint32_t n_tokens, struct fathom_erro
 static bool find_jobs(struct tuning *t, struct fathom_error *err) {
     const uint32_t counts[] = {1, t->n_chunk, 2, 4, MAX_FEW};
     for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
-        if (counts[i] && counts[i] <= t->session->ws.n_tokens && !find_jobs_of(t, counts[i], err)) return false;
+        if (counts[i] && counts[i] <= t->session->n_chunk && !find_jobs_of(t, counts[i], err))
+            return false;
     return true;
 }
 
@@ -99,8 +109,8 @@ uint64_t fm_tuning_key(const struct fathom_engine *e) {
     uint64_t key = e->cache_type;
     for (size_t i = 0; i < fm_tensors_count(e->tensors); i++) {
         const struct fm_tensor *tensor = fm_tensors_at(e->tensors, i);
-        const uint64_t own[] = {key, fm_hash(tensor->name, strlen(tensor->name)), tensor->type, tensor->dims[0], tensor->dims[1], tensor->dims[2],
-            tensor->dims[3]};
+        const uint64_t own[] = {key, fm_hash(tensor->name, strlen(tensor->name)), tensor->type,
+            tensor->dims[0], tensor->dims[1], tensor->dims[2], tensor->dims[3]};
         key = fm_hash(own, sizeof(own));
     }
     for (size_t i = 0; i < fm_meta_count(e->tensors); i++) {
@@ -109,16 +119,19 @@ uint64_t fm_tuning_key(const struct fathom_engine *e) {
         struct fathom_error unsuitable = {0}; // a number that no operator could take
         uint32_t number = 0;
         float real = 0;
-        if (type == FM_VALUE_UINT || type == FM_VALUE_INT) fm_meta_u32(e->tensors, name, &number, &unsuitable);
-        else if (type == FM_VALUE_FLOAT) fm_meta_f32(e->tensors, name, &real, &unsuitable), memcpy(&number, &real, 4);
-        else continue;
+        if (type == FM_VALUE_UINT || type == FM_VALUE_INT)
+            fm_meta_u32(e->tensors, name, &number, &unsuitable);
+        else if (type == FM_VALUE_FLOAT)
+            fm_meta_f32(e->tensors, name, &real, &unsuitable), memcpy(&number, &real, 4);
+        else
+            continue;
         const uint64_t own[] = {key, fm_hash(name, strlen(name)), number};
         key = fm_hash(own, sizeof(own));
     }
     return key;
 }
 
-// ---- Their data: what the pass leaves in its workspace ------------------------------------------------------------
+// ---- Their data: what the pass leaves in its workspace ---------------------------------------------------
 
 // Position and ids of a pass of n_tokens: all over the vocabulary.
 static bool write_input(struct tuning *t, uint32_t n_tokens, struct fathom_error *err) {
@@ -128,7 +141,8 @@ static bool write_input(struct tuning *t, uint32_t n_tokens, struct fathom_error
     uint32_t *words = malloc((n + 1) * sizeof(*words));
     if (!words) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     words[0] = position;
-    for (uint32_t i = 1; i <= n; i++) words[i] = (uint32_t)((uint64_t)(i + position) * 2654435761u % s->engine->hp.n_vocab);
+    for (uint32_t i = 1; i <= n; i++)
+        words[i] = (uint32_t)((uint64_t)(i + position) * 2654435761u % s->engine->hp.n_vocab);
     struct fathom_view view = fathom_buffer_view(s->input);
     view.size = 4ull * (n + 1);
     const bool ok = fathom_upload(s->engine->gpu, view, words, err);
@@ -148,28 +162,45 @@ static bool run_pass(struct tuning *t, uint32_t n_tokens, struct fathom_error *e
     return write_input(t, n_tokens, err) && fathom_stream_finish(t->stream, err) && submit_pass(t, err);
 }
 
-// Fills cache and activations: a chunk where there is time for it, else a few tokens; then one token after them. Where there is no time for
-// a chunk, none is measured.
+// Fills cache and activations: a chunk where there is time for it, else a few tokens; then one token after
+// them. Where there is no time for a chunk, none is measured.
 static bool run_passes(struct tuning *t, struct fm_tuner *tuner, struct fathom_error *err) {
     const struct fathom_session *s = t->session;
     const double start = fm_clock();
     const uint64_t before = fathom_gpu_get_counters(tuner->gpu).pipelines_built;
-    const uint32_t few = s->ws.n_tokens < MAX_FEW ? s->ws.n_tokens : MAX_FEW, room = s->n_context - few;
+    const uint32_t few = s->n_chunk < MAX_FEW ? s->n_chunk : MAX_FEW, room = s->n_context - few;
     t->position = s->n_chunk < room ? s->n_chunk : room;
     if (!run_pass(t, 1, err)) return false;
-    double one = fm_clock(); // of a second run: in the first one drivers still build
+    const double build = fm_clock() - start; // and the first run, in which drivers still build
     if (!submit_pass(t, err)) return false;
-    one = fm_clock() - one;
-    if (t->n_chunk && one * t->n_chunk * chunk_factor > (tuner->deadline - fm_clock()) / 2) t->n_chunk = 0;
+    const double one = fm_clock() - start - build, left = tuner->deadline - fm_clock();
+    if (build > left) {
+        tuner->deadline = 0; // nothing is measured
+        return true;
+    }
+    if (one * t->n_chunk * chunk_part > left / 2) t->n_chunk = 0;
     if (!run_pass(t, t->n_chunk ? t->n_chunk : few, err) || !run_pass(t, 1, err)) return false;
     const uint64_t n_built = fathom_gpu_get_counters(tuner->gpu).pipelines_built - before;
     if (n_built) tuner->prepare_seconds = (fm_clock() - start) / (double)n_built;
     return true;
 }
 
+// Builds the first call alone. A device that is slow at it would take too long for the whole pass.
+static bool probe(struct tuning *t, struct fm_tuner *tuner, struct fathom_error *err) {
+    const double start = fm_clock();
+    t->n_tokens = t->jobs[0].pass_tokens;
+    fathom_stream_begin(t->stream);
+    fm_stream_only(t->stream, &t->jobs[0].call, 1);
+    record_pass(t->stream, t);
+    if (!fathom_stream_finish(t->stream, err)) return false;
+    tuner->prepare_seconds = fm_clock() - start;
+    return true;
+}
+
 static bool open_tuning(struct tuning *t, struct fathom_error *err) {
     const uint32_t n_context = t->engine->plan.n_context < N_CONTEXT ? t->engine->plan.n_context : N_CONTEXT;
-    t->session = fathom_session_create(t->engine, &(struct fathom_session_params){.n_context = n_context}, err);
+    t->session =
+        fathom_session_create(t->engine, &(struct fathom_session_params){.n_context = n_context}, err);
     if (!t->session || !(t->stream = fathom_stream_create(t->engine->gpu, err))) return false;
     t->n_chunk = t->session->n_chunk > 16 ? t->session->n_chunk : 0;
     return find_jobs(t, err);
@@ -181,45 +212,61 @@ static void close_tuning(struct tuning *t) {
     free(t->jobs);
 }
 
-// ---- Measuring --------------------------------------------------------------------------------------------------
+// ---- Measuring -------------------------------------------------------------------------------------------
 
 static void name_choice(const struct fm_choice *choice, char text[32]) {
-    if (choice->size) snprintf(text, 32, "%.20s:%u", choice->variant->name, choice->size);
-    else snprintf(text, 32, "%.31s", choice->variant->name);
+    if (choice->size)
+        snprintf(text, 32, "%.20s:%u", choice->variant->name, choice->size);
+    else
+        snprintf(text, 32, "%.31s", choice->variant->name);
 }
 
-static void report(const struct job *job, const char *what, const struct fm_trial_result *r, struct fathom_tuned *out) {
-    *out = (struct fathom_tuned){.n_tokens = job->call.n_tokens, .usual_nanoseconds = r->usual.nanoseconds, .best_nanoseconds = r->best.nanoseconds,
-        .n_measured = r->n_measured, .n_wrong = r->n_wrong};
+static void report(
+    const struct job *job, const char *what, const struct fm_trial_result *r, struct fathom_tuned *out) {
+    *out = (struct fathom_tuned){.n_tokens = job->call.n_tokens,
+        .usual_nanoseconds = r->usual.nanoseconds,
+        .best_nanoseconds = r->best.nanoseconds,
+        .n_measured = r->n_measured,
+        .n_wrong = r->n_wrong};
     snprintf(out->op, sizeof(out->op), "%s", job->call.op);
     snprintf(out->what, sizeof(out->what), "%s", what);
     if (r->usual.choice.variant) name_choice(&r->usual.choice, out->usual);
     if (r->best.choice.variant) name_choice(&r->best.choice, out->best);
 }
 
-static bool measure_job(struct tuning *t, struct fm_tuner *tuner, const struct job *job, const char *what, struct fm_trial_result *result,
-    struct fathom_error *err) {
+static bool measure_job(struct tuning *t, struct fm_tuner *tuner, const struct job *job, const char *what,
+    struct fm_trial_result *result, struct fathom_error *err) {
     const bool chunk = job->pass_tokens > MAX_FEW;
     t->n_tokens = job->pass_tokens;
     *result = (struct fm_trial_result){0};
     if (chunk && !t->n_chunk) return true; // there was no time to make its data
     if (!write_input(t, t->n_tokens, err)) return false;
-    const struct fm_trial trial = {.op = fm_op_find(job->call.op), .call = job->call, .first_token = job->first_token, .last_token = job->last_token,
-        .max_calls = chunk ? 1 : MAX_CALLS, .record = record_pass, .user = t, .scratch = t->session->ws.scratch.buffer, .what = what};
+    const struct fm_trial trial = {.op = fm_op_find(job->call.op),
+        .call = job->call,
+        .first_token = job->first_token,
+        .last_token = job->last_token,
+        .max_calls = chunk ? 1 : MAX_CALLS,
+        .record = record_pass,
+        .user = t,
+        .scratch = t->session->ws.scratch.buffer,
+        .what = what};
     return fm_tune(tuner, &trial, result, err);
 }
 
 // All jobs, in their order, until the tuner's deadline.
-static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fathom_progress *progress, struct fathom_tuned *list, size_t capacity,
-    struct fm_tune_outcome *outcome, struct fathom_error *err) {
-    if (!open_tuning(t, err) || !run_passes(t, tuner, err)) return false;
+static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fathom_progress *progress,
+    struct fathom_tuned *list, size_t capacity, struct fm_tune_outcome *outcome, struct fathom_error *err) {
+    if (!open_tuning(t, err) || (tuner->patience && !probe(t, tuner, err))) return false;
+    const bool slow = tuner->patience && tuner->prepare_seconds > tuner->patience;
+    if (!slow && !run_passes(t, tuner, err)) return false;
     for (size_t i = 0; i < t->n_jobs; i++) {
         const struct job *job = &t->jobs[i];
         char what[96];
         struct fm_trial_result result;
         fm_op_describe(&job->call, what, sizeof(what));
         if (!measure_job(t, tuner, job, what, &result, err)) return false;
-        const bool better = result.best.choice.variant != result.usual.choice.variant || result.best.choice.size != result.usual.choice.size;
+        const bool better = result.best.choice.variant != result.usual.choice.variant ||
+                            result.best.choice.size != result.usual.choice.size;
         outcome->n_measured += result.best.nanoseconds > 0;
         outcome->n_better += result.best.nanoseconds > 0 && better;
         if (i < capacity) report(job, what, &result, &list[i]);
@@ -230,12 +277,14 @@ static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fatho
     return true;
 }
 
-bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double patience, const struct fathom_progress *progress,
-    struct fm_tune_outcome *outcome, struct fathom_error *err) {
+bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double patience,
+    const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err) {
     struct tuning t = {.engine = engine};
-    struct fm_tuner tuner = {.gpu = engine->gpu, .deadline = fm_clock() + seconds, .patience = patience, .quick = true};
+    struct fm_tuner tuner = {
+        .gpu = engine->gpu, .deadline = fm_clock() + seconds, .patience = patience, .quick = true};
     *outcome = (struct fm_tune_outcome){0};
     const bool ok = measure(&t, &tuner, progress, NULL, 0, outcome, err);
+    if (patience && tuner.prepare_seconds > patience) outcome->slow_seconds = tuner.prepare_seconds;
     if (!ok) fm_tuned_clear(engine->gpu);
     close_tuning(&t);
     return ok;
@@ -245,48 +294,64 @@ bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double patien
 static bool read_file(struct fathom_engine *engine) {
     const struct fathom_gpu_params *params = fm_gpu_params(engine->gpu);
     const enum fm_tuned_file file = fm_tuned_load(engine->gpu, engine->tuning_key);
-    if (file == FM_TUNED_UNUSABLE) fm_log(&params->log, FATHOM_LOG_NOTICE,
-        "the tuning file of this model in %s is damaged or of something else; it is made anew", params->cache_dir);
+    if (file == FM_TUNED_UNUSABLE)
+        fm_log(&params->log, FATHOM_LOG_NOTICE,
+            "the tuning file of this model in %s is damaged or of something else; it is made anew",
+            params->cache_dir);
     return file == FM_TUNED_READ;
 }
 
-bool fm_tune_start(struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err) {
+bool fm_tune_start(
+    struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err) {
     const double start = fm_clock();
     const struct fathom_gpu_params *params = fm_gpu_params(engine->gpu);
     const struct fathom_gpu_info *info = fathom_gpu_get_info(engine->gpu);
     struct fathom_error failure = {0};
     struct fm_tune_outcome outcome;
     if (params->exact || params->variants || !params->cache_dir || read_file(engine)) return true;
-    if (info->type == FATHOM_GPU_CPU) { // a pipeline takes as long there as all that the quick form may take for a shape
-        fm_log(&params->log, FATHOM_LOG_NOTICE, "first use of this model on %s: all calls keep their usual variant until a full tuning", info->name);
+    if (info->type == FATHOM_GPU_CPU) { // one pipeline takes there what the quick form has for a shape
+        fm_log(&params->log, FATHOM_LOG_NOTICE,
+            "first use of this model on %s: all calls keep their usual variant until a full tuning",
+            info->name);
         fm_tuned_save(engine->gpu, engine->tuning_key);
         return true;
     }
     if (!fm_tune_quickly(engine, quick_seconds, quick_patience, progress, &outcome, &failure)) {
-        if (failure.status == FATHOM_DEVICE_LOST || failure.status == FATHOM_CANCELLED) return fm_fail(err, failure.status, "%s", failure.message);
-        fm_log(&params->log, FATHOM_LOG_WARNING, "tuning stopped, and is tried again at the next start: %s", failure.message);
+        if (failure.status == FATHOM_DEVICE_LOST || failure.status == FATHOM_CANCELLED)
+            return fm_fail(err, failure.status, "%s", failure.message);
+        fm_log(&params->log, FATHOM_LOG_WARNING, "tuning stopped, and is tried again at the next start: %s",
+            failure.message);
         return true;
     }
     fm_tuned_save(engine->gpu, engine->tuning_key);
+    char slow[80] = "";
+    if (outcome.slow_seconds > 0)
+        snprintf(slow, sizeof(slow), " (one variant takes %.1f s to build)", outcome.slow_seconds);
     fm_log(&params->log, FATHOM_LOG_NOTICE,
-        "first use of this model on %s: measured %zu of %zu calls in %.1f s, %zu got a faster variant; the others keep their usual one until a full tuning",
-        info->name, outcome.n_measured, outcome.n_calls, fm_clock() - start, outcome.n_better);
+        "first use of this model on %s: measured %zu of %zu calls in %.1f s%s, %zu got a faster variant; the "
+        "others keep their usual one until a full tuning",
+        info->name, outcome.n_measured, outcome.n_calls, fm_clock() - start, slow, outcome.n_better);
     return true;
 }
 
-bool fathom_engine_tune(struct fathom_engine *engine, double seconds, const struct fathom_progress *progress, struct fathom_tuned *list,
-    size_t capacity, size_t *n, struct fathom_error *err) {
+bool fathom_engine_tune(struct fathom_engine *engine, double seconds, const struct fathom_progress *progress,
+    struct fathom_tuned *list, size_t capacity, size_t *n, struct fathom_error *err) {
     struct tuning t = {.engine = engine};
-    struct fm_tuner tuner = {.gpu = engine->gpu, .deadline = fm_clock() + (seconds > 0 ? seconds : DEFAULT_SECONDS)};
+    struct fm_tuner tuner = {
+        .gpu = engine->gpu, .deadline = fm_clock() + (seconds > 0 ? seconds : DEFAULT_SECONDS)};
     const struct fathom_gpu_params *params = fm_gpu_params(engine->gpu);
     struct fm_tune_outcome outcome = {0};
     struct fathom_error failure = {0};
     *n = 0;
     if (params->exact || params->variants)
-        return fm_fail(err, FATHOM_INVALID, "tuning has nothing to choose: %s", params->exact ? "exact mode has one variant" : "variants are forced");
-    const bool ok = measure(&t, &tuner, progress, list, capacity, &outcome, &failure) || failure.status == FATHOM_CANCELLED;
-    if (ok) fm_tuned_save(engine->gpu, engine->tuning_key);
-    else fm_fail(err, failure.status, "%s", failure.message);
+        return fm_fail(err, FATHOM_INVALID, "tuning has nothing to choose: %s",
+            params->exact ? "exact mode has one variant" : "variants are forced");
+    const bool ok = measure(&t, &tuner, progress, list, capacity, &outcome, &failure) ||
+                    failure.status == FATHOM_CANCELLED;
+    if (ok)
+        fm_tuned_save(engine->gpu, engine->tuning_key);
+    else
+        fm_fail(err, failure.status, "%s", failure.message);
     *n = ok ? outcome.n_calls : 0;
     close_tuning(&t);
     return ok;

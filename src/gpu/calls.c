@@ -4,7 +4,8 @@
 #include <string.h>
 
 bool fm_same_call(const struct fm_call *a, const struct fm_call *b) {
-    return a->n_tokens == b->n_tokens && !memcmp(a->shape, b->shape, sizeof(a->shape)) && !strcmp(a->op, b->op);
+    return a->n_tokens == b->n_tokens && !memcmp(a->shape, b->shape, sizeof(a->shape)) &&
+           !strcmp(a->op, b->op);
 }
 
 void fm_stream_only(struct fathom_stream *s, const struct fm_call *call, uint32_t max_calls) {
@@ -17,13 +18,15 @@ uint32_t fm_stream_kept(const struct fathom_stream *s, struct fm_choice *choice)
     *choice = last ? last->called.choice : (struct fm_choice){0};
     for (uint32_t i = 0; i < s->n_entries; i++)
         if (s->entries[i].dispatch.variant == choice->variant) return s->n_kept;
-    // an operator may have a dispatch for what follows the variant's
+    // the operator took another variant than the one chosen: it stands in the last dispatch of its own name
     for (uint32_t i = 0; i < s->n_entries; i++)
-        if (!strcmp(s->entries[i].dispatch.op, s->only.op)) *choice = (struct fm_choice){s->entries[i].dispatch.variant, 0};
+        if (!strcmp(s->entries[i].dispatch.op, s->only.op))
+            *choice = (struct fm_choice){s->entries[i].dispatch.variant, 0};
     return s->n_kept;
 }
 
-bool fm_stream_calls(const struct fathom_stream *s, struct fm_stream_call **list, size_t *n, struct fathom_error *err) {
+bool fm_stream_calls(
+    const struct fathom_stream *s, struct fm_stream_call **list, size_t *n, struct fathom_error *err) {
     *n = 0;
     *list = NULL;
     if (s->error.status != FATHOM_OK) return fm_fail(err, s->error.status, "%s", s->error.message);
@@ -44,39 +47,49 @@ bool fm_stream_calls(const struct fathom_stream *s, struct fm_stream_call **list
     return true;
 }
 
-static bool same_view(struct fathom_view a, struct fathom_view b) { return a.buffer == b.buffer && a.offset == b.offset && a.size == b.size; }
+static bool same_view(struct fathom_view a, struct fathom_view b) {
+    return a.buffer == b.buffer && a.offset == b.offset && a.size == b.size;
+}
 
 static bool overlap(struct fathom_view a, struct fathom_view b) {
     return a.buffer == b.buffer && a.offset < b.offset + b.size && b.offset < a.offset + a.size;
 }
 
 // Does a dispatch read from this range through a binding that it does not write?
-static bool is_read(const struct fathom_stream *s, struct fathom_view view, struct fathom_error *err, bool *ok) {
+static bool is_read(
+    const struct fathom_stream *s, struct fathom_view view, struct fathom_error *err, bool *ok) {
     for (uint32_t i = 0; i < s->n_entries; i++) {
         const struct fm_dispatch *d = &s->entries[i].dispatch;
-        const struct fm_layout *layout = s->entries[i].is_copy ? NULL : fm_layout_get(s->gpu, d->variant->shader, err);
+        if (s->entries[i].is_copy) continue;
+        const struct fm_layout *layout = fm_layout_get(s->gpu, d->variant->shader, err);
         *ok = *ok && layout;
         for (uint32_t j = 0; layout && j < d->n_views; j++)
-            if (layout->spirv.reads[j] && !layout->spirv.writes[j] && d->views[j].buffer && overlap(d->views[j], view)) return true;
+            if (layout->spirv.reads[j] && !layout->spirv.writes[j] && d->views[j].buffer &&
+                overlap(d->views[j], view))
+                return true;
     }
     return false;
 }
 
-bool fm_stream_writes(const struct fathom_stream *s, struct fm_write **list, size_t *n, struct fathom_error *err) {
+bool fm_stream_writes(
+    const struct fathom_stream *s, struct fm_write **list, size_t *n, struct fathom_error *err) {
     bool ok = true;
     *n = 0;
     *list = malloc(((size_t)s->n_entries * FM_MAX_BINDINGS + 1) * sizeof(**list));
     if (!*list) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     for (uint32_t i = 0; ok && i < s->n_entries; i++) {
         const struct fm_dispatch *d = &s->entries[i].dispatch;
-        const struct fm_layout *layout = s->entries[i].is_copy ? NULL : fm_layout_get(s->gpu, d->variant->shader, err);
+        if (s->entries[i].is_copy) continue;
+        const struct fm_layout *layout = fm_layout_get(s->gpu, d->variant->shader, err);
         ok = layout != NULL;
         for (uint32_t j = 0; ok && j < d->n_views; j++) {
             if (!layout->spirv.writes[j] || !d->views[j].buffer) continue;
             size_t at = 0;
             while (at < *n && !same_view((*list)[at].view, d->views[j])) at++;
-            if (at < *n) (*list)[at].floats &= layout->spirv.floats[j];
-            else (*list)[(*n)++] = (struct fm_write){d->views[j], layout->spirv.floats[j], false};
+            if (at < *n)
+                (*list)[at].floats &= layout->spirv.floats[j];
+            else
+                (*list)[(*n)++] = (struct fm_write){d->views[j], layout->spirv.floats[j], false};
         }
     }
     for (size_t i = 0; ok && i < *n; i++) (*list)[i].in_place = is_read(s, (*list)[i].view, err, &ok);

@@ -34,8 +34,8 @@ void fm_dispatch_add(struct fm_dispatch *dispatch, const struct fm_constant *con
 // and pass the remainder in their arguments. An error: a constant that the shader does not know, one that is given twice, one that is missing.
 void fm_stream_dispatch(struct fathom_stream *stream, const struct fm_dispatch *dispatch);
 
-// While `join`, dispatches are part of the last call of fm_variant_choose() whatever their name: for an operator that has another one do
-// what its other variants do themselves. See gpu/calls.h.
+// While `join`, dispatches are part of the last call of fm_variant_choose() whatever their name: for an
+// operator that has another one do what its other variants do themselves. See gpu/calls.h.
 void fm_stream_join(struct fathom_stream *stream, bool join);
 
 // Where a view begins, for shaders that read by address (FATHOM_CAP_DEVICE_ADDRESS). It is bound as well: for barriers, and for its length.

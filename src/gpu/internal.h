@@ -21,8 +21,8 @@ struct fm_staging {
 // A call of fm_variant_choose().
 struct fm_called {
     struct fm_call call;
-    struct fm_choice choice;             // that it got
-    uint32_t serial;                     // of the gpu's calls, from 1; 0: none
+    struct fm_choice choice; // that it got
+    uint32_t serial;         // of the gpu's calls, from 1; 0: none
 };
 
 struct fathom_gpu {
@@ -61,8 +61,8 @@ struct fathom_gpu {
 
     struct fm_tuned *tuned;              // the measured best choices
     size_t n_tuned;
-    struct fm_called called;             // the last one of an operator that may be tuned
-    bool joined;                         // what is recorded is part of it, whatever its name
+    struct fm_called called; // the last one of an operator that may be tuned
+    bool joined;             // what is recorded is part of it, whatever its name
 };
 
 // A sub-allocation of a block.

@@ -10,7 +10,7 @@ struct id_info {
     uint32_t storage_class;                                      // of a pointer type
     uint32_t end;                                                // bytes: largest member offset + 4
     bool has_binding, non_writable, non_readable;
-    bool floats;                                                 // of a type: made of float32 alone
+    bool floats; // of a type: made of float32 alone
 };
 
 static void decorate(struct id_info *id, uint32_t decoration, uint32_t value) {

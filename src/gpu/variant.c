@@ -84,6 +84,7 @@ static struct fm_choice choose(const struct fathom_gpu *gpu, const struct fm_cal
 }
 
 struct fm_choice fm_variant_choose(struct fathom_gpu *gpu, const struct fm_call *call, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
-    gpu->called = (struct fm_called){*call, choose(gpu, call, table, n_rows, n_tokens), gpu->called.serial + 1};
+    gpu->called =
+        (struct fm_called){*call, choose(gpu, call, table, n_rows, n_tokens), gpu->called.serial + 1};
     return gpu->called.choice;
 }

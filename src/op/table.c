@@ -53,16 +53,18 @@ const struct fm_op *fm_op_find(const char *name) {
     return NULL;
 }
 
-// How the shapes of calls read: @ is a stored type, # a number, in the order of fm_call.shape. A part between commas whose numbers are all
-// zero is left out.
-static const struct { const char *op, *shape; } shapes[] = {
+// How the shapes of calls read: @ is a stored type, # a number, in the order of fm_call.shape. A part between
+// commas whose numbers are all zero is left out.
+static const struct {
+    const char *op, *shape;
+} shapes[] = {
     {"matmul", "@ # x # x #"},
     {"expert_gate", "@ # x #,top #"},
     {"expert_up", "@ # x #,top #,shared @ #,of #"},
     {"expert_down", "@ # x #,top #,shared @ #,to #"},
-    {"latent_attention", "@ # heads,latent of # + #"},
-    {"expanded_attention", "@ cache and @ # heads,latent of #,keys of # + #,values of #"},
-    {"grouped_attention", "@ # heads,of # x #"},
+    {"latent_attention", "@ # heads,latent # + #"},
+    {"expanded_attention", "@ by @ # heads,latent #,keys # + #,values #"},
+    {"grouped_attention", "@ # heads,# x #"},
 };
 
 static const char *shape_of(const struct fm_call *call) {
@@ -81,10 +83,15 @@ void fm_op_describe(const struct fm_call *call, char *text, size_t size) {
         bool some = false;
         for (; *at && *at != ','; at++) {
             const size_t room = length < sizeof(part) ? sizeof(part) - length : 0;
-            if (*at == '#') some |= *next != 0;
-            if (*at == '@') length += (size_t)snprintf(part + length, room, "%s", fm_type_name((enum fathom_type)*next++));
-            else if (*at == '#') length += (size_t)snprintf(part + length, room, "%u", *next++);
-            else length += (size_t)snprintf(part + length, room, "%c", *at);
+            const bool type = *at == '@', number = *at == '#';
+            const uint32_t word = type || number ? *next++ : 0;
+            some |= number && word;
+            if (type)
+                length += (size_t)snprintf(part + length, room, "%s", fm_type_name((enum fathom_type)word));
+            else if (number)
+                length += (size_t)snprintf(part + length, room, "%u", word);
+            else
+                length += (size_t)snprintf(part + length, room, "%c", *at);
         }
         at += *at == ',';
         if (some && n < size) n += (size_t)snprintf(text + n, size - n, "%s%s", n ? ", " : "", part);

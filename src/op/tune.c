@@ -33,7 +33,8 @@ struct run {
     struct fm_tuned row; // where the winner goes
     struct fm_write *writes; // that are no scratch
     size_t n_writes, n_bytes;
-    char *saved, *want, *got; // what the writes' ranges hold: before all, of the reference, of another choice; one range after the other
+    char *saved, *want, *got; // what the writes' ranges hold: before all, of the reference, of another
+                              // choice; one range after the other
     uint32_t n_calls;
     size_t n_rounds;     // so far
     struct fathom_timing *timings;
@@ -84,15 +85,16 @@ static bool measure(struct run *r, struct candidate *c, struct fathom_error *err
     return true;
 }
 
-// Records the calls; *there is false when the operator does not take the choice that was put into the table. With variant NULL, that is the
-// operator's own one.
+// Records the calls; *there is false when the operator does not take the choice that was put into the table.
+// With variant NULL, that is the operator's own one.
 static void record(struct run *r, struct candidate *c, bool *there) {
     const struct fm_choice wanted = c->timing.choice;
     fathom_stream_begin(c->stream);
     fm_stream_only(c->stream, &r->trial->call, r->trial->max_calls);
     r->trial->record(c->stream, r->trial->user);
     r->n_calls = fm_stream_kept(c->stream, &c->timing.choice);
-    *there = r->n_calls && (!wanted.variant || (c->timing.choice.variant == wanted.variant && c->timing.choice.size == wanted.size));
+    *there = r->n_calls && (!wanted.variant || (c->timing.choice.variant == wanted.variant &&
+                                                   c->timing.choice.size == wanted.size));
 }
 
 // Finds what the calls write, and saves it.
@@ -112,15 +114,17 @@ static bool find_writes(struct run *r, const struct candidate *c, struct fathom_
     return true;
 }
 
-// Results are filled with NaNs, for what is not written. What is read as well, a residual, is 0, so that the sum shows what is added to it.
-// Words, such as chosen experts and counters, are as they were.
+// Results are filled with NaNs, for what is not written. What is read as well, a residual, is 0, so that the
+// sum shows what is added to it. Words, such as chosen experts and counters, are as they were.
 static bool fill_writes(struct run *r, char *words, struct fathom_error *err) {
     char *at = words;
     const char *saved = r->saved;
     for (size_t i = 0; i < r->n_writes; i++) {
         const struct fm_write *w = &r->writes[i];
-        if (w->floats) memset(at, w->in_place ? 0 : 0xff, w->view.size);
-        else memcpy(at, saved, w->view.size);
+        if (w->floats)
+            memset(at, w->in_place ? 0 : 0xff, w->view.size);
+        else
+            memcpy(at, saved, w->view.size);
         if (!fathom_upload(r->tuner->gpu, w->view, at, err)) return false;
         at += w->view.size;
         saved += w->view.size;
@@ -144,7 +148,9 @@ static bool put_back(struct run *r, struct fathom_error *err) {
 static bool agree(const struct run *r, const char *want, const char *got) {
     for (size_t i = 0; i < r->n_writes; i++) {
         const size_t size = r->writes[i].view.size;
-        if (r->writes[i].floats && !fm_tune_agrees((const float *)(const void *)want, (const float *)(const void *)got, size / 4)) return false;
+        if (r->writes[i].floats &&
+            !fm_tune_agrees((const float *)(const void *)want, (const float *)(const void *)got, size / 4))
+            return false;
         want += size;
         got += size;
     }
@@ -152,7 +158,8 @@ static bool agree(const struct run *r, const char *want, const char *got) {
 }
 
 // Builds and runs a choice for the first time; its result goes to r->want or r->got.
-static bool prepare(struct run *r, struct fm_choice choice, char **result, bool *there, struct fathom_error *err) {
+static bool prepare(
+    struct run *r, struct fm_choice choice, char **result, bool *there, struct fathom_error *err) {
     struct fm_tuner *t = r->tuner;
     struct candidate *c = &r->list[r->n];
     const double start = fm_clock();
@@ -165,8 +172,8 @@ static bool prepare(struct run *r, struct fm_choice choice, char **result, bool 
         r->n--;
         return true;
     }
-    if (!fathom_stream_finish(c->stream, err) || (!r->saved && !find_writes(r, c, err)) || !fill_writes(r, *result, err) || !submit(r, c, err) ||
-        !read_writes(r, *result, err))
+    if (!fathom_stream_finish(c->stream, err) || (!r->saved && !find_writes(r, c, err)) ||
+        !fill_writes(r, *result, err) || !submit(r, c, err) || !read_writes(r, *result, err))
         return false;
     c->first_seconds = fm_clock() - start;
     t->prepare_seconds = fmax(c->first_seconds, 0.8 * t->prepare_seconds);
@@ -210,18 +217,23 @@ static bool find_reference(struct run *r, struct fm_trial_result *result, struct
     bool there;
     fm_tuned_remove(r->tuner->gpu, &r->row);
     if (!prepare(r, (struct fm_choice){0}, &r->want, &there, err)) return false;
-    if (!there) return fm_fail(err, FATHOM_INVALID, "%s: no call of %s was recorded", r->trial->op->name, r->trial->what);
+    if (!there)
+        return fm_fail(
+            err, FATHOM_INVALID, "%s: no call of %s was recorded", r->trial->op->name, r->trial->what);
     if (r->tuner->quick || r->list[0].timing.choice.variant == plain || !time_left(r->tuner)) return true;
     char *own = r->want;
     r->want = r->got;
     r->got = own;
-    if (!set_row(r, (struct fm_choice){plain, 0}, err) || !prepare(r, (struct fm_choice){plain, 0}, &r->want, &there, err)) return false;
+    if (!set_row(r, (struct fm_choice){plain, 0}, err) ||
+        !prepare(r, (struct fm_choice){plain, 0}, &r->want, &there, err))
+        return false;
     if (!agree(r, r->want, own)) refuse(r, &r->list[0], result);
     return true;
 }
 
 // Builds the pipelines of all these choices, on as many threads as the gpu uses.
-static bool build_all(struct run *r, const struct fm_choice *choices, size_t n, double *seconds, struct fathom_error *err) {
+static bool build_all(
+    struct run *r, const struct fm_choice *choices, size_t n, double *seconds, struct fathom_error *err) {
     struct fathom_stream *stream = fathom_stream_create(r->tuner->gpu, err);
     const double start = fm_clock();
     bool ok = stream != NULL;

@@ -1,13 +1,14 @@
-// Measures the variants of one operator at one shape on this device, checks what they compute, and puts the winner into the gpu's table
-// (gpu/tuned.h). Knows no model: the caller records something that makes the calls, and the calls are taken from the recording.
+// Measures the variants of one operator at one shape on this device, checks what they compute, and puts the
+// winner into the gpu's table (gpu/tuned.h). Knows no model: the caller records something that makes the
+// calls, and the calls are taken from the recording.
 #ifndef FM_OP_TUNE_H
 #define FM_OP_TUNE_H
 #include "gpu/calls.h"
 #include "gpu/tuned.h"
 #include "op/op.h"
 
-// What to measure: the first max_calls calls like `call` in what `record` appends to a stream. Their inputs are in memory already. What
-// they write is compared, where it is float32, and put back at the end.
+// What to measure: the first max_calls calls like `call` in what `record` appends to a stream. Their inputs
+// are in memory already. What they write is compared, where it is float32, and put back at the end.
 struct fm_trial {
     const struct fm_op *op;
     struct fm_call call;
@@ -16,7 +17,7 @@ struct fm_trial {
     void (*record)(struct fathom_stream *stream, void *user);
     void *user;
     const struct fathom_buffer *scratch; // what is written to it is no result
-    const char *what;                 // for messages: "q4_0 1 x 3072 x 2048"
+    const char *what;                    // for messages: "q4_0 1 x 3072 x 2048"
 };
 
 // One choice, and what it took.
@@ -38,12 +39,13 @@ struct fm_tuner {
     double prepare_seconds;           // what building a pipeline and its first run may take: the most of late; 0 at first
 };
 
-// False only when the device or memory fails, or the recording does. A trial for which there is no time leaves the table as it is and
-// nanoseconds 0.
+// False only when the device or memory fails, or the recording does. A trial for which there is no time
+// leaves the table as it is and nanoseconds 0.
 bool fm_tune(struct fm_tuner *tuner, const struct fm_trial *trial, struct fm_trial_result *result, struct fathom_error *err);
 
-// Do two results of the same operator agree within what a change of order, and of precision to float16 or 8-bit activations, explains?
-// Words of FM_TUNE_UNWRITTEN, with which results are filled before a run, must be the same in both.
+// Do two results of the same operator agree within what a change of order, and of precision to float16 or
+// 8-bit activations, explains? Words of FM_TUNE_UNWRITTEN, with which results are filled before a run, must
+// be the same in both.
 #define FM_TUNE_UNWRITTEN 0xffffffffu /* a NaN */
 bool fm_tune_agrees(const float *want, const float *got, size_t n);
 #endif

@@ -1,8 +1,11 @@
-// Tuning of a model: measured once, then the file alone decides. On the demonstration model, where it is installed.
+// Tuning of a model: measured once, then the file alone decides. And tuning of every architecture: all calls
+// of its pass are found, and its logits stay those of the reference.
+#include "engine/golden.h"
 #include "engine/session.h"
 #include "gpu/internal.h"
 #include "gpu/tuned.h"
 #include <dirent.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,14 +27,21 @@ static void hear(void *user, enum fathom_log_level level, const char *message) {
     if (!heard.n_notices++) snprintf(heard.notice, sizeof(heard.notice), "%s", message);
 }
 
-static struct fathom_engine *start(struct fathom_gpu_params gpu, enum fathom_tuning tuning) {
+static struct fathom_engine *start_model(const char *model, struct fathom_engine_params params) {
     struct fathom_error err = {0};
+    char path[512];
+    snprintf(path, sizeof(path), FATHOM_SOURCE_DIR "/%s", model);
     heard = (struct heard){0};
-    gpu.log.write = hear;
-    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){
-        .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", .n_context = 256, .gpu = gpu, .tuning = tuning}, &err);
+    params.model = path;
+    params.gpu.log.write = hear;
+    struct fathom_engine *engine = fathom_engine_create(&params, &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
+}
+
+static struct fathom_engine *start(struct fathom_gpu_params gpu, enum fathom_tuning tuning) {
+    return start_model("tools/demo/minnow-q8_0.gguf",
+        (struct fathom_engine_params){.n_context = 256, .gpu = gpu, .tuning = tuning});
 }
 
 static void finish(struct fathom_engine **engine) { fathom_engine_destroy(engine); }
@@ -186,11 +196,211 @@ static void test_damaged(void **state) {
     finish(&engine);
 }
 
+// ---- Every architecture
+// -----------------------------------------------------------------------------------------
+
+enum { N_TOKENS = 64, N_VOCAB = 768, MAX_LIST = 128, N_MEASURED = 2 };
+
+static const struct model {
+    const char *name, *golden;
+    bool cache_8bit;
+    double most;
+} models[] = {
+    {"v2-lite", "golden", false, 1e-4},
+    {"v2", "golden", false, 1e-4},
+    {"v3", "golden", false, 1e-4},
+    {"v3-fp8", "golden", false, 1e-4},
+    {"v32", "first_of_ties", false, 1e-4},
+    {"v4", "golden", false, 1e-4},
+    {"llama", "golden", false, 1e-4},
+    {"qwen2", "golden", false, 1e-4},
+    {"qwen3", "golden", false, 1e-4},
+    {"v2-lite", "golden", true, 1e-3},
+};
+enum { N_MODELS = sizeof(models) / sizeof(models[0]), V4 = 5, LLAMA = 6 };
+
+static struct fathom_engine *open_model(const struct model *m, struct fathom_gpu_params gpu) {
+    char path[64];
+    snprintf(path, sizeof(path), "tests/data/reference/%s", m->name);
+    return start_model(path,
+        (struct fathom_engine_params){
+            .n_context = N_TOKENS, .cache_8bit = m->cache_8bit, .tuning = FATHOM_TUNING_OFF, .gpu = gpu});
+}
+
+// Are all calls there, of every number of tokens? Attention is one of them, with the cache's type.
+static void check_list(const struct model *m, const struct fathom_tuned *list, size_t n) {
+    static const uint32_t counts[] = {1, N_TOKENS, 2, 4, 8};
+    size_t n_listed = 0;
+    for (size_t c = 0; c < sizeof(counts) / sizeof(*counts); c++) {
+        uint32_t n_attention = 0, n_matmul = 0, n_down = 0;
+        for (size_t i = 0; i < n; i++) {
+            if (list[i].n_tokens != counts[c]) continue;
+            n_listed++;
+            n_matmul += !strcmp(list[i].op, "matmul");
+            n_down += !strcmp(list[i].op, "expert_down");
+            if (!strstr(list[i].op, "attention")) continue;
+            n_attention++;
+            assert_int_equal(
+                strncmp(list[i].what, m->cache_8bit ? "Q8_0 " : "F16 ", m->cache_8bit ? 5 : 4), 0);
+        }
+        assert_int_equal(n_attention, 1);
+        assert_in_range(n_matmul, 2, 12); // a chunk goes without the head
+        assert_in_range(n_down, 1, 2);    // dense layers, and those with experts
+    }
+    assert_int_equal(n_listed, n);
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
+
+// The mean divergence from the reference's logits, in nats, but for the two largest of 64 tokens: a near tie
+// in a gate may fall the other way.
+static double divergence(const struct model *m, struct fathom_engine *engine) {
+    struct fathom_error err = {0};
+    char path[512];
+    size_t n_ids = 0, n_logits = 0;
+    snprintf(
+        path, sizeof(path), FATHOM_SOURCE_DIR "/tests/data/reference/%s/%s.safetensors", m->name, m->golden);
+    int32_t *ids = golden_tensor(path, "input_ids", &n_ids);
+    float *want = golden_tensor(path, "logits", &n_logits), *got = malloc(sizeof(float) * N_TOKENS * N_VOCAB);
+    if (!ids || !want || !got || n_ids != N_TOKENS || n_logits != N_TOKENS * N_VOCAB) fail_msg("%s", path);
+    struct fathom_session *s = fathom_session_create(engine, NULL, &err);
+    // a chunk, then token by token
+    if (!s || !fathom_session_append(s, ids, N_TOKENS / 2, got, NULL, &err) ||
+        !fathom_session_append_decode(
+            s, ids + N_TOKENS / 2, N_TOKENS / 2, got + N_TOKENS / 2 * N_VOCAB, &err))
+        fail_msg("%s", err.message);
+    double kl[N_TOKENS], sum = 0;
+    for (int t = 0; t < N_TOKENS; t++) {
+        const float *a = want + t * N_VOCAB, *b = got + t * N_VOCAB;
+        double za = 0, zb = 0;
+        for (int i = 0; i < N_VOCAB; i++) za += exp(a[i]), zb += exp(b[i]);
+        kl[t] = 0;
+        for (int i = 0; i < N_VOCAB; i++) kl[t] += exp(a[i]) / za * ((a[i] - log(za)) - (b[i] - log(zb)));
+        assert_true(kl[t] > -1e-9);
+    }
+    qsort(kl, N_TOKENS, sizeof(*kl), compare_doubles);
+    for (int t = 0; t < N_TOKENS - 2; t++) sum += kl[t] / (N_TOKENS - 2);
+    fathom_session_destroy(&s);
+    free(ids);
+    free(want);
+    free(got);
+    return sum;
+}
+
+static void test_every_model(void **state) {
+    (void)state;
+    static struct fathom_tuned list[MAX_LIST];
+    struct fathom_error err = {0};
+    size_t n;
+    for (int i = 0; i < N_MODELS; i++) {
+        const struct model *m = &models[i];
+        struct fathom_engine *engine = open_model(m, (struct fathom_gpu_params){0});
+        uint64_t most = N_MEASURED;
+        // no time at all: all calls are listed, none is measured
+        if (!fathom_engine_tune(engine, 1e-9, NULL, list, MAX_LIST, &n, &err))
+            fail_msg("%s: %s", m->name, err.message);
+        check_list(m, list, n);
+        for (size_t j = 0; j < n; j++) assert_true(!list[j].best[0] && list[j].n_measured == 0);
+        assert_int_equal(engine->gpu->n_tuned, 0);
+        if (!fathom_engine_tune(
+                engine, 600, &(struct fathom_progress){stop_soon, &most}, list, MAX_LIST, &n, &err))
+            fail_msg("%s: %s", m->name, err.message);
+        assert_int_equal(n, N_MEASURED);
+        assert_int_equal(engine->gpu->n_tuned, N_MEASURED);
+        for (size_t j = 0; j < n; j++) assert_true(list[j].best[0] && list[j].n_wrong == 0);
+        const double kl = divergence(m, engine);
+        print_message("%s%s: mean divergence %.2e after %s %s for %s\n", m->name,
+            m->cache_8bit ? ", 8-bit cache" : "", kl, list[0].op, list[0].best, list[0].usual);
+        assert_true(kl < m->most);
+        assert_int_equal(heard.n_warnings, 0);
+        finish(&engine);
+    }
+}
+
+// All calls of the quick form, those of a chunk included, on a card: its own choices are others than a CPU's,
+// and buffers are staged.
+static void test_quick_form(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    struct fm_tune_outcome outcome;
+    struct fathom_engine *engine = open_model(&models[LLAMA], (struct fathom_gpu_params){.discrete = true});
+    if (!fm_tune_quickly(engine, 600, 0, NULL, &outcome, &err)) fail_msg("%s", err.message);
+    assert_int_equal(heard.n_warnings, 0);
+    assert_true(outcome.n_calls > 20);
+    assert_int_equal(outcome.n_measured, outcome.n_calls);
+    assert_int_equal(engine->gpu->n_tuned, outcome.n_calls);
+    uint32_t n_chunk = 0;
+    for (size_t i = 0; i < engine->gpu->n_tuned; i++)
+        n_chunk += engine->gpu->tuned[i].last_token == UINT32_MAX;
+    assert_true(n_chunk >= 5);
+    const double kl = divergence(&models[LLAMA], engine);
+    print_message("%zu calls, mean divergence %.2e\n", outcome.n_calls, kl);
+    assert_true(kl < models[LLAMA].most);
+    finish(&engine);
+}
+
+// A first start that fails or is stopped leaves no file, so that the next one tries again; one that has no
+// time leaves one.
+static void test_first_start_of_a_card(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    struct fm_tune_outcome outcome;
+    char path[512];
+    uint64_t none = 0;
+    struct fathom_engine *engine =
+        open_model(&models[V4], (struct fathom_gpu_params){.discrete = true, .cache_dir = folder});
+    assert_false(fm_tune_start(engine, &(struct fathom_progress){stop_soon, &none}, &err));
+    assert_int_equal(err.status, FATHOM_CANCELLED);
+    assert_int_equal(n_tuning_files(path, sizeof(path)) + (int)engine->gpu->n_tuned + heard.n_notices, 0);
+    struct fathom_weight *head = engine->weights.head;
+    engine->weights.head = NULL;
+    assert_true(fm_tune_start(engine, NULL, &err));
+    assert_int_equal(heard.n_warnings, 1);
+    assert_int_equal(n_tuning_files(path, sizeof(path)) + (int)engine->gpu->n_tuned + heard.n_notices, 0);
+    engine->weights.head = head;
+    if (!fm_tune_quickly(engine, 1e-9, 0, NULL, &outcome, &err)) fail_msg("%s", err.message);
+    assert_int_equal(outcome.n_measured, 0);
+    assert_true(outcome.n_calls > 40);
+    if (!fm_tune_start(engine, NULL, &err)) fail_msg("%s", err.message);
+    assert_int_equal(n_tuning_files(path, sizeof(path)), 1);
+    assert_int_equal(heard.n_notices, 1);
+    assert_non_null(strstr(heard.notice, "first use of this model on"));
+    print_message("%s\n", heard.notice);
+    const size_t n = engine->gpu->n_tuned;
+    const uint64_t before = fathom_gpu_get_counters(engine->gpu).dispatches;
+    if (!fm_tune_start(engine, NULL, &err)) fail_msg("%s", err.message);
+    assert_int_equal(heard.n_notices, 1);
+    assert_int_equal(engine->gpu->n_tuned, n);
+    assert_int_equal(fathom_gpu_get_counters(engine->gpu).dispatches, before);
+    finish(&engine);
+}
+
+// Another cache's type, or another model, has another file.
+static void test_key(void **state) {
+    (void)state;
+    uint64_t keys[N_MODELS];
+    for (int i = 0; i < N_MODELS; i++) {
+        struct fathom_engine *engine = open_model(&models[i], (struct fathom_gpu_params){0});
+        keys[i] = engine->tuning_key;
+        finish(&engine);
+        for (int j = 0; j < i; j++) assert_int_not_equal(keys[i], keys[j]);
+    }
+    struct fathom_engine *engine = open_model(&models[0], (struct fathom_gpu_params){0});
+    assert_int_equal(engine->tuning_key, keys[0]);
+    finish(&engine);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_first_and_second_start, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_file_decides, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_damaged, make_folder, remove_folder),
+        cmocka_unit_test(test_key),
+        cmocka_unit_test(test_every_model),
+        cmocka_unit_test(test_quick_form),
+        cmocka_unit_test_setup_teardown(test_first_start_of_a_card, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

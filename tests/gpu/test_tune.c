@@ -8,7 +8,8 @@
 #include <math.h>
 #include <sys/stat.h>
 
-// ---- An operator: y = x + 10000, in ten thousand rounds, in two, or, wrongly, in one that adds less ---------------
+// ---- An operator: y = x + 10000, in ten thousand rounds, in two, or, wrongly, in one that adds less
+// ---------------
 
 static const uint32_t raise_words[] = {
 #include "raise.inc"
@@ -21,19 +22,28 @@ enum { N = 1 << 14, N_CALLS = 3 };
 enum { SLOW, FAST, WRONG };
 static const struct fm_variant variants[] = {
     [SLOW] = {.name = "plain", .shader = &raise_shader},
-    [FAST] = {.name = "fast", .shader = &raise_shader, .min_tokens = 1000, .sizes = {1, 2}}, // never the default
+    [FAST] = {.name = "fast",
+        .shader = &raise_shader,
+        .min_tokens = 1000,
+        .sizes = {1, 2}}, // never the default
     [WRONG] = {.name = "wrong", .shader = &raise_shader},
 };
 static const struct fm_op with_wrong = {"raise", variants, 3}, without = {"raise", variants, 2};
 
-struct subject { struct fathom_gpu *gpu; const struct fm_op *op; struct fathom_view x, y, counter; uint32_t n_tokens; };
+struct subject {
+    struct fathom_gpu *gpu;
+    const struct fm_op *op;
+    struct fathom_view x, y, counter;
+    uint32_t n_tokens;
+};
 
 static struct fm_choice choose(const struct subject *s) {
     const struct fm_call call = {"raise", s->n_tokens, {N, 1}};
     return fm_variant_choose(s->gpu, &call, s->op->variants, s->op->n_variants, s->n_tokens);
 }
 
-static void dispatch(struct fathom_stream *stream, const struct subject *s, const char *op, const struct fm_variant *variant, uint32_t rounds, float by) {
+static void dispatch(struct fathom_stream *stream, const struct subject *s, const char *op,
+    const struct fm_variant *variant, uint32_t rounds, float by) {
     const struct raise_args args = {N, by};
     fm_stream_dispatch(stream, &(struct fm_dispatch){.op = op, .variant = variant, .constants = {{"ROUNDS", rounds}}, .views = {s->x, s->y, s->counter},
         .n_views = 3, .args = &args, .args_size = sizeof(args), .groups = {N / 64, 1, 1}});
@@ -42,12 +52,18 @@ static void dispatch(struct fathom_stream *stream, const struct subject *s, cons
 static void record_calls(struct fathom_stream *stream, const struct subject *s, int n) {
     for (int i = 0; i < n; i++) {
         const struct fm_variant *v = choose(s).variant;
-        dispatch(stream, s, "raise", v, v == &variants[SLOW] ? 10000 : v == &variants[FAST] ? 2 : 1, v == &variants[SLOW] ? 1 : v == &variants[FAST] ? 5000 : 8000);
+        dispatch(stream, s, "raise", v,
+            v == &variants[SLOW]   ? 10000
+            : v == &variants[FAST] ? 2
+                                   : 1,
+            v == &variants[SLOW]   ? 1
+            : v == &variants[FAST] ? 5000
+                                   : 8000);
     }
 }
 
-// Calls for another number of tokens, and dispatches that are part of no call, stand between; all of them would spoil y. Of the calls that
-// are wanted, those after N_CALLS are too many.
+// Calls for another number of tokens, and dispatches that are part of no call, stand between; all of them
+// would spoil y. Of the calls that are wanted, those after N_CALLS are too many.
 static void record(struct fathom_stream *stream, void *user) {
     const struct subject *s = user;
     struct subject other = *s;
@@ -68,7 +84,8 @@ static void hear(void *user, enum fathom_log_level level, const char *message) {
 }
 
 // Tunes the operator on a fresh gpu; returns what it chooses afterwards.
-static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quick, double seconds, struct fm_trial_result *result, struct heard *heard) {
+static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quick, double seconds,
+    struct fm_trial_result *result, struct heard *heard) {
     struct fathom_error err = {0};
     *heard = (struct heard){0};
     struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.log = {hear, heard}});
@@ -84,10 +101,18 @@ static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quic
     check(fathom_upload(gpu, fathom_buffer_view(x), words, &err) && fathom_upload(gpu, fathom_buffer_view(y), words, &err), &err);
     struct subject subject = {gpu, op, fathom_buffer_view(x), fathom_buffer_view(in_place ? x : y), fathom_buffer_view(counter), 1};
     struct fm_tuner tuner = {.gpu = gpu, .deadline = fm_clock() + seconds, .quick = quick};
-    const struct fm_trial trial = {.op = op, .call = {"raise", 1, {N, 1}}, .first_token = 1, .last_token = 3, .max_calls = N_CALLS, .record = record,
-        .user = &subject, .what = "a test"};
+    const struct fm_trial trial = {.op = op,
+        .call = {"raise", 1, {N, 1}},
+        .first_token = 1,
+        .last_token = 3,
+        .max_calls = N_CALLS,
+        .record = record,
+        .user = &subject,
+        .what = "a test"};
     check(fm_tune(&tuner, &trial, result, &err), &err);
-    check(fathom_download(gpu, subject.y, after, &err) && fathom_download(gpu, subject.counter, &n_runs, &err), &err);
+    check(
+        fathom_download(gpu, subject.y, after, &err) && fathom_download(gpu, subject.counter, &n_runs, &err),
+        &err);
     assert_memory_equal(after, words, 4 * N); // what the calls wrote is put back
     assert_int_equal(n_runs, 0);
     const struct fm_choice choice = choose(&subject);
@@ -104,7 +129,8 @@ static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quic
     return choice;
 }
 
-static struct fm_choice tune(const struct fm_op *op, bool quick, double seconds, struct fm_trial_result *result, struct heard *heard) {
+static struct fm_choice tune(
+    const struct fm_op *op, bool quick, double seconds, struct fm_trial_result *result, struct heard *heard) {
     return tune_at(op, false, quick, seconds, result, heard);
 }
 
@@ -123,7 +149,8 @@ static void test_faster(void **state) {
     }
 }
 
-// The fastest variant, here even the default, computes something else than the plain one; also where the result is a sum with what is there.
+// The fastest variant, here even the default, computes something else than the plain one; also where the
+// result is a sum with what is there.
 static void test_wrong(void **state) {
     (void)state;
     struct fm_trial_result result;
@@ -138,7 +165,8 @@ static void test_wrong(void **state) {
     }
 }
 
-// ---- The calls of a recording -----------------------------------------------------------------------------------
+// ---- The calls of a recording
+// -----------------------------------------------------------------------------------
 
 static void test_calls(void **state) {
     (void)state;
@@ -238,8 +266,17 @@ enum { KEY = 7 };
 static const struct fm_tuned rows[] = {
     {.op = "raise", .variant = "fast", .shape = {N, 1}, .first_token = 1, .last_token = 1},
     {.op = "raise", .variant = "fast", .shape = {N, 1}, .first_token = 2, .last_token = 9, .size = 2},
-    {.op = "raise", .variant = "fast", .shape = {N, 1}, .first_token = 10, .last_token = 10, .size = 77}, // no such size
-    {.op = "raise", .variant = "gone", .shape = {N, 1}, .first_token = 11, .last_token = UINT32_MAX},     // no such variant
+    {.op = "raise",
+        .variant = "fast",
+        .shape = {N, 1},
+        .first_token = 10,
+        .last_token = 10,
+        .size = 77}, // no such size
+    {.op = "raise",
+        .variant = "gone",
+        .shape = {N, 1},
+        .first_token = 11,
+        .last_token = UINT32_MAX}, // no such variant
 };
 
 static void make_folder(char folder[32]) {
@@ -306,9 +343,10 @@ static void test_file(void **state) {
 // Exact mode has one variant; what is named on the command line goes before what was measured.
 static void test_before_the_file(void **state) {
     (void)state;
-    static const struct { struct fathom_gpu_params params; int variant; uint32_t size; } want[] = {
-        {{.exact = true}, SLOW, 0}, {{.variants = "raise=plain"}, SLOW, 0}, {{.variants = "other=plain"}, FAST, 2},
-        {{.variants = "raise=fast:1"}, FAST, 1}, {{.variants = "x=y,raise=fast:3"}, FAST, 0}, {{.exact = true, .variants = "raise=fast"}, SLOW, 0}};
+    static const struct { struct fathom_gpu_params params; int variant; uint32_t size;
+    } want[] = {{{.exact = true}, SLOW, 0}, {{.variants = "raise=plain"}, SLOW, 0},
+        {{.variants = "other=plain"}, FAST, 2}, {{.variants = "raise=fast:1"}, FAST, 1},
+        {{.variants = "x=y,raise=fast:3"}, FAST, 0}, {{.exact = true, .variants = "raise=fast"}, SLOW, 0}};
     for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
         struct subject s = {.gpu = create_gpu(&want[i].params), .op = &without, .n_tokens = 5};
         assert_true(fm_tuned_set(s.gpu, &rows[1]));
@@ -359,8 +397,14 @@ static void test_damaged(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_faster), cmocka_unit_test(test_wrong), cmocka_unit_test(test_calls), cmocka_unit_test(test_no_time), cmocka_unit_test(test_agrees),
-        cmocka_unit_test(test_file), cmocka_unit_test(test_before_the_file), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_faster),
+        cmocka_unit_test(test_wrong),
+        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_no_time),
+        cmocka_unit_test(test_agrees),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_before_the_file),
+        cmocka_unit_test(test_damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
