@@ -1,5 +1,5 @@
 // The demonstration model on its 200 questions: token for token against transformers from the float32 weights, and right answers from the
-// 8-bit file that is shipped. The token checks ask every fourth question; all 200 with FATHOM_ALL_QUESTIONS set.
+// 8-bit file that is shipped. The token checks ask every eighth question; all 200 with FATHOM_ALL_QUESTIONS set.
 #include "engine/golden.h"
 #include <fathom/fathom.h>
 #include <setjmp.h>
@@ -84,7 +84,7 @@ static struct fathom_engine *open_engine(const char *model, const char *file, bo
     return engine;
 }
 
-// At most `wrong` of 200 may differ.
+// At most `wrong` of 200 may differ, and one of those asked where that is less than one.
 static void check_tokens(bool exact, uint32_t wrong) {
     char folder[1024], weights[1100];
     const char *shared = getenv("FATHOM_SHARED");
@@ -95,10 +95,10 @@ static void check_tokens(bool exact, uint32_t wrong) {
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
     if (!session) fail_msg("%s", err.message);
     uint32_t n_asked;
-    const uint32_t step = getenv("FATHOM_ALL_QUESTIONS") ? 1 : 4, n_good = for_each_question(step, same_tokens, session, &n_asked);
+    const uint32_t step = getenv("FATHOM_ALL_QUESTIONS") ? 1 : 8, n_good = for_each_question(step, same_tokens, session, &n_asked);
     print_message("%s: %u of %u questions token for token\n", exact ? "exact" : "default", n_good, n_asked);
     assert_int_equal(n_asked, 200 / step);
-    assert_true(n_asked - n_good <= wrong);
+    assert_true(n_asked - n_good <= (wrong + step - 1) / step);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
 }
