@@ -108,7 +108,8 @@ void fm_pipelines_destroy(struct fathom_gpu *gpu); // saves the cache
 const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_shader *shader, struct fathom_error *err);
 // The pipeline of a stream's entry, perhaps not built yet.
 struct fm_entry;
-struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_entry *entry, struct fathom_error *err);
+struct fm_pipeline *fm_pipeline_request(
+    struct fathom_gpu *gpu, const struct fm_entry *entry, struct fathom_error *err);
 // Builds what was requested and is missing, on several threads.
 bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err);
 

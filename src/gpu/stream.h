@@ -8,7 +8,7 @@ struct fm_entry {
     struct fm_pipeline *pipeline;
     bool is_copy;                        // from views[0] to views[1]
     unsigned char args[FM_MAX_ARGS];
-    uint32_t spec[FM_MAX_SPEC], n_spec;  // the dispatch's constants, by constant_id
+    uint32_t spec[FM_MAX_SPEC], n_spec; // the dispatch's constants, by constant_id
 };
 
 struct fathom_stream {

@@ -33,7 +33,9 @@ static void record(struct fathom_stream *stream, void *user) {
         const struct affine_args args = {N, 1, choice.variant == &variants[SLOW] ? 4000 : choice.variant == &variants[FAST] ? 20000000 : 9000000};
         struct fm_dispatch d = affine_dispatch(s->x, s->y, &args);
         d.variant = choice.variant;
-        d.constants[0].value = choice.variant == &variants[SLOW] ? 10000 : choice.variant == &variants[FAST] ? 2 : 1;
+        d.constants[0].value = choice.variant == &variants[SLOW]   ? 10000
+                               : choice.variant == &variants[FAST] ? 2
+                                                                   : 1;
         fm_stream_dispatch(stream, &d);
     }
 }
