@@ -34,10 +34,8 @@ static uint32_t shared_rows(const struct call *c) {
 
 static struct fm_shape shape_vec(const void *call) {
     const struct call *c = call;
-    const uint32_t size = c->info->subgroup_size,
-                   lanes = size < 16   ? 16
-                           : size > 64 ? 64
-                                       : size; // one subgroup where it is of a usual size
+    const uint32_t size = c->info->subgroup_size; // one subgroup where it is of a usual size
+    const uint32_t lanes = size < 16 ? 16 : size > 64 ? 64 : size;
     const uint32_t rows = shared_rows(c), tokens = few_tokens(c);
     return (struct fm_shape){.rows = rows,
         .tokens = tokens,
