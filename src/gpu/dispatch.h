@@ -25,13 +25,14 @@ struct fm_dispatch {
     double flops, bytes;                  // estimate, for splitting submits and for the roofline
 };
 
-// Adds the constants up to one without a name. What does not fit is dropped: then one of the rest is no constant of the shader, or is there
-// twice, and the stream refuses it.
+// Adds the constants up to one without a name. What does not fit is dropped: then one of the rest is no
+// constant of the shader, or is there twice, and the stream refuses it.
 void fm_dispatch_add(struct fm_dispatch *dispatch, const struct fm_constant *constants);
 
 // Views are read or written as the shader's readonly and writeonly say. A view
 // must start at a multiple of info.storage_alignment: operators call fm_stream_align first
-// and pass the remainder in their arguments. An error: a constant that the shader does not know, one that is given twice, one that is missing.
+// and pass the remainder in their arguments. An error: a constant that the shader does not know, one that is
+// given twice, one that is missing.
 void fm_stream_dispatch(struct fathom_stream *stream, const struct fm_dispatch *dispatch);
 
 // While `join`, dispatches are part of the last call of fm_variant_choose() whatever their name: for an

@@ -120,7 +120,8 @@ void fm_pipelines_destroy(struct fathom_gpu *gpu); // saves the cache
 const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_shader *shader, struct fathom_error *err);
 // Returns the pipeline of a stream's entry, which may not be built yet.
 struct fm_entry;
-struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_entry *entry, struct fathom_error *err);
+struct fm_pipeline *fm_pipeline_request(
+    struct fathom_gpu *gpu, const struct fm_entry *entry, struct fathom_error *err);
 // Builds all requested pipelines that are not built yet, on several threads.
 bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err);
 

@@ -81,7 +81,8 @@ static bool grow_table(struct fathom_gpu *gpu) {
     return true;
 }
 
-struct fm_pipeline *fm_pipeline_request(struct fathom_gpu *gpu, const struct fm_entry *e, struct fathom_error *err) {
+struct fm_pipeline *fm_pipeline_request(
+    struct fathom_gpu *gpu, const struct fm_entry *e, struct fathom_error *err) {
     const struct fm_dispatch *d = &e->dispatch;
     const struct fm_layout *layout = fm_layout_get(gpu, d->variant->shader, err);
     if (!layout) return NULL;

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A specialization constant: its name in GLSL and its constant_id. The width of a workgroup is called local_size_x.
+// A specialization constant: its name in GLSL and its constant_id. The width of a workgroup is called
+// local_size_x.
 struct fm_shader_constant {
     const char *name;
     uint32_t id;

@@ -77,6 +77,7 @@ bool fm_spirv_reflect(const struct fm_shader *shader, struct fm_spirv *out, stru
         at += length;
     }
     free(ids);
-    return ok || fm_fail(err, FATHOM_INVALID, "shader %s has a malformed interface, or more than %d bindings or %d constants",
+    return ok || fm_fail(err, FATHOM_INVALID,
+                     "shader %s has a malformed interface, or more than %d bindings or %d constants",
                      shader->name, FM_MAX_BINDINGS, FM_MAX_SPEC);
 }

@@ -115,7 +115,8 @@ void fm_dispatch_add(struct fm_dispatch *d, const struct fm_constant *constants)
 }
 
 // Sorts a dispatch's constants by their constant_id.
-static bool find_constants(struct fathom_stream *s, const struct fm_dispatch *d, uint32_t spec[FM_MAX_SPEC], uint32_t *n_spec) {
+static bool find_constants(
+    struct fathom_stream *s, const struct fm_dispatch *d, uint32_t spec[FM_MAX_SPEC], uint32_t *n_spec) {
     static const struct fm_shader_constant none = {0};
     const struct fm_shader *shader = d->variant->shader;
     const struct fm_shader_constant *known = shader->constants ? shader->constants : &none, *k;
@@ -125,15 +126,19 @@ static bool find_constants(struct fathom_stream *s, const struct fm_dispatch *d,
     for (const struct fm_constant *c = d->constants; c <= d->constants + FM_MAX_SPEC && c->name; c++) {
         for (k = known; k->name && strcmp(k->name, c->name);) k++;
         if (!k->name || k->id >= FM_MAX_SPEC)
-            return fm_stream_fail(s, FATHOM_INVALID, "%s: shader %s has no constant %s below id %d", d->op, shader->name, c->name, FM_MAX_SPEC);
-        if (given[k->id]) return fm_stream_fail(s, FATHOM_INVALID, "%s: constant %s of shader %s is given twice", d->op, c->name, shader->name);
+            return fm_stream_fail(s, FATHOM_INVALID, "%s: shader %s has no constant %s below id %d", d->op,
+                shader->name, c->name, FM_MAX_SPEC);
+        if (given[k->id])
+            return fm_stream_fail(s, FATHOM_INVALID, "%s: constant %s of shader %s is given twice", d->op,
+                c->name, shader->name);
         given[k->id] = true;
         spec[k->id] = c->value;
         if (k->id + 1 > *n_spec) *n_spec = k->id + 1;
     }
     for (k = known; k->name; k++)
         if (k->id >= FM_MAX_SPEC || !given[k->id])
-            return fm_stream_fail(s, FATHOM_INVALID, "%s: constant %s of shader %s is not given", d->op, k->name, shader->name);
+            return fm_stream_fail(
+                s, FATHOM_INVALID, "%s: constant %s of shader %s is not given", d->op, k->name, shader->name);
     return true;
 }
 
@@ -164,7 +169,8 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
     if (!layout) return;
     const struct fm_spirv *spirv = &layout->spirv;
     if (spirv->n_bindings != d->n_views || spirv->args_size != d->args_size || d->args_size > FM_MAX_ARGS) {
-        fm_stream_fail(s, FATHOM_INVALID, "%s: shader %s takes %u bindings and %u bytes of arguments, it was given %u and %u", d->op,
+        fm_stream_fail(s, FATHOM_INVALID,
+            "%s: shader %s takes %u bindings and %u bytes of arguments, it was given %u and %u", d->op,
             d->variant->shader->name, spirv->n_bindings, spirv->args_size, d->n_views, d->args_size);
         return;
     }
@@ -208,7 +214,8 @@ bool fathom_stream_finish(struct fathom_stream *s, struct fathom_error *err) {
     if (s->finished && s->error.status == FATHOM_OK) return fm_fail(err, FATHOM_INVALID,
         "a stream was finished twice; fathom_stream_begin starts a new recording");
     for (uint32_t i = 0; i < s->n_entries && s->error.status == FATHOM_OK; i++)
-        if (!s->entries[i].is_copy) s->entries[i].pipeline = fm_pipeline_request(gpu, &s->entries[i], &s->error);
+        if (!s->entries[i].is_copy)
+            s->entries[i].pipeline = fm_pipeline_request(gpu, &s->entries[i], &s->error);
     bool ok = s->error.status == FATHOM_OK && fm_pipelines_build(gpu, &s->error) && fm_stream_encode(s, &s->error);
     s->finished = ok;
     return ok || fm_fail(err, s->error.status, "%s", s->error.message);

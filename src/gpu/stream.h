@@ -9,7 +9,7 @@ struct fm_entry {
     bool is_copy;                        // from views[0] to views[1]
     struct fm_called called;             // what the dispatch is part of; see gpu/calls.h
     unsigned char args[FM_MAX_ARGS];
-    uint32_t spec[FM_MAX_SPEC], n_spec;  // the dispatch's constants, by constant_id
+    uint32_t spec[FM_MAX_SPEC], n_spec; // the dispatch's constants, by constant_id
 };
 
 struct fathom_stream {

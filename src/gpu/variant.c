@@ -34,8 +34,8 @@ static bool is_forced(const char *choices, const char *op, const struct fm_varia
     return false;
 }
 
-const struct fm_variant *fm_variant_default(
-    const struct fathom_gpu_info *info, const struct fm_variant *table, size_t n_rows, uint32_t is, uint32_t n_tokens) {
+const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info,
+    const struct fm_variant *table, size_t n_rows, uint32_t is, uint32_t n_tokens) {
     const struct fm_variant *best = &table[0];
     for (size_t i = 1; i < n_rows; i++) {
         const struct fm_variant *v = &table[i];
@@ -55,17 +55,19 @@ bool fm_variants_force(struct fathom_gpu *gpu, const char *choices) {
 }
 
 // The choice that needs no measuring; NULL: there is none but the default.
-static const struct fm_variant *settled(const struct fathom_gpu *gpu, const struct fm_call *call, const struct fm_variant *table, size_t n_rows,
-    uint32_t *size) {
+static const struct fm_variant *settled(const struct fathom_gpu *gpu, const struct fm_call *call,
+    const struct fm_variant *table, size_t n_rows, uint32_t *size) {
     *size = 0;
     if (gpu->params.exact) return &table[0];
     for (size_t i = 0; gpu->params.variants && i < n_rows; i++)
-        if (is_forced(gpu->params.variants, call->op, &table[i], size) && takes(&gpu->info, &table[i], call->is)) return &table[i];
+        if (is_forced(gpu->params.variants, call->op, &table[i], size) &&
+            takes(&gpu->info, &table[i], call->is))
+            return &table[i];
     return NULL;
 }
 
-const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table, size_t n_rows,
-    uint32_t is, uint32_t n_tokens) {
+const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op,
+    const struct fm_variant *table, size_t n_rows, uint32_t is, uint32_t n_tokens) {
     const struct fm_call call = {.op = op, .is = is};
     uint32_t size;
     const struct fm_variant *v = settled(gpu, &call, table, n_rows, &size);

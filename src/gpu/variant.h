@@ -1,6 +1,6 @@
-// One table per operator: its implementations. A row says all that there is to say of one: what a device must be able to do, which calls
-// it takes, where it is the default, what a workgroup takes. The first row is the exact one and takes every call; of the others the order
-// means preference alone, the last is best.
+// One table per operator: its implementations. A row says all that there is to say of one: what a device must
+// be able to do, which calls it takes, where it is the default, what a workgroup takes. The first row is the
+// exact one and takes every call; of the others the order means preference alone, the last is best.
 #ifndef FM_GPU_VARIANT_H
 #define FM_GPU_VARIANT_H
 #include "gpu/shader.h"
@@ -14,12 +14,13 @@ struct fm_constant {
     uint32_t value;
 };
 
-// What a variant makes of a call: of a workgroup, what it takes, in the operator's own units; constants that are not the same in every
-// variant of the operator.
+// What a variant makes of a call: of a workgroup, what it takes, in the operator's own units; constants that
+// are not the same in every variant of the operator.
 struct fm_shape {
     uint32_t rows, tokens;
-    uint32_t groups, splits;         // of attention alone: workgroups that share or loop over a dimension; splits of the cache
-    uint32_t subgroup_size;          // to be required, where the device has several; 0: the driver's choice
+    uint32_t groups,
+        splits; // of attention alone: workgroups that share or loop over a dimension; splits of the cache
+    uint32_t subgroup_size; // to be required, where the device has several; 0: the driver's choice
     struct fm_constant constants[FM_MAX_SPEC + 1]; // up to one without a name
 };
 
@@ -28,13 +29,14 @@ struct fm_variant {
     const struct fm_shader *shader;
     uint32_t needs;                  // enum fathom_gpu_caps
     uint32_t takes;                  // what a call must be (fm_call.is)
-    uint32_t does;                   // what the operator must know of it when it records: bits of the operators' own
+    uint32_t does; // what the operator must know of it when it records: bits of the operators' own
     uint32_t min_tokens, max_tokens; // token counts it is meant for by default, or what the operator counts instead; 0: any
     bool cpu_only;                   // chosen by default only where the device is a CPU (FATHOM_GPU_CPU); any device can run it by name
     bool card_only;                  // chosen by default only where it is not
     uint32_t wants;                  // enum fathom_gpu_caps without which it is not chosen by default
     uint32_t sizes[FM_MAX_SIZES];    // tile sizes that may be asked for, in the operator's own unit; 0 ends them
-    struct fm_shape (*shape)(const void *call); // of what the operator knows of its call; NULL: nothing is the variant's own
+    struct fm_shape (*shape)(
+        const void *call); // of what the operator knows of its call; NULL: nothing is the variant's own
 };
 
 // Can this device run it? One whose shader the build's compiler could not take (see shader.h) runs nowhere.
@@ -43,15 +45,16 @@ bool fm_variant_can_run(const struct fathom_gpu_info *info, const struct fm_vari
 // The shape of a row for a call of its operator.
 struct fm_shape fm_variant_shape(const struct fm_variant *variant, const void *call);
 
-// The default for a device: the last row that it can run, that takes a call which is `is`, and whose token range fits.
-const struct fm_variant *fm_variant_default(
-    const struct fathom_gpu_info *info, const struct fm_variant *table, size_t n_rows, uint32_t is, uint32_t n_tokens);
+// The default for a device: the last row that it can run, that takes a call which is `is`, and whose token
+// range fits.
+const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info,
+    const struct fm_variant *table, size_t n_rows, uint32_t is, uint32_t n_tokens);
 
 // A call of an operator, as far as the best variant depends on it: stored types and sizes, in an order of the operator's own.
 struct fm_call {
     const char *op;
     uint32_t n_tokens, shape[FM_CALL_SHAPE];
-    uint32_t is;                     // properties, for fm_variant.takes: bits of the operators' own
+    uint32_t is; // properties, for fm_variant.takes: bits of the operators' own
 };
 
 struct fm_choice {
@@ -59,8 +62,9 @@ struct fm_choice {
     uint32_t size; // one of variant->sizes; 0: the operator's own rule
 };
 
-// What runs a call: the plain variant in exact mode; the one that fathom_gpu_params.variants names; the one that was measured best
-// (gpu/tuned.h); else the default for n_tokens. Always one that this device can run and that takes the call.
+// What runs a call: the plain variant in exact mode; the one that fathom_gpu_params.variants names; the one
+// that was measured best (gpu/tuned.h); else the default for n_tokens. Always one that this device can run
+// and that takes the call.
 struct fm_choice fm_variant_choose(struct fathom_gpu *gpu, const struct fm_call *call, const struct fm_variant *table, size_t n_rows,
     uint32_t n_tokens);
 
@@ -69,6 +73,6 @@ struct fm_choice fm_variant_choose(struct fathom_gpu *gpu, const struct fm_call 
 bool fm_variants_force(struct fathom_gpu *gpu, const char *choices);
 
 // The same as fm_variant_choose for an operator that is not worth measuring; `is` as in struct fm_call.
-const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op, const struct fm_variant *table,
-    size_t n_rows, uint32_t is, uint32_t n_tokens);
+const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const char *op,
+    const struct fm_variant *table, size_t n_rows, uint32_t is, uint32_t n_tokens);
 #endif

@@ -17,7 +17,8 @@ const struct fm_op *fm_op_find(const char *name); // NULL: no such operator
 // A call's shape for a person: "Q8_0 1 x 768 x 256".
 void fm_op_describe(const struct fm_call *call, char *text, size_t size);
 
-// Properties of a call, for fm_call.is and fm_variant.takes. An operator works out those that its rows ask for.
+// Properties of a call, for fm_call.is and fm_variant.takes. An operator works out those that its rows ask
+// for.
 enum {
     FM_CALL_ALIGNED = 1 << 0, // its activations start at a multiple of four numbers
     FM_CALL_BLOCKS = 1 << 1,  // its rows of weights are whole blocks of 32 columns
@@ -34,9 +35,10 @@ enum {
     FM_DOES_NORM = 1 << 0,    // the last workgroup can norm the result: constant NORM, three more bindings
     FM_DOES_ADDRESS = 1 << 1, // it reads weights by address, so that each must have one (op/matmul/columns.h)
     FM_DOES_GROUP = 1 << 2,   // it takes tokens expert by expert
-    FM_DOES_SPLITS = 1 << 3,  // it takes splits of the cache, and merges them (op/attention/attention_split.h)
-    FM_DOES_MERGE = 1 << 4,   // the last workgroup can merge the splits: constant MERGE_LAST, a binding of counters
-    FM_DOES_HALVES = 1 << 5,  // what it expands is float16
+    FM_DOES_SPLITS = 1 << 3, // it takes splits of the cache, and merges them (op/attention/attention_split.h)
+    FM_DOES_MERGE = 1
+        << 4, // the last workgroup can merge the splits: constant MERGE_LAST, a binding of counters
+    FM_DOES_HALVES = 1 << 5, // what it expands is float16
 };
 
 // Most workgroups in one dimension that every device takes; shaders loop over what is left.

@@ -18,8 +18,9 @@
 static const uint32_t affine_words[] = {
 #include "affine.inc"
 };
-static const struct fm_shader_constant affine_constants[] = { { "ROUNDS", 0 }, { 0 } };
-static const struct fm_shader affine_shader = { "affine", affine_words, sizeof(affine_words) / 4, affine_constants };
+static const struct fm_shader_constant affine_constants[] = {{"ROUNDS", 0}, {0}};
+static const struct fm_shader affine_shader = {
+    "affine", affine_words, sizeof(affine_words) / 4, affine_constants};
 static const struct fm_variant affine_variant = { .name = "plain", .shader = &affine_shader };
 struct affine_args { uint32_t n, a, b; };
 
@@ -30,8 +31,14 @@ static inline uint32_t affine(uint32_t v, uint32_t rounds, struct affine_args ar
 
 // y = x through the shader; sizes in bytes, of both views. Fill in more before it is recorded.
 static inline struct fm_dispatch affine_dispatch(struct fathom_view x, struct fathom_view y, const struct affine_args *args) {
-    return (struct fm_dispatch){ .op = "affine", .variant = &affine_variant, .constants = { { "ROUNDS", 1 } }, .views = { x, y }, .n_views = 2,
-        .args = args, .args_size = sizeof(*args), .groups = { (args->n + 63) / 64, 1, 1 } };
+    return (struct fm_dispatch){.op = "affine",
+        .variant = &affine_variant,
+        .constants = {{"ROUNDS", 1}},
+        .views = {x, y},
+        .n_views = 2,
+        .args = args,
+        .args_size = sizeof(*args),
+        .groups = {(args->n + 63) / 64, 1, 1}};
 }
 
 static inline void record_affine(struct fathom_stream *stream, struct fathom_view x, struct fathom_view y, struct affine_args args) {

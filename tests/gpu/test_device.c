@@ -106,25 +106,42 @@ static void test_variants(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
-// A row gets the calls that it takes, wherever it stands and whoever names it: as the default, by name, and as what was measured best.
+// A row gets the calls that it takes, wherever it stands and whoever names it: as the default, by name, and
+// as what was measured best.
 static void test_calls_taken(void **state) {
     (void)state;
     enum { A = 1, B = 2 };
-    const struct fm_variant table[] = { { .name = "plain", .shader = &affine_shader }, { .name = "both", .shader = &affine_shader, .takes = A | B },
-        { .name = "any", .shader = &affine_shader, .max_tokens = 1 }, { .name = "b", .shader = &affine_shader, .takes = B } };
-    const struct { uint32_t is, n_tokens; const char *usual, *forced; } want[] = {
-        { 0, 1, "any", "any" }, { 0, 2, "plain", "plain" }, { A, 2, "plain", "plain" }, { B, 1, "b", "b" }, { A | B, 2, "b", "both" },
+    const struct fm_variant table[] = {{.name = "plain", .shader = &affine_shader},
+        {.name = "both", .shader = &affine_shader, .takes = A | B},
+        {.name = "any", .shader = &affine_shader, .max_tokens = 1},
+        {.name = "b", .shader = &affine_shader, .takes = B}};
+    const struct {
+        uint32_t is, n_tokens;
+        const char *usual, *forced;
+    } want[] = {
+        {0, 1, "any", "any"},
+        {0, 2, "plain", "plain"},
+        {A, 2, "plain", "plain"},
+        {B, 1, "b", "b"},
+        {A | B, 2, "b", "both"},
     };
-    struct fathom_gpu *usual = create_gpu(NULL), *forced = create_gpu(&(struct fathom_gpu_params){ .variants = "op=both" }), *tuned = create_gpu(NULL);
-    const struct fm_tuned row = { .op = "op", .variant = "both", .first_token = 1, .last_token = 9 };
+    struct fathom_gpu *usual = create_gpu(NULL),
+                      *forced = create_gpu(&(struct fathom_gpu_params){.variants = "op=both"}),
+                      *tuned = create_gpu(NULL);
+    const struct fm_tuned row = {.op = "op", .variant = "both", .first_token = 1, .last_token = 9};
     assert_true(fm_tuned_set(tuned, &row));
     for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
-        const struct fm_call call = { .op = "op", .n_tokens = want[i].n_tokens, .is = want[i].is };
-        assert_string_equal(fm_variant_pick(usual, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].usual);
-        assert_string_equal(fm_variant_pick(forced, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].forced);
-        assert_string_equal(fm_variant_choose(usual, &call, table, 4, want[i].n_tokens).variant->name, want[i].usual);
-        assert_string_equal(fm_variant_choose(forced, &call, table, 4, want[i].n_tokens).variant->name, want[i].forced);
-        assert_string_equal(fm_variant_choose(tuned, &call, table, 4, want[i].n_tokens).variant->name, want[i].forced);
+        const struct fm_call call = {.op = "op", .n_tokens = want[i].n_tokens, .is = want[i].is};
+        assert_string_equal(
+            fm_variant_pick(usual, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].usual);
+        assert_string_equal(
+            fm_variant_pick(forced, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].forced);
+        assert_string_equal(
+            fm_variant_choose(usual, &call, table, 4, want[i].n_tokens).variant->name, want[i].usual);
+        assert_string_equal(
+            fm_variant_choose(forced, &call, table, 4, want[i].n_tokens).variant->name, want[i].forced);
+        assert_string_equal(
+            fm_variant_choose(tuned, &call, table, 4, want[i].n_tokens).variant->name, want[i].forced);
     }
     fathom_gpu_destroy(&usual);
     fathom_gpu_destroy(&forced);
@@ -274,10 +291,18 @@ static int create_and_print(void) {
 int main(int argc, char **argv) {
     if (argc == 2 && !strcmp(argv[1], "create")) return create_and_print();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list), cmocka_unit_test(test_choice), cmocka_unit_test(test_two_at_once), cmocka_unit_test(test_variants), cmocka_unit_test(test_calls_taken),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_two_at_once),
+        cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_calls_taken),
         cmocka_unit_test(test_discrete),
-        cmocka_unit_test(test_variants_of_kinds), cmocka_unit_test(test_quirks), cmocka_unit_test(test_lost), cmocka_unit_test(test_lost_with_cause),
-        cmocka_unit_test(test_no_driver), cmocka_unit_test(test_driver_does_not_load),
+        cmocka_unit_test(test_variants_of_kinds),
+        cmocka_unit_test(test_quirks),
+        cmocka_unit_test(test_lost),
+        cmocka_unit_test(test_lost_with_cause),
+        cmocka_unit_test(test_no_driver),
+        cmocka_unit_test(test_driver_does_not_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

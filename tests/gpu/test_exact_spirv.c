@@ -138,7 +138,8 @@ static const char *spirv_name(const struct fm_shader *shader, uint32_t constant_
         for (size_t at = 5; at < shader->n_words; at += shader->words[at] >> 16) {
             const uint32_t *w = shader->words + at, op = w[0] & 0xffff;
             if (pass == 1 && op == SpvOpName && w[1] == id) return (const char *)(w + 2);
-            if (pass == 0 && op == SpvOpDecorate && w[2] == SpvDecorationSpecId && w[3] == constant_id && !id) id = w[1];
+            if (pass == 0 && op == SpvOpDecorate && w[2] == SpvDecorationSpecId && w[3] == constant_id && !id)
+                id = w[1];
         }
     return NULL;
 }
@@ -146,7 +147,7 @@ static const char *spirv_name(const struct fm_shader *shader, uint32_t constant_
 // Every constant of a module has a name for the operators, the one of its GLSL; no name stands for two.
 static void test_constants(void **state) {
     (void)state;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct fm_spirv s;
     int n_constants = 0, n_named = 0;
     for (size_t i = 0; i < fm_n_shaders; i++) {
@@ -154,17 +155,21 @@ static void test_constants(void **state) {
         check(fm_spirv_reflect(shader, &s, &err), &err);
         uint32_t ids = 0;
         for (const struct fm_shader_constant *c = shader->constants; c->name; c++) {
-            if (c->id >= FM_MAX_SPEC) fail_msg("%s: %s is constant %u, at most %d", shader->name, c->name, c->id, FM_MAX_SPEC - 1);
+            if (c->id >= FM_MAX_SPEC)
+                fail_msg("%s: %s is constant %u, at most %d", shader->name, c->name, c->id, FM_MAX_SPEC - 1);
             for (const struct fm_shader_constant *d = shader->constants; d < c; d++)
-                if (!strcmp(c->name, d->name)) fail_msg("%s: %s is constant %u and %u", shader->name, c->name, d->id, c->id);
+                if (!strcmp(c->name, d->name))
+                    fail_msg("%s: %s is constant %u and %u", shader->name, c->name, d->id, c->id);
             ids |= 1u << c->id;
             n_constants++;
             const char *name = spirv_name(shader, c->id);
             if (!name || !strcmp(c->name, "local_size_x")) continue;
-            if (strcmp(name, c->name)) fail_msg("%s: constant %u is %s, %s in its SPIR-V", shader->name, c->id, c->name, name);
+            if (strcmp(name, c->name))
+                fail_msg("%s: constant %u is %s, %s in its SPIR-V", shader->name, c->id, c->name, name);
             n_named++;
         }
-        if (s.spec_ids & ~ids) fail_msg("%s: constants 0x%x of 0x%x have no name", shader->name, s.spec_ids & ~ids, s.spec_ids);
+        if (s.spec_ids & ~ids)
+            fail_msg("%s: constants 0x%x of 0x%x have no name", shader->name, s.spec_ids & ~ids, s.spec_ids);
     }
     print_message("%d constants, %d of them named in SPIR-V\n", n_constants, n_named);
     assert_true(n_named > 100);
@@ -172,7 +177,10 @@ static void test_constants(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_shaders), cmocka_unit_test(test_constants), cmocka_unit_test(test_first_variants_are_plain), cmocka_unit_test(test_the_check),
+        cmocka_unit_test(test_plain_shaders),
+        cmocka_unit_test(test_constants),
+        cmocka_unit_test(test_first_variants_are_plain),
+        cmocka_unit_test(test_the_check),
         cmocka_unit_test(test_reflection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

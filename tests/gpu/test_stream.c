@@ -313,10 +313,11 @@ static void test_refused(void **state) {
     d.n_views = 1, refused(&b, &d, FATHOM_INVALID), d = good;
     d.n_views = 3, refused(&b, &d, FATHOM_INVALID), d = good;
     d.args_size = 8, refused(&b, &d, FATHOM_INVALID), d = good;
-    d.constants[0].name = NULL, refused(&b, &d, FATHOM_INVALID), d = good;               // not given
-    d.constants[0].name = "ROUND", refused(&b, &d, FATHOM_INVALID), d = good;            // no such constant
-    d.constants[1] = (struct fm_constant){ "ROUNDS", 1 }, refused(&b, &d, FATHOM_INVALID), d = good; // twice
-    d.constants[1] = (struct fm_constant){ "local_size_x", 64 }, refused(&b, &d, FATHOM_INVALID), d = good; // one too many
+    d.constants[0].name = NULL, refused(&b, &d, FATHOM_INVALID), d = good;    // not given
+    d.constants[0].name = "ROUND", refused(&b, &d, FATHOM_INVALID), d = good; // no such constant
+    d.constants[1] = (struct fm_constant){"ROUNDS", 1}, refused(&b, &d, FATHOM_INVALID), d = good; // twice
+    d.constants[1] = (struct fm_constant){"local_size_x", 64}, refused(&b, &d, FATHOM_INVALID),
+    d = good; // one too many
     d.groups[1] = 0, refused(&b, &d, FATHOM_INVALID), d = good;
     d.groups[2] = UINT32_MAX, refused(&b, &d, FATHOM_INVALID), d = good;
     d.indirect = (struct fathom_view){ b.buffer, 4, 8 }, refused(&b, &d, FATHOM_INVALID), d = good;

@@ -5,15 +5,16 @@
 #include "op/attention/attention_tile.h"
 #include "op/attention/cache.h"
 
-// Shapes of the variants that take splits, of a struct fm_attention_call: rows is heads of a workgroup, groups are workgroups that loop over
-// the splits. coop: with matrix units, for latent attention, where a head is what a query is elsewhere.
+// Shapes of the variants that take splits, of a struct fm_attention_call: rows is heads of a workgroup,
+// groups are workgroups that loop over the splits. coop: with matrix units, for latent attention, where a
+// head is what a query is elsewhere.
 struct fm_shape fm_shape_splits_plain(const void *call);
 struct fm_shape fm_shape_splits_heads(const void *call);
 struct fm_shape fm_shape_splits_coop(const void *call);
 
 struct fm_split_attention {
     const char *op;
-    const struct fm_variant *variant;  // one that FM_DOES_SPLITS
+    const struct fm_variant *variant; // one that FM_DOES_SPLITS
     const struct fm_attention_call *call;
     enum fathom_type cache_type;
     uint64_t row_size;                 // of the cache, bytes

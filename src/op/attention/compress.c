@@ -44,21 +44,28 @@ void fathom_compress(struct fathom_stream *stream, const struct fathom_compress_
         fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %u tokens of a ratio of %u, at most %d rows", op, n_tokens, ratio, FM_MAX_GROUPS);
         return;
     }
+    fm_stream_dispatch(stream,
+        &(struct fm_dispatch){
+            .op = op,
+            .variant = &variants[0],
+            .constants = {{"CACHE", cache->type}, {"PAGE", FATHOM_PAGE}, {"OVERLAP", params->overlap}},
+            .views = {kv, gate, bias, state, w, table, position, bound.page_table, bound.pages},
+            .n_views = 9,
+            .args = &args,
+            .args_size = sizeof(args),
+            .groups = {n_rows, 1, 1},
+            .flops = 8.0 * (double)n_values,
+            .bytes = 12.0 * (double)n_values,
+        });
     fm_stream_dispatch(stream, &(struct fm_dispatch){
-        .op = op, .variant = &variants[0],
-        .constants = {{"CACHE", cache->type}, {"PAGE", FATHOM_PAGE}, {"OVERLAP", params->overlap}},
-        .views = {kv, gate, bias, state, w, table, position, bound.page_table, bound.pages}, .n_views = 9,
-        .args = &args, .args_size = sizeof(args),
-        .groups = {n_rows, 1, 1},
-        .flops = 8.0 * (double)n_values,
-        .bytes = 12.0 * (double)n_values,
-    });
-    fm_stream_dispatch(stream, &(struct fm_dispatch){
-        .op = "compress_keep", .variant = &keep_variant,
-        .constants = {{"OVERLAP", params->overlap}},
-        .views = {kv, gate, position, state}, .n_views = 4,
-        .args = &args, .args_size = sizeof(args),
-        .groups = {fm_op_groups(width, 64), n_kept, 1},
-        .bytes = 16.0 * n_kept * (double)width,
-    });
+                                   .op = "compress_keep",
+                                   .variant = &keep_variant,
+                                   .constants = {{"OVERLAP", params->overlap}},
+                                   .views = {kv, gate, position, state},
+                                   .n_views = 4,
+                                   .args = &args,
+                                   .args_size = sizeof(args),
+                                   .groups = {fm_op_groups(width, 64), n_kept, 1},
+                                   .bytes = 16.0 * n_kept * (double)width,
+                               });
 }

@@ -17,9 +17,18 @@ static struct fm_shape shape_plain(const void *call) {
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expanded_attention, .shape = shape_plain},
     {.name = "tile", .shader = &fm_shader_expanded_attention_tile, .shape = fm_shape_attention_tile},
-    {.name = "coop", .shader = &fm_shader_expanded_attention_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = FM_CALL_TILES,
-        .does = FM_DOES_HALVES, .min_tokens = 16, .sizes = {16, 32, 64}, .shape = fm_shape_attention_coop}, // sizes: tokens of a workgroup
-    {.name = "rows", .shader = &fm_shader_expanded_attention_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true,
+    {.name = "coop",
+        .shader = &fm_shader_expanded_attention_coop,
+        .needs = FM_MATRIX_TILE_NEEDS,
+        .takes = FM_CALL_TILES,
+        .does = FM_DOES_HALVES,
+        .min_tokens = 16,
+        .sizes = {16, 32, 64},
+        .shape = fm_shape_attention_coop}, // sizes: tokens of a workgroup
+    {.name = "rows",
+        .shader = &fm_shader_expanded_attention_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .cpu_only = true,
         .shape = fm_shape_attention_rows},
 };
 const struct fm_op fm_op_expanded_attention = {"expanded_attention", variants, sizeof(variants) / sizeof(variants[0])};
@@ -30,7 +39,8 @@ struct expand_call {
     uint32_t n, n_heads, width, n_out;
 };
 
-// Of these shapes rows are numbers and tokens positions of a workgroup; the plain one's workgroups take both in one sequence.
+// Of these shapes rows are numbers and tokens positions of a workgroup; the plain one's workgroups take both
+// in one sequence.
 static struct fm_shape shape_expand_plain(const void *call) {
     const struct expand_call *c = call;
     return (struct fm_shape){.groups = fm_op_groups((uint64_t)c->n * c->width / 4, 64)};
@@ -43,13 +53,15 @@ static struct fm_shape shape_expand_tile(const void *call) {
 
 static struct fm_shape shape_expand_coop(const void *call) {
     const struct expand_call *c = call;
-    return fm_matrix_tile(c->info, &(struct fm_matrix_work){c->n_heads, c->n_out, c->n, 1, .other_shared = 1024});
+    return fm_matrix_tile(
+        c->info, &(struct fm_matrix_work){c->n_heads, c->n_out, c->n, 1, .other_shared = 1024});
 }
 
 static struct fm_shape shape_expand_rows(const void *call) {
     const struct expand_call *c = call;
     const uint32_t lanes = fm_op_lanes(c->info, 32);
-    return (struct fm_shape){.rows = 4 * lanes, .tokens = 16, .constants = {{"local_size_x", lanes}}}; // as the shader says
+    return (struct fm_shape){
+        .rows = 4 * lanes, .tokens = 16, .constants = {{"local_size_x", lanes}}}; // as the shader says
 }
 
 // Each variant expands with the one of its name.
@@ -91,21 +103,23 @@ static double number_size(const struct fm_variant *variant) {
     return variant->does & FM_DOES_HALVES ? 2 : 4;
 }
 
-static void expand(struct fathom_stream *stream, const char *op, const struct fm_variant *variant, struct expansion *e, uint32_t first, uint32_t n) {
+static void expand(struct fathom_stream *stream, const char *op, const struct fm_variant *variant,
+    struct expansion *e, uint32_t first, uint32_t n) {
     const struct fathom_weight *w = e->w;
     const uint32_t width = e->args.n_out + (e->values ? 0 : e->args.n_rope), n_out = e->args.n_out;
     e->args.first_position = first;
     e->args.n_positions = n;
     const struct fm_variant *expander = expands_with(variant);
-    const struct fm_shape shape =
-        fm_variant_shape(expander, &(struct expand_call){fathom_gpu_get_info(fm_stream_gpu(stream)), n, w->n_mats, width, n_out});
+    const struct fm_shape shape = fm_variant_shape(expander,
+        &(struct expand_call){fathom_gpu_get_info(fm_stream_gpu(stream)), n, w->n_mats, width, n_out});
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const uint32_t n_heads = w->windows[i].n_rows / w->n_rows;
         e->args.first_head = w->windows[i].first_row / w->n_rows;
         struct fm_dispatch dispatch = {
             .op = op,
             .variant = expander,
-            .constants = {{"CACHE", e->cache_type}, {"PAGE", FATHOM_PAGE}, {"TYPE", w->type}, {"VALUES", e->values}, {"BLOCK", BLOCK}},
+            .constants = {{"CACHE", e->cache_type}, {"PAGE", FATHOM_PAGE}, {"TYPE", w->type},
+                {"VALUES", e->values}, {"BLOCK", BLOCK}},
             .subgroup_size = shape.subgroup_size,
             .views = {w->windows[i].view, e->table, e->pages, e->out},
             .n_views = 4,
@@ -115,7 +129,8 @@ static void expand(struct fathom_stream *stream, const char *op, const struct fm
                 shape.groups ? 1 : (n + shape.tokens - 1) / shape.tokens, n_heads},
             .flops = 2.0 * n * n_heads * e->args.n_out * e->args.kv_rank,
             .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) +
-                     number_size(variant) * n * n_heads * width + n * (double)fathom_latent_row_size(e->cache_type, e->args.kv_rank, e->args.n_rope),
+                     number_size(variant) * n * n_heads * width +
+                     n * (double)fathom_latent_row_size(e->cache_type, e->args.kv_rank, e->args.n_rope),
         };
         fm_dispatch_add(&dispatch, shape.constants);
         fm_stream_dispatch(stream, &dispatch);
@@ -123,8 +138,9 @@ static void expand(struct fathom_stream *stream, const char *op, const struct fm
 }
 
 // Attends to positions [first, first + n). Tokens go in dispatches that are not too long.
-static void attend(struct fathom_stream *stream, const char *op, const struct fm_variant *variant, const struct fm_shape *shape,
-    struct expanded_attention_args *args, uint32_t n_tokens, const struct fathom_view views[5], uint32_t first, uint32_t n) {
+static void attend(struct fathom_stream *stream, const char *op, const struct fm_variant *variant,
+    const struct fm_shape *shape, struct expanded_attention_args *args, uint32_t n_tokens,
+    const struct fathom_view views[5], uint32_t first, uint32_t n) {
     const double token_flops = 2.0 * args->n_heads * n * ((double)args->width + args->n_v);
     uint32_t batch = n_tokens;
     if (batch * token_flops > FM_MAX_DISPATCH_FLOPS)
@@ -146,7 +162,8 @@ static void attend(struct fathom_stream *stream, const char *op, const struct fm
             .args_size = sizeof(*args),
             .groups = {(args->n_tokens + shape->rows - 1) / shape->rows, args->n_heads, shape->groups},
             .flops = args->n_tokens * token_flops,
-            .bytes = args->n_heads * (number_size(variant) * n + 8.0 * args->n_tokens) * ((double)args->width + args->n_v),
+            .bytes = args->n_heads * (number_size(variant) * n + 8.0 * args->n_tokens) *
+                     ((double)args->width + args->n_v),
         };
         fm_dispatch_add(&dispatch, shape->constants);
         fm_stream_dispatch(stream, &dispatch);
@@ -225,11 +242,15 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
 
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
     // where a device's shared memory is too small for the widths, it goes without matrix units
-    const uint32_t is = fm_attention_tiles(info, &(struct fm_matrix_attention_work){n_tokens, width, n_v, .size = 0});
-    const struct fm_call call = {op, n_tokens, {cache->type, params->k_b->type, n_heads, cache->kv_rank, params->n_nope, cache->n_rope, n_v}, is};
-    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expanded_attention.n_variants, n_tokens);
-    const struct fm_shape shape = fm_variant_shape(choice.variant,
-        &(struct fm_attention_call){info, n_tokens, n_heads, n_heads, width, n_v, params->n_positions, choice.size});
+    const uint32_t is =
+        fm_attention_tiles(info, &(struct fm_matrix_attention_work){n_tokens, width, n_v, .size = 0});
+    const struct fm_call call = {op, n_tokens,
+        {cache->type, params->k_b->type, n_heads, cache->kv_rank, params->n_nope, cache->n_rope, n_v}, is};
+    const struct fm_choice choice = fm_variant_choose(
+        fm_stream_gpu(stream), &call, variants, fm_op_expanded_attention.n_variants, n_tokens);
+    const struct fm_shape shape =
+        fm_variant_shape(choice.variant, &(struct fm_attention_call){info, n_tokens, n_heads, n_heads, width,
+                                             n_v, params->n_positions, choice.size});
     for (uint32_t first = 0; first < params->n_positions; first += BLOCK) {
         const uint32_t n = params->n_positions - first < BLOCK ? params->n_positions - first : BLOCK;
         expand(stream, op, choice.variant, &keys, first, n);

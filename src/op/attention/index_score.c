@@ -40,13 +40,19 @@ void fathom_index_score(struct fathom_stream *stream, const struct fathom_index_
     args.pages_base = bound.pages_base;
     const uint32_t tiles = (params->max_positions + TILE - 1) / TILE;
     const double pairs = (double)n * params->max_positions;
-    fm_stream_dispatch(stream, &(struct fm_dispatch){
-        .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_index_score.n_variants, 0, n),
-        .constants = {{"CACHE", cache->type}, {"PAGE", FATHOM_PAGE}},
-        .views = {q, weights, position, bound.page_table, bound.pages, scores}, .n_views = 6,
-        .args = &args, .args_size = sizeof(args),
-        .groups = {tiles < MAX_TILE_GROUPS ? tiles : MAX_TILE_GROUPS, 1, n},
-        .flops = pairs * 2.0 * n_heads * n_key,
-        .bytes = (double)params->max_positions * (double)fathom_index_row_size(cache->type, n_key) + 4.0 * pairs,
-    });
+    fm_stream_dispatch(stream,
+        &(struct fm_dispatch){
+            .op = op,
+            .variant =
+                fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_index_score.n_variants, 0, n),
+            .constants = {{"CACHE", cache->type}, {"PAGE", FATHOM_PAGE}},
+            .views = {q, weights, position, bound.page_table, bound.pages, scores},
+            .n_views = 6,
+            .args = &args,
+            .args_size = sizeof(args),
+            .groups = {tiles < MAX_TILE_GROUPS ? tiles : MAX_TILE_GROUPS, 1, n},
+            .flops = pairs * 2.0 * n_heads * n_key,
+            .bytes = (double)params->max_positions * (double)fathom_index_row_size(cache->type, n_key) +
+                     4.0 * pairs,
+        });
 }

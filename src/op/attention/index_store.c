@@ -35,12 +35,15 @@ void fathom_index_store(struct fathom_stream *stream, const struct fathom_index_
     args.page_table_base = bound.page_table_base;
     args.pages_base = bound.pages_base;
     fm_stream_dispatch(stream, &(struct fm_dispatch){
-        .op = op, .variant = &variants[0],
-        .constants = {{"CACHE", cache->type}, {"PAGE", FATHOM_PAGE}},
-        .views = {q, k, w, b, table, position, bound.page_table, bound.pages}, .n_views = 8,
-        .args = &args, .args_size = sizeof(args),
-        .groups = {n_heads + 1, fm_op_groups(n_tokens, 1), 1},
-        .flops = n_tokens * (6.0 * n_heads * params->n_rope + 8.0 * n_key),
-        .bytes = n_tokens * (8.0 * n_heads * params->n_rope + 8.0 * n_key),
-    });
+                                   .op = op,
+                                   .variant = &variants[0],
+                                   .constants = {{"CACHE", cache->type}, {"PAGE", FATHOM_PAGE}},
+                                   .views = {q, k, w, b, table, position, bound.page_table, bound.pages},
+                                   .n_views = 8,
+                                   .args = &args,
+                                   .args_size = sizeof(args),
+                                   .groups = {n_heads + 1, fm_op_groups(n_tokens, 1), 1},
+                                   .flops = n_tokens * (6.0 * n_heads * params->n_rope + 8.0 * n_key),
+                                   .bytes = n_tokens * (8.0 * n_heads * params->n_rope + 8.0 * n_key),
+                               });
 }

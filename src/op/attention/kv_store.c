@@ -9,7 +9,10 @@ static struct fm_shape shape_subgroup(const void *info) {
 
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_kv_store},
-    {.name = "subgroup", .shader = &fm_shader_kv_store_subgroup, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .shape = shape_subgroup},
+    {.name = "subgroup",
+        .shader = &fm_shader_kv_store_subgroup,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .shape = shape_subgroup},
 };
 const struct fm_op fm_op_kv_store = {"kv_store", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -57,16 +60,24 @@ void fathom_kv_store(struct fathom_stream *stream, const struct fathom_kv_store_
     args.n_pages = bound.n_pages;
     args.page_table_base = bound.page_table_base;
     args.pages_base = bound.pages_base;
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_kv_store.n_variants, 0, n_tokens);
+    const struct fm_variant *variant =
+        fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_kv_store.n_variants, 0, n_tokens);
     struct fm_dispatch dispatch = {
-        .op = op, .variant = variant,
-        .constants = {{"CACHE", cache->type}, {"PAGE", FATHOM_PAGE}, {"BIAS", biased}, {"NORM", normed}, {"HALVES", params->halves}},
-        .views = {qkv, q_bias, k_bias, v_bias, q_norm, k_norm, table, position, bound.page_table, bound.pages}, .n_views = 10,
-        .args = &args, .args_size = sizeof(args),
+        .op = op,
+        .variant = variant,
+        .constants = {{"CACHE", cache->type}, {"PAGE", FATHOM_PAGE}, {"BIAS", biased}, {"NORM", normed},
+            {"HALVES", params->halves}},
+        .views = {qkv, q_bias, k_bias, v_bias, q_norm, k_norm, table, position, bound.page_table,
+            bound.pages},
+        .n_views = 10,
+        .args = &args,
+        .args_size = sizeof(args),
         .groups = {(uint32_t)n_slots, fm_op_groups(n_tokens, 1), 1},
         .flops = 8.0 * n_tokens * (double)n_slots * n_head,
-        .bytes = n_tokens * (4.0 * (double)(n_slots + n_heads) * n_head + (double)fathom_kv_row_size(cache->type, n_kv, n_head)),
+        .bytes = n_tokens * (4.0 * (double)(n_slots + n_heads) * n_head +
+                                (double)fathom_kv_row_size(cache->type, n_kv, n_head)),
     };
-    fm_dispatch_add(&dispatch, fm_variant_shape(variant, fathom_gpu_get_info(fm_stream_gpu(stream))).constants);
+    fm_dispatch_add(
+        &dispatch, fm_variant_shape(variant, fathom_gpu_get_info(fm_stream_gpu(stream))).constants);
     fm_stream_dispatch(stream, &dispatch);
 }

@@ -8,8 +8,11 @@ static struct fm_shape shape_subgroup(const void *info) {
 }
 
 static const struct fm_variant variants[] = {
-    { .name = "plain", .shader = &fm_shader_latent_store },
-    { .name = "subgroup", .shader = &fm_shader_latent_store_subgroup, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .shape = shape_subgroup },
+    {.name = "plain", .shader = &fm_shader_latent_store},
+    {.name = "subgroup",
+        .shader = &fm_shader_latent_store_subgroup,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .shape = shape_subgroup},
 };
 const struct fm_op fm_op_latent_store = { "latent_store", variants, sizeof(variants) / sizeof(variants[0]) };
 
@@ -45,16 +48,21 @@ void fathom_latent_store(struct fathom_stream *stream, const struct fathom_laten
     args.n_pages = bound.n_pages;
     args.page_table_base = bound.page_table_base;
     args.pages_base = bound.pages_base;
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_latent_store.n_variants, 0, n_tokens);
+    const struct fm_variant *variant =
+        fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_latent_store.n_variants, 0, n_tokens);
     struct fm_dispatch dispatch = {
-        .op = op, .variant = variant,
-        .constants = { { "CACHE", cache->type }, { "PAGE", FATHOM_PAGE } },
-        .views = { kv, w, table, position, bound.page_table, bound.pages }, .n_views = 6,
-        .args = &args, .args_size = sizeof(args),
-        .groups = { fm_op_groups(n_tokens, 1), 1, 1 },
+        .op = op,
+        .variant = variant,
+        .constants = {{"CACHE", cache->type}, {"PAGE", FATHOM_PAGE}},
+        .views = {kv, w, table, position, bound.page_table, bound.pages},
+        .n_views = 6,
+        .args = &args,
+        .args_size = sizeof(args),
+        .groups = {fm_op_groups(n_tokens, 1), 1, 1},
         .flops = 4.0 * n_tokens * (double)width,
         .bytes = n_tokens * (4.0 * (double)width + 4.0 / FATHOM_PAGE * (double)checked.page_words),
     };
-    fm_dispatch_add(&dispatch, fm_variant_shape(variant, fathom_gpu_get_info(fm_stream_gpu(stream))).constants);
+    fm_dispatch_add(
+        &dispatch, fm_variant_shape(variant, fathom_gpu_get_info(fm_stream_gpu(stream))).constants);
     fm_stream_dispatch(stream, &dispatch);
 }

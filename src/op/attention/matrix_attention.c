@@ -51,16 +51,20 @@ static bool fits(const struct fathom_gpu_info *info, const struct sizes *s, bool
            shared_bytes(s, same_rows) <= info->max_shared_memory / (share ? 2 : 1);
 }
 
-struct fm_shape fm_matrix_attention(const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *w) {
+struct fm_shape fm_matrix_attention(
+    const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *w) {
     for (uint32_t rows = 64; rows >= SMALLEST; rows /= 2) {
         if (rows > SMALLEST && (w->size ? rows > w->size : rows >= 2 * w->n_rows)) continue;
         for (uint32_t block = fm_op_few_registers(info) ? SMALLEST : 32; block >= SMALLEST; block /= 2)
             for (uint32_t parts = 16; parts >= 4; parts /= 2) {
                 const struct sizes s = sizes_of(info, w, rows, block, parts);
                 if (!fits(info, &s, w->same_rows)) continue;
-                return (struct fm_shape){.rows = rows, .groups = 1, .subgroup_size = s.lanes,
-                    .constants = {{"M", s.m}, {"N", s.n}, {"K", s.k}, {"LANES", s.lanes}, {"INVOCATIONS", s.subgroups * s.lanes},
-                        {"ROWS", rows}, {"BLOCK", block}, {"KEY_TILES", s.key_tiles}, {"KEY_PARTS", s.key_parts},
+                return (struct fm_shape){.rows = rows,
+                    .groups = 1,
+                    .subgroup_size = s.lanes,
+                    .constants = {{"M", s.m}, {"N", s.n}, {"K", s.k}, {"LANES", s.lanes},
+                        {"INVOCATIONS", s.subgroups * s.lanes}, {"ROWS", rows}, {"BLOCK", block},
+                        {"KEY_TILES", s.key_tiles}, {"KEY_PARTS", s.key_parts},
                         {"VALUE_TILES", s.value_tiles}, {"VALUE_PARTS", s.value_parts}}};
             }
     }

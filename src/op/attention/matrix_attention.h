@@ -11,7 +11,8 @@ struct fm_matrix_attention_work {
     uint32_t size;                  // queries of a workgroup: 16, 32 or 64, or the next smaller one that fits; 0: by a rule
 };
 
-// For a device with FM_MATRIX_TILE_NEEDS: the rows of a workgroup, one group, and the constants of matrix_attention.glsl. No rows: the
-// device's shared memory is too small.
-struct fm_shape fm_matrix_attention(const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *work);
+// For a device with FM_MATRIX_TILE_NEEDS: the rows of a workgroup, one group, and the constants of
+// matrix_attention.glsl. No rows: the device's shared memory is too small.
+struct fm_shape fm_matrix_attention(
+    const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *work);
 #endif

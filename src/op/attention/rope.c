@@ -19,8 +19,8 @@ static struct fm_shape shape_wide(const void *call) {
 }
 
 static const struct fm_variant variants[] = {
-    { .name = "plain", .shader = &fm_shader_rope, .shape = shape_plain },
-    { .name = "wide", .shader = &fm_shader_rope_wide, .shape = shape_wide },
+    {.name = "plain", .shader = &fm_shader_rope, .shape = shape_plain},
+    {.name = "wide", .shader = &fm_shader_rope_wide, .shape = shape_wide},
 };
 const struct fm_op fm_op_rope = { "rope", variants, sizeof(variants) / sizeof(variants[0]) };
 
@@ -44,18 +44,24 @@ void fathom_rope(struct fathom_stream *stream, const struct fathom_rope_params *
         || !fm_op_bind(stream, op, "position", params->position, 1, &position, &args.position_base))
         return;
 
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_rope.n_variants, 0, n_tokens);
+    const struct fm_variant *variant =
+        fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_rope.n_variants, 0, n_tokens);
     const uint64_t n_pairs = (uint64_t)n_heads * (n_rope / 2);
     if (n_pairs > 64u * FM_MAX_GROUPS) {
         fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %u heads of %u values, at most %u values in all", op, n_heads, n_rope, 128u * FM_MAX_GROUPS);
         return;
     }
-    fm_stream_dispatch(stream, &(struct fm_dispatch){
-        .op = op, .variant = variant,
-        .views = { x, table, position, y }, .n_views = 4,
-        .args = &args, .args_size = sizeof(args),
-        .groups = { fm_variant_shape(variant, &(struct call){ n_heads, n_rope }).groups, fm_op_groups(n_tokens, 1), 1 },
-        .flops = 6.0 * n_tokens * (double)n_pairs,
-        .bytes = 8.0 * n_tokens * (2.0 * (double)n_pairs + n_rope / 2),
-    });
+    fm_stream_dispatch(
+        stream, &(struct fm_dispatch){
+                    .op = op,
+                    .variant = variant,
+                    .views = {x, table, position, y},
+                    .n_views = 4,
+                    .args = &args,
+                    .args_size = sizeof(args),
+                    .groups = {fm_variant_shape(variant, &(struct call){n_heads, n_rope}).groups,
+                        fm_op_groups(n_tokens, 1), 1},
+                    .flops = 6.0 * n_tokens * (double)n_pairs,
+                    .bytes = 8.0 * n_tokens * (2.0 * (double)n_pairs + n_rope / 2),
+                });
 }

@@ -17,8 +17,8 @@ struct call {
     const struct fathom_gpu_info *info;
     const struct fathom_weight *down; // the experts', or the shared expert's where there are none
     uint32_t n_inter, n_shared, n_tokens;
-    uint32_t per_expert;              // tokens that choose one, on the average
-    uint32_t size;                    // as in struct fm_choice
+    uint32_t per_expert; // tokens that choose one, on the average
+    uint32_t size;       // as in struct fm_choice
 };
 
 static struct fm_shape shape_plain(const void *call) {
@@ -34,7 +34,8 @@ static struct fm_shape shape_vec(const void *call) {
 
 static struct fm_shape by_row(const struct call *c, bool ahead) {
     const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){.rows = lanes * LANE_ROWS, .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}}};
+    return (struct fm_shape){.rows = lanes * LANE_ROWS,
+        .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}}};
 }
 
 static struct fm_shape shape_rows(const void *call) {
@@ -53,7 +54,8 @@ static struct fm_shape shape_grouped(const void *call) {
 
 static struct fm_shape shape_grouped_coop(const void *call) {
     const struct call *c = call;
-    const struct fm_matrix_work work = {c->down->n_mats, c->down->n_rows, c->per_expert, 1, 4 * MAX_GROUP, c->size};
+    const struct fm_matrix_work work = {
+        c->down->n_mats, c->down->n_rows, c->per_expert, 1, 4 * MAX_GROUP, c->size};
     struct fm_shape shape = fm_matrix_tile(c->info, &work);
     shape.tokens = MAX_GROUP;
     return shape;
@@ -62,8 +64,10 @@ static struct fm_shape shape_grouped_coop(const void *call) {
 static struct fm_shape shape_grouped_rows(const void *call) {
     const struct call *c = call;
     const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){.rows = 2 * PAIRS * lanes, .tokens = FM_MAX_GROUP_ROWS,
-        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes}, {"PAIRS", PAIRS}}};
+    return (struct fm_shape){.rows = 2 * PAIRS * lanes,
+        .tokens = FM_MAX_GROUP_ROWS,
+        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes},
+            {"PAIRS", PAIRS}}};
 }
 
 static struct fm_shape shape_grouped_dot(const void *call) {
@@ -74,34 +78,81 @@ static struct fm_shape shape_grouped_dot(const void *call) {
 
 static struct fm_shape shape_columns(const void *call) {
     const struct call *c = call;
-    const uint32_t rows = fm_columns_rows(c->info, c->down->n_rows, 1), units = fm_columns_units(c->info, c->down, 1);
+    const uint32_t rows = fm_columns_rows(c->info, c->down->n_rows, 1),
+                   units = fm_columns_units(c->info, c->down, 1);
     const uint32_t shared_units = c->n_shared / 64;
-    return (struct fm_shape){.rows = rows, .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows},
-                                               {"UNITS", c->n_shared && shared_units < units ? shared_units : units}}};
+    return (struct fm_shape){.rows = rows,
+        .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows},
+            {"UNITS", c->n_shared && shared_units < units ? shared_units : units}}};
 }
 
-// All but the plain one read h by fours; most take whole blocks of columns, the grouped ones have their parts in the scratch. Tokens of the
-// grouped ones: how many choose an expert, on the average.
+// All but the plain one read h by fours; most take whole blocks of columns, the grouped ones have their parts
+// in the scratch. Tokens of the grouped ones: how many choose an expert, on the average.
 enum { WHOLE = FM_CALL_ALIGNED | FM_CALL_BLOCKS, GROUPED = WHOLE | FM_CALL_EXPERTS | FM_CALL_SCRATCH };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_down, .shape = shape_plain},
-    {.name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = FM_CALL_ALIGNED,
-        .does = FM_DOES_NORM, .shape = shape_vec},
-    {.name = "rows", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .does = FM_DOES_NORM,
-        .cpu_only = true, .shape = shape_rows},
-    {.name = "rows_ahead", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE,
-        .does = FM_DOES_NORM, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD, .shape = shape_rows_ahead},
-    {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .takes = GROUPED, .does = FM_DOES_GROUP, .min_tokens = 3,
-        .sizes = {1, 2, 4}, .shape = shape_grouped}, // sizes: 16 tokens
-    {.name = "grouped_coop", .shader = &fm_shader_expert_down_grouped_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = GROUPED,
-        .does = FM_DOES_GROUP, .min_tokens = 8, .sizes = FM_MATRIX_TILE_SIZES, .shape = shape_grouped_coop},
-    {.name = "grouped_rows", .shader = &fm_shader_expert_down_grouped_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = GROUPED,
-        .does = FM_DOES_GROUP, .min_tokens = 2, .cpu_only = true, .shape = shape_grouped_rows},
+    {.name = "vec",
+        .shader = &fm_shader_expert_down_vec,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = FM_CALL_ALIGNED,
+        .does = FM_DOES_NORM,
+        .shape = shape_vec},
+    {.name = "rows",
+        .shader = &fm_shader_expert_down_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = WHOLE,
+        .does = FM_DOES_NORM,
+        .cpu_only = true,
+        .shape = shape_rows},
+    {.name = "rows_ahead",
+        .shader = &fm_shader_expert_down_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = WHOLE,
+        .does = FM_DOES_NORM,
+        .cpu_only = true,
+        .wants = FATHOM_CAP_READ_AHEAD,
+        .shape = shape_rows_ahead},
+    {.name = "grouped",
+        .shader = &fm_shader_expert_down_grouped,
+        .takes = GROUPED,
+        .does = FM_DOES_GROUP,
+        .min_tokens = 3,
+        .sizes = {1, 2, 4},
+        .shape = shape_grouped}, // sizes: 16 tokens
+    {.name = "grouped_coop",
+        .shader = &fm_shader_expert_down_grouped_coop,
+        .needs = FM_MATRIX_TILE_NEEDS,
+        .takes = GROUPED,
+        .does = FM_DOES_GROUP,
+        .min_tokens = 8,
+        .sizes = FM_MATRIX_TILE_SIZES,
+        .shape = shape_grouped_coop},
+    {.name = "grouped_rows",
+        .shader = &fm_shader_expert_down_grouped_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = GROUPED,
+        .does = FM_DOES_GROUP,
+        .min_tokens = 2,
+        .cpu_only = true,
+        .shape = shape_grouped_rows},
     // by no default, as it takes activations in 8 bits: where it is asked for, or was measured to be faster
-    {.name = "grouped_dot", .shader = &fm_shader_expert_down_grouped_dot, .needs = FATHOM_CAP_INTEGER_DOT, .takes = GROUPED | FM_CALL_PACKED,
-        .does = FM_DOES_GROUP, .min_tokens = UINT32_MAX, .sizes = {1, 2, 4}, .shape = shape_grouped_dot}, // 16 tokens
-    {.name = "columns", .shader = &fm_shader_expert_down_columns, .needs = FM_COLUMNS_NEEDS, .takes = WHOLE | FM_CALL_UNITS,
-        .does = FM_DOES_NORM | FM_DOES_ADDRESS, .max_tokens = 1, .cpu_only = true, .wants = FM_COLUMNS_WANTS, .shape = shape_columns},
+    {.name = "grouped_dot",
+        .shader = &fm_shader_expert_down_grouped_dot,
+        .needs = FATHOM_CAP_INTEGER_DOT,
+        .takes = GROUPED | FM_CALL_PACKED,
+        .does = FM_DOES_GROUP,
+        .min_tokens = UINT32_MAX,
+        .sizes = {1, 2, 4},
+        .shape = shape_grouped_dot}, // 16 tokens
+    {.name = "columns",
+        .shader = &fm_shader_expert_down_columns,
+        .needs = FM_COLUMNS_NEEDS,
+        .takes = WHOLE | FM_CALL_UNITS,
+        .does = FM_DOES_NORM | FM_DOES_ADDRESS,
+        .max_tokens = 1,
+        .cpu_only = true,
+        .wants = FM_COLUMNS_WANTS,
+        .shape = shape_columns},
 };
 static const struct fm_variant sum_variant = {.name = "sum", .shader = &fm_shader_expert_down_sum}; // of the grouped ones' parts
 const struct fm_op fm_op_expert_down = {"expert_down", variants, sizeof(variants) / sizeof(variants[0])};
@@ -155,27 +206,32 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
         experts ? (grouped ? args->n_rows : rows) * p->top_k * experts->n_rows / ((double)p->down->n_mats * args->n_rows) : 0;
     const double read = experts && dots * tokens > experts->n_rows ? experts->n_rows : dots * tokens;
     const uint64_t n_tiles = (args->n_rows + job->shape.rows - 1) / job->shape.rows;
-    const uint64_t groups = (grouped && experts ? experts->n_rows / args->n_rows * n_tiles : 0) +
-                            (args->end_row - args->first_row + (uint64_t)job->shape.rows - 1) / job->shape.rows;
+    const uint64_t groups =
+        (grouped && experts ? experts->n_rows / args->n_rows * n_tiles : 0) +
+        (args->end_row - args->first_row + (uint64_t)job->shape.rows - 1) / job->shape.rows;
     struct fm_dispatch dispatch = {
         .op = job->op,
         .variant = job->variant,
         // what is absent takes the other's type, so that a driver compiles no more for it
-        .constants = {{"DOWN_TYPE", (p->down ? p->down : p->shared_down)->type}, {"SHARED_TYPE", (p->shared_down ? p->shared_down : p->down)->type}},
+        .constants = {{"DOWN_TYPE", (p->down ? p->down : p->shared_down)->type},
+            {"SHARED_TYPE", (p->shared_down ? p->shared_down : p->down)->type}},
         .subgroup_size = job->shape.subgroup_size,
         .views = {job->h, job->ids},
         .n_views = 2,
         .args = args,
         .args_size = sizeof(*args),
-        .groups = {fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : args->n_tokens, 1},
+        .groups = {fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : args->n_tokens,
+            1},
         .flops = 2.0 * tokens * (dots * args->n_inter + shared_rows * args->n_shared),
-        .bytes = read * row_bytes(p->down) + shared_rows * row_bytes(p->shared_down) + 4.0 * tokens * (dots + shared_rows + args->h_stride),
+        .bytes = read * row_bytes(p->down) + shared_rows * row_bytes(p->shared_down) +
+                 4.0 * tokens * (dots + shared_rows + args->h_stride),
     };
     fm_dispatch_add(&dispatch, job->shape.constants);
     if (grouped) {
         dispatch.views[dispatch.n_views++] = job->parts;
     } else {
-        fm_dispatch_add(&dispatch, (struct fm_constant[]){{"SHARED", shared != NULL}, {"RESIDUAL", from_y || job->residual.buffer}, {0}});
+        fm_dispatch_add(&dispatch, (struct fm_constant[]){{"SHARED", shared != NULL},
+                                       {"RESIDUAL", from_y || job->residual.buffer}, {0}});
         dispatch.views[dispatch.n_views++] = job->weights;
         dispatch.views[dispatch.n_views++] = from_y ? job->y : job->residual;
         dispatch.views[dispatch.n_views++] = job->y;
@@ -185,7 +241,9 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     dispatch.n_views += 2;
     if (norms) {
         fm_dispatch_add(&dispatch, (struct fm_constant[]){{"NORM", fused}, {0}});
-        if (fused) dispatch.views[7] = job->norm.w, dispatch.views[8] = job->norm.y, dispatch.views[9] = job->norm.counters;
+        if (fused)
+            dispatch.views[7] = job->norm.w, dispatch.views[8] = job->norm.y,
+            dispatch.views[9] = job->norm.counters;
         dispatch.n_views = 10;
     }
     fm_stream_dispatch(stream, &dispatch);
@@ -227,18 +285,19 @@ static void add_grouped(
         row = args.end_row;
     }
     args.residual_base = job->residual_base + token * args.n_rows;
-    fm_stream_dispatch(stream, &(struct fm_dispatch){
-                                   .op = "expert_down_sum",
-                                   .variant = &sum_variant,
-                                   .constants = {{"SHARED", shared != NULL}, {"RESIDUAL", job->residual.buffer != NULL}},
-                                   .views = {job->parts, job->weights, job->residual, job->y},
-                                   .n_views = 4,
-                                   .args = &args,
-                                   .args_size = sizeof(args),
-                                   .groups = {fm_op_groups(args.n_rows, SUM_ROWS), n_tokens, 1},
-                                   .flops = 2.0 * n_tokens * args.n_rows * (args.top_k + 1.0),
-                                   .bytes = 4.0 * n_tokens * args.n_rows * (args.top_k + 3.0),
-                               });
+    fm_stream_dispatch(
+        stream, &(struct fm_dispatch){
+                    .op = "expert_down_sum",
+                    .variant = &sum_variant,
+                    .constants = {{"SHARED", shared != NULL}, {"RESIDUAL", job->residual.buffer != NULL}},
+                    .views = {job->parts, job->weights, job->residual, job->y},
+                    .n_views = 4,
+                    .args = &args,
+                    .args_size = sizeof(args),
+                    .groups = {fm_op_groups(args.n_rows, SUM_ROWS), n_tokens, 1},
+                    .flops = 2.0 * n_tokens * args.n_rows * (args.top_k + 1.0),
+                    .bytes = 4.0 * n_tokens * args.n_rows * (args.top_k + 3.0),
+                });
 }
 
 // Tokens that the scratch can take at once
@@ -249,23 +308,31 @@ static uint32_t fit_scratch(const struct fathom_stream *stream, const struct fat
     return n > MAX_GROUP ? MAX_GROUP : n > p->n_tokens ? p->n_tokens : (uint32_t)n;
 }
 
-static void choose_variant(struct fathom_stream *stream, struct job *job, const struct expert_down_args *args, bool scratch) {
+static void choose_variant(
+    struct fathom_stream *stream, struct job *job, const struct expert_down_args *args, bool scratch) {
     const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
     // two tokens of a dense layer would leave half a group's tile empty
-    const uint64_t chosen = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats : args->n_tokens < 3 ? 1 : args->n_tokens;
+    const uint64_t chosen = down                 ? (uint64_t)args->n_tokens * args->top_k / down->n_mats
+                            : args->n_tokens < 3 ? 1
+                                                 : args->n_tokens;
     const uint32_t per_expert = chosen ? (uint32_t)chosen : 1;
     // an expert's rows must be in one window
     const bool aligned = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_windows == 1);
-    const uint32_t is = (aligned ? FM_CALL_ALIGNED : 0) | (args->n_inter % 32 || args->n_shared % 32 ? 0 : FM_CALL_BLOCKS) |
+    const uint32_t is = (aligned ? FM_CALL_ALIGNED : 0) |
+                        (args->n_inter % 32 || args->n_shared % 32 ? 0 : FM_CALL_BLOCKS) |
                         (down && down->n_mats == 1 ? 0 : FM_CALL_EXPERTS) | (scratch ? FM_CALL_SCRATCH : 0) |
-                        (fm_expert_packed(down, shared) ? FM_CALL_PACKED : 0) | (fm_columns_take_all(down, shared) ? FM_CALL_UNITS : 0);
+                        (fm_expert_packed(down, shared) ? FM_CALL_PACKED : 0) |
+                        (fm_columns_take_all(down, shared) ? FM_CALL_UNITS : 0);
     const struct fm_call call = {job->op, args->n_tokens,
-        {down ? down->type : 0, down ? down->n_mats : 0, args->n_inter, args->top_k, shared ? shared->type : 0, args->n_shared, args->n_rows},
+        {down ? down->type : 0, down ? down->n_mats : 0, args->n_inter, args->top_k,
+            shared ? shared->type : 0, args->n_shared, args->n_rows},
         is};
-    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_down.n_variants, per_expert);
+    const struct fm_choice choice =
+        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_down.n_variants, per_expert);
     job->variant = choice.variant;
-    job->shape = fm_variant_shape(choice.variant, &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), down ? down : shared,
-        args->n_inter, args->n_shared, args->n_tokens, per_expert, choice.size});
+    job->shape = fm_variant_shape(
+        choice.variant, &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), down ? down : shared,
+                            args->n_inter, args->n_shared, args->n_tokens, per_expert, choice.size});
 }
 
 uint64_t fathom_expert_down_scratch(uint32_t n_tokens, uint32_t top_k, uint32_t n_rows) {
@@ -296,13 +363,15 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
     uint32_t at_once = fit_scratch(stream, p, n_rows);
     choose_variant(stream, &job, &args, at_once);
     if ((n_rows - 1) / job.shape.rows >= FM_MAX_GROUPS) {
-        fm_stream_fail(
-            stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32, op, n_rows, FM_MAX_GROUPS, job.shape.rows);
+        fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32,
+            op, n_rows, FM_MAX_GROUPS, job.shape.rows);
         return;
     }
     // the last dispatch must make all rows
     const bool whole = (down && down->n_windows > 1) || !shared || shared->n_windows == 1;
-    if (!fm_op_norm_after(stream, op, &p->norm, p->n_tokens, n_rows, whole && job.variant->does & FM_DOES_NORM, &job.norm)) return;
+    if (!fm_op_norm_after(
+            stream, op, &p->norm, p->n_tokens, n_rows, whole && job.variant->does & FM_DOES_NORM, &job.norm))
+        return;
     args.norm_w_base = job.norm.w_base, args.normed_base = job.norm.y_base, args.counters_base = job.norm.counters_base, args.norm_eps = p->norm.eps;
     if (!(job.variant->does & FM_DOES_GROUP)) {
         add_by_token(stream, &job, &args);

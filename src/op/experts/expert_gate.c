@@ -20,20 +20,30 @@ static struct fm_shape shape_plain(const void *call) {
 
 static struct fm_shape shape_vec(const void *call) {
     const struct call *c = call;
-    return (struct fm_shape){.rows = ROWS, .constants = {{"local_size_x", fm_expert_lanes(c->info, c->n_cols)}, {"ROWS", ROWS}}};
+    return (struct fm_shape){
+        .rows = ROWS, .constants = {{"local_size_x", fm_expert_lanes(c->info, c->n_cols)}, {"ROWS", ROWS}}};
 }
 
 static struct fm_shape shape_rows(const void *call) {
     const struct call *c = call;
     const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){.rows = lanes * LANE_ROWS, .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}}};
+    return (struct fm_shape){
+        .rows = lanes * LANE_ROWS, .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}}};
 }
 
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_gate, .shape = shape_plain},
-    {.name = "vec", .shader = &fm_shader_expert_gate_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = FM_CALL_ALIGNED, .shape = shape_vec},
-    {.name = "rows", .shader = &fm_shader_expert_gate_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
-        .takes = FM_CALL_ALIGNED | FM_CALL_BLOCKS, .cpu_only = true, .shape = shape_rows},
+    {.name = "vec",
+        .shader = &fm_shader_expert_gate_vec,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = FM_CALL_ALIGNED,
+        .shape = shape_vec},
+    {.name = "rows",
+        .shader = &fm_shader_expert_gate_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = FM_CALL_ALIGNED | FM_CALL_BLOCKS,
+        .cpu_only = true,
+        .shape = shape_rows},
 };
 const struct fm_op fm_op_expert_gate = {"expert_gate", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -98,9 +108,12 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
     const uint32_t is = (args.x_base % 4 ? 0 : FM_CALL_ALIGNED) | (w->n_cols % 32 ? 0 : FM_CALL_BLOCKS);
     const struct fm_call call = {op, p->n_tokens, {w->type, w->n_rows, w->n_cols, p->top_k}, is};
     const struct fm_variant *variant =
-        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_gate.n_variants, p->n_tokens).variant;
-    const struct fm_shape shape = fm_variant_shape(variant, &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), w->n_cols});
-    for (uint32_t i = 0; i < w->n_windows; i++) args.n_tiles += fm_op_groups(w->windows[i].n_rows, shape.rows);
+        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_gate.n_variants, p->n_tokens)
+            .variant;
+    const struct fm_shape shape =
+        fm_variant_shape(variant, &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), w->n_cols});
+    for (uint32_t i = 0; i < w->n_windows; i++)
+        args.n_tiles += fm_op_groups(w->windows[i].n_rows, shape.rows);
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const struct fathom_window *window = &w->windows[i];
         args.first_row = window->first_row;
@@ -108,8 +121,9 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
         struct fm_dispatch dispatch = {
             .op = op,
             .variant = variant,
-            .constants = {{"TYPE", w->type}, {"SCORE", p->score}, {"GROUP_SCORE", p->group_score}, {"NORMALISE", p->normalise},
-                {"HAS_BIAS", bias.buffer != NULL}, {"HASHED", table.buffer != NULL}},
+            .constants = {{"TYPE", w->type}, {"SCORE", p->score}, {"GROUP_SCORE", p->group_score},
+                {"NORMALISE", p->normalise}, {"HAS_BIAS", bias.buffer != NULL},
+                {"HASHED", table.buffer != NULL}},
             .views = {window->view, x, bias, ids, weights, scratch, table, tokens},
             .n_views = 8,
             .args = &args,

@@ -56,7 +56,8 @@ struct fm_shape fm_matrix_tile(const struct fathom_gpu_info *info, const struct 
         .rows = size->rows,
         .tokens = size->tokens,
         .subgroup_size = lanes,
-        .constants = {{"M", m}, {"N", n}, {"K", info->matrix_k}, {"LANES", lanes}, {"GRID_ROWS", grid_rows}, {"GRID_TOKENS", grid_tokens},
-            {"SUB_ROWS", rows / m}, {"SUB_TOKENS", tokens / n}, {"local_size_x", lanes * grid_rows * grid_tokens}},
+        .constants = {{"M", m}, {"N", n}, {"K", info->matrix_k}, {"LANES", lanes}, {"GRID_ROWS", grid_rows},
+            {"GRID_TOKENS", grid_tokens}, {"SUB_ROWS", rows / m}, {"SUB_TOKENS", tokens / n},
+            {"local_size_x", lanes * grid_rows * grid_tokens}},
     };
 }

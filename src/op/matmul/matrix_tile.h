@@ -16,6 +16,7 @@ struct fm_matrix_work {
     uint32_t size;                     // one of the above, or the next smaller one that fits; 0: by a rule
 };
 
-// The tile for a device that can do what is needed: rows and tokens of a workgroup, and the constants of matrix_tile.glsl.
+// The tile for a device that can do what is needed: rows and tokens of a workgroup, and the constants of
+// matrix_tile.glsl.
 struct fm_shape fm_matrix_tile(const struct fathom_gpu_info *info, const struct fm_matrix_work *work);
 #endif

@@ -14,8 +14,8 @@ static struct fm_shape shape_block(const void *call) {
 }
 
 static const struct fm_variant variants[] = {
-    { .name = "plain", .shader = &fm_shader_embed, .shape = shape_plain },
-    { .name = "block", .shader = &fm_shader_embed_block, .takes = FM_CALL_BLOCKS, .shape = shape_block },
+    {.name = "plain", .shader = &fm_shader_embed, .shape = shape_plain},
+    {.name = "block", .shader = &fm_shader_embed_block, .takes = FM_CALL_BLOCKS, .shape = shape_block},
 };
 const struct fm_op fm_op_embed = { "embed", variants, sizeof(variants) / sizeof(variants[0]) };
 
@@ -31,19 +31,25 @@ void fathom_embed(struct fathom_stream *stream, const struct fathom_embed_params
     args.n_cols = w->n_cols;
 
     const uint32_t is = w->n_cols % 32 ? 0 : FM_CALL_BLOCKS;
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_embed.n_variants, is, params->n_tokens);
+    const struct fm_variant *variant =
+        fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_embed.n_variants, is, params->n_tokens);
     const uint32_t per_group = fm_variant_shape(variant, NULL).rows;
     for (uint32_t i = 0; i < w->n_windows; i++) {
         args.first_row = w->windows[i].first_row;
         args.n_rows = w->windows[i].n_rows;
-        fm_stream_dispatch(stream, &(struct fm_dispatch){
-            .op = op, .variant = variant,
-            .constants = { { "TYPE", w->type } },
-            .views = { w->windows[i].view, ids, x }, .n_views = 3,
-            .args = &args, .args_size = sizeof(args),
-            .groups = { fm_op_groups(w->n_cols, per_group), fm_op_groups(params->n_tokens, 1), 1 },
-            .flops = (double)params->n_tokens * w->n_cols / w->n_windows,
-            .bytes = params->n_tokens * ((double)fathom_row_size(w->type, w->n_cols) + 4.0 * w->n_cols) / w->n_windows,
-        });
+        fm_stream_dispatch(stream,
+            &(struct fm_dispatch){
+                .op = op,
+                .variant = variant,
+                .constants = {{"TYPE", w->type}},
+                .views = {w->windows[i].view, ids, x},
+                .n_views = 3,
+                .args = &args,
+                .args_size = sizeof(args),
+                .groups = {fm_op_groups(w->n_cols, per_group), fm_op_groups(params->n_tokens, 1), 1},
+                .flops = (double)params->n_tokens * w->n_cols / w->n_windows,
+                .bytes = params->n_tokens * ((double)fathom_row_size(w->type, w->n_cols) + 4.0 * w->n_cols) /
+                         w->n_windows,
+            });
     }
 }

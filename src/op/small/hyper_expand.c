@@ -21,13 +21,17 @@ void fathom_hyper_expand(struct fathom_stream *stream, const struct fathom_hyper
         fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %u values a stream, at most %u", op, n, 64u * FM_MAX_GROUPS);
         return;
     }
-    fm_stream_dispatch(stream, &(struct fm_dispatch){
-        .op = op, .variant = &variants[0],
-        .constants = {{"MIX", mixes}},
-        .views = {x, y, mix}, .n_views = 3,
-        .args = &args, .args_size = sizeof(args),
-        .groups = {fm_op_groups(n, 64), fm_op_groups(n_tokens, 1), 1},
-        .flops = (double)n_y * FATHOM_STREAMS * (mixes ? 2.0 * FATHOM_STREAMS + 1 : 0),
-        .bytes = 4.0 * (double)n_y * (1 + FATHOM_STREAMS * (mixes ? 2 : 1)),
-    });
+    fm_stream_dispatch(
+        stream, &(struct fm_dispatch){
+                    .op = op,
+                    .variant = &variants[0],
+                    .constants = {{"MIX", mixes}},
+                    .views = {x, y, mix},
+                    .n_views = 3,
+                    .args = &args,
+                    .args_size = sizeof(args),
+                    .groups = {fm_op_groups(n, 64), fm_op_groups(n_tokens, 1), 1},
+                    .flops = (double)n_y * FATHOM_STREAMS * (mixes ? 2.0 * FATHOM_STREAMS + 1 : 0),
+                    .bytes = 4.0 * (double)n_y * (1 + FATHOM_STREAMS * (mixes ? 2 : 1)),
+                });
 }

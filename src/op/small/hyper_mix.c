@@ -25,12 +25,15 @@ void fathom_hyper_mix(struct fathom_stream *stream, const struct fathom_hyper_mi
         (mixes && !fm_op_bind(stream, op, "mix", params->mix, (uint64_t)n_tokens * FATHOM_MIX, &mix, &args.mix_base)))
         return;
     fm_stream_dispatch(stream, &(struct fm_dispatch){
-        .op = op, .variant = &variants[0],
-        .constants = {{"MIX", mixes}},
-        .views = {x, logits, scale, base, w, y, mix}, .n_views = 7,
-        .args = &args, .args_size = sizeof(args),
-        .groups = {fm_op_groups(n_tokens, 1), 1, 1},
-        .flops = (double)n_y * (4.0 * FATHOM_STREAMS + 4),
-        .bytes = 4.0 * (double)n_y * (FATHOM_STREAMS + 1),
-    });
+                                   .op = op,
+                                   .variant = &variants[0],
+                                   .constants = {{"MIX", mixes}},
+                                   .views = {x, logits, scale, base, w, y, mix},
+                                   .n_views = 7,
+                                   .args = &args,
+                                   .args_size = sizeof(args),
+                                   .groups = {fm_op_groups(n_tokens, 1), 1, 1},
+                                   .flops = (double)n_y * (4.0 * FATHOM_STREAMS + 4),
+                                   .bytes = 4.0 * (double)n_y * (FATHOM_STREAMS + 1),
+                               });
 }

@@ -8,8 +8,11 @@ static struct fm_shape shape_subgroup(const void *info) {
 }
 
 static const struct fm_variant variants[] = {
-    { .name = "plain", .shader = &fm_shader_rms_norm },
-    { .name = "subgroup", .shader = &fm_shader_rms_norm_subgroup, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .shape = shape_subgroup },
+    {.name = "plain", .shader = &fm_shader_rms_norm},
+    {.name = "subgroup",
+        .shader = &fm_shader_rms_norm_subgroup,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .shape = shape_subgroup},
 };
 const struct fm_op fm_op_rms_norm = { "rms_norm", variants, sizeof(variants) / sizeof(variants[0]) };
 
@@ -31,16 +34,21 @@ void fathom_rms_norm(struct fathom_stream *stream, const struct fathom_rms_norm_
         || (params->w.buffer && !fm_op_bind(stream, op, "w", params->w, n_cols, &w, &args.w_base))
         || !fm_op_bind(stream, op, "y", params->y, fm_op_span(n_tokens, args.y_stride, n_cols), &y, &args.y_base))
         return;
-    const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_rms_norm.n_variants, 0, n_tokens);
+    const struct fm_variant *variant =
+        fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_rms_norm.n_variants, 0, n_tokens);
     struct fm_dispatch dispatch = {
-        .op = op, .variant = variant,
-        .constants = { { "WEIGHTED", w.buffer != NULL } },
-        .views = { x, w, y }, .n_views = 3,
-        .args = &args, .args_size = sizeof(args),
-        .groups = { fm_op_groups(n_tokens, 1), 1, 1 },
+        .op = op,
+        .variant = variant,
+        .constants = {{"WEIGHTED", w.buffer != NULL}},
+        .views = {x, w, y},
+        .n_views = 3,
+        .args = &args,
+        .args_size = sizeof(args),
+        .groups = {fm_op_groups(n_tokens, 1), 1, 1},
         .flops = 4.0 * n_tokens * n_cols,
         .bytes = 4.0 * n_cols * (2.0 * n_tokens + 1.0),
     };
-    fm_dispatch_add(&dispatch, fm_variant_shape(variant, fathom_gpu_get_info(fm_stream_gpu(stream))).constants);
+    fm_dispatch_add(
+        &dispatch, fm_variant_shape(variant, fathom_gpu_get_info(fm_stream_gpu(stream))).constants);
     fm_stream_dispatch(stream, &dispatch);
 }

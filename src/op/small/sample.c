@@ -32,14 +32,20 @@ void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_para
     }
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
     const uint32_t widest = info->max_invocations < 1024 ? info->max_invocations : 1024;
-    fm_stream_dispatch(stream, &(struct fm_dispatch){
-        .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_sample.n_variants, 0, 1),
-        // on a CPU few; not fewer, because lavapipe stops an invocation after 65535 rounds of its loops in all
-        .constants = { { "local_size_x", info->type == FATHOM_GPU_CPU && 128 * args.n_rows < widest ? 128 * args.n_rows : widest } },
-        .views = { logits, step, seen, ring, drafts }, .n_views = 5,
-        .args = &args, .args_size = sizeof(args),
-        .groups = { 1, 1, 1 },
-        .flops = 20.0 * args.n_rows * n_vocab, // an exponential a token, a few times over when not greedy
-        .bytes = 8.0 * args.n_rows * n_vocab,
-    });
+    fm_stream_dispatch(stream,
+        &(struct fm_dispatch){
+            .op = op,
+            .variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_sample.n_variants, 0, 1),
+            // on a CPU few; not fewer, because lavapipe stops an invocation after 65535 rounds of its loops
+            // in all
+            .constants = {{"local_size_x",
+                info->type == FATHOM_GPU_CPU && 128 * args.n_rows < widest ? 128 * args.n_rows : widest}},
+            .views = {logits, step, seen, ring, drafts},
+            .n_views = 5,
+            .args = &args,
+            .args_size = sizeof(args),
+            .groups = {1, 1, 1},
+            .flops = 20.0 * args.n_rows * n_vocab, // an exponential a token, a few times over when not greedy
+            .bytes = 8.0 * args.n_rows * n_vocab,
+        });
 }

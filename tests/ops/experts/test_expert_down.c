@@ -23,21 +23,23 @@ static const struct down_case {
     {FATHOM_F32, FATHOM_Q8_0, 0, 0, 300, 0, 96, 9, 4, true},   // a dense layer
     {FATHOM_F32, FATHOM_Q4_0, 0, 0, 517, 0, 2080, 2, 4, true},
     {FATHOM_F32, FATHOM_F32, 2, 2, 64, 64, 64, 150, 4, true},
-    {FATHOM_Q8_0, FATHOM_F32, 16, 4, 100, 32, 128, 20, 4, true}, // the shared expert is cut by rows, and the experts as well
+    {FATHOM_Q8_0, FATHOM_F32, 16, 4, 100, 32, 128, 20, 4,
+        true}, // the shared expert is cut by rows, and the experts as well
     {FATHOM_Q8_0, FATHOM_F16, 4, 2, 36, 32, 32, 1100, 4, true},
     {FATHOM_Q6_K, FATHOM_Q4_K, 4, 2, 36, 256, 256, 5, 4, true},
     {FATHOM_Q5_K, FATHOM_Q5_0, 4, 2, 36, 256, 96, 5, 4, true},
     {FATHOM_IQ4_XS, FATHOM_Q3_K, 4, 2, 36, 256, 256, 5, 4, true},
     {FATHOM_F8_E4M3, FATHOM_F8_E4M3, 4, 2, 36, 96, 160, 20, 4, true},
-    {FATHOM_Q8_0, FATHOM_F16, 4, 2, 36, 96, 64, 20, 4, true, 1e7f},  // beyond float16
-    {FATHOM_Q4_0, FATHOM_Q8_0, 16, 4, 520, 32, 64, 140, 4, true},    // many workgroups
+    {FATHOM_Q8_0, FATHOM_F16, 4, 2, 36, 96, 64, 20, 4, true, 1e7f}, // beyond float16
+    {FATHOM_Q4_0, FATHOM_Q8_0, 16, 4, 520, 32, 64, 140, 4, true},   // many workgroups
     // the types of quant/packed.h, a last block alone
     {FATHOM_Q3_K, FATHOM_IQ4_XS, 4, 2, 67, 256, 256, 37, 4, true},
     {FATHOM_Q4_K, FATHOM_Q6_K, 4, 2, 131, 256, 512, 19, 4, true},
     {FATHOM_Q5_K, FATHOM_Q4_0, 4, 3, 70, 256, 96, 21, 4, true},
     {FATHOM_Q4_1, FATHOM_MXFP4, 4, 3, 67, 96, 160, 37, 4, false},
     {FATHOM_IQ4_NL, FATHOM_Q5_1, 4, 3, 131, 160, 96, 21, 4, true},
-    {FATHOM_Q4_0, FATHOM_Q8_0, 8, 3, 70, 128, 64, 1, 4, true}, // index 27: no scratch, which columns do without
+    {FATHOM_Q4_0, FATHOM_Q8_0, 8, 3, 70, 128, 64, 1, 4,
+        true}, // index 27: no scratch, which columns do without
     {FATHOM_Q8_0, FATHOM_Q5_0, 8, 2, 67, 32, 96, 35, 4, true},
     // two windows of columns that overlap, a shorter row of the shared expert, workgroups of many rows
     {FATHOM_Q4_1, FATHOM_Q8_0, 8, 3, 2060, 1088, 192, 2, 4, true},
@@ -128,10 +130,13 @@ static void run(struct op_test *test, size_t index) {
     fathom_expert_down(test->stream, &params);
     const bool room = params.scratch.buffer && 4 * n_scratch >= 256 + fathom_expert_down_scratch(1, c->top_k, c->n_rows);
     const bool blocks = c->n_inter % 32 == 0 && c->n_shared % 32 == 0;
+    // these alone, and those that take bytes, know few types; the grouped ones alone need scratch
+    const bool by_address = test->row->does & FM_DOES_ADDRESS;
     const uint32_t is = (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (blocks ? FM_CALL_BLOCKS : 0) |
-                        (c->n_experts == 1 ? 0 : FM_CALL_EXPERTS) | (room ? FM_CALL_SCRATCH : 0) |
-                        (fm_expert_packed(in.down, in.shared) ? FM_CALL_PACKED : 0) |
-                        (fm_columns_take_all(in.down, in.shared) ? FM_CALL_UNITS : 0);
+                        (c->n_experts == 1 ? 0 : FM_CALL_EXPERTS) |
+                        (room || !(test->row->does & FM_DOES_GROUP) ? FM_CALL_SCRATCH : 0) |
+                        (!test->bytes || fm_expert_packed(in.down, in.shared) ? FM_CALL_PACKED : 0) |
+                        (!by_address || fm_columns_take_all(in.down, in.shared) ? FM_CALL_UNITS : 0);
     op_run(test, op_takes(test, is));
     if (params.scratch.buffer) op_result(test, params.scratch); // nothing written past it
 

@@ -204,7 +204,8 @@ static void run(struct op_test *test, size_t index) {
     }
     if (c->bias) params.bias = op_input(test, bias, c->n_experts);
     fathom_expert_gate(test->stream, &params);
-    op_run(test, op_takes(test, (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (c->n_cols % 32 ? 0 : FM_CALL_BLOCKS)));
+    op_run(test,
+        op_takes(test, (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (c->n_cols % 32 ? 0 : FM_CALL_BLOCKS)));
 
     const uint32_t *ids = op_result(test, params.ids);
     const float *weights = op_result(test, params.weights);

@@ -110,8 +110,12 @@ static void run(struct op_test *test, size_t index) {
     fathom_expert_up(test->stream, &params);
     const bool packed = fm_expert_packed(experts.gate, experts.up) && fm_expert_packed(shared.gate, shared.up);
     const bool columns = fm_columns_take_all(experts.gate, experts.up) && fm_columns_take_all(shared.gate, shared.up);
+    const bool by_address =
+        test->row->does & FM_DOES_ADDRESS; // these alone, and those that take bytes, know few types
     const uint32_t is = (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (c->n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
-                        (c->n_experts == 1 ? 0 : FM_CALL_EXPERTS) | (packed ? FM_CALL_PACKED : 0) | (columns ? FM_CALL_UNITS : 0);
+                        (c->n_experts == 1 ? 0 : FM_CALL_EXPERTS) |
+                        (!test->bytes || packed ? FM_CALL_PACKED : 0) |
+                        (!by_address || columns ? FM_CALL_UNITS : 0);
     op_run(test, op_takes(test, is));
 
     const float *h = op_result(test, params.h);

@@ -107,8 +107,11 @@ static void run(struct op_test *test, size_t index) {
     struct fathom_matmul_params params = { .w = w, .x = x_view, .y = y_view, .residual = residual_view, .n_tokens = c->n_tokens,
         .x_token_stride = (uint32_t)x_stride, .y_token_stride = (uint32_t)y_stride };
     fathom_matmul(test->stream, &params);
+    const bool by_address =
+        test->row->does & FM_DOES_ADDRESS; // these alone, and those that take bytes, know few types
     const uint32_t is = (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (c->n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
-                        (fm_op_packed(c->type) ? FM_CALL_PACKED : 0) | (fm_columns_take(c->type, c->n_cols) ? FM_CALL_UNITS : 0);
+                        (!test->bytes || fm_op_packed(c->type) ? FM_CALL_PACKED : 0) |
+                        (!by_address || fm_columns_take(c->type, c->n_cols) ? FM_CALL_UNITS : 0);
     op_run(test, op_takes(test, is));
 
     float *y = op_result(test, y_view);
