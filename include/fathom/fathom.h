@@ -30,7 +30,7 @@ struct fathom_progress {
 // driver, Fathom's shaders and a model's shapes. Where the file exists it decides, so every start makes the same choices.
 // Without a cache folder, with gpu.exact or with gpu.variants, nothing is measured and no file is read.
 enum fathom_tuning {
-    // Reads the file. Where there is none, measures for less than 2 s, says so in the log, and writes the file.
+    // Reads the file. Where there is none, measures for less than 2 s (nothing on a CPU), says so in the log, and writes the file.
     FATHOM_TUNING_QUICK,
     // The operators' default variants.
     FATHOM_TUNING_OFF,
