@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-// Workgroups loop over splits, so that a recording made for a long context costs little at its beginning.
-// One workgroup merges few splits sooner than another dispatch would begin.
+// Workgroups loop over splits, so that a recording made for a long context is cheap while the text is short.
+// One workgroup merges a few splits sooner than another dispatch would begin.
 enum { MAX_SPLIT_GROUPS = 64, LANES = 128, MAX_MERGED_LAST = 16, COOP_GROUPS = 128, HEADS_PLAIN = 4 };
 
 uint32_t fm_attention_splits(uint32_t max_positions) {
@@ -29,8 +29,9 @@ bool fm_attention_check(struct fathom_stream *stream, const char *op, uint32_t n
                                       scratch.size, one, max_positions);
 }
 
-// Heads of a workgroup of the better variant: as many as leave the device enough workgroups, and no more than share a key. A recording for one
-// token, or for one and its drafts, is mostly replayed at a fraction of the positions that it is made for.
+// Heads of a workgroup for fm_shape_splits_heads: as many as leave the device enough workgroups, and no more
+// than share a key. A recording for one token, or for one and its drafts, is counted as 8 splits at most,
+// because most replays see a fraction of the positions that it is made for.
 static uint32_t heads_at_once(const struct fm_attention_call *c) {
     const uint64_t all = fm_attention_splits(c->max_positions), splits = c->n_tokens <= 1 + FATHOM_MAX_DRAFTS && all > 8 ? 8 : all;
     const uint64_t enough = c->info->type == FATHOM_GPU_CPU ? 16 : 64;
@@ -64,13 +65,14 @@ struct fm_shape fm_shape_splits_coop(const void *call) {
     const uint32_t of_kv = c->n_heads / c->n_kv, n_splits = fm_attention_splits(c->max_positions);
     struct fm_shape shape = fm_matrix_attention(c->info,
         &(struct fm_matrix_attention_work){of_kv, c->key_width, c->value_width, .same_rows = true, .size = c->size});
-    // a workgroup has one split, which grows with the context: as many as fill a card
+    // a workgroup has one split, whose length grows with the context; the number of splits fills a card
     const uint64_t others = (uint64_t)c->n_tokens * c->n_kv * ((of_kv - 1) / shape.rows + 1), wanted = (COOP_GROUPS + others - 1) / others;
     shape.splits = shape.groups = wanted < n_splits ? (uint32_t)wanted : n_splits;
     return shape;
 }
 
-// How many tokens go at once: what the scratch and one binding hold, and no more work than a dispatch should be.
+// Tokens of a dispatch: as many as the scratch and one binding hold, and at most about FM_MAX_DISPATCH_FLOPS
+// of work.
 static uint32_t tokens_at_once(const struct fm_split_attention *a, uint64_t token_scratch, double token_flops) {
     const struct fathom_gpu_info *info = a->call->info;
     const uint64_t range = info->max_storage_range - info->storage_alignment;

@@ -9,7 +9,7 @@ static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_latent_attention, .does = FM_DOES_SPLITS, .shape = fm_shape_splits_plain},
     {.name = "heads", .shader = &fm_shader_latent_attention_heads, .does = FM_DOES_SPLITS | FM_DOES_MERGE, .sizes = {4, 8, 16},
         .shape = fm_shape_splits_heads}, // sizes: heads of a workgroup
-    // fewer heads leave a card waiting for the cache
+    // with fewer heads, a card waits for reads of the cache
     {.name = "coop", .shader = &fm_shader_latent_attention_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = FM_CALL_TILES, .does = FM_DOES_SPLITS,
         .min_tokens = 32, .card_only = true, .sizes = {16, 32}, .shape = fm_shape_splits_coop},
 };
@@ -31,7 +31,8 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
         .n_splits = fm_attention_splits(params->max_positions), .max_positions = params->max_positions, .top_k = params->top_k,
         .window = params->window, .ratio = params->ratio,
         .first_summary = params->first_summary, .scale = params->scale};
-    const bool sparse = params->selected.buffer, list = sparse || params->window; // else rows are taken in order
+    // without a list, rows are taken in order
+    const bool sparse = params->selected.buffer, list = sparse || params->window;
     if (!params->window && params->ratio != 0) {
         fm_stream_fail(stream, FATHOM_INVALID, "%s: summaries of %" PRIu32 " positions without a window", op, params->ratio);
         return;
