@@ -44,7 +44,7 @@ static void run(struct fathom_stream *stream, const struct fm_variant *variant, 
 }
 
 void fm_roofline_read(struct fathom_stream *stream, struct fathom_view x, struct fathom_view y) {
-    const uint32_t is = x.size < 1024 ? 0 : FM_CALL_UNITS; // of 256 words
+    const uint32_t is = x.size < 1024 ? 0 : FM_CALL_UNITS; // units of 256 words
     const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), "roofline", read_variants, 2, is, 1);
     run(stream, variant, x, x.size / 4, y, 0, (double)x.size);
 }
