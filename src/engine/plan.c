@@ -4,7 +4,8 @@
 #include "model/arch/arch.h"
 #include <stdio.h>
 
-enum { DEFAULT_CONTEXT = 4096, DRAFT_POSITIONS = 3 * (1 + FATHOM_MAX_DRAFTS) /* one round, and two in flight after the last */ };
+// DRAFT_POSITIONS: one round, and two in flight after the last.
+enum { DEFAULT_CONTEXT = 4096, DRAFT_POSITIONS = 3 * (1 + FATHOM_MAX_DRAFTS) };
 
 uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context) {
     const uint32_t wanted = gpu->type == FATHOM_GPU_CPU ? hp->arch->cpu_chunk : 512;

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UPLOAD_BYTES = 16 << 20, VECTOR_ALIGN = 256 /* the largest binding alignment of a known device, bytes */ };
+// VECTOR_ALIGN: the largest binding alignment of a known device, in bytes.
+enum { UPLOAD_BYTES = 16 << 20, VECTOR_ALIGN = 256 };
 
 static bool measure(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
     const uint64_t elements = (uint64_t)need->n_mats * need->n_rows * need->n_cols;

@@ -6,11 +6,12 @@
 // The buffers whose size grows with the chunk. Each holds [T] times the shape beside it, with T the tokens of
 // a chunk, as float32 unless another type is given. A new buffer is a line here, and its width in workspace.c
 // or an architecture's row.
+// Grouped attention keeps keys and values in q, too.
 #define FM_ACTIVATIONS(ONE) \
     ONE(x)              /* [n_streams][n_hidden], the residual */ \
     ONE(normed)         /* [n_hidden] */ \
     ONE(q_latent)       /* [q_rank] */ \
-    ONE(q)              /* [n_heads][n_nope + n_rope]; grouped: [n_heads + 2 * n_kv][n_value], with keys and values */ \
+    ONE(q)              /* [n_heads][n_nope + n_rope]; grouped attention: [n_heads + 2 * n_kv][n_value] */ \
     ONE(q_absorbed)     /* [n_heads][kv_rank + n_rope] */ \
     ONE(kv)             /* [kv_rank + n_rope] */ \
     ONE(context)        /* [n_heads][kv_rank], attention's mean latent */ \

@@ -1,4 +1,5 @@
-// y[t][m] = residual[t][m] + w[m] x[t][m], for every matrix of a weight; a dispatch a window.
+// y[t][m] = residual[t][m] + w[m] x[t][m], for every matrix of a weight. Each slice of the weight takes one
+// dispatch.
 #include "op/matmul/columns.h"
 #include "op/matmul/matrix_tile.h"
 #include "op/small/norm_after.h"
@@ -11,10 +12,10 @@ struct call {
     const struct fathom_gpu_info *info;
     const struct fathom_weight *w;
     uint32_t n_tokens, size; // size: as in struct fm_choice
-    uint64_t n_rows;         // of all matrices
+    uint64_t n_rows;         // rows of all matrices
 };
 
-// Tokens of a workgroup that has few.
+// Tokens of a workgroup in the variants for few tokens.
 static uint32_t few_tokens(const struct call *c) {
     return c->n_tokens < 4 ? c->n_tokens : c->n_tokens < 8 ? 4 : 8;
 }
@@ -27,9 +28,11 @@ static struct fm_shape shape_plain(const void *call) {
 
 static struct fm_shape shape_vec(const void *call) {
     const struct call *c = call;
-    const uint32_t size = c->info->subgroup_size, lanes = size < 16 ? 16 : size > 64 ? 64 : size; // one subgroup where it is of a usual size
+    // a workgroup is one subgroup if that has 16 to 64 invocations
+    const uint32_t size = c->info->subgroup_size, lanes = size < 16 ? 16 : size > 64 ? 64 : size;
     uint32_t rows = 4;
-    while (rows > 1 && c->n_rows < 2048 * rows) rows /= 2; // smaller pieces where large ones would leave most of a card's cores without work
+    // fewer rows if more would leave most of a card's cores without work
+    while (rows > 1 && c->n_rows < 2048 * rows) rows /= 2;
     if (c->size) rows = c->size;
     return (struct fm_shape){.rows = rows, .tokens = few_tokens(c),
         .constants = {{"TOKENS", few_tokens(c)}, {"local_size_x", lanes}, {"ROWS", rows}}};
@@ -38,7 +41,8 @@ static struct fm_shape shape_vec(const void *call) {
 static struct fm_shape shape_tile(const void *call) {
     const struct call *c = call;
     uint32_t tokens = c->n_tokens <= 16 ? 1 : c->n_tokens <= 32 ? 2 : 4;
-    while (tokens > 1 && c->n_rows * c->n_tokens < (uint64_t)128 * 64 * 16 * tokens) tokens /= 2; // as with vec
+    // fewer tokens, for the same reason as fewer rows of shape_vec
+    while (tokens > 1 && c->n_rows * c->n_tokens < (uint64_t)128 * 64 * 16 * tokens) tokens /= 2;
     if (c->size) tokens = c->size;
     return (struct fm_shape){.rows = 64, .tokens = 16 * tokens, .constants = {{"TOKENS", tokens}}};
 }
@@ -51,7 +55,8 @@ static struct fm_shape shape_coop(const void *call) {
 static struct fm_shape by_row(const struct call *c, bool ahead) {
     const uint32_t lanes = fm_op_row_lanes(c->info);
     uint32_t rows = 4;
-    while (rows > 1 && c->n_rows < 16ull * lanes * rows) rows /= 2; // small weights: enough workgroups for all cores
+    // fewer rows for small weights, so that all cores have workgroups
+    while (rows > 1 && c->n_rows < 16ull * lanes * rows) rows /= 2;
     if (c->size) rows = c->size;
     return (struct fm_shape){.rows = lanes * rows, .tokens = few_tokens(c),
         .constants = {{"TOKENS", few_tokens(c)}, {"local_size_x", lanes}, {"ROWS", rows}, {"AHEAD", ahead}}};
@@ -79,19 +84,22 @@ static struct fm_shape shape_columns(const void *call) {
         .constants = {{"TOKENS", tokens}, {"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows}, {"UNITS", fm_columns_units(c->info, c->w, tokens)}}};
 }
 
-enum { WHOLE = FM_CALL_ALIGNED | FM_CALL_BLOCKS }; // all but the plain one read x by fours and weights by whole blocks
+// All variants but `plain` read x by fours and weights by whole blocks.
+enum { WHOLE = FM_CALL_ALIGNED | FM_CALL_BLOCKS };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_matmul, .shape = shape_plain},
     {.name = "vec", .shader = &fm_shader_matmul_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .does = FM_DOES_NORM,
         .max_tokens = 15, .sizes = {1, 2, 4}, .shape = shape_vec}, // sizes: rows of a subgroup
-    {.name = "tile", .shader = &fm_shader_matmul_tile, .takes = WHOLE, .min_tokens = 16, .sizes = {1, 2, 4}, .shape = shape_tile}, // 16 tokens
+    // sizes: 16 tokens
+    {.name = "tile", .shader = &fm_shader_matmul_tile, .takes = WHOLE, .min_tokens = 16, .sizes = {1, 2, 4}, .shape = shape_tile},
     {.name = "coop", .shader = &fm_shader_matmul_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = WHOLE, .min_tokens = 16,
         .sizes = FM_MATRIX_TILE_SIZES, .shape = shape_coop},
     {.name = "rows", .shader = &fm_shader_matmul_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .does = FM_DOES_NORM,
         .cpu_only = true, .sizes = {1, 2, 4}, .shape = shape_rows}, // sizes: rows of an invocation
     {.name = "rows_ahead", .shader = &fm_shader_matmul_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .does = FM_DOES_NORM,
         .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD, .shape = shape_rows_ahead},
-    // by no default, as they take activations in 8 bits: where one is asked for, or was measured to be faster
+    // never the default, because their activations have 8 bits; chosen only if asked for or measured to be
+    // faster
     {.name = "dot", .shader = &fm_shader_matmul_dot, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_INTEGER_DOT,
         .takes = WHOLE | FM_CALL_PACKED, .min_tokens = UINT32_MAX, .shape = shape_dot},
     {.name = "dot_tile", .shader = &fm_shader_matmul_dot_tile, .needs = FATHOM_CAP_INTEGER_DOT, .takes = WHOLE | FM_CALL_PACKED,
@@ -102,7 +110,7 @@ static const struct fm_variant variants[] = {
 };
 const struct fm_op fm_op_matmul = {"matmul", variants, sizeof(variants) / sizeof(variants[0])};
 
-// Checks everything, fills what is the same for all windows.
+// Checks the parameters, and fills the arguments that are the same for all slices.
 static bool matmul_prepare(struct fathom_stream *stream, const char *op, const struct fathom_matmul_params *params, struct matmul_args *args,
     struct fathom_view *x, struct fathom_view *residual, struct fathom_view *y) {
     const struct fathom_weight *w = params->w;
