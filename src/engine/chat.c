@@ -1,4 +1,4 @@
-// Questions and answers in the model's own form, over one session.
+// A conversation in the model's own chat form, over one session.
 #include "text/chat.h"
 #include "base/text_buffer.h"
 #include "engine/messages.h"
@@ -11,15 +11,15 @@ struct fathom_chat {
     struct fathom_engine *engine;
     struct fathom_session *session;
     struct fathom_chat_params params; // `system` and `tools` point to the copies below
-    const struct fm_chat_form *form;  // NULL: raw
+    const struct fm_chat_form *form;  // NULL: the chat is raw
     char *system, *tools;
     struct fm_messages messages;
-    struct fm_text thought, answer;   // of the last reply
+    struct fm_text thought, answer;   // texts of the last reply
     struct fm_tool_calls calls;
     struct fm_tokens reply_ids;
 };
 
-// One answer on its way.
+// The state of an answer while the model generates it.
 struct answering {
     struct fathom_chat *chat;
     fathom_piece_fn on_piece;
@@ -27,7 +27,7 @@ struct answering {
     struct fathom_error *err;
     struct fm_chat_state state;
     struct fm_utf8_stream utf8;
-    size_t n_answered;                // bytes of the answer that were handed over; behind them may be calls of tools
+    size_t n_answered; // bytes of the answer handed over; the bytes after them may be tool calls
     enum fathom_end end;
     bool failed;
 };
@@ -45,7 +45,7 @@ struct fathom_chat *fathom_chat_create(struct fathom_engine *engine, const struc
     if (chat->params.tools && !(chat->tools = strdup(chat->params.tools))) goto no_memory;
     chat->params.system = chat->system;
     chat->params.tools = chat->tools;
-    chat->params.template_name = NULL; // the caller's text
+    chat->params.template_name = NULL; // the caller owns the text
     if (!chat->params.raw) {
         const char *own = fm_tokenizer_chat_template(engine->tokenizer), *architecture = fathom_engine_get_info(engine)->architecture;
         chat->form = params && params->template_name ? fm_chat_form_named(params->template_name, err)
@@ -100,7 +100,7 @@ fail:
     return false;
 }
 
-// Hands over what is new of a text, up to `end`.
+// Hands the bytes [begin, end) of a text to the caller.
 static bool hand_over(struct answering *a, bool in_answer, struct fm_text *whole, size_t begin, size_t end) {
     const char behind = whole->text[end];
     whole->text[end] = 0;
@@ -110,8 +110,8 @@ static bool hand_over(struct answering *a, bool in_answer, struct fm_text *whole
     return wanted;
 }
 
-// Takes text that is complete to the last UTF-8 character. Line ends before the first word are dropped; of an answer, what may be the
-// beginning of calls waits.
+// Adds a text of whole UTF-8 characters to the thought or the answer. Drops line ends before the first word.
+// Holds back bytes of the answer that may begin a tool call.
 static bool deliver(struct answering *a, bool in_answer, const char *text, size_t length) {
     struct fm_text *whole = in_answer ? &a->chat->answer : &a->chat->thought;
     if (whole->length == 0 && !a->chat->params.raw)
@@ -125,7 +125,8 @@ static bool deliver(struct answering *a, bool in_answer, const char *text, size_
     return hand_over(a, in_answer, whole, begin, a->n_answered);
 }
 
-// The answer is complete: what waited are calls, or is content after all.
+// Ends the answer: parses the bytes held back as tool calls, or hands them over as content if they hold no
+// call.
 static bool finish(struct answering *a) {
     struct fathom_chat *chat = a->chat;
     if (!chat->form || !chat->answer.length) return true;
@@ -193,7 +194,8 @@ static bool raw_prompt(struct fathom_chat *chat, const char *text, struct fm_tok
     return fm_tokenizer_encode(chat->engine->tokenizer, text, strlen(text), true, tokens, err);
 }
 
-// The whole prompt of the conversation so far; what the session already holds of it is kept, the rest read.
+// Brings the session to the whole prompt of the conversation. Keeps the prompt's beginning that the session
+// already holds, and reads the rest.
 static bool read_prompt(struct fathom_chat *chat, const struct fm_tokens *prompt, struct fathom_error *err) {
     const int32_t *held = fathom_session_tokens(chat->session);
     const uint32_t n_held = fathom_session_length(chat->session);

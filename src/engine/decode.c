@@ -1,5 +1,5 @@
-// Writing: one token a step. The step is recorded once; the device feeds the sampled token to the next step itself, so that the host
-// only submits, some steps ahead, and watches the ring of sampled tokens.
+// Decoding: one token a step. The step is recorded once. The device itself feeds the sampled token to the
+// next step, so the host only submits a few steps ahead and reads the ring of sampled tokens.
 #include "engine/session.h"
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,7 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
     return true;
 }
 
-// Puts the device's step at token `position` of the text.
+// Sets the device's step to token `position` of the text.
 static bool write_step(struct fathom_session *s, uint32_t position, const struct fathom_sampling *sampling, struct fathom_error *err) {
     const struct fathom_step step = {
         .token = (uint32_t)s->tokens[position], .position = position, .seed_low = (uint32_t)sampling->seed, .seed_high = (uint32_t)(sampling->seed >> 32),
@@ -36,7 +36,7 @@ static bool write_step(struct fathom_session *s, uint32_t position, const struct
     return fathom_upload(s->engine->gpu, fathom_buffer_view(s->step), &step, err);
 }
 
-// Marks the tokens of the text for the repetition penalty; the device goes on marking what it samples.
+// Marks the tokens of the text for the repetition penalty. The device marks the tokens that it samples later.
 static bool write_seen(struct fathom_session *s, const struct fathom_sampling *sampling, struct fathom_error *err) {
     if (sampling->repeat_penalty == 0 || sampling->repeat_penalty == 1) return true;
     uint32_t *seen = calloc(s->engine->hp.n_vocab, sizeof(*seen));
@@ -64,14 +64,14 @@ static bool check_sampling(const struct fathom_sampling *p, struct fathom_error 
     return true;
 }
 
-// Puts the device at the text's last token, the step or the round of drafting recorded.
+// Sets the device to the text's last token, and records the step or the drafting round.
 static bool start_steps(struct fathom_session *s, const struct fathom_sampling *sampling, struct fathom_error *err) {
     const uint32_t last = s->n_tokens - 1;
     if (!fm_session_evaluate(s, last, NULL, NULL, err) || !write_step(s, last, sampling, err) || !write_seen(s, sampling, err)) return false;
     return s->drafting ? fm_drafting_record(s, err) && fm_drafting_start(s, s->tokens[last], err) : fm_session_record_decode(s, err);
 }
 
-// Hands over what a step gave, at most `most` tokens of it. False: the caller wants no more.
+// Hands over the tokens of one step, at most `most`. False: the caller wants no more.
 static bool deliver(struct fathom_session *s, const volatile uint32_t *given, uint32_t most, bool (*on_token)(void *user, int32_t id), void *user,
     uint32_t *n_done) {
     for (uint32_t i = 0; i <= s->engine->n_drafts && i < most && given[i] != FATHOM_NO_TOKEN; i++) {
@@ -108,11 +108,11 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampl
         }
         if (!ok || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], err))) break;
         const volatile uint32_t *given = ring + n_read % FM_RING * (1 + s->engine->n_drafts);
-        if (n_read++ > 0) count_drafts(s, given); // the first round has no real guess
+        if (n_read++ > 0) count_drafts(s, given); // the drafts of the first round are placeholders
         wanted = deliver(s, given, limit - n_done, on_token, user, &n_done);
     }
     if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, err) && ok;
-    // step i read the token at first - 1 + i; a round may have left its last token to the next one
+    // step i read the token at first - 1 + i; a round may have left its last token for the next round
     const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + n_submitted;
     s->n_evaluated = !ok ? first - 1 : read < s->n_tokens ? read : s->n_tokens;
     fm_drafting_set_length(s, s->n_evaluated);

@@ -1,5 +1,6 @@
-// Drafting: a round reads the last token and the guesses that follow it in one step of the trunk, samples as far as the guesses hold, and lets the
-// draft layer guess again. It is recorded once; the device alone decides how far a round comes, so rounds are submitted ahead like steps.
+// Drafting. A round reads the last token and the drafted tokens after it in one step of the trunk, samples
+// until a draft is rejected, and lets the draft layer draft again. The round is recorded once. The device
+// alone decides how many tokens a round accepts, so the host submits rounds ahead, like steps.
 #include "engine/session.h"
 #include "model/draft.h"
 #include <stdlib.h>
@@ -8,7 +9,8 @@ struct fm_drafting {
     struct fathom_buffer *drafts;  // struct fathom_drafts
     struct fathom_buffer *pair;    // [n_tokens][2 * n_hidden]
     struct fathom_buffer *state;   // [n_hidden], the draft layer's output for the last row sampled
-    struct fathom_buffer *guessed; // uint32[n_vocab]; marked as sampling does, read by nobody
+    // uint32[n_vocab], the seen tokens of the drafts' sampling; nothing reads them
+    struct fathom_buffer *guessed;
     struct fathom_stream *round;
     bool recorded;
     uint32_t n_stored;             // positions in the draft layer's cache
@@ -53,7 +55,7 @@ void fm_drafting_set_length(struct fathom_session *s, uint32_t length) {
     if (s->drafting) s->drafting->n_stored = length;
 }
 
-// Row `row` of ws->x goes to `state`: a look-up in a table of n_rows.
+// Copies row `row` of ws->x to `state`, as an embedding look-up in a table of n_rows rows.
 static void take_row(const struct fathom_session *s, uint32_t n_rows) {
     const uint32_t n_hidden = s->engine->hp.n_hidden;
     struct fathom_window window = {.view = s->ws.x, .first_row = 0, .n_rows = n_rows};
@@ -63,7 +65,8 @@ static void take_row(const struct fathom_session *s, uint32_t n_rows) {
         .x = fathom_buffer_view(s->drafting->state), .n_tokens = 1});
 }
 
-// The likeliest token after `state` joins the guesses; the guesses are the ring of their own sampling, which is greedy.
+// Adds the most likely token after `state` to the drafts. The sampling is greedy, and its ring is the array
+// of drafts.
 static void guess(const struct fathom_session *s, const struct fm_pass *pass, struct fathom_view state) {
     const struct fm_drafting *d = s->drafting;
     const uint32_t n_drafts = s->engine->n_drafts;
@@ -81,7 +84,7 @@ static void record_guesses(const struct fathom_session *s, struct fm_pass pass) 
     take_row(s, pass.n_tokens);
     struct fathom_view state = fathom_buffer_view(d->state);
     guess(s, &pass, state);
-    // further guesses take the layer's own output for the trunk's state
+    // each further draft takes the draft layer's own output in place of the trunk's state
     pass.n_tokens = 1;
     pass.position = field(d, offsetof(struct fathom_drafts, step.position), 4);
     for (uint32_t i = 1; i < s->engine->n_drafts; i++) {
@@ -114,7 +117,7 @@ bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
 
 struct fathom_stream *fm_drafting_round(const struct fathom_session *s) { return s->drafting->round; }
 
-// The first round has nothing to go on: it guesses that the last token repeats.
+// The first round has no drafts yet: it takes the last token, repeated, as its drafts.
 bool fm_drafting_start(struct fathom_session *s, int32_t last, struct fathom_error *err) {
     struct fathom_drafts drafts = {.step.top_p = 1, .step.repeat_penalty = 1};
     for (uint32_t i = 0; i <= s->engine->n_drafts; i++) drafts.ids[i] = (uint32_t)last;

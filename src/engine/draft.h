@@ -1,4 +1,5 @@
-// A session's drafting; see draft.c. All but create and destroy want a session whose engine drafts.
+// A session's drafting; see draft.c. All functions but create, destroy and set_length need a session whose
+// engine drafts.
 #ifndef FM_ENGINE_DRAFT_H
 #define FM_ENGINE_DRAFT_H
 #include "model/pass.h"
@@ -6,17 +7,20 @@
 struct fathom_session;
 struct fm_drafting;
 
-bool fm_drafting_create(struct fathom_session *s, struct fathom_error *err); // nothing where the engine does not draft
+// Does nothing if the engine does not draft
+bool fm_drafting_create(struct fathom_session *s, struct fathom_error *err);
 void fm_drafting_destroy(struct fathom_session *s);
 
-// Appends to the pass's stream: the draft layer's cache for the first n_next tokens of the pass, whose successors are `next`. ws->x must hold
-// the trunk's states, and is lost.
+// Appends to the pass's stream the operators that fill the draft layer's cache for the first n_next tokens of
+// the pass; `next` holds each token's successor. ws->x must hold the trunk's states, and is overwritten.
 void fm_drafting_read(struct fathom_session *s, const struct fm_pass *pass, struct fathom_view next, uint32_t n_next);
-// Positions in the draft layer's cache.
+// The number of positions in the draft layer's cache.
 uint32_t fm_drafting_length(const struct fathom_session *s);
-void fm_drafting_set_length(struct fathom_session *s, uint32_t length); // nothing where the engine does not draft
+// Does nothing if the engine does not draft
+void fm_drafting_set_length(struct fathom_session *s, uint32_t length);
 
-// The round: recorded once, and put at token `last`, the session's step being there.
+// record: records the round once. start: sets the round to token `last`; the session's step must be at that
+// token already.
 bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err);
 bool fm_drafting_start(struct fathom_session *s, int32_t last, struct fathom_error *err);
 struct fathom_stream *fm_drafting_round(const struct fathom_session *s);

@@ -6,7 +6,7 @@
 
 const char *fathom_version(void) { return FATHOM_VERSION; }
 
-// The longest context, in whole pages, that the memory left by weights and scratch would hold.
+// The longest context, in whole pages, whose cache fits beside the weights and the scratch.
 static uint32_t context_that_fits(const struct fathom_engine *e) {
     const uint64_t fixed = e->plan.weights + e->plan.scratch;
     if (fixed >= e->plan.available) return 0;
@@ -26,7 +26,7 @@ static bool check_fit(const struct fathom_engine *e, const char *model, struct f
 }
 
 static bool load_tokenizer(struct fathom_engine *e, const struct fm_tensors *tensors, struct fathom_error *err) {
-    if (!fm_meta_has(tensors, "tokenizer.ggml.model")) return true; // logits and benchmarks need none
+    if (!fm_meta_has(tensors, "tokenizer.ggml.model")) return true; // logits and benchmarks need no tokenizer
     e->tokenizer = fm_tokenizer_of_model(tensors, err);
     if (!e->tokenizer) return false;
     if (fm_tokenizer_size(e->tokenizer) > e->hp.n_vocab)
@@ -59,7 +59,7 @@ struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *pa
         fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
         goto fail;
     }
-    // the file is judged before a device is touched
+    // checks the file before it opens a device
     if (!(e->tensors = fm_tensors_open(params->model, err)) || !fm_hparams_read(e->tensors, &e->hp, err)) goto fail;
     if (params->n_drafts && !check_drafting(e, params->n_drafts, err)) goto fail;
     e->start.file = fm_lap(&start);

@@ -1,4 +1,4 @@
-// The messages of a conversation, with their texts.
+// The messages of a conversation. The list owns copies of their texts.
 #ifndef FM_ENGINE_MESSAGES_H
 #define FM_ENGINE_MESSAGES_H
 #include <fathom/message.h>
@@ -6,7 +6,8 @@
 
 struct fm_messages { struct fathom_message *items; size_t n, capacity; };
 
-bool fm_messages_add(struct fm_messages *messages, const struct fathom_message *message); // a copy; false: out of memory
-void fm_messages_cut(struct fm_messages *messages, size_t n);                             // all but the first n are dropped
+// Adds a copy. False: out of memory.
+bool fm_messages_add(struct fm_messages *messages, const struct fathom_message *message);
+void fm_messages_cut(struct fm_messages *messages, size_t n); // keeps the first n
 void fm_messages_free(struct fm_messages *messages);
 #endif

@@ -1,10 +1,11 @@
-// What a model is and what it will take, before a byte is uploaded.
+// Describes a model and computes the memory that it needs, before anything is uploaded.
 #include "engine/engine.h"
 #include "engine/session.h"
 #include "model/arch/arch.h"
 #include <stdio.h>
 
-enum { DEFAULT_CONTEXT = 4096, DRAFT_POSITIONS = 3 * (1 + FATHOM_MAX_DRAFTS) /* a round, and two in flight after the last */ };
+// DRAFT_POSITIONS: one round, and two in flight after the last.
+enum { DEFAULT_CONTEXT = 4096, DRAFT_POSITIONS = 3 * (1 + FATHOM_MAX_DRAFTS) };
 
 uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context) {
     const uint32_t wanted = gpu->type == FATHOM_GPU_CPU ? hp->arch->cpu_chunk : 512;
@@ -33,7 +34,7 @@ bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, cons
     if (n_context > hp->n_context_trained)
         return fm_fail(err, FATHOM_INVALID, "%s: a context of %u tokens was asked for, the model knows positions up to %u", fm_tensors_path(tensors),
             n_context, hp->n_context_trained);
-    // Without a device: as on the smallest that Vulkan 1.2 drivers offer in practice.
+    // Without a device, the plan assumes the smallest one that Vulkan 1.2 drivers offer in practice.
     const struct fathom_gpu_info smallest = {.type = FATHOM_GPU_CPU, .max_storage_range = 128 << 20};
     const struct fathom_gpu_info *device = gpu ? gpu : &smallest;
     const uint32_t n_chunk = fm_default_chunk(device, hp, n_context);
@@ -41,8 +42,9 @@ bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, cons
     plan->cache = fm_caches_size(hp, &(struct fm_cache_params){.n_context = n_context, .n_positions = fm_positions(hp, n_context), .n_chunk = n_chunk,
         .n_ahead = FM_RING, .type = cache_type});
     plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, device->max_storage_range) : 0;
-    plan->scratch += fm_rope_tables_size(hp, n_context) + 4ull * hp->n_vocab; // and tokens seen
-    if (hp->n_drafting) plan->scratch += 4ull * hp->n_hidden * (2 * n_chunk + 1) + 4ull * hp->n_vocab; // see engine/draft.c
+    plan->scratch += fm_rope_tables_size(hp, n_context) + 4ull * hp->n_vocab; // 4 * n_vocab: the tokens seen
+    // see engine/draft.c
+    if (hp->n_drafting) plan->scratch += 4ull * hp->n_hidden * (2 * n_chunk + 1) + 4ull * hp->n_vocab;
     plan->total = plan->weights + plan->cache + plan->scratch;
     plan->fits = n_chunk > 0 && plan->total <= plan->available;
     return true;

@@ -1,7 +1,8 @@
-// Grouped-query attention (arXiv 2305.13245) of the dense relatives: Llama, Qwen2 with biases, Qwen3 with norms of each head.
+// Grouped-query attention (arXiv 2305.13245) of the dense models: Llama, Qwen2 with biases, Qwen3 with norms
+// of each head.
 #include "model/pass.h"
 
-// A projection's part of the queries, keys and values that lie side by side in ws->q.
+// Computes one projection's part of ws->q, where queries, keys and values lie side by side.
 static void project(const struct fm_pass *p, const struct fathom_weight *w, uint32_t first_head) {
     const struct fm_hparams *hp = p->hp;
     struct fathom_view y = p->ws->q;

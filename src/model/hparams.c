@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// The lightning indexer of DeepSeek-V3.2 and of V4's layers of ratio 4
+// The lightning indexer of DeepSeek-V3.2, and of DeepSeek-V4's layers of ratio 4.
 void fm_read_indexer(struct fm_keys *k, struct fm_hparams *hp) {
     hp->n_index_heads = fm_key_u32(k, "attention.indexer.head_count", 1, 1024, UINT32_MAX);
     hp->n_index = fm_key_u32(k, "attention.indexer.key_length", 4, 512, UINT32_MAX);
@@ -14,8 +14,9 @@ void fm_read_indexer(struct fm_keys *k, struct fm_hparams *hp) {
     if (!hp->q_rank) return fm_key_bad(k, "attention.q_lora_rank", "is missing, which the indexer's queries are made of");
 }
 
-// Files without the key: those of DeepSeek-V2, whose gate is a softmax, and the first ones of GLM-4.7-Flash, whose
-// gate is a sigmoid. The bias of the choice tells them apart: a softmax gate has none.
+// The score of files without the key. These are files of DeepSeek-V2, whose gate is a softmax, and the first
+// files of GLM-4.7-Flash, whose gate is a sigmoid. Only the sigmoid gate has a bias for the choice of
+// experts.
 static enum fathom_gate_score default_score(const struct fm_keys *k, const struct fm_hparams *hp) {
     char name[64];
     snprintf(name, sizeof(name), "blk.%u.exp_probs_b.bias", hp->n_dense_layers);
@@ -42,7 +43,8 @@ void fm_read_experts(struct fm_keys *k, struct fm_hparams *hp) {
     hp->gate_score = (enum fathom_gate_score)fm_key_u32(k, "expert_gating_func", FATHOM_GATE_SOFTMAX,
         FATHOM_GATE_SQRT_SOFTPLUS, default_score(k, hp));
     if (!k->failed && hp->gate_score == 3) fm_key_bad(k, "expert_gating_func", "is 3, expected 1, 2 or 4");
-    // No key says how a group is judged: V2 takes its best expert, V3 (the sigmoid gate) the sum of its two best.
+    // No key says how a group is scored. V2 scores a group by its best expert, V3 (the sigmoid gate) by the
+    // sum of its two best.
     hp->group_score = hp->gate_score == FATHOM_GATE_SIGMOID ? FATHOM_GROUP_TOP2 : FATHOM_GROUP_MAX;
     if (k->failed) return;
     if (hp->n_experts % hp->n_groups) return fm_key_bad(k, "expert_group_count", "does not divide expert_count");
@@ -67,7 +69,7 @@ void fm_read_rope(struct fm_keys *k, struct fm_hparams *hp, bool linear) {
         hp->yarn_beta_fast = fm_key_f32(k, "rope.scaling.yarn_beta_fast", 1e-3f, 1e6f, 32);
         hp->yarn_beta_slow = fm_key_f32(k, "rope.scaling.yarn_beta_slow", 1e-3f, 1e6f, 1);
         hp->rope_magnitude = fm_key_f32(k, "rope.scaling.attn_factor", 1e-3f, 1e3f, 1);
-        // the key holds 0.1 * mscale_all_dim
+        // the key's value is 0.1 * mscale_all_dim
         correction = 1 + fm_key_f32(k, "rope.scaling.yarn_log_multiplier", 0, 100, 0) * logf(hp->yarn_factor);
     } else if (linear && !strcmp(type, "linear")) {
         const float factor = fm_key_f32(k, "rope.scaling.factor", 1, 1e6f, NAN);
@@ -126,7 +128,7 @@ void fm_hparams_describe(const struct fm_hparams *hp, struct fathom_model_info *
     snprintf(info->architecture, sizeof(info->architecture), "%s", hp->arch->name);
 }
 
-// The pair index at which a rotation makes `turns` full turns over the original context.
+// The pair index at which the rotation makes `turns` full turns over the original context.
 static double yarn_pair(const struct fm_hparams *hp, double base, double turns) {
     return hp->n_rope * log(hp->yarn_original_context / (turns * 2 * M_PI)) / (2 * log(base));
 }
@@ -138,7 +140,8 @@ static double frequency(const struct fm_hparams *hp, uint32_t table, uint32_t pa
     const double low = fmax(floor(yarn_pair(hp, base, hp->yarn_beta_fast)), 0);
     double high = fmin(ceil(yarn_pair(hp, base, hp->yarn_beta_slow)), hp->n_rope - 1.0);
     if (high == low) high += 0.001;
-    const double ramp = fmin(fmax((pair - low) / (high - low), 0), 1); // 0: keep the frequency, 1: stretch it
+    // 0: keeps the frequency, 1: divides it by yarn_factor
+    const double ramp = fmin(fmax((pair - low) / (high - low), 0), 1);
     return plain / hp->yarn_factor * ramp + plain * (1 - ramp);
 }
 

@@ -1,10 +1,11 @@
-// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): queries through an optional latent; keys and values from one
-// latent a position, shared by all heads, which is all that the cache holds.
+// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434). Queries come through an optional latent. Keys
+// and values come from one latent a position, shared by all heads; the cache holds only these latents.
 #include "model/pass.h"
 #include <math.h>
 
-#define LATENT_EPS 1e-6f // of the norms of both latents, in DeepSeek's code and transformers', whatever the other norms have
-#define INDEX_EPS 1e-6f // of the indexer's layer norm, in DeepSeek's code; no file says it
+// of both latents' norms, in DeepSeek's code and in transformers, whatever the model's norm_eps
+#define LATENT_EPS 1e-6f
+#define INDEX_EPS 1e-6f // of the indexer's layer norm, in DeepSeek's code; no file has the value
 
 static void project_query(const struct fm_pass *p, const struct fm_layer *l) {
     const struct fm_workspace *ws = p->ws;
@@ -24,7 +25,8 @@ static void store_latent(const struct fm_pass *p, const struct fm_layer *l, cons
         .position = p->position, .cache = *cache, .n_tokens = p->n_tokens, .eps = LATENT_EPS});
 }
 
-// The lightning indexer's part (DeepSeek-V3.2): its key of every token goes to a cache of its own; `queries`: they are wanted, too.
+// The lightning indexer (DeepSeek-V3.2): stores its key of every token in its own cache. `queries`: also
+// computes its queries.
 static void store_index(const struct fm_pass *p, const struct fm_layer *l, uint32_t layer, bool queries) {
     const struct fm_hparams *hp = p->hp;
     const struct fm_workspace *ws = p->ws;
@@ -36,7 +38,8 @@ static void store_index(const struct fm_pass *p, const struct fm_layer *l, uint3
         .n_rope = hp->n_rope, .eps = INDEX_EPS});
 }
 
-// ws->selected: where each token attends to. Scores take the scratch, as many tokens' at once as it holds.
+// ws->selected = the positions that each token attends to. The scores lie in the scratch, for as many tokens
+// at a time as the scratch holds.
 static void select_positions(const struct fm_pass *p, const struct fm_layer *l, uint32_t layer) {
     const struct fm_hparams *hp = p->hp;
     const struct fm_workspace *ws = p->ws;
@@ -53,7 +56,7 @@ static void select_positions(const struct fm_pass *p, const struct fm_layer *l, 
     }
 }
 
-// Turns the rotary part of every query head, from ws->q to `y` with its own strides.
+// Rotates the rotary part of every query head, from ws->q to `y`, which has its own strides.
 static void turn_query(const struct fm_pass *p, struct fathom_view y, uint32_t y_head_stride, uint32_t y_first) {
     const struct fm_hparams *hp = p->hp;
     const uint32_t q_head = hp->n_nope + hp->n_rope;
@@ -65,7 +68,8 @@ static void turn_query(const struct fm_pass *p, struct fathom_view y, uint32_t y
         .y_token_stride = hp->n_heads * y_head_stride, .y_head_stride = y_head_stride});
 }
 
-// The key's up-projection moves to the query's side, the value's behind the mean: no key or value is ever made.
+// Absorbed attention: the key's up-projection is applied to the query, and the value's to the mean latent. No
+// keys or values are computed.
 static void attend_absorbed(const struct fm_pass *p, const struct fm_layer *l, const struct fathom_latent_cache *cache, bool sparse) {
     const struct fm_hparams *hp = p->hp;
     const struct fm_workspace *ws = p->ws;
@@ -88,7 +92,8 @@ static void attend_expanded(const struct fm_pass *p, const struct fm_layer *l, c
         .n_heads = hp->n_heads, .n_nope = hp->n_nope, .n_v = hp->n_value, .n_positions = p->n_positions, .scale = hp->softmax_scale});
 }
 
-// Counts multiplications a head: expanding pays for every key once and saves in every query-key pair.
+// Compares the multiplications per head. Expanding costs some for every key, and saves some for every
+// query-key pair.
 static bool expanding_pays(const struct fm_pass *p) {
     const struct fm_hparams *hp = p->hp;
     if (p->exact || p->replayed || p->n_tokens == 1) return false;
@@ -108,7 +113,8 @@ void fm_pass_store(const struct fm_pass *p, uint32_t layer) {
 void fm_pass_latent_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
     const struct fathom_latent_cache *cache = &p->caches->layers[layer].latents;
-    const bool sparse = p->hp->index_top_k && p->n_positions > p->hp->index_top_k; // else all positions are taken anyway
+    // few positions are all selected anyway
+    const bool sparse = p->hp->index_top_k && p->n_positions > p->hp->index_top_k;
     project_query(p, l);
     store_latent(p, l, cache);
     if (l->index_k) store_index(p, l, layer, sparse);

@@ -1,5 +1,6 @@
-// Mixture of experts (DeepSeek-V3, arXiv 2412.19437) in three dispatches: gate; gate and up projections; down projection with
-// the weighted sum. A dense layer is the same without chosen experts.
+// Mixture of experts (DeepSeek-V3, arXiv 2412.19437) in three dispatches: the gate; the gate and up
+// projections; the down projection with the weighted sum. A dense layer runs the last two, with the shared
+// expert alone.
 #include "model/pass.h"
 
 static void route(const struct fm_pass *p, const struct fm_layer *l) {

@@ -1,4 +1,4 @@
-// A pass of some tokens through the layers, written as operators on a stream.
+// A pass of some tokens through the layers, recorded as operators on a stream.
 #ifndef FM_MODEL_PASS_H
 #define FM_MODEL_PASS_H
 #include "model/cache.h"
@@ -15,29 +15,32 @@ struct fm_pass {
     struct fathom_view position;     // uint32, of the first token
     struct fathom_stream *stream;
     uint32_t n_tokens;
-    uint32_t n_positions;            // position + n_tokens; replayed: a bound on it
-    bool replayed;                   // recorded once for any position
-    bool exact;                      // attention stays absorbed
+    uint32_t n_positions;            // position + n_tokens; replayed: an upper bound
+    bool replayed;                   // the pass is recorded once for any position
+    bool exact;                      // attention is always absorbed
 };
 
-// Embedding and all layers: ws->x holds the residual stream of the tokens afterwards.
+// Embedding and all layers. Afterwards ws->x holds the residual stream of the tokens.
 void fm_pass_layers(const struct fm_pass *pass);
-// Final norm and head of tokens [first, first + n) of ws->x: ws->logits[n][n_vocab]. n at most ws->n_logits.
+// ws->logits[n][n_vocab] = final norm and head of tokens [first, first + n) of ws->x. n is at most
+// ws->n_logits.
 void fm_pass_head(const struct fm_pass *pass, uint32_t first, uint32_t n);
 
-// The blocks of a layer: each takes ws->normed, adds to ws->x, and leaves what the next block takes in ws->normed.
+// The blocks of a layer. Each block reads ws->normed, adds to ws->x, and leaves the next block's input in
+// ws->normed.
 void fm_pass_latent_attention(const struct fm_pass *pass, uint32_t layer);
 void fm_pass_grouped_attention(const struct fm_pass *pass, uint32_t layer);
 void fm_pass_window_attention(const struct fm_pass *pass, uint32_t layer);
 void fm_pass_mixture(const struct fm_pass *pass, uint32_t layer);
-// Of latent attention only what fills the layer's cache.
+// Only fills the layer's cache, for latent attention.
 void fm_pass_store(const struct fm_pass *pass, uint32_t layer);
 
-// The norm that a layer's attention takes, for the first layer; those of later ones are left by the layer before.
+// Computes the input norm of a layer's attention. The first layer and the draft layer need this call; the
+// norm of every other layer is left by the layer before.
 void fm_pass_norm_input(const struct fm_pass *pass, uint32_t layer);
-// What rows of one residual stream have for layers and last_norm.
+// `layers` and `last_norm` of the architectures with one residual stream.
 void fm_pass_residual_layers(const struct fm_pass *pass);
 void fm_pass_last_norm(const struct fm_pass *pass, struct fathom_view x, uint32_t n);
-// A norm of ws->x, left in ws->normed by the operator that completes it.
+// A norm of ws->x for the operator that completes ws->x; the operator writes the norm to ws->normed.
 struct fathom_norm_after fm_pass_norm(const struct fm_pass *pass, struct fathom_view w);
 #endif

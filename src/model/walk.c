@@ -73,8 +73,8 @@ bool fm_walk_mixture(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
                walk_swiglu(w, i, l, "_shexp", hp->n_experts_shared * hp->n_expert_inter));
 }
 
-// The layer that predicts the token after the next (DeepSeek-V3, arXiv 2412.19437, section 2.2). Embedding
-// and head are the trunk's own: the copies in some files are not read.
+// The draft layer (DeepSeek-V3, arXiv 2412.19437, section 2.2). It shares the trunk's embedding and head:
+// copies of them in a file are not read.
 static bool walk_draft(struct fm_walk *w) {
     const uint32_t i = w->hp->n_layers, n = w->hp->n_hidden;
     struct fm_weights *weights = w->weights;

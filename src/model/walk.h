@@ -1,23 +1,24 @@
-// The one list of a model's tensors, their names and shapes: walked to measure a model, and to load it.
+// The one list of a model's tensors, with their names and shapes. Measuring and loading a model both walk the
+// list.
 #ifndef FM_MODEL_WALK_H
 #define FM_MODEL_WALK_H
 #include "model/weights.h"
 
-// One tensor that the model needs: where it goes and the shape it must have.
+// One tensor that the model needs: its destination and its required shape.
 struct fm_need {
     struct fathom_weight **weight; // a matrix …
     struct fathom_view *vector;    // … or a float32 vector
     uint32_t n_mats, n_rows, n_cols;
-    uint32_t first_row, all_rows; // where the weight holds rows of several tensors; 0, 0: its own alone
-    bool per_expert;              // only n_experts_used of n_mats matter to a token
-    bool lookup;                  // only one row matters to a token
-    bool flat;                    // the file has all matrices as one
-    bool table;                   // a vector of numbers of experts
-    bool draft;                   // of the draft layer, which is no part of the model's own count
+    uint32_t first_row, all_rows; // if the weight holds rows of several tensors; 0, 0: of this tensor alone
+    bool per_expert;              // a token uses only n_experts_used of the n_mats matrices
+    bool lookup;                  // a token uses only one row
+    bool flat;                    // the file stores all matrices as one
+    bool table;                   // a vector of expert numbers
+    bool draft;                   // a tensor of the draft layer, which the parameter count leaves out
     char name[64];
 };
 
-// Calls visit for every tensor of the model, in the file's usual order.
+// fm_walk_model calls `visit` for every tensor of the model, in the file's usual order.
 struct fm_walk {
     const struct fm_tensors *tensors;
     const struct fm_hparams *hp;
@@ -36,11 +37,11 @@ struct fm_walk {
 
 bool fm_walk_model(struct fm_walk *walk);
 
-// For the architectures' rows. Visits one tensor; optional ones may be missing.
+// For the architectures' rows. Visits one tensor. An optional tensor may be missing.
 bool fm_walk_visit(struct fm_walk *walk, struct fm_need need, bool optional);
 #define FM_LAYER_NAME(need, i, suffix) snprintf((need).name, sizeof((need).name), "blk.%u.%s", i, suffix)
-// Of layer i: a matrix, n_mats of them; a vector; a SwiGLU ("ffn_gate<suffix>.weight" and so on); its norm,
-// gate, experts and shared experts.
+// Visit tensors of layer i. matrix: n_mats matrices. vector: n values. mixture: the norm, gate, experts and
+// shared experts, or a dense layer's SwiGLU.
 bool fm_walk_matrix(struct fm_walk *walk, uint32_t i, const char *suffix, struct fathom_weight **weight,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, bool per_expert);
 bool fm_walk_vector(struct fm_walk *walk, uint32_t i, const char *suffix, struct fathom_view *vector,

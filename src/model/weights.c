@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UPLOAD_BYTES = 16 << 20, VECTOR_ALIGN = 256 /* the largest binding alignment of a known device, bytes */ };
+// VECTOR_ALIGN: the largest binding alignment of a known device, in bytes.
+enum { UPLOAD_BYTES = 16 << 20, VECTOR_ALIGN = 256 };
 
 static bool measure(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
     const uint64_t elements = (uint64_t)need->n_mats * need->n_rows * need->n_cols;
@@ -27,7 +28,8 @@ static struct fm_layer *new_layers(const struct fm_hparams *hp, struct fathom_er
 
 static bool measure_walk(struct fm_walk *w) {
     if (!fm_walk_model(w)) return false;
-    if (!fm_tensors_find(w->tensors, "output.weight")) w->size.parameters_active += (uint64_t)w->hp->n_vocab * w->hp->n_hidden; // tied head
+    // the head is tied to the embedding
+    if (!fm_tensors_find(w->tensors, "output.weight")) w->size.parameters_active += (uint64_t)w->hp->n_vocab * w->hp->n_hidden;
     return true;
 }
 
@@ -47,7 +49,7 @@ static bool report(struct fm_walk *w) {
     return fm_fail(w->err, FATHOM_CANCELLED, "loading %s was cancelled", fm_tensors_path(w->tensors));
 }
 
-// Every number must be one of an expert.
+// Checks that every number is that of an expert.
 static bool check_table(struct fm_walk *w, const struct fm_tensor *t, const uint32_t *table, uint64_t n) {
     for (uint64_t i = 0; i < n; i++)
         if (table[i] >= w->hp->n_experts)
@@ -71,7 +73,8 @@ static bool load_vector(struct fm_walk *w, const struct fm_need *need, const str
     return ok;
 }
 
-// The tensor where it lies in the file, if the device can use it there. NULL: it has to be copied.
+// A weight that uses the tensor in place, in the mapped file. NULL: the device cannot do so, and the tensor
+// has to be copied.
 static struct fathom_weight *in_place(const struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
     struct fathom_error refused = {0};
     const void *data = fm_tensor_map(w->tensors, t);
@@ -81,7 +84,7 @@ static struct fathom_weight *in_place(const struct fm_walk *w, const struct fm_n
 }
 
 static bool load_matrix(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
-    const bool begun = *need->weight; // by another tensor's rows
+    const bool begun = *need->weight; // another tensor's rows have created the weight
     const bool used_in_place = !need->all_rows && (*need->weight = in_place(w, need, t));
     if (!*need->weight)
         *need->weight = fathom_weight_create(w->gpu, t->type, need->n_mats, need->all_rows ? need->all_rows : need->n_rows, need->n_cols, w->err);
@@ -112,7 +115,7 @@ bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, c
     struct fm_walk w = {.tensors = tensors, .hp = hp, .weights = weights, .visit = measure, .err = err, .gpu = gpu, .progress = progress};
     if (!weights->layers || !measure_walk(&w)) goto fail;
     weights->vectors = fathom_buffer_create(gpu, w.vector_bytes, FATHOM_MEMORY_DEVICE, err);
-    // a row longer than the usual step needs more; no vector or row is longer than 2^24 elements of 4 bytes
+    // a row longer than UPLOAD_BYTES needs more; no vector or row is longer than 2^24 elements of 4 bytes
     w.staging = malloc(4 * (uint64_t)UPLOAD_BYTES);
     if (!w.staging) fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for staging weights");
     if (!weights->vectors || !w.staging) goto fail;

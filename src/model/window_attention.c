@@ -1,9 +1,10 @@
-// DeepSeek-V4's attention: one latent a position is key and value of all heads. A token sees the last positions as they are, and what lies
-// before them in summaries: few of many positions each, or many of few, of which an indexer chooses.
+// DeepSeek-V4's attention. One latent a position is the key and value of all heads. A token sees the latents
+// of its sliding window, and compressed rows for the positions before. The compressed rows are few, of many
+// positions each, or many, of few positions each; of many, an indexer selects some.
 #include "model/pass.h"
 #include <math.h>
 
-// The last n_rope of `width` values of every head, in place.
+// Rotates the last n_rope of the `width` values of every head, in place.
 static void turn(const struct fm_pass *p, struct fathom_view x, struct fathom_view table, uint32_t n_heads, uint32_t width, bool inverse) {
     const uint32_t first = width - p->hp->n_rope;
     x.offset += 4 * first, x.size -= 4 * first;
@@ -28,7 +29,7 @@ static void project_query(const struct fm_pass *p, const struct fm_layer *l, str
     turn(p, ws->q, table, hp->n_heads, hp->kv_rank, false);
 }
 
-// Summaries that the tokens complete, into the cache; what is left over into the state.
+// Stores the compressed rows that the tokens complete in the cache, and the remaining positions in the state.
 static void summarise(const struct fm_pass *p, const struct fm_compressor *c, struct fathom_latent_cache cache, struct fathom_view state, uint32_t layer,
     uint32_t first_row) {
     const struct fm_workspace *ws = p->ws;
@@ -40,7 +41,8 @@ static void summarise(const struct fm_pass *p, const struct fm_compressor *c, st
         .overlap = p->hp->ratios[layer] == FM_INDEXED_RATIO, .eps = p->hp->norm_eps});
 }
 
-// ws->selected: the summaries that each token attends to. Scores take the scratch, as many tokens' at once as it holds.
+// ws->selected = the compressed rows that each token attends to. The scores lie in the scratch, for as many
+// tokens at a time as the scratch holds.
 static void select_summaries(const struct fm_pass *p, const struct fm_layer *l, uint32_t layer, uint32_t n_rows) {
     const struct fm_hparams *hp = p->hp;
     const struct fm_workspace *ws = p->ws;
@@ -65,7 +67,8 @@ void fm_pass_window_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_workspace *ws = p->ws;
     const struct fathom_latent_cache *cache = &p->caches->layers[layer].latents;
     const uint32_t ratio = hp->ratios[layer], n_rows = ratio ? p->n_positions / ratio : 0;
-    const bool indexed = ratio == FM_INDEXED_RATIO, sparse = indexed && n_rows > hp->index_top_k; // else all summaries are taken anyway
+    // few compressed rows are all selected anyway
+    const bool indexed = ratio == FM_INDEXED_RATIO, sparse = indexed && n_rows > hp->index_top_k;
     const struct fathom_view table = ratio ? p->summary_rope_table : p->rope_table;
     project_query(p, l, table);
     project(p, l->kv_a, ws->normed, ws->kv);

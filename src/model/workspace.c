@@ -1,8 +1,8 @@
 #include "model/arch/arch.h"
 #include <string.h>
 
-enum { COUNTERS = FM_N_ACTIVATIONS, SCRATCH, LOGITS, MAX_LOGITS = 64 /* tokens that the head takes at once */ };
-#define SCRATCH_BYTES (64ull << 20) // for many tokens at once; one token's attention may need more
+enum { COUNTERS = FM_N_ACTIVATIONS, SCRATCH, LOGITS, MAX_LOGITS = 64 /* tokens in one call of the head */ };
+#define SCRATCH_BYTES (64ull << 20) // limit for many tokens at once; one token's attention may need more
 
 static uint64_t max64(uint64_t a, uint64_t b) { return a > b ? a : b; }
 static uint64_t min64(uint64_t a, uint64_t b) { return a < b ? a : b; }
@@ -12,7 +12,7 @@ static uint32_t logits_at_once(const struct fm_hparams *hp, uint32_t n_tokens, u
     return (uint32_t)min64(min64(n_tokens, MAX_LOGITS), fit);
 }
 
-// Words a token of every model's buffers, and of its architecture's.
+// Words per token of the buffers that all models have and of the architecture's own.
 static struct fm_widths all_widths(const struct fm_hparams *hp) {
     const uint64_t n_slots = hp->n_experts_used + hp->n_experts_shared;
     struct fm_widths w = {.x = (uint64_t)hp->n_hidden * hp->n_streams, .normed = hp->n_hidden,
@@ -23,7 +23,8 @@ static struct fm_widths all_widths(const struct fm_hparams *hp) {
     return w;
 }
 
-// Bytes of the buffers whose size grows with the chunk alone, then of the scratch of attention and the logits.
+// Bytes of every buffer: those whose size grows with the chunk alone, then the counters, the scratch and the
+// logits.
 static void sizes(const struct fm_hparams *hp, uint64_t T, uint32_t n_positions, bool exact, uint64_t max_range,
     uint64_t bytes[FM_N_WORKSPACE]) {
     const struct fm_widths widths = all_widths(hp);
@@ -35,8 +36,8 @@ static void sizes(const struct fm_hparams *hp, uint64_t T, uint32_t n_positions,
     if (!exact && T > 1 && hp->arch->chunk_scratch)
         bytes[SCRATCH] = max64(bytes[SCRATCH], hp->arch->chunk_scratch(hp, (uint32_t)T));
     if (hp->index_top_k) bytes[SCRATCH] = max64(bytes[SCRATCH], min64(4ull * n_positions * T, max64(4ull * n_positions, min64(SCRATCH_BYTES,
-        max_range)))); // scores
-    // the down projection groups tokens by expert in it, all of them at once where it fits
+        max_range)))); // the indexer's scores
+    // the down projection groups tokens by expert in the scratch; all of them at once if they fit
     if (!exact && hp->n_experts)
         bytes[SCRATCH] = max64(bytes[SCRATCH], min64(SCRATCH_BYTES, fathom_expert_down_scratch((uint32_t)T, hp->n_experts_used, hp->n_hidden)));
     bytes[LOGITS] = 4ull * hp->n_vocab * logits_at_once(hp, (uint32_t)T, max_range);
@@ -45,7 +46,7 @@ static void sizes(const struct fm_hparams *hp, uint64_t T, uint32_t n_positions,
 uint32_t fm_workspace_max_tokens(const struct fm_hparams *hp, uint64_t max_range, uint32_t wanted) {
     for (uint32_t n = wanted; n > 0; n = n > 16 ? n - 16 : n - 1) {
         uint64_t bytes[FM_N_WORKSPACE], largest = 0;
-        sizes(hp, n, 1, true, max_range, bytes); // scratch is cut to fit, or not shared by tokens
+        sizes(hp, n, 1, true, max_range, bytes); // scratch is limited to max_range, or is one token's
         for (int i = 0; i < SCRATCH; i++) largest = max64(largest, bytes[i]);
         if (largest <= max_range) return n;
     }

@@ -1,7 +1,7 @@
-// One row an architecture: everything in which its models differ from others. src/engine asks the row and
-// names no architecture. A new one is a row in its family's file, or in a new file, and its name in arch.c;
-// the hub's model_type is a row of file/hub/hub_config.c. A model of known parts under a known name, as
-// GLM-4.7-Flash, is the hub's row alone.
+// One row per architecture, with everything in which its models differ from others. src/engine reads the row
+// and names no architecture. A new architecture is a row in its family's file, or in a new file, and its name
+// in arch.c; the hub's model_type is a row of file/hub/hub_config.c. A model of known parts under a known
+// name, such as GLM-4.7-Flash, needs only the hub's row.
 #ifndef FM_MODEL_ARCH_H
 #define FM_MODEL_ARCH_H
 #include "model/cache.h"
@@ -10,17 +10,19 @@
 
 struct fm_arch {
     const char *name;   // GGUF's general.architecture
-    uint32_t cpu_chunk; // tokens of a prefill step on a CPU, unless the caller says
+    uint32_t cpu_chunk; // default tokens of a prefill chunk on a CPU
 
-    // Reads and checks its keys, which hold the embedding's width, layers and context already.
+    // Reads and checks the architecture's keys. The embedding's width, the layers and the context are read
+    // already.
     void (*read)(struct fm_keys *keys, struct fm_hparams *hp);
-    // Visits the tensors of a layer, the draft layer included; and those behind the last layer (NULL: none).
+    // tensors: visits the tensors of a layer; the draft layer is one, too. last_tensors: visits the tensors
+    // after the last layer; NULL: there are none.
     bool (*tensors)(struct fm_walk *walk, uint32_t layer, struct fm_layer *l);
     bool (*last_tensors)(struct fm_walk *walk);
 
-    // Caches. check: whether they can be of the type. token_size: bytes that a token of the context takes, on
-    // the average. size: bytes in all. create: fills *caches, whose layers are allocated, all but the rotary
-    // tables. truncate: how many tokens the caches still hold once the text is cut to `length`.
+    // Caches. check: whether caches of the type are possible. token_size: average bytes per token of the
+    // context. size: bytes in all. create: fills *caches, whose layers are allocated, except the rotary
+    // tables. truncate: the number of tokens that the caches still hold after the text is cut to `length`.
     bool (*cache_check)(const struct fm_hparams *hp, enum fathom_type type, struct fathom_error *err);
     uint64_t (*cache_token_size)(const struct fm_hparams *hp, enum fathom_type type);
     uint64_t (*cache_size)(const struct fm_hparams *hp, const struct fm_cache_params *params);
@@ -28,24 +30,24 @@ struct fm_arch {
         const struct fm_cache_params *params, struct fm_caches *caches, struct fathom_error *err);
     uint32_t (*cache_truncate)(uint32_t length);
 
-    // Activations. widths: adds the words a token of attention's and the residual's buffers to those of every
-    // model. scratch: bytes that attention of one token takes. chunk_scratch: bytes that attention of a chunk
-    // takes at least, except in exact mode; NULL: no more than one token's.
+    // Activations. widths: adds the words per token of the attention's and the residual's buffers to those
+    // that every model has. scratch: bytes for one token's attention. chunk_scratch: the least bytes for a
+    // chunk's attention, except in exact mode; NULL: one token's are enough.
     void (*widths)(const struct fm_hparams *hp, struct fm_widths *widths);
     uint64_t (*scratch)(const struct fm_hparams *hp, uint32_t n_positions);
     uint64_t (*chunk_scratch)(const struct fm_hparams *hp, uint32_t n_tokens);
 
-    // A pass. layers: embedding and all layers; ws->x holds the residual afterwards. last_norm: the final
+    // A pass. layers: embedding and all layers; afterwards ws->x holds the residual. last_norm: the final
     // norm of n tokens' residual x, into ws->normed.
     void (*layers)(const struct fm_pass *pass);
     void (*last_norm)(const struct fm_pass *pass, struct fathom_view x, uint32_t n);
-    // attention: one layer's, for fm_pass_residual_layers and the draft layer. store: only what fills the
-    // layer's cache; NULL: no draft layer.
+    // attention: one layer's attention, for fm_pass_residual_layers and the draft layer. store: only fills
+    // the layer's cache; NULL: the architecture has no draft layer.
     void (*attention)(const struct fm_pass *pass, uint32_t layer);
     void (*store)(const struct fm_pass *pass, uint32_t layer);
 };
 
-// All rows, in arch.c; each stands in its family's file.
+// All rows. arch.c has the list, the family's file has the row.
 extern const struct fm_arch *const fm_archs[];
 extern const size_t fm_n_archs;
 const struct fm_arch *fm_arch_find(const char *name); // NULL: no such row

@@ -1,5 +1,4 @@
-// DeepSeek-V2, V3, R1 and V3.2: multi-head latent attention (arXiv 2405.04434), and the lightning indexer of
-// V3.2.
+// DeepSeek-V2, V3, R1 and V3.2: multi-head latent attention (arXiv 2405.04434), and V3.2's lightning indexer.
 #include "model/arch/arch.h"
 #include <math.h>
 
@@ -8,8 +7,8 @@ static void read_latent(struct fm_keys *k, struct fm_hparams *hp) {
     hp->q_rank = fm_key_u32(k, "attention.q_lora_rank", 0, 65536, 0);
     hp->kv_rank = fm_key_u32(k, "attention.kv_lora_rank", 4, 512, UINT32_MAX);
     hp->n_rope = fm_key_u32(k, "rope.dimension_count", 4, 128, UINT32_MAX);
-    // Older files, whose heads have keys of their own, give the lengths of a head; newer ones there those of
-    // the latent.
+    // Older files declare one key-value head per head, and key_length and value_length are those of a head.
+    // Newer files have the latent's lengths there, and a head's in key_length_mla and value_length_mla.
     const bool older = hp->n_heads > 1 && fm_key_u32(k, "attention.head_count_kv", 1, 1024, 1) == hp->n_heads;
     const uint32_t key_length =
         fm_key_u32(k, older ? "attention.key_length" : "attention.key_length_mla", 8, 512, UINT32_MAX);
@@ -134,7 +133,7 @@ static uint64_t chunk_scratch(const struct fm_hparams *hp, uint32_t n_tokens) {
     return fathom_expanded_attention_scratch(n_tokens, hp->n_heads, hp->n_nope, hp->n_rope, hp->n_value);
 }
 
-// A chunk expands the latents of all positions before it: that pays from some 400 tokens on.
+// A chunk may expand the latents of all positions before it. Expanding pays from some 400 tokens on.
 #define LATENT_ROW                                                                                           \
     .cpu_chunk = 512, .cache_check = cache_check, .cache_token_size = cache_token_size,                      \
     .cache_size = cache_size, .cache_create = cache_create, .cache_truncate = cache_truncate,                \

@@ -1,7 +1,8 @@
-// DeepSeek-V4. One latent a position is key and value of all heads. A layer keeps the latents of the last
-// positions in a ring of pages, summaries of all positions behind them, and what is not yet summed up. One
-// page table holds, for all layers: the ring's pages for every position; the summaries' pages; and once more
-// for the indexer, whose pages begin at 0.
+// DeepSeek-V4. One latent a position is the key and value of all heads. A layer keeps three things: the
+// latents of the last positions, in a ring of pages; compressed rows of all positions, in the pages after the
+// ring; and the positions not yet compressed. One page table serves all layers. It holds the ring's pages for
+// every position, then the compressed rows' pages, then the compressed rows' pages once more for the indexer,
+// whose pages begin at 0.
 #include "model/arch/arch.h"
 #include <math.h>
 #include <stdio.h>
@@ -21,8 +22,7 @@ static void read_ratios(struct fm_keys *k, struct fm_hparams *hp) {
     }
 }
 
-// DeepSeek-V4: latents of which a window is seen, and summaries of what lies before; streams in place of one
-// residual
+// Latents with a sliding window and compressed rows; several residual streams in place of one.
 static void read_shape(struct fm_keys *k, struct fm_hparams *hp) {
     hp->n_heads = fm_key_u32(k, "attention.head_count", 1, 1024, UINT32_MAX);
     hp->q_rank = fm_key_u32(k, "attention.q_lora_rank", 4, 65536, UINT32_MAX);
@@ -45,7 +45,7 @@ static void read_shape(struct fm_keys *k, struct fm_hparams *hp) {
     fm_key_u32(k, "hyper_connection.count", FATHOM_STREAMS, FATHOM_STREAMS, UINT32_MAX);
     read_ratios(k, hp);
     if (k->failed) return;
-    hp->n_draft_layers = 0; // of another form, which is not supported: they are left out
+    hp->n_draft_layers = 0; // draft layers of this form are not supported and are left out
     if (hp->n_rope >= hp->kv_rank)
         return fm_key_bad(k, "rope.dimension_count", "is not smaller than attention.key_length");
     hp->n_nope = hp->kv_rank - hp->n_rope;
@@ -63,7 +63,7 @@ static void read_deepseek4(struct fm_keys *k, struct fm_hparams *hp) {
     read_shape(k, hp);
     fm_read_experts(k, hp);
     fm_read_rope(k, hp, false);
-    hp->rope_magnitude = 1; // YaRN stretches, but does not scale
+    hp->rope_magnitude = 1; // YaRN changes the frequencies alone
     hp->softmax_scale = 1 / sqrtf((float)(hp->n_nope + hp->n_rope));
 }
 
@@ -153,7 +153,7 @@ static bool cache_check(const struct fm_hparams *hp, enum fathom_type type, stru
     return fm_cache_check(row_size(hp, type), "latents", hp->kv_rank, 32, err);
 }
 
-// The window before a chunk, the chunk, and the tokens of steps in flight when a text ends
+// Holds the sliding window before a chunk, the chunk, and the tokens of steps in flight when a text ends.
 static uint32_t ring_pages(const struct fm_hparams *hp, const struct fm_cache_params *params) {
     return fm_pages((uint64_t)hp->window + params->n_chunk + params->n_ahead);
 }
@@ -170,9 +170,10 @@ static uint64_t state_size(uint32_t ratio, uint32_t n_ahead, uint32_t n_key) {
     return 8ull * kept_positions(ratio, n_ahead) * (ratio == FM_INDEXED_RATIO ? 2 : 1) * n_key;
 }
 
+// In bytes.
 struct layer_size {
     uint64_t pages, index_pages, state, index_state;
-}; // bytes
+};
 
 static struct layer_size layer_size(
     const struct fm_hparams *hp, uint32_t layer, const struct fm_cache_params *params) {
@@ -221,7 +222,8 @@ static bool create_page_table(struct fathom_gpu *gpu, uint32_t n_pages, uint32_t
     return ok;
 }
 
-// A part of the layer's one buffer, each at a multiple of what devices want of a binding's offset.
+// A part of the layer's one buffer. Each part begins at a multiple of 256 bytes, which devices want of a
+// binding's offset.
 static struct fathom_view cut(struct fathom_buffer *buffer, uint64_t *offset, uint64_t size) {
     const struct fathom_view view = {buffer, *offset, size};
     *offset += (size + 255) / 256 * 256;
@@ -271,7 +273,7 @@ static bool cache_create(struct fathom_gpu *gpu, const struct fm_hparams *hp,
     return true;
 }
 
-// The ring may no longer hold what the tokens before the cut saw: all are read again.
+// The ring may no longer hold the sliding window before the cut. All tokens are therefore read again.
 static uint32_t cache_truncate(uint32_t length) {
     (void)length;
     return 0;
@@ -291,7 +293,7 @@ static void widths(const struct fm_hparams *hp, struct fm_widths *w) {
     w->pool_kv = w->pool_gate = pooled;
 }
 
-// Rows of the cache that a token attends to at most.
+// The most rows of the cache that a token attends to.
 static uint32_t attended_rows(const struct fm_hparams *hp, uint32_t n_positions) {
     uint32_t most = 0;
     for (uint32_t i = 0; i < hp->n_layers; i++) {
@@ -333,7 +335,7 @@ static void expand(const struct fm_pass *p) {
                                        .n = p->hp->n_hidden});
 }
 
-// The residual is streams, which begin as copies of the embedding.
+// The residual streams begin as copies of the embedding.
 static void layers(const struct fm_pass *p) {
     fathom_embed(p->stream,
         &(struct fathom_embed_params){

@@ -27,7 +27,7 @@ static void read_shape(struct fm_keys *k, struct fm_hparams *hp) {
             k, "expert_count", "is not 0: of this architecture, only dense models are supported");
 }
 
-// Llama 3's divisors of the frequencies, where the file has them
+// Reads Llama 3's divisors of the frequencies, if the file has them.
 static void read_rope_divisors(struct fm_keys *k, struct fm_hparams *hp) {
     const struct fm_tensor *t = fm_tensors_find(k->tensors, "rope_freqs.weight");
     if (!t || k->failed) return;
@@ -47,18 +47,18 @@ static void read_dense(struct fm_keys *k, struct fm_hparams *hp) {
     read_shape(k, hp);
     read_rope_divisors(k, hp);
     fm_read_rope(k, hp, true);
-    hp->rope_magnitude *=
-        1 + 0.1f * logf(hp->yarn_factor); // of latent attention, the converter has put it into the keys
+    // with latent attention, the converter has put this factor into the keys
+    hp->rope_magnitude *= 1 + 0.1f * logf(hp->yarn_factor);
 }
 
-// llama.cpp's converter pairs the rows of Llama's queries and keys.
+// llama.cpp's converter reorders the rows of Llama's queries and keys, so that rotated pairs are neighbours.
 static void read_llama(struct fm_keys *k, struct fm_hparams *hp) {
     read_dense(k, hp);
     hp->rope_halves = false;
 }
 
-// One matrix product takes less time than three. What is put together is a copy, though: it is not used in
-// place.
+// Puts queries, keys and values into one weight if they have one type: one matrix product takes less time
+// than three. The joined weight is a copy, never used in place.
 static bool qkv_tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
     const struct fm_hparams *hp = w->hp;
     static const char *const suffixes[] = {"attn_q.weight", "attn_k.weight", "attn_v.weight"};
@@ -102,7 +102,7 @@ static bool attention_tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l)
     } vectors[] = {{"attn_q.bias", &l->q_bias, n_query}, {"attn_k.bias", &l->k_bias, n_key},
         {"attn_v.bias", &l->v_bias, n_key}, {"attn_q_norm.weight", &l->q_norm, hp->n_value},
         {"attn_k_norm.weight", &l->k_norm, hp->n_value}};
-    // Three biases or none, two norms or none: the first tells
+    // there are three biases or none, and two norms or none: the first one decides
     bool has[] = {false, false};
     for (size_t j = 0; j < sizeof(vectors) / sizeof(*vectors); j++) {
         char name[64];

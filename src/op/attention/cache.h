@@ -1,16 +1,16 @@
-// What the operators on caches share on the host: how a cache is checked and handed to a shader.
+// What the operators on caches share on the host: the checks of a cache, and its bindings.
 #ifndef FM_OP_ATTENTION_CACHE_H
 #define FM_OP_ATTENTION_CACHE_H
 #include "op/op.h"
 
-// Work of one dispatch: a slow card does it in a fraction of a second.
+// The most work of one dispatch. A slow card does this much in a fraction of a second.
 #define FM_MAX_DISPATCH_FLOPS 2e10
 
-// A cache of either form, checked.
+// A checked cache of any form.
 struct fm_cache {
     struct fathom_view pages, page_table;
     enum fathom_type type;
-    uint64_t page_words; // size of a page
+    uint64_t page_words; // words of a page
 };
 bool fm_op_latent_cache(struct fathom_stream *stream, const char *op, const struct fathom_latent_cache *cache, struct fm_cache *checked);
 bool fm_op_index_cache(struct fathom_stream *stream, const char *op, const struct fathom_index_cache *cache, struct fm_cache *checked);
@@ -22,6 +22,6 @@ struct fm_bound_cache {
     uint32_t page_table_base, pages_base, n_pages, n_table;
 };
 
-// Binds all pages, and the table's entries for n_positions, or all where that is 0.
+// Binds all pages, and the table's entries for n_positions. 0: all entries.
 bool fm_op_bind_cache(struct fathom_stream *stream, const char *op, const struct fm_cache *cache, uint32_t n_positions, struct fm_bound_cache *bound);
 #endif

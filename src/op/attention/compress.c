@@ -1,4 +1,5 @@
-// Rows that stand for several positions: those that the tokens complete go to the cache, what later ones need is kept.
+// Compressed rows: each stands for several positions. Rows that the tokens complete go to the cache;
+// positions that later rows need go to the state.
 #include "op/attention/cache.h"
 #include "shader_list.h"
 #include "shaders/attention/compress.h"
@@ -39,7 +40,8 @@ void fathom_compress(struct fathom_stream *stream, const struct fathom_compress_
     args.n_pages = bound.n_pages;
     args.page_table_base = bound.page_table_base;
     args.pages_base = bound.pages_base;
-    const uint32_t n_rows = n_tokens / ratio + 1, n_kept = n_tokens < n_state ? n_tokens : n_state; // rows that may be completed
+    // n_rows: rows that the tokens may complete
+    const uint32_t n_rows = n_tokens / ratio + 1, n_kept = n_tokens < n_state ? n_tokens : n_state;
     if (n_rows > FM_MAX_GROUPS || n_kept > FM_MAX_GROUPS) {
         fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %u tokens of a ratio of %u, at most %d rows", op, n_tokens, ratio, FM_MAX_GROUPS);
         return;

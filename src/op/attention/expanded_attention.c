@@ -1,5 +1,5 @@
-// Attention over expanded keys and values: a block of positions at a time, two dispatches a weight's window expand it, and one attends to
-// it.
+// Attention over expanded keys and values, one block of positions at a time. For each weight, one dispatch
+// per slice expands the block; then one dispatch attends to the block.
 #include "shaders/attention/expanded_attention.h"
 #include "op/attention/attention_tile.h"
 #include "op/attention/cache.h"
@@ -17,30 +17,23 @@ static struct fm_shape shape_plain(const void *call) {
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expanded_attention, .shape = shape_plain},
     {.name = "tile", .shader = &fm_shader_expanded_attention_tile, .shape = fm_shape_attention_tile},
-    {.name = "coop",
-        .shader = &fm_shader_expanded_attention_coop,
-        .needs = FM_MATRIX_TILE_NEEDS,
-        .takes = FM_CALL_TILES,
-        .does = FM_DOES_HALVES,
-        .min_tokens = 16,
-        .sizes = {16, 32, 64},
-        .shape = fm_shape_attention_coop}, // sizes: tokens of a workgroup
-    {.name = "rows",
-        .shader = &fm_shader_expanded_attention_rows,
-        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
-        .cpu_only = true,
+    {.name = "coop", .shader = &fm_shader_expanded_attention_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = FM_CALL_TILES,
+        // sizes: tokens of a workgroup
+        .does = FM_DOES_HALVES, .min_tokens = 16, .sizes = {16, 32, 64}, .shape = fm_shape_attention_coop},
+    {.name = "rows", .shader = &fm_shader_expanded_attention_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .cpu_only = true,
         .shape = fm_shape_attention_rows},
 };
 const struct fm_op fm_op_expanded_attention = {"expanded_attention", variants, sizeof(variants) / sizeof(variants[0])};
 
-// What an expansion's shape depends on: n positions to `width` numbers a head, n_out of them from the weight.
+// What an expansion's shape depends on: n positions expand to `width` numbers a head, of which the weight
+// gives n_out.
 struct expand_call {
     const struct fathom_gpu_info *info;
     uint32_t n, n_heads, width, n_out;
 };
 
-// Of these shapes rows are numbers and tokens positions of a workgroup; the plain one's workgroups take both
-// in one sequence.
+// In these shapes, rows are the numbers and tokens the positions of a workgroup. Workgroups of `plain` take
+// both in one sequence.
 static struct fm_shape shape_expand_plain(const void *call) {
     const struct expand_call *c = call;
     return (struct fm_shape){.groups = fm_op_groups((uint64_t)c->n * c->width / 4, 64)};
@@ -48,23 +41,22 @@ static struct fm_shape shape_expand_plain(const void *call) {
 
 static struct fm_shape shape_expand_tile(const void *call) {
     (void)call;
-    return (struct fm_shape){.rows = 64, .tokens = 64}; // as the shader says
+    return (struct fm_shape){.rows = 64, .tokens = 64}; // must equal the shader's sizes
 }
 
 static struct fm_shape shape_expand_coop(const void *call) {
     const struct expand_call *c = call;
-    return fm_matrix_tile(
-        c->info, &(struct fm_matrix_work){c->n_heads, c->n_out, c->n, 1, .other_shared = 1024});
+    return fm_matrix_tile(c->info, &(struct fm_matrix_work){c->n_heads, c->n_out, c->n, 1, .other_shared = 1024});
 }
 
 static struct fm_shape shape_expand_rows(const void *call) {
     const struct expand_call *c = call;
     const uint32_t lanes = fm_op_lanes(c->info, 32);
-    return (struct fm_shape){
-        .rows = 4 * lanes, .tokens = 16, .constants = {{"local_size_x", lanes}}}; // as the shader says
+    // must equal the shader's sizes
+    return (struct fm_shape){.rows = 4 * lanes, .tokens = 16, .constants = {{"local_size_x", lanes}}};
 }
 
-// Each variant expands with the one of its name.
+// Each variant of the attention uses the expansion of the same name.
 static const struct fm_variant expand_variants[] = {
     {.name = "plain", .shader = &fm_shader_expanded_keys, .shape = shape_expand_plain},
     {.name = "tile", .shader = &fm_shader_expanded_keys_tile, .shape = shape_expand_tile},
@@ -89,7 +81,7 @@ uint64_t fathom_expanded_attention_scratch(uint32_t n_tokens, uint32_t n_heads, 
     return 4 * n_heads * (BLOCK * (width + n_v) + (uint64_t)n_tokens * state_width(n_v));
 }
 
-// One of the two weights: its expansion's views and arguments.
+// The expansion of one of the two weights, with its views and arguments.
 struct expansion {
     const struct fathom_weight *w;
     struct fathom_view table, pages, out;
@@ -98,28 +90,26 @@ struct expansion {
     enum fathom_type cache_type;
 };
 
-// Bytes of an expanded number
+// Bytes of an expanded number.
 static double number_size(const struct fm_variant *variant) {
     return variant->does & FM_DOES_HALVES ? 2 : 4;
 }
 
-static void expand(struct fathom_stream *stream, const char *op, const struct fm_variant *variant,
-    struct expansion *e, uint32_t first, uint32_t n) {
+static void expand(struct fathom_stream *stream, const char *op, const struct fm_variant *variant, struct expansion *e, uint32_t first, uint32_t n) {
     const struct fathom_weight *w = e->w;
     const uint32_t width = e->args.n_out + (e->values ? 0 : e->args.n_rope), n_out = e->args.n_out;
     e->args.first_position = first;
     e->args.n_positions = n;
     const struct fm_variant *expander = expands_with(variant);
-    const struct fm_shape shape = fm_variant_shape(expander,
-        &(struct expand_call){fathom_gpu_get_info(fm_stream_gpu(stream)), n, w->n_mats, width, n_out});
+    const struct fm_shape shape =
+        fm_variant_shape(expander, &(struct expand_call){fathom_gpu_get_info(fm_stream_gpu(stream)), n, w->n_mats, width, n_out});
     for (uint32_t i = 0; i < w->n_windows; i++) {
         const uint32_t n_heads = w->windows[i].n_rows / w->n_rows;
         e->args.first_head = w->windows[i].first_row / w->n_rows;
         struct fm_dispatch dispatch = {
             .op = op,
             .variant = expander,
-            .constants = {{"CACHE", e->cache_type}, {"PAGE", FATHOM_PAGE}, {"TYPE", w->type},
-                {"VALUES", e->values}, {"BLOCK", BLOCK}},
+            .constants = {{"CACHE", e->cache_type}, {"PAGE", FATHOM_PAGE}, {"TYPE", w->type}, {"VALUES", e->values}, {"BLOCK", BLOCK}},
             .subgroup_size = shape.subgroup_size,
             .views = {w->windows[i].view, e->table, e->pages, e->out},
             .n_views = 4,
@@ -129,18 +119,16 @@ static void expand(struct fathom_stream *stream, const char *op, const struct fm
                 shape.groups ? 1 : (n + shape.tokens - 1) / shape.tokens, n_heads},
             .flops = 2.0 * n * n_heads * e->args.n_out * e->args.kv_rank,
             .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) +
-                     number_size(variant) * n * n_heads * width +
-                     n * (double)fathom_latent_row_size(e->cache_type, e->args.kv_rank, e->args.n_rope),
+                     number_size(variant) * n * n_heads * width + n * (double)fathom_latent_row_size(e->cache_type, e->args.kv_rank, e->args.n_rope),
         };
         fm_dispatch_add(&dispatch, shape.constants);
         fm_stream_dispatch(stream, &dispatch);
     }
 }
 
-// Attends to positions [first, first + n). Tokens go in dispatches that are not too long.
-static void attend(struct fathom_stream *stream, const char *op, const struct fm_variant *variant,
-    const struct fm_shape *shape, struct expanded_attention_args *args, uint32_t n_tokens,
-    const struct fathom_view views[5], uint32_t first, uint32_t n) {
+// Attends to positions [first, first + n). Splits the tokens into dispatches of about FM_MAX_DISPATCH_FLOPS.
+static void attend(struct fathom_stream *stream, const char *op, const struct fm_variant *variant, const struct fm_shape *shape,
+    struct expanded_attention_args *args, uint32_t n_tokens, const struct fathom_view views[5], uint32_t first, uint32_t n) {
     const double token_flops = 2.0 * args->n_heads * n * ((double)args->width + args->n_v);
     uint32_t batch = n_tokens;
     if (batch * token_flops > FM_MAX_DISPATCH_FLOPS)
@@ -162,8 +150,7 @@ static void attend(struct fathom_stream *stream, const char *op, const struct fm
             .args_size = sizeof(*args),
             .groups = {(args->n_tokens + shape->rows - 1) / shape->rows, args->n_heads, shape->groups},
             .flops = args->n_tokens * token_flops,
-            .bytes = args->n_heads * (number_size(variant) * n + 8.0 * args->n_tokens) *
-                     ((double)args->width + args->n_v),
+            .bytes = args->n_heads * (number_size(variant) * n + 8.0 * args->n_tokens) * ((double)args->width + args->n_v),
         };
         fm_dispatch_add(&dispatch, shape->constants);
         fm_stream_dispatch(stream, &dispatch);
@@ -183,7 +170,7 @@ static bool weight_fits(struct fathom_stream *stream, const char *op, const char
     return true;
 }
 
-// A piece of the scratch, which it shortens by that much.
+// Takes a piece off the beginning of *scratch.
 static bool take(struct fathom_stream *stream, const char *op, struct fathom_view *scratch, uint64_t n_words, struct fathom_view *bound,
     uint32_t *base) {
     if (!fm_op_bind(stream, op, "scratch", *scratch, n_words, bound, base)) return false;
@@ -241,16 +228,12 @@ void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom
     values.args.out_base = args.values_base;
 
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
-    // where a device's shared memory is too small for the widths, it goes without matrix units
-    const uint32_t is =
-        fm_attention_tiles(info, &(struct fm_matrix_attention_work){n_tokens, width, n_v, .size = 0});
-    const struct fm_call call = {op, n_tokens,
-        {cache->type, params->k_b->type, n_heads, cache->kv_rank, params->n_nope, cache->n_rope, n_v}, is};
-    const struct fm_choice choice = fm_variant_choose(
-        fm_stream_gpu(stream), &call, variants, fm_op_expanded_attention.n_variants, n_tokens);
-    const struct fm_shape shape =
-        fm_variant_shape(choice.variant, &(struct fm_attention_call){info, n_tokens, n_heads, n_heads, width,
-                                             n_v, params->n_positions, choice.size});
+    // if the device's shared memory is too small for the widths, no variant with matrix units is chosen
+    const uint32_t is = fm_attention_tiles(info, &(struct fm_matrix_attention_work){n_tokens, width, n_v, .size = 0});
+    const struct fm_call call = {op, n_tokens, {cache->type, params->k_b->type, n_heads, cache->kv_rank, params->n_nope, cache->n_rope, n_v}, is};
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expanded_attention.n_variants, n_tokens);
+    const struct fm_shape shape = fm_variant_shape(choice.variant,
+        &(struct fm_attention_call){info, n_tokens, n_heads, n_heads, width, n_v, params->n_positions, choice.size});
     for (uint32_t first = 0; first < params->n_positions; first += BLOCK) {
         const uint32_t n = params->n_positions - first < BLOCK ? params->n_positions - first : BLOCK;
         expand(stream, op, choice.variant, &keys, first, n);

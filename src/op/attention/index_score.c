@@ -1,10 +1,11 @@
-// Scores of positions by the lightning indexer.
+// The lightning indexer's scores of positions.
 #include "op/attention/cache.h"
 #include "shader_list.h"
 #include "shaders/attention/index_score.h"
 #include <inttypes.h>
 
-enum { TILE = 64, MAX_TILE_GROUPS = 1024 /* workgroups loop over tiles, so that a recording made for a long context costs little at its beginning */ };
+// Workgroups loop over tiles, so that a recording made for a long context is cheap while the text is short.
+enum { TILE = 64, MAX_TILE_GROUPS = 1024 };
 
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_index_score},

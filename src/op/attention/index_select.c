@@ -1,4 +1,4 @@
-// The best positions by their scores.
+// Selects the positions with the best scores.
 #include "op/op.h"
 #include "shader_list.h"
 #include "shaders/attention/index_select.h"

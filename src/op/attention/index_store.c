@@ -1,4 +1,4 @@
-// Rotary turn of the lightning indexer's queries; norm and turn of its key, which goes into the cache.
+// Rotates the lightning indexer's queries; norms and rotates its key, and stores the key in the cache.
 #include "op/attention/cache.h"
 #include "shader_list.h"
 #include "shaders/attention/index_store.h"

@@ -1,4 +1,5 @@
-// Biases, head norms and rotary turn of queries, keys and values; keys and values go into the cache.
+// Applies biases, head norms and rotation to queries, keys and values, and stores keys and values in the
+// cache.
 #include "op/attention/cache.h"
 #include "shader_list.h"
 #include "shaders/attention/kv_store.h"
@@ -16,7 +17,7 @@ static const struct fm_variant variants[] = {
 };
 const struct fm_op fm_op_kv_store = {"kv_store", variants, sizeof(variants) / sizeof(variants[0])};
 
-// A vector that may be missing
+// Binds a vector that may be missing.
 static bool bind_vector(struct fathom_stream *stream, const char *op, const char *name, struct fathom_view view, uint64_t n, struct fathom_view *bound,
     uint32_t *base) {
     *bound = (struct fathom_view){0};

@@ -6,25 +6,12 @@
 #include <inttypes.h>
 
 static const struct fm_variant variants[] = {
-    {.name = "plain",
-        .shader = &fm_shader_latent_attention,
-        .does = FM_DOES_SPLITS,
-        .shape = fm_shape_splits_plain},
-    {.name = "heads",
-        .shader = &fm_shader_latent_attention_heads,
-        .does = FM_DOES_SPLITS | FM_DOES_MERGE,
-        .sizes = {4, 8, 16},
+    {.name = "plain", .shader = &fm_shader_latent_attention, .does = FM_DOES_SPLITS, .shape = fm_shape_splits_plain},
+    {.name = "heads", .shader = &fm_shader_latent_attention_heads, .does = FM_DOES_SPLITS | FM_DOES_MERGE, .sizes = {4, 8, 16},
         .shape = fm_shape_splits_heads}, // sizes: heads of a workgroup
-    // fewer heads leave a card waiting for the cache
-    {.name = "coop",
-        .shader = &fm_shader_latent_attention_coop,
-        .needs = FM_MATRIX_TILE_NEEDS,
-        .takes = FM_CALL_TILES,
-        .does = FM_DOES_SPLITS,
-        .min_tokens = 32,
-        .card_only = true,
-        .sizes = {16, 32},
-        .shape = fm_shape_splits_coop},
+    // with fewer heads, a card waits for reads of the cache
+    {.name = "coop", .shader = &fm_shader_latent_attention_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = FM_CALL_TILES, .does = FM_DOES_SPLITS,
+        .min_tokens = 32, .card_only = true, .sizes = {16, 32}, .shape = fm_shape_splits_coop},
 };
 const struct fm_op fm_op_latent_attention = {"latent_attention", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -44,7 +31,8 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
         .n_splits = fm_attention_splits(params->max_positions), .max_positions = params->max_positions, .top_k = params->top_k,
         .window = params->window, .ratio = params->ratio,
         .first_summary = params->first_summary, .scale = params->scale};
-    const bool sparse = params->selected.buffer, list = sparse || params->window; // else rows are taken in order
+    // without a list, rows are taken in order
+    const bool sparse = params->selected.buffer, list = sparse || params->window;
     if (!params->window && params->ratio != 0) {
         fm_stream_fail(stream, FATHOM_INVALID, "%s: summaries of %" PRIu32 " positions without a window", op, params->ratio);
         return;
@@ -67,38 +55,17 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
     args.pages_base = bound.pages_base;
     args.n_pages = bound.n_pages;
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
-    struct fm_attention_call shape_call = {
-        info, params->n_tokens, n_heads, 1, width, cache->kv_rank, params->max_positions, 0};
-    const uint32_t is = fm_attention_tiles(info,
-        &(struct fm_matrix_attention_work){n_heads, width, cache->kv_rank, .same_rows = true, .size = 0});
-    const struct fm_call call = {
-        op, params->n_tokens, {cache->type, n_heads, cache->kv_rank, cache->n_rope}, is};
-    const struct fm_choice choice =
-        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_latent_attention.n_variants, n_heads);
+    struct fm_attention_call shape_call = {info, params->n_tokens, n_heads, 1, width, cache->kv_rank, params->max_positions, 0};
+    const uint32_t is =
+        fm_attention_tiles(info, &(struct fm_matrix_attention_work){n_heads, width, cache->kv_rank, .same_rows = true, .size = 0});
+    const struct fm_call call = {op, params->n_tokens, {cache->type, n_heads, cache->kv_rank, cache->n_rope}, is};
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_latent_attention.n_variants, n_heads);
     shape_call.size = choice.size;
-    fm_attend_splits(stream,
-        &(struct fm_split_attention){.op = op,
-            .variant = choice.variant,
-            .call = &shape_call,
-            .cache_type = cache->type,
-            .row_size = fathom_latent_row_size(cache->type, cache->kv_rank, cache->n_rope),
-            .positions = list ? params->max_positions : params->max_positions - 0.5 * (params->n_tokens - 1),
-            .q = q,
-            .position = position,
-            .page_table = bound.page_table,
-            .pages = bound.pages,
-            .scratch = params->scratch,
-            .counters = params->counters,
-            .selected = selected,
-            .sinks = sinks,
-            .constants = (struct fm_constant[]){{"SELECTED", sparse}, {"WINDOW", params->window != 0},
-                {"SINKS", sinks.buffer != NULL}, {0}},
-            .n_views = 9,
-            .out = out,
-            .args = &args,
-            .args_size = sizeof(args),
-            .n_splits = &args.n_splits,
-            .scratch_base = &args.scratch_base,
-            .counters_base = &args.counters_base,
-            .first_token = &args.first_token});
+    fm_attend_splits(stream, &(struct fm_split_attention){.op = op, .variant = choice.variant, .call = &shape_call, .cache_type = cache->type,
+        .row_size = fathom_latent_row_size(cache->type, cache->kv_rank, cache->n_rope),
+        .positions = list ? params->max_positions : params->max_positions - 0.5 * (params->n_tokens - 1), .q = q, .position = position,
+        .page_table = bound.page_table, .pages = bound.pages, .scratch = params->scratch, .counters = params->counters, .selected = selected,
+        .sinks = sinks, .constants = (struct fm_constant[]){{"SELECTED", sparse}, {"WINDOW", params->window != 0}, {"SINKS", sinks.buffer != NULL}, {0}},
+        .n_views = 9, .out = out, .args = &args, .args_size = sizeof(args),
+        .n_splits = &args.n_splits, .scratch_base = &args.scratch_base, .counters_base = &args.counters_base, .first_token = &args.first_token});
 }

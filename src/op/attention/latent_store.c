@@ -1,4 +1,4 @@
-// Norm and rotary turn of what goes into the latent cache, written at its position.
+// Norms and rotates the latents, and writes them to the latent cache at their positions.
 #include "op/attention/cache.h"
 #include "shader_list.h"
 #include "shaders/attention/latent_store.h"

@@ -5,24 +5,25 @@ enum { SMALLEST = 16 /* rows, and positions of a block */ };
 
 struct sizes {
     uint32_t m, n, k, lanes, subgroups, rows, block;
-    uint32_t key_tiles, key_parts, value_tiles, value_parts; // as the shader says
+    uint32_t key_tiles, key_parts, value_tiles, value_parts; // constants of the shader
 };
 
 static uint32_t up(uint32_t n, uint32_t unit) {
     return (n + unit - 1) / unit;
 }
 
-// Subgroups share the values' width, then rows; of scores rows, then the key's width (by most_parts at most), then positions.
+// Subgroups divide the values' width first, then the rows. For the scores they divide the rows first, then
+// the key's width (into at most most_parts), then the positions.
 static struct sizes sizes_of(const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *w, uint32_t rows, uint32_t block,
     uint32_t most_parts) {
     struct sizes s = {.m = info->matrix_m, .n = info->matrix_n, .k = info->matrix_k, .lanes = info->min_subgroup_size, .rows = rows, .block = block};
-    const bool few = fm_op_few_registers(info); // then more invocations share the work
+    const bool few = fm_op_few_registers(info); // with few registers, more invocations share the work
     const uint32_t most = (few && info->max_invocations >= 512 ? 512 : 256) / s.lanes, row_tiles = up(rows, s.m);
     const uint32_t values = up(w->value_width, s.n), keys = up(w->key_width, s.k);
     s.value_parts = 1;
     while (s.value_parts < values && s.value_parts < most) s.value_parts *= 2;
     s.subgroups = s.value_parts * row_tiles < most ? s.value_parts * row_tiles : most;
-    // Intel's compiler spills a lone matrix of means, for no reason seen, and not two
+    // Intel's compiler spills a single matrix of means, but not two; the reason is unknown
     if (few && s.value_parts > 1 && s.subgroups > s.value_parts * row_tiles / 2) s.subgroups = s.value_parts * row_tiles / 2;
     s.value_tiles = up(values, s.value_parts);
     const uint32_t parts = s.subgroups / row_tiles;
@@ -31,7 +32,7 @@ static struct sizes sizes_of(const struct fathom_gpu_info *info, const struct fm
     return s;
 }
 
-// Bytes of shared memory: as the shaders declare it, rounded up.
+// Bytes of shared memory, as the shaders declare them, rounded up.
 static uint32_t shared_bytes(const struct sizes *s, bool same_rows) {
     const uint32_t keys = s->k * s->key_tiles * s->key_parts, values = s->n * s->value_tiles * s->value_parts;
     const uint32_t tile = same_rows ? (keys > values ? keys : values) + 8 : keys + values + 16;
@@ -42,9 +43,9 @@ static uint32_t shared_bytes(const struct sizes *s, bool same_rows) {
 
 static bool fits(const struct fathom_gpu_info *info, const struct sizes *s, bool same_rows) {
     const uint32_t row_tiles = up(s->rows, s->m), invocations = s->subgroups * s->lanes;
-    // 32-bit numbers of an invocation: its means, and its part of the queries
+    // 32-bit numbers that an invocation holds: its means, and its part of the queries
     const uint32_t held = s->rows * s->n * s->value_tiles * s->value_parts / invocations + s->key_tiles * s->m * s->k / (2 * s->lanes);
-    // where two workgroups share a core, one loads while the other computes
+    // if two workgroups share a core, one loads while the other computes
     const bool share = s->block > SMALLEST;
     return s->rows % s->m == 0 && s->block % s->n == 0 && s->block % s->k == 0 && s->block >= s->m && s->subgroups >= row_tiles &&
            invocations >= s->rows && held <= (fm_op_few_registers(info) ? 40 : 104) &&

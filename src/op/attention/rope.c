@@ -1,4 +1,4 @@
-// Rotary turn of the last part of every head, by a table of angles and the position that the device holds.
+// Rotates the last part of every head, by a table of angles and the position in device memory.
 #include "op/op.h"
 #include "shader_list.h"
 #include "shaders/attention/rope.h"

@@ -1,4 +1,5 @@
-// The router of a mixture: logits of all experts, and the choice by the last workgroup of each token.
+// The router of a mixture: the logits of all experts. The last workgroup of each token then chooses the
+// token's experts.
 #include "shaders/experts/expert_gate.h"
 #include "op/experts/expert_window.h"
 #include "shader_list.h"
@@ -47,7 +48,7 @@ static const struct fm_variant variants[] = {
 };
 const struct fm_op fm_op_expert_gate = {"expert_gate", variants, sizeof(variants) / sizeof(variants[0])};
 
-// A counter and a logit an expert for every token. The operator leaves all of it zero.
+// For every token, one counter, and one logit per expert. The operator leaves the scratch zero.
 uint64_t fathom_expert_gate_scratch(uint32_t n_tokens, uint32_t n_experts) {
     return 4 * (uint64_t)n_tokens * ((uint64_t)n_experts + 1);
 }

@@ -1,5 +1,5 @@
-// Gate and up projections with SwiGLU, of the chosen experts and of the shared one. Weights may be cut into windows at different rows:
-// each dispatch takes the rows that every weight has in one window.
+// Gate and up projections with SwiGLU, of the chosen experts and of the shared one. Weights may be cut into
+// slices at different rows. Each dispatch takes rows that lie in one slice of every weight.
 #include "shaders/experts/expert_up.h"
 #include "op/matmul/columns.h"
 #include "op/experts/expert_window.h"
@@ -9,16 +9,16 @@
 #include <inttypes.h>
 
 enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 4, PAIRS = 2, TILE_ROWS = 64, MAX_GROUP = 1024 };
-// MAX_GROUP: tokens of a grouped dispatch, as many as the shader's list takes.
+// MAX_GROUP: the most tokens of a grouped dispatch, set by the length of the shader's list.
 
 // What a variant's shape depends on.
 struct call {
     const struct fathom_gpu_info *info;
-    const struct fathom_weight *gate; // the experts', or the shared expert's where there are none
+    const struct fathom_weight *gate; // the experts', or the shared expert's if there are no experts
     uint32_t n_cols, n_tokens;
-    uint32_t per_expert; // tokens that choose one, on the average
-    uint64_t n_rows;     // of a token
-    uint32_t size;       // as in struct fm_choice
+    uint32_t per_expert;              // average tokens per expert
+    uint64_t n_rows;                  // rows of a token's result
+    uint32_t size;                    // as in struct fm_choice
 };
 
 static struct fm_shape shape_plain(const void *call) {
@@ -28,14 +28,12 @@ static struct fm_shape shape_plain(const void *call) {
 
 static struct fm_shape shape_vec(const void *call) {
     const struct call *c = call;
-    return (struct fm_shape){
-        .rows = ROWS, .constants = {{"local_size_x", fm_expert_lanes(c->info, c->n_cols)}, {"ROWS", ROWS}}};
+    return (struct fm_shape){.rows = ROWS, .constants = {{"local_size_x", fm_expert_lanes(c->info, c->n_cols)}, {"ROWS", ROWS}}};
 }
 
 static struct fm_shape by_row(const struct call *c, bool ahead) {
     const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){.rows = lanes * LANE_ROWS,
-        .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}}};
+    return (struct fm_shape){.rows = lanes * LANE_ROWS, .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}}};
 }
 
 static struct fm_shape shape_rows(const void *call) {
@@ -54,8 +52,7 @@ static struct fm_shape shape_grouped(const void *call) {
 
 static struct fm_shape shape_grouped_coop(const void *call) {
     const struct call *c = call;
-    const struct fm_matrix_work work = {
-        c->gate->n_mats, c->gate->n_rows, c->per_expert, 2, 4 * MAX_GROUP, c->size};
+    const struct fm_matrix_work work = {c->gate->n_mats, c->gate->n_rows, c->per_expert, 2, 4 * MAX_GROUP, c->size};
     struct fm_shape shape = fm_matrix_tile(c->info, &work);
     shape.tokens = MAX_GROUP;
     return shape;
@@ -64,10 +61,8 @@ static struct fm_shape shape_grouped_coop(const void *call) {
 static struct fm_shape shape_grouped_rows(const void *call) {
     const struct call *c = call;
     const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){.rows = lanes * PAIRS,
-        .tokens = FM_MAX_GROUP_ROWS,
-        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes},
-            {"PAIRS", PAIRS}}};
+    return (struct fm_shape){.rows = lanes * PAIRS, .tokens = FM_MAX_GROUP_ROWS,
+        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes}, {"PAIRS", PAIRS}}};
 }
 
 static struct fm_shape shape_grouped_dot(const void *call) {
@@ -80,74 +75,33 @@ static struct fm_shape shape_columns(const void *call) {
     const struct call *c = call;
     const uint32_t rows = fm_columns_rows(c->info, c->n_rows, 2);
     return (struct fm_shape){.rows = rows,
-        .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows},
-            {"UNITS", fm_columns_units(c->info, c->gate, 1)}}};
+        .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows}, {"UNITS", fm_columns_units(c->info, c->gate, 1)}}};
 }
 
-// All but the plain one read x by fours; most take whole blocks of columns, the grouped ones whole experts.
-// Tokens of the grouped ones: how many choose an expert, on the average.
+// All variants but `plain` read x by fours. Most need whole blocks of columns. The grouped ones need whole
+// experts, and their min_tokens is the average number of tokens per expert.
 enum { WHOLE = FM_CALL_ALIGNED | FM_CALL_BLOCKS, GROUPED = WHOLE | FM_CALL_EXPERTS };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_up, .shape = shape_plain},
-    {.name = "vec",
-        .shader = &fm_shader_expert_up_vec,
-        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
-        .takes = FM_CALL_ALIGNED,
-        .shape = shape_vec},
-    {.name = "rows",
-        .shader = &fm_shader_expert_up_rows,
-        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
-        .takes = WHOLE,
-        .cpu_only = true,
+    {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = FM_CALL_ALIGNED, .shape = shape_vec},
+    {.name = "rows", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .cpu_only = true,
         .shape = shape_rows},
-    {.name = "rows_ahead",
-        .shader = &fm_shader_expert_up_rows,
-        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
-        .takes = WHOLE,
-        .cpu_only = true,
-        .wants = FATHOM_CAP_READ_AHEAD,
-        .shape = shape_rows_ahead},
-    {.name = "grouped",
-        .shader = &fm_shader_expert_up_grouped,
-        .takes = GROUPED,
-        .does = FM_DOES_GROUP,
-        .min_tokens = 3,
-        .sizes = {1, 2, 4},
-        .shape = shape_grouped}, // sizes: 16 tokens
-    {.name = "grouped_coop",
-        .shader = &fm_shader_expert_up_grouped_coop,
-        .needs = FM_MATRIX_TILE_NEEDS,
-        .takes = GROUPED,
-        .does = FM_DOES_GROUP,
-        .min_tokens = 8,
-        .sizes = FM_MATRIX_TILE_SIZES,
-        .shape = shape_grouped_coop},
-    {.name = "grouped_rows",
-        .shader = &fm_shader_expert_up_grouped_rows,
-        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
-        .takes = GROUPED,
-        .does = FM_DOES_GROUP,
-        .min_tokens = 2,
-        .cpu_only = true,
-        .shape = shape_grouped_rows},
-    // by no default, as it takes activations in 8 bits: where it is asked for, or was measured to be faster
-    {.name = "grouped_dot",
-        .shader = &fm_shader_expert_up_grouped_dot,
-        .needs = FATHOM_CAP_INTEGER_DOT,
-        .takes = GROUPED | FM_CALL_PACKED,
-        .does = FM_DOES_GROUP,
-        .min_tokens = UINT32_MAX,
-        .sizes = {1, 2}, // 16 tokens; with 4 the sums of both weights would not fit Intel's registers
+    {.name = "rows_ahead", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .cpu_only = true,
+        .wants = FATHOM_CAP_READ_AHEAD, .shape = shape_rows_ahead},
+    {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .takes = GROUPED, .does = FM_DOES_GROUP, .min_tokens = 3,
+        .sizes = {1, 2, 4}, .shape = shape_grouped}, // sizes: 16 tokens
+    {.name = "grouped_coop", .shader = &fm_shader_expert_up_grouped_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = GROUPED,
+        .does = FM_DOES_GROUP, .min_tokens = 8, .sizes = FM_MATRIX_TILE_SIZES, .shape = shape_grouped_coop},
+    {.name = "grouped_rows", .shader = &fm_shader_expert_up_grouped_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = GROUPED,
+        .does = FM_DOES_GROUP, .min_tokens = 2, .cpu_only = true, .shape = shape_grouped_rows},
+    // never the default, because its activations have 8 bits; chosen only if asked for or measured to be
+    // faster
+    {.name = "grouped_dot", .shader = &fm_shader_expert_up_grouped_dot, .needs = FATHOM_CAP_INTEGER_DOT, .takes = GROUPED | FM_CALL_PACKED,
+        // sizes: 16 tokens; with 4, the sums of both weights would not fit Intel's registers
+        .does = FM_DOES_GROUP, .min_tokens = UINT32_MAX, .sizes = {1, 2},
         .shape = shape_grouped_dot},
-    {.name = "columns",
-        .shader = &fm_shader_expert_up_columns,
-        .needs = FM_COLUMNS_NEEDS,
-        .takes = GROUPED | FM_CALL_UNITS,
-        .does = FM_DOES_ADDRESS,
-        .max_tokens = 1,
-        .cpu_only = true,
-        .wants = FM_COLUMNS_WANTS,
-        .shape = shape_columns},
+    {.name = "columns", .shader = &fm_shader_expert_up_columns, .needs = FM_COLUMNS_NEEDS, .takes = GROUPED | FM_CALL_UNITS,
+        .does = FM_DOES_ADDRESS, .max_tokens = 1, .cpu_only = true, .wants = FM_COLUMNS_WANTS, .shape = shape_columns},
 };
 const struct fm_op fm_op_expert_up = {"expert_up", variants, sizeof(variants) / sizeof(variants[0])};
 
@@ -178,13 +132,13 @@ static bool check(struct fathom_stream *stream, const char *op, const struct fat
     return true;
 }
 
-// The rows that one dispatch takes of a pair of weights, and where they are
+// The rows that one dispatch takes of a pair of weights, and their place.
 struct range {
     uint32_t first, end, gate_row, up_row;
     struct fathom_view gate, up;
 };
 
-// Cuts the next range off rows [*row, n_rows); empty when nothing is left.
+// Takes the next range off rows [*row, n_rows). The range is empty if no rows are left.
 static bool next_range(struct fathom_stream *stream, const char *op, const struct fathom_weight *gate, const struct fathom_weight *up,
     uint32_t *row, uint32_t n_rows, struct range *range) {
     *range = (struct range){*row, n_rows};
@@ -204,7 +158,7 @@ static double row_bytes(const struct fathom_weight *gate, const struct fathom_we
     return gate ? (double)(fathom_row_size(gate->type, gate->n_cols) + fathom_row_size(up->type, up->n_cols)) : 0;
 }
 
-// What stays the same from dispatch to dispatch
+// What is the same for all dispatches of a call.
 struct job {
     const char *op;
     const struct fathom_expert_up_params *p;
@@ -214,7 +168,8 @@ struct job {
     struct fathom_view x, ids, h;
 };
 
-// One dispatch: n_tokens tokens from `token` on, a range of the experts' rows and one of the shared expert's
+// Adds one dispatch for n_tokens tokens from `token` on, a range of the experts' rows and a range of the
+// shared expert's rows.
 static bool add(struct fathom_stream *stream, const struct job *job, uint32_t token, uint32_t n_tokens, const struct range *expert,
     const struct range *shared) {
     const struct fathom_expert_up_params *p = job->p;
@@ -239,20 +194,18 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
         fm_columns_address(shared->gate, args.shared_gate_address), fm_columns_address(shared->up, args.shared_up_address);
     }
     const uint64_t n_jobs = !args.expert_tiles ? 0 : grouped ? (expert->end - expert->first) / args.n_inter : p->top_k;
-    const uint64_t groups =
-        n_jobs * args.expert_tiles + (shared->end - shared->first + (uint64_t)tile - 1) / tile;
+    const uint64_t groups = n_jobs * args.expert_tiles + (shared->end - shared->first + (uint64_t)tile - 1) / tile;
     if (!grouped && groups > FM_MAX_GROUPS)
         return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu64 " workgroups for %" PRIu32 " of %" PRIu32 " rows, at most %d",
             job->op, groups, p->top_k, args.n_inter, FM_MAX_GROUPS);
-    // of the experts' work, the part that falls into this window is taken to be as large as its part of the rows
+    // estimate: this slice's part of the experts' work is as large as its part of the rows
     const double rows = expert->end - expert->first, used = rows ? rows / p->gate->n_mats * p->top_k : 0;
     const double read = used * n_tokens < rows ? used * n_tokens : rows, n_shared = shared->end - shared->first;
     struct fm_dispatch dispatch = {
         .op = job->op,
         .variant = job->variant,
-        // what is absent takes the other's types, so that a driver compiles no more for it
-        .constants = {{"GATE_TYPE", (p->gate ? p->gate : p->shared_gate)->type},
-            {"UP_TYPE", (p->gate ? p->up : p->shared_up)->type},
+        // an absent weight gets the other's type, so that a driver compiles no extra code for it
+        .constants = {{"GATE_TYPE", (p->gate ? p->gate : p->shared_gate)->type}, {"UP_TYPE", (p->gate ? p->up : p->shared_up)->type},
             {"SHARED_GATE_TYPE", (p->shared_gate ? p->shared_gate : p->gate)->type},
             {"SHARED_UP_TYPE", (p->shared_gate ? p->shared_up : p->up)->type}},
         .subgroup_size = job->shape.subgroup_size,
@@ -278,8 +231,8 @@ static bool add_tokens(struct fathom_stream *stream, const struct job *job, uint
         if (!next_range(stream, job->op, p->gate, p->up, &row, n_rows, &expert) ||
             !next_range(stream, job->op, p->shared_gate, p->shared_up, &shared_row, n_shared, &shared))
             return false;
-        if (job->variant->does &
-            FM_DOES_ADDRESS) { // none is left out: a round in which no lane takes part reads from any of them
+        // all addresses are needed: a round in which no lane takes part reads from any of them
+        if (job->variant->does & FM_DOES_ADDRESS) {
             if (!expert.gate.buffer) expert.gate = shared.gate, expert.up = shared.up;
             if (!shared.gate.buffer) shared.gate = expert.gate, shared.up = expert.up;
         }
@@ -304,22 +257,20 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
         return;
 
     const struct fathom_weight *gate = p->gate, *shared = p->shared_gate;
-    const uint32_t is =
-        (args.x_base % 4 ? 0 : FM_CALL_ALIGNED) | (n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
-        (gate && gate->n_mats == 1 ? 0 : FM_CALL_EXPERTS) |
-        (fm_expert_packed(gate, p->up) && fm_expert_packed(shared, p->shared_up) ? FM_CALL_PACKED : 0) |
-        (fm_columns_take_all(gate, p->up) && fm_columns_take_all(shared, p->shared_up) ? FM_CALL_UNITS : 0);
+    const uint32_t is = (args.x_base % 4 ? 0 : FM_CALL_ALIGNED) | (n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
+                        (gate && gate->n_mats == 1 ? 0 : FM_CALL_EXPERTS) |
+                        (fm_expert_packed(gate, p->up) && fm_expert_packed(shared, p->shared_up) ? FM_CALL_PACKED : 0) |
+                        (fm_columns_take_all(gate, p->up) && fm_columns_take_all(shared, p->shared_up) ? FM_CALL_UNITS : 0);
     uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
-    if (!per_expert || (!p->gate && per_expert < 3)) per_expert = 1; // two tokens of a dense layer would leave half a group's tile empty
+    // two tokens of a dense layer would leave half of a group's tile empty
+    if (!per_expert || (!p->gate && per_expert < 3)) per_expert = 1;
     const struct fm_call call = {op, p->n_tokens,
-        {gate ? gate->type : 0, gate ? gate->n_mats : 0, gate ? gate->n_rows : 0, p->top_k,
-            shared ? shared->type : 0, shared ? shared->n_rows : 0, n_cols},
-        is};
-    const struct fm_choice choice =
-        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_up.n_variants, per_expert);
+        {gate ? gate->type : 0, gate ? gate->n_mats : 0, gate ? gate->n_rows : 0, p->top_k, shared ? shared->type : 0,
+            shared ? shared->n_rows : 0, n_cols}, is};
+    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_up.n_variants, per_expert);
     const struct fm_shape shape = fm_variant_shape(choice.variant,
-        &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), gate ? gate : shared, n_cols, p->n_tokens,
-            per_expert, gate ? (uint64_t)p->top_k * n_inter : n_shared, choice.size});
+        &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), gate ? gate : shared, n_cols, p->n_tokens, per_expert,
+            gate ? (uint64_t)p->top_k * n_inter : n_shared, choice.size});
     const struct job job = {op, p, &args, choice.variant, shape, x, ids, h};
     const uint32_t at_once = choice.variant->does & FM_DOES_GROUP ? shape.tokens : p->n_tokens;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)

@@ -1,4 +1,4 @@
-// Hyper-connections behind a block: its output into the streams, which are mixed.
+// Hyper-connections after a block: mixes the residual streams and adds the block's output to each.
 #include "op/op.h"
 #include "shader_list.h"
 #include "shaders/small/hyper_expand.h"

@@ -1,4 +1,5 @@
-// Hyper-connections before a block: from the streams and their logits to the block's normed input.
+// Hyper-connections before a block: computes the block's normed input from the residual streams and their
+// logits.
 #include "op/op.h"
 #include "shader_list.h"
 #include "shaders/small/hyper_mix.h"

@@ -1,11 +1,12 @@
-// The next token, chosen on the device, and the step block advanced for it.
+// Chooses the next token on the device, and advances the step block to that token.
 #include "op/op.h"
 #include "shader_list.h"
 #include "shaders/small/sample.h"
 
 static const struct fm_variant variants[] = {
     { .name = "plain", .shader = &fm_shader_sample },
-    { .name = "list", .shader = &fm_shader_sample_list }, // the same tokens, from fewer walks over the vocabulary
+    // the same tokens, from fewer walks over the vocabulary
+    { .name = "list", .shader = &fm_shader_sample_list },
 };
 const struct fm_op fm_op_sample = { "sample", variants, sizeof(variants) / sizeof(variants[0]) };
 
@@ -32,20 +33,16 @@ void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_para
     }
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fm_stream_gpu(stream));
     const uint32_t widest = info->max_invocations < 1024 ? info->max_invocations : 1024;
-    fm_stream_dispatch(stream,
-        &(struct fm_dispatch){
-            .op = op,
-            .variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_sample.n_variants, 0, 1),
-            // on a CPU few; not fewer, because lavapipe stops an invocation after 65535 rounds of its loops
-            // in all
-            .constants = {{"local_size_x",
-                info->type == FATHOM_GPU_CPU && 128 * args.n_rows < widest ? 128 * args.n_rows : widest}},
-            .views = {logits, step, seen, ring, drafts},
-            .n_views = 5,
-            .args = &args,
-            .args_size = sizeof(args),
-            .groups = {1, 1, 1},
-            .flops = 20.0 * args.n_rows * n_vocab, // an exponential a token, a few times over when not greedy
-            .bytes = 8.0 * args.n_rows * n_vocab,
-        });
+    fm_stream_dispatch(stream, &(struct fm_dispatch){
+        .op = op, .variant = fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_sample.n_variants, 0, 1),
+        // few invocations on a CPU; with fewer, lavapipe would reach its limit of 65535 loop rounds per
+        // invocation
+        .constants = { { "local_size_x", info->type == FATHOM_GPU_CPU && 128 * args.n_rows < widest ? 128 * args.n_rows : widest } },
+        .views = { logits, step, seen, ring, drafts }, .n_views = 5,
+        .args = &args, .args_size = sizeof(args),
+        .groups = { 1, 1, 1 },
+        // one exponential per entry of the vocabulary, several times unless greedy
+        .flops = 20.0 * args.n_rows * n_vocab,
+        .bytes = 8.0 * args.n_rows * n_vocab,
+    });
 }
