@@ -1,6 +1,7 @@
-// Attention over splits of the cache. Exact: the split is aligned to absolute positions, so that what a token gets depends on its own position
-// alone.
-//   score   one invocation a position: four sums, of the elements 4i, 4i + 1, 4i + 2, 4i + 3, then (0 + 1) + (2 + 3), times scale
+// Attention over splits of the cache. The result is exact: splits are aligned to absolute positions, so a
+// token's result depends on the token's own position alone. Order of the sums:
+//   score   one invocation a position: four sums, of the elements 4i, 4i + 1, 4i + 2, 4i + 3, then
+//           (0 + 1) + (2 + 3), times scale
 //   l       16 sums, of the positions i, i + 16, …, then in order
 //   values  positions in order
 layout(local_size_x = 64) in;
@@ -31,7 +32,8 @@ void scores(Heads heads, uint first, uint n) {
     }
 }
 
-// Turns a head's scores into exp(score - m), and writes m and their sum. PARTS invocations a head.
+// Replaces a head's scores by exp(score - m), and writes m and the sum to the scratch buffer. PARTS
+// invocations share a head.
 void soften(Heads heads, uint split, uint n) {
     const uint h = gl_LocalInvocationID.x / PARTS, i = gl_LocalInvocationID.x % PARTS;
     float m = p[h * SPLIT];
@@ -80,6 +82,6 @@ void main() {
         barrier();
         soften(heads, split, n);
         values(heads, split, first, n);
-        barrier(); // p has been read
+        barrier(); // all invocations have read p
     }
 }

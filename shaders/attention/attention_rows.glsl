@@ -1,19 +1,21 @@
-// Attention on CPUs: ROWS queries to BLOCK positions at a time, with the softmax carried on from block to
+// Attention on CPUs, ROWS queries to BLOCK positions at a time. The softmax is carried on from block to
 // block. The workgroup is one subgroup. A lane stands for a position while scores are computed, then for
 // values. Where all lanes need the same data, each lane loads a part and broadcasts that part (see
 // include/broadcast.glsl). A lane reads from shared memory only what the lane itself has written, so no
-// barrier is needed: lavapipe turns a shader with a barrier into a coroutine.
-// Before: LANES (4, 8, 16 or 32), ROWS (4, 8 or 16); GL_KHR_shader_subgroup_ballot. A shader defines
+// barrier is needed: lavapipe compiles a shader with a barrier into a coroutine.
+// Define before the include: LANES (4, 8, 16 or 32), ROWS (4, 8 or 16). Enable GL_KHR_shader_subgroup_ballot.
+// A shader defines
 //   key_width(), value_width()
-//   query_of(row)                      index in q[] of a query
-//   key_of(j), value_of(j)             where the block's j-th position has its key and its value, and elements k to k + 3 there:
-//   key4(at, k), value4(at, k)
-//   seen(row, j)                       does the query attend to it?
-//   old_mean4(row, k)                  elements k to k + 3 of the sum of exp(score - m) * value before this block
-//   put_mean4(row, k, mean)            takes that sum
-const uint BLOCK = 256u, EACH = 4u;                                // EACH: positions that a lane scores at once
-const uint SPREAD = LANES / 4u < ROWS ? LANES / 4u : ROWS;         // queries of which the lanes load four elements each
-const float LOWEST = -3.0e38, MASKED = -3.4e38;                    // finite, so that no difference is a NaN
+//   query_of(row)                index in q[] of a query
+//   key_of(j), value_of(j)       where the key and the value of the block's j-th position begin
+//   key4(at, k), value4(at, k)   elements k to k + 3 of the key or value that begins there
+//   seen(row, j)                 whether the query attends to the block's j-th position
+//   old_mean4(row, k)            elements k to k + 3 of the sum of exp(score - m) * value before this block
+//   put_mean4(row, k, mean)      stores that sum
+const uint BLOCK = 256u, EACH = 4u;             // EACH: positions that a lane scores at once
+// queries that the lanes load together, four elements a lane
+const uint SPREAD = LANES / 4u < ROWS ? LANES / 4u : ROWS;
+const float LOWEST = -3.0e38, MASKED = -3.4e38; // finite, so that no difference is a NaN
 shared float p[ROWS * BLOCK];
 float m_of[ROWS], l_of[ROWS], keep_of[ROWS];                       // the same for all lanes
 
@@ -40,11 +42,12 @@ float sum_of_lanes(float v) {
     return sum;
 }
 
-// Scores of n positions into p, and the highest that a lane has seen.
+// Writes the scores of n positions to p. high: the highest score of each query that this lane has computed.
 void scores(uint n, out float high[ROWS]) {
     const uint lane = gl_LocalInvocationID.x;
     uint q_at[ROWS / SPREAD];
-    [[unroll]] for (uint r = 0u; r < ROWS / SPREAD; r++) q_at[r] = query_of(r * SPREAD + min(lane / 4u, SPREAD - 1u)) + lane % 4u;
+    [[unroll]] for (uint r = 0u; r < ROWS / SPREAD; r++)
+        q_at[r] = query_of(r * SPREAD + min(lane / 4u, SPREAD - 1u)) + lane % 4u;
     [[unroll]] for (uint r = 0u; r < ROWS; r++) high[r] = MASKED;
     for (uint first = 0u; first < n; first += EACH * LANES) {
         uint at[EACH];
@@ -59,7 +62,8 @@ void scores(uint n, out float high[ROWS]) {
                 [[unroll]] for (uint s = 0u; s < SPREAD; s++)
                     [[unroll]] for (uint i = 0u; i < 4u; i++) {
                         const float b = subgroupBroadcast(a, s * 4u + i);
-                        [[unroll]] for (uint e = 0u; e < EACH; e++) sum[e * ROWS + r + s] = fma(c[e][i], b, sum[e * ROWS + r + s]);
+                        [[unroll]] for (uint e = 0u; e < EACH; e++)
+                            sum[e * ROWS + r + s] = fma(c[e][i], b, sum[e * ROWS + r + s]);
                     }
             }
         }
@@ -75,7 +79,7 @@ void scores(uint n, out float high[ROWS]) {
     }
 }
 
-// Scores to exp(score - m), 0 past n; m and l are carried on.
+// Replaces scores by exp(score - m), and those past n by 0. Updates m and l.
 void soften(uint n, float high[ROWS]) {
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         const float m = max(m_of[r], max_of_lanes(high[r]));
@@ -104,7 +108,8 @@ void add_values(uint n) {
             [[unroll]] for (uint i = 0u; i < LANES; i++) v[i] = value4(subgroupBroadcast(at, i), k);
             [[unroll]] for (uint r = 0u; r < ROWS; r++) {
                 const float w = j + lane < n ? p[r * BLOCK + j + lane] : 0.0;
-                [[unroll]] for (uint i = 0u; i < LANES; i++) mean[r] = fma(vec4(subgroupBroadcast(w, i)), v[i], mean[r]);
+                [[unroll]] for (uint i = 0u; i < LANES; i++)
+                    mean[r] = fma(vec4(subgroupBroadcast(w, i)), v[i], mean[r]);
             }
         }
         if (has_values)
@@ -112,7 +117,7 @@ void add_values(uint n) {
     }
 }
 
-// Attends to n positions, BLOCK or fewer. Before the first call m_of and l_of are to be set.
+// Attends to n positions, at most BLOCK. Set m_of and l_of before the first call.
 void attend_block(uint n) {
     float high[ROWS];
     scores(n, high);

@@ -1,15 +1,18 @@
-// Attention of tiles of ROWS queries to tiles of BLOCK positions, one after the other, with the softmax carried on. z counts groups of 128
-// values, each with its own m and l.
-// Before: EACH (1, 2 or 4: an invocation scores EACH queries x 4 positions), with local_size_x = 128. A shader defines, as for
-// matrix_attention.glsl,
+// Attention of tiles of ROWS queries to tiles of BLOCK positions, one tile of positions after the other. The
+// softmax is carried on from tile to tile. z counts groups of 128 values; each group has an m and an l of its
+// own.
+// Define before the include: EACH (1, 2 or 4: an invocation scores EACH queries x 4 positions), and
+// local_size_x = 128. A shader defines, as for matrix_attention.glsl,
 //   key_width(), value_width()
-//   query4(row, k)                     elements k to k + 3 of a query
-//   key4(j, k), value4(j, k)           of the tile's j-th position; past the last one it may be any, and has no weight
-//   seen(row, j)                       does the query attend to it?
-const uint ROWS = 16u * EACH, BLOCK = 32u, DEPTH = 8u, STRIDE = 9u; // DEPTH: fours of a row at once; STRIDE spreads the banks
-const uint SHARE = 128u / ROWS;                                    // invocations a query for the softmax
-const uint OWN = ROWS / 4u;                                        // queries whose means an invocation carries, for four values
-const float LOWEST = -3.0e38, MASKED = -3.4e38;                    // finite, so that no difference is a NaN
+//   query4(row, k)               elements k to k + 3 of a query
+//   key4(j, k), value4(j, k)     elements k to k + 3 of the tile's j-th position; any values past the last
+//                                position, whose weight is 0
+//   seen(row, j)                 whether the query attends to the tile's j-th position
+// DEPTH: fours of a row at once; STRIDE avoids bank conflicts
+const uint ROWS = 16u * EACH, BLOCK = 32u, DEPTH = 8u, STRIDE = 9u;
+const uint SHARE = 128u / ROWS;                 // invocations a query in the softmax
+const uint OWN = ROWS / 4u;                     // queries whose means an invocation keeps, for four values
+const float LOWEST = -3.0e38, MASKED = -3.4e38; // finite, so that no difference is a NaN
 shared vec4 q_tile[ROWS * STRIDE], k_tile[BLOCK * STRIDE], p[ROWS * STRIDE];
 shared float part[128], m_of[ROWS], l_of[ROWS], keep_of[ROWS];
 vec4 mean[OWN];
@@ -22,10 +25,10 @@ vec4 value4(uint j, uint k);
 bool seen(uint row, uint j);
 
 uint own_row(uint i) { return gl_LocalInvocationID.x / 32u * OWN + i; }
-uint own_value() { return gl_WorkGroupID.z * 128u + gl_LocalInvocationID.x % 32u * 4u; } // and the next three
+uint own_value() { return gl_WorkGroupID.z * 128u + gl_LocalInvocationID.x % 32u * 4u; } // the first of four
 bool has_values() { return own_value() < value_width(); }
 
-// Scores of the tile into p.
+// Writes the scores of the tile to p.
 void scores() {
     const uint lane = gl_LocalInvocationID.x, fours = key_width() / 4u;
     float sum[EACH * 4u];
@@ -33,8 +36,11 @@ void scores() {
     for (uint from = 0u; from < fours; from += DEPTH) {
         for (uint i = lane; i < (ROWS + BLOCK) * DEPTH; i += 128u) {
             const uint row = i / DEPTH, four = from + i % DEPTH;
-            if (row < ROWS) q_tile[row * STRIDE + i % DEPTH] = four < fours ? query4(row, four * 4u) : vec4(0.0);
-            else k_tile[(row - ROWS) * STRIDE + i % DEPTH] = four < fours ? key4(row - ROWS, four * 4u) : vec4(0.0);
+            if (row < ROWS)
+                q_tile[row * STRIDE + i % DEPTH] = four < fours ? query4(row, four * 4u) : vec4(0.0);
+            else
+                k_tile[(row - ROWS) * STRIDE + i % DEPTH] =
+                    four < fours ? key4(row - ROWS, four * 4u) : vec4(0.0);
         }
         barrier();
         for (uint four = 0u; four < DEPTH; four++) {
@@ -43,7 +49,9 @@ void scores() {
             for (uint e = 0u; e < EACH; e++) {
                 const vec4 a = q_tile[(lane / 8u + 16u * e) * STRIDE + four];
                 for (uint c = 0u; c < 4u; c++)
-                    sum[e * 4u + c] = fma(a.w, b[c].w, fma(a.z, b[c].z, fma(a.y, b[c].y, fma(a.x, b[c].x, sum[e * 4u + c]))));
+                    sum[e * 4u + c] =
+                        fma(a.w, b[c].w,
+                        fma(a.z, b[c].z, fma(a.y, b[c].y, fma(a.x, b[c].x, sum[e * 4u + c]))));
             }
         }
         barrier();
@@ -56,7 +64,8 @@ void scores() {
     barrier();
 }
 
-// Scores in p to exp(score - m); m, l and the factor for what was summed before are kept for every query.
+// Replaces the scores in p by exp(score - m). Updates m and l of every query, and keep_of, the factor for the
+// earlier sums.
 void soften() {
     const uint lane = gl_LocalInvocationID.x, row = lane / SHARE, i = lane % SHARE;
     float m = MASKED;
@@ -69,7 +78,7 @@ void soften() {
     const float m_old = m_of[row];
     m = m_old;
     for (uint s = 0u; s < SHARE; s++) m = max(m, part[row * SHARE + s]);
-    barrier(); // part and m_of have been read
+    barrier(); // all invocations have read part and m_of
     float l = 0.0;
     for (uint four = i; four < BLOCK / 4u; four += SHARE) {
         const vec4 e = exp(p[row * STRIDE + four] - m);
@@ -88,7 +97,8 @@ void soften() {
     barrier();
 }
 
-// Of n positions, BLOCK or fewer. Before the first call m_of, l_of and mean are to be set; no barrier is needed for it.
+// Attends to n positions, at most BLOCK. Set m_of, l_of and mean before the first call; the call needs no
+// barrier before it.
 void attend_tile(uint n) {
     scores();
     soften();
@@ -101,5 +111,5 @@ void attend_tile(uint n) {
             for (uint c = 0u; c < 4u; c++) mean[r] = fma(vec4(w[c]), v[c], mean[r]);
         }
     }
-    barrier(); // p and keep_of have been read
+    barrier(); // all invocations have read p and keep_of
 }

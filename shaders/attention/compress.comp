@@ -2,8 +2,9 @@
 #extension GL_GOOGLE_include_directive : require
 #include "attention/compress.h"
 #include "include/exact.glsl"
-// One workgroup for each row that the tokens may complete: the mean of its positions, weighted element by element, its norm and turn, into the
-// cache. Positions before the first token come from the state. Exact: positions in order; the norm is that of rms_norm.comp.
+// One workgroup for each compressed row that the tokens may complete. The row is the mean of its positions,
+// weighted element by element, then normed and rotated, and goes into the cache. Positions before the first
+// token come from the state. Exact: positions are added in order, and the norm is that of rms_norm.comp.
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
@@ -21,14 +22,15 @@ const uint MAX_KEY = 512u;
 shared float pooled[MAX_KEY], partial[64];
 
 uint at;     // position of the first token
-uint begins; // where the row's own positions begin
+uint begins; // first of the row's own positions
 float scale;
 
 uint width() { return OVERLAP ? 2u * args.n_key : args.n_key; }
 
-// Of position p: kv and gate with its bias
+// kv of position p, and gate with its bias
 vec2 element(uint p, uint column) {
-    const uint here = (p - at) * width() + column, kept = args.state_base + p % args.n_state * 2u * width() + column;
+    const uint here = (p - at) * width() + column,
+        kept = args.state_base + p % args.n_state * 2u * width() + column;
     const bool is_new = p >= at;
     precise float g = is_new ? gate[args.gate_base + here] : state[kept + width()];
     g = g + bias[args.bias_base + p % args.ratio * width() + column];
@@ -38,7 +40,8 @@ vec2 element(uint p, uint column) {
 float pool(uint column) {
     const uint older = OVERLAP && begins > 0u ? args.ratio : 0u, n = older + args.ratio;
     float most = uintBitsToFloat(0xff800000u);
-    for (uint j = 0u; j < n; j++) most = max(most, element(begins - older + j, column + (OVERLAP && j >= older ? args.n_key : 0u)).y);
+    for (uint j = 0u; j < n; j++)
+        most = max(most, element(begins - older + j, column + (OVERLAP && j >= older ? args.n_key : 0u)).y);
     precise float sum = 0.0, l = 0.0;
     for (uint j = 0u; j < n; j++) {
         const vec2 e = element(begins - older + j, column + (OVERLAP && j >= older ? args.n_key : 0u));
@@ -71,7 +74,8 @@ void main() {
     begins = row * args.ratio;
     const uint entry = (args.first_row + row) / PAGE;
     // the same for the whole workgroup
-    if (begins + args.ratio > at + args.n_tokens || begins >= args.n_positions || entry >= args.n_table) return;
+    if (begins + args.ratio > at + args.n_tokens || begins >= args.n_positions || entry >= args.n_table)
+        return;
     const uint page = page_table[args.page_table_base + entry];
     if (page >= args.n_pages) return;
     precise float sum = 0.0;
@@ -91,5 +95,6 @@ void main() {
     barrier();
     precise float mean = partial[0] * args.inv_n_key + args.eps;
     scale = exact_rsqrt(mean);
-    write_row(args.pages_base + (page * PAGE + (args.first_row + row) % PAGE) * row_words(), 0u, row_width(), lane, 64u);
+    write_row(args.pages_base + (page * PAGE + (args.first_row + row) % PAGE) * row_words(), 0u, row_width(),
+        lane, 64u);
 }

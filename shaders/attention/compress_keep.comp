@@ -1,7 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "attention/compress.h"
-// Keeps what later rows may need of the last tokens, in the ring that compress.comp reads. Workgroups: columns x tokens.
+// Stores the part of the last tokens that later rows may need in the ring that compress.comp reads.
+// Workgroups: columns x tokens.
 layout(local_size_x = 64) in;
 layout(constant_id = 2) const bool OVERLAP = false;
 layout(binding = 0) readonly buffer Kv { float kv[]; };            // [n_tokens][width()]

@@ -1,7 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// Causal attention over one block of expanded keys and values; a workgroup takes a token and a head. What the blocks before have given is
-// the state: o[n_v], m, l. The block that holds a token's own position writes its result. Exact.
+// Causal attention over one block of expanded keys and values. A workgroup takes a token and a head. The
+// state o[n_v], m, l is the result of the earlier blocks. The block that holds a token's own position writes
+// the token's result. Exact.
 layout(local_size_x = 64) in;
 #define KEPT_ELEMENT float
 #include "attention/expanded_attention.glsl"
@@ -9,16 +10,20 @@ layout(local_size_x = 64) in;
 shared float p[KEPT], part[64];
 
 void main() {
-    const uint lane = gl_LocalInvocationID.x, t = args.first_token + gl_WorkGroupID.x, head = gl_WorkGroupID.y;
+    const uint lane = gl_LocalInvocationID.x, t = args.first_token + gl_WorkGroupID.x,
+        head = gl_WorkGroupID.y;
     const uint at = args.position + t;
-    if (at < args.first_position) return; // done; the same for the whole workgroup
+    if (at < args.first_position) return; // the token's result is complete; the same for the whole workgroup
     const uint n = min(at - args.first_position + 1u, args.n_positions);
-    const uint q_at = args.q_base + (t * args.n_heads + head) * args.width, row = args.keys_base + head * KEPT * args.width;
+    const uint q_at = args.q_base + (t * args.n_heads + head) * args.width,
+        row = args.keys_base + head * KEPT * args.width;
     for (uint j = lane; j < n; j += 64u) {
         precise vec4 sum = vec4(0.0);
         for (uint k = 0u; k < args.width; k += 4u) {
             const uint a = q_at + k, b = row + j * args.width + k;
-            sum = sum + vec4(q[a], q[a + 1u], q[a + 2u], q[a + 3u]) * vec4(keys[b], keys[b + 1u], keys[b + 2u], keys[b + 3u]);
+            sum = sum +
+                vec4(q[a], q[a + 1u], q[a + 2u], q[a + 3u]) *
+                vec4(keys[b], keys[b + 1u], keys[b + 2u], keys[b + 3u]);
         }
         precise float s = (sum.x + sum.y) + (sum.z + sum.w);
         s = s * args.scale;
@@ -26,7 +31,8 @@ void main() {
     }
     barrier();
     const bool begun = args.first_position > 0u;
-    const uint state_at = args.state_base + (t * args.n_heads + head) * args.state_width, m_at = state_at + args.n_v;
+    const uint state_at = args.state_base + (t * args.n_heads + head) * args.state_width,
+        m_at = state_at + args.n_v;
     const float m_old = begun ? state[m_at] : p[0], l_old = begun ? state[m_at + 1u] : 0.0;
     float m = m_old;
     for (uint j = 0u; j < n; j++) m = max(m, p[j]);
@@ -46,7 +52,8 @@ void main() {
     for (uint i = 0u; i < 64u; i++) l = l + part[i];
     const bool done = at < args.first_position + KEPT;
     const float inverse = exact_reciprocal(l);
-    const uint v_at = args.values_base + head * KEPT * args.n_v, out_at = args.out_base + (t * args.n_heads + head) * args.n_v;
+    const uint v_at = args.values_base + head * KEPT * args.n_v,
+        out_at = args.out_base + (t * args.n_heads + head) * args.n_v;
     for (uint k = lane; k < args.n_v; k += 64u) {
         precise float sum = begun ? state[state_at + k] * keep : 0.0;
         for (uint j = 0u; j < n; j++) sum = sum + p[j] * values[v_at + j * args.n_v + k];

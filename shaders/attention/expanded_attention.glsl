@@ -1,7 +1,7 @@
-// What the variants of expanded_attention share: the arguments, the bindings and KEPT, the positions of the
-// expanded block, which are a head's rows of keys and of values. A state is n_v values, then m and l, which the tile variant
-// has for every group of values. Before: KEPT_ELEMENT, the type of the block's keys and values: float, or
-// uint for two float16.
+// The common part of the variants of expanded_attention: the arguments, the bindings and KEPT, the positions
+// of the expanded block, which are a head's rows of keys and of values. A state is n_v values, then m and l.
+// The tile variant has an m and an l for every group of values. Define before the include: KEPT_ELEMENT, the
+// type of the block's keys and values: float, or uint for two float16.
 #include "attention/expanded_attention.h"
 layout(constant_id = 0) const uint KEPT = 512;
 layout(binding = 0) readonly buffer Q { float q[]; };                  // [tokens][n_heads][width]

@@ -5,18 +5,21 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_cooperative_matrix : require
-// expanded_attention.comp on matrix units: ROWS tokens of a head a workgroup, keys and values in float16 from expanded_keys_coop.comp.
+// expanded_attention.comp on matrix units. A workgroup takes ROWS tokens of a head. Keys and values are in
+// float16, from expanded_keys_coop.comp.
 #define KEPT_ELEMENT uint
 #include "attention/expanded_attention.glsl"
 #define COOP_CONSTANT 1
 #define CARRIED
 #include "attention/matrix_attention.glsl"
 shared float l_of[ROWS];
-uint j0, n;                                                        // positions of the block before the tile's, and all that are seen
+uint j0, n; // j0: positions of the block before the tile; n: positions of the block that are seen
 
-uint token_of(uint row) { return gl_WorkGroupID.x * ROWS + row; }  // of this dispatch
+uint token_of(uint row) { return gl_WorkGroupID.x * ROWS + row; }  // token of this dispatch
 uint at_of(uint row) { return args.position + args.first_token + token_of(row); }
-uint index_of(uint row) { return (args.first_token + min(token_of(row), args.n_tokens - 1u)) * args.n_heads + gl_WorkGroupID.y; }
+uint index_of(uint row) {
+    return (args.first_token + min(token_of(row), args.n_tokens - 1u)) * args.n_heads + gl_WorkGroupID.y;
+}
 uint state_of(uint row) { return args.state_base + index_of(row) * args.state_width; }
 
 vec4 query4(uint row, uint k) {
@@ -24,7 +27,7 @@ vec4 query4(uint row, uint k) {
     return vec4(q[i], q[i + 1u], q[i + 2u], q[i + 3u]);
 }
 
-// The last position that is seen stands for those after it, whose weight is 0.
+// A position after the last one that is seen reads the last one, and has weight 0.
 uint row_of(uint j) { return gl_WorkGroupID.y * KEPT + min(j0 + j, n - 1u); }
 
 f16vec4 key4(uint j, uint k) {
@@ -39,20 +42,22 @@ f16vec4 value4(uint j, uint k) {
 
 bool seen(uint row, uint j) { return j0 + j < n && args.first_position + j0 + j <= at_of(row); }
 
-// Has this token more to see than the blocks before this one?
+// Does this token attend to a position of this block or of a later one?
 bool is_open(uint row) { return token_of(row) < args.n_tokens && at_of(row) >= args.first_position; }
 
 float old_mean(uint row, uint k) { return is_open(row) ? state[state_of(row) + k] : 0.0; }
 
 void put_mean(uint row, uint k, float value) {
     if (!is_open(row)) return;
-    if (at_of(row) < args.first_position + KEPT) result_out[args.out_base + index_of(row) * args.n_v + k] = value / l_of[row];
+    if (at_of(row) < args.first_position + KEPT)
+        result_out[args.out_base + index_of(row) * args.n_v + k] = value / l_of[row];
     else state[state_of(row) + k] = value;
 }
 
 void main() {
-    const uint last_at = args.position + args.first_token + min(token_of(ROWS), args.n_tokens) - 1u, row = my_row();
-    if (last_at < args.first_position) return; // all done; the same for the whole workgroup
+    const uint last_at = args.position + args.first_token + min(token_of(ROWS), args.n_tokens) - 1u,
+        row = my_row();
+    if (last_at < args.first_position) return; // all results are complete; the same for the whole workgroup
     n = min(last_at - args.first_position + 1u, args.n_positions);
     begin(args.scale);
     if (args.first_position > 0u) {

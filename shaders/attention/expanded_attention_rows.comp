@@ -9,26 +9,33 @@ layout(local_size_x_id = 2) in;
 layout(constant_id = 1) const uint ROWS = 8;
 layout(constant_id = 2) const uint LANES = 8;
 #include "attention/attention_rows.glsl"
-uint j0, n_seen;                                                   // positions of the kept ones before the block's, and all that are seen
+uint j0, n_seen; // j0: kept positions before the block; n_seen: kept positions that are seen
 
-uint token_of(uint row) { return gl_WorkGroupID.x * ROWS + row; }  // of this dispatch
+uint token_of(uint row) { return gl_WorkGroupID.x * ROWS + row; }  // token of this dispatch
 uint at_of(uint row) { return args.position + args.first_token + token_of(row); }
-uint index_of(uint row) { return (args.first_token + min(token_of(row), args.n_tokens - 1u)) * args.n_heads + gl_WorkGroupID.y; }
+uint index_of(uint row) {
+    return (args.first_token + min(token_of(row), args.n_tokens - 1u)) * args.n_heads + gl_WorkGroupID.y;
+}
 uint query_of(uint row) { return args.q_base + index_of(row) * args.width; }
 uint state_of(uint row) { return args.state_base + index_of(row) * args.state_width; }
 uint row_of(uint j) { return gl_WorkGroupID.y * KEPT + j0 + j; }
 uint key_of(uint j) { return args.keys_base + row_of(j) * args.width; }
 uint value_of(uint j) { return args.values_base + row_of(j) * args.n_v; }
-vec4 key4(uint at, uint k) { return vec4(keys[at + k], keys[at + k + 1u], keys[at + k + 2u], keys[at + k + 3u]); }
-vec4 value4(uint at, uint k) { return vec4(values[at + k], values[at + k + 1u], values[at + k + 2u], values[at + k + 3u]); }
+vec4 key4(uint at, uint k) {
+    return vec4(keys[at + k], keys[at + k + 1u], keys[at + k + 2u], keys[at + k + 3u]);
+}
+vec4 value4(uint at, uint k) {
+    return vec4(values[at + k], values[at + k + 1u], values[at + k + 2u], values[at + k + 3u]);
+}
 bool seen(uint row, uint j) { return args.first_position + j0 + j <= at_of(row); }
 
-// Has this token more to see than the blocks before this one?
+// Does this token attend to a position of this block or of a later one?
 bool is_open(uint row) { return token_of(row) < args.n_tokens && at_of(row) >= args.first_position; }
 
 vec4 old_mean4(uint row, uint k) {
     const uint at = state_of(row) + k;
-    return args.first_position + j0 > 0u ? vec4(state[at], state[at + 1u], state[at + 2u], state[at + 3u]) : vec4(0.0);
+    return args.first_position + j0 > 0u ? vec4(state[at], state[at + 1u], state[at + 2u], state[at + 3u])
+        : vec4(0.0);
 }
 
 void put_mean4(uint row, uint k, vec4 mean) {
@@ -42,7 +49,7 @@ void put_mean4(uint row, uint k, vec4 mean) {
 
 void main() {
     const uint last_at = args.position + args.first_token + min(token_of(ROWS), args.n_tokens) - 1u;
-    if (last_at < args.first_position) return; // all done; the same for the whole workgroup
+    if (last_at < args.first_position) return; // all results are complete; the same for the whole workgroup
     n_seen = min(last_at - args.first_position + 1u, args.n_positions);
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         const uint at = state_of(r) + args.n_v;

@@ -6,9 +6,9 @@ layout(local_size_x = 128) in;
 #include "attention/expanded_attention.glsl"
 layout(constant_id = 1) const uint EACH = 4;
 #include "attention/attention_tile.glsl"
-uint j0, n;                                                        // positions of the block before the tile's, and all that are seen
+uint j0, n; // j0: positions of the block before the tile; n: positions of the block that are seen
 
-uint token_of(uint row) { return gl_WorkGroupID.x * ROWS + row; }  // of this dispatch
+uint token_of(uint row) { return gl_WorkGroupID.x * ROWS + row; }  // token of this dispatch
 uint at_of(uint row) { return args.position + args.first_token + token_of(row); }
 bool is_token(uint row) { return token_of(row) < args.n_tokens; }
 uint index_of(uint row) { return (args.first_token + token_of(row)) * args.n_heads + gl_WorkGroupID.y; }
@@ -33,13 +33,13 @@ vec4 value4(uint j, uint k) {
 
 bool seen(uint row, uint j) { return j0 + j < n && args.first_position + j0 + j <= at_of(row); }
 
-// Has this token more to see than the blocks before this one?
+// Does this token attend to a position of this block or of a later one?
 bool is_open(uint row) { return is_token(row) && at_of(row) >= args.first_position; }
 
 void main() {
     const uint lane = gl_LocalInvocationID.x, k = own_value();
     const uint last_at = args.position + args.first_token + min(token_of(ROWS), args.n_tokens) - 1u;
-    if (last_at < args.first_position) return; // all done; the same for the whole workgroup
+    if (last_at < args.first_position) return; // all results are complete; the same for the whole workgroup
     n = min(last_at - args.first_position + 1u, args.n_positions);
     const bool begun = args.first_position > 0u;
     if (lane < ROWS) {
@@ -59,7 +59,8 @@ void main() {
         if (!has_values() || !is_open(row)) continue;
         if (at_of(row) < args.first_position + KEPT) {
             const float inverse = 1.0 / l_of[row];
-            for (uint c = 0u; c < 4u; c++) result_out[args.out_base + index_of(row) * args.n_v + k + c] = mean[r][c] * inverse;
+            for (uint c = 0u; c < 4u; c++)
+                result_out[args.out_base + index_of(row) * args.n_v + k + c] = mean[r][c] * inverse;
         } else {
             for (uint c = 0u; c < 4u; c++) state[state_of(row) + k + c] = mean[r][c];
             if (lane % 32u == 0u) {

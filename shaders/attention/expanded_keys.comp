@@ -1,7 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// Keys or values of a block of positions from their latents: key[h][j] = { sum_r k_b[h][r] * latent[j][r], rotary key[j] },
-// value[h][j][i] = v_b[h][i] . latent[j]. An invocation makes four adjacent numbers; sums in order of r. Exact.
+// Computes the keys or values of a block of positions from their latents: key[h][j] = { sum_r k_b[h][r] *
+// latent[j][r], rotary key[j] }, value[h][j][i] = v_b[h][i] . latent[j]. An invocation computes four adjacent
+// numbers. Exact: sums are in order of r.
 layout(local_size_x = 64) in;
 #define RESULT_ELEMENT float
 #include "attention/expanded_keys.glsl"

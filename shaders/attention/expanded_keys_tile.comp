@@ -1,11 +1,13 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// expanded_keys.comp as a tiled matrix product: a workgroup makes 64 positions x 64 numbers of one head, an invocation 4 x 4 of them.
+// expanded_keys.comp as a tiled matrix product. A workgroup computes 64 positions x 64 numbers of one head,
+// an invocation 4 x 4 of them.
 layout(local_size_x = 256) in;
 #define RESULT_ELEMENT float
 #include "attention/expanded_keys.glsl"
 #include "quant/decode.glsl"
-const uint DEPTH = 32u, STRIDE = 17u;                              // of r at once; fours of a tile's row, one more to spread the banks
+// DEPTH: values of r at once; STRIDE: fours of a tile's row, and one against bank conflicts
+const uint DEPTH = 32u, STRIDE = 17u;
 shared vec4 latents[DEPTH * STRIDE], weights[DEPTH * STRIDE];      // [r][position / 4], [r][number / 4]
 shared uint row_at[64];
 
@@ -38,7 +40,8 @@ void main() {
             const uint j = i / (args.n_rope / 4u), k = i % (args.n_rope / 4u) * 4u;
             const vec4 c = cache4_fast(row_at[j], args.kv_rank + k);
             if (j0 + j < args.n_positions)
-                for (uint e = 0u; e < 4u; e++) result_out[head_at + (j0 + j) * width + args.n_out + k + e] = c[e];
+                for (uint e = 0u; e < 4u; e++)
+                    result_out[head_at + (j0 + j) * width + args.n_out + k + e] = c[e];
         }
 
     const uint of = lane % 16u, jf = lane / 16u;

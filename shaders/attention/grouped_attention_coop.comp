@@ -12,7 +12,7 @@
 #include "attention/grouped_tiles.glsl"
 #include "include/cache_half.glsl"
 shared float l_of[ROWS];
-uint end;                                                          // of the positions that my_row() sees
+uint end; // of the positions that my_row() attends to
 
 vec4 query4(uint row, uint k) {
     const uint i = query_of(row) + k;

@@ -6,7 +6,8 @@ layout(local_size_x = 128) in;
 layout(constant_id = 2) const uint EACH = 4;
 #include "attention/attention_tile.glsl"
 #include "attention/grouped_tiles.glsl"
-shared uint query_at[ROWS], end_of[ROWS];                          // in q[]; of the positions that it sees
+// query_at: index in q[]. end_of: end of the positions that the query attends to.
+shared uint query_at[ROWS], end_of[ROWS];
 
 vec4 query4(uint row, uint k) {
     const uint i = query_at[row] + k;

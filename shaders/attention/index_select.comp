@@ -1,17 +1,19 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "attention/index_select.h"
-// The top_k best positions of a token, one workgroup a token: the k-th best score is found digit by digit from the top, 8 bits at a time,
-// then the positions at or above it are written in ascending order. Of equal scores the first positions win, so the choice is exact.
+// Selects the top_k positions of a token with the highest scores, one workgroup a token. The workgroup finds
+// the k-th highest score digit by digit from the top, 8 bits at a time, then writes the positions at or above
+// this score in ascending order. Of equal scores the first positions are taken, so the selection is exact.
 layout(local_size_x = 128) in;
 layout(binding = 0) readonly buffer Scores { float scores[]; };      // [tokens][stride]
 layout(binding = 1) readonly buffer Position { uint position[]; };
 layout(binding = 2) writeonly buffer Selected { uint selected[]; };  // [n_tokens][top_k]
 const uint LANES = 128u;
-shared uint counts[256], threshold, missing; // missing: how many to take of those that equal the threshold
-shared uint above[LANES], equal[LANES];      // of a lane's segment, then of all before it
+shared uint counts[256], threshold, missing; // missing: how many of the scores equal to the threshold to take
+// Counts of a lane's segment, then of all segments before it
+shared uint above[LANES], equal[LANES];
 
-// Larger for a better score; -0 is 0
+// A key that is larger for a higher score; -0 is 0
 uint rank_of(uint i) {
     const uint bits = floatBitsToUint(scores[i]);
     if (bits == 0x80000000u) return bits;
@@ -19,7 +21,8 @@ uint rank_of(uint i) {
 }
 
 void main() {
-    const uint lane = gl_LocalInvocationID.x, t = gl_WorkGroupID.x, first = args.scores_base + t * args.stride;
+    const uint lane = gl_LocalInvocationID.x, t = gl_WorkGroupID.x,
+        first = args.scores_base + t * args.stride;
     const uint n = min((position[args.position_base] + args.first_token + t + 1u) / args.ratio, args.stride);
     const uint out_at = args.selected_base + (args.first_token + t) * args.top_k;
     if (n <= args.top_k) { // the same for the whole workgroup

@@ -1,8 +1,9 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "attention/index_store.h"
-// The lightning indexer's queries and key of a token: one workgroup a query head, and one more for the key, which goes through a layer norm
-// and into the cache. The first n_rope values are turned in pairs (i, i + n_rope / 2). Exact: sums are those of rms_norm.comp.
+// Prepares the lightning indexer's queries and key of a token. Each query head has one workgroup. One more
+// workgroup takes the key, which goes through a layer norm into the cache. The first n_rope values are
+// rotated in pairs (i, i + n_rope / 2). Exact: sums are those of rms_norm.comp.
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32 or F16
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
@@ -16,12 +17,12 @@ layout(binding = 6) readonly buffer PageTable { uint page_table[]; };
 layout(binding = 7) writeonly buffer Pages { uint pages[]; };      // [n_pages][PAGE][n_key]
 shared float partial[64];
 
-uint from, at; // the token's key, and its position
+uint from, at; // where the token's key begins, and the token's position
 float mean, scale;
 
 float sum_all(float v) {
     const uint lane = gl_LocalInvocationID.x;
-    barrier(); // the last sum has been read
+    barrier(); // all invocations have read the last sum
     partial[lane] = v;
     for (uint half_n = 32u; half_n > 0u; half_n /= 2u) {
         barrier();
@@ -34,7 +35,7 @@ float sum_all(float v) {
     return partial[0];
 }
 
-// Pair i of the rotary part by the angle of this position
+// Pair i of the rotary part, rotated by the angle of this position
 vec2 turned(uint i, float x, float y) {
     const uint angle = args.table_base + at * args.n_rope + 2u * i;
     const float c = table[angle], s = table[angle + 1u];
@@ -82,7 +83,8 @@ void store_key() {
     const uint entry = at / PAGE;
     if (entry >= args.n_table) return; // the same for the whole workgroup
     const uint page = page_table[args.page_table_base + entry];
-    if (page < args.n_pages) write_row(args.pages_base + (page * PAGE + at % PAGE) * row_words(), 0u, row_width(), lane, 64u);
+    if (page < args.n_pages)
+        write_row(args.pages_base + (page * PAGE + at % PAGE) * row_words(), 0u, row_width(), lane, 64u);
 }
 
 void main() {

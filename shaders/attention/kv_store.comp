@@ -7,7 +7,7 @@ shared float partial[64];
 
 float sum_all(float v) {
     const uint lane = gl_LocalInvocationID.x;
-    barrier(); // the last token's partial[0] has been read
+    barrier(); // all invocations have read the last token's partial[0]
     partial[lane] = v;
     for (uint half_n = 32u; half_n > 0u; half_n /= 2u) {
         barrier();

@@ -1,10 +1,12 @@
-// Biases, head norms and rotary turn of queries, keys and values; a workgroup takes one head of one token. Queries go back to where they were,
-// keys and values to the cache. Include after the argument block; define after it `float sum_all(float v)`, the sum over the workgroup.
+// Adds biases to queries, keys and values, norms the heads, and rotates queries and keys. A workgroup takes
+// one head of one token. Queries are written back in place, keys and values go to the cache. Include this
+// file after the argument block; define after it `float sum_all(float v)`, the sum over the workgroup.
 layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
 layout(constant_id = 2) const bool BIAS = false;
 layout(constant_id = 3) const bool NORM = false;
-layout(constant_id = 4) const bool HALVES = false;                 // pairs are (i, i + n_head / 2), else (2i, 2i + 1)
+// pairs are (i, i + n_head / 2), else (2i, 2i + 1)
+layout(constant_id = 4) const bool HALVES = false;
 layout(binding = 0) buffer Qkv { float qkv[]; };                   // [n_tokens][n_heads + 2 * n_kv][n_head]
 layout(binding = 1) readonly buffer QBias { float q_bias[]; };     // [n_heads][n_head]
 layout(binding = 2) readonly buffer KBias { float k_bias[]; };     // [n_kv][n_head]
@@ -18,7 +20,9 @@ layout(binding = 9) writeonly buffer Pages { uint pages[]; };      // [n_pages][
 
 uint row_width() { return 2u * args.n_kv * args.n_head; }
 
-uint slot, from, at; // the head: queries, keys, values in order; its first value in qkv[]; the token's position
+// slot: the head; queries, keys, values in order. from: the head's first value in qkv[]. at: the token's
+// position.
+uint slot, from, at;
 float scale;         // of the head's norm
 
 // Value i of the head, with its bias
@@ -26,9 +30,9 @@ float biased(uint i) {
     precise float v = qkv[from + i];
     if (BIAS) {
         const uint k = slot - args.n_heads;
-        v = v + (slot < args.n_heads                ? q_bias[args.q_bias_base + slot * args.n_head + i]
-                 : slot < args.n_heads + args.n_kv ? k_bias[args.k_bias_base + k * args.n_head + i]
-                                                    : v_bias[args.v_bias_base + (k - args.n_kv) * args.n_head + i]);
+        v = v + (slot < args.n_heads ? q_bias[args.q_bias_base + slot * args.n_head + i]
+            : slot < args.n_heads + args.n_kv ? k_bias[args.k_bias_base + k * args.n_head + i]
+            : v_bias[args.v_bias_base + (k - args.n_kv) * args.n_head + i]);
     }
     return v;
 }
@@ -44,7 +48,7 @@ float normed(uint i) {
     return v;
 }
 
-// The two values that the angle of pair `i` turns, turned.
+// The two values of pair `i`, rotated by the pair's angle
 vec2 turned(uint i) {
     const uint a_at = HALVES ? i : 2u * i, b_at = HALVES ? i + args.n_head / 2u : 2u * i + 1u;
     const uint angle = args.table_base + at * args.n_head + 2u * i;
@@ -55,7 +59,7 @@ vec2 turned(uint i) {
     return v;
 }
 
-// Value i of the head after the turn
+// Value i of the head after the rotation
 float turned_value(uint i) {
     const vec2 v = turned(HALVES ? i % (args.n_head / 2u) : i / 2u);
     return (HALVES ? i >= args.n_head / 2u : i % 2u == 1u) ? v.y : v.x;
@@ -70,7 +74,8 @@ vec2 cache_pair(uint i) {
 #include "include/cache_write.glsl"
 
 void main() {
-    const uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x, n_slots = args.n_heads + 2u * args.n_kv;
+    const uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x,
+        n_slots = args.n_heads + 2u * args.n_kv;
     slot = gl_WorkGroupID.x;
     for (uint t = gl_WorkGroupID.y; t < args.n_tokens; t += gl_NumWorkGroups.y) {
         at = position[args.position_base] + t;
@@ -90,10 +95,11 @@ void main() {
         }
         if (slot >= args.n_heads) {
             const uint first = (slot - args.n_heads) * args.n_head;
-            write_row(args.pages_base + (page * PAGE + at % PAGE) * row_words(), first, first + args.n_head, lane, lanes);
+            write_row(args.pages_base + (page * PAGE + at % PAGE) * row_words(), first, first + args.n_head,
+                lane, lanes);
             continue;
         }
-        for (uint i = lane; i < args.n_head / 2u; i += lanes) { // an invocation reads what it writes
+        for (uint i = lane; i < args.n_head / 2u; i += lanes) { // an invocation reads only what it writes
             const vec2 v = turned(i);
             qkv[from + (HALVES ? i : 2u * i)] = v.x;
             qkv[from + (HALVES ? i + args.n_head / 2u : 2u * i + 1u)] = v.y;

@@ -4,7 +4,7 @@
 #include "attention/kv_store.h"
 // kv_store.comp with sums by subgroup operations.
 layout(local_size_x_id = 5) in;
-shared float partial[32]; // one a subgroup; 128 invocations, subgroups of 4 at least
+shared float partial[32]; // one a subgroup; 128 invocations, subgroups of at least 4
 
 float sum_all(float v) {
     v = subgroupAdd(v);

@@ -1,6 +1,7 @@
 #include "../include/args.h"
-// *_base: index of a view's first word. n_splits: splits that the scratch holds for a token; first_token: of this dispatch, whose z counts
-// tokens; max_positions: no token stands at or past it.
+// *_base: index of a view's first word. n_splits: splits of a token that the scratch buffer holds.
+// first_token: of this dispatch, whose z counts tokens. max_positions: every token's position is below this
+// number.
 ARGS(latent_attention) {
     uint n_heads, kv_rank, n_rope, n_pages;
     uint n_splits, first_token, max_positions;

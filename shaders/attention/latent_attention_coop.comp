@@ -6,8 +6,8 @@
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_cooperative_matrix : require
 #include "attention/latent_attention.h"
-// Latent attention on matrix units: a workgroup takes ROWS heads of one token and a range of the rows that it attends to, which grows with the
-// context: there are at most n_splits of them.
+// Latent attention on matrix units. A workgroup takes ROWS heads of one token and a range of the rows that
+// the token attends to. A range grows with the context, so that there are at most n_splits of them.
 #define COOP_CONSTANT 11
 #define SAME_ROWS
 #define RANGES
@@ -37,9 +37,10 @@ void put_mean(uint row, uint k, float value) {
     if (heads.first + row < heads.end) scratch[partial_at(gl_WorkGroupID.x, heads.first + row) + k] = value;
 }
 
-// Rows of the block at i; past the last one it stands again, whose weight is 0.
+// Looks up the rows of the block at i. Entries past the last row repeat that row, with weight 0.
 void find_rows(uint i, uint end) {
-    for (uint j = gl_LocalInvocationID.x; j < BLOCK; j += INVOCATIONS) row_at[j] = cache_row(attended_position(min(i + j, end - 1u)));
+    for (uint j = gl_LocalInvocationID.x; j < BLOCK; j += INVOCATIONS)
+        row_at[j] = cache_row(attended_position(min(i + j, end - 1u)));
 }
 
 void main() {
@@ -56,7 +57,7 @@ void main() {
     for (uint i = first; i < end; i += BLOCK) {
         n_left = end - i;
         load_block();
-        barrier(); // row_at has been read, too
+        barrier(); // all invocations have read row_at, too
         find_rows(i + BLOCK, end);
         attend_block();
     }

@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// One workgroup a token: RMS norm of the latent, rotary turn of the key, both into the cache. Exact: the norm is that of rms_norm.comp.
+// Norms the latent (RMS), rotates the key, and writes both to the cache. One workgroup a token. Exact: the
+// norm is that of rms_norm.comp.
 layout(local_size_x = 64) in;
 #include "attention/latent_store.glsl"
 shared float partial[64];
@@ -29,7 +30,7 @@ void main() {
             const float v = kv[from + i];
             sum = sum + v * v;
         }
-        barrier(); // the last token's partial[0] has been read
+        barrier(); // all invocations have read the last token's partial[0]
         partial[lane] = sum;
         for (uint half_n = 32u; half_n > 0u; half_n /= 2u) {
             barrier();

@@ -4,7 +4,7 @@
 // latent_store.comp with sums by subgroup operations.
 layout(local_size_x_id = 2) in;
 #include "attention/latent_store.glsl"
-shared float partial[64]; // one a subgroup; 256 invocations, subgroups of 4 at least
+shared float partial[64]; // one a subgroup; 256 invocations, subgroups of at least 4
 
 vec2 cache_pair(uint i) {
     vec2 v = vec2(kv[from + 2u * i], kv[from + 2u * i + 1u]);

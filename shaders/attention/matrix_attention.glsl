@@ -1,43 +1,54 @@
-// Attention on matrix units: ROWS queries to blocks of BLOCK positions, one block after the other. float16 operands, float32 sums and softmax.
-// Queries stay in matrices, as do the means: a subgroup has a share of the key's width in scores(), and of the values' in add_values().
-// All sizes come from src/op/attention/matrix_attention.c. Before: COOP_CONSTANT, the first of its constants; SAME_ROWS where a position's value is the
-// beginning of its key; CARRIED where means begin with what earlier dispatches gave. A shader defines
+// Attention on matrix units: ROWS queries to blocks of BLOCK positions, one block after the other. Operands
+// are float16; sums and softmax are float32. Queries and means stay in matrices: a subgroup has a share of
+// the key's width in scores(), and of the values' width in add_values().
+// src/op/attention/matrix_attention.c chooses all sizes. Define before the include: COOP_CONSTANT, the number
+// of the first constant; SAME_ROWS where a position's value is the beginning of its key; CARRIED where means
+// begin with the result of earlier dispatches. A shader defines
 //   key_width(), value_width()
-//   query4(row, k)                     elements k to k + 3 of a query
-//   key4(j, k), value4(j, k)           of the block's j-th position
-//   seen(row, j)                       does the query attend to it?
-//   put_mean(row, k, value)            takes a sum of exp(score - m) * value at the end
-//   old_mean(row, k)                   for get_means(), where CARRIED is defined: where such a sum began
+//   query4(row, k)             elements k to k + 3 of a query
+//   key4(j, k), value4(j, k)   elements k to k + 3 of the block's j-th position
+//   seen(row, j)               whether the query attends to the block's j-th position
+//   put_mean(row, k, value)    stores a sum of exp(score - m) * value at the end
+//   old_mean(row, k)           with CARRIED, for get_means(): the sum of the earlier dispatches
 //
-// Matrices cannot scale their rows, so a row's reference m is no running maximum: it is changed only where a score exceeds it by RISE, and then
-// lies HEADROOM below that score, so that weights as float16 keep their bits from exp(-9.7) to exp(RISE).
-layout(constant_id = COOP_CONSTANT) const uint M = 16;                 // matrices: of queries [M][K], of keys and of values [K][N]
+// Matrices cannot scale their rows, so a row's reference m is no running maximum. m changes only where a
+// score exceeds m by RISE, and then becomes that score minus HEADROOM, so that weights keep their bits in
+// float16 from exp(-9.7) to exp(RISE).
+// matrices: of queries [M][K], of keys and of values [K][N]
+layout(constant_id = COOP_CONSTANT) const uint M = 16;
 layout(constant_id = COOP_CONSTANT + 1) const uint N = 16;
 layout(constant_id = COOP_CONSTANT + 2) const uint K = 16;
 layout(constant_id = COOP_CONSTANT + 3) const uint LANES = 32;         // of a subgroup
 layout(constant_id = COOP_CONSTANT + 4) const uint INVOCATIONS = 256;
 layout(constant_id = COOP_CONSTANT + 5) const uint ROWS = 32;
 layout(constant_id = COOP_CONSTANT + 6) const uint BLOCK = 32;
-layout(constant_id = COOP_CONSTANT + 7) const uint KEY_TILES = 9;      // matrices of the key's width that a subgroup has
-layout(constant_id = COOP_CONSTANT + 8) const uint KEY_PARTS = 4;      // subgroups that share a score
-layout(constant_id = COOP_CONSTANT + 9) const uint VALUE_TILES = 4;    // matrices of the values' width that a subgroup has
-layout(constant_id = COOP_CONSTANT + 10) const uint VALUE_PARTS = 8;   // subgroups that share a row's means
+layout(constant_id = COOP_CONSTANT + 7) const uint KEY_TILES = 9;    // matrices of the key's width a subgroup
+layout(constant_id = COOP_CONSTANT + 8) const uint KEY_PARTS = 4;    // subgroups that share a score
+// matrices of the values' width a subgroup
+layout(constant_id = COOP_CONSTANT + 9) const uint VALUE_TILES = 4;
+layout(constant_id = COOP_CONSTANT + 10) const uint VALUE_PARTS = 8; // subgroups that share a row's means
 layout(local_size_x_id = COOP_CONSTANT + 4) in;
 const uint SUBGROUPS = INVOCATIONS / LANES;
-const uint KEYS = K * KEY_TILES * KEY_PARTS, VALUES = N * VALUE_TILES * VALUE_PARTS; // widths with what fills the matrices
-const uint BLOCK_PARTS = SUBGROUPS * M / (ROWS * KEY_PARTS);           // subgroups that share a block's positions in scores()
-const uint ROW_TILES = ROWS * VALUE_PARTS / (SUBGROUPS * M);           // matrices of the rows that a subgroup has in add_values()
-const uint SHARE = INVOCATIONS / ROWS < BLOCK ? INVOCATIONS / ROWS : BLOCK; // invocations a row for the softmax; others do the same, unheard
-const uint EACH = BLOCK / SHARE;                                       // scores of an invocation
+// widths, padded to whole matrices
+const uint KEYS = K * KEY_TILES * KEY_PARTS, VALUES = N * VALUE_TILES * VALUE_PARTS;
+// subgroups that share a block's positions in scores()
+const uint BLOCK_PARTS = SUBGROUPS * M / (ROWS * KEY_PARTS);
+// matrices of the rows a subgroup in add_values()
+const uint ROW_TILES = ROWS * VALUE_PARTS / (SUBGROUPS * M);
+// invocations a row in the softmax; the others repeat their work
+const uint SHARE = INVOCATIONS / ROWS < BLOCK ? INVOCATIONS / ROWS : BLOCK;
+const uint EACH = BLOCK / SHARE;                                       // scores an invocation
 #ifdef SAME_ROWS
-const uint KEY_STRIDE = (KEYS > VALUES ? KEYS : VALUES) / 4u + 2u;     // fours of a position; 2 more against bank conflicts
+// fours of a position; 2 more against bank conflicts
+const uint KEY_STRIDE = (KEYS > VALUES ? KEYS : VALUES) / 4u + 2u;
 const uint VALUE_STRIDE = KEY_STRIDE, VALUES_AT = 0u, TILE = BLOCK * KEY_STRIDE;
 #else
-const uint KEY_STRIDE = KEYS / 4u + 2u, VALUE_STRIDE = VALUES / 4u + 2u, VALUES_AT = BLOCK * KEY_STRIDE, TILE = VALUES_AT + BLOCK * VALUE_STRIDE;
+const uint KEY_STRIDE = KEYS / 4u + 2u, VALUE_STRIDE = VALUES / 4u + 2u, VALUES_AT = BLOCK * KEY_STRIDE,
+    TILE = VALUES_AT + BLOCK * VALUE_STRIDE;
 #endif
 const uint SCORE_STRIDE = BLOCK + 4u, P_STRIDE = BLOCK + 8u;
 const uint SCORES = KEY_PARTS * ROWS * SCORE_STRIDE, SUMS = SUBGROUPS * M * N;
-const float LOWEST = -3.0e38, MASKED = -3.4e38;                        // finite, so that no difference is a NaN
+const float LOWEST = -3.0e38, MASKED = -3.4e38; // finite, so that no difference is a NaN
 const float RISE = 10.3, HEADROOM = 4.8;
 #define SUM coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>
 #define ROW_MATRIX coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA>
@@ -45,10 +56,11 @@ const float RISE = 10.3, HEADROOM = 4.8;
 #define ROW_MAJOR gl_CooperativeMatrixLayoutRowMajor
 #define COLUMN_MAJOR gl_CooperativeMatrixLayoutColumnMajor
 
-shared f16vec4 tile[TILE];                                             // keys [BLOCK][KEY_STRIDE], values [BLOCK][VALUE_STRIDE]; first the queries
-shared float sums[SCORES > SUMS ? SCORES : SUMS];                      // scores [KEY_PARTS][ROWS][SCORE_STRIDE]; factors; matrices of means
+shared f16vec4 tile[TILE]; // keys [BLOCK][KEY_STRIDE], values [BLOCK][VALUE_STRIDE]; at first the queries
+// scores [KEY_PARTS][ROWS][SCORE_STRIDE]; factors; matrices of means
+shared float sums[SCORES > SUMS ? SCORES : SUMS];
 shared float16_t p[ROWS * P_STRIDE];
-shared uint row_high[ROWS];                                            // queries: bits of the largest magnitude; then order() of a score above RISE
+shared uint row_high[ROWS]; // queries: bits of the largest magnitude; then order() of a score above RISE
 shared uint raised;
 shared float part[INVOCATIONS];
 
@@ -67,25 +79,26 @@ void put_mean(uint row, uint k, float value);
 
 ROW_MATRIX query[KEY_TILES];
 SUM mean[ROW_TILES * VALUE_TILES];
-float row_scale;                                                       // of the scores of this invocation's row
-float m, l;                                                            // of that row; l is what this invocation has of it
+float row_scale; // of the scores of this invocation's row
+float m, l;      // m of that row; l: this invocation's part of that row's l
 
 uint my_row() { return gl_LocalInvocationID.x / SHARE % ROWS; }
 bool is_heard() { return INVOCATIONS == ROWS * SHARE || gl_LocalInvocationID.x < ROWS * SHARE; }
-uint key_row() { return gl_SubgroupID % (ROWS / M) * M; }              // where this subgroup's matrices begin
+uint key_row() { return gl_SubgroupID % (ROWS / M) * M; } // first row of this subgroup's matrices
 uint key_part() { return gl_SubgroupID / (ROWS / M) % KEY_PARTS; }
 uint block_part() { return gl_SubgroupID / (ROWS / M * KEY_PARTS); }
 uint mean_row(uint i) { return (gl_SubgroupID / VALUE_PARTS * ROW_TILES + i / VALUE_TILES) * M; }
 uint mean_column(uint i) { return (gl_SubgroupID % VALUE_PARTS * VALUE_TILES + i % VALUE_TILES) * N; }
 
-// Keeps the order of floats; never 0
+// An integer in the order of the floats; never 0
 uint order(float v) {
     const uint bits = floatBitsToUint(v);
     return bits ^ (bits >> 31 == 1u ? ~0u : 0x80000000u);
 }
 float from_order(uint v) { return uintBitsToFloat(v ^ (v >> 31 == 1u ? 0x80000000u : ~0u)); }
 
-// Queries, scaled by a power of two each so that their largest element is 2^13 to 2^14, become matrices; nothing is seen yet.
+// Loads the queries into matrices. Each query is scaled by a power of two so that its largest element is 2^13
+// to 2^14. Resets the state to that of no position.
 void begin(float scale) {
     const uint lane = gl_LocalInvocationID.x, row = my_row();
     if (lane < ROWS) row_high[lane] = 0u;
@@ -112,7 +125,7 @@ void begin(float scale) {
         barrier();
     }
     row_scale = scale * uintBitsToFloat((254u - clamp(267u - (row_high[row] >> 23), 1u, 253u)) << 23);
-    barrier(); // row_high has been read
+    barrier(); // all invocations have read row_high
     if (lane < ROWS) row_high[lane] = 0u;
     [[unroll]] for (uint i = 0u; i < ROW_TILES * VALUE_TILES; i++) mean[i] = SUM(0.0);
     m = LOWEST;
@@ -138,7 +151,8 @@ void scores() {
         SUM s = SUM(0.0);
         [[unroll]] for (uint t = 0u; t < KEY_TILES; t++) {
             POSITION_MATRIX keys;
-            coopMatLoad(keys, tile, n * KEY_STRIDE + (key_part() * KEY_TILES + t) * K / 4u, KEY_STRIDE, COLUMN_MAJOR);
+            coopMatLoad(keys, tile, n * KEY_STRIDE + (key_part() * KEY_TILES + t) * K / 4u, KEY_STRIDE,
+                COLUMN_MAJOR);
             s = coopMatMulAdd(query[t], keys, s);
         }
         coopMatStore(s, sums, (key_part() * ROWS + key_row()) * SCORE_STRIDE + n, SCORE_STRIDE, ROW_MAJOR);
@@ -147,7 +161,7 @@ void scores() {
 
 float16_t weight(float score) { return score == MASKED ? float16_t(0.0) : float16_t(exp(score - m)); }
 
-// Scores to weights in p. Few blocks move a row's m.
+// Replaces scores by weights in p. Few blocks change a row's m.
 void soften() {
     const uint lane = gl_LocalInvocationID.x, row = my_row(), first = lane % SHARE;
     float score[EACH], high = MASKED, added = 0.0;
@@ -179,7 +193,7 @@ void soften() {
             if (is_heard()) p[row * P_STRIDE + first + e * SHARE] = w;
             added += float(w);
         }
-        barrier(); // row_high and raised have been read
+        barrier(); // all invocations have read row_high and raised
         if (lane < ROWS) row_high[lane] = 0u;
         if (lane == 0u) raised = 0u;
         [[unroll]] for (uint i = 0u; i < ROW_TILES * VALUE_TILES; i++) {
@@ -188,22 +202,25 @@ void soften() {
             mean[i] *= factor;
         }
     }
-    l += added; // of the weights as p has them
+    l += added; // of the weights as p holds them
 }
 
 void add_values() {
     [[unroll]] for (uint j = 0u; j < BLOCK; j += K) {
         ROW_MATRIX a[ROW_TILES];
-        [[unroll]] for (uint r = 0u; r < ROW_TILES; r++) coopMatLoad(a[r], p, mean_row(r * VALUE_TILES) * P_STRIDE + j, P_STRIDE, ROW_MAJOR);
+        [[unroll]] for (uint r = 0u; r < ROW_TILES; r++)
+            coopMatLoad(a[r], p, mean_row(r * VALUE_TILES) * P_STRIDE + j, P_STRIDE, ROW_MAJOR);
         [[unroll]] for (uint c = 0u; c < VALUE_TILES; c++) {
             POSITION_MATRIX values;
-            coopMatLoad(values, tile, VALUES_AT + j * VALUE_STRIDE + mean_column(c) / 4u, VALUE_STRIDE, ROW_MAJOR);
-            [[unroll]] for (uint r = 0u; r < ROW_TILES; r++) mean[r * VALUE_TILES + c] = coopMatMulAdd(a[r], values, mean[r * VALUE_TILES + c]);
+            coopMatLoad(values, tile, VALUES_AT + j * VALUE_STRIDE + mean_column(c) / 4u, VALUE_STRIDE,
+                ROW_MAJOR);
+            [[unroll]] for (uint r = 0u; r < ROW_TILES; r++)
+                mean[r * VALUE_TILES + c] = coopMatMulAdd(a[r], values, mean[r * VALUE_TILES + c]);
         }
     }
 }
 
-// After load_block() and a barrier; ends when the tile may be written again.
+// Call after load_block() and a barrier. On return the tile may be written again.
 void attend_block() {
     scores();
     barrier();
@@ -212,7 +229,7 @@ void attend_block() {
     barrier();
 }
 
-// The sum of l of this invocation's row
+// The sum over invocations of l of this invocation's row
 float whole_l() {
     part[gl_LocalInvocationID.x] = l;
     barrier();
@@ -235,7 +252,7 @@ void get_means() {
 }
 #endif
 
-// Hands the means out, matrix after matrix.
+// Stores the means, matrix after matrix.
 void put_means() {
     [[unroll]] for (uint i = 0u; i < ROW_TILES * VALUE_TILES; i++) {
         barrier();

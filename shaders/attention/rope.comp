@@ -1,11 +1,13 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// Turns pairs (2i, 2i + 1) of every head by the angle of the token's position; an invocation turns one pair.
+// Rotates pairs (2i, 2i + 1) of every head by the angle of the token's position. An invocation rotates one
+// pair.
 layout(local_size_x = 64) in;
 #include "attention/rope.glsl"
 
 void main() {
-    const uint n_pairs = args.n_rope / 2u, head = gl_GlobalInvocationID.x / n_pairs, pair = gl_GlobalInvocationID.x % n_pairs;
+    const uint n_pairs = args.n_rope / 2u, head = gl_GlobalInvocationID.x / n_pairs,
+        pair = gl_GlobalInvocationID.x % n_pairs;
     if (head >= args.n_heads) return;
     for (uint t = gl_WorkGroupID.y; t < args.n_tokens; t += gl_NumWorkGroups.y) {
         const uint at = position[args.position_base] + t;

@@ -1,6 +1,7 @@
-// The second half of the router: the workgroup that finishes a token's last logits scores the experts and chooses. Any local size;
-// the same bits whatever it is. Before: bindings x, bias, ids, weights, scratch; constants SCORE, GROUP_SCORE, NORMALISE, HAS_BIAS.
-// Hashed: a table has the experts of every token of the vocabulary; only their weights are to be found.
+// The second half of the router: the workgroup that stores the last logits of a token scores the experts and
+// chooses. Any local size gives the same bits. Define before the include: bindings x, bias, ids, weights,
+// scratch; constants SCORE, GROUP_SCORE, NORMALISE, HAS_BIAS. With hashed experts, a table holds the experts
+// of every token of the vocabulary, and only their weights are computed.
 #define MAX_EXPERTS 512
 #define MAX_GROUPS 32
 #define MAX_TOP_K 16
@@ -14,24 +15,25 @@ layout(binding = 6) readonly buffer Table { uint table[]; };   // [n_vocab][top_
 layout(binding = 7) readonly buffer Tokens { uint tokens[]; }; // [n_tokens]
 shared float score[MAX_EXPERTS];  // logits, then scores
 shared float biased[MAX_EXPERTS];
-shared uint key[MAX_EXPERTS];     // orders the biased scores; 0: not to be chosen
+shared uint key[MAX_EXPERTS];     // orders the biased scores; 0: cannot be chosen
 shared uint chosen[MAX_EXPERTS];
 shared uint group_key[MAX_GROUPS];
 shared float partial[SUM_LANES];
-shared float best[MAX_TOP_K];     // scores of the chosen
+shared float best[MAX_TOP_K];     // scores of the chosen experts
 #define COUNTER(i) scratch[i]
 #include "include/last_group.glsl"
 
 #define MINUS_INFINITY uintBitsToFloat(0xff800000u)
 
-// Unsigned integers in the order of the floats, above 0; a NaN comes last, so that there is always an order
+// Unsigned integers above 0, in the order of the floats. A NaN is the least, so that the order is always
+// defined.
 uint order_of(float f) {
     const uint bits = floatBitsToUint(f);
     if ((bits & 0x7fffffffu) > 0x7f800000u) return 1u;
     return (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
 }
 
-// Subnormals are 0 on some devices: so on all
+// Subnormals become 0, because some devices flush them
 float normal_or_zero(float f) {
     return f < 1.17549435e-38 ? 0.0 : f;
 }
@@ -72,7 +74,7 @@ void softmax(uint lane) {
     }
 }
 
-// Groups that are not among the n_groups_used best take their experts out of the choice
+// Excludes the experts of all groups but the n_groups_used best ones
 void drop_groups(uint lane) {
     const uint n = args.n_experts / args.n_groups;
     barrier();
@@ -100,10 +102,10 @@ void drop_groups(uint lane) {
     }
 }
 
-// The top_k best experts by their biased scores
+// Chooses the top_k experts with the highest biased scores
 void pick_best(uint lane, uint token) {
     for (uint e = args.n_experts + lane; e < min(args.n_experts + 3u, MAX_EXPERTS); e += gl_WorkGroupSize.x)
-        key[e] = 0u; // fills up the last four
+        key[e] = 0u; // pads the last four
     for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
         precise float s = score[e];
         if (HAS_BIAS) s = s + bias[args.bias_base + e];
@@ -112,8 +114,9 @@ void pick_best(uint lane, uint token) {
     }
     if (args.n_groups > 1u) drop_groups(lane);
     barrier();
-    // An expert is chosen if fewer than top_k come before it, and stands after the chosen ones of lower number: no sorting. By fours,
-    // because lavapipe stops an invocation's loops after 65535 rounds in all.
+    // An expert is chosen if fewer than top_k experts are better. Its place is the number of chosen experts
+    // of lower number. No sorting is needed. The loops go by fours, because lavapipe ends an invocation's
+    // loops after 65535 rounds in all.
     for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x) {
         const uint mine = key[e];
         uint better = 0u;
@@ -152,7 +155,9 @@ void choose(uint lane, uint token, uint logits) {
         softmax(lane);
     } else {
         for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x)
-            score[e] = normal_or_zero(SCORE == SCORE_SIGMOID ? exact_sigmoid(score[e]) : exact_sqrt_softplus(score[e]));
+            score[e] =
+                normal_or_zero(SCORE == SCORE_SIGMOID ? exact_sigmoid(score[e])
+                : exact_sqrt_softplus(score[e]));
     }
     if (HASHED) look_up(lane, token);
     else pick_best(lane, token);
@@ -169,7 +174,7 @@ void choose(uint lane, uint token, uint logits) {
     }
 }
 
-// Ends a workgroup that has stored its logits at scratch[logits ..]: the token's last one chooses.
+// Ends a workgroup that has stored its logits at scratch[logits ..]. The last workgroup of the token chooses.
 void finish(uint token, uint logits) {
     const uint lane = gl_LocalInvocationID.x;
     if (is_last_group(args.scratch_base + token, args.n_tiles)) choose(lane, token, logits);

@@ -1,9 +1,10 @@
-// Dots in the fixed order of exact mode: each of 32 lanes adds up its quads into dots[i], then dots_sum(i) adds the lanes by a tree.
-// Before: N_DOTS, the number of dots in flight.
+// Dot products in the fixed order of exact mode. Each of 32 lanes adds its quads into dots[i]; dots_sum(i)
+// then adds the lanes as a tree. Define before the include: N_DOTS, the number of dot products in flight.
 #ifndef EXPERT_DOTS_GLSL
 #define EXPERT_DOTS_GLSL
 #define DOT_LANES 32
-shared float dots[N_DOTS][DOT_LANES + 1]; // one more, so that the lanes of a tree's readers fall into different banks
+// One more than DOT_LANES, so that the lanes that read a tree use different banks
+shared float dots[N_DOTS][DOT_LANES + 1];
 
 float dots_sum(uint i) {
     precise float sum[DOT_LANES / 2];

@@ -29,17 +29,19 @@ ROWS_OF(down)
 ROWS_OF(shared_down)
 
 void main() {
-    const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y, first = args.first_row + gl_WorkGroupID.x * ROWS;
+    const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y,
+        first = args.first_row + gl_WorkGroupID.x * ROWS;
     const uint n = min(ROWS, args.end_row - first), h_at = args.h_base + token * args.h_stride;
     precise float sum = 0.0;
     if (RESIDUAL && lane < n) sum = residual[args.residual_base + token * args.n_rows + first + lane];
     if (SHARED) {
-        shared_down_rows(SHARED_TYPE, first - args.shared_row, n, args.n_shared, h_at + args.top_k * args.n_inter);
+        shared_down_rows(SHARED_TYPE, first - args.shared_row, n, args.n_shared,
+            h_at + args.top_k * args.n_inter);
         barrier();
         if (lane < n) sum = sum + dots_sum(lane);
     }
     for (uint slot = 0u; slot < args.top_k; slot++) {
-        // ids are the same for the whole workgroup, and so is all that decides where it goes
+        // ids are the same for the whole workgroup, and so is every condition on them
         const uint row = ids[args.ids_base + token * args.top_k + slot] * args.n_rows + first;
         const uint begin = max(row, args.expert_first), end = min(row + n, args.expert_end);
         if (begin >= end) continue;
@@ -47,7 +49,8 @@ void main() {
         down_rows(DOWN_TYPE, begin - args.down_row, end - begin, args.n_inter, h_at + slot * args.n_inter);
         barrier();
         if (row + lane >= begin && row + lane < end) {
-            precise float part = weights[args.weights_base + token * args.top_k + slot] * dots_sum(row + lane - begin);
+            precise float part =
+                weights[args.weights_base + token * args.top_k + slot] * dots_sum(row + lane - begin);
             sum = sum + part;
         }
     }

@@ -1,15 +1,16 @@
-// What the variants of expert_down share: the arguments, the types of the weights and the bindings.
-// Before: H_ELEMENT, the type that h is read as: float or vec4. In a variant that stores the parts of y,
-// which expert_down_sum.comp adds up: GROUPED. In a variant that can norm y, too: NORM_AFTER, and local_size
-// (see include/norm_after.glsl).
+// The common part of the variants of expert_down: the arguments, the types of the weights and the bindings.
+// Define before the include: H_ELEMENT, the type of h's elements: float or vec4. Define GROUPED in a variant
+// that stores the parts of y, which expert_down_sum.comp adds. Define NORM_AFTER and local_size in a variant
+// that can also norm y (see include/norm_after.glsl).
 #include "experts/expert_down.h"
 layout(constant_id = 0) const uint DOWN_TYPE = 0;
 layout(constant_id = 1) const uint SHARED_TYPE = 0;
 layout(binding = 0) readonly buffer H { H_ELEMENT h[]; };           // [n_tokens][top_k * n_inter + n_shared]
 layout(binding = 1) readonly buffer Ids { uint ids[]; };            // [n_tokens][top_k]
-// A window of each weight: down [n_experts][n_rows][n_inter], shared down [n_rows][n_shared]
+// A slice of each weight: down [n_experts][n_rows][n_inter], shared down [n_rows][n_shared]
 #ifdef GROUPED
-layout(binding = 2) writeonly buffer Parts { float parts[]; }; // [n_tokens][top_k + 1][n_rows]: shared last
+// [n_tokens][top_k + 1][n_rows]: the shared expert's part last
+layout(binding = 2) writeonly buffer Parts { float parts[]; };
 layout(binding = 3) readonly buffer Down { uint down_words[]; };
 layout(binding = 4) readonly buffer SharedDown { uint shared_words[]; };
 #else
@@ -25,7 +26,7 @@ layout(binding = 4) writeonly buffer Y { float y[]; };              // [n_tokens
 layout(binding = 5) readonly buffer Down { uint down_words[]; };
 layout(binding = 6) readonly buffer SharedDown { uint shared_words[]; };
 #ifdef NORM_AFTER
-layout(constant_id = 5) const bool NORM = false;                    // of y, too
+layout(constant_id = 5) const bool NORM = false;                    // also norm y
 #define NORM_BINDING 7
 #include "include/norm_after.glsl"
 #endif

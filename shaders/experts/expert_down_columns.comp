@@ -5,8 +5,8 @@
 #extension GL_EXT_buffer_reference_uvec2 : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #extension GL_KHR_shader_subgroup_basic : require
-// expert_down_vec.comp with a column an invocation, for CPUs; see include/columns.glsl. Columns are multiples of 64. Workgroups: row tiles x
-// tokens.
+// expert_down_vec.comp with a column an invocation, for CPUs; see include/columns.glsl. The number of columns
+// is a multiple of 64. Workgroups: row tiles x tokens.
 layout(local_size_x_id = 3) in;
 #define H_ELEMENT float
 #define NORM_AFTER
@@ -23,15 +23,17 @@ void add_tile() {
     const uint token = tile.y, first = args.first_row + tile.x * ROWS, n = min(ROWS, args.end_row - first);
     const uint h_at = args.h_base + token * args.h_stride, choice = token * args.top_k;
     clear_sums();
-    // The shared expert, 0, then the chosen ones. Those of one type share a loop, as drivers compile it at every start.
+    // Round 0 is the shared expert; the chosen ones follow. Experts of one type share a loop, because drivers
+    // compile the loop at every start.
     for (uint i = SHARED ? 0u : 1u; i <= args.top_k; i++) {
         const bool is_expert = i > 0u;
-        const Bound w = choose(is_expert, BOUND(args.down_address, down_words), BOUND(args.shared_address, shared_words));
+        const Bound w =
+            choose(is_expert, BOUND(args.down_address, down_words), BOUND(args.shared_address, shared_words));
         uint row = first - args.shared_row, n_cols = args.n_shared, slot = args.top_k;
         float weight = 1.0;
         if (is_expert) {
             slot = i - 1u;
-            // windows hold whole experts
+            // slices hold whole experts
             const uint start = ids[args.ids_base + choice + slot] * args.n_rows;
             if (start < args.expert_first || start >= args.expert_end) continue;
             row = start - args.down_row + first;
@@ -39,7 +41,8 @@ void add_tile() {
             weight = weights[args.weights_base + choice + slot];
         }
         const uint from[TOKENS] = uint[TOKENS](h_at + slot * args.n_inter);
-        if (is_expert || DOWN_TYPE == SHARED_TYPE) add_columns(DOWN_TYPE, w, row * row_size(DOWN_TYPE, n_cols), n_cols, n, from, weight, 0u);
+        if (is_expert || DOWN_TYPE == SHARED_TYPE)
+            add_columns(DOWN_TYPE, w, row * row_size(DOWN_TYPE, n_cols), n_cols, n, from, weight, 0u);
         else add_columns(SHARED_TYPE, w, row * row_size(SHARED_TYPE, n_cols), n_cols, n, from, weight, 0u);
     }
     subgroupMemoryBarrierShared();

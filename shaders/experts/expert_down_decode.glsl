@@ -1,4 +1,4 @@
-// The decoders of expert_down's two weights: down and shared_down. Before: expert_down.glsl.
+// The decoders of expert_down's two weights: down and shared_down. Include expert_down.glsl first.
 #define W_NAME down
 #define W_WORD(i) down_words[i]
 #include "quant/decode.glsl"

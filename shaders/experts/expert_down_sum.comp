@@ -1,11 +1,13 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "experts/expert_down.h"
-// Adds up what the grouped variants left: y = residual + the shared expert's part + the experts' parts times their weights, in this order.
+// Adds the parts that the grouped variants stored: y = residual + the shared expert's part + the experts'
+// parts times their weights, in this order.
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const bool SHARED = false;
 layout(constant_id = 1) const bool RESIDUAL = true;
-layout(binding = 0) readonly buffer Parts { float parts[]; };         // [n_tokens][top_k + 1][n_rows]; the shared expert's last
+// [n_tokens][top_k + 1][n_rows]; the shared expert's part last
+layout(binding = 0) readonly buffer Parts { float parts[]; };
 layout(binding = 1) readonly buffer Weights { float weights[]; };     // [n_tokens][top_k]
 layout(binding = 2) readonly buffer Residual { float residual[]; };   // [n_tokens][n_rows]; may be y
 layout(binding = 3) writeonly buffer Y { float y[]; };                // [n_tokens][n_rows]

@@ -28,13 +28,14 @@ void main() {
         shared_down_add_dots(SHARED_TYPE, at, args.n_shared, h_at + args.top_k * args.n_inter / 4u, 1.0, sum);
     }
     for (uint slot = 0u; slot < args.top_k; slot++) {
-        // windows hold whole experts
+        // slices hold whole experts
         const uint row = ids[args.ids_base + token * args.top_k + slot] * args.n_rows;
         if (row < args.expert_first || row >= args.expert_end) continue;
         [[unroll]] for (uint r = 0u; r < ROWS; r++)
             at[r] = (row - args.down_row + min(first + r, last)) * row_size(DOWN_TYPE, args.n_inter);
         down_add_dots(
-            DOWN_TYPE, at, args.n_inter, h_at + slot * args.n_inter / 4u, weights[args.weights_base + token * args.top_k + slot], sum);
+            DOWN_TYPE, at, args.n_inter, h_at + slot * args.n_inter / 4u,
+            weights[args.weights_base + token * args.top_k + slot], sum);
     }
     const uint y_at = token * args.n_rows;
     [[unroll]] for (uint r = 0u; r < ROWS; r++) reduce_store(r, sum[r]);

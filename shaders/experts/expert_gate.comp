@@ -1,7 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-// Router: logits of ROWS experts a workgroup, in the exact order; the token's last workgroup chooses. Workgroups: row tiles x tokens.
+// Router: logits of ROWS experts a workgroup, in the exact order. The last workgroup of a token chooses.
+// Workgroups: row tiles x tokens.
 layout(local_size_x = 32) in;
 #define X_ELEMENT float
 #include "experts/expert_gate.glsl"
@@ -13,7 +14,8 @@ layout(local_size_x = 32) in;
 
 void main() {
     const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y, first = gl_WorkGroupID.x * ROWS;
-    const uint n = min(ROWS, args.n_rows - first), size = row_size(TYPE, args.n_cols), x_at = args.x_base + token * args.n_cols;
+    const uint n = min(ROWS, args.n_rows - first), size = row_size(TYPE, args.n_cols),
+        x_at = args.x_base + token * args.n_cols;
     for (uint i = 0u; i < n; i++) {
         precise float sum = 0.0;
         for (uint k = 4u * lane; k < args.n_cols; k += 4u * DOT_LANES) {

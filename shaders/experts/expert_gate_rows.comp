@@ -2,12 +2,12 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_ballot : require
-// expert_gate_vec.comp with ROWS rows an invocation, for CPUs. Columns are multiples of 32.
+// expert_gate_vec.comp with ROWS rows an invocation, for CPUs. The number of columns is a multiple of 32.
 layout(local_size_x_id = 5) in;
 #define X_ELEMENT float
 #include "experts/expert_gate.glsl"
-layout(constant_id = 6) const uint ROWS = 2;                         // a workgroup's width apart
-const bool AHEAD = false;                                           // a router is small
+layout(constant_id = 6) const uint ROWS = 2; // rows of an invocation, a workgroup's width apart
+const bool AHEAD = false;                    // a router is small
 #include "quant/decode.glsl"
 #define X(i) x[i]
 #include "include/broadcast.glsl"
@@ -25,8 +25,10 @@ void main() {
         sum[r] = 0.0;
         at[r] = min(first + r * lanes, args.n_rows - 1u) * size;
     }
-    w_add_rows(TYPE, at, args.n_cols, args.x_base + token * args.n_cols, 1.0, (tile + ROWS * lanes) * size, args.n_rows * size - 4u, sum);
+    w_add_rows(TYPE, at, args.n_cols, args.x_base + token * args.n_cols, 1.0, (tile + ROWS * lanes) * size,
+        args.n_rows * size - 4u, sum);
     [[unroll]] for (uint r = 0u; r < ROWS; r++)
-        if (first + r * lanes < args.n_rows) scratch[logits + args.first_row + first + r * lanes] = floatBitsToUint(sum[r] + read_nothing());
+        if (first + r * lanes < args.n_rows)
+            scratch[logits + args.first_row + first + r * lanes] = floatBitsToUint(sum[r] + read_nothing());
     finish(token, logits);
 }

@@ -2,7 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
-// Router: logits of a tile of experts a workgroup; the token's last workgroup chooses. Workgroups: row tiles x tokens.
+// Router: logits of a tile of experts a workgroup. The last workgroup of a token chooses. Workgroups: row
+// tiles x tokens.
 layout(local_size_x_id = 5) in;
 #define X_ELEMENT vec4
 #include "experts/expert_gate.glsl"
@@ -27,6 +28,7 @@ void main() {
     w_add_dots(TYPE, at, args.n_cols, (args.x_base + token * args.n_cols) / 4u, 1.0, sum);
     [[unroll]] for (uint r = 0u; r < ROWS; r++) reduce_store(r, sum[r]);
     barrier();
-    if (lane < ROWS && first + lane < args.n_rows) scratch[logits + args.first_row + first + lane] = floatBitsToUint(sums_of(lane));
+    if (lane < ROWS && first + lane < args.n_rows)
+        scratch[logits + args.first_row + first + lane] = floatBitsToUint(sums_of(lane));
     finish(token, logits);
 }

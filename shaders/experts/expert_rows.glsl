@@ -1,9 +1,11 @@
-// Twice PAIRS rows an invocation for several tokens at once, for CPUs: blocks are decoded once for all tokens, x is loaded once for all rows.
-// Before: constants TOKENS and PAIRS, broadcast.glsl and what it wants.
-// The dots of X(x_at[t]) .. with rows of A and as many of B, which may be the same weight: a_sum[t][r] and b_sum[t][r]
+// 2 * PAIRS rows an invocation for several tokens at once, for CPUs. Blocks are decoded once for all tokens,
+// x is loaded once for all rows. Define before the include: constants TOKENS and PAIRS; broadcast.glsl and
+// its preconditions.
+// The dot products of X(x_at[t]) .. with PAIRS rows of A and PAIRS rows of B, which may be the same weight,
+// go to a_sum[t][r] and b_sum[t][r].
 #define ADD_PAIRS(A, B) \
-    void A##_add_pairs(const uint a_type, const uint b_type, uint a_at[PAIRS], uint b_at[PAIRS], uint n_cols, uint x_at[TOKENS], \
-        out float a_sum[TOKENS][PAIRS], out float b_sum[TOKENS][PAIRS]) { \
+    void A##_add_pairs(const uint a_type, const uint b_type, uint a_at[PAIRS], uint b_at[PAIRS], \
+        uint n_cols, uint x_at[TOKENS], out float a_sum[TOKENS][PAIRS], out float b_sum[TOKENS][PAIRS]) { \
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) \
             [[unroll]] for (uint r = 0u; r < PAIRS; r++) a_sum[t][r] = b_sum[t][r] = 0.0; \
         for (uint k = 0u; k < n_cols; k += 32u) { \

@@ -1,4 +1,4 @@
-// silu(gate) * up, both cut at args.limit: a gate from above, up from both sides.
+// silu(gate) * up. args.limit bounds a gate from above, and up on both sides.
 float swiglu(float gate, float up) {
     gate = min(gate, args.limit);
     return gate / (1.0 + exp(-gate)) * clamp(up, -args.limit, args.limit);

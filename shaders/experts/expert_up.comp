@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// SwiGLU of ROWS rows a workgroup, in the exact order. Workgroups: (top_k slots x expert tiles, then shared tiles) x tokens.
+// SwiGLU of ROWS rows a workgroup, in the exact order. Workgroups: (top_k slots x expert tiles, then shared
+// tiles) x tokens.
 layout(local_size_x = 32) in;
 #define X_ELEMENT float
 #include "experts/expert_up.glsl"
@@ -8,7 +9,7 @@ layout(local_size_x = 32) in;
 #define N_DOTS (2 * ROWS)
 #include "experts/expert_dots.glsl"
 
-// The lane's part of row_count rows of NAME into dots[at ..]
+// Adds the lane's part of the dot products of row_count rows of NAME into dots[at ..]
 #define ROWS_OF(NAME) \
     void NAME##_rows(const uint type, uint first_row, uint n, uint x_at, uint at) { \
         const uint size = row_size(type, args.n_cols), lane = gl_LocalInvocationID.x; \
@@ -32,11 +33,13 @@ ROWS_OF(shared_gate)
 ROWS_OF(shared_up)
 
 void main() {
-    const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y, slot = gl_WorkGroupID.x / max(args.expert_tiles, 1u);
+    const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y,
+        slot = gl_WorkGroupID.x / max(args.expert_tiles, 1u);
     const uint x_at = args.x_base + token * args.n_cols;
-    uint first, n, out_at; // rows of this workgroup, and where the first of them goes
+    uint first, n, out_at; // rows of this workgroup, and where the first result goes
     if (args.expert_tiles != 0u && slot < args.top_k) {
-        const uint start = (gl_WorkGroupID.x - slot * args.expert_tiles) * ROWS, e = ids[args.ids_base + token * args.top_k + slot];
+        const uint start = (gl_WorkGroupID.x - slot * args.expert_tiles) * ROWS,
+            e = ids[args.ids_base + token * args.top_k + slot];
         const uint begin = max(e * args.n_inter + start, args.expert_first);
         const uint end = min(e * args.n_inter + min(start + ROWS, args.n_inter), args.expert_end);
         if (begin >= end) return;
@@ -46,7 +49,8 @@ void main() {
         gate_rows(GATE_TYPE, first - args.gate_row, n, x_at, 0u);
         up_rows(UP_TYPE, first - args.up_row, n, x_at, ROWS);
     } else {
-        first = args.shared_first + (gl_WorkGroupID.x - (args.expert_tiles != 0u ? args.top_k * args.expert_tiles : 0u)) * ROWS;
+        first = args.shared_first +
+            (gl_WorkGroupID.x - (args.expert_tiles != 0u ? args.top_k * args.expert_tiles : 0u)) * ROWS;
         n = min(ROWS, args.shared_end - first);
         out_at = args.top_k * args.n_inter + first;
         shared_gate_rows(SHARED_GATE_TYPE, first - args.shared_gate_row, n, x_at, 0u);
@@ -54,6 +58,7 @@ void main() {
     }
     barrier();
     if (lane >= n) return;
-    precise float y = exact_silu(min(dots_sum(lane), args.limit)) * clamp(dots_sum(ROWS + lane), -args.limit, args.limit);
+    precise float y =
+        exact_silu(min(dots_sum(lane), args.limit)) * clamp(dots_sum(ROWS + lane), -args.limit, args.limit);
     h[args.h_base + token * args.h_stride + out_at + lane] = y;
 }

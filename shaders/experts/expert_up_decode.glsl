@@ -1,4 +1,4 @@
-// The decoders of expert_up's four weights: gate, up, shared_gate, shared_up. Before: expert_up.glsl.
+// The decoders of expert_up's four weights: gate, up, shared_gate, shared_up. Include expert_up.glsl first.
 #define W_NAME gate
 #define W_WORD(i) gate_words[i]
 #include "quant/decode.glsl"

@@ -1,7 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-// SwiGLU for many tokens: a workgroup takes 64 rows of one expert for all tokens that chose it. Columns are multiples of 32.
+// SwiGLU for many tokens. A workgroup takes 64 rows of one expert for all tokens that chose the expert. The
+// number of columns is a multiple of 32.
 layout(local_size_x = 128) in;
 #define X_ELEMENT vec4
 #include "experts/expert_up.glsl"
@@ -10,7 +11,8 @@ layout(constant_id = 4) const uint TOKENS = 1;
 #define X4(i) x[i]
 #include "experts/expert_group.glsl"
 #include "experts/expert_tile.glsl"
-shared vec4 gate_tile[TILE_COLS][TILE_ROWS / 4u + 1u], up_tile[TILE_COLS][TILE_ROWS / 4u + 1u]; // [column][row / 4]
+// [column][row / 4]
+shared vec4 gate_tile[TILE_COLS][TILE_ROWS / 4u + 1u], up_tile[TILE_COLS][TILE_ROWS / 4u + 1u];
 LOAD_TILE(gate, gate_tile)
 LOAD_TILE(up, up_tile)
 LOAD_TILE(shared_gate, gate_tile)
@@ -20,8 +22,9 @@ LOAD_TILE(shared_up, up_tile)
 
 void main() {
     const uint id = gl_LocalInvocationID.x, n_inter = max(args.n_inter, 1u);
-    const job mine = find_job(args.expert_first / n_inter, (args.expert_end - args.expert_first) / n_inter, n_inter, args.shared_first,
-        args.shared_end, TILE_ROWS);
+    const job mine =
+        find_job(args.expert_first / n_inter, (args.expert_end - args.expert_first) / n_inter, n_inter,
+        args.shared_first, args.shared_end, TILE_ROWS);
     if (mine.n_rows == 0u) return;
     const uint n = mine.is_expert ? find_group(mine.expert) : args.n_tokens,
                row = mine.is_expert ? mine.expert * args.n_inter + mine.first_row : mine.first_row;
@@ -54,10 +57,12 @@ void main() {
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
             const uint at = start + id / 16u + 8u * t;
             if (at >= n) continue;
-            const uint choice = find_choice(mine, at), token = choice / (args.top_k + 1u), slot = choice - token * (args.top_k + 1u);
+            const uint choice = find_choice(mine, at), token = choice / (args.top_k + 1u),
+                slot = choice - token * (args.top_k + 1u);
             const vec4 y = swiglu(gate[t], up[t]);
             for (uint r = 0u; r < 4u && id % 16u * 4u + r < mine.n_rows; r++)
-                h[args.h_base + token * args.h_stride + slot * args.n_inter + mine.first_row + id % 16u * 4u + r] = y[r];
+                h[args.h_base + token * args.h_stride + slot * args.n_inter + mine.first_row + id % 16u * 4u +
+                    r] = y[r];
         }
     }
 }

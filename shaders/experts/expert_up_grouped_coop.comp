@@ -5,7 +5,8 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_cooperative_matrix : require
-// expert_up_grouped.comp on matrix units: float16 operands, float32 sums; see matrix_tile.glsl. Columns are multiples of 32.
+// expert_up_grouped.comp on matrix units: float16 operands, float32 sums; see matrix_tile.glsl. The number of
+// columns is a multiple of 32.
 #define X_ELEMENT vec4
 #include "experts/expert_up.glsl"
 #define TILE_CONSTANT 4
@@ -22,8 +23,9 @@ const float NO_LIMIT = 3.4028234e38;
 
 void main() {
     const uint id = gl_LocalInvocationID.x, n_inter = max(args.n_inter, 1u);
-    const job mine = find_job(args.expert_first / n_inter, (args.expert_end - args.expert_first) / n_inter, n_inter, args.shared_first,
-        args.shared_end, TILE_ROWS);
+    const job mine =
+        find_job(args.expert_first / n_inter, (args.expert_end - args.expert_first) / n_inter, n_inter,
+        args.shared_first, args.shared_end, TILE_ROWS);
     if (mine.n_rows == 0u) return;
     const uint n = mine.is_expert ? find_group(mine.expert) : args.n_tokens,
                row = mine.is_expert ? mine.expert * args.n_inter + mine.first_row : mine.first_row;
@@ -39,7 +41,8 @@ void main() {
                     gate_load(GATE_TYPE, args.n_cols, row - args.gate_row, mine.n_rows, k);
                     up_load(UP_TYPE, args.n_cols, row - args.up_row, mine.n_rows, k);
                 } else {
-                    shared_gate_load(SHARED_GATE_TYPE, args.n_cols, row - args.shared_gate_row, mine.n_rows, k);
+                    shared_gate_load(SHARED_GATE_TYPE, args.n_cols, row - args.shared_gate_row, mine.n_rows,
+                        k);
                     shared_up_load(SHARED_UP_TYPE, args.n_cols, row - args.shared_up_row, mine.n_rows, k);
                 }
                 [[unroll]] for (uint i = 0u; i < QUADS; i++) {
@@ -54,7 +57,8 @@ void main() {
             }
         } while (x_rescale(seen));
         [[unroll]] for (uint s = 0u; s < SUMS; s++) {
-            const uint out_at = gl_SubgroupID * M * N, first_row = sub_row(s / SUB_TOKENS), first_token = sub_token(s % SUB_TOKENS);
+            const uint out_at = gl_SubgroupID * M * N, first_row = sub_row(s / SUB_TOKENS),
+                first_token = sub_token(s % SUB_TOKENS);
             SUM up = sum[SUMS + s];
             if (args.limit < NO_LIMIT) {
                 STORE_SUM(up)
@@ -79,8 +83,10 @@ void main() {
             for (uint i = id % LANES; i < M * N; i += LANES) {
                 const uint r = first_row + i % M, t = first_token + i / M;
                 if (r >= mine.n_rows || start + t >= n) continue;
-                const uint choice = find_choice(mine, start + t), token = choice / (args.top_k + 1u), slot = choice - token * (args.top_k + 1u);
-                h[args.h_base + token * args.h_stride + slot * args.n_inter + mine.first_row + r] = out_tile[out_at + i] / x_scale[t];
+                const uint choice = find_choice(mine, start + t), token = choice / (args.top_k + 1u),
+                    slot = choice - token * (args.top_k + 1u);
+                h[args.h_base + token * args.h_stride + slot * args.n_inter + mine.first_row + r] =
+                    out_tile[out_at + i] / x_scale[t];
             }
         }
     }

@@ -3,8 +3,8 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #extension GL_KHR_shader_subgroup_ballot : require
-// SwiGLU for many tokens on a CPU: a workgroup is one subgroup and takes PAIRS rows of one expert an
-// invocation, for all tokens that chose the expert. Columns are multiples of 32.
+// SwiGLU for many tokens on a CPU. A workgroup is one subgroup. An invocation takes PAIRS rows of one expert
+// for all tokens that chose the expert. The number of columns is a multiple of 32.
 layout(local_size_x_id = 5) in;
 #define X_ELEMENT float
 #include "experts/expert_up.glsl"
@@ -23,8 +23,9 @@ ADD_PAIRS(shared_gate, shared_up)
 
 void main() {
     const uint n_inter = max(args.n_inter, 1u), lanes = gl_WorkGroupSize.x;
-    const job mine = find_job(args.expert_first / n_inter, (args.expert_end - args.expert_first) / n_inter, n_inter, args.shared_first,
-        args.shared_end, PAIRS * lanes);
+    const job mine =
+        find_job(args.expert_first / n_inter, (args.expert_end - args.expert_first) / n_inter, n_inter,
+        args.shared_first, args.shared_end, PAIRS * lanes);
     if (mine.n_rows == 0u) return;
     const uint n = mine.is_expert ? find_group(mine.expert) : args.n_tokens;
     uint row[PAIRS], gate_at[PAIRS], up_at[PAIRS];
@@ -32,7 +33,8 @@ void main() {
         row[r] = mine.first_row + min(gl_LocalInvocationID.x + r * lanes, mine.n_rows - 1u);
         const uint e = mine.expert * args.n_inter + row[r];
         gate_at[r] = mine.is_expert ? (e - args.gate_row) * row_size(GATE_TYPE, args.n_cols)
-                                    : (row[r] - args.shared_gate_row) * row_size(SHARED_GATE_TYPE, args.n_cols);
+                                    : (row[r] - args.shared_gate_row) *
+                                        row_size(SHARED_GATE_TYPE, args.n_cols);
         up_at[r] = mine.is_expert ? (e - args.up_row) * row_size(UP_TYPE, args.n_cols)
                                   : (row[r] - args.shared_up_row) * row_size(SHARED_UP_TYPE, args.n_cols);
     }
@@ -42,13 +44,17 @@ void main() {
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
             const uint choice = find_choice(mine, min(start + t, n - 1u)), token = choice / (args.top_k + 1u),
                        slot = choice - token * (args.top_k + 1u);
-            x_at[t] = subgroupMin(args.x_base + token * args.n_cols); // the same everywhere: now the compiler knows
+            // The same in all lanes; subgroupMin() tells the compiler
+            x_at[t] = subgroupMin(args.x_base + token * args.n_cols);
             out_at[t] = args.h_base + token * args.h_stride + slot * args.n_inter;
         }
         if (mine.is_expert) gate_add_pairs(GATE_TYPE, UP_TYPE, gate_at, up_at, args.n_cols, x_at, gate, up);
-        else shared_gate_add_pairs(SHARED_GATE_TYPE, SHARED_UP_TYPE, gate_at, up_at, args.n_cols, x_at, gate, up);
+        else
+            shared_gate_add_pairs(SHARED_GATE_TYPE, SHARED_UP_TYPE, gate_at, up_at, args.n_cols, x_at, gate,
+                up);
         [[unroll]] for (uint t = 0u; t < TOKENS; t++)
             [[unroll]] for (uint r = 0u; r < PAIRS; r++)
-                if (start + t < n && gl_LocalInvocationID.x + r * lanes < mine.n_rows) h[out_at[t] + row[r]] = swiglu(gate[t][r], up[t][r]);
+                if (start + t < n && gl_LocalInvocationID.x + r * lanes < mine.n_rows)
+                    h[out_at[t] + row[r]] = swiglu(gate[t][r], up[t][r]);
     }
 }

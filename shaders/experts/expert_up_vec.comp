@@ -19,14 +19,16 @@ ADD_DOTS(shared_up)
 #include "experts/expert_swiglu.glsl"
 
 void main() {
-    const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y, slot = gl_WorkGroupID.x / max(args.expert_tiles, 1u);
+    const uint lane = gl_LocalInvocationID.x, token = gl_WorkGroupID.y,
+        slot = gl_WorkGroupID.x / max(args.expert_tiles, 1u);
     const uint x_at = (args.x_base + token * args.n_cols) / 4u;
     float gate[ROWS], up[ROWS];
     uint gate_at[ROWS], up_at[ROWS];
     [[unroll]] for (uint r = 0u; r < ROWS; r++) gate[r] = up[r] = 0.0;
-    uint first, n, out_at; // rows of this workgroup, and where the first of them goes
+    uint first, n, out_at; // rows of this workgroup, and where the first result goes
     if (args.expert_tiles != 0u && slot < args.top_k) {
-        const uint start = (gl_WorkGroupID.x - slot * args.expert_tiles) * ROWS, e = ids[args.ids_base + token * args.top_k + slot];
+        const uint start = (gl_WorkGroupID.x - slot * args.expert_tiles) * ROWS,
+            e = ids[args.ids_base + token * args.top_k + slot];
         first = max(e * args.n_inter + start, args.expert_first);
         const uint end = min(e * args.n_inter + min(start + ROWS, args.n_inter), args.expert_end);
         if (first >= end) return;
@@ -40,7 +42,8 @@ void main() {
         gate_add_dots(GATE_TYPE, gate_at, args.n_cols, x_at, 1.0, gate);
         up_add_dots(UP_TYPE, up_at, args.n_cols, x_at, 1.0, up);
     } else {
-        first = args.shared_first + (gl_WorkGroupID.x - (args.expert_tiles != 0u ? args.top_k * args.expert_tiles : 0u)) * ROWS;
+        first = args.shared_first +
+            (gl_WorkGroupID.x - (args.expert_tiles != 0u ? args.top_k * args.expert_tiles : 0u)) * ROWS;
         n = min(ROWS, args.shared_end - first);
         out_at = args.top_k * args.n_inter + first;
         [[unroll]] for (uint r = 0u; r < ROWS; r++) {

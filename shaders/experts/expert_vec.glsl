@@ -1,14 +1,18 @@
-// Dots of the variants for cards: the workgroup shares each of several rows, so that x is read once for all of them; weights are decoded by
-// quarters of blocks where the format has blocks. Before: constants ROWS and N_SUMS; X4(i), x by fours.
+// Dot products of the variants for cards. The workgroup shares each of several rows, so x is read once for
+// all of them. Weights whose format has blocks are decoded by quarters of blocks. Define before the include:
+// constants ROWS and N_SUMS; X4(i), x by fours.
 
-// Adds factor times this lane's part of the dots of x[4 * x_at ..] with the rows at byte offsets at[] to sum[]
+// Adds factor times this lane's part of the dot products of x[4 * x_at ..] with the rows at byte offsets at[]
+// to sum[]
 #define ADD_DOTS(NAME) \
-    void NAME##_add_dots(const uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, inout float sum[ROWS]) { \
+    void NAME##_add_dots(const uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, \
+        inout float sum[ROWS]) { \
         const uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x; \
         if (!has_blocks(type)) { \
             for (uint quad = lane; quad < n_cols / 4u; quad += lanes) { \
                 const vec4 v = factor * X4(x_at + quad); \
-                [[unroll]] for (uint r = 0u; r < ROWS; r++) sum[r] += dot(NAME##4(type, at[r], 4u * quad), v); \
+                [[unroll]] for (uint r = 0u; r < ROWS; r++) \
+                    sum[r] += dot(NAME##4(type, at[r], 4u * quad), v); \
             } \
         } else { \
             /* neighbours read neighbouring quarters of blocks */ \
@@ -24,7 +28,8 @@
         } \
     }
 
-// Sums over the workgroup, of a row or several: sums_of(i) after reduce_store(i, …) of all and a barrier
+// Sums over the workgroup, of one row or several. Call reduce_store(i, …) for all rows, then a barrier, then
+// sums_of(i).
 shared float sums[N_SUMS][32]; // [sum][subgroup]
 void reduce_store(uint i, float value) {
     const float sum = subgroupAdd(value);

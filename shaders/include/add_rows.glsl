@@ -1,8 +1,9 @@
-// Several rows an invocation for one token, for CPUs: activations are loaded once for all lanes and rows, and nothing is reduced.
-// Before: constants ROWS and AHEAD, the decoders, broadcast.glsl and what it wants, args.zero (see read_ahead.glsl).
+// Several rows an invocation for one token, for CPUs. Activations are loaded once for all lanes and rows; no
+// sum crosses lanes. Define before the include: constants ROWS and AHEAD, the decoders, broadcast.glsl and
+// its preconditions, args.zero (see read_ahead.glsl).
 #include "include/read_ahead.glsl"
 
-// What w64_dot takes of X(at) to X(at + 63)
+// The activations for w64_dot: X(at) to X(at + 63)
 void load_pair(const uint type, uint at, out vec4 a[8], out vec4 b[8], out vec2 sums) {
     const uint lane = gl_SubgroupInvocationID, a_place = pair_place(0u, lane), b_place = pair_place(1u, lane);
     vec2 mine = vec2(0.0);
@@ -19,16 +20,19 @@ void load_pair(const uint type, uint at, out vec4 a[8], out vec4 b[8], out vec2 
     sums = sum_of_lanes(mine);
 }
 
-// Adds factor times the dots of X(x_at) .. with the rows at byte offsets at[] to sum[], and with AHEAD reads ahead from offset next to `last`.
+// Adds factor times the dot products of X(x_at) .. with the rows at byte offsets at[] to sum[]. With AHEAD,
+// also reads ahead from offset next, up to `last`.
 #define ADD_ROWS(NAME) \
-    void NAME##_add_rows(const uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, uint next, uint last, inout float sum[ROWS]) { \
+    void NAME##_add_rows(const uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, uint next, \
+        uint last, inout float sum[ROWS]) { \
         if (has_pairs(type) && n_cols % 64u == 0u) { \
             for (uint k = 0u; k < n_cols; k += 64u) { \
                 READ_AHEAD(NAME, type, ROWS, k, next, last) \
                 vec4 a[8], b[8]; \
                 vec2 sums; \
                 load_pair(type, x_at + k, a, b, sums); \
-                [[unroll]] for (uint r = 0u; r < ROWS; r++) sum[r] += factor * NAME##64_dot(type, at[r], k, a, b, sums); \
+                [[unroll]] for (uint r = 0u; r < ROWS; r++) \
+                    sum[r] += factor * NAME##64_dot(type, at[r], k, a, b, sums); \
             } \
         } else { \
             for (uint k = 0u; k < n_cols; k += 32u) { \

@@ -1,4 +1,4 @@
-// An operator's argument block (push constants), read by C and by GLSL alike: 32-bit members only, at most 128 bytes.
+// An operator's argument block (push constants), for C and for GLSL: 32-bit members only, at most 128 bytes.
 //   ARGS(rms_norm) { uint n_cols; float eps; } ARGS_END
 // is `struct rms_norm_args` in C, and `args.n_cols` in GLSL.
 #ifdef GL_core_profile

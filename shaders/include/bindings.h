@@ -1,4 +1,4 @@
-// Buffers that the gpu binds by itself, for C and GLSL; an operator's views have the bindings before these.
+// Buffers that the gpu layer itself binds, for C and GLSL. An operator's views have lower binding numbers.
 #ifndef BINDINGS_H
 #define BINDINGS_H
 #define FM_GRIDS_BINDING 12 // quant/grids.glsl

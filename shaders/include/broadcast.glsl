@@ -1,7 +1,8 @@
-// Floats that all invocations use, in variants for CPUs, whose workgroup is one subgroup: each loads its share and hands it round. Of a
-// load that is the same for all lanes lavapipe makes scalar ones, each with a bounds check and branches. Wanted by all at once, as others
-// may not have loaded theirs.
-// Before: X(i), float i; GL_KHR_shader_subgroup_ballot.
+// Floats that all invocations use, in variants for CPUs, whose workgroup is one subgroup. Each lane loads its
+// share and broadcasts that share. lavapipe would split a load that is the same for all lanes into scalar
+// loads, each with a bounds check and branches. Call these functions with all lanes, because each lane loads
+// a share.
+// Define before the include: X(i), float i. Enable GL_KHR_shader_subgroup_ballot.
 const uint LANES = gl_WorkGroupSize.x; // 4, 8, 16 or 32, see fm_op_row_lanes()
 
 vec2 sum_of_lanes(vec2 v) {

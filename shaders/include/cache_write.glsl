@@ -1,12 +1,13 @@
-// Writing to the cache. Include after row_width(), the constant CACHE, and the binding `writeonly uint pages[]`; define before
-// `vec2 cache_pair(uint i)`, elements 2i and 2i + 1 of the row. Exact.
+// Writing to the cache. Include this file after row_width(), the constant CACHE, and the binding `writeonly
+// uint pages[]`. Define before the include: `vec2 cache_pair(uint i)`, elements 2i and 2i + 1 of the row.
+// Exact.
 #include "include/cache.glsl"
 
 const uint CHUNK = 64u;         // words of four elements that a workgroup holds at once
 shared vec4 four_of[CHUNK];
 shared float most_of[CHUNK];    // the largest magnitude of each four
 
-// The bits of a block's scale: the least float16 that reaches the largest of its 32 elements.
+// The bits of a block's scale: the float16 nearest to the largest magnitude of its 32 elements / 127.
 uint block_scale(uint block) {
     float most = 0.0;
     for (uint i = 0u; i < 8u; i++) most = max(most, most_of[8u * block + i]);
@@ -26,15 +27,17 @@ uint signed_bytes(vec4 v, uint scale) {
     return word;
 }
 
-// This invocation's part, of the workgroup's `lanes` that share elements [first, end) of the row at word `row` of pages[]; called by all of them. For
-// Q8_0, multiples of 64, or the row's end.
+// Writes elements [first, end) of the row at word `row` of pages[]. All `lanes` invocations of the workgroup
+// call this function, and each writes its part. For Q8_0, first and end are multiples of 64, or the row's
+// end.
 void write_row(uint row, uint first, uint end, uint lane, uint lanes) {
     if (CACHE == TYPE_Q8_0) {
         for (uint start = first / 4u; start < end / 4u; start += CHUNK) {
-            barrier(); // the last chunk has been read
+            barrier(); // all invocations have read the last chunk
             for (uint i = lane; i < CHUNK; i += lanes) {
                 vec4 v = vec4(0.0);
-                if (start + i < end / 4u) v = vec4(cache_pair(2u * (start + i)), cache_pair(2u * (start + i) + 1u));
+                if (start + i < end / 4u)
+                    v = vec4(cache_pair(2u * (start + i)), cache_pair(2u * (start + i) + 1u));
                 four_of[i] = v;
                 most_of[i] = max(max(abs(v.x), abs(v.y)), max(abs(v.z), abs(v.w)));
             }
@@ -43,7 +46,9 @@ void write_row(uint row, uint first, uint end, uint lane, uint lanes) {
                 const uint scale = block_scale(i / 8u);
                 pages[row + start + i] = signed_bytes(four_of[i], scale);
                 // the scales of two blocks share a word
-                if (i % 16u == 0u) pages[row + row_width() / 4u + (start + i) / 16u] = scale | (block_scale(i / 8u + 1u) << 16);
+                if (i % 16u == 0u)
+                    pages[row + row_width() / 4u + (start + i) / 16u] =
+                        scale | (block_scale(i / 8u + 1u) << 16);
             }
         }
         return;

@@ -1,13 +1,14 @@
-// The functions that exact mode may not take from the driver: made of correctly rounded float32 add, subtract and multiply, and of bit
-// tricks, so that every device returns the same bits. tests/ops/exact.c is the same in C. Relative errors are about 1e-7.
-// Every float is precise, helpers' returned values too: one product left open to contraction is enough to differ.
+// The functions that exact mode may not take from the driver. They use only correctly rounded float32 add,
+// subtract and multiply, and operations on bits, so that every device returns the same bits.
+// tests/ops/exact.c has the same functions in C. Relative errors are about 1e-7. Every float is precise, the
+// returned values of helpers too: one product that the compiler may contract is enough to change the result.
 #ifndef EXACT_GLSL
 #define EXACT_GLSL
 
 // e^x. 0 below -87.33 (no subnormals), infinity above 88.72.
 float exact_exp(float x) {
-    // x = n ln 2 + r, |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits. ln 2 is cut in two so that
-    // n * 0.693359375 is exact.
+    // x = n ln 2 + r, |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to an integer, which is in the low bits. ln 2
+    // is split in two parts so that n * 0.693359375 is exact.
     precise float t = x * 1.44269504088896341 + 12582912.0;
     precise float n = t - 12582912.0;
     precise float r = x - n * 0.693359375;
@@ -21,7 +22,7 @@ float exact_exp(float x) {
     precise float q = r * r;
     q = p * q + r;
     q = q + 1.0;
-    // times 2^n in two steps: 2^128 has no bits
+    // times 2^n in two steps: 2^128 is no float32
     const int e = floatBitsToInt(t) - 0x4b400000, half_e = e >> 1;
     q = q * intBitsToFloat((half_e + 127) << 23);
     q = q * intBitsToFloat((e - half_e + 127) << 23);
@@ -36,7 +37,10 @@ float exact_reciprocal(float a) {
         precise float e = 1.0 - a * y;
         y = y + y * e;
     }
-    return size > 0x7f800000u ? a : size >= 0x7e800000u ? uintBitsToFloat(sign) : size < 0x00800000u ? uintBitsToFloat(sign | 0x7f800000u) : y;
+    return size > 0x7f800000u ? a
+        : size >= 0x7e800000u ? uintBitsToFloat(sign)
+        : size < 0x00800000u ? uintBitsToFloat(sign | 0x7f800000u)
+        : y;
 }
 
 float exact_divide(float a, float b) {
@@ -87,15 +91,16 @@ float exact_sqrt_softplus(float x) {
     return y < 1.17549435e-38 ? 0.0 : root;
 }
 
-// The float16 in the low 16 bits. unpackHalf2x16 may flush subnormals.
+// Converts the float16 in the low 16 bits. unpackHalf2x16 may flush subnormals.
 float half_decode(uint h) {
     const uint sign = (h & 0x8000u) << 16, size = h & 0x7fffu;
     precise float small = float(size) * 5.9604644775390625e-8; // 2^-24
-    const uint normal = (size << 13) + (size >= 0x7c00u ? 0x70000000u : 0x38000000u), subnormal = floatBitsToUint(small);
+    const uint normal = (size << 13) + (size >= 0x7c00u ? 0x70000000u : 0x38000000u),
+        subnormal = floatBitsToUint(small);
     return uintBitsToFloat(sign | (size < 0x400u ? subnormal : normal));
 }
 
-// Nearest float16, ties to even, in the low 16 bits. packHalf2x16 may round another way.
+// Nearest float16, ties to even, in the low 16 bits. packHalf2x16 may round differently.
 uint half_encode(float x) {
     const uint bits = floatBitsToUint(x), sign = (bits >> 16) & 0x8000u, size = bits & 0x7fffffffu;
     if (size > 0x7f800000u) return sign | 0x7e00u;
@@ -105,7 +110,7 @@ uint half_encode(float x) {
         return sign | ((n + 0xfffu + ((n >> 13) & 1u)) >> 13);
     }
     const uint exponent = size >> 23;
-    if (exponent < 102u) return sign; // under half the least subnormal
+    if (exponent < 102u) return sign; // less than half the least subnormal
     const uint shift = 126u - exponent, mantissa = (size & 0x7fffffu) | 0x800000u;
     const uint n = mantissa >> shift, rest = mantissa & ((1u << shift) - 1u), half_unit = 1u << (shift - 1u);
     return sign | (n + (rest > half_unit || (rest == half_unit && (n & 1u) != 0u) ? 1u : 0u));

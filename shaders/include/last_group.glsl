@@ -1,8 +1,10 @@
-// The last workgroup to finish goes on with what needs the work of all, which saves a dispatch and the wait before it. Before:
-// `#define COUNTER(i)`, a word of a coherent buffer, zero at first and afterwards; what the others have written must be in coherent buffers too.
+// The last workgroup to finish continues with work that needs the results of all. This saves a dispatch and
+// the wait before the dispatch. Define before the include: `#define COUNTER(i)`, a word of a coherent buffer,
+// which is zero before and after a dispatch. The results of the other workgroups must be in coherent buffers,
+// too.
 shared bool last_group;
 
-// At the end of a workgroup, all invocations: is it the last of n?
+// Call at the end of a workgroup, with all invocations: is the workgroup the last of n?
 bool is_last_group(uint counter, uint n) {
     memoryBarrierBuffer();
     barrier();

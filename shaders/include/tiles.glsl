@@ -1,13 +1,16 @@
-// Workgroups that take a dispatch's tiles one after the other until none is left, for CPUs: lavapipe cuts a dispatch into as many equal parts as
-// it has threads, and who is done early, or on a core of its own, then waits for the others. As many workgroups as tiles are dispatched; those
-// that come too late find nothing to do.
+// Workgroups that take the tiles of a dispatch one after the other until none is left, for CPUs. lavapipe
+// splits a dispatch into as many equal parts as it has threads, and a thread that finishes early, or has a
+// core of its own, then waits for the others. The dispatch has as many workgroups as tiles. Workgroups that
+// start late find no tile left.
 //     for (uint round = 0u; take_tile(round); round++) ..., with `tile` in place of gl_WorkGroupID
-// Before: GL_KHR_shader_subgroup_ballot; the workgroup is one subgroup.
+// Enable GL_KHR_shader_subgroup_ballot. The workgroup is one subgroup.
 #include "include/bindings.h"
-layout(binding = FM_TILES_BINDING) coherent buffer Tiles { uint n_taken, n_left; }; // zero before and after a dispatch
+// zero before and after a dispatch
+layout(binding = FM_TILES_BINDING) coherent buffer Tiles { uint n_taken, n_left; };
 uvec3 tile;
 
-// Of one workgroup. lavapipe 22.3 ends an invocation without a word after 65535 rounds of all its loops.
+// Rounds of one workgroup. lavapipe 22.3 ends an invocation without a message after 65535 rounds of all its
+// loops.
 const uint MOST_TILES = 8u;
 
 bool take_tile(uint round) {
@@ -16,7 +19,8 @@ bool take_tile(uint round) {
     uint i = n_tiles;
     if (gl_LocalInvocationID.x == 0u) {
         if (round < MOST_TILES) i = atomicAdd(n_taken, 1u);
-        if (i >= n_tiles && atomicAdd(n_left, 1u) + 1u == n_tiles) n_taken = n_left = 0u; // the last workgroup leaves
+        // The last workgroup resets the counters
+        if (i >= n_tiles && atomicAdd(n_left, 1u) + 1u == n_tiles) n_taken = n_left = 0u;
     }
     i = subgroupBroadcastFirst(i);
     tile = uvec3(i % n.x, i / n.x % n.y, i / n.x / n.y);

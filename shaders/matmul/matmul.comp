@@ -1,8 +1,9 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// y[t][m][r] = residual[t][m][r] + sum_k w[m][r][k] * x[t][m][k]; a workgroup computes 4 rows for up to 4 tokens.
-// Exact: lane l of 32 adds quads l, l + 32, … in order, x y z w within a quad, then a tree over the lanes; the residual comes last. n_cols
-// alone decides the order, whatever the number of tokens and the window.
+// y[t][m][r] = residual[t][m][r] + sum_k w[m][r][k] * x[t][m][k]. A workgroup computes 4 rows for up to 4
+// tokens. Exact: lane l of 32 adds quads l, l + 32, … in order, x y z w within a quad; then a tree adds the
+// lanes; the residual comes last. n_cols alone decides the order; neither the number of tokens nor the slice
+// matters.
 layout(local_size_x = 32) in;
 #define X_ELEMENT float
 #include "matmul/matmul.glsl"
@@ -17,16 +18,21 @@ void main() {
     const uint x_at = args.x_base + (args.first_mat + mat) * args.x_mat_stride;
     for (uint row = gl_WorkGroupID.x * ROWS; row < args.n_rows; row += gl_NumWorkGroups.x * ROWS) {
         precise float sum[ROWS][4];
-        uint row_at[ROWS], token_at[4]; // past the end the last one is computed again, and not stored
-        for (uint r = 0u; r < ROWS; r++) row_at[r] = (mat * args.n_rows + min(row + r, args.n_rows - 1u)) * size;
-        for (uint t = 0u; t < TOKENS; t++) token_at[t] = x_at + min(token + t, args.n_tokens - 1u) * args.x_token_stride;
+        // Past the end the last one is computed again, and not stored
+        uint row_at[ROWS], token_at[4];
+        for (uint r = 0u; r < ROWS; r++)
+            row_at[r] = (mat * args.n_rows + min(row + r, args.n_rows - 1u)) * size;
+        for (uint t = 0u; t < TOKENS; t++)
+            token_at[t] = x_at + min(token + t, args.n_tokens - 1u) * args.x_token_stride;
         for (uint r = 0u; r < ROWS; r++)
             for (uint t = 0u; t < TOKENS; t++) sum[r][t] = 0.0;
 
         for (uint k = lane * 4u; k < args.n_cols; k += 128u) {
             vec4 quad[4];
             for (uint t = 0u; t < TOKENS; t++)
-                quad[t] = vec4(x[token_at[t] + k], x[token_at[t] + k + 1u], x[token_at[t] + k + 2u], x[token_at[t] + k + 3u]);
+                quad[t] =
+                    vec4(x[token_at[t] + k], x[token_at[t] + k + 1u], x[token_at[t] + k + 2u],
+                    x[token_at[t] + k + 3u]);
             for (uint r = 0u; r < ROWS; r++) {
                 const vec4 v = w4(TYPE, row_at[r], k);
                 for (uint t = 0u; t < TOKENS; t++) {
@@ -37,7 +43,7 @@ void main() {
                 }
             }
         }
-        barrier(); // the last rows' partial has been read
+        barrier(); // all invocations have read the last rows' partial
         for (uint r = 0u; r < ROWS; r++)
             for (uint t = 0u; t < TOKENS; t++) partial[r * TOKENS + t][lane] = sum[r][t];
         barrier();
@@ -49,7 +55,8 @@ void main() {
                     precise float pair = partial[lane][i] + partial[lane][i + half_n];
                     partial[lane][i] = pair;
                 }
-            const uint at = (token + t) * args.y_token_stride + (args.first_mat + mat) * args.y_mat_stride + args.first_row + row + r;
+            const uint at = (token + t) * args.y_token_stride + (args.first_mat + mat) * args.y_mat_stride +
+                args.first_row + row + r;
             precise float result = partial[lane][0];
             if (RESIDUAL) result = residual[args.residual_base + at] + result;
             y[args.y_base + at] = result;

@@ -1,6 +1,6 @@
-// What the variants of matmul share: the arguments, the type of the weight and the bindings.
-// Before: X_ELEMENT, the type that x is read as: float or vec4. In a variant that can norm y, too:
-// NORM_AFTER, and local_size (see include/norm_after.glsl).
+// The common part of the variants of matmul: the arguments, the type of the weight and the bindings. Define
+// before the include: X_ELEMENT, the type of x's elements: float or vec4. Define NORM_AFTER and local_size in
+// a variant that can also norm y (see include/norm_after.glsl).
 #include "matmul/matmul.h"
 layout(constant_id = 0) const uint TYPE = 0;
 layout(constant_id = 1) const bool RESIDUAL = false;
@@ -9,7 +9,7 @@ layout(binding = 1) readonly buffer X { X_ELEMENT x[]; };
 layout(binding = 2) readonly buffer Residual { float residual[]; };
 #ifdef NORM_AFTER
 layout(binding = 3) coherent buffer Y { float y[]; };
-layout(constant_id = 5) const bool NORM = false;                        // of y, too
+layout(constant_id = 5) const bool NORM = false;                        // also norm y
 #define NORM_BINDING 4
 #include "include/norm_after.glsl"
 #else

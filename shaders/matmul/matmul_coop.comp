@@ -5,8 +5,8 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_cooperative_matrix : require
-// matmul.comp for many tokens on matrix units: float16 operands, float32 sums; see matrix_tile.glsl. n_cols is a multiple of 32, x starts at
-// 16 bytes.
+// matmul.comp for many tokens on matrix units: float16 operands, float32 sums; see matrix_tile.glsl. n_cols
+// is a multiple of 32, x is aligned to 16 bytes.
 #define X_ELEMENT vec4
 #include "matmul/matmul.glsl"
 #define TILE_CONSTANT 2
@@ -30,7 +30,9 @@ void main() {
                 [[unroll]] for (uint i = 0u; i < QUADS; i++) {
                     const uint t = (id + i * INVOCATIONS) / 8u, quad = id % 8u;
                     if (t >= TILE_TOKENS) continue;
-                    x_store(t, quad, x[x_at + min(token + t, args.n_tokens - 1u) * (args.x_token_stride / 4u) + k / 4u + quad], seen[i]);
+                    x_store(t, quad,
+                        x[x_at + min(token + t, args.n_tokens - 1u) * (args.x_token_stride / 4u) + k / 4u +
+                        quad], seen[i]);
                 }
                 barrier();
                 MULTIPLY(sum)
@@ -42,7 +44,8 @@ void main() {
             for (uint i = id % LANES; i < M * N; i += LANES) {
                 const uint r = sub_row(s / SUB_TOKENS) + i % M, t = sub_token(s % SUB_TOKENS) + i / M;
                 if (row + r >= args.n_rows || token + t >= args.n_tokens) continue;
-                const uint at = (token + t) * args.y_token_stride + (args.first_mat + mat) * args.y_mat_stride + args.first_row + row + r;
+                const uint at = (token + t) * args.y_token_stride +
+                    (args.first_mat + mat) * args.y_mat_stride + args.first_row + row + r;
                 const float v = out_tile[gl_SubgroupID * M * N + i] / x_scale[t];
                 y[args.y_base + at] = RESIDUAL ? residual[args.residual_base + at] + v : v;
             }

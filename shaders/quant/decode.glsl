@@ -1,23 +1,33 @@
-// Decoders of stored weights, for one binding. Include once a binding, after defining
+// Decoders of stored weights, for one binding. Include this file once a binding, after defining
 //   W_NAME     a prefix, and
 //   W_WORD(i)  the 32-bit word i of the binding, e.g. `#define W_WORD(i) gate_words[i]`.
-// A shader with one weight, `uint words[]`, defines neither: the prefix is w then. It gets
-//   vec4 w4(uint type, uint row, uint k)                       elements k..k+3 (k a multiple of 4) of the row at byte offset `row`; exact
-//   float w32(uint type, uint row, uint k, out vec4 q[8])      elements k..k+31 (k a multiple of 32) are the returned scale times q[]
-//   vec2 w32_parts(uint type, uint row, uint k, out vec4 q[8]) the same elements are q[] times x plus y, which is 0 unless has_minimum(type)
-//   float w64_dot(uint type, uint row, uint k, vec4 a[8], vec4 b[8], vec2 sums)   the dot of elements k..k+63 (k a multiple of 64, row of
-//                                                              4), for types that has_pairs() names, with x: a and b are x / 2^pair_place(),
-//                                                              `sums` are those of the two halves' x where pair_has_offset()
-//   float w8(uint type, uint row, uint part, out vec4 low, out vec4 high)   a quarter of a block, so that neighbours share it: elements
-//                                                              k..k+3 and k+16..k+19, k = 32 * (part / 4) + 4 * (part % 4), scaled alike
-//   vec3 w8_packed(uint type, uint row, uint part, out uint low, out uint high)   the same as signed bytes, low one first: with s returned,
-//                                                              s.x * low + s.z and s.y * high + s.z; for the types of quant/packed.h
+// A shader with one weight, `uint words[]`, defines neither; the prefix is then w. The shader gets
+//   vec4 w4(uint type, uint row, uint k)
+//       elements k..k+3 (k a multiple of 4) of the row at byte offset `row`; exact
+//   float w32(uint type, uint row, uint k, out vec4 q[8])
+//       elements k..k+31 (k a multiple of 32) are the returned scale times q[]
+//   vec2 w32_parts(uint type, uint row, uint k, out vec4 q[8])
+//       the same elements are q[] times x plus y; y is 0 unless has_minimum(type)
+//   float w64_dot(uint type, uint row, uint k, vec4 a[8], vec4 b[8], vec2 sums)
+//       the dot product of elements k..k+63 (k a multiple of 64, row of 4) with x, for the types that
+//       has_pairs() names: a and b are x / 2^pair_place(), `sums` are those of the two halves' x where
+//       pair_has_offset()
+//   float w8(uint type, uint row, uint part, out vec4 low, out vec4 high)
+//       a quarter of a block, so that neighbours share the block: elements k..k+3 and k+16..k+19 with
+//       k = 32 * (part / 4) + 4 * (part % 4), scaled like w32's
+//   vec3 w8_packed(uint type, uint row, uint part, out uint low, out uint high)
+//       the same as signed bytes, low byte first: with s returned, s.x * low + s.z and s.y * high + s.z;
+//       for the types of quant/packed.h
 // w32 and w8 of formats with a minimum return a scale of 1, and q[] are the elements.
-// `type` is an enum fathom_type, a specialization constant: src/gpu/spirv_trim.c leaves the other types' decoders out, which works while it
-// is handed down through `const` parameters and the cases return. Both macros are undefined at the end.
-// A format in blocks of integers is one function, w8, exact; w4 and w32 follow from it, and may have a quicker one.
-// A choice between two names is one instruction, a choice between expressions is a branch, which takes compilers longer than all the rest.
-// Bytes are GGUF's: 16-bit alignment is all that most block formats have. F8_E4M3 is ours, and in whole words.
+// `type` is an enum fathom_type, a specialization constant. src/gpu/spirv_trim.c removes the other types'
+// decoders. This works only while functions pass `type` on through `const` parameters and the cases return.
+// Both macros are undefined at the end.
+// A format in blocks of integers needs one function, w8, which is exact. w4 and w32 derive from w8, and may
+// have a faster function of their own.
+// A choice between two names is one instruction. A choice between expressions is a branch, which takes
+// compilers longer than all the rest.
+// Bytes are GGUF's: most block formats are aligned to 16 bits only. F8_E4M3 is this project's own format, and
+// consists of whole words.
 #ifndef W_NAME
 #define W_NAME w
 #define W_WORD(i) words[i]
@@ -69,7 +79,7 @@ uint W_FN(_byte)(uint at) {
 #include "quant/mxfp4.glsl"
 #include "quant/f8_e4m3.glsl"
 
-// Of the formats in blocks; exact, as none of them needs more than multiplying and adding
+// w8 of the formats in blocks. Exact, because each of these formats needs multiplying and adding alone.
 float W_FN(_block_8)(const uint type, uint row, uint part, out vec4 low, out vec4 high) {
     switch (type) {
     case TYPE_Q8_0: return W_FN(_q8_0_8)(row, part, low, high);

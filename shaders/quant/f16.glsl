@@ -1,10 +1,11 @@
 // FATHOM_F16: pairs in words, low half first. A row is a multiple of 4 elements, so it starts at a word.
 vec4 W_FN(_f16_4)(uint row, uint k) {
     const uint i = (row >> 2) + (k >> 1), a = W_WORD(i), b = W_WORD(i + 1u);
-    return vec4(half_decode(a & 0xffffu), half_decode(a >> 16), half_decode(b & 0xffffu), half_decode(b >> 16));
+    return vec4(half_decode(a & 0xffffu), half_decode(a >> 16), half_decode(b & 0xffffu),
+        half_decode(b >> 16));
 }
 
-// The forms of the faster variants leave the conversion to the device.
+// In the forms of the faster variants the device converts.
 vec4 W_FN(_f16_fast)(uint row, uint k) {
     const uint i = (row >> 2) + (k >> 1);
     return vec4(unpackHalf2x16(W_WORD(i)), unpackHalf2x16(W_WORD(i + 1u)));

@@ -1,5 +1,6 @@
-// FATHOM_F8_E4M3: blocks of 132 bytes: float32 scale, 128 bytes of sign, 4 bits of exponent (less 7), 3 of mantissa; the last block of a row
-// may be shorter. A row is a multiple of 32 elements, so everything starts at a word. No byte is a NaN.
+// FATHOM_F8_E4M3: blocks of 132 bytes: float32 scale; 128 bytes, each of a sign, 4 bits of exponent (bias 7)
+// and 3 of mantissa. The last block of a row may be shorter. A row is a multiple of 32 elements, so every
+// block starts at a word. No byte is a NaN.
 float W_FN(_f8_e4m3_scale)(uint row, uint k) {
     return uintBitsToFloat(W_WORD((row >> 2) + (k >> 7) * 33u));
 }
@@ -13,7 +14,8 @@ vec4 W_FN(_f8_e4m3_4)(uint row, uint k) {
     return w;
 }
 
-// The forms of the faster variants leave the conversion to the device: as float16 the same bits are 2^-8 of it.
+// In the forms of the faster variants the device converts: the same bits, read as float16, are 2^-8 of the
+// value.
 float W_FN(_f8_e4m3_32)(uint row, uint k, out vec4 q[8]) {
     const uint word = (row >> 2) + (k >> 7) * 33u + 1u + ((k & 127u) >> 2);
     for (uint i = 0u; i < 8u; i++) q[i] = e4m3_half(W_WORD(word + i));

@@ -1,5 +1,5 @@
-// The points of IQ1, IQ2 and IQ3: src/quant/grids.c's, all of them in order, two in a word. A buffer, because compilers make copies of large
-// constant tables for each invocation.
+// The points of IQ1, IQ2 and IQ3: all of src/quant/grids.c's, in order, two in a word. They are in a buffer,
+// because compilers copy large constant tables for each invocation.
 #ifndef QUANT_GRIDS_GLSL
 #define QUANT_GRIDS_GLSL
 #include "include/bindings.h"
@@ -28,7 +28,7 @@ vec4 with_signs(ivec4 v, uint signs) {
     return vec4(v * (1 - 2 * ivec4(uvec4(signs, signs >> 1, signs >> 2, signs >> 3) & 1u)));
 }
 
-// Seven signs and an eighth that makes their number even
+// Seven signs, and an eighth that makes the number of signs even
 uint eight_signs(uint seven) {
     return (seven & 127u) | (uint(bitCount(seven & 127u)) & 1u) << 7;
 }

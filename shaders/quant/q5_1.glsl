@@ -1,4 +1,5 @@
-// FATHOM_Q5_1: blocks of 24 bytes: float16 scale, float16 minimum, 32 fifth bits, 16 bytes of nibbles as in Q4_0. Words are aligned.
+// FATHOM_Q5_1: blocks of 24 bytes: float16 scale, float16 minimum, 32 fifth bits, 16 bytes of nibbles as in
+// Q4_0. Words are aligned.
 vec3 W_FN(_q5_1_packed)(uint row, uint part, out uint low, out uint high) {
     const uint word = (row >> 2) + (part >> 2) * 6u, c = part & 3u;
     const uint scales = W_WORD(word), fifth = W_WORD(word + 1u) >> (4u * c), v = W_WORD(word + 2u + c);

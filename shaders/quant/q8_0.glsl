@@ -32,14 +32,16 @@ vec3 W_FN(_q8_0_packed)(uint row, uint part, out uint low, out uint high) {
     return vec3(half_decode(W_FN(_bits16)(block)).xx, 0.0);
 }
 
-// As Q4_0's: bytes stay at their places in the words. The top one is signed there, the others have 128 added, a matter of their sums.
+// As in Q4_0, bytes stay at their places in the words. The top byte is signed there. 128 is added to the
+// others, and the sums account for this.
 float W_FN(_q8_0_64_dot)(uint row, uint k, vec4 a[8], vec4 b[8], vec2 sums) {
     const uint word = (row >> 2) + (k >> 6) * 17u;
     uint w[17];
     for (uint i = 0u; i < 17u; i++) w[i] = W_WORD(word + i);
     vec2 part = vec2(0.0);
     for (uint i = 0u; i < 32u; i++) {
-        const uvec2 both = uvec2(w[(i + 2u) >> 2], w[9u + (i >> 2)]) ^ 0x808080u, mask = uvec2(255u) << uvec2(pair_place(0u, i), pair_place(1u, i));
+        const uvec2 both = uvec2(w[(i + 2u) >> 2], w[9u + (i >> 2)]) ^ 0x808080u,
+            mask = uvec2(255u) << uvec2(pair_place(0u, i), pair_place(1u, i));
         part = fma(vec2(ivec2(both & mask)), vec2(a[i >> 2][i & 3u], b[i >> 2][i & 3u]), part);
     }
     part -= 128.0 * sums;

@@ -2,6 +2,6 @@
 #include "../include/args.h"
 ARGS(roofline) {
     uint n_words;           // to read
-    uint x_address[2];      // of what is bound, low half first
+    uint x_address[2];      // of the bound buffer, low half first
     uint x_base, y_base;    // words
 } ARGS_END

@@ -1,4 +1,4 @@
-// What the variants of embed share: the arguments, the type of the table and the bindings.
+// The common part of the variants of embed: the arguments, the type of the table and the bindings.
 #include "small/embed.h"
 layout(constant_id = 0) const uint TYPE = 0;
 layout(binding = 0) readonly buffer W { uint words[]; };

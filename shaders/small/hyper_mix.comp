@@ -2,24 +2,28 @@
 #extension GL_GOOGLE_include_directive : require
 #include "small/hyper_mix.h"
 #include "include/exact.glsl"
-// Hyper-connections before a block: the weights of a token's streams, the Sinkhorn chain, the mixed stream and its norm. A workgroup a token.
-// Exact: lane l adds the squares l, l + LANES, … in order, then a tree over the lanes.
+// Hyper-connections before a block: the weights of a token's residual streams, the Sinkhorn chain, the mixed
+// stream and its norm. A workgroup a token. Exact: lane l adds the squares l, l + LANES, … in order, then a
+// tree adds the lanes.
 #define LANES 256
 layout(local_size_x = LANES) in;
-layout(constant_id = 0) const bool MIX = true;                     // the streams are mixed with each other behind the block
+// The residual streams are mixed with each other after the block
+layout(constant_id = 0) const bool MIX = true;
 layout(binding = 0) readonly buffer X { float x[]; };              // [n_tokens][STREAMS][n]
-layout(binding = 1) readonly buffer Logits { float logits[]; };    // [n_tokens][STREAMS * (2 + STREAMS)], without MIX [n_tokens][STREAMS]
+// [n_tokens][STREAMS * (2 + STREAMS)], without MIX [n_tokens][STREAMS]
+layout(binding = 1) readonly buffer Logits { float logits[]; };
 layout(binding = 2) readonly buffer Scale { float scale[]; };
 layout(binding = 3) readonly buffer Base { float base[]; };
 layout(binding = 4) readonly buffer W { float w[]; };              // [n]
 layout(binding = 5) writeonly buffer Y { float y[]; };             // [n_tokens][n]
-layout(binding = 6) writeonly buffer Mix { float mix_out[]; };     // [n_tokens]{ post[STREAMS], comb[STREAMS][STREAMS] }
+// [n_tokens]{ post[STREAMS], comb[STREAMS][STREAMS] }
+layout(binding = 6) writeonly buffer Mix { float mix_out[]; };
 const uint STREAMS = 4u, N_LOGITS = STREAMS * (2u + STREAMS);
 shared float partial[LANES], weight[N_LOGITS], pre[STREAMS], comb[STREAMS * STREAMS];
 
 float sum_all(float v) {
     const uint lane = gl_LocalInvocationID.x;
-    barrier(); // the last sum has been read
+    barrier(); // all invocations have read the last sum
     partial[lane] = v;
     for (uint half_n = LANES / 2u; half_n > 0u; half_n /= 2u) {
         barrier();
@@ -32,7 +36,7 @@ float sum_all(float v) {
     return partial[0];
 }
 
-// A token's logit i, normed, scaled and shifted
+// A token's logit i, after norm, scale and shift
 float affine(uint token, uint i, float norm) {
     precise float m = logits[args.logits_base + token * (MIX ? N_LOGITS : STREAMS) + i] * norm;
     m = m * scale[args.scale_base + min(i / STREAMS, 2u)];
@@ -40,11 +44,13 @@ float affine(uint token, uint i, float norm) {
     return m;
 }
 
-// One row or column of the matrix, divided by its sum. Round 0 makes a softmax of the rows; then columns, and rows and columns in turn.
+// Divides one row or column of the matrix by its sum. Round 0 is a softmax of the rows. Columns follow, then
+// rows and columns alternate.
 void norm_line(uint line, uint round) {
     const bool rows = round % 2u == 0u;
     const uint first = rows ? line * STREAMS : line, step = rows ? 1u : STREAMS;
-    precise float sum = (comb[first] + comb[first + step]) + (comb[first + 2u * step] + comb[first + 3u * step]);
+    precise float sum =
+        (comb[first] + comb[first + step]) + (comb[first + 2u * step] + comb[first + 3u * step]);
     if (round > 0u) sum = sum + args.eps;
     const float inverse = exact_reciprocal(sum);
     for (uint i = 0u; i < STREAMS; i++) {
@@ -54,7 +60,8 @@ void norm_line(uint line, uint round) {
     }
 }
 
-// Fills pre[], and writes what the streams are mixed with behind the block. A lane computes one weight; four of them share the Sinkhorn chain.
+// Fills pre[], and writes the weights that mix the residual streams after the block. A lane computes one
+// weight; four lanes share the Sinkhorn chain.
 void weigh(uint token, float norm) {
     const uint lane = gl_LocalInvocationID.x, at = args.mix_base + token * STREAMS * (1u + STREAMS);
     if (lane < (MIX ? N_LOGITS : STREAMS)) weight[lane] = affine(token, lane, norm);
@@ -66,7 +73,8 @@ void weigh(uint token, float norm) {
         else mix_out[at + lane - STREAMS] = doubled;
     } else if (MIX && lane < N_LOGITS) {
         const uint row = lane / STREAMS * STREAMS;
-        precise float below = weight[lane] - max(max(weight[row], weight[row + 1u]), max(weight[row + 2u], weight[row + 3u]));
+        precise float below =
+            weight[lane] - max(max(weight[row], weight[row + 1u]), max(weight[row + 2u], weight[row + 3u]));
         comb[lane - 2u * STREAMS] = exact_exp(below);
     }
     for (uint round = 0u; MIX && round < 2u * args.n_iterations; round++) {
@@ -77,7 +85,7 @@ void weigh(uint token, float norm) {
     if (MIX && lane < STREAMS * STREAMS) mix_out[at + STREAMS + lane] = comb[lane];
 }
 
-// The streams' value at i of the first
+// The sum over the residual streams at value i, weighted by pre[]
 float mixed(uint i) {
     precise float v = pre[0] * x[i];
     for (uint j = 1u; j < STREAMS; j++) v = v + pre[j] * x[i + j * args.n];

@@ -1,7 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// y[t][i] = x[t][i] / sqrt(mean_i(x[t][i]^2) + eps) * w[i], a workgroup a token. Exact: lane l adds the squares l, l + 64, … in order, then
-// a tree over the 64 lanes.
+// y[t][i] = x[t][i] / sqrt(mean_i(x[t][i]^2) + eps) * w[i], a workgroup a token. Exact: lane l adds the
+// squares l, l + 64, … in order, then a tree adds the 64 lanes.
 layout(local_size_x = 64) in;
 #include "small/rms_norm.glsl"
 #include "include/exact.glsl"
@@ -16,7 +16,7 @@ void main() {
             const float v = x[x_at + i];
             sum = sum + v * v;
         }
-        barrier(); // the last token's partial[0] has been read
+        barrier(); // all invocations have read the last token's partial[0]
         partial[lane] = sum;
         for (uint half_n = 32u; half_n > 0u; half_n /= 2u) {
             barrier();

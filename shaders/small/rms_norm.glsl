@@ -1,4 +1,4 @@
-// What the variants of rms_norm share: the arguments, the constant and the bindings.
+// The arguments, the constant and the bindings of the variants of rms_norm.
 #include "small/rms_norm.h"
 layout(constant_id = 1) const bool WEIGHTED = true;
 layout(binding = 0) readonly buffer X { float x[]; };

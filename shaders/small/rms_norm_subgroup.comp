@@ -4,7 +4,7 @@
 // rms_norm.comp with sums by subgroup operations: two barriers a token.
 layout(local_size_x_id = 0) in;
 #include "small/rms_norm.glsl"
-shared float partial[64]; // one a subgroup; 256 invocations, subgroups of 4 at least
+shared float partial[64]; // one a subgroup; 256 invocations, subgroups of at least 4
 
 void main() {
     const uint lane = gl_LocalInvocationID.x;

@@ -1,16 +1,19 @@
-// What sample.comp and sample_list.comp share.
-// One workgroup of any size: every sum is over integers, so neither the size nor the order of the atomics matters, and the same logits and seed
-// give the same token everywhere. A token's weight is its probability in parts of 2^30. Top-k, top-p and the draw itself are one search: the first
-// key at which the running sum of weights (or of ones) passes a target, found digit by digit with histograms of 256 bins.
+// The common part of sample.comp and sample_list.comp. One workgroup of any size: every sum is over integers,
+// so neither the size nor the order of the atomics matters, and the same logits and seed give the same token
+// on every device. A token's weight is its probability in parts of 2^30. Top-k, top-p and the draw itself are
+// one search: for the first key at which the running sum of weights (or of ones) passes a target. The search
+// goes digit by digit, with histograms of 256 bins.
 #include "small/sample.h"
 #include "include/exact.glsl"
 layout(local_size_x_id = 0) in;
 layout(binding = 0) readonly buffer Logits { float logits[]; }; // [n_vocab]
 layout(binding = 1) buffer Step { uint step_words[]; };         // struct fathom_step
-layout(binding = 2) coherent buffer Seen { uint seen[]; };               // [n_vocab]
+layout(binding = 2) coherent buffer Seen { uint seen[]; };      // [n_vocab]
 layout(binding = 3) writeonly buffer Ring { uint ring[]; };     // [n_ring]
-layout(binding = 4) buffer Drafts { uint drafts[]; };           // struct fathom_drafts, where there is more than one row
-const uint TOKEN = 0u, POSITION = 1u, N_SAMPLED = 2u, SEED_LOW = 3u, SEED_HIGH = 4u, TEMPERATURE = 5u, TOP_K = 6u, TOP_P = 7u, MIN_P = 8u,
+// struct fathom_drafts; bound where there is more than one row
+layout(binding = 4) buffer Drafts { uint drafts[]; };
+const uint TOKEN = 0u, POSITION = 1u, N_SAMPLED = 2u, SEED_LOW = 3u, SEED_HIGH = 4u, TEMPERATURE = 5u,
+    TOP_K = 6u, TOP_P = 7u, MIN_P = 8u,
            PENALTY = 9u;
 const uint FIRST = 12u, LAST_ROW = 13u, IDS = 14u, NEXT = 22u; // in drafts, after its step
 shared uint histogram[256], coarse[16]; // coarse: sums of 16 bins
@@ -20,12 +23,13 @@ uint word(uint i) {
     return step_words[args.step_base + i];
 }
 
-// Of a workgroup's view of one step, the same in every invocation
-float penalty, inv_penalty, inv_temperature, top, unit; // top: the greatest score; unit: weight of probability e^0
-float min_share;                                        // tokens below this times the best one's probability are out
-uint limit;                                             // tokens with a greater key are out
-uint n_candidates;                                      // tokens that the searches walk
-uint row;                                               // of the logits
+// A workgroup's view of one step, the same in every invocation
+// top: the highest score; unit: weight of probability e^0
+float penalty, inv_penalty, inv_temperature, top, unit;
+float min_share;   // excludes tokens below this times the best token's probability
+uint limit;        // excludes tokens with a greater key
+uint n_candidates; // tokens that the searches go over
+uint row;          // of the logits
 
 #ifdef LIST
 const uint CAPACITY = 4096u;
@@ -41,7 +45,7 @@ uint candidate(uint i) {
 }
 #endif
 
-// Logit after penalty and temperature; a NaN is the least of all.
+// Logit after penalty and temperature. A NaN is the least of all.
 float score(uint id) {
     const float logit = logits[args.logits_base + row * args.n_vocab + id];
     if ((floatBitsToUint(logit) & 0x7fffffffu) > 0x7f800000u) return uintBitsToFloat(0xff800000u);
@@ -53,7 +57,7 @@ float score(uint id) {
 
 // Ascending keys are descending scores.
 uint key_of(float s) {
-    const uint bits = floatBitsToUint(s == 0.0 ? 0.0 : s); // one zero
+    const uint bits = floatBitsToUint(s == 0.0 ? 0.0 : s); // +0 and -0 have one key
     return (bits & 0x80000000u) != 0u ? bits : 0x7fffffffu - bits;
 }
 
@@ -71,7 +75,8 @@ uint weight_of(float s) {
 
 const uint COUNT = 0u, WEIGHT = 1u, DRAW = 2u;
 
-// The least key (COUNT, WEIGHT: of scores; DRAW: the id) at which the running sum of ones or weights is over `target`.
+// The least key at which the running sum of ones or weights exceeds `target`. The key is the score's (COUNT,
+// WEIGHT) or the id (DRAW).
 uint search(uint mode, uint target) {
     uint found = 0u;
     for (uint pass = mode == DRAW ? 1u : 0u; pass < 4u; pass++) {
@@ -83,7 +88,8 @@ uint search(uint mode, uint target) {
             if (mode == DRAW && ((id ^ found) >> shift) > 255u) continue;
             const float s = score(id);
             const uint key = mode == DRAW ? id : key_of(s);
-            if (((key ^ found) >> shift) > 255u) continue; // of other digits before this one
+            // Skip keys whose digits before this one differ
+            if (((key ^ found) >> shift) > 255u) continue;
             const uint weight = mode == COUNT ? 1u : weight_of(s);
             if (weight != 0u) atomicAdd(histogram[(key >> shift) & 255u], weight);
         }
@@ -104,12 +110,12 @@ uint search(uint mode, uint target) {
         barrier();
         found |= digit << shift;
         target -= before;
-        barrier(); // before the histogram is cleared
+        barrier(); // all invocations have read the histogram
     }
     return found;
 }
 
-// Sum of weights, or with `shares` of e^(score - top) in parts of 2^30, as total_high * 2^32 + total_low.
+// Sum of weights, or with `shares` of e^(score - top) in parts of 2^30, as total_high * 2^32 + total_low
 void add_up(bool shares) {
     if (gl_LocalInvocationID.x == 0u) {
         total_low = 0u;
@@ -143,7 +149,7 @@ uint random_bits() {
     return a;
 }
 
-// Leaves the best score's key and the lowest id that has it in best_key and best_id.
+// Sets best_key to the best score's key, and best_id to the lowest id with that score.
 void find_best() {
     if (gl_LocalInvocationID.x == 0u) {
         best_key = 0xffffffffu;
@@ -165,7 +171,7 @@ void find_best() {
 }
 
 #ifdef LIST
-// Lists the tokens whose e^(score - top) is 2^-30 or more: no other has a weight, or adds to the total.
+// Lists the tokens whose e^(score - top) is 2^-30 or more. No other token has a weight or adds to the total.
 void collect() {
     if (gl_LocalInvocationID.x == 0u) n_list = 0u;
     barrier();
@@ -190,13 +196,16 @@ uint draw() {
 #endif
     if (top_k != 0u && top_k < n_candidates) limit = search(COUNT, top_k - 1u);
 
-    // unit = 2^60 / total; the total is over 2^30, and its first 24 bits are exact as a float
+    // unit = 2^60 / total. The total exceeds 2^30, and its first 24 bits are exact as a float.
     add_up(true);
-    const uint n_bits = total_high != 0u ? 33u + findMSB(total_high) : 1u + findMSB(total_low), shift = n_bits - 24u;
-    const uint first_bits = shift < 32u ? (total_low >> shift) | (total_high << (32u - shift)) : total_high >> (shift - 32u);
-    precise float per_share = exact_reciprocal(float(first_bits)) * uintBitsToFloat((127u + 60u - shift) << 23);
+    const uint n_bits = total_high != 0u ? 33u + findMSB(total_high) : 1u + findMSB(total_low),
+        shift = n_bits - 24u;
+    const uint first_bits = shift < 32u ? (total_low >> shift) | (total_high << (32u - shift))
+        : total_high >> (shift - 32u);
+    precise float per_share =
+        exact_reciprocal(float(first_bits)) * uintBitsToFloat((127u + 60u - shift) << 23);
     unit = per_share;
-    barrier(); // the total has been read
+    barrier(); // all invocations have read the total
 
     uint high, low;
     if (top_p > 0.0 && top_p < 1.0) {
@@ -230,14 +239,14 @@ void main() {
         min_share = 0.0;
         find_best();
         token = greedy ? best_id : draw();
-        barrier(); // everyone has read what is written now
+        barrier(); // all invocations have read the data that is written next
         guessed = row + 1u < args.n_rows && token == drafts[args.drafts_base + IDS + row + 1u];
         if (first) {
             ring[args.ring_base + (n_sampled + row) % args.n_ring] = token;
             seen[args.seen_base + token] = 1u;
             if (args.n_rows > 1u) drafts[args.drafts_base + NEXT + row] = token;
         }
-        memoryBarrierBuffer(); // the next row is after this token
+        memoryBarrierBuffer(); // the next row reads this token
         barrier();
     }
     if (!first) return;
