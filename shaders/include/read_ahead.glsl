@@ -14,7 +14,7 @@ uint ahead_at(const uint type, uint n_rows, uint k, uint next, uint last) {
 // For a loop over k: reads the words of eight rounds at once, because each read waits for memory
 #define READ_AHEAD(NAME, type, n_rows, k, next, last) \
     if (AHEAD && (k) % 256u == 0u) \
-        [[unroll]] for (uint i = 0u; i < 8u; i++)
+        [[unroll]] for (uint i = 0u; i < 8u; i++) \
             read_ahead |= NAME##_bits16(ahead_at(type, n_rows, (k) + 32u * i, next, last));
 
 // Returns 0

@@ -1,21 +1,21 @@
-// From a stream's list to command buffers: descriptor sets, derived barriers, and submits that stay short.
+// Translates a stream's list into command buffers: descriptor sets, derived barriers, and short submits.
 #include "gpu/stream.h"
 #include <stdlib.h>
 
 enum { SETS_PER_POOL = 256 };
 
-// Seconds of estimated work in one submit. Drivers kill a queue after 2 s; the estimate may be wrong by much.
+// Seconds of estimated work in one submit. Drivers kill a queue after 2 s, and the estimate may be far off.
 static const double submit_seconds = 0.2;
-static const double pretended_submit_seconds = 2e-6; // params.discrete
+static const double pretended_submit_seconds = 2e-6; // with params.discrete
 
 static double estimate_seconds(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
-    double flops = 1e12, bytes = 1e11; // a second, slow for their kind
-    if (gpu->info.type == FATHOM_GPU_CPU) return 0; // nobody watches a CPU
+    double flops = 1e12, bytes = 1e11; // a second, on a slow device of its kind
+    if (gpu->info.type == FATHOM_GPU_CPU) return 0; // no watchdog stops work on a CPU
     if (gpu->info.type != FATHOM_GPU_DISCRETE) flops = 2e11, bytes = 2e10;
     return d->flops / flops + d->bytes / bytes;
 }
 
-// ---- Barriers: the ranges touched since the last one ------------------------------------------------------------
+// ---- Barriers: the ranges touched since the last one ------------------------------------------------------
 
 struct access { const struct fm_block *block; uint64_t begin, end; bool write; };
 struct accesses { struct access *list; uint32_t n, capacity; };
@@ -25,7 +25,7 @@ static struct access access(struct fathom_view v, bool write) {
     return (struct access){v.buffer->block, begin, begin + v.size, write};
 }
 
-// The ranges of one entry.
+// The ranges that one entry accesses.
 static uint32_t entry_accesses(const struct fathom_gpu *gpu, const struct fm_entry *e, struct access out[FM_END_BINDINGS + 1]) {
     uint32_t n = 0;
     const struct fm_dispatch *d = &e->dispatch;
@@ -70,9 +70,9 @@ static void barrier(struct fathom_stream *s, VkCommandBuffer c) {
     s->gpu->counters.barriers++;
 }
 
-// ---- Command buffers --------------------------------------------------------------------------------------------
+// ---- Command buffers --------------------------------------------------------------------------------------
 
-// Begins after everything submitted before, and after what the host wrote.
+// The commands begin after everything submitted before, and after the host's writes.
 static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_error *err) {
     struct fathom_gpu *gpu = s->gpu;
     if (s->n_buffers == s->buffer_capacity) {
@@ -96,7 +96,7 @@ static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_err
     return c;
 }
 
-// What was written is there for the host once the submit is done.
+// After the submit the host sees all writes.
 static bool end_commands(struct fathom_stream *s, VkCommandBuffer c, struct fathom_error *err) {
     const VkMemoryBarrier memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
         .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
@@ -118,7 +118,8 @@ static bool add_descriptor_pool(struct fathom_stream *s, struct fathom_error *er
     return true;
 }
 
-// What a binding that the constants switch off is bound to: a view that the dispatch reads or writes anyway, so that nothing new is touched.
+// The view for a binding that the constants switch off. The dispatch reads or writes this view anyway, so
+// that no other range is accessed.
 static struct fathom_view stand_in(const struct fm_layout *layout, const struct fm_dispatch *d, bool written) {
     uint32_t i = 0;
     while (i + 1 < d->n_views && (!d->views[i].buffer || (written && !layout->spirv.writes[i]))) i++;

@@ -1,4 +1,4 @@
-// Instances, the choice of a device, its life, and waiting for it.
+// Creates instances, chooses a device, creates and destroys it, and waits for it.
 #include "gpu/internal.h"
 #include "gpu/tuned.h"
 #include <stdio.h>
@@ -131,7 +131,7 @@ static bool choose(struct fathom_gpu *gpu, const char *wanted, struct fathom_err
     return fm_fail(err, FATHOM_NO_DEVICE, "Vulkan works, but its drivers found no device");
 }
 
-// A queue that computes, better one that does nothing else: it does not wait for the desktop.
+// Finds a queue that computes, preferably one without graphics, which does not wait for the desktop.
 static bool find_queue(struct fathom_gpu *gpu, struct fathom_error *err) {
     VkQueueFamilyProperties families[32];
     uint32_t n = 32;
@@ -305,7 +305,7 @@ bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_erro
         (unsigned long long)gpu->last_ticket);
     VkResult result = ticket <= gpu->done_ticket ? VK_SUCCESS : VK_TIMEOUT;
     const VkSemaphoreWaitInfo wait = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &gpu->timeline, .pValues = &ticket};
-    // in slices: a driver that has lost the device may say so only when asked again
+    // in time slices: a driver that has lost the device may report the loss only at the next call
     while (result == VK_TIMEOUT) result = gpu->vk.vkWaitSemaphores(gpu->device, &wait, WAIT_SLICE_MS * 1000000ull);
     if (!fm_vk_check(gpu, result, "vkWaitSemaphores", err)) return false;
     if (ticket > gpu->done_ticket) gpu->done_ticket = ticket;

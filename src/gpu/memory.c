@@ -1,4 +1,5 @@
-// Device memory: taken from the driver in blocks, one VkBuffer each, and sub-allocated, so that hundreds of weights cost a handful of allocations.
+// Device memory. The driver allocates blocks, one VkBuffer each, and this file sub-allocates, so that
+// hundreds of weights need only a few allocations.
 #include "gpu/internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@ struct fm_block {
 VkBuffer fm_block_buffer(const struct fm_block *block) { return block->buffer; }
 uint64_t fm_view_address(struct fathom_view view) { return view.buffer->block->address + view.buffer->offset + view.offset; }
 
-// What buffers are for: shaders, and copies from them.
+// The uses of a buffer: by shaders, and as the source of copies.
 static VkBufferUsageFlags usage(const struct fathom_gpu *gpu) {
     return VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
            (gpu->info.caps & FATHOM_CAP_DEVICE_ADDRESS ? VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT : 0);
@@ -43,7 +44,8 @@ static VkResult bind_buffer(struct fathom_gpu *gpu, struct fm_block *b) {
     return result;
 }
 
-// Holes lie between ranges that are taken, so there is at most one more of them: with this room, giving back never fails.
+// Holes lie between taken ranges, so the number of holes is at most that of the taken ranges plus one. With
+// this room, release never fails.
 static bool reserve_hole(struct fm_block *b) {
     if (b->n_taken + 2 <= b->capacity) return true;
     const uint32_t capacity = 2 * b->capacity + 8;
@@ -54,7 +56,7 @@ static bool reserve_hole(struct fm_block *b) {
     return true;
 }
 
-// First fit. `size` is a multiple of ALIGN. false: no hole is large enough.
+// First fit. `size` is a multiple of ALIGN. Returns false if no hole is large enough.
 static bool take(struct fm_block *b, uint64_t size, uint64_t *offset) {
     for (uint32_t i = 0; i < b->n_holes; i++) {
         struct range *hole = &b->holes[i];
@@ -89,11 +91,12 @@ static void give_back(struct fm_block *b, uint64_t offset, uint64_t size) {
     }
 }
 
-// Kinds that need a feature which we don't enable, or are slow.
+// Memory types that need a feature which the library does not enable, or that are slow.
 static const VkMemoryPropertyFlags special = VK_MEMORY_PROPERTY_PROTECTED_BIT | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT |
     VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD | VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
 
-// The index of a memory type with all of `wanted`, and best all of `liked`; UINT32_MAX: none.
+// The index of a memory type with all of `wanted`, preferably with all of `liked`. UINT32_MAX if there is
+// none.
 static uint32_t find_type(const struct fathom_gpu *gpu, uint32_t allowed, VkMemoryPropertyFlags wanted, VkMemoryPropertyFlags liked) {
     for (int strict = 1; strict >= 0; strict--)
         for (uint32_t i = 0; i < gpu->memory.memoryTypeCount; i++) {
@@ -130,7 +133,7 @@ static VkResult bind_memory(struct fathom_gpu *gpu, struct fm_block *b) {
         const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .pNext = &flags, .allocationSize = need.size,
             .memoryTypeIndex = type};
         result = gpu->vk.vkAllocateMemory(gpu->device, &allocate, NULL, &b->memory);
-        // drivers of integrated devices split one memory into heaps: where one is full, the next will do
+        // drivers of integrated devices split one memory into heaps: if one heap is full, try the next
         if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY || !gpu->info.unified_memory) break;
     }
     if (result != VK_SUCCESS) return result;
@@ -143,7 +146,7 @@ static VkResult bind_memory(struct fathom_gpu *gpu, struct fm_block *b) {
     return result;
 }
 
-// A new block with room for `size`; NULL with *result saying why not.
+// Creates a block with room for `size`. Returns NULL with *result set on failure.
 static struct fm_block *create_block(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory kind, VkResult *result) {
     struct fm_block *b = calloc(1, sizeof(*b));
     *result = VK_ERROR_OUT_OF_HOST_MEMORY;
@@ -165,7 +168,8 @@ fail:
     return NULL;
 }
 
-// Small programs take little, large ones few blocks: each is as large as all before it of its kind together.
+// A new block is as large as all earlier blocks of its kind together, so that small programs take little
+// memory and large programs need few blocks.
 static uint64_t next_block_size(const struct fathom_gpu *gpu, uint64_t room, enum fathom_memory kind) {
     uint64_t size = 0;
     for (const struct fm_block *b = gpu->blocks; b; b = b->next) size += b->kind == kind ? b->size : 0;
@@ -179,12 +183,13 @@ static struct fm_block *find_room(struct fathom_gpu *gpu, uint64_t room, enum fa
     for (struct fm_block *b = gpu->blocks; b; b = b->next)
         if (b->kind == kind && reserve_hole(b) && take(b, room, offset)) return b;
     struct fm_block *b = create_block(gpu, next_block_size(gpu, room, kind), kind, result);
-    if (!b) b = create_block(gpu, room, kind, result); // a smaller one may still fit
+    if (!b) b = create_block(gpu, room, kind, result); // a smaller block may be possible
     if (b && (!reserve_hole(b) || !take(b, room, offset))) b = NULL;
     return b;
 }
 
-// By the driver's budget; without one, what we have not taken, as if we were alone.
+// The driver's budget. Without a budget: the memory that this process has not taken, as if no other process
+// existed.
 static uint64_t free_bytes(const struct fathom_gpu *gpu) {
     struct fathom_gpu_info now = gpu->info;
     const bool budget = gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET;
@@ -215,7 +220,7 @@ fail:
     return NULL;
 }
 
-// ---- The host's memory, in place -----------------------------------------------------------------------------------
+// ---- The host's memory, in place --------------------------------------------------------------------------
 
 uint64_t fm_import_alignment(const struct fathom_gpu *gpu) {
     const VkPhysicalDeviceExternalBufferInfo wanted = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
@@ -268,7 +273,7 @@ struct fathom_buffer *fm_buffer_import(struct fathom_gpu *gpu, const void *data,
     if (result != VK_SUCCESS) {
         fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "%s does not use memory of the host in place (%s, VkResult %d)", gpu->info.name,
             fm_vk_result_name(result), result);
-        gpu->import_alignment = 0; // as it would refuse the next
+        gpu->import_alignment = 0; // the driver would refuse the next import, too
         goto fail;
     }
     *buffer = (struct fathom_buffer){.gpu = gpu, .block = b, .offset = at - begin, .size = size, .room = size, .memory = FATHOM_MEMORY_DEVICE,

@@ -1,4 +1,4 @@
-// Pipelines: one a shader and set of constants, built on several threads.
+// Pipelines, one for each shader and set of constants, built on several threads.
 #include "base/clock.h"
 #include "gpu/stream.h"
 #include <pthread.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// Sees to it that the buffer of the gpu's own is there that belongs to a binding.
+// Creates, unless it exists, the gpu's own buffer for a binding.
 static bool create_own(struct fathom_gpu *gpu, uint32_t binding, struct fathom_error *err) {
     struct fathom_buffer **own = &gpu->own[binding - FM_MAX_BINDINGS];
     if (!*own) *own = binding == FM_GRIDS_BINDING ? fm_grids_create(gpu, err) : fathom_buffer_create(gpu, FM_TILES_SIZE, FATHOM_MEMORY_DEVICE, err);
@@ -23,7 +23,7 @@ const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_sh
         return NULL;
     }
     gpu->layouts = grown;
-    struct fm_layout *l = &gpu->layouts[gpu->n_layouts++]; // what it has so far is destroyed with the gpu
+    struct fm_layout *l = &gpu->layouts[gpu->n_layouts++]; // on failure, destroyed with the gpu
     *l = (struct fm_layout){.shader = shader};
     if (!fm_spirv_reflect(shader, &l->spirv, err)) goto fail;
     VkDescriptorSetLayoutBinding bindings[FM_END_BINDINGS];
@@ -45,7 +45,7 @@ const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_sh
     return l;
 fail:
     fm_error_prefix(err, "shader %s", shader->name);
-    l->shader = NULL; // not found again
+    l->shader = NULL; // later searches do not find this layout
     return NULL;
 }
 
@@ -60,7 +60,7 @@ static bool same_key(const struct fm_pipeline *a, const struct fm_pipeline *b) {
         a->n_spec * sizeof(*a->spec));
 }
 
-// Where the key's pipeline is, or would go.
+// The slot that holds the key's pipeline, or the free slot for it.
 static struct fm_pipeline **slot(const struct fathom_gpu *gpu, const struct fm_pipeline *key) {
     size_t at = hash_key(key) & (gpu->pipeline_slots - 1);
     while (gpu->pipelines[at] && !same_key(gpu->pipelines[at], key)) at = (at + 1) & (gpu->pipeline_slots - 1);
@@ -90,7 +90,7 @@ struct fm_pipeline *fm_pipeline_request(
     if (gpu->info.caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) key.subgroup_size = d->subgroup_size;
     memcpy(key.spec, e->spec, e->n_spec * sizeof(*key.spec));
     struct fm_pipeline **at = grow_table(gpu) ? slot(gpu, &key) : NULL;
-    if (at && *at && (*at)->result != VK_SUCCESS) { // it failed before, and would again
+    if (at && *at && (*at)->result != VK_SUCCESS) { // the pipeline failed before, and would fail again
         fm_vk_check(gpu, (*at)->result, "vkCreateComputePipelines", err);
         return NULL;
     }
@@ -106,7 +106,7 @@ struct fm_pipeline *fm_pipeline_request(
     return p;
 }
 
-// The shader with what this pipeline's constants leave of it.
+// Creates the shader module, without the code that this pipeline's constants switch off.
 static VkResult create_module(struct fathom_gpu *gpu, const struct fm_pipeline *p, VkShaderModule *module) {
     uint32_t *words;
     size_t n_words;
@@ -143,7 +143,7 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
     p->from_cache = whole.flags & VK_PIPELINE_CREATION_FEEDBACK_APPLICATION_PIPELINE_CACHE_HIT_BIT;
 }
 
-// The missing pipelines, shared by the threads.
+// The missing pipelines, which the threads share.
 struct work {
     struct fathom_gpu *gpu;
     struct fm_pipeline **missing;

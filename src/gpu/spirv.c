@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What decorations say of an id; of its members for a struct.
+// The decorations of an id; for a struct, the decorations of its members.
 struct id_info {
-    uint32_t binding, n_members, n_non_writable, n_non_readable; // members
+    uint32_t binding, n_members, n_non_writable, n_non_readable; // n_*: numbers of members
     uint32_t pointee;                                            // of a pointer type
     uint32_t storage_class;                                      // of a pointer type
     uint32_t end;                                                // bytes: largest member offset + 4
     bool has_binding, non_writable, non_readable;
-    bool floats; // of a type: made of float32 alone
+    bool floats;                                                 // of a type: consists of float32 alone
 };
 
 static void decorate(struct id_info *id, uint32_t decoration, uint32_t value) {

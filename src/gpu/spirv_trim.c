@@ -1,8 +1,10 @@
-// Cuts away what a module's constants switch off: an operator's shader holds the decoders of all types, a pipeline needs one or a few.
+// Removes the code that a module's constants switch off: an operator's shader holds the decoders of all
+// types, and a pipeline needs one or a few.
 //
-// A switch on a specialization constant keeps the one case, also where the constant arrives through a function's parameter that
-// gets the same constant from every call. Then the blocks, functions, constants, names and decorations that nothing reaches are left out.
-// What goes is overwritten with OpNop, one a word; the last step takes those out.
+// A switch on a specialization constant keeps the one case. The constant may also arrive through a function's
+// parameter, if every call passes the same constant. Then all blocks, functions, constants, names and
+// decorations that nothing reaches are removed. Removed instructions are overwritten with OpNop, one a word;
+// the last step deletes the OpNops.
 #include "gpu/spirv.h"
 #include <spirv/unified1/spirv.h>
 #include <stdlib.h>
@@ -11,13 +13,15 @@
 enum { NOP = 1 << 16 | SpvOpNop };
 
 struct id {
-    enum { UNKNOWN, CONSTANT, VARYING } known; // UNKNOWN: of a parameter, no call seen yet
+    enum { UNKNOWN, CONSTANT, VARYING } known; // UNKNOWN: a parameter, before any call was seen
     uint32_t value;                            // CONSTANT
     uint32_t spec;                             // constant_id + 1
-    uint32_t *def;                             // the instruction that makes it
+    uint32_t *def;                             // the instruction that defines the id
     uint32_t n_params;                         // of a function; they follow its def
-    uint32_t header;                           // of a label: the loop's header that this continues, or 0
-    bool live, merge;                          // of a label: reached; named by a merge instruction. Of a function: live
+    // Of a label: the header of the loop that this block continues, or 0
+    uint32_t header;
+    // Of a label: reached; named by a merge instruction. Of a function: live.
+    bool live, merge;
     bool used;                                 // of a constant
 };
 
@@ -46,7 +50,7 @@ static bool ends_block(uint32_t op) {
     return (op >= SpvOpBranch && op <= SpvOpUnreachable) || op == SpvOpTerminateInvocation;
 }
 
-// The id that an instruction makes; 0: none. Stores and their like only name what is there already.
+// The id that an instruction defines, or 0. Stores and similar instructions name only existing ids.
 static uint32_t result_of(const uint32_t *w) {
     const uint32_t op = op_of(w);
     if (op == SpvOpLabel || (op >= SpvOpTypeVoid && op <= SpvOpTypeFunction) || op == SpvOpExtInstImport || op == SpvOpString) return w[1];
@@ -59,7 +63,7 @@ static void scan_instruction(struct trim *t, uint32_t *w, struct id **function) 
     switch (op_of(w)) {
     case SpvOpConstant:
     case SpvOpSpecConstant:
-        if (length_of(w) != 4) break; // of 64 bits
+        if (length_of(w) != 4) break; // 64 bits
         result->known = CONSTANT;
         result->value = result->spec && result->spec <= t->n_spec ? t->spec[result->spec - 1] : w[3];
         return;
@@ -72,7 +76,7 @@ static void scan_instruction(struct trim *t, uint32_t *w, struct id **function) 
     if (result->def == w) result->known = VARYING;
 }
 
-// Words of names and decorations are no definitions.
+// Words of annotations (names and decorations) define nothing.
 static bool is_annotation(uint32_t op) {
     return (op >= SpvOpSource && op <= SpvOpLine) || op == SpvOpTypeForwardPointer || (op >= SpvOpDecorate && op <= SpvOpGroupMemberDecorate) || op == SpvOpDecorateId ||
            op == SpvOpEntryPoint || op == SpvOpExecutionMode || op == SpvOpCapability || op == SpvOpExtension || op == SpvOpMemoryModel;
@@ -87,7 +91,7 @@ static void scan(struct trim *t) {
     if (!t->functions) t->functions = t->end;
 }
 
-// Parameters take on what the call hands over. True: one has changed.
+// Passes the arguments of a call on to the parameters. Returns true if a parameter changed.
 static bool pass_arguments(struct trim *t, const uint32_t *call) {
     const struct id *callee = &t->ids[call[3]];
     bool changed = false;
@@ -113,7 +117,7 @@ static void propagate(struct trim *t) {
     }
 }
 
-// Leaves of a switch on what is known the one case, as its default.
+// Reduces each switch on a known value to the one case, as its default.
 static void fold_switches(struct trim *t) {
     for (uint32_t *w = t->functions; w < t->end; w = next(w)) {
         if (op_of(w) != SpvOpSwitch || t->ids[w[1]].known != CONSTANT) continue;
@@ -131,7 +135,7 @@ static bool reach(struct trim *t, uint32_t label) {
     return news;
 }
 
-// Marks what the end of a live block leads to. True: something new.
+// Marks the blocks that the end of a live block leads to. Returns true if one of them is new.
 static bool leave_block(struct trim *t, const uint32_t *w) {
     bool news = false;
     switch (op_of(w)) {
@@ -144,7 +148,7 @@ static bool leave_block(struct trim *t, const uint32_t *w) {
     return news;
 }
 
-// One round over all live functions. True: there was something new.
+// One round over all live functions. Returns true if the round found anything new.
 static bool visit(struct trim *t) {
     bool news = false, live_function = false, live = false;
     uint32_t block = 0;
@@ -152,7 +156,7 @@ static bool visit(struct trim *t) {
         switch (op_of(w)) {
         case SpvOpFunction: live_function = t->ids[w[2]].live, block = 0; break;
         case SpvOpLabel:
-            if (!block && live_function) t->ids[w[1]].live = true; // the entry
+            if (!block && live_function) t->ids[w[1]].live = true; // the function's entry
             block = w[1];
             live = live_function && t->ids[block].live;
             break;
@@ -168,7 +172,7 @@ static bool visit(struct trim *t) {
     return news;
 }
 
-// A switch of one case becomes a branch, unless something breaks out of it and so needs the construct.
+// Replaces a switch of one case by a branch, unless a break out of the switch needs the construct.
 static void straighten(struct trim *t) {
     for (uint32_t *w = t->functions, *last = w; w < t->end; last = w, w = next(w)) {
         if (op_of(w) != SpvOpSwitch || length_of(w) != 3 || op_of(last) != SpvOpSelectionMerge || t->ids[last[1]].live) continue;
@@ -181,7 +185,7 @@ static void straighten(struct trim *t) {
     }
 }
 
-// A merge instruction still names this block, which nothing reaches.
+// Empties a block that nothing reaches, but that a merge instruction still names.
 static void hollow_out(const struct id *label, uint32_t *body, uint32_t *end) {
     erase(body, end);
     if (label->header) {
@@ -192,7 +196,8 @@ static void hollow_out(const struct id *label, uint32_t *body, uint32_t *end) {
     }
 }
 
-// Is there an edge from one block to another? A live block's switch may have lost it.
+// Is there an edge from one block to another? A live block may have lost its edge when its switch was
+// reduced.
 static bool leads_to(const struct trim *t, uint32_t from, uint32_t to) {
     const uint32_t *w = t->ids[from].def;
     while (!ends_block(op_of(w))) w += length_of(w);
@@ -244,20 +249,21 @@ static void erase_dead_code(struct trim *t) {
     }
 }
 
-// Every word that could be a constant's id counts as a use of it: one in a hundred is a literal and keeps a constant too many.
+// Marks the constants that an instruction uses. Every word that could be a constant's id counts as a use. One
+// word in a hundred is a literal, and keeps a constant without need.
 static void use(struct trim *t, const uint32_t *w) {
     for (uint32_t i = 1; i < length_of(w); i++)
         if (w[i] < t->n_ids && t->ids[w[i]].def != w) t->ids[w[i]].used = true;
 }
 
-// Large tables above all
+// Erases unused constants, most of all large tables.
 static bool erase_dead_constants(struct trim *t) {
     for (uint32_t *w = t->functions; w < t->end; w = next(w)) use(t, w);
     size_t n = 0;
     uint32_t **globals = malloc((size_t)(t->functions - t->words) * sizeof(*globals));
     if (!globals) return false;
     for (uint32_t *w = t->words + 5; w < t->functions; w = next(w)) globals[n++] = w;
-    while (n--) { // last first: what a composite consists of comes before it
+    while (n--) { // last first, because the parts of a composite come before it
         uint32_t *w = globals[n];
         const bool constant = op_of(w) == SpvOpConstant || op_of(w) == SpvOpConstantComposite;
         if (constant && !t->ids[w[2]].used)
@@ -269,7 +275,7 @@ static bool erase_dead_constants(struct trim *t) {
     return true;
 }
 
-// Names go anyway.
+// Erases the annotations of removed ids, and all names.
 static void erase_annotations(struct trim *t) {
     for (uint32_t *w = t->words + 5; w < t->functions; w = next(w)) {
         const uint32_t op = op_of(w), *def = op == SpvOpDecorate ? t->ids[w[1]].def : NULL;

@@ -1,4 +1,5 @@
-// The recording of a stream: a list of dispatches and copies, checked as they come. commands.c turns it into command buffers.
+// The recording of a stream: a list of dispatches and copies, each checked when it is added. commands.c
+// translates the list into command buffers.
 #include "gpu/stream.h"
 #include "gpu/calls.h"
 #include <stdarg.h>
@@ -54,7 +55,7 @@ bool fm_stream_fail(struct fathom_stream *s, enum fathom_status status, const ch
 struct fathom_gpu *fm_stream_gpu(const struct fathom_stream *s) { return s->gpu; }
 
 uint32_t fm_stream_align(const struct fathom_stream *s, struct fathom_view *view) {
-    // buffers start where any device can bind; within them the view's own offset counts
+    // buffers begin where every device can bind; only the view's offset within the buffer needs alignment
     const uint32_t rest = (uint32_t)(view->offset % s->gpu->info.storage_alignment);
     view->offset -= rest;
     view->size += rest;
@@ -144,7 +145,7 @@ static bool find_constants(
 
 void fm_stream_join(struct fathom_stream *s, bool join) { s->gpu->joined = join; }
 
-// The call that a dispatch is part of; serial 0: none.
+// The call that a dispatch is part of. serial is 0 if there is none.
 static struct fm_called called_by(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
     const char *op = gpu->called.serial ? gpu->called.call.op : "";
     const size_t n = strlen(op);
@@ -152,7 +153,7 @@ static struct fm_called called_by(const struct fathom_gpu *gpu, const struct fm_
     return own || gpu->joined ? gpu->called : (struct fm_called){0};
 }
 
-// Is a dispatch of this call kept? Counts the calls.
+// Does the recording keep a dispatch of this call? Also counts the calls.
 static bool keep(struct fathom_stream *s, const struct fm_called *called) {
     if (!s->only.op) return true;
     if (!called->serial || !fm_same_call(&s->only, &called->call)) return false;
@@ -189,7 +190,7 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
     if (d->args_size) memcpy(e->args, d->args, d->args_size);
     memcpy(e->spec, spec, sizeof(spec));
     e->n_spec = n_spec;
-    e->dispatch.args = NULL; // the copy counts
+    e->dispatch.args = NULL; // the entry's own copy is used
 }
 
 void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct fathom_view dst) {

@@ -1,5 +1,5 @@
-// Bytes between host and device: directly where the host sees the memory, else through staging buffers and the queue. The staging buffers
-// take turns, so that the host fills one while the device empties another.
+// Copies bytes between host and device: directly where the host sees the memory, else through staging buffers
+// and the queue. The staging buffers alternate, so that the host fills one while the device empties another.
 #include "gpu/internal.h"
 #include <string.h>
 
@@ -11,7 +11,8 @@ static bool check_view(struct fathom_view v, const char *what, struct fathom_err
         (unsigned long long)(v.offset + v.size), (unsigned long long)(v.buffer ? v.buffer->size : 0));
 }
 
-// The staging buffer whose turn it is, once its last transfer is done; made at first use. NULL with *err set.
+// The next staging buffer, after its last transfer is done. Created at first use. NULL with *err set on
+// failure.
 static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_error *err) {
     struct fm_staging *s = &gpu->staging[gpu->next_staging];
     const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = gpu->queue_family};
@@ -34,7 +35,8 @@ void fm_staging_destroy(struct fathom_gpu *gpu) {
     }
 }
 
-// Submits one copy or fill between full barriers; s->ticket tells when it is done. Without src: fills with zeros.
+// Submits one copy or fill between full barriers; s->ticket tells when the transfer is done. Without src,
+// fills with zeros.
 static bool transfer(struct fathom_gpu *gpu, struct fm_staging *s, const struct fathom_view *src, struct fathom_view dst, struct fathom_error *err) {
     const VkCommandBuffer c = s->commands;
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
