@@ -15,12 +15,12 @@ struct roofline { double bytes_per_second, flops_per_second; };
 struct op_time { const char *op, *variant; uint32_t n; double seconds, flops, bytes; };
 
 // Returns the least time of several runs of a stream with one dispatch, and 0 nanoseconds on failure.
-static struct fathom_timing time_kernel(struct fathom_gpu *gpu, struct fathom_stream *stream, struct fathom_error *err) {
-    struct fathom_timing least = {0}, timing;
+static struct fathom_dispatch_time time_kernel(struct fathom_gpu *gpu, struct fathom_stream *stream, struct fathom_error *err) {
+    struct fathom_dispatch_time least = {0}, timing;
     if (!fathom_stream_finish(stream, err)) return least;
     for (int i = 0; i < N_ROUNDS; i++) {
         uint64_t ticket;
-        if (!fathom_stream_submit(stream, &ticket, err) || !fathom_gpu_wait(gpu, ticket, err)) return (struct fathom_timing){0};
+        if (!fathom_stream_submit(stream, &ticket, err) || !fathom_gpu_wait(gpu, ticket, err)) return (struct fathom_dispatch_time){0};
         if (fathom_stream_timings(stream, &timing, 1) && (i == 0 || timing.nanoseconds < least.nanoseconds)) least = timing;
     }
     return least;
@@ -35,10 +35,10 @@ static bool measure_roofline(struct fathom_gpu *gpu, struct roofline *roofline, 
     struct fathom_buffer *y = fathom_buffer_create(gpu, 4 * FM_ROOFLINE_RESULTS, FATHOM_MEMORY_DEVICE, err);
     if (!stream || !x || !y || !fathom_upload(gpu, (struct fathom_view){x, 0, 4}, &one, err)) goto fail;
     fm_roofline_read(stream, fathom_buffer_view(x), fathom_buffer_view(y));
-    const struct fathom_timing reading = time_kernel(gpu, stream, err);
+    const struct fathom_dispatch_time reading = time_kernel(gpu, stream, err);
     fathom_stream_begin(stream);
     fm_roofline_fma(stream, fathom_buffer_view(x), fathom_buffer_view(y));
-    const struct fathom_timing computing = time_kernel(gpu, stream, err);
+    const struct fathom_dispatch_time computing = time_kernel(gpu, stream, err);
     ok = reading.nanoseconds > 0 && computing.nanoseconds > 0;
     if (ok) *roofline = (struct roofline){1e9 * reading.bytes / reading.nanoseconds, 1e9 * computing.flops / computing.nanoseconds};
     else if (!err->status) fm_fail(err, FATHOM_UNSUPPORTED, "%s has no GPU timers", fathom_gpu_get_info(gpu)->name);
@@ -50,7 +50,7 @@ fail:
 }
 
 // Adds up the dispatches of each variant of an operator, in order of first use.
-static size_t add_up(const struct fathom_timing *list, size_t n, struct op_time *ops, size_t capacity) {
+static size_t add_up(const struct fathom_dispatch_time *list, size_t n, struct op_time *ops, size_t capacity) {
     size_t n_ops = 0;
     for (size_t i = 0; i < n; i++) {
         size_t at = 0;
@@ -75,7 +75,7 @@ static void show_line(const char *op, const char *variant, uint32_t n, const str
         t->flops / t->seconds / 1e9, share(r, t->bytes, t->flops, t->seconds));
 }
 
-static void show_step(const char *title, const struct fathom_timing *list, size_t n, const struct roofline *r) {
+static void show_step(const char *title, const struct fathom_dispatch_time *list, size_t n, const struct roofline *r) {
     struct op_time ops[64], all = {0};
     const size_t n_ops = add_up(list, n, ops, sizeof(ops) / sizeof(*ops));
     printf("\n| %s | variant | dispatches | us | GB/s | GFLOP/s | of the roofline |\n|---|---|---|---|---|---|---|\n", title);
@@ -90,9 +90,9 @@ static void show_step(const char *title, const struct fathom_timing *list, size_
 }
 
 // Keeps the least time of each dispatch, because disturbances only add time.
-static bool least_times(struct fathom_session *s, const struct bench_test *test, const int32_t *ids, struct fathom_timing *list, size_t *n,
+static bool least_times(struct fathom_session *s, const struct bench_test *test, const int32_t *ids, struct fathom_dispatch_time *list, size_t *n,
     struct fathom_error *err) {
-    struct fathom_timing *now = malloc(MAX_DISPATCHES * sizeof(*now));
+    struct fathom_dispatch_time *now = malloc(MAX_DISPATCHES * sizeof(*now));
     bool ok = now || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the times of %d dispatches", MAX_DISPATCHES);
     for (uint32_t i = 0; ok && i <= test->n_repeats; i++) { // the first one warms up
         ok = bench_once(s, test, ids, err) >= 0;
@@ -112,7 +112,7 @@ bool bench_ops(struct fathom_engine *engine, struct fathom_session *s, const cha
     struct fathom_gpu *gpu = fathom_engine_get_gpu(engine);
     const struct fathom_gpu_info *device = fathom_gpu_get_info(gpu);
     struct roofline before, after;
-    struct fathom_timing *list = malloc(MAX_DISPATCHES * sizeof(*list));
+    struct fathom_dispatch_time *list = malloc(MAX_DISPATCHES * sizeof(*list));
     bool ok = list || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the times of %d dispatches", MAX_DISPATCHES);
     ok = ok && measure_roofline(gpu, &before, err);
     if (ok) printf("%s on %s, %s\n", model, device->name, device->driver);

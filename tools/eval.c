@@ -21,7 +21,7 @@ struct eval_options {
     struct device_options device;
     const char *model, *file, *template_name;
     uint32_t n_tokens;
-    bool no_thought, show_wrong, json;
+    bool disable_thinking, show_wrong, json;
 };
 
 static void free_questions(struct questions *q) {
@@ -143,7 +143,7 @@ static int evaluate(const struct eval_options *o, struct questions *q) {
     struct fathom_error err = {0};
     struct fathom_engine *engine = open_engine(o->model, &o->device);
     if (!engine) return EXIT_REFUSED;
-    struct fathom_chat *chat = fathom_chat_create(engine, &(struct fathom_chat_params){.template_name = o->template_name, .no_thought = o->no_thought,
+    struct fathom_chat *chat = fathom_chat_create(engine, &(struct fathom_chat_params){.template_name = o->template_name, .disable_thinking = o->disable_thinking,
         .max_tokens = o->n_tokens}, &err);
     const double start = fm_clock();
     const int done = chat && ask_all(chat, q, &err) ? show(engine, chat, o, q, fm_clock() - start) : refuse(&err);
@@ -159,7 +159,7 @@ int eval_main(int argc, char **argv) {
         {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, including the thought", NULL},
         {"--wrong", OPTION_FLAG, &o.show_wrong, NULL, "show the questions with a wrong answer", NULL},
         {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own", NULL},
-        {"--no-think", OPTION_FLAG, &o.no_thought, NULL, "answer without a thought, if the template can", NULL},
+        {"--no-think", OPTION_FLAG, &o.disable_thinking, NULL, "answer without a thought, if the template can", NULL},
         {"--json", OPTION_FLAG, &o.json, NULL, "one object", NULL},
         DRAFT_OPTION(o.device),
         DEVICE_OPTIONS(o.device),

@@ -14,7 +14,7 @@
 struct run_options {
     struct device_options device;
     const char *model, *prompt, *file, *template_name;
-    bool raw, no_thought, greedy, json, hide_thought, seed_given, temperature_given;
+    bool raw, disable_thinking, greedy, json, hide_thought, seed_given, temperature_given;
     struct fathom_sampling sampling;
     uint32_t n_tokens;
 };
@@ -66,7 +66,7 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     snprintf(seed, sizeof(seed), "%llu", (unsigned long long)o->sampling.seed);
     cJSON_AddStringToObject(json, "seed", seed);
     cJSON_AddItemToObject(json, "timings", timings);
-    const struct fathom_timings *t = &stats.timings;
+    const struct fathom_session_times *t = &stats.timings;
     cJSON_AddNumberToObject(timings, "load_seconds", t->load_seconds);
     cJSON_AddNumberToObject(timings, "prefill_seconds", t->prefill_seconds);
     cJSON_AddNumberToObject(timings, "prefill_tokens", t->prefill_tokens);
@@ -154,7 +154,7 @@ static int converse(struct fathom_engine *engine, struct fathom_chat *chat, cons
 static int with_chat(struct fathom_engine *engine, const char *prompt, const struct run_options *o) {
     struct fathom_error err = {0};
     struct fathom_chat *chat = fathom_chat_create(engine, &(struct fathom_chat_params){.sampling = o->sampling, .template_name = o->template_name,
-        .no_thought = o->no_thought, .raw = o->raw, .max_tokens = o->n_tokens,
+        .disable_thinking = o->disable_thinking, .raw = o->raw, .max_tokens = o->n_tokens,
         .progress = progress_bar}, &err);
     if (!chat) return refuse(&err);
 #ifdef FATHOM_HAVE_LIBEDIT
@@ -205,7 +205,7 @@ int run_main(int argc, char **argv) {
         {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, including the thought", NULL},
         {"--raw", OPTION_FLAG, &o.raw, NULL, "no chat template: continue the text as it is", NULL},
         {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own", NULL},
-        {"--no-think", OPTION_FLAG, &o.no_thought, NULL, "answer without a thought, if the template can", NULL},
+        {"--no-think", OPTION_FLAG, &o.disable_thinking, NULL, "answer without a thought, if the template can", NULL},
         {"--greedy", OPTION_FLAG, &o.greedy, NULL, "always the likeliest token", NULL},
         {"--temp", OPTION_NUMBER, &o.sampling.temperature, "T", "temperature (0.6)", &o.temperature_given},
         {"--top-k", OPTION_COUNT, &o.sampling.top_k, "K", "only the K likeliest (0: off)", NULL},

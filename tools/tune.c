@@ -9,9 +9,9 @@ static cJSON *row_json(const struct fathom_tuned *r) {
     cJSON_AddStringToObject(json, "operator", r->op);
     cJSON_AddStringToObject(json, "shape", r->what);
     cJSON_AddNumberToObject(json, "tokens", r->n_tokens);
-    cJSON_AddStringToObject(json, "usual", r->usual);
+    cJSON_AddStringToObject(json, "default", r->default_variant);
     cJSON_AddStringToObject(json, "best", r->best);
-    cJSON_AddNumberToObject(json, "usual_microseconds", r->usual_nanoseconds / 1e3);
+    cJSON_AddNumberToObject(json, "default_microseconds", r->default_nanoseconds / 1e3);
     cJSON_AddNumberToObject(json, "best_microseconds", r->best_nanoseconds / 1e3);
     cJSON_AddNumberToObject(json, "measured", r->n_measured);
     cJSON_AddNumberToObject(json, "wrong", r->n_wrong);
@@ -21,7 +21,7 @@ static cJSON *row_json(const struct fathom_tuned *r) {
 static void print_row(const struct fathom_tuned *r) {
     printf("%-18s %-44s %6u  ", r->op, r->what, r->n_tokens);
     if (!r->best[0]) printf("not measured\n");
-    else printf("%-14s %10.1f us %8.2f x %s%s\n", r->best, r->best_nanoseconds / 1e3, r->usual_nanoseconds / r->best_nanoseconds, r->usual,
+    else printf("%-14s %10.1f us %8.2f x %s%s\n", r->best, r->best_nanoseconds / 1e3, r->default_nanoseconds / r->best_nanoseconds, r->default_variant,
             r->n_wrong ? "  (others gave wrong results)" : "");
 }
 

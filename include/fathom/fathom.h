@@ -84,8 +84,8 @@ FATHOM_API struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *
 struct fathom_tuned {
     char op[32], what[96];                 // "matmul", "q4_0 2048 x 2048"
     uint32_t n_tokens;
-    char usual[32], best[32];              // variants, with a tile size after a colon where one was chosen; empty: there was no time
-    double usual_nanoseconds, best_nanoseconds; // of one call; usual 0: its results were wrong
+    char default_variant[32], best[32];              // variants, with a tile size after a colon where one was chosen; empty: there was no time
+    double default_nanoseconds, best_nanoseconds; // of one call; default 0: its results were wrong
     uint32_t n_measured, n_wrong;          // choices that were timed; that gave wrong results, which is also a warning in the log
 };
 // Measures every variant of every operator at this model's shapes on its device, for 1, 2, 4 and 8 tokens and a prefill
@@ -131,7 +131,7 @@ struct fathom_sampling {
     uint64_t seed;         // the same seed gives the same text on the same device; exact mode: on any device
 };
 
-struct fathom_timings {
+struct fathom_session_times {
     double load_seconds, prefill_seconds, decode_seconds; // host clock
     uint32_t prefill_tokens, decode_tokens;
 };
@@ -149,7 +149,7 @@ struct fathom_start_times {
 };
 
 struct fathom_session_stats {
-    struct fathom_timings timings;       // of all appends and generates so far
+    struct fathom_session_times timings;       // of all appends and generates so far
     struct fathom_start_times start;
     uint64_t decode_steps, decode_submits, decode_recordings; // steps run; vkQueueSubmit calls and command buffers recorded for them
     uint64_t drafts, drafts_accepted;    // tokens guessed by the draft layer; and those that the model agreed with
@@ -157,7 +157,7 @@ struct fathom_session_stats {
 FATHOM_API struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session);
 // With gpu.timers: the time of each dispatch of the last prefill chunk, or of the last decode step. Returns the number of
 // dispatches; fills at most `capacity` entries.
-FATHOM_API size_t fathom_session_get_timings(const struct fathom_session *session, bool decode, struct fathom_timing *list, size_t capacity);
+FATHOM_API size_t fathom_session_get_timings(const struct fathom_session *session, bool decode, struct fathom_dispatch_time *list, size_t capacity);
 
 // ---- Chat ------------------------------------------------------------------------------------------------------
 
@@ -170,7 +170,7 @@ struct fathom_chat_params {
     // deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v4, qwen3, qwen2.5, smollm2, chatml or llama3;
     // NULL: the model's own.
     const char *template_name;
-    bool no_thought;                 // answer at once, where the template can say so
+    bool disable_thinking;                 // answer at once, where the template can say so
     bool raw;                        // no template: the model continues the text
     uint32_t max_tokens;             // of one answer, its thought included; 0: as many as the context holds
     struct fathom_progress progress; // of reading a prompt

@@ -177,19 +177,19 @@ FATHOM_API uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols);
 
 // The part of a weight that one binding addresses: rows [first_row, first_row + n_rows), counted through all
 // matrices.
-struct fathom_window {
+struct fathom_slice {
     struct fathom_view view;
     uint32_t first_row, n_rows;
 };
 
 // n_mats matrices (heads, experts; 1 for a plain weight), [n_mats][n_rows][n_cols], in device memory. A
-// weight larger than a binding can address is split into windows: between matrices when n_mats > 1, otherwise
+// weight larger than a binding can address is split into slices: between matrices when n_mats > 1, otherwise
 // between rows.
 struct fathom_weight {
     enum fathom_type type;
     uint32_t n_mats, n_rows, n_cols;
-    uint32_t n_windows;
-    struct fathom_window *windows;
+    uint32_t n_slices;
+    struct fathom_slice *slices;
 };
 
 FATHOM_API struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows,
@@ -232,8 +232,8 @@ FATHOM_API bool fathom_stream_submit(struct fathom_stream *stream, uint64_t *tic
 FATHOM_API bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err);
 
 // Returns the time of each dispatch of the stream's last completed submit. Needs fathom_gpu_params.timers.
-struct fathom_timing { const char *op, *variant; double nanoseconds, flops, bytes; };
-FATHOM_API size_t fathom_stream_timings(struct fathom_stream *stream, struct fathom_timing *list, size_t capacity);
+struct fathom_dispatch_time { const char *op, *variant; double nanoseconds, flops, bytes; };
+FATHOM_API size_t fathom_stream_timings(struct fathom_stream *stream, struct fathom_dispatch_time *list, size_t capacity);
 
 #ifdef __cplusplus
 }

@@ -80,11 +80,11 @@ FATHOM_API void fathom_rope(struct fathom_stream *stream, const struct fathom_ro
 
 // Stores kv[n_tokens][kv_rank + n_rope], the output of the latent projection, in the cache at position + t. The first
 // kv_rank values go through an RMS norm (w float32[kv_rank], eps); the last n_rope values are rotated. Where the cache has
-// n_rope 0, the last n_turned values of the normed latent are rotated.
+// n_rope 0, the last n_rotated values of the normed latent are rotated.
 struct fathom_latent_store_params {
     struct fathom_view kv, w, rope_table, position;
     struct fathom_latent_cache cache;
-    uint32_t n_tokens, n_turned;   // n_turned: a multiple of 4; 0 where the cache has n_rope
+    uint32_t n_tokens, n_rotated;   // n_rotated: a multiple of 4; 0 where the cache has n_rope
     float eps;
 };
 FATHOM_API void fathom_latent_store(struct fathom_stream *stream, const struct fathom_latent_store_params *params);
@@ -109,10 +109,10 @@ struct fathom_latent_attention_params {
     // positions. With `selected` the splits cut this list, and max_positions bounds min(top_k, position + n_tokens).
     struct fathom_view selected;
     uint32_t top_k;
-    // DeepSeek-V4. A token attends to the last `window` positions up to its own, and to compressed rows of `ratio`
-    // positions each, which lie at first_summary, first_summary + 1, … of the cache: to all (position + t + 1) / ratio
-    // complete rows, or to the top_k selected rows. max_positions bounds the sum. window 0: off; ratio 0: no compressed rows.
-    uint32_t window, ratio, first_summary;
+    // DeepSeek-V4. A token attends to the last `sliding_window` positions up to its own, and to compressed rows of `ratio`
+    // positions each, which lie at first_compressed, first_compressed + 1, … of the cache: to all (position + t + 1) / ratio
+    // complete rows, or to the top_k selected rows. max_positions bounds the sum. sliding_window 0: off; ratio 0: no compressed rows.
+    uint32_t sliding_window, ratio, first_compressed;
     // float32[n_heads]: exp(sinks[h]) is added to the softmax's denominator; buffer NULL: none.
     struct fathom_view sinks;
     float scale;
@@ -204,9 +204,9 @@ FATHOM_API void fathom_compress(struct fathom_stream *stream, const struct fatho
 
 // ---- Hyper-connections (DeepSeek-V4) ---------------------------------------------------------------------------
 
-// A token has FATHOM_STREAMS residual streams. Before a block they are mixed into one; after the block they take its
+// A token has FATHOM_RESIDUALS residual streams. Before a block they are mixed into one; after the block they take its
 // output and are mixed with each other. The mixing weights come from the residual streams by a projection
-// [24][FATHOM_STREAMS * n] (fathom_matmul), whose output is `logits`:
+// [24][FATHOM_RESIDUALS * n] (fathom_matmul), whose output is `logits`:
 //   m    = logits / sqrt(mean(x[t]^2) + norm_eps)                       over all residual streams of the token
 //   pre  = sigmoid(m[0..3] * scale[0] + base[0..3]) + eps               post = 2 * sigmoid(m[4..7] * scale[1] + base[4..7])
 //   comb = softmax of the rows of (m[8..] * scale[2] + base[8..])[4][4], + eps; columns divided by their sums + eps;
@@ -214,14 +214,14 @@ FATHOM_API void fathom_compress(struct fathom_stream *stream, const struct fatho
 //   y[t] = rms_norm(sum_i pre[i] * x[t][i]) * w                         mix[t] = { post, comb }
 // With mix.buffer NULL, `logits` holds the four of `pre` alone.
 enum {
-    FATHOM_STREAMS = 4,
-    FATHOM_MIX_LOGITS = FATHOM_STREAMS * (2 + FATHOM_STREAMS),
-    FATHOM_MIX = FATHOM_STREAMS * (1 + FATHOM_STREAMS),
+    FATHOM_RESIDUALS = 4,
+    FATHOM_MIX_LOGITS = FATHOM_RESIDUALS * (2 + FATHOM_RESIDUALS),
+    FATHOM_MIX = FATHOM_RESIDUALS * (1 + FATHOM_RESIDUALS),
 };
 struct fathom_hyper_mix_params {
-    struct fathom_view x;           // [n_tokens][FATHOM_STREAMS][n]
-    struct fathom_view logits;      // [n_tokens][FATHOM_MIX_LOGITS], or [n_tokens][FATHOM_STREAMS]
-    struct fathom_view scale, base; // float32[3], float32[FATHOM_MIX_LOGITS]; or [1], [FATHOM_STREAMS]
+    struct fathom_view x;           // [n_tokens][FATHOM_RESIDUALS][n]
+    struct fathom_view logits;      // [n_tokens][FATHOM_MIX_LOGITS], or [n_tokens][FATHOM_RESIDUALS]
+    struct fathom_view scale, base; // float32[3], float32[FATHOM_MIX_LOGITS]; or [1], [FATHOM_RESIDUALS]
     struct fathom_view w, y;        // float32[n], [n_tokens][n]
     struct fathom_view mix;         // [n_tokens][FATHOM_MIX]; buffer NULL: only y
     uint32_t n_tokens, n, n_iterations;

@@ -1,7 +1,7 @@
-// attention.glsl for HEADS heads at once, which share every row that is read. With STAGED, keys pass through
-// shared memory on their way to the scores, so that rows are read in order. Without STAGED (on a CPU), the
-// scores read the keys from the cache directly. The addresses of queries are the same for the whole
-// workgroup.
+// attention.glsl for HEADS heads at once, which share every row that is read. With
+// STAGED, keys pass through shared memory on their way to the scores, so that rows
+// are read in order. Without STAGED (on a CPU), the scores read the keys from the
+// cache directly. The addresses of queries are the same for the whole workgroup.
 layout(local_size_x_id = 4) in;
 layout(constant_id = 4) const uint LANES = 128;                    // divides SPLIT; at least HEADS / 4
 layout(constant_id = 5) const uint HEADS = 16;                     // 4, 8, 16
@@ -35,8 +35,8 @@ void set_p4(uint four, uint j, vec4 v) {
 
 float sum[EACH * HEADS];
 
-// Adds one word of each row to the sums: two elements of float16 or one of float32. `k`: the word's first
-// element.
+// Adds one word of each row to the sums: two elements of
+// float16 or one of float32. `k`: the word's first element.
 void add_word(uint w[EACH], uint q_at[HEADS], uint k) {
     for (uint h = 0u; h < HEADS; h++) {
         const float a = q[q_at[h] + k];
@@ -111,8 +111,8 @@ void scores(Heads heads, uint n_positions) {
     }
 }
 
-// Replaces scores by exp(score - m), and those from the n-th on by 0. Writes m and the sums to the scratch
-// buffer.
+// Replaces scores by exp(score - m), and those from the n-th
+// on by 0. Writes m and the sums to the scratch buffer.
 void soften(Heads heads, uint split, uint n) {
     const uint lane = gl_LocalInvocationID.x, four = lane / PARTS, i = lane % PARTS;
     vec4 m = p4(four, min(i, n - 1u));

@@ -64,8 +64,8 @@ void scores() {
     barrier();
 }
 
-// Replaces the scores in p by exp(score - m). Updates m and l of every query, and keep_of, the factor for the
-// earlier sums.
+// Replaces the scores in p by exp(score - m). Updates m and l
+// of every query, and keep_of, the factor for the earlier sums.
 void soften() {
     const uint lane = gl_LocalInvocationID.x, row = lane / SHARE, i = lane % SHARE;
     float m = MASKED;
@@ -97,8 +97,8 @@ void soften() {
     barrier();
 }
 
-// Attends to n positions, at most BLOCK. Set m_of, l_of and mean before the first call; the call needs no
-// barrier before it.
+// Attends to n positions, at most BLOCK. Set m_of, l_of and mean
+// before the first call; the call needs no barrier before it.
 void attend_tile(uint n) {
     scores();
     soften();

@@ -55,14 +55,14 @@ float pool(uint column) {
 }
 
 vec2 cache_pair(uint i) {
-    const uint first_turned = args.n_key - args.n_rope;
+    const uint first_rotated = args.n_key - args.n_rope;
     precise vec2 v = vec2(pooled[2u * i], pooled[2u * i + 1u]) * scale;
     v = v * vec2(w[args.w_base + 2u * i], w[args.w_base + 2u * i + 1u]);
-    if (2u * i < first_turned) return v;
-    const uint angle = args.table_base + begins * args.n_rope + 2u * i - first_turned;
+    if (2u * i < first_rotated) return v;
+    const uint angle = args.table_base + begins * args.n_rope + 2u * i - first_rotated;
     const float c = table[angle], s = table[angle + 1u];
-    precise vec2 turned = vec2(v.x * c - v.y * s, v.x * s + v.y * c);
-    return turned;
+    precise vec2 rotated = vec2(v.x * c - v.y * s, v.x * s + v.y * c);
+    return rotated;
 }
 uint row_width() { return args.n_key; }
 #include "include/cache_write.glsl"

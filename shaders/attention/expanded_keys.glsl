@@ -1,6 +1,6 @@
-// The common part of the variants of expanded_keys: arguments, constants, bindings and the reading of the
-// cache. Define before the include: RESULT_ELEMENT, the type of the keys and values: float, or uint for two
-// float16.
+// The common part of the variants of expanded_keys: arguments, constants, bindings
+// and the reading of the cache. Define before the include: RESULT_ELEMENT, the
+// type of the keys and values: float, or uint for two float16.
 #include "attention/expanded_keys.h"
 layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE

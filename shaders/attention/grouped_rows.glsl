@@ -1,7 +1,7 @@
-// Grouped-query attention of many tokens. A workgroup takes ROWS of the queries that share a head's keys and
-// values (its y), and all positions that the last of these queries attends to. Queries are in order of
-// tokens, each token's heads side by side. There are no splits and there is no merge. Define before the
-// include: ROWS.
+// Grouped-query attention of many tokens. A workgroup takes ROWS of the queries that
+// share a head's keys and values (its y), and all positions that the last of these
+// queries attends to. Queries are in order of tokens, each token's heads side by
+// side. There are no splits and there is no merge. Define before the include: ROWS.
 layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE
 layout(binding = 0) readonly buffer Q { float q[]; };
@@ -24,7 +24,7 @@ uint query_of(uint row) { return args.q_base + token_of(row) * args.q_stride + h
 uint result_of(uint row) {
     return args.out_base + (token_of(row) * args.n_heads + head_of(row)) * args.n_head;
 }
-// positions
+// Number of positions that the query attends to
 uint n_seen(uint row) { return min(position[args.position_base] + token_of(row) + 1u, args.max_positions); }
 uint key_column(uint k) { return gl_WorkGroupID.y * args.n_head + k; }
 uint value_column(uint k) { return (args.n_kv + gl_WorkGroupID.y) * args.n_head + k; }

@@ -7,8 +7,8 @@ uint j0, n; // j0: positions before the tile; n: positions that are seen
 
 uint row_of(uint j) { return row_at[(j0 + j) % (2u * BLOCK)]; }
 
-// Looks up the rows of the tile at `first`. Entries past the last position repeat that position, with weight
-// 0.
+// Looks up the rows of the tile at `first`. Entries past
+// the last position repeat that position, with weight 0.
 void find_rows(uint first) {
     for (uint j = gl_LocalInvocationID.x; j < BLOCK; j += gl_WorkGroupSize.x)
         row_at[(first + j) % (2u * BLOCK)] = cache_row(min(first + j, n - 1u));

@@ -36,7 +36,7 @@ float sum_all(float v) {
 }
 
 // Pair i of the rotary part, rotated by the angle of this position
-vec2 turned(uint i, float x, float y) {
+vec2 rotated(uint i, float x, float y) {
     const uint angle = args.table_base + at * args.n_rope + 2u * i;
     const float c = table[angle], s = table[angle + 1u];
     precise vec2 v = vec2(x * c - y * s, x * s + y * c);
@@ -53,17 +53,17 @@ float normed(uint i) {
 float element(uint i) {
     const uint half_n = args.n_rope / 2u, pair = i % half_n;
     if (i >= args.n_rope) return normed(i);
-    const vec2 v = turned(pair, normed(pair), normed(pair + half_n));
+    const vec2 v = rotated(pair, normed(pair), normed(pair + half_n));
     return i < half_n ? v.x : v.y;
 }
 vec2 cache_pair(uint i) { return vec2(element(2u * i), element(2u * i + 1u)); }
 uint row_width() { return args.n_key; }
 #include "include/cache_write.glsl"
 
-void turn_query(uint first) {
+void rotate_query(uint first) {
     const uint half_n = args.n_rope / 2u;
     for (uint i = gl_LocalInvocationID.x; i < half_n; i += 64u) {
-        const vec2 v = turned(i, q[first + i], q[first + half_n + i]);
+        const vec2 v = rotated(i, q[first + i], q[first + half_n + i]);
         q[first + i] = v.x;
         q[first + half_n + i] = v.y;
     }
@@ -93,7 +93,7 @@ void main() {
         at = position[args.position_base] + t;
         if (at >= args.n_positions) return;
         from = args.k_base + t * args.n_key;
-        if (slot < args.n_heads) turn_query(args.q_base + (t * args.n_heads + slot) * args.n_key);
+        if (slot < args.n_heads) rotate_query(args.q_base + (t * args.n_heads + slot) * args.n_key);
         else store_key();
     }
 }

@@ -20,8 +20,8 @@ layout(binding = 9) writeonly buffer Pages { uint pages[]; };      // [n_pages][
 
 uint row_width() { return 2u * args.n_kv * args.n_head; }
 
-// slot: the head; queries, keys, values in order. from: the head's first value in qkv[]. at: the token's
-// position.
+// slot: the head; queries, keys, values in order. from: the
+// head's first value in qkv[]. at: the token's position.
 uint slot, from, at;
 float scale;         // of the head's norm
 
@@ -49,7 +49,7 @@ float normed(uint i) {
 }
 
 // The two values of pair `i`, rotated by the pair's angle
-vec2 turned(uint i) {
+vec2 rotated(uint i) {
     const uint a_at = HALVES ? i : 2u * i, b_at = HALVES ? i + args.n_head / 2u : 2u * i + 1u;
     const uint angle = args.table_base + at * args.n_head + 2u * i;
     const float a = normed(a_at), b = normed(b_at), c = table[angle], s = table[angle + 1u];
@@ -60,16 +60,16 @@ vec2 turned(uint i) {
 }
 
 // Value i of the head after the rotation
-float turned_value(uint i) {
-    const vec2 v = turned(HALVES ? i % (args.n_head / 2u) : i / 2u);
+float rotated_value(uint i) {
+    const vec2 v = rotated(HALVES ? i % (args.n_head / 2u) : i / 2u);
     return (HALVES ? i >= args.n_head / 2u : i % 2u == 1u) ? v.y : v.x;
 }
 
 vec2 cache_pair(uint i) {
     const uint k = 2u * i % args.n_head;
     if (is_value()) return vec2(biased(k), biased(k + 1u));
-    if (HALVES) return vec2(turned_value(k), turned_value(k + 1u));
-    return turned(k / 2u);
+    if (HALVES) return vec2(rotated_value(k), rotated_value(k + 1u));
+    return rotated(k / 2u);
 }
 #include "include/cache_write.glsl"
 
@@ -100,7 +100,7 @@ void main() {
             continue;
         }
         for (uint i = lane; i < args.n_head / 2u; i += lanes) { // an invocation reads only what it writes
-            const vec2 v = turned(i);
+            const vec2 v = rotated(i);
             qkv[from + (HALVES ? i : 2u * i)] = v.x;
             qkv[from + (HALVES ? i + args.n_head / 2u : 2u * i + 1u)] = v.y;
         }

@@ -13,11 +13,11 @@ vec2 cache_pair(uint i) {
         v = v * scale;
         v = v * vec2(w[args.w_base + 2u * i], w[args.w_base + 2u * i + 1u]);
     }
-    if (2u * i < args.first_turned) return v;
-    const uint angle = args.table_base + at * args.n_rope + 2u * i - args.first_turned;
+    if (2u * i < args.first_rotated) return v;
+    const uint angle = args.table_base + at * args.n_rope + 2u * i - args.first_rotated;
     const float c = table[angle], s = table[angle + 1u];
-    precise vec2 turned = vec2(v.x * c - v.y * s, v.x * s + v.y * c);
-    return turned;
+    precise vec2 rotated = vec2(v.x * c - v.y * s, v.x * s + v.y * c);
+    return rotated;
 }
 #include "include/cache_write.glsl"
 

@@ -1,5 +1,5 @@
-// The common part of the variants of latent_store: the arguments, the constants, the bindings and the state
-// of the current token.
+// The common part of the variants of latent_store: the arguments,
+// the constants, the bindings and the state of the current token.
 #include "attention/latent_store.h"
 layout(constant_id = 0) const uint CACHE = 0;                      // type of the cache: F32, F16 or Q8_0
 layout(constant_id = 1) const uint PAGE = 64;                      // FATHOM_PAGE

@@ -9,8 +9,8 @@ shared float partial[64]; // one a subgroup; 256 invocations, subgroups of at le
 vec2 cache_pair(uint i) {
     vec2 v = vec2(kv[from + 2u * i], kv[from + 2u * i + 1u]);
     if (2u * i < args.kv_rank) v *= scale * vec2(w[args.w_base + 2u * i], w[args.w_base + 2u * i + 1u]);
-    if (2u * i < args.first_turned) return v;
-    const uint angle = args.table_base + at * args.n_rope + 2u * i - args.first_turned;
+    if (2u * i < args.first_rotated) return v;
+    const uint angle = args.table_base + at * args.n_rope + 2u * i - args.first_rotated;
     const float c = table[angle], s = table[angle + 1u];
     return vec2(v.x * c - v.y * s, v.x * s + v.y * c);
 }

@@ -1,7 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// Rotates pairs (2i, 2i + 1) of every head by the angle of the token's position. An invocation rotates one
-// pair.
+// Rotates pairs (2i, 2i + 1) of every head by the angle of
+// the token's position. An invocation rotates one pair.
 layout(local_size_x = 64) in;
 #include "attention/rope.glsl"
 
@@ -16,9 +16,9 @@ void main() {
         const uint from = args.x_base + t * args.x_token_stride + head * args.x_head_stride + 2u * pair;
         const uint to = args.y_base + t * args.y_token_stride + head * args.y_head_stride + 2u * pair;
         const float a = x[from], b = x[from + 1u], c = table[angle], s = args.direction * table[angle + 1u];
-        precise float turned_a = a * c - b * s;
-        precise float turned_b = a * s + b * c;
-        y[to] = turned_a;
-        y[to + 1u] = turned_b;
+        precise float rotated_a = a * c - b * s;
+        precise float rotated_b = a * s + b * c;
+        y[to] = rotated_a;
+        y[to + 1u] = rotated_b;
     }
 }

@@ -1,7 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// rope.comp where an invocation reads one pair's angle once and rotates that pair of several heads: g, g +
-// groups, …
+// rope.comp where an invocation reads one pair's angle once
+// and rotates that pair of several heads: g, g + groups, …
 layout(local_size_x = 32) in;
 #include "attention/rope.glsl"
 

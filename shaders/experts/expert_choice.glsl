@@ -25,8 +25,8 @@ shared float best[MAX_TOP_K];     // scores of the chosen experts
 
 #define MINUS_INFINITY uintBitsToFloat(0xff800000u)
 
-// Unsigned integers above 0, in the order of the floats. A NaN is the least, so that the order is always
-// defined.
+// Unsigned integers above 0, in the order of the floats. A
+// NaN is the least, so that the order is always defined.
 uint order_of(float f) {
     const uint bits = floatBitsToUint(f);
     if ((bits & 0x7fffffffu) > 0x7f800000u) return 1u;

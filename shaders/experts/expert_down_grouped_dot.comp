@@ -2,8 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_spirv_intrinsics : require
-// expert_down_grouped.comp with integer dot products, from tiles of signed bytes. Weights have types of
-// quant/packed.h.
+// expert_down_grouped.comp with integer dot products, from
+// tiles of signed bytes. Weights have types of quant/packed.h.
 layout(local_size_x = 256) in;
 #define H_ELEMENT vec4
 #define GROUPED

@@ -1,5 +1,5 @@
-// Arguments of the router; see include/fathom/ops.h. A dispatch takes one slice of w: rows [first_row,
-// first_row + n_rows).
+// Arguments of the router; see include/fathom/ops.h. A dispatch
+// takes one slice of w: rows [first_row, first_row + n_rows).
 #include "../include/args.h"
 ARGS(expert_gate) {
     uint n_cols, n_experts, first_row, n_rows;

@@ -2,8 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
-// Router: logits of a tile of experts a workgroup. The last workgroup of a token chooses. Workgroups: row
-// tiles x tokens.
+// Router: logits of a tile of experts a workgroup. The last
+// workgroup of a token chooses. Workgroups: row tiles x tokens.
 layout(local_size_x_id = 5) in;
 #define X_ELEMENT vec4
 #include "experts/expert_gate.glsl"

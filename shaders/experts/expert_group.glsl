@@ -1,6 +1,6 @@
 // The common part of the grouped variants. A workgroup takes some rows of one expert, or of the shared one,
-// and finds the tokens that chose the expert. Define before the include: ids and args; ONE_SUBGROUP where a
-// workgroup is one subgroup.
+// and finds the tokens that chose the expert. Define before the include: the binding ids and the arguments;
+// ONE_SUBGROUP where a workgroup is one subgroup.
 #define MAX_GROUP 1024 // tokens of a dispatch
 shared uint group[MAX_GROUP]; // choices: token * (top_k + 1) + slot
 

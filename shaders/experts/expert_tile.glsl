@@ -1,6 +1,6 @@
-// Tiles in shared memory: 64 rows of a weight by TILE_TOKENS tokens, in steps of 32 columns. Each of 128
-// invocations has 4 rows for TOKENS tokens, 8 tokens apart. Define before the include: constant TOKENS (1, 2
-// or 4), X4(i).
+// Tiles in shared memory: 64 rows of a weight by TILE_TOKENS tokens, in steps
+// of 32 columns. Each of 128 invocations has 4 rows for TOKENS tokens, 8
+// tokens apart. Define before the include: constant TOKENS (1, 2 or 4), X4(i).
 #define TILE_ROWS 64u
 #define TILE_COLS 32u
 #define TILE_TOKENS (8u * TOKENS)

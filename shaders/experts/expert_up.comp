@@ -1,7 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// SwiGLU of ROWS rows a workgroup, in the exact order. Workgroups: (top_k slots x expert tiles, then shared
-// tiles) x tokens.
+// SwiGLU of ROWS rows a workgroup, in the exact order. Workgroups:
+// (top_k slots x expert tiles, then shared tiles) x tokens.
 layout(local_size_x = 32) in;
 #define X_ELEMENT float
 #include "experts/expert_up.glsl"

@@ -5,8 +5,8 @@
 #extension GL_EXT_buffer_reference_uvec2 : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #extension GL_KHR_shader_subgroup_basic : require
-// expert_up_vec.comp with a column an invocation, for CPUs; see include/columns.glsl. n_cols is a multiple of
-// 64.
+// expert_up_vec.comp with a column an invocation, for CPUs;
+// see include/columns.glsl. n_cols is a multiple of 64.
 layout(local_size_x_id = 4) in;
 #define X_ELEMENT float
 #include "experts/expert_up.glsl"
@@ -28,10 +28,10 @@ void add_both(const uint gate_type, const uint up_type, Bound gate, Bound up, ui
     for (uint next = 0u; next < n_units; next += UNITS) {
         const uint first = first_unit(next, n_units), from[TOKENS] = uint[TOKENS](x_at + first * 64u);
         load_columns(gate_type, from, next - first, 1.0);
-        add_window(gate_type, gate, gate_row * gate_size + row_size(gate_type, first * 64u), gate_size, n,
+        add_column_tile(gate_type, gate, gate_row * gate_size + row_size(gate_type, first * 64u), gate_size, n,
             0u);
         if (up_type != gate_type) load_columns(up_type, from, next - first, 1.0);
-        add_window(up_type, up, up_row * up_size + row_size(up_type, first * 64u), up_size, n, ROWS);
+        add_column_tile(up_type, up, up_row * up_size + row_size(up_type, first * 64u), up_size, n, ROWS);
     }
 }
 
@@ -65,8 +65,8 @@ void add_tile() {
         gate_row = first - args.shared_gate_row;
         up_row = first - args.shared_up_row;
     }
-    // Experts and shared expert of the same types share a loop, because drivers compile the loop at every
-    // start.
+    // Experts and shared expert of the same types share a
+    // loop, because drivers compile the loop at every start.
     if (is_expert || (GATE_TYPE == SHARED_GATE_TYPE && UP_TYPE == SHARED_UP_TYPE))
         add_both(GATE_TYPE, UP_TYPE, gate, up, gate_row, up_row, n, x_at);
     else add_both(SHARED_GATE_TYPE, SHARED_UP_TYPE, gate, up, gate_row, up_row, n, x_at);

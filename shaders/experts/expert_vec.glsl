@@ -2,8 +2,8 @@
 // all of them. Weights whose format has blocks are decoded by quarters of blocks. Define before the include:
 // constants ROWS and N_SUMS; X4(i), x by fours.
 
-// Adds factor times this lane's part of the dot products of x[4 * x_at ..] with the rows at byte offsets at[]
-// to sum[]
+// Adds factor times this lane's part of the dot products of
+// x[4 * x_at ..] with the rows at byte offsets at[] to sum[]
 #define ADD_DOTS(NAME) \
     void NAME##_add_dots(const uint type, uint at[ROWS], uint n_cols, uint x_at, float factor, \
         inout float sum[ROWS]) { \
@@ -28,8 +28,8 @@
         } \
     }
 
-// Sums over the workgroup, of one row or several. Call reduce_store(i, …) for all rows, then a barrier, then
-// sums_of(i).
+// Sums over the workgroup, of one row or several. Call
+// reduce_store(i, …) for all rows, then a barrier, then sums_of(i).
 shared float sums[N_SUMS][32]; // [sum][subgroup]
 void reduce_store(uint i, float value) {
     const float sum = subgroupAdd(value);

@@ -1,7 +1,7 @@
-// The cache of one layer: rows of row_width() values, one row a position, in pages that a page table maps. A
-// row is words of float32, or of float16 pairs, low half first. A row of Q8_0 is words of signed bytes, low
-// byte first, then a float16 scale for every 32 bytes, in pairs. Include this file after row_width() and the
-// constant CACHE.
+// The cache of one layer: rows of row_width() values, one row a position, in pages that
+// a page table maps. A row is words of float32, or of float16 pairs, low half first. A
+// row of Q8_0 is words of signed bytes, low byte first, then a float16 scale for every
+// 32 bytes, in pairs. Include this file after row_width() and the constant CACHE.
 #include "include/exact.glsl"
 #include "quant/common.glsl"
 

@@ -1,6 +1,6 @@
-// Writing to the cache. Include this file after row_width(), the constant CACHE, and the binding `writeonly
-// uint pages[]`. Define before the include: `vec2 cache_pair(uint i)`, elements 2i and 2i + 1 of the row.
-// Exact.
+// Writing to the cache. Include this file after row_width(), the constant
+// CACHE, and the binding `writeonly uint pages[]`. Define before the include:
+// `vec2 cache_pair(uint i)`, elements 2i and 2i + 1 of the row. Exact.
 #include "include/cache.glsl"
 
 const uint CHUNK = 64u;         // words of four elements that a workgroup holds at once
@@ -27,9 +27,9 @@ uint signed_bytes(vec4 v, uint scale) {
     return word;
 }
 
-// Writes elements [first, end) of the row at word `row` of pages[]. All `lanes` invocations of the workgroup
-// call this function, and each writes its part. For Q8_0, first and end are multiples of 64, or the row's
-// end.
+// Writes elements [first, end) of the row at word `row` of pages[]. All
+// `lanes` invocations of the workgroup call this function, and each writes
+// its part. For Q8_0, first and end are multiples of 64, or the row's end.
 void write_row(uint row, uint first, uint end, uint lane, uint lanes) {
     if (CACHE == TYPE_Q8_0) {
         for (uint start = first / 4u; start < end / 4u; start += CHUNK) {

@@ -163,8 +163,8 @@ struct Bound {
 };
 #define BOUND(ADDRESS, WORDS) Bound(uvec2(ADDRESS[0], ADDRESS[1]), 4u * WORDS.length())
 
-// One of two, by value. A round in which no lane takes part also reads (see words_at), and does not see what
-// a branch sets.
+// One of two, by value. A round in which no lane takes part also
+// reads (see words_at), and does not see what a branch sets.
 Bound choose(bool first, Bound a, Bound b) {
     return Bound(mix(b.address, a.address, bvec2(first)), mix(b.n_bytes, a.n_bytes, first));
 }
@@ -175,11 +175,11 @@ void clear_sums() {
 
 // Adds the loaded column tile's part of rows 0 .. n_rows - 1, `size` bytes each, to the sums from `slot` on,
 // of all tokens one after the other. `at`: byte offset of the column tile in row 0.
-void add_window(const uint type, Bound w, uint at, uint size, uint n_rows, uint slot) {
+void add_column_tile(const uint type, Bound w, uint at, uint size, uint n_rows, uint slot) {
     find_places(type);
-    // in a round in which no lane takes part (see words_at), `first` may have any value, and a buffer has no
-    // length
-    const uint window = row_size(type, UNITS * 64u), last = max(w.n_bytes, window) - window;
+    // in a round in which no lane takes part (see words_at),
+    // `first` may have any value, and a buffer has no length
+    const uint column_tile = row_size(type, UNITS * 64u), last = max(w.n_bytes, column_tile) - column_tile;
     for (uint first = 0u; first < n_rows; first += AT_ONCE)
         [[unroll]] for (uint r = 0u; r < AT_ONCE; r++) {
             Words row = words_at(w.address, min(at + (first + r) * size, last));
@@ -198,7 +198,7 @@ uint first_unit(uint next, uint n_units) {
 }
 
 // Adds all column tiles of rows of n_cols columns, with X(x_at[t]) .. times factor. `at`: byte offset of row
-// 0. The other parameters are those of add_window().
+// 0. The other parameters are those of add_column_tile().
 void add_columns(const uint type, Bound w, uint at, uint n_cols, uint n_rows, uint x_at[TOKENS], float factor,
     uint slot) {
     const uint n_units = n_cols / 64u, size = row_size(type, n_cols);
@@ -207,7 +207,7 @@ void add_columns(const uint type, Bound w, uint at, uint n_cols, uint n_rows, ui
         uint from[TOKENS];
         [[unroll]] for (uint t = 0u; t < TOKENS; t++) from[t] = x_at[t] + first * 64u;
         load_columns(type, from, next - first, factor);
-        add_window(type, w, at + row_size(type, first * 64u), size, n_rows, slot);
+        add_column_tile(type, w, at + row_size(type, first * 64u), size, n_rows, slot);
     }
 }
 

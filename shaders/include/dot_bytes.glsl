@@ -15,8 +15,8 @@ float to_bytes(float largest) {
     return largest < 1e-30 ? 0.0 : 127.0 / largest;
 }
 
-// v * factor, rounded to signed bytes, low byte first. The sum has unit 1, so that its low bits are the
-// rounded product.
+// v * factor, rounded to signed bytes, low byte first. The sum
+// has unit 1, so that its low bits are the rounded product.
 uint bytes_of(vec4 v, float factor) {
     const uvec4 q = floatBitsToUint(v * factor + 12582912.0); // 1.5 * 2^23
     return (q.x & 255u) | (q.y & 255u) << 8 | (q.z & 255u) << 16 | q.w << 24;

@@ -9,8 +9,8 @@
 layout(binding = FM_TILES_BINDING) coherent buffer Tiles { uint n_taken, n_left; };
 uvec3 tile;
 
-// Rounds of one workgroup. lavapipe 22.3 ends an invocation without a message after 65535 rounds of all its
-// loops.
+// Rounds of one workgroup. lavapipe 22.3 ends an invocation
+// without a message after 65535 rounds of all its loops.
 const uint MOST_TILES = 8u;
 
 bool take_tile(uint round) {

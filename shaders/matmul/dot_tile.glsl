@@ -18,8 +18,8 @@ shared ivec4 x_sum[TILE_TOKENS * TILE_BLOCKS];          // of the bytes of each 
 // The quad where a token's activations begin; the caller sets this array
 shared uint x_at[TILE_TOKENS];
 
-// Stores blocks `block`… of a weight's rows in w_tile[W]. Past the last row or block the last one is
-// repeated.
+// Stores blocks `block`… of a weight's rows in w_tile[W].
+// Past the last row or block the last one is repeated.
 #define LOAD_TILE(NAME, W) \
     void NAME##_load(const uint type, uint n_cols, uint first_row, uint n, uint block) { \
         const uint size = row_size(type, n_cols); \

@@ -1,9 +1,9 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// y[t][m][r] = residual[t][m][r] + sum_k w[m][r][k] * x[t][m][k]. A workgroup computes 4 rows for up to 4
-// tokens. Exact: lane l of 32 adds quads l, l + 32, … in order, x y z w within a quad; then a tree adds the
-// lanes; the residual comes last. n_cols alone decides the order; neither the number of tokens nor the slice
-// matters.
+// y[t][m][r] = residual[t][m][r] + sum_k w[m][r][k] * x[t][m][k]. A workgroup
+// computes 4 rows for up to 4 tokens. Exact: lane l of 32 adds quads l, l + 32, … in
+// order, x y z w within a quad; then a tree adds the lanes; the residual comes last.
+// n_cols alone decides the order; neither the number of tokens nor the slice matters.
 layout(local_size_x = 32) in;
 #define X_ELEMENT float
 #include "matmul/matmul.glsl"

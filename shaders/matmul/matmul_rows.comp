@@ -2,9 +2,9 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_ballot : require
-// matmul.comp with a row an invocation, for CPUs. x is loaded once for all lanes; no sum crosses lanes. (On a
-// card, neighbouring invocations should read neighbouring words.) n_cols is a multiple of 32, x is aligned to
-// 16 bytes.
+// matmul.comp with a row an invocation, for CPUs. x is loaded once for all
+// lanes; no sum crosses lanes. (On a card, neighbouring invocations should read
+// neighbouring words.) n_cols is a multiple of 32, x is aligned to 16 bytes.
 layout(local_size_x_id = 3) in;
 #define X_ELEMENT float
 #define NORM_AFTER

@@ -70,8 +70,7 @@ bool has_blocks(const uint type) {
     return type != TYPE_F32 && type != TYPE_F16 && type != TYPE_BF16;
 }
 
-// Macros that derive forms of a format NAME from other forms: w8 and w8_packed from small integers and their
-// scale,
+// Derives w8 and w8_packed of a format NAME from small integers and their scale.
 #define W_OF_INTEGERS(NAME) \
     float W_FN(_##NAME##_8)(uint row, uint part, out vec4 low, out vec4 high) { \
         ivec4 a, b; \
@@ -88,8 +87,8 @@ bool has_blocks(const uint type) {
         return vec3(scale, scale, 0.0); \
     }
 
-// w8 and w8_packed from unsigned bytes before OFFSET is subtracted, the scales of the halves, and a scale of
-// these,
+// Derives w8 and w8_packed of a format NAME from unsigned bytes before OFFSET is subtracted,
+// the scales of the halves, and a scale of these.
 #define W_OF_HALVES(NAME, OFFSET) \
     float W_FN(_##NAME##_8)(uint row, uint part, out vec4 low, out vec4 high) { \
         uint a, b; \
@@ -108,7 +107,7 @@ bool has_blocks(const uint type) {
         return vec3(s.xy * s.z, 0.0); \
     }
 
-// and w8 from the w8_packed of a format with a minimum.
+// Derives w8 of a format NAME with a minimum from its w8_packed.
 #define W_OF_MINIMUM(NAME) \
     float W_FN(_##NAME##_8)(uint row, uint part, out vec4 low, out vec4 high) { \
         uint a, b; \
@@ -128,8 +127,8 @@ bool has_halves(const uint type) {
     return type == TYPE_Q3_K || type == TYPE_Q6_K;
 }
 
-// Do the format's odd blocks begin in the middle of a word? If so, an even and an odd block have a faster dot
-// product.
+// Do the format's odd blocks begin in the middle of a word?
+// If so, an even and an odd block have a faster dot product.
 bool has_pairs(const uint type) {
     return type == TYPE_Q4_0 || type == TYPE_Q8_0;
 }
@@ -174,8 +173,8 @@ vec4 nibbles(uint v) {
         bitfieldExtract(i, 24, 4));
 }
 
-// Four bytes below 128 minus `offset`, as signed bytes in a word. The top bit of each byte absorbs the borrow
-// from the next byte.
+// Four bytes below 128 minus `offset`, as signed bytes in a word.
+// The top bit of each byte absorbs the borrow from the next byte.
 uint packed_bytes(uint v, uint offset) {
     return ((v | 0x80808080u) - offset * 0x01010101u) ^ 0x80808080u;
 }
@@ -188,16 +187,16 @@ uint spread(uint bits) {
     return (bits * 0x00204081u) & 0x01010101u;
 }
 
-// Elements of formats with a minimum. The product is exact: a float16 has 11 bits, its scale at most 6, n at
-// most 5.
+// Elements of formats with a minimum. The product is exact:
+// a float16 has 11 bits, its scale at most 6, n at most 5.
 vec4 scale_add(float scale, vec4 n, float minimum) {
     precise vec4 w = scale * n;
     w = w + minimum;
     return w;
 }
 
-// IQ4_NL's and IQ4_XS's levels -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113, for four bytes
-// 0..15
+// IQ4_NL's and IQ4_XS's levels -127 -104 -83 -65 -49 -35
+// -22 -10 1 13 25 38 53 69 89 113, for four bytes 0..15
 int iq4_level(uint n) {
     const uint low = (n & 4u) == 0u ? 0xbfad9881u : 0xf6eaddcfu,
         high = (n & 4u) == 0u ? 0x26190d01u : 0x71594535u;

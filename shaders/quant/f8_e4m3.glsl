@@ -14,8 +14,8 @@ vec4 W_FN(_f8_e4m3_4)(uint row, uint k) {
     return w;
 }
 
-// In the forms of the faster variants the device converts: the same bits, read as float16, are 2^-8 of the
-// value.
+// In the forms of the faster variants the device converts:
+// the same bits, read as float16, are 2^-8 of the value.
 float W_FN(_f8_e4m3_32)(uint row, uint k, out vec4 q[8]) {
     const uint word = (row >> 2) + (k >> 7) * 33u + 1u + ((k & 127u) >> 2);
     for (uint i = 0u; i < 8u; i++) q[i] = e4m3_half(W_WORD(word + i));

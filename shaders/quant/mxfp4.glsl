@@ -1,5 +1,5 @@
-// FATHOM_MXFP4: blocks of 17 bytes: exponent, 16 bytes of nibbles as in Q4_0, which are E2M1 floats. Blocks
-// have no alignment.
+// FATHOM_MXFP4: blocks of 17 bytes: exponent, 16 bytes of nibbles
+// as in Q4_0, which are E2M1 floats. Blocks have no alignment.
 uint W_FN(_mxfp4_bits)(uint at) {
     const uint shift = (at & 3u) * 8u;
     return W_WORD(at >> 2) >> shift | (W_WORD((at >> 2) + 1u) << 1) << (31u - shift);

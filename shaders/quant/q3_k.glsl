@@ -1,6 +1,6 @@
 // FATHOM_Q3_K: blocks of 110 bytes: 32 bytes of third bits, where a clear bit subtracts 4; 64 bytes of 2 bits
 // as in Q2_K; scales of 16 elements, 6 bits each, minus 32, in 12 bytes; float16 scale
-// Before the 4 is subtracted. Returns the scales of the halves, and the scale of both.
+// The bytes before 4 is subtracted. Returns the scales of the halves, and the scale of both.
 vec3 W_FN(_q3_k_bytes)(uint row, uint part, out uint low, out uint high) {
     const uint block = row + (part >> 5) * 110u, j = (part >> 2) & 7u, c = (part & 3u) * 4u,
         at = block + 32u + (j >> 2) * 32u + c;

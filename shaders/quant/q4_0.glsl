@@ -36,9 +36,9 @@ vec3 W_FN(_q4_0_packed)(uint row, uint part, out uint low, out uint high) {
     return vec3(half_decode(W_FN(_bits16)(block)).xx, 0.0);
 }
 
-// Two blocks: the first begins at a whole word, the second in the middle of another. Nibbles stay at their
-// places in the words, as 0 to 15 times 2^place. Their factors are divided by 2^place, and the sums account
-// for the missing -8.
+// Two blocks: the first begins at a whole word, the second in the middle of
+// another. Nibbles stay at their places in the words, as 0 to 15 times 2^place.
+// Their factors are divided by 2^place, and the sums account for the missing -8.
 float W_FN(_q4_0_64_dot)(uint row, uint k, vec4 a[8], vec4 b[8], vec2 sums) {
     const uint word = (row >> 2) + (k >> 6) * 9u;
     uint w[9];

@@ -1,5 +1,5 @@
 // FATHOM_Q5_0: blocks of 22 bytes: float16 scale, 32 fifth bits, 16 bytes of nibbles as in Q4_0; minus 16
-// Before the 16 is subtracted
+// The bytes before 16 is subtracted
 float W_FN(_q5_0_bytes)(uint row, uint part, out uint low, out uint high) {
     const uint block = row + (part >> 2) * 22u, c = (part & 3u) * 4u;
     const uint fifth = W_FN(_bits)(block + 2u) >> c, v = W_FN(_bits)(block + 6u + c);

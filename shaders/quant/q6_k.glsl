@@ -1,7 +1,7 @@
 // FATHOM_Q6_K: blocks of 210 bytes: 128 bytes of nibbles, 64 bytes to 128 elements, the first 64 in the low
 // halves; 64 bytes of 2 more bits, 32 bytes to 128 elements; signed scales of 16 elements; float16 scale.
 // Elements are minus 32.
-// Before the 32 is subtracted. Returns the scales of the halves, and the scale of both.
+// The bytes before 32 is subtracted. Returns the scales of the halves, and the scale of both.
 vec3 W_FN(_q6_k_bytes)(uint row, uint part, out uint low, out uint high) {
     const uint block = row + (part >> 5) * 210u, j = (part >> 2) & 7u, c = (part & 3u) * 4u;
     const uint at = block + (j >> 2) * 64u + (j & 1u) * 32u + c, two_at = block + 128u + (j >> 2) * 32u + c;

@@ -1,6 +1,6 @@
-// FATHOM_TQ1_0: blocks of 54 bytes: digits -1, 0, 1 as a base-3 fraction of 256, five in a byte: elements
-// 0..159 in bytes 0..31, elements up to 239 in bytes 32..47; four digits in each of 4 more bytes; float16
-// scale
+// FATHOM_TQ1_0: blocks of 54 bytes: digits -1, 0, 1 as a base-3 fraction
+// of 256, five in a byte: elements 0..159 in bytes 0..31, elements up to
+// 239 in bytes 32..47; four digits in each of 4 more bytes; float16 scale
 vec4 W_FN(_tq1_0_quad)(uint block, uint e) {
     // [0]: first byte, [1]: digit
     const uvec2 first = uvec2(e & 31u, e >> 5), second = uvec2(32u + (e & 15u), (e - 160u) >> 4),

@@ -1,9 +1,9 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-// Reads every word once. A workgroup takes blocks of N_LOADS words an invocation; neighbouring invocations
-// read neighbouring words. Each invocation stores the exclusive or of its words in y, so that no load can be
-// removed.
+// Reads every word once. A workgroup takes blocks of N_LOADS words an
+// invocation; neighbouring invocations read neighbouring words. Each invocation
+// stores the exclusive or of its words in y, so that no load can be removed.
 layout(local_size_x_id = 0) in;
 #define ELEMENT uint
 #include "roofline/roofline.glsl"

@@ -3,9 +3,9 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_EXT_buffer_reference2 : require
 #extension GL_EXT_buffer_reference_uvec2 : require
-// roofline.comp with the access pattern of include/columns.glsl: a workgroup reads every word once, at an
-// address that is the same for all its lanes. For y, the first invocation has read the words. There are at
-// least N_LOADS words.
+// roofline.comp with the access pattern of include/columns.glsl: a workgroup
+// reads every word once, at an address that is the same for all its lanes. For
+// y, the first invocation has read the words. There are at least N_LOADS words.
 layout(local_size_x_id = 0) in;
 #define ELEMENT uint
 #include "roofline/roofline.glsl"

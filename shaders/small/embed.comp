@@ -1,7 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// x[t] = row ids[t] of w. An invocation writes 4 columns. Tokens whose rows are in other slices are not
-// written.
+// x[t] = row ids[t] of w. An invocation writes 4 columns.
+// Tokens whose rows are in other slices are not written.
 layout(local_size_x = 64) in;
 #include "small/embed.glsl"
 #include "quant/decode.glsl"

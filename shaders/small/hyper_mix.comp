@@ -2,9 +2,9 @@
 #extension GL_GOOGLE_include_directive : require
 #include "small/hyper_mix.h"
 #include "include/exact.glsl"
-// Hyper-connections before a block: the weights of a token's residual streams, the Sinkhorn chain, the mixed
-// stream and its norm. A workgroup a token. Exact: lane l adds the squares l, l + LANES, … in order, then a
-// tree adds the lanes.
+// Hyper-connections before a block: the weights of a token's residual streams,
+// the Sinkhorn chain, the mixed stream and its norm. A workgroup a token. Exact:
+// lane l adds the squares l, l + LANES, … in order, then a tree adds the lanes.
 #define LANES 256
 layout(local_size_x = LANES) in;
 // The residual streams are mixed with each other after the block

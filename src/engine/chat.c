@@ -210,7 +210,7 @@ static bool read_prompt(struct fathom_chat *chat, const struct fm_tokens *prompt
 static bool make_prompt(struct fathom_chat *chat, const char *question, struct fm_tokens *prompt, struct fm_chat_state *state, struct fathom_error *err) {
     if (chat->params.raw) return question ? raw_prompt(chat, question, prompt, err) : fm_fail(err, FATHOM_INVALID, "chat: there is no text to continue");
     if (question && !fathom_chat_add(chat, &(struct fathom_message){.role = FATHOM_ROLE_USER, .content = question}, err)) return false;
-    const struct fm_conversation talk = {chat->messages.items, chat->messages.n, chat->tools, chat->params.no_thought};
+    const struct fm_conversation talk = {chat->messages.items, chat->messages.n, chat->tools, chat->params.disable_thinking};
     return fm_chat_prompt(chat->form, chat->engine->tokenizer, &talk, prompt, state, err);
 }
 

@@ -58,9 +58,9 @@ void fm_drafting_set_length(struct fathom_session *s, uint32_t length) {
 // Copies row `row` of ws->x to `state`, as an embedding look-up in a table of n_rows rows.
 static void take_row(const struct fathom_session *s, uint32_t n_rows) {
     const uint32_t n_hidden = s->engine->hp.n_hidden;
-    struct fathom_window window = {.view = s->ws.x, .first_row = 0, .n_rows = n_rows};
-    window.view.size = 4ull * n_rows * n_hidden;
-    const struct fathom_weight rows = {.type = FATHOM_F32, .n_mats = 1, .n_rows = n_rows, .n_cols = n_hidden, .n_windows = 1, .windows = &window};
+    struct fathom_slice slice = {.view = s->ws.x, .first_row = 0, .n_rows = n_rows};
+    slice.view.size = 4ull * n_rows * n_hidden;
+    const struct fathom_weight rows = {.type = FATHOM_F32, .n_mats = 1, .n_rows = n_rows, .n_cols = n_hidden, .n_slices = 1, .slices = &slice};
     fathom_embed(s->drafting->round, &(struct fathom_embed_params){.w = &rows, .ids = DRAFTS_FIELD(s->drafting, row),
         .x = fathom_buffer_view(s->drafting->state), .n_tokens = 1});
 }

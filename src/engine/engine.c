@@ -67,7 +67,7 @@ struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *pa
     e->start.tokenizer = fm_lap(&start);
     if (!(e->gpu = fathom_gpu_create(&params->gpu, err))) goto fail;
     e->start.device = fm_lap(&start);
-    if (!fm_plan(e->tensors, &e->hp, fathom_gpu_get_info(e->gpu), e->exact, e->cache_type, params->n_context, &e->info, &e->plan, err)) goto fail;
+    if (!fm_memory_plan(e->tensors, &e->hp, fathom_gpu_get_info(e->gpu), e->exact, e->cache_type, params->n_context, &e->info, &e->plan, err)) goto fail;
     if (!check_fit(e, params->model, err)) goto fail;
     fm_log(&params->gpu.log, FATHOM_LOG_INFO, "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
         params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context, (double)e->plan.scratch / GIB,

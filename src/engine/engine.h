@@ -34,16 +34,16 @@ uint64_t fm_tuning_key(const struct fathom_engine *engine);
 // What engines start with: reads the model's tuning file, or measures quickly and writes it; see enum fathom_tuning. False only when
 // the device fails or the caller cancels.
 bool fm_tune_start(struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);
-// The quick form itself: up to `seconds`; once one choice takes longer than `patience` to build, no more are
+// The quick form itself: up to `seconds`; once one choice takes longer than `build_budget` to build, no more are
 // tried (0: any time). False when anything fails; the table then has no rows.
 struct fm_tune_outcome {
     size_t n_calls, n_measured, n_better;
-    double slow_seconds; // what one choice takes, where that is more than the patience; else 0
+    double slow_seconds; // what one choice takes, where that is more than the build_budget; else 0
 };
-bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double patience,
+bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_budget,
     const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err);
 
 // Describes a model and plans its memory; see fathom_model_inspect.
-bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type,
+bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type,
     uint32_t n_context, struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
 #endif

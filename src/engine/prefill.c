@@ -75,7 +75,7 @@ bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, 
     return ok;
 }
 
-bool fm_session_note(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err) {
+bool fm_session_push_tokens(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err) {
     if (n_tokens > s->n_context - s->n_tokens)
         return fm_fail(err, FATHOM_INVALID, "the text would have %llu tokens, the context holds %u", (unsigned long long)s->n_tokens + n_tokens,
             s->n_context);
@@ -91,7 +91,7 @@ bool fm_session_note(struct fathom_session *s, const int32_t *ids, uint32_t n_to
 bool fathom_session_append(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, float *logits, const struct fathom_progress *progress,
     struct fathom_error *err) {
     const uint32_t before = s->n_tokens;
-    if (!fm_session_note(s, ids, n_tokens, err)) return false;
+    if (!fm_session_push_tokens(s, ids, n_tokens, err)) return false;
     if (n_tokens == 0) return true;
     const bool ok = logits ? fm_session_evaluate(s, before, NULL, NULL, err) && fm_session_evaluate(s, s->n_tokens, logits, progress, err)
                            : fm_session_evaluate(s, s->n_tokens - 1, NULL, progress, err);

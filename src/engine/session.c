@@ -69,7 +69,7 @@ void fathom_session_destroy(struct fathom_session **session) {
 struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_stream *stream) {
     struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = &s->caches,
         .rope_table = fathom_buffer_view(s->caches.rope_tables[0]), .stream = stream, .exact = s->engine->exact};
-    if (s->caches.rope_tables[1]) pass.summary_rope_table = fathom_buffer_view(s->caches.rope_tables[1]);
+    if (s->caches.rope_tables[1]) pass.compressed_rope_table = fathom_buffer_view(s->caches.rope_tables[1]);
     return pass;
 }
 
@@ -83,7 +83,7 @@ struct fathom_session_stats fathom_session_get_stats(const struct fathom_session
     stats.timings.load_seconds = t->file + t->tokenizer + t->device + t->weights + t->tuning;
     return stats;
 }
-size_t fathom_session_get_timings(const struct fathom_session *session, bool decode, struct fathom_timing *list, size_t capacity) {
+size_t fathom_session_get_timings(const struct fathom_session *session, bool decode, struct fathom_dispatch_time *list, size_t capacity) {
     return fathom_stream_timings(!decode ? session->prefill : session->drafting ? fm_drafting_round(session) : session->decode, list, capacity);
 }
 

@@ -32,7 +32,7 @@ struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_str
 struct fm_pass fm_session_input_pass(
     const struct fathom_session *s, struct fathom_stream *stream, uint32_t n_tokens);
 // Notes ids as part of the text; refuses what is not in the vocabulary or past the context. Nothing is read yet.
-bool fm_session_note(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
+bool fm_session_push_tokens(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
 // Records the decode step and builds its pipelines, once.
 bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err);
 // Reads every token before `end` that is not in the cache yet. logits, if not NULL, gets a row for each token read; without them

@@ -18,7 +18,7 @@ enum {
 // The rest of 2 s is for the session, and for a choice that takes longer than those before it.
 static const double quick_seconds = 1.4;
 // A device that takes longer to build and run one choice would get through a few shapes only.
-static const double quick_patience = 0.15;
+static const double quick_build_budget = 0.15;
 // What a chunk takes, as a part of what its tokens take one by one: an upper bound for cards.
 static const double chunk_part = 1.0 / 16;
 
@@ -224,13 +224,13 @@ static void name_choice(const struct fm_choice *choice, char text[32]) {
 static void report(
     const struct job *job, const char *what, const struct fm_trial_result *r, struct fathom_tuned *out) {
     *out = (struct fathom_tuned){.n_tokens = job->call.n_tokens,
-        .usual_nanoseconds = r->usual.nanoseconds,
+        .default_nanoseconds = r->by_default.nanoseconds,
         .best_nanoseconds = r->best.nanoseconds,
         .n_measured = r->n_measured,
         .n_wrong = r->n_wrong};
     snprintf(out->op, sizeof(out->op), "%s", job->call.op);
     snprintf(out->what, sizeof(out->what), "%s", what);
-    if (r->usual.choice.variant) name_choice(&r->usual.choice, out->usual);
+    if (r->by_default.choice.variant) name_choice(&r->by_default.choice, out->default_variant);
     if (r->best.choice.variant) name_choice(&r->best.choice, out->best);
 }
 
@@ -256,8 +256,8 @@ static bool measure_job(struct tuning *t, struct fm_tuner *tuner, const struct j
 // All jobs, in their order, until the tuner's deadline.
 static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fathom_progress *progress,
     struct fathom_tuned *list, size_t capacity, struct fm_tune_outcome *outcome, struct fathom_error *err) {
-    if (!open_tuning(t, err) || (tuner->patience && !probe(t, tuner, err))) return false;
-    const bool slow = tuner->patience && tuner->prepare_seconds > tuner->patience;
+    if (!open_tuning(t, err) || (tuner->build_budget && !probe(t, tuner, err))) return false;
+    const bool slow = tuner->build_budget && tuner->prepare_seconds > tuner->build_budget;
     if (!slow && !run_passes(t, tuner, err)) return false;
     for (size_t i = 0; i < t->n_jobs; i++) {
         const struct job *job = &t->jobs[i];
@@ -265,8 +265,8 @@ static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fatho
         struct fm_trial_result result;
         fm_op_describe(&job->call, what, sizeof(what));
         if (!measure_job(t, tuner, job, what, &result, err)) return false;
-        const bool better = result.best.choice.variant != result.usual.choice.variant ||
-                            result.best.choice.size != result.usual.choice.size;
+        const bool better = result.best.choice.variant != result.by_default.choice.variant ||
+                            result.best.choice.size != result.by_default.choice.size;
         outcome->n_measured += result.best.nanoseconds > 0;
         outcome->n_better += result.best.nanoseconds > 0 && better;
         if (i < capacity) report(job, what, &result, &list[i]);
@@ -277,14 +277,14 @@ static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fatho
     return true;
 }
 
-bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double patience,
+bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_budget,
     const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err) {
     struct tuning t = {.engine = engine};
     struct fm_tuner tuner = {
-        .gpu = engine->gpu, .deadline = fm_clock() + seconds, .patience = patience, .quick = true};
+        .gpu = engine->gpu, .deadline = fm_clock() + seconds, .build_budget = build_budget, .quick = true};
     *outcome = (struct fm_tune_outcome){0};
     const bool ok = measure(&t, &tuner, progress, NULL, 0, outcome, err);
-    if (patience && tuner.prepare_seconds > patience) outcome->slow_seconds = tuner.prepare_seconds;
+    if (build_budget && tuner.prepare_seconds > build_budget) outcome->slow_seconds = tuner.prepare_seconds;
     if (!ok) fm_tuned_clear(engine->gpu);
     close_tuning(&t);
     return ok;
@@ -311,12 +311,12 @@ bool fm_tune_start(
     if (params->exact || params->variants || !params->cache_dir || read_file(engine)) return true;
     if (info->type == FATHOM_GPU_CPU) { // one pipeline takes there what the quick form has for a shape
         fm_log(&params->log, FATHOM_LOG_NOTICE,
-            "first use of this model on %s: all calls keep their usual variant until a full tuning",
+            "first use of this model on %s: all calls keep their default variant until a full tuning",
             info->name);
         fm_tuned_save(engine->gpu, engine->tuning_key);
         return true;
     }
-    if (!fm_tune_quickly(engine, quick_seconds, quick_patience, progress, &outcome, &failure)) {
+    if (!fm_tune_quickly(engine, quick_seconds, quick_build_budget, progress, &outcome, &failure)) {
         if (failure.status == FATHOM_DEVICE_LOST || failure.status == FATHOM_CANCELLED)
             return fm_fail(err, failure.status, "%s", failure.message);
         fm_log(&params->log, FATHOM_LOG_WARNING, "tuning stopped, and is tried again at the next start: %s",
@@ -329,7 +329,7 @@ bool fm_tune_start(
         snprintf(slow, sizeof(slow), " (one variant takes %.1f s to build)", outcome.slow_seconds);
     fm_log(&params->log, FATHOM_LOG_NOTICE,
         "first use of this model on %s: measured %zu of %zu calls in %.1f s%s, %zu got a faster variant; the "
-        "others keep their usual one until a full tuning",
+        "others keep their default one until a full tuning",
         info->name, outcome.n_measured, outcome.n_calls, fm_clock() - start, slow, outcome.n_better);
     return true;
 }

@@ -229,14 +229,14 @@ void fm_stream_release(struct fathom_stream *s) {
     s->timers = VK_NULL_HANDLE;
 }
 
-size_t fathom_stream_timings(struct fathom_stream *s, struct fathom_timing *list, size_t capacity) {
+size_t fathom_stream_timings(struct fathom_stream *s, struct fathom_dispatch_time *list, size_t capacity) {
     if (!s->timers || !s->last_ticket || !fathom_gpu_wait(s->gpu, s->last_ticket, NULL)) return 0;
     for (uint32_t i = 0; i < s->n_entries && i < capacity; i++) {
         uint64_t ticks[2];
         if (s->gpu->vk.vkGetQueryPoolResults(s->gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks, sizeof(*ticks),
             VK_QUERY_RESULT_64_BIT) != VK_SUCCESS) return i;
         const struct fm_dispatch *d = &s->entries[i].dispatch;
-        list[i] = (struct fathom_timing){d->op, d->variant ? d->variant->name : "",
+        list[i] = (struct fathom_dispatch_time){d->op, d->variant ? d->variant->name : "",
             (double)((ticks[1] - ticks[0]) & s->gpu->timestamp_mask) * (double)s->gpu->info.timestamp_period, d->flops, d->bytes};
     }
     return s->n_entries;

@@ -1,4 +1,4 @@
-// Weights in device memory, cut into windows that a binding can address.
+// Weights in device memory, cut into slices that a binding can address.
 #include "quant/grids.h"
 #include "quant/types.h"
 #include "gpu/internal.h"
@@ -22,27 +22,27 @@ struct fathom_buffer *fm_grids_create(struct fathom_gpu *gpu, struct fathom_erro
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-// Returns the rows of one window: as many as fit, in whole matrices if there are several matrices. Returns 0
+// Returns the rows of one slice: as many as fit, in whole matrices if there are several matrices. Returns 0
 // when not even one unit fits.
-static uint64_t rows_per_window(const struct fathom_gpu *gpu, const struct fathom_weight *w, uint64_t row_size) {
+static uint64_t rows_per_slice(const struct fathom_gpu *gpu, const struct fathom_weight *w, uint64_t row_size) {
     // 4: leaves a word for rounding up
     const uint64_t limit = least(least(gpu->info.max_storage_range, gpu->info.max_allocation), UINT32_MAX) - 4;
     const uint64_t unit = w->n_mats > 1 ? w->n_rows : 1;
     return limit / (row_size * unit) * unit;
 }
 
-// Returns the most rows, at most `rows`, of a window in place. Such windows lie where the file has them:
-// every window but the first must start where the device can bind (a power of two of bytes), and an
-// allocation covers whole pages around the window.
+// Returns the most rows, at most `rows`, of a slice in place. Such slices lie where the file has them:
+// every slice but the first must start where the device can bind (a power of two of bytes), and an
+// allocation covers whole pages around the slice.
 static uint64_t rows_in_place(const struct fathom_gpu *gpu, const struct fathom_weight *w, uint64_t row_size, uint64_t rows) {
     const uint64_t unit = w->n_mats > 1 ? w->n_rows : 1, spare = (2 * gpu->import_alignment + row_size - 1) / row_size;
     const uint64_t bytes = unit * row_size, odd = bytes & -bytes;
     const uint64_t step = odd < gpu->info.storage_alignment ? unit * (gpu->info.storage_alignment / odd) : unit;
-    if ((uint64_t)w->n_mats * w->n_rows <= rows) return rows; // one window
+    if ((uint64_t)w->n_mats * w->n_rows <= rows) return rows; // one slice
     return rows > spare ? (rows - spare) / step * step : 0;
 }
 
-// Creates a weight without windows. *rows is the number of rows of each window but the last.
+// Creates a weight without slices. *rows is the number of rows of each slice but the last.
 static struct fathom_weight *begin_weight(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols,
     bool in_place, uint64_t *rows, struct fathom_error *err) {
     const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
@@ -53,18 +53,18 @@ static struct fathom_weight *begin_weight(struct fathom_gpu *gpu, enum fathom_ty
     }
     if (!(w = calloc(1, sizeof(*w)))) goto no_memory;
     *w = (struct fathom_weight){.type = type, .n_mats = n_mats, .n_rows = n_rows, .n_cols = n_cols};
-    *rows = rows_per_window(gpu, w, row_size);
+    *rows = rows_per_slice(gpu, w, row_size);
     if (*rows == 0) {
         fm_fail(err, FATHOM_UNSUPPORTED, "one matrix of %u rows of %llu bytes is more than %s can address at once", n_mats > 1 ? n_rows : 1,
             (unsigned long long)row_size, gpu->info.name);
         goto fail;
     }
     if (in_place && (*rows = rows_in_place(gpu, w, row_size, *rows)) == 0) {
-        fm_fail(err, FATHOM_UNSUPPORTED, "%s cannot bind windows of %u rows of %llu bytes in place", gpu->info.name, n_mats > 1 ? n_rows : 1,
+        fm_fail(err, FATHOM_UNSUPPORTED, "%s cannot bind slices of %u rows of %llu bytes in place", gpu->info.name, n_mats > 1 ? n_rows : 1,
             (unsigned long long)row_size);
         goto fail;
     }
-    if (!(w->windows = calloc((total + *rows - 1) / *rows, sizeof(*w->windows)))) goto no_memory;
+    if (!(w->slices = calloc((total + *rows - 1) / *rows, sizeof(*w->slices)))) goto no_memory;
     return w;
 no_memory:
     fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -77,7 +77,7 @@ fail:
 static uint64_t window_size(uint64_t n_rows, uint64_t row_size) { return (n_rows * row_size + 7) / 4 * 4; }
 
 static void add_window(struct fathom_weight *w, uint64_t first, uint64_t n_rows, struct fathom_buffer *buffer) {
-    w->windows[w->n_windows++] = (struct fathom_window){fathom_buffer_view(buffer), (uint32_t)first, (uint32_t)n_rows};
+    w->slices[w->n_slices++] = (struct fathom_slice){fathom_buffer_view(buffer), (uint32_t)first, (uint32_t)n_rows};
 }
 
 struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols,
@@ -106,7 +106,7 @@ struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum
         if (!buffer) break;
         add_window(w, first, n, buffer);
     }
-    const struct fathom_window *last = w->n_windows ? &w->windows[w->n_windows - 1] : NULL;
+    const struct fathom_slice *last = w->n_slices ? &w->slices[w->n_slices - 1] : NULL;
     if (last && last->first_row + last->n_rows == total) return w;
     fathom_weight_destroy(&w);
     fm_fail(err, FATHOM_UNSUPPORTED, "%s cannot use these bytes in place", gpu->info.name);
@@ -116,8 +116,8 @@ struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum
 void fathom_weight_destroy(struct fathom_weight **pointer) {
     struct fathom_weight *w = pointer ? *pointer : NULL;
     if (!w) return;
-    for (uint32_t i = 0; i < w->n_windows; i++) fathom_buffer_destroy(&w->windows[i].view.buffer);
-    free(w->windows);
+    for (uint32_t i = 0; i < w->n_slices; i++) fathom_buffer_destroy(&w->slices[i].view.buffer);
+    free(w->slices);
     free(w);
     *pointer = NULL;
 }
@@ -126,12 +126,12 @@ bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *w, uint3
     const uint64_t row_size = fathom_row_size(w->type, w->n_cols), end = (uint64_t)first_row + n_rows, total = (uint64_t)w->n_mats * w->n_rows;
     if (end > total)
         return fm_fail(err, FATHOM_INVALID, "rows %u to %llu of a weight of %llu rows", first_row, (unsigned long long)end, (unsigned long long)total);
-    for (uint32_t i = 0; i < w->n_windows; i++) {
-        const struct fathom_window *window = &w->windows[i];
-        const uint64_t from = first_row > window->first_row ? first_row : window->first_row, to = least(end, (uint64_t)window->first_row + window->n_rows);
+    for (uint32_t i = 0; i < w->n_slices; i++) {
+        const struct fathom_slice *slice = &w->slices[i];
+        const uint64_t from = first_row > slice->first_row ? first_row : slice->first_row, to = least(end, (uint64_t)slice->first_row + slice->n_rows);
         if (from >= to) continue;
-        const uint64_t offset = (from - window->first_row) * row_size;
-        if (!fm_upload_bytes(gpu, window->view.buffer, offset, (const char *)data + (from - first_row) * row_size, (to - from) * row_size, err)) return false;
+        const uint64_t offset = (from - slice->first_row) * row_size;
+        if (!fm_upload_bytes(gpu, slice->view.buffer, offset, (const char *)data + (from - first_row) * row_size, (to - from) * row_size, err)) return false;
     }
     return true;
 }

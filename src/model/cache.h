@@ -26,7 +26,7 @@ struct fm_layer_cache {
 struct fm_caches {
     struct fm_layer_cache *layers; // [n_layers], plus the draft layer's
     uint32_t n_layers;
-    uint32_t first_summary; // DeepSeek-V4: the row of a layer's cache where the compressed rows begin
+    uint32_t first_compressed; // DeepSeek-V4: the row of a layer's cache where the compressed rows begin
     struct fathom_buffer *page_table;
     struct fathom_buffer *rope_tables[FM_MAX_ROPE_TABLES]; // [n_positions][n_rope], as fm_rope_table
 };

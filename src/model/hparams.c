@@ -134,7 +134,7 @@ static double yarn_pair(const struct fm_hparams *hp, double base, double turns) 
 }
 
 static double frequency(const struct fm_hparams *hp, uint32_t table, uint32_t pair) {
-    const double base = table ? hp->summary_rope_base : hp->rope_base;
+    const double base = table ? hp->compressed_rope_base : hp->rope_base;
     const double plain = pow(base, -2.0 * pair / hp->n_rope) / hp->rope_divisors[pair];
     if (hp->yarn_factor == 1 || table + 1 < hp->n_rope_tables) return plain;
     const double low = fmax(floor(yarn_pair(hp, base, hp->yarn_beta_fast)), 0);

@@ -15,7 +15,7 @@ struct fm_hparams {
     uint32_t n_drafting;           // draft layers in use: 0 or 1, the engine's choice
     uint32_t n_dense_layers;       // leading layers without experts
     uint32_t n_hidden, n_vocab, n_context_trained;
-    uint32_t n_streams;            // residual streams: 1; DeepSeek-V4: FATHOM_STREAMS
+    uint32_t n_streams;            // residual streams: 1; DeepSeek-V4: FATHOM_RESIDUALS
     uint32_t n_dense_inter;        // width of a dense layer's SwiGLU
     float norm_eps;
 
@@ -32,11 +32,11 @@ struct fm_hparams {
     // DeepSeek-V4: key and value are one latent of kv_rank = n_nope + n_rope values; the last n_rope are
     // rotated.
     // the sliding window: positions before it are seen only as compressed rows; 0: another architecture
-    uint32_t window;
+    uint32_t sliding_window;
     // positions per compressed row of a layer; 0: the layer has no compressed rows
     uint16_t ratios[FM_MAX_LAYERS];
     uint32_t n_indexed;            // layers whose ratio is FM_INDEXED_RATIO
-    float summary_rope_base;       // of the layers with compressed rows; only these layers use YaRN
+    float compressed_rope_base;       // of the layers with compressed rows; only these layers use YaRN
     uint32_t n_out_groups, out_rank; // the output projection's groups of heads, and the rows of each
     uint32_t n_hash_layers;        // leading layers whose experts come from a table by token
     uint32_t n_mix_iterations;     // Sinkhorn-Knopp iterations

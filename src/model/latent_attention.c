@@ -57,7 +57,7 @@ static void select_positions(const struct fm_pass *p, const struct fm_layer *l, 
 }
 
 // Rotates the rotary part of every query head, from ws->q to `y`, which has its own strides.
-static void turn_query(const struct fm_pass *p, struct fathom_view y, uint32_t y_head_stride, uint32_t y_first) {
+static void rotate_query(const struct fm_pass *p, struct fathom_view y, uint32_t y_head_stride, uint32_t y_first) {
     const struct fm_hparams *hp = p->hp;
     const uint32_t q_head = hp->n_nope + hp->n_rope;
     struct fathom_view x = p->ws->q;
@@ -76,7 +76,7 @@ static void attend_absorbed(const struct fm_pass *p, const struct fm_layer *l, c
     const uint32_t q_head = hp->n_nope + hp->n_rope, latent = hp->kv_rank + hp->n_rope;
     fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = l->k_b, .x = ws->q, .y = ws->q_absorbed, .n_tokens = p->n_tokens,
         .x_token_stride = hp->n_heads * q_head, .x_mat_stride = q_head, .y_token_stride = hp->n_heads * latent, .y_mat_stride = latent});
-    turn_query(p, ws->q_absorbed, latent, hp->kv_rank);
+    rotate_query(p, ws->q_absorbed, latent, hp->kv_rank);
     fathom_latent_attention(p->stream, &(struct fathom_latent_attention_params){.q = ws->q_absorbed, .out = ws->context,
         .position = p->position, .cache = *cache, .scratch = ws->scratch, .counters = ws->counters, .n_tokens = p->n_tokens,
         .n_heads = hp->n_heads, .max_positions = sparse ? hp->index_top_k : p->n_positions,
@@ -86,7 +86,7 @@ static void attend_absorbed(const struct fm_pass *p, const struct fm_layer *l, c
 
 static void attend_expanded(const struct fm_pass *p, const struct fm_layer *l, const struct fathom_latent_cache *cache) {
     const struct fm_hparams *hp = p->hp;
-    turn_query(p, p->ws->q, hp->n_nope + hp->n_rope, hp->n_nope);
+    rotate_query(p, p->ws->q, hp->n_nope + hp->n_rope, hp->n_nope);
     fathom_expanded_attention(p->stream, &(struct fathom_expanded_attention_params){.k_b = l->k_b, .v_b = l->v_b, .q = p->ws->q,
         .out = p->ws->attended, .position = p->position, .cache = *cache, .scratch = p->ws->scratch, .n_tokens = p->n_tokens,
         .n_heads = hp->n_heads, .n_nope = hp->n_nope, .n_v = hp->n_value, .n_positions = p->n_positions, .scale = hp->softmax_scale});

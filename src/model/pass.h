@@ -10,7 +10,7 @@ struct fm_pass {
     const struct fm_weights *weights;
     const struct fm_workspace *ws;
     const struct fm_caches *caches;
-    struct fathom_view rope_table, summary_rope_table; // the caches' tables 0 and 1
+    struct fathom_view rope_table, compressed_rope_table; // the caches' tables 0 and 1
     struct fathom_view ids;          // uint32[n_tokens]
     struct fathom_view position;     // uint32, of the first token
     struct fathom_stream *stream;
@@ -30,7 +30,7 @@ void fm_pass_head(const struct fm_pass *pass, uint32_t first, uint32_t n);
 // ws->normed.
 void fm_pass_latent_attention(const struct fm_pass *pass, uint32_t layer);
 void fm_pass_grouped_attention(const struct fm_pass *pass, uint32_t layer);
-void fm_pass_window_attention(const struct fm_pass *pass, uint32_t layer);
+void fm_pass_sliding_window_attention(const struct fm_pass *pass, uint32_t layer);
 void fm_pass_mixture(const struct fm_pass *pass, uint32_t layer);
 // Only fills the layer's cache, for latent attention.
 void fm_pass_store(const struct fm_pass *pass, uint32_t layer);

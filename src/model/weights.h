@@ -31,7 +31,7 @@ struct fm_layer {
     struct fathom_weight *out_a;          // [n_out_groups][out_rank][n_heads / n_out_groups * kv_rank]
     struct fathom_view sinks;                      // [n_heads]
     // see fathom_compress
-    struct fm_compressor { struct fathom_weight *kv, *gate; struct fathom_view bias, norm; } summary, index_summary;
+    struct fm_compressor { struct fathom_weight *kv, *gate; struct fathom_view bias, norm; } compressor, index_compressor;
     // see fathom_hyper_mix
     struct fm_hyper { struct fathom_weight *logits; struct fathom_view base, scale; } attn_mix, ffn_mix;
     struct fathom_view expert_table;               // uint32[n_vocab][n_experts_used]

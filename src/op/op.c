@@ -56,9 +56,9 @@ bool fm_op_weight(struct fathom_stream *stream, const char *op, const char *name
         return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s has type %d and %" PRIu32 " columns, which is no row of a known type", op, name,
             (int)w->type, w->n_cols);
     uint64_t n_rows = 0;
-    for (uint32_t i = 0; i < w->n_windows; i++) n_rows += w->windows[i].n_rows;
+    for (uint32_t i = 0; i < w->n_slices; i++) n_rows += w->slices[i].n_rows;
     if (!n_rows || n_rows != (uint64_t)w->n_mats * w->n_rows)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s has %" PRIu64 " rows in its windows, wanted %" PRIu32 " * %" PRIu32, op, name,
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s has %" PRIu64 " rows in its slices, wanted %" PRIu32 " * %" PRIu32, op, name,
             n_rows, w->n_mats, w->n_rows);
     return true;
 }

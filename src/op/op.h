@@ -24,7 +24,7 @@ enum {
     FM_CALL_BLOCKS = 1 << 1,  // its rows of weights are whole blocks of 32 columns
     FM_CALL_PACKED = 1 << 2,  // its weights are small integers times a scale (fm_op_packed)
     FM_CALL_UNITS = 1 << 3,   // its weights can be read by columns (fm_columns_take)
-    FM_CALL_EXPERTS = 1 << 4, // its weights are several experts, or none: no window cuts one
+    FM_CALL_EXPERTS = 1 << 4, // its weights are several experts, or none: no slice cuts one
     FM_CALL_SCRATCH = 1 << 5, // it has scratch for a token at least
     FM_CALL_TILES = 1 << 6,   // the tiles of matrix units fit the device's shared memory
     FM_CALL_ENDS = 1 << 7,    // a loop over its positions ends before the driver stops it
@@ -68,7 +68,7 @@ uint64_t fm_op_span2(uint32_t n_a, uint32_t a, uint32_t n_b, uint32_t b, uint32_
 bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, struct fathom_view view, uint64_t n_words,
     struct fathom_view *bound, uint32_t *base);
 
-// Checks a weight: given, of a known type, its windows covering all rows.
+// Checks a weight: given, of a known type, its slices covering all rows.
 bool fm_op_weight(struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w);
 
 // Are its elements small integers times a scale, so that integer dot products can take them?

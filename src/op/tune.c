@@ -37,7 +37,7 @@ struct run {
                               // choice; one range after the other
     uint32_t n_calls;
     size_t n_rounds;     // so far
-    struct fathom_timing *timings;
+    struct fathom_dispatch_time *timings;
 };
 
 bool fm_tune_agrees(const float *want, const float *got, size_t n) {
@@ -184,7 +184,7 @@ static bool prepare(
 
 // Is there time to prepare one more choice, and to measure it?
 static bool time_left(const struct fm_tuner *t) {
-    return fm_clock() + 1.5 * t->prepare_seconds < t->deadline && (!t->patience || t->prepare_seconds <= t->patience);
+    return fm_clock() + 1.5 * t->prepare_seconds < t->deadline && (!t->build_budget || t->prepare_seconds <= t->build_budget);
 }
 
 static bool set_row(struct run *r, struct fm_choice choice, struct fathom_error *err) {
@@ -305,24 +305,24 @@ static bool try_sizes(struct run *r, struct fm_trial_result *result, struct fath
     return try_all(r, choices, n, result, err) && (r->n == before || measure_rounds(r, err));
 }
 
-static bool beats(const struct run *r, const struct candidate *c, const struct candidate *usual) {
+static bool beats(const struct run *r, const struct candidate *c, const struct candidate *by_default) {
     int n = 0, n_won = 0;
-    if (usual->out) return true;
+    if (by_default->out) return true;
     for (size_t i = 0; i < r->n_rounds; i++) {
-        if (c->rounds[i] == 0 || usual->rounds[i] == 0) continue;
+        if (c->rounds[i] == 0 || by_default->rounds[i] == 0) continue;
         n++;
-        n_won += c->rounds[i] < usual->rounds[i];
+        n_won += c->rounds[i] < by_default->rounds[i];
     }
-    return c->timing.nanoseconds <= margin * usual->timing.nanoseconds && 4 * n_won >= 3 * n;
+    return c->timing.nanoseconds <= margin * by_default->timing.nanoseconds && 4 * n_won >= 3 * n;
 }
 
 // The winner goes to the table; without one it holds nothing for this shape.
 static bool decide(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
-    const struct candidate *usual = &r->list[0], *best = best_of(r);
+    const struct candidate *by_default = &r->list[0], *best = best_of(r);
     fm_tuned_remove(r->tuner->gpu, &r->row);
     if (!best) return true;
-    if (!beats(r, best, usual)) best = usual;
-    result->usual = usual->timing;
+    if (!beats(r, best, by_default)) best = by_default;
+    result->by_default = by_default->timing;
     result->best = best->timing;
     for (size_t i = 0; i < r->n; i++) result->n_measured += r->list[i].timing.nanoseconds > 0;
     return set_row(r, best->timing.choice, err);

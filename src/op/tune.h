@@ -26,7 +26,7 @@ struct fm_timing {
     double nanoseconds;               // of one call, the least of all rounds; 0: not measured
 };
 struct fm_trial_result {
-    struct fm_timing usual, best;     // the operator's own choice, and what is used from now on
+    struct fm_timing by_default, best;     // the operator's own choice, and what is used from now on
     uint32_t n_measured, n_wrong;     // choices; of them, whose results were wrong
 };
 
@@ -35,7 +35,7 @@ struct fm_tuner {
     struct fathom_gpu *gpu;           // idle, neither exact nor with forced variants
     double deadline;                  // of fm_clock(); what would pass it is left out
     bool quick;                       // compare with the operator's own choice, few rounds; else with the plain variant, more rounds
-    double patience;                  // once one choice took longer than this to prepare, no more are tried; 0: any time
+    double build_budget;                  // once one choice took longer than this to prepare, no more are tried; 0: any time
     double prepare_seconds;           // what building a pipeline and its first run may take: the most of late; 0 at first
 };
 

@@ -177,9 +177,9 @@ static bool add_question(struct prompt *p, size_t i) {
 static bool sees_thought(const struct prompt *p, size_t i) {
     const char *thought = p->talk->messages[i].reasoning;
     switch (p->form->keep) {
-    case FM_KEEP_SINCE_USER: return !p->talk->no_thought && i > p->last_question;
+    case FM_KEEP_SINCE_USER: return !p->talk->disable_thinking && i > p->last_question;
     case FM_KEEP_ANY_SINCE_USER: return i > p->last_question && thought && thought[0];
-    case FM_KEEP_WITH_TOOLS: return !p->talk->no_thought && p->talk->tools;
+    case FM_KEEP_WITH_TOOLS: return !p->talk->disable_thinking && p->talk->tools;
     case FM_KEEP_NONE: break;
     }
     return false;
@@ -297,7 +297,7 @@ static bool check_talk(const struct prompt *p) {
     const enum fathom_role last = talk->n ? talk->messages[talk->n - 1].role : FATHOM_ROLE_SYSTEM;
     if (last != FATHOM_ROLE_USER && last != FATHOM_ROLE_TOOL)
         return fm_fail(p->err, FATHOM_INVALID, "chat: the last message must be the user's, or a tool's result");
-    if (talk->no_thought && !p->form->no_think)
+    if (talk->disable_thinking && !p->form->no_think)
         return fm_fail(p->err, FATHOM_UNSUPPORTED, "chat: with the template %s a model always thinks", p->form->name);
     return (!talk->tools || fm_chat_check_tools(p->form, talk->tools, p->err)) &&
            fm_chat_check_messages(p->form, talk->messages, talk->n, true, p->err);
@@ -307,14 +307,14 @@ bool fm_chat_prompt(const struct fm_chat_form *form, const struct fm_tokenizer *
     struct fm_tokens *tokens, struct fm_chat_state *state, struct fathom_error *err) {
     struct prompt p = {.form = form, .tokenizer = tokenizer, .talk = talk, .tokens = tokens, .err = err};
     const size_t count = tokens->count;
-    const char *think = form->think && !talk->no_thought ? form->think : form->no_think;
+    const char *think = form->think && !talk->disable_thinking ? form->think : form->no_think;
     bool thinks;
     for (size_t i = 0; i < talk->n; i++)
         if (talk->messages[i].role == FATHOM_ROLE_USER) p.last_question = i;
     if (!check_talk(&p) || !add_form(&p, form->begin) || !add_system(&p) || !add_turns(&p) || !open_answer(&p, talk->n, &thinks) ||
         (thinks && !add_form(&p, think)) || !flush(&p))
         goto fail;
-    *state = (struct fm_chat_state){.in_answer = !thinks || talk->no_thought || !form->think || !form->think[0]};
+    *state = (struct fm_chat_state){.in_answer = !thinks || talk->disable_thinking || !form->think || !form->think[0]};
     fm_text_free(&p.text);
     return true;
 fail:

@@ -22,7 +22,7 @@ struct fm_conversation {
     const struct fathom_message *messages;
     size_t n;
     const char *tools; // tools to call: JSON array of {"type": "function", "function": {…}}; NULL: none
-    bool no_thought;   // the model answers without a thought
+    bool disable_thinking;   // the model answers without a thought
 };
 // The state of a reply: whether the thought has ended, and whether any token has been seen.
 struct fm_chat_state { bool in_answer, any; };

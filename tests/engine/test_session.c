@@ -136,9 +136,9 @@ static void appends_after_a_stop(void **state) {
     free(want);
 }
 
-// DeepSeek-V4's ring holds the window before a chunk and the chunk itself: chunks give the bits that one
-// chunk of the whole text gives, which never comes round. The window has 16 positions and a page 64. A
-// chunk of 56 would fit one page without the window, a chunk of 64 fills a page alone.
+// DeepSeek-V4's ring holds the sliding window before a chunk and the chunk itself: chunks give the bits that one
+// chunk of the whole text gives, which never comes round. The sliding window has 16 positions and a page 64. A
+// chunk of 56 would fit one page without the sliding window, a chunk of 64 fills a page alone.
 static void rings_hold_a_chunk(void **state) {
     (void)state;
     enum { N = 272 /* of every four one is kept, in more than a page */, N_VOCAB = 768 };

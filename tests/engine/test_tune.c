@@ -101,7 +101,7 @@ static bool stop_soon(void *user, const char *what, uint64_t done, uint64_t tota
 
 // Does a decode step use the plain variant of expert_up, and only that one?
 static void check_step(struct fathom_engine *engine, bool plain) {
-    static struct fathom_timing list[1024];
+    static struct fathom_dispatch_time list[1024];
     struct fathom_error err = {0};
     const int32_t ids[] = {1, 2, 3};
     struct fathom_session *s = fathom_session_create(engine, NULL, &err);
@@ -133,10 +133,10 @@ static void test_file_decides(void **state) {
     assert_int_equal(engine->gpu->n_tuned, 6);
     for (size_t i = 0; i < n; i++) {
         assert_int_equal(list[i].n_tokens, 1);
-        assert_string_not_equal(list[i].usual, "");
+        assert_string_not_equal(list[i].default_variant, "");
         assert_string_not_equal(list[i].best, "");
         assert_true(list[i].best_nanoseconds > 0);
-        assert_true(list[i].best_nanoseconds <= list[i].usual_nanoseconds);
+        assert_true(list[i].best_nanoseconds <= list[i].default_nanoseconds);
         assert_true(list[i].n_measured >= 1);
         assert_int_equal(list[i].n_wrong, 0);
     }
@@ -312,7 +312,7 @@ static void test_every_model(void **state) {
         for (size_t j = 0; j < n; j++) assert_true(list[j].best[0] && list[j].n_wrong == 0);
         const double kl = divergence(m, engine);
         print_message("%s%s: mean divergence %.2e after %s %s for %s\n", m->name,
-            m->cache_8bit ? ", 8-bit cache" : "", kl, list[0].op, list[0].best, list[0].usual);
+            m->cache_8bit ? ", 8-bit cache" : "", kl, list[0].op, list[0].best, list[0].default_variant);
         assert_true(kl < m->most);
         assert_int_equal(heard.n_warnings, 0);
         finish(&engine);

@@ -1,4 +1,4 @@
-// Buffers and weights: random lives and contents, on devices that the host sees and through staging; windows; what is refused.
+// Buffers and weights: random lives and contents, on devices that the host sees and through staging; slices; what is refused.
 #include "gpu/lazy.h"
 #include "gpu/support.h"
 #include <sys/mman.h>
@@ -263,8 +263,8 @@ static void test_row_size(void **state) {
     assert_int_equal(fathom_row_size(FATHOM_F32, 0xfffffffc), 0x3fffffff0);
 }
 
-// A weight in several windows: its bytes come back, whatever pieces they were uploaded in.
-static void windows(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
+// A weight in several slices: its bytes come back, whatever pieces they were uploaded in.
+static void slices(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
     enum { RANGE = 16384 };
     struct fathom_error err = { 0 };
     struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){ .max_storage_range = RANGE });
@@ -272,7 +272,7 @@ static void windows(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uin
     check(w != NULL, &err);
     const uint64_t row = fathom_row_size(type, n_cols);
     const uint32_t total = n_mats * n_rows;
-    assert_true(w->n_windows > 1);
+    assert_true(w->n_slices > 1);
     uint8_t *data = malloc(total * row), *got = malloc(RANGE);
     for (uint64_t i = 0; i < total * row; i++) data[i] = (uint8_t)(i * 0x9e3779b97f4a7c15u >> 56);
     for (uint32_t at = 0; at < total;) {
@@ -281,8 +281,8 @@ static void windows(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uin
         at += n;
     }
     uint32_t next = 0;
-    for (uint32_t i = 0; i < w->n_windows; i++) {
-        const struct fathom_window *v = &w->windows[i];
+    for (uint32_t i = 0; i < w->n_slices; i++) {
+        const struct fathom_slice *v = &w->slices[i];
         assert_int_equal(v->first_row, next);
         if (n_mats > 1) assert_int_equal(v->n_rows % n_rows, 0);
         assert_in_range(v->view.size, v->n_rows * row, RANGE);
@@ -296,7 +296,7 @@ static void windows(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uin
     free(got);
     fathom_weight_destroy(&w);
     fathom_weight_destroy(&w);
-    // one matrix that no window holds; shapes that are none
+    // one matrix that no slice holds; shapes that are none
     err = (struct fathom_error){ 0 };
     assert_null(fathom_weight_create(gpu, FATHOM_F32, 2, 64, 128, &err));
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
@@ -308,10 +308,10 @@ static void windows(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uin
 
 static void test_windows(void **state) {
     (void)state;
-    windows(FATHOM_F32, 1, 300, 36);
-    windows(FATHOM_Q8_0, 1, 501, 96);
-    windows(FATHOM_Q4_0, 21, 33, 96);
-    windows(FATHOM_F16, 9, 40, 100);
+    slices(FATHOM_F32, 1, 300, 36);
+    slices(FATHOM_Q8_0, 1, 501, 96);
+    slices(FATHOM_Q4_0, 21, 33, 96);
+    slices(FATHOM_F16, 9, 40, 100);
 }
 
 // ---- In place ---------------------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ static void read_words(struct fathom_gpu *gpu, struct fathom_view x, uint32_t *w
     fathom_buffer_destroy(&y);
 }
 
-// The bytes at `at` of the file, as one weight in place: windows that cover it, and give the device the file's bytes.
+// The bytes at `at` of the file, as one weight in place: slices that cover it, and give the device the file's bytes.
 static void in_place(struct fathom_gpu *gpu, struct fathom_host_range file, uint64_t at, enum fathom_type type, uint32_t n_mats, uint32_t n_rows,
     uint32_t n_cols) {
     struct fathom_error err = { 0 };
@@ -359,8 +359,8 @@ static void in_place(struct fathom_gpu *gpu, struct fathom_host_range file, uint
     assert_true(fathom_gpu_get_counters(gpu).memory_in_place >= used + n_mats * n_rows * row);
     uint8_t *got = malloc(RANGE);
     uint32_t next = 0;
-    for (uint32_t i = 0; i < w->n_windows; i++) {
-        const struct fathom_window *v = &w->windows[i];
+    for (uint32_t i = 0; i < w->n_slices; i++) {
+        const struct fathom_slice *v = &w->slices[i];
         assert_int_equal(v->first_row, next);
         if (n_mats > 1) assert_int_equal(v->n_rows % n_rows, 0);
         assert_in_range(v->view.size, v->n_rows * row, gpu->info.max_storage_range);
@@ -402,12 +402,12 @@ static void test_in_place(void **state) {
     const uint64_t size = 50 * PAGE + 123, align = gpu->info.storage_alignment;
     const struct fathom_host_range file = map_file(size);
     const uint8_t *data = file.data;
-    in_place(gpu, file, 0, FATHOM_F32, 1, 10, 64);                      // one window, at the file's start
+    in_place(gpu, file, 0, FATHOM_F32, 1, 10, 64);                      // one slice, at the file's start
     in_place(gpu, file, PAGE + 3 * align, FATHOM_F32, 1, 300, 36);      // several, from inside a page
-    in_place(gpu, file, 3 * align, FATHOM_Q8_0, 1, 501, 96);            // rows of 102 bytes: a window starts at every 8th or more
+    in_place(gpu, file, 3 * align, FATHOM_Q8_0, 1, 501, 96);            // rows of 102 bytes: a slice starts at every 8th or more
     in_place(gpu, file, align, FATHOM_Q4_0, 21, 32, 96);                // whole matrices
     in_place(gpu, file, 7 * align, FATHOM_BF16, 9, 20, 100);
-    refuse_in_place_of(gpu, data + 7 * align, file, 9, 40);             // windows of a page less hold no whole matrix
+    refuse_in_place_of(gpu, data + 7 * align, file, 9, 40);             // slices of a page less hold no whole matrix
     in_place(gpu, file, size / align * align - 256 * align, FATHOM_F32, 1, (uint32_t)align, 64); // to the last bytes
     refuse_in_place(gpu, data + align + 4, file, 10);                   // not where a binding may start
     refuse_in_place(gpu, data + file.size - 256, file, 1);              // decoders read the word after: it is not there

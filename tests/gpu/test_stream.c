@@ -263,7 +263,7 @@ static void test_host_results(void **state) {
 static void test_timings(void **state) {
     (void)state;
     struct bench b = begin(&(struct fathom_gpu_params){ .timers = true });
-    struct fathom_timing list[4];
+    struct fathom_dispatch_time list[4];
     if (fathom_gpu_get_info(b.gpu)->timestamp_period == 0) {
         end(&b);
         print_message("skipped: the device has no timers\n");

@@ -140,10 +140,10 @@ static void test_faster(void **state) {
     struct heard heard;
     for (int quick = 0; quick < 2; quick++) {
         assert_ptr_equal(tune(&without, quick, 60, &result, &heard).variant, &variants[FAST]);
-        assert_ptr_equal(result.usual.choice.variant, &variants[SLOW]);
+        assert_ptr_equal(result.by_default.choice.variant, &variants[SLOW]);
         assert_ptr_equal(result.best.choice.variant, &variants[FAST]);
         assert_true(result.best.nanoseconds > 0);
-        assert_true(result.best.nanoseconds < result.usual.nanoseconds);
+        assert_true(result.best.nanoseconds < result.by_default.nanoseconds);
         assert_int_equal(result.n_measured, 4); // two sizes of the fast one
         assert_int_equal(result.n_wrong + heard.n, 0);
     }
@@ -157,8 +157,8 @@ static void test_wrong(void **state) {
     struct heard heard;
     for (int in_place = 0; in_place < 2; in_place++) {
         assert_ptr_equal(tune_at(&with_wrong, in_place, false, 60, &result, &heard).variant, &variants[FAST]);
-        assert_ptr_equal(result.usual.choice.variant, &variants[WRONG]);
-        assert_true(result.usual.nanoseconds == 0);
+        assert_ptr_equal(result.by_default.choice.variant, &variants[WRONG]);
+        assert_true(result.by_default.nanoseconds == 0);
         assert_int_equal(result.n_wrong, 1);
         assert_int_equal(heard.n, 1);
         assert_non_null(strstr(heard.last, "variant wrong gives wrong results"));

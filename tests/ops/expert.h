@@ -1,7 +1,7 @@
 // What the tests of the expert operators share: random choices, and dots in double precision and in the plain variants' order.
 #ifndef TEST_EXPERT_H
 #define TEST_EXPERT_H
-#include "op/experts/expert_window.h"
+#include "op/experts/expert_slice.h"
 #include "ops/harness.h"
 #include <math.h>
 
@@ -41,7 +41,7 @@ static inline uint32_t *expert_choices(struct op_test *test, uint32_t n_tokens, 
     return ids;
 }
 
-// Does a weight of this shape fit the pretended windows, matrix by matrix?
+// Does a weight of this shape fit the pretended slices, matrix by matrix?
 static inline bool expert_fits(enum fathom_type type, uint32_t n_rows, uint32_t n_cols, uint64_t range) {
     return fathom_row_size(type, n_cols) * n_rows <= range;
 }

@@ -201,7 +201,7 @@ static void submit_and_wait(struct op_test *test) {
 
 // The least time of some submits, on the device's clock where it has one.
 static void print_time(struct op_test *test) {
-    static struct fathom_timing timings[MAX_TIMINGS];
+    static struct fathom_dispatch_time timings[MAX_TIMINGS];
     double best = INFINITY, flops = 0, bytes = 0;
     const char *clock = "device";
     const double begin = seconds();
@@ -230,7 +230,7 @@ void op_run(struct op_test *test, bool only) {
     if (!fathom_stream_finish(test->stream, &err)) fail_msg("%s", err.message);
     submit_and_wait(test);
     if (!options->compile_only) {
-        static struct fathom_timing timings[MAX_TIMINGS];
+        static struct fathom_dispatch_time timings[MAX_TIMINGS];
         const size_t n = fathom_stream_timings(test->stream, timings, MAX_TIMINGS);
         for (size_t i = 0; only && i < n && i < MAX_TIMINGS; i++)
             if (!strcmp(timings[i].op, test->private->suite->op)) assert_string_equal(timings[i].variant, test->variant);
@@ -358,7 +358,7 @@ static int run_variant(struct op_test *test, const struct fm_variant *variant, u
     test->bytes = variant->needs & FATHOM_CAP_INTEGER_DOT;
     test->rounding = variant->needs & FATHOM_CAP_FLOAT16 ? 0x1.01p-9 : 0;
 
-    const size_t n = suite->n_cases + (options->bench && !test->small_windows ? suite->n_bench_cases : 0);
+    const size_t n = suite->n_cases + (options->bench && !test->small_slices ? suite->n_bench_cases : 0);
     struct op_row *rows = calloc(n, sizeof(*rows));
     struct CMUnitTest *tests = calloc(n, sizeof(*tests));
     size_t n_tests = 0;
@@ -371,7 +371,7 @@ static int run_variant(struct op_test *test, const struct fm_variant *variant, u
         if (another_constant && !options->bench && (i / options->n_parts + size) % 3) continue; // the same shader
         struct op_row *row = &rows[n_tests];
         *row = (struct op_row){ .test = test, .index = i };
-        snprintf(row->name, sizeof(row->name), "%s %s%s%s: %s", suite->op, variant->name, of_size, test->small_windows ? " in small windows" : "", name);
+        snprintf(row->name, sizeof(row->name), "%s %s%s%s: %s", suite->op, variant->name, of_size, test->small_slices ? " in small slices" : "", name);
         tests[n_tests++] = (struct CMUnitTest){ row->name, run_row, NULL, end_row, row };
     }
     const int failures = !rows || !tests ? 1 : n_tests ? _cmocka_run_group_tests(variant->name, tests, n_tests, NULL, NULL) : 0;
@@ -383,13 +383,13 @@ static int run_variant(struct op_test *test, const struct fm_variant *variant, u
 // All variants on one gpu: what they have in common is compiled once. Adds to `n_run` how many could run.
 // Returns the failures; no device is one.
 static int run_variants(const struct op_suite *suite, const struct fm_op *op,
-    const struct op_options *options, bool small_windows, size_t *n_run) {
+    const struct op_options *options, bool small_slices, size_t *n_run) {
     struct fathom_error err = { 0 };
     struct op_private private = { .suite = suite, .options = options };
-    struct op_test test = { .small_windows = small_windows, .compile_only = options->compile_only, .private = &private };
+    struct op_test test = { .small_slices = small_slices, .compile_only = options->compile_only, .private = &private };
     int failures = 1;
     test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .timers = !options->compile_only, .statistics = options->statistics,
-        .max_storage_range = small_windows ? suite->small_range : 0, .log = { .write = log_line, .user = (void *)options } }, &err);
+        .max_storage_range = small_slices ? suite->small_range : 0, .log = { .write = log_line, .user = (void *)options } }, &err);
     if (test.gpu) test.stream = fathom_stream_create(test.gpu, &err);
     if (!test.stream) goto end;
     test.info = fathom_gpu_get_info(test.gpu);
@@ -405,7 +405,7 @@ static int run_variants(const struct op_suite *suite, const struct fm_op *op,
         }
         ++*n_run;
         failures += run_variant(&test, v, 0);
-        for (size_t i = 0; !small_windows && i < FM_MAX_SIZES && v->sizes[i] && !options->statistics; i++) failures += run_variant(&test, v, v->sizes[i]);
+        for (size_t i = 0; !small_slices && i < FM_MAX_SIZES && v->sizes[i] && !options->statistics; i++) failures += run_variant(&test, v, v->sizes[i]);
     }
 end:
     if (err.status) fprintf(stderr, "%s: %s\n", suite->op, err.message);

@@ -26,7 +26,7 @@ struct op_test {
     bool exact;                       // it is the plain variant: compare for equality
     double rounding;                  // relative error of a product whose factors the variant rounds to what it multiplies: float16, any way
     bool bytes;                       // the variant takes activations as 32 signed bytes to a scale
-    bool small_windows;               // this gpu cuts weights at suite->small_range
+    bool small_slices;               // this gpu cuts weights at suite->small_range
     uint32_t offset_words;            // where views start in their buffers; 4 unless a case sets it: 16 bytes, which is not what all devices may bind
     uint64_t random;                  // state of op_random
     struct op_private *private;
@@ -38,7 +38,7 @@ struct op_suite {
     const char *(*name)(size_t i, char *buffer, size_t size);
     void (*run)(struct op_test *test, size_t i);  // makes inputs, records, op_run(), checks
     uint64_t small_range;                         // not 0: all cases once more on a gpu whose bindings address no more bytes; a case may return
-                                                  // at once when small_windows and it is too large
+                                                  // at once when small_slices and it is too large
 };
 int op_test_main(int argc, char **argv, const struct op_suite *suite);
 

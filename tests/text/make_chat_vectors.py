@@ -112,10 +112,10 @@ for form in FORMS:
     if form in FENCED: talks += [(WITH_TOOLS[0], None), (WITH_TOOLS[0] + [answer("Rain at noon."), user("thanks")], None)]
     elif form != "llama3": talks += [(talk, TOOLS) for talk in WITH_TOOLS] + [(talk, None) for talk in WITH_TOOLS]
     if form in [*DSML, "qwen3"]: talks += [([user("a"), user("b"), answer("c", "d"), user("e"), user("f")], None)]
-    for no_thought in ([False, True] if form in SWITCHED else [False]):
+    for disable_thinking in ([False, True] if form in SWITCHED else [False]):
         for talk, tools in talks:
-            case = {"form": form, "no_thought": no_thought, "messages": for_fathom(talk, form in FENCED or form == "deepseek-v3.1")}
+            case = {"form": form, "disable_thinking": disable_thinking, "messages": for_fathom(talk, form in FENCED or form == "deepseek-v3.1")}
             if tools: case["tools"] = json.dumps(tools, separators=(",", ":"))
-            cases.append({**case, "text": render(for_template(form, talk, tools), tools, not no_thought)})
+            cases.append({**case, "text": render(for_template(form, talk, tools), tools, not disable_thinking)})
 json.dump({"tokenizer": byte_tokenizer(), "templates": templates, "cases": cases},
           open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "chat_vectors.json"), "w"), ensure_ascii=False, indent=0)

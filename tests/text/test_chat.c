@@ -139,7 +139,7 @@ static void refusals(void **state) {
     struct fm_tokenizer *tokenizer = minnow();
     const struct fathom_message question = QUESTION;
     refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){NULL, 0}, FATHOM_INVALID, "last message");
-    refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){&question, 1, .no_thought = true}, FATHOM_UNSUPPORTED, "always thinks");
+    refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){&question, 1, .disable_thinking = true}, FATHOM_UNSUPPORTED, "always thinks");
     refuse(tokenizer, "qwen3", &(struct fm_conversation){&question, 1}, FATHOM_UNSUPPORTED, "<|im_start|>");
     refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){&question, 1, "[]"}, FATHOM_UNSUPPORTED, "no list of tools");
     refuse(tokenizer, "llama3", &(struct fm_conversation){&question, 1, "[]"}, FATHOM_UNSUPPORTED, "has no tools");
@@ -182,7 +182,7 @@ static void read_talk(const cJSON *json, struct talk *t) {
     static const char *const roles[] = {"system", "user", "assistant", "tool"};
     size_t n_calls = 0;
     const cJSON *entry, *call;
-    *t = (struct talk){.talk = {t->messages, 0, string_of(json, "tools"), cJSON_IsTrue(cJSON_GetObjectItem(json, "no_thought"))}};
+    *t = (struct talk){.talk = {t->messages, 0, string_of(json, "tools"), cJSON_IsTrue(cJSON_GetObjectItem(json, "disable_thinking"))}};
     cJSON_ArrayForEach(entry, cJSON_GetObjectItem(json, "messages")) {
         struct fathom_message *message = &t->messages[t->talk.n++];
         assert_true(t->talk.n <= 16);

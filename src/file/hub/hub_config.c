@@ -188,7 +188,7 @@ static void set_indexer(struct fm_hub *hub) {
     fm_hub_set_u32(hub, ".attention.indexer.top_k", whole(hub, c, "index_topk", UINT32_MAX));
 }
 
-// How many positions a summary of each layer stands for: older folders say so, newer ones name the kind of the layer.
+// How many positions a compressed row of each layer stands for: older folders say so, newer ones name the kind of the layer.
 static void set_ratios(struct fm_hub *hub) {
     const cJSON *c = hub->config, *ratios = item(c, "compress_ratios"), *kinds = item(c, "layer_types"), *rates = item(c, "compress_rates");
     const uint32_t few = whole(hub, rates, "compressed_sparse_attention", whole(hub, c, "compress_rate_csa", 4));
@@ -228,8 +228,8 @@ static void set_hash_layers(struct fm_hub *hub) {
     fm_hub_set_u32(hub, ".hash_layer_count", hub->n_hash);
 }
 
-// DeepSeek-V4: attention to a window and to summaries, hyper-connections
-static void set_window_attention(struct fm_hub *hub) {
+// DeepSeek-V4: attention to a sliding window and to compressed rows, hyper-connections
+static void set_sliding_window_attention(struct fm_hub *hub) {
     const cJSON *c = hub->config;
     const uint32_t head_dim = whole(hub, c, "head_dim", UINT32_MAX);
     const double partial = number(hub, c, "partial_rotary_factor", 0);
@@ -310,15 +310,15 @@ static void set_llama3_rope(struct fm_hub *hub, const cJSON *rope, double base) 
 static void set_rope(struct fm_hub *hub) {
     // newer folders hold all of it in rope_parameters, older ones have rope_scaling (or null) beside rope_theta
     const cJSON *newer = item(hub->config, "rope_parameters"), *older = item(hub->config, "rope_scaling");
-    const cJSON *main = item(newer, "main"), *summaries = item(newer, "compress"); // DeepSeek-V4's, of layers without and with summaries
-    const cJSON *rope = summaries ? summaries : newer ? newer : older;
+    const cJSON *main = item(newer, "main"), *compressed = item(newer, "compress"); // DeepSeek-V4's, of layers without and with compressed rows
+    const cJSON *rope = compressed ? compressed : newer ? newer : older;
     if (rope && !cJSON_IsObject(rope)) bad(hub, newer ? "rope_parameters" : "rope_scaling", "is not an object");
     const double older_base = number(hub, hub->config, "rope_theta", 10000), base = newer ? number(hub, main ? main : newer, "rope_theta",
         older_base) : older_base;
     fm_hub_set_u32(hub, ".rope.dimension_count", hub->n_rope);
     fm_hub_set_f32(hub, ".rope.freq_base", base);
     if (hub->arch->windowed)
-        fm_hub_set_f32(hub, ".attention.compress_rope_freq_base", number(hub, summaries, "rope_theta", number(hub, hub->config,
+        fm_hub_set_f32(hub, ".attention.compress_rope_freq_base", number(hub, compressed, "rope_theta", number(hub, hub->config,
             "compress_rope_theta", 160000)));
     const char *type = text(hub, rope, "rope_type", text(hub, rope, "type", "default"));
     if (!strcmp(type, "default")) return;
@@ -346,7 +346,7 @@ bool fm_hub_keys(struct fm_hub *hub) {
     if (hub->arch->grouped) {
         set_grouped(hub);
     } else {
-        (hub->arch->windowed ? set_window_attention : set_latent_attention)(hub);
+        (hub->arch->windowed ? set_sliding_window_attention : set_latent_attention)(hub);
         set_indexer(hub);
         set_experts(hub);
     }

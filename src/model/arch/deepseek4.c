@@ -29,10 +29,10 @@ static void read_shape(struct fm_keys *k, struct fm_hparams *hp) {
     hp->kv_rank = hp->n_value = fm_key_u32(k, "attention.key_length", 8, 512, UINT32_MAX);
     hp->n_rope = fm_key_u32(k, "rope.dimension_count", 4, FM_MAX_ROPE, UINT32_MAX);
     hp->norm_eps = fm_key_f32(k, "attention.layer_norm_rms_epsilon", 0, 1, NAN);
-    hp->window = fm_key_u32(k, "attention.sliding_window", 1, 1u << 20, UINT32_MAX);
+    hp->sliding_window = fm_key_u32(k, "attention.sliding_window", 1, 1u << 20, UINT32_MAX);
     hp->n_out_groups = fm_key_u32(k, "attention.output_group_count", 1, 1024, UINT32_MAX);
     hp->out_rank = fm_key_u32(k, "attention.output_lora_rank", 4, 65536, UINT32_MAX);
-    hp->summary_rope_base = fm_key_f32(k, "attention.compress_rope_freq_base", 1.5f, 1e9f, NAN);
+    hp->compressed_rope_base = fm_key_f32(k, "attention.compress_rope_freq_base", 1.5f, 1e9f, NAN);
     hp->n_mix_iterations = fm_key_u32(k, "hyper_connection.sinkhorn_iterations", 1, 1000, UINT32_MAX);
     hp->mix_eps = fm_key_f32(k, "hyper_connection.epsilon", 0, 1, NAN);
     hp->n_hash_layers = fm_key_u32(k, "hash_layer_count", 0, UINT32_MAX - 1, 0);
@@ -42,7 +42,7 @@ static void read_shape(struct fm_keys *k, struct fm_hparams *hp) {
             fm_key_layer_f32(k, "swiglu_clamp_shexp", i, 0, 1e30f, hp->swiglu_limit) != hp->swiglu_limit)
             fm_key_bad(k, "swiglu_clamp_exp",
                 "differs between layers or from swiglu_clamp_shexp, which is not supported");
-    fm_key_u32(k, "hyper_connection.count", FATHOM_STREAMS, FATHOM_STREAMS, UINT32_MAX);
+    fm_key_u32(k, "hyper_connection.count", FATHOM_RESIDUALS, FATHOM_RESIDUALS, UINT32_MAX);
     read_ratios(k, hp);
     if (k->failed) return;
     hp->n_draft_layers = 0; // draft layers of this form are not supported and are left out
@@ -58,7 +58,7 @@ static void read_shape(struct fm_keys *k, struct fm_hparams *hp) {
 }
 
 static void read_deepseek4(struct fm_keys *k, struct fm_hparams *hp) {
-    hp->n_streams = FATHOM_STREAMS;
+    hp->n_streams = FATHOM_RESIDUALS;
     hp->n_rope_tables = 2;
     read_shape(k, hp);
     fm_read_experts(k, hp);
@@ -70,7 +70,7 @@ static void read_deepseek4(struct fm_keys *k, struct fm_hparams *hp) {
 static bool mix_tensors(
     struct fm_walk *w, const char *prefix, struct fm_hyper *mix, uint32_t n_logits, uint32_t n_scales) {
     struct fm_need logits = {
-        .weight = &mix->logits, .n_mats = 1, .n_rows = n_logits, .n_cols = FATHOM_STREAMS * w->hp->n_hidden};
+        .weight = &mix->logits, .n_mats = 1, .n_rows = n_logits, .n_cols = FATHOM_RESIDUALS * w->hp->n_hidden};
     struct fm_need base = {.vector = &mix->base, .n_mats = 1, .n_rows = 1, .n_cols = n_logits},
                    scale = {.vector = &mix->scale, .n_mats = 1, .n_rows = 1, .n_cols = n_scales};
     snprintf(logits.name, sizeof(logits.name), "%s_fn.weight", prefix);
@@ -112,13 +112,13 @@ static bool attention_tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l)
         !fm_walk_vector(w, i, "attn_kv_a_norm.weight", &l->kv_a_norm, hp->kv_rank, false) ||
         !fm_walk_vector(w, i, "attn_sinks.weight", &l->sinks, hp->n_heads, false))
         return false;
-    if (hp->ratios[i] && !compressor_tensors(w, i, "attn_compressor", &l->summary, hp->kv_rank)) return false;
+    if (hp->ratios[i] && !compressor_tensors(w, i, "attn_compressor", &l->compressor, hp->kv_rank)) return false;
     if (hp->ratios[i] == FM_INDEXED_RATIO &&
         (!fm_walk_matrix(w, i, "indexer.attn_q_b.weight", &l->index_q, 1, hp->n_index_heads * hp->n_index,
              hp->q_rank, false) ||
             !fm_walk_matrix(
                 w, i, "indexer.proj.weight", &l->index_weights, 1, hp->n_index_heads, hp->n_hidden, false) ||
-            !compressor_tensors(w, i, "indexer_compressor", &l->index_summary, hp->n_index)))
+            !compressor_tensors(w, i, "indexer_compressor", &l->index_compressor, hp->n_index)))
         return false;
     return fm_walk_visit(w, out_a, false) && fm_walk_matrix(w, i, "attn_output_b.weight", &l->out, 1,
                                                  hp->n_hidden, hp->n_out_groups * hp->out_rank, false);
@@ -142,7 +142,7 @@ static bool tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
 }
 
 static bool last_tensors(struct fm_walk *w) {
-    return mix_tensors(w, "output_hc", &w->weights->final_mix, FATHOM_STREAMS, 1);
+    return mix_tensors(w, "output_hc", &w->weights->final_mix, FATHOM_RESIDUALS, 1);
 }
 
 static uint64_t row_size(const struct fm_hparams *hp, enum fathom_type type) {
@@ -155,10 +155,10 @@ static bool cache_check(const struct fm_hparams *hp, enum fathom_type type, stru
 
 // Holds the sliding window before a chunk, the chunk, and the tokens of steps in flight when a text ends.
 static uint32_t ring_pages(const struct fm_hparams *hp, const struct fm_cache_params *params) {
-    return fm_pages((uint64_t)hp->window + params->n_chunk + params->n_ahead);
+    return fm_pages((uint64_t)hp->sliding_window + params->n_chunk + params->n_ahead);
 }
 
-static uint32_t summary_pages(uint32_t ratio, uint32_t n_context) {
+static uint32_t compressed_pages(uint32_t ratio, uint32_t n_context) {
     return ratio ? fm_pages(n_context / ratio + 1) : 0;
 }
 
@@ -177,13 +177,13 @@ struct layer_size {
 
 static struct layer_size layer_size(
     const struct fm_hparams *hp, uint32_t layer, const struct fm_cache_params *params) {
-    const uint32_t ratio = hp->ratios[layer], n_summaries = summary_pages(ratio, params->n_context);
+    const uint32_t ratio = hp->ratios[layer], n_compressed = compressed_pages(ratio, params->n_context);
     const uint64_t page = FATHOM_PAGE * row_size(hp, params->type);
-    struct layer_size size = {.pages = (ring_pages(hp, params) + n_summaries) * page,
+    struct layer_size size = {.pages = (ring_pages(hp, params) + n_compressed) * page,
         .state = ratio ? state_size(ratio, params->n_ahead, hp->kv_rank) : 0};
     if (ratio != FM_INDEXED_RATIO) return size;
     size.index_pages =
-        n_summaries * FATHOM_PAGE * fathom_index_row_size(fm_index_type(params->type), hp->n_index);
+        n_compressed * FATHOM_PAGE * fathom_index_row_size(fm_index_type(params->type), hp->n_index);
     size.index_state = state_size(ratio, params->n_ahead, hp->n_index);
     return size;
 }
@@ -207,15 +207,15 @@ static uint64_t cache_token_size(const struct fm_hparams *hp, enum fathom_type t
     return (uint64_t)(total + 0.5);
 }
 
-static bool create_page_table(struct fathom_gpu *gpu, uint32_t n_pages, uint32_t n_ring, uint32_t n_summaries,
+static bool create_page_table(struct fathom_gpu *gpu, uint32_t n_pages, uint32_t n_ring, uint32_t n_compressed,
     struct fm_caches *caches, struct fathom_error *err) {
-    const uint64_t n = (uint64_t)n_pages + 2ull * n_summaries;
+    const uint64_t n = (uint64_t)n_pages + 2ull * n_compressed;
     uint32_t *table = malloc(4 * n);
     if (!table) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     for (uint32_t i = 0; i < n_pages; i++) table[i] = i % n_ring;
-    for (uint32_t i = 0; i < n_summaries; i++) {
+    for (uint32_t i = 0; i < n_compressed; i++) {
         table[n_pages + i] = n_ring + i;
-        table[n_pages + n_summaries + i] = i;
+        table[n_pages + n_compressed + i] = i;
     }
     const bool ok = fm_page_table_create(gpu, table, (uint32_t)n, caches, err);
     free(table);
@@ -234,15 +234,15 @@ static bool cache_create(struct fathom_gpu *gpu, const struct fm_hparams *hp,
     const struct fm_cache_params *params, struct fm_caches *caches, struct fathom_error *err) {
     const struct fathom_gpu_info *info = fathom_gpu_get_info(gpu);
     const uint32_t n_pages = fm_pages(params->n_context);
-    uint32_t n_summaries = 0;
+    uint32_t n_compressed = 0;
     for (uint32_t i = 0; i < hp->n_layers; i++) {
-        const uint32_t n = summary_pages(hp->ratios[i], params->n_context);
-        if (n > n_summaries) n_summaries = n;
+        const uint32_t n = compressed_pages(hp->ratios[i], params->n_context);
+        if (n > n_compressed) n_compressed = n;
     }
-    if (!create_page_table(gpu, n_pages, ring_pages(hp, params), n_summaries, caches, err)) return false;
-    caches->first_summary = n_pages * FATHOM_PAGE;
-    const struct fathom_view table = {caches->page_table, 0, 4ull * (n_pages + n_summaries)};
-    const struct fathom_view index_table = {caches->page_table, table.size, 4ull * n_summaries};
+    if (!create_page_table(gpu, n_pages, ring_pages(hp, params), n_compressed, caches, err)) return false;
+    caches->first_compressed = n_pages * FATHOM_PAGE;
+    const struct fathom_view table = {caches->page_table, 0, 4ull * (n_pages + n_compressed)};
+    const struct fathom_view index_table = {caches->page_table, table.size, 4ull * n_compressed};
     for (uint32_t i = 0; i < hp->n_layers; i++) {
         const struct layer_size size = layer_size(hp, i, params);
         if (size.pages > info->max_storage_range)
@@ -302,7 +302,7 @@ static uint32_t attended_rows(const struct fm_hparams *hp, uint32_t n_positions)
                            hp->ratios[i] == FM_INDEXED_RATIO && n > hp->index_top_k ? hp->index_top_k : n;
         if (chosen > most) most = chosen;
     }
-    return most + (n_positions < hp->window ? n_positions : hp->window);
+    return most + (n_positions < hp->sliding_window ? n_positions : hp->sliding_window);
 }
 
 static uint64_t scratch(const struct fm_hparams *hp, uint32_t n_positions) {
@@ -346,7 +346,7 @@ static void layers(const struct fm_pass *p) {
     for (uint32_t i = 0; i < p->hp->n_layers; i++) {
         const struct fm_layer *l = &p->weights->layers[i];
         mix(p, &l->attn_mix, l->attn_norm);
-        fm_pass_window_attention(p, i);
+        fm_pass_sliding_window_attention(p, i);
         expand(p);
         mix(p, &l->ffn_mix, l->ffn_norm);
         fm_pass_mixture(p, i);

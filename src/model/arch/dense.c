@@ -13,13 +13,13 @@ static void read_shape(struct fm_keys *k, struct fm_hparams *hp) {
     hp->n_dense_layers = hp->n_layers;
     hp->n_dense_inter = fm_key_u32(k, "feed_forward_length", 4, 1u << 20, UINT32_MAX);
     const uint32_t n_value = fm_key_u32(k, "attention.value_length", 1, UINT32_MAX, hp->n_value),
-                   n_turned = fm_key_u32(k, "rope.dimension_count", 1, UINT32_MAX, hp->n_value);
+                   n_rotated = fm_key_u32(k, "rope.dimension_count", 1, UINT32_MAX, hp->n_value);
     const uint32_t n_experts = fm_key_u32(k, "expert_count", 0, UINT32_MAX, 0);
     if (k->failed) return;
     if (hp->n_heads % hp->n_kv)
         return fm_key_bad(k, "attention.head_count_kv", "does not divide attention.head_count");
     if (n_value != hp->n_value) return fm_key_bad(k, "attention.value_length", "is not attention.key_length");
-    if (n_turned != hp->n_value) return fm_key_bad(k, "rope.dimension_count", "is not attention.key_length");
+    if (n_rotated != hp->n_value) return fm_key_bad(k, "rope.dimension_count", "is not attention.key_length");
     if (hp->n_value < 4 || hp->n_value > FM_MAX_ROPE || hp->n_value % 4)
         return fm_key_bad(k, "attention.key_length", "is not a multiple of 4 within 4 to 256");
     if (n_experts)

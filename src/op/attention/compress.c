@@ -24,7 +24,7 @@ void fathom_compress(struct fathom_stream *stream, const struct fathom_compress_
         !fm_op_latent_cache(stream, op, cache, &checked) || !fm_op_multiple(stream, op, "n_rope", params->n_rope, 4) || !fm_op_eps(stream, op, params->eps))
         return;
     if (cache->n_rope || n_key > MAX_KEY || params->n_rope > n_key || n_state / (params->overlap ? 2 : 1) < ratio) {
-        fm_stream_fail(stream, FATHOM_INVALID, "%s: rows of %u + %u values, of which %u are turned; a state of %u positions for a ratio of %u: wanted at most %d + 0, "
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: rows of %u + %u values, of which %u are rotated; a state of %u positions for a ratio of %u: wanted at most %d + 0, "
             "no more than the row, at least the ratio%s", op, n_key, cache->n_rope, params->n_rope, n_state, ratio, MAX_KEY, params->overlap ? " twice" : "");
         return;
     }

@@ -103,22 +103,22 @@ static void expand(struct fathom_stream *stream, const char *op, const struct fm
     const struct fm_variant *expander = expands_with(variant);
     const struct fm_shape shape =
         fm_variant_shape(expander, &(struct expand_call){fathom_gpu_get_info(fm_stream_gpu(stream)), n, w->n_mats, width, n_out});
-    for (uint32_t i = 0; i < w->n_windows; i++) {
-        const uint32_t n_heads = w->windows[i].n_rows / w->n_rows;
-        e->args.first_head = w->windows[i].first_row / w->n_rows;
+    for (uint32_t i = 0; i < w->n_slices; i++) {
+        const uint32_t n_heads = w->slices[i].n_rows / w->n_rows;
+        e->args.first_head = w->slices[i].first_row / w->n_rows;
         struct fm_dispatch dispatch = {
             .op = op,
             .variant = expander,
             .constants = {{"CACHE", e->cache_type}, {"PAGE", FATHOM_PAGE}, {"TYPE", w->type}, {"VALUES", e->values}, {"BLOCK", BLOCK}},
             .subgroup_size = shape.subgroup_size,
-            .views = {w->windows[i].view, e->table, e->pages, e->out},
+            .views = {w->slices[i].view, e->table, e->pages, e->out},
             .n_views = 4,
             .args = &e->args,
             .args_size = sizeof(e->args),
             .groups = {shape.groups ? shape.groups : (n_out + shape.rows - 1) / shape.rows,
                 shape.groups ? 1 : (n + shape.tokens - 1) / shape.tokens, n_heads},
             .flops = 2.0 * n * n_heads * e->args.n_out * e->args.kv_rank,
-            .bytes = (double)w->windows[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) +
+            .bytes = (double)w->slices[i].n_rows * (double)fathom_row_size(w->type, w->n_cols) +
                      number_size(variant) * n * n_heads * width + n * (double)fathom_latent_row_size(e->cache_type, e->args.kv_rank, e->args.n_rope),
         };
         fm_dispatch_add(&dispatch, shape.constants);
@@ -164,8 +164,8 @@ static bool weight_fits(struct fathom_stream *stream, const char *op, const char
         return fm_stream_fail(stream, FATHOM_INVALID,
             "%s: %s is [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "], wanted [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "]", op, name, w->n_mats,
             w->n_rows, w->n_cols, n_heads, n_rows, n_cols);
-    for (uint32_t i = 0; i < w->n_windows; i++)
-        if (w->windows[i].n_rows % n_rows || w->windows[i].first_row % n_rows)
+    for (uint32_t i = 0; i < w->n_slices; i++)
+        if (w->slices[i].n_rows % n_rows || w->slices[i].first_row % n_rows)
             return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %s is cut within a head", op, name);
     return true;
 }

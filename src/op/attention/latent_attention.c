@@ -29,15 +29,15 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
     struct fathom_view q, position, out, selected = {0}, sinks = {0};
     struct latent_attention_args args = {.n_heads = n_heads, .kv_rank = cache->kv_rank, .n_rope = cache->n_rope,
         .n_splits = fm_attention_splits(params->max_positions), .max_positions = params->max_positions, .top_k = params->top_k,
-        .window = params->window, .ratio = params->ratio,
-        .first_summary = params->first_summary, .scale = params->scale};
+        .sliding_window = params->sliding_window, .ratio = params->ratio,
+        .first_compressed = params->first_compressed, .scale = params->scale};
     // without a list, rows are taken in order
-    const bool sparse = params->selected.buffer, list = sparse || params->window;
-    if (!params->window && params->ratio != 0) {
-        fm_stream_fail(stream, FATHOM_INVALID, "%s: summaries of %" PRIu32 " positions without a window", op, params->ratio);
+    const bool sparse = params->selected.buffer, list = sparse || params->sliding_window;
+    if (!params->sliding_window && params->ratio != 0) {
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: compressed rows of %" PRIu32 " positions without a sliding_window", op, params->ratio);
         return;
     }
-    if (sparse && !params->window && params->top_k < params->max_positions) {
+    if (sparse && !params->sliding_window && params->top_k < params->max_positions) {
         fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " positions are selected, max_positions is %" PRIu32, op, params->top_k, params->max_positions);
         return;
     }
@@ -65,7 +65,7 @@ void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_l
         .row_size = fathom_latent_row_size(cache->type, cache->kv_rank, cache->n_rope),
         .positions = list ? params->max_positions : params->max_positions - 0.5 * (params->n_tokens - 1), .q = q, .position = position,
         .page_table = bound.page_table, .pages = bound.pages, .scratch = params->scratch, .counters = params->counters, .selected = selected,
-        .sinks = sinks, .constants = (struct fm_constant[]){{"SELECTED", sparse}, {"WINDOW", params->window != 0}, {"SINKS", sinks.buffer != NULL}, {0}},
+        .sinks = sinks, .constants = (struct fm_constant[]){{"SELECTED", sparse}, {"SLIDING_WINDOW", params->sliding_window != 0}, {"SINKS", sinks.buffer != NULL}, {0}},
         .n_views = 9, .out = out, .args = &args, .args_size = sizeof(args),
         .n_splits = &args.n_splits, .scratch_base = &args.scratch_base, .counters_base = &args.counters_base, .first_token = &args.first_token});
 }

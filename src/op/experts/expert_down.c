@@ -4,7 +4,7 @@
 // of float32 additions is the same for any cut.
 #include "shaders/experts/expert_down.h"
 #include "op/matmul/columns.h"
-#include "op/experts/expert_window.h"
+#include "op/experts/expert_slice.h"
 #include "op/matmul/matrix_tile.h"
 #include "op/small/norm_after.h"
 #include "shader_list.h"
@@ -143,8 +143,8 @@ static double row_bytes(const struct fathom_weight *w) {
 // Adds one dispatch for n_tokens tokens. It takes rows [args->first_row, args->end_row) of the shared expert,
 // unless `shared` is NULL. Of the experts in the slice `experts`, unless that is NULL, it takes the same
 // rows, or all rows if the variant is grouped.
-static void add(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args, const struct fathom_window *experts,
-    const struct fathom_window *shared, bool from_y, bool last) {
+static void add(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args, const struct fathom_slice *experts,
+    const struct fathom_slice *shared, bool from_y, bool last) {
     const struct fathom_expert_down_params *p = job->p;
     const bool grouped = job->variant->does & FM_DOES_GROUP, columns = job->variant->does & FM_DOES_ADDRESS;
     const bool norms = job->variant->does & FM_DOES_NORM, fused = last && job->norm.fused;
@@ -152,7 +152,7 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     args->expert_end = experts ? experts->first_row + experts->n_rows : 0;
     args->shared_row = shared ? shared->first_row : 0;
     // `columns` needs both addresses: a round in which no lane takes part reads from either
-    const struct fathom_window *bound_experts = columns && !experts ? shared : experts, *bound_shared = columns && !shared ? experts : shared;
+    const struct fathom_slice *bound_experts = columns && !experts ? shared : experts, *bound_shared = columns && !shared ? experts : shared;
     if (columns) fm_columns_address(bound_experts->view, args->down_address), fm_columns_address(bound_shared->view, args->shared_address);
     args->residual_base = from_y ? job->y_base : job->residual_base;
     const double rows = args->end_row - args->first_row, tokens = args->n_tokens, shared_rows = shared ? rows : 0;
@@ -199,17 +199,17 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
 // Adds dispatches for all tokens; a workgroup makes some rows of one token's sum.
 static void add_by_token(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args) {
     const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
-    const struct fathom_window *experts = down ? &down->windows[0] : NULL;
+    const struct fathom_slice *experts = down ? &down->slices[0] : NULL;
     for (uint32_t row = 0; row < args->n_rows;) {
-        const struct fathom_window *window = NULL;
+        const struct fathom_slice *slice = NULL;
         args->first_row = row;
         args->end_row = args->n_rows;
-        if (shared && !(window = fm_expert_window(stream, job->op, shared, row, &args->end_row))) return;
-        add(stream, job, args, experts, window, false, args->end_row == args->n_rows && !(down && down->n_windows > 1));
+        if (shared && !(slice = fm_expert_slice(stream, job->op, shared, row, &args->end_row))) return;
+        add(stream, job, args, experts, slice, false, args->end_row == args->n_rows && !(down && down->n_slices > 1));
         row = args->end_row;
     }
     args->first_row = 0;
-    for (uint32_t i = 1; down && i < down->n_windows; i++) add(stream, job, args, &down->windows[i], NULL, true, i + 1 == down->n_windows);
+    for (uint32_t i = 1; down && i < down->n_slices; i++) add(stream, job, args, &down->slices[i], NULL, true, i + 1 == down->n_slices);
 }
 
 // Adds dispatches for n_tokens tokens from `token` on: first the parts of their sums, expert by expert, then
@@ -222,14 +222,14 @@ static void add_grouped(
     args.ids_base += token * args.top_k;
     args.weights_base += token * args.top_k;
     args.y_base += token * args.n_rows;
-    const uint32_t n_windows = down ? down->n_windows : 0;
+    const uint32_t n_slices = down ? down->n_slices : 0;
     uint32_t row = shared ? 0 : args.n_rows;
-    for (uint32_t i = 0; i < n_windows || row < args.n_rows; i++) {
-        const struct fathom_window *window = NULL;
+    for (uint32_t i = 0; i < n_slices || row < args.n_rows; i++) {
+        const struct fathom_slice *slice = NULL;
         args.first_row = row;
         args.end_row = args.n_rows;
-        if (row < args.n_rows && !(window = fm_expert_window(stream, job->op, shared, row, &args.end_row))) return;
-        add(stream, job, &args, i < n_windows ? &down->windows[i] : NULL, window, false, false);
+        if (row < args.n_rows && !(slice = fm_expert_slice(stream, job->op, shared, row, &args.end_row))) return;
+        add(stream, job, &args, i < n_slices ? &down->slices[i] : NULL, slice, false, false);
         row = args.end_row;
     }
     args.residual_base = job->residual_base + token * args.n_rows;
@@ -262,7 +262,7 @@ static void choose_variant(struct fathom_stream *stream, struct job *job, const 
     const uint64_t chosen = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats : args->n_tokens < 3 ? 1 : args->n_tokens;
     const uint32_t per_expert = chosen ? (uint32_t)chosen : 1;
     // an expert's rows must be in one slice
-    const bool aligned = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_windows == 1);
+    const bool aligned = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_slices == 1);
     const uint32_t is = (aligned ? FM_CALL_ALIGNED : 0) | (args->n_inter % 32 || args->n_shared % 32 ? 0 : FM_CALL_BLOCKS) |
                         (down && down->n_mats == 1 ? 0 : FM_CALL_EXPERTS) | (scratch ? FM_CALL_SCRATCH : 0) |
                         (fm_expert_packed(down, shared) ? FM_CALL_PACKED : 0) | (fm_columns_take_all(down, shared) ? FM_CALL_UNITS : 0);
@@ -308,7 +308,7 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
         return;
     }
     // the norm can be fused only if the last dispatch makes all rows
-    const bool whole = (down && down->n_windows > 1) || !shared || shared->n_windows == 1;
+    const bool whole = (down && down->n_slices > 1) || !shared || shared->n_slices == 1;
     if (!fm_op_norm_after(stream, op, &p->norm, p->n_tokens, n_rows, whole && job.variant->does & FM_DOES_NORM, &job.norm)) return;
     args.norm_w_base = job.norm.w_base, args.normed_base = job.norm.y_base, args.counters_base = job.norm.counters_base, args.norm_eps = p->norm.eps;
     if (!(job.variant->does & FM_DOES_GROUP)) {

@@ -1,7 +1,7 @@
 // The router of a mixture: the logits of all experts. The last workgroup of each token then chooses the
 // token's experts.
 #include "shaders/experts/expert_gate.h"
-#include "op/experts/expert_window.h"
+#include "op/experts/expert_slice.h"
 #include "shader_list.h"
 #include <inttypes.h>
 #include <math.h>
@@ -113,26 +113,26 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
             .variant;
     const struct fm_shape shape =
         fm_variant_shape(variant, &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), w->n_cols});
-    for (uint32_t i = 0; i < w->n_windows; i++)
-        args.n_tiles += fm_op_groups(w->windows[i].n_rows, shape.rows);
-    for (uint32_t i = 0; i < w->n_windows; i++) {
-        const struct fathom_window *window = &w->windows[i];
-        args.first_row = window->first_row;
-        args.n_rows = window->n_rows;
+    for (uint32_t i = 0; i < w->n_slices; i++)
+        args.n_tiles += fm_op_groups(w->slices[i].n_rows, shape.rows);
+    for (uint32_t i = 0; i < w->n_slices; i++) {
+        const struct fathom_slice *slice = &w->slices[i];
+        args.first_row = slice->first_row;
+        args.n_rows = slice->n_rows;
         struct fm_dispatch dispatch = {
             .op = op,
             .variant = variant,
             .constants = {{"TYPE", w->type}, {"SCORE", p->score}, {"GROUP_SCORE", p->group_score},
                 {"NORMALISE", p->normalise}, {"HAS_BIAS", bias.buffer != NULL},
                 {"HASHED", table.buffer != NULL}},
-            .views = {window->view, x, bias, ids, weights, scratch, table, tokens},
+            .views = {slice->view, x, bias, ids, weights, scratch, table, tokens},
             .n_views = 8,
             .args = &args,
             .args_size = sizeof(args),
-            .groups = {fm_op_groups(window->n_rows, shape.rows), p->n_tokens, 1},
-            .flops = 2.0 * p->n_tokens * window->n_rows * w->n_cols,
-            .bytes = (double)window->n_rows * (double)fathom_row_size(w->type, w->n_cols) +
-                     4.0 * p->n_tokens * (w->n_cols + 2.0 * window->n_rows + 2.0 * p->top_k),
+            .groups = {fm_op_groups(slice->n_rows, shape.rows), p->n_tokens, 1},
+            .flops = 2.0 * p->n_tokens * slice->n_rows * w->n_cols,
+            .bytes = (double)slice->n_rows * (double)fathom_row_size(w->type, w->n_cols) +
+                     4.0 * p->n_tokens * (w->n_cols + 2.0 * slice->n_rows + 2.0 * p->top_k),
         };
         fm_dispatch_add(&dispatch, shape.constants);
         fm_stream_dispatch(stream, &dispatch);

@@ -2,7 +2,7 @@
 // slices at different rows. Each dispatch takes rows that lie in one slice of every weight.
 #include "shaders/experts/expert_up.h"
 #include "op/matmul/columns.h"
-#include "op/experts/expert_window.h"
+#include "op/experts/expert_slice.h"
 #include "op/matmul/matrix_tile.h"
 #include "shader_list.h"
 #include <float.h>
@@ -143,8 +143,8 @@ static bool next_range(struct fathom_stream *stream, const char *op, const struc
     uint32_t *row, uint32_t n_rows, struct range *range) {
     *range = (struct range){*row, n_rows};
     if (*row >= n_rows) return true;
-    const struct fathom_window *gate_window = fm_expert_window(stream, op, gate, *row, &range->end);
-    const struct fathom_window *up_window = fm_expert_window(stream, op, up, *row, &range->end);
+    const struct fathom_slice *gate_window = fm_expert_slice(stream, op, gate, *row, &range->end);
+    const struct fathom_slice *up_window = fm_expert_slice(stream, op, up, *row, &range->end);
     if (!gate_window || !up_window) return false;
     range->gate = gate_window->view;
     range->up = up_window->view;

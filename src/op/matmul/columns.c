@@ -1,7 +1,7 @@
 #include "op/matmul/columns.h"
 #include "op/op.h"
 
-enum { MAX_UNITS = 32, SHORT_WINDOW = 1152 /* bytes: 32 units of Q4_0 */ };
+enum { MAX_UNITS = 32, SHORT_COLUMN_TILE = 1152 /* bytes: 32 units of Q4_0 */ };
 enum { MIN_ROWS = 32, MAX_ROWS = 128, MIN_GROUPS = 16, MAX_SUMS = 4096 /* of all lanes: 16 KiB */ };
 
 bool fm_columns_take(enum fathom_type type, uint32_t n_cols) {
@@ -14,10 +14,10 @@ bool fm_columns_take_all(const struct fathom_weight *a, const struct fathom_weig
 
 uint32_t fm_columns_units(const struct fathom_gpu_info *info, const struct fathom_weight *w, uint32_t n_tokens) {
     uint32_t most = MAX_UNITS / n_tokens;
-    const uint32_t short_units = SHORT_WINDOW / (uint32_t)fathom_row_size(w->type, 64);
+    const uint32_t short_units = SHORT_COLUMN_TILE / (uint32_t)fathom_row_size(w->type, 64);
     if (info->caps & FATHOM_CAP_READ_AHEAD && short_units < most) most = short_units;
-    const uint32_t n_units = w->n_cols / 64, n_windows = (n_units + most - 1) / most;
-    return (n_units + n_windows - 1) / n_windows;
+    const uint32_t n_units = w->n_cols / 64, n_slices = (n_units + most - 1) / most;
+    return (n_units + n_slices - 1) / n_slices;
 }
 
 uint32_t fm_columns_rows(const struct fathom_gpu_info *info, uint64_t n_rows, uint32_t n_sums) {

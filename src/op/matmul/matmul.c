@@ -157,21 +157,21 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
             w->n_mats, w->n_rows, args.y_token_stride);
         return;
     }
-    if (!fm_op_norm_after(stream, op, &params->norm, params->n_tokens, w->n_rows, norms && w->n_windows == 1, &norm)) return;
+    if (!fm_op_norm_after(stream, op, &params->norm, params->n_tokens, w->n_rows, norms && w->n_slices == 1, &norm)) return;
     args.norm_w_base = norm.w_base, args.normed_base = norm.y_base, args.counters_base = norm.counters_base, args.norm_eps = params->norm.eps;
-    for (uint32_t i = 0; i < w->n_windows; i++) {
-        const struct fathom_window *window = &w->windows[i];
-        const uint32_t n_mats = w->n_mats == 1 ? 1 : window->n_rows / w->n_rows;
-        args.n_rows = window->n_rows / n_mats;
-        args.first_row = window->first_row % w->n_rows;
-        args.first_mat = window->first_row / w->n_rows;
-        if (choice.variant->does & FM_DOES_ADDRESS) fm_columns_address(window->view, args.w_address);
-        const double n_rows = window->n_rows;
+    for (uint32_t i = 0; i < w->n_slices; i++) {
+        const struct fathom_slice *slice = &w->slices[i];
+        const uint32_t n_mats = w->n_mats == 1 ? 1 : slice->n_rows / w->n_rows;
+        args.n_rows = slice->n_rows / n_mats;
+        args.first_row = slice->first_row % w->n_rows;
+        args.first_mat = slice->first_row / w->n_rows;
+        if (choice.variant->does & FM_DOES_ADDRESS) fm_columns_address(slice->view, args.w_address);
+        const double n_rows = slice->n_rows;
         struct fm_dispatch dispatch = {
             .op = op, .variant = choice.variant,
             .constants = {{"TYPE", w->type}, {"RESIDUAL", residual.buffer != NULL}},
             .subgroup_size = shape.subgroup_size,
-            .views = { window->view, x, residual, y }, .n_views = 4,
+            .views = { slice->view, x, residual, y }, .n_views = 4,
             .args = &args, .args_size = sizeof(args),
             .groups = { fm_op_groups(args.n_rows, shape.rows), fm_op_groups(params->n_tokens, shape.tokens), n_mats },
             .flops = 2.0 * params->n_tokens * n_rows * w->n_cols,

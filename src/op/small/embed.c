@@ -34,22 +34,22 @@ void fathom_embed(struct fathom_stream *stream, const struct fathom_embed_params
     const struct fm_variant *variant =
         fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_embed.n_variants, is, params->n_tokens);
     const uint32_t per_group = fm_variant_shape(variant, NULL).rows;
-    for (uint32_t i = 0; i < w->n_windows; i++) {
-        args.first_row = w->windows[i].first_row;
-        args.n_rows = w->windows[i].n_rows;
+    for (uint32_t i = 0; i < w->n_slices; i++) {
+        args.first_row = w->slices[i].first_row;
+        args.n_rows = w->slices[i].n_rows;
         fm_stream_dispatch(stream,
             &(struct fm_dispatch){
                 .op = op,
                 .variant = variant,
                 .constants = {{"TYPE", w->type}},
-                .views = {w->windows[i].view, ids, x},
+                .views = {w->slices[i].view, ids, x},
                 .n_views = 3,
                 .args = &args,
                 .args_size = sizeof(args),
                 .groups = {fm_op_groups(w->n_cols, per_group), fm_op_groups(params->n_tokens, 1), 1},
-                .flops = (double)params->n_tokens * w->n_cols / w->n_windows,
+                .flops = (double)params->n_tokens * w->n_cols / w->n_slices,
                 .bytes = params->n_tokens * ((double)fathom_row_size(w->type, w->n_cols) + 4.0 * w->n_cols) /
-                         w->n_windows,
+                         w->n_slices,
             });
     }
 }

@@ -101,20 +101,20 @@ static const float *decoded(struct op_test *test, enum fathom_type type, const u
     return out;
 }
 
-// The same weight, its heads cut over two windows.
+// The same weight, its heads cut over two slices.
 static const struct fathom_weight *in_two(struct op_test *test, const struct fathom_weight *w) {
     struct fathom_weight *cut = op_alloc(test, sizeof(*cut));
     const uint32_t first = w->n_mats / 2 * w->n_rows;
     const uint64_t bytes = first * fathom_row_size(w->type, w->n_cols);
     *cut = *w;
-    cut->n_windows = 2;
-    cut->windows = op_alloc(test, 2 * sizeof(*cut->windows));
-    for (int i = 0; i < 2; i++) cut->windows[i] = w->windows[0];
-    cut->windows[0].n_rows = cut->windows[1].first_row = first;
-    cut->windows[1].n_rows -= first;
-    cut->windows[0].view.size = bytes;
-    cut->windows[1].view.offset += bytes;
-    cut->windows[1].view.size -= bytes;
+    cut->n_slices = 2;
+    cut->slices = op_alloc(test, 2 * sizeof(*cut->slices));
+    for (int i = 0; i < 2; i++) cut->slices[i] = w->slices[0];
+    cut->slices[0].n_rows = cut->slices[1].first_row = first;
+    cut->slices[1].n_rows -= first;
+    cut->slices[0].view.size = bytes;
+    cut->slices[1].view.offset += bytes;
+    cut->slices[1].view.size -= bytes;
     return cut;
 }
 
@@ -161,7 +161,7 @@ static void run(struct op_test *test, size_t index) {
         op_run_refused(test, "v_b is");
     }
     struct fathom_expanded_attention_params params = whole;
-    if (c->type == FATHOM_F16) { // their heads are multiples of 256 bytes: a window may start there
+    if (c->type == FATHOM_F16) { // their heads are multiples of 256 bytes: a slice may start there
         params.k_b = in_two(test, k_b);
         params.v_b = in_two(test, v_b);
     }

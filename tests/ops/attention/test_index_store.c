@@ -12,7 +12,7 @@ enum { N_BENCH = 1 };
 static const float eps = 1e-6f;
 
 static const char *name(size_t i, char *buffer, size_t size) {
-    snprintf(buffer, size, "type %d, %u tokens at %u, %u heads of %u, %u turned", (int)cases[i].type, cases[i].n_tokens, cases[i].position,
+    snprintf(buffer, size, "type %d, %u tokens at %u, %u heads of %u, %u rotated", (int)cases[i].type, cases[i].n_tokens, cases[i].position,
         cases[i].n_heads, cases[i].n_key, cases[i].n_rope);
     return buffer;
 }

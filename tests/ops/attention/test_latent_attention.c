@@ -8,8 +8,8 @@ static const struct attention_case {
     uint32_t max_positions;  // 0: position + n_tokens
     uint32_t scratch_tokens; // 0: all
     float spread;            // of the queries
-    uint32_t top_k;          // not 0: positions, or summaries, are selected
-    uint32_t window, ratio;  // window not 0: a cache of summaries
+    uint32_t top_k;          // not 0: positions, or compressed rows, are selected
+    uint32_t sliding_window, ratio;  // sliding_window not 0: a cache of compressed rows
     bool rising;             // scores ascend with the position
 } cases[] = {
     {FATHOM_F32, 1, 1, 4, 4, 0, 0, 0, 1},
@@ -69,29 +69,29 @@ enum { N_BENCH = 10 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct attention_case *c = &cases[i];
-    snprintf(buffer, size, "type %d, %u tokens at %u of %u, %u heads x (%u + %u), spread %g%s, best %u, window %u and every %u", (int)c->type,
+    snprintf(buffer, size, "type %d, %u tokens at %u of %u, %u heads x (%u + %u), spread %g%s, best %u, sliding_window %u and every %u", (int)c->type,
         c->n_tokens, c->position, c->max_positions, c->n_heads, c->kv_rank, c->n_rope, (double)c->spread, c->rising ? ", rising" : "", c->top_k,
-        c->window, c->ratio);
+        c->sliding_window, c->ratio);
     return buffer;
 }
 
 // The rows that a token attends to, in order; selected: its own part of the list.
-static uint32_t attended(const struct attention_case *c, uint32_t at, uint32_t first_summary, const uint32_t *selected, uint32_t *list) {
-    uint32_t n = 0, n_older = c->window ? c->ratio ? (at + 1) / c->ratio : 0 : at + 1;
-    const uint32_t n_window = at + 1 < c->window ? at + 1 : c->window;
+static uint32_t attended(const struct attention_case *c, uint32_t at, uint32_t first_compressed, const uint32_t *selected, uint32_t *list) {
+    uint32_t n = 0, n_older = c->sliding_window ? c->ratio ? (at + 1) / c->ratio : 0 : at + 1;
+    const uint32_t n_window = at + 1 < c->sliding_window ? at + 1 : c->sliding_window;
     if (c->top_k && n_older > c->top_k) n_older = c->top_k;
-    for (uint32_t i = 0; i < n_older; i++) list[n++] = (c->window ? first_summary : 0) + (c->top_k ? selected[i] : i);
+    for (uint32_t i = 0; i < n_older; i++) list[n++] = (c->sliding_window ? first_compressed : 0) + (c->top_k ? selected[i] : i);
     for (uint32_t i = 0; i < n_window; i++) list[n++] = at + 1 - n_window + i;
     return n;
 }
 
-static void check(struct op_test *test, const struct attention_case *c, const float *q, const float *rows, uint32_t first_summary, const uint32_t *selected,
+static void check(struct op_test *test, const struct attention_case *c, const float *q, const float *rows, uint32_t first_compressed, const uint32_t *selected,
     const float *sinks, float scale, const float *got) {
-    const uint32_t width = c->kv_rank + c->n_rope, most = c->position + c->n_tokens + c->window;
+    const uint32_t width = c->kv_rank + c->n_rope, most = c->position + c->n_tokens + c->sliding_window;
     uint32_t *list = op_alloc(test, most * sizeof(*list));
     float *own = op_alloc(test, (size_t)most * width * sizeof(*own));
     for (uint32_t t = 0; t < c->n_tokens && !test->compile_only; t++) {
-        const uint32_t n = attended(c, c->position + t, first_summary, selected + (size_t)t * c->top_k, list);
+        const uint32_t n = attended(c, c->position + t, first_compressed, selected + (size_t)t * c->top_k, list);
         for (uint32_t i = 0; i < n; i++) memcpy(own + (size_t)i * width, rows + (size_t)list[i] * width, width * sizeof(*own));
         for (uint32_t h = 0; h < c->n_heads; h++) {
             const size_t i = (size_t)t * c->n_heads + h;
@@ -106,7 +106,7 @@ static uint32_t *select_some(struct op_test *test, const struct attention_case *
     uint32_t *selected = op_alloc(test, ((size_t)c->n_tokens * c->top_k + 1) * sizeof(*selected));
     memset(selected, 0xff, (size_t)c->n_tokens * c->top_k * sizeof(*selected));
     for (uint32_t t = 0; t < c->n_tokens; t++) {
-        const uint32_t seen = c->top_k ? (c->position + t + 1) / (c->window ? c->ratio : 1) : 0;
+        const uint32_t seen = c->top_k ? (c->position + t + 1) / (c->sliding_window ? c->ratio : 1) : 0;
         uint32_t n = 0;
         for (uint32_t i = 0; i < seen && n < c->top_k; i++)
             if (op_random(test) % 2 || seen - i <= c->top_k - n) selected[(size_t)t * c->top_k + n++] = i;
@@ -129,16 +129,16 @@ static void run(struct op_test *test, size_t index) {
     const struct attention_case *c = &cases[index];
     const uint32_t width = c->kv_rank + c->n_rope, n_positions = c->position + c->n_tokens,
                    max_positions = c->max_positions ? c->max_positions : n_positions;
-    const uint32_t n_table = (n_positions + FATHOM_PAGE - 1) / FATHOM_PAGE * FATHOM_PAGE, first_summary = c->window ? n_table : 0;
-    const uint32_t n_summaries = c->ratio ? n_positions / c->ratio : 0, n_rows = c->window ? n_table + n_summaries : n_positions;
-    const uint32_t n_list = c->window ? (c->top_k ? c->top_k : max_positions / (c->ratio ? c->ratio : max_positions + 1)) + c->window : c->top_k ? c->top_k : max_positions;
+    const uint32_t n_table = (n_positions + FATHOM_PAGE - 1) / FATHOM_PAGE * FATHOM_PAGE, first_compressed = c->sliding_window ? n_table : 0;
+    const uint32_t n_compressed = c->ratio ? n_positions / c->ratio : 0, n_rows = c->sliding_window ? n_table + n_compressed : n_positions;
+    const uint32_t n_list = c->sliding_window ? (c->top_k ? c->top_k : max_positions / (c->ratio ? c->ratio : max_positions + 1)) + c->sliding_window : c->top_k ? c->top_k : max_positions;
     const size_t n_q = (size_t)c->n_tokens * c->n_heads * width, n_out = (size_t)c->n_tokens * c->n_heads * c->kv_rank;
     const float scale = 2.0f / sqrtf((float)width);
     float *q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread), *values = op_random_floats(test, (size_t)n_rows * width, -1, 1);
     if (c->rising) let_rise(test, q, n_q, values, n_rows, width);
-    const struct cache_rows rows = cache_of_rows(test, c->type, values, n_rows, c->window ? n_rows : max_positions, width);
+    const struct cache_rows rows = cache_of_rows(test, c->type, values, n_rows, c->sliding_window ? n_rows : max_positions, width);
     const uint32_t *selected = select_some(test, c);
-    const float *sinks = c->window ? op_random_floats(test, c->n_heads, -3, 3) : NULL;
+    const float *sinks = c->sliding_window ? op_random_floats(test, c->n_heads, -3, 3) : NULL;
     const uint64_t scratch = fathom_latent_attention_scratch(c->n_heads, c->kv_rank, n_list);
     assert_int_equal(scratch, (n_list + 255) / 256 * 4ull * c->n_heads * (c->kv_rank + 2));
     const size_t n_zeros = (size_t)c->n_tokens * c->n_heads;
@@ -155,9 +155,9 @@ static void run(struct op_test *test, size_t index) {
         .n_heads = c->n_heads,
         .max_positions = n_list,
         .top_k = c->top_k,
-        .window = c->window,
+        .sliding_window = c->sliding_window,
         .ratio = c->ratio,
-        .first_summary = first_summary,
+        .first_compressed = first_compressed,
         .scale = scale};
     if (c->top_k) params.selected = op_input(test, selected, (size_t)c->n_tokens * c->top_k);
     if (sinks) params.sinks = op_input(test, sinks, c->n_heads);
@@ -178,7 +178,7 @@ static void run(struct op_test *test, size_t index) {
         bad = params;
         bad.ratio = 4;
         fathom_latent_attention(test->stream, &bad);
-        op_run_refused(test, "summaries of 4 positions without a window");
+        op_run_refused(test, "compressed rows of 4 positions without a sliding_window");
         bad = params;
         bad.selected = position;
         bad.top_k = 0;
@@ -187,10 +187,10 @@ static void run(struct op_test *test, size_t index) {
     }
     fathom_latent_attention(test->stream, &params);
     op_run(test, true);
-    check(test, c, q, rows.rows, first_summary, selected, sinks, scale, op_result(test, out));
+    check(test, c, q, rows.rows, first_compressed, selected, sinks, scale, op_result(test, out));
     op_result(test, params.scratch);
     if (params.counters.buffer) op_check_equal(test, "counters", op_result(test, params.counters), zeros, n_zeros);
-    if (c->n_tokens > 1 || !c->max_positions || c->top_k || c->window) return;
+    if (c->n_tokens > 1 || !c->max_positions || c->top_k || c->sliding_window) return;
 
     // a recording is replayed at other positions
     static const uint32_t others[] = {0, 1, 63, 64, 255, 256, 257};
@@ -201,7 +201,7 @@ static void run(struct op_test *test, size_t index) {
         struct fathom_error err = {0};
         if (!fathom_upload(test->gpu, position, &moved.position, &err)) fail_msg("%s", err.message);
         op_rerun(test);
-        check(test, &moved, q, rows.rows, first_summary, selected, sinks, scale, op_result(test, out));
+        check(test, &moved, q, rows.rows, first_compressed, selected, sinks, scale, op_result(test, out));
     }
     struct fathom_error err = {0};
     if (!fathom_upload(test->gpu, position, &c->position, &err)) fail_msg("%s", err.message);

@@ -5,7 +5,7 @@
 
 static const struct store_case {
     enum fathom_type type;
-    uint32_t n_tokens, kv_rank, n_rope, position, offset_words, n_turned;
+    uint32_t n_tokens, kv_rank, n_rope, position, offset_words, n_rotated;
 } cases[] = {
     { FATHOM_F32, 1, 4, 4, 0, 1 },      { FATHOM_F32, 7, 36, 8, 61, 4 },    { FATHOM_F16, 7, 36, 8, 61, 1 },   { FATHOM_F32, 130, 32, 16, 5, 4 },
     { FATHOM_F16, 130, 32, 16, 5, 4 },  { FATHOM_F32, 3, 512, 64, 127, 4 }, { FATHOM_F16, 3, 512, 64, 127, 4 }, { FATHOM_F16, 1, 512, 64, 100, 4 },
@@ -42,9 +42,9 @@ static void reference(const struct store_case *c, const float *kv, const float *
         want[i] = twin[i] = kv[i];
         bound[i] = 0;
     }
-    // what is turned: the rotary part, or the end of the normed latent
-    const uint32_t n_turned = c->n_rope + c->n_turned, first = c->kv_rank + c->n_rope - n_turned;
-    for (uint32_t i = 0; i < n_turned; i += 2) {
+    // what is rotated: the rotary part, or the end of the normed latent
+    const uint32_t n_rotated = c->n_rope + c->n_rotated, first = c->kv_rank + c->n_rope - n_rotated;
+    for (uint32_t i = 0; i < n_rotated; i += 2) {
         const uint32_t at = first + i;
         const double a = want[at], b = want[at + 1], error = bound[at] + bound[at + 1] + 2 * 0x1p-24 * (fabs(a) + fabs(b));
         const float x = twin[at], y = twin[at + 1];
@@ -77,8 +77,8 @@ static void run(struct op_test *test, size_t index) {
     const uint32_t width = c->kv_rank + c->n_rope, row_words = (uint32_t)fathom_latent_row_size(c->type, c->kv_rank, c->n_rope) / 4;
     const uint32_t n_positions = c->position + c->n_tokens, n_pages = (n_positions + FATHOM_PAGE - 1) / FATHOM_PAGE + 2;
     const float *kv = op_random_floats(test, (size_t)c->n_tokens * width, -2, 2), *w = op_random_floats(test, c->kv_rank, 0.5f, 2);
-    const uint32_t n_turned = c->n_rope + c->n_turned;
-    const float *table = op_random_floats(test, (size_t)n_positions * n_turned, -1, 1);
+    const uint32_t n_rotated = c->n_rope + c->n_rotated;
+    const float *table = op_random_floats(test, (size_t)n_positions * n_rotated, -1, 1);
     uint32_t *page_table = op_alloc(test, n_pages * sizeof(*page_table));
     for (uint32_t i = 0; i < n_pages; i++) page_table[i] = i;
     for (uint32_t i = n_pages - 1; i; i--) { // shuffled
@@ -91,9 +91,9 @@ static void run(struct op_test *test, size_t index) {
     const struct fathom_view pages = op_output(test, n_words);
     struct fathom_latent_store_params params = {
         .kv = op_input(test, kv, (size_t)c->n_tokens * width), .w = op_input(test, w, c->kv_rank),
-        .rope_table = op_input(test, table, (size_t)n_positions * n_turned), .position = op_input(test, &c->position, 1),
+        .rope_table = op_input(test, table, (size_t)n_positions * n_rotated), .position = op_input(test, &c->position, 1),
         .cache = { .pages = pages, .page_table = op_input(test, page_table, n_pages), .type = c->type, .kv_rank = c->kv_rank, .n_rope = c->n_rope },
-        .n_tokens = c->n_tokens, .n_turned = c->n_turned, .eps = eps };
+        .n_tokens = c->n_tokens, .n_rotated = c->n_rotated, .eps = eps };
     fathom_latent_store(test->stream, &params);
     op_run(test, true);
 
@@ -107,7 +107,7 @@ static void run(struct op_test *test, size_t index) {
         if (c->type == FATHOM_F32) memcpy(row, words, width * sizeof(*row));
         else if (c->type == FATHOM_F16) exact_row(FATHOM_F16, words, width, row);
         else for (uint32_t k = 0; k < width; k++) row[k] = cache_decode_q8(words, width, k);
-        reference(c, kv + (size_t)t * width, w, table + (size_t)at * n_turned, want, bound, twin);
+        reference(c, kv + (size_t)t * width, w, table + (size_t)at * n_rotated, want, bound, twin);
         op_check(test, "cache", row, want, bound, width);
         if (test->exact) op_check_equal(test, "cache, exact", row, twin, width);
         for (uint32_t i = 0; i < row_words; i++) words[i] = poison;
@@ -118,10 +118,10 @@ static void run(struct op_test *test, size_t index) {
     if (index != 0) return;
 
     op_begin(test);
-    params.n_turned = 4;
+    params.n_rotated = 4;
     fathom_latent_store(test->stream, &params);
-    op_run_refused(test, "4 values of the latent's 4 are to be turned");
-    params.n_turned = 0;
+    op_run_refused(test, "4 values of the latent's 4 are to be rotated");
+    params.n_rotated = 0;
     params.cache.pages.size = 4;
     fathom_latent_store(test->stream, &params);
     op_run_refused(test, "the cache has 0 pages");

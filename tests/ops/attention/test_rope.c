@@ -40,7 +40,7 @@ static void run(struct op_test *test, size_t index) {
 
     test->offset_words = c->offset_words;
     struct fathom_view x_view = op_input(test, x, n), y_view = x_view, part = x_view;
-    if (!c->in_place) y_view = op_input(test, x, n); // the parts of a head that are not turned stay as they are
+    if (!c->in_place) y_view = op_input(test, x, n); // the parts of a head that are not rotated stay as they are
     part.offset += 4 * (uint64_t)c->x_lead;
     part.size -= 4 * (uint64_t)c->x_lead;
     struct fathom_view y_part = part;

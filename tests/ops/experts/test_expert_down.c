@@ -41,7 +41,7 @@ static const struct down_case {
     {FATHOM_Q4_0, FATHOM_Q8_0, 8, 3, 70, 128, 64, 1, 4,
         true}, // index 27: no scratch, which columns do without
     {FATHOM_Q8_0, FATHOM_Q5_0, 8, 2, 67, 32, 96, 35, 4, true},
-    // two windows of columns that overlap, a shorter row of the shared expert, workgroups of many rows
+    // two tiles of columns that overlap, a shorter row of the shared expert, workgroups of many rows
     {FATHOM_Q4_1, FATHOM_Q8_0, 8, 3, 2060, 1088, 192, 2, 4, true},
     // timed only: V2-Lite
     {FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 2048, 1408, 2816, 1, 4, true},
@@ -99,7 +99,7 @@ static void check(struct op_test *test, const struct down_case *c, const struct 
 static void run(struct op_test *test, size_t index) {
     const struct down_case *c = &cases[index];
     const size_t h_stride = (size_t)c->top_k * c->n_inter + c->n_shared, n_y = (size_t)c->n_tokens * c->n_rows;
-    if (test->small_windows && !fits(c, h_stride)) return;
+    if (test->small_slices && !fits(c, h_stride)) return;
     const float spread = c->spread ? c->spread : 0.5f;
     const bool residual = c->in_place || index % 5 != 4;
     struct inputs in = {.h = op_random_floats(test, c->n_tokens * h_stride, -spread, spread),
@@ -125,7 +125,7 @@ static void run(struct op_test *test, size_t index) {
     // grouped variants: for all tokens at once, for some, for none
     const uint32_t at_once = index % 3 == 0 ? (c->n_tokens + 2) / 3 : c->n_tokens;
     uint64_t n_scratch = fathom_expert_down_scratch(at_once, c->top_k, c->n_rows) / 4 + 64;
-    if (test->small_windows && 4 * n_scratch > SMALL_RANGE) n_scratch = SMALL_RANGE / 4;
+    if (test->small_slices && 4 * n_scratch > SMALL_RANGE) n_scratch = SMALL_RANGE / 4;
     if (index % 7 != 6) params.scratch = op_output(test, n_scratch);
     fathom_expert_down(test->stream, &params);
     const bool room = params.scratch.buffer && 4 * n_scratch >= 256 + fathom_expert_down_scratch(1, c->top_k, c->n_rows);

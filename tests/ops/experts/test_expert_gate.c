@@ -169,7 +169,7 @@ static void run(struct op_test *test, size_t index) {
     const struct gate_case *c = &cases[index];
     const size_t n_x = (size_t)c->n_tokens * c->n_cols, n_chosen = (size_t)c->n_tokens * c->top_k;
     const size_t n_scratch = (size_t)fathom_expert_gate_scratch(c->n_tokens, c->n_experts) / 4;
-    if (test->small_windows && (4 * n_x > SMALL_RANGE - 256 || 4 * n_scratch > SMALL_RANGE - 256)) return;
+    if (test->small_slices && (4 * n_x > SMALL_RANGE - 256 || 4 * n_scratch > SMALL_RANGE - 256)) return;
     const uint8_t *bytes;
     const struct fathom_weight *w = op_weight(test, c->type, 1, c->n_experts, c->n_cols, 1.0f, &bytes);
     float *x = op_random_floats(test, n_x, -0.5f, 0.5f), *bias = op_random_floats(test, c->n_experts, -0.5f, 0.5f);

@@ -34,7 +34,7 @@ static const struct up_case {
     {FATHOM_IQ4_XS, FATHOM_Q5_K, FATHOM_Q6_K, FATHOM_Q3_K, 8, 2, 44, 68, 256, 19, 4},
     {FATHOM_Q4_1, FATHOM_Q5_0, FATHOM_Q8_0, FATHOM_IQ4_NL, 4, 3, 68, 132, 96, 37, 4},
     {FATHOM_MXFP4, FATHOM_Q4_0, FATHOM_Q5_1, FATHOM_Q4_1, 4, 3, 36, 68, 160, 21, 4},
-    // two windows of columns that overlap, workgroups of many rows
+    // two tiles of columns that overlap, workgroups of many rows
     {FATHOM_Q4_0, FATHOM_Q8_0, FATHOM_Q4_1, FATHOM_Q4_1, 8, 3, 268, 140, 1088, 2, 4},
     // timed only: V2-Lite
     {FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_Q4_0, 64, 6, 1408, 2816, 2048, 1, 4},
@@ -90,7 +90,7 @@ static void check(struct op_test *test, const struct pair *pair, float limit, ui
 static void run(struct op_test *test, size_t index) {
     const struct up_case *c = &cases[index];
     const size_t h_stride = (size_t)c->top_k * c->n_inter + c->n_shared;
-    if (test->small_windows && !fits(c, h_stride)) return;
+    if (test->small_slices && !fits(c, h_stride)) return;
     const struct pair experts = make(test, c->gate, c->up, c->n_experts, c->n_inter, c->n_cols);
     const struct pair shared = make(test, c->shared_gate, c->shared_up, 1, c->n_shared, c->n_cols);
     const float spread = c->spread ? c->spread : 0.5f, limit = index % 2 ? 0.75f * spread : 0;

@@ -32,7 +32,7 @@ static const struct matmul_case {
     { FATHOM_Q5_0, 1, 67, 96, 35, 0, 4, true },    { FATHOM_Q5_1, 1, 67, 160, 49, 0, 4, false },  { FATHOM_Q3_K, 1, 67, 256, 21, 0, 4, false },
     { FATHOM_Q4_K, 1, 131, 512, 49, 0, 4, false }, { FATHOM_Q5_K, 2, 67, 256, 21, 4, 4, true },   { FATHOM_Q6_K, 1, 131, 512, 35, 0, 4, false },
     { FATHOM_IQ4_NL, 1, 67, 160, 21, 0, 4, false }, { FATHOM_IQ4_XS, 1, 131, 512, 35, 0, 4, true }, { FATHOM_MXFP4, 1, 70, 96, 21, 0, 4, false },
-    // two windows of columns that overlap, workgroups of many rows, an odd one last
+    // two tiles of columns that overlap, workgroups of many rows, an odd one last
     { FATHOM_Q4_0, 2, 71, 1088, 1, 4, 4, true },   { FATHOM_Q8_0, 1, 2051, 1088, 2, 0, 4, false }, { FATHOM_Q4_1, 1, 301, 448, 3, 0, 4, true },
     { FATHOM_Q8_0, 3, 33, 576, 5, 4, 4, true },
     // timed only
@@ -96,7 +96,7 @@ static void run(struct op_test *test, size_t index) {
     const size_t x_stride = (size_t)c->n_mats * c->n_cols + c->pad, y_stride = (size_t)c->n_mats * c->n_rows + c->pad;
     const size_t n_x = c->n_tokens * x_stride - c->pad, n_y = c->n_tokens * y_stride - c->pad;
     const uint64_t mat_size = fathom_row_size(c->type, c->n_cols) * c->n_rows;
-    if (test->small_windows && (4 * n_x > SMALL_RANGE - 256 || 4 * n_y > SMALL_RANGE - 256 || (c->n_mats > 1 && mat_size > SMALL_RANGE))) return;
+    if (test->small_slices && (4 * n_x > SMALL_RANGE - 256 || 4 * n_y > SMALL_RANGE - 256 || (c->n_mats > 1 && mat_size > SMALL_RANGE))) return;
     const float spread = c->spread ? c->spread : 1.0f;
     const uint8_t *bytes;
     const struct fathom_weight *w = op_weight(test, c->type, c->n_mats, c->n_rows, c->n_cols, 1.0f, &bytes);

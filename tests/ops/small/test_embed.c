@@ -25,7 +25,7 @@ static const char *name(size_t i, char *buffer, size_t size) {
 
 static void run(struct op_test *test, size_t index) {
     const struct embed_case *c = &cases[index];
-    if (test->small_windows && 4 * (uint64_t)c->n_tokens * c->n_cols > 16384) return;
+    if (test->small_slices && 4 * (uint64_t)c->n_tokens * c->n_cols > 16384) return;
     const uint8_t *bytes;
     const struct fathom_weight *w = op_weight(test, c->type, 1, c->n_rows, c->n_cols, 1.0f, &bytes);
     const size_t n = (size_t)c->n_tokens * c->n_cols, row_size = (size_t)fathom_row_size(c->type, c->n_cols);

@@ -8,7 +8,7 @@ static const struct expand_case {
 } cases[] = {
     {1, 1, 1, true}, {3, 37, 1, true}, {7, 96, 4, false}, {129, 65, 4, true}, {2, 4096, 4, true}, {1, 4096, 4, true}, {512, 4096, 4, true},
 };
-enum { N_BENCH = 2, S = FATHOM_STREAMS };
+enum { N_BENCH = 2, S = FATHOM_RESIDUALS };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     snprintf(buffer, size, "%u values, %u tokens%s", cases[i].n, cases[i].n_tokens, cases[i].mixes ? "" : ", copied");

@@ -11,7 +11,7 @@ static const struct mix_case {
         true, 1},
     {1, 4096, 20, 4, true, 1}, {512, 4096, 20, 4, true, 1},
 };
-enum { N_BENCH = 2, S = FATHOM_STREAMS, LANES = 256 };
+enum { N_BENCH = 2, S = FATHOM_RESIDUALS, LANES = 256 };
 static const float eps = 1e-6f, norm_eps = 1e-5f;
 
 static const char *name(size_t i, char *buffer, size_t size) {

@@ -1,7 +1,7 @@
 // What the expert operators share: a walk over the slices of several weights at once, and the checks of their
 // weights.
-#ifndef FM_OP_EXPERTS_EXPERT_WINDOW_H
-#define FM_OP_EXPERTS_EXPERT_WINDOW_H
+#ifndef FM_OP_EXPERTS_EXPERT_SLICE_H
+#define FM_OP_EXPERTS_EXPERT_SLICE_H
 #include "op/op.h"
 
 // The most tokens of a grouped dispatch on CPUs. lavapipe stops an invocation's loops after 65535 rounds in
@@ -13,7 +13,7 @@ uint32_t fm_expert_row_tokens(uint32_t per_expert, uint32_t n_tokens);
 
 // The slice of a weight that holds `row`, counted through all matrices. Lowers *end to the slice's last row +
 // 1. Fails the stream and returns NULL if no slice holds the row.
-const struct fathom_window *fm_expert_window(
+const struct fathom_slice *fm_expert_slice(
     struct fathom_stream *stream, const char *op, const struct fathom_weight *w, uint32_t row, uint32_t *end);
 
 // Invocations of a workgroup that work on one row together: one subgroup, or two for long rows.

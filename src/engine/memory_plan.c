@@ -24,7 +24,7 @@ static void describe(const struct fm_tensors *tensors, const struct fm_hparams *
     if (fm_meta_string(tensors, "general.name", &text, &length, NULL)) snprintf(info->name, sizeof(info->name), "%s", text);
 }
 
-bool fm_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type,
+bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type,
     uint32_t n_context, struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err) {
     struct fm_weights_size size;
     if (!hp->arch->cache_check(hp, cache_type, err)) return fm_error_prefix(err, "%s", fm_tensors_path(tensors)), false;
@@ -55,7 +55,7 @@ bool fathom_model_inspect(const char *model, const struct fathom_gpu_info *gpu, 
     struct fm_hparams hp;
     struct fm_tensors *tensors = fm_tensors_open(model, err);
     const enum fathom_type cache_type = exact ? FATHOM_F32 : FATHOM_F16;
-    const bool ok = tensors && fm_hparams_read(tensors, &hp, err) && fm_plan(tensors, &hp, gpu, exact, cache_type, n_context, info, plan, err);
+    const bool ok = tensors && fm_hparams_read(tensors, &hp, err) && fm_memory_plan(tensors, &hp, gpu, exact, cache_type, n_context, info, plan, err);
     fm_tensors_close(&tensors);
     return ok;
 }

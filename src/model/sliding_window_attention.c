@@ -30,26 +30,26 @@ static void project_query(const struct fm_pass *p, const struct fm_layer *l, str
 }
 
 // Stores the compressed rows that the tokens complete in the cache, and the remaining positions in the state.
-static void summarise(const struct fm_pass *p, const struct fm_compressor *c, struct fathom_latent_cache cache, struct fathom_view state, uint32_t layer,
+static void compress(const struct fm_pass *p, const struct fm_compressor *c, struct fathom_latent_cache cache, struct fathom_view state, uint32_t layer,
     uint32_t first_row) {
     const struct fm_workspace *ws = p->ws;
     project(p, c->kv, ws->normed, ws->pool_kv);
     project(p, c->gate, ws->normed, ws->pool_gate);
     fathom_compress(p->stream, &(struct fathom_compress_params){.kv = ws->pool_kv, .gate = ws->pool_gate, .bias = c->bias, .w = c->norm,
-        .rope_table = p->summary_rope_table, .position = p->position, .state = state, .cache = cache, .n_tokens = p->n_tokens,
+        .rope_table = p->compressed_rope_table, .position = p->position, .state = state, .cache = cache, .n_tokens = p->n_tokens,
         .n_state = p->caches->layers[layer].n_state, .ratio = p->hp->ratios[layer], .n_rope = p->hp->n_rope, .first_row = first_row,
         .overlap = p->hp->ratios[layer] == FM_INDEXED_RATIO, .eps = p->hp->norm_eps});
 }
 
 // ws->selected = the compressed rows that each token attends to. The scores lie in the scratch, for as many
 // tokens at a time as the scratch holds.
-static void select_summaries(const struct fm_pass *p, const struct fm_layer *l, uint32_t layer, uint32_t n_rows) {
+static void select_compressed(const struct fm_pass *p, const struct fm_layer *l, uint32_t layer, uint32_t n_rows) {
     const struct fm_hparams *hp = p->hp;
     const struct fm_workspace *ws = p->ws;
     const uint64_t fit = ws->scratch.size / (4ull * n_rows);
     const uint32_t at_once = fit < p->n_tokens ? (uint32_t)fit : p->n_tokens, ratio = hp->ratios[layer];
     project(p, l->index_q, ws->q_latent, ws->index_q);
-    turn(p, ws->index_q, p->summary_rope_table, hp->n_index_heads, hp->n_index, false);
+    turn(p, ws->index_q, p->compressed_rope_table, hp->n_index_heads, hp->n_index, false);
     project(p, l->index_weights, ws->normed, ws->index_weights);
     for (uint32_t t = 0; t < p->n_tokens; t += at_once) {
         const uint32_t n = p->n_tokens - t < at_once ? p->n_tokens - t : at_once;
@@ -61,7 +61,7 @@ static void select_summaries(const struct fm_pass *p, const struct fm_layer *l, 
     }
 }
 
-void fm_pass_window_attention(const struct fm_pass *p, uint32_t layer) {
+void fm_pass_sliding_window_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_hparams *hp = p->hp;
     const struct fm_layer *l = &p->weights->layers[layer];
     const struct fm_workspace *ws = p->ws;
@@ -69,24 +69,24 @@ void fm_pass_window_attention(const struct fm_pass *p, uint32_t layer) {
     const uint32_t ratio = hp->ratios[layer], n_rows = ratio ? p->n_positions / ratio : 0;
     // few compressed rows are all selected anyway
     const bool indexed = ratio == FM_INDEXED_RATIO, sparse = indexed && n_rows > hp->index_top_k;
-    const struct fathom_view table = ratio ? p->summary_rope_table : p->rope_table;
+    const struct fathom_view table = ratio ? p->compressed_rope_table : p->rope_table;
     project_query(p, l, table);
     project(p, l->kv_a, ws->normed, ws->kv);
     fathom_latent_store(p->stream, &(struct fathom_latent_store_params){.kv = ws->kv, .w = l->kv_a_norm, .rope_table = table, .position = p->position,
-        .cache = *cache, .n_tokens = p->n_tokens, .n_turned = hp->n_rope, .eps = hp->norm_eps});
-    if (ratio) summarise(p, &l->summary, *cache, p->caches->layers[layer].state, layer, p->caches->first_summary);
+        .cache = *cache, .n_tokens = p->n_tokens, .n_rotated = hp->n_rope, .eps = hp->norm_eps});
+    if (ratio) compress(p, &l->compressor, *cache, p->caches->layers[layer].state, layer, p->caches->first_compressed);
     if (indexed) {
         const struct fathom_index_cache *keys = &p->caches->layers[layer].index;
-        summarise(p, &l->index_summary, (struct fathom_latent_cache){.pages = keys->pages, .page_table = keys->page_table, .type = keys->type,
+        compress(p, &l->index_compressor, (struct fathom_latent_cache){.pages = keys->pages, .page_table = keys->page_table, .type = keys->type,
             .kv_rank = keys->n_key},
             p->caches->layers[layer].index_state, layer, 0);
     }
-    if (sparse) select_summaries(p, l, layer, n_rows);
+    if (sparse) select_compressed(p, l, layer, n_rows);
     fathom_latent_attention(p->stream, &(struct fathom_latent_attention_params){.q = ws->q, .out = ws->context, .position = p->position, .cache = *cache,
         .scratch = ws->scratch, .counters = ws->counters, .n_tokens = p->n_tokens, .n_heads = hp->n_heads,
-        .max_positions = (sparse ? hp->index_top_k : n_rows) + (p->n_positions < hp->window ? p->n_positions : hp->window),
-        .selected = sparse ? ws->selected : (struct fathom_view){0}, .top_k = hp->index_top_k, .window = hp->window, .ratio = ratio,
-        .first_summary = p->caches->first_summary, .sinks = l->sinks, .scale = hp->softmax_scale});
+        .max_positions = (sparse ? hp->index_top_k : n_rows) + (p->n_positions < hp->sliding_window ? p->n_positions : hp->sliding_window),
+        .selected = sparse ? ws->selected : (struct fathom_view){0}, .top_k = hp->index_top_k, .sliding_window = hp->sliding_window, .ratio = ratio,
+        .first_compressed = p->caches->first_compressed, .sinks = l->sinks, .scale = hp->softmax_scale});
     turn(p, ws->context, table, hp->n_heads, hp->kv_rank, true);
     project(p, l->out_a, ws->context, ws->attended);
     project(p, l->out, ws->attended, ws->branch);
