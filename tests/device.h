@@ -5,7 +5,9 @@
 #include <stdlib.h>
 
 // The device called "card" is lavapipe with this variable set.
-static inline bool device_is_card(void) { return getenv("FATHOM_TEST_CARD") != NULL; }
+static inline bool device_is_card(void) {
+    return getenv("FATHOM_TEST_CARD") != NULL;
+}
 
 static inline struct fathom_gpu_params device_params(struct fathom_gpu_params params) {
     params.discrete |= device_is_card();

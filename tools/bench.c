@@ -9,8 +9,13 @@
 #include <string.h>
 #include <time.h>
 
-static int compare(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
-static double median(const struct bench_test *t) { return t->n_repeats % 2 ? t->rates[t->n_repeats / 2] : (t->rates[t->n_repeats / 2 - 1] + t->rates[t->n_repeats / 2]) / 2; }
+static int compare(const void *a, const void *b) {
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
+static double median(const struct bench_test *t) {
+    return t->n_repeats % 2 ? t->rates[t->n_repeats / 2]
+                            : (t->rates[t->n_repeats / 2 - 1] + t->rates[t->n_repeats / 2]) / 2;
+}
 
 // Random tokens, the same in every run.
 static int32_t *random_ids(uint32_t n, uint32_t n_vocab) {
@@ -34,13 +39,18 @@ static bool set_text(struct fathom_session *s, const int32_t *ids, uint32_t n, s
     const uint32_t most = n - 1 < fathom_session_length(s) ? n - 1 : fathom_session_length(s);
     uint32_t same = 0;
     while (same < most && tokens[same] == ids[same]) same++;
-    return fathom_session_truncate(s, same, err) && fathom_session_append(s, ids + same, n - same, NULL, NULL, err);
+    return fathom_session_truncate(s, same, err) &&
+        fathom_session_append(s, ids + same, n - same, NULL, NULL, err);
 }
 
 // The first decode step reads the last token of a prompt, so the test gives one more token.
-double bench_once(struct fathom_session *s, const struct bench_test *t, const int32_t *ids, struct fathom_error *err) {
+double bench_once(
+    struct fathom_session *s, const struct bench_test *t, const int32_t *ids, struct fathom_error *err) {
     const bool decode = t->decode;
-    const uint32_t before = decode ? (t->depth ? t->depth : 1) : t->depth ? t->depth + 1 : 0, given = t->depth + t->n_tokens + 1;
+    const uint32_t before = decode ? (t->depth ? t->depth : 1)
+        : t->depth                 ? t->depth + 1
+                                   : 0,
+                   given = t->depth + t->n_tokens + 1;
     uint32_t n = 0;
     if (!(before ? set_text(s, ids, before, err) : fathom_session_truncate(s, 0, err))) return -1;
     const double start = fm_clock();
@@ -49,7 +59,8 @@ double bench_once(struct fathom_session *s, const struct bench_test *t, const in
     return ok ? fm_clock() - start : -1;
 }
 
-static bool measure(struct fathom_session *s, struct bench_test *t, const int32_t *ids, struct fathom_error *err) {
+static bool measure(
+    struct fathom_session *s, struct bench_test *t, const int32_t *ids, struct fathom_error *err) {
     for (uint32_t i = 0; i <= t->n_repeats; i++) { // the first one warms up
         const double seconds = bench_once(s, t, ids, err);
         if (seconds < 0) return false;
@@ -76,17 +87,18 @@ static cJSON *test_json(const struct bench_test *t) {
     return json;
 }
 
-static int show(const struct fathom_engine *engine, const struct fathom_session *session, const char *model, const struct bench_test *tests,
-    size_t n, bool as_json) {
+static int show(const struct fathom_engine *engine, const struct fathom_session *session, const char *model,
+    const struct bench_test *tests, size_t n, bool as_json) {
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     if (!as_json) {
         printf("%s on %s, %s\n  ", model, device->name, device->driver);
         print_start(stdout, session);
         for (size_t i = 0; i < n; i++) {
             char name[64];
-            snprintf(name, sizeof(name), tests[i].depth ? "%s%u @ d%u" : "%s%u", tests[i].decode ? "tg" : "pp", tests[i].n_tokens, tests[i].depth);
-            printf("  %-18s %9.2f tokens/s (%.2f to %.2f, %u runs)\n", name, median(&tests[i]), tests[i].rates[0],
-                tests[i].rates[tests[i].n_repeats - 1], tests[i].n_repeats);
+            snprintf(name, sizeof(name), tests[i].depth ? "%s%u @ d%u" : "%s%u",
+                tests[i].decode ? "tg" : "pp", tests[i].n_tokens, tests[i].depth);
+            printf("  %-18s %9.2f tokens/s (%.2f to %.2f, %u runs)\n", name, median(&tests[i]),
+                tests[i].rates[0], tests[i].rates[tests[i].n_repeats - 1], tests[i].n_repeats);
         }
         print_drafts(stdout, session);
         return EXIT_DONE;
@@ -118,18 +130,22 @@ int bench_main(int argc, char **argv) {
         {"-n", OPTION_COUNT, &n_decode, "N", "tokens of the decode test (128; 0: none)", NULL},
         {"-d", OPTION_COUNT, &depth, "N", "tokens in the context before a test (0)", NULL},
         {"-r", OPTION_COUNT, &n_repeats, "N", "runs of each test (5)", NULL},
-        {"--ops", OPTION_FLAG, &ops, NULL, "a table of operators, with each one's share of the roofline", NULL},
+        {"--ops", OPTION_FLAG, &ops, NULL, "a table of operators, with each one's share of the roofline",
+            NULL},
         {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
         DRAFT_OPTION(device),
         DEVICE_OPTIONS(device),
     };
-    const struct usage usage = {"bench", "MODEL [-p N] [-n N] [-d N] [--ops]", "Measures prefill and decode: median and spread, in tokens a second.",
-        options, sizeof(options) / sizeof(*options), 1, 1};
+    const struct usage usage = {"bench", "MODEL [-p N] [-n N] [-d N] [--ops]",
+        "Measures prefill and decode: median and spread, in tokens a second.", options,
+        sizeof(options) / sizeof(*options), 1, 1};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);
     if (code != EXIT_NOT_YET) return code;
-    if (n_repeats < 1 || n_repeats > BENCH_MAX_REPEATS || n_prefill > 1u << 24 || n_decode > 1u << 24 || depth > 1u << 24) {
-        fprintf(stderr, "fathom bench: -r is 1 to %d, and -p, -n and -d are at most %u\n", BENCH_MAX_REPEATS, 1u << 24);
+    if (n_repeats < 1 || n_repeats > BENCH_MAX_REPEATS || n_prefill > 1u << 24 || n_decode > 1u << 24 ||
+        depth > 1u << 24) {
+        fprintf(stderr, "fathom bench: -r is 1 to %d, and -p, -n and -d are at most %u\n", BENCH_MAX_REPEATS,
+            1u << 24);
         return EXIT_WRONG_USE;
     }
     const uint32_t longest = depth + (n_prefill > n_decode ? n_prefill : n_decode) + 2;
@@ -147,9 +163,13 @@ int bench_main(int argc, char **argv) {
     int32_t *ids = random_ids(longest, fathom_engine_get_info(engine)->n_vocab);
     struct bench_test tests[2];
     size_t n = 0;
-    if (n_prefill) tests[n++] = (struct bench_test){.n_tokens = n_prefill, .depth = depth, .n_repeats = n_repeats};
-    if (n_decode) tests[n++] = (struct bench_test){.decode = true, .n_tokens = n_decode, .depth = depth, .n_repeats = n_repeats};
-    bool ok = session && (ids || fm_fail(&err, FATHOM_NO_MEMORY, "out of host memory for %u token ids", longest));
+    if (n_prefill)
+        tests[n++] = (struct bench_test){.n_tokens = n_prefill, .depth = depth, .n_repeats = n_repeats};
+    if (n_decode)
+        tests[n++] =
+            (struct bench_test){.decode = true, .n_tokens = n_decode, .depth = depth, .n_repeats = n_repeats};
+    bool ok =
+        session && (ids || fm_fail(&err, FATHOM_NO_MEMORY, "out of host memory for %u token ids", longest));
     for (size_t i = 0; ok && !ops && i < n; i++) ok = measure(session, &tests[i], ids, &err);
     if (ok && ops) ok = bench_ops(engine, session, model, tests, n, ids, &err);
     const int done = !ok ? refuse(&err) : ops ? EXIT_DONE : show(engine, session, model, tests, n, json);

@@ -13,10 +13,11 @@ struct bench_test {
 
 // Runs the test once, on an emptied session; ids has depth + n_tokens + 1 tokens. Returns seconds, or -1 on
 // failure.
-double bench_once(struct fathom_session *session, const struct bench_test *test, const int32_t *ids, struct fathom_error *err);
+double bench_once(struct fathom_session *session, const struct bench_test *test, const int32_t *ids,
+    struct fathom_error *err);
 
 // Prints a table of operators for each test, with the least times of the last chunk or step of n_repeats
 // runs. The engine's gpu must have timers.
-bool bench_ops(struct fathom_engine *engine, struct fathom_session *session, const char *model, const struct bench_test *tests, size_t n_tests,
-    const int32_t *ids, struct fathom_error *err);
+bool bench_ops(struct fathom_engine *engine, struct fathom_session *session, const char *model,
+    const struct bench_test *tests, size_t n_tests, const int32_t *ids, struct fathom_error *err);
 #endif

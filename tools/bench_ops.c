@@ -10,24 +10,34 @@
 
 enum { MAX_DISPATCHES = 16384, N_ROUNDS = 7, READ_BYTES = 128 << 20 };
 
-struct roofline { double bytes_per_second, flops_per_second; };
+struct roofline {
+    double bytes_per_second, flops_per_second;
+};
 
-struct op_time { const char *op, *variant; uint32_t n; double seconds, flops, bytes; };
+struct op_time {
+    const char *op, *variant;
+    uint32_t n;
+    double seconds, flops, bytes;
+};
 
 // Returns the least time of several runs of a stream with one dispatch, and 0 nanoseconds on failure.
-static struct fathom_dispatch_time time_kernel(struct fathom_gpu *gpu, struct fathom_stream *stream, struct fathom_error *err) {
+static struct fathom_dispatch_time time_kernel(
+    struct fathom_gpu *gpu, struct fathom_stream *stream, struct fathom_error *err) {
     struct fathom_dispatch_time least = {0}, timing;
     if (!fathom_stream_finish(stream, err)) return least;
     for (int i = 0; i < N_ROUNDS; i++) {
         uint64_t ticket;
-        if (!fathom_stream_submit(stream, &ticket, err) || !fathom_gpu_wait(gpu, ticket, err)) return (struct fathom_dispatch_time){0};
-        if (fathom_stream_timings(stream, &timing, 1) && (i == 0 || timing.nanoseconds < least.nanoseconds)) least = timing;
+        if (!fathom_stream_submit(stream, &ticket, err) || !fathom_gpu_wait(gpu, ticket, err))
+            return (struct fathom_dispatch_time){0};
+        if (fathom_stream_timings(stream, &timing, 1) && (i == 0 || timing.nanoseconds < least.nanoseconds))
+            least = timing;
     }
     return least;
 }
 
 static bool measure_roofline(struct fathom_gpu *gpu, struct roofline *roofline, struct fathom_error *err) {
-    const uint64_t range = fathom_gpu_get_info(gpu)->max_storage_range, size = range < READ_BYTES ? range / 4 * 4 : READ_BYTES;
+    const uint64_t range = fathom_gpu_get_info(gpu)->max_storage_range,
+                   size = range < READ_BYTES ? range / 4 * 4 : READ_BYTES;
     const float one = 1;
     bool ok = false;
     struct fathom_stream *stream = fathom_stream_create(gpu, err);
@@ -40,8 +50,11 @@ static bool measure_roofline(struct fathom_gpu *gpu, struct roofline *roofline, 
     fm_roofline_fma(stream, fathom_buffer_view(x), fathom_buffer_view(y));
     const struct fathom_dispatch_time computing = time_kernel(gpu, stream, err);
     ok = reading.nanoseconds > 0 && computing.nanoseconds > 0;
-    if (ok) *roofline = (struct roofline){1e9 * reading.bytes / reading.nanoseconds, 1e9 * computing.flops / computing.nanoseconds};
-    else if (!err->status) fm_fail(err, FATHOM_UNSUPPORTED, "%s has no GPU timers", fathom_gpu_get_info(gpu)->name);
+    if (ok)
+        *roofline = (struct roofline){
+            1e9 * reading.bytes / reading.nanoseconds, 1e9 * computing.flops / computing.nanoseconds};
+    else if (!err->status)
+        fm_fail(err, FATHOM_UNSUPPORTED, "%s has no GPU timers", fathom_gpu_get_info(gpu)->name);
 fail:
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&x);
@@ -50,11 +63,13 @@ fail:
 }
 
 // Adds up the dispatches of each variant of an operator, in order of first use.
-static size_t add_up(const struct fathom_dispatch_time *list, size_t n, struct op_time *ops, size_t capacity) {
+static size_t add_up(
+    const struct fathom_dispatch_time *list, size_t n, struct op_time *ops, size_t capacity) {
     size_t n_ops = 0;
     for (size_t i = 0; i < n; i++) {
         size_t at = 0;
-        while (at < n_ops && (strcmp(ops[at].op, list[i].op) || strcmp(ops[at].variant, list[i].variant))) at++;
+        while (at < n_ops && (strcmp(ops[at].op, list[i].op) || strcmp(ops[at].variant, list[i].variant)))
+            at++;
         if (at == n_ops && n_ops == capacity) continue;
         if (at == n_ops) ops[n_ops++] = (struct op_time){.op = list[i].op, .variant = list[i].variant};
         ops[at].n++;
@@ -70,15 +85,19 @@ static double share(const struct roofline *r, double bytes, double flops, double
     return 100 * (reading > computing ? reading : computing) / seconds;
 }
 
-static void show_line(const char *op, const char *variant, uint32_t n, const struct op_time *t, const struct roofline *r) {
-    printf("| %s | %s | %u | %.0f | %.2f | %.2f | %.0f %% |\n", op, variant, n, 1e6 * t->seconds, t->bytes / t->seconds / 1e9,
-        t->flops / t->seconds / 1e9, share(r, t->bytes, t->flops, t->seconds));
+static void show_line(
+    const char *op, const char *variant, uint32_t n, const struct op_time *t, const struct roofline *r) {
+    printf("| %s | %s | %u | %.0f | %.2f | %.2f | %.0f %% |\n", op, variant, n, 1e6 * t->seconds,
+        t->bytes / t->seconds / 1e9, t->flops / t->seconds / 1e9, share(r, t->bytes, t->flops, t->seconds));
 }
 
-static void show_step(const char *title, const struct fathom_dispatch_time *list, size_t n, const struct roofline *r) {
+static void show_step(
+    const char *title, const struct fathom_dispatch_time *list, size_t n, const struct roofline *r) {
     struct op_time ops[64], all = {0};
     const size_t n_ops = add_up(list, n, ops, sizeof(ops) / sizeof(*ops));
-    printf("\n| %s | variant | dispatches | us | GB/s | GFLOP/s | of the roofline |\n|---|---|---|---|---|---|---|\n", title);
+    printf("\n| %s | variant | dispatches | us | GB/s | GFLOP/s | of the roofline "
+           "|\n|---|---|---|---|---|---|---|\n",
+        title);
     for (size_t i = 0; i < n_ops; i++) {
         show_line(ops[i].op, ops[i].variant, ops[i].n, &ops[i], r);
         all.n += ops[i].n;
@@ -90,10 +109,11 @@ static void show_step(const char *title, const struct fathom_dispatch_time *list
 }
 
 // Keeps the least time of each dispatch, because disturbances only add time.
-static bool least_times(struct fathom_session *s, const struct bench_test *test, const int32_t *ids, struct fathom_dispatch_time *list, size_t *n,
-    struct fathom_error *err) {
+static bool least_times(struct fathom_session *s, const struct bench_test *test, const int32_t *ids,
+    struct fathom_dispatch_time *list, size_t *n, struct fathom_error *err) {
     struct fathom_dispatch_time *now = malloc(MAX_DISPATCHES * sizeof(*now));
-    bool ok = now || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the times of %d dispatches", MAX_DISPATCHES);
+    bool ok = now ||
+        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the times of %d dispatches", MAX_DISPATCHES);
     for (uint32_t i = 0; ok && i <= test->n_repeats; i++) { // the first one warms up
         ok = bench_once(s, test, ids, err) >= 0;
         *n = ok ? fathom_session_get_timings(s, test->decode, now, MAX_DISPATCHES) : 0;
@@ -107,27 +127,31 @@ static bool least_times(struct fathom_session *s, const struct bench_test *test,
     return ok;
 }
 
-bool bench_ops(struct fathom_engine *engine, struct fathom_session *s, const char *model, const struct bench_test *tests, size_t n_tests,
-    const int32_t *ids, struct fathom_error *err) {
+bool bench_ops(struct fathom_engine *engine, struct fathom_session *s, const char *model,
+    const struct bench_test *tests, size_t n_tests, const int32_t *ids, struct fathom_error *err) {
     struct fathom_gpu *gpu = fathom_engine_get_gpu(engine);
     const struct fathom_gpu_info *device = fathom_gpu_get_info(gpu);
     struct roofline before, after;
     struct fathom_dispatch_time *list = malloc(MAX_DISPATCHES * sizeof(*list));
-    bool ok = list || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the times of %d dispatches", MAX_DISPATCHES);
+    bool ok = list ||
+        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the times of %d dispatches", MAX_DISPATCHES);
     ok = ok && measure_roofline(gpu, &before, err);
     if (ok) printf("%s on %s, %s\n", model, device->name, device->driver);
     for (size_t i = 0; ok && i < n_tests; i++) {
         size_t n = 0;
         char title[64];
         if (!(ok = least_times(s, &tests[i], ids, list, &n, err))) break;
-        snprintf(title, sizeof(title), tests[i].decode ? "one token after %u" : "last chunk of %u tokens after %u",
+        snprintf(title, sizeof(title),
+            tests[i].decode ? "one token after %u" : "last chunk of %u tokens after %u",
             tests[i].decode ? tests[i].depth + tests[i].n_tokens - 1 : tests[i].n_tokens, tests[i].depth);
         show_step(title, list, n, &before);
     }
     ok = ok && measure_roofline(gpu, &after, err);
     if (ok)
-        printf("\nRoofline, before and after: reading %.2f and %.2f GB/s, float32 multiply-adds %.1f and %.1f GFLOP/s.\n",
-            before.bytes_per_second / 1e9, after.bytes_per_second / 1e9, before.flops_per_second / 1e9, after.flops_per_second / 1e9);
+        printf("\nRoofline, before and after: reading %.2f and %.2f GB/s, float32 multiply-adds %.1f and "
+               "%.1f GFLOP/s.\n",
+            before.bytes_per_second / 1e9, after.bytes_per_second / 1e9, before.flops_per_second / 1e9,
+            after.flops_per_second / 1e9);
     free(list);
     return ok;
 }

@@ -22,7 +22,9 @@ void watch_interrupt(void) {
     sigaction(SIGINT, &action, NULL);
 }
 
-bool interrupted(void) { return stop_asked; }
+bool interrupted(void) {
+    return stop_asked;
+}
 
 int refuse(const struct fathom_error *err) {
     progress_clear();
@@ -30,7 +32,7 @@ int refuse(const struct fathom_error *err) {
     return EXIT_REFUSED;
 }
 
-static int shown = -1;   // per cent of the bar on the terminal
+static int shown = -1; // per cent of the bar on the terminal
 static double line_at; // without a terminal: when the last line was printed, or the work began
 
 void progress_clear(void) {
@@ -53,8 +55,10 @@ static bool report(void *user, const char *what, uint64_t done, uint64_t total) 
         if (done >= total) progress_clear();
     } else { // elsewhere: one line every ten seconds
         const double now = fm_clock();
-        if (percent < shown || shown < 0) line_at = now; // new work begins
-        else if (now - line_at >= 10) fprintf(stderr, "%s: %d %%\n", what, percent), line_at = now;
+        if (percent < shown || shown < 0)
+            line_at = now; // new work begins
+        else if (now - line_at >= 10)
+            fprintf(stderr, "%s: %d %%\n", what, percent), line_at = now;
         shown = percent;
     }
     return !stop_asked;
@@ -71,9 +75,12 @@ static void write_log(void *user, enum fathom_log_level level, const char *messa
 // Returns $XDG_CACHE_HOME/fathom or ~/.cache/fathom, or NULL without a home folder.
 static const char *cache_dir(char path[PATH_MAX]) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (cache && *cache) snprintf(path, PATH_MAX, "%s/fathom", cache);
-    else if (home && *home) snprintf(path, PATH_MAX, "%s/.cache/fathom", home);
-    else return NULL;
+    if (cache && *cache)
+        snprintf(path, PATH_MAX, "%s/fathom", cache);
+    else if (home && *home)
+        snprintf(path, PATH_MAX, "%s/.cache/fathom", home);
+    else
+        return NULL;
     return path;
 }
 
@@ -82,9 +89,11 @@ static bool parse_draft(const char *text, uint32_t *n_drafts) {
     char rest;
     *n_drafts = text ? 1 : 0;
     if (!text || !strcmp(text, "mtp")) return true;
-    if (!strncmp(text, "mtp:", 4) && text[4] >= '1' && text[4] <= '9' && sscanf(text + 4, "%2u%c", n_drafts, &rest) == 1 &&
-        *n_drafts <= FATHOM_MAX_DRAFTS) return true;
-    fprintf(stderr, "fathom: --draft takes mtp or mtp:N, N from 1 to %d, not \"%s\"\n", FATHOM_MAX_DRAFTS, text);
+    if (!strncmp(text, "mtp:", 4) && text[4] >= '1' && text[4] <= '9' &&
+        sscanf(text + 4, "%2u%c", n_drafts, &rest) == 1 && *n_drafts <= FATHOM_MAX_DRAFTS)
+        return true;
+    fprintf(
+        stderr, "fathom: --draft takes mtp or mtp:N, N from 1 to %d, not \"%s\"\n", FATHOM_MAX_DRAFTS, text);
     return false;
 }
 
@@ -95,17 +104,33 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
     uint32_t n_drafts;
     if (!parse_draft(o->draft, &n_drafts)) return NULL;
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = o->n_context, .progress = progress_bar,
-        .cache_8bit = o->cache_8bit, .n_drafts = n_drafts, .tuning = o->no_tune ? FATHOM_TUNING_OFF : FATHOM_TUNING_QUICK,
-        .gpu = {.device = o->device, .cache_dir = cache_dir(cache), .exact = o->exact, .variants = o->variants, .full_barriers = o->full_barriers,
-        .timers = o->timers,
-            .log = {write_log, &verbose}}}, &err);
+    struct fathom_engine *engine = fathom_engine_create(
+        &(struct fathom_engine_params){
+            .model = model,
+            .n_context = o->n_context,
+            .progress = progress_bar,
+            .cache_8bit = o->cache_8bit,
+            .n_drafts = n_drafts,
+            .tuning = o->no_tune ? FATHOM_TUNING_OFF : FATHOM_TUNING_QUICK,
+            .gpu =
+                {
+                    .device = o->device,
+                    .cache_dir = cache_dir(cache),
+                    .exact = o->exact,
+                    .variants = o->variants,
+                    .full_barriers = o->full_barriers,
+                    .timers = o->timers,
+                    .log = {write_log, &verbose},
+                },
+        },
+        &err);
     if (!engine) refuse(&err);
     return engine;
 }
 
 enum { N_START = 7 };
-static const char *const start_names[N_START] = {"file", "tokenizer", "device", "weights", "tuning", "session", "pipelines"};
+static const char *const start_names[N_START] = {
+    "file", "tokenizer", "device", "weights", "tuning", "session", "pipelines"};
 
 static double start_seconds(const struct fathom_session *session, double seconds[N_START]) {
     const struct fathom_start_times t = fathom_session_get_stats(session).start;
@@ -133,9 +158,10 @@ cJSON *start_json(const struct fathom_session *session) {
 void print_drafts(FILE *f, const struct fathom_session *session) {
     const struct fathom_session_stats s = fathom_session_get_stats(session);
     if (s.drafts)
-        fprintf(f, "  %llu of %llu drafted tokens accepted (%.1f %%), %.2f tokens a step\n", (unsigned long long)s.drafts_accepted,
-            (unsigned long long)s.drafts,
-            100.0 * (double)s.drafts_accepted / (double)s.drafts, (double)s.timings.decode_tokens / (double)s.decode_steps);
+        fprintf(f, "  %llu of %llu drafted tokens accepted (%.1f %%), %.2f tokens a step\n",
+            (unsigned long long)s.drafts_accepted, (unsigned long long)s.drafts,
+            100.0 * (double)s.drafts_accepted / (double)s.drafts,
+            (double)s.timings.decode_tokens / (double)s.decode_steps);
 }
 
 cJSON *drafts_json(const struct fathom_session *session) {
@@ -149,7 +175,8 @@ cJSON *drafts_json(const struct fathom_session *session) {
 }
 
 char *demo_model(void) {
-    static const char *const places[] = {"../share/fathom/minnow-q8_0.gguf", "../tools/demo/minnow-q8_0.gguf"};
+    static const char *const places[] = {
+        "../share/fathom/minnow-q8_0.gguf", "../tools/demo/minnow-q8_0.gguf"};
     char self[PATH_MAX], path[PATH_MAX + 64];
     const ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     char *slash = n > 0 ? (self[n] = 0, strrchr(self, '/')) : NULL;
@@ -181,7 +208,11 @@ char *read_file(const char *path, size_t most, size_t *size, struct fathom_error
         if (*size > most) break;
     }
     const bool ok = text && !ferror(f) && *size <= most;
-    if (!ok) fm_fail(err, FATHOM_IO, "%s: %s", path, *size > most ? "the file is too large" : ferror(f) ? strerror(errno) : "out of memory");
+    if (!ok)
+        fm_fail(err, FATHOM_IO, "%s: %s", path,
+            *size > most    ? "the file is too large"
+                : ferror(f) ? strerror(errno)
+                            : "out of memory");
     if (f != stdin) fclose(f);
     if (!ok) return free(text), NULL;
     text[*size] = 0;
@@ -198,7 +229,10 @@ int print_json(cJSON *json) {
 }
 
 const char *device_type_name(enum fathom_gpu_type type) {
-    static const char *const names[] = {[FATHOM_GPU_DISCRETE] = "discrete", [FATHOM_GPU_INTEGRATED] = "integrated", [FATHOM_GPU_VIRTUAL] = "virtual",
-        [FATHOM_GPU_CPU] = "cpu", [FATHOM_GPU_OTHER] = "other"};
+    static const char *const names[] = {[FATHOM_GPU_DISCRETE] = "discrete",
+        [FATHOM_GPU_INTEGRATED] = "integrated",
+        [FATHOM_GPU_VIRTUAL] = "virtual",
+        [FATHOM_GPU_CPU] = "cpu",
+        [FATHOM_GPU_OTHER] = "other"};
     return names[type];
 }

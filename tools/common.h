@@ -23,22 +23,29 @@ int eval_main(int argc, char **argv);
 struct device_options {
     const char *device, *variants;
     bool exact, cache_8bit, full_barriers, verbose, no_tune;
-    bool timers;   // measure the GPU time of every dispatch
+    bool timers; // measure the GPU time of every dispatch
     uint32_t n_context;
     const char *draft; // "mtp" or "mtp:N"; NULL: none
 };
 // Rows of a table of options; `o` is a struct device_options.
-#define DEVICE_OPTIONS(o)                                                                                        \
-    {"--device", OPTION_TEXT, &(o).device, "NAME", "index or part of a device's name (fathom devices)", NULL},   \
-    {"--exact", OPTION_FLAG, &(o).exact, NULL, "the same bits on every device; slower", NULL},                   \
-    {"--cache-8bit", OPTION_FLAG, &(o).cache_8bit, NULL, "half the cache: 8 bits a value", NULL},                 \
-    {"--ctx", OPTION_COUNT, &(o).n_context, "N", "positions of the context", NULL},                              \
-    {"--no-tune", OPTION_FLAG, &(o).no_tune, NULL, "the default variants, not the measured ones", NULL},         \
-    {"--verbose", OPTION_FLAG, &(o).verbose, NULL, "say what is loaded, and where", NULL},                       \
-    {"--variants", OPTION_TEXT, &(o).variants, "LIST", "for tests: op=variant,op=variant", NULL},                \
-    {"--full-barriers", OPTION_FLAG, &(o).full_barriers, NULL, "for tests: a barrier after every dispatch", NULL}
+#define DEVICE_OPTIONS(o) \
+    {"--device", OPTION_TEXT, &(o).device, "NAME", "index or part of a device's name (fathom devices)", \
+        NULL}, \
+        {"--exact", OPTION_FLAG, &(o).exact, NULL, "the same bits on every device; slower", NULL}, \
+        {"--cache-8bit", OPTION_FLAG, &(o).cache_8bit, NULL, "half the cache: 8 bits a value", NULL}, \
+        {"--ctx", OPTION_COUNT, &(o).n_context, "N", "positions of the context", NULL}, \
+        {"--no-tune", OPTION_FLAG, &(o).no_tune, NULL, "the default variants, not the measured ones", NULL}, \
+        {"--verbose", OPTION_FLAG, &(o).verbose, NULL, "say what is loaded, and where", NULL}, \
+        {"--variants", OPTION_TEXT, &(o).variants, "LIST", "for tests: op=variant,op=variant", NULL}, { \
+        "--full-barriers", OPTION_FLAG, &(o).full_barriers, NULL, \
+            "for tests: a barrier after every dispatch", NULL \
+    }
 
-#define DRAFT_OPTION(o) {"--draft", OPTION_TEXT, &(o).draft, "mtp[:N]", "the model's own draft layer guesses N tokens ahead (1); the text stays the same", NULL}
+#define DRAFT_OPTION(o) \
+    { \
+        "--draft", OPTION_TEXT, &(o).draft, "mtp[:N]", \
+            "the model's own draft layer guesses N tokens ahead (1); the text stays the same", NULL \
+    }
 
 // Opens an engine and shows a progress bar. Prints the reason and returns NULL on failure.
 struct fathom_engine *open_engine(const char *model, const struct device_options *options);

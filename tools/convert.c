@@ -8,22 +8,28 @@ int convert_main(int argc, char **argv) {
     const char *paths[2] = {0}, *type_name = NULL;
     bool no_draft = false;
     const struct option options[] = {
-        {"--type", OPTION_TEXT, &type_name, "TYPE", "type of the matrices: f32, f16, bf16, q8_0 or q4_0", NULL},
-        {"--no-draft-layer", OPTION_FLAG, &no_draft, NULL, "leave out the multi-token-prediction layer (llama.cpp's loader refuses it)", NULL},
+        {"--type", OPTION_TEXT, &type_name, "TYPE", "type of the matrices: f32, f16, bf16, q8_0 or q4_0",
+            NULL},
+        {"--no-draft-layer", OPTION_FLAG, &no_draft, NULL,
+            "leave out the multi-token-prediction layer (llama.cpp's loader refuses it)", NULL},
     };
     const struct usage usage = {"convert", "IN_DIR OUT.gguf --type TYPE",
-        "Writes a hub folder (config.json, safetensors, tokenizer.json) as one GGUF file, with llama.cpp's names.", options, 2, 2, 2};
+        "Writes a hub folder (config.json, safetensors, tokenizer.json) as one GGUF file, with llama.cpp's "
+        "names.",
+        options, 2, 2, 2};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, paths, &n_positional);
     if (code != EXIT_NOT_YET) return code;
     const struct fm_type_info *type = type_name ? fm_type_find(type_name) : NULL;
     // `fathom quantize` writes the other types
     if (!type || (type->block > 1 && type->type != FATHOM_Q8_0 && type->type != FATHOM_Q4_0)) {
-        fprintf(stderr, "fathom convert: --type is f32, f16, bf16, q8_0 or q4_0%s%s\n", type_name ? ", not " : "", type_name ? type_name : "");
+        fprintf(stderr, "fathom convert: --type is f32, f16, bf16, q8_0 or q4_0%s%s\n",
+            type_name ? ", not " : "", type_name ? type_name : "");
         return EXIT_WRONG_USE;
     }
     struct fathom_error err = {0};
     watch_interrupt();
-    if (!fm_convert(paths[0], paths[1], (enum fathom_type)type->type, !no_draft, &progress_bar, &err)) return refuse(&err);
+    if (!fm_convert(paths[0], paths[1], (enum fathom_type)type->type, !no_draft, &progress_bar, &err))
+        return refuse(&err);
     return EXIT_DONE;
 }

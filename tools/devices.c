@@ -6,17 +6,31 @@
 
 enum { MAX_DEVICES = 64 };
 
-static const struct { uint32_t cap; const char *name; } cap_names[] = {
-    {FATHOM_CAP_SUBGROUP_ARITHMETIC, "subgroup-arithmetic"}, {FATHOM_CAP_SUBGROUP_SIZE_CONTROL, "subgroup-size-control"},
-    {FATHOM_CAP_STORAGE_16BIT, "storage-16bit"}, {FATHOM_CAP_STORAGE_8BIT, "storage-8bit"}, {FATHOM_CAP_FLOAT16, "float16"},
-    {FATHOM_CAP_INT8, "int8"}, {FATHOM_CAP_INT16, "int16"}, {FATHOM_CAP_INT64, "int64"}, {FATHOM_CAP_INTEGER_DOT, "integer-dot"},
-    {FATHOM_CAP_COOPERATIVE_MATRIX, "cooperative-matrix"}, {FATHOM_CAP_MEMORY_BUDGET, "memory-budget"}, {FATHOM_CAP_HOST_IMPORT, "host-import"},
+static const struct {
+    uint32_t cap;
+    const char *name;
+} cap_names[] = {
+    {FATHOM_CAP_SUBGROUP_ARITHMETIC, "subgroup-arithmetic"},
+    {FATHOM_CAP_SUBGROUP_SIZE_CONTROL, "subgroup-size-control"},
+    {FATHOM_CAP_STORAGE_16BIT, "storage-16bit"},
+    {FATHOM_CAP_STORAGE_8BIT, "storage-8bit"},
+    {FATHOM_CAP_FLOAT16, "float16"},
+    {FATHOM_CAP_INT8, "int8"},
+    {FATHOM_CAP_INT16, "int16"},
+    {FATHOM_CAP_INT64, "int64"},
+    {FATHOM_CAP_INTEGER_DOT, "integer-dot"},
+    {FATHOM_CAP_COOPERATIVE_MATRIX, "cooperative-matrix"},
+    {FATHOM_CAP_MEMORY_BUDGET, "memory-budget"},
+    {FATHOM_CAP_HOST_IMPORT, "host-import"},
     {FATHOM_CAP_STATISTICS, "statistics"},
-    {FATHOM_CAP_READ_AHEAD, "read-ahead"}, {FATHOM_CAP_DEVICE_ADDRESS, "device-address"}, {FATHOM_CAP_UNIFORM_LOADS, "uniform-loads"},
+    {FATHOM_CAP_READ_AHEAD, "read-ahead"},
+    {FATHOM_CAP_DEVICE_ADDRESS, "device-address"},
+    {FATHOM_CAP_UNIFORM_LOADS, "uniform-loads"},
 };
 
 // The variants of an operator for one token and for a long prompt, where a call satisfies every row.
-static const char *default_variant(const struct fathom_gpu_info *info, const struct fm_op *op, uint32_t n_tokens) {
+static const char *default_variant(
+    const struct fathom_gpu_info *info, const struct fm_op *op, uint32_t n_tokens) {
     return fm_variant_default(info, op->variants, op->n_variants, UINT32_MAX, n_tokens)->name;
 }
 
@@ -53,16 +67,19 @@ static cJSON *device_json(const struct fathom_gpu_info *d) {
 
 static void print_device(const struct fathom_gpu_info *d) {
     const double gib = 1024.0 * 1024.0 * 1024.0;
-    printf("%u: %s (%s)\n   driver    %s, Vulkan %u.%u\n", d->index, d->name, device_type_name(d->type), d->driver, d->api_version >> 22,
-        d->api_version >> 12 & 1023);
+    printf("%u: %s (%s)\n   driver    %s, Vulkan %u.%u\n", d->index, d->name, device_type_name(d->type),
+        d->driver, d->api_version >> 22, d->api_version >> 12 & 1023);
     if (d->unusable[0]) {
         printf("   unusable  %s\n", d->unusable);
         return;
     }
-    printf("   memory    %.2f GiB, %.2f free%s; one binding %.2f GiB, one allocation %.2f\n", (double)d->memory_total / gib, (double)d->memory_free / gib,
-        d->unified_memory ? ", shared with the host" : "", (double)d->max_storage_range / gib, (double)d->max_allocation / gib);
-    printf("   compute   subgroups of %u, %u invocations and %u KiB of shared memory a workgroup\n   can      ", d->subgroup_size,
-        d->max_invocations, d->max_shared_memory / 1024);
+    printf("   memory    %.2f GiB, %.2f free%s; one binding %.2f GiB, one allocation %.2f\n",
+        (double)d->memory_total / gib, (double)d->memory_free / gib,
+        d->unified_memory ? ", shared with the host" : "", (double)d->max_storage_range / gib,
+        (double)d->max_allocation / gib);
+    printf(
+        "   compute   subgroups of %u, %u invocations and %u KiB of shared memory a workgroup\n   can      ",
+        d->subgroup_size, d->max_invocations, d->max_shared_memory / 1024);
     for (size_t i = 0; i < sizeof(cap_names) / sizeof(*cap_names); i++)
         if (d->caps & cap_names[i].cap) printf(" %s", cap_names[i].name);
     printf("\n   variants ");
@@ -76,9 +93,11 @@ static void print_device(const struct fathom_gpu_info *d) {
 
 int devices_main(int argc, char **argv) {
     bool json = false;
-    const struct option options[] = {{"--json", OPTION_FLAG, &json, NULL, "an array of objects, one a device", NULL}};
+    const struct option options[] = {
+        {"--json", OPTION_FLAG, &json, NULL, "an array of objects, one a device", NULL}};
     const struct usage usage = {"devices", "[--json]",
-        "Lists every Vulkan device: capabilities, variants for one token/a long prompt, why it is unusable.", options, 1, 0, 0};
+        "Lists every Vulkan device: capabilities, variants for one token/a long prompt, why it is unusable.",
+        options, 1, 0, 0};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, NULL, &n_positional);
     if (code != EXIT_NOT_YET) return code;

@@ -10,12 +10,16 @@
 #include <string.h>
 
 struct question {
-    cJSON *line;               // the parsed line, owns the texts
+    cJSON *line; // the parsed line, owns the texts
     const char *text, *answer;
-    char *wrong;               // the reply, if that was wrong
+    char *wrong; // the reply, if that was wrong
 };
 
-struct questions { struct question *list; size_t n, capacity, n_asked, n_right; uint64_t n_tokens; };
+struct questions {
+    struct question *list;
+    size_t n, capacity, n_asked, n_right;
+    uint64_t n_tokens;
+};
 
 struct eval_options {
     struct device_options device;
@@ -33,7 +37,8 @@ static void free_questions(struct questions *q) {
 }
 
 // Adds one line of the file: an object with the strings `question` and `answer`. Other members are allowed.
-static bool add_question(struct questions *q, const char *where, const char *line, size_t length, struct fathom_error *err) {
+static bool add_question(
+    struct questions *q, const char *where, const char *line, size_t length, struct fathom_error *err) {
     if (q->n == q->capacity) {
         const size_t capacity = 2 * q->capacity + 64;
         struct question *grown = realloc(q->list, capacity * sizeof(*grown));
@@ -44,9 +49,14 @@ static bool add_question(struct questions *q, const char *where, const char *lin
     cJSON *json = fm_json_parse(where, line, length, err);
     if (!json) return false;
     struct question *new = &q->list[q->n++];
-    *new = (struct question){.line = json, .text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "question")),
-        .answer = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "answer"))};
-    if (!new->text || !new->answer) return fm_fail(err, FATHOM_INVALID, "%s: there is no string \"%s\"", where, new->text ? "answer" : "question");
+    *new = (struct question){
+        .line = json,
+        .text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "question")),
+        .answer = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "answer")),
+    };
+    if (!new->text || !new->answer)
+        return fm_fail(
+            err, FATHOM_INVALID, "%s: there is no string \"%s\"", where, new->text ? "answer" : "question");
     return true;
 }
 
@@ -59,7 +69,8 @@ static bool read_questions(const char *path, struct questions *q, struct fathom_
         end = memchr(line, '\n', size - (size_t)(line - text));
         if (!end) end = text + size;
         snprintf(where, sizeof(where), "%s:%zu", path, ++number);
-        if (line + strspn(line, " \t\r\n") < end) ok = add_question(q, where, line, (size_t)(end - line), err);
+        if (line + strspn(line, " \t\r\n") < end)
+            ok = add_question(q, where, line, (size_t)(end - line), err);
     }
     if (ok && !q->n) ok = fm_fail(err, FATHOM_INVALID, "%s: holds no question", path);
     free(text);
@@ -90,11 +101,13 @@ static bool ask_all(struct fathom_chat *chat, struct questions *q, struct fathom
         struct fathom_reply reply;
         fathom_chat_clear(chat);
         if (!fathom_chat_ask(chat, one->text, keep_going, NULL, &reply, err)) return false;
-        if (!progress_bar.report(NULL, "asking", q->n_asked + 1, q->n)) return fm_fail(err, FATHOM_CANCELLED,
-            "interrupted after %zu of %zu questions", q->n_asked, q->n);
+        if (!progress_bar.report(NULL, "asking", q->n_asked + 1, q->n))
+            return fm_fail(err, FATHOM_CANCELLED, "interrupted after %zu of %zu questions", q->n_asked, q->n);
         q->n_tokens += reply.n_ids;
-        if (same(reply.answer, one->answer)) q->n_right++;
-        else if (!(one->wrong = strdup(reply.answer))) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        if (same(reply.answer, one->answer))
+            q->n_right++;
+        else if (!(one->wrong = strdup(reply.answer)))
+            return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     }
     return true;
 }
@@ -112,13 +125,17 @@ static cJSON *wrong_json(const struct questions *q) {
     return array;
 }
 
-static int show(const struct fathom_engine *engine, struct fathom_chat *chat, const struct eval_options *o, const struct questions *q, double seconds) {
+static int show(const struct fathom_engine *engine, struct fathom_chat *chat, const struct eval_options *o,
+    const struct questions *q, double seconds) {
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     const double accuracy = (double)q->n_right / (double)q->n;
     if (!o->json) {
         for (size_t i = 0; o->show_wrong && i < q->n; i++)
-            if (q->list[i].wrong) printf("question: %s\nanswer:   %s\nreply:    %s\n\n", q->list[i].text, q->list[i].answer, q->list[i].wrong);
-        printf("%zu of %zu right (%.1f %%), %llu tokens in %.1f s\n", q->n_right, q->n, 100 * accuracy, (unsigned long long)q->n_tokens, seconds);
+            if (q->list[i].wrong)
+                printf("question: %s\nanswer:   %s\nreply:    %s\n\n", q->list[i].text, q->list[i].answer,
+                    q->list[i].wrong);
+        printf("%zu of %zu right (%.1f %%), %llu tokens in %.1f s\n", q->n_right, q->n, 100 * accuracy,
+            (unsigned long long)q->n_tokens, seconds);
         print_drafts(stdout, fathom_chat_get_session(chat));
         return EXIT_DONE;
     }
@@ -143,10 +160,16 @@ static int evaluate(const struct eval_options *o, struct questions *q) {
     struct fathom_error err = {0};
     struct fathom_engine *engine = open_engine(o->model, &o->device);
     if (!engine) return EXIT_REFUSED;
-    struct fathom_chat *chat = fathom_chat_create(engine, &(struct fathom_chat_params){.template_name = o->template_name, .disable_thinking = o->disable_thinking,
-        .max_tokens = o->n_tokens}, &err);
+    struct fathom_chat *chat = fathom_chat_create(engine,
+        &(struct fathom_chat_params){
+            .template_name = o->template_name,
+            .disable_thinking = o->disable_thinking,
+            .max_tokens = o->n_tokens,
+        },
+        &err);
     const double start = fm_clock();
-    const int done = chat && ask_all(chat, q, &err) ? show(engine, chat, o, q, fm_clock() - start) : refuse(&err);
+    const int done =
+        chat && ask_all(chat, q, &err) ? show(engine, chat, o, q, fm_clock() - start) : refuse(&err);
     fathom_chat_destroy(&chat);
     fathom_engine_destroy(&engine);
     return done;
@@ -158,14 +181,17 @@ int eval_main(int argc, char **argv) {
     const struct option options[] = {
         {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, including the thought", NULL},
         {"--wrong", OPTION_FLAG, &o.show_wrong, NULL, "show the questions with a wrong answer", NULL},
-        {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own", NULL},
-        {"--no-think", OPTION_FLAG, &o.disable_thinking, NULL, "answer without a thought, if the template can", NULL},
+        {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own",
+            NULL},
+        {"--no-think", OPTION_FLAG, &o.disable_thinking, NULL,
+            "answer without a thought, if the template can", NULL},
         {"--json", OPTION_FLAG, &o.json, NULL, "one object", NULL},
         DRAFT_OPTION(o.device),
         DEVICE_OPTIONS(o.device),
     };
     const struct usage usage = {"eval", "MODEL QUESTIONS.jsonl",
-        "Asks questions, one a line: {\"question\": \"...\", \"answer\": \"...\"}. Always takes the likeliest token;\na reply is right when it equals the answer, apart from white space at the ends.",
+        "Asks questions, one a line: {\"question\": \"...\", \"answer\": \"...\"}. Always takes the "
+        "likeliest token;\na reply is right when it equals the answer, apart from white space at the ends.",
         options, sizeof(options) / sizeof(*options), 2, 2};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, paths, &n_positional);

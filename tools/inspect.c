@@ -8,7 +8,10 @@
 
 enum { MAX_TYPES = 64 };
 
-struct type_sum { enum fathom_type type; uint64_t n_tensors, bytes; };
+struct type_sum {
+    enum fathom_type type;
+    uint64_t n_tensors, bytes;
+};
 
 static size_t sum_types(const struct fm_tensors *tensors, struct type_sum sums[MAX_TYPES]) {
     size_t n = 0;
@@ -24,25 +27,43 @@ static size_t sum_types(const struct fm_tensors *tensors, struct type_sum sums[M
 }
 
 static cJSON *numbers(const struct fathom_model_info *m) {
-    const struct { const char *name; double value; } rows[] = {
-        {"layers", m->n_layers}, {"dense_layers", m->n_dense_layers}, {"draft_layers", m->n_draft_layers}, {"hidden", m->n_hidden}, {"vocabulary",
-            m->n_vocab},
-        {"heads", m->n_heads}, {"key_value_heads", m->n_kv}, {"query_rank", m->q_rank}, {"latent_rank", m->kv_rank}, {"rotary_width", m->n_rope},
-            {"plain_width", m->n_nope}, {"value_width", m->n_value},
-        {"experts", m->n_experts}, {"experts_used", m->n_experts_used}, {"experts_shared", m->n_experts_shared}, {"context_trained", m->n_context_trained},
-        {"parameters", (double)m->parameters}, {"parameters_active", (double)m->parameters_active}, {"weight_bytes", (double)m->weight_bytes},
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {
+        {"layers", m->n_layers},
+        {"dense_layers", m->n_dense_layers},
+        {"draft_layers", m->n_draft_layers},
+        {"hidden", m->n_hidden},
+        {"vocabulary", m->n_vocab},
+        {"heads", m->n_heads},
+        {"key_value_heads", m->n_kv},
+        {"query_rank", m->q_rank},
+        {"latent_rank", m->kv_rank},
+        {"rotary_width", m->n_rope},
+        {"plain_width", m->n_nope},
+        {"value_width", m->n_value},
+        {"experts", m->n_experts},
+        {"experts_used", m->n_experts_used},
+        {"experts_shared", m->n_experts_shared},
+        {"context_trained", m->n_context_trained},
+        {"parameters", (double)m->parameters},
+        {"parameters_active", (double)m->parameters_active},
+        {"weight_bytes", (double)m->weight_bytes},
         {"cache_bytes_per_token", (double)m->cache_bytes_per_token},
     };
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "name", m->name);
     cJSON_AddStringToObject(json, "architecture", m->architecture);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) cJSON_AddNumberToObject(json, rows[i].name, rows[i].value);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        cJSON_AddNumberToObject(json, rows[i].name, rows[i].value);
     return json;
 }
 
-static int show_json(const struct fathom_model_info *m, const struct fathom_memory_plan *p, const struct fathom_gpu_info *device,
-    const struct type_sum *sums, size_t n) {
-    cJSON *json = numbers(m), *types = cJSON_AddArrayToObject(json, "types"), *plan = cJSON_AddObjectToObject(json, "plan");
+static int show_json(const struct fathom_model_info *m, const struct fathom_memory_plan *p,
+    const struct fathom_gpu_info *device, const struct type_sum *sums, size_t n) {
+    cJSON *json = numbers(m), *types = cJSON_AddArrayToObject(json, "types"),
+          *plan = cJSON_AddObjectToObject(json, "plan");
     for (size_t i = 0; i < n; i++) {
         cJSON *row = cJSON_CreateObject();
         cJSON_AddStringToObject(row, "type", fm_type_name(sums[i].type));
@@ -50,8 +71,10 @@ static int show_json(const struct fathom_model_info *m, const struct fathom_memo
         cJSON_AddNumberToObject(row, "bytes", (double)sums[i].bytes);
         cJSON_AddItemToArray(types, row);
     }
-    if (device) cJSON_AddStringToObject(plan, "device", device->name);
-    else cJSON_AddNullToObject(plan, "device");
+    if (device)
+        cJSON_AddStringToObject(plan, "device", device->name);
+    else
+        cJSON_AddNullToObject(plan, "device");
     cJSON_AddNumberToObject(plan, "context", p->n_context);
     cJSON_AddNumberToObject(plan, "weights", (double)p->weights);
     cJSON_AddNumberToObject(plan, "cache", (double)p->cache);
@@ -62,31 +85,43 @@ static int show_json(const struct fathom_model_info *m, const struct fathom_memo
     return print_json(json);
 }
 
-static double mib(uint64_t bytes) { return (double)bytes / (1024.0 * 1024.0); }
+static double mib(uint64_t bytes) {
+    return (double)bytes / (1024.0 * 1024.0);
+}
 
-static void show(const struct fathom_model_info *m, const struct fathom_memory_plan *p, const struct fathom_gpu_info *device,
-    const struct type_sum *sums, size_t n) {
+static void show(const struct fathom_model_info *m, const struct fathom_memory_plan *p,
+    const struct fathom_gpu_info *device, const struct type_sum *sums, size_t n) {
     printf("%s (%s)\n", m->name[0] ? m->name : "unnamed", m->architecture);
-    printf("  parameters  %.1f million, %.1f million active for a token\n", (double)m->parameters / 1e6, (double)m->parameters_active / 1e6);
-    printf("  layers      %u of width %u (%u dense first), vocabulary %u, context %u", m->n_layers, m->n_hidden, m->n_dense_layers, m->n_vocab,
-        m->n_context_trained);
+    printf("  parameters  %.1f million, %.1f million active for a token\n", (double)m->parameters / 1e6,
+        (double)m->parameters_active / 1e6);
+    printf("  layers      %u of width %u (%u dense first), vocabulary %u, context %u", m->n_layers,
+        m->n_hidden, m->n_dense_layers, m->n_vocab, m->n_context_trained);
     printf(m->n_draft_layers ? ", %u draft layer\n" : "\n", m->n_draft_layers);
-    if (m->n_kv) printf("  attention   %u heads of %u, %u of keys and values\n", m->n_heads, m->n_value, m->n_kv);
-    else printf("  attention   %u heads of %u + %u, values of %u; latents of %u%s", m->n_heads, m->n_nope, m->n_rope, m->n_value, m->kv_rank,
-        m->q_rank ? "" : "\n");
+    if (m->n_kv)
+        printf("  attention   %u heads of %u, %u of keys and values\n", m->n_heads, m->n_value, m->n_kv);
+    else
+        printf("  attention   %u heads of %u + %u, values of %u; latents of %u%s", m->n_heads, m->n_nope,
+            m->n_rope, m->n_value, m->kv_rank, m->q_rank ? "" : "\n");
     if (m->q_rank) printf(", queries through %u\n", m->q_rank);
-    if (m->n_experts) printf("  experts     %u, %u chosen, %u shared\n", m->n_experts, m->n_experts_used, m->n_experts_shared);
-    for (size_t i = 0; i < n; i++) printf("  %-10s  %llu tensors, %.1f MiB\n", fm_type_name(sums[i].type), (unsigned long long)sums[i].n_tensors,
-        mib(sums[i].bytes));
+    if (m->n_experts)
+        printf(
+            "  experts     %u, %u chosen, %u shared\n", m->n_experts, m->n_experts_used, m->n_experts_shared);
+    for (size_t i = 0; i < n; i++)
+        printf("  %-10s  %llu tensors, %.1f MiB\n", fm_type_name(sums[i].type),
+            (unsigned long long)sums[i].n_tensors, mib(sums[i].bytes));
     printf("  cache       %llu bytes a token\n", (unsigned long long)m->cache_bytes_per_token);
-    printf("  memory      %.1f MiB for a context of %u: weights %.1f, cache %.1f, scratch %.1f\n", mib(p->total), p->n_context, mib(p->weights),
-        mib(p->cache), mib(p->scratch));
-    if (device) printf("  device      %s has %.1f MiB free: the model %s\n", device->name, mib(p->available), p->fits ? "fits" : "does not fit");
-    else printf("  device      none was found\n");
+    printf("  memory      %.1f MiB for a context of %u: weights %.1f, cache %.1f, scratch %.1f\n",
+        mib(p->total), p->n_context, mib(p->weights), mib(p->cache), mib(p->scratch));
+    if (device)
+        printf("  device      %s has %.1f MiB free: the model %s\n", device->name, mib(p->available),
+            p->fits ? "fits" : "does not fit");
+    else
+        printf("  device      none was found\n");
 }
 
 // Returns the device of the option, or the device that a run would use. Returns NULL when there is none.
-static const struct fathom_gpu_info *choose_device(const char *wanted, struct fathom_gpu_info *info, struct fathom_error *err) {
+static const struct fathom_gpu_info *choose_device(
+    const char *wanted, struct fathom_gpu_info *info, struct fathom_error *err) {
     struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.device = wanted}, err);
     if (!gpu) return NULL;
     *info = *fathom_gpu_get_info(gpu);
@@ -104,8 +139,8 @@ int inspect_main(int argc, char **argv) {
         {"--ctx", OPTION_COUNT, &n_context, "N", "plan for this context", NULL},
         {"--exact", OPTION_FLAG, &exact, NULL, "plan for exact mode (a float32 cache)", NULL},
     };
-    const struct usage usage = {"inspect", "MODEL [--json]", "Shows a model's shape and sizes, and the memory plan for a device and a context.",
-        options, 4, 1, 1};
+    const struct usage usage = {"inspect", "MODEL [--json]",
+        "Shows a model's shape and sizes, and the memory plan for a device and a context.", options, 4, 1, 1};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);
     if (code != EXIT_NOT_YET) return code;

@@ -31,17 +31,20 @@ static int32_t *parse_ids(const char *list, uint32_t *n) {
 }
 
 // Writes one tensor, `logits` [n_tokens][n_vocab], to a temporary file and renames the file.
-static bool write_safetensors(const char *path, const float *logits, uint64_t n_tokens, uint64_t n_vocab, struct fathom_error *err) {
+static bool write_safetensors(
+    const char *path, const float *logits, uint64_t n_tokens, uint64_t n_vocab, struct fathom_error *err) {
     char header[256], temporary[PATH_MAX];
     const uint64_t size = 4 * n_tokens * n_vocab;
-    int n = snprintf(header, sizeof(header), "{\"logits\":{\"dtype\":\"F32\",\"shape\":[%llu,%llu],\"data_offsets\":[0,%llu]}}", (unsigned long long)n_tokens,
-        (unsigned long long)n_vocab, (unsigned long long)size);
+    int n = snprintf(header, sizeof(header),
+        "{\"logits\":{\"dtype\":\"F32\",\"shape\":[%llu,%llu],\"data_offsets\":[0,%llu]}}",
+        (unsigned long long)n_tokens, (unsigned long long)n_vocab, (unsigned long long)size);
     while (n % 8) header[n++] = ' ';
     const uint64_t length = (uint64_t)n;
     snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
     FILE *f = fopen(temporary, "wb");
     if (!f) return fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno));
-    bool ok = fwrite(&length, 8, 1, f) == 1 && fwrite(header, (size_t)length, 1, f) == 1 && fwrite(logits, size, 1, f) == 1;
+    bool ok = fwrite(&length, 8, 1, f) == 1 && fwrite(header, (size_t)length, 1, f) == 1 &&
+        fwrite(logits, size, 1, f) == 1;
     ok = fclose(f) == 0 && ok;
     ok = ok && rename(temporary, path) == 0;
     if (!ok) {
@@ -51,12 +54,17 @@ static bool write_safetensors(const char *path, const float *logits, uint64_t n_
     return ok;
 }
 
-static bool compute(struct fathom_engine *engine, const int32_t *ids, uint32_t n, uint32_t n_chunk, bool decode, const char *out, struct fathom_error *err) {
+static bool compute(struct fathom_engine *engine, const int32_t *ids, uint32_t n, uint32_t n_chunk,
+    bool decode, const char *out, struct fathom_error *err) {
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
-    struct fathom_session *session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = n_chunk}, err);
+    struct fathom_session *session =
+        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = n_chunk}, err);
     float *logits = malloc(sizeof(*logits) * n * n_vocab);
-    bool ok = session && (logits || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the logits of %u tokens", n));
-    ok = ok && (decode ? fathom_session_append_decode(session, ids, n, logits, err) : fathom_session_append(session, ids, n, logits, &progress_bar, err));
+    bool ok = session &&
+        (logits || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the logits of %u tokens", n));
+    ok = ok &&
+        (decode ? fathom_session_append_decode(session, ids, n, logits, err)
+                : fathom_session_append(session, ids, n, logits, &progress_bar, err));
     ok = ok && write_safetensors(out, logits, n, n_vocab, err);
     free(logits);
     fathom_session_destroy(&session);
@@ -70,13 +78,14 @@ int logits_main(int argc, char **argv) {
     bool decode = false;
     const struct option options[] = {
         {"--ids", OPTION_TEXT, &list, "1,2,3", "the tokens", NULL},
-        {"--out", OPTION_TEXT, &out, "FILE", "a safetensors file with `logits`, float32 [tokens, vocabulary]", NULL},
+        {"--out", OPTION_TEXT, &out, "FILE", "a safetensors file with `logits`, float32 [tokens, vocabulary]",
+            NULL},
         {"--chunk", OPTION_COUNT, &n_chunk, "N", "tokens of one prefill step", NULL},
         {"--decode", OPTION_FLAG, &decode, NULL, "one by one, through the decode step", NULL},
         DEVICE_OPTIONS(device),
     };
-    const struct usage usage = {"logits", "MODEL --ids 1,2,3 --out FILE", "Computes the logits of every token of a text.", options,
-        sizeof(options) / sizeof(*options), 1, 1};
+    const struct usage usage = {"logits", "MODEL --ids 1,2,3 --out FILE",
+        "Computes the logits of every token of a text.", options, sizeof(options) / sizeof(*options), 1, 1};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);
     if (code != EXIT_NOT_YET) return code;

@@ -25,11 +25,13 @@ static const struct command {
 
 static void print_help(void) {
     printf("usage: fathom COMMAND [ARGUMENTS]\n\nRuns DeepSeek-class models on any Vulkan device.\n\n");
-    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
     printf("\n  fathom COMMAND --help lists its options; fathom --version prints %s.\n"
            "  MODEL is a GGUF file or a hub folder (config.json, safetensors, tokenizer.json).\n"
            "  Results go to stdout, progress and messages to stderr. Exit codes: 0 done,\n"
-           "  1 refused (file, memory, device), 2 wrong use.\n", fathom_version());
+           "  1 refused (file, memory, device), 2 wrong use.\n",
+        fathom_version());
 }
 
 // Returns EXIT_REFUSED when stdout fails: the result is then incomplete.
@@ -42,7 +44,8 @@ static int finish(int code) {
 int main(int argc, char **argv) {
     setlocale(LC_CTYPE, ""); // lets the line editor read characters; the format of numbers stays
     if (argc < 2) return print_help(), EXIT_WRONG_USE;
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) return print_help(), EXIT_DONE;
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+        return print_help(), EXIT_DONE;
     if (!strcmp(argv[1], "--version")) return printf("fathom %s\n", fathom_version()), EXIT_DONE;
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         if (!strcmp(argv[1], commands[i].name)) return finish(commands[i].run(argc - 2, argv + 2));

@@ -12,7 +12,8 @@ static void print_help(const struct usage *u) {
     for (size_t i = 0; i < u->n_options; i++) {
         const struct option *o = &u->options[i];
         char left[64];
-        snprintf(left, sizeof(left), "%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
+        snprintf(
+            left, sizeof(left), "%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
         printf("  %-22s %s\n", left, o->help);
     }
 }
@@ -51,7 +52,9 @@ static bool store(const struct option *o, const char *text) {
         if (list->count == OPTION_LIST_MOST) return false;
         list->items[list->count++] = text;
         return true;
-    case OPTION_NUMBER: *(float *)o->value = strtof(text, &end); return end != text && *end == 0 && isfinite(*(float *)o->value);
+    case OPTION_NUMBER:
+        *(float *)o->value = strtof(text, &end);
+        return end != text && *end == 0 && isfinite(*(float *)o->value);
     }
     return false;
 }
@@ -62,12 +65,14 @@ static const struct option *find(const struct usage *u, const char *name) {
     return NULL;
 }
 
-int options_parse(const struct usage *u, int argc, char **argv, const char **positional, size_t *n_positional) {
+int options_parse(
+    const struct usage *u, int argc, char **argv, const char **positional, size_t *n_positional) {
     *n_positional = 0;
     for (int i = 0; i < argc; i++) {
         if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return print_help(u), EXIT_DONE;
         if (argv[i][0] != '-' || argv[i][1] == 0) {
-            if (*n_positional == u->max_positional) return wrong(u, "\"%s\" is one argument too many%s", argv[i], "");
+            if (*n_positional == u->max_positional)
+                return wrong(u, "\"%s\" is one argument too many%s", argv[i], "");
             positional[(*n_positional)++] = argv[i];
             continue;
         }
@@ -77,6 +82,7 @@ int options_parse(const struct usage *u, int argc, char **argv, const char **pos
         if (!store(o, argv[i])) return wrong(u, "%s does not take \"%s\"", o->name, argv[i]);
         if (o->given) *o->given = true;
     }
-    if (*n_positional < u->min_positional) return wrong(u, "an argument is missing: fathom %s %s", u->name, u->arguments);
+    if (*n_positional < u->min_positional)
+        return wrong(u, "an argument is missing: fathom %s %s", u->name, u->arguments);
     return EXIT_NOT_YET;
 }

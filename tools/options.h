@@ -14,12 +14,12 @@ struct option_list {
 };
 
 struct option {
-    const char *name;          // "--temp"; "-n"
+    const char *name; // "--temp"; "-n"
     enum option_kind kind;
-    void *value;               // bool, const char *, uint32_t, float, uint64_t, struct option_list
-    const char *argument;      // the argument's name in the help; NULL for a flag
+    void *value;          // bool, const char *, uint32_t, float, uint64_t, struct option_list
+    const char *argument; // the argument's name in the help; NULL for a flag
     const char *help;
-    bool *given;               // set when the option is given; may be NULL
+    bool *given; // set when the option is given; may be NULL
 };
 
 // The command line of a sub-command: its help and its options.
@@ -35,5 +35,6 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2, EXIT_NOT_YET = -1 };
 // Parses the arguments after the sub-command's name. Returns EXIT_NOT_YET when the command shall run.
 // Otherwise returns the program's exit code, after printing the help, or after printing the error to stderr.
 // positional[] points into argv.
-int options_parse(const struct usage *usage, int argc, char **argv, const char **positional, size_t *n_positional);
+int options_parse(
+    const struct usage *usage, int argc, char **argv, const char **positional, size_t *n_positional);
 #endif

@@ -11,7 +11,10 @@
 
 enum { DEFAULT_WINDOW = 512, LEAST_WINDOW = 4, MAX_ROWS = 256 /* rows of logits on the host at once */ };
 
-struct sums { double nll, squares; uint64_t n; };
+struct sums {
+    double nll, squares;
+    uint64_t n;
+};
 
 // The negative log-likelihood of a token, in nats.
 static double surprise(const float *logits, uint32_t n_vocab, int32_t id) {
@@ -23,7 +26,9 @@ static double surprise(const float *logits, uint32_t n_vocab, int32_t id) {
 }
 
 // The place of a window in the text, for the progress bar over all windows.
-struct reading { uint64_t before, total; };
+struct reading {
+    uint64_t before, total;
+};
 
 static bool report(void *user, const char *what, uint64_t done, uint64_t total) {
     (void)what, (void)total;
@@ -33,19 +38,21 @@ static bool report(void *user, const char *what, uint64_t done, uint64_t total) 
 
 // The logits of token i predict token i + 1. The logits of the window's second half count, except those of
 // the last token.
-static bool score_window(struct fathom_session *s, const int32_t *ids, uint32_t n_window, uint32_t n_vocab, float *logits, struct reading reading,
-    struct sums *sums, struct fathom_error *err) {
+static bool score_window(struct fathom_session *s, const int32_t *ids, uint32_t n_window, uint32_t n_vocab,
+    float *logits, struct reading reading, struct sums *sums, struct fathom_error *err) {
     const uint32_t first = n_window / 2, last = n_window - 1;
     const struct fathom_progress progress = {report, &reading};
-    if (!fathom_session_truncate(s, 0, err) || !fathom_session_append(s, ids, first, NULL, &progress, err)) return false;
+    if (!fathom_session_truncate(s, 0, err) || !fathom_session_append(s, ids, first, NULL, &progress, err))
+        return false;
     for (uint32_t i = first, n; i < last; i += n) {
         n = last - i < MAX_ROWS ? last - i : MAX_ROWS;
         reading.before += i == first ? first : MAX_ROWS;
         if (!fathom_session_append(s, ids + i, n, logits, &progress, err)) return false;
         for (uint32_t row = 0; row < n; row++) {
             const double nll = surprise(logits + (size_t)row * n_vocab, n_vocab, ids[i + row + 1]);
-            if (!isfinite(nll)) return fm_fail(err, FATHOM_INVALID, "the model's logits are not finite at token %llu",
-                (unsigned long long)reading.before + row);
+            if (!isfinite(nll))
+                return fm_fail(err, FATHOM_INVALID, "the model's logits are not finite at token %llu",
+                    (unsigned long long)reading.before + row);
             sums->nll += nll;
             sums->squares += nll * nll;
             sums->n++;
@@ -54,31 +61,35 @@ static bool score_window(struct fathom_session *s, const int32_t *ids, uint32_t 
     return true;
 }
 
-static bool score(struct fathom_session *s, struct fm_tokens *tokens, int32_t begin, uint32_t n_window, uint32_t n_vocab, struct sums *sums,
-    struct fathom_error *err) {
+static bool score(struct fathom_session *s, struct fm_tokens *tokens, int32_t begin, uint32_t n_window,
+    uint32_t n_vocab, struct sums *sums, struct fathom_error *err) {
     const uint64_t n_windows = tokens->count / n_window;
     float *logits = malloc(sizeof(*logits) * MAX_ROWS * n_vocab);
-    bool ok = logits || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the logits of %d tokens", MAX_ROWS);
+    bool ok =
+        logits || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the logits of %d tokens", MAX_ROWS);
     for (uint64_t i = 0; ok && i < n_windows; i++) {
         int32_t *ids = tokens->ids + i * n_window;
         if (begin >= 0) ids[0] = begin;
-        ok = score_window(s, ids, n_window, n_vocab, logits, (struct reading){i * n_window, n_windows * n_window}, sums, err);
+        ok = score_window(s, ids, n_window, n_vocab, logits,
+            (struct reading){i * n_window, n_windows * n_window}, sums, err);
     }
     progress_clear();
     free(logits);
     return ok;
 }
 
-static int show(const struct fathom_engine *engine, const char *model, const char *file, size_t n_tokens, uint32_t n_window, const struct sums *sums,
-    double seconds, bool as_json) {
+static int show(const struct fathom_engine *engine, const char *model, const char *file, size_t n_tokens,
+    uint32_t n_window, const struct sums *sums, double seconds, bool as_json) {
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
-    const double n = (double)sums->n, mean = sums->nll / n, variance = sums->squares / n - mean * mean, perplexity = exp(mean);
+    const double n = (double)sums->n, mean = sums->nll / n, variance = sums->squares / n - mean * mean,
+                 perplexity = exp(mean);
     // the standard error of the perplexity
     const double deviation = n > 1 && variance > 0 ? sqrt(variance / (n - 1)) * perplexity : 0;
     const size_t n_windows = n_tokens / n_window;
     if (!as_json) {
-        printf("perplexity %.4f +/- %.4f over %zu windows of %u tokens (%llu scored), %.1f tokens/s\n", perplexity, deviation, n_windows, n_window,
-            (unsigned long long)sums->n, (double)(n_windows * n_window) / seconds);
+        printf("perplexity %.4f +/- %.4f over %zu windows of %u tokens (%llu scored), %.1f tokens/s\n",
+            perplexity, deviation, n_windows, n_window, (unsigned long long)sums->n,
+            (double)(n_windows * n_window) / seconds);
         return EXIT_DONE;
     }
     cJSON *json = cJSON_CreateObject();
@@ -99,18 +110,22 @@ static int show(const struct fathom_engine *engine, const char *model, const cha
 }
 
 // Reads the text and encodes it, after the model's first token. Returns false with *err set.
-static bool read_tokens(const char *model, const char *file, uint32_t n_window, struct fm_tokens *tokens, int32_t *begin, struct fathom_error *err) {
+static bool read_tokens(const char *model, const char *file, uint32_t n_window, struct fm_tokens *tokens,
+    int32_t *begin, struct fathom_error *err) {
     size_t size = 0;
     char *text = read_file(file, SIZE_MAX / 4, &size, err);
     struct fm_tokenizer *tokenizer = text ? fm_tokenizer_open(model, err) : NULL;
     bool ok = tokenizer != NULL;
     if (ok && (*begin = fm_tokenizer_first(tokenizer)) >= 0) {
-        ok = (tokens->ids = malloc(sizeof(*tokens->ids))) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        ok = (tokens->ids = malloc(sizeof(*tokens->ids))) ||
+            fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         if (ok) tokens->ids[0] = *begin, tokens->count = tokens->capacity = 1;
     }
     ok = ok && fm_tokenizer_encode(tokenizer, text, size, false, tokens, err);
     if (ok && tokens->count < n_window)
-        ok = fm_fail(err, FATHOM_INVALID, "%s: has %zu tokens, but a window has %u; use a longer text or a smaller --ctx", file, tokens->count, n_window);
+        ok = fm_fail(err, FATHOM_INVALID,
+            "%s: has %zu tokens, but a window has %u; use a longer text or a smaller --ctx", file,
+            tokens->count, n_window);
     fm_tokenizer_destroy(&tokenizer);
     free(text);
     return ok;
@@ -125,8 +140,9 @@ int perplexity_main(int argc, char **argv) {
         DEVICE_OPTIONS(device),
     };
     const struct usage usage = {"perplexity", "MODEL FILE [--ctx N]",
-        "Measures how well a model predicts a text, counted as llama-perplexity does: windows of\n--ctx tokens (512); only the second half of each window is scored.", options,
-        sizeof(options) / sizeof(*options), 2, 2};
+        "Measures how well a model predicts a text, counted as llama-perplexity does: windows of\n--ctx "
+        "tokens (512); only the second half of each window is scored.",
+        options, sizeof(options) / sizeof(*options), 2, 2};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, paths, &n_positional);
     if (code != EXIT_NOT_YET) return code;
@@ -149,8 +165,12 @@ int perplexity_main(int argc, char **argv) {
     if (engine) {
         struct fathom_session *session = fathom_session_create(engine, NULL, &err);
         const double start = fm_clock();
-        const bool ok = session && score(session, &tokens, begin, device.n_context, fathom_engine_get_info(engine)->n_vocab, &sums, &err);
-        done = ok ? show(engine, paths[0], paths[1], tokens.count, device.n_context, &sums, fm_clock() - start, json) : refuse(&err);
+        const bool ok = session &&
+            score(session, &tokens, begin, device.n_context, fathom_engine_get_info(engine)->n_vocab, &sums,
+                &err);
+        done = ok ? show(engine, paths[0], paths[1], tokens.count, device.n_context, &sums,
+                        fm_clock() - start, json)
+                  : refuse(&err);
         fathom_session_destroy(&session);
     }
     fathom_engine_destroy(&engine);

@@ -20,7 +20,10 @@ struct run_options {
 };
 
 // The state of the output. A terminal shows the thought dim.
-struct printer { bool to_terminal, hide_thought, silent, in_thought, any; char last; };
+struct printer {
+    bool to_terminal, hide_thought, silent, in_thought, any;
+    char last;
+};
 
 static void leave_thought(struct printer *p) {
     if (!p->in_thought) return;
@@ -36,26 +39,34 @@ static bool print_piece(void *user, enum fathom_piece kind, const char *text) {
             if (!p->hide_thought && p->to_terminal) fputs("\033[2m", stdout);
         }
         if (kind == FATHOM_PIECE_ANSWER) leave_thought(p);
-        if (kind == FATHOM_PIECE_ANSWER || !p->hide_thought) fputs(text, stdout), p->any = true, p->last = text[0] ? text[strlen(text) - 1] : p->last;
+        if (kind == FATHOM_PIECE_ANSWER || !p->hide_thought)
+            fputs(text, stdout), p->any = true, p->last = text[0] ? text[strlen(text) - 1] : p->last;
         if (fflush(stdout) != 0) return false;
     }
     return !interrupted();
 }
 
 static const char *end_name(enum fathom_end end) {
-    static const char *const names[] = {[FATHOM_END_STOP] = "stop", [FATHOM_END_LENGTH] = "length", [FATHOM_END_CONTEXT] = "context",
+    static const char *const names[] = {[FATHOM_END_STOP] = "stop",
+        [FATHOM_END_LENGTH] = "length",
+        [FATHOM_END_CONTEXT] = "context",
         [FATHOM_END_CALLER] = "interrupted"};
     return names[end];
 }
 
-static int show_json(const struct fathom_engine *engine, struct fathom_chat *chat, const struct fathom_reply *reply, const struct run_options *o) {
+static int show_json(const struct fathom_engine *engine, struct fathom_chat *chat,
+    const struct fathom_reply *reply, const struct run_options *o) {
     const struct fathom_session_stats stats = fathom_session_get_stats(fathom_chat_get_session(chat));
     const struct fathom_gpu_counters counters = fathom_gpu_get_counters(fathom_engine_get_gpu(engine));
     cJSON *json = cJSON_CreateObject(), *timings = cJSON_CreateObject(), *count = cJSON_CreateObject();
     const size_t n_thought = strlen(reply->thought), n_text = n_thought + strlen(reply->answer) + 16;
     char *text = malloc(n_text);
-    if (text) snprintf(text, n_text, "%s%s%s", reply->thought, o->raw || !n_thought ? "" : reply->end == FATHOM_END_STOP ||
-        reply->answer[0] ? "</think>\n\n" : "", reply->answer);
+    if (text)
+        snprintf(text, n_text, "%s%s%s", reply->thought,
+            o->raw || !n_thought                                    ? ""
+                : reply->end == FATHOM_END_STOP || reply->answer[0] ? "</think>\n\n"
+                                                                    : "",
+            reply->answer);
     cJSON_AddItemToObject(json, "tokens", cJSON_CreateIntArray(reply->ids, (int)reply->n_ids));
     cJSON_AddStringToObject(json, "text", text ? text : reply->answer);
     cJSON_AddStringToObject(json, "thought", reply->thought);
@@ -70,10 +81,12 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     cJSON_AddNumberToObject(timings, "load_seconds", t->load_seconds);
     cJSON_AddNumberToObject(timings, "prefill_seconds", t->prefill_seconds);
     cJSON_AddNumberToObject(timings, "prefill_tokens", t->prefill_tokens);
-    cJSON_AddNumberToObject(timings, "prefill_tokens_per_second", t->prefill_seconds > 0 ? t->prefill_tokens / t->prefill_seconds : 0);
+    cJSON_AddNumberToObject(timings, "prefill_tokens_per_second",
+        t->prefill_seconds > 0 ? t->prefill_tokens / t->prefill_seconds : 0);
     cJSON_AddNumberToObject(timings, "decode_seconds", t->decode_seconds);
     cJSON_AddNumberToObject(timings, "decode_tokens", t->decode_tokens);
-    cJSON_AddNumberToObject(timings, "decode_tokens_per_second", t->decode_seconds > 0 ? t->decode_tokens / t->decode_seconds : 0);
+    cJSON_AddNumberToObject(timings, "decode_tokens_per_second",
+        t->decode_seconds > 0 ? t->decode_tokens / t->decode_seconds : 0);
     cJSON_AddItemToObject(json, "start", start_json(fathom_chat_get_session(chat)));
     cJSON *drafts = drafts_json(fathom_chat_get_session(chat));
     if (drafts) cJSON_AddItemToObject(json, "drafts", drafts);
@@ -89,10 +102,15 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     return print_json(json);
 }
 
-static int answer_once(struct fathom_engine *engine, struct fathom_chat *chat, const char *prompt, const struct run_options *o) {
+static int answer_once(
+    struct fathom_engine *engine, struct fathom_chat *chat, const char *prompt, const struct run_options *o) {
     struct fathom_error err = {0};
     struct fathom_reply reply;
-    struct printer printer = {.to_terminal = isatty(STDOUT_FILENO), .hide_thought = o->hide_thought, .silent = o->json};
+    struct printer printer = {
+        .to_terminal = isatty(STDOUT_FILENO),
+        .hide_thought = o->hide_thought,
+        .silent = o->json,
+    };
     watch_interrupt();
     const bool ok = fathom_chat_ask(chat, prompt, print_piece, &printer, &reply, &err);
     if (!ok) {
@@ -106,7 +124,8 @@ static int answer_once(struct fathom_engine *engine, struct fathom_chat *chat, c
     fflush(stdout);
     print_drafts(stderr, fathom_chat_get_session(chat));
     if (reply.end == FATHOM_END_CONTEXT) fprintf(stderr, "fathom: the context is full\n");
-    if (reply.end == FATHOM_END_CALLER && !interrupted()) fprintf(stderr, "fathom: the answer could not be written\n");
+    if (reply.end == FATHOM_END_CALLER && !interrupted())
+        fprintf(stderr, "fathom: the answer could not be written\n");
     return reply.end == FATHOM_END_CALLER ? EXIT_REFUSED : EXIT_DONE;
 }
 
@@ -140,8 +159,10 @@ static int converse(struct fathom_engine *engine, struct fathom_chat *chat, cons
             break;
         }
         if (question[0]) history(past, &event, H_ENTER, text);
-        if (!strcmp(question, "/clear")) fathom_chat_clear(chat);
-        else if (question[0]) answer_once(engine, chat, question, o); // the chat continues after an error
+        if (!strcmp(question, "/clear"))
+            fathom_chat_clear(chat);
+        else if (question[0])
+            answer_once(engine, chat, question, o); // the chat continues after an error
         free(question);
     }
     if (line) el_end(line);
@@ -153,9 +174,16 @@ static int converse(struct fathom_engine *engine, struct fathom_chat *chat, cons
 
 static int with_chat(struct fathom_engine *engine, const char *prompt, const struct run_options *o) {
     struct fathom_error err = {0};
-    struct fathom_chat *chat = fathom_chat_create(engine, &(struct fathom_chat_params){.sampling = o->sampling, .template_name = o->template_name,
-        .disable_thinking = o->disable_thinking, .raw = o->raw, .max_tokens = o->n_tokens,
-        .progress = progress_bar}, &err);
+    struct fathom_chat *chat = fathom_chat_create(engine,
+        &(struct fathom_chat_params){
+            .sampling = o->sampling,
+            .template_name = o->template_name,
+            .disable_thinking = o->disable_thinking,
+            .raw = o->raw,
+            .max_tokens = o->n_tokens,
+            .progress = progress_bar,
+        },
+        &err);
     if (!chat) return refuse(&err);
 #ifdef FATHOM_HAVE_LIBEDIT
     const int code = prompt ? answer_once(engine, chat, prompt, o) : converse(engine, chat, o);
@@ -172,10 +200,13 @@ static int read_prompt(const struct run_options *o, char **prompt) {
     struct fathom_error err = {0};
     size_t size;
     *prompt = NULL;
-    if (o->prompt) *prompt = strdup(o->prompt);
-    else if (o->file || !isatty(STDIN_FILENO)) *prompt = read_file(o->file ? o->file : "-", MAX_PROMPT_BYTES, &size, &err);
+    if (o->prompt)
+        *prompt = strdup(o->prompt);
+    else if (o->file || !isatty(STDIN_FILENO))
+        *prompt = read_file(o->file ? o->file : "-", MAX_PROMPT_BYTES, &size, &err);
 #ifdef FATHOM_HAVE_LIBEDIT
-    else return EXIT_NOT_YET;
+    else
+        return EXIT_NOT_YET;
 #endif
     if (*prompt) return EXIT_NOT_YET;
     if (err.status == FATHOM_OK) fprintf(stderr, "fathom run: give a question with -p or -f\n");
@@ -204,22 +235,29 @@ int run_main(int argc, char **argv) {
         {"-f", OPTION_TEXT, &o.file, "FILE", "the question's file (- is stdin)", NULL},
         {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, including the thought", NULL},
         {"--raw", OPTION_FLAG, &o.raw, NULL, "no chat template: continue the text as it is", NULL},
-        {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own", NULL},
-        {"--no-think", OPTION_FLAG, &o.disable_thinking, NULL, "answer without a thought, if the template can", NULL},
+        {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own",
+            NULL},
+        {"--no-think", OPTION_FLAG, &o.disable_thinking, NULL,
+            "answer without a thought, if the template can", NULL},
         {"--greedy", OPTION_FLAG, &o.greedy, NULL, "always the likeliest token", NULL},
         {"--temp", OPTION_NUMBER, &o.sampling.temperature, "T", "temperature (0.6)", &o.temperature_given},
         {"--top-k", OPTION_COUNT, &o.sampling.top_k, "K", "only the K likeliest (0: off)", NULL},
-        {"--top-p", OPTION_NUMBER, &o.sampling.top_p, "P", "only the likeliest that make up P (0.95; 1: off)", NULL},
-        {"--min-p", OPTION_NUMBER, &o.sampling.min_p, "P", "only those at least P times as likely as the best (0: off)", NULL},
-        {"--repeat-penalty", OPTION_NUMBER, &o.sampling.repeat_penalty, "R", "divide the logits of earlier tokens by R (1: off)", NULL},
-        {"--seed", OPTION_SEED, &o.sampling.seed, "N", "the same seed gives the same text (the clock)", &o.seed_given},
+        {"--top-p", OPTION_NUMBER, &o.sampling.top_p, "P", "only the likeliest that make up P (0.95; 1: off)",
+            NULL},
+        {"--min-p", OPTION_NUMBER, &o.sampling.min_p, "P",
+            "only those at least P times as likely as the best (0: off)", NULL},
+        {"--repeat-penalty", OPTION_NUMBER, &o.sampling.repeat_penalty, "R",
+            "divide the logits of earlier tokens by R (1: off)", NULL},
+        {"--seed", OPTION_SEED, &o.sampling.seed, "N", "the same seed gives the same text (the clock)",
+            &o.seed_given},
         {"--json", OPTION_FLAG, &o.json, NULL, "one object: tokens, text, thought, answer, timings", NULL},
         {"--no-think-print", OPTION_FLAG, &o.hide_thought, NULL, "print the answer only", NULL},
         DRAFT_OPTION(o.device),
         DEVICE_OPTIONS(o.device),
     };
     const struct usage usage = {"run", "[MODEL] [-p TEXT | -f FILE]",
-        "Answers a question; without one, on a terminal, chats. Without MODEL: the demonstration model.", options, sizeof(options) / sizeof(*options), 0, 1};
+        "Answers a question; without one, on a terminal, chats. Without MODEL: the demonstration model.",
+        options, sizeof(options) / sizeof(*options), 0, 1};
     size_t n_positional;
     int code = options_parse(&usage, argc, argv, &o.model, &n_positional);
     if (code != EXIT_NOT_YET) return code;

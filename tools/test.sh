@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 . tools/setup.sh
 # chromium brings SwiftShader, the smallest device that the tests run on
 # shellcheck disable=SC2086 # lists of words
-need $BUILD_PACKAGES $RUN_PACKAGES g++ libcmocka-dev vulkan-validationlayers chromium
+need $BUILD_PACKAGES $RUN_PACKAGES g++ libcmocka-dev vulkan-validationlayers chromium clang-format
 need_matrices
 [ -e build/glslang ] || need spirv-tools # spirv-val comes with the fetched compiler, too
 

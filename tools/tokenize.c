@@ -28,7 +28,9 @@ static int decode(const struct fm_tokenizer *tokenizer, const char *list) {
         char *end;
         const long id = strtol(at, &end, 10);
         size_t length;
-        const char *bytes = end == at || id < 0 || id > INT32_MAX ? NULL : fm_tokenizer_bytes(tokenizer, (int32_t)id, &length);
+        const char *bytes = end == at || id < 0 || id > INT32_MAX
+            ? NULL
+            : fm_tokenizer_bytes(tokenizer, (int32_t)id, &length);
         if (!bytes || (*end && *end != ',')) {
             fprintf(stderr, "fathom tokenize: \"%s\" does not begin with an id of this tokenizer\n", at);
             return EXIT_REFUSED;
@@ -42,11 +44,14 @@ static int decode(const struct fm_tokenizer *tokenizer, const char *list) {
 int tokenize_main(int argc, char **argv) {
     const char *model = NULL, *text_file = NULL, *ids = NULL;
     const struct option options[] = {
-        {"--text-file", OPTION_TEXT, &text_file, "FILE", "print the ids of its text as a JSON array (- is stdin)", NULL},
+        {"--text-file", OPTION_TEXT, &text_file, "FILE",
+            "print the ids of its text as a JSON array (- is stdin)", NULL},
         {"--ids", OPTION_TEXT, &ids, "1,2,3", "print the text of these ids", NULL},
     };
     const struct usage usage = {"tokenize", "MODEL --text-file FILE | --ids LIST",
-        "Added tokens in the text are recognised; no tokens are added before or after.\nMODEL may be a folder that holds only a tokenizer.json.", options, 2, 1, 1};
+        "Added tokens in the text are recognised; no tokens are added before or after.\nMODEL may be a "
+        "folder that holds only a tokenizer.json.",
+        options, 2, 1, 1};
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);
     if (code != EXIT_NOT_YET) return code;

@@ -20,12 +20,16 @@ static cJSON *row_json(const struct fathom_tuned *r) {
 
 static void print_row(const struct fathom_tuned *r) {
     printf("%-18s %-44s %6u  ", r->op, r->what, r->n_tokens);
-    if (!r->best[0]) printf("not measured\n");
-    else printf("%-14s %10.1f us %8.2f x %s%s\n", r->best, r->best_nanoseconds / 1e3, r->default_nanoseconds / r->best_nanoseconds, r->default_variant,
+    if (!r->best[0])
+        printf("not measured\n");
+    else
+        printf("%-14s %10.1f us %8.2f x %s%s\n", r->best, r->best_nanoseconds / 1e3,
+            r->default_nanoseconds / r->best_nanoseconds, r->default_variant,
             r->n_wrong ? "  (others gave wrong results)" : "");
 }
 
-static int show(const struct fathom_engine *engine, const char *model, const struct fathom_tuned *rows, size_t n, bool as_json) {
+static int show(const struct fathom_engine *engine, const char *model, const struct fathom_tuned *rows,
+    size_t n, bool as_json) {
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     if (!as_json) {
         printf("%s on %s, %s\n%-18s %-44s %6s  %-14s %13s  faster than\n", model, device->name,

@@ -1,11 +1,11 @@
 // Fathom: DeepSeek-class language models on any Vulkan device.
 //
 //   engine   a model's weights on a device; serves several sessions
-//   session  one text, its cache and its position; one thread at a time, and sessions of one engine do not run at once
-//   chat     questions and answers in the model's own form, over a session
+//   session  one text, its cache and its position; one thread at a time, and sessions of one engine do not
+//   run at once chat     questions and answers in the model's own form, over a session
 //
-// Every object has create and destroy. destroy takes a pointer to the object, accepts NULL, and writes NULL. Parameters
-// come in a struct where zero means default. status.h describes errors, gpu.h the backend alone.
+// Every object has create and destroy. destroy takes a pointer to the object, accepts NULL, and writes NULL.
+// Parameters come in a struct where zero means default. status.h describes errors, gpu.h the backend alone.
 #ifndef FATHOM_H
 #define FATHOM_H
 
@@ -18,7 +18,7 @@ extern "C" {
 
 FATHOM_API const char *fathom_version(void); // "0.1.0"
 
-// ---- Engine ----------------------------------------------------------------------------------------------------
+// ---- Engine ----------------------------------------------------------------------------------------------
 
 // Called repeatedly during long work: `done` of `total` bytes or tokens. Return false to cancel.
 struct fathom_progress {
@@ -26,49 +26,57 @@ struct fathom_progress {
     void *user;
 };
 
-// How variants of operators are chosen. Measured choices are kept in a file of the cache folder: one file for a device, its
-// driver, Fathom's shaders and a model's shapes. Where the file exists it decides, so every start makes the same choices.
-// Without a cache folder, with gpu.exact or with gpu.variants, nothing is measured and no file is read.
+// How variants of operators are chosen. Measured choices are kept in a file of the cache folder: one file for
+// a device, its driver, Fathom's shaders and a model's shapes. Where the file exists it decides, so every
+// start makes the same choices. Without a cache folder, with gpu.exact or with gpu.variants, nothing is
+// measured and no file is read.
 enum fathom_tuning {
-    // Reads the file. Where there is none, measures for less than 2 s (nothing on a CPU), says so in the log, and writes the file.
+    // Reads the file. Where there is none, measures for less than 2 s (nothing on a CPU), says so in the log,
+    // and writes the file.
     FATHOM_TUNING_QUICK,
     // The operators' default variants.
     FATHOM_TUNING_OFF,
 };
 
 struct fathom_engine_params {
-    // A GGUF file, or a hub folder. On a device that shares the host's memory the engine uses weights in the mapped file:
-    // the file may be replaced meanwhile, but not changed or cut short (a read past the new end ends the process).
-    // FATHOM_CAP_HOST_IMPORT in gpu.disabled_caps makes the engine copy the weights.
+    // A GGUF file, or a hub folder. On a device that shares the host's memory the engine uses weights in the
+    // mapped file: the file may be replaced meanwhile, but not changed or cut short (a read past the new end
+    // ends the process). FATHOM_CAP_HOST_IMPORT in gpu.disabled_caps makes the engine copy the weights.
     const char *model;
-    struct fathom_gpu_params gpu;   // device, cache folder, exact mode, log
-    // The most positions that any session will hold, for the memory plan; 0: the model's limit or 4096, whichever is less.
+    struct fathom_gpu_params gpu; // device, cache folder, exact mode, log
+    // The most positions that any session will hold, for the memory plan; 0: the model's limit or 4096,
+    // whichever is less.
     uint32_t n_context;
     // The cache keeps 8 bits a value in place of 16. Refused in exact mode, which keeps float32.
     bool cache_8bit;
-    // Tokens that the model's draft layer guesses ahead of each step, at most FATHOM_MAX_DRAFTS; 0: none. The text stays the
-    // same, token for token; outside exact mode a near tie may fall the other way. Refused for models without the layer.
+    // Tokens that the model's draft layer guesses ahead of each step, at most FATHOM_MAX_DRAFTS; 0: none. The
+    // text stays the same, token for token; outside exact mode a near tie may fall the other way. Refused for
+    // models without the layer.
     uint32_t n_drafts;
     struct fathom_progress progress;
     enum fathom_tuning tuning;
 };
 
 struct fathom_engine;
-FATHOM_API struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *params, struct fathom_error *err);
+FATHOM_API struct fathom_engine *fathom_engine_create(
+    const struct fathom_engine_params *params, struct fathom_error *err);
 FATHOM_API void fathom_engine_destroy(struct fathom_engine **engine); // destroy the engine's sessions first
 
 // A model's shape and needs. Sizes in bytes.
 struct fathom_model_info {
-    char name[128], architecture[32];     // "deepseek2", "llama", "qwen2", "qwen3"
-    uint32_t n_layers, n_dense_layers, n_hidden, n_vocab, n_heads, n_experts, n_experts_used, n_experts_shared;
-    uint32_t n_kv;                        // heads of keys and values, of n_value values each; 0: latent attention
-    uint32_t q_rank, kv_rank, n_rope, n_nope, n_value; // ranks of the query's and the key-value latent; head widths
-    uint32_t n_draft_layers;              // multi-token-prediction layers in the file
+    char name[128], architecture[32]; // "deepseek2", "llama", "qwen2", "qwen3"
+    uint32_t n_layers, n_dense_layers, n_hidden, n_vocab, n_heads, n_experts, n_experts_used,
+        n_experts_shared;
+    uint32_t n_kv; // heads of keys and values, of n_value values each; 0: latent attention
+    uint32_t q_rank, kv_rank, n_rope, n_nope,
+        n_value;             // ranks of the query's and the key-value latent; head widths
+    uint32_t n_draft_layers; // multi-token-prediction layers in the file
     uint32_t n_context_trained;
-    // All parameters; and those that one token uses (an embedding row, the chosen experts), without draft layers.
+    // All parameters; and those that one token uses (an embedding row, the chosen experts), without draft
+    // layers.
     uint64_t parameters, parameters_active;
-    uint64_t weight_bytes;                // of the tensors that are loaded
-    uint64_t cache_bytes_per_token;       // in the mode asked for
+    uint64_t weight_bytes;          // of the tensors that are loaded
+    uint64_t cache_bytes_per_token; // in the mode asked for
 };
 // The plan for a device and a context length, made before a byte is uploaded.
 struct fathom_memory_plan {
@@ -82,53 +90,63 @@ FATHOM_API struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *
 
 // One operator at one shape and number of tokens, as tuning found it.
 struct fathom_tuned {
-    char op[32], what[96];                 // "matmul", "q4_0 2048 x 2048"
+    char op[32], what[96]; // "matmul", "q4_0 2048 x 2048"
     uint32_t n_tokens;
-    char default_variant[32], best[32];              // variants, with a tile size after a colon where one was chosen; empty: there was no time
+    char default_variant[32],
+        best[32]; // variants, with a tile size after a colon where one was chosen; empty: there was no time
     double default_nanoseconds, best_nanoseconds; // of one call; default 0: its results were wrong
-    uint32_t n_measured, n_wrong;          // choices that were timed; that gave wrong results, which is also a warning in the log
+    uint32_t n_measured,
+        n_wrong; // choices that were timed; that gave wrong results, which is also a warning in the log
 };
-// Measures every variant of every operator at this model's shapes on its device, for 1, 2, 4 and 8 tokens and a prefill
-// chunk; compares the results with the plain variant's; uses the fastest variants from now on; and writes the file that
-// engines start with. A call for which `seconds` (0: 300) leave no time, or that comes after `progress` asked to stop, keeps
-// its choice. Fills `list` (may be NULL) with at most `capacity` entries; *n is the number of entries there are. The engine
-// must have no session yet. Refused in exact mode and with forced variants.
-FATHOM_API bool fathom_engine_tune(struct fathom_engine *engine, double seconds, const struct fathom_progress *progress,
-    struct fathom_tuned *list, size_t capacity, size_t *n, struct fathom_error *err);
+// Measures every variant of every operator at this model's shapes on its device, for 1, 2, 4 and 8 tokens and
+// a prefill chunk; compares the results with the plain variant's; uses the fastest variants from now on; and
+// writes the file that engines start with. A call for which `seconds` (0: 300) leave no time, or that comes
+// after `progress` asked to stop, keeps its choice. Fills `list` (may be NULL) with at most `capacity`
+// entries; *n is the number of entries there are. The engine must have no session yet. Refused in exact mode
+// and with forced variants.
+FATHOM_API bool fathom_engine_tune(struct fathom_engine *engine, double seconds,
+    const struct fathom_progress *progress, struct fathom_tuned *list, size_t capacity, size_t *n,
+    struct fathom_error *err);
 
-// Reads a model's header and plans its memory on `gpu` (NULL: no device, `available` 0), without loading it. `exact` as in the engine.
-FATHOM_API bool fathom_model_inspect(const char *model, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context,
-    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
+// Reads a model's header and plans its memory on `gpu` (NULL: no device, `available` 0), without loading it.
+// `exact` as in the engine.
+FATHOM_API bool fathom_model_inspect(const char *model, const struct fathom_gpu_info *gpu, bool exact,
+    uint32_t n_context, struct fathom_model_info *info, struct fathom_memory_plan *plan,
+    struct fathom_error *err);
 
-// ---- Session ---------------------------------------------------------------------------------------------------
+// ---- Session ---------------------------------------------------------------------------------------------
 
 struct fathom_session_params {
     uint32_t n_context; // positions; 0: the engine's
     uint32_t n_chunk;   // tokens of one prefill step; 0: chosen for the device
 };
 struct fathom_session;
-FATHOM_API struct fathom_session *fathom_session_create(struct fathom_engine *engine, const struct fathom_session_params *params, struct fathom_error *err);
+FATHOM_API struct fathom_session *fathom_session_create(
+    struct fathom_engine *engine, const struct fathom_session_params *params, struct fathom_error *err);
 FATHOM_API void fathom_session_destroy(struct fathom_session **session);
 
 // Positions filled so far; their ids.
 FATHOM_API uint32_t fathom_session_length(const struct fathom_session *session);
 FATHOM_API const int32_t *fathom_session_tokens(const struct fathom_session *session);
 // Drops all positions from `length` on.
-FATHOM_API bool fathom_session_truncate(struct fathom_session *session, uint32_t length, struct fathom_error *err);
+FATHOM_API bool fathom_session_truncate(
+    struct fathom_session *session, uint32_t length, struct fathom_error *err);
 
-// Appends tokens by prefill, in chunks. logits, if not NULL, gets [n_tokens][n_vocab] floats: a row for each token.
-FATHOM_API bool fathom_session_append(struct fathom_session *session, const int32_t *ids, uint32_t n_tokens, float *logits,
-    const struct fathom_progress *progress, struct fathom_error *err);
+// Appends tokens by prefill, in chunks. logits, if not NULL, gets [n_tokens][n_vocab] floats: a row for each
+// token.
+FATHOM_API bool fathom_session_append(struct fathom_session *session, const int32_t *ids, uint32_t n_tokens,
+    float *logits, const struct fathom_progress *progress, struct fathom_error *err);
 // Appends tokens by the recorded decode step, one token a step.
-FATHOM_API bool fathom_session_append_decode(struct fathom_session *session, const int32_t *ids, uint32_t n_tokens, float *logits, struct fathom_error *err);
+FATHOM_API bool fathom_session_append_decode(struct fathom_session *session, const int32_t *ids,
+    uint32_t n_tokens, float *logits, struct fathom_error *err);
 
 struct fathom_sampling {
-    float temperature;     // 0: greedy
-    uint32_t top_k;        // 0: off
-    float top_p;           // 0 or 1: off
-    float min_p;           // 0: off
-    float repeat_penalty;  // 0 or 1: off; over the whole text so far
-    uint64_t seed;         // the same seed gives the same text on the same device; exact mode: on any device
+    float temperature;    // 0: greedy
+    uint32_t top_k;       // 0: off
+    float top_p;          // 0 or 1: off
+    float min_p;          // 0: off
+    float repeat_penalty; // 0 or 1: off; over the whole text so far
+    uint64_t seed;        // the same seed gives the same text on the same device; exact mode: on any device
 };
 
 struct fathom_session_times {
@@ -136,30 +154,35 @@ struct fathom_session_times {
     uint32_t prefill_tokens, decode_tokens;
 };
 
-// Generates after at least one appended token. on_token is called for each new token, in order, while later steps already
-// run; it returns false to stop (a stop token, a limit). The session keeps every token but the one for which on_token
-// returned false. A full context ends with FATHOM_OK: *n_generated is the number of tokens that on_token accepted.
-FATHOM_API bool fathom_session_generate(struct fathom_session *session, const struct fathom_sampling *sampling, uint32_t max_tokens,
-    bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_generated, struct fathom_error *err);
+// Generates after at least one appended token. on_token is called for each new token, in order, while later
+// steps already run; it returns false to stop (a stop token, a limit). The session keeps every token but the
+// one for which on_token returned false. A full context ends with FATHOM_OK: *n_generated is the number of
+// tokens that on_token accepted.
+FATHOM_API bool fathom_session_generate(struct fathom_session *session,
+    const struct fathom_sampling *sampling, uint32_t max_tokens, bool (*on_token)(void *user, int32_t id),
+    void *user, uint32_t *n_generated, struct fathom_error *err);
 
-// Seconds of the host's clock until the first prompt can be read. A step builds the pipelines that it needs first, so
-// `pipelines` is part of the first prefill's and decode's time, and grows with them.
+// Seconds of the host's clock until the first prompt can be read. A step builds the pipelines that it needs
+// first, so `pipelines` is part of the first prefill's and decode's time, and grows with them.
 struct fathom_start_times {
     double file, tokenizer, device, weights, tuning, session, pipelines;
 };
 
 struct fathom_session_stats {
-    struct fathom_session_times timings;       // of all appends and generates so far
+    struct fathom_session_times timings; // of all appends and generates so far
     struct fathom_start_times start;
-    uint64_t decode_steps, decode_submits, decode_recordings; // steps run; vkQueueSubmit calls and command buffers recorded for them
-    uint64_t drafts, drafts_accepted;    // tokens guessed by the draft layer; and those that the model agreed with
+    uint64_t decode_steps, decode_submits,
+        decode_recordings; // steps run; vkQueueSubmit calls and command buffers recorded for them
+    uint64_t drafts,
+        drafts_accepted; // tokens guessed by the draft layer; and those that the model agreed with
 };
 FATHOM_API struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session);
-// With gpu.timers: the time of each dispatch of the last prefill chunk, or of the last decode step. Returns the number of
-// dispatches; fills at most `capacity` entries.
-FATHOM_API size_t fathom_session_get_timings(const struct fathom_session *session, bool decode, struct fathom_dispatch_time *list, size_t capacity);
+// With gpu.timers: the time of each dispatch of the last prefill chunk, or of the last decode step. Returns
+// the number of dispatches; fills at most `capacity` entries.
+FATHOM_API size_t fathom_session_get_timings(
+    const struct fathom_session *session, bool decode, struct fathom_dispatch_time *list, size_t capacity);
 
-// ---- Chat ------------------------------------------------------------------------------------------------------
+// ---- Chat ------------------------------------------------------------------------------------------------
 
 struct fathom_chat_params {
     const char *system;              // system prompt, or NULL
@@ -167,39 +190,42 @@ struct fathom_chat_params {
     // Tools that the model may call: a JSON array of {"type": "function", "function": {"name", "description",
     // "parameters"}}, or NULL. Refused where the template has no place for tools.
     const char *tools;
-    // deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v4, qwen3, qwen2.5, smollm2, chatml or llama3;
-    // NULL: the model's own.
+    // deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v4, qwen3, qwen2.5, smollm2, chatml or
+    // llama3; NULL: the model's own.
     const char *template_name;
-    bool disable_thinking;                 // answer at once, where the template can say so
+    bool disable_thinking;           // answer at once, where the template can say so
     bool raw;                        // no template: the model continues the text
     uint32_t max_tokens;             // of one answer, its thought included; 0: as many as the context holds
     struct fathom_progress progress; // of reading a prompt
     struct fathom_session_params session;
 };
 struct fathom_chat;
-FATHOM_API struct fathom_chat *fathom_chat_create(struct fathom_engine *engine, const struct fathom_chat_params *params, struct fathom_error *err);
+FATHOM_API struct fathom_chat *fathom_chat_create(
+    struct fathom_engine *engine, const struct fathom_chat_params *params, struct fathom_error *err);
 FATHOM_API void fathom_chat_destroy(struct fathom_chat **chat);
 
 enum fathom_piece { FATHOM_PIECE_THOUGHT, FATHOM_PIECE_ANSWER };
-// Called with whole UTF-8 characters, zero-terminated, as they come. Return false to stop; the answer so far is kept.
+// Called with whole UTF-8 characters, zero-terminated, as they come. Return false to stop; the answer so far
+// is kept.
 typedef bool (*fathom_piece_fn)(void *user, enum fathom_piece kind, const char *text);
 
 enum fathom_end { FATHOM_END_STOP, FATHOM_END_LENGTH, FATHOM_END_CONTEXT, FATHOM_END_CALLER };
 struct fathom_reply {
-    const char *thought, *answer;    // whole texts, owned by the chat, until the next ask or destroy
-    const int32_t *ids;              // the tokens generated, the end token included
-    uint32_t n_ids, n_prompt_ids;    // prompt tokens in all, those already in the cache included
+    const char *thought, *answer; // whole texts, owned by the chat, until the next ask or destroy
+    const int32_t *ids;           // the tokens generated, the end token included
+    uint32_t n_ids, n_prompt_ids; // prompt tokens in all, those already in the cache included
     enum fathom_end end;
     // The calls that end the answer; its text leaves them out. Answer them by messages with the results.
     const struct fathom_tool_call *tool_calls;
     size_t n_tool_calls;
 };
 // Adds a message to the conversation: earlier turns, or a tool's result.
-FATHOM_API bool fathom_chat_add(struct fathom_chat *chat, const struct fathom_message *message, struct fathom_error *err);
+FATHOM_API bool fathom_chat_add(
+    struct fathom_chat *chat, const struct fathom_message *message, struct fathom_error *err);
 // question NULL: answers the messages that were added.
-FATHOM_API bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece, void *user, struct fathom_reply *reply,
-    struct fathom_error *err);
-FATHOM_API void fathom_chat_clear(struct fathom_chat *chat);     // a new conversation
+FATHOM_API bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece,
+    void *user, struct fathom_reply *reply, struct fathom_error *err);
+FATHOM_API void fathom_chat_clear(struct fathom_chat *chat); // a new conversation
 FATHOM_API struct fathom_session *fathom_chat_get_session(const struct fathom_chat *chat);
 
 #ifdef __cplusplus

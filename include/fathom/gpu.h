@@ -16,50 +16,56 @@
 extern "C" {
 #endif
 
-// ---- Devices ----------------------------------------------------------------------------------------------
+// ---- Devices ---------------------------------------------------------------------------------------------
 
 // The capabilities of a device beyond the required minimum, which is Vulkan 1.2, timeline semaphores, 256
 // invocations and 32 KiB of shared memory.
 enum fathom_gpu_caps {
-    FATHOM_CAP_SUBGROUP_ARITHMETIC = 1u << 0,  // subgroupAdd, subgroupBroadcast, … in compute, of 4 or more
-    FATHOM_CAP_SUBGROUP_SIZE_CONTROL = 1u << 1,// a pipeline may require a subgroup size, and full subgroups
-    FATHOM_CAP_STORAGE_16BIT = 1u << 2,        // 16-bit types in storage buffers
-    FATHOM_CAP_STORAGE_8BIT = 1u << 3,         // 8-bit types in storage buffers
-    FATHOM_CAP_FLOAT16 = 1u << 4,              // float16 arithmetic
-    FATHOM_CAP_INT8 = 1u << 5,                 // 8-bit integer arithmetic
+    FATHOM_CAP_SUBGROUP_ARITHMETIC = 1u << 0, // subgroupAdd, subgroupBroadcast, … in compute, of 4 or more
+    FATHOM_CAP_SUBGROUP_SIZE_CONTROL = 1u << 1, // a pipeline may require a subgroup size, and full subgroups
+    FATHOM_CAP_STORAGE_16BIT = 1u << 2,         // 16-bit types in storage buffers
+    FATHOM_CAP_STORAGE_8BIT = 1u << 3,          // 8-bit types in storage buffers
+    FATHOM_CAP_FLOAT16 = 1u << 4,               // float16 arithmetic
+    FATHOM_CAP_INT8 = 1u << 5,                  // 8-bit integer arithmetic
     FATHOM_CAP_INT16 = 1u << 6,
     FATHOM_CAP_INT64 = 1u << 7,
-    FATHOM_CAP_INTEGER_DOT = 1u << 8,          // integer dot product instructions (perhaps not accelerated)
-    FATHOM_CAP_COOPERATIVE_MATRIX = 1u << 9,   // a subgroup multiplies float16 matrices and adds in float32
-    FATHOM_CAP_MEMORY_BUDGET = 1u << 10,       // the driver says how much memory is free
-    FATHOM_CAP_HOST_IMPORT = 1u << 11,         // VK_EXT_external_memory_host
-    FATHOM_CAP_STATISTICS = 1u << 12,          // the driver reports registers and spills of a pipeline
-    FATHOM_CAP_READ_AHEAD = 1u << 13,          // a CPU whose prefetchers follow few streams; shaders read on
-    FATHOM_CAP_DEVICE_ADDRESS = 1u << 14,      // a CPU whose shaders may read buffers by address
-    FATHOM_CAP_UNIFORM_LOADS = 1u << 15,       // a CPU whose driver merges reads of all lanes at one address
+    FATHOM_CAP_INTEGER_DOT = 1u << 8,        // integer dot product instructions (perhaps not accelerated)
+    FATHOM_CAP_COOPERATIVE_MATRIX = 1u << 9, // a subgroup multiplies float16 matrices and adds in float32
+    FATHOM_CAP_MEMORY_BUDGET = 1u << 10,     // the driver says how much memory is free
+    FATHOM_CAP_HOST_IMPORT = 1u << 11,       // VK_EXT_external_memory_host
+    FATHOM_CAP_STATISTICS = 1u << 12,        // the driver reports registers and spills of a pipeline
+    FATHOM_CAP_READ_AHEAD = 1u << 13,        // a CPU whose prefetchers follow few streams; shaders read on
+    FATHOM_CAP_DEVICE_ADDRESS = 1u << 14,    // a CPU whose shaders may read buffers by address
+    FATHOM_CAP_UNIFORM_LOADS = 1u << 15,     // a CPU whose driver merges reads of all lanes at one address
 };
 
-enum fathom_gpu_type { FATHOM_GPU_DISCRETE, FATHOM_GPU_INTEGRATED, FATHOM_GPU_VIRTUAL, FATHOM_GPU_CPU, FATHOM_GPU_OTHER };
+enum fathom_gpu_type {
+    FATHOM_GPU_DISCRETE,
+    FATHOM_GPU_INTEGRATED,
+    FATHOM_GPU_VIRTUAL,
+    FATHOM_GPU_CPU,
+    FATHOM_GPU_OTHER
+};
 
 struct fathom_gpu_info {
-    uint32_t index;                 // position in the list; accepted by fathom_gpu_params.device
+    uint32_t index; // position in the list; accepted by fathom_gpu_params.device
     char name[256];
-    char driver[256];               // name and version of the driver
+    char driver[256]; // name and version of the driver
     uint32_t vendor_id, device_id, api_version;
     enum fathom_gpu_type type;
-    uint32_t caps;                  // enum fathom_gpu_caps, without those that driver bugs break
-    uint64_t memory_total;          // bytes of the heaps that can hold weights
-    uint64_t memory_free;           // free bytes there by the driver's budget; without a budget memory_total
-    bool unified_memory;            // the host can access that memory directly
-    uint64_t max_storage_range;     // bytes that one binding can address
-    uint64_t max_allocation;        // most bytes of one allocation
-    uint32_t storage_alignment;     // alignment in bytes of a binding's offset
-    uint32_t max_shared_memory;     // bytes per workgroup
-    uint32_t max_invocations;       // invocations per workgroup
+    uint32_t caps;              // enum fathom_gpu_caps, without those that driver bugs break
+    uint64_t memory_total;      // bytes of the heaps that can hold weights
+    uint64_t memory_free;       // free bytes there by the driver's budget; without a budget memory_total
+    bool unified_memory;        // the host can access that memory directly
+    uint64_t max_storage_range; // bytes that one binding can address
+    uint64_t max_allocation;    // most bytes of one allocation
+    uint32_t storage_alignment; // alignment in bytes of a binding's offset
+    uint32_t max_shared_memory; // bytes per workgroup
+    uint32_t max_invocations;   // invocations per workgroup
     uint32_t subgroup_size, min_subgroup_size, max_subgroup_size;
     uint32_t matrix_m, matrix_n, matrix_k; // with FATHOM_CAP_COOPERATIVE_MATRIX: [m][k] times [k][n]
-    float timestamp_period;         // nanoseconds per tick; 0: no timers
-    char unusable[256];             // why Fathom cannot use it; empty: it can
+    float timestamp_period;                // nanoseconds per tick; 0: no timers
+    char unusable[256];                    // why Fathom cannot use it; empty: it can
 };
 
 // Writes up to `capacity` devices and returns the number of all devices. Returns 0 with *err set when there
@@ -67,35 +73,37 @@ struct fathom_gpu_info {
 FATHOM_API size_t fathom_gpu_list(struct fathom_gpu_info *list, size_t capacity, struct fathom_error *err);
 
 struct fathom_gpu_params {
-    const char *device;        // index, or part of the name, any case; NULL: the best usable one (discrete first)
-    const char *cache_dir;     // folder of the pipeline cache, made when missing; NULL: nothing is kept on disk
-    bool exact;                // only the plain variants, whose results are the same bits on every device
-    const char *variants;      // "op=variant,op=variant": choose these instead of the defaults; NULL: defaults
-    uint32_t disabled_caps;    // pretend that the device lacks these (tests)
-    uint64_t max_storage_range;// pretend that a binding addresses no more than this (tests); 0: the device's
-    // Pretend that the device is a discrete card (tests): the host sees none of its memory, so that buffers and
-    // weights are staged and nothing is used in place; what only CPUs have is missing; a submit holds a
+    const char *device;    // index, or part of the name, any case; NULL: the best usable one (discrete first)
+    const char *cache_dir; // folder of the pipeline cache, made when missing; NULL: nothing is kept on disk
+    bool exact;            // only the plain variants, whose results are the same bits on every device
+    const char *variants;  // "op=variant,op=variant": choose these instead of the defaults; NULL: defaults
+    uint32_t disabled_caps;     // pretend that the device lacks these (tests)
+    uint64_t max_storage_range; // pretend that a binding addresses no more than this (tests); 0: the device's
+    // Pretend that the device is a discrete card (tests): the host sees none of its memory, so that buffers
+    // and weights are staged and nothing is used in place; what only CPUs have is missing; a submit holds a
     // hundred-thousandth of the usual work, so that small models are split.
     bool discrete;
-    bool full_barriers;        // a full barrier after every dispatch, to find a missing one
-    bool timers;               // keep a GPU time for every dispatch
-    bool statistics;           // log, for debugging, what the driver tells of every pipeline it builds (FATHOM_CAP_STATISTICS)
-    uint32_t n_threads;        // that build pipelines; 0: one a core
+    bool full_barriers; // a full barrier after every dispatch, to find a missing one
+    bool timers;        // keep a GPU time for every dispatch
+    bool statistics;    // log, for debugging, what the driver tells of every pipeline it builds
+                        // (FATHOM_CAP_STATISTICS)
+    uint32_t n_threads; // that build pipelines; 0: one a core
     struct fathom_log log;
 };
 
 struct fathom_gpu;
-FATHOM_API struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, struct fathom_error *err);
+FATHOM_API struct fathom_gpu *fathom_gpu_create(
+    const struct fathom_gpu_params *params, struct fathom_error *err);
 // Waits for the device, frees the gpu and writes NULL. Accepts NULL and a pointer to NULL. Destroy the gpu's
 // buffers and streams first.
 FATHOM_API void fathom_gpu_destroy(struct fathom_gpu **gpu);
 FATHOM_API const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu);
 
 struct fathom_gpu_counters {
-    uint64_t submits;          // vkQueueSubmit calls
-    uint64_t recorded;         // recorded command buffers
-    uint64_t dispatches;       // recorded dispatches
-    uint64_t barriers;         // recorded barriers
+    uint64_t submits;    // vkQueueSubmit calls
+    uint64_t recorded;   // recorded command buffers
+    uint64_t dispatches; // recorded dispatches
+    uint64_t barriers;   // recorded barriers
     uint64_t pipelines_built, pipelines_from_cache;
     uint64_t memory_used;      // bytes of device memory in use by buffers
     uint64_t memory_allocated; // bytes allocated from the driver
@@ -105,11 +113,11 @@ struct fathom_gpu_counters {
 };
 FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu);
 
-// ---- Memory -----------------------------------------------------------------------------------------------
+// ---- Memory ----------------------------------------------------------------------------------------------
 
 enum fathom_memory {
-    FATHOM_MEMORY_DEVICE,  // fastest for the device; the host uses uploads and downloads
-    FATHOM_MEMORY_HOST,    // visible to both, cached for the host; for small results that the host polls
+    FATHOM_MEMORY_DEVICE, // fastest for the device; the host uses uploads and downloads
+    FATHOM_MEMORY_HOST,   // visible to both, cached for the host; for small results that the host polls
 };
 
 struct fathom_buffer;
@@ -122,7 +130,8 @@ struct fathom_view {
 };
 
 // Creates a buffer of at most max_allocation bytes, sub-allocated from larger blocks and filled with zeros.
-FATHOM_API struct fathom_buffer *fathom_buffer_create(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
+FATHOM_API struct fathom_buffer *fathom_buffer_create(
+    struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
 FATHOM_API void fathom_buffer_destroy(struct fathom_buffer **buffer);
 FATHOM_API struct fathom_view fathom_buffer_view(struct fathom_buffer *buffer); // the whole buffer
 // Returns the host pointer of a FATHOM_MEMORY_HOST buffer, and NULL for other buffers.
@@ -131,10 +140,12 @@ FATHOM_API void *fathom_buffer_map(struct fathom_buffer *buffer);
 // Copy between host and device. The functions return when `data` may be reused (upload) or is complete
 // (download). Uploads happen before every later submit. Discrete cards copy through a ring of staging
 // buffers; with unified memory the host copies directly.
-FATHOM_API bool fathom_upload(struct fathom_gpu *gpu, struct fathom_view dst, const void *data, struct fathom_error *err);
-FATHOM_API bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data, struct fathom_error *err);
+FATHOM_API bool fathom_upload(
+    struct fathom_gpu *gpu, struct fathom_view dst, const void *data, struct fathom_error *err);
+FATHOM_API bool fathom_download(
+    struct fathom_gpu *gpu, struct fathom_view src, void *data, struct fathom_error *err);
 
-// ---- Weights ----------------------------------------------------------------------------------------------
+// ---- Weights ---------------------------------------------------------------------------------------------
 
 // The stored type of a weight's elements. Values and layouts are those of GGUF ("ggml_type"), except F8_E4M3,
 // which is Fathom's own.
@@ -142,11 +153,11 @@ enum fathom_type {
     FATHOM_F32 = 0,
     FATHOM_F16 = 1,
     // blocks of 32 elements
-    FATHOM_Q4_0 = 2,  // float16 scale, 16 bytes; element i < 16 is the low nibble of byte i, minus 8
-    FATHOM_Q4_1 = 3,  // float16 scale, float16 minimum, 16 bytes of nibbles as in Q4_0
+    FATHOM_Q4_0 = 2, // float16 scale, 16 bytes; element i < 16 is the low nibble of byte i, minus 8
+    FATHOM_Q4_1 = 3, // float16 scale, float16 minimum, 16 bytes of nibbles as in Q4_0
     FATHOM_Q5_0 = 6,
     FATHOM_Q5_1 = 7,
-    FATHOM_Q8_0 = 8,  // float16 scale, 32 signed bytes
+    FATHOM_Q8_0 = 8, // float16 scale, 32 signed bytes
     // blocks of 256 elements
     FATHOM_Q2_K = 10,
     FATHOM_Q3_K = 11,
@@ -192,8 +203,8 @@ struct fathom_weight {
     struct fathom_slice *slices;
 };
 
-FATHOM_API struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows,
-    uint32_t n_cols, struct fathom_error *err);
+FATHOM_API struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type,
+    uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err);
 // Creates a weight in place, from bytes in host memory, [n_mats][n_rows][n_cols] in their stored form. The
 // function copies nothing; the device must share the host's memory. `readable` is the range that may be read
 // around the bytes in whole pages (the mapped file); it must not change until the weight is destroyed. Such a
@@ -204,14 +215,15 @@ struct fathom_host_range {
     const void *data;
     uint64_t size;
 };
-FATHOM_API struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows,
-    uint32_t n_cols, const void *data, struct fathom_host_range readable, struct fathom_error *err);
+FATHOM_API struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type,
+    uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, const void *data, struct fathom_host_range readable,
+    struct fathom_error *err);
 FATHOM_API void fathom_weight_destroy(struct fathom_weight **weight);
 // Writes n_rows rows from first_row on (counted through all matrices), in the weight's stored type.
-FATHOM_API bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *weight, uint32_t first_row, uint32_t n_rows, const void *data,
-    struct fathom_error *err);
+FATHOM_API bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *weight, uint32_t first_row,
+    uint32_t n_rows, const void *data, struct fathom_error *err);
 
-// ---- Streams ----------------------------------------------------------------------------------------------
+// ---- Streams ---------------------------------------------------------------------------------------------
 
 // A list of dispatches: record, finish, then submit any number of times. The stream derives barriers from
 // what each dispatch declares to read and write, and splits work that is too long for one submit.
@@ -221,19 +233,25 @@ FATHOM_API void fathom_stream_destroy(struct fathom_stream **stream); // waits f
 // Empties the stream for a new recording; waits until its earlier submits are done.
 FATHOM_API void fathom_stream_begin(struct fathom_stream *stream);
 // Records a copy. Both views must have the same size, a multiple of 4 bytes.
-FATHOM_API void fathom_stream_copy(struct fathom_stream *stream, struct fathom_view src, struct fathom_view dst);
+FATHOM_API void fathom_stream_copy(
+    struct fathom_stream *stream, struct fathom_view src, struct fathom_view dst);
 // Ends the recording: builds missing pipelines in parallel and records the commands. Reports the first error
 // of all recording calls.
 FATHOM_API bool fathom_stream_finish(struct fathom_stream *stream, struct fathom_error *err);
 // Submits a finished stream. *ticket (ticket may be NULL) identifies the submit for fathom_gpu_wait(). The
 // same stream may be in flight several times.
-FATHOM_API bool fathom_stream_submit(struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err);
+FATHOM_API bool fathom_stream_submit(
+    struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err);
 // Waits for a submit of any stream of this gpu, and, because the queue is in order, for all earlier submits.
 FATHOM_API bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err);
 
 // Returns the time of each dispatch of the stream's last completed submit. Needs fathom_gpu_params.timers.
-struct fathom_dispatch_time { const char *op, *variant; double nanoseconds, flops, bytes; };
-FATHOM_API size_t fathom_stream_timings(struct fathom_stream *stream, struct fathom_dispatch_time *list, size_t capacity);
+struct fathom_dispatch_time {
+    const char *op, *variant;
+    double nanoseconds, flops, bytes;
+};
+FATHOM_API size_t fathom_stream_timings(
+    struct fathom_stream *stream, struct fathom_dispatch_time *list, size_t capacity);
 
 #ifdef __cplusplus
 }

@@ -17,12 +17,12 @@ struct fathom_tool_call {
 
 struct fathom_message {
     enum fathom_role role;
-    const char *content;          // NULL: empty. For a tool: the result
-    const char *reasoning;        // the assistant's thought before the content; NULL: none. The template
-                                  // decides which earlier thoughts the model reads again
+    const char *content;   // NULL: empty. For a tool: the result
+    const char *reasoning; // the assistant's thought before the content; NULL: none. The template
+                           // decides which earlier thoughts the model reads again
     const struct fathom_tool_call *tool_calls; // calls by the assistant, after the content
     size_t n_tool_calls;
-    const char *tool_call_id;     // for a tool: the id of the answered call; NULL: results are in call order
+    const char *tool_call_id; // for a tool: the id of the answered call; NULL: results are in call order
 };
 
 #ifdef __cplusplus

@@ -1,5 +1,5 @@
-// The operators. Each call appends to a stream; all are asynchronous, and their errors are sticky in the stream.
-// Included by gpu.h. "Exact" variants are the ones that fathom_gpu_params.exact allows.
+// The operators. Each call appends to a stream; all are asynchronous, and their errors are sticky in the
+// stream. Included by gpu.h. "Exact" variants are the ones that fathom_gpu_params.exact allows.
 #ifndef FATHOM_OPS_H
 #define FATHOM_OPS_H
 
@@ -23,24 +23,25 @@ FATHOM_API void fathom_embed(struct fathom_stream *stream, const struct fathom_e
 struct fathom_rms_norm_params {
     struct fathom_view x, w, y;
     uint32_t n_tokens, n_cols;
-    uint32_t x_stride, y_stride;   // floats from one token to the next; 0: n_cols
+    uint32_t x_stride, y_stride; // floats from one token to the next; 0: n_cols
     float eps;
 };
 FATHOM_API void fathom_rms_norm(struct fathom_stream *stream, const struct fathom_rms_norm_params *params);
 
-// An RMS norm of an operator's result, y[t] of n values. The operator's own dispatch computes the norm where the
-// variant can; otherwise a dispatch follows.
+// An RMS norm of an operator's result, y[t] of n values. The operator's own dispatch computes the norm where
+// the variant can; otherwise a dispatch follows.
 struct fathom_norm_after {
-    struct fathom_view w, y;       // float32[n], [n_tokens][n]; w.buffer NULL: no norm
-    struct fathom_view counters;   // uint32[n_tokens], zero before and after; buffer NULL: the norm is a dispatch of its own
+    struct fathom_view w, y; // float32[n], [n_tokens][n]; w.buffer NULL: no norm
+    struct fathom_view
+        counters; // uint32[n_tokens], zero before and after; buffer NULL: the norm is a dispatch of its own
     float eps;
 };
 
-// y[t][m][r] = (residual ? residual[t][m][r] : 0) + sum_k w[m][r][k] * x[t][m][k]      for every matrix m of w.
-// x and y have their own strides, in floats; residual has y's shape and may be y itself.
+// y[t][m][r] = (residual ? residual[t][m][r] : 0) + sum_k w[m][r][k] * x[t][m][k]      for every matrix m of
+// w. x and y have their own strides, in floats; residual has y's shape and may be y itself.
 struct fathom_matmul_params {
     const struct fathom_weight *w;
-    struct fathom_view x, y, residual;     // residual.buffer NULL: none
+    struct fathom_view x, y, residual; // residual.buffer NULL: none
     uint32_t n_tokens;
     uint32_t x_token_stride, x_mat_stride; // 0: n_mats * n_cols, n_cols. Multiples of 4.
     uint32_t y_token_stride, y_mat_stride; // 0: n_mats * n_rows, n_rows.
@@ -48,153 +49,172 @@ struct fathom_matmul_params {
 };
 FATHOM_API void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_params *params);
 
-// ---- Latent attention ------------------------------------------------------------------------------------------
+// ---- Latent attention ------------------------------------------------------------------------------------
 
-// The cache of one layer holds a row for every position: a latent (kv_rank values), then the rotary key (n_rope values).
-// Rows lie in pages of FATHOM_PAGE positions; page_table[i] is the physical page of positions
-// [i * FATHOM_PAGE, (i + 1) * FATHOM_PAGE). A row is float32, float16 (two values in a 32-bit word, low half first), or
-// Q8_0: signed bytes, then a float16 scale for every 32 bytes, two scales in a word. The last group may be smaller.
+// The cache of one layer holds a row for every position: a latent (kv_rank values), then the rotary key
+// (n_rope values). Rows lie in pages of FATHOM_PAGE positions; page_table[i] is the physical page of
+// positions [i * FATHOM_PAGE, (i + 1) * FATHOM_PAGE). A row is float32, float16 (two values in a 32-bit word,
+// low half first), or Q8_0: signed bytes, then a float16 scale for every 32 bytes, two scales in a word. The
+// last group may be smaller.
 enum { FATHOM_PAGE = 64 };
 struct fathom_latent_cache {
-    struct fathom_view pages;       // [n_pages][FATHOM_PAGE] rows
-    struct fathom_view page_table;  // uint32[]
-    enum fathom_type type;          // FATHOM_F32, FATHOM_F16 or FATHOM_Q8_0
-    uint32_t kv_rank, n_rope;       // multiples of 4; kv_rank of 32 for Q8_0; n_rope 0: the whole latent is key and value
+    struct fathom_view pages;      // [n_pages][FATHOM_PAGE] rows
+    struct fathom_view page_table; // uint32[]
+    enum fathom_type type;         // FATHOM_F32, FATHOM_F16 or FATHOM_Q8_0
+    uint32_t kv_rank,
+        n_rope; // multiples of 4; kv_rank of 32 for Q8_0; n_rope 0: the whole latent is key and value
 };
 // Bytes of one position's row; 0 for other types or sizes.
 FATHOM_API uint64_t fathom_latent_row_size(enum fathom_type type, uint32_t kv_rank, uint32_t n_rope);
 
-// `position` is a view of one uint32: the position of the step's first token; token t stands at position + t. The device
-// reads `position`, so a recorded stream can be replayed at another position.
-// rope_table float32[max positions][n_rope / 2][2]: cosine and sine, computed by the host in double precision.
+// `position` is a view of one uint32: the position of the step's first token; token t stands at position + t.
+// The device reads `position`, so a recorded stream can be replayed at another position. rope_table
+// float32[max positions][n_rope / 2][2]: cosine and sine, computed by the host in double precision.
 
-// Rotary embedding (arXiv 2104.09864): y[t][h] = x[t][h] with each pair (2i, 2i + 1) rotated by the angle of position + t.
-// x and y have n_rope values a head, and strides in floats for tokens and heads. x and y may be the same view.
+// Rotary embedding (arXiv 2104.09864): y[t][h] = x[t][h] with each pair (2i, 2i + 1) rotated by the angle of
+// position + t. x and y have n_rope values a head, and strides in floats for tokens and heads. x and y may be
+// the same view.
 struct fathom_rope_params {
     struct fathom_view x, y, rope_table, position;
     uint32_t n_tokens, n_heads, n_rope;
     uint32_t x_token_stride, x_head_stride, y_token_stride, y_head_stride; // multiples of 2
-    bool inverse;                  // rotate by the negative angle
+    bool inverse;                                                          // rotate by the negative angle
 };
 FATHOM_API void fathom_rope(struct fathom_stream *stream, const struct fathom_rope_params *params);
 
-// Stores kv[n_tokens][kv_rank + n_rope], the output of the latent projection, in the cache at position + t. The first
-// kv_rank values go through an RMS norm (w float32[kv_rank], eps); the last n_rope values are rotated. Where the cache has
-// n_rope 0, the last n_rotated values of the normed latent are rotated.
+// Stores kv[n_tokens][kv_rank + n_rope], the output of the latent projection, in the cache at position + t.
+// The first kv_rank values go through an RMS norm (w float32[kv_rank], eps); the last n_rope values are
+// rotated. Where the cache has n_rope 0, the last n_rotated values of the normed latent are rotated.
 struct fathom_latent_store_params {
     struct fathom_view kv, w, rope_table, position;
     struct fathom_latent_cache cache;
-    uint32_t n_tokens, n_rotated;   // n_rotated: a multiple of 4; 0 where the cache has n_rope
+    uint32_t n_tokens, n_rotated; // n_rotated: a multiple of 4; 0 where the cache has n_rope
     float eps;
 };
-FATHOM_API void fathom_latent_store(struct fathom_stream *stream, const struct fathom_latent_store_params *params);
+FATHOM_API void fathom_latent_store(
+    struct fathom_stream *stream, const struct fathom_latent_store_params *params);
 
-// Absorbed latent attention (DeepSeek-V2, arXiv 2405.04434). q[n_tokens][n_heads][kv_rank + n_rope] holds the query times
-// the key's up-projection, then the rotated part.
-//   out[t][h][kv_rank] = sum_j softmax_j(scale * q[t][h] . cache[j]) * latent[j]      over positions j <= position + t
-// The operator cuts the cache into splits of FATHOM_SPLIT positions (aligned to absolute positions) and merges the splits
-// in order by log-sum-exp.
+// Absorbed latent attention (DeepSeek-V2, arXiv 2405.04434). q[n_tokens][n_heads][kv_rank + n_rope] holds the
+// query times the key's up-projection, then the rotated part.
+//   out[t][h][kv_rank] = sum_j softmax_j(scale * q[t][h] . cache[j]) * latent[j]      over positions j <=
+//   position + t
+// The operator cuts the cache into splits of FATHOM_SPLIT positions (aligned to absolute positions) and
+// merges the splits in order by log-sum-exp.
 enum { FATHOM_SPLIT = 256 };
 struct fathom_latent_attention_params {
     struct fathom_view q, out, position;
     struct fathom_latent_cache cache;
-    // At least fathom_latent_attention_scratch(n_heads, kv_rank, max_positions) bytes; a dispatch takes as many tokens as
-    // the scratch holds.
+    // At least fathom_latent_attention_scratch(n_heads, kv_rank, max_positions) bytes; a dispatch takes as
+    // many tokens as the scratch holds.
     struct fathom_view scratch;
     // uint32[n_tokens][n_heads], zero before and after; saves a dispatch. buffer NULL: none.
     struct fathom_view counters;
     uint32_t n_tokens, n_heads;
-    uint32_t max_positions;         // bound on position + n_tokens for this recording
-    // uint32[n_tokens][top_k]: the positions that each token attends to, as index_select writes them. buffer NULL: all
-    // positions. With `selected` the splits cut this list, and max_positions bounds min(top_k, position + n_tokens).
+    uint32_t max_positions; // bound on position + n_tokens for this recording
+    // uint32[n_tokens][top_k]: the positions that each token attends to, as index_select writes them. buffer
+    // NULL: all positions. With `selected` the splits cut this list, and max_positions bounds min(top_k,
+    // position + n_tokens).
     struct fathom_view selected;
     uint32_t top_k;
-    // DeepSeek-V4. A token attends to the last `sliding_window` positions up to its own, and to compressed rows of `ratio`
-    // positions each, which lie at first_compressed, first_compressed + 1, … of the cache: to all (position + t + 1) / ratio
-    // complete rows, or to the top_k selected rows. max_positions bounds the sum. sliding_window 0: off; ratio 0: no compressed rows.
+    // DeepSeek-V4. A token attends to the last `sliding_window` positions up to its own, and to compressed
+    // rows of `ratio` positions each, which lie at first_compressed, first_compressed + 1, … of the cache: to
+    // all (position + t + 1) / ratio complete rows, or to the top_k selected rows. max_positions bounds the
+    // sum. sliding_window 0: off; ratio 0: no compressed rows.
     uint32_t sliding_window, ratio, first_compressed;
     // float32[n_heads]: exp(sinks[h]) is added to the softmax's denominator; buffer NULL: none.
     struct fathom_view sinks;
     float scale;
 };
-FATHOM_API void fathom_latent_attention(struct fathom_stream *stream, const struct fathom_latent_attention_params *params);
+FATHOM_API void fathom_latent_attention(
+    struct fathom_stream *stream, const struct fathom_latent_attention_params *params);
 // Bytes of scratch for one token: [n_splits][n_heads][kv_rank + 2] floats.
-FATHOM_API uint64_t fathom_latent_attention_scratch(uint32_t n_heads, uint32_t kv_rank, uint32_t max_positions);
+FATHOM_API uint64_t fathom_latent_attention_scratch(
+    uint32_t n_heads, uint32_t kv_rank, uint32_t max_positions);
 
-// Sparse attention (DeepSeek-V3.2): a lightning indexer scores every earlier position by a small key, and attention takes
-// the positions with the best scores. The cache of one layer's indexer keys has pages and a page table as the latents have.
+// Sparse attention (DeepSeek-V3.2): a lightning indexer scores every earlier position by a small key, and
+// attention takes the positions with the best scores. The cache of one layer's indexer keys has pages and a
+// page table as the latents have.
 struct fathom_index_cache {
-    struct fathom_view pages;       // [n_pages][FATHOM_PAGE] rows of [n_key]
-    struct fathom_view page_table;  // uint32[]
-    enum fathom_type type;          // FATHOM_F32 or FATHOM_F16
-    uint32_t n_key;                 // a multiple of 4
+    struct fathom_view pages;      // [n_pages][FATHOM_PAGE] rows of [n_key]
+    struct fathom_view page_table; // uint32[]
+    enum fathom_type type;         // FATHOM_F32 or FATHOM_F16
+    uint32_t n_key;                // a multiple of 4
 };
 // Bytes of one position's row; 0 for other types or sizes.
 FATHOM_API uint64_t fathom_index_row_size(enum fathom_type type, uint32_t n_key);
 
-// Takes q[n_tokens][n_heads][n_key] and k[n_tokens][n_key]. k goes through a layer norm (w, b float32[n_key], eps). The
-// first n_rope values of q and k are rotated in pairs (i, i + n_rope / 2) by the angle of position + t. Queries stay in q;
-// the key is stored in the cache at position + t.
+// Takes q[n_tokens][n_heads][n_key] and k[n_tokens][n_key]. k goes through a layer norm (w, b float32[n_key],
+// eps). The first n_rope values of q and k are rotated in pairs (i, i + n_rope / 2) by the angle of position
+// + t. Queries stay in q; the key is stored in the cache at position + t.
 struct fathom_index_store_params {
     struct fathom_view q, k, w, b, rope_table, position;
     struct fathom_index_cache cache;
     uint32_t n_tokens, n_heads, n_rope; // n_rope: a multiple of 4; n_heads 0: the key alone
     float eps;
 };
-FATHOM_API void fathom_index_store(struct fathom_stream *stream, const struct fathom_index_store_params *params);
+FATHOM_API void fathom_index_store(
+    struct fathom_stream *stream, const struct fathom_index_store_params *params);
 
-// scores[i][j] = scale * sum_h weights[t][h] * max(q[t][h] . key[j], 0), for token t = first_token + i and positions
-// j <= position + t. The rest of a row is not written. q and weights have first_token + n_tokens rows, as index_store
-// leaves them.
+// scores[i][j] = scale * sum_h weights[t][h] * max(q[t][h] . key[j], 0), for token t = first_token + i and
+// positions j <= position + t. The rest of a row is not written. q and weights have first_token + n_tokens
+// rows, as index_store leaves them.
 struct fathom_index_score_params {
     struct fathom_view q, weights, position;
-    struct fathom_view scores;      // float32[n_tokens][max_positions]
+    struct fathom_view scores; // float32[n_tokens][max_positions]
     struct fathom_index_cache cache;
     uint32_t n_tokens, first_token, n_heads;
-    uint32_t max_positions;         // bound on (position + first_token + n_tokens) / ratio for this recording
-    uint32_t ratio;                 // positions that a row of the cache stands for: token t sees (position + t + 1) / ratio rows; 0: 1
+    uint32_t max_positions; // bound on (position + first_token + n_tokens) / ratio for this recording
+    uint32_t ratio; // positions that a row of the cache stands for: token t sees (position + t + 1) / ratio
+                    // rows; 0: 1
     float scale;
 };
-FATHOM_API void fathom_index_score(struct fathom_stream *stream, const struct fathom_index_score_params *params);
+FATHOM_API void fathom_index_score(
+    struct fathom_stream *stream, const struct fathom_index_score_params *params);
 
-// selected[first_token + i][top_k]: the positions of the top_k best scores of row i, in ascending order. Among equal scores
-// the first positions win. A token that sees at most top_k positions gets all of these; the rest of its row is not written.
+// selected[first_token + i][top_k]: the positions of the top_k best scores of row i, in ascending order.
+// Among equal scores the first positions win. A token that sees at most top_k positions gets all of these;
+// the rest of its row is not written.
 struct fathom_index_select_params {
     struct fathom_view scores, position;
-    struct fathom_view selected;    // uint32[first_token + n_tokens][top_k]
+    struct fathom_view selected;                                 // uint32[first_token + n_tokens][top_k]
     uint32_t n_tokens, first_token, top_k, max_positions, ratio; // as of index_score
 };
-FATHOM_API void fathom_index_select(struct fathom_stream *stream, const struct fathom_index_select_params *params);
+FATHOM_API void fathom_index_select(
+    struct fathom_stream *stream, const struct fathom_index_select_params *params);
 
-// Expanded latent attention, for prefill. q[n_tokens][n_heads][n_nope + n_rope], its rotary part rotated. The operator
-// expands keys and values from the cache, a block of positions at a time:
+// Expanded latent attention, for prefill. q[n_tokens][n_heads][n_nope + n_rope], its rotary part rotated. The
+// operator expands keys and values from the cache, a block of positions at a time:
 //   key[j][h] = { k_b[h]^T latent[j], rotary key[j] }      value[j][h] = v_b[h] latent[j]
-// k_b is [n_heads][kv_rank][n_nope] (GGUF's attn_k_b), v_b is [n_heads][n_v][kv_rank]. out[n_tokens][n_heads][n_v].
+// k_b is [n_heads][kv_rank][n_nope] (GGUF's attn_k_b), v_b is [n_heads][n_v][kv_rank].
+// out[n_tokens][n_heads][n_v].
 struct fathom_expanded_attention_params {
     const struct fathom_weight *k_b, *v_b;
     struct fathom_view q, out, position; // position is not read; the position is n_positions - n_tokens
     struct fathom_latent_cache cache;
-    struct fathom_view scratch;     // at least fathom_expanded_attention_scratch() bytes
+    struct fathom_view scratch; // at least fathom_expanded_attention_scratch() bytes
     uint32_t n_tokens, n_heads, n_nope, n_v;
-    uint32_t n_positions;           // position + n_tokens, known when recorded (prefill is recorded for each chunk)
+    uint32_t n_positions; // position + n_tokens, known when recorded (prefill is recorded for each chunk)
     float scale;
 };
-FATHOM_API void fathom_expanded_attention(struct fathom_stream *stream, const struct fathom_expanded_attention_params *params);
-FATHOM_API uint64_t fathom_expanded_attention_scratch(uint32_t n_tokens, uint32_t n_heads, uint32_t n_nope, uint32_t n_rope, uint32_t n_v);
+FATHOM_API void fathom_expanded_attention(
+    struct fathom_stream *stream, const struct fathom_expanded_attention_params *params);
+FATHOM_API uint64_t fathom_expanded_attention_scratch(
+    uint32_t n_tokens, uint32_t n_heads, uint32_t n_nope, uint32_t n_rope, uint32_t n_v);
 
 // Compression (DeepSeek-V4): one row of a cache stands for `ratio` positions. Element c of row r is
-//   sum_j softmax_j(gate[j][c] + bias[j % ratio][c]) * kv[j][c]      over positions j in [r * ratio, (r + 1) * ratio)
-// With `overlap` the sum runs over the 2 * ratio positions that end there: the older half gives elements [0, n_key) of its
-// kv, gate and bias, the newer half elements [n_key, 2 * n_key). The row goes through an RMS norm (w, eps); its last n_rope
-// values are rotated by the angle of position r * ratio; the row is stored at first_row + r of the cache. `state` keeps the
-// positions that later rows need: a ring of at least (overlap ? 2 : 1) * ratio positions. A larger ring lets a text be cut
-// back by as many tokens as it has positions more.
+//   sum_j softmax_j(gate[j][c] + bias[j % ratio][c]) * kv[j][c]      over positions j in [r * ratio, (r + 1)
+//   * ratio)
+// With `overlap` the sum runs over the 2 * ratio positions that end there: the older half gives elements [0,
+// n_key) of its kv, gate and bias, the newer half elements [n_key, 2 * n_key). The row goes through an RMS
+// norm (w, eps); its last n_rope values are rotated by the angle of position r * ratio; the row is stored at
+// first_row + r of the cache. `state` keeps the positions that later rows need: a ring of at least (overlap ?
+// 2 : 1) * ratio positions. A larger ring lets a text be cut back by as many tokens as it has positions more.
 struct fathom_compress_params {
-    struct fathom_view kv, gate;    // [n_tokens][overlap ? 2 * n_key : n_key]
-    struct fathom_view bias;        // float32[ratio][the same]
-    struct fathom_view w;           // float32[n_key]
+    struct fathom_view kv, gate; // [n_tokens][overlap ? 2 * n_key : n_key]
+    struct fathom_view bias;     // float32[ratio][the same]
+    struct fathom_view w;        // float32[n_key]
     struct fathom_view rope_table, position;
-    struct fathom_view state;       // float32[n_state][2][the same]
+    struct fathom_view state;         // float32[n_state][2][the same]
     struct fathom_latent_cache cache; // kv_rank is n_key, at most 512; n_rope 0
     uint32_t n_tokens, n_state, ratio, n_rope, first_row;
     bool overlap;
@@ -202,14 +222,15 @@ struct fathom_compress_params {
 };
 FATHOM_API void fathom_compress(struct fathom_stream *stream, const struct fathom_compress_params *params);
 
-// ---- Hyper-connections (DeepSeek-V4) ---------------------------------------------------------------------------
+// ---- Hyper-connections (DeepSeek-V4) ---------------------------------------------------------------------
 
-// A token has FATHOM_RESIDUALS residual streams. Before a block they are mixed into one; after the block they take its
-// output and are mixed with each other. The mixing weights come from the residual streams by a projection
-// [24][FATHOM_RESIDUALS * n] (fathom_matmul), whose output is `logits`:
-//   m    = logits / sqrt(mean(x[t]^2) + norm_eps)                       over all residual streams of the token
-//   pre  = sigmoid(m[0..3] * scale[0] + base[0..3]) + eps               post = 2 * sigmoid(m[4..7] * scale[1] + base[4..7])
-//   comb = softmax of the rows of (m[8..] * scale[2] + base[8..])[4][4], + eps; columns divided by their sums + eps;
+// A token has FATHOM_RESIDUALS residual streams. Before a block they are mixed into one; after the block they
+// take its output and are mixed with each other. The mixing weights come from the residual streams by a
+// projection [24][FATHOM_RESIDUALS * n] (fathom_matmul), whose output is `logits`:
+//   m    = logits / sqrt(mean(x[t]^2) + norm_eps)                       over all residual streams of the
+//   token pre  = sigmoid(m[0..3] * scale[0] + base[0..3]) + eps               post = 2 * sigmoid(m[4..7] *
+//   scale[1] + base[4..7]) comb = softmax of the rows of (m[8..] * scale[2] + base[8..])[4][4], + eps;
+//   columns divided by their sums + eps;
 //          then rows and columns n_iterations - 1 times (Sinkhorn-Knopp)
 //   y[t] = rms_norm(sum_i pre[i] * x[t][i]) * w                         mix[t] = { post, comb }
 // With mix.buffer NULL, `logits` holds the four of `pre` alone.
@@ -231,154 +252,171 @@ FATHOM_API void fathom_hyper_mix(struct fathom_stream *stream, const struct fath
 
 // x[t][i] = post[i] * y[t] + sum_j comb[j][i] * x[t][j], in place. With mix.buffer NULL: x[t][i] = y[t].
 struct fathom_hyper_expand_params {
-    struct fathom_view x, y, mix;   // as of hyper_mix
+    struct fathom_view x, y, mix; // as of hyper_mix
     uint32_t n_tokens, n;
 };
-FATHOM_API void fathom_hyper_expand(struct fathom_stream *stream, const struct fathom_hyper_expand_params *params);
+FATHOM_API void fathom_hyper_expand(
+    struct fathom_stream *stream, const struct fathom_hyper_expand_params *params);
 
-// ---- Grouped-query attention -----------------------------------------------------------------------------------
+// ---- Grouped-query attention -----------------------------------------------------------------------------
 
-// The cache of one layer holds a row for every position: the keys of all n_kv heads, then their values. Pages, page table
-// and types are those of the latents' cache.
+// The cache of one layer holds a row for every position: the keys of all n_kv heads, then their values.
+// Pages, page table and types are those of the latents' cache.
 struct fathom_kv_cache {
-    struct fathom_view pages;       // [n_pages][FATHOM_PAGE] rows of [2][n_kv][n_head]
-    struct fathom_view page_table;  // uint32[]
-    enum fathom_type type;          // FATHOM_F32, FATHOM_F16 or FATHOM_Q8_0
-    uint32_t n_kv, n_head;          // n_head, values of a head: a multiple of 4; of 64 for Q8_0
+    struct fathom_view pages;      // [n_pages][FATHOM_PAGE] rows of [2][n_kv][n_head]
+    struct fathom_view page_table; // uint32[]
+    enum fathom_type type;         // FATHOM_F32, FATHOM_F16 or FATHOM_Q8_0
+    uint32_t n_kv, n_head;         // n_head, values of a head: a multiple of 4; of 64 for Q8_0
 };
 // Bytes of one position's row; 0 for other types or sizes.
 FATHOM_API uint64_t fathom_kv_row_size(enum fathom_type type, uint32_t n_kv, uint32_t n_head);
 
-// Takes qkv[n_tokens][n_heads + 2 * n_kv][n_head]: the outputs of the query, key and value projections side by side. Adds
-// the biases, puts each head of queries and keys through an RMS norm, and rotates queries and keys by the angle of
-// position + t. Queries stay in qkv; keys and values are stored in the cache at position + t.
+// Takes qkv[n_tokens][n_heads + 2 * n_kv][n_head]: the outputs of the query, key and value projections side
+// by side. Adds the biases, puts each head of queries and keys through an RMS norm, and rotates queries and
+// keys by the angle of position + t. Queries stay in qkv; keys and values are stored in the cache at position
+// + t.
 struct fathom_kv_store_params {
     struct fathom_view qkv, rope_table, position;
-    struct fathom_view q_bias, k_bias, v_bias; // float32[n_heads * n_head], [n_kv * n_head] twice; buffer NULL: none
-    struct fathom_view q_norm, k_norm;         // float32[n_head]; buffer NULL: none
+    struct fathom_view q_bias, k_bias,
+        v_bias;                        // float32[n_heads * n_head], [n_kv * n_head] twice; buffer NULL: none
+    struct fathom_view q_norm, k_norm; // float32[n_head]; buffer NULL: none
     struct fathom_kv_cache cache;
     uint32_t n_tokens, n_heads;
-    bool halves;                               // rotated pairs are (i, i + n_head / 2), else (2i, 2i + 1)
+    bool halves; // rotated pairs are (i, i + n_head / 2), else (2i, 2i + 1)
     float eps;
 };
 FATHOM_API void fathom_kv_store(struct fathom_stream *stream, const struct fathom_kv_store_params *params);
 
 // Grouped-query attention (arXiv 2305.13245): n_heads / n_kv heads h share a key and value head g.
-//   out[t][h] = sum_j softmax_j(scale * q[t][h] . key[j][g]) * value[j][g]      over positions j <= position + t
-// Few tokens are computed over splits of the cache, as in latent attention; many tokens in tiles of queries, which need no
-// scratch.
+//   out[t][h] = sum_j softmax_j(scale * q[t][h] . key[j][g]) * value[j][g]      over positions j <= position
+//   + t
+// Few tokens are computed over splits of the cache, as in latent attention; many tokens in tiles of queries,
+// which need no scratch.
 struct fathom_grouped_attention_params {
     struct fathom_view q, out, position;
     struct fathom_kv_cache cache;
-    struct fathom_view scratch;     // at least fathom_grouped_attention_scratch() bytes; more takes more tokens at once
-    struct fathom_view counters;    // as of latent attention
+    struct fathom_view
+        scratch; // at least fathom_grouped_attention_scratch() bytes; more takes more tokens at once
+    struct fathom_view counters; // as of latent attention
     uint32_t n_tokens, n_heads;
-    uint32_t q_stride;              // floats from one token's queries to the next's; 0: n_heads * n_head
-    uint32_t max_positions;         // bound on position + n_tokens for this recording
+    uint32_t q_stride;      // floats from one token's queries to the next's; 0: n_heads * n_head
+    uint32_t max_positions; // bound on position + n_tokens for this recording
     float scale;
 };
-FATHOM_API void fathom_grouped_attention(struct fathom_stream *stream, const struct fathom_grouped_attention_params *params);
+FATHOM_API void fathom_grouped_attention(
+    struct fathom_stream *stream, const struct fathom_grouped_attention_params *params);
 // Bytes of scratch for one token: [n_splits][n_heads][n_head + 2] floats.
-FATHOM_API uint64_t fathom_grouped_attention_scratch(uint32_t n_heads, uint32_t n_head, uint32_t max_positions);
+FATHOM_API uint64_t fathom_grouped_attention_scratch(
+    uint32_t n_heads, uint32_t n_head, uint32_t max_positions);
 
-// ---- Mixture of experts ----------------------------------------------------------------------------------------
+// ---- Mixture of experts ----------------------------------------------------------------------------------
 
-enum fathom_gate_score { FATHOM_GATE_SOFTMAX = 1, FATHOM_GATE_SIGMOID = 2, FATHOM_GATE_SQRT_SOFTPLUS = 4 }; // GGUF's expert_gating_func
+enum fathom_gate_score {
+    FATHOM_GATE_SOFTMAX = 1,
+    FATHOM_GATE_SIGMOID = 2,
+    FATHOM_GATE_SQRT_SOFTPLUS = 4
+}; // GGUF's expert_gating_func
 // A group of experts counts by its best expert (DeepSeek-V2), or by the sum of its two best (DeepSeek-V3).
 enum fathom_group_score { FATHOM_GROUP_MAX, FATHOM_GROUP_TOP2 };
 
-// Router in one dispatch (DeepSeek-V3, arXiv 2412.19437). score = softmax, sigmoid or sqrt(softplus) of (w x[t]). Experts
-// are chosen by score + bias: the n_groups_used best of n_groups groups, then the top_k best experts in these groups; among
-// equal experts the lower index wins. Writes
+// Router in one dispatch (DeepSeek-V3, arXiv 2412.19437). score = softmax, sigmoid or sqrt(softplus) of (w
+// x[t]). Experts are chosen by score + bias: the n_groups_used best of n_groups groups, then the top_k best
+// experts in these groups; among equal experts the lower index wins. Writes
 //   ids uint32[n_tokens][top_k]        expert numbers, ascending in a token
-//   weights float32[n_tokens][top_k]   score of the chosen expert, divided by the sum of the chosen scores (clamped below
+//   weights float32[n_tokens][top_k]   score of the chosen expert, divided by the sum of the chosen scores
+//   (clamped below
 //                                      at 6.103515625e-5) where `normalise`, times scale
 // With a table (DeepSeek-V4's hashed layers) ids[t] = table[tokens[t]], in the table's order.
 struct fathom_expert_gate_params {
-    const struct fathom_weight *w;   // [1][n_experts][n_cols]
-    struct fathom_view x;            // [n_tokens][n_cols]
-    struct fathom_view bias;         // float32[n_experts]; buffer NULL: none
+    const struct fathom_weight *w;    // [1][n_experts][n_cols]
+    struct fathom_view x;             // [n_tokens][n_cols]
+    struct fathom_view bias;          // float32[n_experts]; buffer NULL: none
     struct fathom_view table, tokens; // uint32[n_vocab][top_k], uint32[n_tokens]; table.buffer NULL: none
     uint32_t n_vocab;
     struct fathom_view ids, weights;
-    struct fathom_view scratch;      // fathom_expert_gate_scratch() bytes, zero before and after
-    uint32_t n_tokens, top_k, n_groups, n_groups_used;  // n_groups 0 or 1: no groups. At most 512 experts, top_k 16, 32 groups.
+    struct fathom_view scratch; // fathom_expert_gate_scratch() bytes, zero before and after
+    uint32_t n_tokens, top_k, n_groups,
+        n_groups_used; // n_groups 0 or 1: no groups. At most 512 experts, top_k 16, 32 groups.
     enum fathom_gate_score score;
     enum fathom_group_score group_score;
     bool normalise;
     float scale;
 };
-FATHOM_API void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert_gate_params *params);
+FATHOM_API void fathom_expert_gate(
+    struct fathom_stream *stream, const struct fathom_expert_gate_params *params);
 FATHOM_API uint64_t fathom_expert_gate_scratch(uint32_t n_tokens, uint32_t n_experts);
 
-// Gate and up projections with SwiGLU (arXiv 2002.05202) of the chosen experts and the shared expert, in one dispatch for
-// each slice of the weights:
-// h[t][s * n_inter + r]              = silu(gate[e][r] . x[t]) * (up[e][r] . x[t])         with e = ids[t][s], s < top_k
-// h[t][top_k * n_inter + r]          = the same of shared_gate and shared_up                r < n_shared
-// Without experts (gate NULL, top_k 0) the operator is a dense SwiGLU layer with the weights shared_gate and shared_up.
+// Gate and up projections with SwiGLU (arXiv 2002.05202) of the chosen experts and the shared expert, in one
+// dispatch for each slice of the weights: h[t][s * n_inter + r]              = silu(gate[e][r] . x[t]) *
+// (up[e][r] . x[t])         with e = ids[t][s], s < top_k h[t][top_k * n_inter + r]          = the same of
+// shared_gate and shared_up                r < n_shared Without experts (gate NULL, top_k 0) the operator is
+// a dense SwiGLU layer with the weights shared_gate and shared_up.
 struct fathom_expert_up_params {
-    const struct fathom_weight *gate, *up;                 // [n_experts][n_inter][n_cols], or NULL
-    const struct fathom_weight *shared_gate, *shared_up;   // [1][n_shared][n_cols], or NULL
+    const struct fathom_weight *gate, *up;               // [n_experts][n_inter][n_cols], or NULL
+    const struct fathom_weight *shared_gate, *shared_up; // [1][n_shared][n_cols], or NULL
     struct fathom_view x, ids, h;
     uint32_t n_tokens, top_k;
-    float limit;                                           // bounds the gate's product from above and up's from both sides; 0: none
+    float limit; // bounds the gate's product from above and up's from both sides; 0: none
 };
 FATHOM_API void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_up_params *params);
 
 // Down projections, weighted sum and residual:
-// y[t][r] = residual[t][r] + shared_down[r] . h[t][top_k * n_inter ...] + sum_s weights[t][s] * (down[e_s][r] . h[t][s * n_inter ...])
-// summed in that order. residual may be y itself; residual.buffer NULL: none.
+// y[t][r] = residual[t][r] + shared_down[r] . h[t][top_k * n_inter ...] + sum_s weights[t][s] * (down[e_s][r]
+// . h[t][s * n_inter ...]) summed in that order. residual may be y itself; residual.buffer NULL: none.
 struct fathom_expert_down_params {
-    const struct fathom_weight *down;         // [n_experts][n_rows][n_inter], or NULL
-    const struct fathom_weight *shared_down;  // [1][n_rows][n_shared], or NULL
+    const struct fathom_weight *down;        // [n_experts][n_rows][n_inter], or NULL
+    const struct fathom_weight *shared_down; // [1][n_rows][n_shared], or NULL
     struct fathom_view h, ids, weights, residual, y;
-    // Lets many tokens share the work on an expert: fathom_expert_down_scratch() bytes take all tokens at once, fewer bytes
-    // take fewer tokens at once; buffer NULL: token by token.
+    // Lets many tokens share the work on an expert: fathom_expert_down_scratch() bytes take all tokens at
+    // once, fewer bytes take fewer tokens at once; buffer NULL: token by token.
     struct fathom_view scratch;
-    struct fathom_norm_after norm;            // of y, n_rows values
+    struct fathom_norm_after norm; // of y, n_rows values
     uint32_t n_tokens, top_k;
 };
-FATHOM_API void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert_down_params *params);
+FATHOM_API void fathom_expert_down(
+    struct fathom_stream *stream, const struct fathom_expert_down_params *params);
 FATHOM_API uint64_t fathom_expert_down_scratch(uint32_t n_tokens, uint32_t top_k, uint32_t n_rows);
 
-// ---- Sampling --------------------------------------------------------------------------------------------------
+// ---- Sampling --------------------------------------------------------------------------------------------
 
 // The state that changes from step to step, in device memory. The host writes the block between generations;
 // fathom_sample advances it.
 struct fathom_step {
-    uint32_t token;               // input of the next step; written by fathom_sample
-    uint32_t position;            // of that token; fathom_sample adds one
-    uint32_t n_sampled;           // rows sampled since the host wrote the block; also the ring's index
+    uint32_t token;     // input of the next step; written by fathom_sample
+    uint32_t position;  // of that token; fathom_sample adds one
+    uint32_t n_sampled; // rows sampled since the host wrote the block; also the ring's index
     uint32_t seed_low, seed_high;
-    float temperature;            // 0: greedy (the lowest id among equals)
-    uint32_t top_k;               // 0: off; all tokens equal to the last one taken stay
-    float top_p, min_p;           // 1 and 0: off. Order: penalty, temperature, top-k, top-p, min-p
-    float repeat_penalty;         // 1: off; positive logits of seen tokens are divided by it, negative multiplied
+    float temperature;    // 0: greedy (the lowest id among equals)
+    uint32_t top_k;       // 0: off; all tokens equal to the last one taken stay
+    float top_p, min_p;   // 1 and 0: off. Order: penalty, temperature, top-k, top-p, min-p
+    float repeat_penalty; // 1: off; positive logits of seen tokens are divided by it, negative multiplied
     uint32_t reserved[2];
 };
 
 // Samples from logits[n_vocab], advances *step, marks the token in `seen`, and writes the token to
-// ring[n_sampled % n_ring]. Probabilities become integers (parts of 2^30) before they are summed, so the same seed and the
-// same logits give the same token on any device.
+// ring[n_sampled % n_ring]. Probabilities become integers (parts of 2^30) before they are summed, so the same
+// seed and the same logits give the same token on any device.
 //
-// With `drafts` the logits belong to n_rows tokens; all tokens but the first are guesses. Row r is sampled as the step after
-// row r - 1 while row r - 1 gave the guessed token (speculative sampling, arXiv 2211.17192, of guesses made without chance).
-// Tokens and their dependence on the seed are those of single steps. The ring gets n_rows entries; a row that was not
-// sampled writes FATHOM_NO_TOKEN.
+// With `drafts` the logits belong to n_rows tokens; all tokens but the first are guesses. Row r is sampled as
+// the step after row r - 1 while row r - 1 gave the guessed token (speculative sampling, arXiv 2211.17192, of
+// guesses made without chance). Tokens and their dependence on the seed are those of single steps. The ring
+// gets n_rows entries; a row that was not sampled writes FATHOM_NO_TOKEN.
 enum { FATHOM_MAX_DRAFTS = 7 };
 #define FATHOM_NO_TOKEN UINT32_MAX
 struct fathom_drafts {
-    struct fathom_step step;             // of the draft layer; fathom_sample sets its position to the last sampled row's
-    uint32_t position;                   // of row 0
-    uint32_t row;                        // the last one sampled
-    uint32_t ids[1 + FATHOM_MAX_DRAFTS]; // the rows' tokens; ids[1] on are read, ids[0] is written: the next step's token
-    uint32_t next[1 + FATHOM_MAX_DRAFTS];// the token of each row; of a row that was not sampled, the last token
+    struct fathom_step step; // of the draft layer; fathom_sample sets its position to the last sampled row's
+    uint32_t position;       // of row 0
+    uint32_t row;            // the last one sampled
+    uint32_t ids[1 +
+        FATHOM_MAX_DRAFTS]; // the rows' tokens; ids[1] on are read, ids[0] is written: the next step's token
+    uint32_t
+        next[1 + FATHOM_MAX_DRAFTS]; // the token of each row; of a row that was not sampled, the last token
 };
 struct fathom_sample_params {
-    struct fathom_view logits, step; // step: struct fathom_step
-    struct fathom_view seen;         // uint32[n_vocab], non-zero: part of the text so far
-    struct fathom_view ring;         // uint32[n_ring], FATHOM_MEMORY_HOST
-    struct fathom_view drafts;       // struct fathom_drafts; buffer NULL: one row
+    struct fathom_view logits, step;  // step: struct fathom_step
+    struct fathom_view seen;          // uint32[n_vocab], non-zero: part of the text so far
+    struct fathom_view ring;          // uint32[n_ring], FATHOM_MEMORY_HOST
+    struct fathom_view drafts;        // struct fathom_drafts; buffer NULL: one row
     uint32_t n_vocab, n_ring, n_rows; // n_rows 0: 1
 };
 FATHOM_API void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_params *params);

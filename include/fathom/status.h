@@ -18,13 +18,13 @@ extern "C" {
 
 enum fathom_status {
     FATHOM_OK = 0,
-    FATHOM_INVALID,      // a bad argument, or bad data in a file
-    FATHOM_IO,           // a file could not be opened, read or written
-    FATHOM_NO_MEMORY,    // not enough host or device memory
-    FATHOM_NO_DEVICE,    // no Vulkan driver, no usable device, or no device of that name
-    FATHOM_UNSUPPORTED,  // well-formed, but this build or this device does not support it
-    FATHOM_DEVICE_LOST,  // the driver gave up on the device; every later call on it fails the same way
-    FATHOM_CANCELLED,    // a callback asked to stop
+    FATHOM_INVALID,     // a bad argument, or bad data in a file
+    FATHOM_IO,          // a file could not be opened, read or written
+    FATHOM_NO_MEMORY,   // not enough host or device memory
+    FATHOM_NO_DEVICE,   // no Vulkan driver, no usable device, or no device of that name
+    FATHOM_UNSUPPORTED, // well-formed, but this build or this device does not support it
+    FATHOM_DEVICE_LOST, // the driver gave up on the device; every later call on it fails the same way
+    FATHOM_CANCELLED,   // a callback asked to stop
 };
 
 // Why a call failed. The message is one line without a newline; it names the file, tensor or device, and the
@@ -34,7 +34,13 @@ struct fathom_error {
     char message[512];
 };
 
-enum fathom_log_level { FATHOM_LOG_ERROR, FATHOM_LOG_WARNING, FATHOM_LOG_NOTICE, FATHOM_LOG_INFO, FATHOM_LOG_DEBUG };
+enum fathom_log_level {
+    FATHOM_LOG_ERROR,
+    FATHOM_LOG_WARNING,
+    FATHOM_LOG_NOTICE,
+    FATHOM_LOG_INFO,
+    FATHOM_LOG_DEBUG
+};
 
 // The receiver of log messages. A zeroed struct drops the messages. The library calls `write` from any
 // thread, one call at a time.

@@ -1,7 +1,8 @@
 // Multi-head latent attention, absorbed. All heads share a position's row, which is the key; the first
 // kv_rank values of the row are the value. Queries are q[n_tokens][n_heads][kv_rank + n_rope].
 layout(constant_id = 8) const bool SELECTED = false; // attend only to the positions in selected[]
-layout(constant_id = 9) const bool SLIDING_WINDOW = false;   // the cache holds a sliding window and compressed rows
+// the cache holds a sliding window and compressed rows
+layout(constant_id = 9) const bool SLIDING_WINDOW = false;
 layout(constant_id = 10) const bool SINKS = false;
 layout(binding = 7) readonly buffer Selected { uint selected[]; }; // [n_tokens][top_k]
 layout(binding = 8) readonly buffer Sinks { float sinks[]; };      // [n_heads]
@@ -15,8 +16,8 @@ struct Heads { uint first, end, key, value; }; // heads [first, end); where key 
 
 Heads pick_heads(uint group, uint n) { return Heads(group * n, args.n_heads, 0u, 0u); }
 
-// A token attends to the positions up to its own, or to the selected ones of them. With SLIDING_WINDOW, a token
-// attends to the compressed rows of the complete groups of `ratio` positions up to its own, or to the
+// A token attends to the positions up to its own, or to the selected ones of them. With SLIDING_WINDOW, a
+// token attends to the compressed rows of the complete groups of `ratio` positions up to its own, or to the
 // selected ones of them, and then to the last `sliding_window` positions.
 uint token_position();
 uint n_compressed() {
@@ -26,7 +27,8 @@ uint n_compressed() {
 
 uint n_attended() {
     const uint at = token_position();
-    return min(SLIDING_WINDOW ? n_compressed() + min(at + 1u, args.sliding_window) : at + 1u, args.max_positions);
+    return min(
+        SLIDING_WINDOW ? n_compressed() + min(at + 1u, args.sliding_window) : at + 1u, args.max_positions);
 }
 
 uint attended_position(uint i) {

@@ -28,8 +28,8 @@ void add_both(const uint gate_type, const uint up_type, Bound gate, Bound up, ui
     for (uint next = 0u; next < n_units; next += UNITS) {
         const uint first = first_unit(next, n_units), from[TOKENS] = uint[TOKENS](x_at + first * 64u);
         load_columns(gate_type, from, next - first, 1.0);
-        add_column_tile(gate_type, gate, gate_row * gate_size + row_size(gate_type, first * 64u), gate_size, n,
-            0u);
+        add_column_tile(
+            gate_type, gate, gate_row * gate_size + row_size(gate_type, first * 64u), gate_size, n, 0u);
         if (up_type != gate_type) load_columns(up_type, from, next - first, 1.0);
         add_column_tile(up_type, up, up_row * up_size + row_size(up_type, first * 64u), up_size, n, ROWS);
     }

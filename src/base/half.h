@@ -29,7 +29,7 @@ static inline uint16_t fm_to_half(float x) {
     // a NaN stays a NaN
     if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00u | (magnitude >> 13 & 0x3ffu));
     if (magnitude >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); // rounds past 65504
-    if (magnitude < 0x38800000u) { // below 2^-14: subnormal
+    if (magnitude < 0x38800000u) {                                   // below 2^-14: subnormal
         // adding 0.5 leaves the multiple of 2^-24, rounded, in the low bits
         return (uint16_t)(sign | (fm_float_bits(fm_bits_float(magnitude) + 0.5f) - 0x3f000000u));
     }

@@ -30,12 +30,14 @@ cJSON *fm_json_parse(const char *path, const char *text, size_t length, struct f
     const char *end = NULL;
     cJSON *json = cJSON_ParseWithLengthOpts(text, length, &end, false);
     if (!json) {
-        fm_fail(err, FATHOM_INVALID, "%s: is not JSON: wrong near byte %zu", path, end ? (size_t)(end - text) : 0);
+        fm_fail(err, FATHOM_INVALID, "%s: is not JSON: wrong near byte %zu", path,
+            end ? (size_t)(end - text) : 0);
         return NULL;
     }
     for (; end < text + length; end++) {
         if (memchr(" \t\r\n", *end, 5)) continue; // 5 includes the terminating zero
-        fm_fail(err, FATHOM_INVALID, "%s: is not JSON: something follows the value at byte %zu", path, (size_t)(end - text));
+        fm_fail(err, FATHOM_INVALID, "%s: is not JSON: something follows the value at byte %zu", path,
+            (size_t)(end - text));
         cJSON_Delete(json);
         return NULL;
     }

@@ -26,7 +26,8 @@ bool fm_mapped_file_open(struct fm_mapped_file *file, const char *path, struct f
     }
     void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (data == MAP_FAILED) {
-        fm_fail(err, FATHOM_IO, "%s: cannot map %lld bytes: %s", path, (long long)status.st_size, strerror(errno));
+        fm_fail(err, FATHOM_IO, "%s: cannot map %lld bytes: %s", path, (long long)status.st_size,
+            strerror(errno));
         goto fail;
     }
     close(fd);

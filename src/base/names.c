@@ -12,7 +12,8 @@ uint64_t fm_hash(const void *data, size_t size) {
 // Returns the slot that holds the name, or the free slot where the name belongs.
 static struct fm_name *slot_of(const struct fm_names *names, const char *name) {
     size_t i = fm_hash(name, strlen(name)) & (names->capacity - 1);
-    while (names->slots[i].name && strcmp(names->slots[i].name, name) != 0) i = (i + 1) & (names->capacity - 1);
+    while (names->slots[i].name && strcmp(names->slots[i].name, name) != 0)
+        i = (i + 1) & (names->capacity - 1);
     return &names->slots[i];
 }
 

@@ -41,7 +41,8 @@ static bool ends_with(const char *name, const char *end) {
 static bool read_count(const struct conversion *c, const char *suffix, uint32_t *count) {
     *count = 0;
     for (size_t i = 0; i < c->in->meta.count; i++)
-        if (ends_with(c->in->meta.values[i].key, suffix)) return fm_meta_u32(c->in, c->in->meta.values[i].key, count, c->err);
+        if (ends_with(c->in->meta.values[i].key, suffix))
+            return fm_meta_u32(c->in, c->in->meta.values[i].key, count, c->err);
     return true;
 }
 
@@ -49,9 +50,11 @@ static bool read_count(const struct conversion *c, const char *suffix, uint32_t 
 // of the matrices.
 static bool make_keys(struct conversion *c, bool keep_draft_layer) {
     uint32_t n_draft;
-    if (!read_count(c, ".block_count", &c->n_layers) || !read_count(c, ".nextn_predict_layers", &n_draft)) return false;
+    if (!read_count(c, ".block_count", &c->n_layers) || !read_count(c, ".nextn_predict_layers", &n_draft))
+        return false;
     if (n_draft >= c->n_layers)
-        return fm_fail(c->err, FATHOM_INVALID, "%s: %u layers in total, but %u of them are draft layers", c->in->path, c->n_layers, n_draft);
+        return fm_fail(c->err, FATHOM_INVALID, "%s: %u layers in total, but %u of them are draft layers",
+            c->in->path, c->n_layers, n_draft);
     if (!keep_draft_layer) c->n_layers -= n_draft;
     for (size_t i = 0; i < c->in->meta.count; i++) {
         struct fm_meta_value value = c->in->meta.values[i];
@@ -59,28 +62,38 @@ static bool make_keys(struct conversion *c, bool keep_draft_layer) {
         if (!strcmp(value.key, "general.file_type") || !strcmp(value.key, "general.quantization_version") ||
             !strcmp(value.key, "general.alignment") || !strncmp(value.key, "split.", 6))
             continue;
-        if (ends_with(value.key, ".block_count")) value = (struct fm_meta_value){.key = value.key, .type = FM_META_U32, .u = c->n_layers};
+        if (ends_with(value.key, ".block_count"))
+            value = (struct fm_meta_value){.key = value.key, .type = FM_META_U32, .u = c->n_layers};
         if (!fm_meta_add(&c->meta, value, c->err)) return false;
     }
-    return fm_meta_add(&c->meta, (struct fm_meta_value){.key = "general.quantization_version", .type = FM_META_U32, .u = 2}, c->err) &&
-           fm_meta_add(&c->meta, (struct fm_meta_value){.key = "general.file_type", .type = FM_META_U32, .u = file_type(c->type)}, c->err);
+    return fm_meta_add(&c->meta,
+               (struct fm_meta_value){.key = "general.quantization_version", .type = FM_META_U32, .u = 2},
+               c->err) &&
+        fm_meta_add(&c->meta,
+            (struct fm_meta_value){.key = "general.file_type", .type = FM_META_U32, .u = file_type(c->type)},
+            c->err);
 }
 
 static bool check_tokenizer(struct conversion *c) {
-    if (!fm_meta_has(c->in, "tokenizer.ggml.tokens")) return fm_fail(c->err, FATHOM_INVALID, "%s: tokenizer.json is missing", c->in->path);
+    if (!fm_meta_has(c->in, "tokenizer.ggml.tokens"))
+        return fm_fail(c->err, FATHOM_INVALID, "%s: tokenizer.json is missing", c->in->path);
     if (!fm_meta_has(c->in, "tokenizer.ggml.pre"))
         return fm_fail(c->err, FATHOM_UNSUPPORTED,
-            "%s: the splits in pre_tokenizer of tokenizer.json are not supported; supported: those of DeepSeek's LLM, Coder and V3",
+            "%s: the splits in pre_tokenizer of tokenizer.json are not supported; supported: those of "
+            "DeepSeek's LLM, Coder and V3",
             c->in->path);
     return true;
 }
 
 static enum fathom_type type_for(const struct conversion *c, const struct fm_tensor *tensor) {
     if ((int)tensor->type == FM_TYPE_I32) return tensor->type;
-    if (tensor->n_dims < 2 || ends_with(tensor->name, "_ape.weight") || ends_with(tensor->name, "_fn.weight") || ends_with(tensor->name,
-        "_norm.weight") || ends_with(tensor->name, "ffn_gate_inp.weight")) return FATHOM_F32;
-    const bool outer = ends_with(tensor->name, "token_embd.weight") || !strcmp(tensor->name, "output.weight") ||
-                       ends_with(tensor->name, "nextn.embed_tokens.weight") || ends_with(tensor->name, "nextn.shared_head_head.weight");
+    if (tensor->n_dims < 2 || ends_with(tensor->name, "_ape.weight") ||
+        ends_with(tensor->name, "_fn.weight") || ends_with(tensor->name, "_norm.weight") ||
+        ends_with(tensor->name, "ffn_gate_inp.weight"))
+        return FATHOM_F32;
+    const bool outer = ends_with(tensor->name, "token_embd.weight") ||
+        !strcmp(tensor->name, "output.weight") || ends_with(tensor->name, "nextn.embed_tokens.weight") ||
+        ends_with(tensor->name, "nextn.shared_head_head.weight");
     const enum fathom_type type = outer && c->type == FATHOM_Q4_0 ? FATHOM_Q8_0 : c->type;
     return tensor->dims[0] % fm_type_info(type)->block ? FATHOM_F16 : type;
 }
@@ -109,8 +122,17 @@ bool fm_convert(const char *in_path, const char *out_path, enum fathom_type type
     if (!in) return false;
     struct conversion c = {.in = in, .type = type, .err = err};
     bool ok = check_tokenizer(&c) && make_keys(&c, keep_draft_layer) && choose_tensors(&c);
-    ok = ok && fm_transcode(&(struct fm_transcoding){.in = in, .meta = &c.meta, .list = c.list, .count = c.count, .verb = "converting",
-                             .progress = progress}, out_path, err);
+    ok = ok &&
+        fm_transcode(
+            &(struct fm_transcoding){
+                .in = in,
+                .meta = &c.meta,
+                .list = c.list,
+                .count = c.count,
+                .verb = "converting",
+                .progress = progress,
+            },
+            out_path, err);
     free(c.list);
     fm_meta_free(&c.meta);
     fm_tensors_close(&in);

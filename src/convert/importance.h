@@ -14,8 +14,10 @@ size_t fm_importance_count(const struct fm_importance *importance); // number of
 
 // Returns the mean squared activation of each of the tensor's dims[0] columns, for one of its dims[2]
 // matrices (experts). Returns NULL when the file has no importances for the tensor.
-const float *fm_importance_find(const struct fm_importance *importance, const struct fm_tensor *tensor, uint64_t matrix);
+const float *fm_importance_find(
+    const struct fm_importance *importance, const struct fm_tensor *tensor, uint64_t matrix);
 // Checks that the importances of the tensor, if the file has any, have the tensor's shape. Otherwise *err
 // names their number.
-bool fm_importance_fits(const struct fm_importance *importance, const struct fm_tensor *tensor, struct fathom_error *err);
+bool fm_importance_fits(
+    const struct fm_importance *importance, const struct fm_tensor *tensor, struct fathom_error *err);
 #endif

@@ -49,15 +49,18 @@ static bool ends_with(const char *name, const char *end) {
 }
 
 bool fm_preset_applies(const struct fm_tensor *tensor) {
-    static const char *const kept[] = {"_norm.weight", "ffn_gate_inp.weight", "_ape.weight", "_fn.weight", "enorm.weight", "hnorm.weight"};
-    if (tensor->n_dims < 2 || (int)tensor->type == FM_TYPE_I32 || !ends_with(tensor->name, ".weight")) return false;
+    static const char *const kept[] = {
+        "_norm.weight", "ffn_gate_inp.weight", "_ape.weight", "_fn.weight", "enorm.weight", "hnorm.weight"};
+    if (tensor->n_dims < 2 || (int)tensor->type == FM_TYPE_I32 || !ends_with(tensor->name, ".weight"))
+        return false;
     for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
         if (ends_with(tensor->name, kept[i])) return false;
     return true;
 }
 
 bool fm_preset_makes_values(const char *name) {
-    return strstr(name, "attn_v.weight") || strstr(name, "attn_kv_b.weight") || strstr(name, "attn_qkv.weight");
+    return strstr(name, "attn_v.weight") || strstr(name, "attn_kv_b.weight") ||
+        strstr(name, "attn_qkv.weight");
 }
 
 // True for the first eighth of the layers, the last eighth, and every third layer between them.
@@ -75,9 +78,19 @@ static enum fathom_type choose_values(const struct fm_preset *preset, struct fm_
     const bool more = takes_more_bits(i, model->n_values), shared = model->n_heads_per_kv >= 4;
     if (model->n_experts == 8) return FATHOM_Q8_0; // these matrices are small compared with the experts
     switch (preset->type) {
-    case FATHOM_Q2_K: return preset->quality == MEDIUM ? shared ? FATHOM_Q4_K : FATHOM_Q3_K : shared ? FATHOM_Q4_K : FATHOM_Q2_K;
-    case FATHOM_Q3_K: return preset->quality == LARGE ? FATHOM_Q5_K : preset->quality == SMALL ? FATHOM_Q3_K : i < 2 ? FATHOM_Q5_K : FATHOM_Q4_K;
-    case FATHOM_Q4_K: return preset->quality == MEDIUM ? more ? FATHOM_Q6_K : FATHOM_Q4_K : i < 4 ? FATHOM_Q5_K : FATHOM_Q4_K;
+    case FATHOM_Q2_K:
+        return preset->quality == MEDIUM ? shared ? FATHOM_Q4_K : FATHOM_Q3_K
+            : shared                     ? FATHOM_Q4_K
+                                         : FATHOM_Q2_K;
+    case FATHOM_Q3_K:
+        return preset->quality == LARGE ? FATHOM_Q5_K
+            : preset->quality == SMALL  ? FATHOM_Q3_K
+            : i < 2                     ? FATHOM_Q5_K
+                                        : FATHOM_Q4_K;
+    case FATHOM_Q4_K:
+        return preset->quality == MEDIUM ? more ? FATHOM_Q6_K : FATHOM_Q4_K
+            : i < 4                      ? FATHOM_Q5_K
+                                         : FATHOM_Q4_K;
     case FATHOM_Q5_K: return preset->quality == MEDIUM && more ? FATHOM_Q6_K : FATHOM_Q5_K;
     case FATHOM_IQ4_NL:
     case FATHOM_IQ4_XS: return shared ? FATHOM_Q5_K : preset->type;
@@ -85,14 +98,18 @@ static enum fathom_type choose_values(const struct fm_preset *preset, struct fm_
     }
 }
 
-static enum fathom_type choose_down(const struct fm_preset *preset, const struct fm_preset_model *model, uint32_t layer) {
+static enum fathom_type choose_down(
+    const struct fm_preset *preset, const struct fm_preset_model *model, uint32_t layer) {
     const bool early = layer < model->n_layers / 8, more = takes_more_bits(layer, model->n_layers);
     switch (preset->type) {
     case FATHOM_Q2_K: return preset->quality == MEDIUM ? FATHOM_Q3_K : early ? FATHOM_Q4_K : FATHOM_Q2_K;
     case FATHOM_Q3_K:
         if (preset->quality == SMALL) return FATHOM_Q3_K;
         return preset->quality == LARGE || layer < model->n_layers / 16 ? FATHOM_Q5_K : FATHOM_Q4_K;
-    case FATHOM_Q4_K: return preset->quality == MEDIUM ? more ? FATHOM_Q6_K : FATHOM_Q4_K : early ? FATHOM_Q5_K : FATHOM_Q4_K;
+    case FATHOM_Q4_K:
+        return preset->quality == MEDIUM ? more ? FATHOM_Q6_K : FATHOM_Q4_K
+            : early                      ? FATHOM_Q5_K
+                                         : FATHOM_Q4_K;
     case FATHOM_Q5_K: return preset->quality == MEDIUM && more ? FATHOM_Q6_K : FATHOM_Q5_K;
     case FATHOM_IQ4_NL:
     case FATHOM_IQ4_XS: return early && !model->has_importance ? FATHOM_Q5_K : preset->type;
@@ -102,15 +119,17 @@ static enum fathom_type choose_down(const struct fm_preset *preset, const struct
     }
 }
 
-static enum fathom_type choose_attention_output(const struct fm_preset *preset, const struct fm_preset_model *model) {
+static enum fathom_type choose_attention_output(
+    const struct fm_preset *preset, const struct fm_preset_model *model) {
     const enum fathom_type type = preset->type;
     if (model->n_experts == 8)
         return type == FATHOM_Q2_K || type == FATHOM_Q4_K || type == FATHOM_IQ4_NL || type == FATHOM_IQ4_XS ||
-                       (type == FATHOM_Q3_K && preset->quality != LARGE)
-                   ? FATHOM_Q5_K
-                   : type;
+                (type == FATHOM_Q3_K && preset->quality != LARGE)
+            ? FATHOM_Q5_K
+            : type;
     if (type == FATHOM_Q2_K) return FATHOM_Q3_K;
-    if (type == FATHOM_Q3_K && preset->quality != SMALL) return preset->quality == LARGE ? FATHOM_Q5_K : FATHOM_Q4_K;
+    if (type == FATHOM_Q3_K && preset->quality != SMALL)
+        return preset->quality == LARGE ? FATHOM_Q5_K : FATHOM_Q4_K;
     return type;
 }
 
@@ -125,7 +144,8 @@ static enum fathom_type choose_joined(const struct fm_preset *preset) {
     }
 }
 
-enum fathom_type fm_preset_choose(const struct fm_preset *preset, struct fm_preset_model *model, const struct fm_tensor *tensor) {
+enum fathom_type fm_preset_choose(
+    const struct fm_preset *preset, struct fm_preset_model *model, const struct fm_tensor *tensor) {
     const char *name = tensor->name;
     unsigned layer = 0;
     sscanf(name, "blk.%u.", &layer);

@@ -6,7 +6,7 @@
 // The type of a whole file: "Q4_K_M" is mostly Q4_K, with Q6_K for some tensors.
 struct fm_preset {
     const char *name;
-    uint32_t file_type; // general.file_type
+    uint32_t file_type;    // general.file_type
     enum fathom_type type; // type of most matrices
     int quality;           // among presets of one type: 0 small, 1 medium, 2 large
 };
@@ -28,7 +28,8 @@ struct fm_preset_model {
 // Returns false for tensors that keep their stored type: tensors of one dimension, norms, routers, and
 // tensors that are not weights of a matrix product.
 bool fm_preset_applies(const struct fm_tensor *tensor);
-enum fathom_type fm_preset_choose(const struct fm_preset *preset, struct fm_preset_model *model, const struct fm_tensor *tensor);
+enum fathom_type fm_preset_choose(
+    const struct fm_preset *preset, struct fm_preset_model *model, const struct fm_tensor *tensor);
 bool fm_preset_makes_values(const char *name); // true for the matrices that n_values counts
 
 // Returns `type` when rows of n elements are whole blocks of that type. Otherwise returns the next finer type

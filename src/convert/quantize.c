@@ -26,8 +26,11 @@ static bool no_memory(struct quantization *q) {
 
 static bool check_paths(const char *in_path, const char *out_path, struct fathom_error *err) {
     struct stat in, out;
-    if (stat(in_path, &in) != 0 || stat(out_path, &out) != 0 || in.st_dev != out.st_dev || in.st_ino != out.st_ino) return true;
-    return fm_fail(err, FATHOM_INVALID, "%s: is both the input and the output; quantizing would destroy the input", out_path);
+    if (stat(in_path, &in) != 0 || stat(out_path, &out) != 0 || in.st_dev != out.st_dev ||
+        in.st_ino != out.st_ino)
+        return true;
+    return fm_fail(err, FATHOM_INVALID,
+        "%s: is both the input and the output; quantizing would destroy the input", out_path);
 }
 
 // Copies the keys of the input, except those for the types of the tensors, and adds the new ones.
@@ -38,8 +41,9 @@ static bool make_keys(struct quantization *q) {
     };
     for (size_t i = 0; i < q->in->meta.count; i++) {
         const struct fm_meta_value *value = &q->in->meta.values[i];
-        if (!strcmp(value->key, more[0].key) || !strcmp(value->key, more[1].key) || !strcmp(value->key, "general.alignment") ||
-            !strncmp(value->key, "split.", 6) || !strncmp(value->key, "quantize.imatrix.", 17))
+        if (!strcmp(value->key, more[0].key) || !strcmp(value->key, more[1].key) ||
+            !strcmp(value->key, "general.alignment") || !strncmp(value->key, "split.", 6) ||
+            !strncmp(value->key, "quantize.imatrix.", 17))
             continue;
         if (!fm_meta_add(&q->meta, *value, q->err)) return false;
     }
@@ -48,13 +52,23 @@ static bool make_keys(struct quantization *q) {
     const char *file = strrchr(q->params->importance, '/');
     file = file ? file + 1 : q->params->importance;
     return fm_meta_add(&q->meta,
-               (struct fm_meta_value){.key = "quantize.imatrix.file", .type = FM_META_STRING, .string = {file, strlen(file)}}, q->err) &&
-           fm_meta_add(&q->meta,
-               (struct fm_meta_value){.key = "quantize.imatrix.entries_count", .type = FM_META_U32, .u = fm_importance_count(q->importance)},
-               q->err);
+               (struct fm_meta_value){
+                   .key = "quantize.imatrix.file",
+                   .type = FM_META_STRING,
+                   .string = {file, strlen(file)},
+               },
+               q->err) &&
+        fm_meta_add(&q->meta,
+            (struct fm_meta_value){
+                .key = "quantize.imatrix.entries_count",
+                .type = FM_META_U32,
+                .u = fm_importance_count(q->importance),
+            },
+            q->err);
 }
 
-static uint32_t read_count(const struct fm_tensors *in, const char *architecture, const char *key, uint32_t otherwise) {
+static uint32_t read_count(
+    const struct fm_tensors *in, const char *architecture, const char *key, uint32_t otherwise) {
     char name[256];
     uint32_t count = otherwise;
     snprintf(name, sizeof(name), "%s.%s", architecture, key);
@@ -68,9 +82,13 @@ static struct fm_preset_model read_model(const struct quantization *q) {
     fm_meta_string(q->in, "general.architecture", &architecture, &length, NULL);
     const uint32_t n_heads = read_count(q->in, architecture, "attention.head_count", 1);
     const uint32_t n_kv = read_count(q->in, architecture, "attention.head_count_kv", n_heads);
-    struct fm_preset_model model = {.n_layers = read_count(q->in, architecture, "block_count", 0),
-        .n_experts = read_count(q->in, architecture, "expert_count", 0), .n_heads_per_kv = n_kv ? n_heads / n_kv : 1,
-        .has_output = fm_tensors_find(q->in, "output.weight") != NULL, .has_importance = q->importance != NULL};
+    struct fm_preset_model model = {
+        .n_layers = read_count(q->in, architecture, "block_count", 0),
+        .n_experts = read_count(q->in, architecture, "expert_count", 0),
+        .n_heads_per_kv = n_kv ? n_heads / n_kv : 1,
+        .has_output = fm_tensors_find(q->in, "output.weight") != NULL,
+        .has_importance = q->importance != NULL,
+    };
     for (size_t i = 0; i < q->in->count; i++) model.n_values += fm_preset_makes_values(q->in->list[i].name);
     return model;
 }
@@ -81,7 +99,8 @@ static bool matches(const char *pattern, const char *name) {
 
 // Returns the type of the last rule that matches, or `otherwise` when none matches. Sets used[i] for each
 // rule that matches.
-static enum fathom_type apply_rules(const struct fm_quantize_params *p, const char *name, enum fathom_type otherwise, bool *used) {
+static enum fathom_type apply_rules(
+    const struct fm_quantize_params *p, const char *name, enum fathom_type otherwise, bool *used) {
     for (size_t i = 0; i < p->n_rules; i++) {
         if (!matches(p->rules[i].pattern, name)) continue;
         used[i] = true;
@@ -90,14 +109,16 @@ static enum fathom_type apply_rules(const struct fm_quantize_params *p, const ch
     return otherwise;
 }
 
-static bool choose_tensor(struct quantization *q, struct fm_preset_model *model, const struct fm_tensor *from, struct fm_tensor *to, bool *used) {
+static bool choose_tensor(struct quantization *q, struct fm_preset_model *model, const struct fm_tensor *from,
+    struct fm_tensor *to, bool *used) {
     struct fm_quantize_result *r = q->result;
     struct fm_source source;
     *to = fm_scaled_widen(from, &source); // a type that cannot be written to a file becomes F32
     to->impl = from;
     const uint64_t elements = fm_tensor_elements(to);
     if (fm_preset_applies(from)) {
-        const enum fathom_type wanted = apply_rules(q->params, from->name, fm_preset_choose(q->params->preset, model, from), used);
+        const enum fathom_type wanted =
+            apply_rules(q->params, from->name, fm_preset_choose(q->params->preset, model, from), used);
         to->type = fm_preset_fit(wanted, from->dims[0]);
         r->n_fallen_back += to->type != wanted;
         r->n_requantized += to->type != from->type && fm_type_info(from->type)->block > 1;
@@ -105,9 +126,11 @@ static bool choose_tensor(struct quantization *q, struct fm_preset_model *model,
             fm_error_prefix(q->err, "%s", q->params->importance);
             return false;
         }
-        r->n_important += q->importance && fm_type_info(to->type)->block > 1 && fm_importance_find(q->importance, to, 0);
+        r->n_important +=
+            q->importance && fm_type_info(to->type)->block > 1 && fm_importance_find(q->importance, to, 0);
     }
-    if (!fm_type_size(to->type, elements, &to->size)) return fm_fail(q->err, FATHOM_INVALID, "%s: tensor %s is too large", q->in->path, to->name);
+    if (!fm_type_size(to->type, elements, &to->size))
+        return fm_fail(q->err, FATHOM_INVALID, "%s: tensor %s is too large", q->in->path, to->name);
     r->bytes_before += from->size;
     r->bytes += to->size;
     r->elements += elements;
@@ -121,15 +144,18 @@ static bool choose_tensors(struct quantization *q) {
     bool *used = calloc(p->n_rules + 1, sizeof(*used));
     q->list = calloc(q->in->count + 1, sizeof(*q->list));
     bool ok = (used && q->list) || no_memory(q);
-    for (size_t i = 0; i < q->in->count && ok; i++) ok = choose_tensor(q, &model, &q->in->list[i], &q->list[i], used);
+    for (size_t i = 0; i < q->in->count && ok; i++)
+        ok = choose_tensor(q, &model, &q->in->list[i], &q->list[i], used);
     for (size_t i = 0; i < p->n_rules && ok; i++)
-        if (!used[i]) ok = fm_fail(q->err, FATHOM_INVALID, "%s: no matrix has a name like \"%s\"", q->in->path, p->rules[i].pattern);
+        if (!used[i])
+            ok = fm_fail(q->err, FATHOM_INVALID, "%s: no matrix has a name like \"%s\"", q->in->path,
+                p->rules[i].pattern);
     free(used);
     return ok;
 }
 
-bool fm_quantize(const char *in_path, const char *out_path, const struct fm_quantize_params *params, struct fm_quantize_result *result,
-    struct fathom_error *err) {
+bool fm_quantize(const char *in_path, const char *out_path, const struct fm_quantize_params *params,
+    struct fm_quantize_result *result, struct fathom_error *err) {
     struct fm_tensors *in = fm_tensors_open(in_path, err);
     if (!in) return false;
     *result = (struct fm_quantize_result){0};
@@ -137,8 +163,18 @@ bool fm_quantize(const char *in_path, const char *out_path, const struct fm_quan
     bool ok = check_paths(in_path, out_path, err);
     if (ok && params->importance) ok = (q.importance = fm_importance_open(params->importance, err)) != NULL;
     ok = ok && make_keys(&q) && choose_tensors(&q);
-    ok = ok && fm_transcode(&(struct fm_transcoding){.in = in, .meta = &q.meta, .list = q.list, .count = in->count, .importance = q.importance,
-                             .verb = "quantizing", .progress = params->progress}, out_path, err);
+    ok = ok &&
+        fm_transcode(
+            &(struct fm_transcoding){
+                .in = in,
+                .meta = &q.meta,
+                .list = q.list,
+                .count = in->count,
+                .importance = q.importance,
+                .verb = "quantizing",
+                .progress = params->progress,
+            },
+            out_path, err);
     free(q.list);
     fm_meta_free(&q.meta);
     fm_importance_close(&q.importance);

@@ -16,7 +16,7 @@ struct fm_quantize_params {
     const struct fm_preset *preset;
     const struct fm_tensor_rule *rules; // the last rule that matches overrides the preset
     size_t n_rules;
-    const char *importance;             // path of an importance matrix; NULL: none
+    const char *importance; // path of an importance matrix; NULL: none
     const struct fathom_progress *progress;
 };
 
@@ -34,6 +34,6 @@ struct fm_quantize_result {
 // The input is a GGUF file (the first file of a split model) or a hub folder. Tensors for which
 // fm_preset_applies() is false are copied. Refused: an output that is the input, a rule that matches no
 // matrix, importances of another shape.
-bool fm_quantize(const char *in_path, const char *out_path, const struct fm_quantize_params *params, struct fm_quantize_result *result,
-    struct fathom_error *err);
+bool fm_quantize(const char *in_path, const char *out_path, const struct fm_quantize_params *params,
+    struct fm_quantize_result *result, struct fathom_error *err);
 #endif

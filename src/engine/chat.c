@@ -14,7 +14,7 @@ struct fathom_chat {
     const struct fm_chat_form *form;  // NULL: the chat is raw
     char *system, *tools;
     struct fm_messages messages;
-    struct fm_text thought, answer;   // texts of the last reply
+    struct fm_text thought, answer; // texts of the last reply
     struct fm_tool_calls calls;
     struct fm_tokens reply_ids;
 };
@@ -32,7 +32,8 @@ struct answering {
     bool failed;
 };
 
-struct fathom_chat *fathom_chat_create(struct fathom_engine *engine, const struct fathom_chat_params *params, struct fathom_error *err) {
+struct fathom_chat *fathom_chat_create(
+    struct fathom_engine *engine, const struct fathom_chat_params *params, struct fathom_error *err) {
     struct fathom_chat *chat = NULL;
     if (!engine->tokenizer) {
         fm_fail(err, FATHOM_INVALID, "the model has no tokenizer: it can give logits, but cannot read text");
@@ -47,13 +48,17 @@ struct fathom_chat *fathom_chat_create(struct fathom_engine *engine, const struc
     chat->params.tools = chat->tools;
     chat->params.template_name = NULL; // the caller owns the text
     if (!chat->params.raw) {
-        const char *own = fm_tokenizer_chat_template(engine->tokenizer), *architecture = fathom_engine_get_info(engine)->architecture;
-        chat->form = params && params->template_name ? fm_chat_form_named(params->template_name, err)
-                                                     : fm_chat_form_choose(engine->tokenizer, own, architecture, err);
+        const char *own = fm_tokenizer_chat_template(engine->tokenizer),
+                   *architecture = fathom_engine_get_info(engine)->architecture;
+        chat->form = params && params->template_name
+            ? fm_chat_form_named(params->template_name, err)
+            : fm_chat_form_choose(engine->tokenizer, own, architecture, err);
         if (!chat->form) goto fail;
     }
-    if (chat->tools && (chat->form ? !fm_chat_check_tools(chat->form, chat->tools, err) : !fm_fail(err, FATHOM_INVALID,
-        "chat: tools need a template"))) goto fail;
+    if (chat->tools &&
+        (chat->form ? !fm_chat_check_tools(chat->form, chat->tools, err)
+                    : !fm_fail(err, FATHOM_INVALID, "chat: tools need a template")))
+        goto fail;
     if (!(chat->session = fathom_session_create(engine, &chat->params.session, err))) goto fail;
     return chat;
 no_memory:
@@ -83,13 +88,18 @@ void fathom_chat_destroy(struct fathom_chat **pointer) {
     *pointer = NULL;
 }
 
-struct fathom_session *fathom_chat_get_session(const struct fathom_chat *chat) { return chat->session; }
+struct fathom_session *fathom_chat_get_session(const struct fathom_chat *chat) {
+    return chat->session;
+}
 
-bool fathom_chat_add(struct fathom_chat *chat, const struct fathom_message *message, struct fathom_error *err) {
+bool fathom_chat_add(
+    struct fathom_chat *chat, const struct fathom_message *message, struct fathom_error *err) {
     const size_t n = chat->messages.n;
     if (chat->params.raw) return fm_fail(err, FATHOM_INVALID, "chat: a raw text has no messages");
-    if (n == 0 && chat->system && !fm_messages_add(&chat->messages, &(struct fathom_message){.role = FATHOM_ROLE_SYSTEM,
-        .content = chat->system})) goto no_memory;
+    if (n == 0 && chat->system &&
+        !fm_messages_add(
+            &chat->messages, &(struct fathom_message){.role = FATHOM_ROLE_SYSTEM, .content = chat->system}))
+        goto no_memory;
     if (!fm_messages_add(&chat->messages, message)) goto no_memory;
     if (fm_chat_check_messages(chat->form, chat->messages.items, chat->messages.n, false, err)) return true;
     goto fail;
@@ -104,7 +114,8 @@ fail:
 static bool hand_over(struct answering *a, bool in_answer, struct fm_text *whole, size_t begin, size_t end) {
     const char behind = whole->text[end];
     whole->text[end] = 0;
-    const bool wanted = begin == end || !a->on_piece || a->on_piece(a->user, in_answer ? FATHOM_PIECE_ANSWER : FATHOM_PIECE_THOUGHT, whole->text + begin);
+    const bool wanted = begin == end || !a->on_piece ||
+        a->on_piece(a->user, in_answer ? FATHOM_PIECE_ANSWER : FATHOM_PIECE_THOUGHT, whole->text + begin);
     whole->text[end] = behind;
     if (!wanted) a->end = FATHOM_END_CALLER;
     return wanted;
@@ -118,7 +129,8 @@ static bool deliver(struct answering *a, bool in_answer, const char *text, size_
         while (length && *text == '\n') text++, length--;
     if (length == 0) return true;
     size_t begin = whole->length;
-    if (!fm_text_append(whole, text, length)) return a->failed = true, fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
+    if (!fm_text_append(whole, text, length))
+        return a->failed = true, fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
     if (!in_answer || !a->chat->form) return hand_over(a, in_answer, whole, begin, whole->length);
     begin = a->n_answered;
     a->n_answered += fm_chat_content_length(a->chat->form, whole->text + begin, whole->length - begin);
@@ -130,16 +142,20 @@ static bool deliver(struct answering *a, bool in_answer, const char *text, size_
 static bool finish(struct answering *a) {
     struct fathom_chat *chat = a->chat;
     if (!chat->form || !chat->answer.length) return true;
-    if (!fm_chat_parse_calls(chat->form, chat->answer.text, a->n_answered, &chat->calls)) return fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
-    if (chat->calls.n) chat->answer.text[chat->answer.length = a->n_answered] = 0;
-    else if (a->end != FATHOM_END_CALLER) hand_over(a, true, &chat->answer, a->n_answered, chat->answer.length);
+    if (!fm_chat_parse_calls(chat->form, chat->answer.text, a->n_answered, &chat->calls))
+        return fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
+    if (chat->calls.n)
+        chat->answer.text[chat->answer.length = a->n_answered] = 0;
+    else if (a->end != FATHOM_END_CALLER)
+        hand_over(a, true, &chat->answer, a->n_answered, chat->answer.length);
     return true;
 }
 
 static bool deliver_token(struct answering *a, bool in_answer, int32_t id) {
     size_t length;
     const char *bytes = fm_tokenizer_bytes(a->chat->engine->tokenizer, id, &length);
-    if (fm_tokenizer_is_special(a->chat->engine->tokenizer, id) && !(a->chat->form && fm_chat_is_call_mark(a->chat->form, a->chat->engine->tokenizer, id)))
+    if (fm_tokenizer_is_special(a->chat->engine->tokenizer, id) &&
+        !(a->chat->form && fm_chat_is_call_mark(a->chat->form, a->chat->engine->tokenizer, id)))
         return true;
     char *out = malloc(4 * length + 16);
     if (!out) return a->failed = true, fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
@@ -181,15 +197,19 @@ static bool on_token(void *user, int32_t id) {
     return false;
 }
 
-static bool raw_prompt(struct fathom_chat *chat, const char *text, struct fm_tokens *tokens, struct fathom_error *err) {
+static bool raw_prompt(
+    struct fathom_chat *chat, const char *text, struct fm_tokens *tokens, struct fathom_error *err) {
     const int32_t bos = fm_tokenizer_first(chat->engine->tokenizer);
     const uint32_t n = fathom_session_length(chat->session);
     const size_t count = n ? n : bos >= 0;
     if (count) {
-        if (!(tokens->ids = malloc(count * sizeof(*tokens->ids)))) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        if (!(tokens->ids = malloc(count * sizeof(*tokens->ids))))
+            return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         tokens->count = tokens->capacity = count;
-        if (n) memcpy(tokens->ids, fathom_session_tokens(chat->session), n * sizeof(*tokens->ids));
-        else tokens->ids[0] = bos;
+        if (n)
+            memcpy(tokens->ids, fathom_session_tokens(chat->session), n * sizeof(*tokens->ids));
+        else
+            tokens->ids[0] = bos;
     }
     return fm_tokenizer_encode(chat->engine->tokenizer, text, strlen(text), true, tokens, err);
 }
@@ -201,22 +221,36 @@ static bool read_prompt(struct fathom_chat *chat, const struct fm_tokens *prompt
     const uint32_t n_held = fathom_session_length(chat->session);
     uint32_t same = 0;
     if (prompt->count >= chat->session->n_context)
-        return fm_fail(err, FATHOM_INVALID, "the prompt has %zu tokens, the context holds %u", prompt->count, chat->session->n_context);
+        return fm_fail(err, FATHOM_INVALID, "the prompt has %zu tokens, the context holds %u", prompt->count,
+            chat->session->n_context);
     while (same < n_held && same < prompt->count && held[same] == prompt->ids[same]) same++;
     return fathom_session_truncate(chat->session, same, err) &&
-           fathom_session_append(chat->session, prompt->ids + same, (uint32_t)prompt->count - same, NULL, &chat->params.progress, err);
+        fathom_session_append(chat->session, prompt->ids + same, (uint32_t)prompt->count - same, NULL,
+            &chat->params.progress, err);
 }
 
-static bool make_prompt(struct fathom_chat *chat, const char *question, struct fm_tokens *prompt, struct fm_chat_state *state, struct fathom_error *err) {
-    if (chat->params.raw) return question ? raw_prompt(chat, question, prompt, err) : fm_fail(err, FATHOM_INVALID, "chat: there is no text to continue");
-    if (question && !fathom_chat_add(chat, &(struct fathom_message){.role = FATHOM_ROLE_USER, .content = question}, err)) return false;
-    const struct fm_conversation talk = {chat->messages.items, chat->messages.n, chat->tools, chat->params.disable_thinking};
+static bool make_prompt(struct fathom_chat *chat, const char *question, struct fm_tokens *prompt,
+    struct fm_chat_state *state, struct fathom_error *err) {
+    if (chat->params.raw)
+        return question ? raw_prompt(chat, question, prompt, err)
+                        : fm_fail(err, FATHOM_INVALID, "chat: there is no text to continue");
+    if (question &&
+        !fathom_chat_add(chat, &(struct fathom_message){.role = FATHOM_ROLE_USER, .content = question}, err))
+        return false;
+    const struct fm_conversation talk = {
+        chat->messages.items, chat->messages.n, chat->tools, chat->params.disable_thinking};
     return fm_chat_prompt(chat->form, chat->engine->tokenizer, &talk, prompt, state, err);
 }
 
-bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece, void *user, struct fathom_reply *reply,
-    struct fathom_error *err) {
-    struct answering a = {.chat = chat, .on_piece = on_piece, .user = user, .err = err, .end = FATHOM_END_LENGTH};
+bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece, void *user,
+    struct fathom_reply *reply, struct fathom_error *err) {
+    struct answering a = {
+        .chat = chat,
+        .on_piece = on_piece,
+        .user = user,
+        .err = err,
+        .end = FATHOM_END_LENGTH,
+    };
     struct fm_tokens prompt = {0};
     const size_t n_messages = chat->messages.n;
     uint32_t n_kept;
@@ -226,18 +260,33 @@ bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piec
     chat->reply_ids.count = 0;
     if (!make_prompt(chat, question, &prompt, &a.state, err) || !read_prompt(chat, &prompt, err)) goto fail;
     const uint32_t room = chat->session->n_context - (uint32_t)prompt.count;
-    const uint32_t limit = chat->params.max_tokens && chat->params.max_tokens <= room ? chat->params.max_tokens : room;
-    if (!fathom_session_generate(chat->session, &chat->params.sampling, limit, on_token, &a, &n_kept, err) || a.failed) goto fail;
+    const uint32_t limit =
+        chat->params.max_tokens && chat->params.max_tokens <= room ? chat->params.max_tokens : room;
+    if (!fathom_session_generate(chat->session, &chat->params.sampling, limit, on_token, &a, &n_kept, err) ||
+        a.failed)
+        goto fail;
     if (a.end == FATHOM_END_LENGTH && limit != chat->params.max_tokens) a.end = FATHOM_END_CONTEXT;
     if (!deliver_rest(&a, a.state.in_answer || chat->params.raw) && a.failed) goto fail;
     if (!finish(&a)) goto fail;
-    const struct fathom_message answer = {.role = FATHOM_ROLE_ASSISTANT, .content = chat->answer.text, .reasoning = chat->thought.text,
-        .tool_calls = chat->calls.items, .n_tool_calls = chat->calls.n};
+    const struct fathom_message answer = {
+        .role = FATHOM_ROLE_ASSISTANT,
+        .content = chat->answer.text,
+        .reasoning = chat->thought.text,
+        .tool_calls = chat->calls.items,
+        .n_tool_calls = chat->calls.n,
+    };
     if (!chat->params.raw && !fathom_chat_add(chat, &answer, err)) goto fail;
     if (reply)
-        *reply = (struct fathom_reply){.thought = chat->thought.text ? chat->thought.text : "", .answer = chat->answer.text ? chat->answer.text : "",
-            .ids = chat->reply_ids.ids, .n_ids = (uint32_t)chat->reply_ids.count, .n_prompt_ids = (uint32_t)prompt.count, .end = a.end,
-            .tool_calls = chat->calls.items, .n_tool_calls = chat->calls.n};
+        *reply = (struct fathom_reply){
+            .thought = chat->thought.text ? chat->thought.text : "",
+            .answer = chat->answer.text ? chat->answer.text : "",
+            .ids = chat->reply_ids.ids,
+            .n_ids = (uint32_t)chat->reply_ids.count,
+            .n_prompt_ids = (uint32_t)prompt.count,
+            .end = a.end,
+            .tool_calls = chat->calls.items,
+            .n_tool_calls = chat->calls.n,
+        };
     free(prompt.ids);
     return true;
 fail:

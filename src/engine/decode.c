@@ -7,7 +7,8 @@
 static struct fathom_view field(const struct fathom_session *s, size_t offset, uint64_t size) {
     return (struct fathom_view){s->step, offset, size};
 }
-#define STEP_FIELD(s, name) field(s, offsetof(struct fathom_step, name), sizeof(((struct fathom_step *)0)->name))
+#define STEP_FIELD(s, name) \
+    field(s, offsetof(struct fathom_step, name), sizeof(((struct fathom_step *)0)->name))
 
 bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err) {
     if (s->decode_recorded) return true;
@@ -18,8 +19,15 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
     fathom_stream_begin(s->decode);
     fm_pass_layers(&pass);
     fm_pass_head(&pass, 0, 1);
-    fathom_sample(s->decode, &(struct fathom_sample_params){.logits = s->ws.logits, .step = fathom_buffer_view(s->step),
-        .seen = fathom_buffer_view(s->seen), .ring = fathom_buffer_view(s->ring), .n_vocab = s->engine->hp.n_vocab, .n_ring = FM_RING});
+    fathom_sample(s->decode,
+        &(struct fathom_sample_params){
+            .logits = s->ws.logits,
+            .step = fathom_buffer_view(s->step),
+            .seen = fathom_buffer_view(s->seen),
+            .ring = fathom_buffer_view(s->ring),
+            .n_vocab = s->engine->hp.n_vocab,
+            .n_ring = FM_RING,
+        });
     if (!fathom_stream_finish(s->decode, err)) return false;
     s->decode_recorded = true;
     s->stats.decode_recordings += fathom_gpu_get_counters(s->engine->gpu).recorded - before;
@@ -27,17 +35,25 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
 }
 
 // Sets the device's step to token `position` of the text.
-static bool write_step(struct fathom_session *s, uint32_t position, const struct fathom_sampling *sampling, struct fathom_error *err) {
+static bool write_step(struct fathom_session *s, uint32_t position, const struct fathom_sampling *sampling,
+    struct fathom_error *err) {
     const struct fathom_step step = {
-        .token = (uint32_t)s->tokens[position], .position = position, .seed_low = (uint32_t)sampling->seed, .seed_high = (uint32_t)(sampling->seed >> 32),
-        .temperature = sampling->temperature, .top_k = sampling->top_k, .top_p = sampling->top_p > 0 ? sampling->top_p : 1,
-        .min_p = sampling->min_p, .repeat_penalty = sampling->repeat_penalty > 0 ? sampling->repeat_penalty : 1,
+        .token = (uint32_t)s->tokens[position],
+        .position = position,
+        .seed_low = (uint32_t)sampling->seed,
+        .seed_high = (uint32_t)(sampling->seed >> 32),
+        .temperature = sampling->temperature,
+        .top_k = sampling->top_k,
+        .top_p = sampling->top_p > 0 ? sampling->top_p : 1,
+        .min_p = sampling->min_p,
+        .repeat_penalty = sampling->repeat_penalty > 0 ? sampling->repeat_penalty : 1,
     };
     return fathom_upload(s->engine->gpu, fathom_buffer_view(s->step), &step, err);
 }
 
 // Marks the tokens of the text for the repetition penalty. The device marks the tokens that it samples later.
-static bool write_seen(struct fathom_session *s, const struct fathom_sampling *sampling, struct fathom_error *err) {
+static bool write_seen(
+    struct fathom_session *s, const struct fathom_sampling *sampling, struct fathom_error *err) {
     if (sampling->repeat_penalty == 0 || sampling->repeat_penalty == 1) return true;
     uint32_t *seen = calloc(s->engine->hp.n_vocab, sizeof(*seen));
     if (!seen) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -47,7 +63,8 @@ static bool write_seen(struct fathom_session *s, const struct fathom_sampling *s
     return ok;
 }
 
-static bool submit_step(struct fathom_session *s, struct fathom_stream *step, uint64_t *ticket, struct fathom_error *err) {
+static bool submit_step(
+    struct fathom_session *s, struct fathom_stream *step, uint64_t *ticket, struct fathom_error *err) {
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).submits;
     if (!fathom_stream_submit(step, ticket, err)) return false;
     s->stats.decode_submits += fathom_gpu_get_counters(s->engine->gpu).submits - before;
@@ -56,24 +73,32 @@ static bool submit_step(struct fathom_session *s, struct fathom_stream *step, ui
 }
 
 static bool check_sampling(const struct fathom_sampling *p, struct fathom_error *err) {
-    if (!(p->temperature >= 0 && p->temperature <= 1000)) return fm_fail(err, FATHOM_INVALID, "temperature %g is not within 0 to 1000", p->temperature);
-    if (!(p->top_p >= 0 && p->top_p <= 1)) return fm_fail(err, FATHOM_INVALID, "top-p %g is not within 0 to 1", p->top_p);
-    if (!(p->min_p >= 0 && p->min_p <= 1)) return fm_fail(err, FATHOM_INVALID, "min-p %g is not within 0 to 1", p->min_p);
+    if (!(p->temperature >= 0 && p->temperature <= 1000))
+        return fm_fail(err, FATHOM_INVALID, "temperature %g is not within 0 to 1000", p->temperature);
+    if (!(p->top_p >= 0 && p->top_p <= 1))
+        return fm_fail(err, FATHOM_INVALID, "top-p %g is not within 0 to 1", p->top_p);
+    if (!(p->min_p >= 0 && p->min_p <= 1))
+        return fm_fail(err, FATHOM_INVALID, "min-p %g is not within 0 to 1", p->min_p);
     if (!(p->repeat_penalty >= 0 && p->repeat_penalty <= 1000))
-        return fm_fail(err, FATHOM_INVALID, "repetition penalty %g is not within 0 to 1000", p->repeat_penalty);
+        return fm_fail(
+            err, FATHOM_INVALID, "repetition penalty %g is not within 0 to 1000", p->repeat_penalty);
     return true;
 }
 
 // Sets the device to the text's last token, and records the step or the drafting round.
-static bool start_steps(struct fathom_session *s, const struct fathom_sampling *sampling, struct fathom_error *err) {
+static bool start_steps(
+    struct fathom_session *s, const struct fathom_sampling *sampling, struct fathom_error *err) {
     const uint32_t last = s->n_tokens - 1;
-    if (!fm_session_evaluate(s, last, NULL, NULL, err) || !write_step(s, last, sampling, err) || !write_seen(s, sampling, err)) return false;
-    return s->drafting ? fm_drafting_record(s, err) && fm_drafting_start(s, s->tokens[last], err) : fm_session_record_decode(s, err);
+    if (!fm_session_evaluate(s, last, NULL, NULL, err) || !write_step(s, last, sampling, err) ||
+        !write_seen(s, sampling, err))
+        return false;
+    return s->drafting ? fm_drafting_record(s, err) && fm_drafting_start(s, s->tokens[last], err)
+                       : fm_session_record_decode(s, err);
 }
 
 // Hands over the tokens of one step, at most `most`. False: the caller wants no more.
-static bool deliver(struct fathom_session *s, const volatile uint32_t *given, uint32_t most, bool (*on_token)(void *user, int32_t id), void *user,
-    uint32_t *n_done) {
+static bool deliver(struct fathom_session *s, const volatile uint32_t *given, uint32_t most,
+    bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_done) {
     for (uint32_t i = 0; i <= s->engine->n_drafts && i < most && given[i] != FATHOM_NO_TOKEN; i++) {
         const int32_t id = (int32_t)given[i];
         ++*n_done;
@@ -85,15 +110,18 @@ static bool deliver(struct fathom_session *s, const volatile uint32_t *given, ui
 
 static void count_drafts(struct fathom_session *s, const volatile uint32_t *given) {
     s->stats.drafts += s->engine->n_drafts;
-    for (uint32_t i = 1; i <= s->engine->n_drafts && given[i] != FATHOM_NO_TOKEN; i++) s->stats.drafts_accepted++;
+    for (uint32_t i = 1; i <= s->engine->n_drafts && given[i] != FATHOM_NO_TOKEN; i++)
+        s->stats.drafts_accepted++;
 }
 
-bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampling *sampling, uint32_t max_tokens,
-    bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_generated, struct fathom_error *err) {
+bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampling *sampling,
+    uint32_t max_tokens, bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_generated,
+    struct fathom_error *err) {
     *n_generated = 0;
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
     const struct fathom_sampling p = sampling ? *sampling : (struct fathom_sampling){0};
-    const uint32_t first = s->n_tokens, room = s->n_context - first, limit = max_tokens < room ? max_tokens : room;
+    const uint32_t first = s->n_tokens, room = s->n_context - first,
+                   limit = max_tokens < room ? max_tokens : room;
     if (!check_sampling(&p, err) || !start_steps(s, &p, err)) return false;
     struct fathom_stream *step = s->drafting ? fm_drafting_round(s) : s->decode;
     const double start = fm_clock();
@@ -122,19 +150,23 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampl
     return ok;
 }
 
-bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, float *logits, struct fathom_error *err) {
+bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens,
+    float *logits, struct fathom_error *err) {
     const uint32_t first = s->n_tokens;
     const uint64_t n_vocab = s->engine->hp.n_vocab;
     const struct fathom_sampling greedy = {0};
-    if (!fm_session_evaluate(s, first, NULL, NULL, err) || !fm_session_record_decode(s, err) || !fm_session_push_tokens(s, ids, n_tokens, err)) return false;
+    if (!fm_session_evaluate(s, first, NULL, NULL, err) || !fm_session_record_decode(s, err) ||
+        !fm_session_push_tokens(s, ids, n_tokens, err))
+        return false;
     const double start = fm_clock();
     struct fathom_view row = s->ws.logits;
     row.size = 4 * n_vocab;
     bool ok = true;
     for (uint32_t i = 0; ok && i < n_tokens; i++) {
         uint64_t ticket;
-        ok = write_step(s, first + i, &greedy, err) && submit_step(s, s->decode, &ticket, err) && fathom_gpu_wait(s->engine->gpu, ticket, err) &&
-             (!logits || fathom_download(s->engine->gpu, row, logits + i * n_vocab, err));
+        ok = write_step(s, first + i, &greedy, err) && submit_step(s, s->decode, &ticket, err) &&
+            fathom_gpu_wait(s->engine->gpu, ticket, err) &&
+            (!logits || fathom_download(s->engine->gpu, row, logits + i * n_vocab, err));
         if (ok) s->n_evaluated++;
     }
     s->n_tokens = s->n_evaluated;

@@ -13,7 +13,8 @@ void fm_drafting_destroy(struct fathom_session *s);
 
 // Appends to the pass's stream the operators that fill the draft layer's cache for the first n_next tokens of
 // the pass; `next` holds each token's successor. ws->x must hold the trunk's states, and is overwritten.
-void fm_drafting_read(struct fathom_session *s, const struct fm_pass *pass, struct fathom_view next, uint32_t n_next);
+void fm_drafting_read(
+    struct fathom_session *s, const struct fm_pass *pass, struct fathom_view next, uint32_t n_next);
 // The number of positions in the draft layer's cache.
 uint32_t fm_drafting_length(const struct fathom_session *s);
 // Does nothing if the engine does not draft

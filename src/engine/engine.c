@@ -4,7 +4,9 @@
 
 #define GIB (1024.0 * 1024.0 * 1024.0)
 
-const char *fathom_version(void) { return FATHOM_VERSION; }
+const char *fathom_version(void) {
+    return FATHOM_VERSION;
+}
 
 // The longest context, in whole pages, whose cache fits beside the weights and the scratch.
 static uint32_t context_that_fits(const struct fathom_engine *e) {
@@ -18,35 +20,42 @@ static bool check_fit(const struct fathom_engine *e, const char *model, struct f
     const struct fathom_memory_plan *p = &e->plan;
     const char *device = fathom_gpu_get_info(e->gpu)->name;
     if (p->fits) return true;
-    fm_fail(err, FATHOM_NO_MEMORY, "%s needs %.2f GiB of device memory (weights %.2f, cache %.2f, scratch %.2f), %.2f GiB is free on %s", model,
-        (double)p->total / GIB, (double)p->weights / GIB, (double)p->cache / GIB, (double)p->scratch / GIB, (double)p->available / GIB, device);
+    fm_fail(err, FATHOM_NO_MEMORY,
+        "%s needs %.2f GiB of device memory (weights %.2f, cache %.2f, scratch %.2f), %.2f GiB is free on %s",
+        model, (double)p->total / GIB, (double)p->weights / GIB, (double)p->cache / GIB,
+        (double)p->scratch / GIB, (double)p->available / GIB, device);
     const uint32_t n = context_that_fits(e);
     if (n && err) fm_error_prefix(err, "a context of %u tokens would fit", n);
     return false;
 }
 
-static bool load_tokenizer(struct fathom_engine *e, const struct fm_tensors *tensors, struct fathom_error *err) {
+static bool load_tokenizer(
+    struct fathom_engine *e, const struct fm_tensors *tensors, struct fathom_error *err) {
     if (!fm_meta_has(tensors, "tokenizer.ggml.model")) return true; // logits and benchmarks need no tokenizer
     e->tokenizer = fm_tokenizer_of_model(tensors, err);
     if (!e->tokenizer) return false;
     if (fm_tokenizer_size(e->tokenizer) > e->hp.n_vocab)
-        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %zu tokens, the model %u", fm_tensors_path(tensors),
-            fm_tokenizer_size(e->tokenizer), e->hp.n_vocab);
+        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %zu tokens, the model %u",
+            fm_tensors_path(tensors), fm_tokenizer_size(e->tokenizer), e->hp.n_vocab);
     return true;
 }
 
 static bool check_drafting(struct fathom_engine *e, uint32_t n_drafts, struct fathom_error *err) {
     const char *path = fm_tensors_path(e->tensors);
-    if (n_drafts > FATHOM_MAX_DRAFTS) return fm_fail(err, FATHOM_INVALID, "%u drafted tokens were asked for, at most %d", n_drafts, FATHOM_MAX_DRAFTS);
+    if (n_drafts > FATHOM_MAX_DRAFTS)
+        return fm_fail(
+            err, FATHOM_INVALID, "%u drafted tokens were asked for, at most %d", n_drafts, FATHOM_MAX_DRAFTS);
     if (!e->hp.n_draft_layers || !e->hp.n_experts)
-        return fm_fail(err, FATHOM_UNSUPPORTED, "%s: drafting was asked for, but the model has no draft layer%s", path,
+        return fm_fail(err, FATHOM_UNSUPPORTED,
+            "%s: drafting was asked for, but the model has no draft layer%s", path,
             e->hp.n_draft_layers ? " with experts" : "");
     e->hp.n_drafting = 1;
     e->n_drafts = n_drafts;
     return true;
 }
 
-struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *params, struct fathom_error *err) {
+struct fathom_engine *fathom_engine_create(
+    const struct fathom_engine_params *params, struct fathom_error *err) {
     double start = fm_clock();
     struct fathom_engine *e = calloc(1, sizeof(*e));
     if (!e) {
@@ -60,18 +69,22 @@ struct fathom_engine *fathom_engine_create(const struct fathom_engine_params *pa
         goto fail;
     }
     // checks the file before it opens a device
-    if (!(e->tensors = fm_tensors_open(params->model, err)) || !fm_hparams_read(e->tensors, &e->hp, err)) goto fail;
+    if (!(e->tensors = fm_tensors_open(params->model, err)) || !fm_hparams_read(e->tensors, &e->hp, err))
+        goto fail;
     if (params->n_drafts && !check_drafting(e, params->n_drafts, err)) goto fail;
     e->start.file = fm_lap(&start);
     if (!load_tokenizer(e, e->tensors, err)) goto fail;
     e->start.tokenizer = fm_lap(&start);
     if (!(e->gpu = fathom_gpu_create(&params->gpu, err))) goto fail;
     e->start.device = fm_lap(&start);
-    if (!fm_memory_plan(e->tensors, &e->hp, fathom_gpu_get_info(e->gpu), e->exact, e->cache_type, params->n_context, &e->info, &e->plan, err)) goto fail;
+    if (!fm_memory_plan(e->tensors, &e->hp, fathom_gpu_get_info(e->gpu), e->exact, e->cache_type,
+            params->n_context, &e->info, &e->plan, err))
+        goto fail;
     if (!check_fit(e, params->model, err)) goto fail;
-    fm_log(&params->gpu.log, FATHOM_LOG_INFO, "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
-        params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context, (double)e->plan.scratch / GIB,
-        (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
+    fm_log(&params->gpu.log, FATHOM_LOG_INFO,
+        "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
+        params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
+        (double)e->plan.scratch / GIB, (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
     if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &params->progress, &e->weights, err)) goto fail;
     e->tuning_key = fm_tuning_key(e);
     if (!fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
@@ -95,6 +108,12 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     *engine = NULL;
 }
 
-const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) { return &engine->info; }
-const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine) { return &engine->plan; }
-struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine) { return engine->gpu; }
+const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) {
+    return &engine->info;
+}
+const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine) {
+    return &engine->plan;
+}
+struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine) {
+    return engine->gpu;
+}

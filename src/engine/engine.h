@@ -8,10 +8,10 @@
 
 struct fathom_engine {
     struct fathom_gpu *gpu;
-    struct fm_tensors *tensors;       // open while loading, and longer where weights are used in place
+    struct fm_tensors *tensors; // open while loading, and longer where weights are used in place
     struct fm_hparams hp;
     struct fm_weights weights;
-    struct fm_tokenizer *tokenizer;   // NULL: the model's file has none
+    struct fm_tokenizer *tokenizer; // NULL: the model's file has none
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
     struct fathom_start_times start;
@@ -21,21 +21,24 @@ struct fathom_engine {
     uint64_t tuning_key; // of the model and the cache's type, for the tuning file
 };
 
-// Tokens of one prefill step unless the caller says: enough to use each weight many times, short enough for one submit.
+// Tokens of one prefill step unless the caller says: enough to use each weight many times, short enough for
+// one submit.
 uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context);
 
-// Positions that a session of n_context has room for: rounds of drafting that are in flight when a text ends run on past it.
+// Positions that a session of n_context has room for: rounds of drafting that are in flight when a text ends
+// run on past it.
 uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context);
 
 // Of what the choices depend on, of the engine: the tensors, the numbers in the metadata, the cache's type.
 // While `tensors` is open.
 uint64_t fm_tuning_key(const struct fathom_engine *engine);
 
-// What engines start with: reads the model's tuning file, or measures quickly and writes it; see enum fathom_tuning. False only when
-// the device fails or the caller cancels.
-bool fm_tune_start(struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);
-// The quick form itself: up to `seconds`; once one choice takes longer than `build_budget` to build, no more are
-// tried (0: any time). False when anything fails; the table then has no rows.
+// What engines start with: reads the model's tuning file, or measures quickly and writes it; see enum
+// fathom_tuning. False only when the device fails or the caller cancels.
+bool fm_tune_start(
+    struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);
+// The quick form itself: up to `seconds`; once one choice takes longer than `build_budget` to build, no more
+// are tried (0: any time). False when anything fails; the table then has no rows.
 struct fm_tune_outcome {
     size_t n_calls, n_measured, n_better;
     double slow_seconds; // what one choice takes, where that is more than the build_budget; else 0
@@ -44,6 +47,7 @@ bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_
     const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err);
 
 // Describes a model and plans its memory; see fathom_model_inspect.
-bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type,
-    uint32_t n_context, struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
+bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,
+    const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type, uint32_t n_context,
+    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
 #endif

@@ -4,7 +4,10 @@
 #include <fathom/message.h>
 #include <stdbool.h>
 
-struct fm_messages { struct fathom_message *items; size_t n, capacity; };
+struct fm_messages {
+    struct fathom_message *items;
+    size_t n, capacity;
+};
 
 // Adds a copy. False: out of memory.
 bool fm_messages_add(struct fm_messages *messages, const struct fathom_message *message);

@@ -14,14 +14,16 @@ struct fm_pass fm_session_input_pass(
 
 static bool run(struct fathom_session *s, bool decode_next, struct fathom_error *err) {
     uint64_t ticket;
-    if (!fathom_stream_finish(s->prefill, err) || !fathom_stream_submit(s->prefill, &ticket, err)) return false;
+    if (!fathom_stream_finish(s->prefill, err) || !fathom_stream_submit(s->prefill, &ticket, err))
+        return false;
     struct fathom_error later = {0}; // a failure comes again, and is told, when the step is wanted
     if (decode_next) s->drafting ? fm_drafting_record(s, &later) : fm_session_record_decode(s, &later);
     return fathom_gpu_wait(s->engine->gpu, ticket, err);
 }
 
 // The head over all tokens of the chunk, as many at a time as the workspace holds.
-static bool read_logits(struct fathom_session *s, const struct fm_pass *pass, float *logits, struct fathom_error *err) {
+static bool read_logits(
+    struct fathom_session *s, const struct fm_pass *pass, float *logits, struct fathom_error *err) {
     const uint64_t n_vocab = s->engine->hp.n_vocab;
     for (uint32_t first = 0; first < pass->n_tokens; first += s->ws.n_logits) {
         const uint32_t left = pass->n_tokens - first, n = left < s->ws.n_logits ? left : s->ws.n_logits;
@@ -29,16 +31,20 @@ static bool read_logits(struct fathom_session *s, const struct fm_pass *pass, fl
         fm_pass_head(pass, first, n);
         struct fathom_view rows = s->ws.logits;
         rows.size = 4 * n * n_vocab;
-        if (!run(s, false, err) || !fathom_download(s->engine->gpu, rows, logits + first * n_vocab, err)) return false;
+        if (!run(s, false, err) || !fathom_download(s->engine->gpu, rows, logits + first * n_vocab, err))
+            return false;
     }
     return true;
 }
 
-static bool evaluate_chunk(struct fathom_session *s, uint32_t n_tokens, float *logits, struct fathom_error *err) {
+static bool evaluate_chunk(
+    struct fathom_session *s, uint32_t n_tokens, float *logits, struct fathom_error *err) {
     const struct fm_pass pass = fm_session_input_pass(s, s->prefill, n_tokens);
     const uint32_t end = s->n_evaluated + n_tokens;
     const bool is_last = end == s->n_tokens;
-    const uint32_t n_next = !s->drafting ? 0 : is_last ? n_tokens - 1 : n_tokens; // tokens whose successor is known
+    const uint32_t n_next = !s->drafting ? 0
+        : is_last                        ? n_tokens - 1
+                                         : n_tokens; // tokens whose successor is known
     struct fathom_view ids = pass.ids, next = ids;
     ids.size = 4ull * (is_last ? n_tokens : n_tokens + 1);
     next.offset += 4, next.size -= 4;
@@ -58,16 +64,19 @@ static bool evaluate_chunk(struct fathom_session *s, uint32_t n_tokens, float *l
     return true;
 }
 
-bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, const struct fathom_progress *progress, struct fathom_error *err) {
+bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits,
+    const struct fathom_progress *progress, struct fathom_error *err) {
     // tokens that the draft layer has missed are read again
     if (s->drafting && s->n_evaluated > fm_drafting_length(s)) s->n_evaluated = fm_drafting_length(s);
     const double start = fm_clock();
     const uint32_t first = s->n_evaluated, total = end > first ? end - first : 0;
     bool ok = true;
     while (ok && s->n_evaluated < end) {
-        const uint32_t left = end - s->n_evaluated, n = left < s->n_chunk ? left : s->n_chunk, done = s->n_evaluated - first;
+        const uint32_t left = end - s->n_evaluated, n = left < s->n_chunk ? left : s->n_chunk,
+                       done = s->n_evaluated - first;
         ok = evaluate_chunk(s, n, logits ? logits + (uint64_t)done * s->engine->hp.n_vocab : NULL, err);
-        if (ok && progress && progress->report && !progress->report(progress->user, "reading", done + n, total))
+        if (ok && progress && progress->report &&
+            !progress->report(progress->user, "reading", done + n, total))
             ok = fm_fail(err, FATHOM_CANCELLED, "reading the prompt was cancelled");
     }
     if (total) s->stats.timings.prefill_seconds += fm_clock() - start;
@@ -75,25 +84,29 @@ bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, 
     return ok;
 }
 
-bool fm_session_push_tokens(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err) {
+bool fm_session_push_tokens(
+    struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err) {
     if (n_tokens > s->n_context - s->n_tokens)
-        return fm_fail(err, FATHOM_INVALID, "the text would have %llu tokens, the context holds %u", (unsigned long long)s->n_tokens + n_tokens,
-            s->n_context);
+        return fm_fail(err, FATHOM_INVALID, "the text would have %llu tokens, the context holds %u",
+            (unsigned long long)s->n_tokens + n_tokens, s->n_context);
     for (uint32_t i = 0; i < n_tokens; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= s->engine->hp.n_vocab)
-            return fm_fail(err, FATHOM_INVALID, "token id %d is not in the vocabulary of %u", ids[i], s->engine->hp.n_vocab);
+            return fm_fail(err, FATHOM_INVALID, "token id %d is not in the vocabulary of %u", ids[i],
+                s->engine->hp.n_vocab);
     if (n_tokens) memcpy(s->tokens + s->n_tokens, ids, n_tokens * sizeof(*ids));
     s->n_tokens += n_tokens;
     return true;
 }
 
-// The last token is left to the decode step, unless its logits are wanted now: that step needs a token to start from.
-bool fathom_session_append(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, float *logits, const struct fathom_progress *progress,
-    struct fathom_error *err) {
+// The last token is left to the decode step, unless its logits are wanted now: that step needs a token to
+// start from.
+bool fathom_session_append(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, float *logits,
+    const struct fathom_progress *progress, struct fathom_error *err) {
     const uint32_t before = s->n_tokens;
     if (!fm_session_push_tokens(s, ids, n_tokens, err)) return false;
     if (n_tokens == 0) return true;
-    const bool ok = logits ? fm_session_evaluate(s, before, NULL, NULL, err) && fm_session_evaluate(s, s->n_tokens, logits, progress, err)
+    const bool ok = logits ? fm_session_evaluate(s, before, NULL, NULL, err) &&
+            fm_session_evaluate(s, s->n_tokens, logits, progress, err)
                            : fm_session_evaluate(s, s->n_tokens - 1, NULL, progress, err);
     if (!ok) fathom_session_truncate(s, s->n_evaluated > before ? s->n_evaluated : before, NULL);
     return ok;

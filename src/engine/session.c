@@ -6,40 +6,50 @@
 static bool create_steps(struct fathom_session *s, struct fathom_error *err) {
     struct fathom_gpu *gpu = s->engine->gpu;
     return (s->input = fathom_buffer_create(gpu, 4ull * (s->n_chunk + 2), FATHOM_MEMORY_DEVICE, err)) &&
-           (s->step = fathom_buffer_create(gpu, sizeof(struct fathom_step), FATHOM_MEMORY_DEVICE, err)) &&
-           (s->seen = fathom_buffer_create(gpu, 4ull * s->engine->hp.n_vocab, FATHOM_MEMORY_DEVICE, err)) &&
-           (s->ring = fathom_buffer_create(gpu, 4ull * FM_RING * (1 + s->engine->n_drafts), FATHOM_MEMORY_HOST, err)) &&
-           (s->prefill = fathom_stream_create(gpu, err)) &&
-           (s->decode = fathom_stream_create(gpu, err));
+        (s->step = fathom_buffer_create(gpu, sizeof(struct fathom_step), FATHOM_MEMORY_DEVICE, err)) &&
+        (s->seen = fathom_buffer_create(gpu, 4ull * s->engine->hp.n_vocab, FATHOM_MEMORY_DEVICE, err)) &&
+        (s->ring = fathom_buffer_create(
+             gpu, 4ull * FM_RING * (1 + s->engine->n_drafts), FATHOM_MEMORY_HOST, err)) &&
+        (s->prefill = fathom_stream_create(gpu, err)) && (s->decode = fathom_stream_create(gpu, err));
 }
 
-struct fathom_session *fathom_session_create(struct fathom_engine *engine, const struct fathom_session_params *params, struct fathom_error *err) {
+struct fathom_session *fathom_session_create(
+    struct fathom_engine *engine, const struct fathom_session_params *params, struct fathom_error *err) {
     const struct fathom_gpu_info *info = fathom_gpu_get_info(engine->gpu);
     struct fathom_session *s = calloc(1, sizeof(*s));
     if (!s) goto no_memory;
     s->engine = engine;
     s->n_context = params && params->n_context ? params->n_context : engine->plan.n_context;
     if (s->n_context > engine->plan.n_context) {
-        fm_fail(err, FATHOM_INVALID, "a session of %u tokens was asked for, the engine was planned for %u", s->n_context, engine->plan.n_context);
+        fm_fail(err, FATHOM_INVALID, "a session of %u tokens was asked for, the engine was planned for %u",
+            s->n_context, engine->plan.n_context);
         goto fail;
     }
-    s->n_chunk = params && params->n_chunk ? params->n_chunk : fm_default_chunk(info, &engine->hp, s->n_context);
+    s->n_chunk =
+        params && params->n_chunk ? params->n_chunk : fm_default_chunk(info, &engine->hp, s->n_context);
     if (s->n_chunk > s->n_context) s->n_chunk = s->n_context;
     s->n_chunk = fm_workspace_max_tokens(&engine->hp, info->max_storage_range, s->n_chunk);
     if (s->n_chunk == 0) {
-        fm_fail(err, FATHOM_UNSUPPORTED, "one token's activations do not fit the %llu bytes that %s can address at once",
+        fm_fail(err, FATHOM_UNSUPPORTED,
+            "one token's activations do not fit the %llu bytes that %s can address at once",
             (unsigned long long)info->max_storage_range, info->name);
         goto fail;
     }
     const double begin = fm_clock();
     s->tokens = malloc(s->n_context * sizeof(*s->tokens));
     if (!s->tokens) goto no_memory;
-    const struct fm_cache_params caches = {.n_context = s->n_context, .n_positions = fm_positions(&engine->hp, s->n_context),
-        .n_chunk = s->n_chunk, .n_ahead = FM_RING, .type = engine->cache_type};
+    const struct fm_cache_params caches = {
+        .n_context = s->n_context,
+        .n_positions = fm_positions(&engine->hp, s->n_context),
+        .n_chunk = s->n_chunk,
+        .n_ahead = FM_RING,
+        .type = engine->cache_type,
+    };
     const uint32_t n_tokens = s->n_chunk > engine->n_drafts ? s->n_chunk : engine->n_drafts + 1;
-    if (!fm_workspace_create(engine->gpu, &engine->hp, n_tokens, caches.n_positions, engine->exact, &s->ws, err) ||
-        !fm_caches_create(engine->gpu, &engine->hp, &caches, &s->caches, err) ||
-        !create_steps(s, err) || !fm_drafting_create(s, err))
+    if (!fm_workspace_create(
+            engine->gpu, &engine->hp, n_tokens, caches.n_positions, engine->exact, &s->ws, err) ||
+        !fm_caches_create(engine->gpu, &engine->hp, &caches, &s->caches, err) || !create_steps(s, err) ||
+        !fm_drafting_create(s, err))
         goto fail;
     s->start = engine->start;
     s->start.session = fm_clock() - begin;
@@ -67,14 +77,25 @@ void fathom_session_destroy(struct fathom_session **session) {
 }
 
 struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_stream *stream) {
-    struct fm_pass pass = {.hp = &s->engine->hp, .weights = &s->engine->weights, .ws = &s->ws, .caches = &s->caches,
-        .rope_table = fathom_buffer_view(s->caches.rope_tables[0]), .stream = stream, .exact = s->engine->exact};
+    struct fm_pass pass = {
+        .hp = &s->engine->hp,
+        .weights = &s->engine->weights,
+        .ws = &s->ws,
+        .caches = &s->caches,
+        .rope_table = fathom_buffer_view(s->caches.rope_tables[0]),
+        .stream = stream,
+        .exact = s->engine->exact,
+    };
     if (s->caches.rope_tables[1]) pass.compressed_rope_table = fathom_buffer_view(s->caches.rope_tables[1]);
     return pass;
 }
 
-uint32_t fathom_session_length(const struct fathom_session *session) { return session->n_tokens; }
-const int32_t *fathom_session_tokens(const struct fathom_session *session) { return session->tokens; }
+uint32_t fathom_session_length(const struct fathom_session *session) {
+    return session->n_tokens;
+}
+const int32_t *fathom_session_tokens(const struct fathom_session *session) {
+    return session->tokens;
+}
 struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session) {
     struct fathom_session_stats stats = session->stats;
     const struct fathom_start_times *t = &session->start;
@@ -83,14 +104,20 @@ struct fathom_session_stats fathom_session_get_stats(const struct fathom_session
     stats.timings.load_seconds = t->file + t->tokenizer + t->device + t->weights + t->tuning;
     return stats;
 }
-size_t fathom_session_get_timings(const struct fathom_session *session, bool decode, struct fathom_dispatch_time *list, size_t capacity) {
-    return fathom_stream_timings(!decode ? session->prefill : session->drafting ? fm_drafting_round(session) : session->decode, list, capacity);
+size_t fathom_session_get_timings(
+    const struct fathom_session *session, bool decode, struct fathom_dispatch_time *list, size_t capacity) {
+    return fathom_stream_timings(!decode ? session->prefill
+            : session->drafting          ? fm_drafting_round(session)
+                                         : session->decode,
+        list, capacity);
 }
 
 bool fathom_session_truncate(struct fathom_session *s, uint32_t length, struct fathom_error *err) {
-    if (length > s->n_tokens) return fm_fail(err, FATHOM_INVALID, "cannot truncate a text of %u tokens to %u", s->n_tokens, length);
+    if (length > s->n_tokens)
+        return fm_fail(err, FATHOM_INVALID, "cannot truncate a text of %u tokens to %u", s->n_tokens, length);
     s->n_tokens = length;
     if (s->n_evaluated > length) s->n_evaluated = s->engine->hp.arch->cache_truncate(length);
-    if (s->drafting && fm_drafting_length(s) >= length) fm_drafting_set_length(s, length ? length - 1 : 0); // the last token gets a new successor
+    if (s->drafting && fm_drafting_length(s) >= length)
+        fm_drafting_set_length(s, length ? length - 1 : 0); // the last token gets a new successor
     return true;
 }

@@ -10,18 +10,20 @@ enum { FM_RING = 8, FM_IN_FLIGHT = 2 /* decode steps that may be submitted ahead
 struct fathom_session {
     struct fathom_engine *engine;
     uint32_t n_context, n_chunk;
-    int32_t *tokens;                // [n_context]
-    uint32_t n_tokens;              // in `tokens`
-    uint32_t n_evaluated;           // of them, whose latents are in the cache
+    int32_t *tokens;      // [n_context]
+    uint32_t n_tokens;    // in `tokens`
+    uint32_t n_evaluated; // of them, whose latents are in the cache
 
     struct fm_workspace ws;
     struct fm_caches caches;
-    struct fathom_buffer *input;    // uint32[n_chunk + 2]: position, then ids, of a prefill step, and the id that follows
-    struct fathom_buffer *step;     // struct fathom_step
-    struct fathom_buffer *seen, *ring; // ring: FM_RING steps, of a token each, or of as many as a round of drafting may give
+    struct fathom_buffer
+        *input; // uint32[n_chunk + 2]: position, then ids, of a prefill step, and the id that follows
+    struct fathom_buffer *step; // struct fathom_step
+    struct fathom_buffer *seen,
+        *ring; // ring: FM_RING steps, of a token each, or of as many as a round of drafting may give
     struct fathom_stream *prefill, *decode; // decode is recorded once
     bool decode_recorded;
-    struct fm_drafting *drafting;   // NULL: the engine does not draft
+    struct fm_drafting *drafting; // NULL: the engine does not draft
     struct fathom_session_stats stats;
     struct fathom_start_times start;
 };
@@ -31,11 +33,14 @@ struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_str
 // A pass of n_tokens at s->n_evaluated; position and ids are those in s->input.
 struct fm_pass fm_session_input_pass(
     const struct fathom_session *s, struct fathom_stream *stream, uint32_t n_tokens);
-// Notes ids as part of the text; refuses what is not in the vocabulary or past the context. Nothing is read yet.
-bool fm_session_push_tokens(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
+// Notes ids as part of the text; refuses what is not in the vocabulary or past the context. Nothing is read
+// yet.
+bool fm_session_push_tokens(
+    struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
 // Records the decode step and builds its pipelines, once.
 bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err);
-// Reads every token before `end` that is not in the cache yet. logits, if not NULL, gets a row for each token read; without them
-// the decode step, which is likely to come next, is recorded meanwhile.
-bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, const struct fathom_progress *progress, struct fathom_error *err);
+// Reads every token before `end` that is not in the cache yet. logits, if not NULL, gets a row for each token
+// read; without them the decode step, which is likely to come next, is recorded meanwhile.
+bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits,
+    const struct fathom_progress *progress, struct fathom_error *err);
 #endif

@@ -66,11 +66,13 @@ static bool add_job(struct tuning *t, const struct fm_stream_call *call) {
     const uint32_t n = call->call.n_tokens, shortest = n / 4 > 16 ? n / 4 : 16;
     const bool chunk = n > MAX_FEW && n == t->n_chunk;
     t->jobs = grown;
-    t->jobs[t->n_jobs++] = (struct job){.call = call->call,
+    t->jobs[t->n_jobs++] = (struct job){
+        .call = call->call,
         .pass_tokens = t->n_tokens,
         .first_token = chunk ? shortest : n,
         .last_token = chunk ? UINT32_MAX : 2 * n - 1,
-        .work = call->flops / 1e12 + call->bytes / 1e11};
+        .work = call->flops / 1e12 + call->bytes / 1e11,
+    };
     return true;
 }
 
@@ -100,8 +102,7 @@ static bool find_jobs_of(struct tuning *t, uint32_t n_tokens, struct fathom_erro
 static bool find_jobs(struct tuning *t, struct fathom_error *err) {
     const uint32_t counts[] = {1, t->n_chunk, 2, 4, MAX_FEW};
     for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
-        if (counts[i] && counts[i] <= t->session->n_chunk && !find_jobs_of(t, counts[i], err))
-            return false;
+        if (counts[i] && counts[i] <= t->session->n_chunk && !find_jobs_of(t, counts[i], err)) return false;
     return true;
 }
 
@@ -223,11 +224,13 @@ static void name_choice(const struct fm_choice *choice, char text[32]) {
 
 static void report(
     const struct job *job, const char *what, const struct fm_trial_result *r, struct fathom_tuned *out) {
-    *out = (struct fathom_tuned){.n_tokens = job->call.n_tokens,
+    *out = (struct fathom_tuned){
+        .n_tokens = job->call.n_tokens,
         .default_nanoseconds = r->by_default.nanoseconds,
         .best_nanoseconds = r->best.nanoseconds,
         .n_measured = r->n_measured,
-        .n_wrong = r->n_wrong};
+        .n_wrong = r->n_wrong,
+    };
     snprintf(out->op, sizeof(out->op), "%s", job->call.op);
     snprintf(out->what, sizeof(out->what), "%s", what);
     if (r->by_default.choice.variant) name_choice(&r->by_default.choice, out->default_variant);
@@ -241,7 +244,8 @@ static bool measure_job(struct tuning *t, struct fm_tuner *tuner, const struct j
     *result = (struct fm_trial_result){0};
     if (chunk && !t->n_chunk) return true; // there was no time to make its data
     if (!write_input(t, t->n_tokens, err)) return false;
-    const struct fm_trial trial = {.op = fm_op_find(job->call.op),
+    const struct fm_trial trial = {
+        .op = fm_op_find(job->call.op),
         .call = job->call,
         .first_token = job->first_token,
         .last_token = job->last_token,
@@ -249,7 +253,8 @@ static bool measure_job(struct tuning *t, struct fm_tuner *tuner, const struct j
         .record = record_pass,
         .user = t,
         .scratch = t->session->ws.scratch.buffer,
-        .what = what};
+        .what = what,
+    };
     return fm_tune(tuner, &trial, result, err);
 }
 
@@ -266,7 +271,7 @@ static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fatho
         fm_op_describe(&job->call, what, sizeof(what));
         if (!measure_job(t, tuner, job, what, &result, err)) return false;
         const bool better = result.best.choice.variant != result.by_default.choice.variant ||
-                            result.best.choice.size != result.by_default.choice.size;
+            result.best.choice.size != result.by_default.choice.size;
         outcome->n_measured += result.best.nanoseconds > 0;
         outcome->n_better += result.best.nanoseconds > 0 && better;
         if (i < capacity) report(job, what, &result, &list[i]);
@@ -281,7 +286,11 @@ bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_
     const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err) {
     struct tuning t = {.engine = engine};
     struct fm_tuner tuner = {
-        .gpu = engine->gpu, .deadline = fm_clock() + seconds, .build_budget = build_budget, .quick = true};
+        .gpu = engine->gpu,
+        .deadline = fm_clock() + seconds,
+        .build_budget = build_budget,
+        .quick = true,
+    };
     *outcome = (struct fm_tune_outcome){0};
     const bool ok = measure(&t, &tuner, progress, NULL, 0, outcome, err);
     if (build_budget && tuner.prepare_seconds > build_budget) outcome->slow_seconds = tuner.prepare_seconds;
@@ -338,7 +347,9 @@ bool fathom_engine_tune(struct fathom_engine *engine, double seconds, const stru
     struct fathom_tuned *list, size_t capacity, size_t *n, struct fathom_error *err) {
     struct tuning t = {.engine = engine};
     struct fm_tuner tuner = {
-        .gpu = engine->gpu, .deadline = fm_clock() + (seconds > 0 ? seconds : DEFAULT_SECONDS)};
+        .gpu = engine->gpu,
+        .deadline = fm_clock() + (seconds > 0 ? seconds : DEFAULT_SECONDS),
+    };
     const struct fathom_gpu_params *params = fm_gpu_params(engine->gpu);
     struct fm_tune_outcome outcome = {0};
     struct fathom_error failure = {0};
@@ -347,7 +358,7 @@ bool fathom_engine_tune(struct fathom_engine *engine, double seconds, const stru
         return fm_fail(err, FATHOM_INVALID, "tuning has nothing to choose: %s",
             params->exact ? "exact mode has one variant" : "variants are forced");
     const bool ok = measure(&t, &tuner, progress, list, capacity, &outcome, &failure) ||
-                    failure.status == FATHOM_CANCELLED;
+        failure.status == FATHOM_CANCELLED;
     if (ok)
         fm_tuned_save(engine->gpu, engine->tuning_key);
     else

@@ -8,14 +8,14 @@
 // How a presented tensor is made from bytes in memory. All parts have the same size and follow each other in
 // the presented tensor.
 enum fm_source_kind {
-    FM_SOURCE_COPY,      // presented as stored
-    FM_SOURCE_WIDEN,     // F16 or BF16, presented as F32
-    FM_SOURCE_NARROW,    // I64, presented as I32; a value that does not fit becomes the largest I32
-    FM_SOURCE_TRANSPOSE, // a part is [n_cols][n_rows], presented as [n_rows][n_cols]
+    FM_SOURCE_COPY,             // presented as stored
+    FM_SOURCE_WIDEN,            // F16 or BF16, presented as F32
+    FM_SOURCE_NARROW,           // I64, presented as I32; a value that does not fit becomes the largest I32
+    FM_SOURCE_TRANSPOSE,        // a part is [n_cols][n_rows], presented as [n_rows][n_cols]
     FM_SOURCE_DECODE_TRANSPOSE, // the same for a type with blocks, presented as F16
     FM_SOURCE_F8,               // scaled.h: E4M3, presented as F8_E4M3 or F32
     FM_SOURCE_F8_TRANSPOSE,
-    FM_SOURCE_F4,               // scaled.h: E2M1, presented as MXFP4
+    FM_SOURCE_F4, // scaled.h: E2M1, presented as MXFP4
 };
 struct fm_source {
     enum fm_source_kind kind;
@@ -25,9 +25,9 @@ struct fm_source {
     uint64_t part_size;    // bytes of a presented part
     const uint8_t **parts; // [n_parts]
     // F8 and F4 only
-    const uint8_t **scales; // [n_parts]: the scales of the stored matrix that holds the part
-    uint32_t scale_cols;    // scales in one row of scales
-    bool exponents;         // the scales are ue8m0 bytes, not float32
+    const uint8_t **scales;        // [n_parts]: the scales of the stored matrix that holds the part
+    uint32_t scale_cols;           // scales in one row of scales
+    bool exponents;                // the scales are ue8m0 bytes, not float32
     uint32_t first_row, part_rows; // F8: part i begins at row first_row + i * part_rows of the stored matrix
 };
 

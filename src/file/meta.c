@@ -23,7 +23,8 @@ bool fm_meta_add(struct fm_meta *meta, struct fm_meta_value value, struct fathom
     if (meta->count == meta->capacity) {
         const size_t capacity = meta->capacity ? 2 * meta->capacity : 64;
         struct fm_meta_value *larger = realloc(meta->values, capacity * sizeof(*larger));
-        if (!larger) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %zu metadata keys", capacity);
+        if (!larger)
+            return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %zu metadata keys", capacity);
         meta->values = larger;
         meta->capacity = capacity;
     }
@@ -71,7 +72,7 @@ double fm_meta_item_float(const struct fm_meta_value *value, uint64_t i) {
     return twice;
 }
 
-// ---- The getters of tensors.h ----
+// ---- The getters of tensors.h ----------------------------------------------------------------------------
 
 static enum fm_value_type kind_of(enum fm_meta_type type) {
     switch (type) {
@@ -91,26 +92,31 @@ static enum fm_value_type kind_of(enum fm_meta_type type) {
     }
 }
 
-static bool wrong_type(const struct fm_tensors *tensors, const struct fm_meta_value *value, const char *wanted, struct fathom_error *err) {
-    static const char *const names[] = {
-        "a whole number", "a whole number", "a number with a fraction", "true or false", "a string", "an array"};
-    return fm_fail(err, FATHOM_INVALID, "%s: key %s is %s, expected %s", tensors->path, value->key, names[kind_of(value->type)], wanted);
+static bool wrong_type(const struct fm_tensors *tensors, const struct fm_meta_value *value,
+    const char *wanted, struct fathom_error *err) {
+    static const char *const names[] = {"a whole number", "a whole number", "a number with a fraction",
+        "true or false", "a string", "an array"};
+    return fm_fail(err, FATHOM_INVALID, "%s: key %s is %s, expected %s", tensors->path, value->key,
+        names[kind_of(value->type)], wanted);
 }
 
 bool fm_meta_has(const struct fm_tensors *tensors, const char *key) {
     return fm_meta_find(&tensors->meta, key) != NULL;
 }
 
-bool fm_meta_u32(const struct fm_tensors *tensors, const char *key, uint32_t *result, struct fathom_error *err) {
+bool fm_meta_u32(
+    const struct fm_tensors *tensors, const char *key, uint32_t *result, struct fathom_error *err) {
     const struct fm_meta_value *value = fm_meta_find(&tensors->meta, key);
     if (!value) return false;
     const enum fm_value_type kind = kind_of(value->type);
-    if (kind != FM_VALUE_UINT && kind != FM_VALUE_INT) return wrong_type(tensors, value, "a whole number", err);
+    if (kind != FM_VALUE_UINT && kind != FM_VALUE_INT)
+        return wrong_type(tensors, value, "a whole number", err);
     if (kind == FM_VALUE_INT && value->i < 0)
-        return fm_fail(err, FATHOM_INVALID, "%s: key %s is %lld, expected 0 to 4294967295", tensors->path, key, (long long)value->i);
+        return fm_fail(err, FATHOM_INVALID, "%s: key %s is %lld, expected 0 to 4294967295", tensors->path,
+            key, (long long)value->i);
     if (value->u > UINT32_MAX)
-        return fm_fail(
-            err, FATHOM_INVALID, "%s: key %s is %llu, expected 0 to 4294967295", tensors->path, key, (unsigned long long)value->u);
+        return fm_fail(err, FATHOM_INVALID, "%s: key %s is %llu, expected 0 to 4294967295", tensors->path,
+            key, (unsigned long long)value->u);
     *result = (uint32_t)value->u;
     return true;
 }
@@ -118,7 +124,8 @@ bool fm_meta_u32(const struct fm_tensors *tensors, const char *key, uint32_t *re
 bool fm_meta_f32(const struct fm_tensors *tensors, const char *key, float *result, struct fathom_error *err) {
     const struct fm_meta_value *value = fm_meta_find(&tensors->meta, key);
     if (!value) return false;
-    if (kind_of(value->type) != FM_VALUE_FLOAT) return wrong_type(tensors, value, "a number with a fraction", err);
+    if (kind_of(value->type) != FM_VALUE_FLOAT)
+        return wrong_type(tensors, value, "a number with a fraction", err);
     *result = (float)value->f;
     return true;
 }
@@ -131,7 +138,8 @@ bool fm_meta_bool(const struct fm_tensors *tensors, const char *key, bool *resul
     return true;
 }
 
-bool fm_meta_string(const struct fm_tensors *tensors, const char *key, const char **text, size_t *length, struct fathom_error *err) {
+bool fm_meta_string(const struct fm_tensors *tensors, const char *key, const char **text, size_t *length,
+    struct fathom_error *err) {
     const struct fm_meta_value *value = fm_meta_find(&tensors->meta, key);
     if (!value) return false;
     if (value->type != FM_META_STRING) return wrong_type(tensors, value, "a string", err);
@@ -151,7 +159,8 @@ size_t fm_meta_array_length(const struct fm_tensors *tensors, const char *key) {
     return value && value->type == FM_META_ARRAY ? value->count : 0;
 }
 
-bool fm_meta_array_string(const struct fm_tensors *tensors, const char *key, size_t i, const char **text, size_t *length) {
+bool fm_meta_array_string(
+    const struct fm_tensors *tensors, const char *key, size_t i, const char **text, size_t *length) {
     const struct fm_meta_value *value = array_at(tensors, key, i);
     if (!value || value->element != FM_META_STRING) return false;
     *text = value->strings[i].text;

@@ -17,9 +17,11 @@ static float power_of_two(uint8_t e) {
 
 // Writes elements [col, col + width) of a presented row, which share a scale, as a block of F8_E4M3. Returns
 // false when one of them is not finite.
-static bool make_block(const struct fm_source *s, uint64_t part, uint64_t row, uint64_t col, uint32_t width, uint8_t *block) {
+static bool make_block(
+    const struct fm_source *s, uint64_t part, uint64_t row, uint64_t col, uint32_t width, uint8_t *block) {
     const bool transposed = s->kind == FM_SOURCE_F8_TRANSPOSE;
-    const uint64_t stored_row = s->first_row + part * s->part_rows + (transposed ? col : row), stored_col = transposed ? row : col;
+    const uint64_t stored_row = s->first_row + part * s->part_rows + (transposed ? col : row),
+                   stored_col = transposed ? row : col;
     const uint64_t at = stored_row / FM_SCALED_F8 * s->scale_cols + stored_col / FM_SCALED_F8;
     const uint8_t *codes = s->parts[part], *scales = s->scales[part];
     const float scale = s->exponents ? power_of_two(scales[at]) : fm_bits_float(fm_read32(scales + 4 * at));
@@ -36,14 +38,16 @@ static bool make_block(const struct fm_source *s, uint64_t part, uint64_t row, u
 }
 
 // All blocks of a row have the same size; only the last may be shorter. In F32 a block is as many floats.
-static bool read_f8(const struct fm_source *s, enum fathom_type type, uint64_t part, uint64_t offset, uint64_t size, uint8_t *dst) {
+static bool read_f8(const struct fm_source *s, enum fathom_type type, uint64_t part, uint64_t offset,
+    uint64_t size, uint8_t *dst) {
     const bool widen = type == FATHOM_F32;
     const uint64_t row_size = s->part_size / s->n_rows, block_size = widen ? 4 * FM_F8_BLOCK : FM_F8_BYTES;
     uint8_t block[FM_F8_BYTES];
     float floats[FM_F8_BLOCK];
     bool finite = true;
     while (size) {
-        const uint64_t row = offset / row_size, at = offset % row_size, col = at / block_size * FM_F8_BLOCK, skip = at % block_size;
+        const uint64_t row = offset / row_size, at = offset % row_size, col = at / block_size * FM_F8_BLOCK,
+                       skip = at % block_size;
         const uint32_t width = (uint32_t)least(FM_F8_BLOCK, s->n_cols - col);
         const uint64_t n = least(size, (widen ? 4 * width : 4 + width) - skip);
         finite &= make_block(s, part, row, col, width, block);
@@ -60,7 +64,8 @@ static bool read_f8(const struct fm_source *s, enum fathom_type type, uint64_t p
 static bool read_f4(const struct fm_source *s, uint64_t part, uint64_t offset, uint64_t size, uint8_t *dst) {
     bool finite = true;
     while (size) {
-        const uint64_t i = offset / MXFP4_BYTES, skip = offset % MXFP4_BYTES, n = least(size, MXFP4_BYTES - skip);
+        const uint64_t i = offset / MXFP4_BYTES, skip = offset % MXFP4_BYTES,
+                       n = least(size, MXFP4_BYTES - skip);
         const uint8_t *packed = s->parts[part] + i * F4_BYTES;
         uint8_t block[MXFP4_BYTES] = {s->scales[part][i]};
         for (int j = 0; j < F4_BYTES / 2; j++) {
@@ -77,8 +82,10 @@ static bool read_f4(const struct fm_source *s, uint64_t part, uint64_t offset, u
     return finite;
 }
 
-bool fm_scaled_read(const struct fm_source *source, enum fathom_type type, uint64_t part, uint64_t offset, uint64_t size, uint8_t *dst) {
-    return source->kind == FM_SOURCE_F4 ? read_f4(source, part, offset, size, dst) : read_f8(source, type, part, offset, size, dst);
+bool fm_scaled_read(const struct fm_source *source, enum fathom_type type, uint64_t part, uint64_t offset,
+    uint64_t size, uint8_t *dst) {
+    return source->kind == FM_SOURCE_F4 ? read_f4(source, part, offset, size, dst)
+                                        : read_f8(source, type, part, offset, size, dst);
 }
 
 struct fm_tensor fm_scaled_widen(const struct fm_tensor *tensor, struct fm_source *source) {

@@ -9,7 +9,8 @@ enum { FM_SCALED_F8 = 128, FM_SCALED_F4 = 32 }; // elements that share a scale
 
 // Reads bytes [offset, offset + size) of one part of an F8 or F4 source, as F8_E4M3, F32 or MXFP4. Returns
 // false when one of the values or scales is not finite, or a scale is so large that its values are not.
-bool fm_scaled_read(const struct fm_source *source, enum fathom_type type, uint64_t part, uint64_t offset, uint64_t size, uint8_t *dst);
+bool fm_scaled_read(const struct fm_source *source, enum fathom_type type, uint64_t part, uint64_t offset,
+    uint64_t size, uint8_t *dst);
 
 // Returns the tensor unchanged, except for F8_E4M3, which no output file holds. For F8_E4M3 the function
 // returns a tensor of F32 that reads its elements through *source.

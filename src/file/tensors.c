@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 
 bool fm_no_memory(const struct fm_tensors *tensors, struct fathom_error *err) {
-    return fm_fail(err, FATHOM_NO_MEMORY, "%s: out of host memory while reading its directory", tensors->path);
+    return fm_fail(
+        err, FATHOM_NO_MEMORY, "%s: out of host memory while reading its directory", tensors->path);
 }
 
 struct fm_tensors *fm_tensors_new(const char *path, struct fathom_error *err) {
@@ -37,16 +38,20 @@ bool fm_tensors_add(struct fm_tensors *tensors, struct fm_tensor tensor, struct 
         if (!fm_mul(n, tensor.dims[i], &n)) n = UINT64_MAX;
     const struct fm_type_info *info = fm_type_info(tensor.type);
     if (tensor.dims[0] % fm_type_unit(info))
-        return fm_fail(err, FATHOM_INVALID, "%s: tensor %s has rows of %llu elements, expected a multiple of %u for %s", tensors->path,
+        return fm_fail(err, FATHOM_INVALID,
+            "%s: tensor %s has rows of %llu elements, expected a multiple of %u for %s", tensors->path,
             tensor.name, (unsigned long long)tensor.dims[0], fm_type_unit(info), info->name);
     uint64_t row_size = 0;
     const bool fits = n != UINT64_MAX && fm_type_size(tensor.type, tensor.dims[0], &row_size);
-    if (!fits || !fm_mul(row_size, tensor.dims[0] ? n / tensor.dims[0] : 0, &tensor.size) || tensor.size > INT64_MAX)
-        return fm_fail(err, FATHOM_INVALID, "%s: tensor %s has a size past 64 bits: [%llu, %llu, %llu, %llu] of %s", tensors->path,
-            tensor.name, (unsigned long long)tensor.dims[0], (unsigned long long)tensor.dims[1], (unsigned long long)tensor.dims[2],
-            (unsigned long long)tensor.dims[3], info->name);
+    if (!fits || !fm_mul(row_size, tensor.dims[0] ? n / tensor.dims[0] : 0, &tensor.size) ||
+        tensor.size > INT64_MAX)
+        return fm_fail(err, FATHOM_INVALID,
+            "%s: tensor %s has a size past 64 bits: [%llu, %llu, %llu, %llu] of %s", tensors->path,
+            tensor.name, (unsigned long long)tensor.dims[0], (unsigned long long)tensor.dims[1],
+            (unsigned long long)tensor.dims[2], (unsigned long long)tensor.dims[3], info->name);
     switch (fm_names_add(&tensors->names, tensor.name, (uint32_t)tensors->count)) {
-    case FM_NAMES_DUPLICATE: return fm_fail(err, FATHOM_INVALID, "%s: tensor %s occurs twice", tensors->path, tensor.name);
+    case FM_NAMES_DUPLICATE:
+        return fm_fail(err, FATHOM_INVALID, "%s: tensor %s occurs twice", tensors->path, tensor.name);
     case FM_NAMES_NO_MEMORY: return fm_no_memory(tensors, err);
     case FM_NAMES_ADDED: break;
     }
@@ -93,7 +98,8 @@ const struct fm_tensor *fm_tensors_find(const struct fm_tensors *tensors, const 
 }
 
 // Reads element i of a presented part, in its presented form of `size` bytes.
-static void fetch(const struct fm_source *source, const uint8_t *part, uint64_t i, uint32_t size, uint8_t element[4]) {
+static void fetch(
+    const struct fm_source *source, const uint8_t *part, uint64_t i, uint32_t size, uint8_t element[4]) {
     if (source->kind == FM_SOURCE_WIDEN) {
         float value;
         fm_dequantize_row(source->stored, part + 2 * i, &value, 1);
@@ -109,8 +115,8 @@ static void fetch(const struct fm_source *source, const uint8_t *part, uint64_t 
 }
 
 // Reads bytes [offset, offset + size) of one part.
-static void read_part(
-    const struct fm_source *source, enum fathom_type type, const uint8_t *part, uint64_t offset, uint64_t size, uint8_t *dst) {
+static void read_part(const struct fm_source *source, enum fathom_type type, const uint8_t *part,
+    uint64_t offset, uint64_t size, uint8_t *dst) {
     if (source->kind == FM_SOURCE_COPY) {
         memcpy(dst, part + offset, size);
         return;
@@ -128,24 +134,27 @@ static void read_part(
 }
 
 // The same for a part with blocks. The function decodes the whole part.
-static bool read_decoded(const struct fm_source *source, const uint8_t *part, uint64_t offset, uint64_t size, uint8_t *dst) {
+static bool read_decoded(
+    const struct fm_source *source, const uint8_t *part, uint64_t offset, uint64_t size, uint8_t *dst) {
     const uint64_t n = (uint64_t)source->n_rows * source->n_cols;
     float *elements = malloc(n * sizeof(*elements));
     if (!elements) return false;
     fm_dequantize_row(source->stored, part, elements, n);
     for (uint64_t at = offset; at < offset + size; at++) {
         const uint64_t i = at / 2;
-        *dst++ = (uint8_t)(fm_to_half(elements[i % source->n_cols * source->n_rows + i / source->n_cols]) >> (at % 2 * 8));
+        *dst++ = (uint8_t)(fm_to_half(elements[i % source->n_cols * source->n_rows + i / source->n_cols]) >>
+            (at % 2 * 8));
     }
     free(elements);
     return true;
 }
 
-bool fm_tensor_read(
-    const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset, uint64_t size, void *dst, struct fathom_error *err) {
+bool fm_tensor_read(const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset,
+    uint64_t size, void *dst, struct fathom_error *err) {
     if (offset > tensor->size || size > tensor->size - offset)
-        return fm_fail(err, FATHOM_INVALID, "%s: tensor %s has %llu bytes, asked for %llu at %llu", tensors->path, tensor->name,
-            (unsigned long long)tensor->size, (unsigned long long)size, (unsigned long long)offset);
+        return fm_fail(err, FATHOM_INVALID, "%s: tensor %s has %llu bytes, asked for %llu at %llu",
+            tensors->path, tensor->name, (unsigned long long)tensor->size, (unsigned long long)size,
+            (unsigned long long)offset);
     const struct fm_source *source = tensor->impl;
     for (uint8_t *to = dst; size;) {
         const uint64_t part = offset / source->part_size, at = offset % source->part_size;
@@ -158,7 +167,9 @@ bool fm_tensor_read(
         case FM_SOURCE_F8_TRANSPOSE:
         case FM_SOURCE_F4:
             if (!fm_scaled_read(source, tensor->type, part, at, n, to))
-                return fm_fail(err, FATHOM_INVALID, "%s: tensor %s holds a value or a scale that is not a finite number", tensors->path, tensor->name);
+                return fm_fail(err, FATHOM_INVALID,
+                    "%s: tensor %s holds a value or a scale that is not a finite number", tensors->path,
+                    tensor->name);
             break;
         default: read_part(source, tensor->type, source->parts[part], at, n, to);
         }
@@ -181,7 +192,8 @@ const void *fm_tensor_map(const struct fm_tensors *tensors, const struct fm_tens
 struct fathom_host_range fm_tensors_around(const struct fm_tensors *tensors, const void *byte) {
     for (size_t i = 0; i < tensors->n_files; i++) {
         const struct fm_mapped_file *file = &tensors->files[i];
-        if ((uintptr_t)byte - (uintptr_t)file->data < file->size) return (struct fathom_host_range){file->data, fm_mapped_file_readable(file)};
+        if ((uintptr_t)byte - (uintptr_t)file->data < file->size)
+            return (struct fathom_host_range){file->data, fm_mapped_file_readable(file)};
     }
     return (struct fathom_host_range){0};
 }

@@ -13,12 +13,19 @@ struct fm_tensor {
     const char *name;
     enum fathom_type type;
     uint32_t n_dims;
-    uint64_t dims[4];        // in GGUF's order: dims[0] is the length of a row; unused dims are 1
-    uint64_t size;           // bytes of the whole tensor
-    const void *impl;        // the source of the bytes; private to src/file
+    uint64_t dims[4]; // in GGUF's order: dims[0] is the length of a row; unused dims are 1
+    uint64_t size;    // bytes of the whole tensor
+    const void *impl; // the source of the bytes; private to src/file
 };
 
-enum fm_value_type { FM_VALUE_UINT, FM_VALUE_INT, FM_VALUE_FLOAT, FM_VALUE_BOOL, FM_VALUE_STRING, FM_VALUE_ARRAY };
+enum fm_value_type {
+    FM_VALUE_UINT,
+    FM_VALUE_INT,
+    FM_VALUE_FLOAT,
+    FM_VALUE_BOOL,
+    FM_VALUE_STRING,
+    FM_VALUE_ARRAY
+};
 
 struct fm_tensors;
 
@@ -35,7 +42,8 @@ const struct fm_tensor *fm_tensors_find(const struct fm_tensors *tensors, const 
 
 // Copies bytes [offset, offset + size) of the tensor, in its presented type, to dst. A range may cross from
 // one stacked expert to the next.
-bool fm_tensor_read(const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset, uint64_t size, void *dst, struct fathom_error *err);
+bool fm_tensor_read(const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset,
+    uint64_t size, void *dst, struct fathom_error *err);
 // Returns the tensor's bytes in the mapped file. Returns NULL when they are not adjacent there or need
 // conversion.
 const void *fm_tensor_map(const struct fm_tensors *tensors, const struct fm_tensor *tensor);
@@ -48,14 +56,17 @@ void fm_tensors_expect(const struct fm_tensors *tensors);
 // Metadata. When the key is missing, a getter returns false and changes neither *value nor *err. When the key
 // has the wrong type, or the number does not fit, a getter returns false and sets *err.
 bool fm_meta_has(const struct fm_tensors *tensors, const char *key);
-bool fm_meta_u32(const struct fm_tensors *tensors, const char *key, uint32_t *value, struct fathom_error *err);
+bool fm_meta_u32(
+    const struct fm_tensors *tensors, const char *key, uint32_t *value, struct fathom_error *err);
 bool fm_meta_f32(const struct fm_tensors *tensors, const char *key, float *value, struct fathom_error *err);
 bool fm_meta_bool(const struct fm_tensors *tensors, const char *key, bool *value, struct fathom_error *err);
 // *value points into the directory, which owns it. The string is zero-terminated; *length excludes the zero.
-bool fm_meta_string(const struct fm_tensors *tensors, const char *key, const char **value, size_t *length, struct fathom_error *err);
+bool fm_meta_string(const struct fm_tensors *tensors, const char *key, const char **value, size_t *length,
+    struct fathom_error *err);
 // Arrays: the number of elements (0 when the key is missing or not an array), and single elements.
 size_t fm_meta_array_length(const struct fm_tensors *tensors, const char *key);
-bool fm_meta_array_string(const struct fm_tensors *tensors, const char *key, size_t i, const char **value, size_t *length);
+bool fm_meta_array_string(
+    const struct fm_tensors *tensors, const char *key, size_t i, const char **value, size_t *length);
 bool fm_meta_array_i32(const struct fm_tensors *tensors, const char *key, size_t i, int32_t *value);
 bool fm_meta_array_f32(const struct fm_tensors *tensors, const char *key, size_t i, float *value);
 

@@ -10,7 +10,10 @@
 enum { MAX_PATH = 4096 };
 
 // The header of a file. A file whose header does not match is ignored.
-struct header { char magic[8]; uint64_t key, size, checksum; };
+struct header {
+    char magic[8];
+    uint64_t key, size, checksum;
+};
 
 uint64_t fm_cache_key_add(uint64_t key, const void *data, size_t size) {
     for (const unsigned char *at = data, *end = at + size; at < end; at++) key = (key ^ *at) * 0x100000001b3u;
@@ -23,11 +26,13 @@ uint64_t fm_cache_key(const struct fathom_gpu *gpu) {
     uint64_t key = fm_cache_key_add(0xcbf29ce484222325u, p.pipelineCacheUUID, sizeof(p.pipelineCacheUUID));
     const uint32_t ids[] = {p.vendorID, p.deviceID, p.driverVersion, p.apiVersion, gpu->info.subgroup_size};
     key = fm_cache_key_add(key, ids, sizeof(ids));
-    for (size_t i = 0; i < fm_n_shaders; i++) key = fm_cache_key_add(key, fm_shaders[i]->words, 4 * fm_shaders[i]->n_words);
+    for (size_t i = 0; i < fm_n_shaders; i++)
+        key = fm_cache_key_add(key, fm_shaders[i]->words, 4 * fm_shaders[i]->n_words);
     return key;
 }
 
-static void cache_path(const struct fathom_gpu *gpu, const char *stem, uint64_t key, const char *suffix, char path[MAX_PATH]) {
+static void cache_path(
+    const struct fathom_gpu *gpu, const char *stem, uint64_t key, const char *suffix, char path[MAX_PATH]) {
     snprintf(path, MAX_PATH, "%s/%s-%016llx%s", gpu->params.cache_dir, stem, (unsigned long long)key, suffix);
 }
 
@@ -42,11 +47,13 @@ static void *read_contents(FILE *f, const char *stem, uint64_t key, size_t *size
     struct stat status;
     char magic[8];
     write_magic(stem, magic);
-    if (fread(&header, sizeof(header), 1, f) != 1 || memcmp(header.magic, magic, 8) || header.key != key || fstat(fileno(f), &status) ||
-        header.size != (uint64_t)status.st_size - sizeof(header) || header.size == 0)
+    if (fread(&header, sizeof(header), 1, f) != 1 || memcmp(header.magic, magic, 8) || header.key != key ||
+        fstat(fileno(f), &status) || header.size != (uint64_t)status.st_size - sizeof(header) ||
+        header.size == 0)
         return NULL;
     void *data = malloc(header.size);
-    if (data && fread(data, 1, header.size, f) == header.size && fm_cache_key_add(key, data, header.size) == header.checksum) {
+    if (data && fread(data, 1, header.size, f) == header.size &&
+        fm_cache_key_add(key, data, header.size) == header.checksum) {
         *size = header.size;
         return data;
     }
@@ -54,7 +61,8 @@ static void *read_contents(FILE *f, const char *stem, uint64_t key, size_t *size
     return NULL;
 }
 
-void *fm_cache_read(const struct fathom_gpu *gpu, const char *stem, uint64_t key, size_t *size, bool *unusable) {
+void *fm_cache_read(
+    const struct fathom_gpu *gpu, const char *stem, uint64_t key, size_t *size, bool *unusable) {
     char path[MAX_PATH];
     *unusable = false;
     if (!gpu->params.cache_dir) return NULL;
@@ -81,7 +89,8 @@ static bool make_folders(const char *path) {
     return true;
 }
 
-void fm_cache_write(const struct fathom_gpu *gpu, const char *stem, uint64_t key, const void *data, size_t size) {
+void fm_cache_write(
+    const struct fathom_gpu *gpu, const char *stem, uint64_t key, const void *data, size_t size) {
     char path[MAX_PATH], temporary[MAX_PATH], suffix[32];
     struct header header = {.key = key, .size = size, .checksum = fm_cache_key_add(key, data, size)};
     if (!gpu->params.cache_dir) return;

@@ -11,9 +11,11 @@ uint64_t fm_cache_key_add(uint64_t key, const void *data, size_t size);
 
 // Returns the contents of cache_dir/<stem>-<key>, which the caller frees. Returns NULL when there is no such
 // file (or no folder), and NULL with *unusable set when the file is damaged or foreign.
-void *fm_cache_read(const struct fathom_gpu *gpu, const char *stem, uint64_t key, size_t *size, bool *unusable);
+void *fm_cache_read(
+    const struct fathom_gpu *gpu, const char *stem, uint64_t key, size_t *size, bool *unusable);
 
 // Writes a temporary file and renames it, so that a reader never sees half a file. A failure is only a
 // warning in the log, because it costs only time at the next start.
-void fm_cache_write(const struct fathom_gpu *gpu, const char *stem, uint64_t key, const void *data, size_t size);
+void fm_cache_write(
+    const struct fathom_gpu *gpu, const char *stem, uint64_t key, const void *data, size_t size);
 #endif

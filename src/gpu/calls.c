@@ -5,7 +5,7 @@
 
 bool fm_same_call(const struct fm_call *a, const struct fm_call *b) {
     return a->n_tokens == b->n_tokens && !memcmp(a->shape, b->shape, sizeof(a->shape)) &&
-           !strcmp(a->op, b->op);
+        !strcmp(a->op, b->op);
 }
 
 void fm_stream_only(struct fathom_stream *s, const struct fm_call *call, uint32_t max_calls) {

@@ -23,8 +23,13 @@ static enum fathom_gpu_type type_of(VkPhysicalDeviceType type) {
 // Adds up the heaps that can hold weights: the device-local heaps, or all heaps when the device shares the
 // host's memory, because drivers of integrated devices split that memory arbitrarily.
 void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info) {
-    VkPhysicalDeviceMemoryBudgetPropertiesEXT free_bytes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
-    VkPhysicalDeviceMemoryProperties2 memory = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = budget ? &free_bytes : NULL};
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT free_bytes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
+    };
+    VkPhysicalDeviceMemoryProperties2 memory = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+        .pNext = budget ? &free_bytes : NULL,
+    };
     vkGetPhysicalDeviceMemoryProperties2(physical, &memory);
     const VkPhysicalDeviceMemoryProperties *m = &memory.memoryProperties;
     info->unified_memory = info->type == FATHOM_GPU_INTEGRATED || info->type == FATHOM_GPU_CPU;
@@ -49,19 +54,32 @@ static bool follows_few_streams(void) {
 #endif
 }
 
-static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDeviceProperties *properties, const VkExtensionProperties *list, uint32_t n,
-    const VkPhysicalDeviceVulkan11Properties *p11, bool *timeline) {
-    const bool cpu = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU, v13 = properties->apiVersion >= VK_API_VERSION_1_3;
+static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDeviceProperties *properties,
+    const VkExtensionProperties *list, uint32_t n, const VkPhysicalDeviceVulkan11Properties *p11,
+    bool *timeline) {
+    const bool cpu = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
+               v13 = properties->apiVersion >= VK_API_VERSION_1_3;
     const bool size_control = v13 || has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     const bool dot = v13 || has_extension(list, n, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
     const bool matrix = has_extension(list, n, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR};
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+    };
     const bool statistics = has_extension(list, n, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
-    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
-    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
-    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES};
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+    };
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+    };
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+    };
     VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
-    VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &f12};
+    VkPhysicalDeviceVulkan11Features f11 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+        .pNext = &f12,
+    };
     VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f11};
     if (size_control) sizes.pNext = f.pNext, f.pNext = &sizes;
     if (dot) dots.pNext = f.pNext, f.pNext = &dots;
@@ -69,18 +87,20 @@ static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDevicePropert
     if (matrix) matrices.pNext = f.pNext, f.pNext = &matrices;
     vkGetPhysicalDeviceFeatures2(physical, &f);
     *timeline = f12.timelineSemaphore;
-    const VkSubgroupFeatureFlags arithmetic = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
-    const bool subgroups = (p11->subgroupSupportedOperations & arithmetic) == arithmetic && (p11->subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
-    const struct { bool has; uint32_t cap; } table[] = {
+    const VkSubgroupFeatureFlags arithmetic =
+        VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
+    const bool subgroups = (p11->subgroupSupportedOperations & arithmetic) == arithmetic &&
+        (p11->subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
+    const struct {
+        bool has;
+        uint32_t cap;
+    } table[] = {
         {subgroups, FATHOM_CAP_SUBGROUP_ARITHMETIC},
         {sizes.subgroupSizeControl && sizes.computeFullSubgroups, FATHOM_CAP_SUBGROUP_SIZE_CONTROL},
         {f11.storageBuffer16BitAccess, FATHOM_CAP_STORAGE_16BIT},
-        {f12.storageBuffer8BitAccess, FATHOM_CAP_STORAGE_8BIT},
-        {f12.shaderFloat16, FATHOM_CAP_FLOAT16},
-        {f12.shaderInt8, FATHOM_CAP_INT8},
-        {f.features.shaderInt16, FATHOM_CAP_INT16},
-        {f.features.shaderInt64, FATHOM_CAP_INT64},
-        {dots.shaderIntegerDotProduct, FATHOM_CAP_INTEGER_DOT},
+        {f12.storageBuffer8BitAccess, FATHOM_CAP_STORAGE_8BIT}, {f12.shaderFloat16, FATHOM_CAP_FLOAT16},
+        {f12.shaderInt8, FATHOM_CAP_INT8}, {f.features.shaderInt16, FATHOM_CAP_INT16},
+        {f.features.shaderInt64, FATHOM_CAP_INT64}, {dots.shaderIntegerDotProduct, FATHOM_CAP_INTEGER_DOT},
         {matrices.cooperativeMatrix && f12.vulkanMemoryModel, FATHOM_CAP_COOPERATIVE_MATRIX},
         {has_extension(list, n, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME), FATHOM_CAP_MEMORY_BUDGET},
         {has_extension(list, n, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME), FATHOM_CAP_HOST_IMPORT},
@@ -90,7 +110,8 @@ static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDevicePropert
         {cpu && f12.bufferDeviceAddress, FATHOM_CAP_UNIFORM_LOADS},  // a quirk may remove this
     };
     uint32_t caps = 0;
-    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) if (table[i].has) caps |= table[i].cap;
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
+        if (table[i].has) caps |= table[i].cap;
     return caps;
 }
 
@@ -99,16 +120,21 @@ static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDevicePropert
 // invocation. Returns false when the device has no such shape.
 static bool find_matrix(VkInstance instance, VkPhysicalDevice physical, struct fathom_gpu_info *info) {
     const PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
-        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vkGetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vkGetInstanceProcAddr(
+            instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
     VkCooperativeMatrixPropertiesKHR list[256];
-    for (size_t i = 0; i < 256; i++) list[i] = (VkCooperativeMatrixPropertiesKHR){.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR};
+    for (size_t i = 0; i < 256; i++)
+        list[i] =
+            (VkCooperativeMatrixPropertiesKHR){.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR};
     uint32_t n = 256;
     if (!get || get(physical, &n, list) < 0) return false;
     for (uint32_t i = 0; i < n; i++) {
         const VkCooperativeMatrixPropertiesKHR *p = &list[i];
-        if (p->scope != VK_SCOPE_SUBGROUP_KHR || p->AType != VK_COMPONENT_TYPE_FLOAT16_KHR || p->BType != VK_COMPONENT_TYPE_FLOAT16_KHR ||
-            p->CType != VK_COMPONENT_TYPE_FLOAT32_KHR || p->ResultType != VK_COMPONENT_TYPE_FLOAT32_KHR || p->MSize == 0 || 32 % p->MSize ||
-            p->NSize == 0 || 32 % p->NSize || p->KSize % 8 || p->KSize == 0 || 32 % p->KSize || p->MSize * p->NSize > 16 * info->min_subgroup_size)
+        if (p->scope != VK_SCOPE_SUBGROUP_KHR || p->AType != VK_COMPONENT_TYPE_FLOAT16_KHR ||
+            p->BType != VK_COMPONENT_TYPE_FLOAT16_KHR || p->CType != VK_COMPONENT_TYPE_FLOAT32_KHR ||
+            p->ResultType != VK_COMPONENT_TYPE_FLOAT32_KHR || p->MSize == 0 || 32 % p->MSize ||
+            p->NSize == 0 || 32 % p->NSize || p->KSize % 8 || p->KSize == 0 || 32 % p->KSize ||
+            p->MSize * p->NSize > 16 * info->min_subgroup_size)
             continue;
         if (p->MSize * p->NSize * p->KSize <= info->matrix_m * info->matrix_n * info->matrix_k) continue;
         info->matrix_m = p->MSize;
@@ -120,7 +146,8 @@ static bool find_matrix(VkInstance instance, VkPhysicalDevice physical, struct f
 
 static void limits(const VkPhysicalDeviceLimits *l, bool timers, struct fathom_gpu_info *info) {
     info->max_storage_range = l->maxStorageBufferRange;
-    info->storage_alignment = l->minStorageBufferOffsetAlignment > 4 ? (uint32_t)l->minStorageBufferOffsetAlignment : 4;
+    info->storage_alignment =
+        l->minStorageBufferOffsetAlignment > 4 ? (uint32_t)l->minStorageBufferOffsetAlignment : 4;
     info->max_shared_memory = l->maxComputeSharedMemorySize;
     info->max_invocations = l->maxComputeWorkGroupInvocations;
     info->timestamp_period = timers && l->timestampComputeAndGraphics ? l->timestampPeriod : 0;
@@ -136,19 +163,30 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
     info->type = type_of(base.deviceType);
     limits(&base.limits, true, info);
     if (base.apiVersion < VK_API_VERSION_1_2) {
-        snprintf(info->unusable, sizeof(info->unusable), "its driver has Vulkan %u.%u; 1.2 is needed", VK_API_VERSION_MAJOR(base.apiVersion),
-            VK_API_VERSION_MINOR(base.apiVersion));
+        snprintf(info->unusable, sizeof(info->unusable), "its driver has Vulkan %u.%u; 1.2 is needed",
+            VK_API_VERSION_MAJOR(base.apiVersion), VK_API_VERSION_MINOR(base.apiVersion));
         return;
     }
     uint32_t n = 0;
     vkEnumerateDeviceExtensionProperties(physical, NULL, &n, NULL);
     VkExtensionProperties *list = calloc(n ? n : 1, sizeof(*list));
-    if (!list) n = 0;
-    else vkEnumerateDeviceExtensionProperties(physical, NULL, &n, list);
-    const bool size_control = base.apiVersion >= VK_API_VERSION_1_3 || has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
-    VkPhysicalDeviceSubgroupSizeControlProperties sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
-    VkPhysicalDeviceVulkan12Properties p12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES, .pNext = size_control ? &sizes : NULL};
-    VkPhysicalDeviceVulkan11Properties p11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES, .pNext = &p12};
+    if (!list)
+        n = 0;
+    else
+        vkEnumerateDeviceExtensionProperties(physical, NULL, &n, list);
+    const bool size_control = base.apiVersion >= VK_API_VERSION_1_3 ||
+        has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES,
+    };
+    VkPhysicalDeviceVulkan12Properties p12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES,
+        .pNext = size_control ? &sizes : NULL,
+    };
+    VkPhysicalDeviceVulkan11Properties p11 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES,
+        .pNext = &p12,
+    };
     VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &p11};
     vkGetPhysicalDeviceProperties2(physical, &p);
     snprintf(info->driver, sizeof(info->driver), "%.120s %.120s", p12.driverName, p12.driverInfo);
@@ -157,17 +195,22 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
     info->min_subgroup_size = size_control ? sizes.minSubgroupSize : p11.subgroupSize;
     info->max_subgroup_size = size_control ? sizes.maxSubgroupSize : p11.subgroupSize;
     bool timeline;
-    info->caps = fm_quirks(caps_of(physical, &base, list, n, &p11, &timeline), base.driverVersion, p12.driverID, info);
-    if (!(sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT)) info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_SIZE_CONTROL;
+    info->caps =
+        fm_quirks(caps_of(physical, &base, list, n, &p11, &timeline), base.driverVersion, p12.driverID, info);
+    if (!(sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT))
+        info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_SIZE_CONTROL;
     if (info->min_subgroup_size < 4) info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_ARITHMETIC;
     // the number of sums an invocation holds depends on the subgroup size
-    const bool one_size = (info->caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) || info->min_subgroup_size == info->max_subgroup_size;
-    if ((info->caps & FATHOM_CAP_COOPERATIVE_MATRIX) && (!one_size || !find_matrix(instance, physical,
-        info))) info->caps &= ~(uint32_t)FATHOM_CAP_COOPERATIVE_MATRIX;
+    const bool one_size =
+        (info->caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) || info->min_subgroup_size == info->max_subgroup_size;
+    if ((info->caps & FATHOM_CAP_COOPERATIVE_MATRIX) && (!one_size || !find_matrix(instance, physical, info)))
+        info->caps &= ~(uint32_t)FATHOM_CAP_COOPERATIVE_MATRIX;
     fm_memory_sizes(physical, info->caps & FATHOM_CAP_MEMORY_BUDGET, info);
     free(list);
-    if (!timeline) snprintf(info->unusable, sizeof(info->unusable), "it has no timeline semaphores");
+    if (!timeline)
+        snprintf(info->unusable, sizeof(info->unusable), "it has no timeline semaphores");
     else if (info->max_invocations < 256 || info->max_shared_memory < 32768)
-        snprintf(info->unusable, sizeof(info->unusable), "it has %u invocations and %u bytes of shared memory a workgroup; 256 and 32768 are needed",
+        snprintf(info->unusable, sizeof(info->unusable),
+            "it has %u invocations and %u bytes of shared memory a workgroup; 256 and 32768 are needed",
             info->max_invocations, info->max_shared_memory);
 }

@@ -9,16 +9,23 @@ static const double submit_seconds = 0.2;
 static const double pretended_submit_seconds = 2e-6; // with params.discrete
 
 static double estimate_seconds(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
-    double flops = 1e12, bytes = 1e11; // a second, on a slow device of its kind
+    double flops = 1e12, bytes = 1e11;              // a second, on a slow device of its kind
     if (gpu->info.type == FATHOM_GPU_CPU) return 0; // no watchdog stops work on a CPU
     if (gpu->info.type != FATHOM_GPU_DISCRETE) flops = 2e11, bytes = 2e10;
     return d->flops / flops + d->bytes / bytes;
 }
 
-// ---- Barriers: the ranges touched since the last one ------------------------------------------------------
+// ---- Barriers: the ranges touched since the last one -----------------------------------------------------
 
-struct access { const struct fm_block *block; uint64_t begin, end; bool write; };
-struct accesses { struct access *list; uint32_t n, capacity; };
+struct access {
+    const struct fm_block *block;
+    uint64_t begin, end;
+    bool write;
+};
+struct accesses {
+    struct access *list;
+    uint32_t n, capacity;
+};
 
 static struct access access(struct fathom_view v, bool write) {
     const uint64_t begin = v.buffer->offset + v.offset;
@@ -26,7 +33,8 @@ static struct access access(struct fathom_view v, bool write) {
 }
 
 // The ranges that one entry accesses.
-static uint32_t entry_accesses(const struct fathom_gpu *gpu, const struct fm_entry *e, struct access out[FM_END_BINDINGS + 1]) {
+static uint32_t entry_accesses(
+    const struct fathom_gpu *gpu, const struct fm_entry *e, struct access out[FM_END_BINDINGS + 1]) {
     uint32_t n = 0;
     const struct fm_dispatch *d = &e->dispatch;
     const struct fm_spirv *spirv = e->is_copy ? NULL : &gpu->layouts[e->pipeline->layout].spirv;
@@ -45,7 +53,8 @@ static bool conflicts(const struct accesses *past, const struct access *now, uin
     for (uint32_t i = 0; i < past->n; i++)
         for (uint32_t j = 0; j < n_now; j++) {
             const struct access *a = &past->list[i], *b = &now[j];
-            if ((a->write || b->write) && a->block == b->block && a->begin < b->end && b->begin < a->end) return true;
+            if ((a->write || b->write) && a->block == b->block && a->begin < b->end && b->begin < a->end)
+                return true;
         }
     return false;
 }
@@ -63,14 +72,19 @@ static bool remember(struct accesses *past, const struct access *now, uint32_t n
 }
 
 static void barrier(struct fathom_stream *s, VkCommandBuffer c) {
-    const VkMemoryBarrier memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-        .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_INDIRECT_COMMAND_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
+    const VkMemoryBarrier memory = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
+            VK_ACCESS_INDIRECT_COMMAND_READ_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+    };
     const VkPipelineStageFlags work = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-    s->gpu->vk.vkCmdPipelineBarrier(c, work, work | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT, 0, 1, &memory, 0, NULL, 0, NULL);
+    s->gpu->vk.vkCmdPipelineBarrier(
+        c, work, work | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT, 0, 1, &memory, 0, NULL, 0, NULL);
     s->gpu->counters.barriers++;
 }
 
-// ---- Command buffers --------------------------------------------------------------------------------------
+// ---- Command buffers -------------------------------------------------------------------------------------
 
 // The commands begin after everything submitted before, and after the host's writes.
 static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_error *err) {
@@ -85,12 +99,22 @@ static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_err
         s->buffer_capacity = 2 * s->buffer_capacity + 4;
     }
     VkCommandBuffer c;
-    const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = s->pool,
-        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT};
-    if (!fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &c), "vkAllocateCommandBuffers", err)) return VK_NULL_HANDLE;
+    const VkCommandBufferAllocateInfo allocate = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = s->pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+        .commandBufferCount = 1,
+    };
+    const VkCommandBufferBeginInfo begin = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT,
+    };
+    if (!fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &c),
+            "vkAllocateCommandBuffers", err))
+        return VK_NULL_HANDLE;
     s->buffers[s->n_buffers++] = c;
-    if (!fm_vk_check(gpu, gpu->vk.vkBeginCommandBuffer(c, &begin), "vkBeginCommandBuffer", err)) return VK_NULL_HANDLE;
+    if (!fm_vk_check(gpu, gpu->vk.vkBeginCommandBuffer(c, &begin), "vkBeginCommandBuffer", err))
+        return VK_NULL_HANDLE;
     gpu->counters.recorded++;
     barrier(s, c);
     return c;
@@ -98,10 +122,13 @@ static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_err
 
 // After the submit the host sees all writes.
 static bool end_commands(struct fathom_stream *s, VkCommandBuffer c, struct fathom_error *err) {
-    const VkMemoryBarrier memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT, .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
-    s->gpu->vk.vkCmdPipelineBarrier(c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT, VK_PIPELINE_STAGE_HOST_BIT, 0, 1,
-        &memory, 0, NULL, 0, NULL);
+    const VkMemoryBarrier memory = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+        .dstAccessMask = VK_ACCESS_HOST_READ_BIT,
+    };
+    s->gpu->vk.vkCmdPipelineBarrier(c, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+        VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &memory, 0, NULL, 0, NULL);
     return fm_vk_check(s->gpu, s->gpu->vk.vkEndCommandBuffer(c), "vkEndCommandBuffer", err);
 }
 
@@ -109,43 +136,67 @@ static bool add_descriptor_pool(struct fathom_stream *s, struct fathom_error *er
     VkDescriptorPool *grown = realloc(s->descriptor_pools, (s->n_descriptor_pools + 1) * sizeof(*grown));
     if (!grown) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     s->descriptor_pools = grown;
-    const VkDescriptorPoolSize size = {.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .descriptorCount = SETS_PER_POOL * FM_END_BINDINGS};
-    const VkDescriptorPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO, .maxSets = SETS_PER_POOL, .poolSizeCount = 1,
-        .pPoolSizes = &size};
-    if (!fm_vk_check(s->gpu, s->gpu->vk.vkCreateDescriptorPool(s->gpu->device, &create, NULL, &s->descriptor_pools[s->n_descriptor_pools]),
-        "vkCreateDescriptorPool", err)) return false;
+    const VkDescriptorPoolSize size = {
+        .type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+        .descriptorCount = SETS_PER_POOL * FM_END_BINDINGS,
+    };
+    const VkDescriptorPoolCreateInfo create = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+        .maxSets = SETS_PER_POOL,
+        .poolSizeCount = 1,
+        .pPoolSizes = &size,
+    };
+    if (!fm_vk_check(s->gpu,
+            s->gpu->vk.vkCreateDescriptorPool(
+                s->gpu->device, &create, NULL, &s->descriptor_pools[s->n_descriptor_pools]),
+            "vkCreateDescriptorPool", err))
+        return false;
     s->n_descriptor_pools++;
     return true;
 }
 
 // The view for a binding that the constants switch off. The dispatch reads or writes this view anyway, so
 // that no other range is accessed.
-static struct fathom_view stand_in(const struct fm_layout *layout, const struct fm_dispatch *d, bool written) {
+static struct fathom_view stand_in(
+    const struct fm_layout *layout, const struct fm_dispatch *d, bool written) {
     uint32_t i = 0;
     while (i + 1 < d->n_views && (!d->views[i].buffer || (written && !layout->spirv.writes[i]))) i++;
     return d->views[i];
 }
 
-static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t n_sets, struct fathom_error *err) {
+static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t n_sets,
+    struct fathom_error *err) {
     struct fathom_gpu *gpu = s->gpu;
     const struct fm_layout *layout = &gpu->layouts[e->pipeline->layout];
     if (n_sets / SETS_PER_POOL >= s->n_descriptor_pools && !add_descriptor_pool(s, err)) return false;
     VkDescriptorSet set;
-    const VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+    const VkDescriptorSetAllocateInfo allocate = {
+        .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
         .descriptorPool = s->descriptor_pools[n_sets / SETS_PER_POOL],
-        .descriptorSetCount = 1, .pSetLayouts = &layout->set};
-    if (!fm_vk_check(gpu, gpu->vk.vkAllocateDescriptorSets(gpu->device, &allocate, &set), "vkAllocateDescriptorSets", err)) return false;
+        .descriptorSetCount = 1,
+        .pSetLayouts = &layout->set,
+    };
+    if (!fm_vk_check(gpu, gpu->vk.vkAllocateDescriptorSets(gpu->device, &allocate, &set),
+            "vkAllocateDescriptorSets", err))
+        return false;
     VkDescriptorBufferInfo infos[FM_END_BINDINGS];
     VkWriteDescriptorSet writes[FM_END_BINDINGS];
     uint32_t n_writes = 0;
     for (uint32_t i = 0; i < FM_END_BINDINGS; i++) {
         if (!fm_spirv_binds(&layout->spirv, i)) continue;
-        struct fathom_view v = i < FM_MAX_BINDINGS ? e->dispatch.views[i] : fathom_buffer_view(gpu->own[i - FM_MAX_BINDINGS]);
+        struct fathom_view v =
+            i < FM_MAX_BINDINGS ? e->dispatch.views[i] : fathom_buffer_view(gpu->own[i - FM_MAX_BINDINGS]);
         if (!v.buffer) v = stand_in(layout, &e->dispatch, layout->spirv.writes[i]);
-        infos[n_writes] = (VkDescriptorBufferInfo){fm_block_buffer(v.buffer->block), v.buffer->offset + v.offset, v.size};
-        writes[n_writes] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set,
-            .dstBinding = i, .descriptorCount = 1,
-            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, .pBufferInfo = &infos[n_writes]};
+        infos[n_writes] =
+            (VkDescriptorBufferInfo){fm_block_buffer(v.buffer->block), v.buffer->offset + v.offset, v.size};
+        writes[n_writes] = (VkWriteDescriptorSet){
+            .sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET,
+            .dstSet = set,
+            .dstBinding = i,
+            .descriptorCount = 1,
+            .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+            .pBufferInfo = &infos[n_writes],
+        };
         n_writes++;
     }
     gpu->vk.vkUpdateDescriptorSets(gpu->device, n_writes, writes, 0, NULL);
@@ -153,36 +204,52 @@ static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct 
     return true;
 }
 
-static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t *n_sets, struct fathom_error *err) {
+static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t *n_sets,
+    struct fathom_error *err) {
     const struct VolkDeviceTable *vk = &s->gpu->vk;
     const struct fm_dispatch *d = &e->dispatch;
     if (e->is_copy) {
         const struct fathom_view src = d->views[0], dst = d->views[1];
-        const VkBufferCopy copy = {.srcOffset = src.buffer->offset + src.offset, .dstOffset = dst.buffer->offset + dst.offset, .size = src.size};
-        vk->vkCmdCopyBuffer(c, fm_block_buffer(src.buffer->block), fm_block_buffer(dst.buffer->block), 1, &copy);
+        const VkBufferCopy copy = {
+            .srcOffset = src.buffer->offset + src.offset,
+            .dstOffset = dst.buffer->offset + dst.offset,
+            .size = src.size,
+        };
+        vk->vkCmdCopyBuffer(
+            c, fm_block_buffer(src.buffer->block), fm_block_buffer(dst.buffer->block), 1, &copy);
         return true;
     }
     vk->vkCmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, e->pipeline->handle);
     if (!bind_views(s, c, e, (*n_sets)++, err)) return false;
-    if (d->args_size) vk->vkCmdPushConstants(c, s->gpu->layouts[e->pipeline->layout].pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0, d->args_size, e->args);
-    if (d->indirect.buffer) vk->vkCmdDispatchIndirect(c, fm_block_buffer(d->indirect.buffer->block), d->indirect.buffer->offset + d->indirect.offset);
-    else vk->vkCmdDispatch(c, d->groups[0], d->groups[1], d->groups[2]);
+    if (d->args_size)
+        vk->vkCmdPushConstants(c, s->gpu->layouts[e->pipeline->layout].pipeline, VK_SHADER_STAGE_COMPUTE_BIT,
+            0, d->args_size, e->args);
+    if (d->indirect.buffer)
+        vk->vkCmdDispatchIndirect(
+            c, fm_block_buffer(d->indirect.buffer->block), d->indirect.buffer->offset + d->indirect.offset);
+    else
+        vk->vkCmdDispatch(c, d->groups[0], d->groups[1], d->groups[2]);
     s->gpu->counters.dispatches++;
     return true;
 }
 
 static bool create_timers(struct fathom_stream *s, struct fathom_error *err) {
     if (!s->gpu->params.timers || s->gpu->info.timestamp_period == 0 || s->n_entries == 0) return true;
-    const VkQueryPoolCreateInfo create = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP,
-        .queryCount = 2 * s->n_entries};
-    return fm_vk_check(s->gpu, s->gpu->vk.vkCreateQueryPool(s->gpu->device, &create, NULL, &s->timers), "vkCreateQueryPool", err);
+    const VkQueryPoolCreateInfo create = {
+        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+        .queryType = VK_QUERY_TYPE_TIMESTAMP,
+        .queryCount = 2 * s->n_entries,
+    };
+    return fm_vk_check(s->gpu, s->gpu->vk.vkCreateQueryPool(s->gpu->device, &create, NULL, &s->timers),
+        "vkCreateQueryPool", err);
 }
 
 static void stamp(struct fathom_stream *s, VkCommandBuffer c, uint32_t entry, bool end) {
     if (!s->timers) return;
     const uint32_t query = 2 * entry + end;
     s->gpu->vk.vkCmdResetQueryPool(c, s->timers, query, 1);
-    s->gpu->vk.vkCmdWriteTimestamp(c, end ? VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT : VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, s->timers, query);
+    s->gpu->vk.vkCmdWriteTimestamp(
+        c, end ? VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT : VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, s->timers, query);
 }
 
 bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
@@ -212,7 +279,8 @@ bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
             past.n = 0;
         }
         stamp(s, c, i, false);
-        ok = remember(&past, now, n_now) ? record(s, c, e, &n_sets, err) : fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        ok = remember(&past, now, n_now) ? record(s, c, e, &n_sets, err)
+                                         : fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         stamp(s, c, i, true);
         seconds += more;
     }
@@ -224,7 +292,8 @@ void fm_stream_release(struct fathom_stream *s) {
     const struct fathom_gpu *gpu = s->gpu;
     if (s->n_buffers) gpu->vk.vkFreeCommandBuffers(gpu->device, s->pool, s->n_buffers, s->buffers);
     s->n_buffers = 0;
-    for (uint32_t i = 0; i < s->n_descriptor_pools; i++) gpu->vk.vkResetDescriptorPool(gpu->device, s->descriptor_pools[i], 0);
+    for (uint32_t i = 0; i < s->n_descriptor_pools; i++)
+        gpu->vk.vkResetDescriptorPool(gpu->device, s->descriptor_pools[i], 0);
     gpu->vk.vkDestroyQueryPool(gpu->device, s->timers, NULL);
     s->timers = VK_NULL_HANDLE;
 }
@@ -233,11 +302,13 @@ size_t fathom_stream_timings(struct fathom_stream *s, struct fathom_dispatch_tim
     if (!s->timers || !s->last_ticket || !fathom_gpu_wait(s->gpu, s->last_ticket, NULL)) return 0;
     for (uint32_t i = 0; i < s->n_entries && i < capacity; i++) {
         uint64_t ticks[2];
-        if (s->gpu->vk.vkGetQueryPoolResults(s->gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks, sizeof(*ticks),
-            VK_QUERY_RESULT_64_BIT) != VK_SUCCESS) return i;
+        if (s->gpu->vk.vkGetQueryPoolResults(s->gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks,
+                sizeof(*ticks), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
+            return i;
         const struct fm_dispatch *d = &s->entries[i].dispatch;
         list[i] = (struct fathom_dispatch_time){d->op, d->variant ? d->variant->name : "",
-            (double)((ticks[1] - ticks[0]) & s->gpu->timestamp_mask) * (double)s->gpu->info.timestamp_period, d->flops, d->bytes};
+            (double)((ticks[1] - ticks[0]) & s->gpu->timestamp_mask) * (double)s->gpu->info.timestamp_period,
+            d->flops, d->bytes};
     }
     return s->n_entries;
 }

@@ -31,11 +31,14 @@ bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, stru
         char cause[320];
         gpu->lost = true;
         fm_fault_describe(gpu, cause, sizeof(cause));
-        return fm_fail(err, FATHOM_DEVICE_LOST, "%s: the driver gave up on the device (%s: device lost); a submit ran too long, or the driver failed%s",
+        return fm_fail(err, FATHOM_DEVICE_LOST,
+            "%s: the driver gave up on the device (%s: device lost); a submit ran too long, or the driver "
+            "failed%s",
             gpu->info.name, call, cause);
     }
     const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    return fm_fail(err, memory ? FATHOM_NO_MEMORY : FATHOM_UNSUPPORTED, "%s: %s: %s (VkResult %d)", gpu->info.name, call, fm_vk_result_name(result), result);
+    return fm_fail(err, memory ? FATHOM_NO_MEMORY : FATHOM_UNSUPPORTED, "%s: %s: %s (VkResult %d)",
+        gpu->info.name, call, fm_vk_result_name(result), result);
 }
 
 bool fm_has_extension(VkPhysicalDevice physical, const char *name) {
@@ -52,21 +55,33 @@ bool fm_has_extension(VkPhysicalDevice physical, const char *name) {
 
 static VkInstance create_instance(struct fathom_error *err) {
     if (volkInitialize() != VK_SUCCESS) {
-        fm_fail(err, FATHOM_NO_DEVICE, "no Vulkan loader (libvulkan.so.1) was found; install the system's Vulkan loader and a driver");
+        fm_fail(err, FATHOM_NO_DEVICE,
+            "no Vulkan loader (libvulkan.so.1) was found; install the system's Vulkan loader and a driver");
         return VK_NULL_HANDLE;
     }
     uint32_t version = VK_API_VERSION_1_0;
     if (vkEnumerateInstanceVersion) vkEnumerateInstanceVersion(&version);
     if (version > VK_API_VERSION_1_3) version = VK_API_VERSION_1_3;
-    const VkApplicationInfo application = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "fathom", .pEngineName = "fathom",
-        .apiVersion = version};
+    const VkApplicationInfo application = {
+        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
+        .pApplicationName = "fathom",
+        .pEngineName = "fathom",
+        .apiVersion = version,
+    };
     VkInstance instance = VK_NULL_HANDLE;
-    const VkResult result = vkCreateInstance(&(VkInstanceCreateInfo){.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
-        .pApplicationInfo = &application}, NULL, &instance);
+    const VkResult result = vkCreateInstance(
+        &(VkInstanceCreateInfo){
+            .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+            .pApplicationInfo = &application,
+        },
+        NULL, &instance);
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
-        fm_fail(err, FATHOM_NO_DEVICE, "no Vulkan driver was found, or none that loads; install one (Mesa's mesa-vulkan-drivers runs without a GPU too)");
+        fm_fail(err, FATHOM_NO_DEVICE,
+            "no Vulkan driver was found, or none that loads; install one (Mesa's mesa-vulkan-drivers runs "
+            "without a GPU too)");
     else if (result != VK_SUCCESS)
-        fm_fail(err, FATHOM_NO_DEVICE, "Vulkan does not start: vkCreateInstance: %s (VkResult %d)", fm_vk_result_name(result), result);
+        fm_fail(err, FATHOM_NO_DEVICE, "Vulkan does not start: vkCreateInstance: %s (VkResult %d)",
+            fm_vk_result_name(result), result);
     if (result != VK_SUCCESS) return VK_NULL_HANDLE;
     volkLoadInstanceOnly(instance);
     return instance;
@@ -104,7 +119,10 @@ static bool is_named(const struct fathom_gpu_info *info, const char *wanted) {
 }
 
 static int preference(const struct fathom_gpu_info *info) {
-    static const int order[] = {[FATHOM_GPU_DISCRETE] = 4, [FATHOM_GPU_INTEGRATED] = 3, [FATHOM_GPU_VIRTUAL] = 2, [FATHOM_GPU_OTHER] = 1,
+    static const int order[] = {[FATHOM_GPU_DISCRETE] = 4,
+        [FATHOM_GPU_INTEGRATED] = 3,
+        [FATHOM_GPU_VIRTUAL] = 2,
+        [FATHOM_GPU_OTHER] = 1,
         [FATHOM_GPU_CPU] = 0};
     return order[info->type];
 }
@@ -126,8 +144,12 @@ static bool choose(struct fathom_gpu *gpu, const char *wanted, struct fathom_err
         if (wanted) break;
     }
     if (found) return true;
-    if (last.unusable[0]) return fm_fail(err, FATHOM_NO_DEVICE, "device %u, %s, is unusable: %s", last.index, last.name, last.unusable);
-    if (wanted) return fm_fail(err, FATHOM_NO_DEVICE, "no device is called \"%s\", of %u in all; `fathom devices` lists them", wanted, n);
+    if (last.unusable[0])
+        return fm_fail(
+            err, FATHOM_NO_DEVICE, "device %u, %s, is unusable: %s", last.index, last.name, last.unusable);
+    if (wanted)
+        return fm_fail(err, FATHOM_NO_DEVICE,
+            "no device is called \"%s\", of %u in all; `fathom devices` lists them", wanted, n);
     return fm_fail(err, FATHOM_NO_DEVICE, "Vulkan works, but its drivers found no device");
 }
 
@@ -142,7 +164,8 @@ static bool find_queue(struct fathom_gpu *gpu, struct fathom_error *err) {
         const bool alone = !(families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT);
         if (found && !alone) continue;
         gpu->queue_family = i;
-        gpu->timestamp_mask = families[i].timestampValidBits < 64 ? (1ull << families[i].timestampValidBits) - 1 : UINT64_MAX;
+        gpu->timestamp_mask =
+            families[i].timestampValidBits < 64 ? (1ull << families[i].timestampValidBits) - 1 : UINT64_MAX;
         found = true;
         if (alone) break;
     }
@@ -155,22 +178,42 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
     const bool v13 = gpu->info.api_version >= VK_API_VERSION_1_3;
     const char *extensions[8];
     uint32_t n = 0;
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
-        .cooperativeMatrix = VK_TRUE};
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
+        .cooperativeMatrix = VK_TRUE,
+    };
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR, .pipelineExecutableInfo = VK_TRUE};
-    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
-        .shaderIntegerDotProduct = VK_TRUE};
-    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-        .subgroupSizeControl = VK_TRUE, .computeFullSubgroups = VK_TRUE};
-    VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .timelineSemaphore = VK_TRUE,
-        .storageBuffer8BitAccess = !!(caps & FATHOM_CAP_STORAGE_8BIT), .shaderFloat16 = !!(caps & FATHOM_CAP_FLOAT16),
-        .shaderInt8 = !!(caps & FATHOM_CAP_INT8), .bufferDeviceAddress = !!(caps & FATHOM_CAP_DEVICE_ADDRESS),
-        .vulkanMemoryModel = !!(caps & FATHOM_CAP_COOPERATIVE_MATRIX)};
-    VkPhysicalDeviceVulkan11Features f11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES, .pNext = &f12,
-        .storageBuffer16BitAccess = !!(caps & FATHOM_CAP_STORAGE_16BIT)};
-    VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f11,
-        .features = {.shaderInt16 = !!(caps & FATHOM_CAP_INT16), .shaderInt64 = !!(caps & FATHOM_CAP_INT64)}};
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
+        .pipelineExecutableInfo = VK_TRUE,
+    };
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+        .shaderIntegerDotProduct = VK_TRUE,
+    };
+    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+        .subgroupSizeControl = VK_TRUE,
+        .computeFullSubgroups = VK_TRUE,
+    };
+    VkPhysicalDeviceVulkan12Features f12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
+        .timelineSemaphore = VK_TRUE,
+        .storageBuffer8BitAccess = !!(caps & FATHOM_CAP_STORAGE_8BIT),
+        .shaderFloat16 = !!(caps & FATHOM_CAP_FLOAT16),
+        .shaderInt8 = !!(caps & FATHOM_CAP_INT8),
+        .bufferDeviceAddress = !!(caps & FATHOM_CAP_DEVICE_ADDRESS),
+        .vulkanMemoryModel = !!(caps & FATHOM_CAP_COOPERATIVE_MATRIX),
+    };
+    VkPhysicalDeviceVulkan11Features f11 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
+        .pNext = &f12,
+        .storageBuffer16BitAccess = !!(caps & FATHOM_CAP_STORAGE_16BIT),
+    };
+    VkPhysicalDeviceFeatures2 f = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+        .pNext = &f11,
+        .features = {.shaderInt16 = !!(caps & FATHOM_CAP_INT16), .shaderInt64 = !!(caps & FATHOM_CAP_INT64)},
+    };
     if (caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) {
         sizes.pNext = f.pNext, f.pNext = &sizes;
         if (!v13) extensions[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
@@ -188,18 +231,34 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
         extensions[n++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     }
     if (caps & FATHOM_CAP_MEMORY_BUDGET) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
-    if ((gpu->import_alignment = fm_import_alignment(gpu))) extensions[n++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
-    VkPhysicalDeviceFaultFeaturesEXT fault = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT, .pNext = f.pNext, .deviceFault = VK_TRUE};
+    if ((gpu->import_alignment = fm_import_alignment(gpu)))
+        extensions[n++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
+    VkPhysicalDeviceFaultFeaturesEXT fault = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT,
+        .pNext = f.pNext,
+        .deviceFault = VK_TRUE,
+    };
     if ((gpu->device_fault = fm_fault_offered(gpu->physical))) {
         f.pNext = &fault;
         extensions[n++] = VK_EXT_DEVICE_FAULT_EXTENSION_NAME;
     }
     const float priority = 1;
-    const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO, .queueFamilyIndex = gpu->queue_family,
-        .queueCount = 1, .pQueuePriorities = &priority};
-    const VkDeviceCreateInfo create = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &f, .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = n, .ppEnabledExtensionNames = extensions};
-    if (!fm_vk_check(gpu, vkCreateDevice(gpu->physical, &create, NULL, &gpu->device), "vkCreateDevice", err)) return false;
+    const VkDeviceQueueCreateInfo queue = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+        .queueFamilyIndex = gpu->queue_family,
+        .queueCount = 1,
+        .pQueuePriorities = &priority,
+    };
+    const VkDeviceCreateInfo create = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+        .pNext = &f,
+        .queueCreateInfoCount = 1,
+        .pQueueCreateInfos = &queue,
+        .enabledExtensionCount = n,
+        .ppEnabledExtensionNames = extensions,
+    };
+    if (!fm_vk_check(gpu, vkCreateDevice(gpu->physical, &create, NULL, &gpu->device), "vkCreateDevice", err))
+        return false;
     volkLoadDeviceTable(&gpu->vk, gpu->device);
     gpu->vk.vkGetDeviceQueue(gpu->device, gpu->queue_family, 0, &gpu->queue);
     gpu->creation_feedback = v13;
@@ -222,7 +281,8 @@ static void apply_params(struct fathom_gpu *gpu) {
     }
     gpu->info.caps &= ~p->disabled_caps;
     gpu->params.statistics = p->statistics && (gpu->info.caps & FATHOM_CAP_STATISTICS);
-    if (p->max_storage_range && p->max_storage_range < gpu->info.max_storage_range) gpu->info.max_storage_range = p->max_storage_range;
+    if (p->max_storage_range && p->max_storage_range < gpu->info.max_storage_range)
+        gpu->info.max_storage_range = p->max_storage_range;
 }
 
 struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, struct fathom_error *err) {
@@ -233,7 +293,9 @@ struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, str
     bool copied = true;
     for (size_t i = 0; i < 3; i++) copied = copied ? copy_string(strings[i]) : (*strings[i] = NULL, false);
     if (!copied) goto no_memory;
-    if (!(gpu->instance = create_instance(err)) || !choose(gpu, gpu->params.device, err) || !find_queue(gpu, err)) goto fail;
+    if (!(gpu->instance = create_instance(err)) || !choose(gpu, gpu->params.device, err) ||
+        !find_queue(gpu, err))
+        goto fail;
     apply_params(gpu);
     if (!create_device(gpu, err)) goto fail;
     VkPhysicalDeviceProperties properties;
@@ -241,11 +303,20 @@ struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, str
     memcpy(gpu->max_groups, properties.limits.maxComputeWorkGroupCount, sizeof(gpu->max_groups));
     gpu->max_imports = properties.limits.maxMemoryAllocationCount / 2;
     vkGetPhysicalDeviceMemoryProperties(gpu->physical, &gpu->memory);
-    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO, .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
-    const VkSemaphoreCreateInfo semaphore = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
-    if (!fm_vk_check(gpu, gpu->vk.vkCreateSemaphore(gpu->device, &semaphore, NULL, &gpu->timeline), "vkCreateSemaphore", err)) goto fail;
+    const VkSemaphoreTypeCreateInfo type = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+    };
+    const VkSemaphoreCreateInfo semaphore = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+        .pNext = &type,
+    };
+    if (!fm_vk_check(gpu, gpu->vk.vkCreateSemaphore(gpu->device, &semaphore, NULL, &gpu->timeline),
+            "vkCreateSemaphore", err))
+        goto fail;
     if (!fm_pipeline_cache_open(gpu, err)) goto fail;
-    fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "device %u: %s, %s", gpu->info.index, gpu->info.name, gpu->info.driver);
+    fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "device %u: %s, %s", gpu->info.index, gpu->info.name,
+        gpu->info.driver);
     return gpu;
 no_memory:
     fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -275,24 +346,46 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
     *pointer = NULL;
 }
 
-const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu) { return &gpu->info; }
-struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu) { return gpu->counters; }
-bool fm_gpu_is_exact(const struct fathom_gpu *gpu) { return gpu->params.exact; }
-const struct fathom_gpu_params *fm_gpu_params(const struct fathom_gpu *gpu) { return &gpu->params; }
-void fm_gpu_set_timers(struct fathom_gpu *gpu, bool timers) { gpu->params.timers = timers; }
+const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu) {
+    return &gpu->info;
+}
+struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu) {
+    return gpu->counters;
+}
+bool fm_gpu_is_exact(const struct fathom_gpu *gpu) {
+    return gpu->params.exact;
+}
+const struct fathom_gpu_params *fm_gpu_params(const struct fathom_gpu *gpu) {
+    return &gpu->params;
+}
+void fm_gpu_set_timers(struct fathom_gpu *gpu, bool timers) {
+    gpu->params.timers = timers;
+}
 
 static bool check_alive(const struct fathom_gpu *gpu, struct fathom_error *err) {
     return !gpu->lost || fm_fail(err, FATHOM_DEVICE_LOST, "%s was lost earlier", gpu->info.name);
 }
 
-bool fm_gpu_submit(struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err) {
+bool fm_gpu_submit(
+    struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err) {
     if (!check_alive(gpu, err)) return false;
     const uint64_t value = gpu->last_ticket + 1;
-    const VkTimelineSemaphoreSubmitInfo timeline = {.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .signalSemaphoreValueCount = 1,
-        .pSignalSemaphoreValues = &value};
-    const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline, .commandBufferCount = 1, .pCommandBuffers = &commands,
-        .signalSemaphoreCount = 1, .pSignalSemaphores = &gpu->timeline};
-    if (!fm_vk_check(gpu, gpu->vk.vkQueueSubmit(gpu->queue, 1, &submit, VK_NULL_HANDLE), "vkQueueSubmit", err)) return false;
+    const VkTimelineSemaphoreSubmitInfo timeline = {
+        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+        .signalSemaphoreValueCount = 1,
+        .pSignalSemaphoreValues = &value,
+    };
+    const VkSubmitInfo submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .pNext = &timeline,
+        .commandBufferCount = 1,
+        .pCommandBuffers = &commands,
+        .signalSemaphoreCount = 1,
+        .pSignalSemaphores = &gpu->timeline,
+    };
+    if (!fm_vk_check(
+            gpu, gpu->vk.vkQueueSubmit(gpu->queue, 1, &submit, VK_NULL_HANDLE), "vkQueueSubmit", err))
+        return false;
     gpu->last_ticket = value;
     gpu->counters.submits++;
     if (ticket) *ticket = value;
@@ -301,15 +394,24 @@ bool fm_gpu_submit(struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *t
 
 bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err) {
     if (!check_alive(gpu, err)) return false;
-    if (ticket > gpu->last_ticket) return fm_fail(err, FATHOM_INVALID, "wait for submit %llu, of %llu", (unsigned long long)ticket,
-        (unsigned long long)gpu->last_ticket);
+    if (ticket > gpu->last_ticket)
+        return fm_fail(err, FATHOM_INVALID, "wait for submit %llu, of %llu", (unsigned long long)ticket,
+            (unsigned long long)gpu->last_ticket);
     VkResult result = ticket <= gpu->done_ticket ? VK_SUCCESS : VK_TIMEOUT;
-    const VkSemaphoreWaitInfo wait = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1, .pSemaphores = &gpu->timeline, .pValues = &ticket};
+    const VkSemaphoreWaitInfo wait = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+        .semaphoreCount = 1,
+        .pSemaphores = &gpu->timeline,
+        .pValues = &ticket,
+    };
     // in time slices: a driver that has lost the device may report the loss only at the next call
-    while (result == VK_TIMEOUT) result = gpu->vk.vkWaitSemaphores(gpu->device, &wait, WAIT_SLICE_MS * 1000000ull);
+    while (result == VK_TIMEOUT)
+        result = gpu->vk.vkWaitSemaphores(gpu->device, &wait, WAIT_SLICE_MS * 1000000ull);
     if (!fm_vk_check(gpu, result, "vkWaitSemaphores", err)) return false;
     if (ticket > gpu->done_ticket) gpu->done_ticket = ticket;
     return true;
 }
 
-bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err) { return fathom_gpu_wait(gpu, gpu->last_ticket, err); }
+bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err) {
+    return fathom_gpu_wait(gpu, gpu->last_ticket, err);
+}

@@ -1,4 +1,5 @@
-// What an operator hands to a stream: a shader with its constants, the views in binding order, the argument block, a size.
+// What an operator hands to a stream: a shader with its constants, the views in binding order, the argument
+// block, a size.
 #ifndef FM_GPU_DISPATCH_H
 #define FM_GPU_DISPATCH_H
 #include "base/error.h"
@@ -11,18 +12,19 @@ enum { FM_MAX_BINDINGS = FM_GRIDS_BINDING, FM_END_BINDINGS = FM_TILES_BINDING + 
 enum { FM_MAX_ARGS = 128 /* bytes, the least that Vulkan promises */, FM_TILES_SIZE = 8 /* bytes */ };
 
 struct fm_dispatch {
-    const char *op;                       // "matmul"
+    const char *op; // "matmul"
     const struct fm_variant *variant;
     struct fm_constant constants[FM_MAX_SPEC + 1]; // each of the shader's, once; up to one without a name
-    uint32_t subgroup_size;               // required (needs FATHOM_CAP_SUBGROUP_SIZE_CONTROL); 0: the driver's choice
-    struct fathom_view views[FM_MAX_BINDINGS]; // in binding order; binding i of the shader is views[i]. A view with buffer NULL
-                                          // is for a binding that the constants switch off; others stand in.
+    uint32_t subgroup_size; // required (needs FATHOM_CAP_SUBGROUP_SIZE_CONTROL); 0: the driver's choice
+    struct fathom_view
+        views[FM_MAX_BINDINGS]; // in binding order; binding i of the shader is views[i]. A view with buffer
+                                // NULL is for a binding that the constants switch off; others stand in.
     uint32_t n_views;
-    const void *args;                     // argument block (push constants), copied
+    const void *args; // argument block (push constants), copied
     uint32_t args_size;
-    uint32_t groups[3];                   // workgroups
-    struct fathom_view indirect;          // uint32[3] in place of groups; buffer NULL: direct
-    double flops, bytes;                  // estimate, for splitting submits and for the roofline
+    uint32_t groups[3];          // workgroups
+    struct fathom_view indirect; // uint32[3] in place of groups; buffer NULL: direct
+    double flops, bytes;         // estimate, for splitting submits and for the roofline
 };
 
 // Adds the constants up to one without a name. What does not fit is dropped: then one of the rest is no
@@ -39,11 +41,12 @@ void fm_stream_dispatch(struct fathom_stream *stream, const struct fm_dispatch *
 // operator that has another one do what its other variants do themselves. See gpu/calls.h.
 void fm_stream_join(struct fathom_stream *stream, bool join);
 
-// Where a view begins, for shaders that read by address (FATHOM_CAP_DEVICE_ADDRESS). It is bound as well: for barriers, and for its length.
+// Where a view begins, for shaders that read by address (FATHOM_CAP_DEVICE_ADDRESS). It is bound as well: for
+// barriers, and for its length.
 uint64_t fm_view_address(struct fathom_view view);
 
-// Rounds *view down to an offset that may be bound, and returns the words (4 bytes) between it and the old offset. Operators
-// pass that count in their arguments (`x_base` and so on) and add it to every index.
+// Rounds *view down to an offset that may be bound, and returns the words (4 bytes) between it and the old
+// offset. Operators pass that count in their arguments (`x_base` and so on) and add it to every index.
 uint32_t fm_stream_align(const struct fathom_stream *stream, struct fathom_view *view);
 
 // Sticky error of a stream. Returns false.
@@ -52,5 +55,6 @@ bool fm_stream_fail(struct fathom_stream *stream, enum fathom_status status, con
 struct fathom_gpu *fm_stream_gpu(const struct fathom_stream *stream);
 bool fm_gpu_is_exact(const struct fathom_gpu *gpu);
 const struct fathom_gpu_params *fm_gpu_params(const struct fathom_gpu *gpu);
-void fm_gpu_set_timers(struct fathom_gpu *gpu, bool timers);   // fathom_gpu_params.timers, for recordings from now on
+void fm_gpu_set_timers(
+    struct fathom_gpu *gpu, bool timers); // fathom_gpu_params.timers, for recordings from now on
 #endif

@@ -7,7 +7,10 @@ enum { MAX_REPORTS = 4 };
 
 bool fm_fault_offered(VkPhysicalDevice physical) {
     VkPhysicalDeviceFaultFeaturesEXT fault = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT};
-    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &fault};
+    VkPhysicalDeviceFeatures2 features = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+        .pNext = &fault,
+    };
     if (!fm_has_extension(physical, VK_EXT_DEVICE_FAULT_EXTENSION_NAME)) return false;
     vkGetPhysicalDeviceFeatures2(physical, &features);
     return fault.deviceFault;
@@ -17,9 +20,14 @@ void fm_fault_describe(const struct fathom_gpu *gpu, char *text, size_t capacity
     VkDeviceFaultAddressInfoEXT addresses[MAX_REPORTS];
     VkDeviceFaultVendorInfoEXT reports[MAX_REPORTS];
     VkDeviceFaultCountsEXT counts = {.sType = VK_STRUCTURE_TYPE_DEVICE_FAULT_COUNTS_EXT};
-    VkDeviceFaultInfoEXT info = {.sType = VK_STRUCTURE_TYPE_DEVICE_FAULT_INFO_EXT, .pAddressInfos = addresses, .pVendorInfos = reports};
+    VkDeviceFaultInfoEXT info = {
+        .sType = VK_STRUCTURE_TYPE_DEVICE_FAULT_INFO_EXT,
+        .pAddressInfos = addresses,
+        .pVendorInfos = reports,
+    };
     text[0] = 0;
-    if (!gpu->device_fault || gpu->vk.vkGetDeviceFaultInfoEXT(gpu->device, &counts, NULL) != VK_SUCCESS) return;
+    if (!gpu->device_fault || gpu->vk.vkGetDeviceFaultInfoEXT(gpu->device, &counts, NULL) != VK_SUCCESS)
+        return;
     if (counts.addressInfoCount > MAX_REPORTS) counts.addressInfoCount = MAX_REPORTS;
     if (counts.vendorInfoCount > MAX_REPORTS) counts.vendorInfoCount = MAX_REPORTS;
     counts.vendorBinarySize = 0;
@@ -27,8 +35,9 @@ void fm_fault_describe(const struct fathom_gpu *gpu, char *text, size_t capacity
     if (result != VK_SUCCESS && result != VK_INCOMPLETE) return;
     size_t n = (size_t)snprintf(text, capacity, "; the driver says: %.120s", info.description);
     if (counts.addressInfoCount && n < capacity)
-        n += (size_t)snprintf(text + n, capacity - n, ", at address 0x%llx", (unsigned long long)addresses[0].reportedAddress);
+        n += (size_t)snprintf(
+            text + n, capacity - n, ", at address 0x%llx", (unsigned long long)addresses[0].reportedAddress);
     for (uint32_t i = 0; i < counts.vendorInfoCount && n < capacity; i++)
-        n += (size_t)snprintf(text + n, capacity - n, ", %.60s (0x%llx, 0x%llx)", reports[i].description, (unsigned long long)reports[i].vendorFaultCode,
-            (unsigned long long)reports[i].vendorFaultData);
+        n += (size_t)snprintf(text + n, capacity - n, ", %.60s (0x%llx, 0x%llx)", reports[i].description,
+            (unsigned long long)reports[i].vendorFaultCode, (unsigned long long)reports[i].vendorFaultData);
 }

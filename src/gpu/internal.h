@@ -12,10 +12,10 @@ struct fm_block;
 
 enum { FM_N_STAGING = 3 };
 struct fm_staging {
-    struct fathom_buffer *buffer;        // FATHOM_MEMORY_HOST
+    struct fathom_buffer *buffer; // FATHOM_MEMORY_HOST
     VkCommandPool pool;
     VkCommandBuffer commands;
-    uint64_t ticket;                     // ticket of the last transfer
+    uint64_t ticket; // ticket of the last transfer
 };
 
 // A call of fm_variant_choose().
@@ -26,7 +26,7 @@ struct fm_called {
 };
 
 struct fathom_gpu {
-    struct fathom_gpu_params params;     // strings are owned copies
+    struct fathom_gpu_params params; // strings are owned copies
     struct fathom_gpu_info info;
     struct fathom_gpu_counters counters;
     VkInstance instance;
@@ -36,30 +36,30 @@ struct fathom_gpu {
     VkPhysicalDeviceMemoryProperties memory;
     VkQueue queue;
     uint32_t queue_family;
-    uint64_t timestamp_mask;             // valid bits of the queue's timestamps
-    VkSemaphore timeline;                // counts submits
-    uint64_t last_ticket, done_ticket;   // last ticket submitted; last ticket known to be done
+    uint64_t timestamp_mask;           // valid bits of the queue's timestamps
+    VkSemaphore timeline;              // counts submits
+    uint64_t last_ticket, done_ticket; // last ticket submitted; last ticket known to be done
     bool lost;
 
-    struct fm_block *blocks;             // list of the allocations from the driver
+    struct fm_block *blocks; // list of the allocations from the driver
     // buffers of the gpu itself, for the bindings from FM_GRIDS_BINDING on; NULL: no shader has needed the
     // buffer yet
     struct fathom_buffer *own[FM_END_BINDINGS - FM_MAX_BINDINGS];
     struct fm_staging staging[FM_N_STAGING]; // used when the host does not see device memory
     uint32_t next_staging;
 
-    struct fm_pipeline **pipelines;      // hash table, open addressing
+    struct fm_pipeline **pipelines; // hash table, open addressing
     size_t n_pipelines, pipeline_slots;
-    struct fm_layout *layouts;           // one for each shader in use
+    struct fm_layout *layouts; // one for each shader in use
     size_t n_layouts;
     VkPipelineCache pipeline_cache;
-    bool creation_feedback;              // the driver distinguishes cache hits from builds
+    bool creation_feedback; // the driver distinguishes cache hits from builds
     uint32_t max_groups[3];
-    uint64_t import_alignment;           // of imported host memory, in bytes; 0: the device cannot import
-    uint64_t n_imports, max_imports;     // each import is an allocation, and the driver limits allocations
-    bool device_fault;                   // the driver reports why it lost the device
+    uint64_t import_alignment;       // of imported host memory, in bytes; 0: the device cannot import
+    uint64_t n_imports, max_imports; // each import is an allocation, and the driver limits allocations
+    bool device_fault;               // the driver reports why it lost the device
 
-    struct fm_tuned *tuned;              // the measured best choices
+    struct fm_tuned *tuned; // the measured best choices
     size_t n_tuned;
     struct fm_called called; // the last one of an operator that may be tuned
     bool joined;             // what is recorded is part of it, whatever its name
@@ -69,24 +69,27 @@ struct fathom_gpu {
 struct fathom_buffer {
     struct fathom_gpu *gpu;
     struct fm_block *block;
-    uint64_t offset, size;               // offset in the block; the requested size (room is the rounded size)
+    uint64_t offset, size; // offset in the block; the requested size (room is the rounded size)
     uint64_t room;
-    char *mapped;                        // NULL: the host does not see it
+    char *mapped; // NULL: the host does not see it
     enum fathom_memory memory;
-    bool read_only;                      // imported host memory
+    bool read_only; // imported host memory
 };
 VkBuffer fm_block_buffer(const struct fm_block *block);
 // Creates a buffer without filling it with zeros, for a caller that overwrites the whole buffer.
-struct fathom_buffer *fm_buffer_create_raw(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
+struct fathom_buffer *fm_buffer_create_raw(
+    struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
 // Returns the alignment in bytes of the start and end of imported memory, or 0 when the device cannot import.
 // Callable before the device is created.
 uint64_t fm_import_alignment(const struct fathom_gpu *gpu);
 // Imports `size` bytes of host memory from `data` on, which the device reads in place. `readable` is the
 // range that may be read around these bytes and must outlive the buffer. Returns NULL when the device or this
 // memory does not allow it.
-struct fathom_buffer *fm_buffer_import(struct fathom_gpu *gpu, const void *data, uint64_t size, struct fathom_host_range readable);
+struct fathom_buffer *fm_buffer_import(
+    struct fathom_gpu *gpu, const void *data, uint64_t size, struct fathom_host_range readable);
 // Uploads to any byte of a buffer, like fathom_upload() but without checks.
-bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data, uint64_t size, struct fathom_error *err);
+bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data,
+    uint64_t size, struct fathom_error *err);
 void fm_staging_destroy(struct fathom_gpu *gpu);
 void fm_memory_free_blocks(struct fathom_gpu *gpu);
 
@@ -96,7 +99,8 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
 void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info);
 // Returns caps without the capabilities that this driver implements badly. Reads the type and the subgroup
 // sizes of info.
-uint32_t fm_quirks(uint32_t caps, uint32_t driver_version, VkDriverId driver, const struct fathom_gpu_info *info);
+uint32_t fm_quirks(
+    uint32_t caps, uint32_t driver_version, VkDriverId driver, const struct fathom_gpu_info *info);
 
 // The bindings of a shader and the Vulkan objects for its dispatches. Each shader has one layout.
 struct fm_layout {
@@ -106,9 +110,9 @@ struct fm_layout {
     VkPipelineLayout pipeline;
 };
 struct fm_pipeline {
-    uint32_t layout;                     // index into gpu->layouts
+    uint32_t layout; // index into gpu->layouts
     uint32_t spec[FM_MAX_SPEC], n_spec, subgroup_size;
-    VkPipeline handle;                   // VK_NULL_HANDLE until built
+    VkPipeline handle; // VK_NULL_HANDLE until built
     VkResult result;
     bool from_cache;
 };
@@ -117,7 +121,8 @@ struct fathom_buffer *fm_grids_create(struct fathom_gpu *gpu, struct fathom_erro
 bool fm_pipeline_cache_open(struct fathom_gpu *gpu, struct fathom_error *err);
 void fm_pipelines_destroy(struct fathom_gpu *gpu); // saves the cache
 // Returns the layout of a shader, or NULL with *err set.
-const struct fm_layout *fm_layout_get(struct fathom_gpu *gpu, const struct fm_shader *shader, struct fathom_error *err);
+const struct fm_layout *fm_layout_get(
+    struct fathom_gpu *gpu, const struct fm_shader *shader, struct fathom_error *err);
 // Returns the pipeline of a stream's entry, which may not be built yet.
 struct fm_entry;
 struct fm_pipeline *fm_pipeline_request(
@@ -129,7 +134,8 @@ bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err);
 void fm_pipeline_log_statistics(struct fathom_gpu *gpu, const struct fm_pipeline *pipeline);
 
 // Submits commands, which run after all earlier submits. *ticket as in fathom_stream_submit().
-bool fm_gpu_submit(struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err);
+bool fm_gpu_submit(
+    struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err);
 bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err);
 // Converts a failed Vulkan call to an error that names the call, and records a lost device. Returns
 // result == VK_SUCCESS.

@@ -6,9 +6,16 @@
 bool fm_pipeline_cache_open(struct fathom_gpu *gpu, struct fathom_error *err) {
     size_t size = 0;
     bool unusable;
-    void *data = gpu->params.cache_dir ? fm_cache_read(gpu, "pipelines", fm_cache_key(gpu), &size, &unusable) : NULL;
-    const VkPipelineCacheCreateInfo create = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO, .initialDataSize = size, .pInitialData = data};
-    const bool ok = fm_vk_check(gpu, gpu->vk.vkCreatePipelineCache(gpu->device, &create, NULL, &gpu->pipeline_cache), "vkCreatePipelineCache", err);
+    void *data =
+        gpu->params.cache_dir ? fm_cache_read(gpu, "pipelines", fm_cache_key(gpu), &size, &unusable) : NULL;
+    const VkPipelineCacheCreateInfo create = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO,
+        .initialDataSize = size,
+        .pInitialData = data,
+    };
+    const bool ok =
+        fm_vk_check(gpu, gpu->vk.vkCreatePipelineCache(gpu->device, &create, NULL, &gpu->pipeline_cache),
+            "vkCreatePipelineCache", err);
     free(data);
     return ok;
 }
@@ -16,10 +23,12 @@ bool fm_pipeline_cache_open(struct fathom_gpu *gpu, struct fathom_error *err) {
 static void save_cache(struct fathom_gpu *gpu) {
     size_t size = 0;
     if (!gpu->params.cache_dir || gpu->counters.pipelines_built == 0 || gpu->lost) return;
-    if (gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->pipeline_cache, &size, NULL) != VK_SUCCESS || size == 0) return;
+    if (gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->pipeline_cache, &size, NULL) != VK_SUCCESS ||
+        size == 0)
+        return;
     void *data = malloc(size);
-    if (data && gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->pipeline_cache, &size, data) == VK_SUCCESS) fm_cache_write(gpu, "pipelines",
-        fm_cache_key(gpu), data, size);
+    if (data && gpu->vk.vkGetPipelineCacheData(gpu->device, gpu->pipeline_cache, &size, data) == VK_SUCCESS)
+        fm_cache_write(gpu, "pipelines", fm_cache_key(gpu), data, size);
     free(data);
 }
 

@@ -21,11 +21,13 @@ static const struct quirk {
     {VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, 0, UINT32_MAX, 8, true, FATHOM_CAP_COOPERATIVE_MATRIX},
 };
 
-uint32_t fm_quirks(uint32_t caps, uint32_t driver_version, VkDriverId driver, const struct fathom_gpu_info *info) {
+uint32_t fm_quirks(
+    uint32_t caps, uint32_t driver_version, VkDriverId driver, const struct fathom_gpu_info *info) {
     for (size_t i = 0; i < sizeof(quirks) / sizeof(*quirks); i++) {
         const struct quirk *q = &quirks[i];
         const bool this_version = driver_version >= q->min_version && driver_version <= q->max_version;
-        const bool this_kind = (!q->subgroup_size || q->subgroup_size == info->min_subgroup_size) && (!q->integrated || info->type == FATHOM_GPU_INTEGRATED);
+        const bool this_kind = (!q->subgroup_size || q->subgroup_size == info->min_subgroup_size) &&
+            (!q->integrated || info->type == FATHOM_GPU_INTEGRATED);
         if (q->driver == driver && this_version && this_kind) caps &= ~q->removes;
     }
     return caps;

@@ -10,7 +10,7 @@ struct id_info {
     uint32_t storage_class;                                      // of a pointer type
     uint32_t end;                                                // bytes: largest member offset + 4
     bool has_binding, non_writable, non_readable;
-    bool floats;                                                 // of a type: consists of float32 alone
+    bool floats; // of a type: consists of float32 alone
 };
 
 static void decorate(struct id_info *id, uint32_t decoration, uint32_t value) {
@@ -25,20 +25,25 @@ static void decorate_member(struct id_info *id, uint32_t decoration, uint32_t va
     switch (decoration) {
     case SpvDecorationNonWritable: id->n_non_writable++; break;
     case SpvDecorationNonReadable: id->n_non_readable++; break;
-    case SpvDecorationOffset: if (value + 4 > id->end) id->end = value + 4; break;
+    case SpvDecorationOffset:
+        if (value + 4 > id->end) id->end = value + 4;
+        break;
     }
 }
 
 // A module-level variable: a storage buffer or the push-constant block.
-static bool variable(const struct id_info *ids, uint32_t type, uint32_t id, uint32_t storage_class, struct fm_spirv *out) {
+static bool variable(
+    const struct id_info *ids, uint32_t type, uint32_t id, uint32_t storage_class, struct fm_spirv *out) {
     const struct id_info *block = &ids[ids[type].pointee], *v = &ids[id];
     if (storage_class == SpvStorageClassPushConstant) out->args_size = block->end;
     if (storage_class != SpvStorageClassStorageBuffer || !v->has_binding) return true;
     if (v->binding >= FM_END_BINDINGS) return false;
     const bool first = !out->reads[v->binding] && !out->writes[v->binding];
     out->floats[v->binding] = block->floats && (first || out->floats[v->binding]);
-    out->writes[v->binding] |= !(v->non_writable || (block->n_members && block->n_non_writable == block->n_members));
-    out->reads[v->binding] |= !(v->non_readable || (block->n_members && block->n_non_readable == block->n_members));
+    out->writes[v->binding] |=
+        !(v->non_writable || (block->n_members && block->n_non_writable == block->n_members));
+    out->reads[v->binding] |=
+        !(v->non_readable || (block->n_members && block->n_non_readable == block->n_members));
     if (v->binding < FM_MAX_BINDINGS && v->binding + 1 > out->n_bindings) out->n_bindings = v->binding + 1;
     return true;
 }
@@ -67,17 +72,20 @@ static bool instruction(struct id_info *ids, const uint32_t *w, uint32_t length,
 
 bool fm_spirv_reflect(const struct fm_shader *shader, struct fm_spirv *out, struct fathom_error *err) {
     *out = (struct fm_spirv){0};
-    if (shader->n_words < 5 || shader->words[0] != SpvMagicNumber) return fm_fail(err, FATHOM_INVALID, "shader %s is not SPIR-V", shader->name);
+    if (shader->n_words < 5 || shader->words[0] != SpvMagicNumber)
+        return fm_fail(err, FATHOM_INVALID, "shader %s is not SPIR-V", shader->name);
     struct id_info *ids = calloc(shader->words[3], sizeof(*ids));
     if (!ids) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     bool ok = true;
     for (size_t at = 5; ok && at < shader->n_words;) {
         const uint32_t length = shader->words[at] >> 16;
-        ok = length > 0 && at + length <= shader->n_words && instruction(ids, shader->words + at, length, out);
+        ok =
+            length > 0 && at + length <= shader->n_words && instruction(ids, shader->words + at, length, out);
         at += length;
     }
     free(ids);
-    return ok || fm_fail(err, FATHOM_INVALID,
-                     "shader %s has a malformed interface, or more than %d bindings or %d constants",
-                     shader->name, FM_MAX_BINDINGS, FM_MAX_SPEC);
+    return ok ||
+        fm_fail(err, FATHOM_INVALID,
+            "shader %s has a malformed interface, or more than %d bindings or %d constants", shader->name,
+            FM_MAX_BINDINGS, FM_MAX_SPEC);
 }

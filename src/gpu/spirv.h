@@ -5,11 +5,12 @@
 #include "gpu/dispatch.h"
 
 struct fm_spirv {
-    uint32_t n_bindings;                   // storage buffers 0 .. n_bindings - 1 of set 0
-    bool reads[FM_END_BINDINGS], writes[FM_END_BINDINGS]; // two variables may share a binding: what any of them may do
-    bool floats[FM_END_BINDINGS];          // all variables of the binding hold float32, or vectors of them
-    uint32_t args_size;                    // bytes of the push-constant block
-    uint32_t spec_ids;                     // bit i: a constant has constant_id i, below FM_MAX_SPEC
+    uint32_t n_bindings; // storage buffers 0 .. n_bindings - 1 of set 0
+    bool reads[FM_END_BINDINGS],
+        writes[FM_END_BINDINGS];  // two variables may share a binding: what any of them may do
+    bool floats[FM_END_BINDINGS]; // all variables of the binding hold float32, or vectors of them
+    uint32_t args_size;           // bytes of the push-constant block
+    uint32_t spec_ids;            // bit i: a constant has constant_id i, below FM_MAX_SPEC
 };
 // Is there a variable with this binding, or with a later one that a view is bound to?
 static inline bool fm_spirv_binds(const struct fm_spirv *spirv, uint32_t binding) {
@@ -18,7 +19,8 @@ static inline bool fm_spirv_binds(const struct fm_spirv *spirv, uint32_t binding
 
 bool fm_spirv_reflect(const struct fm_shader *shader, struct fm_spirv *spirv, struct fathom_error *err);
 
-// A copy of the module without what these values of its constants switch off; free() it. The constants are still to be specialized.
-// The shader is one that fm_spirv_reflect() takes. False: out of memory.
-bool fm_spirv_trim(const struct fm_shader *shader, const uint32_t *spec, uint32_t n_spec, uint32_t **words, size_t *n_words);
+// A copy of the module without what these values of its constants switch off; free() it. The constants are
+// still to be specialized. The shader is one that fm_spirv_reflect() takes. False: out of memory.
+bool fm_spirv_trim(
+    const struct fm_shader *shader, const uint32_t *spec, uint32_t n_spec, uint32_t **words, size_t *n_words);
 #endif

@@ -22,7 +22,7 @@ struct id {
     uint32_t header;
     // Of a label: reached; named by a merge instruction. Of a function: live.
     bool live, merge;
-    bool used;                                 // of a constant
+    bool used; // of a constant
 };
 
 struct trim {
@@ -53,8 +53,11 @@ static bool ends_block(uint32_t op) {
 // The id that an instruction defines, or 0. Stores and similar instructions name only existing ids.
 static uint32_t result_of(const uint32_t *w) {
     const uint32_t op = op_of(w);
-    if (op == SpvOpLabel || (op >= SpvOpTypeVoid && op <= SpvOpTypeFunction) || op == SpvOpExtInstImport || op == SpvOpString) return w[1];
-    return length_of(w) > 2 && !ends_block(op) && op != SpvOpLoopMerge && op != SpvOpSelectionMerge ? w[2] : 0;
+    if (op == SpvOpLabel || (op >= SpvOpTypeVoid && op <= SpvOpTypeFunction) || op == SpvOpExtInstImport ||
+        op == SpvOpString)
+        return w[1];
+    return length_of(w) > 2 && !ends_block(op) && op != SpvOpLoopMerge && op != SpvOpSelectionMerge ? w[2]
+                                                                                                    : 0;
 }
 
 static void scan_instruction(struct trim *t, uint32_t *w, struct id **function) {
@@ -78,8 +81,10 @@ static void scan_instruction(struct trim *t, uint32_t *w, struct id **function) 
 
 // Words of annotations (names and decorations) define nothing.
 static bool is_annotation(uint32_t op) {
-    return (op >= SpvOpSource && op <= SpvOpLine) || op == SpvOpTypeForwardPointer || (op >= SpvOpDecorate && op <= SpvOpGroupMemberDecorate) || op == SpvOpDecorateId ||
-           op == SpvOpEntryPoint || op == SpvOpExecutionMode || op == SpvOpCapability || op == SpvOpExtension || op == SpvOpMemoryModel;
+    return (op >= SpvOpSource && op <= SpvOpLine) || op == SpvOpTypeForwardPointer ||
+        (op >= SpvOpDecorate && op <= SpvOpGroupMemberDecorate) || op == SpvOpDecorateId ||
+        op == SpvOpEntryPoint || op == SpvOpExecutionMode || op == SpvOpCapability || op == SpvOpExtension ||
+        op == SpvOpMemoryModel;
 }
 
 static void scan(struct trim *t) {
@@ -175,7 +180,9 @@ static bool visit(struct trim *t) {
 // Replaces a switch of one case by a branch, unless a break out of the switch needs the construct.
 static void straighten(struct trim *t) {
     for (uint32_t *w = t->functions, *last = w; w < t->end; last = w, w = next(w)) {
-        if (op_of(w) != SpvOpSwitch || length_of(w) != 3 || op_of(last) != SpvOpSelectionMerge || t->ids[last[1]].live) continue;
+        if (op_of(w) != SpvOpSwitch || length_of(w) != 3 || op_of(last) != SpvOpSelectionMerge ||
+            t->ids[last[1]].live)
+            continue;
         const uint32_t target = w[2];
         t->ids[last[1]].merge = false;
         erase(last, next(w));
@@ -294,7 +301,8 @@ static size_t close_gaps(struct trim *t) {
     return (size_t)(to - t->words);
 }
 
-bool fm_spirv_trim(const struct fm_shader *shader, const uint32_t *spec, uint32_t n_spec, uint32_t **words, size_t *n_words) {
+bool fm_spirv_trim(const struct fm_shader *shader, const uint32_t *spec, uint32_t n_spec, uint32_t **words,
+    size_t *n_words) {
     struct trim t = {.spec = spec, .n_spec = n_spec, .n_ids = shader->words[3]};
     t.words = malloc(shader->n_words * sizeof(*t.words));
     t.ids = calloc(t.n_ids, sizeof(*t.ids));

@@ -14,8 +14,13 @@ struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom
         return NULL;
     }
     s->gpu = gpu;
-    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = gpu->queue_family};
-    if (!fm_vk_check(gpu, gpu->vk.vkCreateCommandPool(gpu->device, &pool, NULL, &s->pool), "vkCreateCommandPool", err)) fathom_stream_destroy(&s);
+    const VkCommandPoolCreateInfo pool = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .queueFamilyIndex = gpu->queue_family,
+    };
+    if (!fm_vk_check(
+            gpu, gpu->vk.vkCreateCommandPool(gpu->device, &pool, NULL, &s->pool), "vkCreateCommandPool", err))
+        fathom_stream_destroy(&s);
     return s;
 }
 
@@ -23,7 +28,8 @@ void fathom_stream_destroy(struct fathom_stream **pointer) {
     struct fathom_stream *s = pointer ? *pointer : NULL;
     if (!s) return;
     if (s->pool) fathom_stream_begin(s);
-    for (uint32_t i = 0; i < s->n_descriptor_pools; i++) s->gpu->vk.vkDestroyDescriptorPool(s->gpu->device, s->descriptor_pools[i], NULL);
+    for (uint32_t i = 0; i < s->n_descriptor_pools; i++)
+        s->gpu->vk.vkDestroyDescriptorPool(s->gpu->device, s->descriptor_pools[i], NULL);
     s->gpu->vk.vkDestroyCommandPool(s->gpu->device, s->pool, NULL);
     free(s->descriptor_pools);
     free(s->buffers);
@@ -52,7 +58,9 @@ bool fm_stream_fail(struct fathom_stream *s, enum fathom_status status, const ch
     return fm_fail(&s->error, status, "%s", message);
 }
 
-struct fathom_gpu *fm_stream_gpu(const struct fathom_stream *s) { return s->gpu; }
+struct fathom_gpu *fm_stream_gpu(const struct fathom_stream *s) {
+    return s->gpu;
+}
 
 uint32_t fm_stream_align(const struct fathom_stream *s, struct fathom_view *view) {
     // buffers begin where every device can bind; only the view's offset within the buffer needs alignment
@@ -65,7 +73,8 @@ uint32_t fm_stream_align(const struct fathom_stream *s, struct fathom_view *view
 static struct fm_entry *append(struct fathom_stream *s) {
     if (s->error.status != FATHOM_OK) return NULL;
     if (s->finished) {
-        fm_stream_fail(s, FATHOM_INVALID, "a finished stream was recorded to; fathom_stream_begin starts a new recording");
+        fm_stream_fail(s, FATHOM_INVALID,
+            "a finished stream was recorded to; fathom_stream_begin starts a new recording");
         return NULL;
     }
     if (s->n_entries == s->capacity) {
@@ -81,7 +90,9 @@ static struct fm_entry *append(struct fathom_stream *s) {
     return &s->entries[s->n_entries++];
 }
 
-static bool in_buffer(struct fathom_view v) { return v.offset <= v.buffer->size && v.size > 0 && v.size <= v.buffer->size - v.offset; }
+static bool in_buffer(struct fathom_view v) {
+    return v.offset <= v.buffer->size && v.size > 0 && v.size <= v.buffer->size - v.offset;
+}
 
 static bool check_views(struct fathom_stream *s, const struct fm_dispatch *d) {
     const struct fathom_gpu_info *info = &s->gpu->info;
@@ -89,11 +100,15 @@ static bool check_views(struct fathom_stream *s, const struct fm_dispatch *d) {
         const struct fathom_view v = d->views[i];
         if (!v.buffer) continue;
         if (v.buffer->gpu != s->gpu || !in_buffer(v))
-            return fm_stream_fail(s, FATHOM_INVALID, "%s: binding %u is bytes %llu to %llu of a buffer of %llu", d->op, i, (unsigned long long)v.offset,
-                (unsigned long long)(v.offset + v.size), (unsigned long long)v.buffer->size);
+            return fm_stream_fail(s, FATHOM_INVALID,
+                "%s: binding %u is bytes %llu to %llu of a buffer of %llu", d->op, i,
+                (unsigned long long)v.offset, (unsigned long long)(v.offset + v.size),
+                (unsigned long long)v.buffer->size);
         if (v.offset % info->storage_alignment || v.size > info->max_storage_range)
-            return fm_stream_fail(s, FATHOM_INVALID, "%s: binding %u has %llu bytes at offset %llu; %s binds %llu bytes at multiples of %u", d->op, i,
-                (unsigned long long)v.size, (unsigned long long)v.offset, info->name, (unsigned long long)info->max_storage_range, info->storage_alignment);
+            return fm_stream_fail(s, FATHOM_INVALID,
+                "%s: binding %u has %llu bytes at offset %llu; %s binds %llu bytes at multiples of %u", d->op,
+                i, (unsigned long long)v.size, (unsigned long long)v.offset, info->name,
+                (unsigned long long)info->max_storage_range, info->storage_alignment);
     }
     return true;
 }
@@ -101,11 +116,12 @@ static bool check_views(struct fathom_stream *s, const struct fm_dispatch *d) {
 static bool check_size(struct fathom_stream *s, const struct fm_dispatch *d) {
     if (d->indirect.buffer)
         return (in_buffer(d->indirect) && d->indirect.size >= 12 && d->indirect.offset % 4 == 0) ||
-               fm_stream_fail(s, FATHOM_INVALID, "%s: the view of its indirect size does not hold three words", d->op);
+            fm_stream_fail(
+                s, FATHOM_INVALID, "%s: the view of its indirect size does not hold three words", d->op);
     for (int i = 0; i < 3; i++)
         if (d->groups[i] == 0 || d->groups[i] > s->gpu->max_groups[i])
-            return fm_stream_fail(s, FATHOM_INVALID, "%s: %u workgroups in dimension %d, %s takes 1 to %u", d->op, d->groups[i], i,
-                s->gpu->info.name, s->gpu->max_groups[i]);
+            return fm_stream_fail(s, FATHOM_INVALID, "%s: %u workgroups in dimension %d, %s takes 1 to %u",
+                d->op, d->groups[i], i, s->gpu->info.name, s->gpu->max_groups[i]);
     return true;
 }
 
@@ -143,7 +159,9 @@ static bool find_constants(
     return true;
 }
 
-void fm_stream_join(struct fathom_stream *s, bool join) { s->gpu->joined = join; }
+void fm_stream_join(struct fathom_stream *s, bool join) {
+    s->gpu->joined = join;
+}
 
 // The call that a dispatch is part of. serial is 0 if there is none.
 static struct fm_called called_by(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
@@ -179,7 +197,8 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
     if (!find_constants(s, d, spec, &n_spec)) return;
     for (uint32_t i = 0; i < d->n_views; i++)
         if (spirv->writes[i] && d->views[i].buffer && d->views[i].buffer->read_only) {
-            fm_stream_fail(s, FATHOM_INVALID, "%s: binding %u is written, but is the host's own memory, which is only read", d->op, i);
+            fm_stream_fail(s, FATHOM_INVALID,
+                "%s: binding %u is written, but is the host's own memory, which is only read", d->op, i);
             return;
         }
     const struct fm_called called = called_by(s->gpu, d);
@@ -194,10 +213,11 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
 }
 
 void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct fathom_view dst) {
-    if (!src.buffer || !dst.buffer || !in_buffer(src) || !in_buffer(dst) || src.size != dst.size || src.size % 4 || src.offset % 4 || dst.offset % 4) {
-        fm_stream_fail(s, FATHOM_INVALID, "copy: %llu bytes to %llu bytes; both must be ranges of buffers, equal, and multiples of 4",
-            (unsigned long long)src.size,
-            (unsigned long long)dst.size);
+    if (!src.buffer || !dst.buffer || !in_buffer(src) || !in_buffer(dst) || src.size != dst.size ||
+        src.size % 4 || src.offset % 4 || dst.offset % 4) {
+        fm_stream_fail(s, FATHOM_INVALID,
+            "copy: %llu bytes to %llu bytes; both must be ranges of buffers, equal, and multiples of 4",
+            (unsigned long long)src.size, (unsigned long long)dst.size);
         return;
     }
     if (dst.buffer->read_only) {
@@ -207,17 +227,22 @@ void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct 
     if (s->only.op) return; // a copy is part of no call
     struct fm_entry *e = append(s);
     if (!e) return;
-    *e = (struct fm_entry){.is_copy = true, .dispatch = {.op = "copy", .views = {src, dst}, .n_views = 2, .bytes = 2.0 * (double)src.size}};
+    *e = (struct fm_entry){
+        .is_copy = true,
+        .dispatch = {.op = "copy", .views = {src, dst}, .n_views = 2, .bytes = 2.0 * (double)src.size},
+    };
 }
 
 bool fathom_stream_finish(struct fathom_stream *s, struct fathom_error *err) {
     struct fathom_gpu *gpu = s->gpu;
-    if (s->finished && s->error.status == FATHOM_OK) return fm_fail(err, FATHOM_INVALID,
-        "a stream was finished twice; fathom_stream_begin starts a new recording");
+    if (s->finished && s->error.status == FATHOM_OK)
+        return fm_fail(
+            err, FATHOM_INVALID, "a stream was finished twice; fathom_stream_begin starts a new recording");
     for (uint32_t i = 0; i < s->n_entries && s->error.status == FATHOM_OK; i++)
         if (!s->entries[i].is_copy)
             s->entries[i].pipeline = fm_pipeline_request(gpu, &s->entries[i], &s->error);
-    bool ok = s->error.status == FATHOM_OK && fm_pipelines_build(gpu, &s->error) && fm_stream_encode(s, &s->error);
+    bool ok =
+        s->error.status == FATHOM_OK && fm_pipelines_build(gpu, &s->error) && fm_stream_encode(s, &s->error);
     s->finished = ok;
     return ok || fm_fail(err, s->error.status, "%s", s->error.message);
 }

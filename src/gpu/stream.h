@@ -6,26 +6,26 @@
 struct fm_entry {
     struct fm_dispatch dispatch;
     struct fm_pipeline *pipeline;
-    bool is_copy;                        // from views[0] to views[1]
-    struct fm_called called;             // what the dispatch is part of; see gpu/calls.h
+    bool is_copy;            // from views[0] to views[1]
+    struct fm_called called; // what the dispatch is part of; see gpu/calls.h
     unsigned char args[FM_MAX_ARGS];
     uint32_t spec[FM_MAX_SPEC], n_spec; // the dispatch's constants, by constant_id
 };
 
 struct fathom_stream {
     struct fathom_gpu *gpu;
-    struct fathom_error error;           // sticky
+    struct fathom_error error; // sticky
     struct fm_entry *entries;
     uint32_t n_entries, capacity;
     bool finished;
     uint64_t last_ticket;
     VkCommandPool pool;
-    VkCommandBuffer *buffers;            // in the order of submission
+    VkCommandBuffer *buffers; // in the order of submission
     uint32_t n_buffers, buffer_capacity;
     VkDescriptorPool *descriptor_pools;
     uint32_t n_descriptor_pools;
-    VkQueryPool timers;                  // two timestamps an entry
-    struct fm_call only;                 // only dispatches of such calls are kept; op NULL: everything is
+    VkQueryPool timers;                   // two timestamps an entry
+    struct fm_call only;                  // only dispatches of such calls are kept; op NULL: everything is
     uint32_t max_kept, n_kept, last_kept; // calls; the last one's serial
 };
 

@@ -5,8 +5,8 @@
 #include <string.h>
 
 static bool same_place(const struct fm_tuned *a, const struct fm_tuned *b) {
-    return !strcmp(a->op, b->op) && !memcmp(a->shape, b->shape, sizeof(a->shape)) && a->first_token == b->first_token &&
-           a->last_token == b->last_token;
+    return !strcmp(a->op, b->op) && !memcmp(a->shape, b->shape, sizeof(a->shape)) &&
+        a->first_token == b->first_token && a->last_token == b->last_token;
 }
 
 const struct fm_tuned *fm_tuned_find(const struct fathom_gpu *gpu, const struct fm_call *call) {

@@ -6,10 +6,10 @@
 #include "gpu/variant.h"
 
 struct fm_tuned {
-    char op[24], variant[24];          // zero-terminated
-    uint32_t shape[FM_CALL_SHAPE];     // as in struct fm_call
-    uint32_t first_token, last_token;  // the row holds for these token counts
-    uint32_t size;                     // as in struct fm_choice
+    char op[24], variant[24];         // zero-terminated
+    uint32_t shape[FM_CALL_SHAPE];    // as in struct fm_call
+    uint32_t first_token, last_token; // the row holds for these token counts
+    uint32_t size;                    // as in struct fm_choice
 };
 
 // Returns the row for a call, or NULL when the call was not measured.
@@ -30,7 +30,9 @@ void fm_tuned_save(const struct fathom_gpu *gpu, uint64_t model_key);
 // Increase the version with every change of struct fm_tuned, or of the meaning of an operator's shape and
 // sizes.
 enum { FM_TUNED_VERSION = 1, FM_MAX_TUNED = 4096 };
-struct fm_tuned_head { uint32_t version, row_size; };
+struct fm_tuned_head {
+    uint32_t version, row_size;
+};
 // Checks and reads a table. Returns the number of rows and writes them to *rows, which the caller frees.
 // Returns -1 when the bytes are not such a table, or when out of memory.
 long fm_tuned_parse(const void *data, size_t size, struct fm_tuned **rows);

@@ -6,24 +6,40 @@
 #define STAGING_BYTES (8ull << 20) /* each */
 
 static bool check_view(struct fathom_view v, const char *what, struct fathom_error *err) {
-    if (v.buffer && v.offset <= v.buffer->size && v.size <= v.buffer->size - v.offset && v.offset % 4 == 0) return true;
-    return fm_fail(err, FATHOM_INVALID, "%s: bytes %llu to %llu are not a range of a buffer of %llu", what, (unsigned long long)v.offset,
-        (unsigned long long)(v.offset + v.size), (unsigned long long)(v.buffer ? v.buffer->size : 0));
+    if (v.buffer && v.offset <= v.buffer->size && v.size <= v.buffer->size - v.offset && v.offset % 4 == 0)
+        return true;
+    return fm_fail(err, FATHOM_INVALID, "%s: bytes %llu to %llu are not a range of a buffer of %llu", what,
+        (unsigned long long)v.offset, (unsigned long long)(v.offset + v.size),
+        (unsigned long long)(v.buffer ? v.buffer->size : 0));
 }
 
 // The next staging buffer, after its last transfer is done. Created at first use. NULL with *err set on
 // failure.
 static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_error *err) {
     struct fm_staging *s = &gpu->staging[gpu->next_staging];
-    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO, .queueFamilyIndex = gpu->queue_family};
-    if (!s->pool && !fm_vk_check(gpu, gpu->vk.vkCreateCommandPool(gpu->device, &pool, NULL, &s->pool), "vkCreateCommandPool", err)) return NULL;
-    const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO, .commandPool = s->pool,
-        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
-    if (!s->commands && !fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &s->commands), "vkAllocateCommandBuffers",
-        err)) return NULL;
-    if (!s->buffer && !(s->buffer = fm_buffer_create_raw(gpu, STAGING_BYTES, FATHOM_MEMORY_HOST, err))) return NULL;
-    if (!fathom_gpu_wait(gpu, s->ticket, err) || !fm_vk_check(gpu, gpu->vk.vkResetCommandPool(gpu->device, s->pool, 0), "vkResetCommandPool",
-        err)) return NULL;
+    const VkCommandPoolCreateInfo pool = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .queueFamilyIndex = gpu->queue_family,
+    };
+    if (!s->pool &&
+        !fm_vk_check(
+            gpu, gpu->vk.vkCreateCommandPool(gpu->device, &pool, NULL, &s->pool), "vkCreateCommandPool", err))
+        return NULL;
+    const VkCommandBufferAllocateInfo allocate = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+        .commandPool = s->pool,
+        .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+        .commandBufferCount = 1,
+    };
+    if (!s->commands &&
+        !fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &s->commands),
+            "vkAllocateCommandBuffers", err))
+        return NULL;
+    if (!s->buffer && !(s->buffer = fm_buffer_create_raw(gpu, STAGING_BYTES, FATHOM_MEMORY_HOST, err)))
+        return NULL;
+    if (!fathom_gpu_wait(gpu, s->ticket, err) ||
+        !fm_vk_check(gpu, gpu->vk.vkResetCommandPool(gpu->device, s->pool, 0), "vkResetCommandPool", err))
+        return NULL;
     gpu->next_staging = (gpu->next_staging + 1) % FM_N_STAGING;
     return s;
 }
@@ -37,27 +53,42 @@ void fm_staging_destroy(struct fathom_gpu *gpu) {
 
 // Submits one copy or fill between full barriers; s->ticket tells when the transfer is done. Without src,
 // fills with zeros.
-static bool transfer(struct fathom_gpu *gpu, struct fm_staging *s, const struct fathom_view *src, struct fathom_view dst, struct fathom_error *err) {
+static bool transfer(struct fathom_gpu *gpu, struct fm_staging *s, const struct fathom_view *src,
+    struct fathom_view dst, struct fathom_error *err) {
     const VkCommandBuffer c = s->commands;
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO, .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    const VkCommandBufferBeginInfo begin = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+        .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT,
+    };
     const VkAccessFlags all = VK_ACCESS_MEMORY_READ_BIT | VK_ACCESS_MEMORY_WRITE_BIT;
-    const VkMemoryBarrier barrier = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = all, .dstAccessMask = all};
+    const VkMemoryBarrier barrier = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+        .srcAccessMask = all,
+        .dstAccessMask = all,
+    };
     const VkPipelineStageFlags commands = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
     if (!fm_vk_check(gpu, gpu->vk.vkBeginCommandBuffer(c, &begin), "vkBeginCommandBuffer", err)) return false;
     gpu->vk.vkCmdPipelineBarrier(c, commands, commands, 0, 1, &barrier, 0, NULL, 0, NULL);
     const VkBuffer to = fm_block_buffer(dst.buffer->block);
     const uint64_t to_offset = dst.buffer->offset + dst.offset;
     if (src) {
-        const VkBufferCopy copy = {.srcOffset = src->buffer->offset + src->offset, .dstOffset = to_offset, .size = src->size};
+        const VkBufferCopy copy = {
+            .srcOffset = src->buffer->offset + src->offset,
+            .dstOffset = to_offset,
+            .size = src->size,
+        };
         gpu->vk.vkCmdCopyBuffer(c, fm_block_buffer(src->buffer->block), to, 1, &copy);
     } else {
         gpu->vk.vkCmdFillBuffer(c, to, to_offset, dst.size, 0);
     }
-    gpu->vk.vkCmdPipelineBarrier(c, commands, commands | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
-    return fm_vk_check(gpu, gpu->vk.vkEndCommandBuffer(c), "vkEndCommandBuffer", err) && fm_gpu_submit(gpu, c, &s->ticket, err);
+    gpu->vk.vkCmdPipelineBarrier(
+        c, commands, commands | VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+    return fm_vk_check(gpu, gpu->vk.vkEndCommandBuffer(c), "vkEndCommandBuffer", err) &&
+        fm_gpu_submit(gpu, c, &s->ticket, err);
 }
 
-struct fathom_buffer *fathom_buffer_create(struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err) {
+struct fathom_buffer *fathom_buffer_create(
+    struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err) {
     struct fathom_buffer *buffer = fm_buffer_create_raw(gpu, size, memory, err);
     if (!buffer) return NULL;
     if (buffer->mapped) {
@@ -70,8 +101,11 @@ struct fathom_buffer *fathom_buffer_create(struct fathom_gpu *gpu, uint64_t size
     return buffer;
 }
 
-bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data, uint64_t size, struct fathom_error *err) {
-    if (buffer->read_only) return fm_fail(err, FATHOM_INVALID, "upload: the buffer is the host's own memory, which is only read");
+bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data,
+    uint64_t size, struct fathom_error *err) {
+    if (buffer->read_only)
+        return fm_fail(
+            err, FATHOM_INVALID, "upload: the buffer is the host's own memory, which is only read");
     if (buffer->mapped) {
         if (!fm_gpu_wait_all(gpu, err)) return false; // a submit may still read the old bytes
         memcpy(buffer->mapped + offset, data, size);
@@ -88,8 +122,10 @@ bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint6
     return true;
 }
 
-bool fathom_upload(struct fathom_gpu *gpu, struct fathom_view dst, const void *data, struct fathom_error *err) {
-    return check_view(dst, "upload", err) && fm_upload_bytes(gpu, dst.buffer, dst.offset, data, dst.size, err);
+bool fathom_upload(
+    struct fathom_gpu *gpu, struct fathom_view dst, const void *data, struct fathom_error *err) {
+    return check_view(dst, "upload", err) &&
+        fm_upload_bytes(gpu, dst.buffer, dst.offset, data, dst.size, err);
 }
 
 bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data, struct fathom_error *err) {

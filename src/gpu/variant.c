@@ -40,7 +40,8 @@ const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info,
     for (size_t i = 1; i < n_rows; i++) {
         const struct fm_variant *v = &table[i];
         const bool fits = n_tokens >= v->min_tokens && (v->max_tokens == 0 || n_tokens <= v->max_tokens);
-        const bool meant = (info->type == FATHOM_GPU_CPU ? !v->card_only : !v->cpu_only) && (v->wants & info->caps) == v->wants;
+        const bool meant = (info->type == FATHOM_GPU_CPU ? !v->card_only : !v->cpu_only) &&
+            (v->wants & info->caps) == v->wants;
         if (takes(info, v, is) && fits && meant) best = v;
     }
     return best;
@@ -74,7 +75,8 @@ const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const cha
     return v ? v : fm_variant_default(&gpu->info, table, n_rows, is, n_tokens);
 }
 
-static struct fm_choice choose(const struct fathom_gpu *gpu, const struct fm_call *call, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
+static struct fm_choice choose(const struct fathom_gpu *gpu, const struct fm_call *call,
+    const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
     uint32_t size;
     const struct fm_variant *v = settled(gpu, call, table, n_rows, &size);
     if (v) return (struct fm_choice){v, size};
@@ -85,7 +87,8 @@ static struct fm_choice choose(const struct fathom_gpu *gpu, const struct fm_cal
     return (struct fm_choice){fm_variant_default(&gpu->info, table, n_rows, call->is, n_tokens), 0};
 }
 
-struct fm_choice fm_variant_choose(struct fathom_gpu *gpu, const struct fm_call *call, const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
+struct fm_choice fm_variant_choose(struct fathom_gpu *gpu, const struct fm_call *call,
+    const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
     gpu->called =
         (struct fm_called){*call, choose(gpu, call, table, n_rows, n_tokens), gpu->called.serial + 1};
     return gpu->called.choice;

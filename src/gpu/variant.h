@@ -25,16 +25,18 @@ struct fm_shape {
 };
 
 struct fm_variant {
-    const char *name;                // "plain", "subgroup", "tile"
+    const char *name; // "plain", "subgroup", "tile"
     const struct fm_shader *shader;
-    uint32_t needs;                  // enum fathom_gpu_caps
-    uint32_t takes;                  // what a call must be (fm_call.is)
-    uint32_t does; // what the operator must know of it when it records: bits of the operators' own
-    uint32_t min_tokens, max_tokens; // token counts it is meant for by default, or what the operator counts instead; 0: any
-    bool cpu_only;                   // chosen by default only where the device is a CPU (FATHOM_GPU_CPU); any device can run it by name
-    bool card_only;                  // chosen by default only where it is not
-    uint32_t wants;                  // enum fathom_gpu_caps without which it is not chosen by default
-    uint32_t sizes[FM_MAX_SIZES];    // tile sizes that may be asked for, in the operator's own unit; 0 ends them
+    uint32_t needs; // enum fathom_gpu_caps
+    uint32_t takes; // what a call must be (fm_call.is)
+    uint32_t does;  // what the operator must know of it when it records: bits of the operators' own
+    uint32_t min_tokens,
+        max_tokens; // token counts it is meant for by default, or what the operator counts instead; 0: any
+    bool cpu_only; // chosen by default only where the device is a CPU (FATHOM_GPU_CPU); any device can run it
+                   // by name
+    bool card_only;               // chosen by default only where it is not
+    uint32_t wants;               // enum fathom_gpu_caps without which it is not chosen by default
+    uint32_t sizes[FM_MAX_SIZES]; // tile sizes that may be asked for, in the operator's own unit; 0 ends them
     struct fm_shape (*shape)(
         const void *call); // of what the operator knows of its call; NULL: nothing is the variant's own
 };
@@ -50,7 +52,8 @@ struct fm_shape fm_variant_shape(const struct fm_variant *variant, const void *c
 const struct fm_variant *fm_variant_default(const struct fathom_gpu_info *info,
     const struct fm_variant *table, size_t n_rows, uint32_t is, uint32_t n_tokens);
 
-// A call of an operator, as far as the best variant depends on it: stored types and sizes, in an order of the operator's own.
+// A call of an operator, as far as the best variant depends on it: stored types and sizes, in an order of the
+// operator's own.
 struct fm_call {
     const char *op;
     uint32_t n_tokens, shape[FM_CALL_SHAPE];
@@ -65,11 +68,11 @@ struct fm_choice {
 // What runs a call: the plain variant in exact mode; the one that fathom_gpu_params.variants names; the one
 // that was measured best (gpu/tuned.h); else the default for n_tokens. Always one that this device can run
 // and that takes the call.
-struct fm_choice fm_variant_choose(struct fathom_gpu *gpu, const struct fm_call *call, const struct fm_variant *table, size_t n_rows,
-    uint32_t n_tokens);
+struct fm_choice fm_variant_choose(struct fathom_gpu *gpu, const struct fm_call *call,
+    const struct fm_variant *table, size_t n_rows, uint32_t n_tokens);
 
-// Names the variants that recordings from here on take, in place of fathom_gpu_params.variants: who tries several on one gpu compiles what they
-// have in common once. False: out of host memory.
+// Names the variants that recordings from here on take, in place of fathom_gpu_params.variants: who tries
+// several on one gpu compiles what they have in common once. False: out of host memory.
 bool fm_variants_force(struct fathom_gpu *gpu, const char *choices);
 
 // The same as fm_variant_choose for an operator that is not worth measuring; `is` as in struct fm_call.

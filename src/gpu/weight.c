@@ -20,13 +20,17 @@ struct fathom_buffer *fm_grids_create(struct fathom_gpu *gpu, struct fathom_erro
     return grids;
 }
 
-static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
 
 // Returns the rows of one slice: as many as fit, in whole matrices if there are several matrices. Returns 0
 // when not even one unit fits.
-static uint64_t rows_per_slice(const struct fathom_gpu *gpu, const struct fathom_weight *w, uint64_t row_size) {
+static uint64_t rows_per_slice(
+    const struct fathom_gpu *gpu, const struct fathom_weight *w, uint64_t row_size) {
     // 4: leaves a word for rounding up
-    const uint64_t limit = least(least(gpu->info.max_storage_range, gpu->info.max_allocation), UINT32_MAX) - 4;
+    const uint64_t limit =
+        least(least(gpu->info.max_storage_range, gpu->info.max_allocation), UINT32_MAX) - 4;
     const uint64_t unit = w->n_mats > 1 ? w->n_rows : 1;
     return limit / (row_size * unit) * unit;
 }
@@ -34,34 +38,39 @@ static uint64_t rows_per_slice(const struct fathom_gpu *gpu, const struct fathom
 // Returns the most rows, at most `rows`, of a slice in place. Such slices lie where the file has them:
 // every slice but the first must start where the device can bind (a power of two of bytes), and an
 // allocation covers whole pages around the slice.
-static uint64_t rows_in_place(const struct fathom_gpu *gpu, const struct fathom_weight *w, uint64_t row_size, uint64_t rows) {
-    const uint64_t unit = w->n_mats > 1 ? w->n_rows : 1, spare = (2 * gpu->import_alignment + row_size - 1) / row_size;
+static uint64_t rows_in_place(
+    const struct fathom_gpu *gpu, const struct fathom_weight *w, uint64_t row_size, uint64_t rows) {
+    const uint64_t unit = w->n_mats > 1 ? w->n_rows : 1,
+                   spare = (2 * gpu->import_alignment + row_size - 1) / row_size;
     const uint64_t bytes = unit * row_size, odd = bytes & -bytes;
-    const uint64_t step = odd < gpu->info.storage_alignment ? unit * (gpu->info.storage_alignment / odd) : unit;
+    const uint64_t step =
+        odd < gpu->info.storage_alignment ? unit * (gpu->info.storage_alignment / odd) : unit;
     if ((uint64_t)w->n_mats * w->n_rows <= rows) return rows; // one slice
     return rows > spare ? (rows - spare) / step * step : 0;
 }
 
 // Creates a weight without slices. *rows is the number of rows of each slice but the last.
-static struct fathom_weight *begin_weight(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols,
-    bool in_place, uint64_t *rows, struct fathom_error *err) {
+static struct fathom_weight *begin_weight(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats,
+    uint32_t n_rows, uint32_t n_cols, bool in_place, uint64_t *rows, struct fathom_error *err) {
     const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
     struct fathom_weight *w = NULL;
     if (row_size == 0 || total == 0 || total > UINT32_MAX) {
-        fm_fail(err, FATHOM_INVALID, "a weight of [%u][%u][%u] elements of type %d is not possible", n_mats, n_rows, n_cols, (int)type);
+        fm_fail(err, FATHOM_INVALID, "a weight of [%u][%u][%u] elements of type %d is not possible", n_mats,
+            n_rows, n_cols, (int)type);
         return NULL;
     }
     if (!(w = calloc(1, sizeof(*w)))) goto no_memory;
     *w = (struct fathom_weight){.type = type, .n_mats = n_mats, .n_rows = n_rows, .n_cols = n_cols};
     *rows = rows_per_slice(gpu, w, row_size);
     if (*rows == 0) {
-        fm_fail(err, FATHOM_UNSUPPORTED, "one matrix of %u rows of %llu bytes is more than %s can address at once", n_mats > 1 ? n_rows : 1,
-            (unsigned long long)row_size, gpu->info.name);
+        fm_fail(err, FATHOM_UNSUPPORTED,
+            "one matrix of %u rows of %llu bytes is more than %s can address at once",
+            n_mats > 1 ? n_rows : 1, (unsigned long long)row_size, gpu->info.name);
         goto fail;
     }
     if (in_place && (*rows = rows_in_place(gpu, w, row_size, *rows)) == 0) {
-        fm_fail(err, FATHOM_UNSUPPORTED, "%s cannot bind slices of %u rows of %llu bytes in place", gpu->info.name, n_mats > 1 ? n_rows : 1,
-            (unsigned long long)row_size);
+        fm_fail(err, FATHOM_UNSUPPORTED, "%s cannot bind slices of %u rows of %llu bytes in place",
+            gpu->info.name, n_mats > 1 ? n_rows : 1, (unsigned long long)row_size);
         goto fail;
     }
     if (!(w->slices = calloc((total + *rows - 1) / *rows, sizeof(*w->slices)))) goto no_memory;
@@ -74,35 +83,44 @@ fail:
 }
 
 // Decoders read whole words, and the word after the row.
-static uint64_t window_size(uint64_t n_rows, uint64_t row_size) { return (n_rows * row_size + 7) / 4 * 4; }
-
-static void add_window(struct fathom_weight *w, uint64_t first, uint64_t n_rows, struct fathom_buffer *buffer) {
-    w->slices[w->n_slices++] = (struct fathom_slice){fathom_buffer_view(buffer), (uint32_t)first, (uint32_t)n_rows};
+static uint64_t window_size(uint64_t n_rows, uint64_t row_size) {
+    return (n_rows * row_size + 7) / 4 * 4;
 }
 
-struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols,
-    struct fathom_error *err) {
+static void add_window(
+    struct fathom_weight *w, uint64_t first, uint64_t n_rows, struct fathom_buffer *buffer) {
+    w->slices[w->n_slices++] =
+        (struct fathom_slice){fathom_buffer_view(buffer), (uint32_t)first, (uint32_t)n_rows};
+}
+
+struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats,
+    uint32_t n_rows, uint32_t n_cols, struct fathom_error *err) {
     uint64_t per_window;
     struct fathom_weight *w = begin_weight(gpu, type, n_mats, n_rows, n_cols, false, &per_window, err);
     const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
     for (uint64_t first = 0; w && first < total; first += per_window) {
         const uint64_t n = least(per_window, total - first);
-        struct fathom_buffer *buffer = fm_buffer_create_raw(gpu, window_size(n, row_size), FATHOM_MEMORY_DEVICE, err);
-        if (buffer) add_window(w, first, n, buffer);
-        else fathom_weight_destroy(&w);
+        struct fathom_buffer *buffer =
+            fm_buffer_create_raw(gpu, window_size(n, row_size), FATHOM_MEMORY_DEVICE, err);
+        if (buffer)
+            add_window(w, first, n, buffer);
+        else
+            fathom_weight_destroy(&w);
     }
     return w;
 }
 
-struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols,
-    const void *data, struct fathom_host_range readable, struct fathom_error *err) {
+struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type,
+    uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, const void *data, struct fathom_host_range readable,
+    struct fathom_error *err) {
     uint64_t per_window;
     struct fathom_weight *w = begin_weight(gpu, type, n_mats, n_rows, n_cols, true, &per_window, err);
     if (!w) return NULL;
     const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
     for (uint64_t first = 0; first < total; first += per_window) {
         const uint64_t n = least(per_window, total - first);
-        struct fathom_buffer *buffer = fm_buffer_import(gpu, (const char *)data + first * row_size, window_size(n, row_size), readable);
+        struct fathom_buffer *buffer =
+            fm_buffer_import(gpu, (const char *)data + first * row_size, window_size(n, row_size), readable);
         if (!buffer) break;
         add_window(w, first, n, buffer);
     }
@@ -122,16 +140,22 @@ void fathom_weight_destroy(struct fathom_weight **pointer) {
     *pointer = NULL;
 }
 
-bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *w, uint32_t first_row, uint32_t n_rows, const void *data, struct fathom_error *err) {
-    const uint64_t row_size = fathom_row_size(w->type, w->n_cols), end = (uint64_t)first_row + n_rows, total = (uint64_t)w->n_mats * w->n_rows;
+bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *w, uint32_t first_row,
+    uint32_t n_rows, const void *data, struct fathom_error *err) {
+    const uint64_t row_size = fathom_row_size(w->type, w->n_cols), end = (uint64_t)first_row + n_rows,
+                   total = (uint64_t)w->n_mats * w->n_rows;
     if (end > total)
-        return fm_fail(err, FATHOM_INVALID, "rows %u to %llu of a weight of %llu rows", first_row, (unsigned long long)end, (unsigned long long)total);
+        return fm_fail(err, FATHOM_INVALID, "rows %u to %llu of a weight of %llu rows", first_row,
+            (unsigned long long)end, (unsigned long long)total);
     for (uint32_t i = 0; i < w->n_slices; i++) {
         const struct fathom_slice *slice = &w->slices[i];
-        const uint64_t from = first_row > slice->first_row ? first_row : slice->first_row, to = least(end, (uint64_t)slice->first_row + slice->n_rows);
+        const uint64_t from = first_row > slice->first_row ? first_row : slice->first_row,
+                       to = least(end, (uint64_t)slice->first_row + slice->n_rows);
         if (from >= to) continue;
         const uint64_t offset = (from - slice->first_row) * row_size;
-        if (!fm_upload_bytes(gpu, slice->view.buffer, offset, (const char *)data + (from - first_row) * row_size, (to - from) * row_size, err)) return false;
+        if (!fm_upload_bytes(gpu, slice->view.buffer, offset,
+                (const char *)data + (from - first_row) * row_size, (to - from) * row_size, err))
+            return false;
     }
     return true;
 }

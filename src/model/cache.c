@@ -1,15 +1,20 @@
 #include "model/arch/arch.h"
 #include <stdlib.h>
 
-uint32_t fm_pages(uint64_t n_rows) { return (uint32_t)((n_rows + FATHOM_PAGE - 1) / FATHOM_PAGE); }
+uint32_t fm_pages(uint64_t n_rows) {
+    return (uint32_t)((n_rows + FATHOM_PAGE - 1) / FATHOM_PAGE);
+}
 
-enum fathom_type fm_index_type(enum fathom_type type) { return type == FATHOM_F32 ? FATHOM_F32 : FATHOM_F16; }
+enum fathom_type fm_index_type(enum fathom_type type) {
+    return type == FATHOM_F32 ? FATHOM_F32 : FATHOM_F16;
+}
 
 bool fm_cache_check(
     uint64_t row_size, const char *what, uint32_t n_values, uint32_t multiple, struct fathom_error *err) {
-    return row_size || fm_fail(err, FATHOM_UNSUPPORTED,
-                           "%s of %u values cannot be cached with 8 bits, wanted a multiple of %u", what,
-                           n_values, multiple);
+    return row_size ||
+        fm_fail(err, FATHOM_UNSUPPORTED,
+            "%s of %u values cannot be cached with 8 bits, wanted a multiple of %u", what, n_values,
+            multiple);
 }
 
 bool fm_page_table_create(struct fathom_gpu *gpu, const uint32_t *pages, uint32_t n_pages,

@@ -7,7 +7,8 @@
 
 // ws->x = the layer's input, from state [n_tokens][n_hidden] (may be ws->x itself) and from the tokens that
 // follow, next uint32[n_tokens]. pair: scratch, [n_tokens][2 * n_hidden].
-void fm_draft_mix(const struct fm_pass *pass, struct fathom_view state, struct fathom_view next, struct fathom_view pair);
+void fm_draft_mix(
+    const struct fm_pass *pass, struct fathom_view state, struct fathom_view next, struct fathom_view pair);
 // Only fills the cache from ws->x. Tokens whose successors are known need no more.
 void fm_draft_store(const struct fm_pass *pass);
 // Runs the layer on ws->x, in place.

@@ -9,9 +9,11 @@ void fm_read_indexer(struct fm_keys *k, struct fm_hparams *hp) {
     hp->n_index = fm_key_u32(k, "attention.indexer.key_length", 4, 512, UINT32_MAX);
     hp->index_top_k = fm_key_u32(k, "attention.indexer.top_k", 1, 1u << 20, UINT32_MAX);
     if (k->failed) return;
-    if (hp->n_index % 4 || hp->n_index < hp->n_rope) return fm_key_bad(k, "attention.indexer.key_length",
-        "is not a multiple of 4 that is at least rope.dimension_count");
-    if (!hp->q_rank) return fm_key_bad(k, "attention.q_lora_rank", "is missing, which the indexer's queries are made of");
+    if (hp->n_index % 4 || hp->n_index < hp->n_rope)
+        return fm_key_bad(k, "attention.indexer.key_length",
+            "is not a multiple of 4 that is at least rope.dimension_count");
+    if (!hp->q_rank)
+        return fm_key_bad(k, "attention.q_lora_rank", "is missing, which the indexer's queries are made of");
 }
 
 // The score of files without the key. These are files of DeepSeek-V2, whose gate is a softmax, and the first
@@ -25,13 +27,16 @@ static enum fathom_gate_score default_score(const struct fm_keys *k, const struc
 
 void fm_read_experts(struct fm_keys *k, struct fm_hparams *hp) {
     hp->n_dense_layers = fm_key_u32(k, "leading_dense_block_count", 0, hp->n_layers, 0);
-    hp->n_dense_inter = fm_key_u32(k, "feed_forward_length", hp->n_dense_layers ? 4 : 0, 1u << 20, hp->n_dense_layers ? UINT32_MAX : 0);
+    hp->n_dense_inter = fm_key_u32(
+        k, "feed_forward_length", hp->n_dense_layers ? 4 : 0, 1u << 20, hp->n_dense_layers ? UINT32_MAX : 0);
     hp->n_experts = fm_key_u32(k, "expert_count", 0, 512, 0);
     if (hp->n_experts == 0) {
-        if (!k->failed && hp->n_dense_layers != hp->n_layers) fm_key_bad(k, "expert_count", "is missing, but not all layers are dense");
+        if (!k->failed && hp->n_dense_layers != hp->n_layers)
+            fm_key_bad(k, "expert_count", "is missing, but not all layers are dense");
         return;
     }
-    hp->n_experts_used = fm_key_u32(k, "expert_used_count", 1, hp->n_experts < 16 ? hp->n_experts : 16, UINT32_MAX);
+    hp->n_experts_used =
+        fm_key_u32(k, "expert_used_count", 1, hp->n_experts < 16 ? hp->n_experts : 16, UINT32_MAX);
     hp->n_experts_shared = fm_key_u32(k, "expert_shared_count", 0, 64, 0);
     hp->n_expert_inter = fm_key_u32(k, "expert_feed_forward_length", 4, 1u << 16, UINT32_MAX);
     hp->n_groups = fm_key_u32(k, "expert_group_count", 0, 32, 1);
@@ -40,15 +45,17 @@ void fm_read_experts(struct fm_keys *k, struct fm_hparams *hp) {
     hp->gate_normalise = fm_key_bool(k, "expert_weights_norm", false);
     hp->gate_scale = fm_key_f32(k, "expert_weights_scale", -1000, 1000, 1);
     if (hp->gate_scale == 0) hp->gate_scale = 1; // some converters write 0 for "none"
-    hp->gate_score = (enum fathom_gate_score)fm_key_u32(k, "expert_gating_func", FATHOM_GATE_SOFTMAX,
-        FATHOM_GATE_SQRT_SOFTPLUS, default_score(k, hp));
+    hp->gate_score = (enum fathom_gate_score)fm_key_u32(
+        k, "expert_gating_func", FATHOM_GATE_SOFTMAX, FATHOM_GATE_SQRT_SOFTPLUS, default_score(k, hp));
     if (!k->failed && hp->gate_score == 3) fm_key_bad(k, "expert_gating_func", "is 3, expected 1, 2 or 4");
     // No key says how a group is scored. V2 scores a group by its best expert, V3 (the sigmoid gate) by the
     // sum of its two best.
     hp->group_score = hp->gate_score == FATHOM_GATE_SIGMOID ? FATHOM_GROUP_TOP2 : FATHOM_GROUP_MAX;
     if (k->failed) return;
-    if (hp->n_experts % hp->n_groups) return fm_key_bad(k, "expert_group_count", "does not divide expert_count");
-    if (hp->n_groups_used < 1 || hp->n_groups_used > hp->n_groups) return fm_key_bad(k, "expert_group_used_count", "is out of range");
+    if (hp->n_experts % hp->n_groups)
+        return fm_key_bad(k, "expert_group_count", "does not divide expert_count");
+    if (hp->n_groups_used < 1 || hp->n_groups_used > hp->n_groups)
+        return fm_key_bad(k, "expert_group_used_count", "is out of range");
     if (hp->n_experts / hp->n_groups * hp->n_groups_used < hp->n_experts_used)
         return fm_key_bad(k, "expert_used_count", "is more than the experts of the groups in use");
 }
@@ -60,12 +67,14 @@ void fm_read_rope(struct fm_keys *k, struct fm_hparams *hp, bool linear) {
     const char *type = "none";
     size_t length;
     struct fathom_error wrong = {0};
-    if (!fm_meta_string(k->tensors, fm_key_name(k, "rope.scaling.type", key), &type, &length, &wrong) && wrong.status != FATHOM_OK)
+    if (!fm_meta_string(k->tensors, fm_key_name(k, "rope.scaling.type", key), &type, &length, &wrong) &&
+        wrong.status != FATHOM_OK)
         return fm_key_bad(k, key, "is not a string");
     float correction = 1;
     if (!strcmp(type, "yarn")) {
         hp->yarn_factor = fm_key_f32(k, "rope.scaling.factor", 1, 1e6f, NAN);
-        hp->yarn_original_context = fm_key_u32(k, "rope.scaling.original_context_length", 1, 1u << 30, UINT32_MAX);
+        hp->yarn_original_context =
+            fm_key_u32(k, "rope.scaling.original_context_length", 1, 1u << 30, UINT32_MAX);
         hp->yarn_beta_fast = fm_key_f32(k, "rope.scaling.yarn_beta_fast", 1e-3f, 1e6f, 32);
         hp->yarn_beta_slow = fm_key_f32(k, "rope.scaling.yarn_beta_slow", 1e-3f, 1e6f, 1);
         hp->rope_magnitude = fm_key_f32(k, "rope.scaling.attn_factor", 1e-3f, 1e3f, 1);
@@ -75,8 +84,8 @@ void fm_read_rope(struct fm_keys *k, struct fm_hparams *hp, bool linear) {
         const float factor = fm_key_f32(k, "rope.scaling.factor", 1, 1e6f, NAN);
         for (uint32_t i = 0; i < hp->n_rope / 2; i++) hp->rope_divisors[i] *= factor;
     } else if (strcmp(type, "none") != 0) {
-        fm_fail(k->err, FATHOM_UNSUPPORTED, "%s: rope scaling \"%s\" is not one of none, %syarn", fm_tensors_path(k->tensors), type,
-            linear ? "linear, " : "");
+        fm_fail(k->err, FATHOM_UNSUPPORTED, "%s: rope scaling \"%s\" is not one of none, %syarn",
+            fm_tensors_path(k->tensors), type, linear ? "linear, " : "");
         k->failed = true;
     }
     hp->softmax_scale = correction * correction / sqrtf((float)(hp->n_nope + hp->n_rope));
@@ -86,16 +95,24 @@ static bool refuse_arch(const struct fm_tensors *tensors, const char *name, stru
     char names[256] = "";
     for (size_t i = 0, n = 0; i < fm_n_archs && n < sizeof(names); i++)
         n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%s", i ? ", " : "", fm_archs[i]->name);
-    return fm_fail(err, FATHOM_UNSUPPORTED, "%s: architecture \"%s\" is not supported; supported: %s", fm_tensors_path(tensors), name, names);
+    return fm_fail(err, FATHOM_UNSUPPORTED, "%s: architecture \"%s\" is not supported; supported: %s",
+        fm_tensors_path(tensors), name, names);
 }
 
 bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, struct fathom_error *err) {
-    *hp = (struct fm_hparams){.n_groups = 1, .n_groups_used = 1, .gate_scale = 1, .n_rope_tables = 1, .n_streams = 1};
+    *hp = (struct fm_hparams){
+        .n_groups = 1,
+        .n_groups_used = 1,
+        .gate_scale = 1,
+        .n_rope_tables = 1,
+        .n_streams = 1,
+    };
     const char *arch;
     size_t length;
     struct fathom_error wrong = {0};
     if (!fm_meta_string(tensors, "general.architecture", &arch, &length, &wrong))
-        return fm_fail(err, FATHOM_INVALID, "%s: key general.architecture is missing or not a string", fm_tensors_path(tensors));
+        return fm_fail(err, FATHOM_INVALID, "%s: key general.architecture is missing or not a string",
+            fm_tensors_path(tensors));
     if (!(hp->arch = fm_arch_find(arch))) return refuse_arch(tensors, arch, err);
     struct fm_keys k = {.tensors = tensors, .arch = arch, .err = err};
     const uint32_t n_blocks = fm_key_u32(&k, "block_count", 1, 1024, UINT32_MAX);
@@ -108,22 +125,38 @@ bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, st
     hp->arch->read(&k, hp);
     const struct fm_tensor *embedding = fm_tensors_find(tensors, "token_embd.weight");
     if (k.failed) return false;
-    if (!embedding) return fm_fail(err, FATHOM_INVALID, "%s: tensor token_embd.weight is missing", fm_tensors_path(tensors));
+    if (!embedding)
+        return fm_fail(
+            err, FATHOM_INVALID, "%s: tensor token_embd.weight is missing", fm_tensors_path(tensors));
     if (embedding->n_dims != 2 || embedding->dims[1] < 1 || embedding->dims[1] > 1u << 24)
-        return fm_fail(err, FATHOM_INVALID, "%s: tensor token_embd.weight does not have a row for each token", fm_tensors_path(tensors));
+        return fm_fail(err, FATHOM_INVALID, "%s: tensor token_embd.weight does not have a row for each token",
+            fm_tensors_path(tensors));
     hp->n_vocab = fm_key_u32(&k, "vocab_size", 1, 1u << 24, (uint32_t)embedding->dims[1]);
     if (!k.failed && hp->n_vocab != embedding->dims[1])
-        return fm_fail(err, FATHOM_INVALID, "%s: token_embd.weight has %llu rows, but the vocabulary has %u tokens", fm_tensors_path(tensors),
+        return fm_fail(err, FATHOM_INVALID,
+            "%s: token_embd.weight has %llu rows, but the vocabulary has %u tokens", fm_tensors_path(tensors),
             (unsigned long long)embedding->dims[1], hp->n_vocab);
     return !k.failed;
 }
 
 void fm_hparams_describe(const struct fm_hparams *hp, struct fathom_model_info *info) {
     *info = (struct fathom_model_info){
-        .n_layers = hp->n_layers, .n_dense_layers = hp->n_dense_layers, .n_hidden = hp->n_hidden, .n_vocab = hp->n_vocab, .n_heads = hp->n_heads,
-        .n_kv = hp->n_kv, .n_experts = hp->n_experts, .n_experts_used = hp->n_experts_used, .n_experts_shared = hp->n_experts_shared,
-        .q_rank = hp->q_rank, .kv_rank = hp->kv_rank, .n_rope = hp->n_rope, .n_nope = hp->n_nope, .n_value = hp->n_value,
-        .n_draft_layers = hp->n_draft_layers, .n_context_trained = hp->n_context_trained,
+        .n_layers = hp->n_layers,
+        .n_dense_layers = hp->n_dense_layers,
+        .n_hidden = hp->n_hidden,
+        .n_vocab = hp->n_vocab,
+        .n_heads = hp->n_heads,
+        .n_kv = hp->n_kv,
+        .n_experts = hp->n_experts,
+        .n_experts_used = hp->n_experts_used,
+        .n_experts_shared = hp->n_experts_shared,
+        .q_rank = hp->q_rank,
+        .kv_rank = hp->kv_rank,
+        .n_rope = hp->n_rope,
+        .n_nope = hp->n_nope,
+        .n_value = hp->n_value,
+        .n_draft_layers = hp->n_draft_layers,
+        .n_context_trained = hp->n_context_trained,
     };
     snprintf(info->architecture, sizeof(info->architecture), "%s", hp->arch->name);
 }

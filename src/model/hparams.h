@@ -9,25 +9,25 @@ enum { FM_MAX_ROPE = 256, FM_MAX_ROPE_TABLES = 2, FM_MAX_LAYERS = 1024 };
 struct fm_arch;
 
 struct fm_hparams {
-    const struct fm_arch *arch;    // model/arch/arch.h
-    uint32_t n_layers; // of the trunk; draft (multi-token-prediction) layers follow them in the file
+    const struct fm_arch *arch; // model/arch/arch.h
+    uint32_t n_layers;          // of the trunk; draft (multi-token-prediction) layers follow them in the file
     uint32_t n_draft_layers;
-    uint32_t n_drafting;           // draft layers in use: 0 or 1, the engine's choice
-    uint32_t n_dense_layers;       // leading layers without experts
+    uint32_t n_drafting;     // draft layers in use: 0 or 1, the engine's choice
+    uint32_t n_dense_layers; // leading layers without experts
     uint32_t n_hidden, n_vocab, n_context_trained;
-    uint32_t n_streams;            // residual streams: 1; DeepSeek-V4: FATHOM_RESIDUALS
-    uint32_t n_dense_inter;        // width of a dense layer's SwiGLU
+    uint32_t n_streams;     // residual streams: 1; DeepSeek-V4: FATHOM_RESIDUALS
+    uint32_t n_dense_inter; // width of a dense layer's SwiGLU
     float norm_eps;
 
     uint32_t n_heads;
-    uint32_t n_kv; // key-value heads of n_value values each; a key is rotated whole; 0: latent attention
-    uint32_t q_rank;               // width of the query latent; 0: the query is projected directly
-    uint32_t kv_rank;              // width of the key-value latent; 0 if n_kv is not 0
-    uint32_t n_nope, n_rope;       // values of a query or key without and with rotary position
-    uint32_t n_value;              // values of a head
+    uint32_t n_kv;    // key-value heads of n_value values each; a key is rotated whole; 0: latent attention
+    uint32_t q_rank;  // width of the query latent; 0: the query is projected directly
+    uint32_t kv_rank; // width of the key-value latent; 0 if n_kv is not 0
+    uint32_t n_nope, n_rope; // values of a query or key without and with rotary position
+    uint32_t n_value;        // values of a head
     // the lightning indexer's heads and their width; positions that attention selects, 0: all
     uint32_t n_index_heads, n_index, index_top_k;
-    float softmax_scale;           // (n_nope + n_rope)^-1/2, times YaRN's correction squared
+    float softmax_scale; // (n_nope + n_rope)^-1/2, times YaRN's correction squared
 
     // DeepSeek-V4: key and value are one latent of kv_rank = n_nope + n_rope values; the last n_rope are
     // rotated.
@@ -35,13 +35,13 @@ struct fm_hparams {
     uint32_t sliding_window;
     // positions per compressed row of a layer; 0: the layer has no compressed rows
     uint16_t ratios[FM_MAX_LAYERS];
-    uint32_t n_indexed;            // layers whose ratio is FM_INDEXED_RATIO
-    float compressed_rope_base;       // of the layers with compressed rows; only these layers use YaRN
+    uint32_t n_indexed;              // layers whose ratio is FM_INDEXED_RATIO
+    float compressed_rope_base;      // of the layers with compressed rows; only these layers use YaRN
     uint32_t n_out_groups, out_rank; // the output projection's groups of heads, and the rows of each
-    uint32_t n_hash_layers;        // leading layers whose experts come from a table by token
-    uint32_t n_mix_iterations;     // Sinkhorn-Knopp iterations
+    uint32_t n_hash_layers;          // leading layers whose experts come from a table by token
+    uint32_t n_mix_iterations;       // Sinkhorn-Knopp iterations
     float mix_eps;
-    float swiglu_limit;            // 0: none
+    float swiglu_limit; // 0: none
 
     uint32_t n_experts, n_experts_used, n_experts_shared, n_expert_inter;
     uint32_t n_groups, n_groups_used; // 1, 1: no groups
@@ -50,11 +50,11 @@ struct fm_hparams {
     bool gate_normalise;
     float gate_scale;
 
-    bool rope_halves;              // rotated pairs are (i, i + n_rope / 2), else (2i, 2i + 1)
+    bool rope_halves;                     // rotated pairs are (i, i + n_rope / 2), else (2i, 2i + 1)
     float rope_divisors[FM_MAX_ROPE / 2]; // divisors of the frequencies
     float rope_base;
-    uint32_t n_rope_tables;        // DeepSeek-V4: 2, the second for layers with compressed rows
-    float yarn_factor;             // 1: plain rotary positions
+    uint32_t n_rope_tables; // DeepSeek-V4: 2, the second for layers with compressed rows
+    float yarn_factor;      // 1: plain rotary positions
     float yarn_beta_fast, yarn_beta_slow, rope_magnitude; // magnitude: factor on cosines and sines
     uint32_t yarn_original_context;
 };

@@ -11,13 +11,13 @@ struct fm_pass {
     const struct fm_workspace *ws;
     const struct fm_caches *caches;
     struct fathom_view rope_table, compressed_rope_table; // the caches' tables 0 and 1
-    struct fathom_view ids;          // uint32[n_tokens]
-    struct fathom_view position;     // uint32, of the first token
+    struct fathom_view ids;                               // uint32[n_tokens]
+    struct fathom_view position;                          // uint32, of the first token
     struct fathom_stream *stream;
     uint32_t n_tokens;
-    uint32_t n_positions;            // position + n_tokens; replayed: an upper bound
-    bool replayed;                   // the pass is recorded once for any position
-    bool exact;                      // attention is always absorbed
+    uint32_t n_positions; // position + n_tokens; replayed: an upper bound
+    bool replayed;        // the pass is recorded once for any position
+    bool exact;           // attention is always absorbed
 };
 
 // Embedding and all layers. Afterwards ws->x holds the residual stream of the tokens.

@@ -25,15 +25,21 @@ bool fm_walk_visit(struct fm_walk *w, struct fm_need need, bool optional) {
     const struct fm_tensor *t = fm_tensors_find(w->tensors, need.name);
     need.draft = w->in_draft;
     if (!t)
-        return optional || fm_fail(w->err, FATHOM_INVALID, "%s: tensor %s is missing",
-                               fm_tensors_path(w->tensors), need.name);
+        return optional ||
+            fm_fail(
+                w->err, FATHOM_INVALID, "%s: tensor %s is missing", fm_tensors_path(w->tensors), need.name);
     return check_shape(w, &need, t) && w->visit(w, &need, t);
 }
 
 bool fm_walk_matrix(struct fm_walk *w, uint32_t i, const char *suffix, struct fathom_weight **weight,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, bool per_expert) {
     struct fm_need need = {
-        .weight = weight, .n_mats = n_mats, .n_rows = n_rows, .n_cols = n_cols, .per_expert = per_expert};
+        .weight = weight,
+        .n_mats = n_mats,
+        .n_rows = n_rows,
+        .n_cols = n_cols,
+        .per_expert = per_expert,
+    };
     FM_LAYER_NAME(need, i, suffix);
     return fm_walk_visit(w, need, false);
 }
@@ -53,8 +59,8 @@ static bool walk_swiglu(
     snprintf(down, sizeof(down), "ffn_down%s.weight", suffix);
     const uint32_t n_hidden = w->hp->n_hidden;
     return fm_walk_matrix(w, i, gate, &l->shared_gate, 1, n_inter, n_hidden, false) &&
-           fm_walk_matrix(w, i, up, &l->shared_up, 1, n_inter, n_hidden, false) &&
-           fm_walk_matrix(w, i, down, &l->shared_down, 1, n_hidden, n_inter, false);
+        fm_walk_matrix(w, i, up, &l->shared_up, 1, n_inter, n_hidden, false) &&
+        fm_walk_matrix(w, i, down, &l->shared_down, 1, n_hidden, n_inter, false);
 }
 
 bool fm_walk_mixture(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
@@ -62,15 +68,14 @@ bool fm_walk_mixture(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
     if (!fm_walk_vector(w, i, "ffn_norm.weight", &l->ffn_norm, hp->n_hidden, false)) return false;
     if (i < hp->n_dense_layers) return walk_swiglu(w, i, l, "", hp->n_dense_inter);
     return fm_walk_matrix(w, i, "ffn_gate_inp.weight", &l->router, 1, hp->n_experts, hp->n_hidden, false) &&
-           fm_walk_vector(w, i, "exp_probs_b.bias", &l->router_bias, hp->n_experts, true) &&
-           fm_walk_matrix(w, i, "ffn_gate_exps.weight", &l->gate, hp->n_experts, hp->n_expert_inter,
-               hp->n_hidden, true) &&
-           fm_walk_matrix(
-               w, i, "ffn_up_exps.weight", &l->up, hp->n_experts, hp->n_expert_inter, hp->n_hidden, true) &&
-           fm_walk_matrix(w, i, "ffn_down_exps.weight", &l->down, hp->n_experts, hp->n_hidden,
-               hp->n_expert_inter, true) &&
-           (!hp->n_experts_shared ||
-               walk_swiglu(w, i, l, "_shexp", hp->n_experts_shared * hp->n_expert_inter));
+        fm_walk_vector(w, i, "exp_probs_b.bias", &l->router_bias, hp->n_experts, true) &&
+        fm_walk_matrix(
+            w, i, "ffn_gate_exps.weight", &l->gate, hp->n_experts, hp->n_expert_inter, hp->n_hidden, true) &&
+        fm_walk_matrix(
+            w, i, "ffn_up_exps.weight", &l->up, hp->n_experts, hp->n_expert_inter, hp->n_hidden, true) &&
+        fm_walk_matrix(
+            w, i, "ffn_down_exps.weight", &l->down, hp->n_experts, hp->n_hidden, hp->n_expert_inter, true) &&
+        (!hp->n_experts_shared || walk_swiglu(w, i, l, "_shexp", hp->n_experts_shared * hp->n_expert_inter));
 }
 
 // The draft layer (DeepSeek-V3, arXiv 2412.19437, section 2.2). It shares the trunk's embedding and head:
@@ -79,8 +84,7 @@ static bool walk_draft(struct fm_walk *w) {
     const uint32_t i = w->hp->n_layers, n = w->hp->n_hidden;
     struct fm_weights *weights = w->weights;
     w->in_draft = true;
-    const bool ok =
-        fm_walk_vector(w, i, "nextn.enorm.weight", &weights->draft_token_norm, n, false) &&
+    const bool ok = fm_walk_vector(w, i, "nextn.enorm.weight", &weights->draft_token_norm, n, false) &&
         fm_walk_vector(w, i, "nextn.hnorm.weight", &weights->draft_state_norm, n, false) &&
         fm_walk_matrix(w, i, "nextn.eh_proj.weight", &weights->draft_mix, 1, n, 2 * n, false) &&
         w->hp->arch->tensors(w, i, &weights->layers[i]) &&
@@ -91,25 +95,31 @@ static bool walk_draft(struct fm_walk *w) {
 
 bool fm_walk_model(struct fm_walk *w) {
     const struct fm_hparams *hp = w->hp;
-    const struct fm_need embedding = {.weight = &w->weights->embedding,
+    const struct fm_need embedding = {
+        .weight = &w->weights->embedding,
         .n_mats = 1,
         .n_rows = hp->n_vocab,
         .n_cols = hp->n_hidden,
         .lookup = true,
-        .name = "token_embd.weight"};
-    const struct fm_need norm = {.vector = &w->weights->final_norm,
+        .name = "token_embd.weight",
+    };
+    const struct fm_need norm = {
+        .vector = &w->weights->final_norm,
         .n_mats = 1,
         .n_rows = 1,
         .n_cols = hp->n_hidden,
-        .name = "output_norm.weight"};
-    const struct fm_need head = {.weight = &w->weights->head,
+        .name = "output_norm.weight",
+    };
+    const struct fm_need head = {
+        .weight = &w->weights->head,
         .n_mats = 1,
         .n_rows = hp->n_vocab,
         .n_cols = hp->n_hidden,
-        .name = "output.weight"};
+        .name = "output.weight",
+    };
     if (!fm_walk_visit(w, embedding, false)) return false;
     for (uint32_t i = 0; i < hp->n_layers; i++)
         if (!hp->arch->tensors(w, i, &w->weights->layers[i])) return false;
     return (!hp->arch->last_tensors || hp->arch->last_tensors(w)) && fm_walk_visit(w, norm, false) &&
-           fm_walk_visit(w, head, true) && (!hp->n_drafting || walk_draft(w));
+        fm_walk_visit(w, head, true) && (!hp->n_drafting || walk_draft(w));
 }

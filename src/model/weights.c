@@ -11,12 +11,16 @@ static bool measure(struct fm_walk *w, const struct fm_need *need, const struct 
     const uint64_t elements = (uint64_t)need->n_mats * need->n_rows * need->n_cols;
     w->size.bytes += t->size;
     if (!need->draft) w->size.parameters += elements;
-    if (!need->draft) w->size.parameters_active += need->lookup ? need->n_cols : need->per_expert ? elements / need->n_mats * w->hp->n_experts_used : elements;
+    if (!need->draft)
+        w->size.parameters_active += need->lookup ? need->n_cols
+            : need->per_expert                    ? elements / need->n_mats * w->hp->n_experts_used
+                                                  : elements;
     if (!need->vector) w->n_matrices++;
     if (need->vector) w->vector_bytes += (4 * elements + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
     if (!need->vector && fathom_row_size(t->type, need->n_cols) == 0)
-        return fm_fail(w->err, FATHOM_UNSUPPORTED, "%s: tensor %s has rows of %u elements, which %s cannot hold", fm_tensors_path(w->tensors), t->name,
-            need->n_cols, fm_type_name(t->type));
+        return fm_fail(w->err, FATHOM_UNSUPPORTED,
+            "%s: tensor %s has rows of %u elements, which %s cannot hold", fm_tensors_path(w->tensors),
+            t->name, need->n_cols, fm_type_name(t->type));
     return true;
 }
 
@@ -29,11 +33,13 @@ static struct fm_layer *new_layers(const struct fm_hparams *hp, struct fathom_er
 static bool measure_walk(struct fm_walk *w) {
     if (!fm_walk_model(w)) return false;
     // the head is tied to the embedding
-    if (!fm_tensors_find(w->tensors, "output.weight")) w->size.parameters_active += (uint64_t)w->hp->n_vocab * w->hp->n_hidden;
+    if (!fm_tensors_find(w->tensors, "output.weight"))
+        w->size.parameters_active += (uint64_t)w->hp->n_vocab * w->hp->n_hidden;
     return true;
 }
 
-bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparams *hp, struct fm_weights_size *size, struct fathom_error *err) {
+bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparams *hp,
+    struct fm_weights_size *size, struct fathom_error *err) {
     struct fm_weights names = {.layers = new_layers(hp, err)};
     if (!names.layers) return false;
     struct fm_walk w = {.tensors = tensors, .hp = hp, .weights = &names, .visit = measure, .err = err};
@@ -53,15 +59,16 @@ static bool report(struct fm_walk *w) {
 static bool check_table(struct fm_walk *w, const struct fm_tensor *t, const uint32_t *table, uint64_t n) {
     for (uint64_t i = 0; i < n; i++)
         if (table[i] >= w->hp->n_experts)
-            return fm_fail(w->err, FATHOM_INVALID, "%s: tensor %s names expert %d of %u", fm_tensors_path(w->tensors), t->name, (int)table[i],
-                w->hp->n_experts);
+            return fm_fail(w->err, FATHOM_INVALID, "%s: tensor %s names expert %d of %u",
+                fm_tensors_path(w->tensors), t->name, (int)table[i], w->hp->n_experts);
     return true;
 }
 
 static bool load_vector(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
     const uint64_t n = (uint64_t)need->n_rows * need->n_cols, size = 4 * n;
     void *read = malloc(t->size), *wide = need->table || t->type == FATHOM_F32 ? read : malloc(size);
-    bool ok = (read && wide) || fm_fail(w->err, FATHOM_NO_MEMORY, "out of host memory for tensor %s", t->name);
+    bool ok =
+        (read && wide) || fm_fail(w->err, FATHOM_NO_MEMORY, "out of host memory for tensor %s", t->name);
     ok = ok && fm_tensor_read(w->tensors, t, 0, t->size, read, w->err);
     if (ok && wide != read) fm_dequantize_row(t->type, read, wide, n);
     ok = ok && (!need->table || check_table(w, t, wide, n));
@@ -75,30 +82,39 @@ static bool load_vector(struct fm_walk *w, const struct fm_need *need, const str
 
 // A weight that uses the tensor in place, in the mapped file. NULL: the device cannot do so, and the tensor
 // has to be copied.
-static struct fathom_weight *in_place(const struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
+static struct fathom_weight *in_place(
+    const struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
     struct fathom_error refused = {0};
     const void *data = fm_tensor_map(w->tensors, t);
-    const struct fathom_host_range around = data ? fm_tensors_around(w->tensors, data) : (struct fathom_host_range){0};
+    const struct fathom_host_range around =
+        data ? fm_tensors_around(w->tensors, data) : (struct fathom_host_range){0};
     if (!around.data) return NULL;
-    return fathom_weight_create_in_place(w->gpu, t->type, need->n_mats, need->n_rows, need->n_cols, data, around, &refused);
+    return fathom_weight_create_in_place(
+        w->gpu, t->type, need->n_mats, need->n_rows, need->n_cols, data, around, &refused);
 }
 
 static bool load_matrix(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
     const bool begun = *need->weight; // another tensor's rows have created the weight
     const bool used_in_place = !need->all_rows && (*need->weight = in_place(w, need, t));
     if (!*need->weight)
-        *need->weight = fathom_weight_create(w->gpu, t->type, need->n_mats, need->all_rows ? need->all_rows : need->n_rows, need->n_cols, w->err);
-    if (!*need->weight) return fm_error_prefix(w->err, "%s: tensor %s", fm_tensors_path(w->tensors), t->name), false;
+        *need->weight = fathom_weight_create(w->gpu, t->type, need->n_mats,
+            need->all_rows ? need->all_rows : need->n_rows, need->n_cols, w->err);
+    if (!*need->weight)
+        return fm_error_prefix(w->err, "%s: tensor %s", fm_tensors_path(w->tensors), t->name), false;
     if (!begun) w->weights->matrices[w->weights->n_matrices++] = *need->weight;
     if (used_in_place) return w->bytes_done += t->size, true;
-    const uint64_t row_size = fathom_row_size(t->type, need->n_cols), n_rows = (uint64_t)need->n_mats * need->n_rows;
+    const uint64_t row_size = fathom_row_size(t->type, need->n_cols),
+                   n_rows = (uint64_t)need->n_mats * need->n_rows;
     const uint64_t step = row_size < UPLOAD_BYTES ? UPLOAD_BYTES / row_size : 1;
     const char *mapped = fm_tensor_map(w->tensors, t);
     for (uint64_t row = 0; row < n_rows; row += step) {
         const uint64_t n = n_rows - row < step ? n_rows - row : step;
-        if (!mapped && !fm_tensor_read(w->tensors, t, row * row_size, n * row_size, w->staging, w->err)) return false;
+        if (!mapped && !fm_tensor_read(w->tensors, t, row * row_size, n * row_size, w->staging, w->err))
+            return false;
         const void *data = mapped ? mapped + row * row_size : w->staging;
-        if (!fathom_weight_upload(w->gpu, *need->weight, need->first_row + (uint32_t)row, (uint32_t)n, data, w->err)) return false;
+        if (!fathom_weight_upload(
+                w->gpu, *need->weight, need->first_row + (uint32_t)row, (uint32_t)n, data, w->err))
+            return false;
         w->bytes_done += n * row_size;
         if (!report(w)) return false;
     }
@@ -109,10 +125,18 @@ static bool load(struct fm_walk *w, const struct fm_need *need, const struct fm_
     return need->vector ? load_vector(w, need, t) : load_matrix(w, need, t);
 }
 
-bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp, const struct fathom_progress *progress,
-    struct fm_weights *weights, struct fathom_error *err) {
+bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp,
+    const struct fathom_progress *progress, struct fm_weights *weights, struct fathom_error *err) {
     *weights = (struct fm_weights){.layers = new_layers(hp, err)};
-    struct fm_walk w = {.tensors = tensors, .hp = hp, .weights = weights, .visit = measure, .err = err, .gpu = gpu, .progress = progress};
+    struct fm_walk w = {
+        .tensors = tensors,
+        .hp = hp,
+        .weights = weights,
+        .visit = measure,
+        .err = err,
+        .gpu = gpu,
+        .progress = progress,
+    };
     if (!weights->layers || !measure_walk(&w)) goto fail;
     weights->vectors = fathom_buffer_create(gpu, w.vector_bytes, FATHOM_MEMORY_DEVICE, err);
     // a row longer than UPLOAD_BYTES needs more; no vector or row is longer than 2^24 elements of 4 bytes

@@ -31,7 +31,9 @@
 
 // Words per token of each buffer; 0: the architecture does not use the buffer.
 #define FM_WIDTH(name) uint64_t name;
-struct fm_widths { FM_ACTIVATIONS(FM_WIDTH) };
+struct fm_widths {
+    FM_ACTIVATIONS(FM_WIDTH)
+};
 
 enum {
     FM_N_ACTIVATIONS = sizeof(struct fm_widths) / sizeof(uint64_t),
@@ -43,9 +45,9 @@ struct fm_workspace {
     FM_ACTIVATIONS(FM_VIEW)
     // counters of workgroups, and the gate's scratch; zero whenever no operator runs
     struct fathom_view counters;
-    struct fathom_view scratch;    // used by attention, then by the experts' down projection
-    struct fathom_view logits;     // [n_logits][n_vocab]
-    uint32_t n_tokens, n_logits;   // T, and the tokens that the head takes at once
+    struct fathom_view scratch;                    // used by attention, then by the experts' down projection
+    struct fathom_view logits;                     // [n_logits][n_vocab]
+    uint32_t n_tokens, n_logits;                   // T, and the tokens that the head takes at once
     struct fathom_buffer *buffers[FM_N_WORKSPACE]; // in the order of the views
 };
 
@@ -53,8 +55,9 @@ struct fm_workspace {
 // token does not fit.
 uint32_t fm_workspace_max_tokens(const struct fm_hparams *hp, uint64_t max_range, uint32_t wanted);
 // Bytes of device memory for a chunk of n_tokens in a context of n_positions.
-uint64_t fm_workspace_size(const struct fm_hparams *hp, uint32_t n_tokens, uint32_t n_positions, bool exact, uint64_t max_range);
-bool fm_workspace_create(struct fathom_gpu *gpu, const struct fm_hparams *hp, uint32_t n_tokens, uint32_t n_positions, bool exact,
-    struct fm_workspace *ws, struct fathom_error *err);
+uint64_t fm_workspace_size(
+    const struct fm_hparams *hp, uint32_t n_tokens, uint32_t n_positions, bool exact, uint64_t max_range);
+bool fm_workspace_create(struct fathom_gpu *gpu, const struct fm_hparams *hp, uint32_t n_tokens,
+    uint32_t n_positions, bool exact, struct fm_workspace *ws, struct fathom_error *err);
 void fm_workspace_free(struct fm_workspace *ws);
 #endif

@@ -32,34 +32,38 @@ uint64_t fm_op_span2(uint32_t n_a, uint32_t a, uint32_t n_b, uint32_t b, uint32_
     return (uint64_t)(n_a - 1) * a + (uint64_t)(n_b - 1) * b + n;
 }
 
-bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, struct fathom_view view, uint64_t n_words,
-    struct fathom_view *bound, uint32_t *base) {
-    if (!view.buffer)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: no buffer for %s", op, name);
+bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, struct fathom_view view,
+    uint64_t n_words, struct fathom_view *bound, uint32_t *base) {
+    if (!view.buffer) return fm_stream_fail(stream, FATHOM_INVALID, "%s: no buffer for %s", op, name);
     if (view.offset % 4)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s starts at byte %" PRIu64 ", which is not a multiple of 4", op, name,
-            view.offset);
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: %s starts at byte %" PRIu64 ", which is not a multiple of 4", op, name, view.offset);
     if (n_words > UINT64_MAX / 4 || view.size < 4 * n_words)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s has %" PRIu64 " bytes, needs 4 * %" PRIu64, op, name, view.size, n_words);
-    *bound = (struct fathom_view){ view.buffer, view.offset, 4 * n_words };
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s has %" PRIu64 " bytes, needs 4 * %" PRIu64, op,
+            name, view.size, n_words);
+    *bound = (struct fathom_view){view.buffer, view.offset, 4 * n_words};
     *base = fm_stream_align(stream, bound);
     const uint64_t range = fathom_gpu_get_info(fm_stream_gpu(stream))->max_storage_range;
     if (bound->size > range)
-        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %s has %" PRIu64 " bytes, a binding of this device addresses %" PRIu64, op,
-            name, bound->size, range);
+        return fm_stream_fail(stream, FATHOM_UNSUPPORTED,
+            "%s: %s has %" PRIu64 " bytes, a binding of this device addresses %" PRIu64, op, name,
+            bound->size, range);
     return true;
 }
 
-bool fm_op_weight(struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w) {
+bool fm_op_weight(
+    struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w) {
     if (!w) return fm_stream_fail(stream, FATHOM_INVALID, "%s: no weight for %s", op, name);
     if (!fathom_row_size(w->type, w->n_cols))
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s has type %d and %" PRIu32 " columns, which is no row of a known type", op, name,
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: %s has type %d and %" PRIu32 " columns, which is no row of a known type", op, name,
             (int)w->type, w->n_cols);
     uint64_t n_rows = 0;
     for (uint32_t i = 0; i < w->n_slices; i++) n_rows += w->slices[i].n_rows;
     if (!n_rows || n_rows != (uint64_t)w->n_mats * w->n_rows)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s has %" PRIu64 " rows in its slices, wanted %" PRIu32 " * %" PRIu32, op, name,
-            n_rows, w->n_mats, w->n_rows);
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: %s has %" PRIu64 " rows in its slices, wanted %" PRIu32 " * %" PRIu32, op, name, n_rows,
+            w->n_mats, w->n_rows);
     return true;
 }
 
@@ -72,9 +76,11 @@ bool fm_op_packed(enum fathom_type type) {
     }
 }
 
-bool fm_op_multiple(struct fathom_stream *stream, const char *op, const char *name, uint32_t value, uint32_t unit) {
+bool fm_op_multiple(
+    struct fathom_stream *stream, const char *op, const char *name, uint32_t value, uint32_t unit) {
     if (value && value % unit == 0) return true;
-    return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s is %" PRIu32 ", wanted a multiple of %" PRIu32 " above 0", op, name, value, unit);
+    return fm_stream_fail(stream, FATHOM_INVALID,
+        "%s: %s is %" PRIu32 ", wanted a multiple of %" PRIu32 " above 0", op, name, value, unit);
 }
 
 bool fm_op_eps(struct fathom_stream *stream, const char *op, float eps) {
@@ -82,11 +88,12 @@ bool fm_op_eps(struct fathom_stream *stream, const char *op, float eps) {
     return fm_stream_fail(stream, FATHOM_INVALID, "%s: eps is %g, wanted 0 or more", op, (double)eps);
 }
 
-bool fm_op_rope_table(struct fathom_stream *stream, const char *op, struct fathom_view view, uint32_t n_tokens, uint32_t n_rope,
-    struct fathom_view *bound, uint32_t *base, uint32_t *n_positions) {
+bool fm_op_rope_table(struct fathom_stream *stream, const char *op, struct fathom_view view,
+    uint32_t n_tokens, uint32_t n_rope, struct fathom_view *bound, uint32_t *base, uint32_t *n_positions) {
     const uint64_t rows = view.size / 4 / n_rope;
     if (rows < n_tokens)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: rope_table has %" PRIu64 " positions, needs %" PRIu32, op, rows, n_tokens);
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: rope_table has %" PRIu64 " positions, needs %" PRIu32, op, rows, n_tokens);
     *n_positions = (uint32_t)rows;
     return fm_op_bind(stream, op, "rope_table", view, rows * n_rope, bound, base);
 }

@@ -1,11 +1,12 @@
-// What the operators' host sides share: checks of their arguments, and the form in which a view is handed to a shader.
-// All failures are sticky in the stream and name the operator, the argument, and the numbers.
+// What the operators' host sides share: checks of their arguments, and the form in which a view is handed to
+// a shader. All failures are sticky in the stream and name the operator, the argument, and the numbers.
 #ifndef FM_OP_OP_H
 #define FM_OP_OP_H
 #include "gpu/dispatch.h"
 #include <stdint.h>
 
-// An operator and its implementations, plainest first. Each src/op file defines one; src/op/table.c lists them all.
+// An operator and its implementations, plainest first. Each src/op file defines one; src/op/table.c lists
+// them all.
 struct fm_op {
     const char *name;
     const struct fm_variant *variants;
@@ -36,8 +37,8 @@ enum {
     FM_DOES_ADDRESS = 1 << 1, // it reads weights by address, so that each must have one (op/matmul/columns.h)
     FM_DOES_GROUP = 1 << 2,   // it takes tokens expert by expert
     FM_DOES_SPLITS = 1 << 3, // it takes splits of the cache, and merges them (op/attention/attention_split.h)
-    FM_DOES_MERGE = 1
-        << 4, // the last workgroup can merge the splits: constant MERGE_LAST, a binding of counters
+    FM_DOES_MERGE =
+        1 << 4, // the last workgroup can merge the splits: constant MERGE_LAST, a binding of counters
     FM_DOES_HALVES = 1 << 5, // what it expands is float16
 };
 
@@ -50,37 +51,42 @@ uint32_t fm_op_groups(uint64_t n, uint32_t per_group);
 // `value` if it is not zero, else `otherwise`: strides.
 uint32_t fm_op_default(uint32_t value, uint32_t otherwise);
 
-// Invocations of a workgroup that reduce together: `wanted`, or on a CPU one subgroup, where a barrier costs more than it hides.
+// Invocations of a workgroup that reduce together: `wanted`, or on a CPU one subgroup, where a barrier costs
+// more than it hides.
 uint32_t fm_op_lanes(const struct fathom_gpu_info *info, uint32_t wanted);
 
-// Invocations of a workgroup whose invocations have rows of their own: within one subgroup, whatever its size.
+// Invocations of a workgroup whose invocations have rows of their own: within one subgroup, whatever its
+// size.
 uint32_t fm_op_row_lanes(const struct fathom_gpu_info *info);
 
 // Has an invocation half the registers of other cards'? So with Intel's compiler, whose subgroups are narrow.
 bool fm_op_few_registers(const struct fathom_gpu_info *info);
 
-// Words from the first to the last of n_a * n_b rows of `n` words, `a` and `b` apart; n_a and n_b are not zero.
+// Words from the first to the last of n_a * n_b rows of `n` words, `a` and `b` apart; n_a and n_b are not
+// zero.
 uint64_t fm_op_span(uint32_t n_a, uint32_t a, uint32_t n);
 uint64_t fm_op_span2(uint32_t n_a, uint32_t a, uint32_t n_b, uint32_t b, uint32_t n);
 
-// Checks that `view` has a buffer and holds n_words 32-bit words that one binding can address. Writes what to bind (cut to those
-// words, starting where the device allows) and the index of the view's first word in it.
-bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, struct fathom_view view, uint64_t n_words,
-    struct fathom_view *bound, uint32_t *base);
+// Checks that `view` has a buffer and holds n_words 32-bit words that one binding can address. Writes what to
+// bind (cut to those words, starting where the device allows) and the index of the view's first word in it.
+bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, struct fathom_view view,
+    uint64_t n_words, struct fathom_view *bound, uint32_t *base);
 
 // Checks a weight: given, of a known type, its slices covering all rows.
-bool fm_op_weight(struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w);
+bool fm_op_weight(
+    struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w);
 
 // Are its elements small integers times a scale, so that integer dot products can take them?
 bool fm_op_packed(enum fathom_type type);
 
 // Fails unless `value` is a non-zero multiple of `unit`.
-bool fm_op_multiple(struct fathom_stream *stream, const char *op, const char *name, uint32_t value, uint32_t unit);
+bool fm_op_multiple(
+    struct fathom_stream *stream, const char *op, const char *name, uint32_t value, uint32_t unit);
 
 // Fails unless eps is finite and not negative.
 bool fm_op_eps(struct fathom_stream *stream, const char *op, float eps);
 
 // fm_op_bind for a table of cosines and sines; *n_positions is its rows, at least n_tokens.
-bool fm_op_rope_table(struct fathom_stream *stream, const char *op, struct fathom_view view, uint32_t n_tokens, uint32_t n_rope,
-    struct fathom_view *bound, uint32_t *base, uint32_t *n_positions);
+bool fm_op_rope_table(struct fathom_stream *stream, const char *op, struct fathom_view view,
+    uint32_t n_tokens, uint32_t n_rope, struct fathom_view *bound, uint32_t *base, uint32_t *n_positions);
 #endif

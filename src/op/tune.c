@@ -8,8 +8,8 @@
 
 enum { MAX_CANDIDATES = 16, QUICK_ROUNDS = 3, ROUNDS = 9, MAX_TIMINGS = 1024 };
 
-// The operator's own choice stays unless another one's best time is less by this, and it was faster in three quarters of their rounds:
-// what else a machine does can spoil every run of one choice.
+// The operator's own choice stays unless another one's best time is less by this, and it was faster in three
+// quarters of their rounds: what else a machine does can spoil every run of one choice.
 static const double margin = 0.97;
 // A choice that is this much slower than the best in its first rounds is not measured further.
 static const double hopeless = 1.5;
@@ -21,8 +21,8 @@ struct candidate {
     struct fm_timing timing;
     struct fathom_stream *stream;
     double rounds[2 * ROUNDS]; // nanoseconds in each; 0: it took no part
-    double first_seconds; // of building it and its first run, by the host's clock
-    bool out;             // wrong, or hopeless
+    double first_seconds;      // of building it and its first run, by the host's clock
+    bool out;                  // wrong, or hopeless
 };
 
 struct run {
@@ -30,13 +30,13 @@ struct run {
     const struct fm_trial *trial;
     struct candidate list[MAX_CANDIDATES];
     size_t n;
-    struct fm_tuned row; // where the winner goes
+    struct fm_tuned row;     // where the winner goes
     struct fm_write *writes; // that are no scratch
     size_t n_writes, n_bytes;
     char *saved, *want, *got; // what the writes' ranges hold: before all, of the reference, of another
                               // choice; one range after the other
     uint32_t n_calls;
-    size_t n_rounds;     // so far
+    size_t n_rounds; // so far
     struct fathom_dispatch_time *timings;
 };
 
@@ -68,7 +68,8 @@ static bool submit(struct run *r, struct candidate *c, struct fathom_error *err)
     return fathom_stream_submit(c->stream, &ticket, err) && fathom_gpu_wait(r->tuner->gpu, ticket, err);
 }
 
-// Nanoseconds of one call in the stream's last run: by the device's clock, or by the host's where it has none.
+// Nanoseconds of one call in the stream's last run: by the device's clock, or by the host's where it has
+// none.
 static double run_time(struct run *r, struct candidate *c, double host_seconds) {
     const size_t n = fathom_stream_timings(c->stream, r->timings, MAX_TIMINGS);
     double sum = 0;
@@ -81,7 +82,8 @@ static bool measure(struct run *r, struct candidate *c, struct fathom_error *err
     if (!submit(r, c, err)) return false;
     const double nanoseconds = run_time(r, c, fm_clock() - start);
     c->rounds[r->n_rounds] = nanoseconds;
-    if (c->timing.nanoseconds == 0 || nanoseconds < c->timing.nanoseconds) c->timing.nanoseconds = nanoseconds;
+    if (c->timing.nanoseconds == 0 || nanoseconds < c->timing.nanoseconds)
+        c->timing.nanoseconds = nanoseconds;
     return true;
 }
 
@@ -93,8 +95,9 @@ static void record(struct run *r, struct candidate *c, bool *there) {
     fm_stream_only(c->stream, &r->trial->call, r->trial->max_calls);
     r->trial->record(c->stream, r->trial->user);
     r->n_calls = fm_stream_kept(c->stream, &c->timing.choice);
-    *there = r->n_calls && (!wanted.variant || (c->timing.choice.variant == wanted.variant &&
-                                                   c->timing.choice.size == wanted.size));
+    *there = r->n_calls &&
+        (!wanted.variant ||
+            (c->timing.choice.variant == wanted.variant && c->timing.choice.size == wanted.size));
 }
 
 // Finds what the calls write, and saves it.
@@ -184,7 +187,8 @@ static bool prepare(
 
 // Is there time to prepare one more choice, and to measure it?
 static bool time_left(const struct fm_tuner *t) {
-    return fm_clock() + 1.5 * t->prepare_seconds < t->deadline && (!t->build_budget || t->prepare_seconds <= t->build_budget);
+    return fm_clock() + 1.5 * t->prepare_seconds < t->deadline &&
+        (!t->build_budget || t->prepare_seconds <= t->build_budget);
 }
 
 static bool set_row(struct run *r, struct fm_choice choice, struct fathom_error *err) {
@@ -198,12 +202,14 @@ static void refuse(struct run *r, struct candidate *c, struct fm_trial_result *r
     const struct fathom_gpu *gpu = r->tuner->gpu;
     c->out = true;
     result->n_wrong++;
-    fm_log(&fm_gpu_params(gpu)->log, FATHOM_LOG_WARNING, "%s: variant %s gives wrong results on %s (%s); it is not used there",
-        r->trial->op->name, c->timing.choice.variant->name, fathom_gpu_get_info(gpu)->name, r->trial->what);
+    fm_log(&fm_gpu_params(gpu)->log, FATHOM_LOG_WARNING,
+        "%s: variant %s gives wrong results on %s (%s); it is not used there", r->trial->op->name,
+        c->timing.choice.variant->name, fathom_gpu_get_info(gpu)->name, r->trial->what);
 }
 
 // One more choice, checked against r->want.
-static bool try_choice(struct run *r, struct fm_choice choice, struct fm_trial_result *result, struct fathom_error *err) {
+static bool try_choice(
+    struct run *r, struct fm_choice choice, struct fm_trial_result *result, struct fathom_error *err) {
     bool there;
     if (r->n == MAX_CANDIDATES || !time_left(r->tuner)) return true;
     if (!set_row(r, choice, err) || !prepare(r, choice, &r->got, &there, err)) return false;
@@ -211,7 +217,8 @@ static bool try_choice(struct run *r, struct fm_choice choice, struct fm_trial_r
     return true;
 }
 
-// The operator's own choice, and what the others are compared with: in the quick form that same choice, else the plain variant.
+// The operator's own choice, and what the others are compared with: in the quick form that same choice, else
+// the plain variant.
 static bool find_reference(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
     const struct fm_variant *plain = &r->trial->op->variants[0];
     bool there;
@@ -246,7 +253,8 @@ static bool build_all(
     return ok;
 }
 
-static bool try_all(struct run *r, const struct fm_choice *choices, size_t n, struct fm_trial_result *result, struct fathom_error *err) {
+static bool try_all(struct run *r, const struct fm_choice *choices, size_t n, struct fm_trial_result *result,
+    struct fathom_error *err) {
     double seconds = 0;
     if (n > 1 && time_left(r->tuner) && !build_all(r, choices, n, &seconds, err)) return false;
     for (size_t i = 0; i < n; i++)
@@ -263,7 +271,8 @@ static bool try_variants(struct run *r, struct fm_trial_result *result, struct f
     for (size_t i = op->n_variants - 1; i > 0; i--) {
         const struct fm_variant *v = &op->variants[i];
         const bool unlikely = r->tuner->quick && v->cpu_only && info->type != FATHOM_GPU_CPU;
-        if (v != r->list[0].timing.choice.variant && fm_variant_can_run(info, v) && !unlikely && n < MAX_CANDIDATES)
+        if (v != r->list[0].timing.choice.variant && fm_variant_can_run(info, v) && !unlikely &&
+            n < MAX_CANDIDATES)
             choices[n++] = (struct fm_choice){v, 0};
     }
     return try_all(r, choices, n, result, err);
@@ -273,12 +282,15 @@ static struct candidate *best_of(struct run *r) {
     struct candidate *best = NULL;
     for (size_t i = 0; i < r->n; i++) {
         struct candidate *c = &r->list[i];
-        if (!c->out && c->timing.nanoseconds > 0 && (!best || c->timing.nanoseconds < best->timing.nanoseconds)) best = c;
+        if (!c->out && c->timing.nanoseconds > 0 &&
+            (!best || c->timing.nanoseconds < best->timing.nanoseconds))
+            best = c;
     }
     return best;
 }
 
-// All choices in turn, several times over: what else the machine does at a moment hits them alike. Long calls need fewer rounds.
+// All choices in turn, several times over: what else the machine does at a moment hits them alike. Long calls
+// need fewer rounds.
 static bool measure_rounds(struct run *r, struct fathom_error *err) {
     const int n_rounds = r->tuner->quick ? QUICK_ROUNDS : ROUNDS;
     const double start = fm_clock();
@@ -335,10 +347,12 @@ static bool compare_choices(struct run *r, struct fm_trial_result *result, struc
         fm_tuned_remove(r->tuner->gpu, &r->row);
         return true;
     }
-    return try_variants(r, result, err) && measure_rounds(r, err) && try_sizes(r, result, err) && decide(r, result, err);
+    return try_variants(r, result, err) && measure_rounds(r, err) && try_sizes(r, result, err) &&
+        decide(r, result, err);
 }
 
-bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_result *result, struct fathom_error *err) {
+bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_result *result,
+    struct fathom_error *err) {
     const bool timers = fm_gpu_params(t->gpu)->timers;
     struct run r = {.tuner = t, .trial = trial};
     *result = (struct fm_trial_result){0};

@@ -23,25 +23,28 @@ struct fm_trial {
 // One choice, and what it took.
 struct fm_timing {
     struct fm_choice choice;
-    double nanoseconds;               // of one call, the least of all rounds; 0: not measured
+    double nanoseconds; // of one call, the least of all rounds; 0: not measured
 };
 struct fm_trial_result {
-    struct fm_timing by_default, best;     // the operator's own choice, and what is used from now on
-    uint32_t n_measured, n_wrong;     // choices; of them, whose results were wrong
+    struct fm_timing by_default, best; // the operator's own choice, and what is used from now on
+    uint32_t n_measured, n_wrong;      // choices; of them, whose results were wrong
 };
 
 // One tuning of several trials.
 struct fm_tuner {
-    struct fathom_gpu *gpu;           // idle, neither exact nor with forced variants
-    double deadline;                  // of fm_clock(); what would pass it is left out
-    bool quick;                       // compare with the operator's own choice, few rounds; else with the plain variant, more rounds
-    double build_budget;                  // once one choice took longer than this to prepare, no more are tried; 0: any time
-    double prepare_seconds;           // what building a pipeline and its first run may take: the most of late; 0 at first
+    struct fathom_gpu *gpu; // idle, neither exact nor with forced variants
+    double deadline;        // of fm_clock(); what would pass it is left out
+    bool
+        quick; // compare with the operator's own choice, few rounds; else with the plain variant, more rounds
+    double build_budget; // once one choice took longer than this to prepare, no more are tried; 0: any time
+    double
+        prepare_seconds; // what building a pipeline and its first run may take: the most of late; 0 at first
 };
 
 // False only when the device or memory fails, or the recording does. A trial for which there is no time
 // leaves the table as it is and nanoseconds 0.
-bool fm_tune(struct fm_tuner *tuner, const struct fm_trial *trial, struct fm_trial_result *result, struct fathom_error *err);
+bool fm_tune(struct fm_tuner *tuner, const struct fm_trial *trial, struct fm_trial_result *result,
+    struct fathom_error *err);
 
 // Do two results of the same operator agree within what a change of order, and of precision to float16 or
 // 8-bit activations, explains? Words of FM_TUNE_UNWRITTEN, with which results are filled before a run, must

@@ -30,7 +30,8 @@ void fm_decode_q3_k(const uint8_t *block, float *x) {
     const uint8_t *scales = block + 96;
     const float d = half_at(block + 108);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
-        const int part = i / 16, low = scales[part % 8] >> part / 8 * 4 & 15, high = scales[8 + part % 4] >> part / 4 * 2 & 3;
+        const int part = i / 16, low = scales[part % 8] >> part / 8 * 4 & 15,
+                  high = scales[8 + part % 4] >> part / 4 * 2 & 3;
         const int third = block[i % 32] >> i / 32 & 1;
         x[i] = d * (float)((low | high << 4) - 32) * (float)(two_bits(block + 32, i) - (third ? 0 : 4));
     }
@@ -99,7 +100,8 @@ void fm_decode_tq2_0(const uint8_t *block, float *x) {
 void fm_decode_iq4_xs(const uint8_t *block, float *x) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
-        const int part = i / 32, low = block[4 + part / 2] >> part % 2 * 4 & 15, high = (int)(fm_read16(block + 2) >> 2 * part & 3);
+        const int part = i / 32, low = block[4 + part / 2] >> part % 2 * 4 & 15,
+                  high = (int)(fm_read16(block + 2) >> 2 * part & 3);
         const int n = block[8 + part * 16 + i % 16] >> i % 32 / 16 * 4 & 15;
         x[i] = d * (float)((low | high << 4) - 32) * (float)fm_iq4_levels[n];
     }

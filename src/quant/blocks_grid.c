@@ -32,7 +32,8 @@ void fm_decode_iq2_xxs(const uint8_t *block, float *x, const uint16_t *points) {
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
         const uint8_t *part = block + 2 + i / 32 * 8;
         const uint32_t word = fm_read32(part + 4), signs = eight_signs(word >> i % 32 / 8 * 7);
-        x[i] = d * (0.5f + (float)(word >> 28)) * 0.25f * signed_by(signs, i % 8, level_2(points[part[i % 32 / 8]], i % 8));
+        x[i] = d * (0.5f + (float)(word >> 28)) * 0.25f *
+            signed_by(signs, i % 8, level_2(points[part[i % 32 / 8]], i % 8));
     }
 }
 
@@ -41,8 +42,8 @@ void fm_decode_iq2_xs(const uint8_t *block, float *x, const uint16_t *points) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
         const uint32_t n = fm_read16(block + 2 + i / 8 * 2);
-        x[i] =
-            d * (0.5f + (float)nibble(block + 66, i / 16)) * 0.25f * signed_by(eight_signs(n >> 9), i % 8, level_2(points[n & 511], i % 8));
+        x[i] = d * (0.5f + (float)nibble(block + 66, i / 16)) * 0.25f *
+            signed_by(eight_signs(n >> 9), i % 8, level_2(points[n & 511], i % 8));
     }
 }
 
@@ -51,7 +52,8 @@ void fm_decode_iq2_s(const uint8_t *block, float *x, const uint16_t *points) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
         const int part = i / 8, n = block[2 + part] | (block[66 + part / 4] >> part % 4 * 2 & 3) << 8;
-        x[i] = d * (0.5f + (float)nibble(block + 74, i / 16)) * 0.25f * signed_by(block[34 + part], i % 8, level_2(points[n], i % 8));
+        x[i] = d * (0.5f + (float)nibble(block + 74, i / 16)) * 0.25f *
+            signed_by(block[34 + part], i % 8, level_2(points[n], i % 8));
     }
 }
 
@@ -61,7 +63,8 @@ void fm_decode_iq3_xxs(const uint8_t *block, float *x, const uint16_t *points) {
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
         const uint32_t word = fm_read32(block + 66 + i / 32 * 4), signs = eight_signs(word >> i % 32 / 8 * 7);
         const int n = points[block[2 + i / 4]] >> i % 4 * 3 & 7; // levels: 4, 12, 20 … 52, 62
-        x[i] = d * (0.5f + (float)(word >> 28)) * 0.5f * signed_by(signs, i % 8, 4 + 8 * n + (n == 7 ? 2 : 0));
+        x[i] =
+            d * (0.5f + (float)(word >> 28)) * 0.5f * signed_by(signs, i % 8, 4 + 8 * n + (n == 7 ? 2 : 0));
     }
 }
 
@@ -69,8 +72,10 @@ void fm_decode_iq3_xxs(const uint8_t *block, float *x, const uint16_t *points) {
 void fm_decode_iq3_s(const uint8_t *block, float *x, const uint16_t *points) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
-        const int at = i / 4, n = points[block[2 + at] | (block[66 + at / 8] >> at % 8 & 1) << 8] >> i % 4 * 3 & 7;
-        x[i] = d * (float)(1 + 2 * nibble(block + 106, i / 32)) * signed_by(block[74 + i / 8], i % 8, 2 * n + 1);
+        const int at = i / 4,
+                  n = points[block[2 + at] | (block[66 + at / 8] >> at % 8 & 1) << 8] >> i % 4 * 3 & 7;
+        x[i] =
+            d * (float)(1 + 2 * nibble(block + 106, i / 32)) * signed_by(block[74 + i / 8], i % 8, 2 * n + 1);
     }
 }
 
@@ -84,7 +89,8 @@ static float level_1(uint16_t point, int i, bool down) {
 void fm_decode_iq1_s(const uint8_t *block, float *x, const uint16_t *points) {
     const float d = half_at(block);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
-        const uint32_t high = fm_read16(block + 34 + i / 32 * 2), n = block[2 + i / 8] | (high >> i % 32 / 8 * 3 & 7) << 8;
+        const uint32_t high = fm_read16(block + 34 + i / 32 * 2),
+                       n = block[2 + i / 8] | (high >> i % 32 / 8 * 3 & 7) << 8;
         x[i] = d * (float)(2 * (high >> 12 & 7) + 1) * level_1(points[n], i % 8, high >> 15);
     }
 }
@@ -97,7 +103,8 @@ void fm_decode_iq1_m(const uint8_t *block, float *x, const uint16_t *points) {
     for (int i = 0; i < 4; i++) half |= fm_read16(block + 48 + 2 * i) >> 12 << 4 * i;
     const float d = fm_from_half((uint16_t)half);
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
-        const int part = i / 16, scale = (int)(fm_read16(block + 48 + part / 4 * 2) >> part % 4 * 3 & 7), high = nibble(block + 32, i / 8);
+        const int part = i / 16, scale = (int)(fm_read16(block + 48 + part / 4 * 2) >> part % 4 * 3 & 7),
+                  high = nibble(block + 32, i / 8);
         x[i] = d * (float)(2 * scale + 1) * level_1(points[block[i / 8] | (high & 7) << 8], i % 8, high >> 3);
     }
 }

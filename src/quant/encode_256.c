@@ -19,7 +19,7 @@ static int clamp(float x, int lo, int hi) {
     return n < (float)lo ? lo : n > (float)hi ? hi : (int)n;
 }
 
-// ---- d * scale * level ----
+// ---- d * scale * level -----------------------------------------------------------------------------------
 
 struct scaled {
     struct fm_levels levels;
@@ -33,7 +33,8 @@ struct scales {
 };
 
 // Moves `scale[part]` by at most one step, to the scale of least error. Returns the error.
-static float refine_scale(const struct scaled *f, const float *x, const float *w, struct scales *s, int part) {
+static float refine_scale(
+    const struct scaled *f, const float *x, const float *w, struct scales *s, int part) {
     const int n = FM_SUPER_BLOCK / f->n_parts, start = s->scale[part];
     float best = fm_scale_error(&f->levels, x + part * n, w + part * n, s->d * (float)start, n);
     for (int scale = start - 1; scale <= start + 1; scale += 2) {
@@ -56,7 +57,8 @@ static void to_levels(const struct scaled *f, const float *x, struct scales *s) 
 }
 
 // Fits the scales of all parts for a given d. Returns the error.
-static float fit_around(const struct scaled *f, const float *x, const float *w, const float *ideal, float d, struct scales *s) {
+static float fit_around(
+    const struct scaled *f, const float *x, const float *w, const float *ideal, float d, struct scales *s) {
     float error = 0;
     s->d = d;
     for (int part = 0; part < f->n_parts; part++) {
@@ -97,7 +99,7 @@ static bool fit_scales(const struct scaled *f, const float *x, const float *impo
     return isfinite(best->d);
 }
 
-// ---- d * scale * n - m * minimum ----
+// ---- d * scale * n - m * minimum -------------------------------------------------------------------------
 
 struct lined {
     int n_parts, most_scale, hi; // scales and minima are 0 to most_scale, elements 0 to hi
@@ -119,8 +121,11 @@ static float refine_line(const struct lined *f, const float *x, const float *w, 
     float best = fm_line_error(line_of(s, scale, minimum), x + part * n, w + part * n, f->hi, n);
     for (int i = 0; i < 9; i++) {
         const int other_scale = scale + i % 3 - 1, other_minimum = minimum + i / 3 - 1;
-        if (i == 4 || other_scale < 0 || other_minimum < 0 || other_scale > f->most_scale || other_minimum > f->most_scale) continue;
-        const float error = fm_line_error(line_of(s, other_scale, other_minimum), x + part * n, w + part * n, f->hi, n);
+        if (i == 4 || other_scale < 0 || other_minimum < 0 || other_scale > f->most_scale ||
+            other_minimum > f->most_scale)
+            continue;
+        const float error =
+            fm_line_error(line_of(s, other_scale, other_minimum), x + part * n, w + part * n, f->hi, n);
         if (error < best) {
             best = error;
             s->scale[part] = other_scale;
@@ -130,7 +135,8 @@ static float refine_line(const struct lined *f, const float *x, const float *w, 
     return best;
 }
 
-static float fit_lines_around(const struct lined *f, const float *x, const float *w, const struct fm_line *ideal, struct lines *s) {
+static float fit_lines_around(
+    const struct lined *f, const float *x, const float *w, const struct fm_line *ideal, struct lines *s) {
     const int n = FM_SUPER_BLOCK / f->n_parts;
     float error = 0;
     for (int part = 0; part < f->n_parts; part++) {
@@ -143,7 +149,8 @@ static float fit_lines_around(const struct lined *f, const float *x, const float
 }
 
 // Computes the best d and m for the given scales, minima and elements: x = d * a - m * b.
-static void solve_lines(const struct lined *f, const float *x, const float *w, const struct lines *from, struct lines *to) {
+static void solve_lines(
+    const struct lined *f, const float *x, const float *w, const struct lines *from, struct lines *to) {
     double aa = 0, ab = 0, bb = 0, xa = 0, xb = 0;
     for (int i = 0; i < FM_SUPER_BLOCK; i++) {
         const int part = i * f->n_parts / FM_SUPER_BLOCK;
@@ -191,7 +198,7 @@ static bool fit_lines(const struct lined *f, const float *x, const float *import
     return true;
 }
 
-// ---- The formats; blocks_256.c describes their layouts ----
+// ---- The formats; blocks_256.c describes their layouts ---------------------------------------------------
 
 // Writes two bits of element i; 32 bytes hold 128 elements, the first 32 in the lowest bits.
 static void put_two_bits(uint8_t *bytes, int i, int n) {
@@ -236,7 +243,8 @@ static void put_six_bits(uint8_t *bytes, const struct lines *s) {
     }
 }
 
-static bool encode_45(int hi, const float *x, const float *importance, uint8_t *block, uint8_t *fifth, uint8_t *bytes) {
+static bool encode_45(
+    int hi, const float *x, const float *importance, uint8_t *block, uint8_t *fifth, uint8_t *bytes) {
     struct lines s;
     if (!fit_lines(&(struct lined){8, 63, hi}, x, importance, &s)) return false;
     fm_write16(block, fm_to_half(s.d));
@@ -283,7 +291,8 @@ bool fm_encode_iq4_xs(const float *x, const float *importance, uint8_t *block) {
         block[4 + part / 2] |= (uint8_t)((n & 15) << part % 2 * 4);
         high |= (uint32_t)(n >> 4) << 2 * part;
     }
-    for (int i = 0; i < FM_SUPER_BLOCK; i++) block[8 + i / 32 * 16 + i % 16] |= (uint8_t)(fm_iq4_index(s.v[i]) << i % 32 / 16 * 4);
+    for (int i = 0; i < FM_SUPER_BLOCK; i++)
+        block[8 + i / 32 * 16 + i % 16] |= (uint8_t)(fm_iq4_index(s.v[i]) << i % 32 / 16 * 4);
     fm_write16(block, fm_to_half(s.d));
     fm_write16(block + 2, (uint16_t)high);
     return true;

@@ -6,7 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-static const struct fm_levels four_bits = {false, -8, 7}, five_bits = {false, -16, 15}, iq4 = {true, -127, 113};
+static const struct fm_levels four_bits = {false, -8, 7}, five_bits = {false, -16, 15},
+                              iq4 = {true, -127, 113};
 
 // Stores a scale as float16 and writes the rounded value to *stored. Returns false when the scale is too
 // large.
@@ -51,9 +52,12 @@ bool fm_encode_q8_0(const float *x, const float *importance, uint8_t *block) {
     return true;
 }
 
-static bool encode_levels(const struct fm_levels *levels, const float *x, const float *importance, uint8_t *block, float v[FM_BLOCK]) {
+static bool encode_levels(const struct fm_levels *levels, const float *x, const float *importance,
+    uint8_t *block, float v[FM_BLOCK]) {
     float w[FM_BLOCK], d;
-    if (!fm_scale_weights(x, importance, FM_BLOCK, w) || !store_half(block, fm_scale_search(levels, x, w, FM_BLOCK), &d)) return false;
+    if (!fm_scale_weights(x, importance, FM_BLOCK, w) ||
+        !store_half(block, fm_scale_search(levels, x, w, FM_BLOCK), &d))
+        return false;
     fm_to_levels(levels, x, inverse(d), FM_BLOCK, v);
     return true;
 }
@@ -96,7 +100,8 @@ bool fm_encode_iq4_nl(const float *x, const float *importance, uint8_t *block) {
     return true;
 }
 
-static bool encode_line(int hi, const float *x, const float *importance, uint8_t *block, uint8_t q[FM_BLOCK]) {
+static bool encode_line(
+    int hi, const float *x, const float *importance, uint8_t *block, uint8_t q[FM_BLOCK]) {
     float w[FM_BLOCK], n[FM_BLOCK];
     if (!fm_scale_weights(x, importance, FM_BLOCK, w)) return false;
     struct fm_line line = fm_line_search(x, w, FM_BLOCK, hi, false);

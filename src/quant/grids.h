@@ -4,7 +4,15 @@
 #define FM_QUANT_GRIDS_H
 #include <stdint.h>
 
-enum fm_grid { FM_GRID_IQ2_XXS, FM_GRID_IQ2_XS, FM_GRID_IQ2_S, FM_GRID_IQ3_XXS, FM_GRID_IQ3_S, FM_GRID_IQ1, FM_N_GRIDS };
+enum fm_grid {
+    FM_GRID_IQ2_XXS,
+    FM_GRID_IQ2_XS,
+    FM_GRID_IQ2_S,
+    FM_GRID_IQ3_XXS,
+    FM_GRID_IQ3_S,
+    FM_GRID_IQ1,
+    FM_N_GRIDS
+};
 enum { FM_MAX_POINTS = 2048, FM_GRID_POINTS = 256 + 512 + 1024 + 256 + 512 + 2048 };
 
 uint32_t fm_grid_size(enum fm_grid grid);

@@ -22,8 +22,10 @@ bool fm_scale_weights(const float *x, const float *importance, int n, float *w) 
     }
     const float mean = squares / (float)n, rms = sqrtf(mean);
     for (int i = 0; i < n && fits; i++) {
-        if (most > 0) w[i] = importance[i] / most * sqrtf(mean + x[i] * x[i]);
-        else w[i] = rms + fabsf(x[i]);
+        if (most > 0)
+            w[i] = importance[i] / most * sqrtf(mean + x[i] * x[i]);
+        else
+            w[i] = rms + fabsf(x[i]);
         w[i] += FLT_MIN; // keeps the weights of a block of zeros above zero
     }
     return fits;
@@ -69,7 +71,8 @@ static struct products multiply(const float *x, const float *w, const float *v, 
 
 // Takes the levels at x * inverse if their error is less than the best so far. The error falls as xv^2 / vv
 // grows.
-static bool improves(const struct fm_levels *levels, const float *x, const float *w, int n, float inverse, float *d, float *explained) {
+static bool improves(const struct fm_levels *levels, const float *x, const float *w, int n, float inverse,
+    float *d, float *explained) {
     float v[FM_MAX_SCALED];
     fm_to_levels(levels, x, inverse, n, v);
     const struct products p = multiply(x, w, v, n);
@@ -86,8 +89,10 @@ float fm_scale_search(const struct fm_levels *levels, const float *x, const floa
     // tries to map the largest element to the lowest level, or a fraction of a step beside that level; then
     // the same for the highest level
     const float step = levels->uneven ? 1.6f : 0.1f;
-    for (int i = -TRIES; i <= TRIES; i++) improves(levels, x, w, n, (levels->lo + step * (float)i) / most, &d, &explained);
-    for (int i = -TRIES; i <= TRIES; i += 3) improves(levels, x, w, n, (levels->hi + step * (float)i) / most, &d, &explained);
+    for (int i = -TRIES; i <= TRIES; i++)
+        improves(levels, x, w, n, (levels->lo + step * (float)i) / most, &d, &explained);
+    for (int i = -TRIES; i <= TRIES; i += 3)
+        improves(levels, x, w, n, (levels->hi + step * (float)i) / most, &d, &explained);
     for (int i = 0; i < ROUNDS && d != 0; i++)
         if (!improves(levels, x, w, n, 1 / d, &d, &explained)) break;
     return d;
@@ -128,8 +133,8 @@ struct fixed_sums {
 };
 
 // Returns the least-squares line through the points (q, x), with the q that `line` gives.
-static struct fm_line solve(
-    struct fm_line line, const float *x, const float *w, const struct fixed_sums *s, int n, int hi, bool m_not_above_zero) {
+static struct fm_line solve(struct fm_line line, const float *x, const float *w, const struct fixed_sums *s,
+    int n, int hi, bool m_not_above_zero) {
     float q[FM_MAX_SCALED], wq[LANES] = {0}, qq[LANES] = {0}, xq[LANES] = {0};
     fm_to_line(line, x, hi, n, q);
     for (int i = 0; i < n; i += LANES) {
@@ -140,9 +145,11 @@ static struct fm_line solve(
             xq[l] += t * x[i + l];
         }
     }
-    const float sum_q = sum_of(wq), sum_qq = sum_of(qq), sum_xq = sum_of(xq), determinant = s->w * sum_qq - sum_q * sum_q;
+    const float sum_q = sum_of(wq), sum_qq = sum_of(qq), sum_xq = sum_of(xq),
+                determinant = s->w * sum_qq - sum_q * sum_q;
     if (!(determinant > 0)) return line;
-    struct fm_line best = {(s->w * sum_xq - s->x * sum_q) / determinant, (sum_qq * s->x - sum_q * sum_xq) / determinant};
+    struct fm_line best = {
+        (s->w * sum_xq - s->x * sum_q) / determinant, (sum_qq * s->x - sum_q * sum_xq) / determinant};
     if (m_not_above_zero && best.m > 0) best = (struct fm_line){sum_xq / sum_qq, 0};
     return best.d > 0 ? best : line;
 }
@@ -162,7 +169,9 @@ struct fm_line fm_line_search(const float *x, const float *w, int n, int hi, boo
     float error = fm_line_error(best, x, w, hi, n);
     // tries to map the largest element to the highest level, or a fraction of a step beside that level
     for (int i = -TRIES; i <= TRIES; i++) {
-        const struct fm_line line = solve((struct fm_line){(most - least) / ((float)hi + 0.1f * (float)i), least}, x, w, &s, n, hi, m_not_above_zero);
+        const struct fm_line line =
+            solve((struct fm_line){(most - least) / ((float)hi + 0.1f * (float)i), least}, x, w, &s, n, hi,
+                m_not_above_zero);
         const float e = fm_line_error(line, x, w, hi, n);
         if (e < error) {
             error = e;

@@ -81,7 +81,8 @@ bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes) {
     const struct fm_type_info *info = fm_type_info(type);
     if (!info || n % fm_type_unit(info)) return false;
     const uint64_t rest = n % info->block; // elements of a cut block
-    return fm_mul(n / info->block, info->bytes, bytes) && fm_add(*bytes, rest ? info->bytes - info->block + rest : 0, bytes);
+    return fm_mul(n / info->block, info->bytes, bytes) &&
+        fm_add(*bytes, rest ? info->bytes - info->block + rest : 0, bytes);
 }
 
 static void decode_blocks(enum fathom_type type, const uint8_t *src, float *dst, uint64_t n) {
@@ -90,12 +91,15 @@ static void decode_blocks(enum fathom_type type, const uint8_t *src, float *dst,
     while (entry->info.type != type) entry++;
     if (entry->decode_points) fm_grid_expand(entry->grid, points);
     for (; n; n -= entry->info.block, src += entry->info.bytes, dst += entry->info.block) {
-        if (entry->decode_points) entry->decode_points(src, dst, points);
-        else entry->decode(src, dst);
+        if (entry->decode_points)
+            entry->decode_points(src, dst, points);
+        else
+            entry->decode(src, dst);
     }
 }
 
-static bool encode_blocks(enum fathom_type type, const float *src, const float *importance, uint8_t *dst, uint64_t n) {
+static bool encode_blocks(
+    enum fathom_type type, const float *src, const float *importance, uint8_t *dst, uint64_t n) {
     const struct entry *entry = types;
     while (entry->info.type != type) entry++;
     if (!entry->encode) return false;
@@ -126,7 +130,8 @@ void fm_dequantize_row(enum fathom_type type, const void *src, float *dst, uint6
     }
 }
 
-bool fm_quantize_row(enum fathom_type type, const float *src, const float *importance, void *dst, uint64_t n) {
+bool fm_quantize_row(
+    enum fathom_type type, const float *src, const float *importance, void *dst, uint64_t n) {
     uint8_t *bytes = dst;
     bool fits = true;
     switch (type) {

@@ -3,17 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool fm_added_tokens_add(struct fm_added_tokens *tokens, struct fm_added_token token, struct fathom_error *err) {
+bool fm_added_tokens_add(
+    struct fm_added_tokens *tokens, struct fm_added_token token, struct fathom_error *err) {
     if (!token.length) return true;
     if (tokens->count == tokens->capacity) {
         size_t capacity = tokens->capacity ? 2 * tokens->capacity : 64;
         struct fm_added_token *items = realloc(tokens->items, capacity * sizeof(*items));
-        if (!items) return fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory for %zu added tokens", capacity);
+        if (!items)
+            return fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory for %zu added tokens", capacity);
         tokens->items = items;
         tokens->capacity = capacity;
     }
     char *content = malloc(token.length);
-    if (!content) return fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory for an added token of %zu bytes", token.length);
+    if (!content)
+        return fm_fail(
+            err, FATHOM_NO_MEMORY, "tokenizer: no memory for an added token of %zu bytes", token.length);
     memcpy(content, token.content, token.length);
     token.content = content;
     tokens->items[tokens->count++] = token;
@@ -41,16 +45,20 @@ void fm_added_tokens_clear(struct fm_added_tokens *tokens) {
 
 // Returns the first of items [low, high) whose byte k is at least `byte`. The items share their first k bytes
 // and are longer than k.
-static size_t lower_bound(const struct fm_added_tokens *tokens, size_t low, size_t high, size_t k, unsigned byte) {
+static size_t lower_bound(
+    const struct fm_added_tokens *tokens, size_t low, size_t high, size_t k, unsigned byte) {
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if ((unsigned char)tokens->items[middle].content[k] < byte) low = middle + 1;
-        else high = middle;
+        if ((unsigned char)tokens->items[middle].content[k] < byte)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
 
-static const struct fm_added_token *longest_at(const struct fm_added_tokens *tokens, const char *text, size_t length) {
+static const struct fm_added_token *longest_at(
+    const struct fm_added_tokens *tokens, const char *text, size_t length) {
     const struct fm_added_token *best = NULL;
     size_t low = 0, high = tokens->count;
     for (size_t k = 0; low < high; k++) {
@@ -83,8 +91,8 @@ static bool touches_word(const char *text, size_t length, size_t start, size_t e
     return end < length && fm_utf8_decode(text + end, length - end, &code) > 0 && fm_utf8_is_word(code);
 }
 
-int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length, size_t from, size_t *start,
-    size_t *end) {
+int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length,
+    size_t from, size_t *start, size_t *end) {
     for (size_t at = from; tokens->count && at < length; at++) {
         if (!tokens->first[(unsigned char)text[at]]) continue;
         const struct fm_added_token *token = longest_at(tokens, text + at, length - at);

@@ -6,26 +6,27 @@
 #include <stdint.h>
 
 struct fm_added_token {
-    char *content;             // [length], owned
+    char *content; // [length], owned
     size_t length;
     int32_t id;
-    bool lstrip, rstrip;       // the token includes the white space before it, after it
-    bool single_word;          // the token matches only where no letter or digit touches it
+    bool lstrip, rstrip; // the token includes the white space before it, after it
+    bool single_word;    // the token matches only where no letter or digit touches it
 };
 struct fm_added_tokens {
     struct fm_added_token *items;
     size_t count, capacity;
-    bool first[256];           // first[b]: some token begins with byte b
+    bool first[256]; // first[b]: some token begins with byte b
 };
 
 // Adds a copy of the token. A token without content is ignored. Call fm_added_tokens_sort() after the last
 // one.
-bool fm_added_tokens_add(struct fm_added_tokens *tokens, struct fm_added_token token, struct fathom_error *err);
+bool fm_added_tokens_add(
+    struct fm_added_tokens *tokens, struct fm_added_token token, struct fathom_error *err);
 void fm_added_tokens_sort(struct fm_added_tokens *tokens);
 void fm_added_tokens_clear(struct fm_added_tokens *tokens);
 
 // Finds the next added token at or after byte `from`. Returns its id, or -1; [*start, *end) is the text that
 // the token covers, which never begins before `from`.
-int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length, size_t from, size_t *start,
-    size_t *end);
+int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length,
+    size_t from, size_t *start, size_t *end);
 #endif

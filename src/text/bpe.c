@@ -2,8 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct fm_bpe_symbol { int32_t id, previous, next; };                      // id -1: merged into the left one
-struct fm_bpe_candidate { uint64_t value; int32_t at, left, right; };      // value as from fm_vocab_merge()
+struct fm_bpe_symbol {
+    int32_t id, previous, next;
+}; // id -1: merged into the left one
+struct fm_bpe_candidate {
+    uint64_t value;
+    int32_t at, left, right;
+}; // value as from fm_vocab_merge()
 
 void fm_bpe_scratch_clear(struct fm_bpe_scratch *scratch) {
     free(scratch->ids);
@@ -45,16 +50,19 @@ static size_t merge_short(const struct fm_vocab *vocab, int32_t *ids, size_t n) 
     return n;
 }
 
-// ---- Long words: a list of symbols and a heap of possible merges, O(n log n) ----
+// ---- Long words: a list of symbols and a heap of possible merges, O(n log n) -----------------------------
 
 static bool before(const struct fm_bpe_candidate *a, const struct fm_bpe_candidate *b) {
     return a->value < b->value || (a->value == b->value && a->at < b->at);
 }
 
-static bool heap_push(struct fm_bpe_scratch *scratch, size_t *count, struct fm_bpe_candidate candidate, struct fathom_error *err) {
-    if (!grow((void **)&scratch->heap, &scratch->n_heap, *count + 1, sizeof(*scratch->heap), err)) return false;
+static bool heap_push(struct fm_bpe_scratch *scratch, size_t *count, struct fm_bpe_candidate candidate,
+    struct fathom_error *err) {
+    if (!grow((void **)&scratch->heap, &scratch->n_heap, *count + 1, sizeof(*scratch->heap), err))
+        return false;
     size_t i = (*count)++;
-    for (; i > 0 && before(&candidate, &scratch->heap[(i - 1) / 2]); i = (i - 1) / 2) scratch->heap[i] = scratch->heap[(i - 1) / 2];
+    for (; i > 0 && before(&candidate, &scratch->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        scratch->heap[i] = scratch->heap[(i - 1) / 2];
     scratch->heap[i] = candidate;
     return true;
 }
@@ -71,18 +79,24 @@ static struct fm_bpe_candidate heap_pop(struct fm_bpe_candidate *heap, size_t *c
     return top;
 }
 
-static bool push_pair(const struct fm_vocab *vocab, struct fm_bpe_scratch *scratch, size_t *count, int32_t at, struct fathom_error *err) {
+static bool push_pair(const struct fm_vocab *vocab, struct fm_bpe_scratch *scratch, size_t *count, int32_t at,
+    struct fathom_error *err) {
     const struct fm_bpe_symbol *symbol = &scratch->symbols[at];
     if (symbol->next < 0) return true;
     int32_t right = scratch->symbols[symbol->next].id;
     uint64_t value = fm_vocab_merge(vocab, symbol->id, right);
-    return value == FM_NO_MERGE || heap_push(scratch, count, (struct fm_bpe_candidate){value, at, symbol->id, right}, err);
+    return value == FM_NO_MERGE ||
+        heap_push(scratch, count, (struct fm_bpe_candidate){value, at, symbol->id, right}, err);
 }
 
-static bool merge_long(const struct fm_vocab *vocab, struct fm_bpe_scratch *scratch, size_t *n, struct fathom_error *err) {
-    if (!grow((void **)&scratch->symbols, &scratch->n_symbols, *n, sizeof(*scratch->symbols), err)) return false;
+static bool merge_long(
+    const struct fm_vocab *vocab, struct fm_bpe_scratch *scratch, size_t *n, struct fathom_error *err) {
+    if (!grow((void **)&scratch->symbols, &scratch->n_symbols, *n, sizeof(*scratch->symbols), err))
+        return false;
     struct fm_bpe_symbol *symbols = scratch->symbols;
-    for (size_t i = 0; i < *n; i++) symbols[i] = (struct fm_bpe_symbol){scratch->ids[i], (int32_t)i - 1, i + 1 < *n ? (int32_t)i + 1 : -1};
+    for (size_t i = 0; i < *n; i++)
+        symbols[i] =
+            (struct fm_bpe_symbol){scratch->ids[i], (int32_t)i - 1, i + 1 < *n ? (int32_t)i + 1 : -1};
     size_t waiting = 0;
     for (size_t i = 0; i < *n; i++)
         if (!push_pair(vocab, scratch, &waiting, (int32_t)i, err)) return false;
@@ -105,13 +119,15 @@ static bool merge_long(const struct fm_vocab *vocab, struct fm_bpe_scratch *scra
     return true;
 }
 
-bool fm_bpe_merge(const struct fm_vocab *vocab, const char *word, size_t length, int32_t unknown, struct fm_bpe_scratch *scratch,
-    size_t *count, struct fathom_error *err) {
+bool fm_bpe_merge(const struct fm_vocab *vocab, const char *word, size_t length, int32_t unknown,
+    struct fm_bpe_scratch *scratch, size_t *count, struct fathom_error *err) {
     if (!grow((void **)&scratch->ids, &scratch->n_ids, length, sizeof(*scratch->ids), err)) return false;
     for (size_t i = 0; i < length; i++) {
         int32_t id = vocab->byte_ids[(unsigned char)word[i]];
         if (id < 0) id = unknown;
-        if (id < 0) return fm_fail(err, FATHOM_INVALID, "tokenizer: the vocabulary has no token for byte 0x%02x", (unsigned char)word[i]);
+        if (id < 0)
+            return fm_fail(err, FATHOM_INVALID, "tokenizer: the vocabulary has no token for byte 0x%02x",
+                (unsigned char)word[i]);
         scratch->ids[i] = id;
     }
     *count = length;

@@ -14,6 +14,6 @@ void fm_bpe_scratch_clear(struct fm_bpe_scratch *scratch);
 
 // Merges the bytes of a word. The ids are scratch->ids[0 .. *count). A byte without a token becomes
 // `unknown`, or an error when `unknown` is -1. length is below 2^31.
-bool fm_bpe_merge(const struct fm_vocab *vocab, const char *word, size_t length, int32_t unknown, struct fm_bpe_scratch *scratch,
-    size_t *count, struct fathom_error *err);
+bool fm_bpe_merge(const struct fm_vocab *vocab, const char *word, size_t length, int32_t unknown,
+    struct fm_bpe_scratch *scratch, size_t *count, struct fathom_error *err);
 #endif

@@ -5,27 +5,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const ends[] = {"<｜end▁of▁sentence｜>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"};
+static const char *const ends[] = {
+    "<｜end▁of▁sentence｜>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"};
 
-enum fm_chat_part fm_chat_follow(struct fm_chat_state *state, const struct fm_tokenizer *tokenizer, int32_t id) {
+enum fm_chat_part fm_chat_follow(
+    struct fm_chat_state *state, const struct fm_tokenizer *tokenizer, int32_t id) {
     const bool first = !state->any;
     state->any = true;
     if (id == fm_tokenizer_eos(tokenizer)) return FM_CHAT_END;
     for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
         if (id == fm_tokenizer_find(tokenizer, ends[i])) return FM_CHAT_END;
-    if (first && id == fm_tokenizer_find(tokenizer, "<think>")) return state->in_answer = false, FM_CHAT_THOUGHT_MARK;
+    if (first && id == fm_tokenizer_find(tokenizer, "<think>"))
+        return state->in_answer = false, FM_CHAT_THOUGHT_MARK;
     if (state->in_answer) return FM_CHAT_ANSWER;
     if (id != fm_tokenizer_find(tokenizer, "</think>")) return FM_CHAT_THOUGHT;
     state->in_answer = true;
     return FM_CHAT_THOUGHT_MARK;
 }
 
-// ---- The beginning of calls -------------------------------------------------------------------------------
+// ---- The beginning of calls ------------------------------------------------------------------------------
 
 bool fm_chat_is_call_mark(const struct fm_chat_form *form, const struct fm_tokenizer *tokenizer, int32_t id) {
     const struct fm_tool_form *tools = form->tools;
     if (!tools) return false;
-    const char *const texts[] = {tools->begin, tools->call_open, tools->call_name_close, tools->call_close, tools->calls_close};
+    const char *const texts[] = {
+        tools->begin, tools->call_open, tools->call_name_close, tools->call_close, tools->calls_close};
     size_t length;
     const char *bytes = fm_tokenizer_bytes(tokenizer, id, &length);
     for (size_t i = 0; bytes && length > 1 && i < sizeof(texts) / sizeof(*texts); i++)
@@ -49,7 +53,7 @@ size_t fm_chat_content_length(const struct fm_chat_form *form, const char *answe
     return length;
 }
 
-// ---- Calls ------------------------------------------------------------------------------------------------
+// ---- Calls -----------------------------------------------------------------------------------------------
 
 void fm_tool_calls_free(struct fm_tool_calls *calls) {
     for (size_t i = 0; i < calls->n; i++) {
@@ -77,7 +81,9 @@ static bool take(struct reader *r, const char *text) {
     return true;
 }
 
-static void expect(struct reader *r, const char *text) { r->wrong |= !take(r, text); }
+static void expect(struct reader *r, const char *text) {
+    r->wrong |= !take(r, text);
+}
 
 // Returns the text before the next occurrence of `text`, and moves behind that occurrence.
 static struct fm_json_text until(struct reader *r, const char *text) {
@@ -101,7 +107,8 @@ static void add_call(struct reader *r, struct fm_json_text name, const char *arg
     }
     struct fathom_tool_call *grown = realloc(r->calls->items, (r->calls->n + 1) * sizeof(*grown));
     if (grown) r->calls->items = grown;
-    char *own_name = grown ? strndup(name.at, (size_t)(name.end - name.at)) : NULL, *own = own_name ? strndup(arguments, length) : NULL;
+    char *own_name = grown ? strndup(name.at, (size_t)(name.end - name.at)) : NULL,
+         *own = own_name ? strndup(arguments, length) : NULL;
     if (!own) {
         free(own_name);
         r->wrong = r->no_memory = true;
@@ -120,9 +127,11 @@ static void read_dsml_call(struct reader *r) {
         if (!is_string) expect(r, "false\">");
         const struct fm_json_text value = until(r, "</｜DSML｜parameter>");
         const size_t length = (size_t)(value.end - value.at);
-        fits = (first || fm_text_append(&arguments, ", ", 2)) && fm_json_text_quote(key.at, (size_t)(key.end - key.at), &arguments) &&
-               fm_text_append(&arguments, ": ", 2) &&
-               (is_string ? fm_json_text_quote(value.at, length, &arguments) : fm_text_append(&arguments, value.at, length));
+        fits = (first || fm_text_append(&arguments, ", ", 2)) &&
+            fm_json_text_quote(key.at, (size_t)(key.end - key.at), &arguments) &&
+            fm_text_append(&arguments, ": ", 2) &&
+            (is_string ? fm_json_text_quote(value.at, length, &arguments)
+                       : fm_text_append(&arguments, value.at, length));
     }
     expect(r, "</｜DSML｜invoke>");
     fits = fits && fm_text_append(&arguments, "}", 1);
@@ -150,18 +159,21 @@ static void read_json_call(struct reader *r) {
 }
 
 static void read_marked_call(struct reader *r) {
-    const struct fm_json_text name = until(r, r->form->call_name_close), arguments = until(r, r->form->call_close);
+    const struct fm_json_text name = until(r, r->form->call_name_close),
+                              arguments = until(r, r->form->call_close);
     add_call(r, name, arguments.at, (size_t)(arguments.end - arguments.at));
 }
 
-bool fm_chat_parse_calls(const struct fm_chat_form *form, const char *answer, size_t content_length, struct fm_tool_calls *calls) {
+bool fm_chat_parse_calls(
+    const struct fm_chat_form *form, const char *answer, size_t content_length, struct fm_tool_calls *calls) {
     struct reader r = {.form = form->tools, .at = answer + content_length, .calls = calls};
     *calls = (struct fm_tool_calls){0};
     if (!form->tools) return true;
     const bool json = form->tools->style == FM_CALL_JSON, dsml = form->tools->style == FM_CALL_DSML;
     const char *open = json ? form->tools->begin : form->tools->call_open;
     if (!json) expect(&r, form->tools->begin);
-    while (!r.wrong && take(&r, open)) json ? read_json_call(&r) : dsml ? read_dsml_call(&r) : read_marked_call(&r);
+    while (!r.wrong && take(&r, open))
+        json ? read_json_call(&r) : dsml ? read_dsml_call(&r) : read_marked_call(&r);
     if (!json) expect(&r, form->tools->calls_close + strspn(form->tools->calls_close, "\n"));
     r.wrong |= r.at[strspn(r.at, " \t\r\n")] != 0 || !calls->n;
     if (r.wrong) fm_tool_calls_free(calls);

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == 0; }
+static bool is_space(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r') || c == 0;
+}
 
 static const char *skip_space(const char *at, const char *end) {
     while (at < end && is_space(*at)) at++;
@@ -45,8 +47,10 @@ struct fm_json_text fm_json_text(const char *text, size_t length) {
 bool fm_json_text_next(struct fm_json_text *rest, struct fm_json_text *key, struct fm_json_text *value) {
     const char *at = rest->at;
     if (at >= rest->end) return false;
-    if (*at == '[' || *at == '{') rest->end--; // the first call drops the brackets
-    else if (*at != ',') return false;
+    if (*at == '[' || *at == '{')
+        rest->end--; // the first call drops the brackets
+    else if (*at != ',')
+        return false;
     at = skip_space(at + 1, rest->end);
     if (at >= rest->end) return false;
     const char *after = skip_value(at, rest->end), *colon = skip_space(after, rest->end);
@@ -70,7 +74,7 @@ struct fm_json_text fm_json_text_member(struct fm_json_text object, const char *
     return (struct fm_json_text){NULL, NULL};
 }
 
-// ---- Strings ----------------------------------------------------------------------------------------------
+// ---- Strings ---------------------------------------------------------------------------------------------
 
 static bool hex4(const char *at, const char *end, unsigned *code) {
     char digits[5] = "";
@@ -98,7 +102,8 @@ static bool unescape(const char **at, const char *end, struct fm_text *out) {
     if (c != 'u' || !hex4(*at, end, &code)) return fm_text_append(out, &c, 1);
     *at += 4;
     if (code >= 0xd800 && code < 0xe000) { // half of a surrogate pair, or an invalid one
-        const bool pair = code < 0xdc00 && end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u' && hex4(*at + 2, end, &low) && low >= 0xdc00 && low < 0xe000;
+        const bool pair = code < 0xdc00 && end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u' &&
+            hex4(*at + 2, end, &low) && low >= 0xdc00 && low < 0xe000;
         code = pair ? 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00) : 0xfffd;
         if (pair) *at += 6;
     }
@@ -124,8 +129,10 @@ bool fm_json_text_quote(const char *bytes, size_t length, struct fm_text *out) {
         char escaped[8] = {bytes[i]};
         size_t n = 1;
         const char *known = bytes[i] ? strchr(from, bytes[i]) : NULL;
-        if (known) n = 2, escaped[0] = '\\', escaped[1] = to[known - from];
-        else if ((unsigned char)bytes[i] < 0x20) n = (size_t)snprintf(escaped, sizeof(escaped), "\\u%04x", (unsigned)bytes[i]);
+        if (known)
+            n = 2, escaped[0] = '\\', escaped[1] = to[known - from];
+        else if ((unsigned char)bytes[i] < 0x20)
+            n = (size_t)snprintf(escaped, sizeof(escaped), "\\u%04x", (unsigned)bytes[i]);
         if (!fm_text_append(out, escaped, n)) return false;
     }
     return fm_text_append(out, "\"", 1);
@@ -139,11 +146,13 @@ bool fm_json_text_print(struct fm_json_text value, struct fm_text *out) {
         if (*at == '"') {
             at = skip_string(at, value.end);
             fm_text_clear(&plain);
-            done = fm_json_text_unquote((struct fm_json_text){from, at}, &plain) && fm_json_text_quote(plain.text, plain.length, out);
+            done = fm_json_text_unquote((struct fm_json_text){from, at}, &plain) &&
+                fm_json_text_quote(plain.text, plain.length, out);
         } else if (is_space(*at)) {
             at++;
         } else {
-            done = fm_text_append(out, at, 1) && (*at != ',' && *at != ':' ? true : fm_text_append(out, " ", 1));
+            done =
+                fm_text_append(out, at, 1) && (*at != ',' && *at != ':' ? true : fm_text_append(out, " ", 1));
             at++;
         }
     }

@@ -5,9 +5,11 @@
 #define FM_TEXT_JSON_TEXT_H
 #include "base/text_buffer.h"
 
-struct fm_json_text { const char *at, *end; };
+struct fm_json_text {
+    const char *at, *end;
+};
 
-struct fm_json_text fm_json_text(const char *text, size_t length);  // drops the white space around the text
+struct fm_json_text fm_json_text(const char *text, size_t length); // drops the white space around the text
 // Takes the next element from *rest, which is a whole array or object at the first call. `key` includes its
 // quotes; in an array `key` is empty. Returns false when there are no more elements.
 bool fm_json_text_next(struct fm_json_text *rest, struct fm_json_text *key, struct fm_json_text *value);
@@ -17,6 +19,6 @@ struct fm_json_text fm_json_text_member(struct fm_json_text object, const char *
 
 // These functions return false when out of memory.
 bool fm_json_text_print(struct fm_json_text value, struct fm_text *out);
-bool fm_json_text_unquote(struct fm_json_text string, struct fm_text *out);  // the text of a string literal
+bool fm_json_text_unquote(struct fm_json_text string, struct fm_text *out); // the text of a string literal
 bool fm_json_text_quote(const char *bytes, size_t length, struct fm_text *out); // the reverse
 #endif

@@ -15,16 +15,18 @@ static bool surely_normal(const char *text, size_t length) {
     return true;
 }
 
-static bool decompose(const char *text, size_t length, utf8proc_int32_t **codes, size_t *count, struct fathom_error *err) {
+static bool decompose(
+    const char *text, size_t length, utf8proc_int32_t **codes, size_t *count, struct fathom_error *err) {
     size_t capacity = length + 16, n = 0;
     *codes = malloc(capacity * sizeof(**codes));
     for (size_t i = 0; *codes && i < length;) {
         uint32_t code;
         i += (size_t)fm_utf8_decode(text + i, length - i, &code);
         int boundary = 0;
-        utf8proc_ssize_t used = utf8proc_decompose_char((utf8proc_int32_t)code, *codes + n, (utf8proc_ssize_t)(capacity - n), options,
-            &boundary);
-        if (used < 0) return fm_fail(err, FATHOM_INVALID, "tokenizer: normalization: %s", utf8proc_errmsg(used));
+        utf8proc_ssize_t used = utf8proc_decompose_char(
+            (utf8proc_int32_t)code, *codes + n, (utf8proc_ssize_t)(capacity - n), options, &boundary);
+        if (used < 0)
+            return fm_fail(err, FATHOM_INVALID, "tokenizer: normalization: %s", utf8proc_errmsg(used));
         n += (size_t)used;
         if (n + 16 <= capacity) continue; // no character decomposes into more
         capacity = 2 * n + 16;
@@ -36,7 +38,9 @@ static bool decompose(const char *text, size_t length, utf8proc_int32_t **codes,
     return *codes || fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory to normalize %zu bytes", length);
 }
 
-static unsigned combining_class(utf8proc_int32_t code) { return (unsigned)utf8proc_get_property(code)->combining_class & 0xff; }
+static unsigned combining_class(utf8proc_int32_t code) {
+    return (unsigned)utf8proc_get_property(code)->combining_class & 0xff;
+}
 
 // Sorts a run of marks by combining class. The sort is stable.
 static bool sort_run(utf8proc_int32_t *codes, size_t n, struct fathom_error *err) {
@@ -66,7 +70,8 @@ static bool order_marks(utf8proc_int32_t *codes, size_t n, struct fathom_error *
     return true;
 }
 
-bool fm_nfc(const char *text, size_t length, const char **out, size_t *n_out, char **owned, struct fathom_error *err) {
+bool fm_nfc(const char *text, size_t length, const char **out, size_t *n_out, char **owned,
+    struct fathom_error *err) {
     *out = text;
     *n_out = length;
     *owned = NULL;
@@ -85,7 +90,8 @@ bool fm_nfc(const char *text, size_t length, const char **out, size_t *n_out, ch
         goto fail;
     }
     *n_out = 0;
-    for (utf8proc_ssize_t i = 0; i < composed; i++) *n_out += (size_t)utf8proc_encode_char(codes[i], (utf8proc_uint8_t *)normal + *n_out);
+    for (utf8proc_ssize_t i = 0; i < composed; i++)
+        *n_out += (size_t)utf8proc_encode_char(codes[i], (utf8proc_uint8_t *)normal + *n_out);
     *out = *owned = normal;
     free(codes);
     return true;

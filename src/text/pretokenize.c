@@ -2,7 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char fm_pattern_gpt2[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+const char fm_pattern_gpt2[] =
+    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 static struct fm_split *next_split(struct fm_pretokenizer *pretokenizer, struct fathom_error *err) {
     if (pretokenizer->n_splits < FM_MAX_SPLITS) return &pretokenizer->splits[pretokenizer->n_splits];
@@ -10,8 +11,8 @@ static struct fm_split *next_split(struct fm_pretokenizer *pretokenizer, struct 
     return NULL;
 }
 
-bool fm_pretokenizer_add(struct fm_pretokenizer *pretokenizer, enum fm_split_kind kind, bool invert, const char *pattern, size_t length,
-    bool literal, struct fathom_error *err) {
+bool fm_pretokenizer_add(struct fm_pretokenizer *pretokenizer, enum fm_split_kind kind, bool invert,
+    const char *pattern, size_t length, bool literal, struct fathom_error *err) {
     struct fm_split *split = next_split(pretokenizer, err);
     if (!split) return false;
     *split = (struct fm_split){kind, invert, fm_regex_create(pattern, length, literal, err)};
@@ -60,14 +61,16 @@ static bool push_filled(struct fm_spans *spans, size_t start, size_t end, struct
 
 // Finds the cuts of one piece by an expression. Gaps and matches alternate, beginning with the gap before the
 // first match. Each of them may be empty.
-static bool find_cuts(const struct fm_split *split, struct fm_words *words, struct fm_span piece, struct fathom_error *err) {
+static bool find_cuts(
+    const struct fm_split *split, struct fm_words *words, struct fm_span piece, struct fathom_error *err) {
     const char *text = words->text + piece.start;
     words->cuts.count = 0;
     size_t from = 0, last = 0;
     bool not_empty = false;
     while (from <= piece.length) {
         size_t start, end;
-        int found = fm_regex_find(split->regex, words->match, text, piece.length, from, not_empty, &start, &end, err);
+        int found =
+            fm_regex_find(split->regex, words->match, text, piece.length, from, not_empty, &start, &end, err);
         if (found < 0) return false;
         if (found == 0) break;
         if (!push(&words->cuts, last, start, err) || !push(&words->cuts, start, end, err)) return false;
@@ -79,13 +82,16 @@ static bool find_cuts(const struct fm_split *split, struct fm_words *words, stru
 
 // Cut i of a piece: odd cuts are matches, even cuts are gaps. An empty gap is absent, unless it is the only
 // cut.
-static bool is_match(const struct fm_split *split, size_t i) { return (i % 2 == 1) != split->invert; }
+static bool is_match(const struct fm_split *split, size_t i) {
+    return (i % 2 == 1) != split->invert;
+}
 
 static bool absent(const struct fm_words *words, size_t i) {
     return i % 2 == 0 && words->cuts.items[i].length == 0 && words->cuts.count > 1;
 }
 
-static bool merge_with_neighbour(const struct fm_split *split, struct fm_words *words, size_t base, struct fathom_error *err) {
+static bool merge_with_neighbour(
+    const struct fm_split *split, struct fm_words *words, size_t base, struct fathom_error *err) {
     bool backwards = split->kind == FM_SPLIT_MERGED_WITH_NEXT; // mirrors MERGED_WITH_PREVIOUS from the end
     size_t first = words->pieces.count, n = words->cuts.count;
     bool before_was_match = false;
@@ -115,7 +121,8 @@ static bool merge_with_neighbour(const struct fm_split *split, struct fm_words *
     return true;
 }
 
-static bool join_alike(const struct fm_split *split, struct fm_words *words, size_t base, struct fathom_error *err) {
+static bool join_alike(
+    const struct fm_split *split, struct fm_words *words, size_t base, struct fathom_error *err) {
     size_t start = 0, end = 0;
     bool inside = false;
     for (size_t i = 0; i < words->cuts.count; i++) {
@@ -131,7 +138,8 @@ static bool join_alike(const struct fm_split *split, struct fm_words *words, siz
     return push_filled(&words->pieces, base + start, base + end, err);
 }
 
-static bool split_piece(const struct fm_split *split, struct fm_words *words, struct fm_span piece, struct fathom_error *err) {
+static bool split_piece(
+    const struct fm_split *split, struct fm_words *words, struct fm_span piece, struct fathom_error *err) {
     if (!find_cuts(split, words, piece, err)) return false;
     switch (split->kind) {
     case FM_SPLIT_MERGED_WITH_PREVIOUS:
@@ -142,7 +150,8 @@ static bool split_piece(const struct fm_split *split, struct fm_words *words, st
     for (size_t i = 0; i < words->cuts.count; i++) {
         struct fm_span cut = words->cuts.items[i];
         if (split->kind == FM_SPLIT_REMOVED && is_match(split, i)) continue;
-        if (!push_filled(&words->pieces, piece.start + cut.start, piece.start + cut.start + cut.length, err)) return false;
+        if (!push_filled(&words->pieces, piece.start + cut.start, piece.start + cut.start + cut.length, err))
+            return false;
     }
     return true;
 }
@@ -166,8 +175,8 @@ static bool prefix_space(struct fm_words *words, struct fathom_error *err) {
     return true;
 }
 
-bool fm_pretokenize(const struct fm_pretokenizer *pretokenizer, const char *text, size_t length, struct fm_words *words,
-    struct fathom_error *err) {
+bool fm_pretokenize(const struct fm_pretokenizer *pretokenizer, const char *text, size_t length,
+    struct fm_words *words, struct fathom_error *err) {
     if (!words->match && !(words->match = fm_regex_match_create(err))) return false;
     words->text = text;
     words->spans.count = 0;

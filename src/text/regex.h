@@ -17,6 +17,6 @@ void fm_regex_match_destroy(struct fm_regex_match **match);
 
 // Searches valid UTF-8 for the first match at or after byte `from`. Returns 1 with the match [*start, *end),
 // 0 without a match, -1 on failure. An empty match counts, except at `from` when not_empty is set.
-int fm_regex_find(const struct fm_regex *regex, struct fm_regex_match *match, const char *text, size_t length, size_t from, bool not_empty,
-    size_t *start, size_t *end, struct fathom_error *err);
+int fm_regex_find(const struct fm_regex *regex, struct fm_regex_match *match, const char *text, size_t length,
+    size_t from, bool not_empty, size_t *start, size_t *end, struct fathom_error *err);
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- Building ---------------------------------------------------------------------------------------------
+// ---- Building --------------------------------------------------------------------------------------------
 
 struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err) {
     struct fm_tokenizer *tokenizer = calloc(1, sizeof(*tokenizer));
@@ -30,10 +30,11 @@ void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer) {
     *tokenizer = NULL;
 }
 
-bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_token token, bool special, bool normalized,
-    struct fathom_error *err) {
+bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_token token, bool special,
+    bool normalized, struct fathom_error *err) {
     uint8_t flags = FM_TOKEN_ADDED | (special ? FM_TOKEN_SPECIAL : 0);
-    if (!fm_vocab_add_literal(&tokenizer->vocab, token.id, token.content, token.length, flags, err)) return false;
+    if (!fm_vocab_add_literal(&tokenizer->vocab, token.id, token.content, token.length, flags, err))
+        return false;
     if (!normalized) return fm_added_tokens_add(&tokenizer->added, token, err);
     char *owned = NULL;
     const char *normal = token.content;
@@ -56,10 +57,11 @@ static bool mark_whole(struct fm_vocab *vocab, struct fathom_error *err) {
         if (!(token->flags & FM_TOKEN_WORD) || !token->length) continue;
         const char *word = vocab->bytes + token->offset;
         bool complete = true;
-        for (size_t i = 0; i < token->length; i++) complete = complete && vocab->byte_ids[(unsigned char)word[i]] >= 0;
+        for (size_t i = 0; i < token->length; i++)
+            complete = complete && vocab->byte_ids[(unsigned char)word[i]] >= 0;
         size_t count;
-        if (complete && (done = fm_bpe_merge(vocab, word, token->length, -1, &scratch, &count, err)) && count == 1 &&
-            scratch.ids[0] == (int32_t)id)
+        if (complete && (done = fm_bpe_merge(vocab, word, token->length, -1, &scratch, &count, err)) &&
+            count == 1 && scratch.ids[0] == (int32_t)id)
             token->flags |= FM_TOKEN_WHOLE;
     }
     fm_bpe_scratch_clear(&scratch);
@@ -76,9 +78,10 @@ static int32_t find_first(const struct fm_tokenizer *tokenizer, const char *cons
 
 bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *err) {
     static const char *const bos_names[] = {"<｜begin▁of▁sentence｜>", "<|begin_of_text|>", "<s>", NULL};
-    static const char *const eos_names[] = {"<｜end▁of▁sentence｜>", "<|eot_id|>", "<|im_end|>", "<|end_of_text|>", "</s>", "<|endoftext|>",
-        NULL};
-    if (!tokenizer->vocab.words.count) return fm_fail(err, FATHOM_INVALID, "tokenizer: the vocabulary is empty");
+    static const char *const eos_names[] = {"<｜end▁of▁sentence｜>", "<|eot_id|>", "<|im_end|>",
+        "<|end_of_text|>", "</s>", "<|endoftext|>", NULL};
+    if (!tokenizer->vocab.words.count)
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: the vocabulary is empty");
     fm_added_tokens_sort(&tokenizer->added);
     fm_added_tokens_sort(&tokenizer->added_normal);
     if (tokenizer->bos < 0) tokenizer->bos = find_first(tokenizer, bos_names);
@@ -86,7 +89,7 @@ bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *er
     return mark_whole(&tokenizer->vocab, err);
 }
 
-// ---- Tokens -----------------------------------------------------------------------------------------------
+// ---- Tokens ----------------------------------------------------------------------------------------------
 
 const char *fm_tokenizer_bytes(const struct fm_tokenizer *tokenizer, int32_t id, size_t *length) {
     *length = 0;
@@ -98,7 +101,8 @@ const char *fm_tokenizer_bytes(const struct fm_tokenizer *tokenizer, int32_t id,
 }
 
 bool fm_tokenizer_is_special(const struct fm_tokenizer *tokenizer, int32_t id) {
-    return id >= 0 && (size_t)id < tokenizer->vocab.n_tokens && (tokenizer->vocab.tokens[id].flags & FM_TOKEN_SPECIAL);
+    return id >= 0 && (size_t)id < tokenizer->vocab.n_tokens &&
+        (tokenizer->vocab.tokens[id].flags & FM_TOKEN_SPECIAL);
 }
 
 int32_t fm_tokenizer_find(const struct fm_tokenizer *tokenizer, const char *content) {
@@ -106,13 +110,23 @@ int32_t fm_tokenizer_find(const struct fm_tokenizer *tokenizer, const char *cont
     return id >= 0 ? id : fm_vocab_find_word(&tokenizer->vocab, content, strlen(content));
 }
 
-int32_t fm_tokenizer_bos(const struct fm_tokenizer *tokenizer) { return tokenizer->bos; }
-int32_t fm_tokenizer_eos(const struct fm_tokenizer *tokenizer) { return tokenizer->eos; }
-int32_t fm_tokenizer_first(const struct fm_tokenizer *tokenizer) { return tokenizer->adds_bos ? tokenizer->bos : -1; }
-const char *fm_tokenizer_chat_template(const struct fm_tokenizer *tokenizer) { return tokenizer->chat_template; }
-size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer) { return tokenizer->vocab.n_tokens; }
+int32_t fm_tokenizer_bos(const struct fm_tokenizer *tokenizer) {
+    return tokenizer->bos;
+}
+int32_t fm_tokenizer_eos(const struct fm_tokenizer *tokenizer) {
+    return tokenizer->eos;
+}
+int32_t fm_tokenizer_first(const struct fm_tokenizer *tokenizer) {
+    return tokenizer->adds_bos ? tokenizer->bos : -1;
+}
+const char *fm_tokenizer_chat_template(const struct fm_tokenizer *tokenizer) {
+    return tokenizer->chat_template;
+}
+size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer) {
+    return tokenizer->vocab.n_tokens;
+}
 
-// ---- Encoding ---------------------------------------------------------------------------------------------
+// ---- Encoding --------------------------------------------------------------------------------------------
 
 // The state of one call.
 struct encoding {
@@ -140,21 +154,24 @@ static bool append(struct encoding *e, const int32_t *ids, size_t n) {
 static bool encode_word(struct encoding *e, const char *word, size_t length) {
     const struct fm_vocab *vocab = &e->tokenizer->vocab;
     int32_t id = fm_vocab_find_word(vocab, word, length);
-    if (id >= 0 && (e->tokenizer->ignore_merges || (vocab->tokens[id].flags & FM_TOKEN_WHOLE))) return append(e, &id, 1);
+    if (id >= 0 && (e->tokenizer->ignore_merges || (vocab->tokens[id].flags & FM_TOKEN_WHOLE)))
+        return append(e, &id, 1);
     size_t count;
-    return fm_bpe_merge(vocab, word, length, e->tokenizer->unknown, &e->bpe, &count, e->err) && append(e, e->bpe.ids, count);
+    return fm_bpe_merge(vocab, word, length, e->tokenizer->unknown, &e->bpe, &count, e->err) &&
+        append(e, e->bpe.ids, count);
 }
 
 static bool encode_words(struct encoding *e, const char *text, size_t length) {
     if (!fm_pretokenize(&e->tokenizer->pretokenizer, text, length, &e->words, e->err)) return false;
     for (size_t i = 0; i < e->words.spans.count; i++)
-        if (!encode_word(e, e->words.text + e->words.spans.items[i].start, e->words.spans.items[i].length)) return false;
+        if (!encode_word(e, e->words.text + e->words.spans.items[i].start, e->words.spans.items[i].length))
+            return false;
     return true;
 }
 
 // Encodes added tokens as themselves, and the text between them with `between`.
-static bool encode_added(struct encoding *e, const struct fm_added_tokens *added, const char *text, size_t length,
-    bool (*between)(struct encoding *e, const char *text, size_t length)) {
+static bool encode_added(struct encoding *e, const struct fm_added_tokens *added, const char *text,
+    size_t length, bool (*between)(struct encoding *e, const char *text, size_t length)) {
     size_t from = 0, start, end;
     for (int32_t id; (id = fm_added_tokens_find(added, text, length, from, &start, &end)) >= 0; from = end)
         if ((start > from && !between(e, text + from, start - from)) || !append(e, &id, 1)) return false;
@@ -165,7 +182,8 @@ static bool encode_normal(struct encoding *e, const char *text, size_t length, b
     const char *normal = text;
     char *owned = NULL;
     if (e->tokenizer->nfc && !fm_nfc(text, length, &normal, &length, &owned, e->err)) return false;
-    bool done = parse_added ? encode_added(e, &e->tokenizer->added_normal, normal, length, encode_words) : encode_words(e, normal, length);
+    bool done = parse_added ? encode_added(e, &e->tokenizer->added_normal, normal, length, encode_words)
+                            : encode_words(e, normal, length);
     free(owned);
     return done;
 }
@@ -177,19 +195,24 @@ static bool encode_runs(struct encoding *e, const char *text, size_t length, boo
         if (n && !encode_normal(e, text + at, n, parse_added)) return false;
         at += n;
         n = 0;
-        while (at + n < length && fm_utf8_valid(text + at + n, length - at - n < 4 ? length - at - n : 4) == 0) n++;
+        while (
+            at + n < length && fm_utf8_valid(text + at + n, length - at - n < 4 ? length - at - n : 4) == 0)
+            n++;
         if (n && !encode_word(e, text + at, n)) return false;
         at += n;
     }
     return true;
 }
 
-static bool encode_runs_with_added(struct encoding *e, const char *text, size_t length) { return encode_runs(e, text, length, true); }
+static bool encode_runs_with_added(struct encoding *e, const char *text, size_t length) {
+    return encode_runs(e, text, length, true);
+}
 
-bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_added,
-    struct fm_tokens *tokens, struct fathom_error *err) {
+bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length,
+    bool parse_added, struct fm_tokens *tokens, struct fathom_error *err) {
     if (length >= 1u << 29)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: a text of %zu bytes; up to %u can be encoded at once", length, (1u << 29) - 1);
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: a text of %zu bytes; up to %u can be encoded at once",
+            length, (1u << 29) - 1);
     struct encoding e = {.tokenizer = tokenizer, .tokens = tokens, .err = err};
     size_t count = tokens->count;
     bool done = parse_added ? encode_added(&e, &tokenizer->added, text, length, encode_runs_with_added)

@@ -11,12 +11,13 @@
 
 static bool join(char path[PATH_MAX], const char *folder, const char *name, struct fathom_error *err) {
     int n = snprintf(path, PATH_MAX, "%s/%s", folder, name);
-    return (n > 0 && n < PATH_MAX) || fm_fail(err, FATHOM_INVALID, "%s/%s: the path is too long", folder, name);
+    return (n > 0 && n < PATH_MAX) ||
+        fm_fail(err, FATHOM_INVALID, "%s/%s: the path is too long", folder, name);
 }
 
 // "bos_token": "<s>", or an object with a content.
-static bool named_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path, const char *key, int32_t *id,
-    struct fathom_error *err) {
+static bool named_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path,
+    const char *key, int32_t *id, struct fathom_error *err) {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
     if (cJSON_IsObject(value)) value = cJSON_GetObjectItemCaseSensitive(value, "content");
     if (*id >= 0 || !value || cJSON_IsNull(value)) return true;
@@ -28,24 +29,27 @@ static bool named_token(const struct fm_tokenizer *tokenizer, const cJSON *json,
 }
 
 // "bos_token_id": 1, or a list; the first number counts.
-static bool numbered_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path, const char *key, int32_t *id,
-    struct fathom_error *err) {
+static bool numbered_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path,
+    const char *key, int32_t *id, struct fathom_error *err) {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
     if (cJSON_IsArray(value)) value = value->child;
     if (*id >= 0 || !value || cJSON_IsNull(value)) return true;
     uint64_t number;
-    if (!fm_json_whole(value, &number)) return fm_fail(err, FATHOM_INVALID, "%s: %s is not a token id", path, key);
+    if (!fm_json_whole(value, &number))
+        return fm_fail(err, FATHOM_INVALID, "%s: %s is not a token id", path, key);
     if (number >= fm_tokenizer_size(tokenizer))
-        return fm_fail(err, FATHOM_INVALID, "%s: %s is %llu, but the tokenizer has %zu tokens", path, key, (unsigned long long)number,
-            fm_tokenizer_size(tokenizer));
+        return fm_fail(err, FATHOM_INVALID, "%s: %s is %llu, but the tokenizer has %zu tokens", path, key,
+            (unsigned long long)number, fm_tokenizer_size(tokenizer));
     *id = (int32_t)number;
     return true;
 }
 
-static bool read_ends(struct fm_tokenizer *tokenizer, const char *folder, int32_t *bos, int32_t *eos, struct fathom_error *err) {
+static bool read_ends(struct fm_tokenizer *tokenizer, const char *folder, int32_t *bos, int32_t *eos,
+    struct fathom_error *err) {
     static const struct {
         const char *file, *bos, *eos;
-        bool (*read)(const struct fm_tokenizer *, const cJSON *, const char *, const char *, int32_t *, struct fathom_error *);
+        bool (*read)(const struct fm_tokenizer *, const cJSON *, const char *, const char *, int32_t *,
+            struct fathom_error *);
     } sources[] = {
         {"tokenizer_config.json", "bos_token", "eos_token", named_token},
         {"generation_config.json", "bos_token_id", "eos_token_id", numbered_token},
@@ -58,7 +62,7 @@ static bool read_ends(struct fm_tokenizer *tokenizer, const char *folder, int32_
         if (stat(path, &info) != 0 && errno == ENOENT) continue;
         cJSON *json = fm_json_load(path, err);
         bool read = json && sources[i].read(tokenizer, json, path, sources[i].bos, bos, err) &&
-                    sources[i].read(tokenizer, json, path, sources[i].eos, eos, err);
+            sources[i].read(tokenizer, json, path, sources[i].eos, eos, err);
         const cJSON *adds_bos = cJSON_GetObjectItemCaseSensitive(json, "add_bos_token");
         if (cJSON_IsBool(adds_bos)) tokenizer->adds_bos = cJSON_IsTrue(adds_bos);
         cJSON_Delete(json);
@@ -97,7 +101,8 @@ struct fm_tokenizer *fm_tokenizer_of_model(const struct fm_tensors *tensors, str
     size_t length;
     if (is_folder(path)) {
         struct fm_tokenizer *tokenizer = open_folder(path, err);
-        if (!tokenizer || !fm_meta_string(tensors, "tokenizer.chat_template", &chat, &length, NULL)) return tokenizer;
+        if (!tokenizer || !fm_meta_string(tensors, "tokenizer.chat_template", &chat, &length, NULL))
+            return tokenizer;
         if (!(tokenizer->chat_template = strndup(chat, length))) {
             fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory");
             fm_tokenizer_destroy(&tokenizer);

@@ -53,8 +53,10 @@ size_t fm_utf8_push(struct fm_utf8_stream *stream, const char *bytes, size_t len
             int n = fm_utf8_decode((const char *)stream->held, stream->n_held, &code);
             if (n == 0) break;
             size_t used = n > 0 ? (size_t)n : (size_t)-n;
-            if (n > 0) memcpy(out + written, stream->held, used);
-            else memcpy(out + written, replacement, sizeof(replacement));
+            if (n > 0)
+                memcpy(out + written, stream->held, used);
+            else
+                memcpy(out + written, replacement, sizeof(replacement));
             written += n > 0 ? used : sizeof(replacement);
             stream->n_held -= (unsigned char)used;
             memmove(stream->held, stream->held + used, stream->n_held);
@@ -72,18 +74,27 @@ size_t fm_utf8_flush(struct fm_utf8_stream *stream, char *out) {
 
 bool fm_utf8_is_space(uint32_t code) {
     return (code >= 0x09 && code <= 0x0d) || code == 0x20 || code == 0x85 || code == 0xa0 || code == 0x1680 ||
-           (code >= 0x2000 && code <= 0x200a) ||
-           code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
+        (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 || code == 0x202f ||
+        code == 0x205f || code == 0x3000;
 }
 
 bool fm_utf8_is_word(uint32_t code) {
     if (code == 0x200c || code == 0x200d) return true; // joiners
-    if ((code >= 0x24b6 && code <= 0x24e9) || (code >= 0x1f130 && code <= 0x1f149) || (code >= 0x1f150 && code <= 0x1f169) ||
-        (code >= 0x1f170 && code <= 0x1f189)) return true;
+    if ((code >= 0x24b6 && code <= 0x24e9) || (code >= 0x1f130 && code <= 0x1f149) ||
+        (code >= 0x1f150 && code <= 0x1f169) || (code >= 0x1f170 && code <= 0x1f189))
+        return true;
     switch (utf8proc_category((utf8proc_int32_t)code)) {
-    case UTF8PROC_CATEGORY_LU: case UTF8PROC_CATEGORY_LL: case UTF8PROC_CATEGORY_LT: case UTF8PROC_CATEGORY_LM: case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN: case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND: case UTF8PROC_CATEGORY_NL: case UTF8PROC_CATEGORY_PC: return true;
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC: return true;
     default: return false;
     }
 }

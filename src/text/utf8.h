@@ -6,7 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct fm_utf8_stream { unsigned char held[4]; unsigned char n_held; };
+struct fm_utf8_stream {
+    unsigned char held[4];
+    unsigned char n_held;
+};
 
 // Writes the whole characters of the held bytes and `bytes` to out, holds back an unfinished tail, and
 // replaces invalid bytes by U+FFFD. Out has room for length + 4 bytes, plus 3 * (length + 4) for
@@ -29,6 +32,8 @@ bool fm_utf8_is_word(uint32_t code);
 
 // A quotation from a file for an error message: at most 40 bytes, whole characters, '?' for control
 // characters.
-struct fm_quote { char text[48]; };
+struct fm_quote {
+    char text[48];
+};
 struct fm_quote fm_quote(const char *bytes, size_t length);
 #endif

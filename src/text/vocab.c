@@ -19,7 +19,7 @@ void fm_vocab_clear(struct fm_vocab *vocab) {
     fm_vocab_init(vocab);
 }
 
-// ---- Ids by bytes -----------------------------------------------------------------------------------------
+// ---- Ids by bytes ----------------------------------------------------------------------------------------
 
 static uint32_t hash_bytes(const char *bytes, size_t length) {
     uint64_t hash = 0x9e3779b97f4a7c15u ^ length, eight;
@@ -34,7 +34,8 @@ static uint32_t hash_bytes(const char *bytes, size_t length) {
     return (uint32_t)(hash >> 32);
 }
 
-static int32_t map_find(const struct fm_vocab *vocab, const struct fm_token_map *map, const char *bytes, size_t length) {
+static int32_t map_find(
+    const struct fm_vocab *vocab, const struct fm_token_map *map, const char *bytes, size_t length) {
     if (!map->count) return -1;
     uint32_t hash = hash_bytes(bytes, length);
     for (size_t i = hash & (map->capacity - 1);; i = (i + 1) & (map->capacity - 1)) {
@@ -42,7 +43,8 @@ static int32_t map_find(const struct fm_vocab *vocab, const struct fm_token_map 
         if (slot->id < 0) return -1;
         if (slot->hash != hash) continue;
         const struct fm_token *token = &vocab->tokens[slot->id];
-        if (token->length == length && memcmp(vocab->bytes + token->offset, bytes, length) == 0) return slot->id;
+        if (token->length == length && memcmp(vocab->bytes + token->offset, bytes, length) == 0)
+            return slot->id;
     }
 }
 
@@ -52,11 +54,17 @@ static void map_place(struct fm_token_map *map, struct fm_token_slot slot) {
     map->slots[i] = slot;
 }
 
-static bool map_add(const struct fm_vocab *vocab, struct fm_token_map *map, int32_t id, struct fathom_error *err) {
+static bool map_add(
+    const struct fm_vocab *vocab, struct fm_token_map *map, int32_t id, struct fathom_error *err) {
     if (2 * (map->count + 1) > map->capacity) {
-        struct fm_token_map bigger = {.count = map->count, .capacity = map->capacity ? 2 * map->capacity : 1024};
+        struct fm_token_map bigger = {
+            .count = map->count,
+            .capacity = map->capacity ? 2 * map->capacity : 1024,
+        };
         bigger.slots = malloc(bigger.capacity * sizeof(*bigger.slots));
-        if (!bigger.slots) return fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory for %zu table entries", bigger.capacity);
+        if (!bigger.slots)
+            return fm_fail(
+                err, FATHOM_NO_MEMORY, "tokenizer: no memory for %zu table entries", bigger.capacity);
         for (size_t i = 0; i < bigger.capacity; i++) bigger.slots[i].id = -1;
         for (size_t i = 0; i < map->capacity; i++)
             if (map->slots[i].id >= 0) map_place(&bigger, map->slots[i]);
@@ -77,19 +85,21 @@ int32_t fm_vocab_find_name(const struct fm_vocab *vocab, const char *text, size_
     return map_find(vocab, &vocab->names, text, length);
 }
 
-// ---- Tokens -----------------------------------------------------------------------------------------------
+// ---- Tokens ----------------------------------------------------------------------------------------------
 
 static bool token_exists(const struct fm_vocab *vocab, int64_t id) {
     return (uint64_t)id < vocab->n_tokens && (vocab->tokens[id].flags & FM_TOKEN_PRESENT);
 }
 
 // Makes room for the id and for `length` more bytes. Afterwards `bytes` is not NULL, even for an empty text.
-static bool reserve(struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err) {
+static bool reserve(
+    struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err) {
     if (id < 0 || id >= FM_MAX_TOKENS)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has id %" PRId64 ", outside 0 to %d", fm_quote(text, length).text,
-            id, FM_MAX_TOKENS - 1);
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has id %" PRId64 ", outside 0 to %d",
+            fm_quote(text, length).text, id, FM_MAX_TOKENS - 1);
     if (length > UINT32_MAX / 2 - vocab->n_bytes)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: the vocabulary's text is over %u bytes", UINT32_MAX / 2);
+        return fm_fail(
+            err, FATHOM_INVALID, "tokenizer: the vocabulary's text is over %u bytes", UINT32_MAX / 2);
     if ((size_t)id >= vocab->tokens_capacity) {
         size_t capacity = vocab->tokens_capacity ? vocab->tokens_capacity : 1024;
         while (capacity <= (size_t)id) capacity *= 2;
@@ -102,18 +112,21 @@ static bool reserve(struct fm_vocab *vocab, int64_t id, const char *text, size_t
         size_t capacity = vocab->bytes_capacity ? vocab->bytes_capacity : 4096;
         while (capacity < vocab->n_bytes + length) capacity *= 2;
         char *bytes = realloc(vocab->bytes, capacity);
-        if (!bytes) return fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory for %zu bytes of tokens", capacity);
+        if (!bytes)
+            return fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory for %zu bytes of tokens", capacity);
         vocab->bytes = bytes;
         vocab->bytes_capacity = capacity;
     }
     if ((size_t)id >= vocab->n_tokens) {
-        memset(vocab->tokens + vocab->n_tokens, 0, ((size_t)id + 1 - vocab->n_tokens) * sizeof(*vocab->tokens));
+        memset(
+            vocab->tokens + vocab->n_tokens, 0, ((size_t)id + 1 - vocab->n_tokens) * sizeof(*vocab->tokens));
         vocab->n_tokens = (size_t)id + 1;
     }
     return true;
 }
 
-static bool fail_taken(const struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err) {
+static bool fail_taken(
+    const struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err) {
     const struct fm_token *token = &vocab->tokens[id];
     return fm_fail(err, FATHOM_INVALID, "tokenizer: id %" PRId64 " is given to \"%s\" and to \"%s\"", id,
         fm_quote(vocab->bytes + token->offset, token->length).text, fm_quote(text, length).text);
@@ -121,11 +134,13 @@ static bool fail_taken(const struct fm_vocab *vocab, int64_t id, const char *tex
 
 // Finds the token with this spelling in the byte alphabet. Writes its bytes to `bytes`, which has room for
 // `length`.
-static int32_t find_spelled(const struct fm_vocab *vocab, const char *text, size_t length, char *bytes, size_t *n) {
+static int32_t find_spelled(
+    const struct fm_vocab *vocab, const char *text, size_t length, char *bytes, size_t *n) {
     return fm_byte_alphabet_decode(text, length, bytes, n) ? fm_vocab_find_word(vocab, bytes, *n) : -1;
 }
 
-bool fm_vocab_add(struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err) {
+bool fm_vocab_add(
+    struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err) {
     if (!reserve(vocab, id, text, length, err)) return false;
     if (token_exists(vocab, id)) return fail_taken(vocab, id, text, length, err);
     size_t n = length;
@@ -134,23 +149,25 @@ bool fm_vocab_add(struct fm_vocab *vocab, int64_t id, const char *text, size_t l
     if (!word && length) memcpy(bytes, text, length);
     int32_t other = word ? fm_vocab_find_word(vocab, bytes, n) : fm_vocab_find_name(vocab, bytes, n);
     if (other >= 0)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has the ids %d and %" PRId64, fm_quote(text, length).text,
-            (int)other, id);
-    vocab->tokens[id] = (struct fm_token){(uint32_t)vocab->n_bytes, (uint32_t)n, FM_TOKEN_PRESENT | (word ? FM_TOKEN_WORD : 0)};
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has the ids %d and %" PRId64,
+            fm_quote(text, length).text, (int)other, id);
+    vocab->tokens[id] = (struct fm_token){
+        (uint32_t)vocab->n_bytes, (uint32_t)n, FM_TOKEN_PRESENT | (word ? FM_TOKEN_WORD : 0)};
     vocab->n_bytes += n;
     if (word && n == 1) vocab->byte_ids[(unsigned char)*bytes] = (int32_t)id;
     if (word && n > vocab->longest_word) vocab->longest_word = (uint32_t)n;
     return map_add(vocab, word ? &vocab->words : &vocab->names, (int32_t)id, err);
 }
 
-bool fm_vocab_add_literal(struct fm_vocab *vocab, int64_t id, const char *text, size_t length, uint8_t flags, struct fathom_error *err) {
+bool fm_vocab_add_literal(struct fm_vocab *vocab, int64_t id, const char *text, size_t length, uint8_t flags,
+    struct fathom_error *err) {
     if (!reserve(vocab, id, text, length, err)) return false;
     int32_t other = fm_vocab_find_name(vocab, text, length);
     size_t n;
     if (other < 0) other = find_spelled(vocab, text, length, vocab->bytes + vocab->n_bytes, &n);
     if (other >= 0 && other != id)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has the ids %d and %" PRId64, fm_quote(text, length).text,
-            (int)other, id);
+        return fm_fail(err, FATHOM_INVALID, "tokenizer: token \"%s\" has the ids %d and %" PRId64,
+            fm_quote(text, length).text, (int)other, id);
     struct fm_token *token = &vocab->tokens[id];
     if (other < 0) {
         if (token_exists(vocab, id)) return fail_taken(vocab, id, text, length, err);
@@ -163,7 +180,7 @@ bool fm_vocab_add_literal(struct fm_vocab *vocab, int64_t id, const char *text, 
     return named || map_add(vocab, &vocab->names, (int32_t)id, err);
 }
 
-// ---- Merges -----------------------------------------------------------------------------------------------
+// ---- Merges ----------------------------------------------------------------------------------------------
 
 static size_t merge_home(const struct fm_vocab *vocab, uint64_t pair) {
     return (size_t)((pair * 0x9e3779b97f4a7c15u) >> 32) & (vocab->merges_capacity - 1);
@@ -171,7 +188,8 @@ static size_t merge_home(const struct fm_vocab *vocab, uint64_t pair) {
 
 static struct fm_merge_slot *merge_slot(const struct fm_vocab *vocab, uint64_t pair) {
     size_t i = merge_home(vocab, pair);
-    while (vocab->merges[i].value != FM_NO_MERGE && vocab->merges[i].pair != pair) i = (i + 1) & (vocab->merges_capacity - 1);
+    while (vocab->merges[i].value != FM_NO_MERGE && vocab->merges[i].pair != pair)
+        i = (i + 1) & (vocab->merges_capacity - 1);
     return &vocab->merges[i];
 }
 
@@ -194,20 +212,26 @@ static bool grow_merges(struct fm_vocab *vocab, struct fathom_error *err) {
     return true;
 }
 
-bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left, size_t n_left, const char *right, size_t n_right,
-    struct fathom_error *err) {
-    if (!reserve(vocab, 0, left, n_left, err) || !reserve(vocab, 0, right, n_left + n_right, err)) return false;
+bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left, size_t n_left,
+    const char *right, size_t n_right, struct fathom_error *err) {
+    if (!reserve(vocab, 0, left, n_left, err) || !reserve(vocab, 0, right, n_left + n_right, err))
+        return false;
     char *bytes = vocab->bytes + vocab->n_bytes;
     size_t n1 = 0, n2 = 0;
     int32_t a = find_spelled(vocab, left, n_left, bytes, &n1);
-    if (a < 0) return fm_fail(err, FATHOM_INVALID, "tokenizer: merge %u names \"%s\", which is not in the vocabulary", rank,
-        fm_quote(left, n_left).text);
+    if (a < 0)
+        return fm_fail(err, FATHOM_INVALID,
+            "tokenizer: merge %u names \"%s\", which is not in the vocabulary", rank,
+            fm_quote(left, n_left).text);
     int32_t b = find_spelled(vocab, right, n_right, bytes + n1, &n2);
-    if (b < 0) return fm_fail(err, FATHOM_INVALID, "tokenizer: merge %u names \"%s\", which is not in the vocabulary", rank,
-        fm_quote(right, n_right).text);
+    if (b < 0)
+        return fm_fail(err, FATHOM_INVALID,
+            "tokenizer: merge %u names \"%s\", which is not in the vocabulary", rank,
+            fm_quote(right, n_right).text);
     int32_t merged = fm_vocab_find_word(vocab, bytes, n1 + n2);
     if (merged < 0)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: merge %u makes \"%s\", which is not in the vocabulary", rank,
+        return fm_fail(err, FATHOM_INVALID,
+            "tokenizer: merge %u makes \"%s\", which is not in the vocabulary", rank,
             fm_quote(bytes, n1 + n2).text);
     if (2 * (vocab->n_merges + 1) > vocab->merges_capacity && !grow_merges(vocab, err)) return false;
     uint64_t pair = (uint64_t)(uint32_t)a << 32 | (uint32_t)b;

@@ -37,7 +37,8 @@ static void half_goes_both_ways(void **state) {
 
 static void half_rounds_to_nearest_even(void **state) {
     (void)state;
-    for (uint16_t h = 0; h < 0x7bff; h++) { // each value and the next: their middle, and one step to each side of it
+    for (uint16_t h = 0; h < 0x7bff;
+         h++) { // each value and the next: their middle, and one step to each side of it
         const float middle = (float)((half_value(h) + half_value(h + 1)) / 2);
         assert_int_equal(fm_to_half(middle), h & 1 ? h + 1 : h);
         assert_int_equal(fm_to_half(nextafterf(middle, 0)), h);
@@ -92,7 +93,8 @@ static void names_are_found_again(void **state) {
     struct fm_names names = {0};
     uint32_t value;
     assert_false(fm_names_find(&names, "0", &value));
-    for (uint32_t i = 0; i < N; i++) assert_int_equal(fm_names_add(&names, fm_arena_format(&arena, "name.%u", i), i), FM_NAMES_ADDED);
+    for (uint32_t i = 0; i < N; i++)
+        assert_int_equal(fm_names_add(&names, fm_arena_format(&arena, "name.%u", i), i), FM_NAMES_ADDED);
     for (uint32_t i = 0; i < N; i++) {
         const char *name = fm_arena_format(&arena, "name.%u", i);
         assert_true(fm_names_find(&names, name, &value));

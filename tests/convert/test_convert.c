@@ -52,12 +52,14 @@ static void check_same_value(const struct fm_meta_value *a, const struct fm_meta
     if (a->type != FM_META_ARRAY) return;
     assert_int_equal(a->element, b->element);
     assert_int_equal(a->count, b->count);
-    if (a->element != FM_META_STRING) assert_memory_equal(a->items, b->items, a->count * fm_meta_size(a->element));
-    for (size_t i = 0; a->element == FM_META_STRING && i < a->count; i++) assert_string_equal(a->strings[i].text, b->strings[i].text);
+    if (a->element != FM_META_STRING)
+        assert_memory_equal(a->items, b->items, a->count * fm_meta_size(a->element));
+    for (size_t i = 0; a->element == FM_META_STRING && i < a->count; i++)
+        assert_string_equal(a->strings[i].text, b->strings[i].text);
 }
 
-static void check_same_tensor(
-    const struct fm_tensors *a, const struct fm_tensor *x, const struct fm_tensors *b, const struct fm_tensor *y) {
+static void check_same_tensor(const struct fm_tensors *a, const struct fm_tensor *x,
+    const struct fm_tensors *b, const struct fm_tensor *y) {
     assert_non_null(y);
     assert_string_equal(x->name, y->name);
     assert_int_equal(x->type, y->type);
@@ -80,9 +82,11 @@ static void the_file_says_what_the_folder_said(void **state) {
         convert(in, FATHOM_BF16, true);
         struct fm_tensors *a = open_path(in), *b = open_path(out_path);
         assert_int_equal(fm_meta_count(b), fm_meta_count(a) + 2); // file_type, quantization_version
-        for (size_t i = 0; i < a->meta.count; i++) check_same_value(&a->meta.values[i], fm_meta_find(&b->meta, a->meta.values[i].key));
+        for (size_t i = 0; i < a->meta.count; i++)
+            check_same_value(&a->meta.values[i], fm_meta_find(&b->meta, a->meta.values[i].key));
         assert_int_equal(fm_tensors_count(b), fm_tensors_count(a));
-        for (size_t i = 0; i < fm_tensors_count(a); i++) check_same_tensor(a, fm_tensors_at(a, i), b, fm_tensors_at(b, i));
+        for (size_t i = 0; i < fm_tensors_count(a); i++)
+            check_same_tensor(a, fm_tensors_at(a, i), b, fm_tensors_at(b, i));
         fm_tensors_close(&a);
         fm_tensors_close(&b);
     }
@@ -101,11 +105,11 @@ static void each_type_goes_where_it_should(void **state) {
         const enum fathom_type outer = types[i] == FATHOM_Q4_0 ? FATHOM_Q8_0 : types[i];
         assert_int_equal(fm_tensors_find(t, "token_embd.weight")->type, outer);
         assert_int_equal(fm_tensors_find(t, "output.weight")->type, outer);
-        static const char *const matrices[] = {
-            "blk.0.ffn_up.weight", "blk.1.attn_k_b.weight", "blk.1.attn_v_b.weight", "blk.2.ffn_down_exps.weight"};
+        static const char *const matrices[] = {"blk.0.ffn_up.weight", "blk.1.attn_k_b.weight",
+            "blk.1.attn_v_b.weight", "blk.2.ffn_down_exps.weight"};
         for (int j = 0; j < 4; j++) assert_int_equal(fm_tensors_find(t, matrices[j])->type, types[i]);
-        static const char *const fine[] = {
-            "blk.0.attn_norm.weight", "blk.1.ffn_gate_inp.weight", "blk.1.exp_probs_b.bias", "output_norm.weight"};
+        static const char *const fine[] = {"blk.0.attn_norm.weight", "blk.1.ffn_gate_inp.weight",
+            "blk.1.exp_probs_b.bias", "output_norm.weight"};
         for (int j = 0; j < 4; j++) assert_int_equal(fm_tensors_find(t, fine[j])->type, FATHOM_F32);
         fm_tensors_close(&t);
     }
@@ -116,12 +120,24 @@ static void write_odd(const char *path, const float values[80]) {
     struct fm_meta meta = {0};
     const struct fm_string token = {"a", 1};
     const struct fm_tensor matrix = {
-        .name = "blk.0.attn_output.weight", .type = FATHOM_F32, .n_dims = 2, .dims = {40, 2, 1, 1}, .size = 320};
-    assert_true(fm_meta_add(&meta, (struct fm_meta_value){.key = "x.block_count", .type = FM_META_U32, .u = 1}, NULL));
-    assert_true(fm_meta_add(&meta, (struct fm_meta_value){.key = "tokenizer.ggml.pre", .type = FM_META_STRING, .string = token}, NULL));
+        .name = "blk.0.attn_output.weight",
+        .type = FATHOM_F32,
+        .n_dims = 2,
+        .dims = {40, 2, 1, 1},
+        .size = 320,
+    };
+    assert_true(fm_meta_add(
+        &meta, (struct fm_meta_value){.key = "x.block_count", .type = FM_META_U32, .u = 1}, NULL));
+    assert_true(fm_meta_add(&meta,
+        (struct fm_meta_value){.key = "tokenizer.ggml.pre", .type = FM_META_STRING, .string = token}, NULL));
     assert_true(fm_meta_add(&meta,
         (struct fm_meta_value){
-            .key = "tokenizer.ggml.tokens", .type = FM_META_ARRAY, .element = FM_META_STRING, .count = 1, .strings = &token},
+            .key = "tokenizer.ggml.tokens",
+            .type = FM_META_ARRAY,
+            .element = FM_META_STRING,
+            .count = 1,
+            .strings = &token,
+        },
         NULL));
     struct fm_gguf_writer *w = fm_gguf_writer_create(path, &meta, &matrix, 1, NULL);
     assert_non_null(w);
@@ -165,14 +181,16 @@ static void values_that_do_not_fit_are_named(void **state) {
     write_odd(odd, values);
     assert_false(fm_convert(odd, out_path, FATHOM_Q8_0, true, NULL, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
-    assert_non_null(
-        strstr(err.message, "tensor blk.0.attn_output.weight holds a value that F16 cannot: infinite, not a number, or too large"));
+    assert_non_null(strstr(err.message,
+        "tensor blk.0.attn_output.weight holds a value that F16 cannot: infinite, not a number, or too "
+        "large"));
     assert_int_equal(folder_count(&out), 1);
 }
 
-// ---- Failures: one message, no file, and what was there before stays ----
+// ---- Failures: one message, no file, and what was there before stays -------------------------------------
 
-static void check_failure(const char *in, const struct fathom_progress *progress, enum fathom_status status, const char *message) {
+static void check_failure(
+    const char *in, const struct fathom_progress *progress, enum fathom_status status, const char *message) {
     struct fathom_error err = {0};
     write_bytes(out_path, "before", 6);
     assert_false(fm_convert(in, out_path, FATHOM_Q8_0, true, progress, &err));
@@ -188,11 +206,13 @@ static void a_full_disk_leaves_nothing(void **state) {
     (void)state;
     struct rlimit before, limit;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    void (*old)(int) = signal(SIGXFSZ, SIG_IGN);                  // then a write past the limit fails as on a full disk
-    for (rlim_t size = 100; size < 600000; size = size * 9 / 2) { // in the keys, between the tensors, in the last bytes
+    void (*old)(int) = signal(SIGXFSZ, SIG_IGN); // then a write past the limit fails as on a full disk
+    for (rlim_t size = 100; size < 600000;
+         size = size * 9 / 2) { // in the keys, between the tensors, in the last bytes
         limit = (struct rlimit){.rlim_cur = size, .rlim_max = before.rlim_max};
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-        check_failure(REFERENCE "v3", NULL, FATHOM_IO, "/out.gguf: no room for the file: File too large after ");
+        check_failure(
+            REFERENCE "v3", NULL, FATHOM_IO, "/out.gguf: no room for the file: File too large after ");
     }
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     signal(SIGXFSZ, old);
@@ -207,7 +227,8 @@ static bool stop_at_ten(void *user, const char *what, uint64_t done, uint64_t to
 static void cancelling_leaves_nothing(void **state) {
     (void)state;
     int n = 0;
-    check_failure(REFERENCE "v3", &(struct fathom_progress){stop_at_ten, &n}, FATHOM_CANCELLED, "reference/v3 was cancelled");
+    check_failure(REFERENCE "v3", &(struct fathom_progress){stop_at_ten, &n}, FATHOM_CANCELLED,
+        "reference/v3 was cancelled");
     assert_int_equal(n, 10);
 }
 
@@ -215,10 +236,12 @@ static void bad_input_leaves_nothing(void **state) {
     (void)state;
     struct folder in;
     char path[1024];
-    check_failure("/no/such/folder", NULL, FATHOM_IO, "/no/such/folder: cannot open: No such file or directory");
+    check_failure(
+        "/no/such/folder", NULL, FATHOM_IO, "/no/such/folder: cannot open: No such file or directory");
     folder_make(&in, "v3");
     folder_edit(&in, "tokenizer.json", "N}{1,3}", "N}{1,4}");
-    check_failure(in.path, NULL, FATHOM_UNSUPPORTED, ": the splits in pre_tokenizer of tokenizer.json are not supported");
+    check_failure(in.path, NULL, FATHOM_UNSUPPORTED,
+        ": the splits in pre_tokenizer of tokenizer.json are not supported");
     folder_file(&in, "tokenizer.json", path);
     assert_int_equal(unlink(path), 0);
     check_failure(in.path, NULL, FATHOM_INVALID, ": tokenizer.json is missing");
@@ -253,7 +276,8 @@ static void the_draft_layer_may_stay_out(void **state) {
         assert_int_equal(n_blocks, keep ? 5 : 4);
         assert_int_equal(fm_meta_u32(t, "deepseek2.nextn_predict_layers", &n_draft, NULL), keep);
         assert_int_equal(n_draft, keep);
-        static const char *const names[] = {"eh_proj", "embed_tokens", "enorm", "hnorm", "shared_head_head", "shared_head_norm"};
+        static const char *const names[] = {
+            "eh_proj", "embed_tokens", "enorm", "hnorm", "shared_head_head", "shared_head_norm"};
         for (int i = 0; i < 6; i++) {
             char name[64];
             snprintf(name, sizeof(name), "blk.4.nextn.%s.weight", names[i]);

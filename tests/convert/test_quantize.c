@@ -1,4 +1,5 @@
-// Quantising: errors of the encoders, which type goes where, importances, and files that are whole or not there.
+// Quantising: errors of the encoders, which type goes where, importances, and files that are whole or not
+// there.
 #include "convert/quantize.h"
 #include "file/directory.h"
 #include "convert/importance.h"
@@ -29,7 +30,7 @@ static int remove_out(void **state) {
     return 0;
 }
 
-// ---- One row ----
+// ---- One row ---------------------------------------------------------------------------------------------
 
 enum { N = 4096 };
 
@@ -60,11 +61,24 @@ static double error_of(enum fathom_type type, const float *x, const float *impor
     return sum / weights;
 }
 
-// Of the variance of a normal row. Lower than what ggml's searches reach on the same; see src/decisions/quantize.md.
-static const struct { enum fathom_type type; double most; } bounds[] = {
-    {FATHOM_Q8_0, 4e-5}, {FATHOM_Q6_K, 4e-4}, {FATHOM_Q5_K, 1.6e-3}, {FATHOM_Q5_1, 1.9e-3}, {FATHOM_Q5_0, 2.2e-3}, {FATHOM_Q4_K, 6.5e-3},
-        {FATHOM_Q4_1, 7.5e-3},
-    {FATHOM_Q4_0, 9.5e-3}, {FATHOM_IQ4_NL, 6.5e-3}, {FATHOM_IQ4_XS, 6.5e-3}, {FATHOM_Q3_K, 2.8e-2}, {FATHOM_Q2_K, 1e-1},
+// Of the variance of a normal row. Lower than what ggml's searches reach on the same; see
+// src/decisions/quantize.md.
+static const struct {
+    enum fathom_type type;
+    double most;
+} bounds[] = {
+    {FATHOM_Q8_0, 4e-5},
+    {FATHOM_Q6_K, 4e-4},
+    {FATHOM_Q5_K, 1.6e-3},
+    {FATHOM_Q5_1, 1.9e-3},
+    {FATHOM_Q5_0, 2.2e-3},
+    {FATHOM_Q4_K, 6.5e-3},
+    {FATHOM_Q4_1, 7.5e-3},
+    {FATHOM_Q4_0, 9.5e-3},
+    {FATHOM_IQ4_NL, 6.5e-3},
+    {FATHOM_IQ4_XS, 6.5e-3},
+    {FATHOM_Q3_K, 2.8e-2},
+    {FATHOM_Q2_K, 1e-1},
 };
 
 static void errors_are_small(void **state) {
@@ -73,7 +87,9 @@ static void errors_are_small(void **state) {
     normal(x, N);
     for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
         const double error = error_of(bounds[i].type, x, NULL);
-        if (!(error > 0 && error < bounds[i].most)) fail_msg("%s: %g of the variance, at most %g", fm_type_name(bounds[i].type), error, bounds[i].most);
+        if (!(error > 0 && error < bounds[i].most))
+            fail_msg(
+                "%s: %g of the variance, at most %g", fm_type_name(bounds[i].type), error, bounds[i].most);
     }
 }
 
@@ -94,7 +110,9 @@ static void importances_are_heeded(void **state) {
             without += (double)importance[k] * (a[k] - x[k]) * (a[k] - x[k]);
             with += (double)importance[k] * (b[k] - x[k]) * (b[k] - x[k]);
         }
-        if (!(with < 0.9 * without)) fail_msg("%s: a weighted error of %g, without importances %g", fm_type_name(bounds[i].type), with, without);
+        if (!(with < 0.9 * without))
+            fail_msg("%s: a weighted error of %g, without importances %g", fm_type_name(bounds[i].type), with,
+                without);
     }
 }
 
@@ -119,12 +137,17 @@ static void hard_rows(void **state) {
     }
 }
 
-// ---- Files ----
+// ---- Files -----------------------------------------------------------------------------------------------
 
-static struct fm_quantize_result quantize(const char *in, const char *preset, const struct fm_tensor_rule *rules, size_t n_rules) {
+static struct fm_quantize_result quantize(
+    const char *in, const char *preset, const struct fm_tensor_rule *rules, size_t n_rules) {
     struct fathom_error err = {0};
     struct fm_quantize_result result;
-    const struct fm_quantize_params params = {.preset = fm_preset_find(preset), .rules = rules, .n_rules = n_rules};
+    const struct fm_quantize_params params = {
+        .preset = fm_preset_find(preset),
+        .rules = rules,
+        .n_rules = n_rules,
+    };
     assert_non_null(params.preset);
     if (!fm_quantize(in, out_path, &params, &result, &err)) fail_msg("%s", err.message);
     assert_int_equal(folder_count(&out), 1);
@@ -152,7 +175,8 @@ static void types_go_where_they_should(void **state) {
     assert_true(r.n_fallen_back > 20);
     assert_int_equal(r.n_requantized, 0);
     assert_true(r.bytes < r.bytes_before);
-    static const struct fm_tensor_rule rules[] = {{"ffn_down", FATHOM_Q8_0}, {"blk.[01].attn_output.weight", FATHOM_F16}};
+    static const struct fm_tensor_rule rules[] = {
+        {"ffn_down", FATHOM_Q8_0}, {"blk.[01].attn_output.weight", FATHOM_F16}};
     quantize(REFERENCE "v3", "iq4_xs", rules, 2);
     assert_int_equal(type_of("blk.1.ffn_down_exps.weight"), FATHOM_Q8_0);
     assert_int_equal(type_of("blk.1.attn_output.weight"), FATHOM_F16);
@@ -170,7 +194,8 @@ static void the_same_every_time(void **state) {
     quantize(REFERENCE "v3", "q5_k_m", NULL, 0);
     assert_int_equal(rename(out_path, other), 0);
     struct fm_quantize_result result;
-    assert_true(fm_quantize(REFERENCE "v3", out_path, &(struct fm_quantize_params){.preset = fm_preset_find("q5_k_m")}, &result, NULL));
+    assert_true(fm_quantize(REFERENCE "v3", out_path,
+        &(struct fm_quantize_params){.preset = fm_preset_find("q5_k_m")}, &result, NULL));
     struct fm_tensors *a = fm_tensors_open(other, NULL), *b = fm_tensors_open(out_path, NULL);
     assert_non_null(a);
     assert_non_null(b);
@@ -185,7 +210,7 @@ static void the_same_every_time(void **state) {
     fm_tensors_close(&b);
 }
 
-// ---- Importance files of the older form: number of matrices, then name, runs, values ----
+// ---- Importance files of the older form: number of matrices, then name, runs, values ---------------------
 
 static size_t put_matrix(uint8_t *at, const char *name, int32_t n, float value) {
     const int32_t length = (int32_t)strlen(name), runs = 2;
@@ -199,9 +224,16 @@ static size_t put_matrix(uint8_t *at, const char *name, int32_t n, float value) 
 
 static void importance_files(void **state) {
     (void)state;
-    static const struct { const char *name; int32_t n; float value; const char *message; } cases[] = {
-        {"blk.1.attn_output.weight", 128, 1, NULL}, {"blk.1.attn_output.weight", 96, 1, "tensor blk.1.attn_output.weight"},
-        {"blk.1.attn_output.weight", 128, NAN, "value 0 of blk.1.attn_output.weight is"}, {"blk.1.attn_output.weight", 128, -1, "expected a mean of squares"},
+    static const struct {
+        const char *name;
+        int32_t n;
+        float value;
+        const char *message;
+    } cases[] = {
+        {"blk.1.attn_output.weight", 128, 1, NULL},
+        {"blk.1.attn_output.weight", 96, 1, "tensor blk.1.attn_output.weight"},
+        {"blk.1.attn_output.weight", 128, NAN, "value 0 of blk.1.attn_output.weight is"},
+        {"blk.1.attn_output.weight", 128, -1, "expected a mean of squares"},
     };
     char path[1024];
     folder_file(&out, "imatrix.dat", path);
@@ -212,8 +244,11 @@ static void importance_files(void **state) {
         struct fm_quantize_result result;
         memcpy(file, &one, 4);
         write_bytes(path, file, 4 + put_matrix(file + 4, cases[i].name, cases[i].n, cases[i].value));
-        const bool ok = fm_quantize(REFERENCE "v3", out_path, &(struct fm_quantize_params){.preset = fm_preset_find("q4_0"), .importance = path}, &result, &err);
-        if (ok != !cases[i].message || (!ok && !strstr(err.message, cases[i].message))) fail_msg("case %zu: \"%s\"", i, ok ? "accepted" : err.message);
+        const bool ok = fm_quantize(REFERENCE "v3", out_path,
+            &(struct fm_quantize_params){.preset = fm_preset_find("q4_0"), .importance = path}, &result,
+            &err);
+        if (ok != !cases[i].message || (!ok && !strstr(err.message, cases[i].message)))
+            fail_msg("case %zu: \"%s\"", i, ok ? "accepted" : err.message);
         if (ok) assert_int_equal(result.n_important, 1);
         if (ok) assert_int_equal(unlink(out_path), 0);
         assert_int_equal(folder_count(&out), 1); // the importances alone
@@ -224,7 +259,7 @@ static void importance_files(void **state) {
     assert_non_null(strstr(err.message, path));
 }
 
-// ---- Failures: one message, no file, and what was there before stays ----
+// ---- Failures: one message, no file, and what was there before stays -------------------------------------
 
 static bool cancel(void *user, const char *what, uint64_t done, uint64_t total) {
     (void)user, (void)what;
@@ -236,8 +271,13 @@ static void failures_leave_nothing(void **state) {
     static const struct fm_tensor_rule nowhere[] = {{"attn_qqq", FATHOM_Q8_0}};
     const struct fathom_progress progress = {cancel, NULL};
     const struct fm_preset *preset = fm_preset_find("Q4_0");
-    const struct { const char *in; struct fm_quantize_params params; const char *message; } cases[] = {
-        {REFERENCE "v3", {.preset = preset, .rules = nowhere, .n_rules = 1}, "no matrix has a name like \"attn_qqq\""},
+    const struct {
+        const char *in;
+        struct fm_quantize_params params;
+        const char *message;
+    } cases[] = {
+        {REFERENCE "v3", {.preset = preset, .rules = nowhere, .n_rules = 1},
+            "no matrix has a name like \"attn_qqq\""},
         {REFERENCE "v3", {.preset = preset, .progress = &progress}, "was cancelled"},
         {REFERENCE "v3", {.preset = preset, .importance = "/nonexistent/imatrix"}, "/nonexistent/imatrix"},
         {"/nonexistent/model.gguf", {.preset = preset}, "/nonexistent/model.gguf"},
@@ -247,7 +287,8 @@ static void failures_leave_nothing(void **state) {
         struct fm_quantize_result result;
         write_bytes(out_path, "before", 6);
         assert_false(fm_quantize(cases[i].in, out_path, &cases[i].params, &result, &err));
-        if (!strstr(err.message, cases[i].message)) fail_msg("case %zu: \"%s\", expected \"%s\"", i, err.message, cases[i].message);
+        if (!strstr(err.message, cases[i].message))
+            fail_msg("case %zu: \"%s\", expected \"%s\"", i, err.message, cases[i].message);
         char *text = read_text(out_path);
         assert_string_equal(text, "before");
         free(text);
@@ -256,7 +297,8 @@ static void failures_leave_nothing(void **state) {
     quantize(REFERENCE "v3", "q8_0", NULL, 0);
     struct fathom_error err = {0};
     struct fm_quantize_result result;
-    assert_false(fm_quantize(out_path, out_path, &(struct fm_quantize_params){.preset = preset}, &result, &err));
+    assert_false(
+        fm_quantize(out_path, out_path, &(struct fm_quantize_params){.preset = preset}, &result, &err));
     assert_non_null(strstr(err.message, "is both the input and the output"));
     assert_int_equal(type_of("blk.1.attn_output.weight"), FATHOM_Q8_0);
 }

@@ -23,7 +23,8 @@ static inline char *read_whole_file(const char *path, size_t *size) {
     return data;
 }
 
-// A copy of the tensor's bytes (4 a value), and how many values; NULL where file or tensor is missing. free() it.
+// A copy of the tensor's bytes (4 a value), and how many values; NULL where file or tensor is missing. free()
+// it.
 static inline void *golden_tensor(const char *path, const char *name, size_t *n_values) {
     size_t size;
     char *file = read_whole_file(path, &size);
@@ -34,7 +35,8 @@ static inline void *golden_tensor(const char *path, const char *name, size_t *n_
     const cJSON *offsets = cJSON_GetObjectItem(cJSON_GetObjectItem(json, name), "data_offsets");
     void *copy = NULL;
     if (offsets) {
-        const size_t begin = (size_t)cJSON_GetArrayItem(offsets, 0)->valuedouble, end = (size_t)cJSON_GetArrayItem(offsets, 1)->valuedouble;
+        const size_t begin = (size_t)cJSON_GetArrayItem(offsets, 0)->valuedouble,
+                     end = (size_t)cJSON_GetArrayItem(offsets, 1)->valuedouble;
         copy = malloc(end - begin);
         memcpy(copy, file + 8 + header + begin, end - begin);
         *n_values = (end - begin) / 4;

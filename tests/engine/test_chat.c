@@ -8,11 +8,13 @@
 // after the standard headers
 #include <cmocka.h>
 
-static const char tools[] = "[{\"type\": \"function\", \"function\": {\"name\": \"add\", \"parameters\": {\"type\": \"object\"}}}]";
+static const char tools[] =
+    "[{\"type\": \"function\", \"function\": {\"name\": \"add\", \"parameters\": {\"type\": \"object\"}}}]";
 
 static int open_engine(void **state) {
     struct fathom_error err = {0};
-    *state = fathom_engine_create(&(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf"}, &err);
+    *state = fathom_engine_create(
+        &(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf"}, &err);
     if (!*state) print_error("%s\n", err.message);
     return *state ? 0 : -1;
 }
@@ -41,7 +43,8 @@ static void add(struct fathom_chat *chat, const struct fathom_message *message) 
 
 static void refuse(struct fathom_chat *chat, const struct fathom_message *message, const char *says) {
     struct fathom_error err = {0};
-    assert_false(message ? fathom_chat_add(chat, message, &err) : fathom_chat_ask(chat, NULL, NULL, NULL, NULL, &err));
+    assert_false(
+        message ? fathom_chat_add(chat, message, &err) : fathom_chat_ask(chat, NULL, NULL, NULL, NULL, &err));
     if (!strstr(err.message, says)) fail_msg("\"%s\" and not \"%s\"", err.message, says);
 }
 
@@ -55,21 +58,24 @@ static void given_turns(void **state) {
     assert_string_not_equal(first.thought, "");
     assert_string_not_equal(first.answer, "");
     assert_int_equal(first.n_tool_calls, 0);
-    add(given, &(struct fathom_message){FATHOM_ROLE_USER, "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?"});
+    add(given,
+        &(struct fathom_message){
+            FATHOM_ROLE_USER, "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?"});
     add(given, &(struct fathom_message){FATHOM_ROLE_ASSISTANT, first.answer, first.thought});
     add(given, &(struct fathom_message){FATHOM_ROLE_USER, "Et 3 boîtes ?"});
     ask(had, "Et 3 boîtes ?", &second);
     ask(given, NULL, &same);
     assert_int_equal(second.n_prompt_ids, same.n_prompt_ids);
-    assert_memory_equal(fathom_session_tokens(fathom_chat_get_session(had)), fathom_session_tokens(fathom_chat_get_session(given)),
-        second.n_prompt_ids * sizeof(int32_t));
+    assert_memory_equal(fathom_session_tokens(fathom_chat_get_session(had)),
+        fathom_session_tokens(fathom_chat_get_session(given)), second.n_prompt_ids * sizeof(int32_t));
     fathom_chat_destroy(&had);
     fathom_chat_destroy(&given);
 }
 
 static uint32_t best_of(const float *row, uint32_t n) {
     uint32_t best = 0;
-    for (uint32_t i = 1; i < n; i++) if (row[i] > row[best]) best = i;
+    for (uint32_t i = 1; i < n; i++)
+        if (row[i] > row[best]) best = i;
     return best;
 }
 
@@ -82,8 +88,8 @@ static void check_rows(const char *what, const float *got, const float *want, ui
 // The cache of a chat holds the first question, its answer without the thought, the second question and its
 // answer: each part was read or written at another time. A new session reads the whole text at once. In exact
 // mode both give the same bits.
-static void check_second_answer(struct fathom_engine *engine, const struct fathom_chat_params *params,
-    const char *const questions[2]) {
+static void check_second_answer(
+    struct fathom_engine *engine, const struct fathom_chat_params *params, const char *const questions[2]) {
     struct fathom_error err = {0};
     struct fathom_chat *chat = open_chat(engine, params);
     struct fathom_reply reply;
@@ -129,8 +135,8 @@ static struct fathom_engine *open_exact(const char *model, uint32_t n_context) {
 
 static void second_answer(void **state) {
     (void)state;
-    static const char *const questions[2] = {"Paul a 8 boîtes de 62 livres. Combien de livres en tout ?",
-        "Et 3 boîtes ?"};
+    static const char *const questions[2] = {
+        "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?", "Et 3 boîtes ?"};
     const struct fathom_chat_params brief = {.system = "Be brief.", .max_tokens = 200};
     const struct fathom_chat_params small_chunks = {.max_tokens = 30, .session.n_chunk = 5};
     struct fathom_engine *engine = open_exact(FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", 1024);
@@ -144,16 +150,21 @@ static void second_answer(void **state) {
 static void second_answer_of_rings(void **state) {
     (void)state;
     static const char *const questions[2] = {"How many books are in eight boxes?", "And in three?"};
-    const struct fathom_chat_params params = {.template_name = "deepseek-v4", .max_tokens = 90,
-        .session.n_chunk = 48};
+    const struct fathom_chat_params params = {
+        .template_name = "deepseek-v4",
+        .max_tokens = 90,
+        .session.n_chunk = 48,
+    };
     struct fathom_engine *engine = open_exact(FATHOM_SOURCE_DIR "/tests/data/reference/v4", 400);
     check_second_answer(engine, &params, questions);
     fathom_engine_destroy(&engine);
 }
 
 static void with_tools(void **state) {
-    struct fathom_chat *chat = open_chat(*state, &(struct fathom_chat_params){.template_name = "deepseek-v4", .tools = tools, .max_tokens = 2});
-    struct fathom_chat *plain = open_chat(*state, &(struct fathom_chat_params){.template_name = "deepseek-v4", .max_tokens = 2});
+    struct fathom_chat *chat = open_chat(*state,
+        &(struct fathom_chat_params){.template_name = "deepseek-v4", .tools = tools, .max_tokens = 2});
+    struct fathom_chat *plain =
+        open_chat(*state, &(struct fathom_chat_params){.template_name = "deepseek-v4", .max_tokens = 2});
     struct fathom_reply reply, other;
     ask(chat, "1 + 1?", &reply);
     ask(plain, "1 + 1?", &other);
@@ -165,14 +176,20 @@ static void with_tools(void **state) {
     add(chat, &(struct fathom_message){FATHOM_ROLE_USER, "1 + 1?"});
     refuse(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2"}, "after a message with 0 calls");
     refuse(chat, &(struct fathom_message){FATHOM_ROLE_SYSTEM, "x"}, "comes first");
-    refuse(chat, &(struct fathom_message){FATHOM_ROLE_ASSISTANT, .tool_calls = &(struct fathom_tool_call){"add", "2"}, .n_tool_calls = 1}, "not a JSON object");
-    add(chat, &(struct fathom_message){FATHOM_ROLE_ASSISTANT, .reasoning = "add", .tool_calls = calls, .n_tool_calls = 2});
+    refuse(chat,
+        &(struct fathom_message){
+            FATHOM_ROLE_ASSISTANT, .tool_calls = &(struct fathom_tool_call){"add", "2"}, .n_tool_calls = 1},
+        "not a JSON object");
+    add(chat,
+        &(struct fathom_message){
+            FATHOM_ROLE_ASSISTANT, .reasoning = "add", .tool_calls = calls, .n_tool_calls = 2});
     memset(calls, 0, sizeof(calls)); // were copied
     refuse(chat, NULL, "last message must be");
     add(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "0", .tool_call_id = "two"});
     refuse(chat, NULL, "1 tool results after a message with 2");
     refuse(chat, &(struct fathom_message){FATHOM_ROLE_USER, "and?"}, "1 tool results after a message with 2");
-    refuse(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2", .tool_call_id = "two"}, "name one call each");
+    refuse(
+        chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2", .tool_call_id = "two"}, "name one call each");
     add(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2", .tool_call_id = "one"});
     ask(chat, NULL, &other);
     assert_true(other.n_prompt_ids > reply.n_prompt_ids);
@@ -180,7 +197,10 @@ static void with_tools(void **state) {
 }
 
 static void refused_tools(void **state) {
-    static const struct { struct fathom_chat_params params; const char *says; } bad[] = {
+    static const struct {
+        struct fathom_chat_params params;
+        const char *says;
+    } bad[] = {
         {{.tools = tools}, "deepseek-r1 has no list of tools"},
         {{.tools = tools, .template_name = "llama3"}, "llama3 has no tools"},
         {{.tools = "{}", .template_name = "deepseek-v4"}, "no array of objects"},

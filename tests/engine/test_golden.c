@@ -1,5 +1,6 @@
-// Whole models against transformers' float32 logits, read in one chunk, in chunks of 7, and token by token through the decode step.
-// Exact mode is held to 1e-3 and to the same bits for all three ways, and on all devices: the hashes below are part of the test.
+// Whole models against transformers' float32 logits, read in one chunk, in chunks of 7, and token by token
+// through the decode step. Exact mode is held to 1e-3 and to the same bits for all three ways, and on all
+// devices: the hashes below are part of the test.
 #include "device.h"
 #include "engine/engine.h"
 #include "engine/golden.h"
@@ -16,11 +17,12 @@ enum { N_TOKENS = 64, N_VOCAB = 768 };
 
 struct reference {
     const char *name;
-    const char *file;        // under tests/data/reference, or under FATHOM_SHARED for weights too large to commit
+    const char *file; // under tests/data/reference, or under FATHOM_SHARED for weights too large to commit
     const char *golden;
     uint32_t n_tokens;
-    uint64_t exact_hash;     // of the exact logits, on every device
-    double width;            // how far its logits spread, against the others': the bounds grow with it. Of FP8, for its coarser weights
+    uint64_t exact_hash; // of the exact logits, on every device
+    double width; // how far its logits spread, against the others': the bounds grow with it. Of FP8, for its
+                  // coarser weights
     bool shared;
 };
 
@@ -46,8 +48,10 @@ static void say(void *user, enum fathom_log_level level, const char *message) {
 static struct fathom_engine *open_engine_with(const struct reference *r, struct fathom_engine_params params) {
     char path[1024];
     const char *shared = getenv("FATHOM_SHARED");
-    if (r->shared) snprintf(path, sizeof(path), "%s/%s", shared ? shared : FATHOM_SOURCE_DIR "/../shared", r->file);
-    else snprintf(path, sizeof(path), FATHOM_SOURCE_DIR "/tests/data/reference/%s", r->file);
+    if (r->shared)
+        snprintf(path, sizeof(path), "%s/%s", shared ? shared : FATHOM_SOURCE_DIR "/../shared", r->file);
+    else
+        snprintf(path, sizeof(path), FATHOM_SOURCE_DIR "/tests/data/reference/%s", r->file);
     struct fathom_error err = {0};
     if (r->shared) {
         char weights[1100];
@@ -67,11 +71,14 @@ static struct fathom_engine *open_engine_with(const struct reference *r, struct 
     return engine;
 }
 
-static struct fathom_engine *open_engine(const struct reference *r, bool exact) { return open_engine_with(r, (struct fathom_engine_params){.gpu.exact = exact}); }
+static struct fathom_engine *open_engine(const struct reference *r, bool exact) {
+    return open_engine_with(r, (struct fathom_engine_params){.gpu.exact = exact});
+}
 
 // The last one is for texts of several pages.
 enum way { ONE_CHUNK, CHUNKS_OF_7, TOKEN_BY_TOKEN, N_WAYS, CHUNKS_OF_64 = N_WAYS, N_LONG_WAYS };
-static const char *const way_names[N_LONG_WAYS] = {"one chunk", "chunks of 7", "token by token", "chunks of 64"};
+static const char *const way_names[N_LONG_WAYS] = {
+    "one chunk", "chunks of 7", "token by token", "chunks of 64"};
 
 static float *read_logits(struct fathom_engine *engine, const int32_t *ids, uint32_t n, enum way way) {
     const uint32_t n_chunk = way == CHUNKS_OF_7 ? 7 : way == CHUNKS_OF_64 ? 64 : n;
@@ -96,13 +103,17 @@ static void *tensor(const char *file, const char *name, size_t n) {
     return values;
 }
 
-static void *golden(const struct reference *r, const char *name, size_t n) { return tensor(r->golden, name, n); }
+static void *golden(const struct reference *r, const char *name, size_t n) {
+    return tensor(r->golden, name, n);
+}
 
 static uint32_t best_of(const float *row, float *margin) {
     uint32_t best = 0;
-    for (uint32_t i = 1; i < N_VOCAB; i++) if (row[i] > row[best]) best = i;
+    for (uint32_t i = 1; i < N_VOCAB; i++)
+        if (row[i] > row[best]) best = i;
     *margin = INFINITY;
-    for (uint32_t i = 0; i < N_VOCAB; i++) if (i != best && row[best] - row[i] < *margin) *margin = row[best] - row[i];
+    for (uint32_t i = 0; i < N_VOCAB; i++)
+        if (i != best && row[best] - row[i] < *margin) *margin = row[best] - row[i];
     return best;
 }
 
@@ -121,10 +132,12 @@ static double divergence(const float *want, const float *got) {
     return sum;
 }
 
-static int compare_doubles(const void *a, const void *b) { return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b); }
+static int compare_doubles(const void *a, const void *b) {
+    return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
+}
 
-// Default mode: the mean divergence under 1e-4 and the clear best tokens equal, the worst two of 64 tokens left out (a near tie
-// in a gate may fall the other way).
+// Default mode: the mean divergence under 1e-4 and the clear best tokens equal, the worst two of 64 tokens
+// left out (a near tie in a gate may fall the other way).
 static void check_close(const struct reference *r, const char *mode, const char *way, const float *want,
     const float *got, uint32_t n_rows, double most) {
     const uint32_t n_out = (2 * n_rows + 63) / 64;
@@ -140,13 +153,14 @@ static void check_close(const struct reference *r, const char *mode, const char 
     }
     qsort(kl, n_rows, sizeof(*kl), compare_doubles);
     for (uint32_t t = 0; t < n_rows - n_out; t++) mean += kl[t] / (n_rows - n_out);
-    print_message("%s %s, %s: mean divergence %.2e, largest left in %.2e, %u clear best tokens differ\n", r->name, mode, way, mean,
-        kl[n_rows - n_out - 1], n_wrong);
+    print_message("%s %s, %s: mean divergence %.2e, largest left in %.2e, %u clear best tokens differ\n",
+        r->name, mode, way, mean, kl[n_rows - n_out - 1], n_wrong);
     assert_true(mean < most);
     assert_true(n_wrong <= n_out);
 }
 
-static void check_ways(const struct reference *r, const char *mode, struct fathom_engine *engine, double most) {
+static void check_ways(
+    const struct reference *r, const char *mode, struct fathom_engine *engine, double most) {
     int32_t *ids = golden(r, "input_ids", r->n_tokens);
     float *want = golden(r, "logits", (size_t)r->n_tokens * N_VOCAB);
     for (enum way way = 0; way < N_WAYS; way++) {
@@ -164,10 +178,14 @@ static void check_default(const struct reference *r) {
     fathom_engine_destroy(&engine);
 }
 
-// 8 bits a value of the cache: a model of random weights is moved ten times as far as float16 may, a trained one hardly.
+// 8 bits a value of the cache: a model of random weights is moved ten times as far as float16 may, a trained
+// one hardly.
 static void cache_8bit(void **state) {
     (void)state;
-    static const struct { int reference; double most; } models[] = {{0, 1e-3}, {3, 1e-5}};
+    static const struct {
+        int reference;
+        double most;
+    } models[] = {{0, 1e-3}, {3, 1e-5}};
     for (int i = 0; i < 2; i++) {
         const struct reference *r = &references[models[i].reference];
         struct fathom_engine *engine = open_engine_with(r, (struct fathom_engine_params){.cache_8bit = true});
@@ -176,7 +194,8 @@ static void cache_8bit(void **state) {
     }
 }
 
-// Every implementation of every operator that the model takes: the first of each together, then the second of each, …
+// Every implementation of every operator that the model takes: the first of each together, then the second of
+// each, …
 static void check_every_variant(const struct reference *r) {
     struct fathom_engine *engine = open_engine(r, false);
     bool more = true;
@@ -186,7 +205,8 @@ static void check_every_variant(const struct reference *r) {
         for (size_t i = 0; i < fm_n_ops; i++) {
             const struct fm_op *op = fm_ops[i];
             const size_t last = op->n_variants - 1, n = strlen(choices);
-            snprintf(choices + n, sizeof(choices) - n, "%s%s=%s", n ? "," : "", op->name, op->variants[v < last ? v : last].name);
+            snprintf(choices + n, sizeof(choices) - n, "%s%s=%s", n ? "," : "", op->name,
+                op->variants[v < last ? v : last].name);
             more |= v < last;
         }
         assert_true(fm_variants_force(engine->gpu, choices));
@@ -201,11 +221,13 @@ static void every_variant(void **state) {
     check_every_variant(&references[6]); // grouped attention, norms of heads
 }
 
-// A barrier that is missing somewhere would show as a difference between a run with only the derived ones and one with all.
+// A barrier that is missing somewhere would show as a difference between a run with only the derived ones and
+// one with all.
 static void full_barriers(void **state) {
     (void)state;
     const struct reference *r = &references[8]; // the most operators
-    struct fathom_engine *engine = open_engine_with(r, (struct fathom_engine_params){.gpu = {.exact = true, .full_barriers = true}});
+    struct fathom_engine *engine =
+        open_engine_with(r, (struct fathom_engine_params){.gpu = {.exact = true, .full_barriers = true}});
     int32_t *ids = golden(r, "input_ids", r->n_tokens);
     for (enum way way = 0; way < N_WAYS; way++) {
         float *got = read_logits(engine, ids, r->n_tokens, way);
@@ -216,7 +238,10 @@ static void full_barriers(void **state) {
     fathom_engine_destroy(&engine);
 }
 
-struct collected { int32_t ids[64]; uint32_t n; };
+struct collected {
+    int32_t ids[64];
+    uint32_t n;
+};
 static bool collect(void *user, int32_t id) {
     struct collected *c = user;
     c->ids[c->n++] = id;
@@ -239,8 +264,10 @@ static void check_greedy(const struct reference *r, struct fathom_engine *engine
         if (got.ids[i] == want[i]) continue;
         float *row = malloc(sizeof(float) * N_VOCAB);
         assert_true(fathom_session_truncate(session, N_PROMPT + i - 1, &err));
-        assert_true(fathom_session_append_decode(session, i ? &want[i - 1] : &prompt[N_PROMPT - 1], 1, row, &err));
-        print_message("%s: token %u is %d, golden %d, apart by %g\n", r->name, i, got.ids[i], want[i], row[got.ids[i]] - row[want[i]]);
+        assert_true(
+            fathom_session_append_decode(session, i ? &want[i - 1] : &prompt[N_PROMPT - 1], 1, row, &err));
+        print_message("%s: token %u is %d, golden %d, apart by %g\n", r->name, i, got.ids[i], want[i],
+            row[got.ids[i]] - row[want[i]]);
         assert_true(row[got.ids[i]] - row[want[i]] < 1e-3f);
         free(row);
         break;
@@ -248,8 +275,10 @@ static void check_greedy(const struct reference *r, struct fathom_engine *engine
     const struct fathom_session_stats stats = fathom_session_get_stats(session);
     const uint64_t n_split = stats.decode_submits / stats.decode_steps; // submits of a step
     assert_int_equal(stats.decode_submits, n_split * stats.decode_steps);
-    if (device_is_card()) assert_true(n_split > 1);
-    else assert_int_equal(n_split, 1);
+    if (device_is_card())
+        assert_true(n_split > 1);
+    else
+        assert_int_equal(n_split, 1);
     assert_true(stats.decode_recordings <= 2 * n_split);
     fathom_session_destroy(&session);
     free(prompt);
@@ -269,13 +298,15 @@ static void check_exact(const struct reference *r) {
             if (!(d <= worst)) worst = d; // a NaN stays
             squares += d * d;
         }
-        print_message("%s exact, %s: largest difference %.2e, root mean square %.2e, hash %016llx\n", r->name, way_names[way], worst, sqrt(squares / (double)n),
-            (unsigned long long)hash_floats(got, n));
+        print_message("%s exact, %s: largest difference %.2e, root mean square %.2e, hash %016llx\n", r->name,
+            way_names[way], worst, sqrt(squares / (double)n), (unsigned long long)hash_floats(got, n));
         assert_true(worst <= r->width * 1e-3);
         assert_true(sqrt(squares / (double)n) <= r->width * 2e-4);
         if (first) assert_memory_equal(got, first, n * sizeof(float));
-        if (first) free(got);
-        else first = got;
+        if (first)
+            free(got);
+        else
+            first = got;
     }
     assert_int_equal(hash_floats(first, n), r->exact_hash);
     free(first);
@@ -285,21 +316,28 @@ static void check_exact(const struct reference *r) {
     fathom_engine_destroy(&engine);
 }
 
-// ---- Texts of 320 tokens ----------------------------------------------------------------------------------------
-// They cross pages (64 positions), splits of attention (256), the ring of V4 and the choice of V3.2 in a whole model.
+// ---- Texts of 320 tokens ---------------------------------------------------------------------------------
+// They cross pages (64 positions), splits of attention (256), the ring of V4 and the choice of V3.2 in a
+// whole model.
 
 enum { N_LONG = 320, N_ROWS = 53 };
 
 struct long_text {
     const char *name;
-    uint64_t exact_hash;  // of the exact logits, on every device
-    bool tips;            // float16 keys may tip the choice of positions at its edge: only exact mode has a bound
+    uint64_t exact_hash; // of the exact logits, on every device
+    bool tips; // float16 keys may tip the choice of positions at its edge: only exact mode has a bound
 };
 
 static const struct long_text long_texts[] = {
-    {"v2-lite", 0x6fdf6ba7e112f45bu, false}, {"v2", 0xab838b8309799ed2u, false}, {"v3", 0x9afdfca51c226dccu, false},
-    {"llama", 0xab17e634706b0500u, false}, {"qwen2", 0x055544adb8dfcc68u, false}, {"qwen3", 0x6c6d85362c317231u, false},
-    {"v32", 0x3676b046ee2ce9d2u, true}, {"v4", 0xec9ec224514e5812u, true}, {"v3-fp8", 0xe333793a7439c40au, false},
+    {"v2-lite", 0x6fdf6ba7e112f45bu, false},
+    {"v2", 0xab838b8309799ed2u, false},
+    {"v3", 0x9afdfca51c226dccu, false},
+    {"llama", 0xab17e634706b0500u, false},
+    {"qwen2", 0x055544adb8dfcc68u, false},
+    {"qwen3", 0x6c6d85362c317231u, false},
+    {"v32", 0x3676b046ee2ce9d2u, true},
+    {"v4", 0xec9ec224514e5812u, true},
+    {"v3-fp8", 0xe333793a7439c40au, false},
     {"glm4-lite", 0xbe43105980307db3u, false},
 };
 
@@ -310,7 +348,10 @@ static const struct reference *reference_called(const char *name) {
 }
 
 // Some positions of a long text, with the golden logits there.
-struct long_golden { int32_t *ids, *positions; float *logits; };
+struct long_golden {
+    int32_t *ids, *positions;
+    float *logits;
+};
 
 static struct long_golden read_long_golden(const struct long_text *text) {
     char file[64];
@@ -325,8 +366,8 @@ static void free_long_golden(struct long_golden *g) {
     free(g->logits);
 }
 
-// Pipelines and rounding differ between devices, the ways of reading above them do not: all four ways run on one width
-// of a CPU and on cards, one way elsewhere. The hash then stands for the others.
+// Pipelines and rounding differ between devices, the ways of reading above them do not: all four ways run on
+// one width of a CPU and on cards, one way elsewhere. The hash then stands for the others.
 static bool reads_all_ways(struct fathom_engine *engine) {
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     return info->type != FATHOM_GPU_CPU || info->subgroup_size == 8;
@@ -344,7 +385,8 @@ static bool check_long_exact(const struct long_text *text) {
         double worst = 0;
         for (uint32_t i = 0; i < N_ROWS; i++)
             for (uint32_t j = 0; j < N_VOCAB; j++) {
-                const double d = fabs((double)got[want.positions[i] * N_VOCAB + j] - want.logits[i * N_VOCAB + j]);
+                const double d =
+                    fabs((double)got[want.positions[i] * N_VOCAB + j] - want.logits[i * N_VOCAB + j]);
                 if (!(d <= worst)) worst = d; // a NaN stays
             }
         print_message("%s exact, %d tokens, %s: largest difference %.2e, hash %016llx\n", text->name, N_LONG,
@@ -382,9 +424,15 @@ static void long_texts_read(void **state) {
     }
 }
 
-#define MODEL_TESTS(name, i)                                                            \
-    static void name##_exact(void **state) { (void)state; check_exact(&references[i]); } \
-    static void name##_default(void **state) { (void)state; check_default(&references[i]); }
+#define MODEL_TESTS(name, i) \
+    static void name##_exact(void **state) { \
+        (void)state; \
+        check_exact(&references[i]); \
+    } \
+    static void name##_default(void **state) { \
+        (void)state; \
+        check_default(&references[i]); \
+    }
 MODEL_TESTS(v2_lite, 0)
 MODEL_TESTS(v2, 1)
 MODEL_TESTS(v3, 2)
@@ -402,13 +450,31 @@ int main(void) {
     const struct CMUnitTest of_card[] = {cmocka_unit_test(v3_exact), cmocka_unit_test(v3_default)};
     if (device_is_card()) return cmocka_run_group_tests(of_card, NULL, NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(v2_lite_exact), cmocka_unit_test(v2_lite_default), cmocka_unit_test(v2_exact), cmocka_unit_test(v2_default),
-        cmocka_unit_test(v3_exact), cmocka_unit_test(v3_default), cmocka_unit_test(minnow_exact), cmocka_unit_test(minnow_default),
-        cmocka_unit_test(llama_exact), cmocka_unit_test(llama_default), cmocka_unit_test(qwen2_exact), cmocka_unit_test(qwen2_default),
-        cmocka_unit_test(qwen3_exact), cmocka_unit_test(qwen3_default), cmocka_unit_test(v32_exact), cmocka_unit_test(v32_default), cmocka_unit_test(v4_exact), cmocka_unit_test(v4_default),
-        cmocka_unit_test(v3_fp8_exact), cmocka_unit_test(v3_fp8_default),
-        cmocka_unit_test(glm4_lite_exact), cmocka_unit_test(glm4_lite_default),
-        cmocka_unit_test(cache_8bit), cmocka_unit_test(every_variant), cmocka_unit_test(full_barriers),
+        cmocka_unit_test(v2_lite_exact),
+        cmocka_unit_test(v2_lite_default),
+        cmocka_unit_test(v2_exact),
+        cmocka_unit_test(v2_default),
+        cmocka_unit_test(v3_exact),
+        cmocka_unit_test(v3_default),
+        cmocka_unit_test(minnow_exact),
+        cmocka_unit_test(minnow_default),
+        cmocka_unit_test(llama_exact),
+        cmocka_unit_test(llama_default),
+        cmocka_unit_test(qwen2_exact),
+        cmocka_unit_test(qwen2_default),
+        cmocka_unit_test(qwen3_exact),
+        cmocka_unit_test(qwen3_default),
+        cmocka_unit_test(v32_exact),
+        cmocka_unit_test(v32_default),
+        cmocka_unit_test(v4_exact),
+        cmocka_unit_test(v4_default),
+        cmocka_unit_test(v3_fp8_exact),
+        cmocka_unit_test(v3_fp8_default),
+        cmocka_unit_test(glm4_lite_exact),
+        cmocka_unit_test(glm4_lite_default),
+        cmocka_unit_test(cache_8bit),
+        cmocka_unit_test(every_variant),
+        cmocka_unit_test(full_barriers),
         cmocka_unit_test(long_texts_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

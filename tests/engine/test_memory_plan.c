@@ -11,9 +11,17 @@
 
 #define REFERENCE(name) FATHOM_SOURCE_DIR "/tests/data/reference/" name
 static const char v4[] = REFERENCE("v4"), minnow[] = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf";
-static const char *const models[] = { // of every architecture
-    REFERENCE("v2-lite"), REFERENCE("v2"), REFERENCE("v3"), REFERENCE("v3-fp8"), REFERENCE("v32"), v4,
-    REFERENCE("llama"), REFERENCE("qwen2"), REFERENCE("qwen3"),
+static const char *const models[] = {
+    // of every architecture
+    REFERENCE("v2-lite"),
+    REFERENCE("v2"),
+    REFERENCE("v3"),
+    REFERENCE("v3-fp8"),
+    REFERENCE("v32"),
+    v4,
+    REFERENCE("llama"),
+    REFERENCE("qwen2"),
+    REFERENCE("qwen3"),
 };
 enum { N_MODELS = sizeof(models) / sizeof(*models) };
 
@@ -22,8 +30,8 @@ struct inspected {
     struct fathom_memory_plan plan;
 };
 
-static struct inspected inspect(const char *model, const struct fathom_gpu_info *gpu, bool exact,
-    uint32_t n_context) {
+static struct inspected inspect(
+    const char *model, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context) {
     struct fathom_error err = {0};
     struct inspected i;
     if (!fathom_model_inspect(model, gpu, exact, n_context, &i.info, &i.plan, &err))

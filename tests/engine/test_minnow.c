@@ -1,5 +1,6 @@
-// The demonstration model on its 200 questions: token for token against transformers from the float32 weights, and right answers from the
-// 8-bit file that is shipped. The token checks ask every eighth question; all 200 with FATHOM_ALL_QUESTIONS set.
+// The demonstration model on its 200 questions: token for token against transformers from the float32
+// weights, and right answers from the 8-bit file that is shipped. The token checks ask every eighth question;
+// all 200 with FATHOM_ALL_QUESTIONS set.
 #include "engine/golden.h"
 #include <fathom/fathom.h>
 #include <setjmp.h>
@@ -10,7 +11,11 @@
 
 enum { MAX_NEW = 400 };
 
-struct question { int32_t prompt[512], greedy[MAX_NEW]; uint32_t n_prompt, n_greedy; char *text, *answer; };
+struct question {
+    int32_t prompt[512], greedy[MAX_NEW];
+    uint32_t n_prompt, n_greedy;
+    char *text, *answer;
+};
 
 static uint32_t read_ids(const cJSON *array, int32_t *ids, uint32_t capacity) {
     uint32_t n = 0;
@@ -23,9 +28,11 @@ static uint32_t read_ids(const cJSON *array, int32_t *ids, uint32_t capacity) {
 }
 
 // Calls ask for every step-th question; returns how many it found good.
-static uint32_t for_each_question(uint32_t step, bool (*ask)(void *context, const struct question *q), void *context, uint32_t *n_asked) {
+static uint32_t for_each_question(
+    uint32_t step, bool (*ask)(void *context, const struct question *q), void *context, uint32_t *n_asked) {
     size_t size;
-    char *file = read_whole_file(FATHOM_SOURCE_DIR "/tests/data/reference/minnow/questions.jsonl", &size), *rest = NULL;
+    char *file = read_whole_file(FATHOM_SOURCE_DIR "/tests/data/reference/minnow/questions.jsonl", &size),
+         *rest = NULL;
     assert_non_null(file);
     uint32_t n_good = 0, i = 0;
     *n_asked = 0;
@@ -33,7 +40,10 @@ static uint32_t for_each_question(uint32_t step, bool (*ask)(void *context, cons
         if (i++ % step) continue;
         cJSON *json = cJSON_Parse(line);
         assert_non_null(json);
-        struct question q = {.text = cJSON_GetObjectItem(json, "question")->valuestring, .answer = cJSON_GetObjectItem(json, "answer")->valuestring};
+        struct question q = {
+            .text = cJSON_GetObjectItem(json, "question")->valuestring,
+            .answer = cJSON_GetObjectItem(json, "answer")->valuestring,
+        };
         q.n_prompt = read_ids(cJSON_GetObjectItem(json, "prompt_ids"), q.prompt, 512);
         q.n_greedy = read_ids(cJSON_GetObjectItem(json, "greedy_ids"), q.greedy, MAX_NEW);
         n_good += ask(context, &q);
@@ -44,7 +54,10 @@ static uint32_t for_each_question(uint32_t step, bool (*ask)(void *context, cons
     return n_good;
 }
 
-struct collected { int32_t ids[MAX_NEW]; uint32_t n; };
+struct collected {
+    int32_t ids[MAX_NEW];
+    uint32_t n;
+};
 static bool collect(void *user, int32_t id) {
     struct collected *c = user;
     c->ids[c->n++] = id;
@@ -56,7 +69,8 @@ static bool same_tokens(void *context, const struct question *q) {
     struct fathom_error err = {0};
     struct collected got = {.n = 0};
     uint32_t n;
-    if (!fathom_session_truncate(session, 0, &err) || !fathom_session_append(session, q->prompt, q->n_prompt, NULL, NULL, &err) ||
+    if (!fathom_session_truncate(session, 0, &err) ||
+        !fathom_session_append(session, q->prompt, q->n_prompt, NULL, NULL, &err) ||
         !fathom_session_generate(session, NULL, MAX_NEW, collect, &got, &n, &err))
         fail_msg("%s", err.message);
     return got.n == q->n_greedy && !memcmp(got.ids, q->greedy, sizeof(int32_t) * q->n_greedy);
@@ -79,7 +93,8 @@ static struct fathom_engine *open_engine(const char *model, const char *file, bo
         skip();
     }
     fclose(f);
-    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = model, .gpu.exact = exact, .n_context = 1024}, &err);
+    struct fathom_engine *engine = fathom_engine_create(
+        &(struct fathom_engine_params){.model = model, .gpu.exact = exact, .n_context = 1024}, &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
@@ -95,7 +110,8 @@ static void check_tokens(bool exact, uint32_t wrong) {
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
     if (!session) fail_msg("%s", err.message);
     uint32_t n_asked;
-    const uint32_t step = getenv("FATHOM_ALL_QUESTIONS") ? 1 : 8, n_good = for_each_question(step, same_tokens, session, &n_asked);
+    const uint32_t step = getenv("FATHOM_ALL_QUESTIONS") ? 1 : 8,
+                   n_good = for_each_question(step, same_tokens, session, &n_asked);
     print_message("%s: %u of %u questions token for token\n", exact ? "exact" : "default", n_good, n_asked);
     assert_int_equal(n_asked, 200 / step);
     assert_true(n_asked - n_good <= (wrong + step - 1) / step);
@@ -103,15 +119,22 @@ static void check_tokens(bool exact, uint32_t wrong) {
     fathom_engine_destroy(&engine);
 }
 
-static void exact_tokens(void **state) { (void)state; check_tokens(true, 1); }
-static void default_tokens(void **state) { (void)state; check_tokens(false, 5); }
+static void exact_tokens(void **state) {
+    (void)state;
+    check_tokens(true, 1);
+}
+static void default_tokens(void **state) {
+    (void)state;
+    check_tokens(false, 5);
+}
 
 static void shipped_answers(void **state) {
     (void)state;
     struct fathom_error err = {0};
     const char *model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf";
     struct fathom_engine *engine = open_engine(model, model, false);
-    struct fathom_chat *chat = fathom_chat_create(engine, &(struct fathom_chat_params){.max_tokens = MAX_NEW}, &err);
+    struct fathom_chat *chat =
+        fathom_chat_create(engine, &(struct fathom_chat_params){.max_tokens = MAX_NEW}, &err);
     if (!chat) fail_msg("%s", err.message);
     uint32_t n_asked;
     const uint32_t n_good = for_each_question(1, right_answer, chat, &n_asked);
@@ -123,6 +146,7 @@ static void shipped_answers(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(shipped_answers), cmocka_unit_test(default_tokens), cmocka_unit_test(exact_tokens)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shipped_answers), cmocka_unit_test(default_tokens), cmocka_unit_test(exact_tokens)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

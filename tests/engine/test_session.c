@@ -1,5 +1,5 @@
-// The life of engines and sessions: create and destroy without a leak (the sanitizers and valgrind watch), errors that name the thing, a text
-// that is cut and continued, sampling that a seed repeats.
+// The life of engines and sessions: create and destroy without a leak (the sanitizers and valgrind watch),
+// errors that name the thing, a text that is cut and continued, sampling that a seed repeats.
 #include "device.h"
 #include <fathom/fathom.h>
 #include <setjmp.h>
@@ -15,26 +15,34 @@ static const char model[] = FATHOM_SOURCE_DIR "/tests/data/reference/v3";
 
 static struct fathom_engine *open_engine(uint32_t n_context) {
     struct fathom_error err = {0};
-    const struct fathom_engine_params params = {.model = model, .n_context = n_context,
-        .gpu = device_params((struct fathom_gpu_params){0})};
+    const struct fathom_engine_params params = {
+        .model = model,
+        .n_context = n_context,
+        .gpu = device_params((struct fathom_gpu_params){0}),
+    };
     struct fathom_engine *engine = fathom_engine_create(&params, &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
 
-struct collected { int32_t ids[128]; uint32_t n, stop_after; };
+struct collected {
+    int32_t ids[128];
+    uint32_t n, stop_after;
+};
 static bool collect(void *user, int32_t id) {
     struct collected *c = user;
     c->ids[c->n++] = id;
     return c->stop_after == 0 || c->n < c->stop_after;
 }
 
-static void generate(struct fathom_session *session, const struct fathom_sampling *sampling, uint32_t n, struct collected *got) {
+static void generate(struct fathom_session *session, const struct fathom_sampling *sampling, uint32_t n,
+    struct collected *got) {
     const int32_t prompt[] = {1, 2, 3, 4, 5};
     struct fathom_error err = {0};
     uint32_t n_new;
     *got = (struct collected){.stop_after = got->stop_after};
-    if (!fathom_session_truncate(session, 0, &err) || !fathom_session_append(session, prompt, 5, NULL, NULL, &err) ||
+    if (!fathom_session_truncate(session, 0, &err) ||
+        !fathom_session_append(session, prompt, 5, NULL, NULL, &err) ||
         !fathom_session_generate(session, sampling, n, collect, got, &n_new, &err))
         fail_msg("%s", err.message);
 }
@@ -77,25 +85,33 @@ static void continues_after_a_cut(void **state) {
     fathom_engine_destroy(&engine);
 }
 
-// DeepSeek-V4 keeps a ring of positions and sums of those before: a text goes on behind a cut, be it where steps in flight had run on, or far back.
+// DeepSeek-V4 keeps a ring of positions and sums of those before: a text goes on behind a cut, be it where
+// steps in flight had run on, or far back.
 static void rings_continue_after_a_cut(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
-        .n_context = 200,
-        .gpu = device_params((struct fathom_gpu_params){.exact = true})}, &err);
+    struct fathom_engine *engine = fathom_engine_create(
+        &(struct fathom_engine_params){
+            .model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
+            .n_context = 200,
+            .gpu = device_params((struct fathom_gpu_params){.exact = true}),
+        },
+        &err);
     if (!engine) fail_msg("%s", err.message);
-    struct fathom_session *session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 7}, &err);
+    struct fathom_session *session =
+        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 7}, &err);
     struct collected whole = {.n = 0}, part = {.stop_after = 10};
     uint32_t n;
     generate(session, NULL, 70, &whole); // once around the ring
     generate(session, NULL, 20, &part);
     assert_int_equal(part.n, 10);
-    for (uint32_t cut = 0; cut < 3; cut++) { // behind the ninth token (the tenth was refused), behind the twelfth, behind the second
+    for (uint32_t cut = 0; cut < 3;
+         cut++) { // behind the ninth token (the tenth was refused), behind the twelfth, behind the second
         const uint32_t kept = cut == 0 ? 9 : cut == 1 ? 12 : 2;
         if (cut) assert_true(fathom_session_truncate(session, 5 + kept, &err));
         part = (struct collected){.n = 0};
-        if (!fathom_session_generate(session, NULL, 20, collect, &part, &n, &err)) fail_msg("%s", err.message);
+        if (!fathom_session_generate(session, NULL, 20, collect, &part, &n, &err))
+            fail_msg("%s", err.message);
         assert_int_equal(part.n, 20);
         assert_memory_equal(part.ids, whole.ids + kept, 20 * sizeof(int32_t));
     }
@@ -136,16 +152,19 @@ static void appends_after_a_stop(void **state) {
     free(want);
 }
 
-// DeepSeek-V4's ring holds the sliding window before a chunk and the chunk itself: chunks give the bits that one
-// chunk of the whole text gives, which never comes round. The sliding window has 16 positions and a page 64. A
-// chunk of 56 would fit one page without the sliding window, a chunk of 64 fills a page alone.
+// DeepSeek-V4's ring holds the sliding window before a chunk and the chunk itself: chunks give the bits that
+// one chunk of the whole text gives, which never comes round. The sliding window has 16 positions and a
+// page 64. A chunk of 56 would fit one page without the sliding window, a chunk of 64 fills a page alone.
 static void rings_hold_a_chunk(void **state) {
     (void)state;
     enum { N = 272 /* of every four one is kept, in more than a page */, N_VOCAB = 768 };
     static const uint32_t chunks[] = {N, 56, 64};
     struct fathom_error err = {0};
-    const struct fathom_engine_params params = {.model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
-        .n_context = N, .gpu.exact = true};
+    const struct fathom_engine_params params = {
+        .model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
+        .n_context = N,
+        .gpu.exact = true,
+    };
     struct fathom_engine *engine = fathom_engine_create(&params, &err);
     if (!engine) fail_msg("%s", err.message);
     int32_t ids[N];
@@ -171,8 +190,14 @@ static void seeds_repeat(void **state) {
     struct fathom_engine *engine = open_engine(128);
     struct fathom_error err = {0};
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
-    const struct fathom_sampling warm = {.temperature = 1.5f, .top_p = 0.95f, .min_p = 0.001f, .top_k = 200, .repeat_penalty = 1.1f,
-        .seed = 0x123456789abcdefu};
+    const struct fathom_sampling warm = {
+        .temperature = 1.5f,
+        .top_p = 0.95f,
+        .min_p = 0.001f,
+        .top_k = 200,
+        .repeat_penalty = 1.1f,
+        .seed = 0x123456789abcdefu,
+    };
     struct fathom_sampling other = warm;
     other.seed++;
     struct collected a = {.n = 0}, b = {.n = 0}, c = {.n = 0};
@@ -205,8 +230,13 @@ static void ends_with_the_context(void **state) {
 static float *logits_without(uint32_t caps, uint64_t *in_place, size_t *n) {
     const int32_t prompt[] = {1, 2, 3, 4, 5};
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(&(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
-        .n_context = 64, .gpu = device_params((struct fathom_gpu_params){.disabled_caps = caps})}, &err);
+    struct fathom_engine *engine = fathom_engine_create(
+        &(struct fathom_engine_params){
+            .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
+            .n_context = 64,
+            .gpu = device_params((struct fathom_gpu_params){.disabled_caps = caps}),
+        },
+        &err);
     struct fathom_session *session = engine ? fathom_session_create(engine, NULL, &err) : NULL;
     if (!session) fail_msg("%s", err.message);
     *n = (size_t)5 * fathom_engine_get_info(engine)->n_vocab;
@@ -250,8 +280,10 @@ static void decode_is_recorded_while_reading(void **state) {
     assert_non_null(session);
     assert_true(fathom_session_append(session, prompt, 5, NULL, NULL, &err));
     const uint64_t n_recordings = fathom_session_get_stats(session).decode_recordings;
-    if (device_is_card()) assert_true(n_recordings > 1); // a step's work is split
-    else assert_int_equal(n_recordings, 1);
+    if (device_is_card())
+        assert_true(n_recordings > 1); // a step's work is split
+    else
+        assert_int_equal(n_recordings, 1);
     struct collected got = {.n = 0};
     uint32_t n;
     assert_true(fathom_session_generate(session, NULL, 2, collect, &got, &n, &err));
@@ -279,21 +311,28 @@ static void refuses(void **state) {
     const int32_t fine = 1;
     assert_true(fathom_session_append(session, &fine, 1, NULL, NULL, NULL));
     err = (struct fathom_error){0};
-    assert_false(fathom_session_generate(session, &(struct fathom_sampling){.top_p = 2}, 1, collect, NULL, &n, &err));
+    assert_false(
+        fathom_session_generate(session, &(struct fathom_sampling){.top_p = 2}, 1, collect, NULL, &n, &err));
     assert_non_null(strstr(err.message, "top-p"));
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
     err = (struct fathom_error){0};
-    assert_null(fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = 100000}, &err));
+    assert_null(
+        fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = 100000}, &err));
     assert_non_null(strstr(err.message, "100000"));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ten_lives), cmocka_unit_test(continues_after_a_cut), cmocka_unit_test(rings_continue_after_a_cut),
-        cmocka_unit_test(appends_after_a_stop), cmocka_unit_test(rings_hold_a_chunk),
+        cmocka_unit_test(ten_lives),
+        cmocka_unit_test(continues_after_a_cut),
+        cmocka_unit_test(rings_continue_after_a_cut),
+        cmocka_unit_test(appends_after_a_stop),
+        cmocka_unit_test(rings_hold_a_chunk),
         cmocka_unit_test(seeds_repeat),
-        cmocka_unit_test(ends_with_the_context), cmocka_unit_test(in_place), cmocka_unit_test(decode_is_recorded_while_reading),
+        cmocka_unit_test(ends_with_the_context),
+        cmocka_unit_test(in_place),
+        cmocka_unit_test(decode_is_recorded_while_reading),
         cmocka_unit_test(refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

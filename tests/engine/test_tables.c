@@ -75,8 +75,8 @@ static int remove_files(void **state) {
 }
 
 // Writes the file with one number changed.
-static void change(const struct file *file, const char *path, int layer, uint32_t place, int64_t number,
-    size_t width) {
+static void change(
+    const struct file *file, const char *path, int layer, uint32_t place, int64_t number, size_t width) {
     char before[8], *at = file->bytes + file->tables[layer] + place * width;
     memcpy(before, at, width);
     memcpy(at, &number, width); // little-endian
@@ -99,15 +99,30 @@ static void check_start(const char *model, int layer, const char *says) {
     fathom_engine_destroy(&engine);
 }
 
-static const struct { int layer; uint32_t place; int64_t number; const char *says; } in_both[] = {
-    {0, 0, 7, NULL}, {1, N_NUMBERS - 1, 0, NULL},
-    {0, 0, 8, "names expert 8 of 8"}, {0, N_NUMBERS - 1, 8, "names expert 8 of 8"},
-    {1, 0, 100000, "names expert 100000 of 8"}, {1, N_NUMBERS - 1, INT32_MAX, "names expert 2147483647 of 8"},
-}, in_gguf[] = {
-    {0, 1, -1, "names expert -1 of 8"}, {1, 2, INT32_MIN, "names expert -2147483648 of 8"},
-}, in_hub[] = { // of 64 bits: none becomes small when 32 of them are cut off
-    {0, 1, -1, "names expert 2147483647 of 8"}, {0, 2, 1ll << 32, "names expert 2147483647 of 8"},
-    {1, N_NUMBERS - 1, INT64_MIN + 3, "names expert 2147483647 of 8"},
+static const struct {
+    int layer;
+    uint32_t place;
+    int64_t number;
+    const char *says;
+} in_both[] =
+    {
+        {0, 0, 7, NULL},
+        {1, N_NUMBERS - 1, 0, NULL},
+        {0, 0, 8, "names expert 8 of 8"},
+        {0, N_NUMBERS - 1, 8, "names expert 8 of 8"},
+        {1, 0, 100000, "names expert 100000 of 8"},
+        {1, N_NUMBERS - 1, INT32_MAX, "names expert 2147483647 of 8"},
+},
+  in_gguf[] =
+      {
+          {0, 1, -1, "names expert -1 of 8"},
+          {1, 2, INT32_MIN, "names expert -2147483648 of 8"},
+},
+  in_hub[] = {
+      // of 64 bits: none becomes small when 32 of them are cut off
+      {0, 1, -1, "names expert 2147483647 of 8"},
+      {0, 2, 1ll << 32, "names expert 2147483647 of 8"},
+      {1, N_NUMBERS - 1, INT64_MIN + 3, "names expert 2147483647 of 8"},
 };
 
 static void experts_of_tokens(void **state) {

@@ -18,7 +18,10 @@
 
 static char folder[32];
 
-struct heard { int n_notices, n_warnings; char notice[1024]; };
+struct heard {
+    int n_notices, n_warnings;
+    char notice[1024];
+};
 static struct heard heard;
 static void hear(void *user, enum fathom_log_level level, const char *message) {
     (void)user;
@@ -44,7 +47,9 @@ static struct fathom_engine *start(struct fathom_gpu_params gpu, enum fathom_tun
         (struct fathom_engine_params){.n_context = 256, .gpu = gpu, .tuning = tuning});
 }
 
-static void finish(struct fathom_engine **engine) { fathom_engine_destroy(engine); }
+static void finish(struct fathom_engine **engine) {
+    fathom_engine_destroy(engine);
+}
 
 static int make_folder(void **state) {
     (void)state;
@@ -76,7 +81,8 @@ static int remove_folder(void **state) {
 static void test_first_and_second_start(void **state) {
     (void)state;
     char path[512];
-    struct fathom_engine *engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+    struct fathom_engine *engine =
+        start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 1);
     assert_non_null(strstr(heard.notice, "first use of this model on"));
     assert_int_equal(heard.n_warnings, 0);
@@ -125,9 +131,11 @@ static void test_file_decides(void **state) {
     size_t n;
     char path[512];
     uint64_t most = 6;
-    struct fathom_engine *engine = start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_OFF);
+    struct fathom_engine *engine =
+        start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_OFF);
     assert_int_equal(heard.n_notices + n_tuning_files(path, sizeof(path)), 0);
-    if (!fathom_engine_tune(engine, 600, &(struct fathom_progress){stop_soon, &most}, list, 6, &n, &err)) fail_msg("%s", err.message);
+    if (!fathom_engine_tune(engine, 600, &(struct fathom_progress){stop_soon, &most}, list, 6, &n, &err))
+        fail_msg("%s", err.message);
     assert_int_equal(heard.n_warnings, 0);
     assert_int_equal(n, 6);
     assert_int_equal(engine->gpu->n_tuned, 6);
@@ -150,7 +158,8 @@ static void test_file_decides(void **state) {
     // choices that nobody would make, as if they had been measured
     uint32_t n_changed = 0;
     for (size_t i = 0; i < 6; i++)
-        if (!strcmp(engine->gpu->tuned[i].op, "expert_up")) strcpy(engine->gpu->tuned[i].variant, "plain"), n_changed++;
+        if (!strcmp(engine->gpu->tuned[i].op, "expert_up"))
+            strcpy(engine->gpu->tuned[i].variant, "plain"), n_changed++;
     assert_int_equal(n_changed, 2); // dense layers, and those with experts
     fm_tuned_save(engine->gpu, engine->tuning_key);
     finish(&engine);
@@ -168,7 +177,8 @@ static void test_file_decides(void **state) {
     if (fathom_engine_tune(engine, 1, NULL, NULL, 0, &n, &err)) fail_msg("exact mode was tuned");
     assert_non_null(strstr(err.message, "exact mode"));
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder, .variants = "matmul=plain"}, FATHOM_TUNING_QUICK);
+    engine = start(
+        (struct fathom_gpu_params){.cache_dir = folder, .variants = "matmul=plain"}, FATHOM_TUNING_QUICK);
     assert_int_equal(engine->gpu->n_tuned, 0);
     finish(&engine);
 }
@@ -177,7 +187,8 @@ static void test_file_decides(void **state) {
 static void test_damaged(void **state) {
     (void)state;
     char path[512];
-    struct fathom_engine *engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+    struct fathom_engine *engine =
+        start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
     finish(&engine);
     assert_int_equal(n_tuning_files(path, sizeof(path)), 1);
     FILE *f = fopen(path, "r+b");
@@ -224,7 +235,11 @@ static struct fathom_engine *open_model(const struct model *m, struct fathom_gpu
     snprintf(path, sizeof(path), "tests/data/reference/%s", m->name);
     return start_model(path,
         (struct fathom_engine_params){
-            .n_context = N_TOKENS, .cache_8bit = m->cache_8bit, .tuning = FATHOM_TUNING_OFF, .gpu = gpu});
+            .n_context = N_TOKENS,
+            .cache_8bit = m->cache_8bit,
+            .tuning = FATHOM_TUNING_OFF,
+            .gpu = gpu,
+        });
 }
 
 // Are all calls there, of every number of tokens? Attention is one of them, with the cache's type.

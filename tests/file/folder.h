@@ -54,7 +54,8 @@ static inline void folder_edit(const struct folder *f, const char *name, const c
     folder_file(f, name, path);
     char *text = read_text(path), *found = strstr(text, old), *edited = malloc((1 << 20) + strlen(new));
     if (!found || !edited) abort();
-    const size_t size = (size_t)sprintf(edited, "%.*s%s%s", (int)(found - text), text, new, found + strlen(old));
+    const size_t size =
+        (size_t)sprintf(edited, "%.*s%s%s", (int)(found - text), text, new, found + strlen(old));
     if (unlink(path) != 0) abort();
     write_bytes(path, edited, size);
     free(text);

@@ -1,4 +1,5 @@
-// GGUF files, whole and broken, written here byte by byte. Each broken one gives one message that names the thing.
+// GGUF files, whole and broken, written here byte by byte. Each broken one gives one message that names the
+// thing.
 #include "base/half.h"
 #include "bytes.h"
 #include "file/gguf/gguf.h"
@@ -28,7 +29,8 @@ static void key(struct bytes *b, const char *name, uint32_t type) {
     put_u32(b, type);
 }
 
-static void tensor(struct bytes *b, const char *name, uint64_t n_cols, uint64_t n_rows, uint32_t type, uint64_t offset) {
+static void tensor(
+    struct bytes *b, const char *name, uint64_t n_cols, uint64_t n_rows, uint32_t type, uint64_t offset) {
     put_string(b, name);
     put_u32(b, 2);
     put_u64(b, n_cols);
@@ -43,7 +45,7 @@ static void data(struct bytes *b, size_t n) {
     for (size_t i = 0; i < n; i++) put(b, &(uint8_t){(uint8_t)i}, 1);
 }
 
-// ---- Whole ----
+// ---- Whole -----------------------------------------------------------------------------------------------
 
 static void all_kinds_of_metadata(void **state) {
     (void)state;
@@ -143,44 +145,105 @@ static void tensors_are_found_and_read(void **state) {
     free(bytes);
 }
 
-// ---- Broken ----
-// clang-format off
+// ---- Broken ----------------------------------------------------------------------------------------------
 
-static void zeros(struct bytes *b) { put(b, NULL, 4096); }
-static void nothing(struct bytes *b) { put(b, "GG", 2); }
-static void old_magic(struct bytes *b) { put(b, "ggjt", 4), put(b, NULL, 60); }
-static void version_1(struct bytes *b) { put(b, "GGUF\1\0\0\0", 8), put(b, NULL, 60); }
-static void big_endian(struct bytes *b) { put(b, "GGUF\0\0\0\3", 8), put(b, NULL, 60); }
-static void many_keys(struct bytes *b) { header(b, 0, 1ull << 60), put(b, NULL, 64); }
-static void many_tensors(struct bytes *b) { header(b, 1ull << 60, 0), put(b, NULL, 64); }
-static void long_key(struct bytes *b) { header(b, 0, 1), put_u64(b, UINT64_MAX), put(b, NULL, 64); }
-static void empty_key(struct bytes *b) { header(b, 0, 1), key(b, "", U32), put(b, NULL, 64); }
-static void key_type(struct bytes *b) { header(b, 0, 1), key(b, "k", 13), put(b, NULL, 64); }
-static void key_twice(struct bytes *b) { header(b, 0, 2), key(b, "k", U32), put_u32(b, 1), key(b, "k", U32), put_u32(b, 1); }
-static void key_cut(struct bytes *b) { header(b, 0, 1), key(b, "general.name", STRING), put_u64(b, 100), put(b, "only this", 9); }
-static void bool_two(struct bytes *b) { header(b, 0, 1), key(b, "k", BOOL), put(b, "\2", 1); }
-static void array_long(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, U64), put_u64(b, 1ull << 61), put(b, NULL, 64); }
+static void zeros(struct bytes *b) {
+    put(b, NULL, 4096);
+}
+static void nothing(struct bytes *b) {
+    put(b, "GG", 2);
+}
+static void old_magic(struct bytes *b) {
+    put(b, "ggjt", 4), put(b, NULL, 60);
+}
+static void version_1(struct bytes *b) {
+    put(b, "GGUF\1\0\0\0", 8), put(b, NULL, 60);
+}
+static void big_endian(struct bytes *b) {
+    put(b, "GGUF\0\0\0\3", 8), put(b, NULL, 60);
+}
+static void many_keys(struct bytes *b) {
+    header(b, 0, 1ull << 60), put(b, NULL, 64);
+}
+static void many_tensors(struct bytes *b) {
+    header(b, 1ull << 60, 0), put(b, NULL, 64);
+}
+static void long_key(struct bytes *b) {
+    header(b, 0, 1), put_u64(b, UINT64_MAX), put(b, NULL, 64);
+}
+static void empty_key(struct bytes *b) {
+    header(b, 0, 1), key(b, "", U32), put(b, NULL, 64);
+}
+static void key_type(struct bytes *b) {
+    header(b, 0, 1), key(b, "k", 13), put(b, NULL, 64);
+}
+static void key_twice(struct bytes *b) {
+    header(b, 0, 2), key(b, "k", U32), put_u32(b, 1), key(b, "k", U32), put_u32(b, 1);
+}
+static void key_cut(struct bytes *b) {
+    header(b, 0, 1), key(b, "general.name", STRING), put_u64(b, 100), put(b, "only this", 9);
+}
+static void bool_two(struct bytes *b) {
+    header(b, 0, 1), key(b, "k", BOOL), put(b, "\2", 1);
+}
+static void array_long(struct bytes *b) {
+    header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, U64), put_u64(b, 1ull << 61), put(b, NULL, 64);
+}
 static void array_strings(struct bytes *b) {
     header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, STRING), put_u64(b, 1ull << 61);
     put(b, NULL, 64);
 }
-static void array_nested(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, ARRAY), put_u64(b, 0); }
-static void array_type(struct bytes *b) { header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, 99), put_u64(b, 0); }
-static void alignment_odd(struct bytes *b) { header(b, 0, 1), key(b, "general.alignment", U32), put_u32(b, 33); }
-static void alignment_text(struct bytes *b) { header(b, 0, 1), key(b, "general.alignment", STRING), put_string(b, "32"); }
-static void split(struct bytes *b) { header(b, 0, 1), key(b, "split.count", U16), put(b, "\5\0", 2); }
-static void no_dims(struct bytes *b) { header(b, 1, 0), put_string(b, "w"), put_u32(b, 0), put(b, NULL, 64); }
-static void five_dims(struct bytes *b) { header(b, 1, 0), put_string(b, "w"), put_u32(b, 5), put(b, NULL, 64); }
-static void zero_dim(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 0, FATHOM_F32, 0), data(b, 64); }
-static void overflow(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 1ull << 40, 1ull << 40, FATHOM_F32, 0), data(b, 64); }
-static void overflow_bytes(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 1ull << 31, 1ull << 31, FATHOM_F32, 0), data(b, 64); }
-static void type_unknown(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 32, 2, 77, 0), data(b, 64); }
-static void type_nvfp4(struct bytes *b) { header(b, 1, 0), tensor(b, "blk.0.ffn_up.weight", 256, 1, 40, 0), data(b, 144); }
-static void part_of_block(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 48, 2, FATHOM_Q4_0, 0), data(b, 64); }
-static void offset_odd(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 2, FATHOM_F32, 16), data(b, 64); }
-static void offset_absurd(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 2, FATHOM_F32, UINT64_MAX - 31), data(b, 64); }
-static void past_end(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0), data(b, 63); }
-static void no_data(struct bytes *b) { header(b, 1, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0); }
+static void array_nested(struct bytes *b) {
+    header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, ARRAY), put_u64(b, 0);
+}
+static void array_type(struct bytes *b) {
+    header(b, 0, 1), key(b, "k", ARRAY), put_u32(b, 99), put_u64(b, 0);
+}
+static void alignment_odd(struct bytes *b) {
+    header(b, 0, 1), key(b, "general.alignment", U32), put_u32(b, 33);
+}
+static void alignment_text(struct bytes *b) {
+    header(b, 0, 1), key(b, "general.alignment", STRING), put_string(b, "32");
+}
+static void split(struct bytes *b) {
+    header(b, 0, 1), key(b, "split.count", U16), put(b, "\5\0", 2);
+}
+static void no_dims(struct bytes *b) {
+    header(b, 1, 0), put_string(b, "w"), put_u32(b, 0), put(b, NULL, 64);
+}
+static void five_dims(struct bytes *b) {
+    header(b, 1, 0), put_string(b, "w"), put_u32(b, 5), put(b, NULL, 64);
+}
+static void zero_dim(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "w", 4, 0, FATHOM_F32, 0), data(b, 64);
+}
+static void overflow(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "w", 1ull << 40, 1ull << 40, FATHOM_F32, 0), data(b, 64);
+}
+static void overflow_bytes(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "w", 1ull << 31, 1ull << 31, FATHOM_F32, 0), data(b, 64);
+}
+static void type_unknown(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "w", 32, 2, 77, 0), data(b, 64);
+}
+static void type_nvfp4(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "blk.0.ffn_up.weight", 256, 1, 40, 0), data(b, 144);
+}
+static void part_of_block(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "w", 48, 2, FATHOM_Q4_0, 0), data(b, 64);
+}
+static void offset_odd(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "w", 4, 2, FATHOM_F32, 16), data(b, 64);
+}
+static void offset_absurd(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "w", 4, 2, FATHOM_F32, UINT64_MAX - 31), data(b, 64);
+}
+static void past_end(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0), data(b, 63);
+}
+static void no_data(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "w", 4, 4, FATHOM_F32, 0);
+}
 static void overlap(struct bytes *b) {
     header(b, 2, 0), tensor(b, "v", 4, 4, FATHOM_F32, 0), tensor(b, "w", 4, 4, FATHOM_F32, 32);
     data(b, 96);
@@ -194,8 +257,6 @@ static void tensor_twice(struct bytes *b) {
     data(b, 64);
 }
 
-// clang-format on
-
 static const struct {
     void (*make)(struct bytes *b);
     enum fathom_status status;
@@ -206,8 +267,10 @@ static const struct {
     {old_magic, FATHOM_INVALID, "m.gguf: is not a GGUF file: it starts with 67676a74, expected 47475546"},
     {version_1, FATHOM_UNSUPPORTED, "m.gguf: GGUF version 1, supported: 2 and 3"},
     {big_endian, FATHOM_UNSUPPORTED, "m.gguf: is a big-endian GGUF file"},
-    {many_keys, FATHOM_INVALID, "m.gguf: announces 1152921504606846976 keys and 0 tensors, more than its 88 bytes can hold"},
-    {many_tensors, FATHOM_INVALID, "m.gguf: announces 0 keys and 1152921504606846976 tensors, more than its 88 bytes can hold"},
+    {many_keys, FATHOM_INVALID,
+        "m.gguf: announces 1152921504606846976 keys and 0 tensors, more than its 88 bytes can hold"},
+    {many_tensors, FATHOM_INVALID,
+        "m.gguf: announces 0 keys and 1152921504606846976 tensors, more than its 88 bytes can hold"},
     {long_key, FATHOM_INVALID, "m.gguf: ends too early, after 96 bytes, in a metadata key"},
     {empty_key, FATHOM_INVALID, "m.gguf: a metadata key is empty or holds a zero byte"},
     {key_type, FATHOM_INVALID, "m.gguf: key k has type 13, which does not exist"},
@@ -218,20 +281,27 @@ static const struct {
     {array_strings, FATHOM_INVALID, "m.gguf: ends too early, after 113 bytes, in k"},
     {array_nested, FATHOM_UNSUPPORTED, "m.gguf: key k is an array of arrays"},
     {array_type, FATHOM_INVALID, "m.gguf: key k is an array of type 99, which does not exist"},
-    {alignment_odd, FATHOM_INVALID, "m.gguf: key general.alignment is 33, expected a power of two up to 1048576"},
+    {alignment_odd, FATHOM_INVALID,
+        "m.gguf: key general.alignment is 33, expected a power of two up to 1048576"},
     {alignment_text, FATHOM_INVALID, "m.gguf: key general.alignment is a string, expected a whole number"},
     {split, FATHOM_UNSUPPORTED, "m.gguf: is file 1 of the 5 of a split model, which cannot come from memory"},
     {no_dims, FATHOM_INVALID, "m.gguf: tensor w has 0 dimensions, expected 1 to 4"},
     {five_dims, FATHOM_INVALID, "m.gguf: tensor w has 5 dimensions, expected 1 to 4"},
     {zero_dim, FATHOM_INVALID, "m.gguf: tensor w has no elements: dimension 1 is 0"},
-    {overflow, FATHOM_INVALID, "m.gguf: tensor w has a size past 64 bits: [1099511627776, 1099511627776, 1, 1] of F32"},
-    {overflow_bytes, FATHOM_INVALID, "m.gguf: tensor w has a size past 64 bits: [2147483648, 2147483648, 1, 1] of F32"},
+    {overflow, FATHOM_INVALID,
+        "m.gguf: tensor w has a size past 64 bits: [1099511627776, 1099511627776, 1, 1] of F32"},
+    {overflow_bytes, FATHOM_INVALID,
+        "m.gguf: tensor w has a size past 64 bits: [2147483648, 2147483648, 1, 1] of F32"},
     {type_unknown, FATHOM_INVALID, "m.gguf: tensor w has type 77, which does not exist"},
-    {type_nvfp4, FATHOM_UNSUPPORTED, "m.gguf: tensor blk.0.ffn_up.weight is stored as NVFP4, which Fathom cannot read"},
-    {part_of_block, FATHOM_INVALID, "m.gguf: tensor w has rows of 48 elements, expected a multiple of 32 for Q4_0"},
+    {type_nvfp4, FATHOM_UNSUPPORTED,
+        "m.gguf: tensor blk.0.ffn_up.weight is stored as NVFP4, which Fathom cannot read"},
+    {part_of_block, FATHOM_INVALID,
+        "m.gguf: tensor w has rows of 48 elements, expected a multiple of 32 for Q4_0"},
     {offset_odd, FATHOM_INVALID, "m.gguf: tensor w lies at offset 16, expected a multiple of 32"},
-    {offset_absurd, FATHOM_INVALID, "m.gguf: tensor w reaches past the end of the file: 32 bytes at offset 18446744073709551584 of 64"},
-    {past_end, FATHOM_INVALID, "m.gguf: tensor w reaches past the end of the file: 64 bytes at offset 0 of 63"},
+    {offset_absurd, FATHOM_INVALID,
+        "m.gguf: tensor w reaches past the end of the file: 32 bytes at offset 18446744073709551584 of 64"},
+    {past_end, FATHOM_INVALID,
+        "m.gguf: tensor w reaches past the end of the file: 64 bytes at offset 0 of 63"},
     {no_data, FATHOM_INVALID, "m.gguf: ends too early, after 65 bytes, in the padding before the tensors"},
     {overlap, FATHOM_INVALID, "m.gguf: tensors v and w overlap at offset 32"},
     {same_place, FATHOM_INVALID, "m.gguf: tensors v and w overlap at offset 0"},
@@ -273,7 +343,7 @@ static void each_cut_is_refused(void **state) {
     }
 }
 
-// ---- Older deepseek2 files ----
+// ---- Older deepseek2 files -------------------------------------------------------------------------------
 
 static void legacy(struct bytes *b, uint32_t type, uint32_t n_heads) {
     header(b, 1, 5);
@@ -297,7 +367,8 @@ static void kv_b_in_one_piece_is_split(void **state) {
         struct fm_tensors *t = fm_gguf_from_memory("m.gguf", bytes, b.size, &err);
         if (!t) fail_msg("%s", err.message);
         assert_int_equal(fm_tensors_count(t), 2);
-        const struct fm_tensor *k = fm_tensors_find(t, "blk.7.attn_k_b.weight"), *v = fm_tensors_find(t, "blk.7.attn_v_b.weight");
+        const struct fm_tensor *k = fm_tensors_find(t, "blk.7.attn_k_b.weight"),
+                               *v = fm_tensors_find(t, "blk.7.attn_v_b.weight");
         assert_non_null(k);
         assert_int_equal(k->dims[0], 4);
         assert_int_equal(k->dims[1], 32);
@@ -330,13 +401,15 @@ static void kv_b_in_one_piece_is_split(void **state) {
     struct fathom_error err = {0};
     legacy(&b, FATHOM_F32, 3);
     assert_null(fm_gguf_from_memory("m.gguf", b.data, b.size, &err));
-    assert_string_equal(err.message, "m.gguf: tensor blk.7.attn_kv_b.weight is [32, 14], expected [latent, 3 * (4 + 3)]");
+    assert_string_equal(
+        err.message, "m.gguf: tensor blk.7.attn_kv_b.weight is [32, 14], expected [latent, 3 * (4 + 3)]");
 }
 
-// ---- Split over files ----
+// ---- Split over files ------------------------------------------------------------------------------------
 
 // File `number` of `count`, with one tensor of 8 numbers
-static void write_split(const struct folder *folder, const char *name, uint16_t number, uint16_t count, uint32_t n_tensors, const char *w) {
+static void write_split(const struct folder *folder, const char *name, uint16_t number, uint16_t count,
+    uint32_t n_tensors, const char *w) {
     struct bytes b = {0};
     char path[1024];
     header(&b, 1, 3);
@@ -379,16 +452,19 @@ static void split_models_load_from_their_first_file(void **state) {
         assert_int_equal(last, i);
     }
     fm_tensors_close(&t);
-    check_split(&folder, "m-00002-of-00003.gguf", "m-00002-of-00003.gguf: is file 2 of the 3 of a split model; open the first");
+    check_split(&folder, "m-00002-of-00003.gguf",
+        "m-00002-of-00003.gguf: is file 2 of the 3 of a split model; open the first");
     write_split(&folder, "m-00002-of-00003.gguf", 1, 3, 3, "a");
     check_split(&folder, "m-00001-of-00003.gguf", "tensor a occurs twice");
     write_split(&folder, "m-00002-of-00003.gguf", 2, 3, 3, "b");
-    check_split(&folder, "m-00001-of-00003.gguf", "m-00002-of-00003.gguf: says that it is file 3 of 3, expected 2 of 3");
+    check_split(&folder, "m-00001-of-00003.gguf",
+        "m-00002-of-00003.gguf: says that it is file 3 of 3, expected 2 of 3");
     write_split(&folder, "m-00002-of-00003.gguf", 1, 3, 3, "b");
     write_split(&folder, "m-00001-of-00003.gguf", 0, 3, 4, "a");
     check_split(&folder, "m-00001-of-00003.gguf", "its 3 files have 3 tensors, expected 4");
     write_split(&folder, "first.gguf", 0, 3, 3, "a");
-    check_split(&folder, "first.gguf", "first.gguf: is the first of 3 files, but its name does not end in -00001-of-00003.gguf");
+    check_split(&folder, "first.gguf",
+        "first.gguf: is the first of 3 files, but its name does not end in -00001-of-00003.gguf");
     write_split(&folder, "first.gguf", 3, 3, 3, "a");
     check_split(&folder, "first.gguf", "first.gguf: says that it is file 4 of 3");
     folder_remove(&folder);

@@ -109,7 +109,8 @@ static void v2_differs_where_it_should(void **state) {
     fm_tensors_close(&t);
 }
 
-// GLM-4.7-Flash is told apart from DeepSeek-V3 by what config.json leaves out: the gate's score, and leading dense layers.
+// GLM-4.7-Flash is told apart from DeepSeek-V3 by what config.json leaves out: the gate's score, and leading
+// dense layers.
 static void glm_lite_has_what_its_folder_omits(void **state) {
     (void)state;
     struct fm_tensors *t = open_model("glm4-lite");
@@ -127,7 +128,8 @@ static void glm_lite_has_what_its_folder_omits(void **state) {
     fm_tensors_close(&t);
     struct folder f;
     folder_make(&f, "glm4-lite");
-    folder_edit(&f, "config.json", "mlp_layer_types", "x"); // the hub's own folder has first_k_dense_replace, or nothing
+    folder_edit(&f, "config.json", "mlp_layer_types",
+        "x"); // the hub's own folder has first_k_dense_replace, or nothing
     t = fm_tensors_open(f.path, NULL);
     assert_non_null(t);
     assert_int_equal(get_u32(t, "deepseek2.leading_dense_block_count"), 1);
@@ -182,8 +184,10 @@ static void tensors_come_from_their_places(void **state) {
     assert_true(fm_safetensors_from_memory(&file, "", map.data, map.size, NULL));
     static uint8_t bytes[4 * RANK * HEADS * (NOPE + VALUE) * 2];
 
-    const uint8_t *kv_b = find(&file, "model.layers.1.self_attn.kv_b_proj.weight")->data; // [HEADS * (NOPE + VALUE)][RANK]
-    const struct fm_tensor *k = fm_tensors_find(t, "blk.1.attn_k_b.weight"), *v = fm_tensors_find(t, "blk.1.attn_v_b.weight");
+    const uint8_t *kv_b =
+        find(&file, "model.layers.1.self_attn.kv_b_proj.weight")->data; // [HEADS * (NOPE + VALUE)][RANK]
+    const struct fm_tensor *k = fm_tensors_find(t, "blk.1.attn_k_b.weight"),
+                           *v = fm_tensors_find(t, "blk.1.attn_v_b.weight");
     assert_int_equal(k->dims[0], NOPE);
     assert_int_equal(k->dims[1], RANK);
     assert_int_equal(k->dims[2], HEADS);
@@ -192,24 +196,28 @@ static void tensors_come_from_their_places(void **state) {
     for (size_t h = 0; h < HEADS; h++)
         for (size_t r = 0; r < RANK; r++)
             for (size_t c = 0; c < NOPE; c++)
-                assert_int_equal(u16_at(bytes, (h * RANK + r) * NOPE + c), u16_at(kv_b, (h * (NOPE + VALUE) + c) * RANK + r));
+                assert_int_equal(u16_at(bytes, (h * RANK + r) * NOPE + c),
+                    u16_at(kv_b, (h * (NOPE + VALUE) + c) * RANK + r));
     uint8_t part[5]; // a range that begins and ends within an element
     assert_true(fm_tensor_read(t, k, RANK * NOPE * 2 - 3, 5, part, NULL));
     assert_memory_equal(part, bytes + RANK * NOPE * 2 - 3, 5);
     assert_true(fm_tensor_read(t, v, 0, v->size, bytes, NULL));
     for (size_t h = 0; h < HEADS; h++)
-        assert_memory_equal(bytes + h * VALUE * RANK * 2, kv_b + (h * (NOPE + VALUE) + NOPE) * RANK * 2, VALUE * RANK * 2);
+        assert_memory_equal(
+            bytes + h * VALUE * RANK * 2, kv_b + (h * (NOPE + VALUE) + NOPE) * RANK * 2, VALUE * RANK * 2);
 
     const struct fm_tensor *up = fm_tensors_find(t, "blk.2.ffn_up_exps.weight");
     assert_int_equal(up->dims[2], EXPERTS);
     assert_true(fm_tensor_read(t, up, HIDDEN * INTER * 2 * 3, HIDDEN * INTER * 2, bytes, NULL));
-    assert_memory_equal(bytes, find(&file, "model.layers.2.mlp.experts.3.up_proj.weight")->data, HIDDEN * INTER * 2);
+    assert_memory_equal(
+        bytes, find(&file, "model.layers.2.mlp.experts.3.up_proj.weight")->data, HIDDEN * INTER * 2);
 
     const struct fm_tensor *norm = fm_tensors_find(t, "output_norm.weight"); // bfloat16 in the file
     assert_int_equal(norm->type, FATHOM_F32);
     float values[HIDDEN];
     assert_true(fm_tensor_read(t, norm, 0, norm->size, values, NULL));
-    for (size_t i = 0; i < HIDDEN; i++) assert_true(values[i] == fm_from_bf16(u16_at(find(&file, "model.norm.weight")->data, i)));
+    for (size_t i = 0; i < HIDDEN; i++)
+        assert_true(values[i] == fm_from_bf16(u16_at(find(&file, "model.norm.weight")->data, i)));
     fm_safetensors_free(&file);
     fm_mapped_file_close(&map);
     fm_tensors_close(&t);
@@ -220,7 +228,8 @@ static void newer_configs_say_the_same(void **state) {
     struct folder f;
     folder_make(&f, "v3");
     folder_edit(&f, "config.json", "\"rope_theta\": 10000.0,", "");
-    folder_edit(&f, "config.json", "\"rope_scaling\": {\n  \"type\"", "\"rope_parameters\": {\n  \"rope_theta\": 5000.0, \"rope_type\"");
+    folder_edit(&f, "config.json", "\"rope_scaling\": {\n  \"type\"",
+        "\"rope_parameters\": {\n  \"rope_theta\": 5000.0, \"rope_type\"");
     struct fm_tensors *t = fm_tensors_open(f.path, NULL);
     assert_non_null(t);
     assert_true(get_f32(t, "deepseek2.rope.freq_base") == 5000);
@@ -230,7 +239,8 @@ static void newer_configs_say_the_same(void **state) {
     folder_edit(&f, "config.json", "\"mscale\": 1.0", "\"mscale\": 2.0");
     t = fm_tensors_open(f.path, NULL);
     assert_non_null(t);
-    assert_true(fabs(get_f32(t, "deepseek2.rope.scaling.attn_factor") - (0.2 * log(4) + 1) / (0.1 * log(4) + 1)) < 1e-6);
+    assert_true(fabs(get_f32(t, "deepseek2.rope.scaling.attn_factor") -
+                    (0.2 * log(4) + 1) / (0.1 * log(4) + 1)) < 1e-6);
     fm_tensors_close(&t);
     folder_remove(&f);
 }
@@ -241,42 +251,55 @@ static const struct {
     const char *message;
 } broken[] = {
     {"v3", "config.json", "deepseek_v3", "martian", FATHOM_UNSUPPORTED,
-        "config.json: model_type \"martian\" is not supported; supported: deepseek_v2, deepseek_v3, deepseek_v32, deepseek_v4, glm4_moe_lite, "
+        "config.json: model_type \"martian\" is not supported; supported: deepseek_v2, deepseek_v3, "
+        "deepseek_v32, deepseek_v4, glm4_moe_lite, "
         "llama, qwen2, qwen3"},
-    {"v3", "config.json", "\"model_type\"", "\"x\"", FATHOM_INVALID, "config.json: key model_type is missing"},
+    {"v3", "config.json", "\"model_type\"", "\"x\"", FATHOM_INVALID,
+        "config.json: key model_type is missing"},
     {"v3", "config.json", "\"hidden_size\": 96", "\"hidden_size\": \"96\"", FATHOM_INVALID,
         "config.json: key hidden_size is not a whole number of 32 bits"},
     {"v3", "config.json", "\"hidden_size\": 96", "\"hidden_size\": -96", FATHOM_INVALID,
         "config.json: key hidden_size is not a whole number of 32 bits"},
-    {"v3", "config.json", "\"kv_lora_rank\"", "\"x\"", FATHOM_INVALID, "config.json: key kv_lora_rank is missing"},
+    {"v3", "config.json", "\"kv_lora_rank\"", "\"x\"", FATHOM_INVALID,
+        "config.json: key kv_lora_rank is missing"},
     {"v3", "config.json", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4000000", FATHOM_INVALID,
         "config.json: key num_hidden_layers is not within 1 to 1024"},
-    {"v3", "config.json", "\"silu\"", "\"gelu\"", FATHOM_UNSUPPORTED, "config.json: hidden_act \"gelu\" is not supported; supported: silu"},
+    {"v3", "config.json", "\"silu\"", "\"gelu\"", FATHOM_UNSUPPORTED,
+        "config.json: hidden_act \"gelu\" is not supported; supported: silu"},
     {"v3", "config.json", "\"sigmoid\"", "\"tanh\"", FATHOM_UNSUPPORTED,
         "config.json: scoring_func \"tanh\" is not supported; supported: softmax, sigmoid"},
     {"v3", "config.json", "noaux_tc", "group_limited_greedy", FATHOM_UNSUPPORTED,
-        "config.json: topk_method of a sigmoid gate with groups \"group_limited_greedy\" is not supported; supported: noaux_tc"},
+        "config.json: topk_method of a sigmoid gate with groups \"group_limited_greedy\" is not supported; "
+        "supported: noaux_tc"},
     {"v3", "config.json", "\"yarn\"", "\"linear\"", FATHOM_UNSUPPORTED,
         "config.json: rope scaling \"linear\" is not supported; supported: yarn, default"},
-    {"v3", "config.json", "\"factor\": 4.0", "\"factor\": \"4\"", FATHOM_INVALID, "config.json: key factor is not a number"},
+    {"v3", "config.json", "\"factor\": 4.0", "\"factor\": \"4\"", FATHOM_INVALID,
+        "config.json: key factor is not a number"},
     {"v3", "config.json", "\"norm_topk_prob\": true", "\"norm_topk_prob\": 1", FATHOM_INVALID,
         "config.json: key norm_topk_prob is not true or false"},
     {"v3", "config.json", "{", "[", FATHOM_INVALID, "config.json: is not JSON: wrong near byte"},
     {"v3", "config.json", "\"v_head_dim\": 32", "\"v_head_dim\": 16", FATHOM_INVALID,
-        "tensor model.layers.0.self_attn.kv_b_proj.weight does not have the shape [heads * (nope + value), latent] of config.json"},
+        "tensor model.layers.0.self_attn.kv_b_proj.weight does not have the shape [heads * (nope + value), "
+        "latent] of config.json"},
     {"v3", "config.json", "\"n_routed_experts\": 16", "\"n_routed_experts\": 17", FATHOM_INVALID,
         "tensor model.layers.1.mlp.experts.16.gate_proj.weight is missing"},
-    {"v3", "config.json", "\"vocab_size\": 768", "\"vocab_size\": 700", FATHOM_INVALID, "has id 700, but vocab_size of config.json is 700"},
+    {"v3", "config.json", "\"vocab_size\": 768", "\"vocab_size\": 700", FATHOM_INVALID,
+        "has id 700, but vocab_size of config.json is 700"},
     {"v4", "config.json", "\"sliding_attention\"", "\"dancing_attention\"", FATHOM_UNSUPPORTED,
         "config.json: layer_types \"dancing_attention\" is not supported"},
-    {"v4", "config.json", "\"compressed_sparse_attention\": 4", "\"compressed_sparse_attention\": 8", FATHOM_UNSUPPORTED,
+    {"v4", "config.json", "\"compressed_sparse_attention\": 4", "\"compressed_sparse_attention\": 8",
+        FATHOM_UNSUPPORTED,
         "config.json: compress_rates.compressed_sparse_attention \"other than 4\" is not supported"},
-    {"v4", "config.json", "\"layer_types\"", "\"x\"", FATHOM_INVALID, "config.json: key layer_types is not an array with an element a layer"},
-    {"v4", "config.json", "\"hash_moe\",", "\"moe\",", FATHOM_INVALID, "config.json: key mlp_layer_types has hash_moe after moe"},
+    {"v4", "config.json", "\"layer_types\"", "\"x\"", FATHOM_INVALID,
+        "config.json: key layer_types is not an array with an element a layer"},
+    {"v4", "config.json", "\"hash_moe\",", "\"moe\",", FATHOM_INVALID,
+        "config.json: key mlp_layer_types has hash_moe after moe"},
     {"v4", "config.json", "\"qk_rope_head_dim\": 16", "\"qk_rope_head_dim\": 65", FATHOM_INVALID,
         "config.json: key qk_rope_head_dim is not within 1 to head_dim"},
-    {"v4", "config.json", "\"sqrtsoftplus\"", "\"tanh\"", FATHOM_UNSUPPORTED, "supported: softmax, sigmoid, sqrtsoftplus"},
-    {"v4", "config.json", "\"n_routed_experts\": 8", "\"n_routed_experts\": 9", FATHOM_INVALID, "tensor model.layers.0.ffn.experts.8.w1.weight is missing"},
+    {"v4", "config.json", "\"sqrtsoftplus\"", "\"tanh\"", FATHOM_UNSUPPORTED,
+        "supported: softmax, sigmoid, sqrtsoftplus"},
+    {"v4", "config.json", "\"n_routed_experts\": 8", "\"n_routed_experts\": 9", FATHOM_INVALID,
+        "tensor model.layers.0.ffn.experts.8.w1.weight is missing"},
     {"glm4-lite", "config.json", "\"dense\"", "\"moe\"", FATHOM_INVALID,
         "config.json: key mlp_layer_types has an element other than dense and sparse"},
     {"glm4-lite", "config.json", "\"sparse\"\n", "\"dense\"\n", FATHOM_INVALID,
@@ -290,10 +313,12 @@ static const struct {
     {"v3", "model.safetensors.index.json", "\"lm_head.weight\"", "\"lm_tail.weight\"", FATHOM_INVALID,
         "index.json: tensor lm_tail.weight is in none of the files"},
     {"v3", "model.safetensors.index.json", "model-00001-of", "model-00002-of", FATHOM_INVALID,
-        "index.json: tensor lm_head.weight is in model-00001-of-00002.safetensors, not in model-00002-of-00002.safetensors"},
+        "index.json: tensor lm_head.weight is in model-00001-of-00002.safetensors, not in "
+        "model-00002-of-00002.safetensors"},
     {"v3", "tokenizer.json", "\"BPE\"", "\"Unigram\"", FATHOM_UNSUPPORTED,
         "tokenizer.json: model.type \"Unigram\" is not supported; supported: BPE"},
-    {"v3", "tokenizer.json", "\"vocab\"", "\"x\"", FATHOM_INVALID, "tokenizer.json: model.vocab is missing or not an object"},
+    {"v3", "tokenizer.json", "\"vocab\"", "\"x\"", FATHOM_INVALID,
+        "tokenizer.json: model.vocab is missing or not an object"},
     {"v3", "tokenizer.json", "\"id\": 763", "\"id\": 762", FATHOM_INVALID, "have the same id 762"},
 };
 
@@ -330,16 +355,19 @@ static void missing_files_are_named(void **state) {
     }
 }
 
-// ---- Matrices with scales in a tensor of their own ----
+// ---- Matrices with scales in a tensor of their own -------------------------------------------------------
 
 enum { F8_ROWS = 130, F8_COLS = 160, F4_ROWS = 3, F4_COLS = 64 };
 static uint8_t f8[F8_ROWS][F8_COLS], f4[F4_ROWS][F4_COLS / 2];
 static const float f8_scales[2][2] = {{0.5f, 3.0f}, {0.001f, 1e6f}};
-static const uint8_t f8_exponents[2][2] = {{127, 130}, {100, 1}}, f4_exponents[F4_ROWS][F4_COLS / 32] = {{127, 120}, {0, 140}, {128, 127}};
+static const uint8_t f8_exponents[2][2] = {{127, 130}, {100, 1}},
+                     f4_exponents[F4_ROWS][F4_COLS / 32] = {{127, 120}, {0, 140}, {128, 127}};
 
-// v3's folder with one file of an FP8 and an FP4 matrix; floats: the first one's scales. The dtypes and shapes are as given.
+// v3's folder with one file of an FP8 and an FP4 matrix; floats: the first one's scales. The dtypes and
+// shapes are as given.
 static void scaled_folder(struct folder *f, bool floats, const char *f8_scale, const char *f4_scale) {
-    static const char *const gone[] = {"model.safetensors.index.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"};
+    static const char *const gone[] = {"model.safetensors.index.json", "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors"};
     char path[1024];
     folder_make(f, "v3");
     for (int i = 0; i < 3; i++) {
@@ -347,16 +375,19 @@ static void scaled_folder(struct folder *f, bool floats, const char *f8_scale, c
         if (unlink(path) != 0) abort();
     }
     folder_edit(f, "config.json", "\"n_routed_experts\": 16", "\"n_routed_experts\": 0");
-    for (size_t i = 0; i < sizeof(f8); i++) f8[i / F8_COLS][i % F8_COLS] = (i * 7 % 256 & 0x7f) == 0x7f ? 0 : (uint8_t)(i * 7);
+    for (size_t i = 0; i < sizeof(f8); i++)
+        f8[i / F8_COLS][i % F8_COLS] = (i * 7 % 256 & 0x7f) == 0x7f ? 0 : (uint8_t)(i * 7);
     for (size_t i = 0; i < sizeof(f4); i++) f4[i / (F4_COLS / 2)][i % (F4_COLS / 2)] = (uint8_t)(i * 29 + 3);
     static uint8_t file[65536];
-    const size_t scale_bytes = floats ? sizeof(f8_scales) : sizeof(f8_exponents), a = sizeof(f8), b = a + scale_bytes, c = b + sizeof(f4),
-        d = c + sizeof(f4_exponents);
+    const size_t scale_bytes = floats ? sizeof(f8_scales) : sizeof(f8_exponents), a = sizeof(f8),
+                 b = a + scale_bytes, c = b + sizeof(f4), d = c + sizeof(f4_exponents);
     char header[2048];
     const int length = snprintf(header, sizeof(header),
-        "{\"model.layers.0.self_attn.o_proj.weight\":{\"dtype\":\"F8_E4M3\",\"shape\":[%d,%d],\"data_offsets\":[0,%zu]},"
+        "{\"model.layers.0.self_attn.o_proj.weight\":{\"dtype\":\"F8_E4M3\",\"shape\":[%d,%d],\"data_"
+        "offsets\":[0,%zu]},"
         "\"model.layers.0.self_attn.o_proj.%s,\"data_offsets\":[%zu,%zu]},"
-        "\"model.layers.0.mlp.up_proj.weight\":{\"dtype\":\"I8\",\"shape\":[%d,%d],\"data_offsets\":[%zu,%zu]},"
+        "\"model.layers.0.mlp.up_proj.weight\":{\"dtype\":\"I8\",\"shape\":[%d,%d],\"data_offsets\":[%zu,%zu]"
+        "},"
         "\"model.layers.0.mlp.up_proj.%s,\"data_offsets\":[%zu,%zu]}}",
         F8_ROWS, F8_COLS, a, f8_scale, a, b, F4_ROWS, F4_COLS / 2, b, c, f4_scale, c, d);
     for (int i = 0; i < 8; i++) file[i] = (uint8_t)((uint64_t)length >> 8 * i);
@@ -386,7 +417,8 @@ static void scales_are_put_beside_their_elements(void **state) {
         scaled_folder(&f, floats, floats ? F8_FLOATS : F8_EXPONENTS, F4_EXPONENTS);
         struct fm_tensors *t = fm_tensors_open(f.path, &err);
         if (!t) fail_msg("%s", err.message);
-        const struct fm_tensor *o = fm_tensors_find(t, "blk.0.attn_output.weight"), *up = fm_tensors_find(t, "blk.0.ffn_up.weight");
+        const struct fm_tensor *o = fm_tensors_find(t, "blk.0.attn_output.weight"),
+                               *up = fm_tensors_find(t, "blk.0.ffn_up.weight");
         assert_int_equal(o->type, FATHOM_F8_E4M3);
         assert_int_equal(up->type, FATHOM_MXFP4);
         assert_int_equal(o->size, F8_ROWS * fathom_row_size(FATHOM_F8_E4M3, F8_COLS));
@@ -396,7 +428,8 @@ static void scales_are_put_beside_their_elements(void **state) {
         for (int r = 0; r < F8_ROWS; r++) {
             fm_dequantize_row(o->type, bytes + r * (o->size / F8_ROWS), row, F8_COLS);
             for (int k = 0; k < F8_COLS; k++) {
-                const double scale = floats ? (double)f8_scales[r / 128][k / 128] : ldexp(1, f8_exponents[r / 128][k / 128] - 127);
+                const double scale = floats ? (double)f8_scales[r / 128][k / 128]
+                                            : ldexp(1, f8_exponents[r / 128][k / 128] - 127);
                 assert_true(row[k] == (float)(scale * e4m3(f8[r][k])));
             }
         }
@@ -408,7 +441,8 @@ static void scales_are_put_beside_their_elements(void **state) {
         for (int r = 0; r < F4_ROWS; r++) {
             fm_dequantize_row(up->type, bytes + r * (up->size / F4_ROWS), row, F4_COLS);
             for (int k = 0; k < F4_COLS; k++)
-                assert_true(row[k] == (float)ldexp(e2m1[f4[r][k / 2] >> k % 2 * 4 & 15], f4_exponents[r][k / 32] - 127));
+                assert_true(row[k] ==
+                    (float)ldexp(e2m1[f4[r][k / 2] >> k % 2 * 4 & 15], f4_exponents[r][k / 32] - 127));
         }
         fm_tensors_close(&t);
         folder_remove(&f);
@@ -417,22 +451,29 @@ static void scales_are_put_beside_their_elements(void **state) {
 
 static void broken_scales_are_named(void **state) {
     (void)state;
-    static const struct { const char *f8_scale, *f4_scale, *message; } cases[] = {
+    static const struct {
+        const char *f8_scale, *f4_scale, *message;
+    } cases[] = {
         {"nothing\":{\"dtype\":\"F32\",\"shape\":[2,2]", F4_EXPONENTS,
             "tensor model.layers.0.self_attn.o_proj.weight is F8_E4M3, but no tensor holds its scales"},
         {"weight_scale_inv\":{\"dtype\":\"F32\",\"shape\":[1,4]", F4_EXPONENTS,
-            "o_proj.weight_scale_inv holds the scales of model.layers.0.self_attn.o_proj.weight, expected [2, 2]"},
-        {"weight_scale_inv\":{\"dtype\":\"I32\",\"shape\":[2,2]", F4_EXPONENTS, "as I32; supported: F32, F8_E8M0"},
-        {F8_FLOATS, "scale\":{\"dtype\":\"F8_E8M0\",\"shape\":[2,3]", "up_proj.scale holds the scales of model.layers.0.mlp.up_proj.weight, expected [3, 2]"},
+            "o_proj.weight_scale_inv holds the scales of model.layers.0.self_attn.o_proj.weight, expected "
+            "[2, 2]"},
+        {"weight_scale_inv\":{\"dtype\":\"I32\",\"shape\":[2,2]", F4_EXPONENTS,
+            "as I32; supported: F32, F8_E8M0"},
+        {F8_FLOATS, "scale\":{\"dtype\":\"F8_E8M0\",\"shape\":[2,3]",
+            "up_proj.scale holds the scales of model.layers.0.mlp.up_proj.weight, expected [3, 2]"},
         {F8_FLOATS, "scale\":{\"dtype\":\"I8\",\"shape\":[3,2]", "as I8; supported: F8_E8M0"},
-        {F8_FLOATS, "nothing\":{\"dtype\":\"F8_E8M0\",\"shape\":[3,2]", "tensor model.layers.0.mlp.up_proj.weight is stored as I8"},
+        {F8_FLOATS, "nothing\":{\"dtype\":\"F8_E8M0\",\"shape\":[3,2]",
+            "tensor model.layers.0.mlp.up_proj.weight is stored as I8"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct folder f;
         struct fathom_error err = {0};
         scaled_folder(&f, true, cases[i].f8_scale, cases[i].f4_scale);
         struct fm_tensors *t = fm_tensors_open(f.path, &err);
-        if (t || !strstr(err.message, cases[i].message)) fail_msg("case %zu: \"%s\", expected \"%s\"", i, t ? "opened" : err.message, cases[i].message);
+        if (t || !strstr(err.message, cases[i].message))
+            fail_msg("case %zu: \"%s\", expected \"%s\"", i, t ? "opened" : err.message, cases[i].message);
         folder_remove(&f);
     }
 }
@@ -440,8 +481,11 @@ static void broken_scales_are_named(void **state) {
 // A NaN among the elements, and a scale that is none
 static void what_is_no_number_is_named(void **state) {
     (void)state;
-    static const struct { size_t at; uint8_t byte; } faults[] = {{F8_COLS * 129 + 131, 0xff}, {sizeof(f8) + 7,
-        0x7f}}; // the second: f8_scales[0][1], infinite
+    static const struct {
+        size_t at;
+        uint8_t byte;
+    } faults[] = {
+        {F8_COLS * 129 + 131, 0xff}, {sizeof(f8) + 7, 0x7f}}; // the second: f8_scales[0][1], infinite
     for (int i = 0; i < 2; i++) {
         struct folder f;
         struct fathom_error err = {0};
@@ -460,7 +504,8 @@ static void what_is_no_number_is_named(void **state) {
         const struct fm_tensor *o = fm_tensors_find(t, "blk.0.attn_output.weight");
         static uint8_t bytes[F8_ROWS * (F8_COLS + 8)];
         assert_false(fm_tensor_read(t, o, 0, o->size, bytes, &err));
-        assert_non_null(strstr(err.message, "tensor blk.0.attn_output.weight holds a value or a scale that is not a finite number"));
+        assert_non_null(strstr(err.message,
+            "tensor blk.0.attn_output.weight holds a value or a scale that is not a finite number"));
         fm_tensors_close(&t);
         folder_remove(&f);
     }
@@ -470,7 +515,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(v3_has_llama_cpps_keys),
         cmocka_unit_test(v2_differs_where_it_should),
-        cmocka_unit_test(glm_lite_has_what_its_folder_omits), cmocka_unit_test(the_tokenizer_is_written_as_keys),
+        cmocka_unit_test(glm_lite_has_what_its_folder_omits),
+        cmocka_unit_test(the_tokenizer_is_written_as_keys),
         cmocka_unit_test(tensors_come_from_their_places),
         cmocka_unit_test(newer_configs_say_the_same),
         cmocka_unit_test(each_broken_folder_is_named),

@@ -17,8 +17,10 @@ static void tensors_are_listed_by_place(void **state) {
     (void)state;
     struct bytes b;
     make(&b,
-        "{\"__metadata__\":{\"format\":\"pt\"},\"late\":{\"dtype\":\"BF16\",\"shape\":[4],\"data_offsets\":[24,32]},"
-        "\"early\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},\"none\":{\"dtype\":\"I64\",\"shape\":[0,9],\"data_"
+        "{\"__metadata__\":{\"format\":\"pt\"},\"late\":{\"dtype\":\"BF16\",\"shape\":[4],\"data_offsets\":["
+        "24,32]},"
+        "\"early\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]},\"none\":{\"dtype\":\"I64\","
+        "\"shape\":[0,9],\"data_"
         "offsets\":[32,32]},"
         "\"scalar\":{\"dtype\":\"U8\",\"shape\":[],\"data_offsets\":[32,33]}}   ",
         33);
@@ -39,7 +41,8 @@ static void tensors_are_listed_by_place(void **state) {
     free(bytes);
 }
 
-#define TENSOR(name, dtype, shape, offsets) "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" offsets "]}"
+#define TENSOR(name, dtype, shape, offsets) \
+    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":[" shape "],\"data_offsets\":[" offsets "]}"
 
 static const struct {
     const char *header;
@@ -51,21 +54,28 @@ static const struct {
     {"{} {}", 0, "is not JSON: something follows the value at byte 3"},
     {"{\"a\":1}", 0, "tensor a has no shape"},
     {"{\"a\":{\"shape\":[]}}", 0, "tensor a has no dtype"},
-    {"{\"a\":{\"shape\":[],\"dtype\":\"U8\"}}", 0, "tensor a has no data_offsets of two whole numbers in order"},
+    {"{\"a\":{\"shape\":[],\"dtype\":\"U8\"}}", 0,
+        "tensor a has no data_offsets of two whole numbers in order"},
     {"{" TENSOR("a", "F12", "2", "0,8") "}", 8, "tensor a has dtype F12, which does not exist"},
     {"{" TENSOR("a", "F32", "-2", "0,8") "}", 8, "tensor a has a dimension that is not a whole number"},
     {"{" TENSOR("a", "F32", "1.5", "0,8") "}", 8, "tensor a has a dimension that is not a whole number"},
     {"{" TENSOR("a", "F32", "1,1,1,1,1,1,1,1,2", "0,8") "}", 8, "tensor a has more than 8 dimensions"},
     {"{" TENSOR("a", "F32", "4294967296,4294967296", "0,8") "}", 8, "tensor a has a size past 64 bits"},
-    {"{" TENSOR("a", "F64", "1152921504606846976", "0,8") "}", 8, "tensor a has a dimension that is not a whole number"},
-    {"{" TENSOR("a", "F64", "1048576,1048576,1048576", "0,8") "}", 8, "tensor a has a size past 64 bits, or not of whole bytes"},
+    {"{" TENSOR("a", "F64", "1152921504606846976", "0,8") "}", 8,
+        "tensor a has a dimension that is not a whole number"},
+    {"{" TENSOR("a", "F64", "1048576,1048576,1048576", "0,8") "}", 8,
+        "tensor a has a size past 64 bits, or not of whole bytes"},
     {"{" TENSOR("a", "F4", "3", "0,2") "}", 2, "tensor a has a size past 64 bits, or not of whole bytes"},
     {"{" TENSOR("a", "F32", "2", "8,0") "}", 8, "tensor a has no data_offsets of two whole numbers in order"},
-    {"{" TENSOR("a", "F32", "2", "0,8,16") "}", 8, "tensor a has no data_offsets of two whole numbers in order"},
+    {"{" TENSOR("a", "F32", "2", "0,8,16") "}", 8,
+        "tensor a has no data_offsets of two whole numbers in order"},
     {"{" TENSOR("a", "F32", "2", "0,8") "}", 7, "tensor a reaches past the end of the file: to byte 8 of 7"},
-    {"{" TENSOR("a", "F32", "3", "0,8") "}", 8, "tensor a has 8 bytes, expected 12 for its shape and dtype F32"},
-    {"{" TENSOR("a", "F32", "2", "0,8") "," TENSOR("b", "F32", "2", "4,12") "}", 12, "tensors a and b overlap at offset 4"},
-    {"{" TENSOR("a", "F32", "2", "0,8") "," TENSOR("b", "F32", "2", "12,20") "}", 20, "nothing covers the 4 bytes before tensor b"},
+    {"{" TENSOR("a", "F32", "3", "0,8") "}", 8,
+        "tensor a has 8 bytes, expected 12 for its shape and dtype F32"},
+    {"{" TENSOR("a", "F32", "2", "0,8") "," TENSOR("b", "F32", "2", "4,12") "}", 12,
+        "tensors a and b overlap at offset 4"},
+    {"{" TENSOR("a", "F32", "2", "0,8") "," TENSOR("b", "F32", "2", "12,20") "}", 20,
+        "nothing covers the 4 bytes before tensor b"},
     {"{" TENSOR("a", "F32", "2", "0,8") "}", 9, "1 bytes follow the last tensor"},
     {"{" TENSOR("a", "F32", "2", "0,8") "," TENSOR("a", "F32", "2", "8,16") "}", 16, "tensor a occurs twice"},
     {"{" TENSOR("", "F32", "2", "0,8") "}", 8, "a tensor's name is 0 bytes long, expected 1 to 255"},
@@ -101,7 +111,9 @@ static void each_broken_length_is_named(void **state) {
     check_refused(&b, "is not a safetensors file: its header would have 0 bytes, expected 2 to 104857600");
     b.size = 0;
     put_u64(&b, UINT64_MAX);
-    check_refused(&b, "is not a safetensors file: its header would have 18446744073709551615 bytes, expected 2 to 104857600");
+    check_refused(&b,
+        "is not a safetensors file: its header would have 18446744073709551615 bytes, expected 2 to "
+        "104857600");
     b.size = 0;
     put_u64(&b, 1000);
     put(&b, "{}", 2);

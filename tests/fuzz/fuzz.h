@@ -1,5 +1,5 @@
-// A fuzz target is one function over bytes. libFuzzer calls it (clang, -DFATHOM_FUZZ=ON); in every other build replay.c feeds it the
-// seeds of tests/data/seeds/, as a test.
+// A fuzz target is one function over bytes. libFuzzer calls it (clang, -DFATHOM_FUZZ=ON); in every other
+// build replay.c feeds it the seeds of tests/data/seeds/, as a test.
 #ifndef FUZZ_H
 #define FUZZ_H
 #include <fathom/status.h>

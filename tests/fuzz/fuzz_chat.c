@@ -1,34 +1,42 @@
-// A form's number, then four texts with zeros between: the list of tools, a call's arguments, its result, an answer. What can be made a prompt
-// must be one; calls that are found in the answer must be calls that a prompt can hold.
+// A form's number, then four texts with zeros between: the list of tools, a call's arguments, its result, an
+// answer. What can be made a prompt must be one; calls that are found in the answer must be calls that a
+// prompt can hold.
 #include "fuzz.h"
 #include "text/chat.h"
 #include <stdio.h>
 #include <string.h>
 
-static const char *const forms[] = {"deepseek-r1", "deepseek-v3", "deepseek-v3.1", "deepseek-v3.2", "deepseek-v4", "qwen2.5", "qwen3", "llama3"};
-static const char *const marks[] = {"<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<think>", "</think>", "<|im_start|>",
-    "<|im_end|>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>",
-    "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁outputs▁begin｜>", "<｜tool▁outputs▁end｜>", "<｜tool▁output▁begin｜>",
-    "<｜tool▁output▁end｜>", "<｜tool▁sep｜>", "｜DSML｜"};
+static const char *const forms[] = {"deepseek-r1", "deepseek-v3", "deepseek-v3.1", "deepseek-v3.2",
+    "deepseek-v4", "qwen2.5", "qwen3", "llama3"};
+static const char *const marks[] = {"<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>",
+    "<｜Assistant｜>", "<think>", "</think>", "<|im_start|>", "<|im_end|>", "<|begin_of_text|>",
+    "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<｜tool▁calls▁begin｜>",
+    "<｜tool▁calls▁end｜>", "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁outputs▁begin｜>",
+    "<｜tool▁outputs▁end｜>", "<｜tool▁output▁begin｜>", "<｜tool▁output▁end｜>", "<｜tool▁sep｜>",
+    "｜DSML｜"};
 
 // Every byte is a token, and so is every mark.
 static struct fm_tokenizer *make_tokenizer(void) {
     char json[16384], *end = json, *last = json + sizeof(json);
-    end += snprintf(end, (size_t)(last - end), "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{");
+    end += snprintf(end, (size_t)(last - end),
+        "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{");
     for (unsigned byte = 0, other = 256; byte < 256; byte++) {
         const int plain = (byte > 32 && byte < 127) || (byte > 160 && byte != 173);
-        end += snprintf(end, (size_t)(last - end), "%s\"\\u%04x\":%u", byte ? "," : "", plain ? byte : other++, byte);
+        end += snprintf(
+            end, (size_t)(last - end), "%s\"\\u%04x\":%u", byte ? "," : "", plain ? byte : other++, byte);
     }
     end += snprintf(end, (size_t)(last - end), "}},\"added_tokens\":[");
     for (unsigned i = 0; i < sizeof(marks) / sizeof(*marks); i++)
-        end += snprintf(end, (size_t)(last - end), "%s{\"id\":%u,\"content\":\"%s\"}", i ? "," : "", 256 + i, marks[i]);
+        end += snprintf(
+            end, (size_t)(last - end), "%s{\"id\":%u,\"content\":\"%s\"}", i ? "," : "", 256 + i, marks[i]);
     end += snprintf(end, (size_t)(last - end), "]}");
     return fm_tokenizer_from_json(json, (size_t)(end - json), NULL);
 }
 
-static void prompt(const struct fm_chat_form *form, const struct fm_tokenizer *tokenizer, const char *tools, const struct fathom_tool_call *calls, size_t n,
-    const char *result, int must) {
-    struct fathom_message messages[16] = {{FATHOM_ROLE_USER, result}, {FATHOM_ROLE_ASSISTANT, result, result, calls, n}};
+static void prompt(const struct fm_chat_form *form, const struct fm_tokenizer *tokenizer, const char *tools,
+    const struct fathom_tool_call *calls, size_t n, const char *result, int must) {
+    struct fathom_message messages[16] = {
+        {FATHOM_ROLE_USER, result}, {FATHOM_ROLE_ASSISTANT, result, result, calls, n}};
     for (size_t i = 0; i < n; i++) messages[2 + i] = (struct fathom_message){FATHOM_ROLE_TOOL, result};
     for (int last = 0; last < 2; last++) { // a question comes last, or a result does
         struct fm_conversation talk = {messages, 2 + n, tools, 0};
@@ -49,19 +57,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct fm_tokenizer *tokenizer;
     if (!tokenizer && !(tokenizer = make_tokenizer())) abort();
     if (!size) return 0;
-    const struct fm_chat_form *form = fm_chat_form_named(forms[*data % (sizeof(forms) / sizeof(*forms))], NULL);
+    const struct fm_chat_form *form =
+        fm_chat_form_named(forms[*data % (sizeof(forms) / sizeof(*forms))], NULL);
     char *copy = malloc(size + 4), *texts[4]; // each text has an end, even where there are not four
     if (!copy) return 0;
     memcpy(copy, data + 1, size - 1);
     memset(copy + size - 1, 0, 5);
     texts[0] = copy;
     for (int i = 1; i < 4; i++) texts[i] = texts[i - 1] + strlen(texts[i - 1]) + 1;
-    prompt(form, tokenizer, texts[0][0] ? texts[0] : NULL, &(struct fathom_tool_call){"f", texts[1]}, 1, texts[2], 0);
+    prompt(form, tokenizer, texts[0][0] ? texts[0] : NULL, &(struct fathom_tool_call){"f", texts[1]}, 1,
+        texts[2], 0);
 
     const size_t length = strlen(texts[3]), content = fm_chat_content_length(form, texts[3], length);
     struct fm_tool_calls calls;
     if (content > length) abort();
-    if (fm_chat_parse_calls(form, texts[3], content, &calls) && calls.n && calls.n < 12) prompt(form, tokenizer, NULL, calls.items, calls.n, texts[2], 1);
+    if (fm_chat_parse_calls(form, texts[3], content, &calls) && calls.n && calls.n < 12)
+        prompt(form, tokenizer, NULL, calls.items, calls.n, texts[2], 1);
     fm_tool_calls_free(&calls);
     free(copy);
     return 0;

@@ -13,7 +13,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     close(fd);
     struct fm_importance *importance = fm_importance_open(path, &err);
     if (!importance && (err.status == FATHOM_OK || !strstr(err.message, path))) abort();
-    const struct fm_tensor tensor = {.name = "blk.0.ffn_up.weight", .type = FATHOM_F32, .n_dims = 2, .dims = {4, 3, 2, 1}, .size = 96};
+    const struct fm_tensor tensor = {
+        .name = "blk.0.ffn_up.weight",
+        .type = FATHOM_F32,
+        .n_dims = 2,
+        .dims = {4, 3, 2, 1},
+        .size = 96,
+    };
     if (importance && fm_importance_fits(importance, &tensor, &err))
         for (uint64_t i = 0; i < 2; i++) {
             const float *values = fm_importance_find(importance, &tensor, i);

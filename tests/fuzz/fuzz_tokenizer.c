@@ -4,7 +4,8 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const char text[] = "Hello, W\xc3\xb6rld! 12345\n\n  \xe4\xbd\xa0\xe5\xa5\xbd <think> a\xcc\x81\xff\xf0\x9f\x98\x80\r\n\t{x}";
+    static const char text[] = "Hello, W\xc3\xb6rld! 12345\n\n  \xe4\xbd\xa0\xe5\xa5\xbd <think> "
+                               "a\xcc\x81\xff\xf0\x9f\x98\x80\r\n\t{x}";
     struct fathom_error err = {0};
     struct fm_tokenizer *tokenizer = fm_tokenizer_from_json((const char *)data, size, &err);
     fuzz_check(&err, tokenizer != NULL);

@@ -9,7 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if ((n < 0) != (rows == NULL)) abort();
     for (long i = 0; i < n; i++) {
         fuzz_use(&rows[i], sizeof(rows[i]));
-        if (!strlen(rows[i].op) || !strlen(rows[i].variant) || rows[i].first_token > rows[i].last_token) abort();
+        if (!strlen(rows[i].op) || !strlen(rows[i].variant) || rows[i].first_token > rows[i].last_token)
+            abort();
     }
     free(rows);
     return 0;

@@ -13,7 +13,10 @@ static struct {
     PFN_vkFreeCommandBuffers free_commands;
     VkQueue queue;
     VkSemaphore semaphore;
-    struct { VkCommandBuffer commands; uint64_t ticket; } kept[LAZY_SUBMITS];
+    struct {
+        VkCommandBuffer commands;
+        uint64_t ticket;
+    } kept[LAZY_SUBMITS];
     uint32_t n_kept, most_kept;
     bool freed_early; // commands that had not run yet
 } lazy;
@@ -23,11 +26,18 @@ static VkResult lazy_run(uint64_t until) {
     VkResult result = VK_SUCCESS;
     for (; n < lazy.n_kept && lazy.kept[n].ticket <= until && result == VK_SUCCESS; n++) {
         const VkTimelineSemaphoreSubmitInfo timeline = {
-            .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO, .signalSemaphoreValueCount = 1,
-            .pSignalSemaphoreValues = &lazy.kept[n].ticket};
-        const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline,
-            .commandBufferCount = 1, .pCommandBuffers = &lazy.kept[n].commands, .signalSemaphoreCount = 1,
-            .pSignalSemaphores = &lazy.semaphore};
+            .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+            .signalSemaphoreValueCount = 1,
+            .pSignalSemaphoreValues = &lazy.kept[n].ticket,
+        };
+        const VkSubmitInfo submit = {
+            .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+            .pNext = &timeline,
+            .commandBufferCount = 1,
+            .pCommandBuffers = &lazy.kept[n].commands,
+            .signalSemaphoreCount = 1,
+            .pSignalSemaphores = &lazy.semaphore,
+        };
         result = lazy.submit(lazy.queue, 1, &submit, VK_NULL_HANDLE);
     }
     for (uint32_t i = n; i < lazy.n_kept; i++) lazy.kept[i - n] = lazy.kept[i];
@@ -57,8 +67,8 @@ static VkResult lazy_wait_idle(VkDevice device) {
     return result == VK_SUCCESS ? lazy.wait_idle(device) : result;
 }
 
-static void lazy_free_commands(VkDevice device, VkCommandPool pool, uint32_t n,
-    const VkCommandBuffer *commands) {
+static void lazy_free_commands(
+    VkDevice device, VkCommandPool pool, uint32_t n, const VkCommandBuffer *commands) {
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = 0; j < lazy.n_kept; j++) lazy.freed_early |= lazy.kept[j].commands == commands[i];
     if (!lazy.freed_early) lazy.free_commands(device, pool, n, commands);

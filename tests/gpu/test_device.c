@@ -6,7 +6,7 @@ enum { CAPACITY = 16 };
 
 static void test_list(void **state) {
     (void)state;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct fathom_gpu_info list[CAPACITY];
     const size_t n = fathom_gpu_list(list, CAPACITY, &err);
     if (n == 0) fail_msg("%s", err.message);
@@ -40,44 +40,47 @@ static void test_choice(void **state) {
     fathom_gpu_destroy(NULL);
     char index[16], part[8];
     snprintf(index, sizeof(index), "%u", info.index);
-    for (int i = 0; i < 7; i++) part[i] = (char)(info.name[i] >= 'a' && info.name[i] <= 'z' ? info.name[i] - 32 : info.name[i]);
+    for (int i = 0; i < 7; i++)
+        part[i] = (char)(info.name[i] >= 'a' && info.name[i] <= 'z' ? info.name[i] - 32 : info.name[i]);
     part[7] = 0;
-    const char *names[] = { index, part, info.name };
+    const char *names[] = {index, part, info.name};
     for (int i = 0; i < 3; i++) {
-        gpu = create_gpu(&(struct fathom_gpu_params){ .device = names[i] });
+        gpu = create_gpu(&(struct fathom_gpu_params){.device = names[i]});
         assert_string_equal(fathom_gpu_get_info(gpu)->name, info.name);
         fathom_gpu_destroy(&gpu);
     }
-    const char *wrong[] = { "no such device", "999", "-1", "99999999999999999999999" };
+    const char *wrong[] = {"no such device", "999", "-1", "99999999999999999999999"};
     for (int i = 0; i < 4; i++) {
-        struct fathom_error err = { 0 };
-        assert_null(fathom_gpu_create(&(struct fathom_gpu_params){ .device = wrong[i] }, &err));
+        struct fathom_error err = {0};
+        assert_null(fathom_gpu_create(&(struct fathom_gpu_params){.device = wrong[i]}, &err));
         assert_int_equal(err.status, FATHOM_NO_DEVICE);
         assert_non_null(strstr(err.message, wrong[i]));
     }
-    assert_null(fathom_gpu_create(&(struct fathom_gpu_params){ .device = "nothing" }, NULL));
+    assert_null(fathom_gpu_create(&(struct fathom_gpu_params){.device = "nothing"}, NULL));
 }
 
 static void test_two_at_once(void **state) {
     (void)state;
     struct fathom_gpu *a = create_gpu(NULL), *b = create_gpu(NULL);
-    struct fathom_error err = { 0 };
-    struct fathom_buffer *x = fathom_buffer_create(a, 256, FATHOM_MEMORY_DEVICE, &err), *y = fathom_buffer_create(b, 256, FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_error err = {0};
+    struct fathom_buffer *x = fathom_buffer_create(a, 256, FATHOM_MEMORY_DEVICE, &err),
+                         *y = fathom_buffer_create(b, 256, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(b, &err);
     assert_non_null(x);
     assert_non_null(y);
     assert_non_null(stream);
     fathom_stream_begin(stream);
-    record_affine(stream, fathom_buffer_view(x), fathom_buffer_view(y), (struct affine_args){ 64, 1, 1 }); // of another gpu
+    record_affine(stream, fathom_buffer_view(x), fathom_buffer_view(y),
+        (struct affine_args){64, 1, 1}); // of another gpu
     assert_false(fathom_stream_finish(stream, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     fathom_buffer_destroy(&x);
     fathom_gpu_destroy(&a);
     fathom_stream_begin(stream);
-    record_affine(stream, fathom_buffer_view(y), fathom_buffer_view(y), (struct affine_args){ 64, 1, 3 });
+    record_affine(stream, fathom_buffer_view(y), fathom_buffer_view(y), (struct affine_args){64, 1, 3});
     run_stream(b, stream);
     uint32_t word;
-    check(fathom_download(b, (struct fathom_view){ y, 0, 4 }, &word, &err), &err);
+    check(fathom_download(b, (struct fathom_view){y, 0, 4}, &word, &err), &err);
     assert_int_equal(word, 3);
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&y);
@@ -87,20 +90,24 @@ static void test_two_at_once(void **state) {
 // Variants by capability, by name, and in exact mode.
 static void test_variants(void **state) {
     (void)state;
-    const struct fm_variant table[] = { { .name = "plain", .shader = &affine_shader },
-        { .name = "few", .shader = &affine_shader, .max_tokens = 4 },
-        { .name = "sub", .shader = &affine_shader, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .min_tokens = 5 } };
+    const struct fm_variant table[] = {{.name = "plain", .shader = &affine_shader},
+        {.name = "few", .shader = &affine_shader, .max_tokens = 4},
+        {.name = "sub", .shader = &affine_shader, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .min_tokens = 5}};
     struct fathom_gpu *gpu = create_gpu(NULL);
     const bool sub = fathom_gpu_get_info(gpu)->caps & FATHOM_CAP_SUBGROUP_ARITHMETIC;
     assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 1)->name, "few");
     assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 5)->name, sub ? "sub" : "plain");
     fathom_gpu_destroy(&gpu);
-    gpu = create_gpu(&(struct fathom_gpu_params){ .disabled_caps = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16, .variants = "other=few,op=few" });
-    assert_int_equal(fathom_gpu_get_info(gpu)->caps & (FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16), 0);
+    gpu = create_gpu(&(struct fathom_gpu_params){
+        .disabled_caps = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16,
+        .variants = "other=few,op=few",
+    });
+    assert_int_equal(
+        fathom_gpu_get_info(gpu)->caps & (FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16), 0);
     assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 9)->name, "few");
     assert_string_equal(fm_variant_pick(gpu, "third", table, 3, 0, 9)->name, "plain");
     fathom_gpu_destroy(&gpu);
-    gpu = create_gpu(&(struct fathom_gpu_params){ .exact = true, .variants = "op=sub" });
+    gpu = create_gpu(&(struct fathom_gpu_params){.exact = true, .variants = "op=sub"});
     assert_true(fm_gpu_is_exact(gpu));
     assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 9)->name, "plain");
     fathom_gpu_destroy(&gpu);
@@ -151,9 +158,9 @@ static void test_calls_taken(void **state) {
 // A device that pretends to be a card is one in everything that is asked of it.
 static void test_discrete(void **state) {
     (void)state;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct fathom_gpu *gpu = create_gpu(NULL);
-    struct fathom_gpu *card = create_gpu(&(struct fathom_gpu_params){ .discrete = true });
+    struct fathom_gpu *card = create_gpu(&(struct fathom_gpu_params){.discrete = true});
     const struct fathom_gpu_info *info = fathom_gpu_get_info(card);
     const uint32_t of_cpus = FATHOM_CAP_READ_AHEAD | FATHOM_CAP_DEVICE_ADDRESS | FATHOM_CAP_UNIFORM_LOADS;
     assert_int_equal(info->type, FATHOM_GPU_DISCRETE);
@@ -173,9 +180,11 @@ static void test_discrete(void **state) {
 // What is meant for CPUs, for cards, or for CPUs that want kernels to read ahead is a default only there.
 static void test_variants_of_kinds(void **state) {
     (void)state;
-    const struct fm_variant table[] = { { .name = "plain", .shader = &affine_shader }, { .name = "card", .shader = &affine_shader, .card_only = true },
-        { .name = "cpu", .shader = &affine_shader, .cpu_only = true }, { .name = "ahead", .shader = &affine_shader, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD } };
-    struct fathom_gpu_info info = { .type = FATHOM_GPU_DISCRETE, .caps = FATHOM_CAP_READ_AHEAD };
+    const struct fm_variant table[] = {{.name = "plain", .shader = &affine_shader},
+        {.name = "card", .shader = &affine_shader, .card_only = true},
+        {.name = "cpu", .shader = &affine_shader, .cpu_only = true},
+        {.name = "ahead", .shader = &affine_shader, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD}};
+    struct fathom_gpu_info info = {.type = FATHOM_GPU_DISCRETE, .caps = FATHOM_CAP_READ_AHEAD};
     assert_string_equal(fm_variant_default(&info, table, 4, 0, 1)->name, "card");
     info.type = FATHOM_GPU_CPU;
     assert_string_equal(fm_variant_default(&info, table, 4, 0, 1)->name, "ahead");
@@ -187,14 +196,17 @@ static void test_variants_of_kinds(void **state) {
 static void test_quirks(void **state) {
     (void)state;
     const uint32_t caps = FATHOM_CAP_COOPERATIVE_MATRIX | FATHOM_CAP_FLOAT16;
-    struct fathom_gpu_info cpu = { .type = FATHOM_GPU_CPU, .min_subgroup_size = 16 }, card = { .type = FATHOM_GPU_INTEGRATED, .min_subgroup_size = 8 };
+    struct fathom_gpu_info cpu = {.type = FATHOM_GPU_CPU, .min_subgroup_size = 16},
+                           card = {.type = FATHOM_GPU_INTEGRATED, .min_subgroup_size = 8};
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_LLVMPIPE, &cpu), FATHOM_CAP_FLOAT16);
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_RADV, &cpu), caps);
     cpu.min_subgroup_size = 8;
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_LLVMPIPE, &cpu), caps);
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, &card), FATHOM_CAP_FLOAT16);
     assert_int_equal(fm_quirks(FATHOM_CAP_UNIFORM_LOADS, 1, VK_DRIVER_ID_MESA_LLVMPIPE, &cpu), 0);
-    assert_int_equal(fm_quirks(FATHOM_CAP_UNIFORM_LOADS, VK_MAKE_VERSION(26, 2, 6), VK_DRIVER_ID_MESA_LLVMPIPE, &cpu), FATHOM_CAP_UNIFORM_LOADS);
+    assert_int_equal(
+        fm_quirks(FATHOM_CAP_UNIFORM_LOADS, VK_MAKE_VERSION(26, 2, 6), VK_DRIVER_ID_MESA_LLVMPIPE, &cpu),
+        FATHOM_CAP_UNIFORM_LOADS);
     assert_int_equal(fm_quirks(FATHOM_CAP_UNIFORM_LOADS, 1, VK_DRIVER_ID_GOOGLE_SWIFTSHADER, &cpu), 0);
     card.type = FATHOM_GPU_DISCRETE;
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, &card), caps);
@@ -203,19 +215,22 @@ static void test_quirks(void **state) {
 // After a loss every call says so, and everything can still be destroyed.
 static void test_lost(void **state) {
     (void)state;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct fathom_gpu *gpu = create_gpu(NULL);
     struct fathom_buffer *buffer = fathom_buffer_create(gpu, 256, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     assert_non_null(buffer);
     assert_non_null(stream);
-    record_affine(stream, fathom_buffer_view(buffer), fathom_buffer_view(buffer), (struct affine_args){ 64, 1, 1 });
-    check(fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err) && fm_gpu_wait_all(gpu, &err), &err);
+    record_affine(
+        stream, fathom_buffer_view(buffer), fathom_buffer_view(buffer), (struct affine_args){64, 1, 1});
+    check(fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err) &&
+            fm_gpu_wait_all(gpu, &err),
+        &err);
     assert_false(fm_vk_check(gpu, VK_ERROR_DEVICE_LOST, "a call", &err));
     assert_int_equal(err.status, FATHOM_DEVICE_LOST);
     uint32_t word = 0;
-    const struct fathom_view view = { buffer, 0, 4 };
-    struct fathom_error errors[4] = { 0 };
+    const struct fathom_view view = {buffer, 0, 4};
+    struct fathom_error errors[4] = {0};
     assert_false(fathom_stream_submit(stream, NULL, &errors[0]));
     assert_false(fathom_gpu_wait(gpu, 1, &errors[1]));
     assert_false(fathom_upload(gpu, view, &word, &errors[2]));
@@ -233,7 +248,7 @@ static VkResult report_fault(VkDevice device, VkDeviceFaultCountsEXT *counts, Vk
         assert_int_equal(counts->vendorInfoCount, 1);
         snprintf(info->description, sizeof(info->description), "page fault in %0200d", 1);
         info->pAddressInfos[0].reportedAddress = 0xabcd000;
-        info->pVendorInfos[0] = (VkDeviceFaultVendorInfoEXT){ "ring 3", 7, 8 };
+        info->pVendorInfos[0] = (VkDeviceFaultVendorInfoEXT){"ring 3", 7, 8};
         return VK_INCOMPLETE;
     }
     counts->addressInfoCount = 9;
@@ -243,7 +258,7 @@ static VkResult report_fault(VkDevice device, VkDeviceFaultCountsEXT *counts, Vk
 
 static void test_lost_with_cause(void **state) {
     (void)state;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct fathom_gpu *gpu = create_gpu(NULL);
     gpu->device_fault = true;
     gpu->vk.vkGetDeviceFaultInfoEXT = report_fault;
@@ -263,7 +278,9 @@ static void expect_no_device(const char *const *environment, const char *part) {
 
 static void test_no_driver(void **state) {
     (void)state;
-    expect_no_device((const char *[]){ "VK_DRIVER_FILES=/nonexistent.json", "VK_ICD_FILENAMES=/nonexistent.json", NULL }, "no Vulkan driver");
+    expect_no_device(
+        (const char *[]){"VK_DRIVER_FILES=/nonexistent.json", "VK_ICD_FILENAMES=/nonexistent.json", NULL},
+        "no Vulkan driver");
 }
 
 static void test_driver_does_not_load(void **state) {
@@ -271,17 +288,18 @@ static void test_driver_does_not_load(void **state) {
     char path[] = "/tmp/fathom-driver-XXXXXX", files[64], names[64];
     const int f = mkstemp(path);
     assert_true(f >= 0);
-    const char *manifest = "{\"file_format_version\": \"1.0.0\", \"ICD\": {\"library_path\": \"/nonexistent/libvulkan_none.so\", \"api_version\": \"1.3.0\"}}";
+    const char *manifest = "{\"file_format_version\": \"1.0.0\", \"ICD\": {\"library_path\": "
+                           "\"/nonexistent/libvulkan_none.so\", \"api_version\": \"1.3.0\"}}";
     assert_int_equal(write(f, manifest, strlen(manifest)), strlen(manifest));
     close(f);
     snprintf(files, sizeof(files), "VK_DRIVER_FILES=%s", path);
     snprintf(names, sizeof(names), "VK_ICD_FILENAMES=%s", path);
-    expect_no_device((const char *[]){ files, names, NULL }, "no Vulkan driver");
+    expect_no_device((const char *[]){files, names, NULL}, "no Vulkan driver");
     unlink(path);
 }
 
 static int create_and_print(void) {
-    struct fathom_error err = { 0 }, list_err = { 0 };
+    struct fathom_error err = {0}, list_err = {0};
     struct fathom_gpu *gpu = fathom_gpu_create(NULL, &err);
     if (gpu || fathom_gpu_list(NULL, 0, &list_err)) return 1;
     printf("%s\n%s\n", err.message, list_err.message);

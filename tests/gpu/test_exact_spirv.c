@@ -1,5 +1,5 @@
-// Exact mode, by machine: the SPIR-V of every plain shader consists of operations that all devices round alike, and says of each
-// addition, subtraction and multiplication that it may not be contracted.
+// Exact mode, by machine: the SPIR-V of every plain shader consists of operations that all devices round
+// alike, and says of each addition, subtraction and multiplication that it may not be contracted.
 #include "gpu/support.h"
 #include "op/op.h"
 #include <spirv/unified1/GLSL.std.450.h>
@@ -11,10 +11,11 @@ static const uint32_t inexact_words[] = {
 
 // Of the extended instructions, those with one right answer.
 static bool is_exact_extended(uint32_t number) {
-    static const uint32_t exact[] = { GLSLstd450FAbs, GLSLstd450SAbs, GLSLstd450FSign, GLSLstd450SSign, GLSLstd450Floor, GLSLstd450Ceil,
-        GLSLstd450Trunc, GLSLstd450RoundEven, GLSLstd450FMin, GLSLstd450UMin, GLSLstd450SMin, GLSLstd450FMax, GLSLstd450UMax, GLSLstd450SMax,
-        GLSLstd450FClamp, GLSLstd450UClamp, GLSLstd450SClamp, GLSLstd450FindILsb, GLSLstd450FindSMsb, GLSLstd450FindUMsb, GLSLstd450NMin,
-        GLSLstd450NMax, GLSLstd450NClamp };
+    static const uint32_t exact[] = {GLSLstd450FAbs, GLSLstd450SAbs, GLSLstd450FSign, GLSLstd450SSign,
+        GLSLstd450Floor, GLSLstd450Ceil, GLSLstd450Trunc, GLSLstd450RoundEven, GLSLstd450FMin, GLSLstd450UMin,
+        GLSLstd450SMin, GLSLstd450FMax, GLSLstd450UMax, GLSLstd450SMax, GLSLstd450FClamp, GLSLstd450UClamp,
+        GLSLstd450SClamp, GLSLstd450FindILsb, GLSLstd450FindSMsb, GLSLstd450FindUMsb, GLSLstd450NMin,
+        GLSLstd450NMax, GLSLstd450NClamp};
     for (size_t i = 0; i < sizeof(exact) / sizeof(*exact); i++)
         if (exact[i] == number) return true;
     return false;
@@ -22,11 +23,21 @@ static bool is_exact_extended(uint32_t number) {
 
 static bool is_forbidden(uint32_t op) {
     switch (op) {
-    case SpvOpFDiv: case SpvOpFRem: case SpvOpFMod: case SpvOpMatrixTimesScalar: case SpvOpVectorTimesMatrix: case SpvOpMatrixTimesVector:
-    case SpvOpMatrixTimesMatrix: case SpvOpOuterProduct: case SpvOpDot: case SpvOpQuantizeToF16: case SpvOpFConvert: case SpvOpAtomicFAddEXT:
-        return true;
+    case SpvOpFDiv:
+    case SpvOpFRem:
+    case SpvOpFMod:
+    case SpvOpMatrixTimesScalar:
+    case SpvOpVectorTimesMatrix:
+    case SpvOpMatrixTimesVector:
+    case SpvOpMatrixTimesMatrix:
+    case SpvOpOuterProduct:
+    case SpvOpDot:
+    case SpvOpQuantizeToF16:
+    case SpvOpFConvert:
+    case SpvOpAtomicFAddEXT: return true;
     }
-    return op >= SpvOpGroupNonUniformElect && op <= SpvOpGroupNonUniformQuadSwap; // of any kind: results would depend on the subgroup's size
+    return op >= SpvOpGroupNonUniformElect &&
+        op <= SpvOpGroupNonUniformQuadSwap; // of any kind: results would depend on the subgroup's size
 }
 
 // Writes what breaks the rules to `report`, one "name number" for each; returns how many there are.
@@ -43,12 +54,16 @@ static int breaches(const uint32_t *words, size_t n_words, char *report, size_t 
         if (op == SpvOpExtInstImport) glsl = words[i + 1];
         if (op == SpvOpDecorate && words[i + 2] == SpvDecorationNoContraction) kept[words[i + 1]] = true;
         if (is_forbidden(op)) breach = "opcode";
-        if (op == SpvOpExtInst && (words[i + 3] != glsl || !is_exact_extended(words[i + 4]))) breach = "extended";
-        const bool contracts = op == SpvOpFAdd || op == SpvOpFSub || op == SpvOpFMul || op == SpvOpVectorTimesScalar;
+        if (op == SpvOpExtInst && (words[i + 3] != glsl || !is_exact_extended(words[i + 4])))
+            breach = "extended";
+        const bool contracts =
+            op == SpvOpFAdd || op == SpvOpFSub || op == SpvOpFMul || op == SpvOpVectorTimesScalar;
         if (contracts && !kept[words[i + 2]]) breach = "contraction";
         if (!breach) continue;
         n++;
-        if (at < size) at += (size_t)snprintf(report + at, size - at, "%s %u, ", breach, op == SpvOpExtInst ? words[i + 4] : op);
+        if (at < size)
+            at += (size_t)snprintf(
+                report + at, size - at, "%s %u, ", breach, op == SpvOpExtInst ? words[i + 4] : op);
     }
     free(kept);
     return n;
@@ -95,8 +110,8 @@ static void test_the_check(void **state) {
     char report[512];
     const int n = breaches(inexact_words, sizeof(inexact_words) / 4, report, sizeof(report));
     if (n != 5) fail_msg("%d: %s", n, report);
-    const uint32_t wanted[] = { SpvOpFDiv, SpvOpDot };
-    const uint32_t extended[] = { GLSLstd450Sqrt, GLSLstd450UnpackHalf2x16 };
+    const uint32_t wanted[] = {SpvOpFDiv, SpvOpDot};
+    const uint32_t extended[] = {GLSLstd450Sqrt, GLSLstd450UnpackHalf2x16};
     char part[32];
     for (int i = 0; i < 2; i++) {
         snprintf(part, sizeof(part), "opcode %u,", wanted[i]);
@@ -111,7 +126,7 @@ static void test_the_check(void **state) {
 // What the stream reads out of SPIR-V, of a shader that is known.
 static void test_reflection(void **state) {
     (void)state;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct fm_spirv s;
     check(fm_spirv_reflect(&affine_shader, &s, &err), &err);
     assert_int_equal(s.n_bindings, 2);

@@ -1,4 +1,5 @@
-// Buffers and weights: random lives and contents, on devices that the host sees and through staging; slices; what is refused.
+// Buffers and weights: random lives and contents, on devices that the host sees and through staging; slices;
+// what is refused.
 #include "gpu/lazy.h"
 #include "gpu/support.h"
 #include <sys/mman.h>
@@ -15,22 +16,27 @@ static void fill(uint32_t *words, uint64_t n, uint64_t seed) {
 }
 
 static void check_contents(struct fathom_gpu *gpu, const struct held *h, uint32_t *got, uint32_t *want) {
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     fill(want, h->n_words, h->seed);
     check(fathom_download(gpu, fathom_buffer_view(h->buffer), got, &err), &err);
     assert_memory_equal(got, want, 4 * h->n_words);
 }
 
-static void create_one(struct fathom_gpu *gpu, struct held *h, uint64_t *random, uint32_t *got, uint32_t *want) {
-    struct fathom_error err = { 0 };
-    *h = (struct held){ .n_words = 1 + next_random(random) % (next_random(random) % 4 ? 3000 : LARGEST), .seed = next_random(random) };
+static void create_one(
+    struct fathom_gpu *gpu, struct held *h, uint64_t *random, uint32_t *got, uint32_t *want) {
+    struct fathom_error err = {0};
+    *h = (struct held){
+        .n_words = 1 + next_random(random) % (next_random(random) % 4 ? 3000 : LARGEST),
+        .seed = next_random(random),
+    };
     const enum fathom_memory memory = next_random(random) % 4 ? FATHOM_MEMORY_DEVICE : FATHOM_MEMORY_HOST;
     check((h->buffer = fathom_buffer_create(gpu, 4 * h->n_words, memory, &err)) != NULL, &err);
     check(fathom_download(gpu, fathom_buffer_view(h->buffer), got, &err), &err);
     for (uint64_t i = 0; i < h->n_words; i++) assert_int_equal(got[i], 0);
     fill(want, h->n_words, h->seed);
     const uint64_t cut = next_random(random) % (h->n_words + 1); // in two pieces
-    const struct fathom_view head = { h->buffer, 0, 4 * cut }, tail = { h->buffer, 4 * cut, 4 * (h->n_words - cut) };
+    const struct fathom_view head = {h->buffer, 0, 4 * cut},
+                             tail = {h->buffer, 4 * cut, 4 * (h->n_words - cut)};
     check(fathom_upload(gpu, head, want, &err) && fathom_upload(gpu, tail, want + cut, &err), &err);
 }
 
@@ -56,14 +62,16 @@ static void lives(struct fathom_gpu *gpu, uint64_t seed) {
     // all came back: the same again takes nothing more from the driver than one range's worth of fragments
     const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
     assert_true(c.memory_used <= used + (24u << 20)); // but the staging buffers
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct fathom_buffer *whole = fathom_buffer_create(gpu, 15u << 20, FATHOM_MEMORY_DEVICE, &err);
     check(whole != NULL, &err);
     assert_int_equal(fathom_gpu_get_counters(gpu).memory_allocated, c.memory_allocated);
     fathom_buffer_destroy(&whole);
 }
 
-static uint64_t new_seed(void) { return (uint64_t)getpid() * 0x9e3779b97f4a7c15u + 1; }
+static uint64_t new_seed(void) {
+    return (uint64_t)getpid() * 0x9e3779b97f4a7c15u + 1;
+}
 
 static void test_lives(void **state) {
     (void)state;
@@ -75,7 +83,7 @@ static void test_lives(void **state) {
 // The way of discrete cards: blocks that the host does not see. Those of before are filled up.
 static void test_staging(void **state) {
     (void)state;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct fathom_gpu *gpu = create_gpu(NULL);
     gpu->info.unified_memory = false;
     struct fathom_buffer *rest = fathom_buffer_create(gpu, (16u << 20) - 256, FATHOM_MEMORY_DEVICE, &err);
@@ -84,7 +92,11 @@ static void test_staging(void **state) {
     // larger than all staging buffers, and not a multiple of one
     const uint64_t n = (44u << 20) / 4 + 5;
     uint32_t *words = malloc(4 * n), *got = malloc(4 * n);
-    struct held big = { .buffer = fathom_buffer_create(gpu, 4 * n, FATHOM_MEMORY_DEVICE, &err), .n_words = n, .seed = 99 };
+    struct held big = {
+        .buffer = fathom_buffer_create(gpu, 4 * n, FATHOM_MEMORY_DEVICE, &err),
+        .n_words = n,
+        .seed = 99,
+    };
     check(big.buffer != NULL, &err);
     assert_null(big.buffer->mapped);
     fill(words, n, big.seed);
@@ -100,7 +112,7 @@ static void test_staging(void **state) {
 // Fills the blocks that the host sees, and makes the gpu a card that does nothing until the host waits for
 // it.
 static struct fathom_buffer *play_lazy_card(struct fathom_gpu *gpu) {
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     gpu->info.unified_memory = false;
     struct fathom_buffer *rest = fathom_buffer_create(gpu, (16u << 20) - 256, FATHOM_MEMORY_DEVICE, &err);
     check(rest != NULL, &err);
@@ -113,14 +125,14 @@ static struct fathom_buffer *play_lazy_card(struct fathom_gpu *gpu) {
 static void test_staging_waits(void **state) {
     (void)state;
     enum { N_BUFFERS = 2 * FM_N_STAGING + 1, N_WORDS = 1000 };
-    struct fathom_error err = { 0 };
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){ 0 }, &err);
+    struct fathom_error err = {0};
+    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
     check(gpu != NULL, &err);
     struct fathom_buffer *rest = play_lazy_card(gpu);
     static uint32_t got[N_WORDS], words[N_WORDS];
     struct held held[N_BUFFERS];
     for (uint32_t i = 0; i < N_BUFFERS; i++) {
-        held[i] = (struct held){ .n_words = N_WORDS, .seed = i };
+        held[i] = (struct held){.n_words = N_WORDS, .seed = i};
         held[i].buffer = fathom_buffer_create(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE, &err);
         check(held[i].buffer != NULL, &err);
         assert_null(held[i].buffer->mapped);
@@ -135,7 +147,7 @@ static void test_staging_waits(void **state) {
     // one upload of many pieces, and its download
     const uint64_t n = (44u << 20) / 4 + 5;
     uint32_t *large = malloc(4 * n), *large_got = malloc(4 * n);
-    struct held big = { .n_words = n, .seed = 99 };
+    struct held big = {.n_words = n, .seed = 99};
     big.buffer = fathom_buffer_create(gpu, 4 * n, FATHOM_MEMORY_DEVICE, &err);
     check(big.buffer != NULL, &err);
     fill(large, n, big.seed);
@@ -152,8 +164,8 @@ static void test_staging_waits(void **state) {
 // memory or not.
 static void lazy_turns(bool card) {
     enum { N_WORDS = 640 };
-    struct fathom_error err = { 0 };
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){ 0 }, &err);
+    struct fathom_error err = {0};
+    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
     check(gpu != NULL, &err);
     struct fathom_buffer *rest = card ? play_lazy_card(gpu) : NULL;
     if (!card) make_lazy(gpu);
@@ -163,7 +175,7 @@ static void lazy_turns(bool card) {
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     check(x && y && host && stream, &err);
     assert_int_equal(x->mapped == NULL, card);
-    const struct affine_args args = { N_WORDS, 3, 1 };
+    const struct affine_args args = {N_WORDS, 3, 1};
     static uint32_t words[N_WORDS], got[N_WORDS];
     uint64_t ticket = 0;
     for (uint32_t round = 0; round < 6; round++) {
@@ -178,8 +190,10 @@ static void lazy_turns(bool card) {
             fill(got, N_WORDS, 2 * round + 1);
             check(fathom_upload(gpu, fathom_buffer_view(x), got, &err), &err);
         }
-        if (round % 2) check(fathom_download(gpu, fathom_buffer_view(y), got, &err), &err);
-        else check(fathom_gpu_wait(gpu, ticket, &err), &err);
+        if (round % 2)
+            check(fathom_download(gpu, fathom_buffer_view(y), got, &err), &err);
+        else
+            check(fathom_gpu_wait(gpu, ticket, &err), &err);
         const uint32_t *seen = round % 2 ? got : fathom_buffer_map(host);
         for (uint32_t i = 0; i < N_WORDS; i++) assert_int_equal(seen[i], affine(words[i], 1, args));
     }
@@ -215,7 +229,7 @@ static void test_lazy_turns(void **state) {
 }
 
 static void expect_no_buffer(struct fathom_gpu *gpu, uint64_t size, enum fathom_status status) {
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     assert_null(fathom_buffer_create(gpu, size, FATHOM_MEMORY_DEVICE, &err));
     assert_int_equal(err.status, status);
     assert_true(strlen(err.message) > 10);
@@ -223,7 +237,7 @@ static void expect_no_buffer(struct fathom_gpu *gpu, uint64_t size, enum fathom_
 
 static void test_refused(void **state) {
     (void)state;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct fathom_gpu *gpu = create_gpu(NULL);
     expect_no_buffer(gpu, 0, FATHOM_INVALID);
     expect_no_buffer(gpu, gpu->info.max_allocation + 1, FATHOM_NO_MEMORY);
@@ -234,16 +248,16 @@ static void test_refused(void **state) {
     assert_int_equal(err.status, FATHOM_NO_MEMORY);
     assert_non_null(strstr(err.message, "are free"));
     assert_int_equal(fathom_gpu_get_counters(gpu).memory_used, used);
-    err = (struct fathom_error){ 0 };
+    err = (struct fathom_error){0};
     gpu->info.max_allocation = largest;
     struct fathom_buffer *b = fathom_buffer_create(gpu, 64, FATHOM_MEMORY_DEVICE, &err);
-    uint32_t words[32] = { 0 };
-    assert_false(fathom_upload(gpu, (struct fathom_view){ b, 0, 68 }, words, &err));
+    uint32_t words[32] = {0};
+    assert_false(fathom_upload(gpu, (struct fathom_view){b, 0, 68}, words, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
-    assert_false(fathom_upload(gpu, (struct fathom_view){ b, 68, 4 }, words, NULL));
-    assert_false(fathom_upload(gpu, (struct fathom_view){ b, UINT64_MAX - 3, 8 }, words, NULL));
-    assert_false(fathom_download(gpu, (struct fathom_view){ b, 2, 4 }, words, NULL));
-    assert_false(fathom_download(gpu, (struct fathom_view){ NULL, 0, 4 }, words, NULL));
+    assert_false(fathom_upload(gpu, (struct fathom_view){b, 68, 4}, words, NULL));
+    assert_false(fathom_upload(gpu, (struct fathom_view){b, UINT64_MAX - 3, 8}, words, NULL));
+    assert_false(fathom_download(gpu, (struct fathom_view){b, 2, 4}, words, NULL));
+    assert_false(fathom_download(gpu, (struct fathom_view){NULL, 0, 4}, words, NULL));
     fathom_buffer_destroy(&b);
     fathom_buffer_destroy(&b);
     fathom_buffer_destroy(NULL);
@@ -266,8 +280,8 @@ static void test_row_size(void **state) {
 // A weight in several slices: its bytes come back, whatever pieces they were uploaded in.
 static void slices(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
     enum { RANGE = 16384 };
-    struct fathom_error err = { 0 };
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){ .max_storage_range = RANGE });
+    struct fathom_error err = {0};
+    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.max_storage_range = RANGE});
     struct fathom_weight *w = fathom_weight_create(gpu, type, n_mats, n_rows, n_cols, &err);
     check(w != NULL, &err);
     const uint64_t row = fathom_row_size(type, n_cols);
@@ -297,7 +311,7 @@ static void slices(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint
     fathom_weight_destroy(&w);
     fathom_weight_destroy(&w);
     // one matrix that no slice holds; shapes that are none
-    err = (struct fathom_error){ 0 };
+    err = (struct fathom_error){0};
     assert_null(fathom_weight_create(gpu, FATHOM_F32, 2, 64, 128, &err));
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
     assert_null(fathom_weight_create(gpu, FATHOM_Q4_0, 1, 4, 48, NULL));
@@ -314,7 +328,7 @@ static void test_windows(void **state) {
     slices(FATHOM_F16, 9, 40, 100);
 }
 
-// ---- In place ---------------------------------------------------------------------------------------------------
+// ---- In place --------------------------------------------------------------------------------------------
 
 enum { PAGE = 4096, RANGE = 4 * PAGE };
 
@@ -331,30 +345,32 @@ static struct fathom_host_range map_file(uint64_t size) {
     void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
     assert_true(data != MAP_FAILED);
     close(fd);
-    return (struct fathom_host_range){ data, (size + PAGE - 1) / PAGE * PAGE };
+    return (struct fathom_host_range){data, (size + PAGE - 1) / PAGE * PAGE};
 }
 
 // y = x through the shader, as operators read weights.
 static void read_words(struct fathom_gpu *gpu, struct fathom_view x, uint32_t *words) {
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     const uint32_t n = (uint32_t)(x.size / 4);
     struct fathom_buffer *y = fathom_buffer_create(gpu, x.size, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = y ? fathom_stream_create(gpu, &err) : NULL;
     check(stream != NULL, &err);
-    record_affine(stream, x, fathom_buffer_view(y), (struct affine_args){ n, 1, 0 });
+    record_affine(stream, x, fathom_buffer_view(y), (struct affine_args){n, 1, 0});
     run_stream(gpu, stream);
     check(fathom_download(gpu, fathom_buffer_view(y), words, &err), &err);
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&y);
 }
 
-// The bytes at `at` of the file, as one weight in place: slices that cover it, and give the device the file's bytes.
-static void in_place(struct fathom_gpu *gpu, struct fathom_host_range file, uint64_t at, enum fathom_type type, uint32_t n_mats, uint32_t n_rows,
-    uint32_t n_cols) {
-    struct fathom_error err = { 0 };
+// The bytes at `at` of the file, as one weight in place: slices that cover it, and give the device the file's
+// bytes.
+static void in_place(struct fathom_gpu *gpu, struct fathom_host_range file, uint64_t at,
+    enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
+    struct fathom_error err = {0};
     const uint8_t *data = (const uint8_t *)file.data + at;
     const uint64_t row = fathom_row_size(type, n_cols), used = fathom_gpu_get_counters(gpu).memory_in_place;
-    struct fathom_weight *w = fathom_weight_create_in_place(gpu, type, n_mats, n_rows, n_cols, data, file, &err);
+    struct fathom_weight *w =
+        fathom_weight_create_in_place(gpu, type, n_mats, n_rows, n_cols, data, file, &err);
     check(w != NULL, &err);
     assert_true(fathom_gpu_get_counters(gpu).memory_in_place >= used + n_mats * n_rows * row);
     uint8_t *got = malloc(RANGE);
@@ -379,8 +395,9 @@ static void in_place(struct fathom_gpu *gpu, struct fathom_host_range file, uint
     assert_int_equal(fathom_gpu_get_counters(gpu).memory_in_place, used);
 }
 
-static void refuse_in_place_of(struct fathom_gpu *gpu, const void *data, struct fathom_host_range readable, uint32_t n_mats, uint32_t n_rows) {
-    struct fathom_error err = { 0 };
+static void refuse_in_place_of(struct fathom_gpu *gpu, const void *data, struct fathom_host_range readable,
+    uint32_t n_mats, uint32_t n_rows) {
+    struct fathom_error err = {0};
     const struct fathom_gpu_counters before = fathom_gpu_get_counters(gpu);
     assert_null(fathom_weight_create_in_place(gpu, FATHOM_F32, n_mats, n_rows, 64, data, readable, &err));
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
@@ -388,13 +405,14 @@ static void refuse_in_place_of(struct fathom_gpu *gpu, const void *data, struct 
     assert_int_equal(fathom_gpu_get_counters(gpu).memory_allocated, before.memory_allocated);
 }
 
-static void refuse_in_place(struct fathom_gpu *gpu, const void *data, struct fathom_host_range readable, uint32_t n_rows) {
+static void refuse_in_place(
+    struct fathom_gpu *gpu, const void *data, struct fathom_host_range readable, uint32_t n_rows) {
     refuse_in_place_of(gpu, data, readable, 1, n_rows);
 }
 
 static void test_in_place(void **state) {
     (void)state;
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){ .max_storage_range = RANGE });
+    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.max_storage_range = RANGE});
     if (gpu->import_alignment == 0) {
         fathom_gpu_destroy(&gpu);
         skip();
@@ -402,19 +420,22 @@ static void test_in_place(void **state) {
     const uint64_t size = 50 * PAGE + 123, align = gpu->info.storage_alignment;
     const struct fathom_host_range file = map_file(size);
     const uint8_t *data = file.data;
-    in_place(gpu, file, 0, FATHOM_F32, 1, 10, 64);                      // one slice, at the file's start
-    in_place(gpu, file, PAGE + 3 * align, FATHOM_F32, 1, 300, 36);      // several, from inside a page
-    in_place(gpu, file, 3 * align, FATHOM_Q8_0, 1, 501, 96);            // rows of 102 bytes: a slice starts at every 8th or more
-    in_place(gpu, file, align, FATHOM_Q4_0, 21, 32, 96);                // whole matrices
+    in_place(gpu, file, 0, FATHOM_F32, 1, 10, 64);                 // one slice, at the file's start
+    in_place(gpu, file, PAGE + 3 * align, FATHOM_F32, 1, 300, 36); // several, from inside a page
+    in_place(gpu, file, 3 * align, FATHOM_Q8_0, 1, 501,
+        96); // rows of 102 bytes: a slice starts at every 8th or more
+    in_place(gpu, file, align, FATHOM_Q4_0, 21, 32, 96); // whole matrices
     in_place(gpu, file, 7 * align, FATHOM_BF16, 9, 20, 100);
-    refuse_in_place_of(gpu, data + 7 * align, file, 9, 40);             // slices of a page less hold no whole matrix
-    in_place(gpu, file, size / align * align - 256 * align, FATHOM_F32, 1, (uint32_t)align, 64); // to the last bytes
-    refuse_in_place(gpu, data + align + 4, file, 10);                   // not where a binding may start
-    refuse_in_place(gpu, data + file.size - 256, file, 1);              // decoders read the word after: it is not there
-    refuse_in_place(gpu, data + file.size + align, file, 1);            // outside
-    refuse_in_place(gpu, data + align, (struct fathom_host_range){ data + align, file.size - align }, 1); // its page is not ours
+    refuse_in_place_of(gpu, data + 7 * align, file, 9, 40); // slices of a page less hold no whole matrix
+    in_place(gpu, file, size / align * align - 256 * align, FATHOM_F32, 1, (uint32_t)align,
+        64);                                                 // to the last bytes
+    refuse_in_place(gpu, data + align + 4, file, 10);        // not where a binding may start
+    refuse_in_place(gpu, data + file.size - 256, file, 1);   // decoders read the word after: it is not there
+    refuse_in_place(gpu, data + file.size + align, file, 1); // outside
+    refuse_in_place(gpu, data + align, (struct fathom_host_range){data + align, file.size - align},
+        1); // its page is not ours
     gpu->max_imports = gpu->n_imports;
-    refuse_in_place(gpu, data, file, 1);                                // the driver's allocations are used up
+    refuse_in_place(gpu, data, file, 1); // the driver's allocations are used up
     munmap((void *)(uintptr_t)file.data, size);
     fathom_gpu_destroy(&gpu);
 }
@@ -422,17 +443,18 @@ static void test_in_place(void **state) {
 // A device may read such memory, never write it.
 static void test_in_place_is_read_only(void **state) {
     (void)state;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct fathom_gpu *gpu = create_gpu(NULL);
     const struct fathom_host_range file = map_file(4 * PAGE);
-    struct fathom_buffer *x = fm_buffer_import(gpu, file.data, PAGE, file), *y = fathom_buffer_create(gpu, PAGE, FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_buffer *x = fm_buffer_import(gpu, file.data, PAGE, file),
+                         *y = fathom_buffer_create(gpu, PAGE, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     check(y && stream, &err);
     if (x) {
-        record_affine(stream, fathom_buffer_view(y), fathom_buffer_view(x), (struct affine_args){ 4, 1, 0 });
+        record_affine(stream, fathom_buffer_view(y), fathom_buffer_view(x), (struct affine_args){4, 1, 0});
         assert_false(fathom_stream_finish(stream, &err));
         assert_non_null(strstr(err.message, "only read"));
-        err = (struct fathom_error){ 0 };
+        err = (struct fathom_error){0};
         fathom_stream_begin(stream);
         fathom_stream_copy(stream, fathom_buffer_view(y), fathom_buffer_view(x));
         assert_false(fathom_stream_finish(stream, &err));
@@ -445,7 +467,8 @@ static void test_in_place_is_read_only(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
-static VkResult refuse_pointer(VkDevice device, VkExternalMemoryHandleTypeFlagBits type, const void *pointer, VkMemoryHostPointerPropertiesEXT *properties) {
+static VkResult refuse_pointer(VkDevice device, VkExternalMemoryHandleTypeFlagBits type, const void *pointer,
+    VkMemoryHostPointerPropertiesEXT *properties) {
     (void)device, (void)type, (void)pointer, (void)properties;
     return VK_ERROR_INVALID_EXTERNAL_HANDLE;
 }
@@ -453,11 +476,13 @@ static VkResult refuse_pointer(VkDevice device, VkExternalMemoryHandleTypeFlagBi
 static void test_in_place_refused(void **state) {
     (void)state;
     const struct fathom_host_range file = map_file(4 * PAGE);
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){ .disabled_caps = FATHOM_CAP_HOST_IMPORT }); // no extension
+    struct fathom_gpu *gpu =
+        create_gpu(&(struct fathom_gpu_params){.disabled_caps = FATHOM_CAP_HOST_IMPORT}); // no extension
     refuse_in_place(gpu, file.data, file, 4);
     fathom_gpu_destroy(&gpu);
     gpu = create_gpu(NULL);
-    gpu->vk.vkGetMemoryHostPointerPropertiesEXT = refuse_pointer; // as drivers do that take anonymous memory alone
+    gpu->vk.vkGetMemoryHostPointerPropertiesEXT =
+        refuse_pointer; // as drivers do that take anonymous memory alone
     refuse_in_place(gpu, file.data, file, 4);
     refuse_in_place(gpu, file.data, file, 4);
     gpu->info.unified_memory = false; // a card
@@ -468,9 +493,15 @@ static void test_in_place_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lives), cmocka_unit_test(test_staging), cmocka_unit_test(test_staging_waits),
-        cmocka_unit_test(test_lazy_turns), cmocka_unit_test(test_refused), cmocka_unit_test(test_row_size),
-        cmocka_unit_test(test_windows), cmocka_unit_test(test_in_place), cmocka_unit_test(test_in_place_is_read_only),
+        cmocka_unit_test(test_lives),
+        cmocka_unit_test(test_staging),
+        cmocka_unit_test(test_staging_waits),
+        cmocka_unit_test(test_lazy_turns),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_row_size),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_in_place_is_read_only),
         cmocka_unit_test(test_in_place_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

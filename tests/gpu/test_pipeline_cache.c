@@ -1,4 +1,5 @@
-// Pipelines: built once, kept on disk; a file that is cut, changed or of something else costs time and nothing more.
+// Pipelines: built once, kept on disk; a file that is cut, changed or of something else costs time and
+// nothing more.
 // --compile-only: results are not looked at, for drivers whose submits do nothing.
 #include "gpu/support.h"
 #include <dirent.h>
@@ -9,18 +10,20 @@ static bool compile_only;
 
 // One life of a gpu that needs N_PIPELINES pipelines, each twice.
 static struct fathom_gpu_counters live(const char *cache_dir, uint32_t n_threads) {
-    struct fathom_error err = { 0 };
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){ .cache_dir = cache_dir, .n_threads = n_threads });
+    struct fathom_error err = {0};
+    struct fathom_gpu *gpu =
+        create_gpu(&(struct fathom_gpu_params){.cache_dir = cache_dir, .n_threads = n_threads});
     struct fathom_buffer *buffer = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     assert_non_null(buffer);
     assert_non_null(stream);
-    const struct affine_args args = { N, 3, 1 };
+    const struct affine_args args = {N, 3, 1};
     uint32_t want = 0, got[N];
     for (int pass = 0; pass < 2; pass++) {
         fathom_stream_begin(stream);
         for (uint32_t i = 0; i < N_PIPELINES; i++) {
-            struct fm_dispatch d = affine_dispatch(fathom_buffer_view(buffer), fathom_buffer_view(buffer), &args);
+            struct fm_dispatch d =
+                affine_dispatch(fathom_buffer_view(buffer), fathom_buffer_view(buffer), &args);
             d.constants[0].value = i + 1;
             fm_stream_dispatch(stream, &d);
             want = affine(want, i + 1, args);
@@ -96,8 +99,9 @@ static void change(const char *path, long cut, long flip) {
 
 static void test_damaged(void **state) {
     (void)state;
-    static const struct { long cut, flip; } damage[] = { { 0, -1 }, { 7, -1 }, { 32, -1 }, { 40, -1 }, { -1, 0 }, { -1, 9 }, { -1, 17 }, { -1, 25 },
-        { -1, 40 } };
+    static const struct {
+        long cut, flip;
+    } damage[] = {{0, -1}, {7, -1}, {32, -1}, {40, -1}, {-1, 0}, {-1, 9}, {-1, 17}, {-1, 25}, {-1, 40}};
     for (size_t i = 0; i < sizeof(damage) / sizeof(*damage); i++) {
         char base[32], nested[64], path[512];
         make_folder(base, nested);
@@ -117,16 +121,18 @@ static void count_warnings(void *user, enum fathom_log_level level, const char *
 // A folder that cannot be made: a warning, and work goes on.
 static void test_no_folder(void **state) {
     (void)state;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     int n_warnings = 0;
     char path[] = "/tmp/fathom-cache-XXXXXX", below[64];
     close(mkstemp(path)); // a file where a folder would have to be
     snprintf(below, sizeof(below), "%s/sub", path);
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){ .cache_dir = below, .log = { count_warnings, &n_warnings } });
+    struct fathom_gpu *gpu =
+        create_gpu(&(struct fathom_gpu_params){.cache_dir = below, .log = {count_warnings, &n_warnings}});
     struct fathom_buffer *buffer = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     fathom_stream_begin(stream);
-    record_affine(stream, fathom_buffer_view(buffer), fathom_buffer_view(buffer), (struct affine_args){ N, 1, 1 });
+    record_affine(
+        stream, fathom_buffer_view(buffer), fathom_buffer_view(buffer), (struct affine_args){N, 1, 1});
     run_stream(gpu, stream);
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&buffer);
@@ -137,24 +143,29 @@ static void test_no_folder(void **state) {
 
 static void test_threads(void **state) {
     (void)state;
-    for (uint32_t n = 1; n <= 200; n = 3 * n + 5) assert_int_equal(live(NULL, n).pipelines_built, N_PIPELINES);
+    for (uint32_t n = 1; n <= 200; n = 3 * n + 5)
+        assert_int_equal(live(NULL, n).pipelines_built, N_PIPELINES);
 }
 
 // A shader that is none fails its own stream, and no other.
 static void test_bad_shader(void **state) {
     (void)state;
-    struct fathom_error err = { 0 };
-    static const uint32_t garbage[] = { 0x07230203, 0x00010500, 0, 9, 0, 0x0000003b };
-    const struct fm_shader shaders[] = { { "empty", garbage, 0 }, { "garbage", garbage, 6 }, { "cut", affine_words, 5 + 1 }, };
+    struct fathom_error err = {0};
+    static const uint32_t garbage[] = {0x07230203, 0x00010500, 0, 9, 0, 0x0000003b};
+    const struct fm_shader shaders[] = {
+        {"empty", garbage, 0},
+        {"garbage", garbage, 6},
+        {"cut", affine_words, 5 + 1},
+    };
     struct fathom_gpu *gpu = create_gpu(NULL);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     struct fathom_buffer *buffer = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
-    const struct affine_args args = { N, 1, 1 };
+    const struct affine_args args = {N, 1, 1};
     for (int i = 0; i < 3; i++) {
-        const struct fm_variant variant = { .name = "plain", .shader = &shaders[i] };
+        const struct fm_variant variant = {.name = "plain", .shader = &shaders[i]};
         struct fm_dispatch d = affine_dispatch(fathom_buffer_view(buffer), fathom_buffer_view(buffer), &args);
         d.variant = &variant;
-        err = (struct fathom_error){ 0 };
+        err = (struct fathom_error){0};
         fathom_stream_begin(stream);
         fm_stream_dispatch(stream, &d);
         assert_false(fathom_stream_finish(stream, &err));
@@ -171,7 +182,10 @@ static void test_bad_shader(void **state) {
 int main(int argc, char **argv) {
     compile_only = argc == 2 && !strcmp(argv[1], "--compile-only");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_second_start), cmocka_unit_test(test_damaged), cmocka_unit_test(test_no_folder), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_second_start),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_no_folder),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_bad_shader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

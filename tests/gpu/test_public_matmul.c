@@ -1,4 +1,5 @@
-// The backend as a stranger uses it: this file includes <fathom/gpu.h> and nothing else of Fathom's, and multiplies two matrices.
+// The backend as a stranger uses it: this file includes <fathom/gpu.h> and nothing else of Fathom's, and
+// multiplies two matrices.
 #include <fathom/gpu.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,8 +15,8 @@ static void multiply(bool exact) {
     for (int t = 0; t < N_TOKENS; t++)
         for (int k = 0; k < N_COLS; k++) x[t][k] = (float)((t * 5 + k) % 9 - 4) / 8;
 
-    struct fathom_error err = { 0 };
-    const struct fathom_gpu_params params = { .exact = exact, .discrete = getenv("FATHOM_TEST_CARD") != NULL };
+    struct fathom_error err = {0};
+    const struct fathom_gpu_params params = {.exact = exact, .discrete = getenv("FATHOM_TEST_CARD") != NULL};
     struct fathom_gpu *gpu = fathom_gpu_create(&params, &err);
     if (!gpu) fail_msg("%s", err.message);
     struct fathom_weight *weight = fathom_weight_create(gpu, FATHOM_F32, 1, N_ROWS, N_COLS, &err);
@@ -23,13 +24,21 @@ static void multiply(bool exact) {
     struct fathom_buffer *out = fathom_buffer_create(gpu, sizeof(y), FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     if (!weight || !in || !out || !stream) fail_msg("%s", err.message);
-    if (!fathom_weight_upload(gpu, weight, 0, N_ROWS, w, &err) || !fathom_upload(gpu, fathom_buffer_view(in), x, &err)) fail_msg("%s", err.message);
+    if (!fathom_weight_upload(gpu, weight, 0, N_ROWS, w, &err) ||
+        !fathom_upload(gpu, fathom_buffer_view(in), x, &err))
+        fail_msg("%s", err.message);
 
     uint64_t ticket;
     fathom_stream_begin(stream);
-    fathom_matmul(stream, &(struct fathom_matmul_params){ .w = weight, .x = fathom_buffer_view(in), .y = fathom_buffer_view(out), .n_tokens = N_TOKENS });
-    if (!fathom_stream_finish(stream, &err) || !fathom_stream_submit(stream, &ticket, &err) || !fathom_gpu_wait(gpu, ticket, &err) ||
-        !fathom_download(gpu, fathom_buffer_view(out), y, &err))
+    fathom_matmul(stream,
+        &(struct fathom_matmul_params){
+            .w = weight,
+            .x = fathom_buffer_view(in),
+            .y = fathom_buffer_view(out),
+            .n_tokens = N_TOKENS,
+        });
+    if (!fathom_stream_finish(stream, &err) || !fathom_stream_submit(stream, &ticket, &err) ||
+        !fathom_gpu_wait(gpu, ticket, &err) || !fathom_download(gpu, fathom_buffer_view(out), y, &err))
         fail_msg("%s", err.message);
     for (int t = 0; t < N_TOKENS; t++)
         for (int r = 0; r < N_ROWS; r++) {
@@ -55,6 +64,6 @@ static void test_exact(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_default), cmocka_unit_test(test_exact) };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_default), cmocka_unit_test(test_exact)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

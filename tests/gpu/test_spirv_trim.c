@@ -1,4 +1,5 @@
-// What is left of a shader when its constants are known: a whole module with the same interface, and only the decoders in use.
+// What is left of a shader when its constants are known: a whole module with the same interface, and only the
+// decoders in use.
 #include "quant/types.h"
 #include "gpu/support.h"
 #include <spirv/unified1/spirv.h>
@@ -11,9 +12,10 @@ struct module {
 
 static bool makes_third(uint32_t op) { // of what the trim takes names and decorations from
     return (op >= SpvOpConstantTrue && op <= SpvOpSpecConstantOp) || op == SpvOpVariable ||
-           (op >= SpvOpConvertFToU && op <= SpvOpBitcast) || (op >= SpvOpSNegate && op <= SpvOpFwidthCoarse) || op == SpvOpLoad ||
-           op == SpvOpPhi || op == SpvOpExtInst || op == SpvOpAccessChain || op == SpvOpFunctionParameter || op == SpvOpFunctionCall ||
-           op == SpvOpCompositeConstruct || op == SpvOpCompositeExtract || op == SpvOpArrayLength;
+        (op >= SpvOpConvertFToU && op <= SpvOpBitcast) || (op >= SpvOpSNegate && op <= SpvOpFwidthCoarse) ||
+        op == SpvOpLoad || op == SpvOpPhi || op == SpvOpExtInst || op == SpvOpAccessChain ||
+        op == SpvOpFunctionParameter || op == SpvOpFunctionCall || op == SpvOpCompositeConstruct ||
+        op == SpvOpCompositeExtract || op == SpvOpArrayLength;
 }
 
 static void find_ids(struct module *m) {
@@ -100,7 +102,8 @@ static void other_decoders_go(void **state) {
     for (size_t i = 0; i < fm_n_shaders; i++)
         if (!strcmp(fm_shaders[i]->name, "matmul")) matmul = fm_shaders[i];
     assert_non_null(matmul);
-    for (size_t i = 5; i < matmul->n_words; i += matmul->words[i] >> 16) n_all += (matmul->words[i] & 0xffff) == SpvOpFunction;
+    for (size_t i = 5; i < matmul->n_words; i += matmul->words[i] >> 16)
+        n_all += (matmul->words[i] & 0xffff) == SpvOpFunction;
     const size_t f32 = trimmed(matmul, FATHOM_F32, &n_f32), q4_k = trimmed(matmul, FATHOM_Q4_K, &n_q4_k),
                  iq3_s = trimmed(matmul, FATHOM_IQ3_S, &n_iq3_s);
     assert_true(f32 < q4_k);
@@ -112,6 +115,7 @@ static void other_decoders_go(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_shader_stays_whole), cmocka_unit_test(other_decoders_go)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_shader_stays_whole), cmocka_unit_test(other_decoders_go)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

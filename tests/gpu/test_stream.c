@@ -10,15 +10,17 @@ struct bench {
 };
 
 static struct bench begin_on(struct fathom_gpu *gpu) {
-    struct fathom_error err = { 0 };
-    struct bench b = { .gpu = gpu };
+    struct fathom_error err = {0};
+    struct bench b = {.gpu = gpu};
     check((b.buffer = fathom_buffer_create(b.gpu, 4 * ROOM, FATHOM_MEMORY_DEVICE, &err)) != NULL, &err);
     check((b.stream = fathom_stream_create(b.gpu, &err)) != NULL, &err);
     fathom_stream_begin(b.stream);
     return b;
 }
 
-static struct bench begin(const struct fathom_gpu_params *params) { return begin_on(create_gpu(params)); }
+static struct bench begin(const struct fathom_gpu_params *params) {
+    return begin_on(create_gpu(params));
+}
 
 static void end(struct bench *b) {
     fathom_stream_destroy(&b->stream);
@@ -28,26 +30,32 @@ static void end(struct bench *b) {
 }
 
 // Slot i of the buffer: N words.
-static struct fathom_view slot(const struct bench *b, uint32_t i) { return (struct fathom_view){ b->buffer, 4ull * N * i, 4 * N }; }
+static struct fathom_view slot(const struct bench *b, uint32_t i) {
+    return (struct fathom_view){b->buffer, 4ull * N * i, 4 * N};
+}
 
 // A random program over overlapping ranges, against the same program on the host.
 static void random_program(bool full_barriers, uint64_t seed) {
-    struct bench b = begin(&(struct fathom_gpu_params){ .full_barriers = full_barriers });
-    struct fathom_error err = { 0 };
+    struct bench b = begin(&(struct fathom_gpu_params){.full_barriers = full_barriers});
+    struct fathom_error err = {0};
     static uint32_t model[ROOM], got[ROOM];
     for (uint32_t i = 0; i < ROOM; i++) model[i] = next_random(&seed);
     check(fathom_upload(b.gpu, fathom_buffer_view(b.buffer), model, &err), &err);
     for (int step = 0; step < 300; step++) {
-        const uint32_t n = 64 * (1 + next_random(&seed) % 32), from = next_random(&seed) % ((ROOM - n) / 64 + 1) * 64;
+        const uint32_t n = 64 * (1 + next_random(&seed) % 32),
+                       from = next_random(&seed) % ((ROOM - n) / 64 + 1) * 64;
         uint32_t to = next_random(&seed) % ((ROOM - n) / 64 + 1) * 64;
         const bool copy = step % 5 == 4, overlap = from < to + n && to < from + n;
         if (overlap && copy) continue;
         if (overlap) to = from; // in place; half overlaps would race within the dispatch
-        const struct fathom_view x = { b.buffer, 4 * from, 4 * n }, y = { b.buffer, 4 * to, 4 * n };
-        const struct affine_args args = { n, next_random(&seed) | 1, next_random(&seed) };
-        if (copy) fathom_stream_copy(b.stream, x, y);
-        else record_affine(b.stream, x, y, args);
-        for (uint32_t i = 0; i < n; i++) model[to + i] = copy ? model[from + i] : affine(model[from + i], 1, args);
+        const struct fathom_view x = {b.buffer, 4 * from, 4 * n}, y = {b.buffer, 4 * to, 4 * n};
+        const struct affine_args args = {n, next_random(&seed) | 1, next_random(&seed)};
+        if (copy)
+            fathom_stream_copy(b.stream, x, y);
+        else
+            record_affine(b.stream, x, y, args);
+        for (uint32_t i = 0; i < n; i++)
+            model[to + i] = copy ? model[from + i] : affine(model[from + i], 1, args);
     }
     run_stream(b.gpu, b.stream);
     check(fathom_download(b.gpu, fathom_buffer_view(b.buffer), got, &err), &err);
@@ -55,8 +63,10 @@ static void random_program(bool full_barriers, uint64_t seed) {
     const struct fathom_gpu_counters c = fathom_gpu_get_counters(b.gpu);
     if (full_barriers) assert_true(c.barriers >= 239); // one before every entry but the first
     assert_true(c.submits > 0);
-    if (device_is_card()) assert_true(c.recorded > 1); // by the bytes of its copies
-    else assert_int_equal(c.recorded, 1);
+    if (device_is_card())
+        assert_true(c.recorded > 1); // by the bytes of its copies
+    else
+        assert_int_equal(c.recorded, 1);
     end(&b);
 }
 
@@ -71,7 +81,7 @@ static void test_random_program(void **state) {
 // Barriers between two dispatches: slot a to b, then slot c to d.
 static uint64_t barriers_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
     struct bench bench = begin(NULL);
-    const struct affine_args args = { N, 3, 1 };
+    const struct affine_args args = {N, 3, 1};
     record_affine(bench.stream, slot(&bench, a), slot(&bench, b), args);
     record_affine(bench.stream, slot(&bench, c), slot(&bench, d), args);
     run_stream(bench.gpu, bench.stream);
@@ -93,9 +103,9 @@ static void test_derived_barriers(void **state) {
 static void test_replay(void **state) {
     (void)state;
     struct bench b = begin(NULL);
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     uint32_t words[N], got[N];
-    const struct affine_args args = { N, 5, 7 };
+    const struct affine_args args = {N, 5, 7};
     for (uint32_t i = 0; i < N; i++) words[i] = i;
     check(fathom_upload(b.gpu, slot(&b, 0), words, &err), &err);
     record_affine(b.stream, slot(&b, 0), slot(&b, 0), args);
@@ -124,13 +134,13 @@ static void test_replay(void **state) {
 static void test_indirect(void **state) {
     (void)state;
     struct bench b = begin(NULL);
-    struct fathom_error err = { 0 };
-    const uint32_t one[3] = { 1, 1, 1 };
+    struct fathom_error err = {0};
+    const uint32_t one[3] = {1, 1, 1};
     uint32_t got[N];
-    const struct fathom_view source = { b.buffer, 0, 12 }, size = { b.buffer, 4 * N, 12 };
+    const struct fathom_view source = {b.buffer, 0, 12}, size = {b.buffer, 4 * N, 12};
     check(fathom_upload(b.gpu, source, one, &err), &err);
-    record_affine(b.stream, source, size, (struct affine_args){ 3, 1, 0 });
-    const struct affine_args args = { N, 0, 9 };
+    record_affine(b.stream, source, size, (struct affine_args){3, 1, 0});
+    const struct affine_args args = {N, 0, 9};
     struct fm_dispatch d = affine_dispatch(slot(&b, 2), slot(&b, 3), &args);
     d.indirect = size;
     d.groups[0] = 0;
@@ -142,20 +152,28 @@ static void test_indirect(void **state) {
     end(&b);
 }
 
-// Tiles of shaders/include/tiles.glsl: each is taken once, and dispatches that share only the count of what is taken follow one another.
+// Tiles of shaders/include/tiles.glsl: each is taken once, and dispatches that share only the count of what
+// is taken follow one another.
 static void test_tiles(void **state) {
     (void)state;
     static const uint32_t words[] = {
 #include "tiles.inc"
     };
-    static const struct fm_shader shader = { "tiles", words, sizeof(words) / 4 };
-    static const struct fm_variant variant = { .name = "plain", .shader = &shader };
+    static const struct fm_shader shader = {"tiles", words, sizeof(words) / 4};
+    static const struct fm_variant variant = {.name = "plain", .shader = &shader};
     enum { X = 7, Y = 5, Z = 29, TILES = X * Y * Z, SUBMITS = 20 };
     struct bench b = begin(NULL);
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     uint32_t got[N];
     for (uint32_t i = 0; i < 2; i++)
-        fm_stream_dispatch(b.stream, &(struct fm_dispatch){ .op = "tiles", .variant = &variant, .views = { slot(&b, i) }, .n_views = 1, .groups = { X, Y, Z } });
+        fm_stream_dispatch(b.stream,
+            &(struct fm_dispatch){
+                .op = "tiles",
+                .variant = &variant,
+                .views = {slot(&b, i)},
+                .n_views = 1,
+                .groups = {X, Y, Z},
+            });
     check(fathom_stream_finish(b.stream, &err), &err);
     assert_int_equal(fathom_gpu_get_counters(b.gpu).barriers, 2); // the first one heads the command buffer
     for (uint32_t i = 0; i < SUBMITS; i++) check(fathom_stream_submit(b.stream, NULL, &err), &err);
@@ -166,13 +184,14 @@ static void test_tiles(void **state) {
     end(&b);
 }
 
-// Work that would hold the queue for long goes in several submits; a CPU has no such limit, so it plays another device here.
+// Work that would hold the queue for long goes in several submits; a CPU has no such limit, so it plays
+// another device here.
 static void test_splits(void **state) {
     (void)state;
     struct bench b = begin(NULL);
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     uint32_t got[N];
-    const struct affine_args args = { N, 3, 1 };
+    const struct affine_args args = {N, 3, 1};
     b.gpu->info.type = FATHOM_GPU_DISCRETE;
     for (int i = 0; i < 40; i++) {
         struct fm_dispatch d = affine_dispatch(slot(&b, 0), slot(&b, 0), &args);
@@ -196,25 +215,21 @@ static const struct split_case {
     uint32_t hundredths[8]; // up to the first 0
     uint32_t n_submits;
 } split_cases[] = {
-    { FATHOM_GPU_DISCRETE, { 11, 11 }, 2 },                  // 22: the second one is too much
-    { FATHOM_GPU_DISCRETE, { 11, 8 }, 1 },
-    { FATHOM_GPU_DISCRETE, { 15, 4, 30, 1, 1 }, 3 },         // a long one is alone
-    { FATHOM_GPU_DISCRETE, { 30, 30, 30 }, 3 },
-    { FATHOM_GPU_DISCRETE, { 1, 30 }, 2 },
-    { FATHOM_GPU_DISCRETE, { 7, 7, 7, 7, 7, 7, 7, 7 }, 4 },
-    { FATHOM_GPU_INTEGRATED, { 11, 11, 8, 12, 30, 1 }, 5 },
-    { FATHOM_GPU_VIRTUAL, { 11, 11, 8 }, 2 },
-    { FATHOM_GPU_OTHER, { 11, 11, 8 }, 2 },
-    { FATHOM_GPU_CPU, { 30, 30, 30 }, 1 },                   // nobody watches it
+    {FATHOM_GPU_DISCRETE, {11, 11}, 2}, // 22: the second one is too much
+    {FATHOM_GPU_DISCRETE, {11, 8}, 1}, {FATHOM_GPU_DISCRETE, {15, 4, 30, 1, 1}, 3}, // a long one is alone
+    {FATHOM_GPU_DISCRETE, {30, 30, 30}, 3}, {FATHOM_GPU_DISCRETE, {1, 30}, 2},
+    {FATHOM_GPU_DISCRETE, {7, 7, 7, 7, 7, 7, 7, 7}, 4}, {FATHOM_GPU_INTEGRATED, {11, 11, 8, 12, 30, 1}, 5},
+    {FATHOM_GPU_VIRTUAL, {11, 11, 8}, 2}, {FATHOM_GPU_OTHER, {11, 11, 8}, 2},
+    {FATHOM_GPU_CPU, {30, 30, 30}, 1}, // nobody watches it
 };
 
 static void check_split(const struct split_case *c, bool by_bytes) {
-    struct fathom_error err = { 0 };
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){ 0 }, &err);
+    struct fathom_error err = {0};
+    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
     check(gpu != NULL, &err);
     struct bench b = begin_on(gpu);
     uint32_t got[N], n = 0;
-    const struct affine_args args = { N, 3, 1 };
+    const struct affine_args args = {N, 3, 1};
     b.gpu->info.type = c->type;
     const double flops = c->type == FATHOM_GPU_DISCRETE ? 1e12 : 2e11, bytes = flops / 10; // a second
     for (; n < 8 && c->hundredths[n]; n++) {
@@ -245,15 +260,15 @@ static void test_where_it_splits(void **state) {
 static void test_host_results(void **state) {
     (void)state;
     struct bench b = begin(NULL);
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct fathom_buffer *host = fathom_buffer_create(b.gpu, 4 * N, FATHOM_MEMORY_HOST, &err);
     assert_non_null(host);
     uint32_t *words = fathom_buffer_map(host);
     assert_non_null(words);
     assert_null(fathom_buffer_map(b.buffer));
     for (uint32_t i = 0; i < N; i++) words[i] = i;
-    record_affine(b.stream, fathom_buffer_view(host), slot(&b, 0), (struct affine_args){ N, 3, 2 });
-    record_affine(b.stream, slot(&b, 0), fathom_buffer_view(host), (struct affine_args){ N, 1, 1 });
+    record_affine(b.stream, fathom_buffer_view(host), slot(&b, 0), (struct affine_args){N, 3, 2});
+    record_affine(b.stream, slot(&b, 0), fathom_buffer_view(host), (struct affine_args){N, 1, 1});
     run_stream(b.gpu, b.stream);
     for (uint32_t i = 0; i < N; i++) assert_int_equal(words[i], 3 * i + 3);
     fathom_buffer_destroy(&host);
@@ -262,14 +277,14 @@ static void test_host_results(void **state) {
 
 static void test_timings(void **state) {
     (void)state;
-    struct bench b = begin(&(struct fathom_gpu_params){ .timers = true });
+    struct bench b = begin(&(struct fathom_gpu_params){.timers = true});
     struct fathom_dispatch_time list[4];
     if (fathom_gpu_get_info(b.gpu)->timestamp_period == 0) {
         end(&b);
         print_message("skipped: the device has no timers\n");
         skip();
     }
-    const struct affine_args args = { N, 3, 1 };
+    const struct affine_args args = {N, 3, 1};
     struct fm_dispatch d = affine_dispatch(slot(&b, 0), slot(&b, 1), &args);
     d.constants[0].value = 20000;
     d.flops = 11;
@@ -291,7 +306,7 @@ static void test_timings(void **state) {
 
 // Records, and expects an error that names the operator.
 static void refused(struct bench *b, const struct fm_dispatch *d, enum fathom_status status) {
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     fathom_stream_begin(b->stream);
     fm_stream_dispatch(b->stream, d);
     assert_false(fathom_stream_finish(b->stream, &err));
@@ -304,10 +319,11 @@ static void test_refused(void **state) {
     (void)state;
     struct bench b = begin(NULL);
     const struct fathom_gpu_info *info = fathom_gpu_get_info(b.gpu);
-    const struct affine_args args = { N, 3, 1 };
+    const struct affine_args args = {N, 3, 1};
     const struct fm_dispatch good = affine_dispatch(slot(&b, 0), slot(&b, 1), &args);
     struct fm_dispatch d = good;
-    d.views[0].offset = 4 * ROOM - 4 * N + info->storage_alignment, refused(&b, &d, FATHOM_INVALID), d = good; // past the end
+    d.views[0].offset = 4 * ROOM - 4 * N + info->storage_alignment, refused(&b, &d, FATHOM_INVALID),
+    d = good; // past the end
     d.views[0].offset = UINT64_MAX - 3, refused(&b, &d, FATHOM_INVALID), d = good;
     d.views[1].size = 0, refused(&b, &d, FATHOM_INVALID), d = good;
     d.n_views = 1, refused(&b, &d, FATHOM_INVALID), d = good;
@@ -320,19 +336,19 @@ static void test_refused(void **state) {
     d = good; // one too many
     d.groups[1] = 0, refused(&b, &d, FATHOM_INVALID), d = good;
     d.groups[2] = UINT32_MAX, refused(&b, &d, FATHOM_INVALID), d = good;
-    d.indirect = (struct fathom_view){ b.buffer, 4, 8 }, refused(&b, &d, FATHOM_INVALID), d = good;
+    d.indirect = (struct fathom_view){b.buffer, 4, 8}, refused(&b, &d, FATHOM_INVALID), d = good;
     if (info->storage_alignment > 4) {
         d.views[0].offset = 4, refused(&b, &d, FATHOM_INVALID), d = good;
     }
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     fathom_stream_begin(b.stream); // the error is gone
     fm_stream_dispatch(b.stream, &good);
     run_stream(b.gpu, b.stream);
     fm_stream_dispatch(b.stream, &good); // finished already
     assert_false(fathom_stream_finish(b.stream, &err));
-    err = (struct fathom_error){ 0 };
+    err = (struct fathom_error){0};
     fathom_stream_begin(b.stream);
-    fathom_stream_copy(b.stream, slot(&b, 0), (struct fathom_view){ b.buffer, 0, 8 });
+    fathom_stream_copy(b.stream, slot(&b, 0), (struct fathom_view){b.buffer, 0, 8});
     assert_false(fathom_stream_finish(b.stream, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     end(&b);
@@ -342,20 +358,20 @@ static void test_refused(void **state) {
 static void test_odds(void **state) {
     (void)state;
     struct bench b = begin(NULL);
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     run_stream(b.gpu, b.stream);
     fathom_stream_begin(b.stream);
-    struct fathom_view view = { b.buffer, 4 * 77, 400 };
+    struct fathom_view view = {b.buffer, 4 * 77, 400};
     const uint32_t rest = fm_stream_align(b.stream, &view);
     assert_int_equal(view.offset % fathom_gpu_get_info(b.gpu)->storage_alignment, 0);
     assert_int_equal(view.offset + 4 * rest, 4 * 77);
     assert_int_equal(view.offset + view.size, 4 * 77 + 400);
-    const struct affine_args args = { 1, 0, 42 };
-    const struct fm_dispatch d = affine_dispatch((struct fathom_view){ 0 }, slot(&b, 1), &args);
+    const struct affine_args args = {1, 0, 42};
+    const struct fm_dispatch d = affine_dispatch((struct fathom_view){0}, slot(&b, 1), &args);
     fm_stream_dispatch(b.stream, &d);
     run_stream(b.gpu, b.stream);
     uint32_t word;
-    check(fathom_download(b.gpu, (struct fathom_view){ b.buffer, 4 * N, 4 }, &word, &err), &err);
+    check(fathom_download(b.gpu, (struct fathom_view){b.buffer, 4 * N, 4}, &word, &err), &err);
     assert_int_equal(word, 42);
     struct fathom_stream *none = NULL;
     fathom_stream_destroy(&none);
@@ -365,11 +381,17 @@ static void test_odds(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_program), cmocka_unit_test(test_derived_barriers), cmocka_unit_test(test_replay),
-        cmocka_unit_test(test_indirect), cmocka_unit_test(test_tiles), cmocka_unit_test(test_splits),
+        cmocka_unit_test(test_random_program),
+        cmocka_unit_test(test_derived_barriers),
+        cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_indirect),
+        cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_splits),
         cmocka_unit_test(test_where_it_splits),
         cmocka_unit_test(test_host_results),
-        cmocka_unit_test(test_timings), cmocka_unit_test(test_refused), cmocka_unit_test(test_odds),
+        cmocka_unit_test(test_timings),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_odds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

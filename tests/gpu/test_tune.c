@@ -1,4 +1,5 @@
-// Tuning without a model: a table of choices and its file; and an operator of the test's own, whose fastest variant computes something else.
+// Tuning without a model: a table of choices and its file; and an operator of the test's own, whose fastest
+// variant computes something else.
 #include "gpu/support.h"
 #include "base/clock.h"
 #include "gpu/cache_file.h"
@@ -16,16 +17,22 @@ static const uint32_t raise_words[] = {
 };
 static const struct fm_shader_constant raise_constants[] = {{"ROUNDS", 0}, {0}};
 static const struct fm_shader raise_shader = {"raise", raise_words, sizeof(raise_words) / 4, raise_constants};
-struct raise_args { uint32_t n; float by; };
+struct raise_args {
+    uint32_t n;
+    float by;
+};
 
 enum { N = 1 << 14, N_CALLS = 3 };
 enum { SLOW, FAST, WRONG };
 static const struct fm_variant variants[] = {
     [SLOW] = {.name = "plain", .shader = &raise_shader},
-    [FAST] = {.name = "fast",
-        .shader = &raise_shader,
-        .min_tokens = 1000,
-        .sizes = {1, 2}}, // never the default
+    [FAST] =
+        {
+            .name = "fast",
+            .shader = &raise_shader,
+            .min_tokens = 1000,
+            .sizes = {1, 2},
+        }, // never the default
     [WRONG] = {.name = "wrong", .shader = &raise_shader},
 };
 static const struct fm_op with_wrong = {"raise", variants, 3}, without = {"raise", variants, 2};
@@ -45,20 +52,29 @@ static struct fm_choice choose(const struct subject *s) {
 static void dispatch(struct fathom_stream *stream, const struct subject *s, const char *op,
     const struct fm_variant *variant, uint32_t rounds, float by) {
     const struct raise_args args = {N, by};
-    fm_stream_dispatch(stream, &(struct fm_dispatch){.op = op, .variant = variant, .constants = {{"ROUNDS", rounds}}, .views = {s->x, s->y, s->counter},
-        .n_views = 3, .args = &args, .args_size = sizeof(args), .groups = {N / 64, 1, 1}});
+    fm_stream_dispatch(stream,
+        &(struct fm_dispatch){
+            .op = op,
+            .variant = variant,
+            .constants = {{"ROUNDS", rounds}},
+            .views = {s->x, s->y, s->counter},
+            .n_views = 3,
+            .args = &args,
+            .args_size = sizeof(args),
+            .groups = {N / 64, 1, 1},
+        });
 }
 
 static void record_calls(struct fathom_stream *stream, const struct subject *s, int n) {
     for (int i = 0; i < n; i++) {
         const struct fm_variant *v = choose(s).variant;
         dispatch(stream, s, "raise", v,
-            v == &variants[SLOW]   ? 10000
-            : v == &variants[FAST] ? 2
-                                   : 1,
-            v == &variants[SLOW]   ? 1
-            : v == &variants[FAST] ? 5000
-                                   : 8000);
+            v == &variants[SLOW]       ? 10000
+                : v == &variants[FAST] ? 2
+                                       : 1,
+            v == &variants[SLOW]       ? 1
+                : v == &variants[FAST] ? 5000
+                                       : 8000);
     }
 }
 
@@ -75,7 +91,10 @@ static void record(struct fathom_stream *stream, void *user) {
     fathom_stream_copy(stream, s->counter, (struct fathom_view){s->y.buffer, 0, 4});
 }
 
-struct heard { int n; char last[1024]; };
+struct heard {
+    int n;
+    char last[1024];
+};
 static void hear(void *user, enum fathom_log_level level, const char *message) {
     struct heard *heard = user;
     if (level != FATHOM_LOG_WARNING) return;
@@ -89,7 +108,8 @@ static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quic
     struct fathom_error err = {0};
     *heard = (struct heard){0};
     struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.log = {hear, heard}});
-    struct fathom_buffer *x = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err), *y = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_buffer *x = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err),
+                         *y = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_buffer *counter = fathom_buffer_create(gpu, 4, FATHOM_MEMORY_DEVICE, &err);
     uint32_t *words = malloc(4 * N), *after = malloc(4 * N), n_runs = 1;
     assert_non_null(x);
@@ -97,18 +117,25 @@ static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quic
     assert_non_null(counter);
     assert_non_null(words);
     assert_non_null(after);
-    for (uint32_t i = 0; i < N; i++) words[i] = (in_place ? 0x60000000u : 0x3f800000u) + i; // floats a little over 1; or so large that they hide a sum
-    check(fathom_upload(gpu, fathom_buffer_view(x), words, &err) && fathom_upload(gpu, fathom_buffer_view(y), words, &err), &err);
-    struct subject subject = {gpu, op, fathom_buffer_view(x), fathom_buffer_view(in_place ? x : y), fathom_buffer_view(counter), 1};
+    for (uint32_t i = 0; i < N; i++)
+        words[i] = (in_place ? 0x60000000u : 0x3f800000u) +
+            i; // floats a little over 1; or so large that they hide a sum
+    check(fathom_upload(gpu, fathom_buffer_view(x), words, &err) &&
+            fathom_upload(gpu, fathom_buffer_view(y), words, &err),
+        &err);
+    struct subject subject = {
+        gpu, op, fathom_buffer_view(x), fathom_buffer_view(in_place ? x : y), fathom_buffer_view(counter), 1};
     struct fm_tuner tuner = {.gpu = gpu, .deadline = fm_clock() + seconds, .quick = quick};
-    const struct fm_trial trial = {.op = op,
+    const struct fm_trial trial = {
+        .op = op,
         .call = {"raise", 1, {N, 1}},
         .first_token = 1,
         .last_token = 3,
         .max_calls = N_CALLS,
         .record = record,
         .user = &subject,
-        .what = "a test"};
+        .what = "a test",
+    };
     check(fm_tune(&tuner, &trial, result, &err), &err);
     check(
         fathom_download(gpu, subject.y, after, &err) && fathom_download(gpu, subject.counter, &n_runs, &err),
@@ -260,23 +287,27 @@ static void test_agrees(void **state) {
     assert_false(fm_tune_agrees(want, want, n));
 }
 
-// ---- The table and its file -------------------------------------------------------------------------------------
+// ---- The table and its file ------------------------------------------------------------------------------
 
 enum { KEY = 7 };
 static const struct fm_tuned rows[] = {
     {.op = "raise", .variant = "fast", .shape = {N, 1}, .first_token = 1, .last_token = 1},
     {.op = "raise", .variant = "fast", .shape = {N, 1}, .first_token = 2, .last_token = 9, .size = 2},
-    {.op = "raise",
+    {
+        .op = "raise",
         .variant = "fast",
         .shape = {N, 1},
         .first_token = 10,
         .last_token = 10,
-        .size = 77}, // no such size
-    {.op = "raise",
+        .size = 77,
+    }, // no such size
+    {
+        .op = "raise",
         .variant = "gone",
         .shape = {N, 1},
         .first_token = 11,
-        .last_token = UINT32_MAX}, // no such variant
+        .last_token = UINT32_MAX,
+    }, // no such variant
 };
 
 static void make_folder(char folder[32]) {
@@ -330,7 +361,11 @@ static void test_file(void **state) {
     assert_int_equal(gpu->n_tuned, 4);
     assert_memory_equal(gpu->tuned, rows, sizeof(rows));
     struct subject s = {.gpu = gpu, .op = &without};
-    static const struct { uint32_t n_tokens; int variant; uint32_t size; } want[] = {{1, FAST, 0}, {2, FAST, 2}, {9, FAST, 2}, {10, FAST, 0}, {11, SLOW, 0}};
+    static const struct {
+        uint32_t n_tokens;
+        int variant;
+        uint32_t size;
+    } want[] = {{1, FAST, 0}, {2, FAST, 2}, {9, FAST, 2}, {10, FAST, 0}, {11, SLOW, 0}};
     for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
         s.n_tokens = want[i].n_tokens;
         assert_ptr_equal(choose(&s).variant, &variants[want[i].variant]);
@@ -343,7 +378,10 @@ static void test_file(void **state) {
 // Exact mode has one variant; what is named on the command line goes before what was measured.
 static void test_before_the_file(void **state) {
     (void)state;
-    static const struct { struct fathom_gpu_params params; int variant; uint32_t size;
+    static const struct {
+        struct fathom_gpu_params params;
+        int variant;
+        uint32_t size;
     } want[] = {{{.exact = true}, SLOW, 0}, {{.variants = "raise=plain"}, SLOW, 0},
         {{.variants = "other=plain"}, FAST, 2}, {{.variants = "raise=fast:1"}, FAST, 1},
         {{.variants = "x=y,raise=fast:3"}, FAST, 0}, {{.exact = true, .variants = "raise=fast"}, SLOW, 0}};
@@ -382,7 +420,8 @@ static void test_damaged(void **state) {
     // of another device, driver or model: there is no such file but by renaming
     struct fathom_gpu *gpu = create_gpu(NULL);
     const uint64_t key = KEY + 1;
-    snprintf(other, sizeof(other), "%s/tuning-%016llx", folder, (unsigned long long)fm_cache_key_add(fm_cache_key(gpu), &key, sizeof(key)));
+    snprintf(other, sizeof(other), "%s/tuning-%016llx", folder,
+        (unsigned long long)fm_cache_key_add(fm_cache_key(gpu), &key, sizeof(key)));
     fathom_gpu_destroy(&gpu);
     assert_int_equal(rename(path, other), 0);
     assert_int_equal(load(folder, KEY + 1, &n), FM_TUNED_UNUSABLE);

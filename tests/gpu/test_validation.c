@@ -1,22 +1,23 @@
-// The validation layer's opinion of a stream: nothing to say of what we record, and a hazard where a barrier is left out on purpose, so that
-// its silence means something. The layer talks to a child's output.
+// The validation layer's opinion of a stream: nothing to say of what we record, and a hazard where a barrier
+// is left out on purpose, so that its silence means something. The layer talks to a child's output.
 #include "gpu/support.h"
 
 enum { N = 256 };
 
-// A chain over three slots of one buffer, an indirect dispatch, a copy, uploads and downloads; true: without the barriers of the chain.
+// A chain over three slots of one buffer, an indirect dispatch, a copy, uploads and downloads; true: without
+// the barriers of the chain.
 static int chain(bool planted) {
-    struct fathom_error err = { 0 };
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){ .timers = true });
-    struct fathom_buffer *buffer = fathom_buffer_create(gpu, 5 * 4 * N, FATHOM_MEMORY_DEVICE, &err), *host = fathom_buffer_create(gpu, 4 * N,
-        FATHOM_MEMORY_HOST, &err);
+    struct fathom_error err = {0};
+    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.timers = true});
+    struct fathom_buffer *buffer = fathom_buffer_create(gpu, 5 * 4 * N, FATHOM_MEMORY_DEVICE, &err),
+                         *host = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_HOST, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     struct fathom_view slots[5];
     uint32_t words[N];
     if (!buffer || !host || !stream) return 1;
-    for (uint32_t i = 0; i < 5; i++) slots[i] = (struct fathom_view){ buffer, 4ull * N * i, 4 * N };
+    for (uint32_t i = 0; i < 5; i++) slots[i] = (struct fathom_view){buffer, 4ull * N * i, 4 * N};
     for (uint32_t i = 0; i < N; i++) words[i] = 1;
-    const struct affine_args args = { N, 1, 1 };
+    const struct affine_args args = {N, 1, 1};
     if (planted) {
         const struct fm_layout *layout = fm_layout_get(gpu, &affine_shader, &err);
         ((struct fm_layout *)layout)->spirv.writes[1] = false; // a lie: barriers come from it
@@ -32,8 +33,9 @@ static int chain(bool planted) {
     record_affine(stream, slots[1], slots[3], args);
     fathom_stream_copy(stream, slots[1], fathom_buffer_view(host));
     uint64_t ticket = 0;
-    ok = ok && fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err) && fathom_stream_submit(stream, &ticket, &err) &&
-         fathom_gpu_wait(gpu, ticket, &err) && fathom_download(gpu, slots[1], words, &err);
+    ok = ok && fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err) &&
+        fathom_stream_submit(stream, &ticket, &err) && fathom_gpu_wait(gpu, ticket, &err) &&
+        fathom_download(gpu, slots[1], words, &err);
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&buffer);
     fathom_buffer_destroy(&host);
@@ -56,9 +58,10 @@ static void run_chain(const char *name, char *output, size_t size) {
         print_message("skipped: VK_LAYER_KHRONOS_validation is not installed\n");
         skip();
     }
-    const char *const environment[] = { "VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation",
-        "VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT:VALIDATION_CHECK_ENABLE_SYNCHRONIZATION_VALIDATION_QUEUE_SUBMIT",
-        "VK_LAYER_VALIDATE_SYNC=1", "VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC=1", NULL };
+    const char *const environment[] = {"VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation",
+        "VK_LAYER_ENABLES=VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT:VALIDATION_CHECK_"
+        "ENABLE_SYNCHRONIZATION_VALIDATION_QUEUE_SUBMIT",
+        "VK_LAYER_VALIDATE_SYNC=1", "VK_LAYER_SYNCVAL_SHADER_ACCESSES_HEURISTIC=1", NULL};
     const int status = run_child(name, environment, output, size);
     if (status != 0 || !strstr(output, "chain done")) fail_msg("status %d: %s", status, output);
 }
@@ -68,7 +71,8 @@ static void test_silence(void **state) {
     static char output[65536];
     run_chain("right", output, sizeof(output));
     // newer layers also say that they know VK_LAYER_ENABLES no more
-    if (strstr(output, "VUID") || strstr(output, "SYNC-HAZARD") || strstr(output, "Validation Error")) fail_msg("%s", output);
+    if (strstr(output, "VUID") || strstr(output, "SYNC-HAZARD") || strstr(output, "Validation Error"))
+        fail_msg("%s", output);
 }
 
 static void test_planted(void **state) {
@@ -80,6 +84,6 @@ static void test_planted(void **state) {
 
 int main(int argc, char **argv) {
     if (argc == 2) return chain(!strcmp(argv[1], "planted"));
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_silence), cmocka_unit_test(test_planted) };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_silence), cmocka_unit_test(test_planted)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

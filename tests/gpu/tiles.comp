@@ -8,5 +8,6 @@ layout(binding = 0) buffer Y { uint y[]; };
 
 void main() {
     for (uint round = 0u; take_tile(round); round++)
-        if (gl_LocalInvocationID.x == 0u) atomicAdd(y[(tile.z * gl_NumWorkGroups.y + tile.y) * gl_NumWorkGroups.x + tile.x], 1u);
+        if (gl_LocalInvocationID.x == 0u)
+            atomicAdd(y[(tile.z * gl_NumWorkGroups.y + tile.y) * gl_NumWorkGroups.x + tile.x], 1u);
 }

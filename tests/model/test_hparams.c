@@ -1,5 +1,6 @@
-// Hyper-parameters and weights of a broken model file: each fault gives one message that names the key or the tensor. The demonstration model is
-// read, one key or one tensor is changed in memory, and the checks run on what is left.
+// Hyper-parameters and weights of a broken model file: each fault gives one message that names the key or the
+// tensor. The demonstration model is read, one key or one tensor is changed in memory, and the checks run on
+// what is left.
 #include "convert/convert.h"
 #include "file/gguf/gguf.h"
 #include "model/hparams.h"
@@ -14,8 +15,12 @@
 // after the standard headers
 #include <cmocka.h>
 
-struct bytes { unsigned char *data; size_t size; };
-static struct bytes model, v4, glm, v2; // Minnow; the small DeepSeek-V4, GLM-4.7-Flash and DeepSeek-V2, converted
+struct bytes {
+    unsigned char *data;
+    size_t size;
+};
+static struct bytes model, v4, glm,
+    v2; // Minnow; the small DeepSeek-V4, GLM-4.7-Flash and DeepSeek-V2, converted
 
 static bool read_file(const char *path, struct bytes *bytes) {
     FILE *f = fopen(path, "rb");
@@ -43,7 +48,7 @@ static bool read_converted(const char *folder, struct bytes *bytes) {
 static int read_models(void **state) {
     (void)state;
     const bool ok = read_converted(REFERENCE "v4", &v4) && read_converted(REFERENCE "glm4-lite", &glm) &&
-                    read_converted(REFERENCE "v2", &v2);
+        read_converted(REFERENCE "v2", &v2);
     return ok && read_file(FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", &model) ? 0 : -1;
 }
 
@@ -66,7 +71,12 @@ static unsigned char *after(unsigned char *copy, const char *name) {
 }
 
 enum change { RENAMED, MISTYPED, VALUE, DIMENSION };
-static const struct fault { enum change change; const char *name; uint32_t value; const char *message; } faults[] = {
+static const struct fault {
+    enum change change;
+    const char *name;
+    uint32_t value;
+    const char *message;
+} faults[] = {
     {RENAMED, "deepseek2.block_count", 0, "deepseek2.block_count is missing"},
     {RENAMED, "deepseek2.embedding_length", 0, "deepseek2.embedding_length is missing"},
     {RENAMED, "deepseek2.attention.kv_lora_rank", 0, "kv_lora_rank is missing"},
@@ -104,13 +114,16 @@ static const struct fault { enum change change; const char *name; uint32_t value
 
 static const struct fault v4_faults[] = {
     {RENAMED, "deepseek4.attention.sliding_window", 0, "sliding_window is missing"},
-    {RENAMED, "deepseek4.attention.compress_ratios", 0, "compress_ratios is not an array of whole numbers, one a layer"},
+    {RENAMED, "deepseek4.attention.compress_ratios", 0,
+        "compress_ratios is not an array of whole numbers, one a layer"},
     {RENAMED, "deepseek4.attention.compress_rope_freq_base", 0, "compress_rope_freq_base is missing"},
     {RENAMED, "deepseek4.attention.indexer.top_k", 0, "indexer.top_k is missing"},
     {VALUE, "deepseek4.attention.sliding_window", 0, "sliding_window is 0"},
-    {VALUE, "deepseek4.attention.output_group_count", 3, "output_group_count does not divide attention.head_count"},
+    {VALUE, "deepseek4.attention.output_group_count", 3,
+        "output_group_count does not divide attention.head_count"},
     {VALUE, "deepseek4.attention.key_length", 66, "multiple of 4"},
-    {VALUE, "deepseek4.rope.dimension_count", 64, "rope.dimension_count is not smaller than attention.key_length"},
+    {VALUE, "deepseek4.rope.dimension_count", 64,
+        "rope.dimension_count is not smaller than attention.key_length"},
     {VALUE, "deepseek4.hyper_connection.count", 8, "hyper_connection.count is 8"},
     {VALUE, "deepseek4.hyper_connection.sinkhorn_iterations", 0, "sinkhorn_iterations is 0"},
     {VALUE, "deepseek4.hash_layer_count", 3, "blk.2.ffn_gate_tid2eid.weight is missing"},
@@ -141,9 +154,11 @@ static void check_faults(const struct bytes *whole, const struct fault *list, si
         struct fm_hparams hp;
         struct fm_weights_size size;
         struct fm_tensors *tensors = fm_gguf_from_memory("broken.gguf", copy, whole->size, &err);
-        const bool ok = tensors && fm_hparams_read(tensors, &hp, &err) && fm_weights_measure(tensors, &hp, &size, &err);
+        const bool ok =
+            tensors && fm_hparams_read(tensors, &hp, &err) && fm_weights_measure(tensors, &hp, &size, &err);
         if (ok || !strstr(err.message, list[i].message) || !strstr(err.message, "broken.gguf"))
-            fail_msg("%s changed: \"%s\" does not name broken.gguf and \"%s\"", list[i].name, ok ? "accepted" : err.message, list[i].message);
+            fail_msg("%s changed: \"%s\" does not name broken.gguf and \"%s\"", list[i].name,
+                ok ? "accepted" : err.message, list[i].message);
         fm_tensors_close(&tensors);
         free(copy);
     }
@@ -176,8 +191,10 @@ static void whole_model(void **state) {
 // llama.cpp's first files of GLM-4.7-Flash, and those of DeepSeek-V2, do not name the gate's score.
 static void missing_gate_score(void **state) {
     (void)state;
-    const struct { const struct bytes *file; enum fathom_gate_score score; } files[] = {
-        {&glm, FATHOM_GATE_SIGMOID}, {&v2, FATHOM_GATE_SOFTMAX}};
+    const struct {
+        const struct bytes *file;
+        enum fathom_gate_score score;
+    } files[] = {{&glm, FATHOM_GATE_SIGMOID}, {&v2, FATHOM_GATE_SOFTMAX}};
     for (size_t i = 0; i < 2; i++) {
         unsigned char *copy = malloc(files[i].file->size);
         memcpy(copy, files[i].file->data, files[i].file->size);
@@ -195,10 +212,17 @@ static void missing_gate_score(void **state) {
 // Without YaRN a pair turns by position * base^(-2i / n_rope).
 static void plain_rotation(void **state) {
     (void)state;
-    const struct fm_hparams hp = {.n_rope = 4, .rope_divisors = {1, 1}, .rope_base = 10000, .yarn_factor = 1, .rope_magnitude = 1};
+    const struct fm_hparams hp = {
+        .n_rope = 4,
+        .rope_divisors = {1, 1},
+        .rope_base = 10000,
+        .yarn_factor = 1,
+        .rope_magnitude = 1,
+    };
     float table[3 * 4];
     fm_rope_table(&hp, 0, 3, table);
-    const float want[12] = {1, 0, 1, 0, 0.54030231f, 0.84147098f, 0.99995000f, 0.00999983f, -0.41614684f, 0.90929743f, 0.99980001f, 0.01999867f};
+    const float want[12] = {1, 0, 1, 0, 0.54030231f, 0.84147098f, 0.99995000f, 0.00999983f, -0.41614684f,
+        0.90929743f, 0.99980001f, 0.01999867f};
     for (int i = 0; i < 12; i++) {
         assert_true(table[i] > want[i] - 1e-7f);
         assert_true(table[i] < want[i] + 1e-7f);
@@ -206,6 +230,7 @@ static void plain_rotation(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(whole_model), cmocka_unit_test(faults_are_named), cmocka_unit_test(missing_gate_score), cmocka_unit_test(plain_rotation)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(whole_model), cmocka_unit_test(faults_are_named),
+        cmocka_unit_test(missing_gate_score), cmocka_unit_test(plain_rotation)};
     return cmocka_run_group_tests(tests, read_models, free_models);
 }

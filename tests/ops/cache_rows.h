@@ -53,8 +53,8 @@ static inline void cache_encode(enum fathom_type type, float *row, uint32_t widt
 }
 
 // Of these rows, which become what the device sees.
-static inline struct cache_rows cache_of_rows(
-    struct op_test *test, enum fathom_type type, float *rows, uint32_t n_positions, uint32_t max_positions, uint32_t width) {
+static inline struct cache_rows cache_of_rows(struct op_test *test, enum fathom_type type, float *rows,
+    uint32_t n_positions, uint32_t max_positions, uint32_t width) {
     const uint32_t row_words = cache_row_words(type, width);
     const uint32_t n_table = (max_positions + FATHOM_PAGE - 1) / FATHOM_PAGE, n_pages = n_table + 2;
     uint32_t *table = op_alloc(test, n_pages * sizeof(*table));
@@ -68,15 +68,29 @@ static inline struct cache_rows cache_of_rows(
     uint32_t *pages = op_alloc(test, n_words * sizeof(*pages));
     for (size_t i = 0; i < n_words; i++) pages[i] = type == FATHOM_F32 ? 0x7fc00000u : 0x7e007e00u;
     for (uint32_t p = 0; p < n_positions; p++)
-        cache_encode(type, rows + (size_t)p * width, width, pages + ((size_t)table[p / FATHOM_PAGE] * FATHOM_PAGE + p % FATHOM_PAGE) * row_words);
-    return (struct cache_rows){.pages = op_input(test, pages, n_words), .page_table = op_input(test, table, n_table), .rows = rows};
+        cache_encode(type, rows + (size_t)p * width, width,
+            pages + ((size_t)table[p / FATHOM_PAGE] * FATHOM_PAGE + p % FATHOM_PAGE) * row_words);
+    return (struct cache_rows){
+        .pages = op_input(test, pages, n_words),
+        .page_table = op_input(test, table, n_table),
+        .rows = rows,
+    };
 }
 
-static inline struct cache_rows cache_rows(struct op_test *test, enum fathom_type type, uint32_t n_positions, uint32_t max_positions, uint32_t width) {
-    return cache_of_rows(test, type, op_random_floats(test, (size_t)n_positions * width, -1, 1), n_positions, max_positions, width);
+static inline struct cache_rows cache_rows(struct op_test *test, enum fathom_type type, uint32_t n_positions,
+    uint32_t max_positions, uint32_t width) {
+    return cache_of_rows(test, type, op_random_floats(test, (size_t)n_positions * width, -1, 1), n_positions,
+        max_positions, width);
 }
 
-static inline struct fathom_latent_cache latent_cache(const struct cache_rows *rows, enum fathom_type type, uint32_t kv_rank, uint32_t n_rope) {
-    return (struct fathom_latent_cache){.pages = rows->pages, .page_table = rows->page_table, .type = type, .kv_rank = kv_rank, .n_rope = n_rope};
+static inline struct fathom_latent_cache latent_cache(
+    const struct cache_rows *rows, enum fathom_type type, uint32_t kv_rank, uint32_t n_rope) {
+    return (struct fathom_latent_cache){
+        .pages = rows->pages,
+        .page_table = rows->page_table,
+        .type = type,
+        .kv_rank = kv_rank,
+        .n_rope = n_rope,
+    };
 }
 #endif

@@ -104,7 +104,8 @@ uint32_t half_encode(float x) {
     const uint32_t exponent = size >> 23;
     if (exponent < 102u) return sign;
     const uint32_t shift = 126u - exponent, mantissa = (size & 0x7fffffu) | 0x800000u;
-    const uint32_t n = mantissa >> shift, rest = mantissa & ((1u << shift) - 1u), half_unit = 1u << (shift - 1u);
+    const uint32_t n = mantissa >> shift, rest = mantissa & ((1u << shift) - 1u),
+                   half_unit = 1u << (shift - 1u);
     return sign | (n + (rest > half_unit || (rest == half_unit && (n & 1u))));
 }
 

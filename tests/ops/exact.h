@@ -1,4 +1,5 @@
-// C twins of shaders/include/exact.glsl and shaders/quant: the same operations in the same order. Compile with -ffp-contract=off.
+// C twins of shaders/include/exact.glsl and shaders/quant: the same operations in the same order. Compile
+// with -ffp-contract=off.
 #ifndef TEST_EXACT_H
 #define TEST_EXACT_H
 #include <fathom/gpu.h>

@@ -85,7 +85,7 @@ uint32_t op_poison(void) {
 
 static struct fathom_view guarded(struct op_test *test, const void *data, size_t n_words) {
     const size_t lead = test->offset_words, total = lead + n_words + GUARD;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct op_allocation *a = keep(test);
     a->buffer = fathom_buffer_create(test->gpu, total * 4, FATHOM_MEMORY_DEVICE, &err);
     if (!a->buffer) fail_msg("%s", err.message);
@@ -94,7 +94,7 @@ static struct fathom_view guarded(struct op_test *test, const void *data, size_t
     for (size_t i = 0; i < total; i++) words[i] = POISON;
     if (data) memcpy(words + lead, data, n_words * 4);
     if (!fathom_upload(test->gpu, fathom_buffer_view(a->buffer), words, &err)) fail_msg("%s", err.message);
-    return (struct fathom_view){ a->buffer, lead * 4, n_words * 4 };
+    return (struct fathom_view){a->buffer, lead * 4, n_words * 4};
 }
 
 struct fathom_view op_input(struct op_test *test, const void *data, size_t n_words) {
@@ -116,24 +116,41 @@ static const struct block_format {
     enum fathom_type type;
     uint32_t n_halves, halves[2], most;
 } formats[] = {
-    {FATHOM_Q4_0, 1, {0}, 8}, {FATHOM_Q4_1, 2, {0, 2}, 16}, {FATHOM_Q5_0, 1, {0}, 16}, {FATHOM_Q5_1, 2, {0, 2}, 32}, {FATHOM_Q8_0, 1, {0}, 127},
-    {FATHOM_Q2_K, 2, {80, 82}, 60}, {FATHOM_Q3_K, 1, {108}, 128}, {FATHOM_Q4_K, 2, {0, 2}, 1000}, {FATHOM_Q5_K, 2, {0, 2}, 2000},
-    {FATHOM_Q6_K, 1, {208}, 4096}, {FATHOM_IQ4_NL, 1, {0}, 127}, {FATHOM_IQ4_XS, 1, {0}, 4096}, {FATHOM_TQ1_0, 1, {52}, 1},
-    {FATHOM_TQ2_0, 1, {64}, 1}, {FATHOM_IQ2_XXS, 1, {0}, 167}, {FATHOM_IQ2_XS, 1, {0}, 167}, {FATHOM_IQ2_S, 1, {0}, 167},
-    {FATHOM_IQ3_XXS, 1, {0}, 481}, {FATHOM_IQ3_S, 1, {0}, 465}, {FATHOM_IQ1_S, 1, {0}, 17},
+    {FATHOM_Q4_0, 1, {0}, 8},
+    {FATHOM_Q4_1, 2, {0, 2}, 16},
+    {FATHOM_Q5_0, 1, {0}, 16},
+    {FATHOM_Q5_1, 2, {0, 2}, 32},
+    {FATHOM_Q8_0, 1, {0}, 127},
+    {FATHOM_Q2_K, 2, {80, 82}, 60},
+    {FATHOM_Q3_K, 1, {108}, 128},
+    {FATHOM_Q4_K, 2, {0, 2}, 1000},
+    {FATHOM_Q5_K, 2, {0, 2}, 2000},
+    {FATHOM_Q6_K, 1, {208}, 4096},
+    {FATHOM_IQ4_NL, 1, {0}, 127},
+    {FATHOM_IQ4_XS, 1, {0}, 4096},
+    {FATHOM_TQ1_0, 1, {52}, 1},
+    {FATHOM_TQ2_0, 1, {64}, 1},
+    {FATHOM_IQ2_XXS, 1, {0}, 167},
+    {FATHOM_IQ2_XS, 1, {0}, 167},
+    {FATHOM_IQ2_S, 1, {0}, 167},
+    {FATHOM_IQ3_XXS, 1, {0}, 481},
+    {FATHOM_IQ3_S, 1, {0}, 465},
+    {FATHOM_IQ1_S, 1, {0}, 17},
 };
 
-static void random_blocks(struct op_test *test, enum fathom_type type, uint32_t n_cols, float spread, uint8_t *row) {
+static void random_blocks(
+    struct op_test *test, enum fathom_type type, uint32_t n_cols, float spread, uint8_t *row) {
     const struct fm_type_info *info = fm_type_info(type);
     const struct block_format *format = formats;
     const bool own_scale = type == FATHOM_MXFP4 || type == FATHOM_IQ1_M; // not a float16 in two bytes
     while (!own_scale && format->type != type) format++;
     for (uint32_t b = 0; b < n_cols / info->block; b++, row += info->bytes) {
         for (uint32_t i = 0; i < info->bytes; i++) row[i] = (uint8_t)op_random(test);
-        if (type == FATHOM_MXFP4) row[0] = (uint8_t)(118 + row[0] % 8); // its exponent
+        if (type == FATHOM_MXFP4) row[0] = (uint8_t)(118 + row[0] % 8);         // its exponent
         if (type == FATHOM_IQ1_M) row[55] = (uint8_t)((row[55] & 0x8f) | 0x20); // the exponent's upper bits
         for (uint32_t i = 0; !own_scale && i < format->n_halves; i++)
-            random_half(test, -spread / (float)format->most, spread / (float)format->most, row + format->halves[i]);
+            random_half(
+                test, -spread / (float)format->most, spread / (float)format->most, row + format->halves[i]);
     }
 }
 
@@ -150,7 +167,8 @@ static void random_f8(struct op_test *test, uint32_t n_cols, float spread, uint8
     }
 }
 
-static void random_row(struct op_test *test, enum fathom_type type, uint32_t n_cols, float spread, uint8_t *row) {
+static void random_row(
+    struct op_test *test, enum fathom_type type, uint32_t n_cols, float spread, uint8_t *row) {
     switch (type) {
     case FATHOM_F32:
         for (uint32_t k = 0; k < n_cols; k++) {
@@ -172,13 +190,13 @@ static void random_row(struct op_test *test, enum fathom_type type, uint32_t n_c
     }
 }
 
-const struct fathom_weight *op_weight(struct op_test *test, enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, float spread,
-    const uint8_t **bytes) {
+const struct fathom_weight *op_weight(struct op_test *test, enum fathom_type type, uint32_t n_mats,
+    uint32_t n_rows, uint32_t n_cols, float spread, const uint8_t **bytes) {
     const size_t row_size = (size_t)fathom_row_size(type, n_cols), n = (size_t)n_mats * n_rows;
     assert_true(row_size > 0);
     uint8_t *data = op_alloc(test, n * row_size);
     for (size_t r = 0; r < n; r++) random_row(test, type, n_cols, spread, data + r * row_size);
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     struct op_allocation *a = keep(test);
     a->weight = fathom_weight_create(test->gpu, type, n_mats, n_rows, n_cols, &err);
     if (!a->weight) fail_msg("%s", err.message);
@@ -194,9 +212,10 @@ static double seconds(void) {
 }
 
 static void submit_and_wait(struct op_test *test) {
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     uint64_t ticket = 0;
-    if (!fathom_stream_submit(test->stream, &ticket, &err) || !fathom_gpu_wait(test->gpu, ticket, &err)) fail_msg("%s", err.message);
+    if (!fathom_stream_submit(test->stream, &ticket, &err) || !fathom_gpu_wait(test->gpu, ticket, &err))
+        fail_msg("%s", err.message);
 }
 
 // The least time of some submits, on the device's clock where it has one.
@@ -216,24 +235,27 @@ static void print_time(struct op_test *test) {
             flops += timings[j].flops;
             bytes += timings[j].bytes;
         }
-        if (on_device > 0) time = on_device;
-        else clock = "host";
+        if (on_device > 0)
+            time = on_device;
+        else
+            clock = "host";
         if (time < best) best = time;
     }
-    printf("time %-14s %-10s %-44s %10.1f us (%s) %9.3f GFLOP/s %8.3f GB/s\n", test->private->suite->op, test->variant,
-        test->private->case_name, 1e6 * best, clock, 1e-9 * flops / best, 1e-9 * bytes / best);
+    printf("time %-14s %-10s %-44s %10.1f us (%s) %9.3f GFLOP/s %8.3f GB/s\n", test->private->suite->op,
+        test->variant, test->private->case_name, 1e6 * best, clock, 1e-9 * flops / best, 1e-9 * bytes / best);
 }
 
 void op_run(struct op_test *test, bool only) {
     const struct op_options *options = test->private->options;
-    struct fathom_error err = { 0 };
+    struct fathom_error err = {0};
     if (!fathom_stream_finish(test->stream, &err)) fail_msg("%s", err.message);
     submit_and_wait(test);
     if (!options->compile_only) {
         static struct fathom_dispatch_time timings[MAX_TIMINGS];
         const size_t n = fathom_stream_timings(test->stream, timings, MAX_TIMINGS);
         for (size_t i = 0; only && i < n && i < MAX_TIMINGS; i++)
-            if (!strcmp(timings[i].op, test->private->suite->op)) assert_string_equal(timings[i].variant, test->variant);
+            if (!strcmp(timings[i].op, test->private->suite->op))
+                assert_string_equal(timings[i].variant, test->variant);
     }
     test->private->finished = true;
 }
@@ -252,37 +274,46 @@ void op_begin(struct op_test *test) {
 }
 
 void op_run_refused(struct op_test *test, const char *message_part) {
-    struct fathom_error err = { 0 };
-    if (fathom_stream_finish(test->stream, &err)) fail_msg("accepted; wanted a message with \"%s\"", message_part);
-    if (!strstr(err.message, message_part)) fail_msg("the message is \"%s\", wanted \"%s\" in it", err.message, message_part);
+    struct fathom_error err = {0};
+    if (fathom_stream_finish(test->stream, &err))
+        fail_msg("accepted; wanted a message with \"%s\"", message_part);
+    if (!strstr(err.message, message_part))
+        fail_msg("the message is \"%s\", wanted \"%s\" in it", err.message, message_part);
     op_begin(test);
 }
 
 void *op_result(struct op_test *test, struct fathom_view view) {
     const size_t lead = (size_t)view.offset / 4, n = (size_t)view.size / 4, total = lead + n + GUARD;
     uint32_t *words = op_alloc(test, total * 4);
-    struct fathom_error err = { 0 };
-    if (!fathom_download(test->gpu, fathom_buffer_view(view.buffer), words, &err)) fail_msg("%s", err.message);
+    struct fathom_error err = {0};
+    if (!fathom_download(test->gpu, fathom_buffer_view(view.buffer), words, &err))
+        fail_msg("%s", err.message);
     for (size_t i = 0; i < total && !test->private->options->compile_only; i++)
         if ((i < lead || i >= lead + n) && words[i] != POISON)
-            fail_msg("word %td of an output of %zu words was written: 0x%08" PRIx32, (ptrdiff_t)i - (ptrdiff_t)lead, n, words[i]);
+            fail_msg("word %td of an output of %zu words was written: 0x%08" PRIx32,
+                (ptrdiff_t)i - (ptrdiff_t)lead, n, words[i]);
     return words + lead;
 }
 
-void op_check(struct op_test *test, const char *what, const float *got, const double *want, const double *bound, size_t n) {
+void op_check(struct op_test *test, const char *what, const float *got, const double *want,
+    const double *bound, size_t n) {
     if (test->private->options->compile_only) return;
     for (size_t i = 0; i < n; i++)
         if (!(fabs(got[i] - want[i]) <= bound[i]))
-            fail_msg("%s[%zu] of %zu is %.9g, wanted %.9g within %.3g", what, i, n, (double)got[i], want[i], bound[i]);
+            fail_msg("%s[%zu] of %zu is %.9g, wanted %.9g within %.3g", what, i, n, (double)got[i], want[i],
+                bound[i]);
 }
 
-void op_check_equal(struct op_test *test, const char *what, const void *got, const void *want, size_t n_words) {
+void op_check_equal(
+    struct op_test *test, const char *what, const void *got, const void *want, size_t n_words) {
     if (test->private->options->compile_only) return;
     for (size_t i = 0; i < n_words; i++) {
         uint32_t a, b;
         memcpy(&a, (const uint8_t *)got + 4 * i, 4);
         memcpy(&b, (const uint8_t *)want + 4 * i, 4);
-        if (a != b) fail_msg("%s[%zu] of %zu has the bits 0x%08" PRIx32 ", wanted 0x%08" PRIx32, what, i, n_words, a, b);
+        if (a != b)
+            fail_msg(
+                "%s[%zu] of %zu has the bits 0x%08" PRIx32 ", wanted 0x%08" PRIx32, what, i, n_words, a, b);
     }
 }
 
@@ -318,30 +349,43 @@ static int end_row(void **state) {
 }
 
 static bool parse(int argc, char **argv, struct op_options *options) {
-    *options = (struct op_options){ .seed = (uint64_t)time(NULL), .part = 1, .n_parts = 1 };
+    *options = (struct op_options){.seed = (uint64_t)time(NULL), .part = 1, .n_parts = 1};
     for (int i = 1; i < argc; i++) {
         const char *next = i + 1 < argc ? argv[i + 1] : NULL;
-        if (!strcmp(argv[i], "--bench")) options->bench = true;
-        else if (!strcmp(argv[i], "--compile-only")) options->compile_only = true;
-        else if (!strcmp(argv[i], "--statistics")) options->statistics = true;
-        else if (!strcmp(argv[i], "--matrices")) options->matrices = true;
-        else if (!next) return false;
-        else if (!strcmp(argv[i], "--seed")) options->seed = strtoull(argv[++i], NULL, 0);
-        else if (!strcmp(argv[i], "--device")) options->device = argv[++i];
-        else if (!strcmp(argv[i], "--variant")) options->variant = argv[++i];
-        else if (!strcmp(argv[i], "--case")) options->only_case = argv[++i];
+        if (!strcmp(argv[i], "--bench"))
+            options->bench = true;
+        else if (!strcmp(argv[i], "--compile-only"))
+            options->compile_only = true;
+        else if (!strcmp(argv[i], "--statistics"))
+            options->statistics = true;
+        else if (!strcmp(argv[i], "--matrices"))
+            options->matrices = true;
+        else if (!next)
+            return false;
+        else if (!strcmp(argv[i], "--seed"))
+            options->seed = strtoull(argv[++i], NULL, 0);
+        else if (!strcmp(argv[i], "--device"))
+            options->device = argv[++i];
+        else if (!strcmp(argv[i], "--variant"))
+            options->variant = argv[++i];
+        else if (!strcmp(argv[i], "--case"))
+            options->only_case = argv[++i];
         else if (!strcmp(argv[i], "--part")) {
-            if (sscanf(argv[++i], "%u/%u", &options->part, &options->n_parts) != 2 || !options->part || options->part > options->n_parts) return false;
-        }
-        else return false;
+            if (sscanf(argv[++i], "%u/%u", &options->part, &options->n_parts) != 2 || !options->part ||
+                options->part > options->n_parts)
+                return false;
+        } else
+            return false;
     }
     return true;
 }
 
 static void log_line(void *user, enum fathom_log_level level, const char *message) {
     const struct op_options *options = user;
-    if (level <= FATHOM_LOG_WARNING) fprintf(stderr, "%s\n", message);
-    else if (options->statistics && !strncmp(message, "statistics", 10)) printf("%s\n", message);
+    if (level <= FATHOM_LOG_WARNING)
+        fprintf(stderr, "%s\n", message);
+    else if (options->statistics && !strncmp(message, "statistics", 10))
+        printf("%s\n", message);
 }
 
 // All cases of one variant, with a tile size where that is not 0. Returns the failures.
@@ -368,13 +412,17 @@ static int run_variant(struct op_test *test, const struct fm_variant *variant, u
         if (options->only_case && !strstr(name, options->only_case)) continue;
         if (i % options->n_parts != options->part - 1) continue;
         const bool another_constant = size || variant->wants == FATHOM_CAP_READ_AHEAD;
-        if (another_constant && !options->bench && (i / options->n_parts + size) % 3) continue; // the same shader
+        if (another_constant && !options->bench && (i / options->n_parts + size) % 3)
+            continue; // the same shader
         struct op_row *row = &rows[n_tests];
-        *row = (struct op_row){ .test = test, .index = i };
-        snprintf(row->name, sizeof(row->name), "%s %s%s%s: %s", suite->op, variant->name, of_size, test->small_slices ? " in small slices" : "", name);
-        tests[n_tests++] = (struct CMUnitTest){ row->name, run_row, NULL, end_row, row };
+        *row = (struct op_row){.test = test, .index = i};
+        snprintf(row->name, sizeof(row->name), "%s %s%s%s: %s", suite->op, variant->name, of_size,
+            test->small_slices ? " in small slices" : "", name);
+        tests[n_tests++] = (struct CMUnitTest){row->name, run_row, NULL, end_row, row};
     }
-    const int failures = !rows || !tests ? 1 : n_tests ? _cmocka_run_group_tests(variant->name, tests, n_tests, NULL, NULL) : 0;
+    const int failures = !rows || !tests ? 1
+        : n_tests                        ? _cmocka_run_group_tests(variant->name, tests, n_tests, NULL, NULL)
+                                         : 0;
     free(rows);
     free(tests);
     return failures;
@@ -384,12 +432,23 @@ static int run_variant(struct op_test *test, const struct fm_variant *variant, u
 // Returns the failures; no device is one.
 static int run_variants(const struct op_suite *suite, const struct fm_op *op,
     const struct op_options *options, bool small_slices, size_t *n_run) {
-    struct fathom_error err = { 0 };
-    struct op_private private = { .suite = suite, .options = options };
-    struct op_test test = { .small_slices = small_slices, .compile_only = options->compile_only, .private = &private };
+    struct fathom_error err = {0};
+    struct op_private private = {.suite = suite, .options = options};
+    struct op_test test = {
+        .small_slices = small_slices,
+        .compile_only = options->compile_only,
+        .private = &private,
+    };
     int failures = 1;
-    test.gpu = fathom_gpu_create(&(struct fathom_gpu_params){ .device = options->device, .timers = !options->compile_only, .statistics = options->statistics,
-        .max_storage_range = small_slices ? suite->small_range : 0, .log = { .write = log_line, .user = (void *)options } }, &err);
+    test.gpu = fathom_gpu_create(
+        &(struct fathom_gpu_params){
+            .device = options->device,
+            .timers = !options->compile_only,
+            .statistics = options->statistics,
+            .max_storage_range = small_slices ? suite->small_range : 0,
+            .log = {.write = log_line, .user = (void *)options},
+        },
+        &err);
     if (test.gpu) test.stream = fathom_stream_create(test.gpu, &err);
     if (!test.stream) goto end;
     test.info = fathom_gpu_get_info(test.gpu);
@@ -398,14 +457,17 @@ static int run_variants(const struct op_suite *suite, const struct fm_op *op,
         if (options->variant && strcmp(options->variant, v->name)) continue;
         if (options->matrices && !(v->needs & FATHOM_CAP_COOPERATIVE_MATRIX)) continue;
         if (!fm_variant_can_run(test.info, v)) {
-            if (!v->shader->n_words) printf("skipped: %s %s was not compiled\n", suite->op, v->name);
-            else printf("skipped: %s %s needs what %s lacks (capabilities 0x%x of 0x%x)\n", suite->op, v->name, test.info->name, test.info->caps & v->needs,
-                v->needs);
+            if (!v->shader->n_words)
+                printf("skipped: %s %s was not compiled\n", suite->op, v->name);
+            else
+                printf("skipped: %s %s needs what %s lacks (capabilities 0x%x of 0x%x)\n", suite->op, v->name,
+                    test.info->name, test.info->caps & v->needs, v->needs);
             continue;
         }
         ++*n_run;
         failures += run_variant(&test, v, 0);
-        for (size_t i = 0; !small_slices && i < FM_MAX_SIZES && v->sizes[i] && !options->statistics; i++) failures += run_variant(&test, v, v->sizes[i]);
+        for (size_t i = 0; !small_slices && i < FM_MAX_SIZES && v->sizes[i] && !options->statistics; i++)
+            failures += run_variant(&test, v, v->sizes[i]);
     }
 end:
     if (err.status) fprintf(stderr, "%s: %s\n", suite->op, err.message);
@@ -417,8 +479,10 @@ end:
 int op_test_main(int argc, char **argv, const struct op_suite *suite) {
     struct op_options options;
     if (!parse(argc, argv, &options)) {
-        fprintf(stderr, "usage: %s [--bench] [--compile-only] [--statistics] [--matrices] [--seed N] "
-                        "[--device NAME] [--variant NAME] [--case TEXT] [--part K/N]\n", argv[0]);
+        fprintf(stderr,
+            "usage: %s [--bench] [--compile-only] [--statistics] [--matrices] [--seed N] "
+            "[--device NAME] [--variant NAME] [--case TEXT] [--part K/N]\n",
+            argv[0]);
         return 2;
     }
     const struct fm_op *op = fm_op_find(suite->op);

@@ -4,16 +4,21 @@
 #include "ops/harness.h"
 #include <math.h>
 
-static inline struct fathom_norm_after norm_after(struct op_test *test, uint32_t n_tokens, uint32_t n, const float **w) {
+static inline struct fathom_norm_after norm_after(
+    struct op_test *test, uint32_t n_tokens, uint32_t n, const float **w) {
     const uint32_t *zeros = op_alloc(test, n_tokens * sizeof(*zeros));
     *w = op_random_floats(test, n, 0.5f, 2);
-    return (struct fathom_norm_after){.w = op_input(test, *w, n), .y = op_output(test, (size_t)n_tokens * n), .counters = op_input(test, zeros,
-        n_tokens), .eps = 1e-6f};
+    return (struct fathom_norm_after){
+        .w = op_input(test, *w, n),
+        .y = op_output(test, (size_t)n_tokens * n),
+        .counters = op_input(test, zeros, n_tokens),
+        .eps = 1e-6f,
+    };
 }
 
 // Against y as the device computed it; the counters must be zero again.
-static inline void norm_after_check(struct op_test *test, const struct fathom_norm_after *norm, const float *w, const float *y, uint32_t n_tokens,
-    uint32_t n) {
+static inline void norm_after_check(struct op_test *test, const struct fathom_norm_after *norm,
+    const float *w, const float *y, uint32_t n_tokens, uint32_t n) {
     const float *got = op_result(test, norm->y);
     double *want = op_alloc(test, n * sizeof(*want)), *bound = op_alloc(test, n * sizeof(*bound));
     for (uint32_t t = 0; t < n_tokens; t++) {

@@ -1,4 +1,5 @@
-// The C twins of the exact functions against libm, and of the float16 conversions against the arithmetic definition.
+// The C twins of the exact functions against libm, and of the float16 conversions against the arithmetic
+// definition.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +10,8 @@
 
 static void functions_are_close(void **state) {
     (void)state;
-    for (float x = -87.3f; x < 88.7f; x += 0.00317f) assert_true(fabs(exact_exp(x) / exp((double)x) - 1) < 1e-7);
+    for (float x = -87.3f; x < 88.7f; x += 0.00317f)
+        assert_true(fabs(exact_exp(x) / exp((double)x) - 1) < 1e-7);
     for (float x = 1.2e-38f; x < 8e37f; x *= 1.00037f) {
         assert_true(fabs(exact_reciprocal(x) * (double)x - 1) < 1.5e-7);
         assert_true(fabs(exact_reciprocal(-x) * (double)x + 1) < 1.5e-7);
@@ -17,7 +19,9 @@ static void functions_are_close(void **state) {
     }
     for (float x = -80; x < 80; x += 0.01f) {
         assert_true(fabs(exact_sigmoid(x) * (1 + exp(-(double)x)) - 1) < 4e-7);
-        assert_true(fabs(exact_sqrt_softplus(x) / sqrt(x > 0 ? x + log1p(exp(-(double)x)) : log1p(exp((double)x))) - 1) < 4e-7);
+        assert_true(
+            fabs(exact_sqrt_softplus(x) / sqrt(x > 0 ? x + log1p(exp(-(double)x)) : log1p(exp((double)x))) -
+                1) < 4e-7);
     }
 }
 
@@ -42,7 +46,9 @@ static void halves_are_right(void **state) {
     (void)state;
     for (uint32_t h = 0; h < 0x8000; h++) {
         const uint32_t exponent = h >> 10, mantissa = h & 1023;
-        const double want = exponent == 31 ? (mantissa ? NAN : INFINITY) : ldexp(exponent ? 1024 + mantissa : mantissa, (int)(exponent ? exponent : 1) - 25);
+        const double want = exponent == 31
+            ? (mantissa ? NAN : INFINITY)
+            : ldexp(exponent ? 1024 + mantissa : mantissa, (int)(exponent ? exponent : 1) - 25);
         const float got = half_decode(h);
         if (isnan(want)) {
             assert_true(isnan(got));

@@ -1,4 +1,5 @@
-// Stored types: the same bits as the gguf package's quantisers (tests/data/make_quants.py), and their way back.
+// Stored types: the same bits as the gguf package's quantisers (tests/data/make_quants.py), and their way
+// back.
 #include "base/half.h"
 #include "quant/types.h"
 #include <math.h>
@@ -12,7 +13,8 @@
 #include <cmocka.h>
 
 enum { N = 512, BLOCK = 32 };
-static const enum fathom_type types[] = {FATHOM_F16, FATHOM_BF16, FATHOM_Q8_0, FATHOM_Q4_0}; // in the file's order
+static const enum fathom_type types[] = {
+    FATHOM_F16, FATHOM_BF16, FATHOM_Q8_0, FATHOM_Q4_0}; // in the file's order
 enum { N_TYPES = 4 };
 static const uint64_t sizes[N_TYPES] = {2 * N, 2 * N, N / BLOCK * 34, N / BLOCK * 18};
 
@@ -53,7 +55,8 @@ static void the_way_back_is_near(void **state) {
             for (int j = 0; j < BLOCK; j++) most = fmaxf(most, fabsf(values[block * BLOCK + j]));
             // the scale itself is a half: 2^-11 of it, or half the smallest half, times up to 127
             const float bound = most * steps[i] * 1.01f + most * 0x1p-11f + 127 * 0x1p-25f;
-            for (int j = 0; j < BLOCK; j++) assert_true(fabsf(back[block * BLOCK + j] - values[block * BLOCK + j]) <= bound);
+            for (int j = 0; j < BLOCK; j++)
+                assert_true(fabsf(back[block * BLOCK + j] - values[block * BLOCK + j]) <= bound);
         }
     }
 }
@@ -80,11 +83,12 @@ static void decoders_read_ggmls_layout(void **state) {
     for (int i = 0; i < BLOCK; i++) assert_true(x[i] == 0.5f * (float)(i * 8 - 128));
 }
 
-// Of every format that is read only: PRNG blocks and extreme ones, decoded, against the hash of what the gguf package makes of the same
-// blocks (tests/data/hash_decoded.py).
+// Of every format that is read only: PRNG blocks and extreme ones, decoded, against the hash of what the gguf
+// package makes of the same blocks (tests/data/hash_decoded.py).
 static const struct decoded {
     enum fathom_type type;
-    uint8_t n_halves, halves[4]; // last bytes of float16 numbers, whose exponent loses its highest bit: infinities are nobody's scales
+    uint8_t n_halves, halves[4]; // last bytes of float16 numbers, whose exponent loses its highest bit:
+                                 // infinities are nobody's scales
     uint64_t hash;
 } decoded[] = {
 #include "data/decoded.inc"
@@ -107,7 +111,8 @@ static void decoders_give_the_packages_bits(void **state) {
         for (int b = 0; b < N_DECODED; b++) {
             uint8_t block[512];
             float x[256];
-            for (uint32_t j = 0; j < info->bytes; j++) block[j] = b < 6 ? extremes[b] : (uint8_t)splitmix(&random);
+            for (uint32_t j = 0; j < info->bytes; j++)
+                block[j] = b < 6 ? extremes[b] : (uint8_t)splitmix(&random);
             for (int j = 0; j < decoded[i].n_halves; j++) block[decoded[i].halves[j]] &= 0xbf;
             fm_dequantize_row(decoded[i].type, block, x, info->block);
             for (uint32_t j = 0; j < 4 * info->block; j++) hash = (hash ^ ((uint8_t *)x)[j]) * 0x100000001b3u;

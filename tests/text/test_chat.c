@@ -3,16 +3,21 @@
 #include "text/chat.h"
 #include "text/utf8.h"
 
-static const struct fm_chat_form *r1(void) { return fm_chat_form_named("deepseek-r1", NULL); }
+static const struct fm_chat_form *r1(void) {
+    return fm_chat_form_named("deepseek-r1", NULL);
+}
 
 static void check_question(const struct fm_tokenizer *tokenizer, const cJSON *json) {
-    const char *question = cJSON_GetObjectItem(json, "question")->valuestring, *text = cJSON_GetObjectItem(json,
-        "greedy_text")->valuestring;
-    const cJSON *prompt_ids = cJSON_GetObjectItem(json, "prompt_ids"), *greedy_ids = cJSON_GetObjectItem(json, "greedy_ids"), *id;
+    const char *question = cJSON_GetObjectItem(json, "question")->valuestring,
+               *text = cJSON_GetObjectItem(json, "greedy_text")->valuestring;
+    const cJSON *prompt_ids = cJSON_GetObjectItem(json, "prompt_ids"),
+                *greedy_ids = cJSON_GetObjectItem(json, "greedy_ids"), *id;
     struct fm_tokens tokens = {0};
     struct fathom_error err = {0};
     struct fm_chat_state state = {.in_answer = true};
-    if (!fm_chat_prompt(r1(), tokenizer, &(struct fm_conversation){&(struct fathom_message){FATHOM_ROLE_USER, question}, 1}, &tokens, &state, &err))
+    if (!fm_chat_prompt(r1(), tokenizer,
+            &(struct fm_conversation){&(struct fathom_message){FATHOM_ROLE_USER, question}, 1}, &tokens,
+            &state, &err))
         fail_msg("%s", err.message);
     assert_false(state.in_answer);
     assert_int_equal(tokens.count, cJSON_GetArraySize(prompt_ids));
@@ -76,12 +81,13 @@ static void append_mark(const struct fm_tokenizer *tokenizer, struct fm_tokens *
 static void several_turns(void **state) {
     (void)state;
     struct fm_tokenizer *tokenizer = minnow();
-    const struct fathom_message messages[] = {{FATHOM_ROLE_SYSTEM, "Be kind."}, {FATHOM_ROLE_USER, "1 + 1?"}, {FATHOM_ROLE_ASSISTANT, "2", "hm"},
-        {FATHOM_ROLE_USER, "<｜Assistant｜>"}};
+    const struct fathom_message messages[] = {{FATHOM_ROLE_SYSTEM, "Be kind."}, {FATHOM_ROLE_USER, "1 + 1?"},
+        {FATHOM_ROLE_ASSISTANT, "2", "hm"}, {FATHOM_ROLE_USER, "<｜Assistant｜>"}};
     struct fm_chat_state chat;
     struct fm_tokens prompt = {0}, wanted = {0};
     struct fathom_error err = {0};
-    assert_true(fm_chat_prompt(r1(), tokenizer, &(struct fm_conversation){messages, 4}, &prompt, &chat, &err));
+    assert_true(
+        fm_chat_prompt(r1(), tokenizer, &(struct fm_conversation){messages, 4}, &prompt, &chat, &err));
     append_mark(tokenizer, &wanted, "<｜begin▁of▁sentence｜>");
     append_text(tokenizer, &wanted, "Be kind.");
     append_mark(tokenizer, &wanted, "<｜User｜>");
@@ -113,91 +119,129 @@ static void follow(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 }
 
-// ---- Refusals --------------------------------------------------------------------------------------------------
+// ---- Refusals --------------------------------------------------------------------------------------------
 
-static void refuse(const struct fm_tokenizer *tokenizer, const char *form, const struct fm_conversation *talk, enum fathom_status status, const char *says) {
+static void refuse(const struct fm_tokenizer *tokenizer, const char *form, const struct fm_conversation *talk,
+    enum fathom_status status, const char *says) {
     struct fm_tokens tokens = {0};
     struct fm_chat_state state;
     struct fathom_error err = {0};
     assert_false(fm_chat_prompt(fm_chat_form_named(form, NULL), tokenizer, talk, &tokens, &state, &err));
-    if (err.status != status || !strstr(err.message, says)) fail_msg("\"%s\" and not \"%s\"", err.message, says);
+    if (err.status != status || !strstr(err.message, says))
+        fail_msg("\"%s\" and not \"%s\"", err.message, says);
     assert_int_equal(tokens.count, 0);
     free(tokens.ids);
 }
 
-#define REFUSE_TALK(form, status, says, ...)                                                                                           \
-    do {                                                                                                                                  \
-        const struct fathom_message list[] = {__VA_ARGS__};                                                                             \
-        refuse(tokenizer, form, &(struct fm_conversation){list, sizeof(list) / sizeof(*list)}, status, says);                           \
+#define REFUSE_TALK(form, status, says, ...) \
+    do { \
+        const struct fathom_message list[] = {__VA_ARGS__}; \
+        refuse( \
+            tokenizer, form, &(struct fm_conversation){list, sizeof(list) / sizeof(*list)}, status, says); \
     } while (0)
-#define QUESTION {FATHOM_ROLE_USER, "x"}
-#define CALLS(...) {FATHOM_ROLE_ASSISTANT, .tool_calls = (struct fathom_tool_call[]){__VA_ARGS__}, .n_tool_calls = sizeof((struct fathom_tool_call[]){__VA_ARGS__}) / sizeof(struct fathom_tool_call)}
-#define RESULT(id) {FATHOM_ROLE_TOOL, "y", .tool_call_id = id}
+#define QUESTION \
+    { FATHOM_ROLE_USER, "x" }
+#define CALLS(...) \
+    { \
+        FATHOM_ROLE_ASSISTANT, .tool_calls = (struct fathom_tool_call[]){__VA_ARGS__}, \
+                               .n_tool_calls = sizeof((struct fathom_tool_call[]){__VA_ARGS__}) / \
+            sizeof(struct fathom_tool_call) \
+    }
+#define RESULT(id) \
+    { FATHOM_ROLE_TOOL, "y", .tool_call_id = id }
 
 static void refusals(void **state) {
     (void)state;
     struct fm_tokenizer *tokenizer = minnow();
     const struct fathom_message question = QUESTION;
     refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){NULL, 0}, FATHOM_INVALID, "last message");
-    refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){&question, 1, .disable_thinking = true}, FATHOM_UNSUPPORTED, "always thinks");
+    refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){&question, 1, .disable_thinking = true},
+        FATHOM_UNSUPPORTED, "always thinks");
     refuse(tokenizer, "qwen3", &(struct fm_conversation){&question, 1}, FATHOM_UNSUPPORTED, "<|im_start|>");
-    refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){&question, 1, "[]"}, FATHOM_UNSUPPORTED, "no list of tools");
-    refuse(tokenizer, "llama3", &(struct fm_conversation){&question, 1, "[]"}, FATHOM_UNSUPPORTED, "has no tools");
-    refuse(tokenizer, "deepseek-v4", &(struct fm_conversation){&question, 1, "[]"}, FATHOM_INVALID, "no array of objects");
-    refuse(tokenizer, "deepseek-v4", &(struct fm_conversation){&question, 1, "[{\"name\": \"f\"}]"}, FATHOM_INVALID, "\"function\"");
+    refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){&question, 1, "[]"}, FATHOM_UNSUPPORTED,
+        "no list of tools");
+    refuse(tokenizer, "llama3", &(struct fm_conversation){&question, 1, "[]"}, FATHOM_UNSUPPORTED,
+        "has no tools");
+    refuse(tokenizer, "deepseek-v4", &(struct fm_conversation){&question, 1, "[]"}, FATHOM_INVALID,
+        "no array of objects");
+    refuse(tokenizer, "deepseek-v4", &(struct fm_conversation){&question, 1, "[{\"name\": \"f\"}]"},
+        FATHOM_INVALID, "\"function\"");
     refuse(tokenizer, "deepseek-v4", &(struct fm_conversation){&question, 1, "["}, FATHOM_INVALID, "tools");
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "last message", {FATHOM_ROLE_ASSISTANT, "x"});
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "no role", {(enum fathom_role)4, "x"}, QUESTION);
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "comes first", QUESTION, {FATHOM_ROLE_SYSTEM, "x"}, QUESTION);
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "before any call", RESULT(NULL));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "1 tool results after a message with 0", QUESTION, RESULT(NULL));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "1 tool results after a message with 2", QUESTION, CALLS({"f", "{}"}, {"g", "{}"}), RESULT(NULL));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "name one call each", QUESTION, CALLS({"f", "{}", "a"}), RESULT("b"));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "name one call each", QUESTION, CALLS({"f", "{}", "a"}, {"g", "{}", "b"}), RESULT("a"), RESULT("a"));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "name one call each", QUESTION, CALLS({"f", "{}", "a"}, {"g", "{}", "b"}), RESULT("a"), RESULT(NULL));
+    REFUSE_TALK(
+        "deepseek-v4", FATHOM_INVALID, "1 tool results after a message with 0", QUESTION, RESULT(NULL));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "1 tool results after a message with 2", QUESTION,
+        CALLS({"f", "{}"}, {"g", "{}"}), RESULT(NULL));
+    REFUSE_TALK(
+        "deepseek-v4", FATHOM_INVALID, "name one call each", QUESTION, CALLS({"f", "{}", "a"}), RESULT("b"));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "name one call each", QUESTION,
+        CALLS({"f", "{}", "a"}, {"g", "{}", "b"}), RESULT("a"), RESULT("a"));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "name one call each", QUESTION,
+        CALLS({"f", "{}", "a"}, {"g", "{}", "b"}), RESULT("a"), RESULT(NULL));
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "has no name", QUESTION, CALLS({"", "{}"}), RESULT(NULL));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are not a JSON object", QUESTION, CALLS({"f", "{"}), RESULT(NULL));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are not a JSON object", QUESTION, CALLS({"f", "[1]"}), RESULT(NULL));
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are not a JSON object", QUESTION, CALLS({"f", NULL}), RESULT(NULL));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are not a JSON object", QUESTION, CALLS({"f", "{"}),
+        RESULT(NULL));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are not a JSON object", QUESTION,
+        CALLS({"f", "[1]"}), RESULT(NULL));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are not a JSON object", QUESTION,
+        CALLS({"f", NULL}), RESULT(NULL));
     REFUSE_TALK("llama3", FATHOM_UNSUPPORTED, "has no tools", QUESTION, CALLS({"f", "{}"}), RESULT(NULL));
     fm_tokenizer_destroy(&tokenizer);
 
-    const char *plain = "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}";
+    const char *plain = "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{"
+                        "\"a\":0},\"merges\":[]}}";
     tokenizer = fm_tokenizer_from_json(plain, strlen(plain), NULL);
     assert_non_null(tokenizer);
-    refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){&question, 1}, FATHOM_UNSUPPORTED, "<｜begin▁of▁sentence｜>");
+    refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){&question, 1}, FATHOM_UNSUPPORTED,
+        "<｜begin▁of▁sentence｜>");
     fm_tokenizer_destroy(&tokenizer);
 }
 
-// ---- The models' own templates ---------------------------------------------------------------------------------
+// ---- The models' own templates ---------------------------------------------------------------------------
 
 static const char *string_of(const cJSON *json, const char *name) {
     const cJSON *value = cJSON_GetObjectItem(json, name);
     return cJSON_IsString(value) ? value->valuestring : NULL;
 }
 
-struct talk { struct fathom_message messages[16]; struct fathom_tool_call calls[16]; struct fm_conversation talk; };
+struct talk {
+    struct fathom_message messages[16];
+    struct fathom_tool_call calls[16];
+    struct fm_conversation talk;
+};
 
 static void read_talk(const cJSON *json, struct talk *t) {
     static const char *const roles[] = {"system", "user", "assistant", "tool"};
     size_t n_calls = 0;
     const cJSON *entry, *call;
-    *t = (struct talk){.talk = {t->messages, 0, string_of(json, "tools"), cJSON_IsTrue(cJSON_GetObjectItem(json, "disable_thinking"))}};
+    *t = (struct talk){
+        .talk = {t->messages, 0, string_of(json, "tools"),
+            cJSON_IsTrue(cJSON_GetObjectItem(json, "disable_thinking"))},
+    };
     cJSON_ArrayForEach(entry, cJSON_GetObjectItem(json, "messages")) {
         struct fathom_message *message = &t->messages[t->talk.n++];
         assert_true(t->talk.n <= 16);
-        *message = (struct fathom_message){.content = string_of(entry, "content"), .reasoning = string_of(entry, "reasoning"),
-            .tool_calls = t->calls + n_calls, .tool_call_id = string_of(entry, "tool_call_id")};
+        *message = (struct fathom_message){
+            .content = string_of(entry, "content"),
+            .reasoning = string_of(entry, "reasoning"),
+            .tool_calls = t->calls + n_calls,
+            .tool_call_id = string_of(entry, "tool_call_id"),
+        };
         while (strcmp(roles[message->role], string_of(entry, "role")) != 0) message->role++;
         cJSON_ArrayForEach(call, cJSON_GetObjectItem(entry, "tool_calls")) {
             assert_true(n_calls < 16);
-            t->calls[n_calls++] = (struct fathom_tool_call){string_of(call, "name"), string_of(call, "arguments"), string_of(call, "id")};
+            t->calls[n_calls++] = (struct fathom_tool_call){
+                string_of(call, "name"), string_of(call, "arguments"), string_of(call, "id")};
             message->n_tool_calls++;
         }
     }
 }
 
-// The models' own templates, rendered by make_chat_vectors.py, give the same text, which is cut into tokens as a whole; and choose the same form.
+// The models' own templates, rendered by make_chat_vectors.py, give the same text, which is cut into tokens
+// as a whole; and choose the same form.
 static void check_rendered(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *only) {
     const cJSON *entry;
     size_t n = 0;
@@ -209,7 +253,8 @@ static void check_rendered(const struct fm_tokenizer *tokenizer, const cJSON *js
         const char *name = string_of(entry, "form"), *wanted = string_of(entry, "text");
         if (only && strcmp(name, only) != 0) continue;
         read_talk(entry, &t);
-        if (!fm_chat_prompt(fm_chat_form_named(name, NULL), tokenizer, &t.talk, &tokens, &state, &err)) fail_msg("%s: %s", name, err.message);
+        if (!fm_chat_prompt(fm_chat_form_named(name, NULL), tokenizer, &t.talk, &tokens, &state, &err))
+            fail_msg("%s: %s", name, err.message);
         size_t length;
         char *text = decode(tokenizer, &tokens, &length);
         assert_string_equal(text, wanted);
@@ -246,14 +291,17 @@ static void rendered(void **state) {
     (void)state;
     cJSON *json = load_vectors(), *entry;
     struct fm_tokenizer *tokenizer = byte_tokenizer(json);
-    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(json, "templates"))
-        assert_string_equal(fm_chat_form_name(fm_chat_form_choose(tokenizer, entry->valuestring, "deepseek2", NULL)), entry->string);
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItem(json, "templates")) assert_string_equal(
+        fm_chat_form_name(fm_chat_form_choose(tokenizer, entry->valuestring, "deepseek2", NULL)),
+        entry->string);
     check_rendered(tokenizer, json, NULL);
-    static const char *const of[][3] = {{"deepseek-v3.2", "deepseek32"}, {"deepseek-v4", "deepseek4"}, {"deepseek-v3.2", "deepseek2"}, // by marks
+    static const char *const of[][3] = {{"deepseek-v3.2", "deepseek32"}, {"deepseek-v4", "deepseek4"},
+        {"deepseek-v3.2", "deepseek2"}, // by marks
         {"deepseek-v3.2", "deepseek32", "{{ '<｜DSML｜function_calls>' }} thinking <｜Assistant｜>"},
         {"deepseek-v4", "deepseek4", "{{ '<｜DSML｜tool_calls>' }} thinking <｜Assistant｜>"}};
     for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++)
-        assert_string_equal(fm_chat_form_name(fm_chat_form_choose(tokenizer, of[i][2], of[i][1], NULL)), of[i][0]);
+        assert_string_equal(
+            fm_chat_form_name(fm_chat_form_choose(tokenizer, of[i][2], of[i][1], NULL)), of[i][0]);
     struct fathom_error err = {0};
     assert_null(fm_chat_form_choose(tokenizer, "{{ messages }}", "llama", &err));
     err = (struct fathom_error){0};
@@ -270,35 +318,52 @@ static void rendered_of(void **state) {
     if (!find_large(name, path, sizeof(path))) skip();
     cJSON *json = load_vectors();
     struct fm_tokenizer *tokenizer = load(path);
-    if (!strcmp(name, "deepseek-v4")) assert_string_equal(fm_chat_form_name(fm_chat_form_choose(tokenizer, NULL, "deepseek2", NULL)), name);
+    if (!strcmp(name, "deepseek-v4"))
+        assert_string_equal(fm_chat_form_name(fm_chat_form_choose(tokenizer, NULL, "deepseek2", NULL)), name);
     check_rendered(tokenizer, json, name);
     fm_tokenizer_destroy(&tokenizer);
     cJSON_Delete(json);
 }
 
-// ---- Calls in answers ------------------------------------------------------------------------------------------
+// ---- Calls in answers ------------------------------------------------------------------------------------
 
 #define DSML_CALL(name, lines) "<｜DSML｜invoke name=\"" name "\">\n" lines "</｜DSML｜invoke>\n"
-#define DSML_LINE(key, string, value) "<｜DSML｜parameter name=\"" key "\" string=\"" string "\">" value "</｜DSML｜parameter>\n"
-#define V3_CALL(name, arguments) "<｜tool▁call▁begin｜>function<｜tool▁sep｜>" name "\n```json\n" arguments "\n```<｜tool▁call▁end｜>"
-#define V31_CALL(name, arguments) "<｜tool▁call▁begin｜>" name "<｜tool▁sep｜>" arguments "<｜tool▁call▁end｜>"
+#define DSML_LINE(key, string, value) \
+    "<｜DSML｜parameter name=\"" key "\" string=\"" string "\">" value "</｜DSML｜parameter>\n"
+#define V3_CALL(name, arguments) \
+    "<｜tool▁call▁begin｜>function<｜tool▁sep｜>" name "\n```json\n" arguments "\n```<｜tool▁call▁end｜>"
+#define V31_CALL(name, arguments) \
+    "<｜tool▁call▁begin｜>" name "<｜tool▁sep｜>" arguments "<｜tool▁call▁end｜>"
 
-static const struct { const char *form, *content, *calls; size_t n; struct fathom_tool_call wanted[2]; } answers[] = {
+static const struct {
+    const char *form, *content, *calls;
+    size_t n;
+    struct fathom_tool_call wanted[2];
+} answers[] = {
     {"deepseek-v4", "Let me see.",
-        "\n\n<｜DSML｜tool_calls>\n" DSML_CALL("f", DSML_LINE("a", "true", "x \"y\"\n<b>") DSML_LINE("n", "false", "[1, 2.50]")) DSML_CALL("g",
-            "") "</｜DSML｜tool_calls>",
+        "\n\n<｜DSML｜tool_calls>\n" DSML_CALL(
+            "f", DSML_LINE("a", "true", "x \"y\"\n<b>") DSML_LINE("n", "false", "[1, 2.50]"))
+            DSML_CALL("g", "") "</｜DSML｜tool_calls>",
         2, {{"f", "{\"a\": \"x \\\"y\\\"\\n<b>\", \"n\": [1, 2.50]}"}, {"g", "{}"}}},
-    {"deepseek-v3.2", "", "<｜DSML｜function_calls>\n" DSML_CALL("f", DSML_LINE("a", "true", "")) "</｜DSML｜function_calls>\n", 1, {{"f", "{\"a\": \"\"}"}}},
-    {"deepseek-v3.1", "Yes", "<｜tool▁calls▁begin｜>" V31_CALL("f", "{\"a\":1}") V31_CALL("g", "{}") "<｜tool▁calls▁end｜>", 2, {{"f", "{\"a\":1}"},
-        {"g", "{}"}}},
-    {"deepseek-r1", "Yes", "<｜tool▁calls▁begin｜>" V3_CALL("f", "{\"a\":1}") "\n" V3_CALL("g", "{}") "<｜tool▁calls▁end｜>", 2, {{"f", "{\"a\":1}"},
-        {"g", "{}"}}},
-    {"qwen3", "Yes\n\n<", "\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"</\"}}\n</tool_call>\n<tool_call>\n{\"arguments\":{},\"name\":\"g\"}</tool_call>", 2,
-        {{"f", "{\"a\": \"</\"}"}, {"g", "{}"}}},
+    {"deepseek-v3.2", "",
+        "<｜DSML｜function_calls>\n" DSML_CALL("f", DSML_LINE("a", "true", "")) "</｜DSML｜function_calls>\n",
+        1, {{"f", "{\"a\": \"\"}"}}},
+    {"deepseek-v3.1", "Yes",
+        "<｜tool▁calls▁begin｜>" V31_CALL("f", "{\"a\":1}") V31_CALL("g", "{}") "<｜tool▁calls▁end｜>", 2,
+        {{"f", "{\"a\":1}"}, {"g", "{}"}}},
+    {"deepseek-r1", "Yes",
+        "<｜tool▁calls▁begin｜>" V3_CALL("f", "{\"a\":1}") "\n" V3_CALL("g", "{}") "<｜tool▁calls▁end｜>", 2,
+        {{"f", "{\"a\":1}"}, {"g", "{}"}}},
+    {"qwen3", "Yes\n\n<",
+        "\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": "
+        "\"</\"}}\n</tool_call>\n<tool_call>\n{\"arguments\":{},\"name\":\"g\"}</tool_call>",
+        2, {{"f", "{\"a\": \"</\"}"}, {"g", "{}"}}},
     // no calls: not closed, no JSON, text behind, other forms' writing
     {"deepseek-v4", "a", "<｜DSML｜tool_calls>\n" DSML_CALL("f", ""), 0},
-    {"deepseek-v4", "a", "<｜DSML｜tool_calls>\n" DSML_CALL("f", DSML_LINE("n", "false", "[1, ")) "</｜DSML｜tool_calls>", 0},
-    {"deepseek-v4", "a", "<｜DSML｜tool_calls>\n" DSML_CALL("f", DSML_LINE("n", "maybe", "1")) "</｜DSML｜tool_calls>", 0},
+    {"deepseek-v4", "a",
+        "<｜DSML｜tool_calls>\n" DSML_CALL("f", DSML_LINE("n", "false", "[1, ")) "</｜DSML｜tool_calls>", 0},
+    {"deepseek-v4", "a",
+        "<｜DSML｜tool_calls>\n" DSML_CALL("f", DSML_LINE("n", "maybe", "1")) "</｜DSML｜tool_calls>", 0},
     {"deepseek-v4", "a", "<｜DSML｜tool_calls>\n" DSML_CALL("f", "") "</｜DSML｜tool_calls> b", 0},
     {"deepseek-v4", "a", "<｜DSML｜tool_calls></｜DSML｜tool_calls>", 0},
     {"deepseek-v3.1", "a", "<｜tool▁calls▁begin｜>" V31_CALL("f", "[]") "<｜tool▁calls▁end｜>", 0},
@@ -314,8 +379,10 @@ static void calls_of_answers(void **state) {
     for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
         const struct fm_chat_form *form = fm_chat_form_named(answers[i].form, NULL);
         char text[1024];
-        const size_t n_content = strlen(answers[i].content), n = (size_t)snprintf(text, sizeof(text), "%s%s", answers[i].content, answers[i].calls);
-        for (size_t k = 0, known = 0; k <= n; k++) { // as it comes, nothing is taken for content that turns out to be none
+        const size_t n_content = strlen(answers[i].content),
+                     n = (size_t)snprintf(text, sizeof(text), "%s%s", answers[i].content, answers[i].calls);
+        for (size_t k = 0, known = 0; k <= n;
+             k++) { // as it comes, nothing is taken for content that turns out to be none
             const char next = text[k];
             text[k] = 0;
             const size_t so_far = fm_chat_content_length(form, text, k);
@@ -337,10 +404,17 @@ static void calls_of_answers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(questions), cmocka_unit_test(several_turns), cmocka_unit_test(follow), cmocka_unit_test(refusals), cmocka_unit_test(rendered),
-        {"rendered_deepseek_v3", rendered_of, NULL, NULL, "deepseek-v3"}, {"rendered_deepseek_v4", rendered_of, NULL, NULL, "deepseek-v4"},
-        {"rendered_qwen2_5", rendered_of, NULL, NULL, "qwen2.5"}, {"rendered_qwen3", rendered_of, NULL, NULL, "qwen3"},
-        {"rendered_llama3", rendered_of, NULL, NULL, "llama3"}, cmocka_unit_test(calls_of_answers),
+        cmocka_unit_test(questions),
+        cmocka_unit_test(several_turns),
+        cmocka_unit_test(follow),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(rendered),
+        {"rendered_deepseek_v3", rendered_of, NULL, NULL, "deepseek-v3"},
+        {"rendered_deepseek_v4", rendered_of, NULL, NULL, "deepseek-v4"},
+        {"rendered_qwen2_5", rendered_of, NULL, NULL, "qwen2.5"},
+        {"rendered_qwen3", rendered_of, NULL, NULL, "qwen3"},
+        {"rendered_llama3", rendered_of, NULL, NULL, "llama3"},
+        cmocka_unit_test(calls_of_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,6 @@
 #include "text/vectors.h"
 #include <pthread.h>
 
-
 static void vectors_minnow(void **state) {
     (void)state;
     struct fm_tokenizer *tokenizer = minnow();
@@ -25,12 +24,14 @@ static void vectors_of(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 }
 
-// ---- Encoding --------------------------------------------------------------------------------------------------
+// ---- Encoding --------------------------------------------------------------------------------------------
 
-static void expect(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_added, const int32_t *ids, size_t n) {
+static void expect(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_added,
+    const int32_t *ids, size_t n) {
     struct fm_tokens tokens = {0};
     struct fathom_error err = {0};
-    if (!fm_tokenizer_encode(tokenizer, text, length, parse_added, &tokens, &err)) fail_msg("%s", err.message);
+    if (!fm_tokenizer_encode(tokenizer, text, length, parse_added, &tokens, &err))
+        fail_msg("%s", err.message);
     assert_int_equal(tokens.count, n);
     for (size_t i = 0; i < n; i++) assert_int_equal(tokens.ids[i], ids[i]);
     free(tokens.ids);
@@ -77,7 +78,8 @@ static void unknown_ids(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 }
 
-// Random bytes, most of them no UTF-8, come back as they went in; so do random valid texts, long words among them.
+// Random bytes, most of them no UTF-8, come back as they went in; so do random valid texts, long words among
+// them.
 static void any_bytes_come_back(void **state) {
     (void)state;
     struct fm_tokenizer *tokenizer = minnow();
@@ -89,7 +91,10 @@ static void any_bytes_come_back(void **state) {
         int kind = round % 4;
         for (size_t i = 0; i < n; i++) {
             int r = rand_r(&seed) >> 8;
-            bytes[i] = (char)(kind == 0 ? r : kind == 1 ? "a\xc3\xa9\xe4\xbd\xa0 \n\xf0"[r % 9] : kind == 2 ? "ab"[r % 2] : r % 128);
+            bytes[i] = (char)(kind == 0 ? r
+                    : kind == 1         ? "a\xc3\xa9\xe4\xbd\xa0 \n\xf0"[r % 9]
+                    : kind == 2         ? "ab"[r % 2]
+                                        : r % 128);
         }
         struct fm_tokens tokens = {0};
         struct fathom_error err = {0};
@@ -110,7 +115,8 @@ static void one_word_of_a_million_letters(void **state) {
     size_t n = 1000000, n_back;
     char *word = malloc(n);
     assert_non_null(word);
-    for (size_t i = 0; i < n; i++) word[i] = "the and of in"[i * i % 13] == ' ' ? 'q' : "the and of in"[i * i % 13];
+    for (size_t i = 0; i < n; i++)
+        word[i] = "the and of in"[i * i % 13] == ' ' ? 'q' : "the and of in"[i * i % 13];
     struct fm_tokens tokens = {0};
     assert_true(fm_tokenizer_encode(tokenizer, word, n, true, &tokens, NULL)); // hours, were it quadratic
     char *back = decode(tokenizer, &tokens, &n_back);
@@ -122,14 +128,21 @@ static void one_word_of_a_million_letters(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 }
 
-struct worker { const struct fm_tokenizer *tokenizer; const char *text; size_t length; struct fm_tokens tokens; bool done; };
+struct worker {
+    const struct fm_tokenizer *tokenizer;
+    const char *text;
+    size_t length;
+    struct fm_tokens tokens;
+    bool done;
+};
 
 static void *encode_in_thread(void *user) {
     struct worker *worker = user;
     worker->done = true;
     for (int i = 0; i < 20 && worker->done; i++) {
         worker->tokens.count = 0;
-        worker->done = fm_tokenizer_encode(worker->tokenizer, worker->text, worker->length, true, &worker->tokens, NULL);
+        worker->done =
+            fm_tokenizer_encode(worker->tokenizer, worker->text, worker->length, true, &worker->tokens, NULL);
     }
     return NULL;
 }
@@ -149,7 +162,8 @@ static void several_threads(void **state) {
     for (int i = 0; i < 4; i++) {
         assert_true(workers[i].done);
         assert_int_equal(workers[i].tokens.count, workers[0].tokens.count);
-        assert_memory_equal(workers[i].tokens.ids, workers[0].tokens.ids, workers[0].tokens.count * sizeof(int32_t));
+        assert_memory_equal(
+            workers[i].tokens.ids, workers[0].tokens.ids, workers[0].tokens.count * sizeof(int32_t));
     }
     for (int i = 0; i < 4; i++) free(workers[i].tokens.ids);
     free(text);

@@ -1,9 +1,13 @@
-// What tokenizer.json may say: how texts are cut, which tokens are added; and what is refused, with one clear message.
+// What tokenizer.json may say: how texts are cut, which tokens are added; and what is refused, with one clear
+// message.
 #include "text/vectors.h"
 
 #define HEAD "{\"pre_tokenizer\":"
 #define BYTE_LEVEL "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}"
-#define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"c\":2,\"\xc4\xa0\":3,\"1\":4,\"2\":5,\"ab\":6,\"\xc4\xa0" "a\":7," \
+#define MODEL \
+    "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"c\":2,\"\xc4\xa0\":3,\"1\":4,\"2\":5,\"ab\":" \
+    "6,\"\xc4\xa0" \
+    "a\":7," \
     "\"abc\":8,\"11\":9,\".\":10,\"bc\":11}," \
     "\"merges\":[\"a b\",[\"\xc4\xa0\",\"a\"],\"ab c\",\"1 1\",\"b c\"]}"
 
@@ -23,8 +27,8 @@ static void expect_ids(const char *json, const char *text, const char *ids) {
     struct fm_tokens tokens = {0};
     if (!fm_tokenizer_encode(tokenizer, text, strlen(text), true, &tokens, &err)) fail_msg("%s", err.message);
     char found[256] = "";
-    for (size_t i = 0, n = 0; i < tokens.count && n < sizeof(found) - 16; i++) n += (size_t)sprintf(found + n, "%s%d", i ? " " : "",
-        tokens.ids[i]);
+    for (size_t i = 0, n = 0; i < tokens.count && n < sizeof(found) - 16; i++)
+        n += (size_t)sprintf(found + n, "%s%d", i ? " " : "", tokens.ids[i]);
     assert_string_equal(found, ids);
     free(tokens.ids);
     fm_tokenizer_destroy(&tokenizer);
@@ -34,8 +38,8 @@ static void expect_refusal(const char *json, enum fathom_status status, const ch
     struct fathom_error err = {0};
     struct fm_tokenizer *tokenizer = parse(json, &err);
     if (tokenizer) fail_msg("not refused: %s", json);
-    if (err.status != status || !strstr(err.message, part) || strchr(err.message, '\n')) fail_msg("status %d, \"%s\" for %s", err.status,
-        err.message, json);
+    if (err.status != status || !strstr(err.message, part) || strchr(err.message, '\n'))
+        fail_msg("status %d, \"%s\" for %s", err.status, err.message, json);
     assert_null(parse(json, NULL));
 }
 
@@ -52,7 +56,8 @@ static void merges_in_order_of_rank(void **state) {
 static void empty_token(void **state) {
     (void)state;
     expect_ids(HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"\":0,\"a\":1},\"merges\":[\"a \"]}}", "aa", "1 1");
-    expect_ids(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":50,\"content\":\"\"}]," MODEL "}", "a", "0"); // never found
+    expect_ids(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":50,\"content\":\"\"}]," MODEL "}", "a",
+        "0"); // never found
 }
 
 static void unreachable_tokens(void **state) {
@@ -70,7 +75,7 @@ static void unreachable_tokens(void **state) {
 
 #define SPLIT(pattern, behavior, invert) \
     HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":" pattern \
-    ",\"behavior\":\"" behavior "\",\"invert\":" invert "}," BYTE_LEVEL "]}," MODEL "}"
+         ",\"behavior\":\"" behavior "\",\"invert\":" invert "}," BYTE_LEVEL "]}," MODEL "}"
 
 static void splits(void **state) {
     (void)state;
@@ -81,7 +86,8 @@ static void splits(void **state) {
     expect_ids(SPLIT("{\"Regex\":\"b\"}", "MergedWithNext", "false"), "abc", "0 11");
     expect_ids(SPLIT("{\"Regex\":\"1\"}", "Isolated", "false"), "a11", "0 4 4");
     expect_ids(SPLIT("{\"Regex\":\"1\"}", "Contiguous", "false"), "a11", "0 9");
-    expect_ids(SPLIT("{\"String\":\".\"}", "Isolated", "false"), "a.b", "0 10 1"); // no expression: "." is a full stop
+    expect_ids(SPLIT("{\"String\":\".\"}", "Isolated", "false"), "a.b",
+        "0 10 1"); // no expression: "." is a full stop
     expect_ids(SPLIT("{\"String\":\".\"}", "Removed", "false"), "a.b", "0 1");
     expect_ids(SPLIT("{\"Regex\":\"x*\"}", "Isolated", "false"), "abc", "0 1 2"); // empty matches cut, too
     expect_ids(SPLIT("{\"Regex\":\"\\\\s?a\"}", "Isolated", "false"), "b a", "1 7");
@@ -89,41 +95,57 @@ static void splits(void **state) {
 
 static void other_steps(void **state) {
     (void)state;
-    expect_ids(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":true}," BYTE_LEVEL "]}," MODEL "}",
+    expect_ids(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":"
+                    "true}," BYTE_LEVEL "]}," MODEL "}",
         "a11", "0 4 4");
-    expect_ids(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":false}," BYTE_LEVEL "]}," MODEL "}",
+    expect_ids(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Digits\",\"individual_digits\":"
+                    "false}," BYTE_LEVEL "]}," MODEL "}",
         "a11", "0 9");
-    expect_ids(HEAD "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":false}," MODEL "}", "a", "7");
-    expect_ids(HEAD "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":false}," MODEL "}", " a", "7");
-    expect_ids(HEAD "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," MODEL "}", "ab1 a", "6 4 7"); // GPT-2's expression
+    expect_ids(
+        HEAD "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":false}," MODEL "}", "a", "7");
+    expect_ids(
+        HEAD "{\"type\":\"ByteLevel\",\"add_prefix_space\":true,\"use_regex\":false}," MODEL "}", " a", "7");
+    expect_ids(HEAD "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}," MODEL "}", "ab1 a",
+        "6 4 7"); // GPT-2's expression
 }
 
 #define ADDED(flags) \
-    HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":20,\"content\":\"<x>\"" flags "},{\"id\":21,\"content\":\"<x>a\"}]," MODEL "}"
+    HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":20,\"content\":\"<x>\"" flags \
+                    "},{\"id\":21,\"content\":\"<x>a\"}]," MODEL "}"
 
 static void added_tokens(void **state) {
     (void)state;
     expect_ids(ADDED(""), "a<x>b", "0 20 1");
     expect_ids(ADDED(""), "a<x>ab", "0 21 1"); // the longest
     expect_ids(ADDED(""), "<x><x>", "20 20");
-    expect_ids(ADDED(",\"lstrip\":true,\"rstrip\":true"), "a  <x> \xe3\x80\x80" "b", "0 20 1");
+    expect_ids(ADDED(",\"lstrip\":true,\"rstrip\":true"),
+        "a  <x> \xe3\x80\x80"
+        "b",
+        "0 20 1");
     expect_ids(ADDED(",\"lstrip\":true"), "<x> <x>", "20 20");
     expect_ids(ADDED(",\"rstrip\":true"), "<x> a", "20 0");
     expect_ids(ADDED(",\"single_word\":true"), "1 <x>", "4 3 20");
     // an added token of the same spelling and id as one of the vocabulary
-    expect_ids(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":8,\"content\":\"abc\"}]," MODEL "}", "abcabc", "8 8");
+    expect_ids(
+        HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":8,\"content\":\"abc\"}]," MODEL "}", "abcabc", "8 8");
 }
 
 static void normalization(void **state) {
     (void)state;
-    const char *json = "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"}]},\"pre_tokenizer\":" BYTE_LEVEL ","
-        "\"added_tokens\":[{\"id\":9,\"content\":\"e\\u0301e\",\"normalized\":true}],"
-        "\"model\":{\"vocab\":{\"\xc3\x83\":0,\"\xc2\xa9\":1,\"e\":2},\"merges\":[]}}";
-    expect_ids(json, "e\xcc\x81", "0 1");  // e and an accent: U+00E9
+    const char *json = "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"}]},\"pre_"
+                       "tokenizer\":" BYTE_LEVEL ","
+                       "\"added_tokens\":[{\"id\":9,\"content\":\"e\\u0301e\",\"normalized\":true}],"
+                       "\"model\":{\"vocab\":{\"\xc3\x83\":0,\"\xc2\xa9\":1,\"e\":2},\"merges\":[]}}";
+    expect_ids(json, "e\xcc\x81", "0 1"); // e and an accent: U+00E9
     expect_ids(json, "\xc3\xa9", "0 1");
-    expect_ids(json, "\xc3\xa9" "ee", "9 2"); // found once the text is normal
-    struct fm_tokenizer *tokenizer = parse("{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":" BYTE_LEVEL ","
-        "\"model\":{\"unk_token\":\"a\",\"vocab\":{\"a\":0},\"merges\":[]}}", NULL);
+    expect_ids(json,
+        "\xc3\xa9"
+        "ee",
+        "9 2"); // found once the text is normal
+    struct fm_tokenizer *tokenizer =
+        parse("{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":" BYTE_LEVEL ","
+              "\"model\":{\"unk_token\":\"a\",\"vocab\":{\"a\":0},\"merges\":[]}}",
+            NULL);
     assert_non_null(tokenizer);
     size_t n = 400000; // marks in the wrong order: minutes, were it quadratic
     char *marks = malloc(n);
@@ -156,18 +178,24 @@ static void not_supported(void **state) {
     (void)state;
     expect_refusal("{" MODEL "}", FATHOM_UNSUPPORTED, "ByteLevel");
     expect_refusal(HEAD "{\"type\":\"Metaspace\"}," MODEL "}", FATHOM_UNSUPPORTED, "Metaspace");
-    expect_refusal(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL ",{\"type\":\"Digits\"}]}," MODEL "}", FATHOM_UNSUPPORTED,
-        "after ByteLevel");
-    expect_refusal("{\"normalizer\":{\"type\":\"NFKC\"},\"pre_tokenizer\":" BYTE_LEVEL "," MODEL "}", FATHOM_UNSUPPORTED, "NFKC");
-    expect_refusal("{\"decoder\":{\"type\":\"WordPiece\"},\"pre_tokenizer\":" BYTE_LEVEL "," MODEL "}", FATHOM_UNSUPPORTED, "WordPiece");
+    expect_refusal(HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL
+                        ",{\"type\":\"Digits\"}]}," MODEL "}",
+        FATHOM_UNSUPPORTED, "after ByteLevel");
+    expect_refusal("{\"normalizer\":{\"type\":\"NFKC\"},\"pre_tokenizer\":" BYTE_LEVEL "," MODEL "}",
+        FATHOM_UNSUPPORTED, "NFKC");
+    expect_refusal("{\"decoder\":{\"type\":\"WordPiece\"},\"pre_tokenizer\":" BYTE_LEVEL "," MODEL "}",
+        FATHOM_UNSUPPORTED, "WordPiece");
     expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"type\":\"Unigram\"}}", FATHOM_UNSUPPORTED, "Unigram");
-    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"byte_fallback\":true,\"vocab\":{\"a\":0},\"merges\":[]}}", FATHOM_UNSUPPORTED,
-        "byte_fallback");
-    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"dropout\":0.5,\"vocab\":{\"a\":0},\"merges\":[]}}", FATHOM_UNSUPPORTED, "dropout");
-    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"end_of_word_suffix\":\"x\",\"vocab\":{\"a\":0},\"merges\":[]}}", FATHOM_UNSUPPORTED,
-        "end_of_word_suffix");
+    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"byte_fallback\":true,\"vocab\":{\"a\":0},\"merges\":[]}}",
+        FATHOM_UNSUPPORTED, "byte_fallback");
+    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"dropout\":0.5,\"vocab\":{\"a\":0},\"merges\":[]}}",
+        FATHOM_UNSUPPORTED, "dropout");
+    expect_refusal(HEAD BYTE_LEVEL
+        ",\"model\":{\"end_of_word_suffix\":\"x\",\"vocab\":{\"a\":0},\"merges\":[]}}",
+        FATHOM_UNSUPPORTED, "end_of_word_suffix");
     expect_refusal(SPLIT("{\"Regex\":\"a\"}", "Sideways", "false"), FATHOM_UNSUPPORTED, "Sideways");
-    expect_refusal(SPLIT("{\"Regex\":\"[a[b]]\"}", "Isolated", "false"), FATHOM_UNSUPPORTED, "class within a class");
+    expect_refusal(
+        SPLIT("{\"Regex\":\"[a[b]]\"}", "Isolated", "false"), FATHOM_UNSUPPORTED, "class within a class");
     expect_refusal(SPLIT("{\"Regex\":\"[a&&b]\"}", "Isolated", "false"), FATHOM_UNSUPPORTED, "&&");
     expect_refusal(SPLIT("{\"Regex\":\"a\\\\b\"}", "Isolated", "false"), FATHOM_UNSUPPORTED, "\\b");
     expect_refusal(SPLIT("{\"Regex\":\"(*ACCEPT)\"}", "Isolated", "false"), FATHOM_UNSUPPORTED, "(*");
@@ -182,27 +210,34 @@ static void invalid(void **state) {
     static const char *const ids[] = {"-1", "1.5", "1048576", "1e300", "\"0\"", "null", "-1e300"};
     for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
         char json[512];
-        snprintf(json, sizeof(json), HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"qq\":%s},\"merges\":[]}}", ids[i]);
+        snprintf(
+            json, sizeof(json), HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"qq\":%s},\"merges\":[]}}", ids[i]);
         expect_refusal(json, FATHOM_INVALID, "qq");
-        snprintf(json, sizeof(json), HEAD BYTE_LEVEL ",\"added_tokens\":[{\"content\":\"qq\",\"id\":%s}]," MODEL "}", ids[i]);
+        snprintf(json, sizeof(json),
+            HEAD BYTE_LEVEL ",\"added_tokens\":[{\"content\":\"qq\",\"id\":%s}]," MODEL "}", ids[i]);
         expect_refusal(json, FATHOM_INVALID, "qq");
     }
     expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0,\"b\":0},\"merges\":[]}}", FATHOM_INVALID,
         "id 0 is given to \"a\" and to \"b\"");
-    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0,\"a\":1},\"merges\":[]}}", FATHOM_INVALID, "ids 0 and 1");
-    expect_refusal(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"content\":\"zz\",\"id\":0}]," MODEL "}", FATHOM_INVALID, "zz");
-    expect_refusal(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"content\":\"a\",\"id\":50}]," MODEL "}", FATHOM_INVALID, "ids 0 and 50");
+    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0,\"a\":1},\"merges\":[]}}", FATHOM_INVALID,
+        "ids 0 and 1");
+    expect_refusal(
+        HEAD BYTE_LEVEL ",\"added_tokens\":[{\"content\":\"zz\",\"id\":0}]," MODEL "}", FATHOM_INVALID, "zz");
+    expect_refusal(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"content\":\"a\",\"id\":50}]," MODEL "}",
+        FATHOM_INVALID, "ids 0 and 50");
     expect_refusal(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":50}]," MODEL "}", FATHOM_INVALID, "content");
     expect_refusal(HEAD BYTE_LEVEL ",\"added_tokens\":[1]," MODEL "}", FATHOM_INVALID, "content");
-    static const char *const merges[] = {"\"a\"", "\"a b c\"", "[\"a\"]", "[\"a\",\"b\",\"a\"]", "1", "[1,2]", "\"a z\"", "\"z a\"",
-        "\"b a\""};
+    static const char *const merges[] = {"\"a\"", "\"a b c\"", "[\"a\"]", "[\"a\",\"b\",\"a\"]", "1", "[1,2]",
+        "\"a z\"", "\"z a\"", "\"b a\""};
     for (size_t i = 0; i < sizeof(merges) / sizeof(*merges); i++) {
         char json[512];
-        snprintf(json, sizeof(json), HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\",%s]}}",
+        snprintf(json, sizeof(json),
+            HEAD BYTE_LEVEL ",\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\",%s]}}",
             merges[i]);
         expect_refusal(json, FATHOM_INVALID, "merge 1");
     }
-    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"unk_token\":\"zz\",\"vocab\":{\"a\":0},\"merges\":[]}}", FATHOM_INVALID, "zz");
+    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"unk_token\":\"zz\",\"vocab\":{\"a\":0},\"merges\":[]}}",
+        FATHOM_INVALID, "zz");
     expect_refusal(SPLIT("{\"Regex\":\"(a\"}", "Isolated", "false"), FATHOM_INVALID, "(a");
     expect_refusal(SPLIT("{\"Regex\":\"a\\\\\"}", "Isolated", "false"), FATHOM_INVALID, "backslash");
     expect_refusal(SPLIT("{\"Regex\":\"\\\\u12\"}", "Isolated", "false"), FATHOM_INVALID, "\\u");
@@ -241,7 +276,8 @@ static void encoding_fails(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 
     // a byte without a token becomes unk_token, where there is one
-    expect_ids(HEAD BYTE_LEVEL ",\"model\":{\"unk_token\":\"?\",\"vocab\":{\"a\":0,\"?\":1},\"merges\":[]}}", "a~a", "0 1 0");
+    expect_ids(HEAD BYTE_LEVEL ",\"model\":{\"unk_token\":\"?\",\"vocab\":{\"a\":0,\"?\":1},\"merges\":[]}}",
+        "a~a", "0 1 0");
 }
 
 // Every cut and many a changed byte of a real file: refused or not, but never worse.
@@ -257,8 +293,11 @@ static void damaged_files(void **state) {
         assert_non_null(bad);
         memcpy(bad, good, n);
         // most of the file is vocabulary; the first two thousand bytes hold the rest
-        for (int k = 0; k < 3 &&
-            n; k++) bad[(size_t)rand_r(&seed) % (k ? n : n < 2000 ? n : 2000)] = "{}[]\",:0-9ax\\\x80"[rand_r(&seed) % 15];
+        for (int k = 0; k < 3 && n; k++)
+            bad[(size_t)rand_r(&seed) %
+                (k                 ? n
+                        : n < 2000 ? n
+                                   : 2000)] = "{}[]\",:0-9ax\\\x80"[rand_r(&seed) % 15];
         struct fathom_error err = {0};
         struct fm_tokenizer *tokenizer = fm_tokenizer_from_json(bad, n, &err);
         assert_int_equal(tokenizer == NULL, err.status != FATHOM_OK);
@@ -275,10 +314,18 @@ static void damaged_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(merges_in_order_of_rank), cmocka_unit_test(empty_token), cmocka_unit_test(unreachable_tokens),
-            cmocka_unit_test(splits), cmocka_unit_test(other_steps),
-        cmocka_unit_test(added_tokens), cmocka_unit_test(normalization), cmocka_unit_test(not_json), cmocka_unit_test(not_supported),
-        cmocka_unit_test(invalid), cmocka_unit_test(encoding_fails), cmocka_unit_test(damaged_files),
+        cmocka_unit_test(merges_in_order_of_rank),
+        cmocka_unit_test(empty_token),
+        cmocka_unit_test(unreachable_tokens),
+        cmocka_unit_test(splits),
+        cmocka_unit_test(other_steps),
+        cmocka_unit_test(added_tokens),
+        cmocka_unit_test(normalization),
+        cmocka_unit_test(not_json),
+        cmocka_unit_test(not_supported),
+        cmocka_unit_test(invalid),
+        cmocka_unit_test(encoding_fails),
+        cmocka_unit_test(damaged_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-// Tokenizers from GGUF keys and from paths. The GGUF files are made here, of the reference tokenizers, and hold no tensors.
+// Tokenizers from GGUF keys and from paths. The GGUF files are made here, of the reference tokenizers, and
+// hold no tensors.
 #include "text/vectors.h"
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,10 +19,14 @@ static void write_file(const char *name, const void *data, size_t size) {
     assert_int_equal(fclose(file), 0);
 }
 
-// ---- A GGUF file in the making ---------------------------------------------------------------------------------
+// ---- A GGUF file in the making ---------------------------------------------------------------------------
 
 enum { GGUF_U32 = 4, GGUF_I32 = 5, GGUF_STRING = 8, GGUF_ARRAY = 9 };
-struct gguf { char *bytes; size_t size, capacity; uint64_t n_keys; };
+struct gguf {
+    char *bytes;
+    size_t size, capacity;
+    uint64_t n_keys;
+};
 
 static void put(struct gguf *g, const void *data, size_t size) {
     if (g->size + size > g->capacity) {
@@ -33,8 +38,12 @@ static void put(struct gguf *g, const void *data, size_t size) {
     g->size += size;
 }
 
-static void put_u32(struct gguf *g, uint32_t value) { put(g, &value, 4); }
-static void put_u64(struct gguf *g, uint64_t value) { put(g, &value, 8); }
+static void put_u32(struct gguf *g, uint32_t value) {
+    put(g, &value, 4);
+}
+static void put_u64(struct gguf *g, uint64_t value) {
+    put(g, &value, 8);
+}
 
 static void put_string(struct gguf *g, const char *text) {
     put_u64(g, strlen(text));
@@ -82,7 +91,8 @@ static void put_tokenizer(struct gguf *g, const char *path, const char *pre) {
     size_t length;
     char *text = need_file(path, &length);
     cJSON *json = cJSON_ParseWithLength(text, length);
-    const cJSON *model = cJSON_GetObjectItem(json, "model"), *item, *added = cJSON_GetObjectItem(json, "added_tokens");
+    const cJSON *model = cJSON_GetObjectItem(json, "model"), *item,
+                *added = cJSON_GetObjectItem(json, "added_tokens");
     const cJSON *vocab = cJSON_GetObjectItem(model, "vocab"), *merges = cJSON_GetObjectItem(model, "merges");
     size_t n = 0;
     cJSON_ArrayForEach(item, vocab) n = (size_t)item->valuedouble >= n ? (size_t)item->valuedouble + 1 : n;
@@ -94,7 +104,8 @@ static void put_tokenizer(struct gguf *g, const char *path, const char *pre) {
     int32_t *types = calloc(n, sizeof(*types));
     assert_non_null(tokens);
     assert_non_null(types);
-    cJSON_ArrayForEach(item, vocab) tokens[(size_t)item->valuedouble] = item->string, types[(size_t)item->valuedouble] = 1;
+    cJSON_ArrayForEach(item, vocab) tokens[(size_t)item->valuedouble] = item->string,
+                                    types[(size_t)item->valuedouble] = 1;
     cJSON_ArrayForEach(item, added) {
         size_t id = (size_t)cJSON_GetObjectItem(item, "id")->valuedouble;
         tokens[id] = cJSON_GetObjectItem(item, "content")->valuestring;
@@ -113,7 +124,8 @@ static void put_tokenizer(struct gguf *g, const char *path, const char *pre) {
     put_array(g, "tokenizer.ggml.merges", GGUF_STRING, (uint64_t)cJSON_GetArraySize(merges));
     cJSON_ArrayForEach(item, merges) {
         char pair[2048];
-        if (cJSON_IsArray(item)) snprintf(pair, sizeof(pair), "%s %s", item->child->valuestring, item->child->next->valuestring);
+        if (cJSON_IsArray(item))
+            snprintf(pair, sizeof(pair), "%s %s", item->child->valuestring, item->child->next->valuestring);
         put_string(g, cJSON_IsArray(item) ? pair : item->valuestring);
     }
     free(types);
@@ -129,7 +141,7 @@ static struct fm_tokenizer *open_path(const char *path) {
     return tokenizer;
 }
 
-// ---- GGUF ------------------------------------------------------------------------------------------------------
+// ---- GGUF ------------------------------------------------------------------------------------------------
 
 static void gguf_minnow(void **state) {
     (void)state;
@@ -148,7 +160,9 @@ static void gguf_minnow(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 }
 
-struct large { const char *name, *pre; };
+struct large {
+    const char *name, *pre;
+};
 
 static void gguf_of(void **state) {
     const struct large *large = *state;
@@ -193,47 +207,79 @@ static void gguf_loose_ends(void **state) {
 static void expect_refusal(const char *path, enum fathom_status status, const char *part) {
     struct fathom_error err = {0};
     assert_null(fm_tokenizer_open(path, &err));
-    if (err.status != status || !strstr(err.message, part)) fail_msg("status %d, \"%s\"", err.status, err.message);
+    if (err.status != status || !strstr(err.message, part))
+        fail_msg("status %d, \"%s\"", err.status, err.message);
     assert_null(fm_tokenizer_open(path, NULL));
 }
 
 // Keys that are all there but one, or one of them wrong.
-enum damage { NO_MODEL, OTHER_MODEL, NO_PRE, OTHER_PRE, PRE_IS_NUMBER, NO_TOKENS, TOKENS_ARE_NUMBERS, SHORT_TYPES, TYPES_ARE_STRINGS,
-    MERGE_OF_ONE, BOS_TOO_LARGE, BOS_IS_STRING, TWICE };
+enum damage {
+    NO_MODEL,
+    OTHER_MODEL,
+    NO_PRE,
+    OTHER_PRE,
+    PRE_IS_NUMBER,
+    NO_TOKENS,
+    TOKENS_ARE_NUMBERS,
+    SHORT_TYPES,
+    TYPES_ARE_STRINGS,
+    MERGE_OF_ONE,
+    BOS_TOO_LARGE,
+    BOS_IS_STRING,
+    TWICE
+};
 
 static void write_damaged(enum damage damage) {
     struct gguf g = {0};
     if (damage != NO_MODEL) string_key(&g, "tokenizer.ggml.model", damage == OTHER_MODEL ? "llama" : "gpt2");
-    if (damage == PRE_IS_NUMBER) u32_key(&g, "tokenizer.ggml.pre", 1);
-    else if (damage != NO_PRE) string_key(&g, "tokenizer.ggml.pre", damage == OTHER_PRE ? "martian" : "gpt-2");
+    if (damage == PRE_IS_NUMBER)
+        u32_key(&g, "tokenizer.ggml.pre", 1);
+    else if (damage != NO_PRE)
+        string_key(&g, "tokenizer.ggml.pre", damage == OTHER_PRE ? "martian" : "gpt-2");
     if (damage != NO_TOKENS) {
         put_array(&g, "tokenizer.ggml.tokens", damage == TOKENS_ARE_NUMBERS ? GGUF_U32 : GGUF_STRING, 2);
         for (int i = 0; i < 2; i++)
-            if (damage == TOKENS_ARE_NUMBERS) put_u32(&g, 1);
-            else put_string(&g, i && damage != TWICE ? "b" : "a");
+            if (damage == TOKENS_ARE_NUMBERS)
+                put_u32(&g, 1);
+            else
+                put_string(&g, i && damage != TWICE ? "b" : "a");
     }
-    put_array(&g, "tokenizer.ggml.token_type", damage == TYPES_ARE_STRINGS ? GGUF_STRING : GGUF_I32, damage == SHORT_TYPES ? 1 : 2);
+    put_array(&g, "tokenizer.ggml.token_type", damage == TYPES_ARE_STRINGS ? GGUF_STRING : GGUF_I32,
+        damage == SHORT_TYPES ? 1 : 2);
     for (int i = 0; i < (damage == SHORT_TYPES ? 1 : 2); i++)
-        if (damage == TYPES_ARE_STRINGS) put_string(&g, "1");
-        else put_u32(&g, 1);
+        if (damage == TYPES_ARE_STRINGS)
+            put_string(&g, "1");
+        else
+            put_u32(&g, 1);
     put_array(&g, "tokenizer.ggml.merges", GGUF_STRING, 1);
     put_string(&g, damage == MERGE_OF_ONE ? "ab" : "a b");
-    if (damage == BOS_IS_STRING) string_key(&g, "tokenizer.ggml.bos_token_id", "a");
-    else u32_key(&g, "tokenizer.ggml.bos_token_id", damage == BOS_TOO_LARGE ? 2 : 1);
+    if (damage == BOS_IS_STRING)
+        string_key(&g, "tokenizer.ggml.bos_token_id", "a");
+    else
+        u32_key(&g, "tokenizer.ggml.bos_token_id", damage == BOS_TOO_LARGE ? 2 : 1);
     write_gguf(&g, "bad.gguf");
 }
 
 static void gguf_refused(void **state) {
     (void)state;
-    static const struct { enum damage damage; enum fathom_status status; const char *part; } cases[] = {
-        {NO_MODEL, FATHOM_INVALID, "tokenizer.ggml.model"}, {OTHER_MODEL, FATHOM_UNSUPPORTED, "llama"}, {NO_PRE, FATHOM_INVALID,
-            "tokenizer.ggml.pre"},
-        {OTHER_PRE, FATHOM_UNSUPPORTED, "martian"}, {PRE_IS_NUMBER, FATHOM_INVALID, "tokenizer.ggml.pre"}, {NO_TOKENS, FATHOM_INVALID,
-            "tokenizer.ggml.tokens"},
-        {TOKENS_ARE_NUMBERS, FATHOM_INVALID, "tokenizer.ggml.tokens"}, {SHORT_TYPES, FATHOM_INVALID, "1 entries for 2"},
-        {TYPES_ARE_STRINGS, FATHOM_INVALID, "token_type"}, {MERGE_OF_ONE, FATHOM_INVALID, "merges"}, {BOS_TOO_LARGE, FATHOM_INVALID,
-            "bos_token_id is 2"},
-        {BOS_IS_STRING, FATHOM_INVALID, "bos_token_id"}, {TWICE, FATHOM_INVALID, "ids 0 and 1"},
+    static const struct {
+        enum damage damage;
+        enum fathom_status status;
+        const char *part;
+    } cases[] = {
+        {NO_MODEL, FATHOM_INVALID, "tokenizer.ggml.model"},
+        {OTHER_MODEL, FATHOM_UNSUPPORTED, "llama"},
+        {NO_PRE, FATHOM_INVALID, "tokenizer.ggml.pre"},
+        {OTHER_PRE, FATHOM_UNSUPPORTED, "martian"},
+        {PRE_IS_NUMBER, FATHOM_INVALID, "tokenizer.ggml.pre"},
+        {NO_TOKENS, FATHOM_INVALID, "tokenizer.ggml.tokens"},
+        {TOKENS_ARE_NUMBERS, FATHOM_INVALID, "tokenizer.ggml.tokens"},
+        {SHORT_TYPES, FATHOM_INVALID, "1 entries for 2"},
+        {TYPES_ARE_STRINGS, FATHOM_INVALID, "token_type"},
+        {MERGE_OF_ONE, FATHOM_INVALID, "merges"},
+        {BOS_TOO_LARGE, FATHOM_INVALID, "bos_token_id is 2"},
+        {BOS_IS_STRING, FATHOM_INVALID, "bos_token_id"},
+        {TWICE, FATHOM_INVALID, "ids 0 and 1"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         write_damaged(cases[i].damage);
@@ -242,7 +288,7 @@ static void gguf_refused(void **state) {
     }
 }
 
-// ---- Folders ---------------------------------------------------------------------------------------------------
+// ---- Folders ---------------------------------------------------------------------------------------------
 
 static void copy_tokenizer(void) {
     size_t length;
@@ -251,7 +297,9 @@ static void copy_tokenizer(void) {
     free(text);
 }
 
-static void write_text(const char *name, const char *text) { write_file(name, text, strlen(text)); }
+static void write_text(const char *name, const char *text) {
+    write_file(name, text, strlen(text));
+}
 
 static void expect_ends(int32_t bos, int32_t eos) {
     struct fm_tokenizer *tokenizer = open_path(folder);
@@ -273,7 +321,8 @@ static void folders(void **state) {
     expect_ends(1, 2);
     write_text("generation_config.json", "{\"bos_token_id\":null,\"eos_token_id\":[4]}");
     expect_ends(1, 4);
-    write_text("tokenizer_config.json", "{\"bos_token\":{\"content\":\"<think>\"},\"eos_token\":\"</think>\"}");
+    write_text(
+        "tokenizer_config.json", "{\"bos_token\":{\"content\":\"<think>\"},\"eos_token\":\"</think>\"}");
     expect_ends(761, 762);
 }
 
@@ -305,15 +354,15 @@ static int make_folder(void **state) {
 
 static int remove_folder(void **state) {
     (void)state;
-    static const char *const names[] = {"minnow.gguf", "large.gguf", "small.gguf", "bad.gguf", "tokenizer.json", "config.json",
-        "generation_config.json", "tokenizer_config.json"};
+    static const char *const names[] = {"minnow.gguf", "large.gguf", "small.gguf", "bad.gguf",
+        "tokenizer.json", "config.json", "generation_config.json", "tokenizer_config.json"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) unlink(inside(names[i]));
     return rmdir(folder);
 }
 
 int main(void) {
-    static struct large large[] = {{"deepseek-v3", "deepseek-v3"}, {"deepseek-v4", "deepseek-v3"}, {"qwen2.5", "qwen2"}, {"qwen3",
-        "qwen2"}, {"llama3", "llama-bpe"}};
+    static struct large large[] = {{"deepseek-v3", "deepseek-v3"}, {"deepseek-v4", "deepseek-v3"},
+        {"qwen2.5", "qwen2"}, {"qwen3", "qwen2"}, {"llama3", "llama-bpe"}};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gguf_minnow),
         {"gguf_deepseek_v3", gguf_of, NULL, NULL, &large[0]},

@@ -4,20 +4,43 @@
 
 static void decode_edges(void **state) {
     (void)state;
-    static const struct { const char *bytes; size_t n; int result; uint32_t code; } cases[] = {
-        {"\0", 1, 1, 0}, {"\x7f", 1, 1, 0x7f}, {"\xc2\x80", 2, 2, 0x80}, {"\xdf\xbf", 2, 2, 0x7ff}, {"\xe0\xa0\x80", 3, 3, 0x800},
-        {"\xef\xbf\xbf", 3, 3, 0xffff}, {"\xf0\x90\x80\x80", 4, 4, 0x10000}, {"\xf4\x8f\xbf\xbf", 4, 4, 0x10ffff},
-        {"\xed\x9f\xbf", 3, 3, 0xd7ff}, {"\xee\x80\x80", 3, 3, 0xe000},
-        {"\xc2", 1, 0, 0}, {"\xe4\xbd", 2, 0, 0}, {"\xf0\x9f\x99", 3, 0, 0},                                       // unfinished
-        {"\x80", 1, -1, 0}, {"\xc0\x80", 2, -1, 0}, {"\xc1\xbf", 2, -1, 0}, {"\xf5\x80\x80\x80", 4, -1, 0}, {"\xff", 1, -1, 0},
-        {"\xe0\x9f\xbf", 3, -1, 0}, {"\xf0\x8f\xbf\xbf", 4, -1, 0},                                                // overlong
-        {"\xed\xa0\x80", 3, -1, 0}, {"\xf4\x90\x80\x80", 4, -1, 0},                                                // surrogate; too large
-        {"\xc3(", 2, -1, 0}, {"\xe4\xbd(", 3, -2, 0}, {"\xf0\x9f\x99(", 4, -3, 0},
+    static const struct {
+        const char *bytes;
+        size_t n;
+        int result;
+        uint32_t code;
+    } cases[] = {
+        {"\0", 1, 1, 0},
+        {"\x7f", 1, 1, 0x7f},
+        {"\xc2\x80", 2, 2, 0x80},
+        {"\xdf\xbf", 2, 2, 0x7ff},
+        {"\xe0\xa0\x80", 3, 3, 0x800},
+        {"\xef\xbf\xbf", 3, 3, 0xffff},
+        {"\xf0\x90\x80\x80", 4, 4, 0x10000},
+        {"\xf4\x8f\xbf\xbf", 4, 4, 0x10ffff},
+        {"\xed\x9f\xbf", 3, 3, 0xd7ff},
+        {"\xee\x80\x80", 3, 3, 0xe000},
+        {"\xc2", 1, 0, 0},
+        {"\xe4\xbd", 2, 0, 0},
+        {"\xf0\x9f\x99", 3, 0, 0}, // unfinished
+        {"\x80", 1, -1, 0},
+        {"\xc0\x80", 2, -1, 0},
+        {"\xc1\xbf", 2, -1, 0},
+        {"\xf5\x80\x80\x80", 4, -1, 0},
+        {"\xff", 1, -1, 0},
+        {"\xe0\x9f\xbf", 3, -1, 0},
+        {"\xf0\x8f\xbf\xbf", 4, -1, 0}, // overlong
+        {"\xed\xa0\x80", 3, -1, 0},
+        {"\xf4\x90\x80\x80", 4, -1, 0}, // surrogate; too large
+        {"\xc3(", 2, -1, 0},
+        {"\xe4\xbd(", 3, -2, 0},
+        {"\xf0\x9f\x99(", 4, -3, 0},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         uint32_t code = 0;
         int result = fm_utf8_decode(cases[i].bytes, cases[i].n, &code);
-        if (result != cases[i].result || (result > 0 && code != cases[i].code)) fail_msg("case %zu: %d, U+%04X", i, result, code);
+        if (result != cases[i].result || (result > 0 && code != cases[i].code))
+            fail_msg("case %zu: %d, U+%04X", i, result, code);
         assert_int_equal(fm_utf8_valid(cases[i].bytes, cases[i].n), result > 0 ? cases[i].n : 0);
     }
     assert_int_equal(fm_utf8_valid("0123456789\xff", 11), 10);
@@ -27,9 +50,15 @@ static void decode_edges(void **state) {
 // Every cut of a text into two pushes, and byte by byte, gives the same whole characters.
 static void any_cut(void **state) {
     (void)state;
-    static const struct { const char *in, *out; } cases[] = {
-        {"aé你🙂z", "aé你🙂z"}, {"\xff\x80z", "\xef\xbf\xbd\xef\xbf\xbdz"}, {"\xe4\xbdz\xc3\xa9", "\xef\xbf\xbdz\xc3\xa9"},
-        {"\xf0\x9f\x99", "\xef\xbf\xbd"}, {"\xf0\x9f\xf0\x9f\x99\x82", "\xef\xbf\xbd\xf0\x9f\x99\x82"}, {"", ""},
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {"aé你🙂z", "aé你🙂z"},
+        {"\xff\x80z", "\xef\xbf\xbd\xef\xbf\xbdz"},
+        {"\xe4\xbdz\xc3\xa9", "\xef\xbf\xbdz\xc3\xa9"},
+        {"\xf0\x9f\x99", "\xef\xbf\xbd"},
+        {"\xf0\x9f\xf0\x9f\x99\x82", "\xef\xbf\xbd\xf0\x9f\x99\x82"},
+        {"", ""},
         {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -74,7 +103,11 @@ static void classes(void **state) {
 
 static void quotes(void **state) {
     (void)state;
-    assert_string_equal(fm_quote("a\nb\xff" "c", 5).text, "a?b?c");
+    assert_string_equal(fm_quote("a\nb\xff"
+                                 "c",
+                            5)
+                            .text,
+        "a?b?c");
     char many[100];
     memset(many, 'x', sizeof(many));
     memcpy(many + 39, "🙂", 4);
@@ -83,7 +116,7 @@ static void quotes(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(decode_edges), cmocka_unit_test(any_cut), cmocka_unit_test(classes),
-        cmocka_unit_test(quotes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(decode_edges), cmocka_unit_test(any_cut),
+        cmocka_unit_test(classes), cmocka_unit_test(quotes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

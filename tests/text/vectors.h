@@ -24,7 +24,8 @@ static inline struct fm_tokenizer *minnow(void) {
 }
 
 // The bytes of the ids, and a zero behind them. free() it.
-static inline char *decode(const struct fm_tokenizer *tokenizer, const struct fm_tokens *tokens, size_t *length) {
+static inline char *decode(
+    const struct fm_tokenizer *tokenizer, const struct fm_tokens *tokens, size_t *length) {
     *length = 0;
     for (size_t i = 0; i < tokens->count; i++) {
         size_t n;
@@ -50,7 +51,8 @@ static inline void check_vectors(const struct fm_tokenizer *tokenizer, const cha
     // \u0000 would end a C string: a private-use character stands for it while the JSON is read
     for (char *at = file; (at = strstr(at, "\\u0000"));) memcpy(at, "\\uE000", 6);
     cJSON *json = cJSON_Parse(file);
-    const cJSON *texts = cJSON_GetObjectItem(json, "texts"), *vectors = cJSON_GetObjectItem(cJSON_GetObjectItem(json, "ids"), name);
+    const cJSON *texts = cJSON_GetObjectItem(json, "texts"),
+                *vectors = cJSON_GetObjectItem(cJSON_GetObjectItem(json, "ids"), name);
     assert_non_null(vectors);
     assert_int_equal(cJSON_GetArraySize(texts), cJSON_GetArraySize(vectors));
     int n_wrong = 0;
@@ -66,10 +68,12 @@ static inline void check_vectors(const struct fm_tokenizer *tokenizer, const cha
         }
         struct fm_tokens tokens = {0};
         struct fathom_error err = {0};
-        if (!fm_tokenizer_encode(tokenizer, bytes, n, true, &tokens, &err)) fail_msg("text %d: %s", i, err.message);
+        if (!fm_tokenizer_encode(tokenizer, bytes, n, true, &tokens, &err))
+            fail_msg("text %d: %s", i, err.message);
         bool equal = tokens.count == (size_t)cJSON_GetArraySize(ids);
         const cJSON *id = ids->child;
-        for (size_t k = 0; equal && k < tokens.count; k++, id = id->next) equal = tokens.ids[k] == (int32_t)id->valuedouble;
+        for (size_t k = 0; equal && k < tokens.count; k++, id = id->next)
+            equal = tokens.ids[k] == (int32_t)id->valuedouble;
         if (!equal) {
             n_wrong++;
             print_error("%s: text %d differs: \"%s\"\n", name, i, text->valuestring);
@@ -88,13 +92,16 @@ static inline void check_vectors(const struct fm_tokenizer *tokenizer, const cha
     free(file);
 }
 
-// Files too large to commit: FATHOM_TOKENIZERS is a folder that holds NAME/tokenizer.json. False, with a line that says so, without.
+// Files too large to commit: FATHOM_TOKENIZERS is a folder that holds NAME/tokenizer.json. False, with a line
+// that says so, without.
 static inline bool find_large(const char *name, char *path, size_t capacity) {
     const char *folder = getenv("FATHOM_TOKENIZERS");
     snprintf(path, capacity, "%s/%s/tokenizer.json", folder ? folder : "", name);
     FILE *file = folder ? fopen(path, "rb") : NULL;
-    if (file) fclose(file);
-    else print_message("%s: skipped, no FATHOM_TOKENIZERS/%s/tokenizer.json\n", name, name);
+    if (file)
+        fclose(file);
+    else
+        print_message("%s: skipped, no FATHOM_TOKENIZERS/%s/tokenizer.json\n", name, name);
     return file != NULL;
 }
 #endif

@@ -15,7 +15,7 @@ fi
 formatter=$(command -v clang-format-14 || command -v clang-format || true)
 case $([ -z "$formatter" ] || "$formatter" --version) in
 *' 14.'*)
-    find include src shaders tools tests -type f -name '*.[ch]' ! -path 'tests/data/*' -print0 |
+    find include src tools tests -type f -name '*.[ch]' ! -path 'tests/data/*' -print0 |
         xargs -0 "$formatter" --dry-run --Werror || bad=1 ;;
 *) [ $bad = 1 ] || { echo "skipped: the layout is that of clang-format 14, which is not here"; exit 77; } ;;
 esac

@@ -8,7 +8,8 @@ enum { FM_GGUF_MAGIC = 0x46554747, FM_GGUF_ALIGNMENT = 32 }; // "GGUF"; the defa
 // Opens a file. For a split model, `path` is the first file, and the model's keys are the keys of that file.
 struct fm_tensors *fm_gguf_open(const char *path, struct fathom_error *err);
 // Reads one file from memory, which must outlive the directory. `path` is for messages.
-struct fm_tensors *fm_gguf_from_memory(const char *path, const void *data, uint64_t size, struct fathom_error *err);
+struct fm_tensors *fm_gguf_from_memory(
+    const char *path, const void *data, uint64_t size, struct fathom_error *err);
 
 // Presents attn_kv_b of older deepseek2 files as attn_k_b and attn_v_b.
 bool fm_gguf_split_kv_b(struct fm_tensors *tensors, struct fathom_error *err);

@@ -23,8 +23,8 @@ struct fm_gguf_writer {
 static bool io_failed(struct fm_gguf_writer *w, const char *what, struct fathom_error *err) {
     const int error = errno;
     if (error == ENOSPC || error == EDQUOT || error == EFBIG)
-        return fm_fail(err, FATHOM_IO, "%s: no room for the file: %s after %llu of %llu bytes", w->path, strerror(error),
-            (unsigned long long)w->written, (unsigned long long)w->size);
+        return fm_fail(err, FATHOM_IO, "%s: no room for the file: %s after %llu of %llu bytes", w->path,
+            strerror(error), (unsigned long long)w->written, (unsigned long long)w->size);
     return fm_fail(err, FATHOM_IO, "%s: %s failed: %s", w->path, what, strerror(error));
 }
 
@@ -52,7 +52,8 @@ static bool put_padding(struct fm_gguf_writer *w, struct fathom_error *err) {
 
 static bool put_array(struct fm_gguf_writer *w, const struct fm_meta_value *value, struct fathom_error *err) {
     if (!put_u32(w, value->element, err) || !put_u64(w, value->count, err)) return false;
-    if (value->element != FM_META_STRING) return put(w, value->items, value->count * fm_meta_size(value->element), err);
+    if (value->element != FM_META_STRING)
+        return put(w, value->items, value->count * fm_meta_size(value->element), err);
     for (uint64_t i = 0; i < value->count; i++)
         if (!put_string(w, value->strings[i].text, value->strings[i].length, err)) return false;
     return true;
@@ -71,26 +72,30 @@ static bool put_value(struct fm_gguf_writer *w, const struct fm_meta_value *valu
 }
 
 static bool put_header(struct fm_gguf_writer *w, const struct fm_meta *meta, struct fathom_error *err) {
-    if (!put_u32(w, FM_GGUF_MAGIC, err) || !put_u32(w, VERSION, err) || !put_u64(w, w->count, err) || !put_u64(w, meta->count, err))
+    if (!put_u32(w, FM_GGUF_MAGIC, err) || !put_u32(w, VERSION, err) || !put_u64(w, w->count, err) ||
+        !put_u64(w, meta->count, err))
         return false;
     for (size_t i = 0; i < meta->count; i++)
         if (!put_value(w, &meta->values[i], err)) return false;
     uint64_t offset = 0;
     for (size_t i = 0; i < w->count; i++) {
         const struct fm_tensor *tensor = &w->list[i];
-        if (!put_string(w, tensor->name, strlen(tensor->name), err) || !put_u32(w, tensor->n_dims, err)) return false;
+        if (!put_string(w, tensor->name, strlen(tensor->name), err) || !put_u32(w, tensor->n_dims, err))
+            return false;
         if (!put(w, tensor->dims, tensor->n_dims * sizeof(*tensor->dims), err)) return false;
         if (!put_u32(w, tensor->type, err) || !put_u64(w, offset, err)) return false;
-        if (!fm_add(offset, tensor->size, &offset) || !fm_align(offset, FM_GGUF_ALIGNMENT, &offset) || offset > INT64_MAX)
-            return fm_fail(err, FATHOM_INVALID, "%s: the tensors' sizes add up to more than 63 bits", w->path);
+        if (!fm_add(offset, tensor->size, &offset) || !fm_align(offset, FM_GGUF_ALIGNMENT, &offset) ||
+            offset > INT64_MAX)
+            return fm_fail(
+                err, FATHOM_INVALID, "%s: the tensors' sizes add up to more than 63 bits", w->path);
     }
     if (!put_padding(w, err)) return false;
     w->size = w->written + offset;
     return true;
 }
 
-struct fm_gguf_writer *fm_gguf_writer_create(
-    const char *path, const struct fm_meta *meta, const struct fm_tensor *list, size_t count, struct fathom_error *err) {
+struct fm_gguf_writer *fm_gguf_writer_create(const char *path, const struct fm_meta *meta,
+    const struct fm_tensor *list, size_t count, struct fathom_error *err) {
     struct fm_gguf_writer *w = calloc(1, sizeof(*w));
     const size_t part_size = strlen(path) + 32;
     int fd = -1;
@@ -121,10 +126,11 @@ fail:
     return NULL;
 }
 
-bool fm_gguf_writer_append(struct fm_gguf_writer *w, const void *data, uint64_t size, struct fathom_error *err) {
+bool fm_gguf_writer_append(
+    struct fm_gguf_writer *w, const void *data, uint64_t size, struct fathom_error *err) {
     if (w->next == w->count || size > w->list[w->next].size - w->in_tensor)
-        return fm_fail(err, FATHOM_INVALID, "%s: %llu bytes too many for tensor %s", w->path, (unsigned long long)size,
-            w->next == w->count ? "(none)" : w->list[w->next].name);
+        return fm_fail(err, FATHOM_INVALID, "%s: %llu bytes too many for tensor %s", w->path,
+            (unsigned long long)size, w->next == w->count ? "(none)" : w->list[w->next].name);
     if (!put(w, data, size, err)) return false;
     w->in_tensor += size;
     if (w->in_tensor < w->list[w->next].size) return true;
@@ -146,7 +152,9 @@ static void sync_folder(const char *path) {
 }
 
 bool fm_gguf_writer_finish(struct fm_gguf_writer *w, struct fathom_error *err) {
-    if (w->next < w->count) return fm_fail(err, FATHOM_INVALID, "%s: bytes of tensor %s are missing", w->path, w->list[w->next].name);
+    if (w->next < w->count)
+        return fm_fail(
+            err, FATHOM_INVALID, "%s: bytes of tensor %s are missing", w->path, w->list[w->next].name);
     if (fflush(w->file) != 0 || fsync(fileno(w->file)) != 0) return io_failed(w, "writing", err);
     FILE *file = w->file;
     w->file = NULL;

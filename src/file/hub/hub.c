@@ -4,7 +4,8 @@
 
 const char *fm_hub_path(struct fm_hub *hub, const char *name) {
     const size_t length = strlen(hub->dir);
-    const char *path = fm_arena_format(&hub->tensors->arena, "%s%s%s", hub->dir, length && hub->dir[length - 1] == '/' ? "" : "/", name);
+    const char *path = fm_arena_format(
+        &hub->tensors->arena, "%s%s%s", hub->dir, length && hub->dir[length - 1] == '/' ? "" : "/", name);
     if (!path) hub->failed = !fm_no_memory(hub->tensors, hub->err);
     return path;
 }

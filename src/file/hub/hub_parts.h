@@ -8,13 +8,13 @@
 // One row a model_type of config.json.
 struct fm_hub_arch {
     const char *model_type;
-    const char *name;    // GGUF's general.architecture
-    const char *score;   // of the gate where config.json does not say; NULL: no experts
-    uint32_t n_dense;    // leading layers without experts where config.json does not say
-    bool grouped;        // keys and values of their own heads, dense layers; else latents
-    bool paired;         // GGUF has the rows of queries and keys in pairs
-    bool indexed;        // a lightning indexer
-    bool windowed;       // DeepSeek-V4: other keys and names
+    const char *name;  // GGUF's general.architecture
+    const char *score; // of the gate where config.json does not say; NULL: no experts
+    uint32_t n_dense;  // leading layers without experts where config.json does not say
+    bool grouped;      // keys and values of their own heads, dense layers; else latents
+    bool paired;       // GGUF has the rows of queries and keys in pairs
+    bool indexed;      // a lightning indexer
+    bool windowed;     // DeepSeek-V4: other keys and names
 };
 
 struct fm_hub {
@@ -26,7 +26,8 @@ struct fm_hub {
     struct fathom_error *err;
     bool failed; // sticky; *err is set
     // numbers that the names and shapes of the tensors depend on
-    uint32_t n_layers, n_draft, n_dense, n_hash, n_experts, n_heads, n_nope, n_rope, n_value, kv_rank, n_vocab;
+    uint32_t n_layers, n_draft, n_dense, n_hash, n_experts, n_heads, n_nope, n_rope, n_value, kv_rank,
+        n_vocab;
     uint32_t n_kv;              // heads of keys and values; 0: latent attention
     const float *rope_divisors; // [n_rope / 2]: divisors of Llama 3's frequencies, in the arena; NULL: none
 };
@@ -45,7 +46,8 @@ struct fm_hub_form {
     uint32_t scale_cols;
     bool exponents;
 };
-bool fm_hub_form(struct fm_hub *hub, const struct fm_safetensor *stored, const struct fm_safetensor *scales, struct fm_hub_form *form);
+bool fm_hub_form(struct fm_hub *hub, const struct fm_safetensor *stored, const struct fm_safetensor *scales,
+    struct fm_hub_form *form);
 // hub_tokenizer.c: makes tokenizer.* keys from tokenizer.json and tokenizer_config.json. A folder without
 // tokenizer.json gets no such keys.
 bool fm_hub_tokenizer(struct fm_hub *hub);

@@ -23,7 +23,8 @@ static bool invalid(struct vocabulary *v, const char *what) {
 // Returns GGUF's name of the pre-tokenizer, recognised by its first expressions. Returns NULL for an unknown
 // one.
 static const char *pre_tokenizer(const cJSON *json) {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(json, "pre_tokenizer"), "pretokenizers");
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(
+        cJSON_GetObjectItemCaseSensitive(json, "pre_tokenizer"), "pretokenizers");
     const char *regex[2] = {"", ""};
     for (int i = 0; i < 2; i++) {
         const cJSON *pattern = cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(list, i), "pattern");
@@ -32,7 +33,9 @@ static const char *pre_tokenizer(const cJSON *json) {
     }
     if (!strcmp(regex[0], "\\p{N}{1,3}")) return "deepseek-v3";
     if (strcmp(regex[0], "[\r\n]") != 0) return NULL;
-    return !strcmp(regex[1], "\\s?\\p{L}+") ? "deepseek-coder" : !strncmp(regex[1], "\\s?[A-Za-z", 10) ? "deepseek-llm" : NULL;
+    return !strcmp(regex[1], "\\s?\\p{L}+")     ? "deepseek-coder"
+        : !strncmp(regex[1], "\\s?[A-Za-z", 10) ? "deepseek-llm"
+                                                : NULL;
 }
 
 // llama.cpp treats tokens of the form <｜...｜> as control tokens, whatever the file says.
@@ -46,11 +49,12 @@ static bool set_token(struct vocabulary *v, const char *content, const cJSON *id
     uint64_t i;
     if (!content || !fm_json_whole(id, &i)) return invalid(v, "a token has no content or no id");
     if (i >= v->hub->n_vocab)
-        return fm_fail(v->hub->err, FATHOM_INVALID, "%s: token %.64s has id %llu, but vocab_size of config.json is %u", v->path, content,
+        return fm_fail(v->hub->err, FATHOM_INVALID,
+            "%s: token %.64s has id %llu, but vocab_size of config.json is %u", v->path, content,
             (unsigned long long)i, v->hub->n_vocab);
     if (v->tokens[i].text && strcmp(v->tokens[i].text, content) != 0)
-        return fm_fail(v->hub->err, FATHOM_INVALID, "%s: tokens %.64s and %.64s have the same id %llu", v->path, v->tokens[i].text, content,
-            (unsigned long long)i);
+        return fm_fail(v->hub->err, FATHOM_INVALID, "%s: tokens %.64s and %.64s have the same id %llu",
+            v->path, v->tokens[i].text, content, (unsigned long long)i);
     v->tokens[i].length = strlen(content);
     v->tokens[i].text = fm_arena_string(&v->hub->tensors->arena, content, v->tokens[i].length);
     v->kinds[i] = kind;
@@ -59,13 +63,13 @@ static bool set_token(struct vocabulary *v, const char *content, const cJSON *id
 
 static bool read_tokens(struct vocabulary *v) {
     struct fm_tensors *tensors = v->hub->tensors;
-    const cJSON *model = cJSON_GetObjectItemCaseSensitive(v->json, "model"), *vocab = cJSON_GetObjectItemCaseSensitive(model, "vocab"),
-                *entry;
+    const cJSON *model = cJSON_GetObjectItemCaseSensitive(v->json, "model"),
+                *vocab = cJSON_GetObjectItemCaseSensitive(model, "vocab"), *entry;
     const char *type = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(model, "type"));
     if (!cJSON_IsObject(vocab)) return invalid(v, "model.vocab is missing or not an object");
     if (!type || strcmp(type, "BPE") != 0)
-        return fm_fail(
-            v->hub->err, FATHOM_UNSUPPORTED, "%s: model.type \"%.32s\" is not supported; supported: BPE", v->path, type ? type : "");
+        return fm_fail(v->hub->err, FATHOM_UNSUPPORTED,
+            "%s: model.type \"%.32s\" is not supported; supported: BPE", v->path, type ? type : "");
     v->tokens = fm_arena_alloc(&tensors->arena, v->hub->n_vocab, sizeof(*v->tokens));
     v->kinds = fm_arena_alloc(&tensors->arena, v->hub->n_vocab, sizeof(*v->kinds));
     if (!v->tokens || !v->kinds) return fm_no_memory(tensors, v->hub->err);
@@ -74,8 +78,10 @@ static bool read_tokens(struct vocabulary *v) {
     }
     cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(v->json, "added_tokens")) {
         const char *content = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "content"));
-        const bool special = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "special")) || (content && looks_special(content));
-        if (!set_token(v, content, cJSON_GetObjectItemCaseSensitive(entry, "id"), special ? TOKEN_CONTROL : TOKEN_USER_DEFINED))
+        const bool special = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(entry, "special")) ||
+            (content && looks_special(content));
+        if (!set_token(v, content, cJSON_GetObjectItemCaseSensitive(entry, "id"),
+                special ? TOKEN_CONTROL : TOKEN_USER_DEFINED))
             return false;
     }
     for (uint32_t i = 0; i < v->hub->n_vocab; i++) {
@@ -91,7 +97,9 @@ static bool read_tokens(struct vocabulary *v) {
 // Writes each merge as "a b". The file has pairs; older files have strings of this form.
 static bool read_merges(struct vocabulary *v) {
     struct fm_tensors *tensors = v->hub->tensors;
-    const cJSON *merges = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(v->json, "model"), "merges"), *entry;
+    const cJSON *merges = cJSON_GetObjectItemCaseSensitive(
+                    cJSON_GetObjectItemCaseSensitive(v->json, "model"), "merges"),
+                *entry;
     if (!cJSON_IsArray(merges)) return invalid(v, "model.merges is missing or not an array");
     const size_t n = (size_t)cJSON_GetArraySize(merges);
     struct fm_string *list = fm_arena_alloc(&tensors->arena, n, sizeof(*list));
@@ -111,7 +119,12 @@ static bool read_merges(struct vocabulary *v) {
         next++;
     }
     fm_hub_set(v->hub, "tokenizer.ggml.merges",
-        (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_STRING, .count = n, .strings = list});
+        (struct fm_meta_value){
+            .type = FM_META_ARRAY,
+            .element = FM_META_STRING,
+            .count = n,
+            .strings = list,
+        });
     return true;
 }
 
@@ -145,7 +158,8 @@ static bool set_chat_template(struct vocabulary *v) {
     const char *text = cJSON_GetStringValue(found);
     cJSON_ArrayForEach(entry, found) { // a string has no entries
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "name"));
-        if (name && !strcmp(name, "default")) text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "template"));
+        if (name && !strcmp(name, "default"))
+            text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "template"));
     }
     if (text) fm_hub_set_string(v->hub, "tokenizer.chat_template", text);
     const char *path = text ? NULL : fm_hub_path(v->hub, "chat_template.jinja");
@@ -166,15 +180,20 @@ static bool set_all(struct vocabulary *v) {
     fm_hub_set_string(v->hub, "tokenizer.ggml.model", "gpt2");
     if (pre) fm_hub_set_string(v->hub, "tokenizer.ggml.pre", pre);
     fm_hub_set(v->hub, "tokenizer.ggml.tokens",
-        (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_STRING, .count = n, .strings = v->tokens});
+        (struct fm_meta_value){
+            .type = FM_META_ARRAY,
+            .element = FM_META_STRING,
+            .count = n,
+            .strings = v->tokens,
+        });
     fm_hub_set(v->hub, "tokenizer.ggml.token_type",
         (struct fm_meta_value){.type = FM_META_ARRAY, .element = FM_META_I32, .count = n, .items = v->kinds});
     if (!read_merges(v)) return false;
     set_special(v, "bos_token", "bos_token_id", "tokenizer.ggml.bos_token_id");
     set_special(v, "eos_token", "eos_token_id", "tokenizer.ggml.eos_token_id");
     set_special(v, "pad_token", "pad_token_id", "tokenizer.ggml.padding_token_id");
-    return set_flag(v, "add_bos_token", "tokenizer.ggml.add_bos_token") && set_flag(v, "add_eos_token", "tokenizer.ggml.add_eos_token") &&
-           set_chat_template(v);
+    return set_flag(v, "add_bos_token", "tokenizer.ggml.add_bos_token") &&
+        set_flag(v, "add_eos_token", "tokenizer.ggml.add_eos_token") && set_chat_template(v);
 }
 
 bool fm_hub_tokenizer(struct fm_hub *hub) {

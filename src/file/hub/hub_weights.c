@@ -19,7 +19,7 @@ struct files {
     struct fm_names index; // tensor's name -> position in stored
     struct stored *stored;
     size_t n_stored;
-    const char *prefix;    // of the trunk's names: "model." or ""
+    const char *prefix; // of the trunk's names: "model." or ""
 };
 
 static bool no_memory(struct files *f) {
@@ -50,19 +50,22 @@ static bool open_file(struct files *f, const char *name) {
     f->names[i] = path;
     f->contents[i] = (struct fm_safetensors){0};
     tensors->n_files++;
-    return fm_safetensors_from_memory(&f->contents[i], path, tensors->files[i].data, tensors->files[i].size, f->hub->err);
+    return fm_safetensors_from_memory(
+        &f->contents[i], path, tensors->files[i].data, tensors->files[i].size, f->hub->err);
 }
 
 // Opens every file that the index names, each once.
 static bool open_indexed(struct files *f, const char *path, const cJSON *map) {
-    if (!cJSON_IsObject(map)) return fm_fail(f->hub->err, FATHOM_INVALID, "%s: key weight_map is missing or not an object", path);
+    if (!cJSON_IsObject(map))
+        return fm_fail(f->hub->err, FATHOM_INVALID, "%s: key weight_map is missing or not an object", path);
     struct fm_names seen = {0};
     bool ok = true;
     const cJSON *entry;
     cJSON_ArrayForEach(entry, map) {
         const char *name = cJSON_GetStringValue(entry);
         if (!name || !*name || strchr(name, '/'))
-            ok = fm_fail(f->hub->err, FATHOM_INVALID, "%s: the file of tensor %.200s is not a name in this folder", path, entry->string);
+            ok = fm_fail(f->hub->err, FATHOM_INVALID,
+                "%s: the file of tensor %.200s is not a name in this folder", path, entry->string);
         const enum fm_names_result result = ok ? fm_names_add(&seen, name, 0) : FM_NAMES_DUPLICATE;
         if (result == FM_NAMES_NO_MEMORY) ok = no_memory(f);
         if (result == FM_NAMES_ADDED) ok = open_file(f, name);
@@ -78,11 +81,12 @@ static bool check_index(struct files *f, const char *path, const cJSON *map) {
     cJSON_ArrayForEach(entry, map) {
         uint32_t i;
         if (!fm_names_find(&f->index, entry->string, &i))
-            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %.200s is in none of the files", path, entry->string);
+            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %.200s is in none of the files", path,
+                entry->string);
         const char *file = f->names[f->stored[i].file], *slash = strrchr(file, '/');
         if (strcmp(slash ? slash + 1 : file, entry->valuestring) != 0)
-            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %.128s is in %.128s, not in %.128s", path, entry->string,
-                slash ? slash + 1 : file, entry->valuestring);
+            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %.128s is in %.128s, not in %.128s", path,
+                entry->string, slash ? slash + 1 : file, entry->valuestring);
     }
     return true;
 }
@@ -97,7 +101,8 @@ static bool index_tensors(struct files *f) {
             const struct fm_safetensor *tensor = &f->contents[i].list[j];
             switch (fm_names_add(&f->index, tensor->name, (uint32_t)f->n_stored)) {
             case FM_NAMES_DUPLICATE:
-                return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is in another file too", f->names[i], tensor->name);
+                return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is in another file too",
+                    f->names[i], tensor->name);
             case FM_NAMES_NO_MEMORY: return no_memory(f);
             case FM_NAMES_ADDED: f->stored[f->n_stored++] = (struct stored){tensor, i};
             }
@@ -118,7 +123,7 @@ static bool open_files(struct files *f) {
     return ok;
 }
 
-// ---- One tensor at a time ----
+// ---- One tensor at a time --------------------------------------------------------------------------------
 
 static const struct fm_safetensor *find(const struct files *f, const char *name) {
     uint32_t i;
@@ -126,13 +131,15 @@ static const struct fm_safetensor *find(const struct files *f, const char *name)
 }
 
 static bool wrong_shape(struct files *f, const char *name, const char *expected) {
-    return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s does not have the shape %s", f->hub->dir, name, expected);
+    return fm_fail(
+        f->hub->err, FATHOM_INVALID, "%s: tensor %s does not have the shape %s", f->hub->dir, name, expected);
 }
 
 // "x.weight" has its scales in "x.weight_scale_inv" (V3) or "x.scale" (V4).
 static bool form_of(struct files *f, const struct fm_safetensor *stored, struct fm_hub_form *form) {
     static const char *const suffixes[] = {"weight_scale_inv", "scale"};
-    const size_t length = strlen(stored->name), stem = length > 6 && !strcmp(stored->name + length - 6, "weight") ? length - 6 : length;
+    const size_t length = strlen(stored->name),
+                 stem = length > 6 && !strcmp(stored->name + length - 6, "weight") ? length - 6 : length;
     const struct fm_safetensor *scales = NULL;
     for (int i = 0; i < 2 && !scales; i++) {
         char name[512];
@@ -144,20 +151,29 @@ static bool form_of(struct files *f, const struct fm_safetensor *stored, struct 
 
 // Of n_parts parts like this one
 static struct fm_source source_of(const struct fm_hub_form *form, uint32_t n_parts) {
-    return (struct fm_source){.kind = form->kind, .stored = form->type, .n_rows = (uint32_t)form->n_rows, .n_cols = (uint32_t)form->n_cols,
-        .n_parts = n_parts, .scale_cols = form->scale_cols, .exponents = form->exponents};
+    return (struct fm_source){
+        .kind = form->kind,
+        .stored = form->type,
+        .n_rows = (uint32_t)form->n_rows,
+        .n_cols = (uint32_t)form->n_cols,
+        .n_parts = n_parts,
+        .scale_cols = form->scale_cols,
+        .exponents = form->exponents,
+    };
 }
 
 // Adds a tensor of n_parts equal parts. dims: GGUF's order.
-static bool add(struct files *f, const char *name, enum fathom_type type, uint32_t n_dims, const uint64_t dims[3], struct fm_source source,
-    const uint8_t **parts) {
+static bool add(struct files *f, const char *name, enum fathom_type type, uint32_t n_dims,
+    const uint64_t dims[3], struct fm_source source, const uint8_t **parts) {
     struct fm_tensors *tensors = f->hub->tensors;
     struct fm_source *kept = fm_arena_alloc(&tensors->arena, 1, sizeof(*kept));
-    struct fm_tensor tensor = {.name = fm_arena_format(&tensors->arena, "%s", name),
+    struct fm_tensor tensor = {
+        .name = fm_arena_format(&tensors->arena, "%s", name),
         .type = type,
         .n_dims = n_dims,
         .dims = {dims[0], dims[1], dims[2], 1},
-        .impl = kept};
+        .impl = kept,
+    };
     if (!kept || !tensor.name || !parts) return no_memory(f);
     if (!fm_tensors_add(tensors, tensor, f->hub->err)) return false;
     *kept = source;
@@ -170,13 +186,15 @@ static const uint8_t **new_parts(struct files *f, uint32_t n) {
     return fm_arena_alloc(&f->hub->tensors->arena, n, sizeof(uint8_t *));
 }
 
-// A vector or a matrix under its new name, if the folder has it. Vectors and what GGUF wants so are presented as F32.
+// A vector or a matrix under its new name, if the folder has it. Vectors and what GGUF wants so are presented
+// as F32.
 static bool plain(struct files *f, const char *from, const char *to, bool as_f32) {
     const struct fm_safetensor *stored = find(f, from);
     if (!stored) return true;
     struct fm_hub_form form;
     if (!form_of(f, stored, &form)) return false;
-    if (stored->n_dims < 1 || stored->n_dims > 2 || stored->size == 0) return wrong_shape(f, from, "of a vector or a matrix");
+    if (stored->n_dims < 1 || stored->n_dims > 2 || stored->size == 0)
+        return wrong_shape(f, from, "of a vector or a matrix");
     const bool widen = (stored->n_dims == 1 || as_f32) && form.type != FATHOM_F32;
     if (widen && form.kind == FM_SOURCE_F4) return wrong_shape(f, from, "and dtype of floats");
     if (widen && form.kind == FM_SOURCE_COPY) form.kind = FM_SOURCE_WIDEN;
@@ -185,10 +203,12 @@ static bool plain(struct files *f, const char *from, const char *to, bool as_f32
     if (!(source.scales = new_parts(f, 1)) || !parts) return no_memory(f);
     parts[0] = stored->data;
     source.scales[0] = form.scales;
-    return add(f, to, widen ? FATHOM_F32 : form.type, stored->n_dims, (const uint64_t[3]){form.n_cols, form.n_rows, 1}, source, parts);
+    return add(f, to, widen ? FATHOM_F32 : form.type, stored->n_dims,
+        (const uint64_t[3]){form.n_cols, form.n_rows, 1}, source, parts);
 }
 
-// A projection whose heads' rows are presented in pairs (i, i + n_rope / 2), as GGUF has Llama's, which turns pairs (2i, 2i + 1).
+// A projection whose heads' rows are presented in pairs (i, i + n_rope / 2), as GGUF has Llama's, which turns
+// pairs (2i, 2i + 1).
 static bool paired_rows(struct files *f, const char *from, const char *to, uint32_t n_heads) {
     const uint32_t n_rope = f->hub->n_rope, n_rows = n_heads * n_rope;
     const struct fm_safetensor *stored = find(f, from);
@@ -203,7 +223,8 @@ static bool paired_rows(struct files *f, const char *from, const char *to, uint3
         const uint32_t i = r % n_rope, row = r - i + i / 2 + i % 2 * (n_rope / 2);
         rows[r] = stored->data + row * (stored->size / n_rows);
     }
-    return add(f, to, form.type, 2, (const uint64_t[3]){form.n_cols, n_rows, 1}, source_of(&form, n_rows), rows);
+    return add(
+        f, to, form.type, 2, (const uint64_t[3]){form.n_cols, n_rows, 1}, source_of(&form, n_rows), rows);
 }
 
 // One projection of all experts of a layer, stacked.
@@ -215,15 +236,21 @@ static bool experts(struct files *f, uint32_t layer, const char *projection) {
     char name[128], to[64];
     if (!parts || !scales) return no_memory(f);
     for (uint32_t i = 0; i < n; i++) {
-        if (v4) snprintf(name, sizeof(name), "%slayers.%u.ffn.experts.%u.%s.weight", f->prefix, layer, i, !strcmp(projection,
-            "gate") ? "w1" : !strcmp(projection, "up") ? "w3" : "w2");
-        else snprintf(name, sizeof(name), "model.layers.%u.mlp.experts.%u.%s_proj.weight", layer, i, projection);
+        if (v4)
+            snprintf(name, sizeof(name), "%slayers.%u.ffn.experts.%u.%s.weight", f->prefix, layer, i,
+                !strcmp(projection, "gate")     ? "w1"
+                    : !strcmp(projection, "up") ? "w3"
+                                                : "w2");
+        else
+            snprintf(
+                name, sizeof(name), "model.layers.%u.mlp.experts.%u.%s_proj.weight", layer, i, projection);
         const struct fm_safetensor *stored = find(f, name);
-        if (!stored) return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is missing", f->hub->dir, name);
+        if (!stored)
+            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is missing", f->hub->dir, name);
         if (!form_of(f, stored, &form)) return false;
         if (i == 0) first = form;
-        if (stored->n_dims != 2 || stored->size == 0 || form.n_rows != first.n_rows || form.n_cols != first.n_cols || form.type != first.type ||
-            form.exponents != first.exponents)
+        if (stored->n_dims != 2 || stored->size == 0 || form.n_rows != first.n_rows ||
+            form.n_cols != first.n_cols || form.type != first.type || form.exponents != first.exponents)
             return wrong_shape(f, name, "and dtype of the layer's first expert");
         parts[i] = stored->data;
         scales[i] = form.scales;
@@ -234,18 +261,20 @@ static bool experts(struct files *f, uint32_t layer, const char *projection) {
     return add(f, to, first.type, 3, (const uint64_t[3]){first.n_cols, first.n_rows, n}, source, parts);
 }
 
-// Whether no block of a head's transposed keys takes in two scales: 128 rows of kv_b_proj share one, counted from its own first row.
+// Whether no block of a head's transposed keys takes in two scales: 128 rows of kv_b_proj share one, counted
+// from its own first row.
 static bool whole_scales(uint32_t n_heads, uint32_t head_rows, uint32_t n_nope) {
     for (uint32_t h = 0; h < n_heads; h++)
         for (uint32_t c = 0; c < n_nope; c += FM_SCALED_F8) {
-            const uint64_t first = (uint64_t)h * head_rows + c, last = first + (n_nope - c < FM_SCALED_F8 ? n_nope - c : FM_SCALED_F8) - 1;
+            const uint64_t first = (uint64_t)h * head_rows + c,
+                           last = first + (n_nope - c < FM_SCALED_F8 ? n_nope - c : FM_SCALED_F8) - 1;
             if (first / FM_SCALED_F8 != last / FM_SCALED_F8) return false;
         }
     return true;
 }
 
-// kv_b_proj holds for each head n_nope rows that make its keys out of the latent, then n_value rows that make its values. The
-// absorbed form wants the first transposed.
+// kv_b_proj holds for each head n_nope rows that make its keys out of the latent, then n_value rows that make
+// its values. The absorbed form wants the first transposed.
 static bool split_kv_b(struct files *f, uint32_t layer) {
     const struct fm_hub *hub = f->hub;
     char name[128];
@@ -255,9 +284,11 @@ static bool split_kv_b(struct files *f, uint32_t layer) {
     struct fm_hub_form form;
     if (!form_of(f, stored, &form)) return false;
     const uint32_t n_heads = hub->n_heads, head_rows = hub->n_nope + hub->n_value;
-    if (stored->n_dims != 2 || form.n_rows != (uint64_t)n_heads * head_rows || form.n_cols != hub->kv_rank || form.kind == FM_SOURCE_F4)
+    if (stored->n_dims != 2 || form.n_rows != (uint64_t)n_heads * head_rows || form.n_cols != hub->kv_rank ||
+        form.kind == FM_SOURCE_F4)
         return wrong_shape(f, name, "[heads * (nope + value), latent] of config.json");
-    const uint8_t **keys = new_parts(f, n_heads), **values = new_parts(f, n_heads), **scales = new_parts(f, n_heads);
+    const uint8_t **keys = new_parts(f, n_heads), **values = new_parts(f, n_heads),
+                  **scales = new_parts(f, n_heads);
     if (!keys || !values || !scales) return no_memory(f);
     const uint64_t row_size = stored->size / stored->dims[0];
     for (uint32_t i = 0; i < n_heads; i++) {
@@ -271,15 +302,19 @@ static bool split_kv_b(struct files *f, uint32_t layer) {
     source.kind = form.scales ? FM_SOURCE_F8_TRANSPOSE : FM_SOURCE_TRANSPOSE;
     source.n_rows = hub->kv_rank;
     source.n_cols = hub->n_nope;
-    const bool kept = !form.scales || (whole_scales(n_heads, head_rows, hub->n_nope) && hub->n_nope % 32 == 0); // else as F32
+    const bool kept = !form.scales ||
+        (whole_scales(n_heads, head_rows, hub->n_nope) && hub->n_nope % 32 == 0); // else as F32
     snprintf(name, sizeof(name), "blk.%u.attn_k_b.weight", layer);
-    if (!add(f, name, kept ? form.type : FATHOM_F32, 3, (const uint64_t[3]){hub->n_nope, hub->kv_rank, n_heads}, source, keys)) return false;
+    if (!add(f, name, kept ? form.type : FATHOM_F32, 3,
+            (const uint64_t[3]){hub->n_nope, hub->kv_rank, n_heads}, source, keys))
+        return false;
     source.kind = form.kind;
     source.n_rows = hub->n_value;
     source.n_cols = hub->kv_rank;
     source.first_row = hub->n_nope;
     snprintf(name, sizeof(name), "blk.%u.attn_v_b.weight", layer);
-    return add(f, name, form.type, 3, (const uint64_t[3]){hub->kv_rank, hub->n_value, n_heads}, source, values);
+    return add(
+        f, name, form.type, 3, (const uint64_t[3]){hub->kv_rank, hub->n_value, n_heads}, source, values);
 }
 
 // A table of tokens, of I32 or I64, under its new name.
@@ -288,12 +323,19 @@ static bool table(struct files *f, const char *from, const char *to) {
     if (!stored) return true;
     const bool wide = !strcmp(stored->dtype, "I64");
     if (!wide && strcmp(stored->dtype, "I32") != 0)
-        return fm_fail(f->hub->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: I32, I64", f->hub->dir, from, stored->dtype);
+        return fm_fail(f->hub->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: I32, I64",
+            f->hub->dir, from, stored->dtype);
     if (stored->n_dims != 2 || stored->size == 0) return wrong_shape(f, from, "of a matrix");
     const uint8_t **parts = new_parts(f, 1);
     if (parts) parts[0] = stored->data;
-    return add(f, to, (enum fathom_type)FM_TYPE_I32, 2, (const uint64_t[3]){stored->dims[1], stored->dims[0], 1},
-        (struct fm_source){.kind = wide ? FM_SOURCE_NARROW : FM_SOURCE_COPY, .stored = (enum fathom_type)FM_TYPE_I32, .n_parts = 1}, parts);
+    return add(f, to, (enum fathom_type)FM_TYPE_I32, 2,
+        (const uint64_t[3]){stored->dims[1], stored->dims[0], 1},
+        (struct fm_source){
+            .kind = wide ? FM_SOURCE_NARROW : FM_SOURCE_COPY,
+            .stored = (enum fathom_type)FM_TYPE_I32,
+            .n_parts = 1,
+        },
+        parts);
 }
 
 // What a layer has besides kv_b_proj and experts: "model.layers.N.<from>" becomes "blk.N.<to>".
@@ -386,18 +428,28 @@ static bool v4_layer(struct files *f, uint32_t i) {
     }
     snprintf(from, sizeof(from), "%slayers.%u.ffn.gate.tid2eid", f->prefix, i);
     snprintf(to, sizeof(to), "blk.%u.ffn_gate_tid2eid.weight", i);
-    return (i >= f->hub->n_hash || table(f, from, to)) && experts(f, i, "gate") && experts(f, i, "up") && experts(f, i, "down");
+    return (i >= f->hub->n_hash || table(f, from, to)) && experts(f, i, "gate") && experts(f, i, "up") &&
+        experts(f, i, "down");
 }
 
 // The hub's names and, of the outermost parts, transformers'
 static bool v4_all(struct files *f) {
-    static const struct { const char *from, *to; bool as_f32; } names[] = {
-        {"embed.weight", "token_embd.weight"}, {"model.embed_tokens.weight", "token_embd.weight"},
-        {"hc_head_fn", "output_hc_fn.weight", true}, {"model.hc_head.hc_fn", "output_hc_fn.weight", true},
-        {"hc_head_base", "output_hc_base.weight"}, {"model.hc_head.hc_base", "output_hc_base.weight"},
-        {"hc_head_scale", "output_hc_scale.weight"}, {"model.hc_head.hc_scale", "output_hc_scale.weight"},
-        {"norm.weight", "output_norm.weight"}, {"model.norm.weight", "output_norm.weight"},
-        {"head.weight", "output.weight"}, {"lm_head.weight", "output.weight"},
+    static const struct {
+        const char *from, *to;
+        bool as_f32;
+    } names[] = {
+        {"embed.weight", "token_embd.weight"},
+        {"model.embed_tokens.weight", "token_embd.weight"},
+        {"hc_head_fn", "output_hc_fn.weight", true},
+        {"model.hc_head.hc_fn", "output_hc_fn.weight", true},
+        {"hc_head_base", "output_hc_base.weight"},
+        {"model.hc_head.hc_base", "output_hc_base.weight"},
+        {"hc_head_scale", "output_hc_scale.weight"},
+        {"model.hc_head.hc_scale", "output_hc_scale.weight"},
+        {"norm.weight", "output_norm.weight"},
+        {"model.norm.weight", "output_norm.weight"},
+        {"head.weight", "output.weight"},
+        {"lm_head.weight", "output.weight"},
     };
     fm_hub_set_u32(f->hub, ".block_count", f->hub->n_layers);
     f->prefix = find(f, "embed.weight") ? "" : "model.";
@@ -414,7 +466,8 @@ static bool layer(struct files *f, uint32_t i) {
     for (size_t j = 0; j < sizeof(layer_names) / sizeof(*layer_names); j++) {
         snprintf(from, sizeof(from), "model.layers.%u.%s", i, layer_names[j].from);
         snprintf(to, sizeof(to), "blk.%u.%s", i, layer_names[j].to);
-        const bool query = !strcmp(layer_names[j].to, "attn_q.weight"), key = !strcmp(layer_names[j].to, "attn_k.weight");
+        const bool query = !strcmp(layer_names[j].to, "attn_q.weight"),
+                   key = !strcmp(layer_names[j].to, "attn_k.weight");
         if (f->hub->arch->paired && (query || key)) {
             if (!paired_rows(f, from, to, query ? f->hub->n_heads : f->hub->n_kv)) return false;
         } else if (!plain(f, from, to, layer_names[j].as_f32)) {
@@ -422,7 +475,8 @@ static bool layer(struct files *f, uint32_t i) {
         }
     }
     if (!split_kv_b(f, i)) return false;
-    return i < f->hub->n_dense || !f->hub->n_experts || (experts(f, i, "gate") && experts(f, i, "up") && experts(f, i, "down"));
+    return i < f->hub->n_dense || !f->hub->n_experts ||
+        (experts(f, i, "gate") && experts(f, i, "up") && experts(f, i, "down"));
 }
 
 static bool all(struct files *f) {
@@ -443,7 +497,8 @@ static bool all(struct files *f) {
     }
     for (uint32_t i = 0; i < hub->n_layers + hub->n_draft; i++)
         if (!layer(f, i)) return false;
-    return plain(f, "model.norm.weight", "output_norm.weight", false) && (tied || plain(f, "lm_head.weight", "output.weight", false));
+    return plain(f, "model.norm.weight", "output_norm.weight", false) &&
+        (tied || plain(f, "lm_head.weight", "output.weight", false));
 }
 
 bool fm_hub_weights(struct fm_hub *hub) {

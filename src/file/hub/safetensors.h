@@ -26,6 +26,7 @@ struct fm_safetensors {
 // Reads the list of tensors. `data` must outlive the list; `path` is for messages. The function checks the
 // bounds of the header, every type and shape, and that the tensors cover the data without overlap or gap.
 // Free the list with fm_safetensors_free(), after a failure too.
-bool fm_safetensors_from_memory(struct fm_safetensors *file, const char *path, const void *data, uint64_t size, struct fathom_error *err);
+bool fm_safetensors_from_memory(
+    struct fm_safetensors *file, const char *path, const void *data, uint64_t size, struct fathom_error *err);
 void fm_safetensors_free(struct fm_safetensors *file);
 #endif

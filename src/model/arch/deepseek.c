@@ -60,11 +60,11 @@ static bool attention_tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l)
         return false;
     return fm_walk_matrix(
                w, i, "attn_kv_a_mqa.weight", &l->kv_a, 1, hp->kv_rank + hp->n_rope, hp->n_hidden, false) &&
-           fm_walk_vector(w, i, "attn_kv_a_norm.weight", &l->kv_a_norm, hp->kv_rank, false) &&
-           fm_walk_matrix(w, i, "attn_k_b.weight", &l->k_b, hp->n_heads, hp->kv_rank, hp->n_nope, false) &&
-           fm_walk_matrix(w, i, "attn_v_b.weight", &l->v_b, hp->n_heads, hp->n_value, hp->kv_rank, false) &&
-           fm_walk_matrix(
-               w, i, "attn_output.weight", &l->out, 1, hp->n_hidden, hp->n_heads * hp->n_value, false);
+        fm_walk_vector(w, i, "attn_kv_a_norm.weight", &l->kv_a_norm, hp->kv_rank, false) &&
+        fm_walk_matrix(w, i, "attn_k_b.weight", &l->k_b, hp->n_heads, hp->kv_rank, hp->n_nope, false) &&
+        fm_walk_matrix(w, i, "attn_v_b.weight", &l->v_b, hp->n_heads, hp->n_value, hp->kv_rank, false) &&
+        fm_walk_matrix(
+            w, i, "attn_output.weight", &l->out, 1, hp->n_hidden, hp->n_heads * hp->n_value, false);
 }
 
 static bool tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
@@ -99,21 +99,27 @@ static bool cache_create(struct fathom_gpu *gpu, const struct fm_hparams *hp,
     const struct fathom_view table = fathom_buffer_view(caches->page_table);
     for (uint32_t i = 0; i < caches->n_layers; i++) {
         struct fm_layer_cache *layer = &caches->layers[i];
-        layer->latents = (struct fathom_latent_cache){.pages = fathom_buffer_view(layer->buffers[0]),
+        layer->latents = (struct fathom_latent_cache){
+            .pages = fathom_buffer_view(layer->buffers[0]),
             .page_table = table,
             .type = params->type,
             .kv_rank = hp->kv_rank,
-            .n_rope = hp->n_rope};
+            .n_rope = hp->n_rope,
+        };
         if (hp->n_index)
-            layer->index = (struct fathom_index_cache){.pages = fathom_buffer_view(layer->buffers[1]),
+            layer->index = (struct fathom_index_cache){
+                .pages = fathom_buffer_view(layer->buffers[1]),
                 .page_table = table,
                 .type = fm_index_type(params->type),
-                .n_key = hp->n_index};
+                .n_key = hp->n_index,
+            };
     }
     return true;
 }
 
-static uint32_t cache_truncate(uint32_t length) { return length; }
+static uint32_t cache_truncate(uint32_t length) {
+    return length;
+}
 
 static void widths(const struct fm_hparams *hp, struct fm_widths *w) {
     const uint64_t heads = hp->n_heads;
@@ -134,11 +140,11 @@ static uint64_t chunk_scratch(const struct fm_hparams *hp, uint32_t n_tokens) {
 }
 
 // A chunk may expand the latents of all positions before it. Expanding pays from some 400 tokens on.
-#define LATENT_ROW                                                                                           \
-    .cpu_chunk = 512, .cache_check = cache_check, .cache_token_size = cache_token_size,                      \
-    .cache_size = cache_size, .cache_create = cache_create, .cache_truncate = cache_truncate,                \
-    .tensors = tensors, .widths = widths, .scratch = scratch, .chunk_scratch = chunk_scratch,                \
-    .layers = fm_pass_residual_layers, .attention = fm_pass_latent_attention, .store = fm_pass_store,        \
+#define LATENT_ROW \
+    .cpu_chunk = 512, .cache_check = cache_check, .cache_token_size = cache_token_size, \
+    .cache_size = cache_size, .cache_create = cache_create, .cache_truncate = cache_truncate, \
+    .tensors = tensors, .widths = widths, .scratch = scratch, .chunk_scratch = chunk_scratch, \
+    .layers = fm_pass_residual_layers, .attention = fm_pass_latent_attention, .store = fm_pass_store, \
     .last_norm = fm_pass_last_norm
 
 const struct fm_arch fm_arch_deepseek2 = {.name = "deepseek2", .read = read_deepseek2, LATENT_ROW};

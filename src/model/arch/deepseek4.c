@@ -70,7 +70,11 @@ static void read_deepseek4(struct fm_keys *k, struct fm_hparams *hp) {
 static bool mix_tensors(
     struct fm_walk *w, const char *prefix, struct fm_hyper *mix, uint32_t n_logits, uint32_t n_scales) {
     struct fm_need logits = {
-        .weight = &mix->logits, .n_mats = 1, .n_rows = n_logits, .n_cols = FATHOM_RESIDUALS * w->hp->n_hidden};
+        .weight = &mix->logits,
+        .n_mats = 1,
+        .n_rows = n_logits,
+        .n_cols = FATHOM_RESIDUALS * w->hp->n_hidden,
+    };
     struct fm_need base = {.vector = &mix->base, .n_mats = 1, .n_rows = 1, .n_cols = n_logits},
                    scale = {.vector = &mix->scale, .n_mats = 1, .n_rows = 1, .n_cols = n_scales};
     snprintf(logits.name, sizeof(logits.name), "%s_fn.weight", prefix);
@@ -89,18 +93,20 @@ static bool compressor_tensors(
     struct fm_need bias = {.vector = &c->bias, .n_mats = 1, .n_rows = ratio, .n_cols = width};
     snprintf(bias.name, sizeof(bias.name), "blk.%u.%s_ape.weight", i, prefix);
     return fm_walk_matrix(w, i, kv, &c->kv, 1, width, w->hp->n_hidden, false) &&
-           fm_walk_matrix(w, i, gate, &c->gate, 1, width, w->hp->n_hidden, false) &&
-           fm_walk_visit(w, bias, false) && fm_walk_vector(w, i, norm, &c->norm, n_key, false);
+        fm_walk_matrix(w, i, gate, &c->gate, 1, width, w->hp->n_hidden, false) &&
+        fm_walk_visit(w, bias, false) && fm_walk_vector(w, i, norm, &c->norm, n_key, false);
 }
 
 static bool attention_tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
     const struct fm_hparams *hp = w->hp;
     char mix[32];
-    struct fm_need out_a = {.weight = &l->out_a,
+    struct fm_need out_a = {
+        .weight = &l->out_a,
         .n_mats = hp->n_out_groups,
         .n_rows = hp->out_rank,
         .n_cols = hp->n_heads / hp->n_out_groups * hp->kv_rank,
-        .flat = true};
+        .flat = true,
+    };
     FM_LAYER_NAME(out_a, i, "attn_output_a.weight");
     snprintf(mix, sizeof(mix), "blk.%u.hc_attn", i);
     if (!mix_tensors(w, mix, &l->attn_mix, FATHOM_MIX_LOGITS, 3) ||
@@ -112,7 +118,8 @@ static bool attention_tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l)
         !fm_walk_vector(w, i, "attn_kv_a_norm.weight", &l->kv_a_norm, hp->kv_rank, false) ||
         !fm_walk_vector(w, i, "attn_sinks.weight", &l->sinks, hp->n_heads, false))
         return false;
-    if (hp->ratios[i] && !compressor_tensors(w, i, "attn_compressor", &l->compressor, hp->kv_rank)) return false;
+    if (hp->ratios[i] && !compressor_tensors(w, i, "attn_compressor", &l->compressor, hp->kv_rank))
+        return false;
     if (hp->ratios[i] == FM_INDEXED_RATIO &&
         (!fm_walk_matrix(w, i, "indexer.attn_q_b.weight", &l->index_q, 1, hp->n_index_heads * hp->n_index,
              hp->q_rank, false) ||
@@ -120,8 +127,9 @@ static bool attention_tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l)
                 w, i, "indexer.proj.weight", &l->index_weights, 1, hp->n_index_heads, hp->n_hidden, false) ||
             !compressor_tensors(w, i, "indexer_compressor", &l->index_compressor, hp->n_index)))
         return false;
-    return fm_walk_visit(w, out_a, false) && fm_walk_matrix(w, i, "attn_output_b.weight", &l->out, 1,
-                                                 hp->n_hidden, hp->n_out_groups * hp->out_rank, false);
+    return fm_walk_visit(w, out_a, false) &&
+        fm_walk_matrix(
+            w, i, "attn_output_b.weight", &l->out, 1, hp->n_hidden, hp->n_out_groups * hp->out_rank, false);
 }
 
 static bool tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
@@ -130,11 +138,13 @@ static bool tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
     snprintf(mix, sizeof(mix), "blk.%u.hc_ffn", i);
     if (!mix_tensors(w, mix, &l->ffn_mix, FATHOM_MIX_LOGITS, 3)) return false;
     if (i < w->hp->n_hash_layers) {
-        struct fm_need table = {.vector = &l->expert_table,
+        struct fm_need table = {
+            .vector = &l->expert_table,
             .n_mats = 1,
             .n_rows = w->hp->n_vocab,
             .n_cols = w->hp->n_experts_used,
-            .table = true};
+            .table = true,
+        };
         FM_LAYER_NAME(table, i, "ffn_gate_tid2eid.weight");
         if (!fm_walk_visit(w, table, false)) return false;
     }
@@ -179,8 +189,10 @@ static struct layer_size layer_size(
     const struct fm_hparams *hp, uint32_t layer, const struct fm_cache_params *params) {
     const uint32_t ratio = hp->ratios[layer], n_compressed = compressed_pages(ratio, params->n_context);
     const uint64_t page = FATHOM_PAGE * row_size(hp, params->type);
-    struct layer_size size = {.pages = (ring_pages(hp, params) + n_compressed) * page,
-        .state = ratio ? state_size(ratio, params->n_ahead, hp->kv_rank) : 0};
+    struct layer_size size = {
+        .pages = (ring_pages(hp, params) + n_compressed) * page,
+        .state = ratio ? state_size(ratio, params->n_ahead, hp->kv_rank) : 0,
+    };
     if (ratio != FM_INDEXED_RATIO) return size;
     size.index_pages =
         n_compressed * FATHOM_PAGE * fathom_index_row_size(fm_index_type(params->type), hp->n_index);
@@ -207,8 +219,8 @@ static uint64_t cache_token_size(const struct fm_hparams *hp, enum fathom_type t
     return (uint64_t)(total + 0.5);
 }
 
-static bool create_page_table(struct fathom_gpu *gpu, uint32_t n_pages, uint32_t n_ring, uint32_t n_compressed,
-    struct fm_caches *caches, struct fathom_error *err) {
+static bool create_page_table(struct fathom_gpu *gpu, uint32_t n_pages, uint32_t n_ring,
+    uint32_t n_compressed, struct fm_caches *caches, struct fathom_error *err) {
     const uint64_t n = (uint64_t)n_pages + 2ull * n_compressed;
     uint32_t *table = malloc(4 * n);
     if (!table) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -258,14 +270,18 @@ static bool cache_create(struct fathom_gpu *gpu, const struct fm_hparams *hp,
             fathom_buffer_create(gpu, at, FATHOM_MEMORY_DEVICE, err);
         if (!buffer) return false;
         at = 0;
-        layer->latents = (struct fathom_latent_cache){.pages = cut(buffer, &at, size.pages),
+        layer->latents = (struct fathom_latent_cache){
+            .pages = cut(buffer, &at, size.pages),
             .page_table = table,
             .type = params->type,
-            .kv_rank = hp->kv_rank};
-        layer->index = (struct fathom_index_cache){.pages = cut(buffer, &at, size.index_pages),
+            .kv_rank = hp->kv_rank,
+        };
+        layer->index = (struct fathom_index_cache){
+            .pages = cut(buffer, &at, size.index_pages),
             .page_table = index_table,
             .type = fm_index_type(params->type),
-            .n_key = hp->n_index};
+            .n_key = hp->n_index,
+        };
         layer->state = cut(buffer, &at, size.state);
         layer->index_state = cut(buffer, &at, size.index_state);
         layer->n_state = kept_positions(hp->ratios[i], params->n_ahead);
@@ -310,39 +326,57 @@ static uint64_t scratch(const struct fm_hparams *hp, uint32_t n_positions) {
 }
 
 static void mix(const struct fm_pass *p, const struct fm_hyper *hyper, struct fathom_view norm) {
-    fathom_matmul(
-        p->stream, &(struct fathom_matmul_params){
-                       .w = hyper->logits, .x = p->ws->x, .y = p->ws->mix_logits, .n_tokens = p->n_tokens});
-    fathom_hyper_mix(p->stream, &(struct fathom_hyper_mix_params){.x = p->ws->x,
-                                    .logits = p->ws->mix_logits,
-                                    .scale = hyper->scale,
-                                    .base = hyper->base,
-                                    .w = norm,
-                                    .y = p->ws->normed,
-                                    .mix = p->ws->mix,
-                                    .n_tokens = p->n_tokens,
-                                    .n = p->hp->n_hidden,
-                                    .n_iterations = p->hp->n_mix_iterations,
-                                    .eps = p->hp->mix_eps,
-                                    .norm_eps = p->hp->norm_eps});
+    fathom_matmul(p->stream,
+        &(struct fathom_matmul_params){
+            .w = hyper->logits,
+            .x = p->ws->x,
+            .y = p->ws->mix_logits,
+            .n_tokens = p->n_tokens,
+        });
+    fathom_hyper_mix(p->stream,
+        &(struct fathom_hyper_mix_params){
+            .x = p->ws->x,
+            .logits = p->ws->mix_logits,
+            .scale = hyper->scale,
+            .base = hyper->base,
+            .w = norm,
+            .y = p->ws->normed,
+            .mix = p->ws->mix,
+            .n_tokens = p->n_tokens,
+            .n = p->hp->n_hidden,
+            .n_iterations = p->hp->n_mix_iterations,
+            .eps = p->hp->mix_eps,
+            .norm_eps = p->hp->norm_eps,
+        });
 }
 
 static void expand(const struct fm_pass *p) {
-    fathom_hyper_expand(p->stream, &(struct fathom_hyper_expand_params){.x = p->ws->x,
-                                       .y = p->ws->branch,
-                                       .mix = p->ws->mix,
-                                       .n_tokens = p->n_tokens,
-                                       .n = p->hp->n_hidden});
+    fathom_hyper_expand(p->stream,
+        &(struct fathom_hyper_expand_params){
+            .x = p->ws->x,
+            .y = p->ws->branch,
+            .mix = p->ws->mix,
+            .n_tokens = p->n_tokens,
+            .n = p->hp->n_hidden,
+        });
 }
 
 // The residual streams begin as copies of the embedding.
 static void layers(const struct fm_pass *p) {
     fathom_embed(p->stream,
         &(struct fathom_embed_params){
-            .w = p->weights->embedding, .ids = p->ids, .x = p->ws->branch, .n_tokens = p->n_tokens});
-    fathom_hyper_expand(
-        p->stream, &(struct fathom_hyper_expand_params){
-                       .x = p->ws->x, .y = p->ws->branch, .n_tokens = p->n_tokens, .n = p->hp->n_hidden});
+            .w = p->weights->embedding,
+            .ids = p->ids,
+            .x = p->ws->branch,
+            .n_tokens = p->n_tokens,
+        });
+    fathom_hyper_expand(p->stream,
+        &(struct fathom_hyper_expand_params){
+            .x = p->ws->x,
+            .y = p->ws->branch,
+            .n_tokens = p->n_tokens,
+            .n = p->hp->n_hidden,
+        });
     for (uint32_t i = 0; i < p->hp->n_layers; i++) {
         const struct fm_layer *l = &p->weights->layers[i];
         mix(p, &l->attn_mix, l->attn_norm);
@@ -358,19 +392,23 @@ static void last_norm(const struct fm_pass *p, struct fathom_view x, uint32_t n)
     const struct fm_hyper *last = &p->weights->final_mix;
     fathom_matmul(p->stream,
         &(struct fathom_matmul_params){.w = last->logits, .x = x, .y = p->ws->mix_logits, .n_tokens = n});
-    fathom_hyper_mix(p->stream, &(struct fathom_hyper_mix_params){.x = x,
-                                    .logits = p->ws->mix_logits,
-                                    .scale = last->scale,
-                                    .base = last->base,
-                                    .w = p->weights->final_norm,
-                                    .y = p->ws->normed,
-                                    .n_tokens = n,
-                                    .n = p->hp->n_hidden,
-                                    .eps = p->hp->mix_eps,
-                                    .norm_eps = p->hp->norm_eps});
+    fathom_hyper_mix(p->stream,
+        &(struct fathom_hyper_mix_params){
+            .x = x,
+            .logits = p->ws->mix_logits,
+            .scale = last->scale,
+            .base = last->base,
+            .w = p->weights->final_norm,
+            .y = p->ws->normed,
+            .n_tokens = n,
+            .n = p->hp->n_hidden,
+            .eps = p->hp->mix_eps,
+            .norm_eps = p->hp->norm_eps,
+        });
 }
 
-const struct fm_arch fm_arch_deepseek4 = {.name = "deepseek4",
+const struct fm_arch fm_arch_deepseek4 = {
+    .name = "deepseek4",
     .cpu_chunk = 512,
     .cache_check = cache_check,
     .cache_token_size = cache_token_size,
@@ -383,4 +421,5 @@ const struct fm_arch fm_arch_deepseek4 = {.name = "deepseek4",
     .widths = widths,
     .scratch = scratch,
     .layers = layers,
-    .last_norm = last_norm};
+    .last_norm = last_norm,
+};

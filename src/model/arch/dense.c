@@ -69,18 +69,20 @@ static bool qkv_tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
     const struct fm_tensor *found[3];
     uint32_t first_row = 0;
     for (int j = 0; j < 3; j++) {
-        needs[j] = (struct fm_need){.weight = &l->qkv,
+        needs[j] = (struct fm_need){
+            .weight = &l->qkv,
             .n_mats = 1,
             .n_rows = n_rows[j],
             .n_cols = hp->n_hidden,
             .first_row = first_row,
-            .all_rows = n_query + 2 * n_key};
+            .all_rows = n_query + 2 * n_key,
+        };
         FM_LAYER_NAME(needs[j], i, suffixes[j]);
         found[j] = fm_tensors_find(w->tensors, needs[j].name);
         first_row += n_rows[j];
     }
     const bool alike = found[0] && found[1] && found[2] && found[0]->type == found[1]->type &&
-                       found[0]->type == found[2]->type;
+        found[0]->type == found[2]->type;
     for (int j = 0; j < 3; j++) {
         if (!alike) needs[j].weight = weights[j], needs[j].first_row = needs[j].all_rows = 0;
         if (!fm_walk_visit(w, needs[j], false)) return false;
@@ -138,16 +140,19 @@ static bool cache_create(struct fathom_gpu *gpu, const struct fm_hparams *hp,
     const struct fm_cache_params *params, struct fm_caches *caches, struct fathom_error *err) {
     if (!fm_paged_create(gpu, params, row_size(hp, params->type), 0, caches, err)) return false;
     for (uint32_t i = 0; i < caches->n_layers; i++)
-        caches->layers[i].kv =
-            (struct fathom_kv_cache){.pages = fathom_buffer_view(caches->layers[i].buffers[0]),
-                .page_table = fathom_buffer_view(caches->page_table),
-                .type = params->type,
-                .n_kv = hp->n_kv,
-                .n_head = hp->n_value};
+        caches->layers[i].kv = (struct fathom_kv_cache){
+            .pages = fathom_buffer_view(caches->layers[i].buffers[0]),
+            .page_table = fathom_buffer_view(caches->page_table),
+            .type = params->type,
+            .n_kv = hp->n_kv,
+            .n_head = hp->n_value,
+        };
     return true;
 }
 
-static uint32_t cache_truncate(uint32_t length) { return length; }
+static uint32_t cache_truncate(uint32_t length) {
+    return length;
+}
 
 static void widths(const struct fm_hparams *hp, struct fm_widths *w) {
     w->q = (hp->n_heads + 2ull * hp->n_kv) * hp->n_value;
@@ -158,10 +163,10 @@ static uint64_t scratch(const struct fm_hparams *hp, uint32_t n_positions) {
     return fathom_grouped_attention_scratch(hp->n_heads, hp->n_value, n_positions);
 }
 
-#define GROUPED_ROW                                                                                          \
-    .cpu_chunk = 128, .cache_check = cache_check, .cache_token_size = cache_token_size,                      \
-    .cache_size = cache_size, .cache_create = cache_create, .cache_truncate = cache_truncate,                \
-    .tensors = tensors, .widths = widths, .scratch = scratch, .layers = fm_pass_residual_layers,             \
+#define GROUPED_ROW \
+    .cpu_chunk = 128, .cache_check = cache_check, .cache_token_size = cache_token_size, \
+    .cache_size = cache_size, .cache_create = cache_create, .cache_truncate = cache_truncate, \
+    .tensors = tensors, .widths = widths, .scratch = scratch, .layers = fm_pass_residual_layers, \
     .attention = fm_pass_grouped_attention, .last_norm = fm_pass_last_norm
 
 const struct fm_arch fm_arch_llama = {.name = "llama", .read = read_llama, GROUPED_ROW};

@@ -9,9 +9,16 @@ static uint32_t queries(const struct fm_attention_call *c) {
 struct fm_shape fm_shape_attention_tile(const void *call) {
     const struct fm_attention_call *c = call;
     // devices with narrow subgroups have few registers per invocation
-    const uint32_t most = c->info->min_subgroup_size < 32 ? 2 : 4, wanted = queries(c) > 32 ? 4 : queries(c) > 16 ? 2 : 1;
+    const uint32_t most = c->info->min_subgroup_size < 32 ? 2 : 4,
+                   wanted = queries(c) > 32 ? 4
+        : queries(c) > 16                   ? 2
+                                            : 1;
     const uint32_t each = wanted < most ? wanted : most;
-    return (struct fm_shape){.rows = 16 * each, .groups = (c->value_width + FM_VALUE_GROUP - 1) / FM_VALUE_GROUP, .constants = {{"EACH", each}}};
+    return (struct fm_shape){
+        .rows = 16 * each,
+        .groups = (c->value_width + FM_VALUE_GROUP - 1) / FM_VALUE_GROUP,
+        .constants = {{"EACH", each}},
+    };
 }
 
 struct fm_shape fm_shape_attention_rows(const void *call) {
@@ -25,7 +32,8 @@ struct fm_shape fm_shape_attention_rows(const void *call) {
 
 struct fm_shape fm_shape_attention_coop(const void *call) {
     const struct fm_attention_call *c = call;
-    return fm_matrix_attention(c->info, &(struct fm_matrix_attention_work){queries(c), c->key_width, c->value_width, .size = c->size});
+    return fm_matrix_attention(c->info,
+        &(struct fm_matrix_attention_work){queries(c), c->key_width, c->value_width, .size = c->size});
 }
 
 uint32_t fm_attention_tiles(const struct fathom_gpu_info *info, const struct fm_matrix_attention_work *work) {

@@ -9,10 +9,10 @@ enum { FM_VALUE_GROUP = 128 };
 
 struct fm_attention_call {
     const struct fathom_gpu_info *info;
-    uint32_t n_tokens, n_heads, n_kv;      // n_heads / n_kv heads share a key
+    uint32_t n_tokens, n_heads, n_kv; // n_heads / n_kv heads share a key
     uint32_t key_width, value_width;
     uint32_t max_positions;
-    uint32_t size;                         // as in struct fm_choice
+    uint32_t size; // as in struct fm_choice
 };
 
 // Shapes of attention_tile.glsl, attention_rows.glsl and matrix_attention.glsl, from a struct

@@ -12,9 +12,12 @@ struct fm_cache {
     enum fathom_type type;
     uint64_t page_words; // words of a page
 };
-bool fm_op_latent_cache(struct fathom_stream *stream, const char *op, const struct fathom_latent_cache *cache, struct fm_cache *checked);
-bool fm_op_index_cache(struct fathom_stream *stream, const char *op, const struct fathom_index_cache *cache, struct fm_cache *checked);
-bool fm_op_kv_cache(struct fathom_stream *stream, const char *op, const struct fathom_kv_cache *cache, struct fm_cache *checked);
+bool fm_op_latent_cache(struct fathom_stream *stream, const char *op, const struct fathom_latent_cache *cache,
+    struct fm_cache *checked);
+bool fm_op_index_cache(struct fathom_stream *stream, const char *op, const struct fathom_index_cache *cache,
+    struct fm_cache *checked);
+bool fm_op_kv_cache(struct fathom_stream *stream, const char *op, const struct fathom_kv_cache *cache,
+    struct fm_cache *checked);
 
 // Where a shader finds a cache. *_base: index of a view's first word.
 struct fm_bound_cache {
@@ -23,5 +26,6 @@ struct fm_bound_cache {
 };
 
 // Binds all pages, and the table's entries for n_positions. 0: all entries.
-bool fm_op_bind_cache(struct fathom_stream *stream, const char *op, const struct fm_cache *cache, uint32_t n_positions, struct fm_bound_cache *bound);
+bool fm_op_bind_cache(struct fathom_stream *stream, const char *op, const struct fm_cache *cache,
+    uint32_t n_positions, struct fm_bound_cache *bound);
 #endif

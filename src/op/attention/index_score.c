@@ -16,25 +16,36 @@ const struct fm_op fm_op_index_score = {"index_score", variants, sizeof(variants
 void fathom_index_score(struct fathom_stream *stream, const struct fathom_index_score_params *params) {
     static const char op[] = "index_score";
     const struct fathom_index_cache *cache = &params->cache;
-    const uint32_t n_heads = params->n_heads, n_key = cache->n_key, n = params->n_tokens, end = params->first_token + n;
+    const uint32_t n_heads = params->n_heads, n_key = cache->n_key, n = params->n_tokens,
+                   end = params->first_token + n;
     struct fm_cache checked;
     struct fm_bound_cache bound;
     struct fathom_view q, weights, position, scores;
-    struct index_score_args args = {.n_heads = n_heads, .n_key = n_key, .first_token = params->first_token, .stride = params->max_positions,
-        .ratio = fm_op_default(params->ratio, 1), .scale = params->scale};
+    struct index_score_args args = {
+        .n_heads = n_heads,
+        .n_key = n_key,
+        .first_token = params->first_token,
+        .stride = params->max_positions,
+        .ratio = fm_op_default(params->ratio, 1),
+        .scale = params->scale,
+    };
     if (!fm_op_multiple(stream, op, "n_tokens", n, 1) || !fm_op_multiple(stream, op, "n_heads", n_heads, 1) ||
-        !fm_op_multiple(stream, op, "max_positions", params->max_positions, 1) || !fm_op_index_cache(stream, op, cache, &checked))
+        !fm_op_multiple(stream, op, "max_positions", params->max_positions, 1) ||
+        !fm_op_index_cache(stream, op, cache, &checked))
         return;
     if (n > FM_MAX_GROUPS || end < n || end / args.ratio > params->max_positions) {
-        fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens from %" PRIu32 " on, at most %d, and no more than the %" PRIu32 " rows", op, n,
-            params->first_token, FM_MAX_GROUPS, params->max_positions);
+        fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: %" PRIu32 " tokens from %" PRIu32 " on, at most %d, and no more than the %" PRIu32 " rows",
+            op, n, params->first_token, FM_MAX_GROUPS, params->max_positions);
         return;
     }
     if (!fm_op_bind(stream, op, "q", params->q, (uint64_t)end * n_heads * n_key, &q, &args.q_base) ||
-        !fm_op_bind(stream, op, "weights", params->weights, (uint64_t)end * n_heads, &weights, &args.weights_base) ||
+        !fm_op_bind(
+            stream, op, "weights", params->weights, (uint64_t)end * n_heads, &weights, &args.weights_base) ||
         !fm_op_bind(stream, op, "position", params->position, 1, &position, &args.position_base) ||
         !fm_op_bind_cache(stream, op, &checked, params->max_positions, &bound) ||
-        !fm_op_bind(stream, op, "scores", params->scores, (uint64_t)n * params->max_positions, &scores, &args.scores_base))
+        !fm_op_bind(stream, op, "scores", params->scores, (uint64_t)n * params->max_positions, &scores,
+            &args.scores_base))
         return;
     args.n_pages = bound.n_pages;
     args.page_table_base = bound.page_table_base;
@@ -54,6 +65,6 @@ void fathom_index_score(struct fathom_stream *stream, const struct fathom_index_
             .groups = {tiles < MAX_TILE_GROUPS ? tiles : MAX_TILE_GROUPS, 1, n},
             .flops = pairs * 2.0 * n_heads * n_key,
             .bytes = (double)params->max_positions * (double)fathom_index_row_size(cache->type, n_key) +
-                     4.0 * pairs,
+                4.0 * pairs,
         });
 }

@@ -9,12 +9,14 @@ static struct fm_shape shape_subgroup(const void *info) {
 
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_latent_store},
-    {.name = "subgroup",
+    {
+        .name = "subgroup",
         .shader = &fm_shader_latent_store_subgroup,
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
-        .shape = shape_subgroup},
+        .shape = shape_subgroup,
+    },
 };
-const struct fm_op fm_op_latent_store = { "latent_store", variants, sizeof(variants) / sizeof(variants[0]) };
+const struct fm_op fm_op_latent_store = {"latent_store", variants, sizeof(variants) / sizeof(variants[0])};
 
 void fathom_latent_store(struct fathom_stream *stream, const struct fathom_latent_store_params *params) {
     static const char op[] = "latent_store";
@@ -25,21 +27,27 @@ void fathom_latent_store(struct fathom_stream *stream, const struct fathom_laten
     struct fm_cache checked;
     struct fm_bound_cache bound;
     struct latent_store_args args = {
-        .n_tokens = n_tokens, .kv_rank = cache->kv_rank, .width = (uint32_t)width,
+        .n_tokens = n_tokens,
+        .kv_rank = cache->kv_rank,
+        .width = (uint32_t)width,
         .n_rope = fm_op_default(cache->n_rope, params->n_rotated),
         .eps = params->eps,
         .inv_kv_rank = 1.0f / (float)cache->kv_rank,
     };
-    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_latent_cache(stream, op, cache, &checked)
-        || !fm_op_multiple(stream, op, cache->n_rope ? "n_rope" : "n_rotated", args.n_rope, 4) || !fm_op_eps(stream, op, params->eps)
-        || !fm_op_bind(stream, op, "kv", params->kv, n_tokens * width, &kv, &args.kv_base)
-        || !fm_op_bind(stream, op, "w", params->w, cache->kv_rank, &w, &args.w_base)
-        || !fm_op_rope_table(stream, op, params->rope_table, n_tokens, args.n_rope, &table, &args.table_base, &args.n_positions)
-        || !fm_op_bind(stream, op, "position", params->position, 1, &position, &args.position_base)
-        || !fm_op_bind_cache(stream, op, &checked, 0, &bound))
+    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) ||
+        !fm_op_latent_cache(stream, op, cache, &checked) ||
+        !fm_op_multiple(stream, op, cache->n_rope ? "n_rope" : "n_rotated", args.n_rope, 4) ||
+        !fm_op_eps(stream, op, params->eps) ||
+        !fm_op_bind(stream, op, "kv", params->kv, n_tokens * width, &kv, &args.kv_base) ||
+        !fm_op_bind(stream, op, "w", params->w, cache->kv_rank, &w, &args.w_base) ||
+        !fm_op_rope_table(stream, op, params->rope_table, n_tokens, args.n_rope, &table, &args.table_base,
+            &args.n_positions) ||
+        !fm_op_bind(stream, op, "position", params->position, 1, &position, &args.position_base) ||
+        !fm_op_bind_cache(stream, op, &checked, 0, &bound))
         return;
     if (args.n_rope > width || (cache->n_rope && params->n_rotated)) {
-        fm_stream_fail(stream, FATHOM_INVALID, "%s: %u values of the latent's %u are to be rotated, and %u after them", op, params->n_rotated,
+        fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: %u values of the latent's %u are to be rotated, and %u after them", op, params->n_rotated,
             cache->kv_rank, cache->n_rope);
         return;
     }

@@ -10,7 +10,16 @@
 #include "shader_list.h"
 #include <inttypes.h>
 
-enum { MAX_TOP_K = 16, PLAIN_ROWS = 16, ROWS = 4, LANE_ROWS = 4, PAIRS = 2, TILE_ROWS = 64, SUM_ROWS = 64, MAX_GROUP = 1024 };
+enum {
+    MAX_TOP_K = 16,
+    PLAIN_ROWS = 16,
+    ROWS = 4,
+    LANE_ROWS = 4,
+    PAIRS = 2,
+    TILE_ROWS = 64,
+    SUM_ROWS = 64,
+    MAX_GROUP = 1024
+};
 // MAX_GROUP: the most tokens of a grouped dispatch, set by the length of the shader's list.
 
 // What a variant's shape depends on.
@@ -18,8 +27,8 @@ struct call {
     const struct fathom_gpu_info *info;
     const struct fathom_weight *down; // the experts', or the shared expert's if there are no experts
     uint32_t n_inter, n_shared, n_tokens;
-    uint32_t per_expert;              // average tokens per expert
-    uint32_t size;                    // as in struct fm_choice
+    uint32_t per_expert; // average tokens per expert
+    uint32_t size;       // as in struct fm_choice
 };
 
 static struct fm_shape shape_plain(const void *call) {
@@ -35,7 +44,10 @@ static struct fm_shape shape_vec(const void *call) {
 
 static struct fm_shape by_row(const struct call *c, bool ahead) {
     const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){.rows = lanes * LANE_ROWS, .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}}};
+    return (struct fm_shape){
+        .rows = lanes * LANE_ROWS,
+        .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}},
+    };
 }
 
 static struct fm_shape shape_rows(const void *call) {
@@ -54,7 +66,8 @@ static struct fm_shape shape_grouped(const void *call) {
 
 static struct fm_shape shape_grouped_coop(const void *call) {
     const struct call *c = call;
-    const struct fm_matrix_work work = {c->down->n_mats, c->down->n_rows, c->per_expert, 1, 4 * MAX_GROUP, c->size};
+    const struct fm_matrix_work work = {
+        c->down->n_mats, c->down->n_rows, c->per_expert, 1, 4 * MAX_GROUP, c->size};
     struct fm_shape shape = fm_matrix_tile(c->info, &work);
     shape.tokens = MAX_GROUP;
     return shape;
@@ -63,8 +76,12 @@ static struct fm_shape shape_grouped_coop(const void *call) {
 static struct fm_shape shape_grouped_rows(const void *call) {
     const struct call *c = call;
     const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){.rows = 2 * PAIRS * lanes, .tokens = FM_MAX_GROUP_ROWS,
-        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes}, {"PAIRS", PAIRS}}};
+    return (struct fm_shape){
+        .rows = 2 * PAIRS * lanes,
+        .tokens = FM_MAX_GROUP_ROWS,
+        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes},
+            {"PAIRS", PAIRS}},
+    };
 }
 
 static struct fm_shape shape_grouped_dot(const void *call) {
@@ -75,10 +92,14 @@ static struct fm_shape shape_grouped_dot(const void *call) {
 
 static struct fm_shape shape_columns(const void *call) {
     const struct call *c = call;
-    const uint32_t rows = fm_columns_rows(c->info, c->down->n_rows, 1), units = fm_columns_units(c->info, c->down, 1);
+    const uint32_t rows = fm_columns_rows(c->info, c->down->n_rows, 1),
+                   units = fm_columns_units(c->info, c->down, 1);
     const uint32_t shared_units = c->n_shared / 64;
-    return (struct fm_shape){.rows = rows, .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows},
-                                               {"UNITS", c->n_shared && shared_units < units ? shared_units : units}}};
+    return (struct fm_shape){
+        .rows = rows,
+        .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows},
+            {"UNITS", c->n_shared && shared_units < units ? shared_units : units}},
+    };
 }
 
 // All variants but `plain` read h by fours. Most need whole blocks of columns. The grouped ones keep the
@@ -86,25 +107,86 @@ static struct fm_shape shape_columns(const void *call) {
 enum { WHOLE = FM_CALL_ALIGNED | FM_CALL_BLOCKS, GROUPED = WHOLE | FM_CALL_EXPERTS | FM_CALL_SCRATCH };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_down, .shape = shape_plain},
-    {.name = "vec", .shader = &fm_shader_expert_down_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = FM_CALL_ALIGNED,
-        .does = FM_DOES_NORM, .shape = shape_vec},
-    {.name = "rows", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .does = FM_DOES_NORM,
-        .cpu_only = true, .shape = shape_rows},
-    {.name = "rows_ahead", .shader = &fm_shader_expert_down_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE,
-        .does = FM_DOES_NORM, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD, .shape = shape_rows_ahead},
-    {.name = "grouped", .shader = &fm_shader_expert_down_grouped, .takes = GROUPED, .does = FM_DOES_GROUP, .min_tokens = 3,
-        .sizes = {1, 2, 4}, .shape = shape_grouped}, // sizes: 16 tokens
-    {.name = "grouped_coop", .shader = &fm_shader_expert_down_grouped_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = GROUPED,
-        .does = FM_DOES_GROUP, .min_tokens = 8, .sizes = FM_MATRIX_TILE_SIZES, .shape = shape_grouped_coop},
-    {.name = "grouped_rows", .shader = &fm_shader_expert_down_grouped_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = GROUPED,
-        .does = FM_DOES_GROUP, .min_tokens = 2, .cpu_only = true, .shape = shape_grouped_rows},
+    {
+        .name = "vec",
+        .shader = &fm_shader_expert_down_vec,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = FM_CALL_ALIGNED,
+        .does = FM_DOES_NORM,
+        .shape = shape_vec,
+    },
+    {
+        .name = "rows",
+        .shader = &fm_shader_expert_down_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = WHOLE,
+        .does = FM_DOES_NORM,
+        .cpu_only = true,
+        .shape = shape_rows,
+    },
+    {
+        .name = "rows_ahead",
+        .shader = &fm_shader_expert_down_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = WHOLE,
+        .does = FM_DOES_NORM,
+        .cpu_only = true,
+        .wants = FATHOM_CAP_READ_AHEAD,
+        .shape = shape_rows_ahead,
+    },
+    {
+        .name = "grouped",
+        .shader = &fm_shader_expert_down_grouped,
+        .takes = GROUPED,
+        .does = FM_DOES_GROUP,
+        .min_tokens = 3,
+        .sizes = {1, 2, 4},
+        .shape = shape_grouped,
+    }, // sizes: 16 tokens
+    {
+        .name = "grouped_coop",
+        .shader = &fm_shader_expert_down_grouped_coop,
+        .needs = FM_MATRIX_TILE_NEEDS,
+        .takes = GROUPED,
+        .does = FM_DOES_GROUP,
+        .min_tokens = 8,
+        .sizes = FM_MATRIX_TILE_SIZES,
+        .shape = shape_grouped_coop,
+    },
+    {
+        .name = "grouped_rows",
+        .shader = &fm_shader_expert_down_grouped_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = GROUPED,
+        .does = FM_DOES_GROUP,
+        .min_tokens = 2,
+        .cpu_only = true,
+        .shape = shape_grouped_rows,
+    },
     // never the default, because its activations have 8 bits; chosen only if asked for or measured to be
     // faster
-    {.name = "grouped_dot", .shader = &fm_shader_expert_down_grouped_dot, .needs = FATHOM_CAP_INTEGER_DOT, .takes = GROUPED | FM_CALL_PACKED,
+    {
+        .name = "grouped_dot",
+        .shader = &fm_shader_expert_down_grouped_dot,
+        .needs = FATHOM_CAP_INTEGER_DOT,
+        .takes = GROUPED | FM_CALL_PACKED,
         // sizes: 16 tokens
-        .does = FM_DOES_GROUP, .min_tokens = UINT32_MAX, .sizes = {1, 2, 4}, .shape = shape_grouped_dot},
-    {.name = "columns", .shader = &fm_shader_expert_down_columns, .needs = FM_COLUMNS_NEEDS, .takes = WHOLE | FM_CALL_UNITS,
-        .does = FM_DOES_NORM | FM_DOES_ADDRESS, .max_tokens = 1, .cpu_only = true, .wants = FM_COLUMNS_WANTS, .shape = shape_columns},
+        .does = FM_DOES_GROUP,
+        .min_tokens = UINT32_MAX,
+        .sizes = {1, 2, 4},
+        .shape = shape_grouped_dot,
+    },
+    {
+        .name = "columns",
+        .shader = &fm_shader_expert_down_columns,
+        .needs = FM_COLUMNS_NEEDS,
+        .takes = WHOLE | FM_CALL_UNITS,
+        .does = FM_DOES_NORM | FM_DOES_ADDRESS,
+        .max_tokens = 1,
+        .cpu_only = true,
+        .wants = FM_COLUMNS_WANTS,
+        .shape = shape_columns,
+    },
 };
 // adds the grouped variants' parts
 static const struct fm_variant sum_variant = {.name = "sum", .shader = &fm_shader_expert_down_sum};
@@ -112,16 +194,22 @@ const struct fm_op fm_op_expert_down = {"expert_down", variants, sizeof(variants
 
 static bool check(struct fathom_stream *stream, const char *op, const struct fathom_expert_down_params *p) {
     const struct fathom_weight *down = p->down, *shared = p->shared_down;
-    if (!down && !shared) return fm_stream_fail(stream, FATHOM_INVALID, "%s: neither experts nor a shared expert", op);
-    if ((down && !fm_op_weight(stream, op, "down", down)) || (shared && !fm_op_weight(stream, op, "shared_down", shared))) return false;
+    if (!down && !shared)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: neither experts nor a shared expert", op);
+    if ((down && !fm_op_weight(stream, op, "down", down)) ||
+        (shared && !fm_op_weight(stream, op, "shared_down", shared)))
+        return false;
     if (shared && (shared->n_mats != 1 || (down && down->n_rows != shared->n_rows)))
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: shared_down has %" PRIu32 " matrices of %" PRIu32 " rows, wanted 1 of %" PRIu32,
-            op, shared->n_mats, shared->n_rows, down ? down->n_rows : shared->n_rows);
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: shared_down has %" PRIu32 " matrices of %" PRIu32 " rows, wanted 1 of %" PRIu32, op,
+            shared->n_mats, shared->n_rows, down ? down->n_rows : shared->n_rows);
     if (down ? !p->top_k || p->top_k > MAX_TOP_K || p->top_k > down->n_mats : p->top_k != 0)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: top_k is %" PRIu32 " of %" PRIu32 " experts, at most %d", op, p->top_k,
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: top_k is %" PRIu32 " of %" PRIu32 " experts, at most %d", op, p->top_k,
             down ? down->n_mats : 0, MAX_TOP_K);
     if (!p->n_tokens || p->n_tokens > FM_MAX_GROUPS)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens, wanted 1 to %d", op, p->n_tokens, FM_MAX_GROUPS);
+        return fm_stream_fail(
+            stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens, wanted 1 to %d", op, p->n_tokens, FM_MAX_GROUPS);
     return true;
 }
 
@@ -143,8 +231,8 @@ static double row_bytes(const struct fathom_weight *w) {
 // Adds one dispatch for n_tokens tokens. It takes rows [args->first_row, args->end_row) of the shared expert,
 // unless `shared` is NULL. Of the experts in the slice `experts`, unless that is NULL, it takes the same
 // rows, or all rows if the variant is grouped.
-static void add(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args, const struct fathom_slice *experts,
-    const struct fathom_slice *shared, bool from_y, bool last) {
+static void add(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args,
+    const struct fathom_slice *experts, const struct fathom_slice *shared, bool from_y, bool last) {
     const struct fathom_expert_down_params *p = job->p;
     const bool grouped = job->variant->does & FM_DOES_GROUP, columns = job->variant->does & FM_DOES_ADDRESS;
     const bool norms = job->variant->does & FM_DOES_NORM, fused = last && job->norm.fused;
@@ -152,35 +240,45 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     args->expert_end = experts ? experts->first_row + experts->n_rows : 0;
     args->shared_row = shared ? shared->first_row : 0;
     // `columns` needs both addresses: a round in which no lane takes part reads from either
-    const struct fathom_slice *bound_experts = columns && !experts ? shared : experts, *bound_shared = columns && !shared ? experts : shared;
-    if (columns) fm_columns_address(bound_experts->view, args->down_address), fm_columns_address(bound_shared->view, args->shared_address);
+    const struct fathom_slice *bound_experts = columns && !experts ? shared : experts,
+                              *bound_shared = columns && !shared ? experts : shared;
+    if (columns)
+        fm_columns_address(bound_experts->view, args->down_address),
+            fm_columns_address(bound_shared->view, args->shared_address);
     args->residual_base = from_y ? job->y_base : job->residual_base;
-    const double rows = args->end_row - args->first_row, tokens = args->n_tokens, shared_rows = shared ? rows : 0;
-    const double dots =
-        experts ? (grouped ? args->n_rows : rows) * p->top_k * experts->n_rows / ((double)p->down->n_mats * args->n_rows) : 0;
+    const double rows = args->end_row - args->first_row, tokens = args->n_tokens,
+                 shared_rows = shared ? rows : 0;
+    const double dots = experts ? (grouped ? args->n_rows : rows) * p->top_k * experts->n_rows /
+            ((double)p->down->n_mats * args->n_rows)
+                                : 0;
     const double read = experts && dots * tokens > experts->n_rows ? experts->n_rows : dots * tokens;
     const uint64_t n_tiles = (args->n_rows + job->shape.rows - 1) / job->shape.rows;
     const uint64_t groups = (grouped && experts ? experts->n_rows / args->n_rows * n_tiles : 0) +
-                            (args->end_row - args->first_row + (uint64_t)job->shape.rows - 1) / job->shape.rows;
+        (args->end_row - args->first_row + (uint64_t)job->shape.rows - 1) / job->shape.rows;
     struct fm_dispatch dispatch = {
         .op = job->op,
         .variant = job->variant,
         // an absent weight gets the other's type, so that a driver compiles no extra code for it
-        .constants = {{"DOWN_TYPE", (p->down ? p->down : p->shared_down)->type}, {"SHARED_TYPE", (p->shared_down ? p->shared_down : p->down)->type}},
+        .constants = {{"DOWN_TYPE", (p->down ? p->down : p->shared_down)->type},
+            {"SHARED_TYPE", (p->shared_down ? p->shared_down : p->down)->type}},
         .subgroup_size = job->shape.subgroup_size,
         .views = {job->h, job->ids},
         .n_views = 2,
         .args = args,
         .args_size = sizeof(*args),
-        .groups = {fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : args->n_tokens, 1},
+        .groups = {fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : args->n_tokens,
+            1},
         .flops = 2.0 * tokens * (dots * args->n_inter + shared_rows * args->n_shared),
-        .bytes = read * row_bytes(p->down) + shared_rows * row_bytes(p->shared_down) + 4.0 * tokens * (dots + shared_rows + args->h_stride),
+        .bytes = read * row_bytes(p->down) + shared_rows * row_bytes(p->shared_down) +
+            4.0 * tokens * (dots + shared_rows + args->h_stride),
     };
     fm_dispatch_add(&dispatch, job->shape.constants);
     if (grouped) {
         dispatch.views[dispatch.n_views++] = job->parts;
     } else {
-        fm_dispatch_add(&dispatch, (struct fm_constant[]){{"SHARED", shared != NULL}, {"RESIDUAL", from_y || job->residual.buffer}, {0}});
+        fm_dispatch_add(&dispatch,
+            (struct fm_constant[]){
+                {"SHARED", shared != NULL}, {"RESIDUAL", from_y || job->residual.buffer}, {0}});
         dispatch.views[dispatch.n_views++] = job->weights;
         dispatch.views[dispatch.n_views++] = from_y ? job->y : job->residual;
         dispatch.views[dispatch.n_views++] = job->y;
@@ -190,7 +288,9 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     dispatch.n_views += 2;
     if (norms) {
         fm_dispatch_add(&dispatch, (struct fm_constant[]){{"NORM", fused}, {0}});
-        if (fused) dispatch.views[7] = job->norm.w, dispatch.views[8] = job->norm.y, dispatch.views[9] = job->norm.counters;
+        if (fused)
+            dispatch.views[7] = job->norm.w, dispatch.views[8] = job->norm.y,
+            dispatch.views[9] = job->norm.counters;
         dispatch.n_views = 10;
     }
     fm_stream_dispatch(stream, &dispatch);
@@ -205,17 +305,19 @@ static void add_by_token(struct fathom_stream *stream, const struct job *job, st
         args->first_row = row;
         args->end_row = args->n_rows;
         if (shared && !(slice = fm_expert_slice(stream, job->op, shared, row, &args->end_row))) return;
-        add(stream, job, args, experts, slice, false, args->end_row == args->n_rows && !(down && down->n_slices > 1));
+        add(stream, job, args, experts, slice, false,
+            args->end_row == args->n_rows && !(down && down->n_slices > 1));
         row = args->end_row;
     }
     args->first_row = 0;
-    for (uint32_t i = 1; down && i < down->n_slices; i++) add(stream, job, args, &down->slices[i], NULL, true, i + 1 == down->n_slices);
+    for (uint32_t i = 1; down && i < down->n_slices; i++)
+        add(stream, job, args, &down->slices[i], NULL, true, i + 1 == down->n_slices);
 }
 
 // Adds dispatches for n_tokens tokens from `token` on: first the parts of their sums, expert by expert, then
 // the sums.
-static void add_grouped(
-    struct fathom_stream *stream, const struct job *job, struct expert_down_args args, uint32_t token, uint32_t n_tokens) {
+static void add_grouped(struct fathom_stream *stream, const struct job *job, struct expert_down_args args,
+    uint32_t token, uint32_t n_tokens) {
     const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
     args.n_tokens = n_tokens;
     args.h_base += token * args.h_stride;
@@ -228,51 +330,63 @@ static void add_grouped(
         const struct fathom_slice *slice = NULL;
         args.first_row = row;
         args.end_row = args.n_rows;
-        if (row < args.n_rows && !(slice = fm_expert_slice(stream, job->op, shared, row, &args.end_row))) return;
+        if (row < args.n_rows && !(slice = fm_expert_slice(stream, job->op, shared, row, &args.end_row)))
+            return;
         add(stream, job, &args, i < n_slices ? &down->slices[i] : NULL, slice, false, false);
         row = args.end_row;
     }
     args.residual_base = job->residual_base + token * args.n_rows;
-    fm_stream_dispatch(stream, &(struct fm_dispatch){
-                                   .op = "expert_down_sum",
-                                   .variant = &sum_variant,
-                                   .constants = {{"SHARED", shared != NULL}, {"RESIDUAL", job->residual.buffer != NULL}},
-                                   .views = {job->parts, job->weights, job->residual, job->y},
-                                   .n_views = 4,
-                                   .args = &args,
-                                   .args_size = sizeof(args),
-                                   .groups = {fm_op_groups(args.n_rows, SUM_ROWS), n_tokens, 1},
-                                   .flops = 2.0 * n_tokens * args.n_rows * (args.top_k + 1.0),
-                                   .bytes = 4.0 * n_tokens * args.n_rows * (args.top_k + 3.0),
-                               });
+    fm_stream_dispatch(stream,
+        &(struct fm_dispatch){
+            .op = "expert_down_sum",
+            .variant = &sum_variant,
+            .constants = {{"SHARED", shared != NULL}, {"RESIDUAL", job->residual.buffer != NULL}},
+            .views = {job->parts, job->weights, job->residual, job->y},
+            .n_views = 4,
+            .args = &args,
+            .args_size = sizeof(args),
+            .groups = {fm_op_groups(args.n_rows, SUM_ROWS), n_tokens, 1},
+            .flops = 2.0 * n_tokens * args.n_rows * (args.top_k + 1.0),
+            .bytes = 4.0 * n_tokens * args.n_rows * (args.top_k + 3.0),
+        });
 }
 
 // The number of tokens that the scratch holds at once.
-static uint32_t fit_scratch(const struct fathom_stream *stream, const struct fathom_expert_down_params *p, uint32_t n_rows) {
+static uint32_t fit_scratch(
+    const struct fathom_stream *stream, const struct fathom_expert_down_params *p, uint32_t n_rows) {
     const uint64_t range = fathom_gpu_get_info(fm_stream_gpu(stream))->max_storage_range;
-    const uint64_t token = fathom_expert_down_scratch(1, p->top_k, n_rows), size = p->scratch.size < range ? p->scratch.size : range;
+    const uint64_t token = fathom_expert_down_scratch(1, p->top_k, n_rows),
+                   size = p->scratch.size < range ? p->scratch.size : range;
     // 256: the largest loss to a binding's alignment
     const uint64_t n = !p->scratch.buffer || size < 256 ? 0 : (size - 256) / token;
     return n > MAX_GROUP ? MAX_GROUP : n > p->n_tokens ? p->n_tokens : (uint32_t)n;
 }
 
-static void choose_variant(struct fathom_stream *stream, struct job *job, const struct expert_down_args *args, bool scratch) {
+static void choose_variant(
+    struct fathom_stream *stream, struct job *job, const struct expert_down_args *args, bool scratch) {
     const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
     // two tokens of a dense layer would leave half of a group's tile empty
-    const uint64_t chosen = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats : args->n_tokens < 3 ? 1 : args->n_tokens;
+    const uint64_t chosen = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats
+        : args->n_tokens < 3     ? 1
+                                 : args->n_tokens;
     const uint32_t per_expert = chosen ? (uint32_t)chosen : 1;
     // an expert's rows must be in one slice
     const bool aligned = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_slices == 1);
-    const uint32_t is = (aligned ? FM_CALL_ALIGNED : 0) | (args->n_inter % 32 || args->n_shared % 32 ? 0 : FM_CALL_BLOCKS) |
-                        (down && down->n_mats == 1 ? 0 : FM_CALL_EXPERTS) | (scratch ? FM_CALL_SCRATCH : 0) |
-                        (fm_expert_packed(down, shared) ? FM_CALL_PACKED : 0) | (fm_columns_take_all(down, shared) ? FM_CALL_UNITS : 0);
+    const uint32_t is = (aligned ? FM_CALL_ALIGNED : 0) |
+        (args->n_inter % 32 || args->n_shared % 32 ? 0 : FM_CALL_BLOCKS) |
+        (down && down->n_mats == 1 ? 0 : FM_CALL_EXPERTS) | (scratch ? FM_CALL_SCRATCH : 0) |
+        (fm_expert_packed(down, shared) ? FM_CALL_PACKED : 0) |
+        (fm_columns_take_all(down, shared) ? FM_CALL_UNITS : 0);
     const struct fm_call call = {job->op, args->n_tokens,
-        {down ? down->type : 0, down ? down->n_mats : 0, args->n_inter, args->top_k, shared ? shared->type : 0, args->n_shared, args->n_rows},
+        {down ? down->type : 0, down ? down->n_mats : 0, args->n_inter, args->top_k,
+            shared ? shared->type : 0, args->n_shared, args->n_rows},
         is};
-    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_down.n_variants, per_expert);
+    const struct fm_choice choice =
+        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_down.n_variants, per_expert);
     job->variant = choice.variant;
-    job->shape = fm_variant_shape(choice.variant, &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), down ? down : shared,
-        args->n_inter, args->n_shared, args->n_tokens, per_expert, choice.size});
+    job->shape = fm_variant_shape(choice.variant,
+        &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), down ? down : shared, args->n_inter,
+            args->n_shared, args->n_tokens, per_expert, choice.size});
 }
 
 uint64_t fathom_expert_down_scratch(uint32_t n_tokens, uint32_t top_k, uint32_t n_rows) {
@@ -283,41 +397,49 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
     static const char op[] = "expert_down";
     if (!check(stream, op, p)) return;
     const struct fathom_weight *down = p->down, *shared = p->shared_down;
-    const uint32_t n_rows = (down ? down : shared)->n_rows, n_inter = down ? down->n_cols : 0, n_shared = shared ? shared->n_cols : 0;
+    const uint32_t n_rows = (down ? down : shared)->n_rows, n_inter = down ? down->n_cols : 0,
+                   n_shared = shared ? shared->n_cols : 0;
     const uint64_t n_chosen = (uint64_t)p->n_tokens * p->top_k, n_y = (uint64_t)p->n_tokens * n_rows;
     const uint64_t h_stride = (uint64_t)p->top_k * n_inter + n_shared;
-    struct expert_down_args args = {.n_rows = n_rows,
+    struct expert_down_args args = {
+        .n_rows = n_rows,
         .n_inter = n_inter,
         .n_shared = n_shared,
         .top_k = p->top_k,
         .h_stride = (uint32_t)h_stride,
-        .n_tokens = p->n_tokens};
+        .n_tokens = p->n_tokens,
+    };
     struct job job = {.op = op, .p = p};
     if (!fm_op_bind(stream, op, "h", p->h, p->n_tokens * h_stride, &job.h, &args.h_base) ||
         (p->top_k && !fm_op_bind(stream, op, "ids", p->ids, n_chosen, &job.ids, &args.ids_base)) ||
-        (p->top_k && !fm_op_bind(stream, op, "weights", p->weights, n_chosen, &job.weights, &args.weights_base)) ||
-        (p->residual.buffer && !fm_op_bind(stream, op, "residual", p->residual, n_y, &job.residual, &job.residual_base)) ||
+        (p->top_k &&
+            !fm_op_bind(stream, op, "weights", p->weights, n_chosen, &job.weights, &args.weights_base)) ||
+        (p->residual.buffer &&
+            !fm_op_bind(stream, op, "residual", p->residual, n_y, &job.residual, &job.residual_base)) ||
         !fm_op_bind(stream, op, "y", p->y, n_y, &job.y, &job.y_base))
         return;
     args.y_base = job.y_base;
     uint32_t at_once = fit_scratch(stream, p, n_rows);
     choose_variant(stream, &job, &args, at_once);
     if ((n_rows - 1) / job.shape.rows >= FM_MAX_GROUPS) {
-        fm_stream_fail(
-            stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32, op, n_rows, FM_MAX_GROUPS, job.shape.rows);
+        fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu32 " rows, at most %d workgroups of %" PRIu32,
+            op, n_rows, FM_MAX_GROUPS, job.shape.rows);
         return;
     }
     // the norm can be fused only if the last dispatch makes all rows
     const bool whole = (down && down->n_slices > 1) || !shared || shared->n_slices == 1;
-    if (!fm_op_norm_after(stream, op, &p->norm, p->n_tokens, n_rows, whole && job.variant->does & FM_DOES_NORM, &job.norm)) return;
-    args.norm_w_base = job.norm.w_base, args.normed_base = job.norm.y_base, args.counters_base = job.norm.counters_base, args.norm_eps = p->norm.eps;
+    if (!fm_op_norm_after(
+            stream, op, &p->norm, p->n_tokens, n_rows, whole && job.variant->does & FM_DOES_NORM, &job.norm))
+        return;
+    args.norm_w_base = job.norm.w_base, args.normed_base = job.norm.y_base,
+    args.counters_base = job.norm.counters_base, args.norm_eps = p->norm.eps;
     if (!(job.variant->does & FM_DOES_GROUP)) {
         add_by_token(stream, &job, &args);
         fm_op_norm_apart(stream, &p->norm, &job.norm, p->y, p->n_tokens, n_rows);
         return;
     }
-    if (!fm_op_bind(
-            stream, op, "scratch", p->scratch, fathom_expert_down_scratch(at_once, p->top_k, n_rows) / 4, &job.parts, &args.parts_base))
+    if (!fm_op_bind(stream, op, "scratch", p->scratch,
+            fathom_expert_down_scratch(at_once, p->top_k, n_rows) / 4, &job.parts, &args.parts_base))
         return;
     if (at_once > job.shape.tokens) at_once = job.shape.tokens;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)

@@ -1,15 +1,16 @@
 #include "op/experts/expert_slice.h"
 #include <inttypes.h>
 
-const struct fathom_slice *fm_expert_slice(
-    struct fathom_stream *stream, const char *op, const struct fathom_weight *w, uint32_t row, uint32_t *end) {
+const struct fathom_slice *fm_expert_slice(struct fathom_stream *stream, const char *op,
+    const struct fathom_weight *w, uint32_t row, uint32_t *end) {
     for (uint32_t i = 0; i < w->n_slices; i++) {
         const struct fathom_slice *slice = &w->slices[i];
         if (row < slice->first_row || row - slice->first_row >= slice->n_rows) continue;
         if (*end > slice->first_row + slice->n_rows) *end = slice->first_row + slice->n_rows;
         return slice;
     }
-    fm_stream_fail(stream, FATHOM_INVALID, "%s: row %" PRIu32 " of a weight is in none of its %" PRIu32 " slices", op, row, w->n_slices);
+    fm_stream_fail(stream, FATHOM_INVALID,
+        "%s: row %" PRIu32 " of a weight is in none of its %" PRIu32 " slices", op, row, w->n_slices);
     return NULL;
 }
 
@@ -19,7 +20,9 @@ uint32_t fm_expert_lanes(const struct fathom_gpu_info *info, uint32_t n_cols) {
 }
 
 uint32_t fm_expert_row_tokens(uint32_t per_expert, uint32_t n_tokens) {
-    const uint32_t n = n_tokens > FM_MAX_GROUP_ROWS ? (uint32_t)((uint64_t)per_expert * FM_MAX_GROUP_ROWS / n_tokens) : per_expert;
+    const uint32_t n = n_tokens > FM_MAX_GROUP_ROWS
+        ? (uint32_t)((uint64_t)per_expert * FM_MAX_GROUP_ROWS / n_tokens)
+        : per_expert;
     return n > 4 ? 8 : 4;
 }
 

@@ -16,9 +16,9 @@ struct call {
     const struct fathom_gpu_info *info;
     const struct fathom_weight *gate; // the experts', or the shared expert's if there are no experts
     uint32_t n_cols, n_tokens;
-    uint32_t per_expert;              // average tokens per expert
-    uint64_t n_rows;                  // rows of a token's result
-    uint32_t size;                    // as in struct fm_choice
+    uint32_t per_expert; // average tokens per expert
+    uint64_t n_rows;     // rows of a token's result
+    uint32_t size;       // as in struct fm_choice
 };
 
 static struct fm_shape shape_plain(const void *call) {
@@ -28,12 +28,18 @@ static struct fm_shape shape_plain(const void *call) {
 
 static struct fm_shape shape_vec(const void *call) {
     const struct call *c = call;
-    return (struct fm_shape){.rows = ROWS, .constants = {{"local_size_x", fm_expert_lanes(c->info, c->n_cols)}, {"ROWS", ROWS}}};
+    return (struct fm_shape){
+        .rows = ROWS,
+        .constants = {{"local_size_x", fm_expert_lanes(c->info, c->n_cols)}, {"ROWS", ROWS}},
+    };
 }
 
 static struct fm_shape by_row(const struct call *c, bool ahead) {
     const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){.rows = lanes * LANE_ROWS, .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}}};
+    return (struct fm_shape){
+        .rows = lanes * LANE_ROWS,
+        .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}},
+    };
 }
 
 static struct fm_shape shape_rows(const void *call) {
@@ -52,7 +58,8 @@ static struct fm_shape shape_grouped(const void *call) {
 
 static struct fm_shape shape_grouped_coop(const void *call) {
     const struct call *c = call;
-    const struct fm_matrix_work work = {c->gate->n_mats, c->gate->n_rows, c->per_expert, 2, 4 * MAX_GROUP, c->size};
+    const struct fm_matrix_work work = {
+        c->gate->n_mats, c->gate->n_rows, c->per_expert, 2, 4 * MAX_GROUP, c->size};
     struct fm_shape shape = fm_matrix_tile(c->info, &work);
     shape.tokens = MAX_GROUP;
     return shape;
@@ -61,8 +68,12 @@ static struct fm_shape shape_grouped_coop(const void *call) {
 static struct fm_shape shape_grouped_rows(const void *call) {
     const struct call *c = call;
     const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){.rows = lanes * PAIRS, .tokens = FM_MAX_GROUP_ROWS,
-        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes}, {"PAIRS", PAIRS}}};
+    return (struct fm_shape){
+        .rows = lanes * PAIRS,
+        .tokens = FM_MAX_GROUP_ROWS,
+        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes},
+            {"PAIRS", PAIRS}},
+    };
 }
 
 static struct fm_shape shape_grouped_dot(const void *call) {
@@ -74,8 +85,11 @@ static struct fm_shape shape_grouped_dot(const void *call) {
 static struct fm_shape shape_columns(const void *call) {
     const struct call *c = call;
     const uint32_t rows = fm_columns_rows(c->info, c->n_rows, 2);
-    return (struct fm_shape){.rows = rows,
-        .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows}, {"UNITS", fm_columns_units(c->info, c->gate, 1)}}};
+    return (struct fm_shape){
+        .rows = rows,
+        .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows},
+            {"UNITS", fm_columns_units(c->info, c->gate, 1)}},
+    };
 }
 
 // All variants but `plain` read x by fours. Most need whole blocks of columns. The grouped ones need whole
@@ -83,52 +97,118 @@ static struct fm_shape shape_columns(const void *call) {
 enum { WHOLE = FM_CALL_ALIGNED | FM_CALL_BLOCKS, GROUPED = WHOLE | FM_CALL_EXPERTS };
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_expert_up, .shape = shape_plain},
-    {.name = "vec", .shader = &fm_shader_expert_up_vec, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = FM_CALL_ALIGNED, .shape = shape_vec},
-    {.name = "rows", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .cpu_only = true,
-        .shape = shape_rows},
-    {.name = "rows_ahead", .shader = &fm_shader_expert_up_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = WHOLE, .cpu_only = true,
-        .wants = FATHOM_CAP_READ_AHEAD, .shape = shape_rows_ahead},
-    {.name = "grouped", .shader = &fm_shader_expert_up_grouped, .takes = GROUPED, .does = FM_DOES_GROUP, .min_tokens = 3,
-        .sizes = {1, 2, 4}, .shape = shape_grouped}, // sizes: 16 tokens
-    {.name = "grouped_coop", .shader = &fm_shader_expert_up_grouped_coop, .needs = FM_MATRIX_TILE_NEEDS, .takes = GROUPED,
-        .does = FM_DOES_GROUP, .min_tokens = 8, .sizes = FM_MATRIX_TILE_SIZES, .shape = shape_grouped_coop},
-    {.name = "grouped_rows", .shader = &fm_shader_expert_up_grouped_rows, .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC, .takes = GROUPED,
-        .does = FM_DOES_GROUP, .min_tokens = 2, .cpu_only = true, .shape = shape_grouped_rows},
+    {
+        .name = "vec",
+        .shader = &fm_shader_expert_up_vec,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = FM_CALL_ALIGNED,
+        .shape = shape_vec,
+    },
+    {
+        .name = "rows",
+        .shader = &fm_shader_expert_up_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = WHOLE,
+        .cpu_only = true,
+        .shape = shape_rows,
+    },
+    {
+        .name = "rows_ahead",
+        .shader = &fm_shader_expert_up_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = WHOLE,
+        .cpu_only = true,
+        .wants = FATHOM_CAP_READ_AHEAD,
+        .shape = shape_rows_ahead,
+    },
+    {
+        .name = "grouped",
+        .shader = &fm_shader_expert_up_grouped,
+        .takes = GROUPED,
+        .does = FM_DOES_GROUP,
+        .min_tokens = 3,
+        .sizes = {1, 2, 4},
+        .shape = shape_grouped,
+    }, // sizes: 16 tokens
+    {
+        .name = "grouped_coop",
+        .shader = &fm_shader_expert_up_grouped_coop,
+        .needs = FM_MATRIX_TILE_NEEDS,
+        .takes = GROUPED,
+        .does = FM_DOES_GROUP,
+        .min_tokens = 8,
+        .sizes = FM_MATRIX_TILE_SIZES,
+        .shape = shape_grouped_coop,
+    },
+    {
+        .name = "grouped_rows",
+        .shader = &fm_shader_expert_up_grouped_rows,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = GROUPED,
+        .does = FM_DOES_GROUP,
+        .min_tokens = 2,
+        .cpu_only = true,
+        .shape = shape_grouped_rows,
+    },
     // never the default, because its activations have 8 bits; chosen only if asked for or measured to be
     // faster
-    {.name = "grouped_dot", .shader = &fm_shader_expert_up_grouped_dot, .needs = FATHOM_CAP_INTEGER_DOT, .takes = GROUPED | FM_CALL_PACKED,
+    {
+        .name = "grouped_dot",
+        .shader = &fm_shader_expert_up_grouped_dot,
+        .needs = FATHOM_CAP_INTEGER_DOT,
+        .takes = GROUPED | FM_CALL_PACKED,
         // sizes: 16 tokens; with 4, the sums of both weights would not fit Intel's registers
-        .does = FM_DOES_GROUP, .min_tokens = UINT32_MAX, .sizes = {1, 2},
-        .shape = shape_grouped_dot},
-    {.name = "columns", .shader = &fm_shader_expert_up_columns, .needs = FM_COLUMNS_NEEDS, .takes = GROUPED | FM_CALL_UNITS,
-        .does = FM_DOES_ADDRESS, .max_tokens = 1, .cpu_only = true, .wants = FM_COLUMNS_WANTS, .shape = shape_columns},
+        .does = FM_DOES_GROUP,
+        .min_tokens = UINT32_MAX,
+        .sizes = {1, 2},
+        .shape = shape_grouped_dot,
+    },
+    {
+        .name = "columns",
+        .shader = &fm_shader_expert_up_columns,
+        .needs = FM_COLUMNS_NEEDS,
+        .takes = GROUPED | FM_CALL_UNITS,
+        .does = FM_DOES_ADDRESS,
+        .max_tokens = 1,
+        .cpu_only = true,
+        .wants = FM_COLUMNS_WANTS,
+        .shape = shape_columns,
+    },
 };
 const struct fm_op fm_op_expert_up = {"expert_up", variants, sizeof(variants) / sizeof(variants[0])};
 
-static bool check_pair(
-    struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *gate, const struct fathom_weight *up) {
+static bool check_pair(struct fathom_stream *stream, const char *op, const char *name,
+    const struct fathom_weight *gate, const struct fathom_weight *up) {
     if (!fm_op_weight(stream, op, name, gate) || !fm_op_weight(stream, op, name, up)) return false;
     if (gate->n_mats != up->n_mats || gate->n_rows != up->n_rows || gate->n_cols != up->n_cols)
         return fm_stream_fail(stream, FATHOM_INVALID,
-            "%s: %s are [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "] and [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "]", op, name, gate->n_mats,
-            gate->n_rows, gate->n_cols, up->n_mats, up->n_rows, up->n_cols);
+            "%s: %s are [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "] and [%" PRIu32 "][%" PRIu32 "][%" PRIu32 "]",
+            op, name, gate->n_mats, gate->n_rows, gate->n_cols, up->n_mats, up->n_rows, up->n_cols);
     return true;
 }
 
 static bool check(struct fathom_stream *stream, const char *op, const struct fathom_expert_up_params *p) {
-    if (!p->gate && !p->shared_gate) return fm_stream_fail(stream, FATHOM_INVALID, "%s: neither experts nor a shared expert", op);
+    if (!p->gate && !p->shared_gate)
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: neither experts nor a shared expert", op);
     if (p->gate && !check_pair(stream, op, "gate and up", p->gate, p->up)) return false;
-    if (p->shared_gate && !check_pair(stream, op, "shared_gate and shared_up", p->shared_gate, p->shared_up)) return false;
-    if (p->shared_gate && (p->shared_gate->n_mats != 1 || (p->gate && p->gate->n_cols != p->shared_gate->n_cols)))
+    if (p->shared_gate && !check_pair(stream, op, "shared_gate and shared_up", p->shared_gate, p->shared_up))
+        return false;
+    if (p->shared_gate &&
+        (p->shared_gate->n_mats != 1 || (p->gate && p->gate->n_cols != p->shared_gate->n_cols)))
         return fm_stream_fail(stream, FATHOM_INVALID,
-            "%s: shared_gate has %" PRIu32 " matrices of %" PRIu32 " columns, wanted 1 of %" PRIu32, op, p->shared_gate->n_mats,
-            p->shared_gate->n_cols, p->gate ? p->gate->n_cols : p->shared_gate->n_cols);
+            "%s: shared_gate has %" PRIu32 " matrices of %" PRIu32 " columns, wanted 1 of %" PRIu32, op,
+            p->shared_gate->n_mats, p->shared_gate->n_cols,
+            p->gate ? p->gate->n_cols : p->shared_gate->n_cols);
     if (p->gate ? !p->top_k || p->top_k > MAX_TOP_K || p->top_k > p->gate->n_mats : p->top_k != 0)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: top_k is %" PRIu32 " of %" PRIu32 " experts, at most %d", op, p->top_k,
+        return fm_stream_fail(stream, FATHOM_INVALID,
+            "%s: top_k is %" PRIu32 " of %" PRIu32 " experts, at most %d", op, p->top_k,
             p->gate ? p->gate->n_mats : 0, MAX_TOP_K);
     if (!p->n_tokens || p->n_tokens > FM_MAX_GROUPS)
-        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens, wanted 1 to %d", op, p->n_tokens, FM_MAX_GROUPS);
-    if (!(p->limit >= 0 && p->limit <= FLT_MAX)) return fm_stream_fail(stream, FATHOM_INVALID, "%s: limit is %g, wanted 0 or more", op, (double)p->limit);
+        return fm_stream_fail(
+            stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens, wanted 1 to %d", op, p->n_tokens, FM_MAX_GROUPS);
+    if (!(p->limit >= 0 && p->limit <= FLT_MAX))
+        return fm_stream_fail(
+            stream, FATHOM_INVALID, "%s: limit is %g, wanted 0 or more", op, (double)p->limit);
     return true;
 }
 
@@ -139,8 +219,8 @@ struct range {
 };
 
 // Takes the next range off rows [*row, n_rows). The range is empty if no rows are left.
-static bool next_range(struct fathom_stream *stream, const char *op, const struct fathom_weight *gate, const struct fathom_weight *up,
-    uint32_t *row, uint32_t n_rows, struct range *range) {
+static bool next_range(struct fathom_stream *stream, const char *op, const struct fathom_weight *gate,
+    const struct fathom_weight *up, uint32_t *row, uint32_t n_rows, struct range *range) {
     *range = (struct range){*row, n_rows};
     if (*row >= n_rows) return true;
     const struct fathom_slice *gate_window = fm_expert_slice(stream, op, gate, *row, &range->end);
@@ -155,7 +235,8 @@ static bool next_range(struct fathom_stream *stream, const char *op, const struc
 }
 
 static double row_bytes(const struct fathom_weight *gate, const struct fathom_weight *up) {
-    return gate ? (double)(fathom_row_size(gate->type, gate->n_cols) + fathom_row_size(up->type, up->n_cols)) : 0;
+    return gate ? (double)(fathom_row_size(gate->type, gate->n_cols) + fathom_row_size(up->type, up->n_cols))
+                : 0;
 }
 
 // What is the same for all dispatches of a call.
@@ -170,8 +251,8 @@ struct job {
 
 // Adds one dispatch for n_tokens tokens from `token` on, a range of the experts' rows and a range of the
 // shared expert's rows.
-static bool add(struct fathom_stream *stream, const struct job *job, uint32_t token, uint32_t n_tokens, const struct range *expert,
-    const struct range *shared) {
+static bool add(struct fathom_stream *stream, const struct job *job, uint32_t token, uint32_t n_tokens,
+    const struct range *expert, const struct range *shared) {
     const struct fathom_expert_up_params *p = job->p;
     const uint32_t tile = job->shape.rows;
     const bool grouped = job->variant->does & FM_DOES_GROUP;
@@ -191,21 +272,28 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
     args.shared_up_row = shared->up_row;
     if (job->variant->does & FM_DOES_ADDRESS) {
         fm_columns_address(expert->gate, args.gate_address), fm_columns_address(expert->up, args.up_address);
-        fm_columns_address(shared->gate, args.shared_gate_address), fm_columns_address(shared->up, args.shared_up_address);
+        fm_columns_address(shared->gate, args.shared_gate_address),
+            fm_columns_address(shared->up, args.shared_up_address);
     }
-    const uint64_t n_jobs = !args.expert_tiles ? 0 : grouped ? (expert->end - expert->first) / args.n_inter : p->top_k;
-    const uint64_t groups = n_jobs * args.expert_tiles + (shared->end - shared->first + (uint64_t)tile - 1) / tile;
+    const uint64_t n_jobs = !args.expert_tiles ? 0
+        : grouped                              ? (expert->end - expert->first) / args.n_inter
+                                               : p->top_k;
+    const uint64_t groups =
+        n_jobs * args.expert_tiles + (shared->end - shared->first + (uint64_t)tile - 1) / tile;
     if (!grouped && groups > FM_MAX_GROUPS)
-        return fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %" PRIu64 " workgroups for %" PRIu32 " of %" PRIu32 " rows, at most %d",
-            job->op, groups, p->top_k, args.n_inter, FM_MAX_GROUPS);
+        return fm_stream_fail(stream, FATHOM_UNSUPPORTED,
+            "%s: %" PRIu64 " workgroups for %" PRIu32 " of %" PRIu32 " rows, at most %d", job->op, groups,
+            p->top_k, args.n_inter, FM_MAX_GROUPS);
     // estimate: this slice's part of the experts' work is as large as its part of the rows
     const double rows = expert->end - expert->first, used = rows ? rows / p->gate->n_mats * p->top_k : 0;
-    const double read = used * n_tokens < rows ? used * n_tokens : rows, n_shared = shared->end - shared->first;
+    const double read = used * n_tokens < rows ? used * n_tokens : rows,
+                 n_shared = shared->end - shared->first;
     struct fm_dispatch dispatch = {
         .op = job->op,
         .variant = job->variant,
         // an absent weight gets the other's type, so that a driver compiles no extra code for it
-        .constants = {{"GATE_TYPE", (p->gate ? p->gate : p->shared_gate)->type}, {"UP_TYPE", (p->gate ? p->up : p->shared_up)->type},
+        .constants = {{"GATE_TYPE", (p->gate ? p->gate : p->shared_gate)->type},
+            {"UP_TYPE", (p->gate ? p->up : p->shared_up)->type},
             {"SHARED_GATE_TYPE", (p->shared_gate ? p->shared_gate : p->gate)->type},
             {"SHARED_UP_TYPE", (p->shared_gate ? p->shared_up : p->up)->type}},
         .subgroup_size = job->shape.subgroup_size,
@@ -216,16 +304,18 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
         .groups = {fm_op_groups(groups, 1), grouped ? fm_op_groups(groups, FM_MAX_GROUPS) : n_tokens, 1},
         .flops = 4.0 * n_tokens * args.n_cols * (used + n_shared),
         .bytes = read * row_bytes(p->gate, p->up) + n_shared * row_bytes(p->shared_gate, p->shared_up) +
-                 4.0 * n_tokens * (args.n_cols + used + n_shared),
+            4.0 * n_tokens * (args.n_cols + used + n_shared),
     };
     fm_dispatch_add(&dispatch, job->shape.constants);
     fm_stream_dispatch(stream, &dispatch);
     return true;
 }
 
-static bool add_tokens(struct fathom_stream *stream, const struct job *job, uint32_t token, uint32_t n_tokens) {
+static bool add_tokens(
+    struct fathom_stream *stream, const struct job *job, uint32_t token, uint32_t n_tokens) {
     const struct fathom_expert_up_params *p = job->p;
-    const uint32_t n_rows = p->gate ? p->gate->n_mats * p->gate->n_rows : 0, n_shared = p->shared_gate ? p->shared_gate->n_rows : 0;
+    const uint32_t n_rows = p->gate ? p->gate->n_mats * p->gate->n_rows : 0,
+                   n_shared = p->shared_gate ? p->shared_gate->n_rows : 0;
     for (uint32_t row = 0, shared_row = 0; row < n_rows || shared_row < n_shared;) {
         struct range expert, shared;
         if (!next_range(stream, job->op, p->gate, p->up, &row, n_rows, &expert) ||
@@ -244,35 +334,46 @@ static bool add_tokens(struct fathom_stream *stream, const struct job *job, uint
 void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_up_params *p) {
     static const char op[] = "expert_up";
     if (!check(stream, op, p)) return;
-    const uint32_t n_cols = (p->gate ? p->gate : p->shared_gate)->n_cols, n_inter = p->gate ? p->gate->n_rows : 0;
+    const uint32_t n_cols = (p->gate ? p->gate : p->shared_gate)->n_cols,
+                   n_inter = p->gate ? p->gate->n_rows : 0;
     const uint32_t n_shared = p->shared_gate ? p->shared_gate->n_rows : 0;
     const uint64_t h_stride = (uint64_t)p->top_k * n_inter + n_shared;
     struct expert_up_args args = {
-        .n_cols = n_cols, .n_inter = n_inter, .top_k = p->top_k, .h_stride = (uint32_t)h_stride, .n_tokens = p->n_tokens,
-        .limit = p->limit > 0 ? p->limit : FLT_MAX};
+        .n_cols = n_cols,
+        .n_inter = n_inter,
+        .top_k = p->top_k,
+        .h_stride = (uint32_t)h_stride,
+        .n_tokens = p->n_tokens,
+        .limit = p->limit > 0 ? p->limit : FLT_MAX,
+    };
     struct fathom_view x, ids = {0}, h;
     if (!fm_op_bind(stream, op, "x", p->x, (uint64_t)p->n_tokens * n_cols, &x, &args.x_base) ||
-        (p->top_k && !fm_op_bind(stream, op, "ids", p->ids, (uint64_t)p->n_tokens * p->top_k, &ids, &args.ids_base)) ||
+        (p->top_k &&
+            !fm_op_bind(stream, op, "ids", p->ids, (uint64_t)p->n_tokens * p->top_k, &ids, &args.ids_base)) ||
         !fm_op_bind(stream, op, "h", p->h, p->n_tokens * h_stride, &h, &args.h_base))
         return;
 
     const struct fathom_weight *gate = p->gate, *shared = p->shared_gate;
     const uint32_t is = (args.x_base % 4 ? 0 : FM_CALL_ALIGNED) | (n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
-                        (gate && gate->n_mats == 1 ? 0 : FM_CALL_EXPERTS) |
-                        (fm_expert_packed(gate, p->up) && fm_expert_packed(shared, p->shared_up) ? FM_CALL_PACKED : 0) |
-                        (fm_columns_take_all(gate, p->up) && fm_columns_take_all(shared, p->shared_up) ? FM_CALL_UNITS : 0);
-    uint32_t per_expert = p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
+        (gate && gate->n_mats == 1 ? 0 : FM_CALL_EXPERTS) |
+        (fm_expert_packed(gate, p->up) && fm_expert_packed(shared, p->shared_up) ? FM_CALL_PACKED : 0) |
+        (fm_columns_take_all(gate, p->up) && fm_columns_take_all(shared, p->shared_up) ? FM_CALL_UNITS : 0);
+    uint32_t per_expert =
+        p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
     // two tokens of a dense layer would leave half of a group's tile empty
     if (!per_expert || (!p->gate && per_expert < 3)) per_expert = 1;
     const struct fm_call call = {op, p->n_tokens,
-        {gate ? gate->type : 0, gate ? gate->n_mats : 0, gate ? gate->n_rows : 0, p->top_k, shared ? shared->type : 0,
-            shared ? shared->n_rows : 0, n_cols}, is};
-    const struct fm_choice choice = fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_up.n_variants, per_expert);
+        {gate ? gate->type : 0, gate ? gate->n_mats : 0, gate ? gate->n_rows : 0, p->top_k,
+            shared ? shared->type : 0, shared ? shared->n_rows : 0, n_cols},
+        is};
+    const struct fm_choice choice =
+        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_up.n_variants, per_expert);
     const struct fm_shape shape = fm_variant_shape(choice.variant,
-        &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), gate ? gate : shared, n_cols, p->n_tokens, per_expert,
-            gate ? (uint64_t)p->top_k * n_inter : n_shared, choice.size});
+        &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), gate ? gate : shared, n_cols, p->n_tokens,
+            per_expert, gate ? (uint64_t)p->top_k * n_inter : n_shared, choice.size});
     const struct job job = {op, p, &args, choice.variant, shape, x, ids, h};
     const uint32_t at_once = choice.variant->does & FM_DOES_GROUP ? shape.tokens : p->n_tokens;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
-        if (!add_tokens(stream, &job, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once)) return;
+        if (!add_tokens(stream, &job, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once))
+            return;
 }

@@ -12,7 +12,8 @@ bool fm_columns_take_all(const struct fathom_weight *a, const struct fathom_weig
     return (!a || fm_columns_take(a->type, a->n_cols)) && (!b || fm_columns_take(b->type, b->n_cols));
 }
 
-uint32_t fm_columns_units(const struct fathom_gpu_info *info, const struct fathom_weight *w, uint32_t n_tokens) {
+uint32_t fm_columns_units(
+    const struct fathom_gpu_info *info, const struct fathom_weight *w, uint32_t n_tokens) {
     uint32_t most = MAX_UNITS / n_tokens;
     const uint32_t short_units = SHORT_COLUMN_TILE / (uint32_t)fathom_row_size(w->type, 64);
     if (info->caps & FATHOM_CAP_READ_AHEAD && short_units < most) most = short_units;

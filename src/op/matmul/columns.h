@@ -7,7 +7,7 @@ enum {
     // capabilities that a device must have
     FM_COLUMNS_NEEDS = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_DEVICE_ADDRESS,
     FM_COLUMNS_WANTS = FATHOM_CAP_UNIFORM_LOADS, // capability that makes `columns` fast
-    FM_COLUMNS_TOKENS = 4, // the most tokens of a workgroup
+    FM_COLUMNS_TOKENS = 4,                       // the most tokens of a workgroup
 };
 
 // Whether the shader has this type and can take rows of this length.
@@ -19,7 +19,8 @@ bool fm_columns_take_all(const struct fathom_weight *a, const struct fathom_weig
 // Units of 64 columns in a column tile of w's rows. The tiles are of one length, and as few as the registers
 // allow. They are short in bytes if FATHOM_CAP_READ_AHEAD says that the processor prefetches only a few
 // streams (src/decisions/columns-on-cpus.md).
-uint32_t fm_columns_units(const struct fathom_gpu_info *info, const struct fathom_weight *w, uint32_t n_tokens);
+uint32_t fm_columns_units(
+    const struct fathom_gpu_info *info, const struct fathom_weight *w, uint32_t n_tokens);
 
 // Rows of a workgroup, of n_rows in all. Many rows are better, because each workgroup loads the activations
 // anew. The limits: enough workgroups for all cores, and shared memory for n_sums sums per row.

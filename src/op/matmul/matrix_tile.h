@@ -7,7 +7,8 @@
 enum { FM_MATRIX_TILE_NEEDS = FATHOM_CAP_COOPERATIVE_MATRIX | FATHOM_CAP_FLOAT16 };
 
 // Sizes for the tuner (fm_variant.sizes): tokens of a tile.
-#define FM_MATRIX_TILE_SIZES {32, 64, 128}
+#define FM_MATRIX_TILE_SIZES \
+    { 32, 64, 128 }
 
 struct fm_matrix_work {
     uint32_t n_mats, n_rows, n_tokens; // n_mats matrices of n_rows rows, each with n_tokens tokens

@@ -17,16 +17,16 @@ static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_embed, .shape = shape_plain},
     {.name = "block", .shader = &fm_shader_embed_block, .takes = FM_CALL_BLOCKS, .shape = shape_block},
 };
-const struct fm_op fm_op_embed = { "embed", variants, sizeof(variants) / sizeof(variants[0]) };
+const struct fm_op fm_op_embed = {"embed", variants, sizeof(variants) / sizeof(variants[0])};
 
 void fathom_embed(struct fathom_stream *stream, const struct fathom_embed_params *params) {
     static const char op[] = "embed";
     const struct fathom_weight *w = params->w;
     struct fathom_view ids, x;
-    struct embed_args args = { .n_tokens = params->n_tokens };
-    if (!fm_op_multiple(stream, op, "n_tokens", params->n_tokens, 1) || !fm_op_weight(stream, op, "w", w)
-        || !fm_op_bind(stream, op, "ids", params->ids, params->n_tokens, &ids, &args.ids_base)
-        || !fm_op_bind(stream, op, "x", params->x, (uint64_t)params->n_tokens * w->n_cols, &x, &args.x_base))
+    struct embed_args args = {.n_tokens = params->n_tokens};
+    if (!fm_op_multiple(stream, op, "n_tokens", params->n_tokens, 1) || !fm_op_weight(stream, op, "w", w) ||
+        !fm_op_bind(stream, op, "ids", params->ids, params->n_tokens, &ids, &args.ids_base) ||
+        !fm_op_bind(stream, op, "x", params->x, (uint64_t)params->n_tokens * w->n_cols, &x, &args.x_base))
         return;
     args.n_cols = w->n_cols;
 
@@ -49,7 +49,7 @@ void fathom_embed(struct fathom_stream *stream, const struct fathom_embed_params
                 .groups = {fm_op_groups(w->n_cols, per_group), fm_op_groups(params->n_tokens, 1), 1},
                 .flops = (double)params->n_tokens * w->n_cols / w->n_slices,
                 .bytes = params->n_tokens * ((double)fathom_row_size(w->type, w->n_cols) + 4.0 * w->n_cols) /
-                         w->n_slices,
+                    w->n_slices,
             });
     }
 }

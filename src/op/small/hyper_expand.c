@@ -14,24 +14,28 @@ void fathom_hyper_expand(struct fathom_stream *stream, const struct fathom_hyper
     struct fathom_view x, y, mix = {0};
     struct hyper_expand_args args = {.n_tokens = n_tokens, .n = n};
     if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_multiple(stream, op, "n", n, 1) ||
-        !fm_op_bind(stream, op, "x", params->x, FATHOM_RESIDUALS * n_y, &x, &args.x_base) || !fm_op_bind(stream, op, "y", params->y, n_y, &y, &args.y_base) ||
-        (mixes && !fm_op_bind(stream, op, "mix", params->mix, (uint64_t)n_tokens * FATHOM_MIX, &mix, &args.mix_base)))
+        !fm_op_bind(stream, op, "x", params->x, FATHOM_RESIDUALS * n_y, &x, &args.x_base) ||
+        !fm_op_bind(stream, op, "y", params->y, n_y, &y, &args.y_base) ||
+        (mixes &&
+            !fm_op_bind(
+                stream, op, "mix", params->mix, (uint64_t)n_tokens * FATHOM_MIX, &mix, &args.mix_base)))
         return;
     if (n > 64u * FM_MAX_GROUPS) {
-        fm_stream_fail(stream, FATHOM_UNSUPPORTED, "%s: %u values a stream, at most %u", op, n, 64u * FM_MAX_GROUPS);
+        fm_stream_fail(
+            stream, FATHOM_UNSUPPORTED, "%s: %u values a stream, at most %u", op, n, 64u * FM_MAX_GROUPS);
         return;
     }
-    fm_stream_dispatch(
-        stream, &(struct fm_dispatch){
-                    .op = op,
-                    .variant = &variants[0],
-                    .constants = {{"MIX", mixes}},
-                    .views = {x, y, mix},
-                    .n_views = 3,
-                    .args = &args,
-                    .args_size = sizeof(args),
-                    .groups = {fm_op_groups(n, 64), fm_op_groups(n_tokens, 1), 1},
-                    .flops = (double)n_y * FATHOM_RESIDUALS * (mixes ? 2.0 * FATHOM_RESIDUALS + 1 : 0),
-                    .bytes = 4.0 * (double)n_y * (1 + FATHOM_RESIDUALS * (mixes ? 2 : 1)),
-                });
+    fm_stream_dispatch(stream,
+        &(struct fm_dispatch){
+            .op = op,
+            .variant = &variants[0],
+            .constants = {{"MIX", mixes}},
+            .views = {x, y, mix},
+            .n_views = 3,
+            .args = &args,
+            .args_size = sizeof(args),
+            .groups = {fm_op_groups(n, 64), fm_op_groups(n_tokens, 1), 1},
+            .flops = (double)n_y * FATHOM_RESIDUALS * (mixes ? 2.0 * FATHOM_RESIDUALS + 1 : 0),
+            .bytes = 4.0 * (double)n_y * (1 + FATHOM_RESIDUALS * (mixes ? 2 : 1)),
+        });
 }

@@ -9,12 +9,14 @@ static struct fm_shape shape_subgroup(const void *info) {
 
 static const struct fm_variant variants[] = {
     {.name = "plain", .shader = &fm_shader_rms_norm},
-    {.name = "subgroup",
+    {
+        .name = "subgroup",
         .shader = &fm_shader_rms_norm_subgroup,
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
-        .shape = shape_subgroup},
+        .shape = shape_subgroup,
+    },
 };
-const struct fm_op fm_op_rms_norm = { "rms_norm", variants, sizeof(variants) / sizeof(variants[0]) };
+const struct fm_op fm_op_rms_norm = {"rms_norm", variants, sizeof(variants) / sizeof(variants[0])};
 
 void fathom_rms_norm(struct fathom_stream *stream, const struct fathom_rms_norm_params *params) {
     static const char op[] = "rms_norm";
@@ -28,11 +30,13 @@ void fathom_rms_norm(struct fathom_stream *stream, const struct fathom_rms_norm_
         .eps = params->eps,
         .inv_n_cols = 1.0f / (float)n_cols,
     };
-    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) || !fm_op_multiple(stream, op, "n_cols", n_cols, 1)
-        || !fm_op_eps(stream, op, params->eps)
-        || !fm_op_bind(stream, op, "x", params->x, fm_op_span(n_tokens, args.x_stride, n_cols), &x, &args.x_base)
-        || (params->w.buffer && !fm_op_bind(stream, op, "w", params->w, n_cols, &w, &args.w_base))
-        || !fm_op_bind(stream, op, "y", params->y, fm_op_span(n_tokens, args.y_stride, n_cols), &y, &args.y_base))
+    if (!fm_op_multiple(stream, op, "n_tokens", n_tokens, 1) ||
+        !fm_op_multiple(stream, op, "n_cols", n_cols, 1) || !fm_op_eps(stream, op, params->eps) ||
+        !fm_op_bind(
+            stream, op, "x", params->x, fm_op_span(n_tokens, args.x_stride, n_cols), &x, &args.x_base) ||
+        (params->w.buffer && !fm_op_bind(stream, op, "w", params->w, n_cols, &w, &args.w_base)) ||
+        !fm_op_bind(
+            stream, op, "y", params->y, fm_op_span(n_tokens, args.y_stride, n_cols), &y, &args.y_base))
         return;
     const struct fm_variant *variant =
         fm_variant_pick(fm_stream_gpu(stream), op, variants, fm_op_rms_norm.n_variants, 0, n_tokens);

@@ -31,8 +31,9 @@ enum { N_BENCH = 3 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct attention_case *c = &cases[i];
-    snprintf(buffer, size, "cache %d, weights %d, %u tokens at %u, %u heads, %u -> %u + %u, %u, spread %g", (int)c->cache, (int)c->type,
-        c->n_tokens, c->position, c->n_heads, c->kv_rank, c->n_nope, c->n_rope, c->n_v, (double)c->spread);
+    snprintf(buffer, size, "cache %d, weights %d, %u tokens at %u, %u heads, %u -> %u + %u, %u, spread %g",
+        (int)c->cache, (int)c->type, c->n_tokens, c->position, c->n_heads, c->kv_rank, c->n_nope, c->n_rope,
+        c->n_v, (double)c->spread);
     return buffer;
 }
 
@@ -44,10 +45,12 @@ struct inputs {
 };
 
 // One token and head at position n - 1, in the absorbed form, which must give the same.
-static void reference(const struct attention_case *c, const struct inputs *in, uint32_t t, uint32_t h, double *want, double *bound) {
+static void reference(const struct attention_case *c, const struct inputs *in, uint32_t t, uint32_t h,
+    double *want, double *bound) {
     const uint32_t n = c->position + t + 1, width = c->kv_rank + c->n_rope;
     const float *q = in->q + ((size_t)t * c->n_heads + h) * (c->n_nope + c->n_rope);
-    const float *k_b = in->k_b + (size_t)h * c->kv_rank * c->n_nope, *v_b = in->v_b + (size_t)h * c->n_v * c->kv_rank;
+    const float *k_b = in->k_b + (size_t)h * c->kv_rank * c->n_nope,
+                *v_b = in->v_b + (size_t)h * c->n_v * c->kv_rank;
     for (uint32_t r = 0; r < width; r++) {
         const bool rotary = r >= c->kv_rank;
         in->absorbed[r] = rotary ? (double)q[c->n_nope + r - c->kv_rank] : 0;
@@ -82,7 +85,8 @@ static void reference(const struct attention_case *c, const struct inputs *in, u
         for (uint32_t j = 0; j < n; j++) {
             const double v = in->s[j] / l * in->rows[(size_t)j * width + r];
             in->mean[r] += v;
-            in->doubt[r] += fabs(v) * (2 * in->error[j] + 2 * doubt + (n + c->kv_rank + 16) * 0x1p-24 + in->rounding);
+            in->doubt[r] +=
+                fabs(v) * (2 * in->error[j] + 2 * doubt + (n + c->kv_rank + 16) * 0x1p-24 + in->rounding);
         }
     }
     for (uint32_t i = 0; i < c->n_v; i++) {
@@ -95,9 +99,11 @@ static void reference(const struct attention_case *c, const struct inputs *in, u
     }
 }
 
-static const float *decoded(struct op_test *test, enum fathom_type type, const uint8_t *bytes, size_t n_rows, uint32_t n_cols) {
+static const float *decoded(
+    struct op_test *test, enum fathom_type type, const uint8_t *bytes, size_t n_rows, uint32_t n_cols) {
     float *out = op_alloc(test, n_rows * n_cols * sizeof(*out));
-    for (size_t r = 0; r < n_rows; r++) exact_row(type, bytes + r * fathom_row_size(type, n_cols), n_cols, out + r * n_cols);
+    for (size_t r = 0; r < n_rows; r++)
+        exact_row(type, bytes + r * fathom_row_size(type, n_cols), n_cols, out + r * n_cols);
     return out;
 }
 
@@ -121,23 +127,31 @@ static const struct fathom_weight *in_two(struct op_test *test, const struct fat
 static void run(struct op_test *test, size_t index) {
     const struct attention_case *c = &cases[index];
     const uint32_t width = c->n_nope + c->n_rope, n_positions = c->position + c->n_tokens;
-    const size_t n_q = (size_t)c->n_tokens * c->n_heads * width, n_out = (size_t)c->n_tokens * c->n_heads * c->n_v;
+    const size_t n_q = (size_t)c->n_tokens * c->n_heads * width,
+                 n_out = (size_t)c->n_tokens * c->n_heads * c->n_v;
     const uint8_t *k_bytes, *v_bytes;
-    const struct fathom_weight *k_b = op_weight(test, c->type, c->n_heads, c->kv_rank, c->n_nope, 2 / sqrtf((float)c->kv_rank), &k_bytes);
-    const struct fathom_weight *v_b = op_weight(test, c->type, c->n_heads, c->n_v, c->kv_rank, 2 / sqrtf((float)c->kv_rank), &v_bytes);
-    const struct cache_rows rows = cache_rows(test, c->cache, n_positions, n_positions, c->kv_rank + c->n_rope);
-    struct inputs in = {.q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread),
+    const struct fathom_weight *k_b =
+        op_weight(test, c->type, c->n_heads, c->kv_rank, c->n_nope, 2 / sqrtf((float)c->kv_rank), &k_bytes);
+    const struct fathom_weight *v_b =
+        op_weight(test, c->type, c->n_heads, c->n_v, c->kv_rank, 2 / sqrtf((float)c->kv_rank), &v_bytes);
+    const struct cache_rows rows =
+        cache_rows(test, c->cache, n_positions, n_positions, c->kv_rank + c->n_rope);
+    struct inputs in = {
+        .q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread),
         .rows = rows.rows,
         .scale = 2 / sqrtf((float)width),
         .rounding = 2 * test->rounding,
         .k_b = decoded(test, c->type, k_bytes, (size_t)c->n_heads * c->kv_rank, c->n_nope),
-        .v_b = decoded(test, c->type, v_bytes, (size_t)c->n_heads * c->n_v, c->kv_rank)};
+        .v_b = decoded(test, c->type, v_bytes, (size_t)c->n_heads * c->n_v, c->kv_rank),
+    };
     double **const room[] = {&in.absorbed, &in.magnitude, &in.s, &in.error, &in.mean, &in.doubt};
     for (size_t i = 0; i < sizeof(room) / sizeof(room[0]); i++)
         *room[i] = op_alloc(test, ((size_t)n_positions + c->kv_rank + c->n_rope) * sizeof(double));
     test->offset_words = index % 2 ? 1 : 4;
-    const uint64_t scratch = fathom_expanded_attention_scratch(c->n_tokens, c->n_heads, c->n_nope, c->n_rope, c->n_v);
-    const struct fathom_expanded_attention_params whole = {.k_b = k_b,
+    const uint64_t scratch =
+        fathom_expanded_attention_scratch(c->n_tokens, c->n_heads, c->n_nope, c->n_rope, c->n_v);
+    const struct fathom_expanded_attention_params whole = {
+        .k_b = k_b,
         .v_b = v_b,
         .q = op_input(test, in.q, n_q),
         .out = op_output(test, n_out),
@@ -149,7 +163,8 @@ static void run(struct op_test *test, size_t index) {
         .n_nope = c->n_nope,
         .n_v = c->n_v,
         .n_positions = n_positions,
-        .scale = in.scale};
+        .scale = in.scale,
+    };
     if (index == 0) { // what must be refused
         struct fathom_expanded_attention_params bad = whole;
         bad.scratch.size -= 4;
@@ -180,9 +195,11 @@ static void run(struct op_test *test, size_t index) {
 
 int main(int argc, char **argv) {
     return op_test_main(argc, argv,
-        &(struct op_suite){.op = "expanded_attention",
+        &(struct op_suite){
+            .op = "expanded_attention",
             .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
             .n_bench_cases = N_BENCH,
             .name = name,
-            .run = run});
+            .run = run,
+        });
 }

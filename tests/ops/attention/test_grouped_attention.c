@@ -34,18 +34,26 @@ enum { N_BENCH = 5 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct attention_case *c = &cases[i];
-    snprintf(buffer, size, "type %d, %u tokens at %u of %u, %u heads of %u, %u of keys, spread %g", (int)c->type, c->n_tokens, c->position,
-        c->max_positions, c->n_heads, c->n_head, c->n_kv, (double)c->spread);
+    snprintf(buffer, size, "type %d, %u tokens at %u of %u, %u heads of %u, %u of keys, spread %g",
+        (int)c->type, c->n_tokens, c->position, c->max_positions, c->n_heads, c->n_head, c->n_kv,
+        (double)c->spread);
     return buffer;
 }
 
-static void check(struct op_test *test, const struct attention_case *c, const float *q, const float *rows, float scale, const float *got) {
+static void check(struct op_test *test, const struct attention_case *c, const float *q, const float *rows,
+    float scale, const float *got) {
     const uint32_t q_stride = c->n_heads * c->n_head + c->q_gap;
     for (uint32_t t = 0; t < c->n_tokens; t++)
         for (uint32_t h = 0; h < c->n_heads; h++) {
             const uint32_t kv = h / (c->n_heads / c->n_kv);
-            const struct attention_rows all = {.rows = rows, .width = 2 * c->n_kv * c->n_head, .key = kv * c->n_head, .key_width = c->n_head,
-                .value = (c->n_kv + kv) * c->n_head, .value_width = c->n_head};
+            const struct attention_rows all = {
+                .rows = rows,
+                .width = 2 * c->n_kv * c->n_head,
+                .key = kv * c->n_head,
+                .key_width = c->n_head,
+                .value = (c->n_kv + kv) * c->n_head,
+                .value_width = c->n_head,
+            };
             attention_check(test, &all, q + (size_t)t * q_stride + h * c->n_head, c->position + t + 1, scale,
                 got + ((size_t)t * c->n_heads + h) * c->n_head);
         }
@@ -53,27 +61,41 @@ static void check(struct op_test *test, const struct attention_case *c, const fl
 
 static void run(struct op_test *test, size_t index) {
     const struct attention_case *c = &cases[index];
-    const uint32_t n_positions = c->position + c->n_tokens, max_positions = c->max_positions ? c->max_positions : n_positions;
+    const uint32_t n_positions = c->position + c->n_tokens,
+                   max_positions = c->max_positions ? c->max_positions : n_positions;
     const uint32_t q_stride = c->n_heads * c->n_head + c->q_gap;
-    const size_t n_q = (size_t)(c->n_tokens - 1) * q_stride + c->n_heads * c->n_head, n_out = (size_t)c->n_tokens * c->n_heads * c->n_head;
-    const float scale = 2.0f / sqrtf((float)c->n_head), *q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread);
-    const struct cache_rows rows = cache_rows(test, c->type, n_positions, max_positions, 2 * c->n_kv * c->n_head);
+    const size_t n_q = (size_t)(c->n_tokens - 1) * q_stride + c->n_heads * c->n_head,
+                 n_out = (size_t)c->n_tokens * c->n_heads * c->n_head;
+    const float scale = 2.0f / sqrtf((float)c->n_head),
+                *q = op_random_floats(test, n_q, -2 * c->spread, 2 * c->spread);
+    const struct cache_rows rows =
+        cache_rows(test, c->type, n_positions, max_positions, 2 * c->n_kv * c->n_head);
     const uint64_t scratch = fathom_grouped_attention_scratch(c->n_heads, c->n_head, max_positions);
     const size_t n_zeros = (size_t)c->n_tokens * c->n_heads;
     const uint32_t *zeros = op_alloc(test, n_zeros * sizeof(*zeros));
     test->offset_words = index % 2 ? 1 : 4;
     const struct fathom_view position = op_input(test, &c->position, 1), out = op_output(test, n_out);
-    const struct fathom_grouped_attention_params params = {.q = op_input(test, q, n_q),
+    const struct fathom_grouped_attention_params params = {
+        .q = op_input(test, q, n_q),
         .out = out,
         .position = position,
-        .cache = {.pages = rows.pages, .page_table = rows.page_table, .type = c->type, .n_kv = c->n_kv, .n_head = c->n_head},
-        .scratch = op_output(test, (size_t)scratch / 4 * (c->scratch_tokens ? c->scratch_tokens : c->n_tokens)),
+        .cache =
+            {
+                .pages = rows.pages,
+                .page_table = rows.page_table,
+                .type = c->type,
+                .n_kv = c->n_kv,
+                .n_head = c->n_head,
+            },
+        .scratch =
+            op_output(test, (size_t)scratch / 4 * (c->scratch_tokens ? c->scratch_tokens : c->n_tokens)),
         .counters = index % 3 ? op_input(test, zeros, n_zeros) : (struct fathom_view){0},
         .n_tokens = c->n_tokens,
         .n_heads = c->n_heads,
         .q_stride = q_stride,
         .max_positions = max_positions,
-        .scale = scale};
+        .scale = scale,
+    };
     if (index == 1) { // what must be refused
         struct fathom_grouped_attention_params bad = params;
         bad.scratch.size -= 4;
@@ -94,7 +116,8 @@ static void run(struct op_test *test, size_t index) {
     op_run(test, op_takes(test, FM_CALL_TILES | (ends ? FM_CALL_ENDS : 0)));
     check(test, c, q, rows.rows, scale, op_result(test, out));
     op_result(test, params.scratch);
-    if (params.counters.buffer) op_check_equal(test, "counters", op_result(test, params.counters), zeros, n_zeros);
+    if (params.counters.buffer)
+        op_check_equal(test, "counters", op_result(test, params.counters), zeros, n_zeros);
     if (c->n_tokens > 1 || !c->max_positions) return;
 
     const uint32_t other = 63; // a recording is replayed at another position
@@ -109,6 +132,11 @@ static void run(struct op_test *test, size_t index) {
 
 int main(int argc, char **argv) {
     return op_test_main(argc, argv,
-        &(struct op_suite){.op = "grouped_attention", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH, .name = name,
-            .run = run});
+        &(struct op_suite){
+            .op = "grouped_attention",
+            .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
+            .n_bench_cases = N_BENCH,
+            .name = name,
+            .run = run,
+        });
 }

@@ -24,16 +24,16 @@ static const float eps = 1e-6f;
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct store_case *c = &cases[i];
-    snprintf(buffer, size, "type %d, %u tokens at %u, %u heads of %u, %u of keys%s%s%s", (int)c->type, c->n_tokens, c->position, c->n_heads,
-        c->n_head, c->n_kv,
-        c->biased ? ", biases" : "", c->normed ? ", norms" : "", c->halves ? ", halves" : "");
+    snprintf(buffer, size, "type %d, %u tokens at %u, %u heads of %u, %u of keys%s%s%s", (int)c->type,
+        c->n_tokens, c->position, c->n_heads, c->n_head, c->n_kv, c->biased ? ", biases" : "",
+        c->normed ? ", norms" : "", c->halves ? ", halves" : "");
     return buffer;
 }
 
-// One head of queries or keys (norm and angles), or of values (angles NULL): the double-precision values and bounds, and the plain variant's
-// own values.
-static void reference(const struct store_case *c, const float *x, const float *bias, const float *norm, const float *angles, double *want, double *bound,
-    float *twin) {
+// One head of queries or keys (norm and angles), or of values (angles NULL): the double-precision values and
+// bounds, and the plain variant's own values.
+static void reference(const struct store_case *c, const float *x, const float *bias, const float *norm,
+    const float *angles, double *want, double *bound, float *twin) {
     const uint32_t n = c->n_head;
     float v[256], lanes[64] = {0};
     double d[256], error[256], sum = 0;
@@ -66,7 +66,8 @@ static void reference(const struct store_case *c, const float *x, const float *b
         const float co = angles[2 * i], si = angles[2 * i + 1];
         want[a] = d[a] * co - d[b] * si;
         want[b] = d[a] * si + d[b] * co;
-        bound[a] = bound[b] = error[a] + error[b] + 2 * 0x1p-24 * (fabs(d[a]) + fabs(d[b])); // cosines and sines are within -1 to 1
+        bound[a] = bound[b] = error[a] + error[b] +
+            2 * 0x1p-24 * (fabs(d[a]) + fabs(d[b])); // cosines and sines are within -1 to 1
         twin[a] = v[a] * co - v[b] * si;
         twin[b] = v[a] * si + v[b] * co;
     }
@@ -86,14 +87,18 @@ static void store(enum fathom_type type, uint32_t width, const double *want, dou
 
 static void run(struct op_test *test, size_t index) {
     const struct store_case *c = &cases[index];
-    const uint32_t n = c->n_head, n_slots = c->n_heads + 2 * c->n_kv, width = 2 * c->n_kv * n, row_words = cache_row_words(c->type, width);
-    const uint32_t n_positions = c->position + c->n_tokens, n_pages = (n_positions + FATHOM_PAGE - 1) / FATHOM_PAGE + 2;
+    const uint32_t n = c->n_head, n_slots = c->n_heads + 2 * c->n_kv, width = 2 * c->n_kv * n,
+                   row_words = cache_row_words(c->type, width);
+    const uint32_t n_positions = c->position + c->n_tokens,
+                   n_pages = (n_positions + FATHOM_PAGE - 1) / FATHOM_PAGE + 2;
     assert_int_equal(fathom_kv_row_size(c->type, c->n_kv, n), 4 * row_words);
     const size_t n_qkv = (size_t)c->n_tokens * n_slots * n;
-    const float *x = op_random_floats(test, n_qkv, -2, 2), *table = op_random_floats(test, (size_t)n_positions * n, -1, 1);
-    const float *q_bias = op_random_floats(test, c->n_heads * n, -1, 1), *k_bias = op_random_floats(test, c->n_kv * n, -1, 1),
-                *v_bias = op_random_floats(test, c->n_kv * n, -1, 1), *q_norm = op_random_floats(test, n, 0.5f, 2), *k_norm = op_random_floats(test,
-                    n, 0.5f, 2);
+    const float *x = op_random_floats(test, n_qkv, -2, 2),
+                *table = op_random_floats(test, (size_t)n_positions * n, -1, 1);
+    const float *q_bias = op_random_floats(test, c->n_heads * n, -1, 1),
+                *k_bias = op_random_floats(test, c->n_kv * n, -1, 1),
+                *v_bias = op_random_floats(test, c->n_kv * n, -1, 1),
+                *q_norm = op_random_floats(test, n, 0.5f, 2), *k_norm = op_random_floats(test, n, 0.5f, 2);
     uint32_t *page_table = op_alloc(test, n_pages * sizeof(*page_table));
     for (uint32_t i = 0; i < n_pages; i++) page_table[i] = n_pages - 1 - i;
     test->offset_words = index % 2 ? 1 : 4;
@@ -101,11 +106,23 @@ static void run(struct op_test *test, size_t index) {
     const struct fathom_view pages = op_output(test, n_words), qkv = op_output(test, n_qkv);
     struct fathom_error err = {0};
     if (!fathom_upload(test->gpu, qkv, x, &err)) fail_msg("%s", err.message);
-    struct fathom_kv_store_params params = {.qkv = qkv,
+    struct fathom_kv_store_params params = {
+        .qkv = qkv,
         .rope_table = op_input(test, table, (size_t)n_positions * n),
         .position = op_input(test, &c->position, 1),
-        .cache = {.pages = pages, .page_table = op_input(test, page_table, n_pages), .type = c->type, .n_kv = c->n_kv, .n_head = n},
-        .n_tokens = c->n_tokens, .n_heads = c->n_heads, .halves = c->halves, .eps = eps};
+        .cache =
+            {
+                .pages = pages,
+                .page_table = op_input(test, page_table, n_pages),
+                .type = c->type,
+                .n_kv = c->n_kv,
+                .n_head = n,
+            },
+        .n_tokens = c->n_tokens,
+        .n_heads = c->n_heads,
+        .halves = c->halves,
+        .eps = eps,
+    };
     if (c->biased) {
         params.q_bias = op_input(test, q_bias, c->n_heads * n);
         params.k_bias = op_input(test, k_bias, c->n_kv * n);
@@ -138,17 +155,23 @@ static void run(struct op_test *test, size_t index) {
             const bool query = s < c->n_heads, value = s >= c->n_heads + c->n_kv;
             const uint32_t h = query ? s : (s - c->n_heads) % c->n_kv;
             const float *bias = (query ? q_bias : value ? v_bias : k_bias) + h * n;
-            reference(c, token + s * n, c->biased ? bias : NULL, c->normed && !value ? (query ? q_norm : k_norm) : NULL, value ? NULL : angles, want + s * n,
+            reference(c, token + s * n, c->biased ? bias : NULL,
+                c->normed && !value ? (query ? q_norm : k_norm) : NULL, value ? NULL : angles, want + s * n,
                 bound + s * n, twin + s * n);
         }
         op_check(test, "queries", queries + (size_t)t * most, want, bound, n_query);
         if (test->exact) op_check_equal(test, "queries, exact", queries + (size_t)t * most, twin, n_query);
-        op_check_equal(test, "keys and values as they were", queries + (size_t)t * most + n_query, token + n_query, most - n_query);
+        op_check_equal(test, "keys and values as they were", queries + (size_t)t * most + n_query,
+            token + n_query, most - n_query);
         store(c->type, width, want + n_query, bound + n_query, twin + n_query);
-        uint32_t *words = got + ((size_t)page_table[at / FATHOM_PAGE] * FATHOM_PAGE + at % FATHOM_PAGE) * row_words;
-        if (c->type == FATHOM_F32) memcpy(row, words, width * sizeof(*row));
-        else if (c->type == FATHOM_F16) exact_row(FATHOM_F16, words, width, row);
-        else for (uint32_t k = 0; k < width; k++) row[k] = cache_decode_q8(words, width, k);
+        uint32_t *words =
+            got + ((size_t)page_table[at / FATHOM_PAGE] * FATHOM_PAGE + at % FATHOM_PAGE) * row_words;
+        if (c->type == FATHOM_F32)
+            memcpy(row, words, width * sizeof(*row));
+        else if (c->type == FATHOM_F16)
+            exact_row(FATHOM_F16, words, width, row);
+        else
+            for (uint32_t k = 0; k < width; k++) row[k] = cache_decode_q8(words, width, k);
         op_check(test, "cache", row, want + n_query, bound + n_query, width);
         if (test->exact) op_check_equal(test, "cache, exact", row, twin + n_query, width);
         for (uint32_t i = 0; i < row_words; i++) words[i] = poison;
@@ -160,5 +183,11 @@ static void run(struct op_test *test, size_t index) {
 
 int main(int argc, char **argv) {
     return op_test_main(argc, argv,
-        &(struct op_suite){.op = "kv_store", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH, .name = name, .run = run});
+        &(struct op_suite){
+            .op = "kv_store",
+            .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
+            .n_bench_cases = N_BENCH,
+            .name = name,
+            .run = run,
+        });
 }

@@ -53,15 +53,16 @@ enum { N_CASES = sizeof(cases) / sizeof(cases[0]), N_BENCH = 4, SMALL_RANGE = 32
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct down_case *c = &cases[i];
-    snprintf(buffer, size, "types %d %d, %u of %u x %u + %u to %u, %u tokens%s", (int)c->down, (int)c->shared, c->top_k, c->n_experts,
-        c->n_inter, c->n_shared, c->n_rows, c->n_tokens, c->in_place ? ", in place" : "");
+    snprintf(buffer, size, "types %d %d, %u of %u x %u + %u to %u, %u tokens%s", (int)c->down, (int)c->shared,
+        c->top_k, c->n_experts, c->n_inter, c->n_shared, c->n_rows, c->n_tokens,
+        c->in_place ? ", in place" : "");
     return buffer;
 }
 
 static bool fits(const struct down_case *c, uint64_t h_stride) {
     const uint64_t views = SMALL_RANGE - 256;
     return 4 * (uint64_t)c->n_tokens * h_stride <= views && 4 * (uint64_t)c->n_tokens * c->n_rows <= views &&
-           (!c->n_experts || expert_fits(c->down, c->n_rows, c->n_inter, SMALL_RANGE));
+        (!c->n_experts || expert_fits(c->down, c->n_rows, c->n_inter, SMALL_RANGE));
 }
 
 struct inputs {
@@ -71,12 +72,14 @@ struct inputs {
     const uint32_t *ids;
 };
 
-static void check(struct op_test *test, const struct down_case *c, const struct inputs *in, uint32_t t, uint32_t r, const float *got) {
+static void check(struct op_test *test, const struct down_case *c, const struct inputs *in, uint32_t t,
+    uint32_t r, const float *got) {
     const float *h = in->h + t * ((size_t)c->top_k * c->n_inter + c->n_shared);
     float twin = in->residual ? in->residual[(size_t)t * c->n_rows + r] : 0;
     double want = twin, magnitude = fabs(want), bound = 0;
     if (c->n_shared) {
-        const struct expert_dot dot = expert_dot(test, in->shared, in->shared_bytes, r, h + c->top_k * c->n_inter);
+        const struct expert_dot dot =
+            expert_dot(test, in->shared, in->shared_bytes, r, h + c->top_k * c->n_inter);
         want += dot.value;
         magnitude += fabs(dot.value);
         bound += dot.bound;
@@ -84,8 +87,8 @@ static void check(struct op_test *test, const struct down_case *c, const struct 
     }
     for (uint32_t s = 0; s < c->top_k; s++) {
         const float weight = in->weights[t * c->top_k + s];
-        const struct expert_dot dot =
-            expert_dot(test, in->down, in->down_bytes, (uint64_t)in->ids[t * c->top_k + s] * c->n_rows + r, h + s * c->n_inter);
+        const struct expert_dot dot = expert_dot(test, in->down, in->down_bytes,
+            (uint64_t)in->ids[t * c->top_k + s] * c->n_rows + r, h + s * c->n_inter);
         want += weight * dot.value;
         magnitude += fabs(weight * dot.value);
         bound += fabs(weight) * dot.bound;
@@ -98,23 +101,30 @@ static void check(struct op_test *test, const struct down_case *c, const struct 
 
 static void run(struct op_test *test, size_t index) {
     const struct down_case *c = &cases[index];
-    const size_t h_stride = (size_t)c->top_k * c->n_inter + c->n_shared, n_y = (size_t)c->n_tokens * c->n_rows;
+    const size_t h_stride = (size_t)c->top_k * c->n_inter + c->n_shared,
+                 n_y = (size_t)c->n_tokens * c->n_rows;
     if (test->small_slices && !fits(c, h_stride)) return;
     const float spread = c->spread ? c->spread : 0.5f;
     const bool residual = c->in_place || index % 5 != 4;
-    struct inputs in = {.h = op_random_floats(test, c->n_tokens * h_stride, -spread, spread),
+    struct inputs in = {
+        .h = op_random_floats(test, c->n_tokens * h_stride, -spread, spread),
         .residual = residual ? op_random_floats(test, n_y, -1, 1) : NULL,
         .weights = op_random_floats(test, (size_t)c->n_tokens * c->top_k, 0, 1),
-        .ids = expert_choices(test, c->n_tokens, c->top_k, c->n_experts)};
-    if (c->n_experts) in.down = op_weight(test, c->down, c->n_experts, c->n_rows, c->n_inter, 1.0f, &in.down_bytes);
-    if (c->n_shared) in.shared = op_weight(test, c->shared, 1, c->n_rows, c->n_shared, 1.0f, &in.shared_bytes);
+        .ids = expert_choices(test, c->n_tokens, c->top_k, c->n_experts),
+    };
+    if (c->n_experts)
+        in.down = op_weight(test, c->down, c->n_experts, c->n_rows, c->n_inter, 1.0f, &in.down_bytes);
+    if (c->n_shared)
+        in.shared = op_weight(test, c->shared, 1, c->n_rows, c->n_shared, 1.0f, &in.shared_bytes);
     test->offset_words = c->offset_words;
-    struct fathom_expert_down_params params = {.down = in.down,
+    struct fathom_expert_down_params params = {
+        .down = in.down,
         .shared_down = in.shared,
         .h = op_input(test, in.h, c->n_tokens * h_stride),
         .residual = residual ? op_input(test, in.residual, n_y) : (struct fathom_view){0},
         .n_tokens = c->n_tokens,
-        .top_k = c->top_k};
+        .top_k = c->top_k,
+    };
     const float *norm_w = NULL;
     if (index % 2) params.norm = norm_after(test, c->n_tokens, c->n_rows, &norm_w);
     params.y = c->in_place ? params.residual : op_output(test, n_y);
@@ -128,22 +138,24 @@ static void run(struct op_test *test, size_t index) {
     if (test->small_slices && 4 * n_scratch > SMALL_RANGE) n_scratch = SMALL_RANGE / 4;
     if (index % 7 != 6) params.scratch = op_output(test, n_scratch);
     fathom_expert_down(test->stream, &params);
-    const bool room = params.scratch.buffer && 4 * n_scratch >= 256 + fathom_expert_down_scratch(1, c->top_k, c->n_rows);
+    const bool room =
+        params.scratch.buffer && 4 * n_scratch >= 256 + fathom_expert_down_scratch(1, c->top_k, c->n_rows);
     const bool blocks = c->n_inter % 32 == 0 && c->n_shared % 32 == 0;
     // these alone, and those that take bytes, know few types; the grouped ones alone need scratch
     const bool by_address = test->row->does & FM_DOES_ADDRESS;
     const uint32_t is = (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (blocks ? FM_CALL_BLOCKS : 0) |
-                        (c->n_experts == 1 ? 0 : FM_CALL_EXPERTS) |
-                        (room || !(test->row->does & FM_DOES_GROUP) ? FM_CALL_SCRATCH : 0) |
-                        (!test->bytes || fm_expert_packed(in.down, in.shared) ? FM_CALL_PACKED : 0) |
-                        (!by_address || fm_columns_take_all(in.down, in.shared) ? FM_CALL_UNITS : 0);
+        (c->n_experts == 1 ? 0 : FM_CALL_EXPERTS) |
+        (room || !(test->row->does & FM_DOES_GROUP) ? FM_CALL_SCRATCH : 0) |
+        (!test->bytes || fm_expert_packed(in.down, in.shared) ? FM_CALL_PACKED : 0) |
+        (!by_address || fm_columns_take_all(in.down, in.shared) ? FM_CALL_UNITS : 0);
     op_run(test, op_takes(test, is));
     if (params.scratch.buffer) op_result(test, params.scratch); // nothing written past it
 
     const float *y = op_result(test, params.y);
     const uint32_t step = index < N_CASES - N_BENCH ? 1 : 97; // of the large ones, some rows
     for (uint32_t t = 0; t < c->n_tokens; t++)
-        for (uint32_t r = t % step; r < c->n_rows; r += step) check(test, c, &in, t, r, y + (size_t)t * c->n_rows + r);
+        for (uint32_t r = t % step; r < c->n_rows; r += step)
+            check(test, c, &in, t, r, y + (size_t)t * c->n_rows + r);
     if (norm_w) norm_after_check(test, &params.norm, norm_w, y, c->n_tokens, c->n_rows);
     if (index >= N_CASES - N_BENCH) return;
 
@@ -160,10 +172,12 @@ static void run(struct op_test *test, size_t index) {
 
 int main(int argc, char **argv) {
     return op_test_main(argc, argv,
-        &(struct op_suite){.op = "expert_down",
+        &(struct op_suite){
+            .op = "expert_down",
             .n_cases = N_CASES - N_BENCH,
             .n_bench_cases = N_BENCH,
             .name = name,
             .run = run,
-            .small_range = SMALL_RANGE});
+            .small_range = SMALL_RANGE,
+        });
 }

@@ -34,13 +34,21 @@ enum { N_CASES = sizeof(cases) / sizeof(cases[0]), N_BENCH = 3, SMALL_RANGE = 16
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct gate_case *c = &cases[i];
-    snprintf(buffer, size, "type %d, %u of %u x %u, %u of %u groups, %s%s%s, %u tokens", (int)c->type, c->top_k, c->n_experts, c->n_cols,
-        c->n_groups_used, c->n_groups, c->score == FATHOM_GATE_SOFTMAX ? "softmax" : c->score == FATHOM_GATE_SIGMOID ? "sigmoid" : "sqrt softplus",
-        c->group_score == FATHOM_GROUP_TOP2 ? ", top 2" : "", c->n_vocab ? ", hashed" : c->bias ? ", bias" : "", c->n_tokens);
+    snprintf(buffer, size, "type %d, %u of %u x %u, %u of %u groups, %s%s%s, %u tokens", (int)c->type,
+        c->top_k, c->n_experts, c->n_cols, c->n_groups_used, c->n_groups,
+        c->score == FATHOM_GATE_SOFTMAX       ? "softmax"
+            : c->score == FATHOM_GATE_SIGMOID ? "sigmoid"
+                                              : "sqrt softplus",
+        c->group_score == FATHOM_GROUP_TOP2 ? ", top 2" : "",
+        c->n_vocab    ? ", hashed"
+            : c->bias ? ", bias"
+                      : "",
+        c->n_tokens);
     return buffer;
 }
 
-// The choice by scores in double precision. *margin: how far the nearest decision is from falling the other way.
+// The choice by scores in double precision. *margin: how far the nearest decision is from falling the other
+// way.
 static void choose(const struct gate_case *c, const double *biased, uint32_t *ids, double *margin) {
     const uint32_t n_groups = c->n_groups ? c->n_groups : 1, n = c->n_experts / n_groups;
     double group[32];
@@ -97,7 +105,8 @@ static float tree(const float *lanes) {
 }
 
 // The plain variant's own operations, in its order
-static void compute_twin(const struct gate_case *c, float *scores /* logits */, const float *bias, struct reference *ref) {
+static void compute_twin(
+    const struct gate_case *c, float *scores /* logits */, const float *bias, struct reference *ref) {
     if (c->score == FATHOM_GATE_SOFTMAX) {
         float most = -INFINITY, lanes[32] = {0};
         for (uint32_t e = 0; e < c->n_experts; e++) most = fmaxf(most, scores[e]);
@@ -108,12 +117,16 @@ static void compute_twin(const struct gate_case *c, float *scores /* logits */, 
         const float inverse = exact_reciprocal(tree(lanes));
         for (uint32_t e = 0; e < c->n_experts; e++) scores[e] = scores[e] * inverse;
     } else {
-        for (uint32_t e = 0; e < c->n_experts; e++) scores[e] = c->score == FATHOM_GATE_SIGMOID ? exact_sigmoid(scores[e]) : exact_sqrt_softplus(scores[e]);
+        for (uint32_t e = 0; e < c->n_experts; e++)
+            scores[e] =
+                c->score == FATHOM_GATE_SIGMOID ? exact_sigmoid(scores[e]) : exact_sqrt_softplus(scores[e]);
     }
     double biased[MAX_EXPERTS], margin;
     for (uint32_t e = 0; e < c->n_experts; e++) biased[e] = (double)(bias ? scores[e] + bias[e] : scores[e]);
-    if (c->n_vocab) memcpy(ref->twin_ids, ref->ids, sizeof(ref->ids));
-    else choose(c, biased, ref->twin_ids, &margin);
+    if (c->n_vocab)
+        memcpy(ref->twin_ids, ref->ids, sizeof(ref->ids));
+    else
+        choose(c, biased, ref->twin_ids, &margin);
     float sum = 0;
     for (uint32_t s = 0; s < c->top_k; s++) sum = sum + scores[ref->twin_ids[s]];
     const float inverse = exact_reciprocal(fmaxf(sum, 6.103515625e-5f));
@@ -123,8 +136,8 @@ static void compute_twin(const struct gate_case *c, float *scores /* logits */, 
     }
 }
 
-static void compute(const struct op_test *test, const struct gate_case *c, const struct fathom_weight *w, const uint8_t *bytes, const float *x,
-    const float *bias, struct reference *ref) {
+static void compute(const struct op_test *test, const struct gate_case *c, const struct fathom_weight *w,
+    const uint8_t *bytes, const float *x, const float *bias, struct reference *ref) {
     double scores[MAX_EXPERTS], biased[MAX_EXPERTS], error = 0, most = -INFINITY, total = 0;
     float logits[MAX_EXPERTS];
     for (uint32_t e = 0; e < c->n_experts; e++) {
@@ -137,7 +150,8 @@ static void compute(const struct op_test *test, const struct gate_case *c, const
     for (uint32_t e = 0; e < c->n_experts; e++) total += exp(scores[e] - most);
     for (uint32_t e = 0; e < c->n_experts; e++) {
         scores[e] = c->score == FATHOM_GATE_SOFTMAX ? exp(scores[e] - most) / total
-                    : c->score == FATHOM_GATE_SIGMOID ? 1 / (1 + exp(-scores[e])) : sqrt(fmax(scores[e], 0) + log1p(exp(-fabs(scores[e]))));
+            : c->score == FATHOM_GATE_SIGMOID       ? 1 / (1 + exp(-scores[e]))
+                                                    : sqrt(fmax(scores[e], 0) + log1p(exp(-fabs(scores[e]))));
         biased[e] = bias ? scores[e] + bias[e] : scores[e];
     }
     ref->margin = INFINITY;
@@ -154,8 +168,8 @@ static void compute(const struct op_test *test, const struct gate_case *c, const
     compute_twin(c, logits, bias, ref);
 }
 
-static void check_token(
-    struct op_test *test, const struct gate_case *c, const struct reference *ref, bool tie, const uint32_t *ids, const float *weights) {
+static void check_token(struct op_test *test, const struct gate_case *c, const struct reference *ref,
+    bool tie, const uint32_t *ids, const float *weights) {
     if (test->exact) {
         op_check_equal(test, "ids, exact", ids, ref->twin_ids, c->top_k);
         op_check_equal(test, "weights, exact", weights, ref->twin_weights, c->top_k);
@@ -172,15 +186,18 @@ static void run(struct op_test *test, size_t index) {
     if (test->small_slices && (4 * n_x > SMALL_RANGE - 256 || 4 * n_scratch > SMALL_RANGE - 256)) return;
     const uint8_t *bytes;
     const struct fathom_weight *w = op_weight(test, c->type, 1, c->n_experts, c->n_cols, 1.0f, &bytes);
-    float *x = op_random_floats(test, n_x, -0.5f, 0.5f), *bias = op_random_floats(test, c->n_experts, -0.5f, 0.5f);
-    // the first token's scores are all equal, and its biases nearly all: ties of experts and of groups. The last one's are no numbers.
+    float *x = op_random_floats(test, n_x, -0.5f, 0.5f),
+          *bias = op_random_floats(test, c->n_experts, -0.5f, 0.5f);
+    // the first token's scores are all equal, and its biases nearly all: ties of experts and of groups. The
+    // last one's are no numbers.
     for (uint32_t k = 0; k < c->n_cols; k++) x[k] = 0;
     for (uint32_t e = 0; e < c->n_experts; e++) bias[e] = floorf(4 * bias[e]) / 4;
     const bool no_numbers = c->n_tokens > 3;
     if (no_numbers) x[n_x - 2] = NAN;
     test->offset_words = c->offset_words;
     const struct fathom_view scratch = op_input(test, op_alloc(test, 4 * n_scratch), n_scratch);
-    struct fathom_expert_gate_params params = {.w = w,
+    struct fathom_expert_gate_params params = {
+        .w = w,
         .x = op_input(test, x, n_x),
         .ids = op_output(test, n_chosen),
         .weights = op_output(test, n_chosen),
@@ -192,12 +209,16 @@ static void run(struct op_test *test, size_t index) {
         .score = c->score,
         .group_score = c->group_score,
         .normalise = c->normalise,
-        .scale = c->scale};
+        .scale = c->scale,
+    };
     const uint32_t *tokens = NULL, *table = NULL;
     if (c->n_vocab) { // the last token is none of the vocabulary: it gets the last row
-        uint32_t *all = op_alloc(test, c->n_vocab * c->top_k * sizeof(*all)), *own = op_alloc(test, c->n_tokens * sizeof(*own));
-        for (uint32_t i = 0; i < c->n_vocab * c->top_k; i++) all[i] = (i / c->top_k * 7 + i % c->top_k * 5) % c->n_experts;
-        for (uint32_t t = 0; t < c->n_tokens; t++) own[t] = t + 1 < c->n_tokens ? op_random(test) % c->n_vocab : c->n_vocab + 3;
+        uint32_t *all = op_alloc(test, c->n_vocab * c->top_k * sizeof(*all)),
+                 *own = op_alloc(test, c->n_tokens * sizeof(*own));
+        for (uint32_t i = 0; i < c->n_vocab * c->top_k; i++)
+            all[i] = (i / c->top_k * 7 + i % c->top_k * 5) % c->n_experts;
+        for (uint32_t t = 0; t < c->n_tokens; t++)
+            own[t] = t + 1 < c->n_tokens ? op_random(test) % c->n_vocab : c->n_vocab + 3;
         params.table = op_input(test, table = all, (size_t)c->n_vocab * c->top_k);
         params.tokens = op_input(test, tokens = own, c->n_tokens);
         params.n_vocab = c->n_vocab;
@@ -212,7 +233,9 @@ static void run(struct op_test *test, size_t index) {
     op_check_equal(test, "scratch", op_result(test, scratch), op_alloc(test, 4 * n_scratch), n_scratch);
     for (uint32_t t = 0; t < c->n_tokens - no_numbers; t++) {
         struct reference ref = {0};
-        if (table) memcpy(ref.ids, table + (tokens[t] < c->n_vocab ? tokens[t] : c->n_vocab - 1) * c->top_k, c->top_k * sizeof(*table));
+        if (table)
+            memcpy(ref.ids, table + (tokens[t] < c->n_vocab ? tokens[t] : c->n_vocab - 1) * c->top_k,
+                c->top_k * sizeof(*table));
         compute(test, c, w, bytes, x + (size_t)t * c->n_cols, c->bias ? bias : NULL, &ref);
         check_token(test, c, &ref, t == 0, ids + (size_t)t * c->top_k, weights + (size_t)t * c->top_k);
     }
@@ -235,10 +258,12 @@ static void run(struct op_test *test, size_t index) {
 
 int main(int argc, char **argv) {
     return op_test_main(argc, argv,
-        &(struct op_suite){.op = "expert_gate",
+        &(struct op_suite){
+            .op = "expert_gate",
             .n_cases = N_CASES - N_BENCH,
             .n_bench_cases = N_BENCH,
             .name = name,
             .run = run,
-            .small_range = SMALL_RANGE});
+            .small_range = SMALL_RANGE,
+        });
 }

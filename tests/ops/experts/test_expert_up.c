@@ -17,8 +17,9 @@ static const struct up_case {
     {FATHOM_Q4_0, FATHOM_Q8_0, FATHOM_F16, FATHOM_Q8_0, 8, 2, 44, 100, 96, 19, 4},
     {FATHOM_F32, FATHOM_Q8_0, FATHOM_F32, FATHOM_Q4_0, 64, 6, 20, 40, 128, 5, 4},
     {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_F32, FATHOM_F32, 256, 8, 12, 12, 64, 33, 4},
-    {FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_F32, FATHOM_F32, 64, 8, 76, 0, 128, 120, 4}, // no shared expert; more tiles than lavapipe 22.3 has rounds for in a workgroup
-    {FATHOM_F32, FATHOM_F32, FATHOM_Q8_0, FATHOM_F16, 0, 0, 0, 300, 96, 9, 4},    // a dense layer
+    {FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_F32, FATHOM_F32, 64, 8, 76, 0, 128, 120,
+        4}, // no shared expert; more tiles than lavapipe 22.3 has rounds for in a workgroup
+    {FATHOM_F32, FATHOM_F32, FATHOM_Q8_0, FATHOM_F16, 0, 0, 0, 300, 96, 9, 4}, // a dense layer
     {FATHOM_F32, FATHOM_F32, FATHOM_Q4_0, FATHOM_Q4_0, 0, 0, 0, 517, 2080, 2, 4},
     {FATHOM_F32, FATHOM_F32, FATHOM_F32, FATHOM_F32, 2, 2, 130, 64, 64, 150, 4},
     {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_F16, FATHOM_F16, 4, 2, 32, 32, 32, 1100, 4},
@@ -46,16 +47,18 @@ enum { N_CASES = sizeof(cases) / sizeof(cases[0]), N_BENCH = 4, SMALL_RANGE = 32
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct up_case *c = &cases[i];
-    snprintf(buffer, size, "types %d %d %d %d, %u of %u x %u + %u x %u, %u tokens", (int)c->gate, (int)c->up, (int)c->shared_gate,
-        (int)c->shared_up, c->top_k, c->n_experts, c->n_inter, c->n_shared, c->n_cols, c->n_tokens);
+    snprintf(buffer, size, "types %d %d %d %d, %u of %u x %u + %u x %u, %u tokens", (int)c->gate, (int)c->up,
+        (int)c->shared_gate, (int)c->shared_up, c->top_k, c->n_experts, c->n_inter, c->n_shared, c->n_cols,
+        c->n_tokens);
     return buffer;
 }
 
 static bool fits(const struct up_case *c, uint64_t h_stride) {
     const uint64_t views = SMALL_RANGE - 256;
     return 4 * (uint64_t)c->n_tokens * h_stride <= views && 4 * (uint64_t)c->n_tokens * c->n_cols <= views &&
-           (!c->n_experts ||
-               (expert_fits(c->gate, c->n_inter, c->n_cols, SMALL_RANGE) && expert_fits(c->up, c->n_inter, c->n_cols, SMALL_RANGE)));
+        (!c->n_experts ||
+            (expert_fits(c->gate, c->n_inter, c->n_cols, SMALL_RANGE) &&
+                expert_fits(c->up, c->n_inter, c->n_cols, SMALL_RANGE)));
 }
 
 struct pair {
@@ -63,8 +66,8 @@ struct pair {
     const uint8_t *gate_bytes, *up_bytes;
 };
 
-static struct pair make(
-    struct op_test *test, enum fathom_type gate, enum fathom_type up, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
+static struct pair make(struct op_test *test, enum fathom_type gate, enum fathom_type up, uint32_t n_mats,
+    uint32_t n_rows, uint32_t n_cols) {
     struct pair pair = {0};
     if (!n_mats || !n_rows) return pair;
     pair.gate = op_weight(test, gate, n_mats, n_rows, n_cols, 1.0f, &pair.gate_bytes);
@@ -73,15 +76,18 @@ static struct pair make(
 }
 
 // silu is nowhere steeper than 1.1
-static void check(struct op_test *test, const struct pair *pair, float limit, uint64_t row, const float *x, const float *got) {
-    struct expert_dot g = expert_dot(test, pair->gate, pair->gate_bytes, row, x), u = expert_dot(test, pair->up, pair->up_bytes, row, x);
+static void check(struct op_test *test, const struct pair *pair, float limit, uint64_t row, const float *x,
+    const float *got) {
+    struct expert_dot g = expert_dot(test, pair->gate, pair->gate_bytes, row, x),
+                      u = expert_dot(test, pair->up, pair->up_bytes, row, x);
     if (limit > 0) { // cuts errors, too
         g.value = fmin(g.value, limit), g.twin = fminf(g.twin, limit);
         u.value = fmax(fmin(u.value, limit), -limit), u.twin = fmaxf(fminf(u.twin, limit), -limit);
     }
     const double silu = g.value / (1 + exp(-g.value)), want = silu * u.value;
     const double silu_bound = 1.1 * g.bound + 1e-6 * fabs(silu);
-    const double bound = silu_bound * fabs(u.value) + fabs(silu) * u.bound + silu_bound * u.bound + 1e-6 * fabs(want);
+    const double bound =
+        silu_bound * fabs(u.value) + fabs(silu) * u.bound + silu_bound * u.bound + 1e-6 * fabs(want);
     const float twin = exact_silu(g.twin) * u.twin;
     op_check(test, "h", got, &want, &bound, 1);
     if (test->exact) op_check_equal(test, "h, exact", got, &twin, 1);
@@ -97,7 +103,8 @@ static void run(struct op_test *test, size_t index) {
     const float *x = op_random_floats(test, (size_t)c->n_tokens * c->n_cols, -spread, spread);
     const uint32_t *ids = expert_choices(test, c->n_tokens, c->top_k, c->n_experts);
     test->offset_words = c->offset_words;
-    struct fathom_expert_up_params params = {.gate = experts.gate,
+    struct fathom_expert_up_params params = {
+        .gate = experts.gate,
         .up = experts.up,
         .shared_gate = shared.gate,
         .shared_up = shared.up,
@@ -105,17 +112,19 @@ static void run(struct op_test *test, size_t index) {
         .h = op_output(test, c->n_tokens * h_stride),
         .n_tokens = c->n_tokens,
         .top_k = c->top_k,
-        .limit = limit};
+        .limit = limit,
+    };
     if (c->top_k) params.ids = op_input(test, ids, (size_t)c->n_tokens * c->top_k);
     fathom_expert_up(test->stream, &params);
-    const bool packed = fm_expert_packed(experts.gate, experts.up) && fm_expert_packed(shared.gate, shared.up);
-    const bool columns = fm_columns_take_all(experts.gate, experts.up) && fm_columns_take_all(shared.gate, shared.up);
+    const bool packed =
+        fm_expert_packed(experts.gate, experts.up) && fm_expert_packed(shared.gate, shared.up);
+    const bool columns =
+        fm_columns_take_all(experts.gate, experts.up) && fm_columns_take_all(shared.gate, shared.up);
     const bool by_address =
         test->row->does & FM_DOES_ADDRESS; // these alone, and those that take bytes, know few types
     const uint32_t is = (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (c->n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
-                        (c->n_experts == 1 ? 0 : FM_CALL_EXPERTS) |
-                        (!test->bytes || packed ? FM_CALL_PACKED : 0) |
-                        (!by_address || columns ? FM_CALL_UNITS : 0);
+        (c->n_experts == 1 ? 0 : FM_CALL_EXPERTS) | (!test->bytes || packed ? FM_CALL_PACKED : 0) |
+        (!by_address || columns ? FM_CALL_UNITS : 0);
     op_run(test, op_takes(test, is));
 
     const float *h = op_result(test, params.h);
@@ -124,8 +133,10 @@ static void run(struct op_test *test, size_t index) {
         const float *h_t = h + t * h_stride, *x_t = x + (size_t)t * c->n_cols;
         for (uint32_t s = 0; s < c->top_k; s++)
             for (uint32_t r = (t + s) % step; r < c->n_inter; r += step)
-                check(test, &experts, limit, (uint64_t)ids[t * c->top_k + s] * c->n_inter + r, x_t, h_t + s * c->n_inter + r);
-        for (uint32_t r = t % step; r < c->n_shared; r += step) check(test, &shared, limit, r, x_t, h_t + c->top_k * c->n_inter + r);
+                check(test, &experts, limit, (uint64_t)ids[t * c->top_k + s] * c->n_inter + r, x_t,
+                    h_t + s * c->n_inter + r);
+        for (uint32_t r = t % step; r < c->n_shared; r += step)
+            check(test, &shared, limit, r, x_t, h_t + c->top_k * c->n_inter + r);
     }
     if (index >= N_CASES - N_BENCH) return;
 
@@ -144,10 +155,12 @@ static void run(struct op_test *test, size_t index) {
 
 int main(int argc, char **argv) {
     return op_test_main(argc, argv,
-        &(struct op_suite){.op = "expert_up",
+        &(struct op_suite){
+            .op = "expert_up",
             .n_cases = N_CASES - N_BENCH,
             .n_bench_cases = N_BENCH,
             .name = name,
             .run = run,
-            .small_range = SMALL_RANGE});
+            .small_range = SMALL_RANGE,
+        });
 }

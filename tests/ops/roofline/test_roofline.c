@@ -71,7 +71,8 @@ static int finish(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(reads_every_word), cmocka_unit_test(multiplies_in_every_invocation)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_every_word), cmocka_unit_test(multiplies_in_every_invocation)};
     const int failures = cmocka_run_group_tests(tests, start, finish);
     return cmocka_run_group_tests_name("columns", tests, start_columns, finish) + failures;
 }

@@ -6,21 +6,34 @@ static const struct expand_case {
     uint32_t n_tokens, n, offset_words;
     bool mixes;
 } cases[] = {
-    {1, 1, 1, true}, {3, 37, 1, true}, {7, 96, 4, false}, {129, 65, 4, true}, {2, 4096, 4, true}, {1, 4096, 4, true}, {512, 4096, 4, true},
+    {1, 1, 1, true},
+    {3, 37, 1, true},
+    {7, 96, 4, false},
+    {129, 65, 4, true},
+    {2, 4096, 4, true},
+    {1, 4096, 4, true},
+    {512, 4096, 4, true},
 };
 enum { N_BENCH = 2, S = FATHOM_RESIDUALS };
 
 static const char *name(size_t i, char *buffer, size_t size) {
-    snprintf(buffer, size, "%u values, %u tokens%s", cases[i].n, cases[i].n_tokens, cases[i].mixes ? "" : ", copied");
+    snprintf(buffer, size, "%u values, %u tokens%s", cases[i].n, cases[i].n_tokens,
+        cases[i].mixes ? "" : ", copied");
     return buffer;
 }
 
 static void run(struct op_test *test, size_t index) {
     const struct expand_case *c = &cases[index];
     const size_t n_y = (size_t)c->n_tokens * c->n, n_x = n_y * S, n_mix = (size_t)c->n_tokens * FATHOM_MIX;
-    const float *x = op_random_floats(test, n_x, -2, 2), *y = op_random_floats(test, n_y, -2, 2), *mix = op_random_floats(test, n_mix, 0, 2);
+    const float *x = op_random_floats(test, n_x, -2, 2), *y = op_random_floats(test, n_y, -2, 2),
+                *mix = op_random_floats(test, n_mix, 0, 2);
     test->offset_words = c->offset_words;
-    struct fathom_hyper_expand_params params = {.x = op_input(test, x, n_x), .y = op_input(test, y, n_y), .n_tokens = c->n_tokens, .n = c->n};
+    struct fathom_hyper_expand_params params = {
+        .x = op_input(test, x, n_x),
+        .y = op_input(test, y, n_y),
+        .n_tokens = c->n_tokens,
+        .n = c->n,
+    };
     if (c->mixes) params.mix = op_input(test, mix, n_mix);
     fathom_hyper_expand(test->stream, &params);
     op_run(test, true);
@@ -30,7 +43,8 @@ static void run(struct op_test *test, size_t index) {
     for (uint32_t t = 0; t < c->n_tokens; t++)
         for (uint32_t i = 0; i < S; i++)
             for (uint32_t k = 0; k < c->n; k++) {
-                const float *post = mix + (size_t)t * FATHOM_MIX, *comb = post + S, out = y[(size_t)t * c->n + k];
+                const float *post = mix + (size_t)t * FATHOM_MIX, *comb = post + S,
+                            out = y[(size_t)t * c->n + k];
                 const size_t at = ((size_t)t * S + i) * c->n + k;
                 want[at] = twin[at] = out;
                 if (!c->mixes) continue;
@@ -60,6 +74,12 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){.op = "hyper_expand", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
-        .n_bench_cases = N_BENCH, .name = name, .run = run});
+    return op_test_main(argc, argv,
+        &(struct op_suite){
+            .op = "hyper_expand",
+            .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
+            .n_bench_cases = N_BENCH,
+            .name = name,
+            .run = run,
+        });
 }

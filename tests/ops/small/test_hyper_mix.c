@@ -7,15 +7,21 @@ static const struct mix_case {
     bool mixes;
     float spread; // of the streams
 } cases[] = {
-    {1, 1, 1, 1, true, 1}, {3, 37, 20, 1, true, 2}, {7, 96, 20, 4, true, 1}, {5, 65, 2, 3, false, 30}, {129, 36, 3, 4, true, 1e-3f}, {2, 4096, 20, 4,
-        true, 1},
-    {1, 4096, 20, 4, true, 1}, {512, 4096, 20, 4, true, 1},
+    {1, 1, 1, 1, true, 1},
+    {3, 37, 20, 1, true, 2},
+    {7, 96, 20, 4, true, 1},
+    {5, 65, 2, 3, false, 30},
+    {129, 36, 3, 4, true, 1e-3f},
+    {2, 4096, 20, 4, true, 1},
+    {1, 4096, 20, 4, true, 1},
+    {512, 4096, 20, 4, true, 1},
 };
 enum { N_BENCH = 2, S = FATHOM_RESIDUALS, LANES = 256 };
 static const float eps = 1e-6f, norm_eps = 1e-5f;
 
 static const char *name(size_t i, char *buffer, size_t size) {
-    snprintf(buffer, size, "%u values, %u tokens, %s%u iterations", cases[i].n, cases[i].n_tokens, cases[i].mixes ? "" : "only y, ", cases[i].n_iterations);
+    snprintf(buffer, size, "%u values, %u tokens, %s%u iterations", cases[i].n, cases[i].n_tokens,
+        cases[i].mixes ? "" : "only y, ", cases[i].n_iterations);
     return buffer;
 }
 
@@ -23,7 +29,7 @@ struct token {
     const float *x, *logits, *scale, *base, *w; // of the one token
 };
 
-// ---- In double precision ----
+// ---- In double precision ---------------------------------------------------------------------------------
 
 static void normalise(double comb[S][S], bool rows) {
     for (int i = 0; i < S; i++) {
@@ -33,11 +39,13 @@ static void normalise(double comb[S][S], bool rows) {
     }
 }
 
-static void reference(const struct mix_case *c, const struct token *in, double *y, double *bound, double *mix) {
+static void reference(
+    const struct mix_case *c, const struct token *in, double *y, double *bound, double *mix) {
     double squares = 0, pre[S], comb[S][S], sum = 0;
     for (uint32_t i = 0; i < S * c->n; i++) squares += (double)in->x[i] * in->x[i];
     const double norm = 1 / sqrt(squares / (S * c->n) + (double)norm_eps);
-    for (int i = 0; i < S; i++) pre[i] = 1 / (1 + exp(-(in->logits[i] * norm * in->scale[0] + in->base[i]))) + (double)eps;
+    for (int i = 0; i < S; i++)
+        pre[i] = 1 / (1 + exp(-(in->logits[i] * norm * in->scale[0] + in->base[i]))) + (double)eps;
     for (uint32_t k = 0; k < c->n; k++) {
         y[k] = bound[k] = 0;
         for (uint32_t i = 0; i < S; i++) {
@@ -53,10 +61,13 @@ static void reference(const struct mix_case *c, const struct token *in, double *
         bound[k] = (c->n * 0x1p-24 + 1e-5) * (bound[k] * y_norm * fabs((double)in->w[k]) + fabs(y[k]));
     }
     if (!c->mixes) return;
-    for (int i = 0; i < S; i++) mix[i] = 2 / (1 + exp(-(in->logits[S + i] * norm * in->scale[1] + in->base[S + i])));
+    for (int i = 0; i < S; i++)
+        mix[i] = 2 / (1 + exp(-(in->logits[S + i] * norm * in->scale[1] + in->base[S + i])));
     for (int i = 0; i < S; i++) {
         double row = 0;
-        for (int j = 0; j < S; j++) row += comb[i][j] = exp(in->logits[S * (2 + i) + j] * norm * in->scale[2] + in->base[S * (2 + i) + j]);
+        for (int j = 0; j < S; j++)
+            row += comb[i][j] =
+                exp(in->logits[S * (2 + i) + j] * norm * in->scale[2] + in->base[S * (2 + i) + j]);
         for (int j = 0; j < S; j++) comb[i][j] = comb[i][j] / row + (double)eps;
     }
     normalise(comb, false);
@@ -65,7 +76,7 @@ static void reference(const struct mix_case *c, const struct token *in, double *
         for (int j = 0; j < S; j++) mix[S * (1 + i) + j] = comb[i][j];
 }
 
-// ---- As the plain shader computes it ----
+// ---- As the plain shader computes it ---------------------------------------------------------------------
 
 static float tree(float *lanes) {
     for (uint32_t half_n = LANES / 2; half_n; half_n /= 2)
@@ -73,8 +84,12 @@ static float tree(float *lanes) {
     return lanes[0];
 }
 
-static float affine(const struct token *in, uint32_t i, uint32_t which, float norm) { return in->logits[i] * norm * in->scale[which] + in->base[i]; }
-static float sum4(float a, float b, float c, float d) { return (a + b) + (c + d); }
+static float affine(const struct token *in, uint32_t i, uint32_t which, float norm) {
+    return in->logits[i] * norm * in->scale[which] + in->base[i];
+}
+static float sum4(float a, float b, float c, float d) {
+    return (a + b) + (c + d);
+}
 
 static void norm_columns(float comb[S][S]) {
     for (int j = 0; j < S; j++) {
@@ -125,19 +140,32 @@ static void run(struct op_test *test, size_t index) {
     const struct mix_case *c = &cases[index];
     const uint32_t n_logits = c->mixes ? FATHOM_MIX_LOGITS : S;
     const size_t n_y = (size_t)c->n_tokens * c->n, n_x = n_y * S, n_mix = (size_t)c->n_tokens * FATHOM_MIX;
-    const float *x = op_random_floats(test, n_x, -c->spread, c->spread), *logits = op_random_floats(test, (size_t)c->n_tokens * n_logits,
-        -3 * c->spread, 3 * c->spread);
-    const float *scale = op_random_floats(test, 3, 0.1f, 1), *base = op_random_floats(test, n_logits, -2, 2), *w = op_random_floats(test, c->n, 0.5f, 2);
+    const float *x = op_random_floats(test, n_x, -c->spread, c->spread),
+                *logits =
+                    op_random_floats(test, (size_t)c->n_tokens * n_logits, -3 * c->spread, 3 * c->spread);
+    const float *scale = op_random_floats(test, 3, 0.1f, 1), *base = op_random_floats(test, n_logits, -2, 2),
+                *w = op_random_floats(test, c->n, 0.5f, 2);
     test->offset_words = c->offset_words;
-    struct fathom_hyper_mix_params params = {.x = op_input(test, x, n_x), .logits = op_input(test, logits, (size_t)c->n_tokens * n_logits),
-        .scale = op_input(test, scale, c->mixes ? 3 : 1), .base = op_input(test, base, n_logits), .w = op_input(test, w, c->n), .y = op_output(test, n_y),
-        .n_tokens = c->n_tokens, .n = c->n, .n_iterations = c->n_iterations, .eps = eps, .norm_eps = norm_eps};
+    struct fathom_hyper_mix_params params = {
+        .x = op_input(test, x, n_x),
+        .logits = op_input(test, logits, (size_t)c->n_tokens * n_logits),
+        .scale = op_input(test, scale, c->mixes ? 3 : 1),
+        .base = op_input(test, base, n_logits),
+        .w = op_input(test, w, c->n),
+        .y = op_output(test, n_y),
+        .n_tokens = c->n_tokens,
+        .n = c->n,
+        .n_iterations = c->n_iterations,
+        .eps = eps,
+        .norm_eps = norm_eps,
+    };
     if (c->mixes) params.mix = op_output(test, n_mix);
     fathom_hyper_mix(test->stream, &params);
     op_run(test, true);
 
     const float *y = op_result(test, params.y), *mix = c->mixes ? op_result(test, params.mix) : NULL;
-    double *want = op_alloc(test, c->n * sizeof(*want)), *bound = op_alloc(test, c->n * sizeof(*bound)), want_mix[FATHOM_MIX], bound_mix[FATHOM_MIX];
+    double *want = op_alloc(test, c->n * sizeof(*want)), *bound = op_alloc(test, c->n * sizeof(*bound)),
+           want_mix[FATHOM_MIX], bound_mix[FATHOM_MIX];
     float *twin = op_alloc(test, c->n * sizeof(*twin)), twin_of_mix[FATHOM_MIX];
     for (uint32_t t = 0; t < c->n_tokens; t++) {
         const struct token in = {x + (size_t)t * S * c->n, logits + (size_t)t * n_logits, scale, base, w};
@@ -148,7 +176,8 @@ static void run(struct op_test *test, size_t index) {
         if (!c->mixes) continue;
         for (int i = 0; i < FATHOM_MIX; i++) bound_mix[i] = (c->n * 0x1p-24 + 4e-5) * fabs(want_mix[i]);
         op_check(test, "mix", mix + (size_t)t * FATHOM_MIX, want_mix, bound_mix, FATHOM_MIX);
-        if (test->exact) op_check_equal(test, "mix, exact", mix + (size_t)t * FATHOM_MIX, twin_of_mix, FATHOM_MIX);
+        if (test->exact)
+            op_check_equal(test, "mix, exact", mix + (size_t)t * FATHOM_MIX, twin_of_mix, FATHOM_MIX);
     }
     if (index != 0) return;
 
@@ -162,6 +191,12 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){.op = "hyper_mix", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
-        .n_bench_cases = N_BENCH, .name = name, .run = run});
+    return op_test_main(argc, argv,
+        &(struct op_suite){
+            .op = "hyper_mix",
+            .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
+            .n_bench_cases = N_BENCH,
+            .name = name,
+            .run = run,
+        });
 }

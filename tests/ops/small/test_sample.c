@@ -8,8 +8,8 @@ enum { N_RING = 5, N_STEPS = 7 };
 // A bound that one token meets exactly, or misses by the last bit. The seed draws this token where a bound
 // keeps it.
 enum edge { NO_EDGE, MIN_P_MET, MIN_P_MISSED, TOP_P_MET, TOP_P_MISSED, TOP_K_MET, TOP_K_MISSED };
-static const char *const edge_names[] = { "", ", min-p met", ", min-p missed", ", top-p met",
-    ", top-p missed", ", top-k met", ", top-k missed" };
+static const char *const edge_names[] = {
+    "", ", min-p met", ", min-p missed", ", top-p met", ", top-p missed", ", top-k met", ", top-k missed"};
 static const struct sample_case {
     uint32_t n_vocab;
     float temperature;
@@ -19,21 +19,41 @@ static const struct sample_case {
     uint32_t n_peaks;                    // tokens far above the others
     enum edge edge;                      // sets one of the bounds above
 } cases[] = {
-    { 1, 0, 0, 0, 0, 0, 1, false },        { 37, 0, 0, 0, 0, 0, 5, true },         { 1000, 0, 0, 0, 0, 1.3f, 5, false },  { 37, 1, 0, 0, 0, 0, 3, false },
-    { 1000, 0.6f, 0, 0, 0, 0, 8, false },  { 1000, 0.6f, 20, 0, 0, 0, 8, false },  { 1000, 0.6f, 20, 0, 0, 0, 8, true },  { 1000, 1, 0, 0.95f, 0, 0,
-        8, false },
-    { 1000, 1, 0, 0.5f, 0, 0, 8, true },   { 1000, 2, 0, 0, 0.05f, 0, 8, false },  { 1000, 1.5f, 50, 0.9f, 0.02f, 1.2f, 8, true },
-    { 513, 1, 1, 0, 0, 0, 8, false },      { 513, 1, 0, 1e-6f, 0, 0, 8, false },   { 513, 0, 0, 0, 0, 0, 0, false },      { 513, 1, 5, 0, 0, 0, 0,
-        false },   { 513, 1, 600, 1, 0, 1, 0, false },    { 40000, 1, 0, 0.9f, 0, 1.1f, 15, false },
-    { 513, 0.01f, 0, 0.9f, 0, 0, 80, false }, { 40000, 1, 0, 0.9f, 0, 1.1f, 4, false, 300 }, { 513, 100, 0, 0.99f, 0, 0, 80, false },
-    { 37, 1, 0, 0, 1, 0, 3, false },       { 37, 1, 0, 0, 1, 0, 1, true },
-    { 37, 1, 0, 0, 0, 0, 1, false, .edge = MIN_P_MET }, { 37, 1, 0, 0, 0, 0, 1, false, .edge = MIN_P_MISSED },
-    { 37, 1, 0, 0, 0, 0, 1, true, .edge = MIN_P_MET },  { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_P_MET },
-    { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_P_MISSED }, { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_K_MET },
-    { 37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_K_MISSED }, { 37, 1, 36, 0, 0, 0, 1, false },
-    { 37, 1, 37, 0, 0, 0, 1, false },
-    { 129280, 0, 0, 0, 0, 0, 15, false },  { 129280, 0.6f, 0, 0.95f, 0, 0, 15, false }, { 129280, 0.6f, 0, 0.95f, 0, 0, 4, false, 300 },
-    { 129280, 0.6f, 40, 0.95f, 0.05f, 1.1f, 4, false, 300 },
+    {1, 0, 0, 0, 0, 0, 1, false},
+    {37, 0, 0, 0, 0, 0, 5, true},
+    {1000, 0, 0, 0, 0, 1.3f, 5, false},
+    {37, 1, 0, 0, 0, 0, 3, false},
+    {1000, 0.6f, 0, 0, 0, 0, 8, false},
+    {1000, 0.6f, 20, 0, 0, 0, 8, false},
+    {1000, 0.6f, 20, 0, 0, 0, 8, true},
+    {1000, 1, 0, 0.95f, 0, 0, 8, false},
+    {1000, 1, 0, 0.5f, 0, 0, 8, true},
+    {1000, 2, 0, 0, 0.05f, 0, 8, false},
+    {1000, 1.5f, 50, 0.9f, 0.02f, 1.2f, 8, true},
+    {513, 1, 1, 0, 0, 0, 8, false},
+    {513, 1, 0, 1e-6f, 0, 0, 8, false},
+    {513, 0, 0, 0, 0, 0, 0, false},
+    {513, 1, 5, 0, 0, 0, 0, false},
+    {513, 1, 600, 1, 0, 1, 0, false},
+    {40000, 1, 0, 0.9f, 0, 1.1f, 15, false},
+    {513, 0.01f, 0, 0.9f, 0, 0, 80, false},
+    {40000, 1, 0, 0.9f, 0, 1.1f, 4, false, 300},
+    {513, 100, 0, 0.99f, 0, 0, 80, false},
+    {37, 1, 0, 0, 1, 0, 3, false},
+    {37, 1, 0, 0, 1, 0, 1, true},
+    {37, 1, 0, 0, 0, 0, 1, false, .edge = MIN_P_MET},
+    {37, 1, 0, 0, 0, 0, 1, false, .edge = MIN_P_MISSED},
+    {37, 1, 0, 0, 0, 0, 1, true, .edge = MIN_P_MET},
+    {37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_P_MET},
+    {37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_P_MISSED},
+    {37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_K_MET},
+    {37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_K_MISSED},
+    {37, 1, 36, 0, 0, 0, 1, false},
+    {37, 1, 37, 0, 0, 0, 1, false},
+    {129280, 0, 0, 0, 0, 0, 15, false},
+    {129280, 0.6f, 0, 0.95f, 0, 0, 15, false},
+    {129280, 0.6f, 0, 0.95f, 0, 0, 4, false, 300},
+    {129280, 0.6f, 40, 0.95f, 0.05f, 1.1f, 4, false, 300},
 };
 enum { N_BENCH = 4 };
 
@@ -79,12 +99,13 @@ static float share_of(const struct candidate *list, uint32_t i) {
 // keeps; *sum gets the sum of their weights.
 static uint32_t weigh(const float *logits, const uint32_t *seen, uint32_t n, const struct fathom_step *step,
     struct candidate *list, uint64_t *sum) {
-    const float penalty = step->repeat_penalty > 0 ? step->repeat_penalty : 1, inv_penalty = exact_reciprocal(penalty);
+    const float penalty = step->repeat_penalty > 0 ? step->repeat_penalty : 1,
+                inv_penalty = exact_reciprocal(penalty);
     const float inv_temperature = step->temperature > 0 ? exact_reciprocal(step->temperature) : 1;
     for (uint32_t i = 0; i < n; i++) {
         float v = logits[i];
         if (penalty != 1 && seen[i]) v = v * (v > 0 ? inv_penalty : penalty);
-        list[i] = (struct candidate){ .score = isnan(logits[i]) ? -INFINITY : v * inv_temperature, .id = i };
+        list[i] = (struct candidate){.score = isnan(logits[i]) ? -INFINITY : v * inv_temperature, .id = i};
     }
     qsort(list, n, sizeof(*list), by_score);
     uint32_t kept = n;
@@ -156,17 +177,25 @@ static void set_edge(enum edge edge, const float *logits, const uint32_t *seen, 
     const bool met = edge == MIN_P_MET || edge == TOP_P_MET || edge == TOP_K_MET;
     uint64_t unused;
     uint32_t i = n / 2;
-    if (edge == TOP_P_MET || edge == TOP_P_MISSED) i = find_top_p(logits, seen, n, met, step, list);
-    else weigh(logits, seen, n, step, list, &unused);
+    if (edge == TOP_P_MET || edge == TOP_P_MISSED)
+        i = find_top_p(logits, seen, n, met, step, list);
+    else
+        weigh(logits, seen, n, step, list, &unused);
     const uint32_t id = list[i].id;
     const struct fathom_step start = *step;
-    if (edge == MIN_P_MET || edge == MIN_P_MISSED) step->min_p = share_of(list, i);
-    else if (edge == TOP_K_MET || edge == TOP_K_MISSED) step->top_k = i + 1;
-    else if (edge == TOP_P_MISSED) step->top_p += 0x1p-24f;
+    if (edge == MIN_P_MET || edge == MIN_P_MISSED)
+        step->min_p = share_of(list, i);
+    else if (edge == TOP_K_MET || edge == TOP_K_MISSED)
+        step->top_k = i + 1;
+    else if (edge == TOP_P_MISSED)
+        step->top_p += 0x1p-24f;
     while (choose(logits, seen, n, step, list) != id) step->seed_low++;
-    if (edge == MIN_P_MISSED) step->min_p = nextafterf(step->min_p, 1);
-    else if (edge == TOP_K_MISSED) step->top_k--;
-    else if (edge == TOP_P_MISSED) step->top_p = start.top_p;
+    if (edge == MIN_P_MISSED)
+        step->min_p = nextafterf(step->min_p, 1);
+    else if (edge == TOP_K_MISSED)
+        step->top_k--;
+    else if (edge == TOP_P_MISSED)
+        step->top_p = start.top_p;
     assert_int_equal(choose(logits, seen, n, step, list) == id, met);
 }
 
@@ -178,10 +207,20 @@ static void check_rows(struct op_test *test, const struct sample_case *c) {
     uint32_t *seen = op_alloc(test, n * sizeof(*seen)), want_ring[N_RING];
     struct candidate *list = op_alloc(test, n * sizeof(*list));
     for (uint32_t i = 0; i < n; i++) seen[i] = op_random(test) % 4 == 0;
-    struct fathom_step step = { .position = 254, .n_sampled = FIRST, .seed_low = op_random(test), .seed_high = op_random(test), .temperature = c->temperature,
-        .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p, .repeat_penalty = c->penalty };
-    struct fathom_drafts drafts = { .row = 77, .next = { 1, 2, 3, 4, 5 } };
-    const struct fathom_view step_view = op_input(test, &step, sizeof(step) / 4), seen_view = op_input(test, seen, n), ring = op_output(test, N_RING);
+    struct fathom_step step = {
+        .position = 254,
+        .n_sampled = FIRST,
+        .seed_low = op_random(test),
+        .seed_high = op_random(test),
+        .temperature = c->temperature,
+        .top_k = c->top_k,
+        .top_p = c->top_p,
+        .min_p = c->min_p,
+        .repeat_penalty = c->penalty,
+    };
+    struct fathom_drafts drafts = {.row = 77, .next = {1, 2, 3, 4, 5}};
+    const struct fathom_view step_view = op_input(test, &step, sizeof(step) / 4),
+                             seen_view = op_input(test, seen, n), ring = op_output(test, N_RING);
     for (int i = 0; i < N_RING; i++) want_ring[i] = op_poison();
     for (uint32_t row = 0; row < 2; row++) {
         step.token = choose(logits + row * n, seen, n, &step, list);
@@ -191,8 +230,17 @@ static void check_rows(struct op_test *test, const struct sample_case *c) {
         drafts.ids[row + 1] = row ? (step.token + 1) % n : step.token;
     }
     const struct fathom_view drafts_view = op_input(test, &drafts, sizeof(drafts) / 4);
-    fathom_sample(test->stream, &(struct fathom_sample_params){ .logits = op_input(test, logits, N_ROWS * n), .step = step_view, .seen = seen_view,
-        .ring = ring, .drafts = drafts_view, .n_vocab = n, .n_ring = N_RING, .n_rows = N_ROWS });
+    fathom_sample(test->stream,
+        &(struct fathom_sample_params){
+            .logits = op_input(test, logits, N_ROWS * n),
+            .step = step_view,
+            .seen = seen_view,
+            .ring = ring,
+            .drafts = drafts_view,
+            .n_vocab = n,
+            .n_ring = N_RING,
+            .n_rows = N_ROWS,
+        });
     op_run(test, true);
     want_ring[(FIRST + 2) % N_RING] = FATHOM_NO_TOKEN;
     step.n_sampled += N_ROWS;
@@ -224,18 +272,37 @@ static void run(struct op_test *test, size_t index) {
         logits[op_random(test) % n] = -INFINITY;
         logits[op_random(test) % n] = NAN;
     }
-    struct fathom_step step = { .position = 254, .n_sampled = 3, .seed_low = op_random(test), .seed_high = op_random(test),
-        .temperature = c->temperature, .top_k = c->top_k, .top_p = c->top_p, .min_p = c->min_p, .repeat_penalty = c->penalty, .reserved = { 7, 8 } };
+    struct fathom_step step = {
+        .position = 254,
+        .n_sampled = 3,
+        .seed_low = op_random(test),
+        .seed_high = op_random(test),
+        .temperature = c->temperature,
+        .top_k = c->top_k,
+        .top_p = c->top_p,
+        .min_p = c->min_p,
+        .repeat_penalty = c->penalty,
+        .reserved = {7, 8},
+    };
     if (c->edge) set_edge(c->edge, logits, seen, n, &step, list);
-    const struct fathom_view step_view = op_input(test, &step, sizeof(step) / 4), seen_view = op_input(test, seen, n), ring = op_output(test, N_RING);
-    struct fathom_sample_params params = { .logits = op_input(test, logits, n), .step = step_view, .seen = seen_view, .ring = ring,
-        .n_vocab = n, .n_ring = N_RING };
+    const struct fathom_view step_view = op_input(test, &step, sizeof(step) / 4),
+                             seen_view = op_input(test, seen, n), ring = op_output(test, N_RING);
+    struct fathom_sample_params params = {
+        .logits = op_input(test, logits, n),
+        .step = step_view,
+        .seen = seen_view,
+        .ring = ring,
+        .n_vocab = n,
+        .n_ring = N_RING,
+    };
     fathom_sample(test->stream, &params);
     uint32_t want_ring[N_RING];
     for (int i = 0; i < N_RING; i++) want_ring[i] = op_poison();
     for (int i = 0; i < N_STEPS; i++) {
-        if (i == 0) op_run(test, true);
-        else op_rerun(test);
+        if (i == 0)
+            op_run(test, true);
+        else
+            op_rerun(test);
         step.token = choose(logits, seen, n, &step, list);
         seen[step.token] = 1;
         want_ring[step.n_sampled++ % N_RING] = step.token;
@@ -264,6 +331,12 @@ static void run(struct op_test *test, size_t index) {
 }
 
 int main(int argc, char **argv) {
-    return op_test_main(argc, argv, &(struct op_suite){ .op = "sample", .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH, .n_bench_cases = N_BENCH,
-        .name = name, .run = run });
+    return op_test_main(argc, argv,
+        &(struct op_suite){
+            .op = "sample",
+            .n_cases = sizeof(cases) / sizeof(cases[0]) - N_BENCH,
+            .n_bench_cases = N_BENCH,
+            .name = name,
+            .run = run,
+        });
 }
