@@ -1,66 +1,32 @@
 // What the decoders of all bindings share: the numbers of the types and the sizes of rows.
 #ifndef QUANT_COMMON_GLSL
 #define QUANT_COMMON_GLSL
-#define TYPE_F32 0u
-#define TYPE_F16 1u
-#define TYPE_Q4_0 2u
-#define TYPE_Q4_1 3u
-#define TYPE_Q5_0 6u
-#define TYPE_Q5_1 7u
-#define TYPE_Q8_0 8u
-#define TYPE_Q2_K 10u
-#define TYPE_Q3_K 11u
-#define TYPE_Q4_K 12u
-#define TYPE_Q5_K 13u
-#define TYPE_Q6_K 14u
-#define TYPE_IQ2_XXS 16u
-#define TYPE_IQ2_XS 17u
-#define TYPE_IQ3_XXS 18u
-#define TYPE_IQ1_S 19u
-#define TYPE_IQ3_S 21u
-#define TYPE_IQ2_S 22u
-#define TYPE_IQ1_M 29u
-#define TYPE_IQ4_NL 20u
-#define TYPE_IQ4_XS 23u
-#define TYPE_BF16 30u
-#define TYPE_TQ1_0 34u
-#define TYPE_TQ2_0 35u
-#define TYPE_MXFP4 39u
-#define TYPE_F8_E4M3 0x10000u
+#include "quant/types.h"
+const uint TYPE_F32 = 0u, TYPE_F16 = 1u, TYPE_BF16 = 30u, TYPE_F8_E4M3 = 0x10000u;
+#define W_NUMBER(NAME, name, number, elements, bytes) const uint TYPE_##NAME = uint(number);
+#define W_GRID_NUMBER(NAME, name, number, elements, bytes, grid) const uint TYPE_##NAME = uint(number);
+WRITTEN_TYPES(W_NUMBER)
+READ_TYPES(W_NUMBER)
+GRID_TYPES(W_GRID_NUMBER)
 
 #define W_PASTE_(a, b) a##b
 #define W_PASTE(a, b) W_PASTE_(a, b)
 #define W_FN(suffix) W_PASTE(W_NAME, suffix)
 
 // Bytes of a row, as fathom_row_size().
+#define W_ROW_SIZE(NAME, name, number, elements, bytes) \
+    case TYPE_##NAME: return n_cols / uint(elements) * uint(bytes);
+#define W_GRID_ROW_SIZE(NAME, name, number, elements, bytes, grid) \
+    case TYPE_##NAME: return n_cols / uint(elements) * uint(bytes);
 uint row_size(const uint type, uint n_cols) {
     switch (type) {
     case TYPE_F32: return n_cols * 4u;
     case TYPE_F16: return n_cols * 2u;
-    case TYPE_Q4_0: return n_cols / 32u * 18u;
-    case TYPE_Q4_1: return n_cols / 32u * 20u;
-    case TYPE_Q5_0: return n_cols / 32u * 22u;
-    case TYPE_Q5_1: return n_cols / 32u * 24u;
-    case TYPE_Q8_0: return n_cols / 32u * 34u;
-    case TYPE_Q2_K: return n_cols / 256u * 84u;
-    case TYPE_Q3_K: return n_cols / 256u * 110u;
-    case TYPE_Q4_K: return n_cols / 256u * 144u;
-    case TYPE_Q5_K: return n_cols / 256u * 176u;
-    case TYPE_Q6_K: return n_cols / 256u * 210u;
-    case TYPE_IQ2_XXS: return n_cols / 256u * 66u;
-    case TYPE_IQ2_XS: return n_cols / 256u * 74u;
-    case TYPE_IQ3_XXS: return n_cols / 256u * 98u;
-    case TYPE_IQ1_S: return n_cols / 256u * 50u;
-    case TYPE_IQ3_S: return n_cols / 256u * 110u;
-    case TYPE_IQ2_S: return n_cols / 256u * 82u;
-    case TYPE_IQ1_M: return n_cols / 256u * 56u;
-    case TYPE_IQ4_NL: return n_cols / 32u * 18u;
-    case TYPE_IQ4_XS: return n_cols / 256u * 136u;
     case TYPE_BF16: return n_cols * 2u;
-    case TYPE_TQ1_0: return n_cols / 256u * 54u;
-    case TYPE_TQ2_0: return n_cols / 256u * 66u;
-    case TYPE_MXFP4: return n_cols / 32u * 17u;
     case TYPE_F8_E4M3: return n_cols + (n_cols + 127u) / 128u * 4u;
+        WRITTEN_TYPES(W_ROW_SIZE)
+        READ_TYPES(W_ROW_SIZE)
+        GRID_TYPES(W_GRID_ROW_SIZE)
     }
     return 0u;
 }

@@ -80,34 +80,21 @@ uint W_FN(_byte)(uint at) {
 #include "quant/f8_e4m3.glsl"
 
 // w8 of the formats in blocks. Exact, because each of these formats needs multiplying and adding alone.
+#define W_BLOCK_8(NAME, name, number, elements, bytes) \
+    case TYPE_##NAME: return W_FN(_##name##_8)(row, part, low, high);
+#define W_GRID_8(NAME, name, number, elements, bytes, grid) \
+    case TYPE_##NAME: return W_FN(_##name##_8)(row, part, low, high);
 float W_FN(_block_8)(const uint type, uint row, uint part, out vec4 low, out vec4 high) {
     switch (type) {
-    case TYPE_Q8_0: return W_FN(_q8_0_8)(row, part, low, high);
-    case TYPE_Q4_0: return W_FN(_q4_0_8)(row, part, low, high);
-    case TYPE_Q4_1: return W_FN(_q4_1_8)(row, part, low, high);
-    case TYPE_Q5_0: return W_FN(_q5_0_8)(row, part, low, high);
-    case TYPE_Q5_1: return W_FN(_q5_1_8)(row, part, low, high);
-    case TYPE_Q2_K: return W_FN(_q2_k_8)(row, part, low, high);
-    case TYPE_Q3_K: return W_FN(_q3_k_8)(row, part, low, high);
-    case TYPE_Q4_K: return W_FN(_q4_k_8)(row, part, low, high);
-    case TYPE_Q5_K: return W_FN(_q5_k_8)(row, part, low, high);
-    case TYPE_Q6_K: return W_FN(_q6_k_8)(row, part, low, high);
-    case TYPE_IQ4_NL: return W_FN(_iq4_nl_8)(row, part, low, high);
-    case TYPE_IQ4_XS: return W_FN(_iq4_xs_8)(row, part, low, high);
-    case TYPE_IQ2_XXS: return W_FN(_iq2_xxs_8)(row, part, low, high);
-    case TYPE_IQ2_XS: return W_FN(_iq2_xs_8)(row, part, low, high);
-    case TYPE_IQ2_S: return W_FN(_iq2_s_8)(row, part, low, high);
-    case TYPE_IQ3_XXS: return W_FN(_iq3_xxs_8)(row, part, low, high);
-    case TYPE_IQ3_S: return W_FN(_iq3_s_8)(row, part, low, high);
-    case TYPE_IQ1_S: return W_FN(_iq1_s_8)(row, part, low, high);
-    case TYPE_IQ1_M: return W_FN(_iq1_m_8)(row, part, low, high);
-    case TYPE_TQ1_0: return W_FN(_tq1_0_8)(row, part, low, high);
-    case TYPE_TQ2_0: return W_FN(_tq2_0_8)(row, part, low, high);
-    case TYPE_MXFP4: return W_FN(_mxfp4_8)(row, part, low, high);
+        WRITTEN_TYPES(W_BLOCK_8)
+        READ_TYPES(W_BLOCK_8)
+        GRID_TYPES(W_GRID_8)
     }
     low = high = vec4(0.0);
     return 0.0;
 }
+#undef W_BLOCK_8
+#undef W_GRID_8
 
 vec4 W_FN(_block_4)(const uint type, uint row, uint k) {
     vec4 low, high;

@@ -1,4 +1,5 @@
-// Decodes blocks of 32 elements, and blocks of 8-bit floats.
+// Decodes blocks of 32 elements, and blocks of 8-bit floats. Layouts as in blocks.h. Of 16 bytes n, byte i holds
+// element i in its low nibble and element 16 + i in its high nibble.
 #include "base/half.h"
 #include "quant/blocks.h"
 #include <string.h>
@@ -7,6 +8,7 @@ static float half_at(const uint8_t *src) {
     return fm_from_half((uint16_t)fm_read16(src));
 }
 
+// 2: d, 16: n; d * (n - 8)
 void fm_decode_q4_0(const uint8_t *block, float *x) {
     const float d = half_at(block);
     for (int i = 0; i < 16; i++) {
@@ -15,6 +17,7 @@ void fm_decode_q4_0(const uint8_t *block, float *x) {
     }
 }
 
+// 2: d, 2: m, 16: n; d * n + m
 void fm_decode_q4_1(const uint8_t *block, float *x) {
     const float d = half_at(block), m = half_at(block + 2);
     for (int i = 0; i < 16; i++) {
@@ -29,18 +32,21 @@ static int five_bits(const uint8_t *bytes, uint32_t fifth, int i) {
     return four | (int)(fifth >> i & 1) << 4;
 }
 
+// 2: d, 4: fifth bits, 16: n; d * (n - 16)
 void fm_decode_q5_0(const uint8_t *block, float *x) {
     const float d = half_at(block);
     const uint32_t fifth = fm_read32(block + 2);
     for (int i = 0; i < FM_BLOCK; i++) x[i] = d * (float)(five_bits(block + 6, fifth, i) - 16);
 }
 
+// 2: d, 2: m, 4: fifth bits, 16: n; d * n + m
 void fm_decode_q5_1(const uint8_t *block, float *x) {
     const float d = half_at(block), m = half_at(block + 2);
     const uint32_t fifth = fm_read32(block + 4);
     for (int i = 0; i < FM_BLOCK; i++) x[i] = d * (float)five_bits(block + 8, fifth, i) + m;
 }
 
+// 2: d, 32: signed n; d * n
 void fm_decode_q8_0(const uint8_t *block, float *x) {
     const float d = half_at(block);
     for (int i = 0; i < FM_BLOCK; i++) x[i] = d * (float)(int8_t)block[2 + i];
@@ -48,6 +54,7 @@ void fm_decode_q8_0(const uint8_t *block, float *x) {
 
 const int8_t fm_iq4_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
+// 2: d, 16: n; d * levels[n]
 void fm_decode_iq4_nl(const uint8_t *block, float *x) {
     const float d = half_at(block);
     for (int i = 0; i < 16; i++) {
@@ -56,6 +63,7 @@ void fm_decode_iq4_nl(const uint8_t *block, float *x) {
     }
 }
 
+// 1: exponent, 16: n (E2M1); 2^(exponent - 127) * n
 void fm_decode_mxfp4(const uint8_t *block, float *x) {
     // E2M1, doubled
     static const int8_t halves[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};

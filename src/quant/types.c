@@ -3,6 +3,7 @@
 #include "base/size.h"
 #include "quant/blocks.h"
 #include "quant/grids.h"
+#include "shaders/quant/types.h"
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -17,32 +18,17 @@ struct entry {
     bool (*encode)(const float *x, const float *importance, uint8_t *block);
 };
 
+#define WRITTEN(NAME, name, number, elements, bytes) \
+    {{number, #NAME, elements, bytes, true, true}, fm_decode_##name, .encode = fm_encode_##name},
+#define READ(NAME, name, number, elements, bytes) \
+    {{number, #NAME, elements, bytes, true}, fm_decode_##name},
+#define GRID(NAME, name, number, elements, bytes, points) \
+    {{number, #NAME, elements, bytes, true}, NULL, fm_decode_##name, FM_GRID_##points},
 static const struct entry types[] = {
     {{FATHOM_F32, "F32", 1, 4, true, true}, NULL},
     {{FATHOM_F16, "F16", 1, 2, true, true}, NULL},
     {{FATHOM_BF16, "BF16", 1, 2, true, true}, NULL},
-    {{FATHOM_Q4_0, "Q4_0", 32, 18, true, true}, fm_decode_q4_0, .encode = fm_encode_q4_0},
-    {{FATHOM_Q4_1, "Q4_1", 32, 20, true, true}, fm_decode_q4_1, .encode = fm_encode_q4_1},
-    {{FATHOM_Q5_0, "Q5_0", 32, 22, true, true}, fm_decode_q5_0, .encode = fm_encode_q5_0},
-    {{FATHOM_Q5_1, "Q5_1", 32, 24, true, true}, fm_decode_q5_1, .encode = fm_encode_q5_1},
-    {{FATHOM_Q8_0, "Q8_0", 32, 34, true, true}, fm_decode_q8_0, .encode = fm_encode_q8_0},
-    {{FATHOM_Q2_K, "Q2_K", 256, 84, true, true}, fm_decode_q2_k, .encode = fm_encode_q2_k},
-    {{FATHOM_Q3_K, "Q3_K", 256, 110, true, true}, fm_decode_q3_k, .encode = fm_encode_q3_k},
-    {{FATHOM_Q4_K, "Q4_K", 256, 144, true, true}, fm_decode_q4_k, .encode = fm_encode_q4_k},
-    {{FATHOM_Q5_K, "Q5_K", 256, 176, true, true}, fm_decode_q5_k, .encode = fm_encode_q5_k},
-    {{FATHOM_Q6_K, "Q6_K", 256, 210, true, true}, fm_decode_q6_k, .encode = fm_encode_q6_k},
-    {{FATHOM_IQ4_NL, "IQ4_NL", 32, 18, true, true}, fm_decode_iq4_nl, .encode = fm_encode_iq4_nl},
-    {{FATHOM_IQ4_XS, "IQ4_XS", 256, 136, true, true}, fm_decode_iq4_xs, .encode = fm_encode_iq4_xs},
-    {{FATHOM_TQ1_0, "TQ1_0", 256, 54, true}, fm_decode_tq1_0},
-    {{FATHOM_TQ2_0, "TQ2_0", 256, 66, true}, fm_decode_tq2_0},
-    {{FATHOM_MXFP4, "MXFP4", 32, 17, true}, fm_decode_mxfp4},
-    {{FATHOM_IQ2_XXS, "IQ2_XXS", 256, 66, true}, NULL, fm_decode_iq2_xxs, FM_GRID_IQ2_XXS},
-    {{FATHOM_IQ2_XS, "IQ2_XS", 256, 74, true}, NULL, fm_decode_iq2_xs, FM_GRID_IQ2_XS},
-    {{FATHOM_IQ3_XXS, "IQ3_XXS", 256, 98, true}, NULL, fm_decode_iq3_xxs, FM_GRID_IQ3_XXS},
-    {{FATHOM_IQ1_S, "IQ1_S", 256, 50, true}, NULL, fm_decode_iq1_s, FM_GRID_IQ1},
-    {{FATHOM_IQ3_S, "IQ3_S", 256, 110, true}, NULL, fm_decode_iq3_s, FM_GRID_IQ3_S},
-    {{FATHOM_IQ2_S, "IQ2_S", 256, 82, true}, NULL, fm_decode_iq2_s, FM_GRID_IQ2_S},
-    {{FATHOM_IQ1_M, "IQ1_M", 256, 56, true}, NULL, fm_decode_iq1_m, FM_GRID_IQ1},
+    WRITTEN_TYPES(WRITTEN) READ_TYPES(READ) GRID_TYPES(GRID) //
     {{FATHOM_F8_E4M3, "F8_E4M3", FM_F8_BLOCK, FM_F8_BYTES, true, false, 32}, NULL},
     // known by name, not supported
     {{9, "Q8_1", 32, 40}, NULL},
