@@ -1,5 +1,5 @@
-// Decodes blocks of 32 elements, and blocks of 8-bit floats. Layouts as in blocks.h. Of 16 bytes n, byte i holds
-// element i in its low nibble and element 16 + i in its high nibble.
+// Decodes blocks of 32 elements, and blocks of 8-bit floats. Layouts as in blocks.h. Of 16 bytes n, byte i
+// holds element i in its low nibble and element 16 + i in its high nibble.
 #include "base/half.h"
 #include "quant/blocks.h"
 #include <string.h>

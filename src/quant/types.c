@@ -20,8 +20,7 @@ struct entry {
 
 #define WRITTEN(NAME, name, number, elements, bytes) \
     {{number, #NAME, elements, bytes, true, true}, fm_decode_##name, .encode = fm_encode_##name},
-#define READ(NAME, name, number, elements, bytes) \
-    {{number, #NAME, elements, bytes, true}, fm_decode_##name},
+#define READ(NAME, name, number, elements, bytes) {{number, #NAME, elements, bytes, true}, fm_decode_##name},
 #define GRID(NAME, name, number, elements, bytes, points) \
     {{number, #NAME, elements, bytes, true}, NULL, fm_decode_##name, FM_GRID_##points},
 static const struct entry types[] = {

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""Prints what tests/file/test_types.c includes as data/decoded.inc: of each format, a hash of 64 blocks as the gguf package decodes them.
+"""Prints what tests/quant/test_types.c includes as data/decoded.inc: of each format, a hash of 64 blocks as the gguf package decodes them.
 
 The blocks: six that repeat a byte, then splitmix64's, seeded with the type's number. Needs numpy and gguf.
 """
+import pathlib
+import re
+
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType as T, quants
 
-HALVES = {T.Q4_0: [1], T.Q4_1: [1, 3], T.Q5_0: [1], T.Q5_1: [1, 3], T.Q8_0: [1], T.Q2_K: [81, 83], T.Q3_K: [109], T.Q4_K: [1, 3], T.Q5_K: [1, 3],
-          T.Q6_K: [209], T.IQ4_NL: [1], T.IQ4_XS: [1], T.TQ1_0: [53], T.TQ2_0: [65], T.MXFP4: [], T.IQ2_XXS: [1], T.IQ2_XS: [1], T.IQ2_S: [1],
-          T.IQ3_XXS: [1], T.IQ3_S: [1], T.IQ1_S: [1], T.IQ1_M: [55]}
+# Types, and the last bytes of their float16 numbers: as decoded.inc has them. A new type gets a line with any hash.
+LINE = re.compile(r"\{FATHOM_(\w+), (\d), \{([0-9, ]+)\}")
+LINES = LINE.findall((pathlib.Path(__file__).parent / "decoded.inc").read_text())
+HALVES = {T[name]: [int(at) for at in halves.split(",")][:int(n)] for name, n, halves in LINES}
 MASK = (1 << 64) - 1
 
 

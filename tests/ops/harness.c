@@ -111,46 +111,36 @@ static void random_half(struct op_test *test, float low, float high, uint8_t *by
     bytes[1] = (uint8_t)(half >> 8);
 }
 
-// Where a block's float16 numbers are, and by how much the largest element exceeds them
-static const struct block_format {
+// Where the last bytes of a block's float16 numbers are; the hash is test_types.c's
+static const struct decoded {
     enum fathom_type type;
-    uint32_t n_halves, halves[2], most;
-} formats[] = {
-    {FATHOM_Q4_0, 1, {0}, 8},
-    {FATHOM_Q4_1, 2, {0, 2}, 16},
-    {FATHOM_Q5_0, 1, {0}, 16},
-    {FATHOM_Q5_1, 2, {0, 2}, 32},
-    {FATHOM_Q8_0, 1, {0}, 127},
-    {FATHOM_Q2_K, 2, {80, 82}, 60},
-    {FATHOM_Q3_K, 1, {108}, 128},
-    {FATHOM_Q4_K, 2, {0, 2}, 1000},
-    {FATHOM_Q5_K, 2, {0, 2}, 2000},
-    {FATHOM_Q6_K, 1, {208}, 4096},
-    {FATHOM_IQ4_NL, 1, {0}, 127},
-    {FATHOM_IQ4_XS, 1, {0}, 4096},
-    {FATHOM_TQ1_0, 1, {52}, 1},
-    {FATHOM_TQ2_0, 1, {64}, 1},
-    {FATHOM_IQ2_XXS, 1, {0}, 167},
-    {FATHOM_IQ2_XS, 1, {0}, 167},
-    {FATHOM_IQ2_S, 1, {0}, 167},
-    {FATHOM_IQ3_XXS, 1, {0}, 481},
-    {FATHOM_IQ3_S, 1, {0}, 465},
-    {FATHOM_IQ1_S, 1, {0}, 17},
+    uint8_t n_halves, halves[4];
+    uint64_t hash;
+} decoded[] = {
+#include "data/decoded.inc"
 };
 
+// Random codes. The float16 numbers are drawn so that elements lie within +-spread: the block is decoded once
+// with all of them 1.
 static void random_blocks(
     struct op_test *test, enum fathom_type type, uint32_t n_cols, float spread, uint8_t *row) {
     const struct fm_type_info *info = fm_type_info(type);
-    const struct block_format *format = formats;
+    const struct decoded *format = decoded;
     const bool own_scale = type == FATHOM_MXFP4 || type == FATHOM_IQ1_M; // not a float16 in two bytes
-    while (!own_scale && format->type != type) format++;
+    while (format->type != type) format++;
     for (uint32_t b = 0; b < n_cols / info->block; b++, row += info->bytes) {
+        float elements[256], most = 0;
         for (uint32_t i = 0; i < info->bytes; i++) row[i] = (uint8_t)op_random(test);
         if (type == FATHOM_MXFP4) row[0] = (uint8_t)(118 + row[0] % 8);         // its exponent
         if (type == FATHOM_IQ1_M) row[55] = (uint8_t)((row[55] & 0x8f) | 0x20); // the exponent's upper bits
-        for (uint32_t i = 0; !own_scale && i < format->n_halves; i++)
-            random_half(
-                test, -spread / (float)format->most, spread / (float)format->most, row + format->halves[i]);
+        if (own_scale) continue;
+        for (uint32_t i = 0; i < format->n_halves; i++)
+            row[format->halves[i] - 1] = 0x00, row[format->halves[i]] = 0x3c;
+        fm_dequantize_row(type, row, elements, info->block);
+        for (uint32_t i = 0; i < info->block; i++) most = fmaxf(most, fabsf(elements[i]));
+        const float limit = spread / fmaxf(most, 1);
+        for (uint32_t i = 0; i < format->n_halves; i++)
+            random_half(test, -limit, limit, row + format->halves[i] - 1);
     }
 }
 

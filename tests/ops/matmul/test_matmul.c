@@ -1,9 +1,11 @@
 #include "op/matmul/columns.h"
 #include "ops/norm_after.h"
+#include "shaders/quant/types.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#define CASE(NAME, name, number, elements, bytes) {number, 1, 67, 3 * elements, 3, 0, 4, false},
 static const struct matmul_case {
     enum fathom_type type;
     uint32_t n_mats, n_rows, n_cols, n_tokens, pad, offset_words; // pad: floats between tokens, at most 8
@@ -47,9 +49,7 @@ static const struct matmul_case {
     {FATHOM_Q6_K, 2, 70, 256, 18, 0, 4, false},
     {FATHOM_IQ4_NL, 1, 67, 96, 3, 0, 4, false},
     {FATHOM_IQ4_XS, 1, 67, 512, 3, 0, 4, false},
-    {FATHOM_TQ1_0, 1, 67, 256, 3, 0, 4, false},
-    {FATHOM_TQ2_0, 1, 67, 256, 3, 0, 4, false},
-    {FATHOM_MXFP4, 1, 67, 160, 3, 0, 4, false},
+    READ_TYPES(CASE) //
     {FATHOM_IQ4_XS, 1, 70, 256, 18, 0, 4, false},
     {FATHOM_IQ2_XXS, 1, 67, 256, 3, 0, 4, false},
     {FATHOM_IQ2_S, 1, 67, 512, 3, 0, 4, false},

@@ -1,5 +1,8 @@
 #include "ops/harness.h"
+#include "shaders/quant/types.h"
 #include <stdio.h>
+
+#define CASE(NAME, name, number, elements, bytes) {number, 33, 3 * elements, 3, 4},
 
 static const struct embed_case {
     enum fathom_type type;
@@ -26,9 +29,7 @@ static const struct embed_case {
     {FATHOM_Q6_K, 33, 768, 3, 4},
     {FATHOM_IQ4_NL, 33, 96, 3, 4},
     {FATHOM_IQ4_XS, 33, 512, 3, 4},
-    {FATHOM_TQ1_0, 33, 512, 3, 4},
-    {FATHOM_TQ2_0, 33, 512, 3, 4},
-    {FATHOM_MXFP4, 33, 96, 3, 4},
+    READ_TYPES(CASE) //
     {FATHOM_F8_E4M3, 33, 224, 3, 4},
     {FATHOM_IQ2_XXS, 33, 512, 3, 4},
     {FATHOM_IQ2_XS, 33, 512, 3, 4},
