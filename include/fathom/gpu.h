@@ -176,6 +176,7 @@ enum fathom_type {
     FATHOM_BF16 = 30,
     FATHOM_TQ1_0 = 34,
     FATHOM_TQ2_0 = 35,
+    FATHOM_Q1_0 = 41,  // blocks of 128: float16 scale d, 16 bytes of bits, low bit first; d or -d
     FATHOM_MXFP4 = 39, // blocks of 32
     // blocks of 128 elements: float32 scale, 128 floats of 1 + 4 + 3 bits, no infinities and no NaN; the last
     // block of a row may be shorter, by a multiple of 32

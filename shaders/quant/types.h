@@ -21,7 +21,8 @@
 #define READ_TYPES(T) \
     T(TQ1_0, tq1_0, 34, 256, 54) \
     T(TQ2_0, tq2_0, 35, 256, 66) \
-    T(MXFP4, mxfp4, 39, 32, 17)
+    T(MXFP4, mxfp4, 39, 32, 17) \
+    T(Q1_0, q1_0, 41, 128, 18)
 // T(…, grid): types that are only read, whose elements are points of a grid (src/quant/grids.h)
 #define GRID_TYPES(T) \
     T(IQ2_XXS, iq2_xxs, 16, 256, 66, IQ2_XXS) \

@@ -63,6 +63,12 @@ void fm_decode_iq4_nl(const uint8_t *block, float *x) {
     }
 }
 
+// 2: d, 16: 128 bits, low bit first; d where the bit is set, otherwise -d
+void fm_decode_q1_0(const uint8_t *block, float *x) {
+    const float d = half_at(block);
+    for (int i = 0; i < 128; i++) x[i] = block[2 + i / 8] >> i % 8 & 1 ? d : -d;
+}
+
 // 1: exponent, 16: n (E2M1); 2^(exponent - 127) * n
 void fm_decode_mxfp4(const uint8_t *block, float *x) {
     // E2M1, doubled

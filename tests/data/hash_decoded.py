@@ -16,6 +16,14 @@ HALVES = {T[name]: [int(at) for at in halves.split(",")][:int(n)] for name, n, h
 MASK = (1 << 64) - 1
 
 
+def decode(blocks, kind):
+    if kind != T.Q1_0:
+        return quants.dequantize(blocks, kind)
+    # the package knows the size alone; ggml's layout is a float16 d and 128 bits, low bit first: d or -d
+    d = blocks[:, :2].copy().view(np.float16).astype(np.float32)
+    return np.where(np.unpackbits(blocks[:, 2:], axis=1, bitorder="little") != 0, d, -d)
+
+
 def splitmix(seed):
     while True:
         seed = (seed + 0x9E3779B97F4A7C15) & MASK
@@ -33,7 +41,7 @@ for kind, halves in HALVES.items():
     blocks = np.frombuffer(b"".join(blocks), dtype=np.uint8).reshape(64, size).copy()
     blocks[:, halves] &= 0xBF
     value = 0xCBF29CE484222325
-    for byte in quants.dequantize(blocks, kind).astype(np.float32).tobytes():
+    for byte in decode(blocks, kind).astype(np.float32).tobytes():
         value = ((value ^ byte) * 0x100000001B3) & MASK
     listed = ", ".join(map(str, halves)) or "0"
     print(f"{{FATHOM_{kind.name}, {len(halves)}, {{{listed}}}, 0x{value:016x}u}},")
