@@ -82,9 +82,9 @@ refused 'no matrix has a name like "dance"' "$fathom" quantize "$v3" "$work/q.gg
 refused 'is both the input and the output' "$fathom" quantize "$work/q.gguf" "$work/q.gguf" --type q4_0
 refused 'no-such' "$fathom" quantize "$v3" "$work/q.gguf" --type q4_0 --imatrix "$work/no-such"
 
-# perplexity: the mean of what the logits say of the second half of each slice; all that is told is on stdout, progress apart
+# perplexity: the mean of what the logits say of the second half of each window; all that is told is on stdout, progress apart
 yes 'Paul a 8 boîtes de 62 livres.' | head -n 12 >"$work/text"
-check 0 '^perplexity [0-9.]+ \+/- [0-9.]+ over [0-9]+ slices of 32 tokens' "$fathom" perplexity "$demo" "$work/text" --ctx 32
+check 0 '^perplexity [0-9.]+ \+/- [0-9.]+ over [0-9]+ windows of 32 tokens' "$fathom" perplexity "$demo" "$work/text" --ctx 32
 check 0 '"perplexity":	[0-9.]+,' "$fathom" perplexity "$demo" "$work/text" --ctx 32 --json
 check 2 'ctx is at least 4' "$fathom" perplexity "$demo" "$work/text" --ctx 2
 refused 'no-such' "$fathom" perplexity "$demo" "$work/no-such"

@@ -38,7 +38,7 @@ done
 if grep -rlE '#include *[<"](volk|vulkan)' src --include='*.[ch]' | grep -v '^src/gpu/'; then echo "a Vulkan header outside src/gpu"; bad=1; fi
 if grep -rnE '^#include "gpu/' src/model src/engine; then echo "model and engine use the public gpu.h, not src/gpu"; bad=1; fi
 # The engine asks an architecture's row.
-if grep -rniE 'deepseek|llama|qwen|glm|(->|\.)(n_kv|kv_rank|slice|ratios)\b' src/engine; then
+if grep -rniE 'deepseek|llama|qwen|glm|(->|\.)(n_kv|kv_rank|sliding_window|ratios)\b' src/engine; then
     echo "src/engine names an architecture; its row in src/model/arch should say it"
     bad=1
 fi
