@@ -1,6 +1,6 @@
 // The stored types in blocks, written once for GLSL and C. A line has the type's name, the name of its
-// decoders, GGUF's number, and the elements and bytes of a block. GLSL takes from here the numbers, the sizes of
-// rows and the cases of w8 (quant/decode.glsl), C the rows of src/quant/types.c.
+// decoders, GGUF's number, and the elements and bytes of a block. GLSL takes from this list the numbers, the
+// sizes of rows and the cases of w8 (quant/decode.glsl); C takes the rows of src/quant/types.c.
 #ifndef QUANT_TYPES_H
 #define QUANT_TYPES_H
 // T(NAME, name, number, elements, bytes): types that src/quant also writes
