@@ -95,8 +95,8 @@ struct fathom_tuned {
     char default_variant[32],
         best[32]; // variants, with a tile size after a colon where one was chosen; empty: there was no time
     double default_nanoseconds, best_nanoseconds; // of one call; default 0: its results were wrong
-    uint32_t n_measured,
-        n_wrong; // choices that were timed; that gave wrong results, which is also a warning in the log
+    // choices that were timed; that gave wrong results, which is also a warning in the log
+    uint32_t n_measured, n_wrong;
 };
 // Measures every variant of every operator at this model's shapes on its device, for 1, 2, 4 and 8 tokens and
 // a prefill chunk; compares the results with the plain variant's; uses the fastest variants from now on; and
@@ -171,10 +171,10 @@ struct fathom_start_times {
 struct fathom_session_stats {
     struct fathom_session_times timings; // of all appends and generates so far
     struct fathom_start_times start;
-    uint64_t decode_steps, decode_submits,
-        decode_recordings; // steps run; vkQueueSubmit calls and command buffers recorded for them
-    uint64_t drafts,
-        drafts_accepted; // tokens guessed by the draft layer; and those that the model agreed with
+    // steps run; vkQueueSubmit calls and command buffers recorded for them
+    uint64_t decode_steps, decode_submits, decode_recordings;
+    // tokens guessed by the draft layer; and those that the model agreed with
+    uint64_t drafts, drafts_accepted;
 };
 FATHOM_API struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session);
 // With gpu.timers: the time of each dispatch of the last prefill chunk, or of the last decode step. Returns

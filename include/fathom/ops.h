@@ -61,8 +61,8 @@ struct fathom_latent_cache {
     struct fathom_view pages;      // [n_pages][FATHOM_PAGE] rows
     struct fathom_view page_table; // uint32[]
     enum fathom_type type;         // FATHOM_F32, FATHOM_F16 or FATHOM_Q8_0
-    uint32_t kv_rank,
-        n_rope; // multiples of 4; kv_rank of 32 for Q8_0; n_rope 0: the whole latent is key and value
+    // multiples of 4; kv_rank of 32 for Q8_0; n_rope 0: the whole latent is key and value
+    uint32_t kv_rank, n_rope;
 };
 // Bytes of one position's row; 0 for other types or sizes.
 FATHOM_API uint64_t fathom_latent_row_size(enum fathom_type type, uint32_t kv_rank, uint32_t n_rope);
@@ -335,8 +335,8 @@ struct fathom_expert_gate_params {
     uint32_t n_vocab;
     struct fathom_view ids, weights;
     struct fathom_view scratch; // fathom_expert_gate_scratch() bytes, zero before and after
-    uint32_t n_tokens, top_k, n_groups,
-        n_groups_used; // n_groups 0 or 1: no groups. At most 512 experts, top_k 16, 32 groups.
+    // n_groups 0 or 1: no groups. At most 512 experts, top_k 16, 32 groups.
+    uint32_t n_tokens, top_k, n_groups, n_groups_used;
     enum fathom_gate_score score;
     enum fathom_group_score group_score;
     bool normalise;

@@ -19,8 +19,8 @@ struct fathom_session {
     struct fathom_buffer
         *input; // uint32[n_chunk + 2]: position, then ids, of a prefill step, and the id that follows
     struct fathom_buffer *step; // struct fathom_step
-    struct fathom_buffer *seen,
-        *ring; // ring: FM_RING steps, of a token each, or of as many as a round of drafting may give
+    // ring: FM_RING steps, of a token each, or of as many as a round of drafting may give
+    struct fathom_buffer *seen, *ring;
     struct fathom_stream *prefill, *decode; // decode is recorded once
     bool decode_recorded;
     struct fm_drafting *drafting; // NULL: the engine does not draft

@@ -1,6 +1,6 @@
-// One table per operator: its implementations. A row says all that there is to say of one: what a device must
-// be able to do, which calls it takes, where it is the default, what a workgroup takes. The first row is the
-// exact one and takes every call; of the others the order means preference alone, the last is best.
+// One table an operator: its variants. A row says what a device must be able to do, which calls the variant
+// takes, where the variant is the default, and what a workgroup takes. The first row is the exact variant and
+// takes every call. The order of the other rows is preference alone: the last one is best.
 #ifndef FM_GPU_VARIANT_H
 #define FM_GPU_VARIANT_H
 #include "gpu/shader.h"
@@ -14,31 +14,30 @@ struct fm_constant {
     uint32_t value;
 };
 
-// What a variant makes of a call: of a workgroup, what it takes, in the operator's own units; constants that
-// are not the same in every variant of the operator.
+// The shape of a variant for a call: what a workgroup takes, in the operator's own units, and the constants
+// that differ between the operator's variants.
 struct fm_shape {
     uint32_t rows, tokens;
-    uint32_t groups,
-        splits; // of attention alone: workgroups that share or loop over a dimension; splits of the cache
-    uint32_t subgroup_size; // to be required, where the device has several; 0: the driver's choice
-    struct fm_constant constants[FM_MAX_SPEC + 1]; // up to one without a name
+    // Of attention alone: workgroups that share or loop over a dimension; splits of the cache.
+    uint32_t groups, splits;
+    uint32_t subgroup_size; // required, where the device has several sizes; 0: the driver's choice
+    struct fm_constant constants[FM_MAX_SPEC + 1]; // the last one has no name
 };
 
 struct fm_variant {
     const char *name; // "plain", "subgroup", "tile"
     const struct fm_shader *shader;
-    uint32_t needs; // enum fathom_gpu_caps
+    uint32_t needs; // enum fathom_gpu_caps without which the variant cannot run
     uint32_t takes; // what a call must be (fm_call.is)
-    uint32_t does;  // what the operator must know of it when it records: bits of the operators' own
-    uint32_t min_tokens,
-        max_tokens; // token counts it is meant for by default, or what the operator counts instead; 0: any
-    bool cpu_only; // chosen by default only where the device is a CPU (FATHOM_GPU_CPU); any device can run it
-                   // by name
-    bool card_only;               // chosen by default only where it is not
-    uint32_t wants;               // enum fathom_gpu_caps without which it is not chosen by default
+    uint32_t does;  // what the operator must know of the variant when it records: bits of the operators' own
+    // Counts of tokens, or of what the operator counts instead, for which the variant is a default; 0: any.
+    uint32_t min_tokens, max_tokens;
+    bool cpu_only;  // a default only where the device is a CPU (FATHOM_GPU_CPU); any device can run it by name
+    bool card_only; // a default only where the device is not a CPU
+    uint32_t wants; // enum fathom_gpu_caps without which the variant is no default
     uint32_t sizes[FM_MAX_SIZES]; // tile sizes that may be asked for, in the operator's own unit; 0 ends them
-    struct fm_shape (*shape)(
-        const void *call); // of what the operator knows of its call; NULL: nothing is the variant's own
+    // From what the operator knows of its call to the shape; NULL: the variant has no constants of its own.
+    struct fm_shape (*shape)(const void *call);
 };
 
 // Can this device run it? One whose shader the build's compiler could not take (see shader.h) runs nowhere.

@@ -3,8 +3,8 @@
 
 static const struct score_case {
     enum fathom_type type;
-    uint32_t n_tokens, first_token, n_heads, n_key, position, max_rows, ratio,
-        offset_words; // max_rows 0: as many as are seen
+    // max_rows 0: as many as are seen
+    uint32_t n_tokens, first_token, n_heads, n_key, position, max_rows, ratio, offset_words;
 } cases[] = {
     {FATHOM_F32, 1, 0, 1, 4, 0, 0, 0, 1},
     {FATHOM_F32, 3, 2, 5, 36, 61, 0, 1, 4},

@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const struct select_case {
-    uint32_t n_tokens, first_token, position, top_k, max_rows, ratio, n_values,
-        offset_words; // n_values: different scores; 0: any
+    // n_values: different scores; 0: any
+    uint32_t n_tokens, first_token, position, top_k, max_rows, ratio, n_values, offset_words;
 } cases[] = {
     {1, 0, 0, 1, 1, 0, 0, 1},
     {7, 0, 0, 3, 7, 0, 0, 4},
