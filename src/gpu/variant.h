@@ -32,7 +32,7 @@ struct fm_variant {
     uint32_t does;  // what the operator must know of the variant when it records: bits of the operators' own
     // Counts of tokens, or of what the operator counts instead, for which the variant is a default; 0: any.
     uint32_t min_tokens, max_tokens;
-    bool cpu_only;  // a default only where the device is a CPU (FATHOM_GPU_CPU); any device can run it by name
+    bool cpu_only;  // a default only where the device is a CPU; any device runs the variant by name
     bool card_only; // a default only where the device is not a CPU
     uint32_t wants; // enum fathom_gpu_caps without which the variant is no default
     uint32_t sizes[FM_MAX_SIZES]; // tile sizes that may be asked for, in the operator's own unit; 0 ends them
