@@ -1,4 +1,4 @@
-// Inside of an engine, for sessions and chats.
+// The inside of an engine, for sessions and chats.
 #ifndef FM_ENGINE_ENGINE_H
 #define FM_ENGINE_ENGINE_H
 #include "base/clock.h"
@@ -29,12 +29,12 @@ uint32_t fm_default_chunk(const struct fathom_gpu_info *gpu, const struct fm_hpa
 // run on past it.
 uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context);
 
-// Of what the choices depend on, of the engine: the tensors, the numbers in the metadata, the cache's type.
-// While `tensors` is open.
+// A hash of everything in the engine that choices of variants depend on: tensors, numbers in the metadata,
+// the cache's type. `tensors` must be open.
 uint64_t fm_tuning_key(const struct fathom_engine *engine);
 
-// What engines start with: reads the model's tuning file, or measures quickly and writes it; see enum
-// fathom_tuning. False only when the device fails or the caller cancels.
+// Reads the model's tuning file, or measures quickly and writes the file; see enum fathom_tuning. Returns
+// false only if the device fails or the caller cancels.
 bool fm_tune_start(
     struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);
 // The quick form itself: up to `seconds`; once one choice takes longer than `build_budget` to build, no more

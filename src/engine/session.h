@@ -12,7 +12,7 @@ struct fathom_session {
     uint32_t n_context, n_chunk;
     int32_t *tokens;      // [n_context]
     uint32_t n_tokens;    // in `tokens`
-    uint32_t n_evaluated; // of them, whose latents are in the cache
+    uint32_t n_evaluated; // the tokens whose latents are in the cache
 
     struct fm_workspace ws;
     struct fm_caches caches;
@@ -28,13 +28,12 @@ struct fathom_session {
     struct fathom_start_times start;
 };
 
-// What all passes of the session have in common; ids, position, tokens and positions are the caller's.
+// The fields that all passes of the session share; the caller sets ids, position, tokens and positions.
 struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_stream *stream);
 // A pass of n_tokens at s->n_evaluated; position and ids are those in s->input.
 struct fm_pass fm_session_input_pass(
     const struct fathom_session *s, struct fathom_stream *stream, uint32_t n_tokens);
-// Notes ids as part of the text; refuses what is not in the vocabulary or past the context. Nothing is read
-// yet.
+// Appends ids to the text; refuses ids outside the vocabulary or past the context. Nothing is evaluated yet.
 bool fm_session_push_tokens(
     struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
 // Records the decode step and builds its pipelines, once.

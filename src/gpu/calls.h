@@ -1,6 +1,6 @@
-// The calls that a recording is made of, for who measures one of them. A dispatch is part of the last call
-// that asked fm_variant_choose(), where it has that operator's name, or one that begins with it
-// ("expert_down_sum"), or the operator joined it (fm_stream_join).
+// The operators' calls in a recording; the tuner measures one of them. A dispatch belongs to the last call of
+// fm_variant_choose() if the dispatch has that operator's name, or a name that begins with it
+// ("expert_down_sum"), or if the operator joined the dispatch to the call (fm_stream_join).
 #ifndef FM_GPU_CALLS_H
 #define FM_GPU_CALLS_H
 #include "gpu/variant.h"
@@ -20,11 +20,11 @@ struct fm_stream_call {
 bool fm_stream_calls(
     const struct fathom_stream *stream, struct fm_stream_call **list, size_t *n, struct fathom_error *err);
 
-// After fathom_stream_begin: of what is recorded, only the dispatches of the first max_calls calls like
-// `call` are kept.
+// Call after fathom_stream_begin(): the stream keeps only the dispatches of the first max_calls calls that
+// equal `call`.
 void fm_stream_only(struct fathom_stream *stream, const struct fm_call *call, uint32_t max_calls);
-// How many calls were kept, and what ran the last one: where the operator did not follow fm_variant_choose(),
-// the variant of its dispatch.
+// Returns the number of calls kept. *choice is the choice of the last one; if the operator did not follow
+// fm_variant_choose(), the variant is the dispatch's.
 uint32_t fm_stream_kept(const struct fathom_stream *stream, struct fm_choice *choice);
 
 // A range that the recording's dispatches write, as their shaders say.

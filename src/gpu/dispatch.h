@@ -1,5 +1,5 @@
-// What an operator hands to a stream: a shader with its constants, the views in binding order, the argument
-// block, a size.
+// A dispatch, which an operator appends to a stream: a shader and its constants, the views in binding order,
+// the argument block, a size.
 #ifndef FM_GPU_DISPATCH_H
 #define FM_GPU_DISPATCH_H
 #include "base/error.h"
@@ -37,8 +37,8 @@ void fm_dispatch_add(struct fm_dispatch *dispatch, const struct fm_constant *con
 // given twice, one that is missing.
 void fm_stream_dispatch(struct fathom_stream *stream, const struct fm_dispatch *dispatch);
 
-// While `join`, dispatches are part of the last call of fm_variant_choose() whatever their name: for an
-// operator that has another one do what its other variants do themselves. See gpu/calls.h.
+// While `join` is set, dispatches of any name belong to the last call of fm_variant_choose(). For an operator
+// that calls another operator for a part which its other variants do themselves. See gpu/calls.h.
 void fm_stream_join(struct fathom_stream *stream, bool join);
 
 // Where a view begins, for shaders that read by address (FATHOM_CAP_DEVICE_ADDRESS). It is bound as well: for

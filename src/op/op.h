@@ -1,12 +1,12 @@
-// What the operators' host sides share: checks of their arguments, and the form in which a view is handed to
-// a shader. All failures are sticky in the stream and name the operator, the argument, and the numbers.
+// Shared by the operators' host files: checks of arguments, and the binding of views. All failures are sticky
+// in the stream and name the operator, the argument, and the numbers.
 #ifndef FM_OP_OP_H
 #define FM_OP_OP_H
 #include "gpu/dispatch.h"
 #include <stdint.h>
 
-// An operator and its implementations, plainest first. Each src/op file defines one; src/op/table.c lists
-// them all.
+// An operator and its variants; the first one is the plain variant. Each operator's file in src/op/<family>
+// defines one; src/op/table.c lists them all.
 struct fm_op {
     const char *name;
     const struct fm_variant *variants;
@@ -18,15 +18,15 @@ const struct fm_op *fm_op_find(const char *name); // NULL: no such operator
 // A call's shape for a person: "Q8_0 1 x 768 x 256".
 void fm_op_describe(const struct fm_call *call, char *text, size_t size);
 
-// Properties of a call, for fm_call.is and fm_variant.takes. An operator works out those that its rows ask
-// for.
+// Properties of a call, for fm_call.is and fm_variant.takes. An operator computes the properties that its
+// rows ask for.
 enum {
     FM_CALL_ALIGNED = 1 << 0, // its activations start at a multiple of four numbers
     FM_CALL_BLOCKS = 1 << 1,  // its rows of weights are whole blocks of 32 columns
     FM_CALL_PACKED = 1 << 2,  // its weights are small integers times a scale (fm_op_packed)
     FM_CALL_UNITS = 1 << 3,   // its weights can be read by columns (fm_columns_take)
     FM_CALL_EXPERTS = 1 << 4, // its weights are several experts, or none: no slice cuts one
-    FM_CALL_SCRATCH = 1 << 5, // it has scratch for a token at least
+    FM_CALL_SCRATCH = 1 << 5, // the call has scratch for at least one token
     FM_CALL_TILES = 1 << 6,   // the tiles of matrix units fit the device's shared memory
     FM_CALL_ENDS = 1 << 7,    // a loop over its positions ends before the driver stops it
 };
@@ -59,7 +59,8 @@ uint32_t fm_op_lanes(const struct fathom_gpu_info *info, uint32_t wanted);
 // size.
 uint32_t fm_op_row_lanes(const struct fathom_gpu_info *info);
 
-// Has an invocation half the registers of other cards'? So with Intel's compiler, whose subgroups are narrow.
+// Does an invocation have half the registers of other cards? True for Intel's compiler, whose subgroups are
+// narrow.
 bool fm_op_few_registers(const struct fathom_gpu_info *info);
 
 // Words from the first to the last of n_a * n_b rows of `n` words, `a` and `b` apart; n_a and n_b are not

@@ -1,14 +1,15 @@
-// Measures the variants of one operator at one shape on this device, checks what they compute, and puts the
-// winner into the gpu's table (gpu/tuned.h). Knows no model: the caller records something that makes the
-// calls, and the calls are taken from the recording.
+// Measures the variants of one operator at one shape on this device, checks their results, and puts the
+// fastest variant into the gpu's table (gpu/tuned.h). The tuner knows no model: the caller records a pass,
+// and the tuner takes the calls from the recording.
 #ifndef FM_OP_TUNE_H
 #define FM_OP_TUNE_H
 #include "gpu/calls.h"
 #include "gpu/tuned.h"
 #include "op/op.h"
 
-// What to measure: the first max_calls calls like `call` in what `record` appends to a stream. Their inputs
-// are in memory already. What they write is compared, where it is float32, and put back at the end.
+// One measurement: the first max_calls calls that equal `call` in the recording that `record` appends to a
+// stream. Their inputs are in memory already. The tuner compares their float32 results, and restores all
+// memory that they write.
 struct fm_trial {
     const struct fm_op *op;
     struct fm_call call;
@@ -16,18 +17,18 @@ struct fm_trial {
     uint32_t max_calls;
     void (*record)(struct fathom_stream *stream, void *user);
     void *user;
-    const struct fathom_buffer *scratch; // what is written to it is no result
+    const struct fathom_buffer *scratch; // writes to this buffer are no results
     const char *what;                    // for messages: "q4_0 1 x 3072 x 2048"
 };
 
-// One choice, and what it took.
+// One choice and its time.
 struct fm_timing {
     struct fm_choice choice;
     double nanoseconds; // of one call, the least of all rounds; 0: not measured
 };
 struct fm_trial_result {
     struct fm_timing by_default, best; // the operator's own choice, and what is used from now on
-    uint32_t n_measured, n_wrong;      // choices; of them, whose results were wrong
+    uint32_t n_measured, n_wrong;      // choices measured; choices with wrong results
 };
 
 // One tuning of several trials.
@@ -41,8 +42,8 @@ struct fm_tuner {
         prepare_seconds; // what building a pipeline and its first run may take: the most of late; 0 at first
 };
 
-// False only when the device or memory fails, or the recording does. A trial for which there is no time
-// leaves the table as it is and nanoseconds 0.
+// Returns false only if the device, memory or the recording fails. A trial without time leaves the table
+// unchanged and nanoseconds 0.
 bool fm_tune(struct fm_tuner *tuner, const struct fm_trial *trial, struct fm_trial_result *result,
     struct fathom_error *err);
 
