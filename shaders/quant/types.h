@@ -32,4 +32,13 @@
     T(IQ3_S, iq3_s, 21, 256, 110, IQ3_S) \
     T(IQ1_S, iq1_s, 19, 256, 50, IQ1) \
     T(IQ1_M, iq1_m, 29, 256, 56, IQ1)
+// Types that are known by name and not supported
+#define KNOWN_TYPES(T) \
+    T(Q8_1, q8_1, 9, 32, 40) \
+    T(Q8_K, q8_k, 15, 256, 292) \
+    T(I8, i8, 24, 1, 1) \
+    T(I16, i16, 25, 1, 2) \
+    T(I64, i64, 27, 1, 8) \
+    T(F64, f64, 28, 1, 8) \
+    T(NVFP4, nvfp4, 40, 64, 36)
 #endif
