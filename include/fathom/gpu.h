@@ -178,6 +178,7 @@ enum fathom_type {
     FATHOM_TQ2_0 = 35,
     FATHOM_Q1_0 = 41,  // blocks of 128: float16 scale d, 16 bytes of bits, low bit first; d or -d
     FATHOM_MXFP4 = 39, // blocks of 32
+    FATHOM_NVFP4 = 40, // blocks of 64, one scale for 16
     // blocks of 128 elements: float32 scale, 128 floats of 1 + 4 + 3 bits, no infinities and no NaN; the last
     // block of a row may be shorter, by a multiple of 32
     FATHOM_F8_E4M3 = 0x10000,

@@ -1,4 +1,5 @@
 #include "ops/harness.h"
+#include "quant/decoded.h"
 #include "quant/types.h"
 #include <inttypes.h>
 #include <math.h>
@@ -111,29 +112,19 @@ static void random_half(struct op_test *test, float low, float high, uint8_t *by
     bytes[1] = (uint8_t)(half >> 8);
 }
 
-// Where the last bytes of a block's float16 numbers are; the hash is test_types.c's
-static const struct decoded {
-    enum fathom_type type;
-    uint8_t n_halves, halves[4];
-    uint64_t hash;
-} decoded[] = {
-#include "data/decoded.inc"
-};
-
 // Random codes. The float16 numbers are drawn so that elements lie within +-spread: the block is decoded once
-// with all of them 1.
+// with all of them 1. Scales in another form are made small.
 static void random_blocks(
     struct op_test *test, enum fathom_type type, uint32_t n_cols, float spread, uint8_t *row) {
     const struct fm_type_info *info = fm_type_info(type);
     const struct decoded *format = decoded;
-    const bool own_scale = type == FATHOM_MXFP4 || type == FATHOM_IQ1_M; // not a float16 in two bytes
     while (format->type != type) format++;
     for (uint32_t b = 0; b < n_cols / info->block; b++, row += info->bytes) {
         float elements[256], most = 0;
         for (uint32_t i = 0; i < info->bytes; i++) row[i] = (uint8_t)op_random(test);
-        if (type == FATHOM_MXFP4) row[0] = (uint8_t)(118 + row[0] % 8);         // its exponent
-        if (type == FATHOM_IQ1_M) row[55] = (uint8_t)((row[55] & 0x8f) | 0x20); // the exponent's upper bits
-        if (own_scale) continue;
+        for (uint32_t i = format->scales.first; i < format->scales.end; i++)
+            row[i] = (uint8_t)((row[i] & format->scales.keep) | format->scales.set);
+        if (format->scales.end) continue;
         for (uint32_t i = 0; i < format->n_halves; i++)
             row[format->halves[i] - 1] = 0x00, row[format->halves[i]] = 0x3c;
         fm_dequantize_row(type, row, elements, info->block);
