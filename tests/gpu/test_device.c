@@ -124,7 +124,7 @@ static void test_calls_taken(void **state) {
         {.name = "b", .shader = &affine_shader, .takes = B}};
     const struct {
         uint32_t is, n_tokens;
-        const char *usual, *forced;
+        const char *by_default, *forced;
     } want[] = {
         {0, 1, "any", "any"},
         {0, 2, "plain", "plain"},
@@ -132,7 +132,7 @@ static void test_calls_taken(void **state) {
         {B, 1, "b", "b"},
         {A | B, 2, "b", "both"},
     };
-    struct fathom_gpu *usual = create_gpu(NULL),
+    struct fathom_gpu *gpu = create_gpu(NULL),
                       *forced = create_gpu(&(struct fathom_gpu_params){.variants = "op=both"}),
                       *tuned = create_gpu(NULL);
     const struct fm_tuned row = {.op = "op", .variant = "both", .first_token = 1, .last_token = 9};
@@ -140,17 +140,17 @@ static void test_calls_taken(void **state) {
     for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
         const struct fm_call call = {.op = "op", .n_tokens = want[i].n_tokens, .is = want[i].is};
         assert_string_equal(
-            fm_variant_pick(usual, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].usual);
+            fm_variant_pick(gpu, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].by_default);
         assert_string_equal(
             fm_variant_pick(forced, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].forced);
         assert_string_equal(
-            fm_variant_choose(usual, &call, table, 4, want[i].n_tokens).variant->name, want[i].usual);
+            fm_variant_choose(gpu, &call, table, 4, want[i].n_tokens).variant->name, want[i].by_default);
         assert_string_equal(
             fm_variant_choose(forced, &call, table, 4, want[i].n_tokens).variant->name, want[i].forced);
         assert_string_equal(
             fm_variant_choose(tuned, &call, table, 4, want[i].n_tokens).variant->name, want[i].forced);
     }
-    fathom_gpu_destroy(&usual);
+    fathom_gpu_destroy(&gpu);
     fathom_gpu_destroy(&forced);
     fathom_gpu_destroy(&tuned);
 }
