@@ -81,7 +81,7 @@ struct fathom_gpu_params {
     uint64_t max_storage_range; // pretend that a binding addresses no more than this (tests); 0: the device's
     // Pretend that the device is a discrete card (tests): the host sees none of its memory, so that buffers
     // and weights are staged and nothing is used in place; what only CPUs have is missing; a submit holds a
-    // hundred-thousandth of the usual work, so that small models are split.
+    // hundred-thousandth of a real card's work, so that small models are split.
     bool discrete;
     bool full_barriers; // a full barrier after every dispatch, to find a missing one
     bool timers;        // keep a GPU time for every dispatch
