@@ -74,15 +74,21 @@ static bool make_keys(struct conversion *c, bool keep_draft_layer) {
             c->err);
 }
 
+bool fm_convert_check_tokenizer(const struct fm_tensors *in, struct fathom_error *err) {
+    if (!fm_meta_has(in, "tokenizer.ggml.pre"))
+        return fm_fail(err, FATHOM_UNSUPPORTED,
+            "%s: the splits in pre_tokenizer of tokenizer.json are not supported, because GGUF has no name "
+            "for "
+            "them; supported: those of DeepSeek, Qwen 2 and 3, Llama 3, GLM 4, GPT-2, GPT-4o and others",
+            in->path);
+    return fm_meta_array_length(in, "tokenizer.ggml.merges") ||
+        fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has no merges, which a GGUF file needs", in->path);
+}
+
 static bool check_tokenizer(struct conversion *c) {
     if (!fm_meta_has(c->in, "tokenizer.ggml.tokens"))
         return fm_fail(c->err, FATHOM_INVALID, "%s: tokenizer.json is missing", c->in->path);
-    if (!fm_meta_has(c->in, "tokenizer.ggml.pre"))
-        return fm_fail(c->err, FATHOM_UNSUPPORTED,
-            "%s: the splits in pre_tokenizer of tokenizer.json are not supported; supported: those of "
-            "DeepSeek's LLM, Coder and V3",
-            c->in->path);
-    return true;
+    return fm_convert_check_tokenizer(c->in, c->err);
 }
 
 static enum fathom_type type_for(const struct conversion *c, const struct fm_tensor *tensor) {

@@ -2,6 +2,7 @@
 #ifndef FM_CONVERT_CONVERT_H
 #define FM_CONVERT_CONVERT_H
 #include "base/error.h"
+#include "file/tensors.h"
 #include <fathom/fathom.h>
 
 // in_path: a hub folder with its tokenizer.json (or a GGUF file). Types of the output, as in llama.cpp:
@@ -15,4 +16,6 @@
 // no file at out_path.
 bool fm_convert(const char *in_path, const char *out_path, enum fathom_type type, bool keep_draft_layer,
     const struct fathom_progress *progress, struct fathom_error *err);
+// Refuses a tokenizer that no reader of the written file could use.
+bool fm_convert_check_tokenizer(const struct fm_tensors *in, struct fathom_error *err);
 #endif

@@ -1,5 +1,6 @@
 #include "convert/quantize.h"
 #include "file/directory.h"
+#include "convert/convert.h"
 #include "convert/importance.h"
 #include "convert/transcode.h"
 #include "file/scaled.h"
@@ -31,6 +32,13 @@ static bool check_paths(const char *in_path, const char *out_path, struct fathom
         return true;
     return fm_fail(err, FATHOM_INVALID,
         "%s: is both the input and the output; quantizing would destroy the input", out_path);
+}
+
+// A model without a tokenizer, or with another kind of tokenizer, is quantised as it is.
+static bool check_tokenizer(const struct quantization *q) {
+    const struct fm_meta_value *model = fm_meta_find(&q->in->meta, "tokenizer.ggml.model");
+    return !model || model->type != FM_META_STRING || strcmp(model->string.text, "gpt2") != 0 ||
+        fm_convert_check_tokenizer(q->in, q->err);
 }
 
 // Copies the keys of the input, except those for the types of the tensors, and adds the new ones.
@@ -162,7 +170,7 @@ bool fm_quantize(const char *in_path, const char *out_path, const struct fm_quan
     struct quantization q = {.params = params, .in = in, .result = result, .err = err};
     bool ok = check_paths(in_path, out_path, err);
     if (ok && params->importance) ok = (q.importance = fm_importance_open(params->importance, err)) != NULL;
-    ok = ok && make_keys(&q) && choose_tensors(&q);
+    ok = ok && check_tokenizer(&q) && make_keys(&q) && choose_tensors(&q);
     ok = ok &&
         fm_transcode(
             &(struct fm_transcoding){

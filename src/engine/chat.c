@@ -182,7 +182,7 @@ static bool on_token(void *user, int32_t id) {
         ids->capacity = capacity;
     }
     ids->ids[ids->count++] = id;
-    if (id == fm_tokenizer_eos(tokenizer)) {
+    if (fm_tokenizer_is_end(tokenizer, id)) {
         a->end = FATHOM_END_STOP;
         return false;
     }
@@ -211,7 +211,11 @@ static bool raw_prompt(
         else
             tokens->ids[0] = bos;
     }
-    return fm_tokenizer_encode(chat->engine->tokenizer, text, strlen(text), true, tokens, err);
+    if (!fm_tokenizer_encode(chat->engine->tokenizer, text, strlen(text), true, tokens, err)) return false;
+    // a text that begins with bos itself gets no second one
+    if (!n && bos >= 0 && tokens->count > 1 && tokens->ids[1] == bos)
+        memmove(tokens->ids, tokens->ids + 1, --tokens->count * sizeof(*tokens->ids));
+    return true;
 }
 
 // Brings the session to the whole prompt of the conversation. Keeps the prompt's beginning that the session

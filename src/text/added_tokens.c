@@ -92,15 +92,16 @@ static bool touches_word(const char *text, size_t length, size_t start, size_t e
 }
 
 int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length,
-    size_t from, size_t *start, size_t *end) {
-    for (size_t at = from; tokens->count && at < length; at++) {
-        if (!tokens->first[(unsigned char)text[at]]) continue;
-        const struct fm_added_token *token = longest_at(tokens, text + at, length - at);
+    size_t from, size_t *at, size_t *start, size_t *end) {
+    for (; tokens->count && *at < length; ++*at) {
+        if (!tokens->first[(unsigned char)text[*at]]) continue;
+        const struct fm_added_token *token = longest_at(tokens, text + *at, length - *at);
         if (!token) continue;
-        *start = at;
-        *end = at + token->length;
+        *start = *at;
+        *end = *at + token->length;
+        *at = *end;
         if (token->single_word && touches_word(text, length, *start, *end)) {
-            at = *end - 1;
+            --*at;
             continue;
         }
         uint32_t code;
@@ -116,7 +117,8 @@ int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *t
                 if (n <= 0 || !fm_utf8_is_space(code)) break;
                 *end += (size_t)n;
             }
-        return token->id;
+        if (!token->lstrip || *end > from) return token->id;
+        --*at; // all of its white space belongs to an earlier token
     }
     return -1;
 }

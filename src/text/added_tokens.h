@@ -25,8 +25,10 @@ bool fm_added_tokens_add(
 void fm_added_tokens_sort(struct fm_added_tokens *tokens);
 void fm_added_tokens_clear(struct fm_added_tokens *tokens);
 
-// Finds the next added token at or after byte `from`. Returns its id, or -1; [*start, *end) is the text that
-// the token covers, which never begins before `from`.
+// Finds the next added token whose own text begins at or after byte *at. Returns its id, or -1. [*start,
+// *end) is the text that the token covers with its white space; white space before byte `from` belongs to an
+// earlier token. *at becomes the place where the search goes on: behind the token's own text. The white space
+// that a token includes may begin the next token, as on the hub.
 int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length,
-    size_t from, size_t *start, size_t *end);
+    size_t from, size_t *at, size_t *start, size_t *end);
 #endif

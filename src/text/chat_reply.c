@@ -5,16 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const ends[] = {
-    "<｜end▁of▁sentence｜>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"};
-
 enum fm_chat_part fm_chat_follow(
     struct fm_chat_state *state, const struct fm_tokenizer *tokenizer, int32_t id) {
     const bool first = !state->any;
     state->any = true;
-    if (id == fm_tokenizer_eos(tokenizer)) return FM_CHAT_END;
-    for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
-        if (id == fm_tokenizer_find(tokenizer, ends[i])) return FM_CHAT_END;
+    if (fm_tokenizer_is_end(tokenizer, id)) return FM_CHAT_END;
     if (first && id == fm_tokenizer_find(tokenizer, "<think>"))
         return state->in_answer = false, FM_CHAT_THOUGHT_MARK;
     if (state->in_answer) return FM_CHAT_ANSWER;

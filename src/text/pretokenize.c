@@ -2,9 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char fm_pattern_gpt2[] =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-
 static struct fm_split *next_split(struct fm_pretokenizer *pretokenizer, struct fathom_error *err) {
     if (pretokenizer->n_splits < FM_MAX_SPLITS) return &pretokenizer->splits[pretokenizer->n_splits];
     fm_fail(err, FATHOM_UNSUPPORTED, "tokenizer: pre_tokenizer has more than %d steps", FM_MAX_SPLITS);

@@ -25,9 +25,6 @@ struct fm_pretokenizer {
     size_t n_splits;
 };
 
-// GPT-2's expression, which ByteLevel uses with use_regex.
-extern const char fm_pattern_gpt2[];
-
 bool fm_pretokenizer_add(struct fm_pretokenizer *pretokenizer, enum fm_split_kind kind, bool invert,
     const char *pattern, size_t length, bool literal, struct fathom_error *err);
 bool fm_pretokenizer_add_prefix_space(struct fm_pretokenizer *pretokenizer, struct fathom_error *err);

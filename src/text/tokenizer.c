@@ -1,5 +1,6 @@
 #include "text/tokenizer.h"
 #include "text/bpe.h"
+#include "text/marks.h"
 #include "text/normalize.h"
 #include "text/tokenizer_parts.h"
 #include "text/utf8.h"
@@ -15,17 +16,35 @@ struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err) {
         return NULL;
     }
     fm_vocab_init(&tokenizer->vocab);
-    tokenizer->unknown = tokenizer->bos = tokenizer->eos = -1;
+    tokenizer->unknown = tokenizer->bos = tokenizer->eos = tokenizer->first = -1;
     return tokenizer;
+}
+
+static void recognised_clear(struct fm_recognised *recognised) {
+    fm_added_tokens_clear(&recognised->all);
+    fm_added_tokens_clear(&recognised->plain);
+}
+
+static void recognised_sort(struct fm_recognised *recognised) {
+    fm_added_tokens_sort(&recognised->all);
+    fm_added_tokens_sort(&recognised->plain);
+}
+
+static bool recognised_add(
+    struct fm_recognised *recognised, struct fm_added_token token, bool mark, struct fathom_error *err) {
+    return fm_added_tokens_add(&recognised->all, token, err) &&
+        (mark || fm_added_tokens_add(&recognised->plain, token, err));
 }
 
 void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer) {
     if (!tokenizer || !*tokenizer) return;
     fm_vocab_clear(&(*tokenizer)->vocab);
     fm_pretokenizer_clear(&(*tokenizer)->pretokenizer);
-    fm_added_tokens_clear(&(*tokenizer)->added);
-    fm_added_tokens_clear(&(*tokenizer)->added_normal);
+    recognised_clear(&(*tokenizer)->added);
+    recognised_clear(&(*tokenizer)->added_normal);
     free((*tokenizer)->chat_template);
+    free((*tokenizer)->tool_template);
+    for (size_t i = 0; i < FM_NAMED_TOKENS; i++) free((*tokenizer)->named[i]);
     free(*tokenizer);
     *tokenizer = NULL;
 }
@@ -35,14 +54,15 @@ bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_toke
     uint8_t flags = FM_TOKEN_ADDED | (special ? FM_TOKEN_SPECIAL : 0);
     if (!fm_vocab_add_literal(&tokenizer->vocab, token.id, token.content, token.length, flags, err))
         return false;
-    if (!normalized) return fm_added_tokens_add(&tokenizer->added, token, err);
+    const bool mark = special || fm_looks_like_mark(token.content, token.length);
+    if (!normalized) return recognised_add(&tokenizer->added, token, mark, err);
     char *owned = NULL;
     const char *normal = token.content;
     if (tokenizer->nfc && fm_utf8_valid(token.content, token.length) == token.length) {
         if (!fm_nfc(token.content, token.length, &normal, &token.length, &owned, err)) return false;
         token.content = (char *)normal;
     }
-    bool added = fm_added_tokens_add(&tokenizer->added_normal, token, err);
+    bool added = recognised_add(&tokenizer->added_normal, token, mark, err);
     free(owned);
     return added;
 }
@@ -76,16 +96,58 @@ static int32_t find_first(const struct fm_tokenizer *tokenizer, const char *cons
     return -1;
 }
 
+void fm_tokenizer_add_end(struct fm_tokenizer *tokenizer, int32_t id) {
+    tokenizer->vocab.tokens[id].flags |= FM_TOKEN_END;
+}
+
+static bool has_added(const struct fm_vocab *vocab, const char *name) {
+    const int32_t id = fm_vocab_find_name(vocab, name, strlen(name));
+    return id >= 0 && (vocab->tokens[id].flags & FM_TOKEN_ADDED);
+}
+
+// <|end|> ends one message of several in the tokenizers that have <|return|> and <|call|>.
+static void find_ends(struct fm_tokenizer *tokenizer) {
+    struct fm_vocab *vocab = &tokenizer->vocab;
+    const bool several = has_added(vocab, "<|return|>") && has_added(vocab, "<|call|>");
+    for (size_t id = 0; id < vocab->n_tokens; id++) {
+        const struct fm_token *token = &vocab->tokens[id];
+        const char *text = vocab->bytes + token->offset;
+        if ((token->flags & FM_TOKEN_ADDED) && fm_is_end_mark(text, token->length) &&
+            !(several && token->length == 7 && memcmp(text, "<|end|>", 7) == 0))
+            fm_tokenizer_add_end(tokenizer, (int32_t)id);
+    }
+}
+
+bool fm_tokenizer_set_text(char **text, const char *value, size_t length, struct fathom_error *err) {
+    char *copy = strndup(value, length);
+    if (!copy) return fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory");
+    free(*text);
+    *text = copy;
+    return true;
+}
+
+bool fm_tokenizer_name_known(struct fm_tokenizer *tokenizer, struct fathom_error *err) {
+    const int32_t ids[] = {[FM_NAMED_BOS] = tokenizer->bos, [FM_NAMED_EOS] = tokenizer->eos};
+    for (size_t i = 0; i < 2; i++) {
+        size_t length;
+        const char *text = fm_tokenizer_bytes(tokenizer, ids[i], &length);
+        if (text && !tokenizer->named[i] && !fm_tokenizer_set_text(&tokenizer->named[i], text, length, err))
+            return false;
+    }
+    return true;
+}
+
 bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *err) {
     static const char *const bos_names[] = {"<｜begin▁of▁sentence｜>", "<|begin_of_text|>", "<s>", NULL};
     static const char *const eos_names[] = {"<｜end▁of▁sentence｜>", "<|eot_id|>", "<|im_end|>",
         "<|end_of_text|>", "</s>", "<|endoftext|>", NULL};
     if (!tokenizer->vocab.words.count)
         return fm_fail(err, FATHOM_INVALID, "tokenizer: the vocabulary is empty");
-    fm_added_tokens_sort(&tokenizer->added);
-    fm_added_tokens_sort(&tokenizer->added_normal);
+    recognised_sort(&tokenizer->added);
+    recognised_sort(&tokenizer->added_normal);
     if (tokenizer->bos < 0) tokenizer->bos = find_first(tokenizer, bos_names);
     if (tokenizer->eos < 0) tokenizer->eos = find_first(tokenizer, eos_names);
+    find_ends(tokenizer);
     return mark_whole(&tokenizer->vocab, err);
 }
 
@@ -116,11 +178,21 @@ int32_t fm_tokenizer_bos(const struct fm_tokenizer *tokenizer) {
 int32_t fm_tokenizer_eos(const struct fm_tokenizer *tokenizer) {
     return tokenizer->eos;
 }
+bool fm_tokenizer_is_end(const struct fm_tokenizer *tokenizer, int32_t id) {
+    return id >= 0 && (size_t)id < tokenizer->vocab.n_tokens &&
+        (id == tokenizer->eos || (tokenizer->vocab.tokens[id].flags & FM_TOKEN_END));
+}
 int32_t fm_tokenizer_first(const struct fm_tokenizer *tokenizer) {
-    return tokenizer->adds_bos ? tokenizer->bos : -1;
+    return tokenizer->first;
 }
 const char *fm_tokenizer_chat_template(const struct fm_tokenizer *tokenizer) {
     return tokenizer->chat_template;
+}
+const char *fm_tokenizer_tool_template(const struct fm_tokenizer *tokenizer) {
+    return tokenizer->tool_template;
+}
+const char *fm_tokenizer_named(const struct fm_tokenizer *tokenizer, enum fm_named_token which) {
+    return tokenizer->named[which];
 }
 size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer) {
     return tokenizer->vocab.n_tokens;
@@ -131,6 +203,7 @@ size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer) {
 // The state of one call.
 struct encoding {
     const struct fm_tokenizer *tokenizer;
+    bool parse_marks;
     struct fm_tokens *tokens;
     struct fathom_error *err;
     struct fm_bpe_scratch bpe;
@@ -172,27 +245,31 @@ static bool encode_words(struct encoding *e, const char *text, size_t length) {
 // Encodes added tokens as themselves, and the text between them with `between`.
 static bool encode_added(struct encoding *e, const struct fm_added_tokens *added, const char *text,
     size_t length, bool (*between)(struct encoding *e, const char *text, size_t length)) {
-    size_t from = 0, start, end;
-    for (int32_t id; (id = fm_added_tokens_find(added, text, length, from, &start, &end)) >= 0; from = end)
+    size_t from = 0, at = 0, start, end;
+    for (int32_t id; (id = fm_added_tokens_find(added, text, length, from, &at, &start, &end)) >= 0;
+         from = end)
         if ((start > from && !between(e, text + from, start - from)) || !append(e, &id, 1)) return false;
     return from == length || between(e, text + from, length - from);
 }
 
-static bool encode_normal(struct encoding *e, const char *text, size_t length, bool parse_added) {
+static const struct fm_added_tokens *recognised(const struct encoding *e, const struct fm_recognised *from) {
+    return e->parse_marks ? &from->all : &from->plain;
+}
+
+static bool encode_normal(struct encoding *e, const char *text, size_t length) {
     const char *normal = text;
     char *owned = NULL;
     if (e->tokenizer->nfc && !fm_nfc(text, length, &normal, &length, &owned, e->err)) return false;
-    bool done = parse_added ? encode_added(e, &e->tokenizer->added_normal, normal, length, encode_words)
-                            : encode_words(e, normal, length);
+    bool done = encode_added(e, recognised(e, &e->tokenizer->added_normal), normal, length, encode_words);
     free(owned);
     return done;
 }
 
 // Normalizes runs of valid UTF-8 and cuts them into words. Encodes other bytes one by one.
-static bool encode_runs(struct encoding *e, const char *text, size_t length, bool parse_added) {
+static bool encode_runs(struct encoding *e, const char *text, size_t length) {
     for (size_t at = 0; at < length;) {
         size_t n = fm_utf8_valid(text + at, length - at);
-        if (n && !encode_normal(e, text + at, n, parse_added)) return false;
+        if (n && !encode_normal(e, text + at, n)) return false;
         at += n;
         n = 0;
         while (
@@ -204,19 +281,14 @@ static bool encode_runs(struct encoding *e, const char *text, size_t length, boo
     return true;
 }
 
-static bool encode_runs_with_added(struct encoding *e, const char *text, size_t length) {
-    return encode_runs(e, text, length, true);
-}
-
 bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length,
-    bool parse_added, struct fm_tokens *tokens, struct fathom_error *err) {
+    bool parse_marks, struct fm_tokens *tokens, struct fathom_error *err) {
     if (length >= 1u << 29)
         return fm_fail(err, FATHOM_INVALID, "tokenizer: a text of %zu bytes; up to %u can be encoded at once",
             length, (1u << 29) - 1);
-    struct encoding e = {.tokenizer = tokenizer, .tokens = tokens, .err = err};
+    struct encoding e = {.tokenizer = tokenizer, .parse_marks = parse_marks, .tokens = tokens, .err = err};
     size_t count = tokens->count;
-    bool done = parse_added ? encode_added(&e, &tokenizer->added, text, length, encode_runs_with_added)
-                            : encode_runs(&e, text, length, false);
+    bool done = encode_added(&e, recognised(&e, &tokenizer->added), text, length, encode_runs);
     if (!done) tokens->count = count;
     fm_bpe_scratch_clear(&e.bpe);
     fm_words_clear(&e.words);

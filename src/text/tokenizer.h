@@ -10,8 +10,8 @@
 struct fm_tokenizer;
 
 struct fm_tokenizer *fm_tokenizer_from_json(const char *text, size_t length, struct fathom_error *err);
-// Reads GGUF keys. Supported: model "gpt2"; pre deepseek-llm, deepseek-coder, deepseek-v3 (also for Minnow),
-// gpt-2/default, smollm, qwen2, llama-bpe.
+// Reads GGUF keys. Supported: model "gpt2", and the pre-tokenizers of file/known_patterns.c. A token that
+// looks like a mark, but has another type than a mark's, is a mark when no merge makes it.
 struct fm_tokenizer *fm_tokenizer_from_tensors(const struct fm_tensors *tensors, struct fathom_error *err);
 // Reads the tokenizer of an open model: the tokenizer.json of a hub folder, or the keys of a GGUF file.
 struct fm_tokenizer *fm_tokenizer_of_model(const struct fm_tensors *tensors, struct fathom_error *err);
@@ -24,10 +24,16 @@ struct fm_tokens {
     size_t count, capacity;
 }; // a growing list; free `ids` with free()
 
-// Appends the ids of the text. parse_added: recognises added tokens in the text. The function adds no tokens
-// before or after the text.
+// Added tokens are recognised in a text before it is cut into words. Two kinds of them exist:
+//  - A mark is special, or looks like a mark: a name in <...>, [...] or ｜...｜. Examples: <think>,
+//    <|User|>, [INST], ｜DSML｜. Marks belong to a template.
+//  - A plain added token is any other: letters (DeepSeek LLM has "ü"), words, runs of white space. Plain
+//    added tokens are vocabulary. They are recognised in every text, as the library `tokenizers` does.
+// Appends the ids of the text. parse_marks: recognises marks in the text too. A text of a user is encoded
+// without parse_marks, so that the text cannot forge a turn. The function adds no tokens before or after the
+// text.
 bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length,
-    bool parse_added, struct fm_tokens *tokens, struct fathom_error *err);
+    bool parse_marks, struct fm_tokens *tokens, struct fathom_error *err);
 
 // Returns the bytes of one token, which are not zero-terminated and may be a part of a UTF-8 character.
 // Returns NULL, with *length 0, for an unknown id.
@@ -36,8 +42,16 @@ bool fm_tokenizer_is_special(const struct fm_tokenizer *tokenizer, int32_t id); 
 int32_t fm_tokenizer_find(const struct fm_tokenizer *tokenizer, const char *content); // -1: no such token
 int32_t fm_tokenizer_bos(const struct fm_tokenizer *tokenizer);                       // -1: none
 int32_t fm_tokenizer_eos(const struct fm_tokenizer *tokenizer);                       // -1: none
-// Returns the token that the model wants before plain text: bos, or -1 for none.
+// Returns true for every token that ends an answer: eos, all ids that the model's files give as an end of
+// text, turn or message, and the added tokens that are known to be such ends (<|im_end|>, <|eot_id|>).
+bool fm_tokenizer_is_end(const struct fm_tokenizer *tokenizer, int32_t id);
+// Returns the token that the model wants before plain text; -1: none.
 int32_t fm_tokenizer_first(const struct fm_tokenizer *tokenizer);
 const char *fm_tokenizer_chat_template(const struct fm_tokenizer *tokenizer); // in Jinja; NULL: none
-size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer);               // largest id + 1
+// The template named "tool_use", for conversations with tools, where the model has several; NULL: none.
+const char *fm_tokenizer_tool_template(const struct fm_tokenizer *tokenizer);
+// The texts that templates know as bos_token, eos_token, unk_token and pad_token. Returns NULL for none.
+enum fm_named_token { FM_NAMED_BOS, FM_NAMED_EOS, FM_NAMED_UNK, FM_NAMED_PAD, FM_NAMED_TOKENS };
+const char *fm_tokenizer_named(const struct fm_tokenizer *tokenizer, enum fm_named_token which);
+size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer); // largest id + 1
 #endif

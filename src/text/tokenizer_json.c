@@ -1,7 +1,9 @@
 // Builds a tokenizer from tokenizer.json, which holds a whole tokenizer in a hub folder.
 #include "base/json.h"
+#include "file/known_patterns.h"
 #include "text/tokenizer_parts.h"
 #include "text/utf8.h"
+#include <stdlib.h>
 #include <string.h>
 
 static const cJSON *member(const cJSON *object, const char *name) {
@@ -155,24 +157,87 @@ static bool read_model(struct fm_tokenizer *tokenizer, const cJSON *model, struc
     return true;
 }
 
-static bool read_added_token(struct fm_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
+// Returns a flag of an added token. tokenizer_config.json overrides tokenizer.json, as on the hub.
+static bool added_flag(const cJSON *json, const cJSON *override, const char *name) {
+    const cJSON *value = member(override, name);
+    return cJSON_IsBool(value) ? cJSON_IsTrue(value) : is_true(json, name);
+}
+
+static bool read_added_token(struct fm_tokenizer *tokenizer, const cJSON *json, const cJSON *override,
+    uint64_t id, struct fathom_error *err) {
     const char *content = string_member(json, "content");
-    if (!content) return fm_fail(err, FATHOM_INVALID, "tokenizer: an added token has no content");
-    uint64_t id;
-    if (!fm_json_whole(member(json, "id"), &id) || id >= FM_MAX_TOKENS)
-        return fm_fail(err, FATHOM_INVALID,
-            "tokenizer: the id of added token \"%s\" is missing or outside 0 to %d",
-            fm_quote(content, strlen(content)).text, FM_MAX_TOKENS - 1);
     struct fm_added_token token = {
         .content = (char *)content,
         .length = strlen(content),
         .id = (int32_t)id,
-        .lstrip = is_true(json, "lstrip"),
-        .rstrip = is_true(json, "rstrip"),
-        .single_word = is_true(json, "single_word"),
+        .lstrip = added_flag(json, override, "lstrip"),
+        .rstrip = added_flag(json, override, "rstrip"),
+        .single_word = added_flag(json, override, "single_word"),
     };
-    return fm_tokenizer_add_added(
-        tokenizer, token, is_true(json, "special"), is_true(json, "normalized"), err);
+    return fm_tokenizer_add_added(tokenizer, token, added_flag(json, override, "special"),
+        added_flag(json, override, "normalized"), err);
+}
+
+static bool check_id(const cJSON *token, bool known, uint64_t id, struct fathom_error *err) {
+    const char *content = string_member(token, "content");
+    if (!content) return fm_fail(err, FATHOM_INVALID, "tokenizer: an added token has no content");
+    return (known && id < FM_MAX_TOKENS) ||
+        fm_fail(err, FATHOM_INVALID, "tokenizer: the id of added token \"%s\" is missing or outside 0 to %d",
+            fm_quote(content, strlen(content)).text, FM_MAX_TOKENS - 1);
+}
+
+static const cJSON *find_content(const cJSON *list, const char *content) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list) {
+        const char *text = string_member(item, "content");
+        if (text && strcmp(text, content) == 0) return item;
+    }
+    return NULL;
+}
+
+// Makes a token that tokenizer_config.json names a special one, when it is only a word of the vocabulary.
+static bool add_named(struct fm_tokenizer *tokenizer, const cJSON *value, struct fathom_error *err) {
+    const char *text = cJSON_GetStringValue(cJSON_IsObject(value) ? member(value, "content") : value);
+    const int32_t id = text ? fm_vocab_find_spelled(&tokenizer->vocab, text, strlen(text)) : -1;
+    if (id < 0 || (tokenizer->vocab.tokens[id].flags & FM_TOKEN_ADDED)) return true;
+    const struct fm_added_token token = {.content = (char *)text, .length = strlen(text), .id = id};
+    return fm_tokenizer_add_added(tokenizer, token, true, false, err);
+}
+
+static bool add_named_tokens(struct fm_tokenizer *tokenizer, const cJSON *config, struct fathom_error *err) {
+    static const char *const names[] = {"bos_token", "eos_token", "unk_token", "pad_token"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (!add_named(tokenizer, member(config, names[i]), err)) return false;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, member(config, "additional_special_tokens")) {
+        if (!add_named(tokenizer, item, err)) return false;
+    }
+    return true;
+}
+
+// Reads the added tokens of tokenizer.json, and those that only tokenizer_config.json has. The latter are
+// keyed by their ids; a token that the vocabulary has already keeps the vocabulary's id.
+static bool read_added_tokens(
+    struct fm_tokenizer *tokenizer, const cJSON *list, const cJSON *decoder, struct fathom_error *err) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, list) {
+        uint64_t id = 0;
+        const bool known = fm_json_whole(member(item, "id"), &id);
+        if (!check_id(item, known, id, err) ||
+            !read_added_token(
+                tokenizer, item, find_content(decoder, string_member(item, "content")), id, err))
+            return false;
+    }
+    cJSON_ArrayForEach(item, decoder) {
+        char *end;
+        uint64_t id = strtoull(item->string, &end, 10);
+        if (!check_id(item, end != item->string && !*end, id, err)) return false;
+        const char *content = string_member(item, "content");
+        if (find_content(list, content)) continue;
+        const int32_t held = fm_vocab_find_spelled(&tokenizer->vocab, content, strlen(content));
+        if (!read_added_token(tokenizer, item, NULL, held >= 0 ? (uint64_t)held : id, err)) return false;
+    }
+    return true;
 }
 
 // Reads the post-processor: a template, alone or in a sequence of processors, that may begin with a special
@@ -187,12 +252,22 @@ static const char *first_special(const cJSON *processor) {
 
 // ---- The whole file --------------------------------------------------------------------------------------
 
-static bool read_all(struct fm_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
+// The bytes of a text are those of its tokens: decoders that do more change the text.
+static bool check_decoder(const cJSON *decoder, struct fathom_error *err) {
+    const char *type = string_member(decoder, "type");
+    const cJSON *item;
+    if (!type || strcmp(type, "ByteLevel") == 0 || strcmp(type, "Fuse") == 0) return true;
+    if (strcmp(type, "Sequence") != 0) return unsupported(err, "decoder", type);
+    cJSON_ArrayForEach(item, member(decoder, "decoders")) if (!check_decoder(item, err)) return false;
+    return true;
+}
+
+static bool read_all(
+    struct fm_tokenizer *tokenizer, const cJSON *json, const cJSON *config, struct fathom_error *err) {
     if (!cJSON_IsObject(json)) return fm_fail(err, FATHOM_INVALID, "tokenizer: not a JSON object");
-    const char *decoder = string_member(member(json, "decoder"), "type");
-    if (decoder && strcmp(decoder, "ByteLevel") != 0) return unsupported(err, "decoder", decoder);
+    if (!check_decoder(member(json, "decoder"), err)) return false;
     bool byte_level = false;
-    const cJSON *pretokenizer = member(json, "pre_tokenizer"), *item;
+    const cJSON *pretokenizer = member(json, "pre_tokenizer");
     if (!read_normalizer(tokenizer, member(json, "normalizer"), err)) return false;
     if (cJSON_IsObject(pretokenizer) &&
         !read_pretokenizer(&tokenizer->pretokenizer, pretokenizer, &byte_level, err))
@@ -201,25 +276,28 @@ static bool read_all(struct fm_tokenizer *tokenizer, const cJSON *json, struct f
         return fm_fail(
             err, FATHOM_UNSUPPORTED, "tokenizer: a pre_tokenizer without ByteLevel is not supported");
     const cJSON *model = member(json, "model");
-    if (!read_model(tokenizer, model, err)) return false;
-    cJSON_ArrayForEach(
-        item, member(json, "added_tokens")) if (!read_added_token(tokenizer, item, err)) return false;
+    if (!read_model(tokenizer, model, err) ||
+        !read_added_tokens(
+            tokenizer, member(json, "added_tokens"), member(config, "added_tokens_decoder"), err) ||
+        !add_named_tokens(tokenizer, config, err))
+        return false;
+    // as on the hub, an unk_token that does not exist matters only to a byte without a token
     const char *unknown = string_member(model, "unk_token");
-    if (unknown && (tokenizer->unknown = fm_tokenizer_find(tokenizer, unknown)) < 0)
-        return fm_fail(err, FATHOM_INVALID, "tokenizer: unk_token \"%s\" is not in the vocabulary",
-            fm_quote(unknown, strlen(unknown)).text);
+    if (unknown) tokenizer->unknown = fm_tokenizer_find(tokenizer, unknown);
     const char *first = first_special(member(json, "post_processor"));
-    if (!fm_tokenizer_finish(tokenizer, err)) return false;
-    tokenizer->adds_bos =
-        first && tokenizer->bos >= 0 && fm_tokenizer_find(tokenizer, first) == tokenizer->bos;
-    return true;
+    if (first) tokenizer->first = fm_tokenizer_find(tokenizer, first);
+    return fm_tokenizer_finish(tokenizer, err);
+}
+
+struct fm_tokenizer *fm_tokenizer_read(const cJSON *json, const cJSON *config, struct fathom_error *err) {
+    struct fm_tokenizer *tokenizer = fm_tokenizer_new(err);
+    if (tokenizer && !read_all(tokenizer, json, config, err)) fm_tokenizer_destroy(&tokenizer);
+    return tokenizer;
 }
 
 struct fm_tokenizer *fm_tokenizer_from_json(const char *text, size_t length, struct fathom_error *err) {
     cJSON *json = fm_json_parse("tokenizer", text, length, err);
-    if (!json) return NULL;
-    struct fm_tokenizer *tokenizer = fm_tokenizer_new(err);
-    if (tokenizer && !read_all(tokenizer, json, err)) fm_tokenizer_destroy(&tokenizer);
+    struct fm_tokenizer *tokenizer = json ? fm_tokenizer_read(json, NULL, err) : NULL;
     cJSON_Delete(json);
     return tokenizer;
 }

@@ -1,6 +1,5 @@
 // Opens a tokenizer by path: a GGUF file, or a folder with a tokenizer.json and its companion files.
 #include "base/json.h"
-#include "base/mapped_file.h"
 #include "text/tokenizer_parts.h"
 #include "text/utf8.h"
 #include <errno.h>
@@ -15,79 +14,135 @@ static bool join(char path[PATH_MAX], const char *folder, const char *name, stru
         fm_fail(err, FATHOM_INVALID, "%s/%s: the path is too long", folder, name);
 }
 
-// "bos_token": "<s>", or an object with a content.
-static bool named_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path,
-    const char *key, int32_t *id, struct fathom_error *err) {
+// The ids that the files of a folder give; -1: none.
+struct ends {
+    struct fm_tokenizer *tokenizer;
+    const char *path; // of the file that is read
+    int32_t bos, eos;
+    struct fathom_error *err;
+};
+
+// ---- tokenizer_config.json, special_tokens_map.json ------------------------------------------------------
+
+// "bos_token": "<s>", or an object with a content. The text is kept for templates. A text that the tokenizer
+// does not have gives no id.
+static bool named_token(
+    struct ends *e, const cJSON *json, const char *key, enum fm_named_token which, int32_t *id) {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
     if (cJSON_IsObject(value)) value = cJSON_GetObjectItemCaseSensitive(value, "content");
-    if (*id >= 0 || !value || cJSON_IsNull(value)) return true;
-    if (!cJSON_IsString(value)) return fm_fail(err, FATHOM_INVALID, "%s: %s is not a string", path, key);
-    *id = fm_tokenizer_find(tokenizer, value->valuestring);
-    if (*id >= 0) return true;
-    return fm_fail(err, FATHOM_INVALID, "%s: %s \"%s\" is not in the tokenizer", path, key,
-        fm_quote(value->valuestring, strlen(value->valuestring)).text);
+    if (!value || cJSON_IsNull(value)) return true;
+    if (!cJSON_IsString(value))
+        return fm_fail(e->err, FATHOM_INVALID, "%s: %s is not a string", e->path, key);
+    const char *text = value->valuestring;
+    char **named = &e->tokenizer->named[which];
+    if (!*named && !fm_tokenizer_set_text(named, text, strlen(text), e->err)) return false;
+    if (id && *id < 0) *id = fm_tokenizer_find(e->tokenizer, text);
+    return true;
 }
 
-// "bos_token_id": 1, or a list; the first number counts.
-static bool numbered_token(const struct fm_tokenizer *tokenizer, const cJSON *json, const char *path,
-    const char *key, int32_t *id, struct fathom_error *err) {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
-    if (cJSON_IsArray(value)) value = value->child;
-    if (*id >= 0 || !value || cJSON_IsNull(value)) return true;
+static bool read_names(struct ends *e, const cJSON *json) {
+    return named_token(e, json, "bos_token", FM_NAMED_BOS, &e->bos) &&
+        named_token(e, json, "eos_token", FM_NAMED_EOS, &e->eos) &&
+        named_token(e, json, "unk_token", FM_NAMED_UNK, NULL) &&
+        named_token(e, json, "pad_token", FM_NAMED_PAD, NULL);
+}
+
+// ---- generation_config.json, config.json -----------------------------------------------------------------
+
+// *id is -1 for null and for the number -1, with which some files say that there is none.
+static bool one_id(const struct ends *e, const cJSON *value, const char *key, int32_t *id) {
     uint64_t number;
+    *id = -1;
+    if (cJSON_IsNull(value) || (cJSON_IsNumber(value) && value->valuedouble == -1)) return true;
     if (!fm_json_whole(value, &number))
-        return fm_fail(err, FATHOM_INVALID, "%s: %s is not a token id", path, key);
-    if (number >= fm_tokenizer_size(tokenizer))
-        return fm_fail(err, FATHOM_INVALID, "%s: %s is %llu, but the tokenizer has %zu tokens", path, key,
-            (unsigned long long)number, fm_tokenizer_size(tokenizer));
+        return fm_fail(e->err, FATHOM_INVALID, "%s: %s is not a token id", e->path, key);
+    if (number >= fm_tokenizer_size(e->tokenizer))
+        return fm_fail(e->err, FATHOM_INVALID, "%s: %s is %llu, but the tokenizer has %zu tokens", e->path,
+            key, (unsigned long long)number, fm_tokenizer_size(e->tokenizer));
     *id = (int32_t)number;
     return true;
 }
 
-static bool read_ends(struct fm_tokenizer *tokenizer, const char *folder, int32_t *bos, int32_t *eos,
-    struct fathom_error *err) {
-    static const struct {
-        const char *file, *bos, *eos;
-        bool (*read)(const struct fm_tokenizer *, const cJSON *, const char *, const char *, int32_t *,
-            struct fathom_error *);
-    } sources[] = {
-        {"tokenizer_config.json", "bos_token", "eos_token", named_token},
-        {"generation_config.json", "bos_token_id", "eos_token_id", numbered_token},
-        {"config.json", "bos_token_id", "eos_token_id", numbered_token},
-    };
-    for (size_t i = 0; i < sizeof(sources) / sizeof(*sources); i++) {
-        char path[PATH_MAX];
-        struct stat info;
-        if (!join(path, folder, sources[i].file, err)) return false;
-        if (stat(path, &info) != 0 && errno == ENOENT) continue;
-        cJSON *json = fm_json_load(path, err);
-        bool read = json && sources[i].read(tokenizer, json, path, sources[i].bos, bos, err) &&
-            sources[i].read(tokenizer, json, path, sources[i].eos, eos, err);
-        const cJSON *adds_bos = cJSON_GetObjectItemCaseSensitive(json, "add_bos_token");
-        if (cJSON_IsBool(adds_bos)) tokenizer->adds_bos = cJSON_IsTrue(adds_bos);
-        cJSON_Delete(json);
-        if (!read) return false;
+// "eos_token_id": 1, or a list, all of whose tokens are ends. The first counts as the id.
+static bool numbered_token(struct ends *e, const cJSON *json, const char *key, bool ends, int32_t *first) {
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, key);
+    const bool list = cJSON_IsArray(value);
+    for (const cJSON *item = list ? value->child : value; item; item = list ? item->next : NULL) {
+        int32_t id;
+        if (!one_id(e, item, key, &id)) return false;
+        if (id < 0) continue;
+        if (*first < 0) *first = id;
+        if (ends) fm_tokenizer_add_end(e->tokenizer, id);
     }
     return true;
 }
 
+static bool read_numbers(struct ends *e, const cJSON *json) {
+    return numbered_token(e, json, "bos_token_id", false, &e->bos) &&
+        numbered_token(e, json, "eos_token_id", true, &e->eos);
+}
+
+// ---- The folder ------------------------------------------------------------------------------------------
+
+// *json is NULL when there is no such file.
+static bool load(
+    const char *folder, const char *name, char path[PATH_MAX], cJSON **json, struct fathom_error *err) {
+    struct stat info;
+    *json = NULL;
+    if (!join(path, folder, name, err)) return false;
+    return (stat(path, &info) != 0 && errno == ENOENT) || (*json = fm_json_load(path, err));
+}
+
+// The earlier file counts for bos and eos. All files count for the ends.
+static bool read_ends(struct ends *e, const char *folder, const cJSON *config) {
+    static const struct {
+        const char *file;
+        bool (*read)(struct ends *, const cJSON *);
+    } others[] = {
+        {"special_tokens_map.json", read_names},
+        {"generation_config.json", read_numbers},
+        {"config.json", read_numbers},
+    };
+    char path[PATH_MAX];
+    if (!join(path, folder, "tokenizer_config.json", e->err)) return false;
+    e->path = path;
+    if (!read_names(e, config)) return false;
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        cJSON *json;
+        if (!load(folder, others[i].file, path, &json, e->err)) return false;
+        const bool read = !json || others[i].read(e, json);
+        cJSON_Delete(json);
+        if (!read) return false;
+    }
+    struct fm_tokenizer *tokenizer = e->tokenizer;
+    if (e->bos >= 0) tokenizer->bos = e->bos; // the files override the known names
+    if (e->eos >= 0) tokenizer->eos = e->eos;
+    const cJSON *adds_bos = cJSON_GetObjectItemCaseSensitive(config, "add_bos_token");
+    if (cJSON_IsBool(adds_bos)) tokenizer->first = cJSON_IsTrue(adds_bos) ? tokenizer->bos : -1;
+    return true;
+}
+
+static struct fm_tokenizer *read_folder(
+    const char *folder, const cJSON *json, const cJSON *config, struct fathom_error *err) {
+    struct ends e = {.tokenizer = fm_tokenizer_read(json, config, err), .bos = -1, .eos = -1, .err = err};
+    if (!e.tokenizer) {
+        fm_error_prefix(err, "%s/tokenizer.json", folder);
+        return NULL;
+    }
+    if (!read_ends(&e, folder, config) || (!config && !fm_tokenizer_name_known(e.tokenizer, err)))
+        fm_tokenizer_destroy(&e.tokenizer);
+    return e.tokenizer;
+}
+
 static struct fm_tokenizer *open_folder(const char *folder, struct fathom_error *err) {
     char path[PATH_MAX];
-    struct fm_mapped_file file;
-    if (!join(path, folder, "tokenizer.json", err) || !fm_mapped_file_open(&file, path, err)) return NULL;
-    struct fm_tokenizer *tokenizer = fm_tokenizer_from_json((const char *)file.data, file.size, err);
-    fm_mapped_file_close(&file);
-    if (!tokenizer) {
-        fm_error_prefix(err, "%s", path);
-        return NULL;
-    }
-    int32_t bos = -1, eos = -1; // the values of these files override the known names
-    if (!read_ends(tokenizer, folder, &bos, &eos, err)) {
-        fm_tokenizer_destroy(&tokenizer);
-        return NULL;
-    }
-    if (bos >= 0) tokenizer->bos = bos;
-    if (eos >= 0) tokenizer->eos = eos;
+    cJSON *json = NULL, *config = NULL;
+    struct fm_tokenizer *tokenizer = NULL;
+    if (join(path, folder, "tokenizer.json", err) && (json = fm_json_load(path, err)) &&
+        load(folder, "tokenizer_config.json", path, &config, err))
+        tokenizer = read_folder(folder, json, config, err);
+    cJSON_Delete(json);
+    cJSON_Delete(config);
     return tokenizer;
 }
 
@@ -97,16 +152,11 @@ static bool is_folder(const char *path) {
 }
 
 struct fm_tokenizer *fm_tokenizer_of_model(const struct fm_tensors *tensors, struct fathom_error *err) {
-    const char *path = fm_tensors_path(tensors), *chat;
-    size_t length;
+    const char *path = fm_tensors_path(tensors);
     if (is_folder(path)) {
         struct fm_tokenizer *tokenizer = open_folder(path, err);
-        if (!tokenizer || !fm_meta_string(tensors, "tokenizer.chat_template", &chat, &length, NULL))
-            return tokenizer;
-        if (!(tokenizer->chat_template = strndup(chat, length))) {
-            fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory");
+        if (tokenizer && !fm_tokenizer_read_templates(tensors, tokenizer, err))
             fm_tokenizer_destroy(&tokenizer);
-        }
         return tokenizer;
     }
     struct fm_tokenizer *tokenizer = fm_tokenizer_from_tensors(tensors, err);

@@ -1,20 +1,28 @@
-// The parts of a tokenizer, for the files that build one: tokenizer_json.c and tokenizer_gguf.c.
+// The parts of a tokenizer, for the files that build one: tokenizer_json.c, tokenizer_gguf.c and
+// tokenizer_open.c.
 #ifndef FM_TEXT_TOKENIZER_PARTS_H
 #define FM_TEXT_TOKENIZER_PARTS_H
+#include "base/json.h"
 #include "text/added_tokens.h"
 #include "text/pretokenize.h"
 #include "text/tokenizer.h"
 #include "text/vocab.h"
 
+// The added tokens that encoding recognises: all of them, or the plain ones alone (tokenizer.h).
+struct fm_recognised {
+    struct fm_added_tokens all, plain;
+};
+
 struct fm_tokenizer {
     struct fm_vocab vocab;
     struct fm_pretokenizer pretokenizer;
-    struct fm_added_tokens added, added_normal; // recognised before and after normalization
-    bool nfc;                                   // the text is normalized to NFC
-    bool ignore_merges;        // a word that equals a token becomes that token without merging
-    int32_t unknown, bos, eos; // -1: none
-    bool adds_bos;             // a text begins with bos
-    char *chat_template;       // owned; NULL: none
+    struct fm_recognised added, added_normal; // recognised before and after normalization
+    bool nfc;                                 // the text is normalized to NFC
+    bool ignore_merges;                       // a word that equals a token becomes that token without merging
+    int32_t unknown, bos, eos;                // -1: none
+    int32_t first;                            // begins a text; -1: none
+    char *chat_template, *tool_template;      // owned; NULL: none
+    char *named[FM_NAMED_TOKENS];             // owned; NULL: none
 };
 
 struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err);
@@ -22,7 +30,20 @@ struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err);
 // `normalized` is set, otherwise before.
 bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_token token, bool special,
     bool normalized, struct fathom_error *err);
-// Prepares the tables for encoding, and finds bos and eos by their known names when they are -1. Call it
-// after adding vocabulary, merges, splits and added tokens.
+// Prepares the tables for encoding, finds bos and eos by their known names when they are -1, and marks the
+// added tokens that end an answer by their known names. Call it after adding vocabulary, merges, splits and
+// added tokens.
 bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *err);
+// Marks a token, whose id is below the tokenizer's size, as one that ends an answer.
+void fm_tokenizer_add_end(struct fm_tokenizer *tokenizer, int32_t id);
+// Gives bos and eos, where the files did not name them, the texts of their tokens.
+bool fm_tokenizer_name_known(struct fm_tokenizer *tokenizer, struct fathom_error *err);
+// Replaces an owned text by a copy.
+bool fm_tokenizer_set_text(char **text, const char *value, size_t length, struct fathom_error *err);
+// Reads a tokenizer.json. config: tokenizer_config.json, whose added_tokens_decoder has added tokens and
+// their flags too; NULL: none.
+struct fm_tokenizer *fm_tokenizer_read(const cJSON *json, const cJSON *config, struct fathom_error *err);
+// Reads the chat templates, whose keys a hub folder has too.
+bool fm_tokenizer_read_templates(
+    const struct fm_tensors *tensors, struct fm_tokenizer *tokenizer, struct fathom_error *err);
 #endif

@@ -139,6 +139,13 @@ static int32_t find_spelled(
     return fm_byte_alphabet_decode(text, length, bytes, n) ? fm_vocab_find_word(vocab, bytes, *n) : -1;
 }
 
+int32_t fm_vocab_find_spelled(const struct fm_vocab *vocab, const char *text, size_t length) {
+    char bytes[256]; // no added token is as long
+    size_t n;
+    const int32_t id = fm_vocab_find_name(vocab, text, length);
+    return id >= 0 || length > sizeof(bytes) ? id : find_spelled(vocab, text, length, bytes, &n);
+}
+
 bool fm_vocab_add(
     struct fm_vocab *vocab, int64_t id, const char *text, size_t length, struct fathom_error *err) {
     if (!reserve(vocab, id, text, length, err)) return false;

@@ -13,6 +13,7 @@ enum {
     FM_TOKEN_WHOLE = 4,    // merging its bytes gives the token itself
     FM_TOKEN_ADDED = 8,    // recognised in the text before words are cut
     FM_TOKEN_SPECIAL = 16, // a control token
+    FM_TOKEN_END = 32,     // ends an answer
 };
 
 struct fm_token {
@@ -60,6 +61,8 @@ bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left,
 
 int32_t fm_vocab_find_word(const struct fm_vocab *vocab, const char *bytes, size_t length); // -1: none
 int32_t fm_vocab_find_name(const struct fm_vocab *vocab, const char *text, size_t length);  // -1: none
+// Finds the token with this spelling, of at most 256 bytes; -1: none.
+int32_t fm_vocab_find_spelled(const struct fm_vocab *vocab, const char *text, size_t length);
 // Returns rank << 32 | merged id, or FM_NO_MERGE.
 uint64_t fm_vocab_merge(const struct fm_vocab *vocab, int32_t left, int32_t right);
 #endif

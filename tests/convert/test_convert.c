@@ -139,6 +139,15 @@ static void write_odd(const char *path, const float values[80]) {
             .strings = &token,
         },
         NULL));
+    assert_true(fm_meta_add(&meta,
+        (struct fm_meta_value){
+            .key = "tokenizer.ggml.merges",
+            .type = FM_META_ARRAY,
+            .element = FM_META_STRING,
+            .count = 1,
+            .strings = &token,
+        },
+        NULL));
     struct fm_gguf_writer *w = fm_gguf_writer_create(path, &meta, &matrix, 1, NULL);
     assert_non_null(w);
     struct fathom_error err = {0};

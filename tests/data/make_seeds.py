@@ -56,11 +56,15 @@ TENSORS = [("f32", [4, 3], 0, 0, 48), ("f16", [8], 1, 64, 16), ("bf16", [2, 2, 2
 TOKENIZER = [("tokenizer.ggml.model", STRING, "gpt2"), ("tokenizer.ggml.pre", STRING, "deepseek-v3"),
              ("tokenizer.ggml.tokens", ARRAY, (STRING, ["a", "b", "ab", "<x>", "[PAD4]"])), ("tokenizer.ggml.token_type", ARRAY, (I32, [1, 1, 1, 3, 5])),
              ("tokenizer.ggml.merges", ARRAY, (STRING, ["a b"])), ("tokenizer.ggml.bos_token_id", U32, 3), ("tokenizer.ggml.add_bos_token", BOOL, 1)]
+ENDS = TOKENIZER[:2] + [("tokenizer.ggml.tokens", ARRAY, (STRING, ["a", "b", "ab", "<x>", "<|im_end|>", "<｜y｜>"])), TOKENIZER[4],
+                        ("tokenizer.ggml.eot_token_id", U32, 3), ("tokenizer.ggml.eos_token_ids", ARRAY, (I32, [2, 4])),
+                        ("tokenizer.chat_template", STRING, "x"), ("tokenizer.chat_template.tool_use", STRING, "y")]
 OLDER = [ARCH] + [("deepseek2." + key, U32, n) for key, n in (("attention.head_count", 2), ("attention.key_length", 12), ("attention.value_length", 3),
                                                               ("rope.dimension_count", 8))]
 whole = gguf([ARCH] + ALL_KINDS, TENSORS)
 write("gguf", {
     "empty_list": gguf([], []), "all_kinds": whole, "version2": gguf([ARCH], TENSORS[:2], version=2), "tokenizer": gguf([ARCH] + TOKENIZER, TENSORS[:1]),
+    "tokenizer_ends": gguf([ARCH] + ENDS, TENSORS[:1]),
     "alignment": gguf([ARCH, ("general.alignment", U32, 64)], TENSORS[:2], alignment=64),
     "truncated": whole[:-40], "truncated_keys": whole[:90], "zeros": bytes(256), "magic": b"GGML" + whole[4:],
     "overlap": gguf([ARCH], [("a", [16], 0, 0, 64), ("b", [16], 0, 32, 64)]), "past_end": gguf([ARCH], [("a", [16], 0, 1 << 40, 0)]),
@@ -111,6 +115,8 @@ seeds = {
     "bad_regex": tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": [{**SPLIT, "pattern": {"Regex": "(["}}, BYTE_LEVEL]}),
     "bad_merge": tokenizer(model={**model, "merges": [["zz", "yy"]]}), "same_id": tokenizer(model={**model, "vocab": {"a": 1, "b": 1}}),
     "huge_id": tokenizer(model={**model, "vocab": {"a": 1 << 40}}), "wordpiece": tokenizer(model={"type": "WordPiece", "vocab": {}}),
+    "letters": tokenizer(added_tokens=[{"id": 60, "content": "ö", "normalized": True}, {"id": 61, "content": "  "}, {"id": 62, "content": "<|im_end|>"}]),
+    "decoders": tokenizer(decoder={"type": "Sequence", "decoders": [{"type": "ByteLevel"}, {"type": "Fuse"}]}),
     "no_model": {"version": "1.0"}, "array": [],
 }
 write("tokenizer", {name: json.dumps(x, ensure_ascii=False).encode() for name, x in seeds.items()} | {"truncated": json.dumps(tokenizer()).encode()[:300]})

@@ -1,4 +1,5 @@
 // Conversations given as messages, and tools.
+#include "file/folder.h"
 #include <fathom/fathom.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -219,9 +220,64 @@ static void refused_tools(void **state) {
     fathom_chat_destroy(&raw);
 }
 
+// A raw text may begin with the token that begins every text: the prompt has it once.
+static void begins_once(void **state) {
+    static const char *const texts[] = {"12 + 3", "<｜begin▁of▁sentence｜>12 + 3"};
+    struct fathom_reply replies[2];
+    struct fathom_chat *chats[2];
+    for (int i = 0; i < 2; i++) {
+        chats[i] = open_chat(*state, &(struct fathom_chat_params){.raw = true, .max_tokens = 1});
+        ask(chats[i], texts[i], &replies[i]);
+    }
+    assert_int_equal(replies[0].n_prompt_ids, replies[1].n_prompt_ids);
+    assert_memory_equal(fathom_session_tokens(fathom_chat_get_session(chats[0])),
+        fathom_session_tokens(fathom_chat_get_session(chats[1])), replies[0].n_prompt_ids * sizeof(int32_t));
+    for (int i = 0; i < 2; i++) fathom_chat_destroy(&chats[i]);
+}
+
+// Any of several ids in generation_config.json ends an answer.
+static void every_end_stops(void **state) {
+    (void)state;
+    struct folder f;
+    int32_t ids[12];
+    uint32_t n, at = 0;
+    folder_make(&f, "v3");
+    for (int round = 0; round < 2; round++) {
+        struct fathom_error err = {0};
+        struct fathom_engine *engine = fathom_engine_create(
+            &(struct fathom_engine_params){.model = f.path, .tuning = FATHOM_TUNING_OFF}, &err);
+        if (!engine) fail_msg("%s", err.message);
+        struct fathom_chat *chat =
+            open_chat(engine, &(struct fathom_chat_params){.raw = true, .max_tokens = 12});
+        struct fathom_reply reply;
+        ask(chat, "The 3 brothers", &reply);
+        if (round == 0) {
+            char text[64], path[1024];
+            n = reply.n_ids;
+            assert_int_equal(n, 12);
+            memcpy(ids, reply.ids, n * sizeof(*ids));
+            for (at = n - 2; at > 0; at--) { // the last id but one that is new where it stands
+                uint32_t first = 0;
+                while (ids[first] != ids[at]) first++;
+                if (first == at) break;
+            }
+            snprintf(text, sizeof(text), "{\"eos_token_id\": [764, 765, %d]}", ids[at]);
+            folder_file(&f, "generation_config.json", path);
+            write_bytes(path, text, strlen(text));
+        } else {
+            assert_int_equal(reply.n_ids, at + 1);
+            assert_memory_equal(reply.ids, ids, reply.n_ids * sizeof(*ids));
+            assert_int_equal(reply.end, FATHOM_END_STOP);
+        }
+        fathom_chat_destroy(&chat);
+        fathom_engine_destroy(&engine);
+    }
+    folder_remove(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(given_turns), cmocka_unit_test(second_answer),
         cmocka_unit_test(second_answer_of_rings), cmocka_unit_test(with_tools),
-        cmocka_unit_test(refused_tools)};
+        cmocka_unit_test(refused_tools), cmocka_unit_test(begins_once), cmocka_unit_test(every_end_stops)};
     return cmocka_run_group_tests(tests, open_engine, close_engine);
 }

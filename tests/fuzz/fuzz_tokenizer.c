@@ -11,10 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct fm_tokenizer *tokenizer = fm_tokenizer_from_json((const char *)data, size, &err);
     fuzz_check(&err, tokenizer != NULL);
     if (!tokenizer) return 0;
-    for (int parse_added = 0; parse_added < 2; parse_added++) {
+    for (int parse_marks = 0; parse_marks < 2; parse_marks++) {
         struct fm_tokens tokens = {0};
         err = (struct fathom_error){0};
-        const bool ok = fm_tokenizer_encode(tokenizer, text, sizeof(text) - 1, parse_added, &tokens, &err);
+        const bool ok = fm_tokenizer_encode(tokenizer, text, sizeof(text) - 1, parse_marks, &tokens, &err);
         fuzz_check(&err, ok);
         for (size_t i = 0; i < tokens.count; i++) {
             size_t length;

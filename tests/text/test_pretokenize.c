@@ -1,6 +1,6 @@
 // How the patterns that GGUF files name cut a text into words.
 #include "text/support.h"
-#include "text/known_patterns.h"
+#include "file/known_patterns.h"
 #include "text/pretokenize.h"
 
 // words: the expected ones, with "|" between them.
@@ -44,6 +44,20 @@ static void known_patterns(void **state) {
     expect_words("llama-bpe", "it's 1234  x", "it|'s| |123|4| | x");
     expect_words("llama3", "1234", "123|4");
     expect_words("glm4", "it's 1234  x(y)\n", "it|'s| |123|4| | x|(y|)\n");
+    expect_words("gpt-4o", "it's HTTPServer 1234 a/\n", "it's| HTTPServer| |123|4| a|/\n");
+    expect_words("llama4", "camelCase", "camel|Case");
+    expect_words("tekken", "it's camelCase 12", "it|'s| camel|Case| |1|2");
+    expect_words("kimi-k2", "a你好b it's 1234", "a|你好|b| it's| |123|4");
+    expect_words("qwen35", "e\xcc\x81t 12", "e\xcc\x81t| |1|2");
+    expect_words("falcon", "a`b 1234", "a|`|b| |123|4");
+    expect_words("bloom", "a, b (c)", "a|,| b| (|c|)");
+    expect_words("viking", "a 12", "a| |1|2");
+    expect_words("seed-coder", "a.\n12", "a|.|\n|1|2");
+    expect_words("bailingmoe", "it's 12\n\n", "it|'s| |1|2|\n\n");
+    expect_words("stablelm2", "12", "1|2");
+    expect_words("starcoder", "12", "1|2");
+    expect_words("gigachat", "12", "12");
+    expect_words("joyai-llm", "1234", "123|4");
     assert_null(fm_known_patterns_find("martian"));
     assert_true(fm_known_patterns_find("qwen2")->nfc);
     assert_true(fm_known_patterns_find("llama-bpe")->ignore_merges);

@@ -26,18 +26,18 @@ static void vectors_of(void **state) {
 
 // ---- Encoding --------------------------------------------------------------------------------------------
 
-static void expect(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_added,
+static void expect(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_marks,
     const int32_t *ids, size_t n) {
     struct fm_tokens tokens = {0};
     struct fathom_error err = {0};
-    if (!fm_tokenizer_encode(tokenizer, text, length, parse_added, &tokens, &err))
+    if (!fm_tokenizer_encode(tokenizer, text, length, parse_marks, &tokens, &err))
         fail_msg("%s", err.message);
     assert_int_equal(tokens.count, n);
     for (size_t i = 0; i < n; i++) assert_int_equal(tokens.ids[i], ids[i]);
     free(tokens.ids);
 }
 
-static void added_tokens_only_when_asked(void **state) {
+static void marks_only_when_asked(void **state) {
     (void)state;
     struct fm_tokenizer *tokenizer = minnow();
     expect(tokenizer, "<think></think>", 15, true, (int32_t[]){761, 762}, 2);
@@ -179,7 +179,7 @@ int main(void) {
         {"vectors_qwen2_5", vectors_of, NULL, NULL, "qwen2.5"},
         {"vectors_qwen3", vectors_of, NULL, NULL, "qwen3"},
         {"vectors_llama3", vectors_of, NULL, NULL, "llama3"},
-        cmocka_unit_test(added_tokens_only_when_asked),
+        cmocka_unit_test(marks_only_when_asked),
         cmocka_unit_test(appends_to_what_is_there),
         cmocka_unit_test(unknown_ids),
         cmocka_unit_test(any_bytes_come_back),

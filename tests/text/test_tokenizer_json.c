@@ -20,18 +20,23 @@ static struct fm_tokenizer *parse(const char *json, struct fathom_error *err) {
     return tokenizer;
 }
 
-static void expect_ids(const char *json, const char *text, const char *ids) {
+static void expect_encoded(const char *json, const char *text, bool parse_marks, const char *ids) {
     struct fathom_error err = {0};
     struct fm_tokenizer *tokenizer = parse(json, &err);
     if (!tokenizer) fail_msg("%s", err.message);
     struct fm_tokens tokens = {0};
-    if (!fm_tokenizer_encode(tokenizer, text, strlen(text), true, &tokens, &err)) fail_msg("%s", err.message);
+    if (!fm_tokenizer_encode(tokenizer, text, strlen(text), parse_marks, &tokens, &err))
+        fail_msg("%s", err.message);
     char found[256] = "";
     for (size_t i = 0, n = 0; i < tokens.count && n < sizeof(found) - 16; i++)
         n += (size_t)sprintf(found + n, "%s%d", i ? " " : "", tokens.ids[i]);
     assert_string_equal(found, ids);
     free(tokens.ids);
     fm_tokenizer_destroy(&tokenizer);
+}
+
+static void expect_ids(const char *json, const char *text, const char *ids) {
+    expect_encoded(json, text, true, ids);
 }
 
 static void expect_refusal(const char *json, enum fathom_status status, const char *part) {
@@ -125,9 +130,108 @@ static void added_tokens(void **state) {
     expect_ids(ADDED(",\"lstrip\":true"), "<x> <x>", "20 20");
     expect_ids(ADDED(",\"rstrip\":true"), "<x> a", "20 0");
     expect_ids(ADDED(",\"single_word\":true"), "1 <x>", "4 3 20");
+    // white space that one token includes may begin the next token
+#define TWO(flags) \
+    HEAD BYTE_LEVEL \
+        ",\"added_tokens\":[{\"id\":20,\"content\":\"<x>\",\"rstrip\":true},{\"id\":21,\"content\":" \
+        "\" a\"" flags "},{\"id\":22,\"content\":\"  \"" flags "}]," MODEL "}"
+    expect_ids(TWO(""), "<x> ab", "20 21 1");
+    expect_ids(TWO(""), "<x>  ab", "20 22 6");
+    expect_ids(TWO(",\"lstrip\":true"), "<x>  b", "20 1");
     // an added token of the same spelling and id as one of the vocabulary
     expect_ids(
         HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":8,\"content\":\"abc\"}]," MODEL "}", "abcabc", "8 8");
+}
+
+#define ADDED_ONE(content, flags) \
+    HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":20,\"content\":\"" content "\"" flags "}]," MODEL "}"
+
+// Plain added tokens are recognised in every text. Marks are recognised when asked for.
+static void marks_and_plain_tokens(void **state) {
+    (void)state;
+    static const char *const plain[] = {ADDED_ONE("\xc3\xbc", ""),
+        ADDED_ONE("\xc3\xbc", ",\"normalized\":true"), ADDED_ONE("\xc3\xb7", ""), ADDED_ONE("  ", ""),
+        ADDED_ONE("word", ""), ADDED_ONE("<->", ""), ADDED_ONE("[]", ""), ADDED_ONE("|||IP|||", ""),
+        ADDED_ONE("\xe4\xbd\xa0\xe5\xa5\xbd", "")};
+    static const char *const texts[] = {"a\xc3\xbc", "a\xc3\xbc", "a\xc3\xb7", "a  ", "aword", "a<->", "a[]",
+        "a|||IP|||", "a\xe4\xbd\xa0\xe5\xa5\xbd"};
+    for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++) {
+        expect_encoded(plain[i], texts[i], false, "0 20");
+        expect_encoded(plain[i], texts[i], true, "0 20");
+    }
+    // flags of plain tokens count in every text
+    expect_encoded(ADDED_ONE("ca", ",\"single_word\":true"), "cab", false, "2 6");
+    expect_encoded(ADDED_ONE("ca", ",\"single_word\":true"), "ca 1", false, "20 3 4");
+    expect_encoded(ADDED_ONE("ca", ",\"lstrip\":true"), "1 ca", false, "4 20");
+
+    static const char *const marks[] = {"<c>", "</c>", "[c]",
+        "\xef\xbd\x9c"
+        "c\xef\xbd\x9c",
+        "<|c|>", " <c>\\n"};
+    for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++) {
+        char json[1024];
+        struct fathom_error err = {0};
+        struct fm_tokens tokens = {0};
+        snprintf(json, sizeof(json),
+            HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":20,\"content\":\"%s\"}],\"model\":{\"unk_token\":\"?"
+                            "\",\"vocab\":{\"?\":0},"
+                            "\"merges\":[]}}",
+            marks[i]);
+        struct fm_tokenizer *tokenizer = parse(json, &err);
+        if (!tokenizer) fail_msg("%s", err.message);
+        size_t length;
+        const char *text = fm_tokenizer_bytes(tokenizer, 20, &length);
+        assert_true(fm_tokenizer_encode(tokenizer, text, length, false, &tokens, NULL));
+        assert_int_equal(tokens.count, length); // unknown bytes
+        tokens.count = 0;
+        assert_true(fm_tokenizer_encode(tokenizer, text, length, true, &tokens, NULL));
+        assert_int_equal(tokens.count, 1);
+        free(tokens.ids);
+        fm_tokenizer_destroy(&tokenizer);
+    }
+    // a special token is a mark, whatever it looks like
+    expect_encoded(ADDED_ONE("ca", ",\"special\":true"), "ca", false, "2 0");
+    expect_encoded(ADDED_ONE("ca", ",\"special\":true"), "ca", true, "20");
+}
+
+static void known_ends(void **state) {
+    (void)state;
+    struct fm_tokenizer *tokenizer =
+        parse(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":20,\"content\":\"<|im_end|>\"},{\"id\":21,"
+                              "\"content\":\"<|endoftext|>\"},{\"id\":22,"
+                              "\"content\":\"<|end|>\"},{\"id\":23,\"content\":\"<|im_start|>\"},{\"id\":24,"
+                              "\"content\":\"<|eom_id|>\"}]," MODEL "}",
+            NULL);
+    assert_non_null(tokenizer);
+    assert_int_equal(fm_tokenizer_eos(tokenizer), 20);
+    static const bool ends[] = {true, true, true, false, true, false};
+    for (int32_t id = 20; id < 26; id++) assert_int_equal(fm_tokenizer_is_end(tokenizer, id), ends[id - 20]);
+    assert_false(fm_tokenizer_is_end(tokenizer, -1));
+    assert_false(fm_tokenizer_is_end(tokenizer, 0));
+    fm_tokenizer_destroy(&tokenizer);
+    // of a family whose <|end|> ends a message of several; a word of the vocabulary ends nothing
+    tokenizer = parse(HEAD BYTE_LEVEL
+        ",\"added_tokens\":[{\"id\":20,\"content\":\"<|return|>\"},{\"id\":21,\"content\":\"<|call|>\"},{"
+        "\"id\":22,"
+        "\"content\":\"<|end|>\"}],\"model\":{\"vocab\":{\"a\":0,\"<|im_end|>\":1},\"merges\":[]}}",
+        NULL);
+    assert_non_null(tokenizer);
+    assert_true(fm_tokenizer_is_end(tokenizer, 20));
+    assert_true(fm_tokenizer_is_end(tokenizer, 21));
+    assert_false(fm_tokenizer_is_end(tokenizer, 22));
+    assert_false(fm_tokenizer_is_end(tokenizer, 2));
+    fm_tokenizer_destroy(&tokenizer);
+}
+
+static void decoders(void **state) {
+    (void)state;
+    expect_ids(
+        "{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"ByteLevel\"},{\"type\":\"Fuse\"}]},"
+        "\"pre_tokenizer\":" BYTE_LEVEL "," MODEL "}",
+        "abc", "8");
+    expect_refusal("{\"decoder\":{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Strip\"}]},\"pre_"
+                   "tokenizer\":" BYTE_LEVEL "," MODEL "}",
+        FATHOM_UNSUPPORTED, "Strip");
 }
 
 static void normalization(void **state) {
@@ -236,8 +340,6 @@ static void invalid(void **state) {
             merges[i]);
         expect_refusal(json, FATHOM_INVALID, "merge 1");
     }
-    expect_refusal(HEAD BYTE_LEVEL ",\"model\":{\"unk_token\":\"zz\",\"vocab\":{\"a\":0},\"merges\":[]}}",
-        FATHOM_INVALID, "zz");
     expect_refusal(SPLIT("{\"Regex\":\"(a\"}", "Isolated", "false"), FATHOM_INVALID, "(a");
     expect_refusal(SPLIT("{\"Regex\":\"a\\\\\"}", "Isolated", "false"), FATHOM_INVALID, "backslash");
     expect_refusal(SPLIT("{\"Regex\":\"\\\\u12\"}", "Isolated", "false"), FATHOM_INVALID, "\\u");
@@ -272,6 +374,14 @@ static void encoding_fails(void **state) {
     err = (struct fathom_error){0};
     assert_false(fm_tokenizer_encode(tokenizer, many, sizeof(many), true, &tokens, &err));
     assert_non_null(strstr(err.message, "gave up"));
+    fm_tokenizer_destroy(&tokenizer);
+
+    // an unk_token that does not exist is none
+    tokenizer =
+        parse(HEAD BYTE_LEVEL ",\"model\":{\"unk_token\":\"zz\",\"vocab\":{\"a\":0},\"merges\":[]}}", NULL);
+    assert_non_null(tokenizer);
+    assert_true(fm_tokenizer_encode(tokenizer, "a", 1, true, &tokens, NULL));
+    assert_false(fm_tokenizer_encode(tokenizer, "~", 1, true, &tokens, NULL));
     free(tokens.ids);
     fm_tokenizer_destroy(&tokenizer);
 
@@ -320,6 +430,9 @@ int main(void) {
         cmocka_unit_test(splits),
         cmocka_unit_test(other_steps),
         cmocka_unit_test(added_tokens),
+        cmocka_unit_test(marks_and_plain_tokens),
+        cmocka_unit_test(known_ends),
+        cmocka_unit_test(decoders),
         cmocka_unit_test(normalization),
         cmocka_unit_test(not_json),
         cmocka_unit_test(not_supported),

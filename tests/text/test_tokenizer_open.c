@@ -21,7 +21,7 @@ static void write_file(const char *name, const void *data, size_t size) {
 
 // ---- Building a GGUF file --------------------------------------------------------------------------------
 
-enum { GGUF_U32 = 4, GGUF_I32 = 5, GGUF_STRING = 8, GGUF_ARRAY = 9 };
+enum { GGUF_U8 = 0, GGUF_U32 = 4, GGUF_I32 = 5, GGUF_STRING = 8, GGUF_ARRAY = 9 };
 struct gguf {
     char *bytes;
     size_t size, capacity;
@@ -224,12 +224,54 @@ enum damage {
     SHORT_TYPES,
     TYPES_ARE_STRINGS,
     MERGE_OF_ONE,
+    NO_MERGES,
+    EMPTY_MERGES,
+    MERGES_ARE_NUMBERS,
+    MERGES_ARE_TEXT,
+    MERGES_OF_OTHERS,
+    TYPES_ARE_TEXT,
+    NO_TYPES_IN_ARRAY,
+    ENDS_ARE_TEXT,
+    END_TOO_LARGE,
+    EOT_TOO_LARGE,
     BOS_TOO_LARGE,
     BOS_IS_STRING,
     TWICE
 };
 
+static void write_types(struct gguf *g, enum damage damage) {
+    const int n = damage == SHORT_TYPES ? 1 : damage == NO_TYPES_IN_ARRAY ? 0 : 3;
+    if (damage == TYPES_ARE_TEXT) {
+        string_key(g, "tokenizer.ggml.token_type", "1");
+        return;
+    }
+    put_array(
+        g, "tokenizer.ggml.token_type", damage == TYPES_ARE_STRINGS ? GGUF_STRING : GGUF_I32, (uint64_t)n);
+    for (int i = 0; i < n; i++)
+        if (damage == TYPES_ARE_STRINGS)
+            put_string(g, "1");
+        else
+            put_u32(g, 1);
+}
+
+static void write_merges(struct gguf *g, enum damage damage) {
+    static const char key[] = "tokenizer.ggml.merges";
+    switch (damage) {
+    case NO_MERGES: break;
+    case EMPTY_MERGES: put_array(g, key, GGUF_STRING, 0); break;
+    case MERGES_ARE_TEXT: string_key(g, key, "a b"); break;
+    case MERGES_ARE_NUMBERS:
+        put_array(g, key, GGUF_U32, 1);
+        put_u32(g, 1);
+        break;
+    default:
+        put_array(g, key, GGUF_STRING, 1);
+        put_string(g, damage == MERGE_OF_ONE ? "ab" : damage == MERGES_OF_OTHERS ? "x y" : "a b");
+    }
+}
+
 static void write_damaged(enum damage damage) {
+    static const char *const tokens[] = {"a", "b", "ab"};
     struct gguf g = {0};
     if (damage != NO_MODEL) string_key(&g, "tokenizer.ggml.model", damage == OTHER_MODEL ? "llama" : "gpt2");
     if (damage == PRE_IS_NUMBER)
@@ -237,26 +279,26 @@ static void write_damaged(enum damage damage) {
     else if (damage != NO_PRE)
         string_key(&g, "tokenizer.ggml.pre", damage == OTHER_PRE ? "martian" : "gpt-2");
     if (damage != NO_TOKENS) {
-        put_array(&g, "tokenizer.ggml.tokens", damage == TOKENS_ARE_NUMBERS ? GGUF_U32 : GGUF_STRING, 2);
-        for (int i = 0; i < 2; i++)
+        put_array(&g, "tokenizer.ggml.tokens", damage == TOKENS_ARE_NUMBERS ? GGUF_U32 : GGUF_STRING, 3);
+        for (int i = 0; i < 3; i++)
             if (damage == TOKENS_ARE_NUMBERS)
                 put_u32(&g, 1);
             else
-                put_string(&g, i && damage != TWICE ? "b" : "a");
+                put_string(&g, damage == TWICE ? "a" : tokens[i]);
     }
-    put_array(&g, "tokenizer.ggml.token_type", damage == TYPES_ARE_STRINGS ? GGUF_STRING : GGUF_I32,
-        damage == SHORT_TYPES ? 1 : 2);
-    for (int i = 0; i < (damage == SHORT_TYPES ? 1 : 2); i++)
-        if (damage == TYPES_ARE_STRINGS)
-            put_string(&g, "1");
-        else
-            put_u32(&g, 1);
-    put_array(&g, "tokenizer.ggml.merges", GGUF_STRING, 1);
-    put_string(&g, damage == MERGE_OF_ONE ? "ab" : "a b");
+    write_types(&g, damage);
+    write_merges(&g, damage);
+    if (damage == ENDS_ARE_TEXT) string_key(&g, "tokenizer.ggml.eos_token_ids", "1");
+    if (damage == END_TOO_LARGE) {
+        put_array(&g, "tokenizer.ggml.eos_token_ids", GGUF_U32, 2);
+        put_u32(&g, 1);
+        put_u32(&g, 3);
+    }
+    if (damage == EOT_TOO_LARGE) u32_key(&g, "tokenizer.ggml.eot_token_id", 3);
     if (damage == BOS_IS_STRING)
         string_key(&g, "tokenizer.ggml.bos_token_id", "a");
     else
-        u32_key(&g, "tokenizer.ggml.bos_token_id", damage == BOS_TOO_LARGE ? 2 : 1);
+        u32_key(&g, "tokenizer.ggml.bos_token_id", damage == BOS_TOO_LARGE ? 3 : 1);
     write_gguf(&g, "bad.gguf");
 }
 
@@ -274,10 +316,20 @@ static void gguf_refused(void **state) {
         {PRE_IS_NUMBER, FATHOM_INVALID, "tokenizer.ggml.pre"},
         {NO_TOKENS, FATHOM_INVALID, "tokenizer.ggml.tokens"},
         {TOKENS_ARE_NUMBERS, FATHOM_INVALID, "tokenizer.ggml.tokens"},
-        {SHORT_TYPES, FATHOM_INVALID, "1 entries for 2"},
+        {SHORT_TYPES, FATHOM_INVALID, "1 entries for 3"},
         {TYPES_ARE_STRINGS, FATHOM_INVALID, "token_type"},
         {MERGE_OF_ONE, FATHOM_INVALID, "merges"},
-        {BOS_TOO_LARGE, FATHOM_INVALID, "bos_token_id is 2"},
+        {NO_MERGES, FATHOM_INVALID, "tokenizer.ggml.merges is missing"},
+        {EMPTY_MERGES, FATHOM_INVALID, "tokenizer.ggml.merges is not an array, or is empty"},
+        {MERGES_ARE_NUMBERS, FATHOM_INVALID, "merges: entry 0"},
+        {MERGES_ARE_TEXT, FATHOM_INVALID, "tokenizer.ggml.merges is not an array"},
+        {MERGES_OF_OTHERS, FATHOM_INVALID, "none of 1 entries"},
+        {TYPES_ARE_TEXT, FATHOM_INVALID, "tokenizer.ggml.token_type is not an array"},
+        {NO_TYPES_IN_ARRAY, FATHOM_INVALID, "tokenizer.ggml.token_type is not an array, or is empty"},
+        {ENDS_ARE_TEXT, FATHOM_INVALID, "tokenizer.ggml.eos_token_ids is not an array"},
+        {END_TOO_LARGE, FATHOM_INVALID, "eos_token_ids: entry 1"},
+        {EOT_TOO_LARGE, FATHOM_INVALID, "eot_token_id is 3"},
+        {BOS_TOO_LARGE, FATHOM_INVALID, "bos_token_id is 3"},
         {BOS_IS_STRING, FATHOM_INVALID, "bos_token_id"},
         {TWICE, FATHOM_INVALID, "ids 0 and 1"},
     };
@@ -286,6 +338,76 @@ static void gguf_refused(void **state) {
         expect_refusal(inside("bad.gguf"), cases[i].status, cases[i].part);
         expect_refusal(inside("bad.gguf"), cases[i].status, "bad.gguf");
     }
+}
+
+// The types of the marks are those of a bad converter, or are absent. A word that merges make stays a word.
+static void gguf_marks_of_wrong_type(void **state) {
+    (void)state;
+    static const char *const tokens[] = {
+        "a", "<", ">", "<a", "<a>", "<think>", "<｜User｜>", "<|im_end|>", "[PAD8]", "<0x41>"};
+    enum { N = sizeof(tokens) / sizeof(*tokens) };
+    static const uint32_t types[][N] = {{1, 1, 1, 1, 1, 1, 1, 1, 5, 6}, {1, 1, 1, 1, 1, 5, 5, 2, 5, 6},
+        {1, 1, 1, 1, 1, 99, 0, 1, 5, 6}, {1, 1, 1, 1, 1, 4, 3, 3, 5, 6}};
+    for (int round = 0; round < 5; round++) { // the last without types
+        struct gguf g = {0};
+        string_key(&g, "tokenizer.ggml.model", "gpt2");
+        string_key(&g, "tokenizer.ggml.pre", "gpt-2");
+        put_array(&g, "tokenizer.ggml.tokens", GGUF_STRING, N);
+        for (int i = 0; i < N; i++) put_string(&g, tokens[i]);
+        if (round < 4) put_array(&g, "tokenizer.ggml.token_type", GGUF_I32, N);
+        for (int i = 0; round < 4 && i < N; i++) put_u32(&g, types[round][i]);
+        put_array(&g, "tokenizer.ggml.merges", GGUF_STRING, 2);
+        put_string(&g, "< a");
+        put_string(&g, "<a >");
+        write_gguf(&g, "small.gguf");
+        struct fm_tokenizer *tokenizer = open_path(inside("small.gguf"));
+        static const char text[] = "<think><｜User｜><a><|im_end|>";
+        struct fm_tokens ids = {0};
+        assert_true(fm_tokenizer_encode(tokenizer, text, strlen(text), true, &ids, NULL));
+        assert_int_equal(ids.ids[0], 5);
+        assert_int_equal(ids.ids[1], 6);
+        assert_int_equal(ids.ids[ids.count - 1], 7);
+        ids.count = 0;
+        assert_true(fm_tokenizer_encode(tokenizer, "<a>", 3, true, &ids, NULL));
+        assert_int_not_equal(ids.ids[0], 4); // gpt-2 cuts it
+        ids.count = 0;
+        assert_false(fm_tokenizer_encode(tokenizer, "[PAD8]", 6, true, &ids, NULL));
+        assert_false(fm_tokenizer_is_special(tokenizer, 5));
+        assert_true(fm_tokenizer_is_special(tokenizer, 6));
+        assert_true(fm_tokenizer_is_end(tokenizer, 7));
+        assert_int_equal(fm_tokenizer_eos(tokenizer), 7);
+        free(ids.ids);
+        fm_tokenizer_destroy(&tokenizer);
+    }
+}
+
+static void gguf_ends_and_texts(void **state) {
+    (void)state;
+    struct gguf g = {0};
+    put_tokenizer(&g, TEST_REFERENCE "/minnow/tokenizer.json", "deepseek-v3");
+    u32_key(&g, "tokenizer.ggml.bos_token_id", 763);
+    u32_key(&g, "tokenizer.ggml.eos_token_id", 764);
+    u32_key(&g, "tokenizer.ggml.eot_token_id", 5);
+    u32_key(&g, "tokenizer.ggml.eom_token_id", 6);
+    u32_key(&g, "tokenizer.ggml.padding_token_id", UINT32_MAX); // some files say "none" so
+    put_array(&g, "tokenizer.ggml.eos_token_ids", GGUF_U8, 3);
+    put(&g, "\x05\x07\x08", 3);
+    string_key(&g, "tokenizer.chat_template", "plain");
+    string_key(&g, "tokenizer.chat_template.tool_use", "tools");
+    write_gguf(&g, "minnow.gguf");
+    struct fm_tokenizer *tokenizer = open_path(inside("minnow.gguf"));
+    static const int32_t ends[] = {764, 5, 6, 7, 8};
+    for (size_t i = 0; i < 5; i++) assert_true(fm_tokenizer_is_end(tokenizer, ends[i]));
+    assert_false(fm_tokenizer_is_end(tokenizer, 4));
+    assert_false(fm_tokenizer_is_end(tokenizer, 763));
+    assert_int_equal(fm_tokenizer_eos(tokenizer), 764);
+    assert_string_equal(fm_tokenizer_named(tokenizer, FM_NAMED_BOS), "<｜begin▁of▁sentence｜>");
+    assert_string_equal(fm_tokenizer_named(tokenizer, FM_NAMED_EOS), "<｜end▁of▁sentence｜>");
+    assert_null(fm_tokenizer_named(tokenizer, FM_NAMED_UNK));
+    assert_null(fm_tokenizer_named(tokenizer, FM_NAMED_PAD));
+    assert_string_equal(fm_tokenizer_chat_template(tokenizer), "plain");
+    assert_string_equal(fm_tokenizer_tool_template(tokenizer), "tools");
+    fm_tokenizer_destroy(&tokenizer);
 }
 
 // ---- Folders ---------------------------------------------------------------------------------------------
@@ -324,6 +446,97 @@ static void folders(void **state) {
     write_text(
         "tokenizer_config.json", "{\"bos_token\":{\"content\":\"<think>\"},\"eos_token\":\"</think>\"}");
     expect_ends(761, 762);
+    // a text that the tokenizer does not have gives no id, and stays a text for templates
+    write_text("tokenizer_config.json",
+        "{\"bos_token\":\"<nobody>\",\"unk_token\":\"</think>\",\"pad_token\":null}");
+    expect_ends(1, 4);
+    tokenizer = open_path(folder);
+    assert_string_equal(fm_tokenizer_named(tokenizer, FM_NAMED_BOS), "<nobody>");
+    assert_null(fm_tokenizer_named(tokenizer, FM_NAMED_EOS));
+    assert_string_equal(fm_tokenizer_named(tokenizer, FM_NAMED_UNK), "</think>");
+    assert_null(fm_tokenizer_named(tokenizer, FM_NAMED_PAD));
+    fm_tokenizer_destroy(&tokenizer);
+    write_text(
+        "special_tokens_map.json", "{\"eos_token\":{\"content\":\"<think>\"},\"bos_token\":\"<think>\"}");
+    tokenizer = open_path(folder);
+    assert_string_equal(fm_tokenizer_named(tokenizer, FM_NAMED_BOS), "<nobody>");
+    assert_string_equal(fm_tokenizer_named(tokenizer, FM_NAMED_EOS), "<think>");
+    fm_tokenizer_destroy(&tokenizer);
+    unlink(inside("special_tokens_map.json"));
+}
+
+// Every id of every file ends an answer.
+static void all_ends_count(void **state) {
+    (void)state;
+    static const struct {
+        const char *generation, *config;
+        int32_t ends[4];
+    } cases[] = {
+        {"{\"eos_token_id\":[9,10]}", "{\"eos_token_id\":11}", {764, 9, 10, 11}},
+        {"{\"eos_token_id\":9}", "{\"eos_token_id\":[764,10]}", {764, 9, 10, 764}},
+        {"{\"eos_token_id\":[null,-1,9]}", "{\"eos_token_id\":-1}", {764, 9, 764, 764}},
+        {"{}", "{\"eos_token_id\":[764,10,11]}", {764, 10, 11, 764}},
+    };
+    copy_tokenizer();
+    write_text("tokenizer_config.json", "{\"eos_token\":\"<｜end▁of▁sentence｜>\"}");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        write_text("generation_config.json", cases[i].generation);
+        write_text("config.json", cases[i].config);
+        struct fm_tokenizer *tokenizer = open_path(folder);
+        int n = 0, wanted = 0;
+        for (int k = 0; k < 4; k++) {
+            assert_true(fm_tokenizer_is_end(tokenizer, cases[i].ends[k]));
+            bool new = true;
+            for (int before = 0; before < k; before++) new = new &&cases[i].ends[before] != cases[i].ends[k];
+            wanted += new;
+        }
+        for (int32_t id = 0; id < 768; id++) n += fm_tokenizer_is_end(tokenizer, id);
+        assert_int_equal(n, wanted);
+        assert_int_equal(fm_tokenizer_eos(tokenizer), 764);
+        fm_tokenizer_destroy(&tokenizer);
+    }
+}
+
+// tokenizer_config.json has added tokens, and flags that override those of tokenizer.json.
+static void added_tokens_of_the_config(void **state) {
+    (void)state;
+    write_text("tokenizer.json",
+        "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"added_tokens\":[{\"id\":3,\"content\":\"<x>\","
+        "\"special\":false}],"
+        "\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"<y>\":2},\"merges\":[]}}");
+    write_text("config.json", "{}");
+    unlink(inside("generation_config.json"));
+    write_text("tokenizer_config.json",
+        "{\"added_tokens_decoder\":{\"3\":{\"content\":\"<x>\",\"special\":true,\"rstrip\":true},\"2\":{"
+        "\"content\":\"<y>\"},"
+        "\"4\":{\"content\":\"\xc3\xbc\"}}}");
+    struct fm_tokenizer *tokenizer = open_path(folder);
+    struct fm_tokens ids = {0};
+    assert_true(fm_tokenizer_encode(tokenizer, "a<x>  b<y>\xc3\xbc", 12, true, &ids, NULL));
+    assert_int_equal(ids.count, 5);
+    assert_memory_equal(ids.ids, ((int32_t[]){0, 3, 1, 2, 4}), 20);
+    assert_true(fm_tokenizer_is_special(tokenizer, 3));
+    free(ids.ids);
+    fm_tokenizer_destroy(&tokenizer);
+    // words of the vocabulary that the file names are special tokens
+    write_text("tokenizer_config.json",
+        "{\"eos_token\":{\"content\":\"<y>\"},\"bos_token\":\"<none>\",\"additional_special_tokens\":[\"b\"]"
+        "}");
+    tokenizer = open_path(folder);
+    assert_int_equal(fm_tokenizer_eos(tokenizer), 2);
+    assert_true(fm_tokenizer_is_special(tokenizer, 2));
+    assert_true(fm_tokenizer_is_special(tokenizer, 1));
+    assert_false(fm_tokenizer_is_special(tokenizer, 0));
+    ids = (struct fm_tokens){0};
+    assert_true(fm_tokenizer_encode(tokenizer, "a<y>", 4, true, &ids, NULL));
+    assert_int_equal(ids.count, 2);
+    assert_int_equal(ids.ids[1], 2);
+    free(ids.ids);
+    fm_tokenizer_destroy(&tokenizer);
+    write_text("tokenizer_config.json", "{\"added_tokens_decoder\":{\"x\":{\"content\":\"<z>\"}}}");
+    expect_refusal(folder, FATHOM_INVALID, "<z>");
+    write_text("tokenizer_config.json", "{\"added_tokens_decoder\":{\"7\":{}}}");
+    expect_refusal(folder, FATHOM_INVALID, "content");
 }
 
 static void folders_refused(void **state) {
@@ -331,8 +544,6 @@ static void folders_refused(void **state) {
     copy_tokenizer();
     unlink(inside("generation_config.json"));
     write_text("config.json", "{}");
-    write_text("tokenizer_config.json", "{\"bos_token\":\"<nobody>\"}");
-    expect_refusal(folder, FATHOM_INVALID, "<nobody>");
     write_text("tokenizer_config.json", "{\"bos_token\":5}");
     expect_refusal(folder, FATHOM_INVALID, "bos_token");
     write_text("tokenizer_config.json", "{");
@@ -372,7 +583,11 @@ int main(void) {
         {"gguf_llama3", gguf_of, NULL, NULL, &large[4]},
         cmocka_unit_test(gguf_loose_ends),
         cmocka_unit_test(gguf_refused),
+        cmocka_unit_test(gguf_marks_of_wrong_type),
+        cmocka_unit_test(gguf_ends_and_texts),
         cmocka_unit_test(folders),
+        cmocka_unit_test(all_ends_count),
+        cmocka_unit_test(added_tokens_of_the_config),
         cmocka_unit_test(folders_refused),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
