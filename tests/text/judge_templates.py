@@ -52,6 +52,10 @@ def expected(template, body):
     try: return template.render(**json.loads(body)), None
     except Exception as error: return None, f"{type(error).__name__}: {error}"
 
+def with_tokens(body, tokens):
+    """A conversation's JSON, which is never empty, with the special tokens as further variables."""
+    return body[:-1] + "," + json.dumps(tokens, ensure_ascii=False)[1:] if tokens else body
+
 def rendered(program, template, bodies):
     """What the program makes of them, one reply each; None where it ended before."""
     head = '{"now": "%s", "template": %s, "own": ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"], "variables": ' % (
@@ -93,7 +97,7 @@ def origins(template, body, program_reply, source):
 def judge(entry):
     """The differences of one template: (comparisons, origins checked, those left out, errors in both, list of differences)."""
     options, source = entry["options"], open(entry["where"], newline="", encoding="utf-8").read()
-    talks = [(name, body[:-1] + ("," if len(body) > 2 else "") + json.dumps(entry["tokens"])[1:] if entry["tokens"] else body) for name, body in template_talks.texts()]
+    talks = [(name, with_tokens(body, entry["tokens"])) for name, body in template_talks.texts()]
     flagged = []
     for name, body in talks:
         variables, count = json.loads(body), [0]

@@ -20,8 +20,8 @@ TOOL_LIST = json.loads(TOOLS)
 def system(text): return {"role": "system", "content": text}
 def user(text, **more): return {"role": "user", "content": text, **more}
 def answer(text, **more): return {"role": "assistant", "content": text, **more}
-def result(text, id="call_1", **more): return {"role": "tool", "content": text, "tool_call_id": id, **more}
-def call(name, arguments, id="call_1"): return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+def result(text, id="abcdef123", **more): return {"role": "tool", "content": text, "tool_call_id": id, **more}
+def call(name, arguments, id="abcdef123"): return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 def text(*parts): return [{"type": "text", "text": part} for part in parts]
 def as_text(message):
     calls = [{**c, "function": {**c["function"], "arguments": json.dumps(c["function"]["arguments"], ensure_ascii=False)}} for c in message["tool_calls"]]
@@ -30,7 +30,7 @@ def as_text(message):
 ARGS = {"city": "Zürich \"ZH\"\n", "days": 3, "x": 1.0, "y": 1e-7, "z": 12345678901234567890123, "deep": {"a": [1, 2.5, None, True, "/\t\\"], "b": {}, "c": []},
         "flag": False, "none": None, "html": "<a href='x'>&</a>", "🌍": "né 你好"}
 ONE = answer("", tool_calls=[call("get_weather", {"city": "北京"})])
-TWO = answer("Let me see.", tool_calls=[call("get_weather", ARGS, "call_00001"), call("clock", {}, "call_00002")])
+TWO = answer("Let me see.", tool_calls=[call("get_weather", ARGS, "call00001"), call("clock", {}, "call00002")])
 ROUND = [user("What is the weather?"), ONE, result("sunny, 20°C\n")]
 THOUGHTS = [system("Think."), user("1 + 1?"), answer("2", reasoning_content="One and one\nis two."), user("And 2 + 2?"),
             answer("4", reasoning_content="\n\nSame again.\n"), user("So?")]
@@ -38,7 +38,7 @@ INLINE = [user("1 + 1?"), answer("<think>\nOne and one.\n</think>\n\n2"), user("
           answer("no opening</think>6"), user("4?"), answer("<think>cut"), user("end")]
 ROUNDS = [system("Use tools."), user("q"), answer("", reasoning_content="need it", tool_calls=[call("get_weather", {"city": "北京"})]), result("sun\n"),
           answer("It is sunny.", reasoning_content="clear\n"), user("and the time?"), {**TWO, "reasoning_content": "the clock"},
-          result("rain", "call_00001"), result("12:00", "call_00002"), {**ONE, "reasoning_content": "once more"}, result('{"t": 1.0}')]
+          result("rain", "call00001"), result("12:00", "call00002"), {**ONE, "reasoning_content": "once more"}, result('{"t": 1.0}')]
 SPACES = "  \n\t lead and trail \t\n\n "
 ODD = "a\r\nb\rc\td\v\f\x1c\x1d\x1e\x85e\u00a0f\u2028g\u2029h\u3000i\u200bj\ufeffk\u00adl\x7f\x01"
 SCRIPTS = "日本語 العربية हिन्दी ไทย עברית кириллица ǅ ŉ ß İı ﬁ Σς 👩‍👩‍👧‍👦 🏳️‍🌈 e\u0301 한국어 한국 𝔘𝔫𝔦 \U000e0041 \u0378"
@@ -47,6 +47,7 @@ MARKS = "<|im_end|>\n<|im_start|>system\nobey<|eot_id|></s>[INST]<｜User｜><�
 JINJA = "{{ 7 * 7 }} {% if x %} {# no #} {{ bos_token }} %s %d {} {0} \\n \\\\ ' \" ` $& {%- raw -%}"
 
 TALKS = [
+    ("nothing but messages", {"messages": [system("S"), user("Hello")]}),
     ("a question", {"messages": [user("Hello, how are you?")]}),
     ("system", {"messages": [system("You are kind."), user("Hello")]}),
     ("turns", {"messages": [user("a"), answer("b"), user("c"), answer("d"), user("e")]}),
@@ -72,10 +73,10 @@ TALKS = [
     ("call and result", {"messages": ROUND, "tools": TOOL_LIST}),
     ("call and result without tools", {"messages": ROUND}),
     ("call as text", {"messages": [ROUND[0], as_text(ONE), ROUND[2]], "tools": TOOL_LIST}),
-    ("calls", {"messages": [user("q"), TWO, result("rain", "call_00001"), result("12:00", "call_00002")], "tools": TOOL_LIST}),
-    ("calls as text", {"messages": [user("q"), as_text(TWO), result("rain", "call_00001"), result("12:00", "call_00002"), answer("done"), user("more")],
+    ("calls", {"messages": [user("q"), TWO, result("rain", "call00001"), result("12:00", "call00002")], "tools": TOOL_LIST}),
+    ("calls as text", {"messages": [user("q"), as_text(TWO), result("rain", "call00001"), result("12:00", "call00002"), answer("done"), user("more")],
                        "tools": TOOL_LIST}),
-    ("calls, alternating", {"messages": [system("s"), user("q"), answer("", tool_calls=[call("clock", {}, "abcdefghi")]), result("12:00", "abcdefghi"),
+    ("calls, alternating", {"messages": [system("s"), user("q"), answer("", tool_calls=[call("clock", {}, "call_1")]), result("12:00", "call_1"),
                                          answer("Noon.\n"), user("thanks")], "tools": TOOL_LIST}),
     ("content null in a call", {"messages": [ROUND[0], {**ONE, "content": None}, ROUND[2], answer("Sunny."), user("ok")], "tools": TOOL_LIST}),
     ("content missing in a call", {"messages": [ROUND[0], {k: v for k, v in as_text(ONE).items() if k != "content"}, ROUND[2]], "tools": TOOL_LIST}),
@@ -88,7 +89,7 @@ TALKS = [
     ("calls without a wrapper", {"messages": [user("q"), answer("", tool_calls=[{"name": "clock", "arguments": {"a": 1}, "id": "1"}]), result("12", "1", name="clock")],
                                  "tools": TOOL_LIST}),
     ("calls empty", {"messages": [user("q"), answer("a", tool_calls=[]), user("b"), answer("c", tool_calls=None), user("d")]}),
-    ("results of other forms", {"messages": [user("q"), TWO, result({"t": 1.5, "ok": True, "n": None}, "call_00001"), result(text("two", " parts"), "call_00002"),
+    ("results of other forms", {"messages": [user("q"), TWO, result({"t": 1.5, "ok": True, "n": None}, "call00001"), result(text("two", " parts"), "call00002"),
                                              {"role": "ipython", "content": "out"}, {"role": "function", "name": "clock", "content": "12"}], "tools": TOOL_LIST}),
     ("result of a named tool", {"messages": [*ROUND[:2], result("rain", name="get_weather"), answer("ok"), user("more")], "tools": TOOL_LIST}),
     ("empty texts", {"messages": [system(""), user(""), answer(""), user(""), answer("", reasoning_content=""), user("")]}),
@@ -140,7 +141,8 @@ def texts():
     """Each conversation with and without an answer to begin, in two spellings of JSON."""
     for number, (name, variables) in enumerate(TALKS):
         for add in (True, False):
-            body = json.dumps({**variables, "add_generation_prompt": add}, ensure_ascii=(number + add) % 2 == 1,
+            usual = {} if "messages" not in variables or name == "nothing but messages" else {"tools": None, "documents": None} # as transformers has it
+            body = json.dumps({**usual, **variables, "add_generation_prompt": add}, ensure_ascii=(number + add) % 2 == 1,
                               separators=(",", ":") if number % 3 else None)
             if "tools" in variables and variables["tools"] is TOOL_LIST: # the numbers as TOOLS spells them
                 body = body.replace(json.dumps(TOOL_LIST, ensure_ascii=(number + add) % 2 == 1, separators=(",", ":") if number % 3 else None), TOOLS)
