@@ -3,12 +3,13 @@
     judge_templates.py FOLDER PROGRAM [--only TEXT] [--diffs FOLDER]
 FOLDER is what tools/fetch_templates.py made; any further *.jinja in it is judged too. PROGRAM is build/tests/text/jinja_render. Needs jinja2 3.1.6.
 Prints a table of families and each difference, and exits with 1 if there is one. --diffs writes each difference to a file."""
-import argparse, collections, datetime, glob, hashlib, json, multiprocessing, os, re, subprocess, sys
+import argparse, collections, datetime, glob, hashlib, itertools, json, multiprocessing, os, re, subprocess, sys
 import jinja2, jinja2.ext, jinja2.sandbox
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import template_talks
+import template_snippets, template_talks
 
 NOW = datetime.datetime(2025, 3, 7, 9, 5, 2)
+ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}>") # an object's, which no other program can print
 SENTINEL = "Qz%dzQ"  # in every text that comes from outside; no template changes its letters
 
 class Generation(jinja2.ext.Extension):
@@ -111,7 +112,7 @@ def judge(entry):
     left_out, both, differences, checked = 0, 0, [], 0
     for (name, body), reply in zip(talks + flagged, replies):
         text, error = expected(template, body)
-        if text is not None and re.search(r" at 0x[0-9a-f]{6,}>", text): left_out += 1; continue # an object's address
+        if text is not None and ADDRESS.search(text): left_out += 1; continue
         wrong = None
         if "crash" in reply: wrong = reply["crash"]
         elif (text is None) != ("error" in reply): wrong = "error" if text is not None else "no error"
@@ -124,6 +125,22 @@ def judge(entry):
         if wrong: differences.append({"template": entry["where"], "family": entry["family"], "conversation": name, "kind": wrong, "variables": body,
                                       "expected": text if text is not None else {"error": error}, "got": reply.get("text", reply)})
     return entry, len(replies), checked, left_out, both, differences
+
+def judge_snippets(options):
+    """The same of template_snippets.py, as one entry of the family "snippets"."""
+    differences, both, left_out, sources = [], 0, 0, list(template_snippets.snippets())
+    variables = template_snippets.VARIABLES.replace("\n", "")
+    for source in sources:
+        try: template = environment().from_string(source)
+        except Exception as error: template = error
+        text, error = expected(template, variables)
+        if text is not None and ADDRESS.search(text): left_out += 1; continue
+        reply = rendered(options.program, source, [variables])[0]
+        both += text is None and "error" in reply
+        if (reply.get("text") != text) if text is not None else "error" not in reply:
+            differences.append({"template": source, "family": "snippets", "conversation": source, "kind": "snippet", "variables": variables,
+                                "expected": text if text is not None else {"error": error}, "got": reply.get("text", reply)})
+    return {"family": "snippets", "models": [], "where": "snippets"}, len(sources), 0, left_out, both, differences
 
 def where_differ(a, b):
     at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
@@ -154,18 +171,19 @@ def main():
         os.makedirs(options.diffs, exist_ok=True)
         for old in glob.glob(os.path.join(options.diffs, "[0-9]*.json")): os.remove(old)
     with multiprocessing.Pool(2) as pool:
-        for entry, compared, checked, left_out, both, differences in pool.imap(judge, todo):
+        snippets = [] if options.only else [judge_snippets(options)]
+        for entry, compared, checked, left_out, both, differences in itertools.chain(snippets, pool.imap(judge, todo)):
             row = table[entry["family"]]
             for i, n in enumerate((1, len(entry["models"]), compared - left_out, both, checked, left_out, len(differences))): row[i] += n
             for number, difference in enumerate(differences):
                 expected, got = difference["expected"], difference["got"]
                 short = where_differ(expected, got) if isinstance(expected, str) and isinstance(got, str) else f"expected {str(expected)[:150]}, got {str(got)[:150]}"
                 causes[re.sub(r"\d+", "N", str(got)[:120]) if isinstance(got, dict) else difference["kind"][:60]] += 1
-                if number < 3: print(f"{os.path.relpath(entry['where'], options.folder)}: {difference['conversation']}: {difference['kind']}: {short}")
-                if options.diffs and number < 3 and written < 400:
+                if number < 3 or entry["family"] == "snippets": print(f"{os.path.relpath(entry['where'], options.folder)}: {difference['conversation']}: {difference['kind']}: {short}")
+                if options.diffs and (number < 3 or entry["family"] == "snippets") and written < 400:
                     with open(os.path.join(options.diffs, f"{written:04d}.json"), "w") as out: json.dump(difference, out, ensure_ascii=False, indent=1)
                     written += 1
-            if len(differences) > 3: print(f"{os.path.relpath(entry['where'], options.folder)}: {len(differences) - 3} more")
+            if len(differences) > 3 and entry["family"] != "snippets": print(f"{os.path.relpath(entry['where'], options.folder)}: {len(differences) - 3} more")
     for cause, number in causes.most_common(40): print(f"{number:7d}  {cause}")
     head = ("family", "templates", "models", "compared", "errors in both", "origins", "left out", "differ")
     print("\n| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
