@@ -10,6 +10,7 @@ import template_snippets, template_talks
 
 NOW = datetime.datetime(2025, 3, 7, 9, 5, 2)
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}>") # an object's, which no other program can print
+OWN = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"] # variables that are the template's own
 SENTINEL = "Qz%dzQ"  # in every text that comes from outside; no template changes its letters
 
 class Generation(jinja2.ext.Extension):
@@ -59,10 +60,10 @@ def with_tokens(body, tokens):
 
 def rendered(program, template, bodies):
     """What the program makes of them, one reply each; None where it ended before."""
-    head = '{"now": "%s", "template": %s, "own": ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"], "variables": ' % (
-        NOW.isoformat(), json.dumps(template))
+    head = '{"now": "%s", "template": %s, "own": %s, "variables": ' % (NOW.isoformat(), json.dumps(template), json.dumps(OWN))
+    lines = "".join(head + body + "}\n" for body in bodies).encode()
     try:
-        run = subprocess.run([program], input="".join(head + body + "}\n" for body in bodies).encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
+        run = subprocess.run([program], input=lines, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
         lines, ending = run.stdout.decode().split("\n")[:-1], f"the program ended with {run.returncode}: {run.stderr.decode(errors='replace')[-300:]}"
     except subprocess.TimeoutExpired as late:
         lines, ending = (late.stdout or b"").decode().split("\n")[:-1], "the program took more than 300 s"
@@ -142,9 +143,11 @@ def judge_snippets(options):
                                 "expected": text if text is not None else {"error": error}, "got": reply.get("text", reply)})
     return {"family": "snippets", "models": [], "where": "snippets"}, len(sources), 0, left_out, both, differences
 
-def where_differ(a, b):
-    at = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
-    return f"at {at}: expected {a[max(0, at - 30):at + 40]!r}, got {b[max(0, at - 30):at + 40]!r}"
+def where_differ(expected, got):
+    """A difference in short."""
+    if not isinstance(expected, str) or not isinstance(got, str): return f"expected {str(expected)[:150]}, got {str(got)[:150]}"
+    at = next((i for i, (x, y) in enumerate(zip(expected, got)) if x != y), min(len(expected), len(got)))
+    return f"at {at}: expected {expected[max(0, at - 30):at + 40]!r}, got {got[max(0, at - 30):at + 40]!r}"
 
 def entries(folder):
     """Each template once, by its text."""
@@ -152,11 +155,17 @@ def entries(folder):
     for index in sorted(glob.glob(os.path.join(folder, "**", "index.json"), recursive=True)):
         for entry in json.load(open(index, encoding="utf-8")): known[os.path.join(os.path.dirname(index), entry["file"])] = entry
     for where in sorted(glob.glob(os.path.join(folder, "**", "*.jinja"), recursive=True)):
-        entry = {"family": "others", "models": [os.path.basename(where)[:-6]], "tokens": {"bos_token": "<s>", "eos_token": "</s>"}, **known.get(where, {}), "where": where}
+        entry = {"family": "others", "models": [os.path.basename(where)[:-6]], "tokens": {"bos_token": "<s>", "eos_token": "</s>"},
+                 **known.get(where, {}), "where": where}
         digest = hashlib.sha256(open(where, "rb").read()).hexdigest()
         if digest in seen: seen[digest]["models"] = sorted({*seen[digest]["models"], *entry["models"]})
         else: seen[digest] = entry
     return list(seen.values())
+
+def cause(difference):
+    """What differences of one kind have in common."""
+    got = difference["got"]
+    return re.sub(r"\d+", "N", str(got)[:120]) if isinstance(got, dict) else difference["kind"][:60]
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
@@ -165,7 +174,7 @@ def main():
     parser.add_argument("--only", default="", help="templates whose path contains this text")
     parser.add_argument("--diffs", help="a folder for the differences, one file each")
     options = parser.parse_args()
-    todo = [{**entry, "options": options} for entry in entries(options.folder) if options.only in entry["where"]]
+    todo = [{**entry, "options": options} for entry in entries(options.folder) if options.only.lower() in entry["where"].lower()]
     table, causes, written = collections.defaultdict(lambda: [0] * 7), collections.Counter(), 0
     if options.diffs:
         os.makedirs(options.diffs, exist_ok=True)
@@ -173,23 +182,23 @@ def main():
     with multiprocessing.Pool(2) as pool:
         snippets = [] if options.only else [judge_snippets(options)]
         for entry, compared, checked, left_out, both, differences in itertools.chain(snippets, pool.imap(judge, todo)):
-            row = table[entry["family"]]
-            for i, n in enumerate((1, len(entry["models"]), compared - left_out, both, checked, left_out, len(differences))): row[i] += n
-            for number, difference in enumerate(differences):
-                expected, got = difference["expected"], difference["got"]
-                short = where_differ(expected, got) if isinstance(expected, str) and isinstance(got, str) else f"expected {str(expected)[:150]}, got {str(got)[:150]}"
-                causes[re.sub(r"\d+", "N", str(got)[:120]) if isinstance(got, dict) else difference["kind"][:60]] += 1
-                if number < 3 or entry["family"] == "snippets": print(f"{os.path.relpath(entry['where'], options.folder)}: {difference['conversation']}: {difference['kind']}: {short}")
-                if options.diffs and (number < 3 or entry["family"] == "snippets") and written < 400:
+            counts = (1, len(entry["models"]), compared - left_out, both, checked, left_out, len(differences))
+            table[entry["family"]] = [a + b for a, b in zip(table[entry["family"]], counts)]
+            causes.update(map(cause, differences))
+            where = os.path.relpath(entry["where"], options.folder)
+            shown = differences if entry["family"] == "snippets" else differences[:3]
+            for difference in shown:
+                short = where_differ(difference["expected"], difference["got"])
+                print(f"{where}: {difference['conversation']}: {difference['kind']}: {short}", flush=True)
+                if options.diffs and written < 400:
                     with open(os.path.join(options.diffs, f"{written:04d}.json"), "w") as out: json.dump(difference, out, ensure_ascii=False, indent=1)
                     written += 1
-            if len(differences) > 3 and entry["family"] != "snippets": print(f"{os.path.relpath(entry['where'], options.folder)}: {len(differences) - 3} more")
-    for cause, number in causes.most_common(40): print(f"{number:7d}  {cause}")
-    head = ("family", "templates", "models", "compared", "errors in both", "origins", "left out", "differ")
-    print("\n| " + " | ".join(head) + " |\n|" + " --- |" * len(head))
-    for name, row in sorted(table.items(), key=lambda item: (item[0] == "others", item[0])): print(f"| {name} | " + " | ".join(str(n) for n in row) + " |")
+            if len(differences) > len(shown): print(f"{where}: {len(differences) - len(shown)} more")
+    for name, number in causes.most_common(40): print(f"{number:7d}  {name}")
+    print("\n| family | templates | models | compared | errors in both | origins | left out | differ |\n|" + " --- |" * 8)
+    for name, row in sorted(table.items(), key=lambda item: (item[0] == "others", item[0])): print(f"| {name} | {' | '.join(map(str, row))} |")
     total = [sum(row[i] for row in table.values()) for i in range(7)]
-    print("| all | " + " | ".join(str(n) for n in total) + " |")
+    print(f"| all | {' | '.join(map(str, total))} |")
     print(f"\n{len(todo)} templates, {len(template_talks.TALKS)} conversations, jinja2 {jinja2.__version__}; {total[2] - total[6]} of {total[2]} equal")
     return 1 if total[6] or not todo else 0
 
