@@ -8,9 +8,8 @@ import jinja2, jinja2.ext, jinja2.sandbox
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import template_snippets, template_talks
 
-NOW = datetime.datetime(2025, 3, 7, 9, 5, 2)
+NOW = datetime.datetime(2026, 1, 2, 3, 4, 5) # as jinja_render.c has it
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}>") # an object's, which no other program can print
-OWN = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"] # variables that are the template's own
 SENTINEL = "Qz%dzQ"  # in every text that comes from outside; no template changes its letters
 
 class Generation(jinja2.ext.Extension):
@@ -60,10 +59,10 @@ def with_tokens(body, tokens):
 
 def rendered(program, template, bodies):
     """What the program makes of them, one reply each; None where it ended before."""
-    head = '{"now": "%s", "template": %s, "own": %s, "variables": ' % (NOW.isoformat(), json.dumps(template), json.dumps(OWN))
+    head = '{"template": %s, "variables": ' % json.dumps(template)
     lines = "".join(head + body + "}\n" for body in bodies).encode()
     try:
-        run = subprocess.run([program], input=lines, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
+        run = subprocess.run([program, "--batch"], input=lines, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
         lines, ending = run.stdout.decode().split("\n")[:-1], f"the program ended with {run.returncode}: {run.stderr.decode(errors='replace')[-300:]}"
     except subprocess.TimeoutExpired as late:
         lines, ending = (late.stdout or b"").decode().split("\n")[:-1], "the program took more than 300 s"
@@ -84,15 +83,14 @@ def marked(value, path, count):
     count[0] += 1
     return SENTINEL % count[0] + value + SENTINEL % count[0]
 
-def origins(template, body, program_reply, source):
-    """What is wrong with the flags of a rendered text, or None. Letters of a sentinel must be foreign; marks that the template spells must not be."""
-    text = program_reply["text"].encode()
-    flags = foreign(program_reply)
+def origins(body, reply):
+    """What is wrong with the flags of a rendered text, or None. Letters of a sentinel must be foreign; marks that are in no text from outside must not be."""
+    text, flags = reply["text"].encode(), foreign(reply)
     if len(flags) != len(text): return f"{len(flags)} flags for {len(text)} bytes"
     for match in re.finditer(rb"Q(z\d+z)Q", text):
         if not all(flags[match.start():match.end()]): return f"{match.group().decode()} at byte {match.start()} counts as the template's own"
     for match in re.finditer(rb"<[|\w/\xef\xbd\x9c\xe2\x96\x81]+>", text):
-        if match.group().decode() in source and b"Qz" not in match.group() and any(flags[match.start():match.end()]):
+        if match.group().decode() not in body and b"Qz" not in match.group() and any(flags[match.start():match.end()]):
             return f"{match.group().decode()} at byte {match.start()} counts as foreign"
     return None
 
@@ -105,7 +103,7 @@ def judge(entry):
         variables, count = json.loads(body), [0]
         for key in ("messages", "tools", "documents"):
             if key in variables: variables[key] = marked(variables[key], key, count)
-        if not name.startswith(("marks", "thoughts inside", "template language")): flagged.append((name + ", sentinels", json.dumps(variables)))
+        flagged.append((name + ", sentinels", json.dumps(variables, ensure_ascii=False)))
     env = environment()
     try: template = env.from_string(source)
     except Exception as error: template = error
@@ -121,7 +119,7 @@ def judge(entry):
         elif text != reply["text"]: wrong = "text"
         elif "foreign" in reply and name.endswith("sentinels"):
             checked += 1
-            wrong = origins(template, body, reply, source)
+            wrong = origins(body, reply)
             if wrong: wrong = "origin: " + wrong
         if wrong: differences.append({"template": entry["where"], "family": entry["family"], "conversation": name, "kind": wrong, "variables": body,
                                       "expected": text if text is not None else {"error": error}, "got": reply.get("text", reply)})

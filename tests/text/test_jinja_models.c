@@ -10,14 +10,14 @@
 
 static const char *const own[] = {"bos_token", "eos_token"};
 static const struct tm now = { // that of judge_templates.py
-    .tm_year = 125,
-    .tm_mon = 2,
-    .tm_mday = 7,
-    .tm_hour = 9,
-    .tm_min = 5,
-    .tm_sec = 2,
+    .tm_year = 126,
+    .tm_mon = 0,
+    .tm_mday = 2,
+    .tm_hour = 3,
+    .tm_min = 4,
+    .tm_sec = 5,
     .tm_wday = 5,
-    .tm_yday = 65};
+    .tm_yday = 1};
 
 static struct fm_jinja *parse_model(const char *name) {
     char path[512];
