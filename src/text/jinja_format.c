@@ -460,7 +460,7 @@ static void add_formatted(
         add_field(b, value.string, &spec, '<');
         return;
     }
-    const bool is_whole = fm_jinja_whole(value, &whole) && (value.kind == JINJA_INT || spec.type);
+    const bool is_whole = fm_jinja_whole(value, &whole);
     if (is_whole && (!spec.type || is_in(spec.type, "dnxXob"))) {
         print_whole(text, sizeof(text), whole, &spec);
     } else if (value.kind != JINJA_STRING && fm_jinja_number(value, &real) && value.kind != JINJA_BOOL &&

@@ -225,6 +225,7 @@ static bool comment(struct lexer *lexer) {
         take(lexer, close);
         return true;
     }
+    if (lexer->at == lexer->end) return true; // jinja2 takes an opening at the end for nothing
     return fm_jinja_fail_at(lexer->err, lexer->line, "a comment {# has no end #}");
 }
 
@@ -252,6 +253,7 @@ static bool raw(struct lexer *lexer) {
         take(lexer, close);
         return true;
     }
+    if (lexer->at == lexer->end) return true;
     return fm_jinja_fail_at(lexer->err, lexer->line, "{%% raw %%} has no {%% endraw %%}");
 }
 

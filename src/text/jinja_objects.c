@@ -207,6 +207,10 @@ FUNCTION(global_raise_exception) {
     return fm_jinja_error(run, "%.*s", message->length < 380 ? (int)message->length : 380, message->bytes);
 }
 
+static bool is_leap(int year) {
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
 // What a format letter of strftime stands for, in the C locale; false: unknown.
 static bool time_part(const struct tm *t, char letter, char *out, size_t size) {
     static const char *const days[] = {
@@ -241,6 +245,16 @@ static bool time_part(const struct tm *t, char letter, char *out, size_t size) {
     case 'w': return snprintf(out, size, "%d", t->tm_wday), true;
     case 'U': return snprintf(out, size, "%02d", (t->tm_yday + 7 - t->tm_wday) / 7), true;
     case 'W': return snprintf(out, size, "%02d", (t->tm_yday + 7 - (t->tm_wday + 6) % 7) / 7), true;
+    case 'G':
+    case 'V': { // the year and the week that ISO 8601 gives the day
+        const int thursday = t->tm_yday + 3 - (t->tm_wday + 6) % 7, before = year - 1;
+        const int n = is_leap(year) ? 366 : 365, n_before = is_leap(before) ? 366 : 365;
+        const int day_of_year = thursday < 0 ? thursday + n_before : thursday >= n ? thursday - n : thursday;
+        const int iso_year = thursday < 0 ? before : thursday >= n ? year + 1 : year;
+        return snprintf(
+                   out, size, letter == 'G' ? "%d" : "%02d", letter == 'G' ? iso_year : day_of_year / 7 + 1),
+               true;
+    }
     case 'F': return snprintf(out, size, "%d-%02d-%02d", year, t->tm_mon + 1, t->tm_mday), true;
     case 'D':
     case 'x': return snprintf(out, size, "%02d/%02d/%02d", t->tm_mon + 1, t->tm_mday, year % 100), true;

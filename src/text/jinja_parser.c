@@ -591,7 +591,7 @@ struct jinja_node *fm_jinja_tuple(struct jinja_parser *parser, bool with_if, con
 
 static bool assignable(const struct jinja_node *node) {
     if (node->kind == NODE_VARIABLE || node->kind == NODE_MEMBER) return true;
-    if (node->kind != NODE_TUPLE && node->kind != NODE_LIST) return false;
+    if (node->kind != NODE_TUPLE) return false;
     for (const struct jinja_node *item = node->first; item; item = item->next)
         if (!assignable(item->a)) return false;
     return true;

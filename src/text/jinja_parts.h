@@ -176,7 +176,7 @@ enum jinja_node_kind {
     NODE_NAMED,        // name = a
     NODE_SPREAD,       // *a
     NODE_SPREAD_NAMED, // **a
-    // targets of assignments: NODE_VARIABLE, NODE_TUPLE, NODE_LIST, and
+    // targets of assignments: NODE_VARIABLE, NODE_TUPLE and
     NODE_MEMBER, // name.name2 of a namespace
     // statements
     NODE_DATA,         // value
@@ -248,8 +248,9 @@ struct jinja_parser {
     const struct jinja_token *at;
     struct fathom_error *err;
     bool failed;
-    unsigned depth; // of the parser's own calls
-    unsigned loops; // around the statement, within its macro
+    unsigned depth;  // of the parser's own calls
+    unsigned loops;  // around the statement, within its macro
+    unsigned n_fors; // around the statement, through macros
     // Unknown filters and tests are errors, but within conditions only when they are reached.
     bool soft;
     struct jinja_node *unknown;     // the first one outside conditions

@@ -52,12 +52,19 @@ static struct jinja_node *whole_body(struct jinja_parser *parser, const char *en
     return list;
 }
 
+// Within a loop nothing can be assigned to the name of the loop's own variable.
+static void refuse_loop(struct jinja_parser *parser, const struct jinja_token *from) {
+    for (const struct jinja_token *name = from; !parser->failed && parser->n_fors && name < parser->at;
+         name++)
+        if (fm_jinja_is(name, "loop"))
+            fm_jinja_syntax(parser, name, "'loop' cannot be assigned to in a loop");
+}
+
 static struct jinja_node *parse_for(struct jinja_parser *parser, const struct jinja_token *at) {
     struct jinja_node *node = fm_jinja_node(parser, NODE_FOR, at);
     node->a = fm_jinja_target(parser, false, "in");
-    for (const struct jinja_token *name = at; name < parser->at; name++)
-        if (!parser->failed && fm_jinja_is(name, "loop"))
-            fm_jinja_syntax(parser, name, "'loop' cannot be the variable of a loop");
+    parser->n_fors++;
+    refuse_loop(parser, at);
     fm_jinja_expect(parser, "in");
     node->b = fm_jinja_tuple(parser, false, "recursive");
     struct around before = enter(parser, false, parser->loops);
@@ -71,6 +78,7 @@ static struct jinja_node *parse_for(struct jinja_parser *parser, const struct ji
     else
         fm_jinja_advance(parser);
     leave(parser, before);
+    parser->n_fors--;
     return node;
 }
 
@@ -98,6 +106,7 @@ static struct jinja_node *parse_if(struct jinja_parser *parser, const struct jin
 static struct jinja_node *parse_set(struct jinja_parser *parser, const struct jinja_token *at) {
     struct jinja_node *node = fm_jinja_node(parser, NODE_SET, at);
     node->a = fm_jinja_target(parser, true, NULL);
+    refuse_loop(parser, at);
     if (fm_jinja_skip(parser, "=")) {
         node->b = fm_jinja_tuple(parser, true, NULL);
         return node;

@@ -204,9 +204,9 @@ struct jinja_value fm_jinja_case(struct jinja_run *run, const struct jinja_strin
         const utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code);
         const bool is_upper = category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LT;
         const bool first = how == CASE_CAPITALIZE ? at == 0 : !in_word;
-        if (how == CASE_FOLD && code == 0xdf)
+        if (how == CASE_FOLD && (code == 0xdf || code == 0x1e9e))
             fm_jinja_add(&b, "ss", 2, foreign);
-        else if (how == CASE_FOLD && code == 0x3c2)
+        else if (how == CASE_FOLD && (code == 0x3c2 || code == 0x3a3))
             fm_jinja_add_code(&b, 0x3c3, foreign);
         else if (how == CASE_UPPER || (how == CASE_SWAP && !is_upper && category == UTF8PROC_CATEGORY_LL))
             add_upper(&b, code, false, foreign);
