@@ -8,8 +8,10 @@ import jinja2, jinja2.ext, jinja2.sandbox
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import template_snippets, template_talks
 
-NOW = datetime.datetime(2026, 1, 2, 3, 4, 5) # as jinja_render.c has it
+NOW = datetime.datetime(2026, 1, 2, 3, 4, 5) # a Friday
+OWN = ["bos_token", "eos_token", "unk_token", "pad_token", "messages.*.role"] # what counts as the template's own
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}>") # an object's, which no other program can print
+MARK = re.compile(rb"<(\||\xef\xbd\x9c)[^<>\s]*(?:\||\xef\xbd\x9c)>|</?\w+>")
 SENTINEL = "Qz%dzQ"  # in every text that comes from outside; no template changes its letters
 
 class Generation(jinja2.ext.Extension):
@@ -59,10 +61,10 @@ def with_tokens(body, tokens):
 
 def rendered(program, template, bodies):
     """What the program makes of them, one reply each; None where it ended before."""
-    head = '{"template": %s, "variables": ' % json.dumps(template)
+    head = '{"template": %s, "now": "%s", "own": %s, "variables": ' % (json.dumps(template), NOW.isoformat(), json.dumps(OWN))
     lines = "".join(head + body + "}\n" for body in bodies).encode()
     try:
-        run = subprocess.run([program, "--batch"], input=lines, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
+        run = subprocess.run([program], input=lines, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
         lines, ending = run.stdout.decode().split("\n")[:-1], f"the program ended with {run.returncode}: {run.stderr.decode(errors='replace')[-300:]}"
     except subprocess.TimeoutExpired as late:
         lines, ending = (late.stdout or b"").decode().split("\n")[:-1], "the program took more than 300 s"
@@ -83,15 +85,17 @@ def marked(value, path, count):
     count[0] += 1
     return SENTINEL % count[0] + value + SENTINEL % count[0]
 
-def origins(body, reply):
-    """What is wrong with the flags of a rendered text, or None. Letters of a sentinel must be foreign; marks that are in no text from outside must not be."""
+def origins(body, reply, source):
+    """What is wrong with the flags of a rendered text, or None. Letters of a sentinel must be foreign. Marks that are in no text from outside must not be:
+    those between bars, such as <|user|>, which a template may make of a role, and others that the template spells."""
     text, flags = reply["text"].encode(), foreign(reply)
     if len(flags) != len(text): return f"{len(flags)} flags for {len(text)} bytes"
     for match in re.finditer(rb"Q(z\d+z)Q", text):
         if not all(flags[match.start():match.end()]): return f"{match.group().decode()} at byte {match.start()} counts as the template's own"
-    for match in re.finditer(rb"<[|\w/\xef\xbd\x9c\xe2\x96\x81]+>", text):
-        if match.group().decode() not in body and b"Qz" not in match.group() and any(flags[match.start():match.end()]):
-            return f"{match.group().decode()} at byte {match.start()} counts as foreign"
+    for match in MARK.finditer(text):
+        mark = match.group().decode()
+        if mark in body or "Qz" in mark or not (match.group(1) or mark in source): continue
+        if any(flags[match.start():match.end()]): return f"{mark} at byte {match.start()} counts as foreign"
     return None
 
 def judge(entry):
@@ -119,7 +123,7 @@ def judge(entry):
         elif text != reply["text"]: wrong = "text"
         elif "foreign" in reply and name.endswith("sentinels"):
             checked += 1
-            wrong = origins(body, reply)
+            wrong = origins(body, reply, source)
             if wrong: wrong = "origin: " + wrong
         if wrong: differences.append({"template": entry["where"], "family": entry["family"], "conversation": name, "kind": wrong, "variables": body,
                                       "expected": text if text is not None else {"error": error}, "got": reply.get("text", reply)})
