@@ -10,7 +10,7 @@ import template_snippets, template_talks
 
 NOW = datetime.datetime(2025, 3, 7, 9, 5, 2)
 ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}>") # an object's, which no other program can print
-OWN = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"] # variables that are the template's own
+OWN = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token", "messages.*.role"] # paths to what is the template's own
 SENTINEL = "Qz%dzQ"  # in every text that comes from outside; no template changes its letters
 
 class Generation(jinja2.ext.Extension):
