@@ -22,8 +22,8 @@ struct fm_jinja_input {
     // messages, tools, add_generation_prompt, bos_token, ... A member that is absent is undefined.
     const char *variables;
     size_t length;
-    // The names of variables whose strings are the template's own (bos_token, eos_token, ...). All other
-    // strings and all keys of objects are foreign.
+    // What of the variables is the template's own, by its path: "bos_token", "messages.*.role" ('*' is any
+    // element). Everything else is foreign, and so are the keys of objects.
     const char *const *own;
     size_t n_own;
     struct tm now; // for strftime_now: local time

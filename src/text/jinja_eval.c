@@ -359,6 +359,17 @@ static struct jinja_value sign(struct jinja_run *run, struct jinja_value value, 
         if (negative) value.real = -value.real;
         return value;
     }
+    if (value.kind == JINJA_BIG && negative) {
+        const bool minus = value.string->bytes[0] == '-';
+        struct jinja_builder b = {run};
+        if (!minus) fm_jinja_add_own(&b, "-");
+        fm_jinja_add_part(&b, value.string, minus, value.string->length);
+        const struct jinja_string *digits = fm_jinja_built(&b).string;
+        struct jinja_value big = fm_jinja_parse_int(run, digits->bytes, digits->length);
+        big.foreign = value.foreign;
+        return big;
+    }
+    if (value.kind == JINJA_BIG) return value;
     if (!fm_jinja_whole(value, &whole) || (negative && whole == INT64_MIN))
         return fm_jinja_error(
             run, "bad operand type for unary %c: '%s'", negative ? '-' : '+', fm_jinja_type(value));

@@ -28,6 +28,8 @@ static void set_member(struct jinja_run *run, struct jinja_scope *scope, const s
     if (owner.kind != JINJA_NAMESPACE)
         fm_jinja_error(
             run, "an attribute can be set on a namespace, not on a value of type %s", fm_jinja_type(owner));
+    else if (target->name2->bytes[0] == '_')
+        fm_jinja_error(run, "a namespace's attribute must not begin with _");
     else
         fm_jinja_put(
             run, owner.dict, (struct jinja_value){.kind = JINJA_STRING, .string = target->name2}, value);

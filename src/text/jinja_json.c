@@ -11,7 +11,9 @@
 struct reader {
     struct jinja_run *run;
     const char *start, *at, *end;
-    bool foreign; // what is read now came from outside
+    bool foreign;       // what is read now came from outside
+    const char **paths; // to what is the template's own, from the value that is read now
+    size_t n_paths;
 };
 
 static struct jinja_value wrong(struct reader *r, const char *what) {
@@ -130,26 +132,43 @@ static struct jinja_value read_number(struct reader *r) {
 
 static struct jinja_value read_value(struct reader *r);
 
+// Reads a member (or an element, where `name` is NULL), to which the first names of some paths lead.
+static struct jinja_value read_member(struct reader *r, const struct jinja_string *name) {
+    const struct reader outer = *r;
+    const char **inner = r->n_paths && r->foreign ? fm_jinja_alloc(r->run, r->n_paths, sizeof(*inner)) : NULL;
+    r->paths = inner;
+    r->n_paths = 0;
+    for (size_t i = 0; inner && i < outer.n_paths; i++) {
+        const char *path = outer.paths[i];
+        const size_t length = strcspn(path, ".");
+        const bool any = length == 1 && *path == '*';
+        if (!any && !(name && name->length == length && !memcmp(name->bytes, path, length))) continue;
+        if (path[length])
+            inner[r->n_paths++] = path + length + 1;
+        else
+            r->foreign = false;
+    }
+    const struct jinja_value value = read_value(r);
+    r->foreign = outer.foreign;
+    r->paths = outer.paths;
+    r->n_paths = outer.n_paths;
+    return value;
+}
+
 static struct jinja_value read_list(struct reader *r) {
     struct jinja_value list = fm_jinja_list(r->run, JINJA_LIST);
     r->at++;
     skip_space(r);
     if (skip(r, "]")) return list;
     while (!r->run->failed) {
-        fm_jinja_push(r->run, list, read_value(r));
+        fm_jinja_push(r->run, list, read_member(r, NULL));
         if (skip(r, "]")) break;
         if (!skip(r, ",")) wrong(r, "',' or ']' was expected");
     }
     return list;
 }
 
-static bool is_own(const struct jinja_string *name, const char *const *own, size_t n_own) {
-    for (size_t i = 0; i < n_own; i++)
-        if (name->length == strlen(own[i]) && !memcmp(name->bytes, own[i], name->length)) return true;
-    return false;
-}
-
-static struct jinja_value read_object(struct reader *r, const char *const *own, size_t n_own) {
+static struct jinja_value read_object(struct reader *r) {
     struct jinja_value dict = fm_jinja_dict(r->run, JINJA_DICT);
     r->at++;
     skip_space(r);
@@ -161,10 +180,7 @@ static struct jinja_value read_object(struct reader *r, const char *const *own, 
         const struct jinja_value key = read_string(r);
         skip_space(r);
         if (!skip(r, ":")) wrong(r, "':' was expected");
-        const bool foreign = r->foreign;
-        if (is_own(key.string, own, n_own)) r->foreign = false;
-        fm_jinja_put(r->run, dict.dict, key, read_value(r));
-        r->foreign = foreign;
+        fm_jinja_put(r->run, dict.dict, key, read_member(r, key.string));
         if (skip(r, "}")) break;
         if (!skip(r, ",")) wrong(r, "',' or '}' was expected");
     }
@@ -175,7 +191,7 @@ static struct jinja_value read_bare(struct reader *r) {
     if (r->at == r->end) return wrong(r, "a value was expected");
     if (*r->at == '"') return read_string(r);
     if (*r->at == '[') return read_list(r);
-    if (*r->at == '{') return read_object(r, NULL, 0);
+    if (*r->at == '{') return read_object(r);
     if (skip(r, "null")) return fm_jinja_none();
     if (skip(r, "true")) return fm_jinja_bool(true);
     if (skip(r, "false")) return fm_jinja_bool(false);
@@ -197,10 +213,13 @@ static struct jinja_value read_value(struct reader *r) {
 
 struct jinja_value fm_jinja_read(
     struct jinja_run *run, const char *text, size_t length, const char *const *own, size_t n_own) {
-    struct reader r = {run, text, text, text + length, true};
+    struct reader r = {run, text, text, text + length, true, NULL, n_own};
+    r.paths = fm_jinja_alloc(run, n_own + 1, sizeof(*r.paths));
+    if (!r.paths) return fm_jinja_dict(run, JINJA_DICT);
+    for (size_t i = 0; i < n_own; i++) r.paths[i] = own[i];
     skip_space(&r);
     if (r.at == r.end || *r.at != '{') wrong(&r, "an object was expected");
-    struct jinja_value dict = run->failed ? fm_jinja_dict(run, JINJA_DICT) : read_object(&r, own, n_own);
+    struct jinja_value dict = run->failed ? fm_jinja_dict(run, JINJA_DICT) : read_object(&r);
     skip_space(&r);
     if (r.at < r.end) wrong(&r, "something follows the object");
     return dict;

@@ -99,6 +99,31 @@ FUNCTION(cycler_reset) {
     return fm_jinja_none();
 }
 
+FUNCTION(number_is_integer) {
+    UNUSED;
+    return fm_jinja_bool(self.kind != JINJA_FLOAT || (isfinite(self.real) && self.real == floor(self.real)));
+}
+
+FUNCTION(int_bit_length) {
+    UNUSED;
+    int64_t whole = 0, n = 0;
+    fm_jinja_whole(self, &whole);
+    for (uint64_t rest = whole < 0 ? 0 - (uint64_t)whole : (uint64_t)whole; rest; rest >>= 1) n++;
+    return fm_jinja_int(n);
+}
+
+FUNCTION(dict_fromkeys) {
+    UNUSED;
+    const struct jinja_list *keys = fm_jinja_items(run, a[0]).list;
+    const struct jinja_value dict = fm_jinja_dict(run, JINJA_DICT);
+    for (size_t i = 0; i < keys->n && !run->failed; i++)
+        fm_jinja_put(run, dict.dict, keys->items[i], given(a[1]) ? a[1] : fm_jinja_none());
+    return dict;
+}
+
+static const struct jinja_function of_number[] = {
+    {"is_integer", "", 0, number_is_integer}, {"bit_length", "", 0, int_bit_length}};
+static const struct jinja_function of_dict_type[] = {{"fromkeys", "_keys _value", 1, dict_fromkeys}};
 static const struct jinja_function of_list[] = {{"index", "_value _start _stop", 1, list_index},
     {"count", "_value", 1, list_count}, {"copy", "", 0, copy}};
 static const struct jinja_function of_dict[] = {{"get", "_key _default", 1, dict_get},
@@ -116,6 +141,11 @@ const struct jinja_function *fm_jinja_method(struct jinja_value self, const stru
     case JINJA_TUPLE:
     case JINJA_RANGE: return fm_jinja_function_in(of_list, 2, name);
     case JINJA_DICT: return fm_jinja_function_in(of_dict, 5, name);
+    case JINJA_BOOL:
+    case JINJA_INT: return fm_jinja_function_in(of_number, 2, name);
+    case JINJA_FLOAT: return fm_jinja_function_in(of_number, 1, name);
+    case JINJA_FUNCTION:
+        return strcmp(self.function->name, "dict") ? NULL : fm_jinja_function_in(of_dict_type, 1, name);
     case JINJA_LOOP: return fm_jinja_function_in(of_loop, 2, name);
     case JINJA_CYCLER: return fm_jinja_function_in(of_cycler, 2, name);
     default: return NULL;
@@ -170,6 +200,11 @@ static struct jinja_value make_dict(
     for (size_t i = 0; i < all->n_named && !run->failed; i++)
         fm_jinja_put(run, dict.dict, (struct jinja_value){.kind = JINJA_STRING, .string = all->named[i].name},
             all->named[i].value);
+    for (size_t i = 0; i < dict.dict->n && kind == JINJA_NAMESPACE; i++) {
+        const struct jinja_value key = dict.dict->entries[i].key;
+        if (key.kind == JINJA_STRING && key.string->length && key.string->bytes[0] == '_')
+            fm_jinja_error(run, "a namespace's attribute must not begin with _");
+    }
     return dict;
 }
 

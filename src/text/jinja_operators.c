@@ -223,11 +223,30 @@ static struct jinja_value python_attribute(
     case JINJA_MACRO:
         if (is(name, "name"))
             return owner.macro->node->name ? text_of(owner.macro->node->name) : fm_jinja_none();
+        if (is(name, "catch_kwargs")) return fm_jinja_bool(owner.macro->node->uses_kwargs);
+        if (is(name, "catch_varargs")) return fm_jinja_bool(owner.macro->node->uses_varargs);
+        if (is(name, "caller")) return fm_jinja_bool(owner.macro->node->flag);
+        if (is(name, "arguments")) {
+            const struct jinja_value names = fm_jinja_list(run, JINJA_TUPLE);
+            for (const struct jinja_node *p = owner.macro->node->second; p; p = p->next)
+                fm_jinja_push(run, names, text_of(p->name));
+            return names;
+        }
         break;
     case JINJA_RANGE:
         if (is(name, "start")) return fm_jinja_int(owner.range->start);
         if (is(name, "stop")) return fm_jinja_int(owner.range->stop);
         if (is(name, "step")) return fm_jinja_int(owner.range->step);
+        break;
+    case JINJA_BOOL:
+    case JINJA_INT:
+        if (is(name, "real") || is(name, "numerator"))
+            return fm_jinja_binary(run, OP_ADD, owner, fm_jinja_int(0));
+        if (is(name, "imag") || is(name, "denominator")) return fm_jinja_int(name->bytes[0] == 'd');
+        break;
+    case JINJA_FLOAT:
+        if (is(name, "real")) return owner;
+        if (is(name, "imag")) return fm_jinja_real(0);
         break;
     default: break;
     }

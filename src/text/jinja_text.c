@@ -202,7 +202,7 @@ struct jinja_value fm_jinja_case(struct jinja_run *run, const struct jinja_strin
         const uint32_t code = fm_jinja_code(s->bytes + at);
         const bool foreign = s->marks ? s->marks[at] : s->foreign;
         const utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code);
-        const bool is_upper = category == UTF8PROC_CATEGORY_LU || category == UTF8PROC_CATEGORY_LT;
+        const bool is_upper = category == UTF8PROC_CATEGORY_LU;
         const bool first = how == CASE_CAPITALIZE ? at == 0 : !in_word;
         if (how == CASE_FOLD && (code == 0xdf || code == 0x1e9e))
             fm_jinja_add(&b, "ss", 2, foreign);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes jinja_vectors.json: templates rendered by jinja2 (3.1) with the settings of transformers. One line a case: [template, variables, text], or
-[template, variables, null] where jinja2 fails. `make_jinja_vectors.py PROGRAM` compares with `PROGRAM --batch` (jinja_render) in place of writing."""
+[template, variables, null] where jinja2 fails. `make_jinja_vectors.py PROGRAM` compares with PROGRAM (jinja_render) in place of writing."""
 import json, os, subprocess, sys
 from datetime import datetime
 import jinja2
@@ -20,6 +20,19 @@ def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False)
     return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+class Namespace(jinja2.utils.Namespace):
+    """transformers refuses names that begin with an underscore."""
+    def __init__(*args, **kwargs):
+        for name in dict(*args[1:], **kwargs): Namespace.check(name)
+        jinja2.utils.Namespace.__init__(*args, **kwargs)
+    def __setitem__(self, name, value):
+        Namespace.check(name)
+        jinja2.utils.Namespace.__setitem__(self, name, value)
+    @staticmethod
+    def check(name):
+        if isinstance(name, str) and name.startswith("_"): raise jinja2.exceptions.SecurityError(name)
+
+environment.globals["namespace"] = Namespace
 environment.filters["tojson"] = tojson
 environment.globals["raise_exception"] = raise_exception
 environment.globals["strftime_now"] = lambda format: datetime(2026, 1, 2, 3, 4, 5).strftime(format)
@@ -179,6 +192,9 @@ S += """{% for i in l %}{{ i }},{% endfor %}
 {% set ns = namespace(a=[]) %}{% set ns.a = ns.a + [1] %}{{ ns.a }}{{ ns['a'] }}{{ ns.zz }}{{ ns.zz is defined }}
 {% set ns = namespace(a=1) %}{{ ns.a.b.c }}
 {% set x = 'new' %}{{ x }}
+{% set ns = namespace(_a=1) %}
+{% set ns = namespace() %}{% set ns._a = 1 %}
+{{ namespace({'_a': 1}) }}
 {% with %}{% set a = 1 %}{{ a }}{% endwith %}[{{ a }}]
 {% with a = 1, b = 2 %}{{ a }}{{ b }}{% endwith %}[{{ a }}]
 {% with a = 1, b = a %}{{ a }}{{ b }}{% endwith %}
@@ -357,7 +373,7 @@ def main():
     done = [(t, v, render(t, v)) for t, v in cases()]
     if len(sys.argv) > 1:
         text = "\n".join(json.dumps({"template": t, "variables": v}) for t, v, _ in done) + "\n"
-        answers = [json.loads(line) for line in subprocess.run([sys.argv[1], "--batch"], input=text.encode(), stdout=subprocess.PIPE, check=True).stdout.decode().split("\n")[:-1]]
+        answers = [json.loads(line) for line in subprocess.run([sys.argv[1]], input=text.encode(), stdout=subprocess.PIPE, check=True).stdout.decode().split("\n")[:-1]]
         assert len(answers) == len(done)
         wrong = [(t, e, a) for (t, v, e), a in zip(done, answers) if a.get("text") != e]
         for t, e, a in wrong: print(f"{t!r}\n  jinja2 {e!r}\n  ours   {a.get('text', a.get('error'))!r}")
