@@ -1,0 +1,611 @@
+// The filters on sequences and other values. Those on text are in jinja_text_filters.c.
+#include "text/jinja_parts.h"
+#include "text/utf8.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILTER(name) \
+    static struct jinja_value name(struct jinja_run *run, struct jinja_value self, \
+        const struct jinja_value *a, const struct jinja_arguments *all)
+#define UNUSED (void)run, (void)self, (void)a, (void)all
+
+static bool given(struct jinja_value value) {
+    return value.kind != JINJA_MISSING;
+}
+
+// The items of what must be iterable.
+static const struct jinja_list *items_of(struct jinja_run *run, struct jinja_value value) {
+    return fm_jinja_items(run, value).list;
+}
+
+static struct jinja_value ignore_case(struct jinja_run *run, struct jinja_value value, bool case_sensitive) {
+    return value.kind == JINJA_STRING && !case_sensitive ? fm_jinja_case(run, value.string, CASE_LOWER)
+                                                         : value;
+}
+
+// The item's attribute by a path such as "address.city" or "0.name"; the item itself where there is no path.
+static struct jinja_value attribute_of(
+    struct jinja_run *run, struct jinja_value item, struct jinja_value path, struct jinja_value otherwise) {
+    if (!given(path) || path.kind == JINJA_NONE) return item;
+    if (path.kind != JINJA_STRING) {
+        item = fm_jinja_item(run, item, path);
+        return item.kind == JINJA_UNDEFINED && given(otherwise) && otherwise.kind != JINJA_NONE ? otherwise
+                                                                                                : item;
+    }
+    const struct jinja_string *s = path.string;
+    for (size_t from = 0; from <= s->length && !run->failed;) {
+        const char *dot = from < s->length ? memchr(s->bytes + from, '.', s->length - from) : NULL;
+        const size_t to = dot ? (size_t)(dot - s->bytes) : s->length;
+        bool digits = to > from;
+        for (size_t i = from; i < to; i++) digits = digits && s->bytes[i] >= '0' && s->bytes[i] <= '9';
+        const struct jinja_value key =
+            digits ? fm_jinja_parse_int(run, s->bytes + from, to - from) : fm_jinja_part(run, s, from, to);
+        item = fm_jinja_item(run, item, key);
+        if (item.kind == JINJA_UNDEFINED && given(otherwise) && otherwise.kind != JINJA_NONE)
+            item = otherwise;
+        from = to + 1;
+    }
+    return item;
+}
+
+static const struct jinja_value no_value = {.kind = JINJA_MISSING};
+
+FILTER(filter_abs) {
+    UNUSED;
+    int64_t whole;
+    if (self.kind == JINJA_UNDEFINED) return fm_jinja_undefined_error(run, self);
+    if (self.kind == JINJA_FLOAT) return self.real = fabs(self.real), self;
+    if (!fm_jinja_whole(self, &whole) || whole == INT64_MIN)
+        return fm_jinja_error(run, "bad operand type for abs(): '%s'", fm_jinja_type(self));
+    return fm_jinja_int(whole < 0 ? -whole : whole);
+}
+
+FILTER(filter_attr) {
+    UNUSED;
+    const struct jinja_value name = fm_jinja_str(run, a[0]);
+    if (self.kind == JINJA_DICT) { // attributes alone, and not members
+        const struct jinja_function *method = fm_jinja_method(self, name.string);
+        return method ? fm_jinja_attribute(run, self, name.string) : fm_jinja_no_attribute(run, self, name);
+    }
+    return fm_jinja_attribute(run, self, name.string);
+}
+
+FILTER(filter_batch) {
+    UNUSED;
+    int64_t size;
+    const struct jinja_list *items = items_of(run, self);
+    struct jinja_value list = fm_jinja_list(run, JINJA_LIST), row = fm_jinja_list(run, JINJA_LIST);
+    if (!fm_jinja_whole(a[0], &size)) return fm_jinja_error(run, "batch needs a number");
+    for (size_t i = 0; i < items->n && !run->failed; i++) {
+        if ((int64_t)row.list->n == size) {
+            fm_jinja_push(run, list, row);
+            row = fm_jinja_list(run, JINJA_LIST);
+        }
+        fm_jinja_push(run, row, items->items[i]);
+    }
+    if (row.list->n) {
+        while (given(a[1]) && a[1].kind != JINJA_NONE && (int64_t)row.list->n < size && !run->failed)
+            fm_jinja_push(run, row, a[1]);
+        fm_jinja_push(run, list, row);
+    }
+    return fm_jinja_iterator(run, list, "generator");
+}
+
+FILTER(filter_slice) {
+    UNUSED;
+    int64_t n;
+    const struct jinja_list *items = items_of(run, self);
+    struct jinja_value list = fm_jinja_list(run, JINJA_LIST);
+    if (!fm_jinja_whole(a[0], &n) || n == 0) return fm_jinja_error(run, "slice needs a number");
+    const size_t each = n > 0 ? items->n / (size_t)n : 0, extra = n > 0 ? items->n % (size_t)n : 0;
+    size_t at = 0;
+    for (size_t k = 0; (int64_t)k < n && !run->failed; k++) {
+        struct jinja_value row = fm_jinja_list(run, JINJA_LIST);
+        const size_t end = at + each + (k < extra);
+        while (at < end && !run->failed) fm_jinja_push(run, row, items->items[at++]);
+        if (given(a[1]) && a[1].kind != JINJA_NONE && k >= extra) fm_jinja_push(run, row, a[1]);
+        fm_jinja_push(run, list, row);
+    }
+    return fm_jinja_iterator(run, list, "generator");
+}
+
+FILTER(filter_default) {
+    UNUSED;
+    if (self.kind == JINJA_UNDEFINED || (given(a[1]) && fm_jinja_truth(a[1]) && !fm_jinja_truth(self)))
+        return given(a[0]) ? a[0] : fm_jinja_text(run, "");
+    return self;
+}
+
+FILTER(filter_length) {
+    UNUSED;
+    size_t length;
+    if (fm_jinja_length(self, &length)) return fm_jinja_int((int64_t)length);
+    return fm_jinja_error(run, "object of type '%s' has no len()", fm_jinja_type(self));
+}
+
+// Sorts items by the key that `key_of` gives.
+static struct jinja_value sorted(struct jinja_run *run, const struct jinja_list *items,
+    struct jinja_value path, struct jinja_value otherwise, bool case_sensitive, bool reverse, int by) {
+    struct jinja_value list = fm_jinja_list(run, JINJA_LIST);
+    struct jinja_entry *entries = fm_jinja_alloc(run, 2 * items->n + 1, sizeof(*entries));
+    if (!entries) return list;
+    for (size_t i = 0; i < items->n && !run->failed; i++) {
+        struct jinja_value key = by >= 0 ? items->items[i].list->items[by] : items->items[i];
+        const char *comma = path.kind == JINJA_STRING && path.string->length
+            ? memchr(path.string->bytes, ',', path.string->length)
+            : NULL;
+        if (!comma || given(otherwise)) {
+            key = ignore_case(run, attribute_of(run, key, path, otherwise), case_sensitive);
+        } else { // several attributes
+            struct jinja_value keys = fm_jinja_list(run, JINJA_LIST);
+            const struct jinja_string *s = path.string;
+            for (size_t from = 0; from <= s->length && !run->failed;) {
+                comma = from < s->length ? memchr(s->bytes + from, ',', s->length - from) : NULL;
+                const size_t to = comma ? (size_t)(comma - s->bytes) : s->length;
+                const struct jinja_value one =
+                    attribute_of(run, key, fm_jinja_part(run, s, from, to), no_value);
+                fm_jinja_push(run, keys, ignore_case(run, one, case_sensitive));
+                from = to + 1;
+            }
+            key = keys;
+        }
+        entries[i] = (struct jinja_entry){key, items->items[i], 0};
+    }
+    fm_jinja_sort(run, entries, entries + items->n, items->n, reverse);
+    for (size_t i = 0; i < items->n && !run->failed; i++) fm_jinja_push(run, list, entries[i].value);
+    return list;
+}
+
+FILTER(filter_sort) {
+    UNUSED;
+    return sorted(run, items_of(run, self), a[2], no_value, fm_jinja_truth(a[1]), fm_jinja_truth(a[0]), -1);
+}
+
+FILTER(filter_dictsort) {
+    UNUSED;
+    if (self.kind != JINJA_DICT)
+        return fm_jinja_error(run, "dictsort needs a dictionary, not %s", fm_jinja_type(self));
+    const struct jinja_view view = {"items", self.dict};
+    const struct jinja_list *items = items_of(run, (struct jinja_value){.kind = JINJA_VIEW, .view = &view});
+    const bool by_value = given(a[1]) && fm_jinja_equal(run, a[1], fm_jinja_text(run, "value"));
+    if (given(a[1]) && !by_value && !fm_jinja_equal(run, a[1], fm_jinja_text(run, "key")))
+        return fm_jinja_error(run, "dictsort sorts by \"key\" or by \"value\"");
+    return run->failed
+        ? self
+        : sorted(run, items, no_value, no_value, fm_jinja_truth(a[0]), fm_jinja_truth(a[2]), by_value);
+}
+
+FILTER(filter_groupby) {
+    UNUSED;
+    const bool case_sensitive = fm_jinja_truth(a[2]);
+    const struct jinja_value otherwise = given(a[1]) ? a[1] : fm_jinja_none();
+    const struct jinja_list *items =
+        sorted(run, items_of(run, self), a[0], otherwise, case_sensitive, false, -1).list;
+    struct jinja_value groups = fm_jinja_list(run, JINJA_LIST), members = no_value, last = no_value;
+    for (size_t i = 0; i < items->n && !run->failed; i++) {
+        const struct jinja_value real = attribute_of(run, items->items[i], a[0], otherwise),
+                                 key = ignore_case(run, real, case_sensitive);
+        if (!i || !fm_jinja_equal(run, key, last)) {
+            members = fm_jinja_list(run, JINJA_LIST);
+            const struct jinja_value group = fm_jinja_pair(run, real, members);
+            if (run->failed) break;
+            group.list->group = true;
+            fm_jinja_push(run, groups, group);
+        }
+        fm_jinja_push(run, members, items->items[i]);
+        last = key;
+    }
+    return groups;
+}
+
+FILTER(filter_unique) {
+    UNUSED;
+    const struct jinja_list *items = items_of(run, self);
+    struct jinja_value list = fm_jinja_list(run, JINJA_LIST), seen = fm_jinja_dict(run, JINJA_DICT);
+    for (size_t i = 0; i < items->n && !run->failed; i++) {
+        const struct jinja_value key =
+            ignore_case(run, attribute_of(run, items->items[i], a[1], no_value), fm_jinja_truth(a[0]));
+        const size_t before = seen.dict->n;
+        fm_jinja_put(run, seen.dict, key, key);
+        if (seen.dict->n > before) fm_jinja_push(run, list, items->items[i]);
+    }
+    return fm_jinja_iterator(run, list, "generator");
+}
+
+static struct jinja_value extreme(
+    struct jinja_run *run, struct jinja_value self, const struct jinja_value *a, enum jinja_operator op) {
+    const struct jinja_list *items = items_of(run, self);
+    struct jinja_value best = fm_jinja_undefined(run, "no aggregated item, the sequence was empty"),
+                       best_key = no_value;
+    for (size_t i = 0; i < items->n && !run->failed; i++) {
+        const struct jinja_value key =
+            ignore_case(run, attribute_of(run, items->items[i], a[1], no_value), fm_jinja_truth(a[0]));
+        if (i && !fm_jinja_compare(run, op, key, best_key)) continue;
+        best = items->items[i];
+        best_key = key;
+    }
+    return best;
+}
+
+FILTER(filter_min) {
+    UNUSED;
+    return extreme(run, self, a, OP_LESS);
+}
+
+FILTER(filter_max) {
+    UNUSED;
+    return extreme(run, self, a, OP_GREATER);
+}
+
+FILTER(filter_first) {
+    UNUSED;
+    if (self.kind == JINJA_ITERATOR && self.iterator->at < self.iterator->items.list->n)
+        return self.iterator->items.list->items[self.iterator->at++];
+    const struct jinja_list *items = items_of(run, self);
+    return items->n ? items->items[0] : fm_jinja_undefined(run, "no first item, the sequence was empty");
+}
+
+FILTER(filter_last) {
+    UNUSED;
+    if (self.kind == JINJA_ITERATOR)
+        return fm_jinja_error(run, "'%s' object is not reversible", self.iterator->name);
+    const struct jinja_list *items = items_of(run, self);
+    return items->n ? items->items[items->n - 1]
+                    : fm_jinja_undefined(run, "no last item, the sequence was empty");
+}
+
+FILTER(filter_list) {
+    UNUSED;
+    struct jinja_value list = fm_jinja_list(run, JINJA_LIST);
+    const struct jinja_list *items = items_of(run, self);
+    for (size_t i = 0; i < items->n && !run->failed; i++) fm_jinja_push(run, list, items->items[i]);
+    return list;
+}
+
+FILTER(filter_reverse) {
+    UNUSED;
+    if (self.kind == JINJA_STRING) {
+        const struct jinja_value none = fm_jinja_none();
+        return fm_jinja_slice(run, self, none, none, fm_jinja_int(-1));
+    }
+    if (!fm_jinja_is_iterable(self))
+        return fm_jinja_error(run, "reverse needs something iterable, not %s", fm_jinja_type(self));
+    struct jinja_value list = fm_jinja_list(run, JINJA_LIST);
+    const struct jinja_list *items = items_of(run, self);
+    for (size_t i = items->n; i-- && !run->failed;) fm_jinja_push(run, list, items->items[i]);
+    return self.kind == JINJA_ITERATOR ? list : fm_jinja_iterator(run, list, "list_reverseiterator");
+}
+
+FILTER(filter_items) {
+    UNUSED;
+    if (self.kind == JINJA_UNDEFINED)
+        return fm_jinja_iterator(run, fm_jinja_list(run, JINJA_LIST), "generator");
+    if (self.kind != JINJA_DICT)
+        return fm_jinja_error(run, "items needs a mapping, not %s", fm_jinja_type(self));
+    const struct jinja_view view = {"items", self.dict};
+    return fm_jinja_iterator(
+        run, fm_jinja_items(run, (struct jinja_value){.kind = JINJA_VIEW, .view = &view}), "generator");
+}
+
+FILTER(filter_join) {
+    UNUSED;
+    const struct jinja_value separator = given(a[0]) ? fm_jinja_str(run, a[0]) : fm_jinja_text(run, "");
+    const struct jinja_list *items = items_of(run, self);
+    struct jinja_builder b = {run};
+    for (size_t i = 0; i < items->n && !run->failed; i++) {
+        if (i) fm_jinja_print(&b, separator);
+        fm_jinja_print(&b, attribute_of(run, items->items[i], a[1], no_value));
+    }
+    return fm_jinja_built(&b);
+}
+
+FILTER(filter_sum) {
+    UNUSED;
+    struct jinja_value sum = given(a[1]) ? a[1] : fm_jinja_int(0);
+    const struct jinja_list *items = items_of(run, self);
+    if (sum.kind == JINJA_STRING) return fm_jinja_error(run, "sum() can't sum strings");
+    for (size_t i = 0; i < items->n && !run->failed; i++)
+        sum = fm_jinja_binary(run, OP_ADD, sum, attribute_of(run, items->items[i], a[0], no_value));
+    return sum;
+}
+
+// ---- map, select, reject ---------------------------------------------------------------------------------
+
+static const struct jinja_value *named(const struct jinja_arguments *all, const char *name) {
+    for (size_t i = 0; i < all->n_named; i++)
+        if (all->named[i].name->length == strlen(name) &&
+            !memcmp(all->named[i].name->bytes, name, strlen(name)))
+            return &all->named[i].value;
+    return NULL;
+}
+
+// An error in one item comes when that item is asked for, as with Python's generators.
+static bool put_off(struct jinja_run *run, struct jinja_iterator *iterator) {
+    if (!run->failed || run->steps > run->max_steps) return false;
+    run->failed = false;
+    struct fathom_error *error = fm_jinja_alloc(run, 1, sizeof(*error));
+    if (!error) return false;
+    *error = run->error;
+    run->error = (struct fathom_error){0};
+    iterator->error = error;
+    return true;
+}
+
+// The function that an argument names.
+static const struct jinja_function *function_of(struct jinja_run *run, struct jinja_value name, bool filter) {
+    const struct jinja_function *function = NULL;
+    if (name.kind == JINJA_STRING)
+        function = filter ? fm_jinja_filter(name.string) : fm_jinja_test(name.string);
+    if (!function)
+        fm_jinja_error(run, "there is no %s '%s'", filter ? "filter" : "test",
+            name.kind == JINJA_STRING ? fm_quote(name.string->bytes, name.string->length).text
+                                      : fm_jinja_type(name));
+    return function;
+}
+
+static struct jinja_arguments rest_of(const struct jinja_arguments *all, size_t n) {
+    return (struct jinja_arguments){all->items + n, all->named, all->n - n, all->n_named};
+}
+
+FILTER(filter_map) {
+    UNUSED;
+    struct jinja_value list = fm_jinja_list(run, JINJA_LIST),
+                       result = fm_jinja_iterator(run, list, "generator");
+    if (run->failed || !fm_jinja_truth(self)) return result;
+    const struct jinja_list *items = items_of(run, self);
+    const struct jinja_value *path = all->n ? NULL : named(all, "attribute"),
+                             *otherwise = named(all, "default");
+    const struct jinja_function *function = NULL;
+    struct jinja_arguments rest = *all;
+    if (!path) {
+        if (!all->n) return fm_jinja_error(run, "map needs the name of a filter, or attribute=");
+        function = function_of(run, all->items[0], true);
+        rest = rest_of(all, 1);
+    } else if (all->n_named > 1 + (otherwise != NULL)) {
+        return fm_jinja_error(run, "map with attribute= takes default= alone");
+    }
+    for (size_t i = 0; i < items->n && !run->failed; i++) {
+        const struct jinja_value item = path
+            ? attribute_of(run, items->items[i], *path, otherwise ? *otherwise : no_value)
+            : fm_jinja_apply(run, function, items->items[i], &rest);
+        if (put_off(run, result.iterator)) break;
+        fm_jinja_push(run, list, item);
+    }
+    return result;
+}
+
+static struct jinja_value select_items(struct jinja_run *run, struct jinja_value self,
+    const struct jinja_arguments *all, bool by_attribute, bool wanted) {
+    struct jinja_value list = fm_jinja_list(run, JINJA_LIST),
+                       result = fm_jinja_iterator(run, list, "generator");
+    if (run->failed || !fm_jinja_truth(self)) return result;
+    const struct jinja_list *items = items_of(run, self);
+    const size_t n_used = by_attribute;
+    if (by_attribute && !all->n) return fm_jinja_error(run, "the name of an attribute is missing");
+    const struct jinja_function *test = all->n > n_used ? function_of(run, all->items[n_used], false) : NULL;
+    if (run->failed) return result;
+    const struct jinja_arguments rest = test ? rest_of(all, n_used + 1) : *all;
+    for (size_t i = 0; i < items->n && !run->failed; i++) {
+        struct jinja_value value =
+            by_attribute ? attribute_of(run, items->items[i], all->items[0], no_value) : items->items[i];
+        if (test && !run->failed) value = fm_jinja_apply(run, test, value, &rest);
+        if (put_off(run, result.iterator)) break;
+        if (fm_jinja_truth(value) == wanted) fm_jinja_push(run, list, items->items[i]);
+    }
+    return result;
+}
+
+FILTER(filter_select) {
+    UNUSED;
+    return select_items(run, self, all, false, true);
+}
+FILTER(filter_reject) {
+    UNUSED;
+    return select_items(run, self, all, false, false);
+}
+FILTER(filter_selectattr) {
+    UNUSED;
+    return select_items(run, self, all, true, true);
+}
+FILTER(filter_rejectattr) {
+    UNUSED;
+    return select_items(run, self, all, true, false);
+}
+
+// ---- Numbers ---------------------------------------------------------------------------------------------
+
+static struct jinja_value whole_of(struct jinja_run *run, double real, struct jinja_value otherwise) {
+    if (isnan(real)) return otherwise;
+    if (fabs(real) < 0x1p63) return fm_jinja_int((int64_t)real);
+    char digits[400];
+    if (isinf(real)) return fm_jinja_error(run, "cannot convert float infinity to integer");
+    const int n = snprintf(digits, sizeof(digits), "%.0f", real);
+    return fm_jinja_parse_int(run, digits, (size_t)n);
+}
+
+FILTER(filter_int) {
+    UNUSED;
+    const struct jinja_value otherwise = given(a[0]) ? a[0] : fm_jinja_int(0);
+    int64_t whole, base = 10;
+    double real;
+    if (self.kind == JINJA_UNDEFINED) return fm_jinja_undefined_error(run, self);
+    if (given(a[1]) && (!fm_jinja_whole(a[1], &base) || base < 0 || base == 1 || base > 36)) return otherwise;
+    if (self.kind == JINJA_STRING) {
+        struct jinja_value value;
+        if (fm_jinja_string_to_int(run, self.string, base, &value)) return value;
+        if (!fm_jinja_string_to_real(self.string, &real) || isinf(real)) return otherwise;
+        return whole_of(run, real, otherwise);
+    }
+    if (self.kind == JINJA_BIG) return self;
+    if (fm_jinja_whole(self, &whole)) {
+        struct jinja_value value = fm_jinja_int(whole);
+        value.foreign = self.foreign;
+        return value;
+    }
+    struct jinja_value value = self.kind == JINJA_FLOAT ? whole_of(run, self.real, otherwise) : otherwise;
+    value.foreign = value.foreign || self.foreign;
+    return value;
+}
+
+FILTER(filter_float) {
+    UNUSED;
+    double real;
+    if (self.kind == JINJA_UNDEFINED) return fm_jinja_undefined_error(run, self);
+    const bool known = self.kind == JINJA_STRING ? fm_jinja_string_to_real(self.string, &real)
+                                                 : fm_jinja_number(self, &real);
+    struct jinja_value value = known ? fm_jinja_real(real) : given(a[0]) ? a[0] : fm_jinja_real(0);
+    value.foreign = value.foreign || self.foreign ||
+        (self.kind == JINJA_STRING && (self.string->marks || self.string->foreign));
+    return value;
+}
+
+// Python's round(): to even, on the exact value.
+static double round_real(double real, int64_t precision) {
+    char text[700];
+    if (!isfinite(real) || precision > 300) return real;
+    if (precision < -310) return copysign(0, real);
+    if (precision < 0) {
+        const double unit = pow(10, (double)-precision);
+        return nearbyint(real / unit) * unit;
+    }
+    snprintf(text, sizeof(text), "%.*f", (int)precision, real);
+    return strtod(text, NULL);
+}
+
+FILTER(filter_round) {
+    UNUSED;
+    int64_t precision = 0, whole;
+    double real;
+    const bool ceiling = given(a[1]) && fm_jinja_equal(run, a[1], fm_jinja_text(run, "ceil")),
+               floors = given(a[1]) && fm_jinja_equal(run, a[1], fm_jinja_text(run, "floor"));
+    if (given(a[0]) && !fm_jinja_whole(a[0], &precision))
+        return fm_jinja_error(run, "round needs a whole precision");
+    if (given(a[1]) && !ceiling && !floors && !fm_jinja_equal(run, a[1], fm_jinja_text(run, "common")))
+        return fm_jinja_error(run, "round's method is \"common\", \"ceil\" or \"floor\"");
+    if (!fm_jinja_number(self, &real))
+        return self.kind == JINJA_UNDEFINED
+            ? fm_jinja_undefined_error(run, self)
+            : fm_jinja_error(run, "round needs a number, not %s", fm_jinja_type(self));
+    struct jinja_value value;
+    if (ceiling || floors) {
+        const double unit = pow(10, (double)precision), scaled = real * unit;
+        value = fm_jinja_real((ceiling ? ceil(scaled) : floor(scaled)) / unit);
+    } else if (self.kind == JINJA_FLOAT) {
+        value = fm_jinja_real(round_real(real, precision));
+    } else if (precision >= 0 || !fm_jinja_whole(self, &whole)) {
+        value = self;
+        if (self.kind == JINJA_BOOL) value = fm_jinja_int(self.truth);
+    } else {
+        value = fm_jinja_int((int64_t)round_real(real, precision));
+    }
+    value.foreign = self.foreign;
+    return value;
+}
+
+FILTER(filter_filesizeformat) {
+    UNUSED;
+    static const char prefixes[] = "kMGTPEZY";
+    const bool binary = fm_jinja_truth(a[0]);
+    const double base = binary ? 1024 : 1000;
+    double bytes;
+    char text[80];
+    if (!(self.kind == JINJA_STRING ? fm_jinja_string_to_real(self.string, &bytes)
+                                    : fm_jinja_number(self, &bytes)))
+        return fm_jinja_error(run, "filesizeformat needs a number");
+    if (bytes == 1) {
+        snprintf(text, sizeof(text), "1 Byte");
+    } else if (bytes < base) {
+        snprintf(text, sizeof(text), "%.0f Bytes", trunc(bytes));
+    } else {
+        double unit = base * base;
+        int i = 0;
+        while (i < 7 && bytes >= unit) unit *= base, i++;
+        snprintf(text, sizeof(text), "%.1f %c%sB", base * bytes / unit, binary && !i ? 'K' : prefixes[i],
+            binary ? "i" : "");
+    }
+    return fm_jinja_text(run, text);
+}
+
+FILTER(filter_tojson) {
+    UNUSED;
+    struct jinja_json how = {.ascii = fm_jinja_truth(a[0]), .sorted = fm_jinja_truth(a[3])};
+    int64_t width;
+    if (given(a[1]) && a[1].kind == JINJA_STRING) {
+        how.indent = a[1].string;
+    } else if (given(a[1]) && a[1].kind != JINJA_NONE) {
+        if (!fm_jinja_whole(a[1], &width))
+            return fm_jinja_error(run, "tojson's indent is a number or a text, not %s", fm_jinja_type(a[1]));
+        how.indent = fm_jinja_binary(run, OP_MULTIPLY, fm_jinja_text(run, " "), fm_jinja_int(width)).string;
+        if (run->failed) return self;
+    }
+    how.comma = fm_jinja_text(run, how.indent ? "," : ", ").string;
+    how.colon = fm_jinja_text(run, ": ").string;
+    if (given(a[2]) && a[2].kind != JINJA_NONE) {
+        const struct jinja_list *pair = items_of(run, a[2]);
+        if (pair->n != 2 || pair->items[0].kind != JINJA_STRING || pair->items[1].kind != JINJA_STRING)
+            return fm_jinja_error(run, "tojson's separators are two strings");
+        how.comma = pair->items[0].string;
+        how.colon = pair->items[1].string;
+    }
+    struct jinja_builder b = {run};
+    fm_jinja_json(&b, self, &how);
+    return fm_jinja_built(&b);
+}
+
+FILTER(filter_unsupported) {
+    UNUSED;
+    return fm_jinja_error(run, "the filters pprint, random and urlize are not supported");
+}
+
+static const struct jinja_function filters[] = {
+    {"abs", "", 0, filter_abs},
+    {"attr", "name", 1, filter_attr},
+    {"batch", "linecount fill_with", 1, filter_batch},
+    {"count", "", 0, filter_length},
+    {"d", "default_value boolean", 0, filter_default},
+    {"default", "default_value boolean", 0, filter_default},
+    {"dictsort", "case_sensitive by reverse", 0, filter_dictsort},
+    {"filesizeformat", "binary", 0, filter_filesizeformat},
+    {"first", "", 0, filter_first},
+    {"float", "default", 0, filter_float},
+    {"groupby", "attribute default case_sensitive", 1, filter_groupby},
+    {"int", "default base", 0, filter_int},
+    {"items", "", 0, filter_items},
+    {"join", "d attribute", 0, filter_join},
+    {"last", "", 0, filter_last},
+    {"length", "", 0, filter_length},
+    {"list", "", 0, filter_list},
+    {"map", NULL, 0, filter_map},
+    {"max", "case_sensitive attribute", 0, filter_max},
+    {"min", "case_sensitive attribute", 0, filter_min},
+    {"pprint", NULL, 0, filter_unsupported},
+    {"random", NULL, 0, filter_unsupported},
+    {"reject", NULL, 0, filter_reject},
+    {"rejectattr", NULL, 0, filter_rejectattr},
+    {"reverse", "", 0, filter_reverse},
+    {"round", "precision method", 0, filter_round},
+    {"select", NULL, 0, filter_select},
+    {"selectattr", NULL, 0, filter_selectattr},
+    {"slice", "slices fill_with", 1, filter_slice},
+    {"sort", "reverse case_sensitive attribute", 0, filter_sort},
+    {"sum", "attribute start", 0, filter_sum},
+    {"tojson", "ensure_ascii indent separators sort_keys", 0, filter_tojson},
+    {"unique", "case_sensitive attribute", 0, filter_unique},
+    {"urlize", NULL, 0, filter_unsupported},
+};
+
+const struct jinja_function *fm_jinja_function_in(
+    const struct jinja_function *table, size_t n, const struct jinja_string *name) {
+    for (size_t i = 0; i < n; i++)
+        if (strlen(table[i].name) == name->length && !memcmp(table[i].name, name->bytes, name->length))
+            return &table[i];
+    return NULL;
+}
+
+const struct jinja_function *fm_jinja_filter(const struct jinja_string *name) {
+    const struct jinja_function *function =
+        fm_jinja_function_in(filters, sizeof(filters) / sizeof(*filters), name);
+    return function ? function : fm_jinja_text_filter(name);
+}

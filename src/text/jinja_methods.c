@@ -1,0 +1,533 @@
+// The methods of strings, lists, dictionaries and jinja2's own objects that the sandbox allows.
+#include "text/jinja_parts.h"
+#include "text/utf8.h"
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+#define METHOD(name) \
+    static struct jinja_value name(struct jinja_run *run, struct jinja_value self, \
+        const struct jinja_value *a, const struct jinja_arguments *all)
+#define UNUSED (void)run, (void)self, (void)a, (void)all
+
+static bool given(struct jinja_value value) {
+    return value.kind != JINJA_MISSING;
+}
+
+static bool want_string(struct jinja_run *run, struct jinja_value value) {
+    if (value.kind == JINJA_STRING) return true;
+    fm_jinja_error(run, "an argument is of type %s; a string was expected", fm_jinja_type(value));
+    return false;
+}
+
+static bool want_whole(struct jinja_run *run, struct jinja_value value, int64_t *whole) {
+    if (!given(value) || value.kind == JINJA_NONE || fm_jinja_whole(value, whole)) return true;
+    fm_jinja_error(run, "an argument is of type %s; an integer was expected", fm_jinja_type(value));
+    return false;
+}
+
+// What a method returns is markup when the string is.
+static struct jinja_value same(struct jinja_run *run, struct jinja_value self, struct jinja_value value) {
+    return self.string->markup ? fm_jinja_markup(run, value, true) : value;
+}
+
+// ---- Parts -----------------------------------------------------------------------------------------------
+
+static struct jinja_value strip(
+    struct jinja_run *run, struct jinja_value self, struct jinja_value chars, bool left, bool right) {
+    size_t from, to;
+    const bool some = given(chars) && chars.kind != JINJA_NONE;
+    if (some && !want_string(run, chars)) return self;
+    fm_jinja_strip(self.string, some ? chars.string : NULL, left, right, &from, &to);
+    return fm_jinja_part(run, self.string, from, to);
+}
+METHOD(str_strip) {
+    UNUSED;
+    return strip(run, self, a[0], true, true);
+}
+METHOD(str_lstrip) {
+    UNUSED;
+    return strip(run, self, a[0], true, false);
+}
+METHOD(str_rstrip) {
+    UNUSED;
+    return strip(run, self, a[0], false, true);
+}
+
+static size_t find_last(
+    struct jinja_run *run, const struct jinja_string *s, const struct jinja_string *what, size_t end) {
+    if (what->length > end) return SIZE_MAX;
+    for (size_t at = end - what->length;; at--) {
+        fm_jinja_work(run, 0);
+        if (run->failed) return SIZE_MAX;
+        if (!memcmp(s->bytes + at, what->bytes, what->length)) return at;
+        if (!at) return SIZE_MAX;
+    }
+}
+
+static size_t back(const struct jinja_string *s, size_t at) { // to the character before
+    do at--;
+    while (((unsigned char)s->bytes[at] & 0xc0) == 0x80);
+    return at;
+}
+
+static struct jinja_value split_spaces(
+    struct jinja_run *run, const struct jinja_string *s, int64_t limit, bool from_right) {
+    struct jinja_value list = fm_jinja_list(run, JINJA_LIST);
+    size_t from = 0, to = s->length;
+    for (;;) {
+        const struct jinja_string rest = {.bytes = s->bytes + from, .length = to - from};
+        size_t begin, end;
+        fm_jinja_strip(&rest, NULL, !from_right, from_right, &begin, &end);
+        to = from + end, from += begin;
+        if (from == to || run->failed) break;
+        if (limit >= 0 && (int64_t)list.list->n == limit) { // the rest is one part
+            fm_jinja_push(run, list, fm_jinja_part(run, s, from, to));
+            break;
+        }
+        size_t at = from_right ? to : from;
+        if (from_right) {
+            while (at > from && !fm_jinja_is_space(fm_jinja_code(s->bytes + back(s, at)))) at = back(s, at);
+            fm_jinja_push(run, list, fm_jinja_part(run, s, at, to));
+            to = at;
+        } else {
+            while (at < to && !fm_jinja_is_space(fm_jinja_code(s->bytes + at)))
+                at += fm_jinja_char(s->bytes + at);
+            fm_jinja_push(run, list, fm_jinja_part(run, s, from, at));
+            from = at;
+        }
+    }
+    fm_jinja_work(run, s->length);
+    return list;
+}
+
+static struct jinja_value split_at(struct jinja_run *run, const struct jinja_string *s,
+    const struct jinja_string *separator, int64_t limit, bool from_right) {
+    struct jinja_value list = fm_jinja_list(run, JINJA_LIST);
+    size_t from = 0, to = s->length;
+    while (!run->failed && (limit < 0 || (int64_t)list.list->n < limit)) {
+        const size_t at =
+            from_right ? find_last(run, s, separator, to) : fm_jinja_find(run, s, separator, from);
+        if (at == SIZE_MAX) break;
+        fm_jinja_push(run, list,
+            from_right ? fm_jinja_part(run, s, at + separator->length, to) : fm_jinja_part(run, s, from, at));
+        if (from_right)
+            to = at;
+        else
+            from = at + separator->length;
+    }
+    fm_jinja_push(run, list, fm_jinja_part(run, s, from, to));
+    return list;
+}
+
+static struct jinja_value split(
+    struct jinja_run *run, struct jinja_value self, const struct jinja_value *a, bool from_right) {
+    int64_t limit = -1;
+    if (!want_whole(run, a[1], &limit)) return self;
+    struct jinja_value list;
+    if (!given(a[0]) || a[0].kind == JINJA_NONE) {
+        list = split_spaces(run, self.string, limit, from_right);
+    } else {
+        if (!want_string(run, a[0])) return self;
+        if (!a[0].string->length) return fm_jinja_error(run, "empty separator");
+        list = split_at(run, self.string, a[0].string, limit, from_right);
+    }
+    for (size_t i = 0, n = list.list->n; from_right && i < n / 2; i++) {
+        const struct jinja_value item = list.list->items[i];
+        list.list->items[i] = list.list->items[n - 1 - i];
+        list.list->items[n - 1 - i] = item;
+    }
+    return list;
+}
+METHOD(str_split) {
+    UNUSED;
+    return split(run, self, a, false);
+}
+METHOD(str_rsplit) {
+    UNUSED;
+    return split(run, self, a, true);
+}
+
+METHOD(str_splitlines) {
+    UNUSED;
+    return fm_jinja_splitlines(run, self.string, fm_jinja_truth(a[0]));
+}
+
+static struct jinja_value partition(
+    struct jinja_run *run, struct jinja_value self, struct jinja_value separator, bool last) {
+    if (!want_string(run, separator)) return self;
+    if (!separator.string->length) return fm_jinja_error(run, "empty separator");
+    const struct jinja_string *s = self.string;
+    const size_t at =
+        last ? find_last(run, s, separator.string, s->length) : fm_jinja_find(run, s, separator.string, 0);
+    struct jinja_value tuple = fm_jinja_list(run, JINJA_TUPLE);
+    const bool found = at != SIZE_MAX;
+    const size_t end = found ? at + separator.string->length : 0;
+    fm_jinja_push(run, tuple, found ? fm_jinja_part(run, s, 0, at) : last ? fm_jinja_text(run, "") : self);
+    fm_jinja_push(run, tuple, found ? fm_jinja_part(run, s, at, end) : fm_jinja_text(run, ""));
+    fm_jinja_push(run, tuple,
+        found      ? fm_jinja_part(run, s, end, s->length)
+            : last ? self
+                   : fm_jinja_text(run, ""));
+    return tuple;
+}
+METHOD(str_partition) {
+    UNUSED;
+    return partition(run, self, a[0], false);
+}
+METHOD(str_rpartition) {
+    UNUSED;
+    return partition(run, self, a[0], true);
+}
+
+// ---- Searches --------------------------------------------------------------------------------------------
+
+// The part of the string between two optional positions, in bytes.
+static bool window(struct jinja_run *run, const struct jinja_string *s, const struct jinja_value *a,
+    size_t *from, size_t *to) {
+    const int64_t n = (int64_t)fm_jinja_count(s);
+    int64_t start = 0, stop = n;
+    if (!want_whole(run, a[0], &start) || !want_whole(run, a[1], &stop)) return false;
+    if (start < 0) start = start < -n ? 0 : start + n;
+    if (stop < 0) stop = stop < -n ? 0 : stop + n;
+    if (stop > n) stop = n;
+    *from = start > n ? SIZE_MAX : fm_jinja_offset(s, (size_t)start);
+    *to = fm_jinja_offset(s, (size_t)stop);
+    return *from <= *to; // otherwise nothing is found, not even an empty string
+}
+
+static struct jinja_value find(
+    struct jinja_run *run, struct jinja_value self, const struct jinja_value *a, bool last, bool must) {
+    size_t from, to, at = SIZE_MAX;
+    if (!want_string(run, a[0])) return self;
+    if (window(run, self.string, a + 1, &from, &to)) {
+        const struct jinja_string part = {.bytes = self.string->bytes + from, .length = to - from};
+        at = last ? find_last(run, &part, a[0].string, part.length)
+                  : fm_jinja_find(run, &part, a[0].string, 0);
+        if (at != SIZE_MAX) at += from;
+    }
+    if (at == SIZE_MAX) return must ? fm_jinja_error(run, "substring not found") : fm_jinja_int(-1);
+    const struct jinja_string before = {.bytes = self.string->bytes, .length = at};
+    return fm_jinja_int((int64_t)fm_jinja_count(&before));
+}
+METHOD(str_find) {
+    UNUSED;
+    return find(run, self, a, false, false);
+}
+METHOD(str_rfind) {
+    UNUSED;
+    return find(run, self, a, true, false);
+}
+METHOD(str_index) {
+    UNUSED;
+    return find(run, self, a, false, true);
+}
+METHOD(str_rindex) {
+    UNUSED;
+    return find(run, self, a, true, true);
+}
+
+METHOD(str_count) {
+    UNUSED;
+    size_t from, to;
+    int64_t n = 0;
+    if (!want_string(run, a[0]) || !window(run, self.string, a + 1, &from, &to)) return fm_jinja_int(0);
+    const struct jinja_string part = {.bytes = self.string->bytes + from, .length = to - from};
+    if (!a[0].string->length) return fm_jinja_int((int64_t)fm_jinja_count(&part) + 1);
+    for (size_t at = 0; (at = fm_jinja_find(run, &part, a[0].string, at)) != SIZE_MAX;
+         at += a[0].string->length)
+        n++;
+    return fm_jinja_int(n);
+}
+
+static bool has_edge(
+    const struct jinja_string *s, const struct jinja_string *edge, size_t from, size_t to, bool end) {
+    if (edge->length > to - from) return false;
+    return !memcmp(s->bytes + (end ? to - edge->length : from), edge->bytes, edge->length);
+}
+
+static struct jinja_value edges(
+    struct jinja_run *run, struct jinja_value self, const struct jinja_value *a, bool end) {
+    size_t from, to;
+    if (a[0].kind != JINJA_TUPLE && !want_string(run, a[0])) return self;
+    if (!window(run, self.string, a + 1, &from, &to)) return fm_jinja_bool(false);
+    if (a[0].kind == JINJA_STRING) return fm_jinja_bool(has_edge(self.string, a[0].string, from, to, end));
+    for (size_t i = 0; i < a[0].list->n; i++) {
+        if (!want_string(run, a[0].list->items[i])) return self;
+        if (has_edge(self.string, a[0].list->items[i].string, from, to, end)) return fm_jinja_bool(true);
+    }
+    return fm_jinja_bool(false);
+}
+METHOD(str_startswith) {
+    UNUSED;
+    return edges(run, self, a, false);
+}
+METHOD(str_endswith) {
+    UNUSED;
+    return edges(run, self, a, true);
+}
+
+METHOD(str_removeprefix) {
+    UNUSED;
+    if (!want_string(run, a[0]) || !has_edge(self.string, a[0].string, 0, self.string->length, false))
+        return self;
+    return fm_jinja_part(run, self.string, a[0].string->length, self.string->length);
+}
+METHOD(str_removesuffix) {
+    UNUSED;
+    if (!want_string(run, a[0]) || !has_edge(self.string, a[0].string, 0, self.string->length, true))
+        return self;
+    return fm_jinja_part(run, self.string, 0, self.string->length - a[0].string->length);
+}
+
+// ---- New strings -----------------------------------------------------------------------------------------
+
+#define CASE_METHOD(name, how) \
+    METHOD(name) { \
+        UNUSED; \
+        return same(run, self, fm_jinja_case(run, self.string, how)); \
+    }
+CASE_METHOD(str_upper, CASE_UPPER)
+CASE_METHOD(str_lower, CASE_LOWER)
+CASE_METHOD(str_title, CASE_TITLE)
+CASE_METHOD(str_capitalize, CASE_CAPITALIZE)
+CASE_METHOD(str_swapcase, CASE_SWAP)
+CASE_METHOD(str_casefold, CASE_FOLD)
+
+METHOD(str_replace) {
+    UNUSED;
+    int64_t count = -1;
+    if (!want_string(run, a[0]) || !want_string(run, a[1]) || !want_whole(run, a[2], &count)) return self;
+    struct jinja_value to = a[1];
+    if (self.string->markup && !to.string->markup) to = fm_jinja_escape(run, to.string);
+    return same(run, self, fm_jinja_replace(run, self.string, a[0].string, to.string, count));
+}
+
+METHOD(str_join) {
+    UNUSED;
+    struct jinja_builder b = {run};
+    const struct jinja_list *items = fm_jinja_items(run, a[0]).list;
+    for (size_t i = 0; i < items->n && !run->failed; i++) {
+        if (i) fm_jinja_add_part(&b, self.string, 0, self.string->length);
+        if (items->items[i].kind != JINJA_STRING) {
+            fm_jinja_error(
+                run, "sequence item %zu: expected str instance, %s found", i, fm_jinja_type(items->items[i]));
+            break;
+        }
+        struct jinja_value item = items->items[i];
+        if (self.string->markup && !item.string->markup) item = fm_jinja_escape(run, item.string);
+        fm_jinja_add_part(&b, item.string, 0, item.string->length);
+    }
+    return same(run, self, fm_jinja_built(&b));
+}
+
+static struct jinja_value pad(struct jinja_run *run, struct jinja_value self, size_t left, size_t right,
+    const struct jinja_string *fill) {
+    struct jinja_builder b = {run};
+    while (left-- && !run->failed) fm_jinja_add_part(&b, fill, 0, fill->length);
+    fm_jinja_add_part(&b, self.string, 0, self.string->length);
+    while (right-- && !run->failed) fm_jinja_add_part(&b, fill, 0, fill->length);
+    return same(run, self, fm_jinja_built(&b));
+}
+
+// The characters that are missing to a width, or -1 after an error.
+static int64_t lack(struct jinja_run *run, struct jinja_value self, const struct jinja_value *a,
+    const struct jinja_string **fill) {
+    static const struct jinja_string space = {.bytes = " ", .length = 1};
+    int64_t width = 0;
+    *fill = &space;
+    if (!want_whole(run, a[0], &width) || (given(a[1]) && !want_string(run, a[1]))) return -1;
+    if (given(a[1])) *fill = a[1].string;
+    if (fm_jinja_count(*fill) != 1)
+        return fm_jinja_error(run, "the fill character must be exactly one character long"), -1;
+    const int64_t n = (int64_t)fm_jinja_count(self.string);
+    return width > n ? width - n : 0;
+}
+
+struct jinja_value fm_jinja_center(struct jinja_run *run, struct jinja_value self,
+    const struct jinja_value *a, const struct jinja_arguments *all) {
+    (void)all;
+    const struct jinja_string *fill;
+    const int64_t n = lack(run, self, a, &fill);
+    if (n <= 0) return self;
+    const int64_t width = n + (int64_t)fm_jinja_count(self.string), left = n / 2 + (n & width & 1);
+    return pad(run, self, (size_t)left, (size_t)(n - left), fill);
+}
+METHOD(str_ljust) {
+    UNUSED;
+    const struct jinja_string *fill;
+    const int64_t n = lack(run, self, a, &fill);
+    return n <= 0 ? self : pad(run, self, 0, (size_t)n, fill);
+}
+METHOD(str_rjust) {
+    UNUSED;
+    const struct jinja_string *fill;
+    const int64_t n = lack(run, self, a, &fill);
+    return n <= 0 ? self : pad(run, self, (size_t)n, 0, fill);
+}
+METHOD(str_zfill) {
+    UNUSED;
+    static const struct jinja_string zero = {.bytes = "0", .length = 1};
+    const struct jinja_string *fill, *s = self.string;
+    const struct jinja_value width[2] = {a[0]};
+    const int64_t n = lack(run, self, width, &fill);
+    if (n <= 0) return self;
+    if (!s->length || (s->bytes[0] != '-' && s->bytes[0] != '+')) return pad(run, self, (size_t)n, 0, &zero);
+    const struct jinja_value sign = fm_jinja_part(run, s, 0, 1),
+                             rest = pad(run, fm_jinja_part(run, s, 1, s->length), (size_t)n, 0, &zero);
+    return fm_jinja_binary(run, OP_ADD, sign, rest);
+}
+
+METHOD(str_expandtabs) {
+    UNUSED;
+    int64_t size = 8, column = 0;
+    if (!want_whole(run, a[0], &size)) return self;
+    struct jinja_builder b = {run};
+    for (size_t at = 0; at < self.string->length && !run->failed;
+         at += fm_jinja_char(self.string->bytes + at)) {
+        const char c = self.string->bytes[at];
+        if (c == '\t') {
+            for (int64_t n = size > 0 ? size - column % size : 0; n > 0 && !run->failed; n--, column++)
+                fm_jinja_add(&b, " ", 1, self.string->marks ? self.string->marks[at] : self.string->foreign);
+            continue;
+        }
+        fm_jinja_add_part(&b, self.string, at, at + fm_jinja_char(self.string->bytes + at));
+        column = c == '\n' || c == '\r' ? 0 : column + 1;
+    }
+    return fm_jinja_built(&b);
+}
+
+// ---- What characters are ---------------------------------------------------------------------------------
+
+static utf8proc_category_t category(uint32_t code) {
+    return utf8proc_category((utf8proc_int32_t)code);
+}
+static bool is_alpha(uint32_t code) {
+    return category(code) >= UTF8PROC_CATEGORY_LU && category(code) <= UTF8PROC_CATEGORY_LO;
+}
+static bool is_decimal(uint32_t code) {
+    return category(code) == UTF8PROC_CATEGORY_ND;
+}
+static bool is_digit(uint32_t code) { // superscripts and circled digits too
+    return is_decimal(code) || code == 0xb2 || code == 0xb3 || code == 0xb9 || code == 0x2070 ||
+        (code >= 0x2074 && code <= 0x2079) || (code >= 0x2080 && code <= 0x2089) ||
+        (code >= 0x2460 && code <= 0x2468);
+}
+static bool is_numeric(uint32_t code) {
+    return category(code) >= UTF8PROC_CATEGORY_ND && category(code) <= UTF8PROC_CATEGORY_NO;
+}
+static bool is_alnum(uint32_t code) {
+    return is_alpha(code) || is_numeric(code);
+}
+static bool is_ascii(uint32_t code) {
+    return code < 0x80;
+}
+static bool is_identifier(uint32_t code) {
+    return code == '_' || is_alpha(code) || is_decimal(code) || category(code) == UTF8PROC_CATEGORY_NL ||
+        category(code) == UTF8PROC_CATEGORY_MN || category(code) == UTF8PROC_CATEGORY_MC ||
+        category(code) == UTF8PROC_CATEGORY_PC;
+}
+
+static struct jinja_value each(const struct jinja_string *s, bool (*is)(uint32_t), bool empty) {
+    for (size_t at = 0; at < s->length; at += fm_jinja_char(s->bytes + at))
+        if (!is(fm_jinja_code(s->bytes + at))) return fm_jinja_bool(false);
+    return fm_jinja_bool(s->length > 0 || empty);
+}
+#define EACH_METHOD(name, is, empty) \
+    METHOD(name) { \
+        UNUSED; \
+        return each(self.string, is, empty); \
+    }
+EACH_METHOD(str_isalpha, is_alpha, false)
+EACH_METHOD(str_isdecimal, is_decimal, false)
+EACH_METHOD(str_isdigit, is_digit, false)
+EACH_METHOD(str_isnumeric, is_numeric, false)
+EACH_METHOD(str_isalnum, is_alnum, false)
+EACH_METHOD(str_isspace, fm_jinja_is_space, false)
+EACH_METHOD(str_isascii, is_ascii, true)
+METHOD(str_isidentifier) {
+    UNUSED;
+    const bool digit = self.string->length && is_decimal(fm_jinja_code(self.string->bytes));
+    return digit ? fm_jinja_bool(false) : each(self.string, is_identifier, false);
+}
+
+bool fm_jinja_cased(const struct jinja_string *s, bool upper) {
+    bool any = false;
+    for (size_t at = 0; at < s->length; at += fm_jinja_char(s->bytes + at)) {
+        const utf8proc_category_t c = category(fm_jinja_code(s->bytes + at));
+        if (c == (upper ? UTF8PROC_CATEGORY_LL : UTF8PROC_CATEGORY_LU) || c == UTF8PROC_CATEGORY_LT)
+            return false;
+        any = any || c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LL;
+    }
+    return any;
+}
+METHOD(str_isupper) {
+    UNUSED;
+    return fm_jinja_bool(fm_jinja_cased(self.string, true));
+}
+METHOD(str_islower) {
+    UNUSED;
+    return fm_jinja_bool(fm_jinja_cased(self.string, false));
+}
+METHOD(str_istitle) {
+    UNUSED;
+    bool inside = false, any = false;
+    for (size_t at = 0; at < self.string->length; at += fm_jinja_char(self.string->bytes + at)) {
+        const utf8proc_category_t c = category(fm_jinja_code(self.string->bytes + at));
+        const bool upper = c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LT,
+                   lower = c == UTF8PROC_CATEGORY_LL;
+        if ((upper && inside) || (lower && !inside)) return fm_jinja_bool(false);
+        inside = upper || lower;
+        any = any || inside;
+    }
+    return fm_jinja_bool(any);
+}
+
+static const struct jinja_function of_string[] = {
+    {"capitalize", "", 0, str_capitalize},
+    {"casefold", "", 0, str_casefold},
+    {"center", "_width _fill", 1, fm_jinja_center},
+    {"count", "_sub _start _end", 1, str_count},
+    {"endswith", "_suffix _start _end", 1, str_endswith},
+    {"expandtabs", "tabsize", 0, str_expandtabs},
+    {"find", "_sub _start _end", 1, str_find},
+    {"format", NULL, 0, fm_jinja_str_format},
+    {"index", "_sub _start _end", 1, str_index},
+    {"isalnum", "", 0, str_isalnum},
+    {"isalpha", "", 0, str_isalpha},
+    {"isascii", "", 0, str_isascii},
+    {"isdecimal", "", 0, str_isdecimal},
+    {"isdigit", "", 0, str_isdigit},
+    {"isidentifier", "", 0, str_isidentifier},
+    {"islower", "", 0, str_islower},
+    {"isnumeric", "", 0, str_isnumeric},
+    {"isspace", "", 0, str_isspace},
+    {"istitle", "", 0, str_istitle},
+    {"isupper", "", 0, str_isupper},
+    {"join", "_items", 1, str_join},
+    {"ljust", "_width _fill", 1, str_ljust},
+    {"lower", "", 0, str_lower},
+    {"lstrip", "_chars", 0, str_lstrip},
+    {"partition", "_separator", 1, str_partition},
+    {"removeprefix", "_prefix", 1, str_removeprefix},
+    {"removesuffix", "_suffix", 1, str_removesuffix},
+    {"replace", "_old _new _count", 2, str_replace},
+    {"rfind", "_sub _start _end", 1, str_rfind},
+    {"rindex", "_sub _start _end", 1, str_rindex},
+    {"rjust", "_width _fill", 1, str_rjust},
+    {"rpartition", "_separator", 1, str_rpartition},
+    {"rsplit", "sep maxsplit", 0, str_rsplit},
+    {"rstrip", "_chars", 0, str_rstrip},
+    {"split", "sep maxsplit", 0, str_split},
+    {"splitlines", "keepends", 0, str_splitlines},
+    {"startswith", "_prefix _start _end", 1, str_startswith},
+    {"strip", "_chars", 0, str_strip},
+    {"swapcase", "", 0, str_swapcase},
+    {"title", "", 0, str_title},
+    {"upper", "", 0, str_upper},
+    {"zfill", "_width", 1, str_zfill},
+};
+
+const struct jinja_function *fm_jinja_string_method(const struct jinja_string *name) {
+    return fm_jinja_function_in(of_string, sizeof(of_string) / sizeof(*of_string), name);
+}
