@@ -260,12 +260,13 @@ bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piec
     chat->reply_ids.count = 0;
     if (!make_prompt(chat, question, &prompt, &a.state, err) || !read_prompt(chat, &prompt, err)) goto fail;
     const uint32_t room = chat->session->n_context - (uint32_t)prompt.count;
-    const uint32_t limit =
-        chat->params.max_tokens && chat->params.max_tokens <= room ? chat->params.max_tokens : room;
+    const uint32_t limit = chat->params.prompt_only                  ? 0
+        : chat->params.max_tokens && chat->params.max_tokens <= room ? chat->params.max_tokens
+                                                                     : room;
     if (!fathom_session_generate(chat->session, &chat->params.sampling, limit, on_token, &a, &n_kept, err) ||
         a.failed)
         goto fail;
-    if (a.end == FATHOM_END_LENGTH && limit != chat->params.max_tokens) a.end = FATHOM_END_CONTEXT;
+    if (a.end == FATHOM_END_LENGTH && limit && limit != chat->params.max_tokens) a.end = FATHOM_END_CONTEXT;
     if (!deliver_rest(&a, a.state.in_answer || chat->params.raw) && a.failed) goto fail;
     if (!finish(&a)) goto fail;
     const struct fathom_message answer = {
