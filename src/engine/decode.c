@@ -106,7 +106,7 @@ static bool deliver(struct fathom_session *s, const volatile uint32_t *given, ui
     bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_done, bool *wanted,
     struct fathom_error *err) {
     for (uint32_t i = 0; i <= s->engine->n_drafts && i < most && given[i] != FATHOM_NO_TOKEN; i++) {
-        if (given[i] == FATHOM_NOT_FINITE) return fm_session_fail_logits(s->n_tokens, err);
+        if (given[i] == FATHOM_NOT_FINITE) return fm_session_fail_logits(s->n_tokens - 1, err);
         const int32_t id = (int32_t)given[i];
         ++*n_done;
         if (!(*wanted = on_token(user, id))) return true;
@@ -175,7 +175,7 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
         ok = write_step(s, first + i, &greedy, err) && submit_step(s, s->decode, &ticket, err) &&
             fathom_gpu_wait(s->engine->gpu, ticket, err) &&
             (!logits || fathom_download(s->engine->gpu, row, logits + i * n_vocab, err)) &&
-            (ring[0] != FATHOM_NOT_FINITE || fm_session_fail_logits(first + i + 1, err));
+            (ring[0] != FATHOM_NOT_FINITE || fm_session_fail_logits(first + i, err));
         if (ok) s->n_evaluated++;
     }
     s->n_tokens = s->n_evaluated;

@@ -42,7 +42,7 @@ static bool read_logits(
             return false;
         for (uint32_t i = first; i < first + n; i++)
             if (!is_finite(logits + i * n_vocab, n_vocab))
-                return fm_session_fail_logits(s->n_evaluated + i + 1, err);
+                return fm_session_fail_logits(s->n_evaluated + i, err);
     }
     return true;
 }
