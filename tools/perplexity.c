@@ -110,7 +110,7 @@ static int show(const struct fathom_engine *engine, const char *model, const cha
 static bool read_tokens(const char *model, const char *file, uint32_t n_window, struct fm_tokens *tokens,
     int32_t *begin, struct fathom_error *err) {
     size_t size = 0;
-    char *text = read_file(file, SIZE_MAX / 4, &size, err);
+    char *text = read_text(file, SIZE_MAX / 4, &size, err);
     struct fm_tokenizer *tokenizer = text ? fm_tokenizer_open(model, err) : NULL;
     bool ok = tokenizer != NULL;
     if (ok && (*begin = fm_tokenizer_first(tokenizer)) >= 0) {
