@@ -1,6 +1,7 @@
 #include "common.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "lines.h"
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
@@ -36,14 +37,14 @@ static int shown = -1; // per cent of the bar on the terminal
 static double line_at; // without a terminal: when the last line was printed, or the work began
 
 void progress_clear(void) {
-    if (shown >= 0 && isatty(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
+    if (shown >= 0 && takes_escapes(STDERR_FILENO)) fprintf(stderr, "\r\033[K");
     shown = -1;
 }
 
 static bool report(void *user, const char *what, uint64_t done, uint64_t total) {
     (void)user;
     const int percent = total ? (int)(100 * done / total) : 100;
-    if (isatty(STDERR_FILENO)) {
+    if (takes_escapes(STDERR_FILENO)) {
         if (percent != shown) {
             char bar[41];
             memset(bar, ' ', 40);
@@ -126,6 +127,11 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
         &err);
     if (!engine) refuse(&err);
     return engine;
+}
+
+void chat_limit(struct fathom_chat_params *params, uint32_t n_tokens) {
+    params->prompt_only = n_tokens == 0;
+    params->max_tokens = n_tokens == OPTION_NO_LIMIT ? 0 : n_tokens;
 }
 
 enum { N_START = 7 };

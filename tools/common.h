@@ -41,6 +41,16 @@ struct device_options {
             "for tests: a barrier after every dispatch", NULL \
     }
 
+// Most tokens of an answer; the value is what chat_limit() takes.
+#define LIMIT_OPTION(value) \
+    { \
+        "-n", OPTION_LIMIT, value, "N", \
+            "most tokens of an answer and its thought (-1: what fits; 0: read only)", NULL \
+    }
+// Sets a chat's limit of tokens. OPTION_NO_LIMIT: as many as the context holds. 0: the prompt is read, and
+// nothing is generated.
+void chat_limit(struct fathom_chat_params *params, uint32_t n_tokens);
+
 #define DRAFT_OPTION(o) \
     { \
         "--draft", OPTION_TEXT, &(o).draft, "mtp[:N]", \
@@ -77,6 +87,15 @@ char *demo_model(void);
 // Reads a whole file of at most `most` bytes, zero-terminated; the caller frees it. Returns NULL with *err
 // set on failure.
 char *read_file(const char *path, size_t most, size_t *size, struct fathom_error *err);
+
+// The encoding that a byte order mark at the start names, "UTF-16" or "UTF-32", or NULL.
+const char *wide_encoding(const char *text, size_t size);
+// As read_file, for a text: refuses what is not UTF-8 by its byte order mark or its zero bytes, and drops
+// UTF-8's byte order mark.
+char *read_text(const char *path, size_t most, size_t *size, struct fathom_error *err);
+// Drops one line end, LF or CRLF, at the end.
+void drop_line_end(char *text);
+bool is_blank(const char *text); // nothing but white space
 
 // Prints the object to stdout with a line end, and deletes the object. Returns EXIT_DONE, or EXIT_REFUSED
 // when stdout fails.

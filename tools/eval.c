@@ -17,7 +17,7 @@ struct question {
 
 struct questions {
     struct question *list;
-    size_t n, capacity, n_asked, n_right;
+    size_t n, capacity, n_asked, n_right, n_cut; // cut: a limit came before the answer
     uint64_t n_tokens;
 };
 
@@ -36,6 +36,16 @@ static void free_questions(struct questions *q) {
     free(q->list);
 }
 
+// Does JSON text escape a zero character, which would end a string of C?
+static bool has_zero(const char *line, size_t length) {
+    for (size_t i = 0; i + 5 < length; i++) {
+        if (line[i] != '\\') continue;
+        if (!memcmp(line + i + 1, "u0000", 5)) return true;
+        i++; // the escaped character
+    }
+    return false;
+}
+
 // Adds one line of the file: an object with the strings `question` and `answer`. Other members are allowed.
 static bool add_question(
     struct questions *q, const char *where, const char *line, size_t length, struct fathom_error *err) {
@@ -46,6 +56,9 @@ static bool add_question(
         q->list = grown;
         q->capacity = capacity;
     }
+    if (has_zero(line, length))
+        return fm_fail(
+            err, FATHOM_INVALID, "%s: there is a zero character, \\u0000, which no text has", where);
     cJSON *json = fm_json_parse(where, line, length, err);
     if (!json) return false;
     struct question *new = &q->list[q->n++];
@@ -57,12 +70,13 @@ static bool add_question(
     if (!new->text || !new->answer)
         return fm_fail(
             err, FATHOM_INVALID, "%s: there is no string \"%s\"", where, new->text ? "answer" : "question");
+    if (is_blank(new->text)) return fm_fail(err, FATHOM_INVALID, "%s: the question is empty", where);
     return true;
 }
 
 static bool read_questions(const char *path, struct questions *q, struct fathom_error *err) {
     size_t size, number = 0;
-    char *text = read_file(path, SIZE_MAX / 4, &size, err);
+    char *text = read_text(path, SIZE_MAX / 4, &size, err);
     bool ok = text != NULL;
     for (const char *line = text, *end; ok && line < text + size; line = end + 1) {
         char where[PATH_MAX + 32];
@@ -104,6 +118,7 @@ static bool ask_all(struct fathom_chat *chat, struct questions *q, struct fathom
         if (!progress_bar.report(NULL, "asking", q->n_asked + 1, q->n))
             return fm_fail(err, FATHOM_CANCELLED, "interrupted after %zu of %zu questions", q->n_asked, q->n);
         q->n_tokens += reply.n_ids;
+        q->n_cut += !reply.answer[0] && (reply.end == FATHOM_END_LENGTH || reply.end == FATHOM_END_CONTEXT);
         if (same(reply.answer, one->answer))
             q->n_right++;
         else if (!(one->wrong = strdup(reply.answer)))
@@ -137,6 +152,9 @@ static int show(const struct fathom_engine *engine, struct fathom_chat *chat, co
         printf("%zu of %zu right (%.1f %%), %llu tokens in %.1f s\n", q->n_right, q->n, 100 * accuracy,
             (unsigned long long)q->n_tokens, seconds);
         print_drafts(stdout, fathom_chat_get_session(chat));
+        if (q->n_cut && o->n_tokens)
+            fprintf(stderr, "fathom: %zu of %zu replies reached a limit (-n, --ctx) before their answer\n",
+                q->n_cut, q->n);
         return EXIT_DONE;
     }
     cJSON *json = cJSON_CreateObject();
@@ -148,6 +166,7 @@ static int show(const struct fathom_engine *engine, struct fathom_chat *chat, co
     cJSON_AddNumberToObject(json, "accuracy", accuracy);
     cJSON_AddNumberToObject(json, "right", (double)q->n_right);
     cJSON_AddNumberToObject(json, "questions", (double)q->n);
+    cJSON_AddNumberToObject(json, "cut", (double)q->n_cut);
     cJSON_AddNumberToObject(json, "tokens", (double)q->n_tokens);
     cJSON_AddNumberToObject(json, "seconds", seconds);
     cJSON *drafts = drafts_json(fathom_chat_get_session(chat));
@@ -160,13 +179,12 @@ static int evaluate(const struct eval_options *o, struct questions *q) {
     struct fathom_error err = {0};
     struct fathom_engine *engine = open_engine(o->model, &o->device);
     if (!engine) return EXIT_REFUSED;
-    struct fathom_chat *chat = fathom_chat_create(engine,
-        &(struct fathom_chat_params){
-            .template_name = o->template_name,
-            .disable_thinking = o->disable_thinking,
-            .max_tokens = o->n_tokens,
-        },
-        &err);
+    struct fathom_chat_params params = {
+        .template_name = o->template_name,
+        .disable_thinking = o->disable_thinking,
+    };
+    chat_limit(&params, o->n_tokens);
+    struct fathom_chat *chat = fathom_chat_create(engine, &params, &err);
     const double start = fm_clock();
     const int done =
         chat && ask_all(chat, q, &err) ? show(engine, chat, o, q, fm_clock() - start) : refuse(&err);
@@ -176,10 +194,10 @@ static int evaluate(const struct eval_options *o, struct questions *q) {
 }
 
 int eval_main(int argc, char **argv) {
-    struct eval_options o = {0};
+    struct eval_options o = {.n_tokens = OPTION_NO_LIMIT};
     const char *paths[2] = {0};
     const struct option options[] = {
-        {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, including the thought", NULL},
+        LIMIT_OPTION(&o.n_tokens),
         {"--wrong", OPTION_FLAG, &o.show_wrong, NULL, "show the questions with a wrong answer", NULL},
         {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own",
             NULL},

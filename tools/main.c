@@ -1,7 +1,7 @@
 // fathom: the program. Finds and runs the sub-command; each sub-command has its own file.
 #include "common.h"
+#include "lines.h"
 #include <errno.h>
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +42,7 @@ static int finish(int code) {
 }
 
 int main(int argc, char **argv) {
-    setlocale(LC_CTYPE, ""); // lets the line editor read characters; the format of numbers stays
+    use_utf8();
     if (argc < 2) return print_help(), EXIT_WRONG_USE;
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
         return print_help(), EXIT_DONE;

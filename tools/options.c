@@ -1,7 +1,6 @@
 #include "options.h"
 #include <errno.h>
 #include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,15 @@ static void print_help(const struct usage *u) {
             left, sizeof(left), "%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
         printf("  %-22s %s\n", left, o->help);
     }
+}
+
+static int wrong_value(const struct usage *u, const struct option *o, const char *text) {
+    fprintf(stderr, "fathom %s: %s does not take \"%s\"", u->name, o->name, text);
+    if (o->kind == OPTION_LIMIT) fprintf(stderr, ", but whole numbers from 0, and -1 for no limit");
+    if (o->kind == OPTION_NUMBER && o->most > 0)
+        fprintf(stderr, ", but numbers from 0 to %g", (double)o->most);
+    fprintf(stderr, "; `fathom %s --help` lists the options\n", u->name);
+    return EXIT_WRONG_USE;
 }
 
 static int wrong(const struct usage *u, const char *format, const char *a, const char *b) {
@@ -44,6 +52,12 @@ static bool store(const struct option *o, const char *text) {
         if (!parse_whole(text, UINT32_MAX, &whole)) return false;
         *(uint32_t *)o->value = (uint32_t)whole;
         return true;
+    case OPTION_LIMIT:
+        *(uint32_t *)o->value = OPTION_NO_LIMIT;
+        if (!strcmp(text, "-1")) return true;
+        if (!parse_whole(text, OPTION_NO_LIMIT - 1, &whole)) return false;
+        *(uint32_t *)o->value = (uint32_t)whole;
+        return true;
     case OPTION_SEED:
         if (!parse_whole(text, UINT64_MAX, &whole)) return false;
         *(uint64_t *)o->value = whole;
@@ -54,7 +68,8 @@ static bool store(const struct option *o, const char *text) {
         return true;
     case OPTION_NUMBER:
         *(float *)o->value = strtof(text, &end);
-        return end != text && *end == 0 && isfinite(*(float *)o->value);
+        return end != text && *end == 0 && isfinite(*(float *)o->value) &&
+            (o->most == 0 || (*(float *)o->value >= 0 && *(float *)o->value <= o->most));
     }
     return false;
 }
@@ -79,7 +94,7 @@ int options_parse(
         const struct option *o = find(u, argv[i]);
         if (!o) return wrong(u, "there is no option %s%s", argv[i], "");
         if (o->kind != OPTION_FLAG && ++i == argc) return wrong(u, "%s needs its %s", o->name, o->argument);
-        if (!store(o, argv[i])) return wrong(u, "%s does not take \"%s\"", o->name, argv[i]);
+        if (!store(o, argv[i])) return wrong_value(u, o, argv[i]);
         if (o->given) *o->given = true;
     }
     if (*n_positional < u->min_positional)

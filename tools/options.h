@@ -3,8 +3,19 @@
 #define TOOL_OPTIONS_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT, OPTION_NUMBER, OPTION_SEED, OPTION_LIST };
+// LIMIT: a count, or -1 for OPTION_NO_LIMIT.
+enum option_kind {
+    OPTION_FLAG,
+    OPTION_TEXT,
+    OPTION_COUNT,
+    OPTION_LIMIT,
+    OPTION_NUMBER,
+    OPTION_SEED,
+    OPTION_LIST
+};
+#define OPTION_NO_LIMIT UINT32_MAX
 
 // The values of an option that may be given several times.
 enum { OPTION_LIST_MOST = 64 };
@@ -20,6 +31,7 @@ struct option {
     const char *argument; // the argument's name in the help; NULL for a flag
     const char *help;
     bool *given; // set when the option is given; may be NULL
+    float most;  // of a NUMBER, whose least value is 0; most 0: any number
 };
 
 // The command line of a sub-command: its help and its options.

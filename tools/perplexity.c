@@ -22,7 +22,7 @@ static double surprise(const float *logits, uint32_t n_vocab, int32_t id) {
     double sum = 0;
     for (uint32_t i = 1; i < n_vocab; i++) top = fmaxf(top, logits[i]);
     for (uint32_t i = 0; i < n_vocab; i++) sum += expf(logits[i] - top);
-    return log(sum) - (logits[id] - top);
+    return log(sum) - ((double)logits[id] - top);
 }
 
 // The place of a window in the text, for the progress bar over all windows.
@@ -50,9 +50,6 @@ static bool score_window(struct fathom_session *s, const int32_t *ids, uint32_t 
         if (!fathom_session_append(s, ids + i, n, logits, &progress, err)) return false;
         for (uint32_t row = 0; row < n; row++) {
             const double nll = surprise(logits + (size_t)row * n_vocab, n_vocab, ids[i + row + 1]);
-            if (!isfinite(nll))
-                return fm_fail(err, FATHOM_INVALID, "the model's logits are not finite at token %llu",
-                    (unsigned long long)reading.before + row);
             sums->nll += nll;
             sums->squares += nll * nll;
             sums->n++;
@@ -113,7 +110,7 @@ static int show(const struct fathom_engine *engine, const char *model, const cha
 static bool read_tokens(const char *model, const char *file, uint32_t n_window, struct fm_tokens *tokens,
     int32_t *begin, struct fathom_error *err) {
     size_t size = 0;
-    char *text = read_file(file, SIZE_MAX / 4, &size, err);
+    char *text = read_text(file, SIZE_MAX / 4, &size, err);
     struct fm_tokenizer *tokenizer = text ? fm_tokenizer_open(model, err) : NULL;
     bool ok = tokenizer != NULL;
     if (ok && (*begin = fm_tokenizer_first(tokenizer)) >= 0) {

@@ -1,20 +1,18 @@
 // fathom run: answers one question, or chats on a terminal.
 #include "common.h"
+#include "lines.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#ifdef FATHOM_HAVE_LIBEDIT
-#include <histedit.h>
-#endif
 
 #define MAX_PROMPT_BYTES (64u << 20)
 
 struct run_options {
     struct device_options device;
     const char *model, *prompt, *file, *template_name;
-    bool raw, disable_thinking, greedy, json, hide_thought, seed_given, temperature_given;
+    bool raw, disable_thinking, greedy, json, hide_thought, seed_given, temperature_given, top_p_given;
     struct fathom_sampling sampling;
     uint32_t n_tokens;
 };
@@ -102,12 +100,30 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     return print_json(json);
 }
 
+// Says why there is no answer, or that the text was cut.
+static void say_cut(
+    const struct fathom_engine *engine, const struct fathom_reply *reply, const struct run_options *o) {
+    const bool full = reply->end == FATHOM_END_CONTEXT;
+    if ((!full && reply->end != FATHOM_END_LENGTH) || o->n_tokens == 0) return;
+    if (o->raw || reply->answer[0] || reply->n_tool_calls) {
+        if (full) fprintf(stderr, "fathom: the context is full\n");
+        return;
+    }
+    const char *where = reply->thought[0] ? "within the thought" : "before the answer";
+    if (full)
+        fprintf(stderr, "fathom: the context of %u positions (--ctx) was full %s: there is no answer\n",
+            fathom_engine_get_plan(engine)->n_context, where);
+    else
+        fprintf(
+            stderr, "fathom: the limit of %u tokens (-n) came %s: there is no answer\n", o->n_tokens, where);
+}
+
 static int answer_once(
     struct fathom_engine *engine, struct fathom_chat *chat, const char *prompt, const struct run_options *o) {
     struct fathom_error err = {0};
     struct fathom_reply reply;
     struct printer printer = {
-        .to_terminal = isatty(STDOUT_FILENO),
+        .to_terminal = takes_escapes(STDOUT_FILENO),
         .hide_thought = o->hide_thought,
         .silent = o->json,
     };
@@ -123,94 +139,68 @@ static int answer_once(
     if (printer.any) fputs("\n", stdout);
     fflush(stdout);
     print_drafts(stderr, fathom_chat_get_session(chat));
-    if (reply.end == FATHOM_END_CONTEXT) fprintf(stderr, "fathom: the context is full\n");
+    say_cut(engine, &reply, o);
     if (reply.end == FATHOM_END_CALLER && !interrupted())
         fprintf(stderr, "fathom: the answer could not be written\n");
     return reply.end == FATHOM_END_CALLER ? EXIT_REFUSED : EXIT_DONE;
 }
 
-#ifdef FATHOM_HAVE_LIBEDIT
-static char *prompt_text(EditLine *line) {
-    (void)line;
-    return "> ";
-}
-
 // Reads questions until /quit or the end of the input. /clear begins a new conversation.
 static int converse(struct fathom_engine *engine, struct fathom_chat *chat, const struct run_options *o) {
-    HistEvent event;
-    History *past = history_init();
-    EditLine *line = el_init("fathom", stdin, stdout, stderr);
-    int code = EXIT_DONE, n;
-    if (!past || !line) {
-        fprintf(stderr, "fathom: the line editor does not start\n");
-        code = EXIT_REFUSED;
-    } else {
-        history(past, &event, H_SETSIZE, 1000);
-        el_set(line, EL_PROMPT, prompt_text);
-        el_set(line, EL_EDITOR, "emacs");
-        el_set(line, EL_SIGNAL, 1);
-        el_set(line, EL_HIST, history, past);
-        fprintf(stderr, "/clear begins a new conversation, /quit or Ctrl-D ends; Ctrl-C stops an answer\n");
-    }
-    for (const char *text; code != EXIT_REFUSED && (text = el_gets(line, &n)) && n > 0;) {
-        char *question = strndup(text, strcspn(text, "\n"));
-        if (!question || !strcmp(question, "/quit")) {
+    struct lines *lines = lines_open();
+    if (!lines) return EXIT_REFUSED;
+    fprintf(stderr, "/clear begins a new conversation, /quit or Ctrl-D ends; Ctrl-C stops an answer\n");
+    for (char *question; (question = lines_next(lines)); free(question)) {
+        if (!strcmp(question, "/quit")) {
             free(question);
             break;
         }
-        if (question[0]) history(past, &event, H_ENTER, text);
         if (!strcmp(question, "/clear"))
             fathom_chat_clear(chat);
-        else if (question[0])
+        else if (!is_blank(question))
             answer_once(engine, chat, question, o); // the chat continues after an error
-        free(question);
     }
-    if (line) el_end(line);
-    if (past) history_end(past);
+    lines_close(lines);
     fputs("\n", stdout);
-    return code;
+    return EXIT_DONE;
 }
-#endif
 
 static int with_chat(struct fathom_engine *engine, const char *prompt, const struct run_options *o) {
     struct fathom_error err = {0};
-    struct fathom_chat *chat = fathom_chat_create(engine,
-        &(struct fathom_chat_params){
-            .sampling = o->sampling,
-            .template_name = o->template_name,
-            .disable_thinking = o->disable_thinking,
-            .raw = o->raw,
-            .max_tokens = o->n_tokens,
-            .progress = progress_bar,
-        },
-        &err);
+    struct fathom_chat_params params = {
+        .sampling = o->sampling,
+        .template_name = o->template_name,
+        .disable_thinking = o->disable_thinking,
+        .raw = o->raw,
+        .progress = progress_bar,
+    };
+    chat_limit(&params, o->n_tokens);
+    struct fathom_chat *chat = fathom_chat_create(engine, &params, &err);
     if (!chat) return refuse(&err);
-#ifdef FATHOM_HAVE_LIBEDIT
     const int code = prompt ? answer_once(engine, chat, prompt, o) : converse(engine, chat, o);
-#else
-    const int code = answer_once(engine, chat, prompt, o);
-#endif
     fathom_chat_destroy(&chat);
     return code;
 }
 
-// Reads the prompt from -p, from -f, or from standard input when that is not a terminal. *prompt stays NULL
-// for a chat.
+// Reads the prompt from -p as it is, from -f, or from standard input when that is not a terminal. A file's
+// text loses one line end at its end, which editors and echo write. *prompt stays NULL for a chat.
 static int read_prompt(const struct run_options *o, char **prompt) {
     struct fathom_error err = {0};
     size_t size;
     *prompt = NULL;
-    if (o->prompt)
+    if (o->prompt) {
         *prompt = strdup(o->prompt);
-    else if (o->file || !isatty(STDIN_FILENO))
-        *prompt = read_file(o->file ? o->file : "-", MAX_PROMPT_BYTES, &size, &err);
-#ifdef FATHOM_HAVE_LIBEDIT
-    else
+    } else if (o->file || !isatty(STDIN_FILENO)) {
+        *prompt = read_text(o->file ? o->file : "-", MAX_PROMPT_BYTES, &size, &err);
+        if (!*prompt) return refuse(&err);
+        drop_line_end(*prompt);
+    } else {
         return EXIT_NOT_YET;
-#endif
-    if (*prompt) return EXIT_NOT_YET;
-    if (err.status == FATHOM_OK) fprintf(stderr, "fathom run: give a question with -p or -f\n");
-    return err.status == FATHOM_OK ? EXIT_WRONG_USE : refuse(&err);
+    }
+    if (*prompt && !(o->raw ? !**prompt : is_blank(*prompt))) return EXIT_NOT_YET;
+    free(*prompt);
+    fprintf(stderr, "fathom run: the %s is empty; give one with -p or -f\n", o->raw ? "text" : "question");
+    return EXIT_WRONG_USE;
 }
 
 // Sets the values that R1's authors advise, unless the user gave others.
@@ -220,7 +210,8 @@ static void default_sampling(struct run_options *o) {
         return;
     }
     if (!o->temperature_given) o->sampling.temperature = 0.6f;
-    if (o->sampling.top_p == 0) o->sampling.top_p = 0.95f;
+    if (!o->top_p_given) o->sampling.top_p = 0.95f;
+    if (o->sampling.top_p == 0) o->sampling.temperature = 0; // the limit: the likeliest token alone
     if (!o->seed_given) {
         struct timespec t;
         clock_gettime(CLOCK_REALTIME, &t);
@@ -229,25 +220,26 @@ static void default_sampling(struct run_options *o) {
 }
 
 int run_main(int argc, char **argv) {
-    struct run_options o = {0};
+    struct run_options o = {.n_tokens = OPTION_NO_LIMIT};
     const struct option options[] = {
         {"-p", OPTION_TEXT, &o.prompt, "TEXT", "the question", NULL},
         {"-f", OPTION_TEXT, &o.file, "FILE", "the question's file (- is stdin)", NULL},
-        {"-n", OPTION_COUNT, &o.n_tokens, "N", "most tokens of an answer, including the thought", NULL},
+        LIMIT_OPTION(&o.n_tokens),
         {"--raw", OPTION_FLAG, &o.raw, NULL, "no chat template: continue the text as it is", NULL},
         {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own",
             NULL},
         {"--no-think", OPTION_FLAG, &o.disable_thinking, NULL,
             "answer without a thought, if the template can", NULL},
         {"--greedy", OPTION_FLAG, &o.greedy, NULL, "always the likeliest token", NULL},
-        {"--temp", OPTION_NUMBER, &o.sampling.temperature, "T", "temperature (0.6)", &o.temperature_given},
+        {"--temp", OPTION_NUMBER, &o.sampling.temperature, "T", "temperature (0.6; 0: greedy)",
+            &o.temperature_given, 1000},
         {"--top-k", OPTION_COUNT, &o.sampling.top_k, "K", "only the K likeliest (0: off)", NULL},
         {"--top-p", OPTION_NUMBER, &o.sampling.top_p, "P", "only the likeliest that make up P (0.95; 1: off)",
-            NULL},
+            &o.top_p_given, 1},
         {"--min-p", OPTION_NUMBER, &o.sampling.min_p, "P",
-            "only those at least P times as likely as the best (0: off)", NULL},
+            "only those at least P times as likely as the best (0: off)", NULL, 1},
         {"--repeat-penalty", OPTION_NUMBER, &o.sampling.repeat_penalty, "R",
-            "divide the logits of earlier tokens by R (1: off)", NULL},
+            "divide the logits of earlier tokens by R (1: off)", NULL, 1000},
         {"--seed", OPTION_SEED, &o.sampling.seed, "N", "the same seed gives the same text (the clock)",
             &o.seed_given},
         {"--json", OPTION_FLAG, &o.json, NULL, "one object: tokens, text, thought, answer, timings", NULL},

@@ -1,5 +1,6 @@
 // fathom tokenize: converts text to ids and back.
 #include "common.h"
+#include "base/error.h"
 #include "text/tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,10 @@ static int encode(const struct fm_tokenizer *tokenizer, const char *path) {
     struct fm_tokens tokens = {0};
     size_t size;
     char *text = read_file(path, SIZE_MAX / 4, &size, &err);
-    const bool ok = text && fm_tokenizer_encode(tokenizer, text, size, true, &tokens, &err);
+    // any other bytes are a text here, which a conformance test may ask for
+    const char *wide = text ? wide_encoding(text, size) : NULL;
+    if (wide) fm_fail(&err, FATHOM_INVALID, "%s: the text is %s, and must be UTF-8", path, wide);
+    const bool ok = text && !wide && fm_tokenizer_encode(tokenizer, text, size, true, &tokens, &err);
     const int code = ok ? print_ids(&tokens) : refuse(&err);
     free(tokens.ids);
     free(text);

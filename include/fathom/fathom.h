@@ -132,6 +132,9 @@ FATHOM_API const int32_t *fathom_session_tokens(const struct fathom_session *ses
 FATHOM_API bool fathom_session_truncate(
     struct fathom_session *session, uint32_t length, struct fathom_error *err);
 
+// Logits that are not finite are an error: append and append_decode with logits, and generate, then fail with
+// FATHOM_INVALID and name the position. `logits` holds the rows up to that position, that row included.
+
 // Appends tokens by prefill, in chunks. logits, if not NULL, gets [n_tokens][n_vocab] floats: a row for each
 // token.
 FATHOM_API bool fathom_session_append(struct fathom_session *session, const int32_t *ids, uint32_t n_tokens,
@@ -141,10 +144,12 @@ FATHOM_API bool fathom_session_append_decode(struct fathom_session *session, con
     uint32_t n_tokens, float *logits, struct fathom_error *err);
 
 struct fathom_sampling {
-    float temperature;    // 0: greedy
-    uint32_t top_k;       // 0: off
+    // 0, below 2^-126, or so little that the best logit divided by it is infinite: greedy, which takes the
+    // lowest id among equals
+    float temperature;
+    uint32_t top_k;       // 0: off; 1: greedy
     float top_p;          // 0 or 1: off
-    float min_p;          // 0: off
+    float min_p;          // 0: off; 1: greedy
     float repeat_penalty; // 0 or 1: off; over the whole text so far
     uint64_t seed;        // the same seed gives the same text on the same device; exact mode: on any device
 };
@@ -157,7 +162,7 @@ struct fathom_session_times {
 // Generates after at least one appended token. on_token is called for each new token, in order, while later
 // steps already run; it returns false to stop (a stop token, a limit). The session keeps every token but the
 // one for which on_token returned false. A full context ends with FATHOM_OK: *n_generated is the number of
-// tokens that on_token accepted.
+// tokens that on_token accepted. max_tokens 0 reads the text and generates nothing.
 FATHOM_API bool fathom_session_generate(struct fathom_session *session,
     const struct fathom_sampling *sampling, uint32_t max_tokens, bool (*on_token)(void *user, int32_t id),
     void *user, uint32_t *n_generated, struct fathom_error *err);
@@ -196,6 +201,7 @@ struct fathom_chat_params {
     bool disable_thinking;           // answer at once, where the template can say so
     bool raw;                        // no template: the model continues the text
     uint32_t max_tokens;             // of one answer, its thought included; 0: as many as the context holds
+    bool prompt_only;                // fathom_chat_ask reads the prompt, and generates nothing
     struct fathom_progress progress; // of reading a prompt
     struct fathom_session_params session;
 };

@@ -386,7 +386,9 @@ struct fathom_step {
     uint32_t position;  // of that token; fathom_sample adds one
     uint32_t n_sampled; // rows sampled since the host wrote the block; also the ring's index
     uint32_t seed_low, seed_high;
-    float temperature;    // 0: greedy (the lowest id among equals)
+    // 0, or below 2^-126: greedy (the lowest id among equals); so is a temperature by which the best logit
+    // divides to infinity
+    float temperature;
     uint32_t top_k;       // 0: off; all tokens equal to the last one taken stay
     float top_p, min_p;   // 1 and 0: off. Order: penalty, temperature, top-k, top-p, min-p
     float repeat_penalty; // 1: off; positive logits of seen tokens are divided by it, negative multiplied
@@ -397,12 +399,16 @@ struct fathom_step {
 // ring[n_sampled % n_ring]. Probabilities become integers (parts of 2^30) before they are summed, so the same
 // seed and the same logits give the same token on any device.
 //
+// Where any logit is NaN or infinite there is no token: the ring gets FATHOM_NOT_FINITE, or 0 for a guess,
+// and the step's next token is 0, so that steps submitted ahead read a token that exists.
+//
 // With `drafts` the logits belong to n_rows tokens; all tokens but the first are guesses. Row r is sampled as
 // the step after row r - 1 while row r - 1 gave the guessed token (speculative sampling, arXiv 2211.17192, of
 // guesses made without chance). Tokens and their dependence on the seed are those of single steps. The ring
 // gets n_rows entries; a row that was not sampled writes FATHOM_NO_TOKEN.
 enum { FATHOM_MAX_DRAFTS = 7 };
 #define FATHOM_NO_TOKEN UINT32_MAX
+#define FATHOM_NOT_FINITE (UINT32_MAX - 1)
 struct fathom_drafts {
     struct fathom_step step; // of the draft layer; fathom_sample sets its position to the last sampled row's
     uint32_t position;       // of row 0
@@ -418,6 +424,7 @@ struct fathom_sample_params {
     struct fathom_view ring;          // uint32[n_ring], FATHOM_MEMORY_HOST
     struct fathom_view drafts;        // struct fathom_drafts; buffer NULL: one row
     uint32_t n_vocab, n_ring, n_rows; // n_rows 0: 1
+    bool guess;                       // the device reads the ring: an entry must be a token
 };
 FATHOM_API void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_params *params);
 

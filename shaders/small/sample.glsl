@@ -17,14 +17,14 @@ const uint TOKEN = 0u, POSITION = 1u, N_SAMPLED = 2u, SEED_LOW = 3u, SEED_HIGH =
            PENALTY = 9u;
 const uint FIRST = 12u, LAST_ROW = 13u, IDS = 14u, NEXT = 22u; // in drafts, after its step
 shared uint histogram[256], coarse[16]; // coarse: sums of 16 bins
-shared uint total_low, total_high, best_key, best_id, digit, before;
+shared uint total_low, total_high, best_key, best_id, largest, digit, before;
 
 uint word(uint i) {
     return step_words[args.step_base + i];
 }
 
 // A workgroup's view of one step, the same in every invocation
-// top: the highest score; unit: weight of probability e^0
+// top: the highest score; unit: weight of probability e^0; inv_temperature is 1 while the best token is found
 float penalty, inv_penalty, inv_temperature, top, unit;
 float min_share;   // excludes tokens below this times the best token's probability
 uint limit;        // excludes tokens with a greater key
@@ -45,11 +45,9 @@ uint candidate(uint i) {
 }
 #endif
 
-// Logit after penalty and temperature. A NaN is the least of all.
+// Logit after penalty and temperature
 float score(uint id) {
-    const float logit = logits[args.logits_base + row * args.n_vocab + id];
-    if ((floatBitsToUint(logit) & 0x7fffffffu) > 0x7f800000u) return uintBitsToFloat(0xff800000u);
-    precise float v = logit;
+    precise float v = logits[args.logits_base + row * args.n_vocab + id];
     if (penalty != 1.0 && seen[args.seen_base + id] != 0u) v = v * (v > 0.0 ? inv_penalty : penalty);
     v = v * inv_temperature;
     return v;
@@ -149,15 +147,18 @@ uint random_bits() {
     return a;
 }
 
-// Sets best_key to the best score's key, and best_id to the lowest id with that score.
+// Sets best_key to the best score's key, best_id to the lowest id with that score, and largest to the bits of
+// the largest logit without its sign.
 void find_best() {
     if (gl_LocalInvocationID.x == 0u) {
         best_key = 0xffffffffu;
         best_id = 0xffffffffu;
+        largest = 0u;
     }
     barrier();
-    uint key = 0xffffffffu, id_of_key = 0u;
+    uint key = 0xffffffffu, id_of_key = 0u, size = 0u;
     for (uint id = gl_LocalInvocationID.x; id < args.n_vocab; id += gl_WorkGroupSize.x) {
+        size = max(size, floatBitsToUint(logits[args.logits_base + row * args.n_vocab + id]) & 0x7fffffffu);
         const uint k = key_of(score(id));
         if (k < key) {
             key = k;
@@ -165,6 +166,7 @@ void find_best() {
         }
     }
     atomicMin(best_key, key);
+    atomicMax(largest, size);
     barrier();
     if (key == best_key && gl_LocalInvocationID.x < args.n_vocab) atomicMin(best_id, id_of_key);
     barrier();
@@ -186,10 +188,10 @@ void collect() {
 }
 #endif
 
+// `top` must be the best token's score.
 uint draw() {
     const uint top_k = word(TOP_K);
     const float top_p = uintBitsToFloat(word(TOP_P));
-    top = score(best_id);
     n_candidates = args.n_vocab;
 #ifdef LIST
     collect();
@@ -223,27 +225,34 @@ uint draw() {
 }
 
 void main() {
-    const float temperature = uintBitsToFloat(word(TEMPERATURE));
-    const bool greedy = !(temperature > 0.0);
+    // The least normal number: whether a device keeps smaller ones does not matter
+    const bool greedy = int(word(TEMPERATURE)) < 0x00800000;
     const uint position = word(POSITION), n_sampled = word(N_SAMPLED);
     const bool first = gl_LocalInvocationID.x == 0u;
     penalty = uintBitsToFloat(word(PENALTY));
     if (!(penalty > 0.0)) penalty = 1.0;
     inv_penalty = exact_reciprocal(penalty);
-    inv_temperature = greedy ? 1.0 : exact_reciprocal(temperature);
 
     uint token = 0u;
-    bool guessed = true;
+    bool guessed = true, finite = true;
     for (row = 0u; row < args.n_rows && guessed; row++) {
         limit = 0xffffffffu;
         min_share = 0.0;
+        inv_temperature = 1.0;
         find_best();
-        token = greedy ? best_id : draw();
+        finite = largest < 0x7f800000u;
+        if (!greedy) {
+            inv_temperature = exact_reciprocal(uintBitsToFloat(word(TEMPERATURE)));
+            top = score(best_id);
+        }
+        // Where the temperature makes the best score infinite, every other token's share is 0
+        const bool sure = greedy || (floatBitsToUint(top) & 0x7fffffffu) >= 0x7f800000u;
+        token = !finite ? 0u : sure ? best_id : draw();
         barrier(); // all invocations have read the data that is written next
-        guessed = row + 1u < args.n_rows && token == drafts[args.drafts_base + IDS + row + 1u];
+        guessed = finite && row + 1u < args.n_rows && token == drafts[args.drafts_base + IDS + row + 1u];
         if (first) {
-            ring[args.ring_base + (n_sampled + row) % args.n_ring] = token;
-            seen[args.seen_base + token] = 1u;
+            ring[args.ring_base + (n_sampled + row) % args.n_ring] = finite ? token : args.not_finite;
+            if (finite) seen[args.seen_base + token] = 1u;
             if (args.n_rows > 1u) drafts[args.drafts_base + NEXT + row] = token;
         }
         memoryBarrierBuffer(); // the next row reads this token

@@ -22,5 +22,10 @@ void fm_error_prefix(struct fathom_error *err, const char *format, ...) {
     int n = vsnprintf(err->message, sizeof(err->message), format, args);
     va_end(args);
     if (n < 0 || (size_t)n >= sizeof(err->message)) n = 0;
+    if (!strncmp(old, err->message, (size_t)n) &&
+        old[n] == ':') { // the message begins with the prefix already
+        memcpy(err->message, old, sizeof(old));
+        return;
+    }
     snprintf(err->message + n, sizeof(err->message) - (size_t)n, ": %s", old);
 }

@@ -10,6 +10,7 @@
 bool fm_fail(struct fathom_error *err, enum fathom_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-// Puts "prefix: " before the message in *err, so that a caller can add the file or the tensor.
+// Puts "prefix: " before the message in *err, so that a caller can add the file or the tensor. A message that
+// begins so already stays.
 void fm_error_prefix(struct fathom_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #endif

@@ -137,17 +137,25 @@ static bool deliver(struct answering *a, bool in_answer, const char *text, size_
     return hand_over(a, in_answer, whole, begin, a->n_answered);
 }
 
-// Ends the answer: parses the bytes held back as tool calls, or hands them over as content if they hold no
-// call.
+// Ends the answer: reads the bytes held back, and hands over those that are no calls.
 static bool finish(struct answering *a) {
     struct fathom_chat *chat = a->chat;
-    if (!chat->form || !chat->answer.length) return true;
-    if (!fm_chat_parse_calls(chat->form, chat->answer.text, a->n_answered, &chat->calls))
-        return fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
-    if (chat->calls.n)
-        chat->answer.text[chat->answer.length = a->n_answered] = 0;
-    else if (a->end != FATHOM_END_CALLER)
-        hand_over(a, true, &chat->answer, a->n_answered, chat->answer.length);
+    struct fm_text *answer = &chat->answer;
+    struct fm_call_reading reading;
+    struct fm_text rest = {0};
+    if (!chat->form || !answer->length) return true;
+    bool fits = fm_chat_read_calls(chat->form, chat->tools, answer->text, a->n_answered, &reading) &&
+        fm_call_reading_text(&reading, answer->text + a->n_answered, &rest);
+    answer->text[answer->length = a->n_answered] = 0;
+    if (fits && rest.length && answer->length && reading.texts[0].begin) // behind a call
+        fits = fm_text_append(answer, "\n", 1);
+    fits = fits && fm_text_append(answer, rest.text, rest.length);
+    chat->calls = reading.calls;
+    reading.calls = (struct fm_tool_calls){0};
+    fm_call_reading_free(&reading);
+    fm_text_free(&rest);
+    if (!fits) return fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
+    if (a->end != FATHOM_END_CALLER) hand_over(a, true, answer, a->n_answered, answer->length);
     return true;
 }
 
@@ -264,12 +272,13 @@ bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piec
     chat->reply_ids.count = 0;
     if (!make_prompt(chat, question, &prompt, &a.state, err) || !read_prompt(chat, &prompt, err)) goto fail;
     const uint32_t room = chat->session->n_context - (uint32_t)prompt.count;
-    const uint32_t limit =
-        chat->params.max_tokens && chat->params.max_tokens <= room ? chat->params.max_tokens : room;
+    const uint32_t limit = chat->params.prompt_only                  ? 0
+        : chat->params.max_tokens && chat->params.max_tokens <= room ? chat->params.max_tokens
+                                                                     : room;
     if (!fathom_session_generate(chat->session, &chat->params.sampling, limit, on_token, &a, &n_kept, err) ||
         a.failed)
         goto fail;
-    if (a.end == FATHOM_END_LENGTH && limit != chat->params.max_tokens) a.end = FATHOM_END_CONTEXT;
+    if (a.end == FATHOM_END_LENGTH && limit && limit != chat->params.max_tokens) a.end = FATHOM_END_CONTEXT;
     if (!deliver_rest(&a, a.state.in_answer || chat->params.raw) && a.failed) goto fail;
     if (!finish(&a)) goto fail;
     const struct fathom_message answer = {

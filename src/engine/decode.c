@@ -34,6 +34,11 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
     return true;
 }
 
+// The limits of top-k and min-p leave the likeliest token alone. Greedy is that limit among equals too.
+static bool is_greedy(const struct fathom_sampling *p) {
+    return p->temperature == 0 || p->top_k == 1 || p->min_p == 1;
+}
+
 // Sets the device's step to token `position` of the text.
 static bool write_step(struct fathom_session *s, uint32_t position, const struct fathom_sampling *sampling,
     struct fathom_error *err) {
@@ -42,7 +47,7 @@ static bool write_step(struct fathom_session *s, uint32_t position, const struct
         .position = position,
         .seed_low = (uint32_t)sampling->seed,
         .seed_high = (uint32_t)(sampling->seed >> 32),
-        .temperature = sampling->temperature,
+        .temperature = is_greedy(sampling) ? 0 : sampling->temperature,
         .top_k = sampling->top_k,
         .top_p = sampling->top_p > 0 ? sampling->top_p : 1,
         .min_p = sampling->min_p,
@@ -96,13 +101,15 @@ static bool start_steps(
                        : fm_session_record_decode(s, err);
 }
 
-// Hands over the tokens of one step, at most `most`. False: the caller wants no more.
+// Hands over the tokens of one step, at most `most`. *wanted becomes false when the caller wants no more.
 static bool deliver(struct fathom_session *s, const volatile uint32_t *given, uint32_t most,
-    bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_done) {
+    bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_done, bool *wanted,
+    struct fathom_error *err) {
     for (uint32_t i = 0; i <= s->engine->n_drafts && i < most && given[i] != FATHOM_NO_TOKEN; i++) {
+        if (given[i] == FATHOM_NOT_FINITE) return fm_session_fail_logits(s->n_tokens - 1, err);
         const int32_t id = (int32_t)given[i];
         ++*n_done;
-        if (!on_token(user, id)) return false;
+        if (!(*wanted = on_token(user, id))) return true;
         s->tokens[s->n_tokens++] = id;
     }
     return true;
@@ -137,9 +144,9 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampl
         if (!ok || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], err))) break;
         const volatile uint32_t *given = ring + n_read % FM_RING * (1 + s->engine->n_drafts);
         if (n_read++ > 0) count_drafts(s, given); // the drafts of the first round are placeholders
-        wanted = deliver(s, given, limit - n_done, on_token, user, &n_done);
+        ok = deliver(s, given, limit - n_done, on_token, user, &n_done, &wanted, err);
     }
-    if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, err) && ok;
+    if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, ok ? err : NULL) && ok;
     // step i read the token at first - 1 + i; a round may have left its last token for the next round
     const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + n_submitted;
     s->n_evaluated = !ok ? first - 1 : read < s->n_tokens ? read : s->n_tokens;
@@ -161,12 +168,14 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
     const double start = fm_clock();
     struct fathom_view row = s->ws.logits;
     row.size = 4 * n_vocab;
+    const volatile uint32_t *ring = fathom_buffer_map(s->ring);
     bool ok = true;
     for (uint32_t i = 0; ok && i < n_tokens; i++) {
         uint64_t ticket;
         ok = write_step(s, first + i, &greedy, err) && submit_step(s, s->decode, &ticket, err) &&
             fathom_gpu_wait(s->engine->gpu, ticket, err) &&
-            (!logits || fathom_download(s->engine->gpu, row, logits + i * n_vocab, err));
+            (!logits || fathom_download(s->engine->gpu, row, logits + i * n_vocab, err)) &&
+            (ring[0] != FATHOM_NOT_FINITE || fm_session_fail_logits(first + i, err));
         if (ok) s->n_evaluated++;
     }
     s->n_tokens = s->n_evaluated;

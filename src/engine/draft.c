@@ -99,6 +99,7 @@ static void guess(const struct fathom_session *s, const struct fm_pass *pass, st
             .ring = field(d, offsetof(struct fathom_drafts, ids[1]), 4ull * n_drafts),
             .n_vocab = s->engine->hp.n_vocab,
             .n_ring = n_drafts,
+            .guess = true, // logits that are not finite give a guess, which the trunk rejects
         });
 }
 

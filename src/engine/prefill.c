@@ -1,5 +1,6 @@
 // Reading: tokens that are known, many at once.
 #include "engine/session.h"
+#include <math.h>
 #include <string.h>
 
 struct fm_pass fm_session_input_pass(
@@ -21,6 +22,12 @@ static bool run(struct fathom_session *s, bool decode_next, struct fathom_error 
     return fathom_gpu_wait(s->engine->gpu, ticket, err);
 }
 
+static bool is_finite(const float *values, uint64_t n) {
+    bool finite = true;
+    for (uint64_t i = 0; i < n; i++) finite &= isfinite(values[i]) != 0;
+    return finite;
+}
+
 // The head over all tokens of the chunk, as many at a time as the workspace holds.
 static bool read_logits(
     struct fathom_session *s, const struct fm_pass *pass, float *logits, struct fathom_error *err) {
@@ -33,6 +40,9 @@ static bool read_logits(
         rows.size = 4 * n * n_vocab;
         if (!run(s, false, err) || !fathom_download(s->engine->gpu, rows, logits + first * n_vocab, err))
             return false;
+        for (uint32_t i = first; i < first + n; i++)
+            if (!is_finite(logits + i * n_vocab, n_vocab))
+                return fm_session_fail_logits(s->n_evaluated + i, err);
     }
     return true;
 }

@@ -90,6 +90,13 @@ struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_str
     return pass;
 }
 
+bool fm_session_fail_logits(uint32_t position, struct fathom_error *err) {
+    return fm_fail(err, FATHOM_INVALID,
+        "the logits at position %u are not finite: the model's weights hold NaN or infinity, or its values "
+        "overflow; exact mode, which has the widest range, tells which",
+        position);
+}
+
 uint32_t fathom_session_length(const struct fathom_session *session) {
     return session->n_tokens;
 }

@@ -33,6 +33,8 @@ struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_str
 // A pass of n_tokens at s->n_evaluated; position and ids are those in s->input.
 struct fm_pass fm_session_input_pass(
     const struct fathom_session *s, struct fathom_stream *stream, uint32_t n_tokens);
+// Sets *err: the logits of the token at `position` are not finite. Returns false.
+bool fm_session_fail_logits(uint32_t position, struct fathom_error *err);
 // Appends ids to the text; refuses ids outside the vocabulary or past the context. Nothing is evaluated yet.
 bool fm_session_push_tokens(
     struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);

@@ -4,6 +4,7 @@
 #define FM_TEXT_CHAT_H
 #include "base/text_buffer.h"
 #include "text/tokenizer.h"
+#include "text/tool_calls.h"
 #include <fathom/message.h>
 
 struct fm_chat_form;
@@ -56,13 +57,11 @@ bool fm_chat_is_call_mark(const struct fm_chat_form *form, const struct fm_token
 // text that may become the beginning of the calls.
 size_t fm_chat_content_length(const struct fm_chat_form *form, const char *answer, size_t length);
 
-struct fm_tool_calls {
-    struct fathom_tool_call *items;
-    size_t n;
-}; // owns the texts
-void fm_tool_calls_free(struct fm_tool_calls *calls);
-// Reads the calls after `content_length` bytes of an answer. There are none when the text is not written as
-// the form writes calls. Returns false when out of memory.
+// Reads the calls after `content_length` bytes of an answer, and its text there. tools: as for
+// fm_calls_read(). Returns false when out of memory.
+bool fm_chat_read_calls(const struct fm_chat_form *form, const char *tools, const char *answer,
+    size_t content_length, struct fm_call_reading *reading);
+// The same for the calls alone.
 bool fm_chat_parse_calls(
     const struct fm_chat_form *form, const char *answer, size_t content_length, struct fm_tool_calls *calls);
 #endif

@@ -14,8 +14,6 @@ enum fm_keep {
 
 // FUNCTIONS: the "function" of each entry alone. SECTIONS: prose.
 enum fm_tool_list { FM_LIST_NONE, FM_LIST_FUNCTIONS, FM_LIST_ENTRIES, FM_LIST_SECTIONS };
-// FENCED: a fence of ```json. JSON: one object.
-enum fm_call_style { FM_CALL_FENCED, FM_CALL_BARE, FM_CALL_JSON, FM_CALL_DSML };
 
 struct fm_tool_form {
     enum fm_tool_list list;

@@ -176,9 +176,26 @@ static void mapped_file_names_what_is_wrong(void **state) {
     assert_int_equal(remove(path), 0);
 }
 
+// A message gets the file's path once, however many callers add it.
+static void prefixes(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    fm_error_prefix(&err, "a.gguf");
+    assert_string_equal(err.message, "");
+    fm_fail(&err, FATHOM_INVALID, "key x is missing");
+    fm_error_prefix(&err, "%s", "a.gguf");
+    assert_string_equal(err.message, "a.gguf: key x is missing");
+    fm_error_prefix(&err, "%s", "a.gguf");
+    assert_string_equal(err.message, "a.gguf: key x is missing");
+    fm_error_prefix(&err, "%s", "a");
+    assert_string_equal(err.message, "a: a.gguf: key x is missing");
+    fm_error_prefix(NULL, "%s", "a");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(half_goes_both_ways),
+        cmocka_unit_test(prefixes),
         cmocka_unit_test(half_rounds_to_nearest_even),
         cmocka_unit_test(bf16_rounds_to_nearest_even),
         cmocka_unit_test(sizes_say_when_they_overflow),

@@ -142,6 +142,20 @@ write("chat", {
 })
 
 
+# styles in the order of enum fm_call_style
+BEGIN, FUNCTION = "a\n<｜tool▁calls▁begin｜>", "<function=f>\n<parameter=a>\nTrue\n</parameter>\n<parameter=b>\n['x']\n</function>\n"
+KIMI = "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>"
+write("tool_calls", {
+    "empty": b"", "none": chat(0, OBJECT), "fenced": chat(1, MARKED % 'function<｜tool▁sep｜>f\n```json\n{"a": 1}\n```' + " b"),
+    "bare": chat(2, BEGIN + "<|tool call begin|>f<｜tool_sep｜>{'a': None,}<｜tool▁call▁begin｜>g<｜tool▁sep｜><｜tool▁call▁end｜> b"),
+    "dsml": chat(3, "a\n\n<｜DSML｜tool_calls>\n" + CALL + CALL.replace("[1]", "{oops") + "</｜DSML｜tool_calls> b"),
+    "dsml_cut": chat(3, CALL[:-20]), "json": chat(4, "a\n" + OBJECT + OBJECT[:-20] + OBJECT), "json_bare": chat(4, '```json\n{"name": "f", "arguments": "{}"}\n```'),
+    "xml": chat(5, "<tool_call>\n" + FUNCTION + FUNCTION + "</tool_call> b " + FUNCTION), "llama": chat(7, '{"type": "function", "name": "f", "parameters": {"a": "\\d"}}; x'),
+    "glm": chat(6, "<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>1</arg_value>\n<tool_call>g</tool_call>"), "llama_mark": chat(7, "<|python_tag|>f.call(1)" + FUNCTION),
+    "mistral": chat(8, '[TOOL_CALLS][{"name": "f", "arguments": {}, "id": "1"}, {"name": 1}][TOOL_CALLS]f[CALL_ID]2[ARGS]{}'), "kimi": chat(9, KIMI + KIMI.replace("s.f:0", "_f_1")),
+})
+
+
 def tuned(*rows, version=1, row_size=92):
     """rows: op, variant, shape, first token, last token, size."""
     return struct.pack("<II", version, row_size) + b"".join(

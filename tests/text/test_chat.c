@@ -358,13 +358,15 @@ static const struct {
         "\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": "
         "\"</\"}}\n</tool_call>\n<tool_call>\n{\"arguments\":{},\"name\":\"g\"}</tool_call>",
         2, {{"f", "{\"a\": \"</\"}"}, {"g", "{}"}}},
-    // no calls: not closed, no JSON, text behind, other forms' writing
-    {"deepseek-v4", "a", "<｜DSML｜tool_calls>\n" DSML_CALL("f", ""), 0},
+    // the section not closed, text behind; test_tool_calls.c has all deviations
+    {"deepseek-v4", "a", "<｜DSML｜tool_calls>\n" DSML_CALL("f", ""), 1, {{"f", "{}"}}},
+    {"deepseek-v4", "a", "<｜DSML｜tool_calls>\n" DSML_CALL("f", "") "</｜DSML｜tool_calls> b", 1,
+        {{"f", "{}"}}},
+    // no calls: no JSON, other forms' writing
     {"deepseek-v4", "a",
         "<｜DSML｜tool_calls>\n" DSML_CALL("f", DSML_LINE("n", "false", "[1, ")) "</｜DSML｜tool_calls>", 0},
     {"deepseek-v4", "a",
         "<｜DSML｜tool_calls>\n" DSML_CALL("f", DSML_LINE("n", "maybe", "1")) "</｜DSML｜tool_calls>", 0},
-    {"deepseek-v4", "a", "<｜DSML｜tool_calls>\n" DSML_CALL("f", "") "</｜DSML｜tool_calls> b", 0},
     {"deepseek-v4", "a", "<｜DSML｜tool_calls></｜DSML｜tool_calls>", 0},
     {"deepseek-v3.1", "a", "<｜tool▁calls▁begin｜>" V31_CALL("f", "[]") "<｜tool▁calls▁end｜>", 0},
     {"deepseek-v3.1", "a", "<｜tool▁calls▁begin｜>" V31_CALL("", "{}") "<｜tool▁calls▁end｜>", 0},

@@ -83,6 +83,95 @@ refused 'no matrix has a name like "dance"' "$fathom" quantize "$v3" "$work/q.gg
 refused 'is both the input and the output' "$fathom" quantize "$work/q.gguf" "$work/q.gguf" --type q4_0
 refused 'no-such' "$fathom" quantize "$v3" "$work/q.gguf" --type q4_0 --imatrix "$work/no-such"
 
+# questions as editors, echo and Windows write them: the text but for one line end, or a refusal that names the bytes
+question='How much is 3 + 4?'
+asked() { check 0 '^7$' "$fathom" run "$demo" --greedy -n 80 "$@"; }
+asked -p "$question"
+for bytes in '%s' '%s\n' '%s\r\n' '\357\273\277%s' '\357\273\277%s\r\n'; do
+    # shellcheck disable=SC2059 # the formats are these
+    printf "$bytes" "$question" >"$work/question"
+    asked -f "$work/question"
+    "$fathom" run "$demo" --greedy -n 80 <"$work/question" >"$work/answer" 2>/dev/null
+    check 0 '^7$' cat "$work/answer"
+done
+ids_of() { "$fathom" run "$demo" -n 0 --json "$@" | grep prompt_tokens; } # one line end alone is dropped
+printf '%s\n\n\n' "$question" >"$work/question"
+[ "$(ids_of -f "$work/question")" != "$(ids_of -p "$question")" ] || { failures=$((failures + 1)); echo "FAIL: three line ends were dropped"; }
+wide() { printf "$1"; printf '%s' "$question" | iconv -f UTF-8 -t "$2"; }
+wide '\377\376' UTF-16LE >"$work/question" && refused 'question: the text is UTF-16, and must be UTF-8' "$fathom" run "$demo" -f "$work/question"
+wide '\376\377' UTF-16BE >"$work/question" && refused 'the text is UTF-16,' "$fathom" eval "$demo" "$work/question"
+wide '\377\376\0\0' UTF-32LE >"$work/question" && refused 'the text is UTF-32,' "$fathom" perplexity "$demo" "$work/question"
+wide '\0\0\376\377' UTF-32BE >"$work/question" && refused 'the text is UTF-32,' "$fathom" tokenize "$demo" --text-file "$work/question"
+for encoding in UTF-16LE UTF-16BE UTF-32LE UTF-32BE; do
+    wide '' $encoding >"$work/question" && refused "the text is $encoding," "$fathom" run "$demo" -f "$work/question"
+done
+printf 'How much is 3 + 4\0 + 100?' >"$work/question"
+refused 'a zero byte at offset 17' "$fathom" run "$demo" -f "$work/question"
+refused 'a zero byte at offset 17' "$fathom" perplexity "$demo" "$work/question" --ctx 4
+check 2 'the question is empty' "$fathom" run "$demo"
+check 2 'the question is empty' "$fathom" run "$demo" -p ''
+check 2 'the question is empty' "$fathom" run "$demo" -p "$(printf ' \t\343\200\200\n ')"
+check 2 'the text is empty' "$fathom" run "$demo" --raw -p ''
+check 0 . "$fathom" run "$demo" --raw -p ' ' -n 2
+printf '\357\273\277\r\n' >"$work/question"
+check 2 'the question is empty' "$fathom" run "$demo" -f "$work/question"
+
+# the limits of sampling are greedy; numbers outside their range are wrong use
+for limit in '--top-p 0' '--top-p 1e-9' '--top-k 1' '--min-p 1' '--top-p 0 --top-k 40' '--temp 0' '--temp 1e-37' '--temp 1e-38' '--temp 1e-45' '--temp 1e-50'; do
+    # shellcheck disable=SC2086 # several words
+    asked -p "$question" --temp 5 --seed 1 $limit
+done
+for wrong in '--top-p -0.1' '--top-p 1.01' '--min-p -1' '--min-p 2' '--temp -1' '--temp nan' '--temp inf' '--temp 1e39' '--top-p nan' '--min-p inf' '--repeat-penalty -1' '--repeat-penalty nan' '-n -2' '-n 1.5' '-n x'; do
+    # shellcheck disable=SC2086
+    check 2 "^fathom run: ${wrong% *} does not take \"${wrong#* }\"" "$fathom" run "$demo" -p x $wrong
+done
+
+# limits: -1 is none, 0 reads the prompt alone, and a thought that is cut says so
+asked -p "$question" -n -1
+check 0 '' "$fathom" run "$demo" -p "$question" -n 0
+[ ! -s "$work/out" ] && [ -z "$(messages)" ] || { failures=$((failures + 1)); echo "FAIL: -n 0 wrote:"; cat "$work/out" "$work/err"; }
+check 0 '"prompt_tokens":	17,' "$fathom" run "$demo" -p "$question" -n 0 --json
+for more in '' --no-think-print; do
+    check 0 'the limit of 5 tokens \(-n\) came within the thought: there is no answer' "$fathom" run "$demo" --greedy -n 5 -p "$question" $more
+    check 0 'the context of 24 positions \(--ctx\) was full within the thought: there is no answer' "$fathom" run "$demo" --greedy --ctx 24 -p "$question" $more
+    [ "$(messages | wc -l)" = 1 ] || { failures=$((failures + 1)); echo "FAIL: not one line:"; cat "$work/err"; }
+done
+check 0 '' "$fathom" run "$demo" --greedy -n 80 -p "$question"
+[ -z "$(messages)" ] || { failures=$((failures + 1)); echo "FAIL: a whole answer said:"; cat "$work/err"; }
+
+# chats on a terminal. typed LOCALE TERM TEXT: the terminal's text after that line was typed
+typed() {
+    rm -f "$work/keys" && mkfifo "$work/keys" && : >"$work/screen"
+    env LC_ALL="$1" TERM="$2" script -qefc "'$fathom' run '$demo' --greedy -n 80 --no-tune" "$work/screen" <"$work/keys" >"$work/log" 2>&1 &
+    exec 3>"$work/keys"
+    prompts 1 && printf '%s\r' "$3" >&3
+    prompts 2 && printf '/quit\r' >&3
+    exec 3>&-
+    wait $!
+}
+prompts() {
+    for _ in $(seq 600); do
+        [ "$(grep -o '> ' "$work/screen" | wc -l)" -lt "$1" ] || return 0
+        sleep 0.1
+    done
+}
+if command -v script >/dev/null; then
+    for locale in C.UTF-8 C POSIX de_XX.ISO-8859-1; do
+        typed $locale xterm 'Für 3 + 4?'
+        check 0 '3\+4: 3\+4\+0=7' cat "$work/screen"
+        check 0 'Für 3 \+ 4' cat "$work/screen"
+    done
+    typed C.UTF-8 xterm 'Für 3 + 4?'
+    check 0 "$(printf '\033')\\[2m3\+4" cat "$work/screen"
+    for term in dumb ''; do
+        typed C "$term" 'Für 3 + 4?'
+        check 0 '3\+4: 3\+4\+0=7' cat "$work/screen"
+        check 1 '' grep "$(printf '\033')" "$work/screen"
+    done
+else
+    echo "skipped: chats on a terminal (there is no script)"
+fi
+
 # perplexity: the mean over the second half of each window; stdout has everything but progress
 yes 'Paul a 8 boîtes de 62 livres.' | head -n 12 >"$work/text"
 check 0 '^perplexity [0-9.]+ \+/- [0-9.]+ over [0-9]+ windows of 32 tokens' "$fathom" perplexity "$demo" "$work/text" --ctx 32
@@ -100,6 +189,14 @@ END
 check 0 '^1 of 2 right' "$fathom" eval "$demo" "$work/questions"
 check 0 '"accuracy":	0.5,' "$fathom" eval "$demo" "$work/questions" --json
 check 0 'reply:    Paul a 496 livres.' "$fathom" eval "$demo" "$work/questions" --wrong
+check 0 '2 of 2 replies reached a limit' "$fathom" eval "$demo" "$work/questions" -n 4
+check 0 '"cut":	2' "$fathom" eval "$demo" "$work/questions" -n 4 --json
+{ printf '\357\273\277'; cat "$work/questions"; } >"$work/marked"
+check 0 '^1 of 2 right' "$fathom" eval "$demo" "$work/marked"
+echo '{"question": " ", "answer": "x"}' >"$work/marked"
+refused 'marked:1: the question is empty' "$fathom" eval "$demo" "$work/marked"
+echo '{"question": "a\\u0000b", "answer": "x"}' >"$work/marked"
+refused 'marked:1: there is a zero character' "$fathom" eval "$demo" "$work/marked"
 echo '{"question": "x"}' >>"$work/questions"
 refused 'questions:4: there is no string "answer"' "$fathom" eval "$demo" "$work/questions"
 echo '{"question":' >"$work/questions"

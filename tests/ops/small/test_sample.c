@@ -50,6 +50,14 @@ static const struct sample_case {
     {37, 1, 0, 0, 0, 0, 1, false, .edge = TOP_K_MISSED},
     {37, 1, 36, 0, 0, 0, 1, false},
     {37, 1, 37, 0, 0, 0, 1, false},
+    // tiny temperatures: no normal number, the least normal one, and those that make scores infinite
+    {1000, 1e-45f, 0, 0, 0, 0, 8, true},
+    {1000, 1e-38f, 0, 0.95f, 0, 1.2f, 8, true},
+    {37, 0x1p-126f, 0, 0, 0, 0, 8, false},
+    {37, 0x1p-126f, 0, 0.95f, 0, 0, 1, false},
+    {513, 1e-37f, 0, 0.9f, 0, 0, 80, false},
+    {513, 1e-37f, 40, 0, 0.1f, 0, 800, true},
+    {513, 1e-30f, 0, 0, 0, 0, 8, false},
     {129280, 0, 0, 0, 0, 0, 15, false},
     {129280, 0.6f, 0, 0.95f, 0, 0, 15, false},
     {129280, 0.6f, 0, 0.95f, 0, 0, 4, false, 300},
@@ -105,7 +113,7 @@ static uint32_t weigh(const float *logits, const uint32_t *seen, uint32_t n, con
     for (uint32_t i = 0; i < n; i++) {
         float v = logits[i];
         if (penalty != 1 && seen[i]) v = v * (v > 0 ? inv_penalty : penalty);
-        list[i] = (struct candidate){.score = isnan(logits[i]) ? -INFINITY : v * inv_temperature, .id = i};
+        list[i] = (struct candidate){.score = v * inv_temperature, .id = i};
     }
     qsort(list, n, sizeof(*list), by_score);
     uint32_t kept = n;
@@ -128,8 +136,13 @@ static uint32_t weigh(const float *logits, const uint32_t *seen, uint32_t n, con
 static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, const struct fathom_step *step,
     struct candidate *list) {
     uint64_t sum;
+    struct fathom_step greedy = *step;
+    greedy.temperature = 0;
+    weigh(logits, seen, n, &greedy, list, &sum);
+    const uint32_t best = list[0].id;
+    if (!(step->temperature >= 0x1p-126f)) return best;
+    if (isinf(list[0].score * exact_reciprocal(step->temperature))) return best;
     uint32_t kept = weigh(logits, seen, n, step, list, &sum);
-    if (!(step->temperature > 0)) return list[0].id;
     assert_in_range(sum, (1u << 29) + 1, (1u << 31) - 1);
     if (step->top_p > 0 && step->top_p < 1) {
         uint64_t mass = sum * (uint32_t)(step->top_p * 16777216.0f) >> 24, so_far = 0;
@@ -256,6 +269,52 @@ static void check_rows(struct op_test *test, const struct sample_case *c) {
     op_check_equal(test, "drafts", op_result(test, drafts_view), &drafts, sizeof(drafts) / 4);
 }
 
+// One logit of the second row is not finite: the first row's token is told, then FATHOM_NOT_FINITE, or 0 for
+// a guess, and the step goes on with token 0.
+static void check_not_finite(
+    struct op_test *test, const struct sample_case *c, float value, uint32_t at, bool guess) {
+    enum { N_ROWS = 3 };
+    const uint32_t n = c->n_vocab, first = guess ? 1 : 0, n_rows = guess ? 1 : N_ROWS;
+    float *logits = op_random_floats(test, N_ROWS * n, -c->spread, c->spread);
+    uint32_t *seen = op_alloc(test, n * sizeof(*seen)), want_ring[N_RING];
+    struct candidate *list = op_alloc(test, n * sizeof(*list));
+    struct fathom_step step = {.seed_low = op_random(test), .temperature = c->temperature};
+    step.top_k = c->top_k, step.top_p = c->top_p, step.min_p = c->min_p, step.repeat_penalty = c->penalty;
+    logits[n + at] = value;
+    for (int i = 0; i < N_RING; i++) want_ring[i] = op_poison();
+    const uint32_t token = choose(logits, seen, n, &step, list);
+    struct fathom_drafts drafts = {.ids = {9, token, 1}};
+    const struct fathom_view step_view = op_input(test, &step, sizeof(step) / 4),
+                             seen_view = op_input(test, seen, n), ring = op_output(test, N_RING),
+                             drafts_view = op_input(test, &drafts, sizeof(drafts) / 4);
+    fathom_sample(test->stream,
+        &(struct fathom_sample_params){
+            .logits = op_input(test, logits + first * n, n_rows * n),
+            .step = step_view,
+            .seen = seen_view,
+            .ring = ring,
+            .drafts = guess ? (struct fathom_view){0} : drafts_view,
+            .n_vocab = n,
+            .n_ring = N_RING,
+            .n_rows = n_rows,
+            .guess = guess,
+        });
+    op_run(test, true);
+    if (!guess) seen[token] = 1;
+    step.position = guess ? 1 : 2;
+    step.n_sampled = n_rows;
+    want_ring[0] = guess ? 0 : token;
+    if (!guess) want_ring[1] = FATHOM_NOT_FINITE, want_ring[2] = FATHOM_NO_TOKEN;
+    op_check_equal(
+        test, "step after logits that are not finite", op_result(test, step_view), &step, sizeof(step) / 4);
+    op_check_equal(test, "ring after logits that are not finite", op_result(test, ring), want_ring, N_RING);
+    op_check_equal(test, "seen after logits that are not finite", op_result(test, seen_view), seen, n);
+    if (guess) return;
+    const struct fathom_drafts *got = op_result(test, drafts_view);
+    for (int i = 1; !test->compile_only && i < N_ROWS; i++) assert_int_equal(got->next[i], 0);
+    if (!test->compile_only) assert_int_equal(got->ids[0], 0);
+}
+
 static void run(struct op_test *test, size_t index) {
     const struct sample_case *c = &cases[index];
     const uint32_t n = c->n_vocab;
@@ -268,10 +327,6 @@ static void run(struct op_test *test, size_t index) {
         seen[i] = op_random(test) % 4 == 0;
     }
     for (uint32_t i = 0; i < c->n_peaks; i++) logits[op_random(test) % n] += 4 * c->spread;
-    if (n > 500) {
-        logits[op_random(test) % n] = -INFINITY;
-        logits[op_random(test) % n] = NAN;
-    }
     struct fathom_step step = {
         .position = 254,
         .n_sampled = 3,
@@ -314,6 +369,12 @@ static void run(struct op_test *test, size_t index) {
     if (c->n_vocab == 1000) {
         op_begin(test);
         check_rows(test, c);
+        const float values[] = {NAN, -NAN, INFINITY, -INFINITY};
+        const uint32_t places[] = {0, n - 1, op_random(test) % n, op_random(test) % n};
+        for (int i = 0; i < 8; i++) {
+            op_begin(test);
+            check_not_finite(test, c, values[i % 4], places[i % 4], i >= 4);
+        }
     }
     if (index != 0) return;
 
