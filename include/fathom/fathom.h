@@ -195,10 +195,13 @@ struct fathom_chat_params {
     // Tools that the model may call: a JSON array of {"type": "function", "function": {"name", "description",
     // "parameters"}}, or NULL. Refused where the template has no place for tools.
     const char *tools;
-    // deepseek-r1, deepseek-v3, deepseek-v3.1, deepseek-v3.2, deepseek-v4, qwen3, qwen2.5, smollm2, chatml or
-    // llama3; NULL: the model's own.
-    const char *template_name;
-    bool disable_thinking;           // answer at once, where the template can say so
+    // The chat template: the model's own when both are NULL, one that is built in, or a text in Jinja. Built in
+    // are the encoders deepseek-v3.2 and deepseek-v4, and deepseek-r1, deepseek-v3, chatml and llama3 for
+    // models that bring no template.
+    const char *template_name, *chat_template;
+    // Answer at once, where the template has a switch: its variables enable_thinking and thinking become false.
+    // They are true otherwise.
+    bool disable_thinking;
     bool raw;                        // no template: the model continues the text
     uint32_t max_tokens;             // of one answer, its thought included; 0: as many as the context holds
     bool prompt_only;                // fathom_chat_ask reads the prompt, and generates nothing

@@ -1,5 +1,4 @@
 #include "base/clock.h"
-#include <time.h>
 
 double fm_clock(void) {
     struct timespec t;
@@ -11,4 +10,11 @@ double fm_lap(double *start) {
     const double now = fm_clock(), seconds = now - *start;
     *start = now;
     return seconds;
+}
+
+struct tm fm_clock_local(void) {
+    const time_t now = time(NULL);
+    struct tm local = {.tm_mday = 1};
+    localtime_r(&now, &local);
+    return local;
 }

@@ -1,5 +1,6 @@
-// A conversation in the model's own chat form, over one session.
+// A conversation in the model's own chat template, over one session.
 #include "text/chat.h"
+#include "base/clock.h"
 #include "base/text_buffer.h"
 #include "engine/messages.h"
 #include "engine/session.h"
@@ -10,8 +11,9 @@
 struct fathom_chat {
     struct fathom_engine *engine;
     struct fathom_session *session;
-    struct fathom_chat_params params; // `system` and `tools` point to the copies below
-    const struct fm_chat_form *form;  // NULL: the chat is raw
+    struct fathom_chat_params params;       // `system` and `tools` point to the copies below
+    struct fm_chat_template *chat_template; // NULL: the chat is raw
+    enum fm_call_style call_style;          // of chat_template
     char *system, *tools;
     struct fm_messages messages;
     struct fm_text thought, answer; // texts of the last reply
@@ -46,18 +48,25 @@ struct fathom_chat *fathom_chat_create(
     if (chat->params.tools && !(chat->tools = strdup(chat->params.tools))) goto no_memory;
     chat->params.system = chat->system;
     chat->params.tools = chat->tools;
-    chat->params.template_name = NULL; // the caller owns the text
+    chat->params.template_name = chat->params.chat_template = NULL; // the caller owns the texts
     if (!chat->params.raw) {
-        const char *own = fm_tokenizer_chat_template(engine->tokenizer),
-                   *architecture = fathom_engine_get_info(engine)->architecture;
-        chat->form = params && params->template_name
-            ? fm_chat_form_named(params->template_name, err)
-            : fm_chat_form_choose(engine->tokenizer, own, architecture, err);
-        if (!chat->form) goto fail;
+        const struct fm_chat_source source = {
+            .name = params ? params->template_name : NULL,
+            .text = params ? params->chat_template : NULL,
+            .architecture = fathom_engine_get_info(engine)->architecture,
+            .now = fm_clock_local(),
+        };
+        if (source.name && source.text) {
+            fm_fail(
+                err, FATHOM_INVALID, "chat: the name of a template and a template are given; one is wanted");
+            goto fail;
+        }
+        if (!(chat->chat_template = fm_chat_template_create(engine->tokenizer, &source, err))) goto fail;
+        chat->call_style = fm_chat_call_style(chat->chat_template);
     }
     if (chat->tools &&
-        (chat->form ? !fm_chat_check_tools(chat->form, chat->tools, err)
-                    : !fm_fail(err, FATHOM_INVALID, "chat: tools need a template")))
+        (chat->chat_template ? !fm_chat_check_tools(chat->chat_template, chat->tools, err)
+                             : !fm_fail(err, FATHOM_INVALID, "chat: tools need a template")))
         goto fail;
     if (!(chat->session = fathom_session_create(engine, &chat->params.session, err))) goto fail;
     return chat;
@@ -79,6 +88,7 @@ void fathom_chat_destroy(struct fathom_chat **pointer) {
     fm_messages_free(&chat->messages);
     fm_tool_calls_free(&chat->calls);
     fathom_session_destroy(&chat->session);
+    fm_chat_template_destroy(&chat->chat_template);
     fm_text_free(&chat->thought);
     fm_text_free(&chat->answer);
     free(chat->reply_ids.ids);
@@ -101,7 +111,8 @@ bool fathom_chat_add(
             &chat->messages, &(struct fathom_message){.role = FATHOM_ROLE_SYSTEM, .content = chat->system}))
         goto no_memory;
     if (!fm_messages_add(&chat->messages, message)) goto no_memory;
-    if (fm_chat_check_messages(chat->form, chat->messages.items, chat->messages.n, false, err)) return true;
+    if (fm_chat_check_messages(chat->chat_template, chat->messages.items, chat->messages.n, false, err))
+        return true;
     goto fail;
 no_memory:
     fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -131,9 +142,10 @@ static bool deliver(struct answering *a, bool in_answer, const char *text, size_
     size_t begin = whole->length;
     if (!fm_text_append(whole, text, length))
         return a->failed = true, fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
-    if (!in_answer || !a->chat->form) return hand_over(a, in_answer, whole, begin, whole->length);
+    if (!in_answer || a->chat->call_style == FM_CALL_NONE)
+        return hand_over(a, in_answer, whole, begin, whole->length);
     begin = a->n_answered;
-    a->n_answered += fm_chat_content_length(a->chat->form, whole->text + begin, whole->length - begin);
+    a->n_answered += fm_calls_begin(a->chat->call_style, whole->text + begin, whole->length - begin);
     return hand_over(a, in_answer, whole, begin, a->n_answered);
 }
 
@@ -143,8 +155,8 @@ static bool finish(struct answering *a) {
     struct fm_text *answer = &chat->answer;
     struct fm_call_reading reading;
     struct fm_text rest = {0};
-    if (!chat->form || !answer->length) return true;
-    bool fits = fm_chat_read_calls(chat->form, chat->tools, answer->text, a->n_answered, &reading) &&
+    if (chat->call_style == FM_CALL_NONE || !answer->length) return true;
+    bool fits = fm_calls_read(chat->call_style, chat->tools, answer->text + a->n_answered, &reading) &&
         fm_call_reading_text(&reading, answer->text + a->n_answered, &rest);
     answer->text[answer->length = a->n_answered] = 0;
     if (fits && rest.length && answer->length && reading.texts[0].begin) // behind a call
@@ -163,7 +175,7 @@ static bool deliver_token(struct answering *a, bool in_answer, int32_t id) {
     size_t length;
     const char *bytes = fm_tokenizer_bytes(a->chat->engine->tokenizer, id, &length);
     if (fm_tokenizer_is_special(a->chat->engine->tokenizer, id) &&
-        !(a->chat->form && fm_chat_is_call_mark(a->chat->form, a->chat->engine->tokenizer, id)))
+        !fm_call_has_mark(a->chat->call_style, bytes, length))
         return true;
     char *out = malloc(4 * length + 16);
     if (!out) return a->failed = true, fm_fail(a->err, FATHOM_NO_MEMORY, "out of host memory");
@@ -195,7 +207,7 @@ static bool on_token(void *user, int32_t id) {
         return false;
     }
     if (a->chat->params.raw) return deliver_token(a, true, id);
-    switch (fm_chat_follow(&a->state, tokenizer, id)) {
+    switch (fm_chat_follow(a->chat->chat_template, &a->state, id)) {
     case FM_CHAT_THOUGHT: return deliver_token(a, false, id);
     case FM_CHAT_THOUGHT_MARK: return deliver_rest(a, false);
     case FM_CHAT_ANSWER: return deliver_token(a, true, id);
@@ -251,7 +263,7 @@ static bool make_prompt(struct fathom_chat *chat, const char *question, struct f
         return false;
     const struct fm_conversation talk = {
         chat->messages.items, chat->messages.n, chat->tools, chat->params.disable_thinking};
-    return fm_chat_prompt(chat->form, chat->engine->tokenizer, &talk, prompt, state, err);
+    return fm_chat_prompt(chat->chat_template, &talk, prompt, state, err);
 }
 
 bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece, void *user,

@@ -57,16 +57,26 @@ static size_t lower_bound(
     return low;
 }
 
-static const struct fm_added_token *longest_at(
-    const struct fm_added_tokens *tokens, const char *text, size_t length) {
+// Returns true when a mark may cover the bytes [at, at + n) of a text.
+static bool may_be_mark(struct fm_origin origin, size_t at, size_t n) {
+    if (!origin.of_byte) return !origin.foreign;
+    for (size_t i = at; i < at + n; i++)
+        if (origin.of_byte[i]) return false;
+    return true;
+}
+
+// The longest token that matches at byte `at` of a text.
+static const struct fm_added_token *longest_at(const struct fm_added_tokens *tokens, const char *text,
+    size_t length, struct fm_origin origin, size_t at) {
     const struct fm_added_token *best = NULL;
     size_t low = 0, high = tokens->count;
     for (size_t k = 0; low < high; k++) {
         // tokens of k bytes sort before the longer ones
-        if (tokens->items[low].length == k) best = &tokens->items[low];
+        if (tokens->items[low].length == k && (!tokens->items[low].mark || may_be_mark(origin, at, k)))
+            best = &tokens->items[low];
         while (low < high && tokens->items[low].length == k) low++;
-        if (k == length) break;
-        unsigned byte = (unsigned char)text[k];
+        if (at + k == length) break;
+        unsigned byte = (unsigned char)text[at + k];
         low = lower_bound(tokens, low, high, k, byte);
         high = lower_bound(tokens, low, high, k, byte + 1);
     }
@@ -92,10 +102,10 @@ static bool touches_word(const char *text, size_t length, size_t start, size_t e
 }
 
 int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length,
-    size_t from, size_t *at, size_t *start, size_t *end) {
+    struct fm_origin origin, size_t from, size_t *at, size_t *start, size_t *end) {
     for (; tokens->count && *at < length; ++*at) {
         if (!tokens->first[(unsigned char)text[*at]]) continue;
-        const struct fm_added_token *token = longest_at(tokens, text + *at, length - *at);
+        const struct fm_added_token *token = longest_at(tokens, text, length, origin, *at);
         if (!token) continue;
         *start = *at;
         *end = *at + token->length;

@@ -11,6 +11,12 @@ struct fm_added_token {
     int32_t id;
     bool lstrip, rstrip; // the token includes the white space before it, after it
     bool single_word;    // the token matches only where no letter or digit touches it
+    bool mark;           // the token matches only in a text that may have marks (tokenizer.h)
+};
+// Where a text comes from: bytes that are foreign have no marks.
+struct fm_origin {
+    bool foreign;           // of all bytes, where `of_byte` is NULL
+    const uint8_t *of_byte; // not 0: the byte is foreign
 };
 struct fm_added_tokens {
     struct fm_added_token *items;
@@ -30,5 +36,5 @@ void fm_added_tokens_clear(struct fm_added_tokens *tokens);
 // earlier token. *at becomes the place where the search goes on: behind the token's own text. The white space
 // that a token includes may begin the next token, as on the hub.
 int32_t fm_added_tokens_find(const struct fm_added_tokens *tokens, const char *text, size_t length,
-    size_t from, size_t *at, size_t *start, size_t *end);
+    struct fm_origin origin, size_t from, size_t *at, size_t *start, size_t *end);
 #endif

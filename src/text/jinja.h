@@ -16,6 +16,9 @@ struct fm_jinja;
 // ...".
 struct fm_jinja *fm_jinja_parse(const char *source, size_t length, struct fathom_error *err);
 void fm_jinja_destroy(struct fm_jinja **jinja);
+// Returns true when the template has the text in its code or in the text around the code. Comments do not
+// count.
+bool fm_jinja_mentions(const struct fm_jinja *jinja, const char *text);
 
 struct fm_jinja_input {
     // The text of a JSON object, as json.loads of Python reads it. Its members are the template's variables:

@@ -227,6 +227,7 @@ struct jinja_node {
 };
 struct fm_jinja {
     struct fm_arena arena;
+    const struct jinja_token *tokens; // JINJA_END ends them
     struct jinja_node *body;
     const struct jinja_string **names; // the interned names
     size_t n_names, capacity;

@@ -314,6 +314,7 @@ struct fm_jinja *fm_jinja_parse(const char *source, size_t length, struct fathom
     }
     struct jinja_token *tokens = fm_jinja_tokens(&arena, source, length, err);
     jinja->arena = arena;
+    jinja->tokens = tokens;
     struct jinja_parser parser = {.jinja = jinja, .at = tokens, .err = err};
     if (tokens) {
         jinja->body = fm_jinja_statements(&parser, NULL);
@@ -328,8 +329,16 @@ struct fm_jinja *fm_jinja_parse(const char *source, size_t length, struct fathom
     return NULL;
 }
 
+bool fm_jinja_mentions(const struct fm_jinja *jinja, const char *text) {
+    const size_t n = strlen(text);
+    for (const struct jinja_token *token = jinja->tokens; token->kind != JINJA_END; token++)
+        for (size_t at = 0; at + n <= token->length; at++)
+            if (!memcmp(token->text + at, text, n)) return true;
+    return false;
+}
+
 void fm_jinja_destroy(struct fm_jinja **jinja) {
-    if (!*jinja) return;
+    if (!jinja || !*jinja) return;
     struct fm_arena arena = (*jinja)->arena;
     fm_arena_free(&arena);
     *jinja = NULL;

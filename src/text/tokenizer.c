@@ -20,28 +20,12 @@ struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err) {
     return tokenizer;
 }
 
-static void recognised_clear(struct fm_recognised *recognised) {
-    fm_added_tokens_clear(&recognised->all);
-    fm_added_tokens_clear(&recognised->plain);
-}
-
-static void recognised_sort(struct fm_recognised *recognised) {
-    fm_added_tokens_sort(&recognised->all);
-    fm_added_tokens_sort(&recognised->plain);
-}
-
-static bool recognised_add(
-    struct fm_recognised *recognised, struct fm_added_token token, bool mark, struct fathom_error *err) {
-    return fm_added_tokens_add(&recognised->all, token, err) &&
-        (mark || fm_added_tokens_add(&recognised->plain, token, err));
-}
-
 void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer) {
     if (!tokenizer || !*tokenizer) return;
     fm_vocab_clear(&(*tokenizer)->vocab);
     fm_pretokenizer_clear(&(*tokenizer)->pretokenizer);
-    recognised_clear(&(*tokenizer)->added);
-    recognised_clear(&(*tokenizer)->added_normal);
+    fm_added_tokens_clear(&(*tokenizer)->added);
+    fm_added_tokens_clear(&(*tokenizer)->added_normal);
     free((*tokenizer)->chat_template);
     free((*tokenizer)->tool_template);
     for (size_t i = 0; i < FM_NAMED_TOKENS; i++) free((*tokenizer)->named[i]);
@@ -54,15 +38,15 @@ bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_toke
     uint8_t flags = FM_TOKEN_ADDED | (special ? FM_TOKEN_SPECIAL : 0);
     if (!fm_vocab_add_literal(&tokenizer->vocab, token.id, token.content, token.length, flags, err))
         return false;
-    const bool mark = special || fm_looks_like_mark(token.content, token.length);
-    if (!normalized) return recognised_add(&tokenizer->added, token, mark, err);
+    token.mark = special || fm_looks_like_mark(token.content, token.length);
+    if (!normalized) return fm_added_tokens_add(&tokenizer->added, token, err);
     char *owned = NULL;
     const char *normal = token.content;
     if (tokenizer->nfc && fm_utf8_valid(token.content, token.length) == token.length) {
         if (!fm_nfc(token.content, token.length, &normal, &token.length, &owned, err)) return false;
         token.content = (char *)normal;
     }
-    bool added = recognised_add(&tokenizer->added_normal, token, mark, err);
+    bool added = fm_added_tokens_add(&tokenizer->added_normal, token, err);
     free(owned);
     return added;
 }
@@ -143,8 +127,8 @@ bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *er
         "<|end_of_text|>", "</s>", "<|endoftext|>", NULL};
     if (!tokenizer->vocab.words.count)
         return fm_fail(err, FATHOM_INVALID, "tokenizer: the vocabulary is empty");
-    recognised_sort(&tokenizer->added);
-    recognised_sort(&tokenizer->added_normal);
+    fm_added_tokens_sort(&tokenizer->added);
+    fm_added_tokens_sort(&tokenizer->added_normal);
     if (tokenizer->bos < 0) tokenizer->bos = find_first(tokenizer, bos_names);
     if (tokenizer->eos < 0) tokenizer->eos = find_first(tokenizer, eos_names);
     find_ends(tokenizer);
@@ -203,7 +187,6 @@ size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer) {
 // The state of one call.
 struct encoding {
     const struct fm_tokenizer *tokenizer;
-    bool parse_marks;
     struct fm_tokens *tokens;
     struct fathom_error *err;
     struct fm_bpe_scratch bpe;
@@ -234,7 +217,8 @@ static bool encode_word(struct encoding *e, const char *word, size_t length) {
         append(e, e->bpe.ids, count);
 }
 
-static bool encode_words(struct encoding *e, const char *text, size_t length) {
+static bool encode_words(struct encoding *e, const char *text, size_t length, struct fm_origin origin) {
+    (void)origin;
     if (!fm_pretokenize(&e->tokenizer->pretokenizer, text, length, &e->words, e->err)) return false;
     for (size_t i = 0; i < e->words.spans.count; i++)
         if (!encode_word(e, e->words.text + e->words.spans.items[i].start, e->words.spans.items[i].length))
@@ -242,34 +226,43 @@ static bool encode_words(struct encoding *e, const char *text, size_t length) {
     return true;
 }
 
+// The origin of the text from byte `at` on.
+static struct fm_origin origin_from(struct fm_origin origin, size_t at) {
+    if (origin.of_byte) origin.of_byte += at;
+    return origin;
+}
+
 // Encodes added tokens as themselves, and the text between them with `between`.
 static bool encode_added(struct encoding *e, const struct fm_added_tokens *added, const char *text,
-    size_t length, bool (*between)(struct encoding *e, const char *text, size_t length)) {
+    size_t length, struct fm_origin origin,
+    bool (*between)(struct encoding *e, const char *text, size_t length, struct fm_origin origin)) {
     size_t from = 0, at = 0, start, end;
-    for (int32_t id; (id = fm_added_tokens_find(added, text, length, from, &at, &start, &end)) >= 0;
+    for (int32_t id; (id = fm_added_tokens_find(added, text, length, origin, from, &at, &start, &end)) >= 0;
          from = end)
-        if ((start > from && !between(e, text + from, start - from)) || !append(e, &id, 1)) return false;
-    return from == length || between(e, text + from, length - from);
+        if ((start > from && !between(e, text + from, start - from, origin_from(origin, from))) ||
+            !append(e, &id, 1))
+            return false;
+    return from == length || between(e, text + from, length - from, origin_from(origin, from));
 }
 
-static const struct fm_added_tokens *recognised(const struct encoding *e, const struct fm_recognised *from) {
-    return e->parse_marks ? &from->all : &from->plain;
-}
-
-static bool encode_normal(struct encoding *e, const char *text, size_t length) {
+static bool encode_normal(struct encoding *e, const char *text, size_t length, struct fm_origin origin) {
     const char *normal = text;
     char *owned = NULL;
-    if (e->tokenizer->nfc && !fm_nfc(text, length, &normal, &length, &owned, e->err)) return false;
-    bool done = encode_added(e, recognised(e, &e->tokenizer->added_normal), normal, length, encode_words);
+    if (e->tokenizer->nfc) {
+        // normalization moves bytes: a text that has foreign ones counts as foreign
+        if (origin.of_byte) origin = (struct fm_origin){memchr(origin.of_byte, 1, length) != NULL, NULL};
+        if (!fm_nfc(text, length, &normal, &length, &owned, e->err)) return false;
+    }
+    bool done = encode_added(e, &e->tokenizer->added_normal, normal, length, origin, encode_words);
     free(owned);
     return done;
 }
 
 // Normalizes runs of valid UTF-8 and cuts them into words. Encodes other bytes one by one.
-static bool encode_runs(struct encoding *e, const char *text, size_t length) {
+static bool encode_runs(struct encoding *e, const char *text, size_t length, struct fm_origin origin) {
     for (size_t at = 0; at < length;) {
         size_t n = fm_utf8_valid(text + at, length - at);
-        if (n && !encode_normal(e, text + at, n)) return false;
+        if (n && !encode_normal(e, text + at, n, origin_from(origin, at))) return false;
         at += n;
         n = 0;
         while (
@@ -281,16 +274,26 @@ static bool encode_runs(struct encoding *e, const char *text, size_t length) {
     return true;
 }
 
-bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length,
-    bool parse_marks, struct fm_tokens *tokens, struct fathom_error *err) {
+static bool encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length,
+    struct fm_origin origin, struct fm_tokens *tokens, struct fathom_error *err) {
     if (length >= 1u << 29)
         return fm_fail(err, FATHOM_INVALID, "tokenizer: a text of %zu bytes; up to %u can be encoded at once",
             length, (1u << 29) - 1);
-    struct encoding e = {.tokenizer = tokenizer, .parse_marks = parse_marks, .tokens = tokens, .err = err};
+    struct encoding e = {.tokenizer = tokenizer, .tokens = tokens, .err = err};
     size_t count = tokens->count;
-    bool done = encode_added(&e, recognised(&e, &tokenizer->added), text, length, encode_runs);
+    bool done = encode_added(&e, &tokenizer->added, text, length, origin, encode_runs);
     if (!done) tokens->count = count;
     fm_bpe_scratch_clear(&e.bpe);
     fm_words_clear(&e.words);
     return done;
+}
+
+bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length,
+    bool parse_marks, struct fm_tokens *tokens, struct fathom_error *err) {
+    return encode(tokenizer, text, length, (struct fm_origin){!parse_marks, NULL}, tokens, err);
+}
+
+bool fm_tokenizer_encode_rendered(const struct fm_tokenizer *tokenizer, const char *text,
+    const uint8_t *foreign, size_t length, struct fm_tokens *tokens, struct fathom_error *err) {
+    return encode(tokenizer, text, length, (struct fm_origin){.of_byte = foreign}, tokens, err);
 }

@@ -34,6 +34,10 @@ struct fm_tokens {
 // text.
 bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length,
     bool parse_marks, struct fm_tokens *tokens, struct fathom_error *err);
+// Appends the ids of a rendered template. foreign: for each byte of the text 1 or 0; a mark that covers a
+// foreign byte is not recognised.
+bool fm_tokenizer_encode_rendered(const struct fm_tokenizer *tokenizer, const char *text,
+    const uint8_t *foreign, size_t length, struct fm_tokens *tokens, struct fathom_error *err);
 
 // Returns the bytes of one token, which are not zero-terminated and may be a part of a UTF-8 character.
 // Returns NULL, with *length 0, for an unknown id.

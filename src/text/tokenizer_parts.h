@@ -8,21 +8,16 @@
 #include "text/tokenizer.h"
 #include "text/vocab.h"
 
-// The added tokens that encoding recognises: all of them, or the plain ones alone (tokenizer.h).
-struct fm_recognised {
-    struct fm_added_tokens all, plain;
-};
-
 struct fm_tokenizer {
     struct fm_vocab vocab;
     struct fm_pretokenizer pretokenizer;
-    struct fm_recognised added, added_normal; // recognised before and after normalization
-    bool nfc;                                 // the text is normalized to NFC
-    bool ignore_merges;                       // a word that equals a token becomes that token without merging
-    int32_t unknown, bos, eos;                // -1: none
-    int32_t first;                            // begins a text; -1: none
-    char *chat_template, *tool_template;      // owned; NULL: none
-    char *named[FM_NAMED_TOKENS];             // owned; NULL: none
+    struct fm_added_tokens added, added_normal; // recognised before and after normalization
+    bool nfc;                                   // the text is normalized to NFC
+    bool ignore_merges;                  // a word that equals a token becomes that token without merging
+    int32_t unknown, bos, eos;           // -1: none
+    int32_t first;                       // begins a text; -1: none
+    char *chat_template, *tool_template; // owned; NULL: none
+    char *named[FM_NAMED_TOKENS];        // owned; NULL: none
 };
 
 struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err);

@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 """Writes chat_vectors.json: conversations rendered by the models' own templates.
-    make_chat_vectors.py FOLDER
-FOLDER holds NAME/tokenizer_config.json of the tokenizers that tools/fetch_tokenizers.sh fetches. R1's and V3.1's
-template is NAME/chat_template.jinja. V3.2 and V4 have Python in place of a template: NAME/encoding_dsv32.py and
-NAME/encoding_dsv4.py, from the models' folder `encoding`."""
+make_chat_vectors.py FOLDER: holds NAME/tokenizer_config.json of the tokenizers that tools/fetch_tokenizers.sh fetches. R1's and V3.1's template is
+NAME/chat_template.jinja; V3.2 and V4 have Python in a template's place, NAME/encoding_dsv32.py and NAME/encoding_dsv4.py of their folder `encoding`."""
 import importlib, json, os, sys
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -12,8 +10,8 @@ MARKS = ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜Us
          "<|im_end|>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "｜DSML｜", "<tool_call>", "</tool_call>",
          *(f"<｜tool▁{kind}▁{end}｜>" for kind in ("calls", "call", "outputs", "output") for end in ("begin", "end")), "<｜tool▁sep｜>"]
 DSML = {"deepseek-v3.2": "encoding_dsv32", "deepseek-v4": "encoding_dsv4"}
-SWITCHED = ["deepseek-v3.1", "deepseek-v3.2", "deepseek-v4", "qwen3"]  # models that can be told not to think
-FENCED = ["deepseek-r1", "deepseek-v3"]  # their templates are right for one round of two calls only, and list no tools
+SWITCHED = ["deepseek-v3.1", "deepseek-v3.2", "deepseek-v4", "qwen3"]  # models that think or not, as told
+FENCED = ["deepseek-r1", "deepseek-v3"]  # their templates are right for one round of two calls alone, and list no tools
 TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Wie ist das \"Wetter\"? <b>&'", "parameters": {
              "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}}, "required": ["city"]}}},
          {"type": "function", "function": {"name": "clock", "description": "Time: 時間 / zone\n", "parameters": {}}}]
@@ -45,19 +43,6 @@ def byte_tokenizer():
     return {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False}, "model": {"type": "BPE", "vocab": vocab, "merges": []},
             "added_tokens": added}
 
-def sections(tools):
-    """V3.1's list of tools, as its model card has it: the template leaves it to the system prompt."""
-    text = "## Tools\nYou have access to the following tools:\n\n"
-    for tool in (t["function"] for t in tools):
-        text += f"### {tool['name']}\nDescription: {tool['description']}\n\nParameters: {json.dumps(tool['parameters'], ensure_ascii=False)}\n\n"
-    return text + """IMPORTANT: ALWAYS adhere to this exact format for tool use:
-<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>tool_call_name<｜tool▁sep｜>tool_call_arguments<｜tool▁call▁end｜>{additional_tool_calls}<｜tool▁calls▁end｜>
-
-Where:
-- `tool_call_name` must be an exact match to one of the available tools
-- `tool_call_arguments` must be valid JSON that strictly follows the tool's Parameters Schema
-- For multiple tool calls, chain them directly without separators or spaces"""
-
 def for_template(form, talk, tools):
     messages = []
     for message in talk:
@@ -69,9 +54,8 @@ def for_template(form, talk, tools):
                 "arguments": json.dumps(c["arguments"]) if as_text else c["arguments"]}} for c in message["tool_calls"]]
             if form in FENCED: out["content"] = None
         messages.append(out)
-    if tools and form in [*DSML, "deepseek-v3.1"] and messages[0]["role"] != "system": messages.insert(0, system(""))
+    if tools and form in DSML and messages[0]["role"] != "system": messages.insert(0, system(""))
     if tools and form in DSML: messages[0] = {**messages[0], "tools": tools}
-    if tools and form == "deepseek-v3.1": messages[0] = system(messages[0]["content"] + "\n\n" + sections(tools))
     return messages
 
 def for_fathom(talk, raw):
@@ -112,6 +96,7 @@ for form in FORMS:
     if source: templates[form] = source
     talks = [(talk, None) for talk in PLAIN]
     if form in FENCED: talks += [(WITH_TOOLS[0], None), (WITH_TOOLS[0] + [answer("Rain at noon."), user("thanks")], None)]
+    elif form == "deepseek-v3.1": talks += [(talk, None) for talk in WITH_TOOLS]  # the template has no list of tools
     elif form != "llama3": talks += [(talk, TOOLS) for talk in WITH_TOOLS] + [(talk, None) for talk in WITH_TOOLS]
     if form in [*DSML, "qwen3"]: talks += [([user("a"), user("b"), answer("c", "d"), user("e"), user("f")], None)]
     for disable_thinking in ([False, True] if form in SWITCHED else [False]):
