@@ -41,6 +41,14 @@ struct device_options {
             "for tests: a barrier after every dispatch", NULL \
     }
 
+// The chat template: one that is built in, or a file's.
+#define TEMPLATE_OPTIONS(name, file) \
+    {"--template", OPTION_TEXT, name, "NAME", \
+        "a chat template that is built in (deepseek-v4, chatml, ...), instead of the model's own", NULL}, \
+    { \
+        "--chat-template", OPTION_TEXT, file, "FILE", "the chat template in this file, in Jinja", NULL \
+    }
+
 // Most tokens of an answer; the value is what chat_limit() takes.
 #define LIMIT_OPTION(value) \
     { \
@@ -93,6 +101,8 @@ const char *wide_encoding(const char *text, size_t size);
 // As read_file, for a text: refuses what is not UTF-8 by its byte order mark or its zero bytes, and drops
 // UTF-8's byte order mark.
 char *read_text(const char *path, size_t most, size_t *size, struct fathom_error *err);
+// Reads the chat template of --chat-template. path NULL: *text is NULL. Prints why it fails.
+bool read_template(const char *path, char **text);
 // Drops one line end, LF or CRLF, at the end.
 void drop_line_end(char *text);
 bool is_blank(const char *text); // nothing but white space

@@ -23,7 +23,7 @@ struct questions {
 
 struct eval_options {
     struct device_options device;
-    const char *model, *file, *template_name;
+    const char *model, *file, *template_name, *template_file;
     uint32_t n_tokens;
     bool disable_thinking, show_wrong, json;
 };
@@ -177,14 +177,21 @@ static int show(const struct fathom_engine *engine, struct fathom_chat *chat, co
 
 static int evaluate(const struct eval_options *o, struct questions *q) {
     struct fathom_error err = {0};
+    char *chat_template;
+    if (!read_template(o->template_file, &chat_template)) return EXIT_REFUSED;
     struct fathom_engine *engine = open_engine(o->model, &o->device);
-    if (!engine) return EXIT_REFUSED;
+    if (!engine) {
+        free(chat_template);
+        return EXIT_REFUSED;
+    }
     struct fathom_chat_params params = {
         .template_name = o->template_name,
+        .chat_template = chat_template,
         .disable_thinking = o->disable_thinking,
     };
     chat_limit(&params, o->n_tokens);
     struct fathom_chat *chat = fathom_chat_create(engine, &params, &err);
+    free(chat_template);
     const double start = fm_clock();
     const int done =
         chat && ask_all(chat, q, &err) ? show(engine, chat, o, q, fm_clock() - start) : refuse(&err);
@@ -199,8 +206,7 @@ int eval_main(int argc, char **argv) {
     const struct option options[] = {
         LIMIT_OPTION(&o.n_tokens),
         {"--wrong", OPTION_FLAG, &o.show_wrong, NULL, "show the questions with a wrong answer", NULL},
-        {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own",
-            NULL},
+        TEMPLATE_OPTIONS(&o.template_name, &o.template_file),
         {"--no-think", OPTION_FLAG, &o.disable_thinking, NULL,
             "answer without a thought, if the template can", NULL},
         {"--json", OPTION_FLAG, &o.json, NULL, "one object", NULL},

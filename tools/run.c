@@ -11,7 +11,7 @@
 
 struct run_options {
     struct device_options device;
-    const char *model, *prompt, *file, *template_name;
+    const char *model, *prompt, *file, *template_name, *template_file;
     bool raw, disable_thinking, greedy, json, hide_thought, seed_given, temperature_given, top_p_given;
     struct fathom_sampling sampling;
     uint32_t n_tokens;
@@ -165,11 +165,14 @@ static int converse(struct fathom_engine *engine, struct fathom_chat *chat, cons
     return EXIT_DONE;
 }
 
-static int with_chat(struct fathom_engine *engine, const char *prompt, const struct run_options *o) {
+// chat_template: in Jinja, or NULL.
+static int with_chat(struct fathom_engine *engine, const char *prompt, const char *chat_template,
+    const struct run_options *o) {
     struct fathom_error err = {0};
     struct fathom_chat_params params = {
         .sampling = o->sampling,
         .template_name = o->template_name,
+        .chat_template = chat_template,
         .disable_thinking = o->disable_thinking,
         .raw = o->raw,
         .progress = progress_bar,
@@ -226,8 +229,7 @@ int run_main(int argc, char **argv) {
         {"-f", OPTION_TEXT, &o.file, "FILE", "the question's file (- is stdin)", NULL},
         LIMIT_OPTION(&o.n_tokens),
         {"--raw", OPTION_FLAG, &o.raw, NULL, "no chat template: continue the text as it is", NULL},
-        {"--template", OPTION_TEXT, &o.template_name, "NAME", "this chat template instead of the model's own",
-            NULL},
+        TEMPLATE_OPTIONS(&o.template_name, &o.template_file),
         {"--no-think", OPTION_FLAG, &o.disable_thinking, NULL,
             "answer without a thought, if the template can", NULL},
         {"--greedy", OPTION_FLAG, &o.greedy, NULL, "always the likeliest token", NULL},
@@ -257,16 +259,21 @@ int run_main(int argc, char **argv) {
         fprintf(stderr, "fathom run: give either -p or -f\n");
         return EXIT_WRONG_USE;
     }
-    char *prompt, *demo = NULL;
-    if ((code = read_prompt(&o, &prompt)) != EXIT_NOT_YET) return code;
+    char *prompt, *demo = NULL, *chat_template;
+    if (!read_template(o.template_file, &chat_template)) return EXIT_REFUSED;
+    if ((code = read_prompt(&o, &prompt)) != EXIT_NOT_YET) {
+        free(chat_template);
+        return code;
+    }
     default_sampling(&o);
     watch_interrupt();
     struct fathom_engine *engine = NULL;
     code = EXIT_REFUSED;
     if (o.model || (demo = demo_model())) engine = open_engine(o.model ? o.model : demo, &o.device);
-    if (engine) code = with_chat(engine, prompt, &o);
+    if (engine) code = with_chat(engine, prompt, chat_template, &o);
     fathom_engine_destroy(&engine);
     free(demo);
     free(prompt);
+    free(chat_template);
     return code;
 }

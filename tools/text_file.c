@@ -58,3 +58,12 @@ bool is_blank(const char *text) {
     }
     return true;
 }
+
+bool read_template(const char *path, char **text) {
+    struct fathom_error err = {0};
+    size_t size;
+    *text = NULL;
+    if (!path || (*text = read_text(path, 16 << 20, &size, &err))) return true;
+    refuse(&err);
+    return false;
+}

@@ -203,11 +203,12 @@ static void refused_tools(void **state) {
         struct fathom_chat_params params;
         const char *says;
     } bad[] = {
-        {{.tools = tools}, "deepseek-r1 has no list of tools"},
-        {{.tools = tools, .template_name = "llama3"}, "llama3 has no tools"},
+        {{.tools = tools}, "has no list of tools"},
         {{.tools = "{}", .template_name = "deepseek-v4"}, "no array of objects"},
         {{.tools = tools, .raw = true}, "need a template"},
-        {{.template_name = "dance"}, "there is no chat template \"dance\"; there are deepseek-r1, "},
+        {{.template_name = "dance"}, "there is no chat template \"dance\" built in; there are deepseek-v3.2, "},
+        {{.template_name = "deepseek-v3", .chat_template = "x"}, "one is wanted"},
+        {{.chat_template = "x\n\n{% else %}"}, "chat template, line 3: "},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct fathom_error err = {0};

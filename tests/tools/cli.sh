@@ -238,16 +238,20 @@ head -c 4096 /dev/zero >"$work/zero.gguf"
 head -c 100000 "$demo" >"$work/short.gguf"
 cp "$demo" "$work/magic.gguf" && printf 'GGUX' | dd of="$work/magic.gguf" conv=notrunc status=none
 cp "$demo" "$work/arch.gguf" && offset=$(grep -abo deepseek2 "$demo" | head -n 1 | cut -d: -f1) && printf 'deepseek9' | dd of="$work/arch.gguf" bs=1 seek="$offset" conv=notrunc status=none
-refused 'no chat template "dance"; there are deepseek-r1, deepseek-v3,' "$fathom" run "$demo" -p x --template dance
-refused 'no token <|im_start|>, which the template qwen3 needs' "$fathom" run "$demo" -p x --template qwen3
-refused 'a model always thinks' "$fathom" run "$demo" -p x --no-think
+refused 'no chat template "dance" built in; there are deepseek-v3.2, deepseek-v4,' "$fathom" run "$demo" -p x --template dance
+refused 'no token <|im_start|>, which the template chatml needs' "$fathom" run "$demo" -p x --template chatml
+refused 'the model always thinks' "$fathom" run "$demo" -p x --no-think
 refused 'none.gguf' "$fathom" inspect "$work/none.gguf"
 for bad in empty zero short magic; do refused "$bad.gguf" "$fathom" run "$work/$bad.gguf" -p x; done
 refused 'deepseek9' "$fathom" run "$work/arch.gguf" -p x
 mkdir "$work/folder"
 refused 'folder' "$fathom" run "$work/folder" -p x
-cp -r "$v3" "$work/hub" && chmod -R u+w "$work/hub" && printf '{{ "<|im_start|>" }}' >"$work/hub/chat_template.jinja"
-refused 'which the template chatml needs' "$fathom" run "$work/hub" -p x
+cp -r "$v3" "$work/hub" && chmod -R u+w "$work/hub" && printf 'x\n{{ messages[ }}' >"$work/hub/chat_template.jinja"
+refused 'chat template, line 2: ' "$fathom" run "$work/hub" -p x
+printf '{{ bos_token }}{%% for m in messages %%}<｜User｜>{{ m.content }}{%% endfor %%}<｜Assistant｜><think>{{ "\\n" }}' >"$work/template.jinja"
+[ "$("$fathom" run "$demo" -p 'How much is 3 + 4?' --greedy -n 80 --chat-template "$work/template.jinja")" = "$("$fathom" run "$demo" -p 'How much is 3 + 4?' --greedy -n 80)" ] || { failures=$((failures + 1)); echo "FAIL: the template of a file"; }
+refused 'one is wanted' "$fathom" run "$demo" -p x --template deepseek-v3 --chat-template "$work/template.jinja"
+refused 'none.jinja' "$fathom" run "$demo" -p x --chat-template "$work/none.jinja"
 sed -i 's/"deepseek_v3"/"mystery"/' "$work/hub/config.json"
 refused 'mystery' "$fathom" inspect "$work/hub"
 cp "$v3/config.json" "$work/hub/" && rm "$work/hub/model-00002-of-00002.safetensors"
