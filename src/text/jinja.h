@@ -30,7 +30,7 @@ struct fm_jinja_input {
     const char *const *own;
     size_t n_own;
     struct tm now; // for strftime_now: local time
-    // Bounds. 0: 10 million steps; 64 MiB and 64 times the length of `variables`.
+    // Bounds. 0: 10 million steps and 64 MiB, and 64 more of each for every byte of `variables`.
     uint64_t max_steps;
     size_t max_memory;
 };

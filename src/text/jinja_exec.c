@@ -239,7 +239,7 @@ bool fm_jinja_render(const struct fm_jinja *jinja, const struct fm_jinja_input *
     static const struct jinja_string loop_name = {.bytes = "loop", .length = 4};
     struct jinja_run run = {.jinja = jinja, .input = input, .loop_name = &loop_name};
     struct jinja_builder text = {&run};
-    run.max_steps = input->max_steps ? input->max_steps : 10000000;
+    run.max_steps = input->max_steps ? input->max_steps : 10000000 + 64 * (uint64_t)input->length;
     run.max_memory = input->max_memory ? input->max_memory : ((size_t)64 << 20) + 64 * input->length;
     for (size_t i = 0; i < jinja->n_names; i++)
         if (jinja->names[i]->length == 4 && !memcmp(jinja->names[i]->bytes, "loop", 4))

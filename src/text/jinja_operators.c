@@ -359,7 +359,12 @@ struct jinja_value fm_jinja_slice(struct jinja_run *run, struct jinja_value owne
         return (struct jinja_value){.kind = JINJA_RANGE, .range = range};
     }
     struct jinja_value list = fm_jinja_list(run, owner.kind);
-    for (int64_t i = 0; i < n && !run->failed; i++)
+    if (step == 1 && n > 0 && !run->failed) { // lists do not change, so that a part can share the items
+        *list.list =
+            (struct jinja_list){.items = owner.list->items + from, .n = (size_t)n, .capacity = (size_t)n};
+        fm_jinja_work(run, (size_t)n);
+    }
+    for (int64_t i = 0; step != 1 && i < n && !run->failed; i++)
         fm_jinja_push(run, list, owner.list->items[from + i * step]);
     list.foreign = owner.foreign;
     return list;
