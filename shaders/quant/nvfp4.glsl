@@ -1,6 +1,6 @@
-// FATHOM_NVFP4: blocks of 36 bytes for 64 elements: four bytes of scales, one for 16 elements, then 8 bytes of
-// nibbles for each 16, which are E2M1 floats: element j in byte j % 8, high nibbles from 8 on. A scale has 4
-// bits of exponent (bias 7) and 3 of mantissa; the highest bit is ignored, and 0x7f stands for 0.
+// FATHOM_NVFP4: blocks of 36 bytes for 64 elements: four scales, one for 16 elements, then 8 bytes of nibbles
+// for each 16, which are E2M1 floats: element j in byte j % 8, high nibbles from 8 on. A scale is a byte of
+// 4 bits of exponent (bias 7) and 3 of mantissa; the highest bit is ignored, and 0x7f stands for 0.
 float W_FN(_nvfp4_scale)(uint n) { // half of the scale: e2m1() is doubled
     const uint size = n & 0x7fu;
     precise float small = float(size) * 0.0009765625; // 2^-10
