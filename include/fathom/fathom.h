@@ -195,12 +195,12 @@ struct fathom_chat_params {
     // Tools that the model may call: a JSON array of {"type": "function", "function": {"name", "description",
     // "parameters"}}, or NULL. Refused where the template has no place for tools.
     const char *tools;
-    // The chat template: the model's own when both are NULL, one that is built in, or a text in Jinja. Built in
-    // are the encoders deepseek-v3.2 and deepseek-v4, and deepseek-r1, deepseek-v3, chatml and llama3 for
+    // The chat template: the model's own when both are NULL, one that is built in, or a text in Jinja. Built
+    // in are the encoders deepseek-v3.2 and deepseek-v4, and deepseek-r1, deepseek-v3, chatml and llama3 for
     // models that bring no template.
     const char *template_name, *chat_template;
-    // Answer at once, where the template has a switch: its variables enable_thinking and thinking become false.
-    // They are true otherwise.
+    // Answer at once, where the template has a switch: its variables enable_thinking and thinking become
+    // false. They are true otherwise.
     bool disable_thinking;
     bool raw;                        // no template: the model continues the text
     uint32_t max_tokens;             // of one answer, its thought included; 0: as many as the context holds

@@ -206,7 +206,8 @@ static void refused_tools(void **state) {
         {{.tools = tools}, "has no list of tools"},
         {{.tools = "{}", .template_name = "deepseek-v4"}, "no array of objects"},
         {{.tools = tools, .raw = true}, "need a template"},
-        {{.template_name = "dance"}, "there is no chat template \"dance\" built in; there are deepseek-v3.2, "},
+        {{.template_name = "dance"},
+            "there is no chat template \"dance\" built in; there are deepseek-v3.2, "},
         {{.template_name = "deepseek-v3", .chat_template = "x"}, "one is wanted"},
         {{.chat_template = "x\n\n{% else %}"}, "chat template, line 3: "},
     };
