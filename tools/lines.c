@@ -35,10 +35,8 @@ struct lines {
 #endif
 };
 
-// ---- Plain lines: no editor, a terminal without escape sequences, or no UTF-8 locale, in which the editor
-// drops letters
-// --------------------------------------------------------------------------------------------------
-
+// Plain lines: where there is no editor, on a terminal without escape sequences, and without a UTF-8 locale,
+// in which the editor drops letters.
 static char *next_plain(struct lines *lines) {
     for (;;) {
         fputs("> ", stdout);

@@ -52,6 +52,17 @@ static const char *end_name(enum fathom_end end) {
     return names[end];
 }
 
+static cJSON *calls_json(const struct fathom_reply *reply) {
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < reply->n_tool_calls; i++) {
+        cJSON *call = cJSON_CreateObject();
+        cJSON_AddStringToObject(call, "name", reply->tool_calls[i].name);
+        cJSON_AddStringToObject(call, "arguments", reply->tool_calls[i].arguments);
+        cJSON_AddItemToArray(list, call);
+    }
+    return list;
+}
+
 static int show_json(const struct fathom_engine *engine, struct fathom_chat *chat,
     const struct fathom_reply *reply, const struct run_options *o) {
     const struct fathom_session_stats stats = fathom_session_get_stats(fathom_chat_get_session(chat));
@@ -69,6 +80,7 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     cJSON_AddStringToObject(json, "text", text ? text : reply->answer);
     cJSON_AddStringToObject(json, "thought", reply->thought);
     cJSON_AddStringToObject(json, "answer", reply->answer);
+    cJSON_AddItemToObject(json, "tool_calls", calls_json(reply));
     cJSON_AddStringToObject(json, "end", end_name(reply->end));
     cJSON_AddNumberToObject(json, "prompt_tokens", reply->n_prompt_ids);
     char seed[32]; // as text: a JSON number does not hold 64 bits
@@ -137,6 +149,8 @@ static int answer_once(
     if (o->json) return show_json(engine, chat, &reply, o);
     leave_thought(&printer);
     if (printer.any) fputs("\n", stdout);
+    for (size_t i = 0; i < reply.n_tool_calls; i++) // of a model that calls tools without having any
+        printf("%s(%s)\n", reply.tool_calls[i].name, reply.tool_calls[i].arguments);
     fflush(stdout);
     print_drafts(stderr, fathom_chat_get_session(chat));
     say_cut(engine, &reply, o);

@@ -224,7 +224,7 @@ struct fathom_reply {
     const int32_t *ids;           // the tokens generated, the end token included
     uint32_t n_ids, n_prompt_ids; // prompt tokens in all, those already in the cache included
     enum fathom_end end;
-    // The calls that end the answer; its text leaves them out. Answer them by messages with the results.
+    // The calls in the answer; its text leaves them out. Answer them by messages with the results.
     const struct fathom_tool_call *tool_calls;
     size_t n_tool_calls;
 };

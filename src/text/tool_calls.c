@@ -62,15 +62,16 @@ static void read_all(struct fm_call_reader *r) {
             at = piece = behind;
             continue;
         }
+        r->out->n_texts = n_texts;
         const char *next = fm_call_skip_space(r, at + length);
         // a mark around all calls, or one that comes twice
         if (kind == FM_MARK_CLOSE ||
             (kind != FM_MARK_OBJECT && fm_mark_next(r->style, next, r->end) == next)) {
+            fm_call_add_text(r, piece, at);
             at = piece = at + length;
             continue;
         }
         // no call: text, up to the mark that closes it
-        r->out->n_texts = n_texts;
         at = kind == FM_MARK_OBJECT ? at + length + 1 : fm_call_behind_bad(r, at + length);
     }
     fm_call_add_text(r, piece, r->end);
