@@ -52,6 +52,7 @@ struct fm_hparams {
 
     bool rope_halves;                     // rotated pairs are (i, i + n_rope / 2), else (2i, 2i + 1)
     float rope_divisors[FM_MAX_ROPE / 2]; // divisors of the frequencies
+    bool has_rope_tensor;                 // rope_freqs.weight is in them
     float rope_base;
     uint32_t n_rope_tables; // DeepSeek-V4: 2, the second for layers with compressed rows
     float yarn_factor;      // 1: plain rotary positions

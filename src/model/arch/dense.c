@@ -41,6 +41,7 @@ static void read_rope_divisors(struct fm_keys *k, struct fm_hparams *hp) {
     }
     float stored[FM_MAX_ROPE / 2];
     if (!fm_tensor_read(k->tensors, t, 0, t->size, stored, k->err)) k->failed = true;
+    hp->has_rope_tensor = true;
     if (!k->failed) fm_dequantize_row(t->type, stored, hp->rope_divisors, t->dims[0]);
     for (uint32_t i = 0; !k->failed && i < hp->n_rope / 2; i++)
         if (!(hp->rope_divisors[i] >= 1e-6f && hp->rope_divisors[i] <= 1e6f))
