@@ -41,6 +41,22 @@ static struct found look(const struct fm_folder *folder, char list[300]) {
     return f;
 }
 
+static bool is_hub(const struct found *f) {
+    return (f->config && (f->n_safetensors || !f->n_models)) || (!f->n_models && !f->part);
+}
+
+bool fm_folder_holds_gguf(const char *path) {
+    struct fm_folder folder;
+    char list[300];
+    bool holds = false;
+    if (fm_folder_read(&folder, path, NULL)) {
+        const struct found f = look(&folder, list);
+        holds = !is_hub(&f) && f.n_models == 1;
+    }
+    fm_folder_free(&folder);
+    return holds;
+}
+
 struct fm_tensors *fm_folder_open(const char *path, struct fathom_error *err) {
     struct fm_folder folder;
     struct fm_tensors *tensors = NULL;
@@ -50,7 +66,7 @@ struct fm_tensors *fm_folder_open(const char *path, struct fathom_error *err) {
         return NULL;
     }
     const struct found f = look(&folder, list);
-    if ((f.config && (f.n_safetensors || !f.n_models)) || (!f.n_models && !f.part)) {
+    if (is_hub(&f)) {
         tensors = fm_hub_open(path, err);
     } else if (f.n_models > 1) {
         fm_fail(

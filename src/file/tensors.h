@@ -33,6 +33,8 @@ struct fm_tensors;
 // folder with one GGUF model in it.
 // The function checks everything: afterwards no tensor reaches past its file and no size overflows.
 struct fm_tensors *fm_tensors_open(const char *path, struct fathom_error *err);
+// Whether a folder stands for the one GGUF model in it, and not for a hub folder.
+bool fm_folder_holds_gguf(const char *path);
 void fm_tensors_close(struct fm_tensors **tensors);
 const char *fm_tensors_path(const struct fm_tensors *tensors);
 

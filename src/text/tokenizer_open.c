@@ -120,7 +120,7 @@ struct fm_tokenizer *fm_tokenizer_open(const char *path, struct fathom_error *er
         fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno));
         return NULL;
     }
-    if (is_folder(path)) return open_folder(path, err);
+    if (is_folder(path) && !fm_folder_holds_gguf(path)) return open_folder(path, err);
     struct fm_tensors *tensors = fm_tensors_open(path, err);
     struct fm_tokenizer *tokenizer = tensors ? fm_tokenizer_of_model(tensors, err) : NULL;
     fm_tensors_close(&tensors);
