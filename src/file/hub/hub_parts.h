@@ -76,6 +76,18 @@ const struct fm_safetensor *fm_hub_use(struct fm_hub_files *files, const char *n
 // norm of the layers.
 bool fm_hub_check_used(struct fm_hub_files *files);
 
+// hub_present.c: add a tensor of the folder to the directory, `from` under the name `to`; a tensor that the
+// folder lacks is left out. plain: a vector or a matrix; as_f32: as F32 whatever it is. paired_rows: the
+// heads' rows in pairs. table: tokens' experts, as I32. experts: one projection ("gate", "up", "down") of all
+// experts of a layer, stacked. split_kv_b: kv_b_proj of a layer as attn_k_b and attn_v_b. rope: the divisors
+// of Llama 3's frequencies.
+bool fm_hub_present_plain(struct fm_hub_files *files, const char *from, const char *to, bool as_f32);
+bool fm_hub_present_paired_rows(
+    struct fm_hub_files *files, const char *from, const char *to, uint32_t n_heads);
+bool fm_hub_present_table(struct fm_hub_files *files, const char *from, const char *to);
+bool fm_hub_present_experts(struct fm_hub_files *files, uint32_t layer, const char *projection);
+bool fm_hub_present_split_kv_b(struct fm_hub_files *files, uint32_t layer);
+bool fm_hub_present_rope(struct fm_hub_files *files);
 // hub_weights.c: makes tensors from the safetensors files, and the keys that count layers.
 bool fm_hub_weights(struct fm_hub *hub);
 
