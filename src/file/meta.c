@@ -111,9 +111,9 @@ static bool wrong_type(const struct fm_tensors *tensors, const struct fm_meta_va
         return fm_fail(err, FATHOM_INVALID, "%s: key %s is the string \"%.40s\", expected %s", path, key,
             value->string.text, wanted);
     default:
-        return fm_fail(err, FATHOM_INVALID,
-            "%s: key %s is an array of %llu elements, expected %s, or an array of equal ones", path, key,
-            (unsigned long long)value->count, wanted);
+        return fm_fail(err, FATHOM_INVALID, "%s: key %s is an array of %llu elements%s, expected %s", path,
+            key, (unsigned long long)value->count,
+            value->count && fm_meta_size(value->element) ? " that are not all equal" : "", wanted);
     }
 }
 

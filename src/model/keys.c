@@ -1,6 +1,7 @@
 #include "model/keys.h"
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *fm_key_name(const struct fm_keys *k, const char *suffix, char buffer[128]) {
     snprintf(buffer, 128, "%s.%s", k->arch, suffix);
@@ -8,7 +9,10 @@ const char *fm_key_name(const struct fm_keys *k, const char *suffix, char buffer
 }
 
 void fm_key_bad(struct fm_keys *k, const char *key, const char *what) {
-    fm_fail(k->err, FATHOM_INVALID, "%s: key %s %s", fm_tensors_path(k->tensors), key, what);
+    const size_t n = strlen(k->arch);
+    const bool whole = !strncmp(key, k->arch, n) && key[n] == '.';
+    fm_fail(k->err, FATHOM_INVALID, "%s: key %s%s%s %s", fm_tensors_path(k->tensors), whole ? "" : k->arch,
+        whole ? "" : ".", key, what);
     k->failed = true;
 }
 

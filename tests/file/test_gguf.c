@@ -117,8 +117,9 @@ static void all_kinds_of_metadata(void **state) {
         {"u64", "m.gguf: key u64 is 1099511627776, expected a whole number of 32 bits"},
         {"i16", "m.gguf: key i16 is -5, expected a whole number of 32 bits"},
         {"ints",
-            "m.gguf: key ints is an array of 3 elements, expected a whole number of 32 bits, or an array of "
-            "equal ones"},
+            "m.gguf: key ints is an array of 3 elements that are not all equal, expected a whole number of "
+            "32 bits"},
+        {"strings", "m.gguf: key strings is an array of 2 elements, expected a whole number of 32 bits"},
     };
     for (size_t n = 0; n < sizeof(wrong) / sizeof(*wrong); n++) {
         err = (struct fathom_error){0};

@@ -261,7 +261,7 @@ static void other_scalings_are_refused_by_name(void **state) {
                         text = {.set = {TEXT("llama.rope.scaling.factor", "4")}};
     check_refused(LLAMA, &longrope, "rope scaling \"longrope\" is not one of none, linear, yarn");
     check_refused(LLAMA, &dynamic, "rope scaling \"dynamic\"");
-    check_refused(LLAMA, &small, "key rope.scaling.factor is less than 1");
+    check_refused(LLAMA, &small, "key llama.rope.scaling.factor is less than 1");
     check_refused(LLAMA, &number, "key llama.rope.scaling.type is not a string");
     check_refused(LLAMA, &text, "key llama.rope.scaling.factor is the string \"4\", expected a number");
 }
@@ -294,7 +294,7 @@ static void yarns_factors_multiply_in_dense_models(void **state) {
     const struct change mixed = {.set = {YARN, NUMBER("qwen3.rope.scaling.yarn_ext_factor", 0.5f)}},
                         none = {.set = {TEXT("qwen3.rope.scaling.type", "yarn")}};
     check_refused(QWEN3, &mixed, "rope.scaling.yarn_ext_factor is not 1");
-    check_refused(QWEN3, &none, "rope.scaling.factor is missing");
+    check_refused(QWEN3, &none, "key qwen3.rope.scaling.factor is missing");
 }
 
 // ---- Numbers of other types ------------------------------------------------------------------------------
@@ -320,8 +320,8 @@ static void equal_numbers_count_as_one(void **state) {
     assert_int_equal(hparams_of(LLAMA, &list).n_kv, 2);
     assert_int_equal(hparams_of(LLAMA, &heads).n_kv, 2);
     assert_float_equal(hparams_of(LLAMA, &base).rope_base, 5000, 0);
-    check_refused(
-        LLAMA, &differs, "key llama.attention.head_count_kv is an array of 3 elements, expected a whole");
+    check_refused(LLAMA, &differs,
+        "key llama.attention.head_count_kv is an array of 3 elements that are not all equal");
     check_refused(LLAMA, &part, "key llama.attention.head_count_kv is 2.5, expected a whole number");
     check_refused(
         LLAMA, &text, "key llama.attention.head_count_kv is the string \"2\", expected a whole number");
