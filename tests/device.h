@@ -1,4 +1,4 @@
-// How a test learns what devices.cmake wants of its device, beside the driver that the loader finds.
+// What devices.cmake says of a test's device, besides the driver, which the loader finds.
 #ifndef TEST_DEVICE_H
 #define TEST_DEVICE_H
 #include <fathom/gpu.h>

@@ -1,7 +1,7 @@
-# The devices that tests run on, without a GPU: lavapipe with subgroups of 4, 8 and 16, SwiftShader, and for tests
-# that ask for it "card", lavapipe that pretends to be a discrete card (tests/device.h). fathom_device_test() adds a
-# test for each.
-# lavapipe26 has cooperative matrices, which Debian 12's Mesa lacks; only tests of those name it.
+# The devices of the tests, none of which needs a GPU: lavapipe with subgroups of 4, 8 and 16, and SwiftShader.
+# Some tests also ask for "card", lavapipe that pretends to be a discrete card (tests/device.h).
+# fathom_device_test() adds a test for each device.
+# lavapipe26 has cooperative matrices, which Debian 12's Mesa lacks. Only tests of cooperative matrices name it.
 set(FATHOM_LAVAPIPE_ICD "" CACHE FILEPATH "lavapipe's driver manifest")
 set(FATHOM_SWIFTSHADER_ICD "" CACHE FILEPATH "SwiftShader's driver manifest")
 set(FATHOM_LAVAPIPE26 ${CMAKE_SOURCE_DIR}/build/lavapipe26 CACHE PATH
@@ -16,7 +16,8 @@ if(NOT FATHOM_SWIFTSHADER_ICD AND EXISTS /usr/lib/chromium/vk_swiftshader_icd.js
     set(FATHOM_SWIFTSHADER_ICD /usr/lib/chromium/vk_swiftshader_icd.json)
 endif()
 
-# Under the address sanitizer lavapipe 22.3 leaks 128 bytes in a module that is unloaded by then; preloaded, it is known to leak nothing.
+# Under the address sanitizer lavapipe 22.3 leaks 128 bytes in a module that is unloaded when the leak is reported.
+# A preloaded lavapipe is known to leak nothing.
 option(FATHOM_SANITIZE "the build has the address sanitizer: tests preload lavapipe" OFF)
 if(FATHOM_SANITIZE)
     execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libasan.so OUTPUT_VARIABLE asan OUTPUT_STRIP_TRAILING_WHITESPACE)
@@ -29,8 +30,8 @@ set(lavapipe8_icd "${FATHOM_LAVAPIPE_ICD}")
 set(lavapipe16_icd "${FATHOM_LAVAPIPE_ICD}")
 set(card_icd "${FATHOM_LAVAPIPE_ICD}")
 set(swiftshader_icd "${FATHOM_SWIFTSHADER_ICD}")
-# Programs for lavapipe26 start through the tree's own loader, with the C library that the tree's Mesa needs.
-# Not those of the address sanitizer.
+# Programs for lavapipe26 start through the tree's own loader, with the C library that the tree's Mesa needs. A
+# build with the address sanitizer has no lavapipe26.
 file(GLOB loader ${FATHOM_LAVAPIPE26}/usr/lib/*/ld-linux-*.so.*)
 file(GLOB lavapipe26_icd ${FATHOM_LAVAPIPE26}/usr/share/vulkan/icd.d/lvp_icd*.json)
 if(loader AND NOT FATHOM_SANITIZE)
@@ -40,20 +41,21 @@ if(loader AND NOT FATHOM_SANITIZE)
 else()
     set(lavapipe26_icd "")
 endif()
-set(lavapipe4_width 128) # bits of a vector: 32 an invocation
+set(lavapipe4_width 128) # bits of a vector; an invocation has 32
 set(lavapipe8_width 256)
 set(lavapipe16_width 512)
 set(card_width 256)
 set(card_environment FATHOM_TEST_CARD=1)
 set(lavapipe26_width 256)
 
-# Drivers that take a second or more for each of an operator's hundred pipelines: all cases on one width of lavapipe and on SwiftShader, a third each
-# on the other widths.
+# An operator has a hundred pipelines, and a driver takes a second or more for each. So one subgroup size of
+# lavapipe and SwiftShader run all cases, and the other subgroup sizes run a third each.
 set(lavapipe4_part --part 1/3)
 set(lavapipe16_part --part 2/3)
 
-# fathom_device_test(NAME command...): NAME@device for each of `devices` (all by default). Where a device's driver is not installed, the test is
-# shown as not run, by its name. Extra environment in `environment`; PARTS: the command takes --part.
+# fathom_device_test(NAME COMMAND command... [DEVICES device...] [ENVIRONMENT variable...] [PARTS]) adds a test
+# NAME@device for each of DEVICES, which are FATHOM_TEST_DEVICES by default. If a device's driver is not
+# installed, ctest shows the test as not run. PARTS: the command takes --part.
 function(fathom_device_test name)
     cmake_parse_arguments(t "PARTS" "" "DEVICES;COMMAND;ENVIRONMENT" ${ARGN})
     if(NOT t_DEVICES)

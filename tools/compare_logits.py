@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Does llama.cpp read what `fathom convert` writes, and compute the same? For each folder (a hub model with a golden.safetensors of input_ids,
-logits, greedy_prompt and greedy_ids, such as tests/data/reference/v3): converts it, lets llama-server continue the golden prompt greedily, and
-compares its probabilities after every eighth token of input_ids with the golden ones.
+"""Checks that llama.cpp reads the files of `fathom convert`, and computes the same. A folder is a hub model with a
+golden.safetensors of input_ids, logits, greedy_prompt and greedy_ids, such as tests/data/reference/v3. The script
+converts each folder, lets llama-server continue the golden prompt greedily, and compares llama-server's probabilities
+after every eighth token of input_ids with the golden ones.
     tools/compare_logits.py [--type f32] FOLDER...
-FATHOM names the program (build/fathom), LLAMA_SERVER the peer's command (llama-server). Builds nothing; prints a line a folder."""
+FATHOM names the program (build/fathom), LLAMA_SERVER the peer's command (llama-server). The script builds nothing, and
+prints a line a folder."""
 import json
 import math
 import os
@@ -73,7 +75,7 @@ def compare(folder, g):
         want = log_softmax(row)
         reply = complete(g["input_ids"][:end], 1, n_vocab)
         if "completion_probabilities" not in reply:
-            continue # the server keeps a token to itself that is no whole character
+            continue # the server does not print a token that is no whole character
         got = reply["completion_probabilities"][0]["top_logprobs"]
         worst = max(worst, max(abs(x["logprob"] - want[x["id"]]) for x in got if want[x["id"]] > -20))
         divergences.append(sum(math.exp(want[x["id"]]) * (want[x["id"]] - x["logprob"]) for x in got))

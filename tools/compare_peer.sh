@@ -1,9 +1,10 @@
 #!/bin/sh
-# Fathom against llama.cpp's Vulkan backend on the same device: both run in turn, three times each; prints tokens a second (median, least to
-# most) and the ratios pair by pair.
+# Compares the speed of Fathom and of llama.cpp's Vulkan backend on the same device. The two programs run in
+# turn, three times each. Prints tokens a second (median, least to most) and the ratios of the pairs.
 #   tools/compare_peer.sh MODEL.gguf [-p N] [-n N] [-d N] [--rounds N] [--json FILE]
-# FATHOM names the program (build/fathom), LLAMA_BENCH the peer (llama-bench). Builds nothing. Both must see the same driver: set
-# VK_DRIVER_FILES; GGML_VK_VISIBLE_DEVICES=0 makes llama.cpp accept a CPU driver.
+# FATHOM names the program (build/fathom), LLAMA_BENCH the peer (llama-bench). The script builds nothing. Both
+# programs must see the same driver: set VK_DRIVER_FILES. GGML_VK_VISIBLE_DEVICES=0 makes llama.cpp accept a
+# CPU driver.
 set -eu
 fathom=${FATHOM:-$(dirname "$0")/../build/fathom} peer=${LLAMA_BENCH:-llama-bench}
 prefill=128 decode=32 depth=0 rounds=3 json= model=
@@ -23,7 +24,7 @@ done
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# lines "KIND RATE" of one run: KIND is pp or tg
+# Each prints lines "KIND RATE" of one run. KIND is pp (prefill) or tg (decode).
 peer_rates() {
     "$peer" -m "$model" -p "$prefill" -n "$decode" -d "$depth" -r 1 -ngl 99 -o json 2>"$work/peer.log" |
         awk -F'[:,]' '/"n_prompt"/ { p = $2 + 0 } /"avg_ts"/ { print (p > 0 ? "pp" : "tg"), $2 + 0 }'
@@ -39,7 +40,7 @@ while [ $i -lt "$rounds" ]; do
     peer_rates | sed "s/^/peer $i /" >>"$work/rates"
     fathom_rates | sed "s/^/fathom $i /" >>"$work/rates"
 done
-[ "$(wc -l <"$work/rates")" -gt 1 ] || { echo "a program gave no figures:"; cat "$work/peer.log" "$work/fathom.log"; exit 1; } >&2
+[ "$(wc -l <"$work/rates")" -gt 1 ] || { echo "a program printed no figures:"; cat "$work/peer.log" "$work/fathom.log"; exit 1; } >&2
 
 device=$(sed -n 's/^.*"device":[^"]*"\(.*\)",$/\1/p' "$work/fathom.json") driver=$(sed -n 's/^.*"driver":[^"]*"\(.*\)",$/\1/p' "$work/fathom.json")
 echo "$(basename "$model") on $device, $driver, $(date -u +%Y-%m-%d), $(nproc) cores"

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Mean-square errors of `fathom quantize` beside llama-quantize's, tensor by tensor.
+"""Compares the mean-square errors of `fathom quantize` and llama-quantize, tensor by tensor.
 
   compare_quantize.py FATHOM 'LLAMA_QUANTIZE' MODEL.gguf [--imatrix FILE] [--types Q4_K_M,...] [--work DIR]
 
 MODEL is stored as F32, F16 or BF16. LLAMA_QUANTIZE is a command, which may have arguments of its own. Needs PyPI's gguf and numpy.
-With --imatrix the errors are weighted by it, as both programs' are. Exit code 1 where an error is more than 2 % above the other
-program's, or a tensor's type differs.
+With --imatrix the matrix weights the errors, as it does in both programs. The exit code is 1 if an error of Fathom's is
+more than 2 % above llama-quantize's, or if a tensor's type differs.
 """
 import argparse, os, shlex, subprocess, sys, tempfile
 import numpy as np

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what is missing, builds, and asks the demonstration model a question (or the one given), printing thought and answer as they come.
+# Installs missing packages, builds, and asks the demonstration model QUESTION, or a question of its own.
+# Prints the thought and the answer as the model writes them.
 #   tools/demo.sh [QUESTION]
 set -eu
 cd "$(dirname "$0")/.."
@@ -8,7 +9,7 @@ cd "$(dirname "$0")/.."
 need $BUILD_PACKAGES $RUN_PACKAGES
 need_matrices
 
-# without the tests, which need more packages; test.sh turns them on in the same folder
+# Without the tests, which need more packages. test.sh turns the tests on in the same folder.
 [ -e build/build.ninja ] || cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF >/dev/null
 cmake --build build --target fathom -- --quiet >&2
 

@@ -1,9 +1,10 @@
 #!/bin/sh
-# What the vendors' compilers make of the hot pipelines: registers, spills, occupancy, shared memory, instructions, and of these the matrix
-# and dot ones. Nothing runs, so no card is needed: Mesa's drivers compile for a chip that a shim pretends.
+# Prints a Markdown table of what the vendors' compilers make of the hot pipelines: registers, spills,
+# occupancy, shared memory, instructions, matrix and dot instructions. Exits with 1 if a pipeline spills.
+# Nothing runs, so no card is needed: Mesa's drivers compile for a chip that a shim pretends.
 #   tools/vendor_table.sh BUILD RUNNER [CHIP…]
-# BUILD: a build folder with the operators' tests. RUNNER CHIP COMMAND… runs a command on a chip and shows it the current folder; a chip's name
-# begins with its driver: amd (RADV), intel (ANV) or nv (NVK). Prints a Markdown table; exits with 1 where a pipeline spills.
+# BUILD: a build folder with the operators' tests. RUNNER CHIP COMMAND… runs a command on a chip, and shows
+# the command the current folder. A chip's name begins with its driver: amd (RADV), intel (ANV) or nv (NVK).
 set -eu
 [ $# -ge 2 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2; }
 build=$(realpath "$1") runner=$(realpath "$2")
@@ -13,7 +14,7 @@ work=$(mktemp -d "$build/vendor_table.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$build"
 
-# shader, operator, variant, case: the shapes are DeepSeek-V2-Lite's, the weights Q4_0
+# Shader, operator, variant, case. Shapes are DeepSeek-V2-Lite's; weights are Q4_0, expanded_attention's Q8_0.
 pipelines='matmul_vec|matmul|vec|type 2 1x10944x2048, 1 tokens
 matmul_dot|matmul|dot|type 2 1x10944x2048, 1 tokens
 matmul_tile|matmul|tile|type 2 1x10944x2048, 64 tokens
@@ -37,13 +38,14 @@ grouped_attention_heads|grouped_attention|heads|type 1, 1 tokens at 4095
 grouped_attention_tile|grouped_attention|tile|type 1, 128 tokens at 1920
 grouped_attention_coop|grouped_attention|coop|type 1, 128 tokens at 1920'
 
-# Whole output goes to files: the shims are loaded into filters too, and talk.
+# The whole output goes to files: filters would load the shims, too, and the shims print.
 echo "$pipelines" | while IFS='|' read -r shader op variant case; do
     echo "tests/test_ops_$op --compile-only --statistics --bench --variant $variant --case '$case' >$work/$shader 2>$work/$shader.listing || true"
 done >"$work/run.sh"
 
-# One row from a pipeline's statistics and listing: of several of one shader (keys and values, a merge) the one with the most instructions, and
-# the most spills of any. NVK lists every pass, and the driver's own shaders: the section with the most counts.
+# Prints one row from a pipeline's statistics and listing. A shader may have several pipelines (keys and
+# values, a merge): the row has the pipeline with the most instructions, and the most spills of any. NVK lists
+# every pass, and the driver's own shaders: matrix and dot are the largest counts of any section.
 row() {
     cat "$2" "$2.listing" | awk -v chip="$1" -v shader="$(basename "$2")" '
         function value(name,   n) { return match(line, name " [0-9.e+]+") ? substr(line, RSTART + length(name) + 1, RLENGTH - length(name) - 1) : "" }

@@ -81,7 +81,7 @@ struct fathom_gpu_params {
     uint64_t max_storage_range; // pretend that a binding addresses no more than this (tests); 0: the device's
     // Pretend that the device is a discrete card (tests): the host sees none of its memory, so that buffers
     // and weights are staged and nothing is used in place; what only CPUs have is missing; a submit holds a
-    // hundred-thousandth of the usual work, so that small models are split.
+    // hundred-thousandth of a real card's work, so that small models are split.
     bool discrete;
     bool full_barriers; // a full barrier after every dispatch, to find a missing one
     bool timers;        // keep a GPU time for every dispatch
@@ -178,6 +178,7 @@ enum fathom_type {
     FATHOM_TQ2_0 = 35,
     FATHOM_Q1_0 = 41,  // blocks of 128: float16 scale d, 16 bytes of bits, low bit first; d or -d
     FATHOM_MXFP4 = 39, // blocks of 32
+    FATHOM_NVFP4 = 40, // blocks of 64, one scale for 16
     // blocks of 128 elements: float32 scale, 128 floats of 1 + 4 + 3 bits, no infinities and no NaN; the last
     // block of a row may be shorter, by a multiple of 32
     FATHOM_F8_E4M3 = 0x10000,

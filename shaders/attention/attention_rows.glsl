@@ -17,7 +17,7 @@ const uint BLOCK = 256u, EACH = 4u;             // EACH: positions that a lane s
 const uint SPREAD = LANES / 4u < ROWS ? LANES / 4u : ROWS;
 const float LOWEST = -3.0e38, MASKED = -3.4e38; // finite, so that no difference is a NaN
 shared float p[ROWS * BLOCK];
-float m_of[ROWS], l_of[ROWS], keep_of[ROWS];                       // the same for all lanes
+float score_max[ROWS], weight_sum[ROWS], old_factor[ROWS]; // the same for all lanes
 
 uint key_width();
 uint value_width();
@@ -82,16 +82,16 @@ void scores(uint n, out float high[ROWS]) {
 // Replaces scores by exp(score - m), and those past n by 0. Updates m and l.
 void soften(uint n, float high[ROWS]) {
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-        const float m = max(m_of[r], max_of_lanes(high[r]));
+        const float m = max(score_max[r], max_of_lanes(high[r]));
         float l = 0.0;
         for (uint j = gl_LocalInvocationID.x; j < n; j += LANES) {
             const float e = exp(p[r * BLOCK + j] - m);
             p[r * BLOCK + j] = e;
             l += e;
         }
-        keep_of[r] = exp(m_of[r] - m);
-        l_of[r] = l_of[r] * keep_of[r] + sum_of_lanes(l);
-        m_of[r] = m;
+        old_factor[r] = exp(score_max[r] - m);
+        weight_sum[r] = weight_sum[r] * old_factor[r] + sum_of_lanes(l);
+        score_max[r] = m;
     }
 }
 
@@ -101,7 +101,7 @@ void add_values(uint n) {
         const bool has_values = first + lane * 4u < value_width();
         const uint k = has_values ? first + lane * 4u : 0u;
         vec4 mean[ROWS];
-        [[unroll]] for (uint r = 0u; r < ROWS; r++) mean[r] = keep_of[r] * old_mean4(r, k);
+        [[unroll]] for (uint r = 0u; r < ROWS; r++) mean[r] = old_factor[r] * old_mean4(r, k);
         for (uint j = 0u; j < n; j += LANES) {
             const uint at = value_of(min(j + lane, n - 1u));
             vec4 v[LANES];
@@ -117,7 +117,7 @@ void add_values(uint n) {
     }
 }
 
-// Attends to n positions, at most BLOCK. Set m_of and l_of before the first call.
+// Attends to n positions, at most BLOCK. Set score_max and weight_sum before the first call.
 void attend_block(uint n) {
     float high[ROWS];
     scores(n, high);

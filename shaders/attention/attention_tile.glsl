@@ -14,7 +14,7 @@ const uint SHARE = 128u / ROWS;                 // invocations a query in the so
 const uint OWN = ROWS / 4u;                     // queries whose means an invocation keeps, for four values
 const float LOWEST = -3.0e38, MASKED = -3.4e38; // finite, so that no difference is a NaN
 shared vec4 q_tile[ROWS * STRIDE], k_tile[BLOCK * STRIDE], p[ROWS * STRIDE];
-shared float part[128], m_of[ROWS], l_of[ROWS], keep_of[ROWS];
+shared float part[128], score_max[ROWS], weight_sum[ROWS], old_factor[ROWS];
 vec4 mean[OWN];
 
 uint key_width();
@@ -64,8 +64,8 @@ void scores() {
     barrier();
 }
 
-// Replaces the scores in p by exp(score - m). Updates m and l
-// of every query, and keep_of, the factor for the earlier sums.
+// Replaces the scores in p by exp(score - m). Updates score_max (m) and weight_sum (l) of every query.
+// old_factor becomes the factor for the earlier sums.
 void soften() {
     const uint lane = gl_LocalInvocationID.x, row = lane / SHARE, i = lane % SHARE;
     float m = MASKED;
@@ -75,10 +75,10 @@ void soften() {
     }
     part[lane] = m;
     barrier();
-    const float m_old = m_of[row];
+    const float m_old = score_max[row];
     m = m_old;
     for (uint s = 0u; s < SHARE; s++) m = max(m, part[row * SHARE + s]);
-    barrier(); // all invocations have read part and m_of
+    barrier(); // all invocations have read part and score_max
     float l = 0.0;
     for (uint four = i; four < BLOCK / 4u; four += SHARE) {
         const vec4 e = exp(p[row * STRIDE + four] - m);
@@ -90,19 +90,19 @@ void soften() {
     if (i == 0u) {
         for (uint s = 1u; s < SHARE; s++) l += part[lane + s];
         const float keep = exp(m_old - m);
-        keep_of[row] = keep;
-        l_of[row] = l_of[row] * keep + l;
-        m_of[row] = m;
+        old_factor[row] = keep;
+        weight_sum[row] = weight_sum[row] * keep + l;
+        score_max[row] = m;
     }
     barrier();
 }
 
-// Attends to n positions, at most BLOCK. Set m_of, l_of and mean
-// before the first call; the call needs no barrier before it.
+// Attends to n positions, at most BLOCK. Set score_max, weight_sum and mean before the first call;
+// the call needs no barrier before it.
 void attend_tile(uint n) {
     scores();
     soften();
-    for (uint r = 0u; r < OWN; r++) mean[r] *= keep_of[own_row(r)];
+    for (uint r = 0u; r < OWN; r++) mean[r] *= old_factor[own_row(r)];
     for (uint four = 0u; four * 4u < n; four++) {
         vec4 v[4];
         for (uint c = 0u; c < 4u; c++) v[c] = has_values() ? value4(four * 4u + c, own_value()) : vec4(0.0);
@@ -111,5 +111,5 @@ void attend_tile(uint n) {
             for (uint c = 0u; c < 4u; c++) mean[r] = fma(vec4(w[c]), v[c], mean[r]);
         }
     }
-    barrier(); // all invocations have read p and keep_of
+    barrier(); // all invocations have read p and old_factor
 }

@@ -4,10 +4,10 @@
 // state o[n_v], m, l is the result of the earlier blocks. The block that holds a token's own position writes
 // the token's result. Exact.
 layout(local_size_x = 64) in;
-#define KEPT_ELEMENT float
+#define KV_ELEMENT float
 #include "attention/expanded_attention.glsl"
 #include "include/exact.glsl"
-shared float p[KEPT], part[64];
+shared float p[KV_BLOCK], part[64];
 
 void main() {
     const uint lane = gl_LocalInvocationID.x, t = args.first_token + gl_WorkGroupID.x,
@@ -16,7 +16,7 @@ void main() {
     if (at < args.first_position) return; // the token's result is complete; the same for the whole workgroup
     const uint n = min(at - args.first_position + 1u, args.n_positions);
     const uint q_at = args.q_base + (t * args.n_heads + head) * args.width,
-        row = args.keys_base + head * KEPT * args.width;
+        row = args.keys_base + head * KV_BLOCK * args.width;
     for (uint j = lane; j < n; j += 64u) {
         precise vec4 sum = vec4(0.0);
         for (uint k = 0u; k < args.width; k += 4u) {
@@ -50,9 +50,9 @@ void main() {
     const float keep = exact_exp(d_old);
     precise float l = l_old * keep;
     for (uint i = 0u; i < 64u; i++) l = l + part[i];
-    const bool done = at < args.first_position + KEPT;
+    const bool done = at < args.first_position + KV_BLOCK;
     const float inverse = exact_reciprocal(l);
-    const uint v_at = args.values_base + head * KEPT * args.n_v,
+    const uint v_at = args.values_base + head * KV_BLOCK * args.n_v,
         out_at = args.out_base + (t * args.n_heads + head) * args.n_v;
     for (uint k = lane; k < args.n_v; k += 64u) {
         precise float sum = begun ? state[state_at + k] * keep : 0.0;

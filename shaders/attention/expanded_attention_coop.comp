@@ -7,12 +7,12 @@
 #extension GL_KHR_cooperative_matrix : require
 // expanded_attention.comp on matrix units. A workgroup takes ROWS tokens of a head. Keys and values are in
 // float16, from expanded_keys_coop.comp.
-#define KEPT_ELEMENT uint
+#define KV_ELEMENT uint
 #include "attention/expanded_attention.glsl"
 #define COOP_CONSTANT 1
 #define CARRIED
 #include "attention/matrix_attention.glsl"
-shared float l_of[ROWS];
+shared float weight_sum[ROWS];
 uint j0, n; // j0: positions of the block before the tile; n: positions of the block that are seen
 
 uint token_of(uint row) { return gl_WorkGroupID.x * ROWS + row; }  // token of this dispatch
@@ -28,7 +28,7 @@ vec4 query4(uint row, uint k) {
 }
 
 // A position after the last one that is seen reads the last one, and has weight 0.
-uint row_of(uint j) { return gl_WorkGroupID.y * KEPT + min(j0 + j, n - 1u); }
+uint row_of(uint j) { return gl_WorkGroupID.y * KV_BLOCK + min(j0 + j, n - 1u); }
 
 f16vec4 key4(uint j, uint k) {
     const uint i = args.keys_base + (row_of(j) * args.width + k) / 2u;
@@ -49,8 +49,8 @@ float old_mean(uint row, uint k) { return is_open(row) ? state[state_of(row) + k
 
 void put_mean(uint row, uint k, float value) {
     if (!is_open(row)) return;
-    if (at_of(row) < args.first_position + KEPT)
-        result_out[args.out_base + index_of(row) * args.n_v + k] = value / l_of[row];
+    if (at_of(row) < args.first_position + KV_BLOCK)
+        result_out[args.out_base + index_of(row) * args.n_v + k] = value / weight_sum[row];
     else state[state_of(row) + k] = value;
 }
 
@@ -72,8 +72,8 @@ void main() {
     }
     const float sum = whole_l();
     if (is_heard() && gl_LocalInvocationID.x % SHARE == 0u) {
-        l_of[row] = sum;
-        if (is_open(row) && at_of(row) >= args.first_position + KEPT) {
+        weight_sum[row] = sum;
+        if (is_open(row) && at_of(row) >= args.first_position + KV_BLOCK) {
             state[state_of(row) + args.n_v] = m;
             state[state_of(row) + args.n_v + 1u] = sum;
         }

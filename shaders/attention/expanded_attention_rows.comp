@@ -4,7 +4,7 @@
 #extension GL_KHR_shader_subgroup_ballot : require
 // expanded_attention.comp for CPUs: ROWS tokens of a head.
 layout(local_size_x_id = 2) in;
-#define KEPT_ELEMENT float
+#define KV_ELEMENT float
 #include "attention/expanded_attention.glsl"
 layout(constant_id = 1) const uint ROWS = 8;
 layout(constant_id = 2) const uint LANES = 8;
@@ -18,7 +18,7 @@ uint index_of(uint row) {
 }
 uint query_of(uint row) { return args.q_base + index_of(row) * args.width; }
 uint state_of(uint row) { return args.state_base + index_of(row) * args.state_width; }
-uint row_of(uint j) { return gl_WorkGroupID.y * KEPT + j0 + j; }
+uint row_of(uint j) { return gl_WorkGroupID.y * KV_BLOCK + j0 + j; }
 uint key_of(uint j) { return args.keys_base + row_of(j) * args.width; }
 uint value_of(uint j) { return args.values_base + row_of(j) * args.n_v; }
 vec4 key4(uint at, uint k) {
@@ -40,9 +40,9 @@ vec4 old_mean4(uint row, uint k) {
 
 void put_mean4(uint row, uint k, vec4 mean) {
     if (!is_open(row)) return;
-    const bool done = j0 + BLOCK >= n_seen && at_of(row) < args.first_position + KEPT;
+    const bool done = j0 + BLOCK >= n_seen && at_of(row) < args.first_position + KV_BLOCK;
     for (uint e = 0u; e < 4u; e++) {
-        if (done) result_out[args.out_base + index_of(row) * args.n_v + k + e] = mean[e] / l_of[row];
+        if (done) result_out[args.out_base + index_of(row) * args.n_v + k + e] = mean[e] / weight_sum[row];
         else state[state_of(row) + k + e] = mean[e];
     }
 }
@@ -53,14 +53,14 @@ void main() {
     n_seen = min(last_at - args.first_position + 1u, args.n_positions);
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
         const uint at = state_of(r) + args.n_v;
-        m_of[r] = args.first_position > 0u ? state[at] : LOWEST;
-        l_of[r] = args.first_position > 0u ? state[at + 1u] : 0.0;
+        score_max[r] = args.first_position > 0u ? state[at] : LOWEST;
+        weight_sum[r] = args.first_position > 0u ? state[at + 1u] : 0.0;
     }
     for (j0 = 0u; j0 < n_seen; j0 += BLOCK) attend_block(min(n_seen - j0, BLOCK));
     if (gl_LocalInvocationID.x == 0u)
         [[unroll]] for (uint r = 0u; r < ROWS; r++)
-            if (is_open(r) && at_of(r) >= args.first_position + KEPT) {
-                state[state_of(r) + args.n_v] = m_of[r];
-                state[state_of(r) + args.n_v + 1u] = l_of[r];
+            if (is_open(r) && at_of(r) >= args.first_position + KV_BLOCK) {
+                state[state_of(r) + args.n_v] = score_max[r];
+                state[state_of(r) + args.n_v + 1u] = weight_sum[r];
             }
 }

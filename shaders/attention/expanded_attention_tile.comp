@@ -2,7 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 // expanded_attention.comp in tiles of ROWS tokens of a head.
 layout(local_size_x = 128) in;
-#define KEPT_ELEMENT float
+#define KV_ELEMENT float
 #include "attention/expanded_attention.glsl"
 layout(constant_id = 1) const uint EACH = 4;
 #include "attention/attention_tile.glsl"
@@ -14,7 +14,7 @@ bool is_token(uint row) { return token_of(row) < args.n_tokens; }
 uint index_of(uint row) { return (args.first_token + token_of(row)) * args.n_heads + gl_WorkGroupID.y; }
 uint state_of(uint row) { return args.state_base + index_of(row) * args.state_width; }
 uint stats_of(uint row) { return state_of(row) + args.n_v + 2u * gl_WorkGroupID.z; }
-uint row_of(uint j) { return gl_WorkGroupID.y * KEPT + min(j0 + j, n - 1u); }
+uint row_of(uint j) { return gl_WorkGroupID.y * KV_BLOCK + min(j0 + j, n - 1u); }
 
 vec4 query4(uint row, uint k) {
     const uint i = args.q_base + index_of(row) * args.width + k;
@@ -44,8 +44,8 @@ void main() {
     const bool begun = args.first_position > 0u;
     if (lane < ROWS) {
         const bool kept = begun && is_token(lane);
-        m_of[lane] = kept ? state[stats_of(lane)] : LOWEST;
-        l_of[lane] = kept ? state[stats_of(lane) + 1u] : 0.0;
+        score_max[lane] = kept ? state[stats_of(lane)] : LOWEST;
+        weight_sum[lane] = kept ? state[stats_of(lane) + 1u] : 0.0;
     }
     for (uint r = 0u; r < OWN; r++) {
         mean[r] = vec4(0.0);
@@ -57,15 +57,15 @@ void main() {
     for (uint r = 0u; r < OWN; r++) {
         const uint row = own_row(r);
         if (!has_values() || !is_open(row)) continue;
-        if (at_of(row) < args.first_position + KEPT) {
-            const float inverse = 1.0 / l_of[row];
+        if (at_of(row) < args.first_position + KV_BLOCK) {
+            const float inverse = 1.0 / weight_sum[row];
             for (uint c = 0u; c < 4u; c++)
                 result_out[args.out_base + index_of(row) * args.n_v + k + c] = mean[r][c] * inverse;
         } else {
             for (uint c = 0u; c < 4u; c++) state[state_of(row) + k + c] = mean[r][c];
             if (lane % 32u == 0u) {
-                state[stats_of(row)] = m_of[row];
-                state[stats_of(row) + 1u] = l_of[row];
+                state[stats_of(row)] = score_max[row];
+                state[stats_of(row) + 1u] = weight_sum[row];
             }
         }
     }

@@ -36,7 +36,7 @@ void main() {
     for (uint i = gl_GlobalInvocationID.x; i < args.n_positions * fours; i += gl_NumWorkGroups.x * 64u) {
         const uint j = i / fours, o = i % fours * 4u, row = cache_row(args.first_position + j);
         const vec4 v = VALUES ? value(row, o) : key(row, o);
-        const uint at = args.out_base + ((args.first_head + gl_WorkGroupID.z) * BLOCK + j) * width + o;
+        const uint at = args.out_base + ((args.first_head + gl_WorkGroupID.z) * KV_BLOCK + j) * width + o;
         for (uint c = 0u; c < 4u; c++) result_out[at + c] = v[c];
     }
 }

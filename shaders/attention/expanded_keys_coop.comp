@@ -33,7 +33,7 @@ void main() {
     const uint id = gl_LocalInvocationID.x, o0 = gl_WorkGroupID.x * TILE_ROWS,
         j0 = gl_WorkGroupID.y * TILE_TOKENS;
     const uint width = args.n_out + (VALUES ? 0u : args.n_rope),
-        head = (args.first_head + gl_WorkGroupID.z) * BLOCK;
+        head = (args.first_head + gl_WorkGroupID.z) * KV_BLOCK;
     for (uint t = id; t < TILE_TOKENS; t += INVOCATIONS)
         row_at[t] = cache_row(args.first_position + min(j0 + t, args.n_positions - 1u));
     barrier();

@@ -14,7 +14,7 @@ void main() {
     const uint lane = gl_LocalInvocationID.x, lanes = gl_WorkGroupSize.x, j0 = gl_WorkGroupID.y * POSITIONS;
     const uint o0 = gl_WorkGroupID.x * lanes * 4u;
     const uint width = args.n_out + (VALUES ? 0u : args.n_rope);
-    const uint head_at = args.out_base + (args.first_head + gl_WorkGroupID.z) * BLOCK * width;
+    const uint head_at = args.out_base + (args.first_head + gl_WorkGroupID.z) * KV_BLOCK * width;
     const uint size = row_size(TYPE, VALUES ? args.kv_rank : args.n_out);
     const uint first = gl_WorkGroupID.z * (VALUES ? args.n_out : args.kv_rank) * size;
     for (uint p = lane; p < POSITIONS; p += lanes)

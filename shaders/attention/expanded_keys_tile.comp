@@ -32,7 +32,7 @@ void load(uint r0, uint o0) {
 void main() {
     const uint lane = gl_LocalInvocationID.x, o0 = gl_WorkGroupID.x * 64u, j0 = gl_WorkGroupID.y * 64u;
     const uint width = args.n_out + (VALUES ? 0u : args.n_rope);
-    const uint head_at = args.out_base + (args.first_head + gl_WorkGroupID.z) * BLOCK * width;
+    const uint head_at = args.out_base + (args.first_head + gl_WorkGroupID.z) * KV_BLOCK * width;
     if (lane < 64u) row_at[lane] = cache_row(args.first_position + min(j0 + lane, args.n_positions - 1u));
     barrier();
     if (!VALUES && gl_WorkGroupID.x == 0u)

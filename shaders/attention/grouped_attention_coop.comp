@@ -11,7 +11,7 @@
 #include "attention/matrix_attention.glsl"
 #include "attention/grouped_tiles.glsl"
 #include "include/cache_half.glsl"
-shared float l_of[ROWS];
+shared float inverse_sum[ROWS];
 uint end; // of the positions that my_row() attends to
 
 vec4 query4(uint row, uint k) {
@@ -24,7 +24,7 @@ f16vec4 value4(uint j, uint k) { return cache4_half(row_of(j), value_column(k));
 bool seen(uint row, uint j) { return j0 + j < end; }
 
 void put_mean(uint row, uint k, float value) {
-    if (is_query(row)) result_out[result_of(row) + k] = value * l_of[row];
+    if (is_query(row)) result_out[result_of(row) + k] = value * inverse_sum[row];
 }
 
 void main() {
@@ -38,6 +38,6 @@ void main() {
         attend_block();
     }
     const float sum = whole_l();
-    if (is_heard() && gl_LocalInvocationID.x % SHARE == 0u) l_of[my_row()] = 1.0 / sum;
+    if (is_heard() && gl_LocalInvocationID.x % SHARE == 0u) inverse_sum[my_row()] = 1.0 / sum;
     put_means();
 }

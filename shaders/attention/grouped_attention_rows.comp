@@ -29,15 +29,15 @@ vec4 old_mean4(uint row, uint k) {
 
 void put_mean4(uint row, uint k, vec4 mean) {
     if (!is_query(row)) return;
-    const vec4 v = j0 + BLOCK < n ? mean : mean * (1.0 / l_of[row]);
+    const vec4 v = j0 + BLOCK < n ? mean : mean * (1.0 / weight_sum[row]);
     for (uint e = 0u; e < 4u; e++) result_out[result_at[row] + k + e] = v[e];
 }
 
 void main() {
     n = n_seen(ROWS - 1u);
     [[unroll]] for (uint r = 0u; r < ROWS; r++) {
-        m_of[r] = LOWEST;
-        l_of[r] = 0.0;
+        score_max[r] = LOWEST;
+        weight_sum[r] = 0.0;
         end_of[r] = n_seen(r);
         result_at[r] = result_of(r);
     }

@@ -23,8 +23,8 @@ void main() {
     if (lane < ROWS) {
         query_at[lane] = query_of(lane);
         end_of[lane] = n_seen(lane);
-        m_of[lane] = LOWEST;
-        l_of[lane] = 0.0;
+        score_max[lane] = LOWEST;
+        weight_sum[lane] = 0.0;
     }
     for (uint r = 0u; r < OWN; r++) mean[r] = vec4(0.0);
     begin_tiles();
@@ -36,7 +36,7 @@ void main() {
     for (uint r = 0u; r < OWN; r++) {
         const uint row = own_row(r);
         if (!has_values() || !is_query(row)) continue;
-        const vec4 v = mean[r] * (1.0 / l_of[row]);
+        const vec4 v = mean[r] * (1.0 / weight_sum[row]);
         for (uint c = 0u; c < 4u; c++) result_out[result_of(row) + own_value() + c] = v[c];
     }
 }

@@ -2,8 +2,9 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
-// matmul.comp for few tokens. A workgroup shares ROWS rows; neighbouring invocations read neighbouring
-// quarters of blocks; x is read once for all rows. n_cols is a multiple of 32, x is aligned to 16 bytes.
+// matmul.comp for few tokens. A workgroup of one subgroup or more shares ROWS rows; neighbouring invocations
+// read neighbouring quarters of blocks; x is read once for all rows. n_cols is a multiple of 32, x is aligned
+// to 16 bytes.
 layout(local_size_x_id = 3) in;
 #define X_ELEMENT vec4
 #define NORM_AFTER
@@ -11,7 +12,7 @@ layout(local_size_x_id = 3) in;
 layout(constant_id = 2) const uint TOKENS = 1;                         // at most 8
 layout(constant_id = 4) const uint ROWS = 4;                           // at most 4
 #include "quant/decode.glsl"
-// [row and token][subgroup]: at most 64 invocations, subgroups of at least 4
+// [row and token][subgroup]: at most 16 subgroups
 shared float partial[32][16];
 
 void main() {

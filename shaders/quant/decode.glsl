@@ -77,6 +77,7 @@ uint W_FN(_byte)(uint at) {
 #include "quant/tq1_0.glsl"
 #include "quant/tq2_0.glsl"
 #include "quant/mxfp4.glsl"
+#include "quant/nvfp4.glsl"
 #include "quant/q1_0.glsl"
 #include "quant/f8_e4m3.glsl"
 

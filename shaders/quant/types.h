@@ -22,6 +22,7 @@
     T(TQ1_0, tq1_0, 34, 256, 54) \
     T(TQ2_0, tq2_0, 35, 256, 66) \
     T(MXFP4, mxfp4, 39, 32, 17) \
+    T(NVFP4, nvfp4, 40, 64, 36) \
     T(Q1_0, q1_0, 41, 128, 18)
 // T(…, grid): types that are only read, whose elements are points of a grid (src/quant/grids.h)
 #define GRID_TYPES(T) \
@@ -32,4 +33,12 @@
     T(IQ3_S, iq3_s, 21, 256, 110, IQ3_S) \
     T(IQ1_S, iq1_s, 19, 256, 50, IQ1) \
     T(IQ1_M, iq1_m, 29, 256, 56, IQ1)
+// Types that are known by name and not supported
+#define KNOWN_TYPES(T) \
+    T(Q8_1, q8_1, 9, 32, 40) \
+    T(Q8_K, q8_k, 15, 256, 292) \
+    T(I8, i8, 24, 1, 1) \
+    T(I16, i16, 25, 1, 2) \
+    T(I64, i64, 27, 1, 8) \
+    T(F64, f64, 28, 1, 8)
 #endif

@@ -1,5 +1,5 @@
-// Tuning: the calls that a model makes, found in recordings of its own pass, in which order they are
-// measured, and how long. op/tune.c measures one of them, on the activations that the pass left.
+// Tuning: finds the calls of a model in recordings of the model's own pass, and chooses their order and the
+// time for them. op/tune.c measures one call, on the activations that the pass left in the workspace.
 #include "op/tune.h"
 #include "base/log.h"
 #include "base/names.h"
@@ -9,17 +9,18 @@
 #include <string.h>
 
 enum {
-    MAX_CALLS = 8 /* in as many layers, so that no cache holds their weights */,
+    MAX_CALLS = 8 /* calls of one measurement: weights of so many layers fit no processor cache */,
     N_CONTEXT = 1024,
-    MAX_FEW = 8 /* tokens of a replayed pass */,
+    MAX_FEW = 8 /* the most tokens of a pass that is recorded once and replayed */,
     DEFAULT_SECONDS = 300
 };
 
-// The rest of 2 s is for the session, and for a choice that takes longer than those before it.
+// The quick form may take 2 s. The rest is for the session, and for a choice that takes longer than the ones
+// before it.
 static const double quick_seconds = 1.4;
-// A device that takes longer to build and run one choice would get through a few shapes only.
+// Seconds to build and run one choice. A slower device would measure only a few shapes.
 static const double quick_build_budget = 0.15;
-// What a chunk takes, as a part of what its tokens take one by one: an upper bound for cards.
+// The time of a chunk divided by the time of its tokens one by one: an upper bound for cards.
 static const double chunk_part = 1.0 / 16;
 
 // Calls of one operator, shape and number of tokens.
@@ -35,14 +36,14 @@ struct tuning {
     struct fathom_stream *stream;
     struct job *jobs;
     size_t n_jobs;
-    uint32_t n_chunk;  // tokens; 0: no chunk is measured
-    uint32_t position; // of a replayed pass, after what the chunk stored; a chunk is at 0
+    uint32_t n_chunk;  // tokens of a chunk; 0: no chunk is measured
+    uint32_t position; // of a replayed pass: after the positions that the chunk stored; a chunk is at 0
     uint32_t n_tokens; // of the pass that is recorded
 };
 
 // ---- The calls of a model --------------------------------------------------------------------------------
 
-// What decode steps, rounds of drafting and prefill record.
+// Records a pass as decode steps, rounds of drafting and prefill record it.
 static void record_pass(struct fathom_stream *stream, void *user) {
     const struct tuning *t = user;
     const struct fathom_session *s = t->session;
@@ -62,7 +63,7 @@ static bool is_known(const struct tuning *t, const struct fm_call *call) {
 static bool add_job(struct tuning *t, const struct fm_stream_call *call) {
     struct job *grown = realloc(t->jobs, (t->n_jobs + 1) * sizeof(*grown));
     if (!grown) return false;
-    // a chunk's choice is for all that are nearly as long; the end of a text may be shorter
+    // a chunk's choice is for all chunks that are nearly as long; the last chunk of a text is shorter
     const uint32_t n = call->call.n_tokens, shortest = n / 4 > 16 ? n / 4 : 16;
     const bool chunk = n > MAX_FEW && n == t->n_chunk;
     t->jobs = grown;
@@ -81,7 +82,7 @@ static int compare(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-// Those of a pass of n_tokens, most work first.
+// Adds the calls of a pass of n_tokens, most work first.
 static bool find_jobs_of(struct tuning *t, uint32_t n_tokens, struct fathom_error *err) {
     const size_t first = t->n_jobs;
     struct fm_stream_call *calls;
@@ -98,7 +99,7 @@ static bool find_jobs_of(struct tuning *t, uint32_t n_tokens, struct fathom_erro
     return true;
 }
 
-// Most important first: one token, the chunk, several tokens.
+// The order is importance: one token, the chunk, several tokens.
 static bool find_jobs(struct tuning *t, struct fathom_error *err) {
     const uint32_t counts[] = {1, t->n_chunk, 2, 4, MAX_FEW};
     for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
@@ -117,7 +118,7 @@ uint64_t fm_tuning_key(const struct fathom_engine *e) {
     for (size_t i = 0; i < fm_meta_count(e->tensors); i++) {
         enum fm_value_type type;
         const char *name = fm_meta_key(e->tensors, i, &type);
-        struct fathom_error unsuitable = {0}; // a number that no operator could take
+        struct fathom_error unsuitable = {0}; // ignored: no operator could take such a number
         uint32_t number = 0;
         float real = 0;
         if (type == FM_VALUE_UINT || type == FM_VALUE_INT)
@@ -132,9 +133,9 @@ uint64_t fm_tuning_key(const struct fathom_engine *e) {
     return key;
 }
 
-// ---- Their data: what the pass leaves in its workspace ---------------------------------------------------
+// ---- The calls' data: what the pass leaves in the workspace ----------------------------------------------
 
-// Position and ids of a pass of n_tokens: all over the vocabulary.
+// Writes the position and the ids of a pass of n_tokens. The ids are spread over the vocabulary.
 static bool write_input(struct tuning *t, uint32_t n_tokens, struct fathom_error *err) {
     const struct fathom_session *s = t->session;
     const uint32_t position = n_tokens <= MAX_FEW ? t->position : 0;
@@ -163,8 +164,8 @@ static bool run_pass(struct tuning *t, uint32_t n_tokens, struct fathom_error *e
     return write_input(t, n_tokens, err) && fathom_stream_finish(t->stream, err) && submit_pass(t, err);
 }
 
-// Fills cache and activations: a chunk where there is time for it, else a few tokens; then one token after
-// them. Where there is no time for a chunk, none is measured.
+// Fills the caches and the activations by a chunk and then one token. If there is no time for a chunk, a few
+// tokens take its place, and no chunk is measured.
 static bool run_passes(struct tuning *t, struct fm_tuner *tuner, struct fathom_error *err) {
     const struct fathom_session *s = t->session;
     const double start = fm_clock();
@@ -172,7 +173,7 @@ static bool run_passes(struct tuning *t, struct fm_tuner *tuner, struct fathom_e
     const uint32_t few = s->n_chunk < MAX_FEW ? s->n_chunk : MAX_FEW, room = s->n_context - few;
     t->position = s->n_chunk < room ? s->n_chunk : room;
     if (!run_pass(t, 1, err)) return false;
-    const double build = fm_clock() - start; // and the first run, in which drivers still build
+    const double build = fm_clock() - start; // with the first run, in which drivers still build
     if (!submit_pass(t, err)) return false;
     const double one = fm_clock() - start - build, left = tuner->deadline - fm_clock();
     if (build > left) {
@@ -242,7 +243,7 @@ static bool measure_job(struct tuning *t, struct fm_tuner *tuner, const struct j
     const bool chunk = job->pass_tokens > MAX_FEW;
     t->n_tokens = job->pass_tokens;
     *result = (struct fm_trial_result){0};
-    if (chunk && !t->n_chunk) return true; // there was no time to make its data
+    if (chunk && !t->n_chunk) return true; // there was no time to compute the chunk's data
     if (!write_input(t, t->n_tokens, err)) return false;
     const struct fm_trial trial = {
         .op = fm_op_find(job->call.op),
@@ -258,7 +259,7 @@ static bool measure_job(struct tuning *t, struct fm_tuner *tuner, const struct j
     return fm_tune(tuner, &trial, result, err);
 }
 
-// All jobs, in their order, until the tuner's deadline.
+// Measures all jobs in their order, until the tuner's deadline.
 static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fathom_progress *progress,
     struct fathom_tuned *list, size_t capacity, struct fm_tune_outcome *outcome, struct fathom_error *err) {
     if (!open_tuning(t, err) || (tuner->build_budget && !probe(t, tuner, err))) return false;
@@ -299,13 +300,13 @@ bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_
     return ok;
 }
 
-// Reads the file; false: there is none that can be used.
+// Reads the tuning file. False: there is no usable file.
 static bool read_file(struct fathom_engine *engine) {
     const struct fathom_gpu_params *params = fm_gpu_params(engine->gpu);
     const enum fm_tuned_file file = fm_tuned_load(engine->gpu, engine->tuning_key);
     if (file == FM_TUNED_UNUSABLE)
         fm_log(&params->log, FATHOM_LOG_NOTICE,
-            "the tuning file of this model in %s is damaged or of something else; it is made anew",
+            "the tuning file of this model in %s is damaged or belongs to something else; it is written anew",
             params->cache_dir);
     return file == FM_TUNED_READ;
 }
@@ -318,7 +319,8 @@ bool fm_tune_start(
     struct fathom_error failure = {0};
     struct fm_tune_outcome outcome;
     if (params->exact || params->variants || !params->cache_dir || read_file(engine)) return true;
-    if (info->type == FATHOM_GPU_CPU) { // one pipeline takes there what the quick form has for a shape
+    // on a CPU, one pipeline takes as long to build as the quick form may spend on a shape
+    if (info->type == FATHOM_GPU_CPU) {
         fm_log(&params->log, FATHOM_LOG_NOTICE,
             "first use of this model on %s: all calls keep their default variant until a full tuning",
             info->name);

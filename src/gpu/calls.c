@@ -18,7 +18,7 @@ uint32_t fm_stream_kept(const struct fathom_stream *s, struct fm_choice *choice)
     *choice = last ? last->called.choice : (struct fm_choice){0};
     for (uint32_t i = 0; i < s->n_entries; i++)
         if (s->entries[i].dispatch.variant == choice->variant) return s->n_kept;
-    // the operator took another variant than the one chosen: it stands in the last dispatch of its own name
+    // the operator took another variant than the chosen one: the last dispatch of the operator's name has it
     for (uint32_t i = 0; i < s->n_entries; i++)
         if (!strcmp(s->entries[i].dispatch.op, s->only.op))
             *choice = (struct fm_choice){s->entries[i].dispatch.variant, 0};
@@ -55,7 +55,7 @@ static bool overlap(struct fathom_view a, struct fathom_view b) {
     return a.buffer == b.buffer && a.offset < b.offset + b.size && b.offset < a.offset + a.size;
 }
 
-// Does a dispatch read from this range through a binding that it does not write?
+// Does a dispatch read some of this range through a binding that the dispatch does not write?
 static bool is_read(
     const struct fathom_stream *s, struct fathom_view view, struct fathom_error *err, bool *ok) {
     for (uint32_t i = 0; i < s->n_entries; i++) {

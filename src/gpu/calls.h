@@ -6,17 +6,17 @@
 #include "gpu/variant.h"
 #include <stdbool.h>
 
-bool fm_same_call(const struct fm_call *a, const struct fm_call *b); // operator, shape and number of tokens
+// Do two calls have the same operator, shape and number of tokens?
+bool fm_same_call(const struct fm_call *a, const struct fm_call *b);
 
-// Calls of one operator, shape and number of tokens in a recording, and the estimates of all their
-// dispatches.
+// The equal calls in a recording: how many there are, and the sum of their dispatches' estimates.
 struct fm_stream_call {
     struct fm_call call;
     uint32_t n;
     double flops, bytes;
 };
-// The recording's calls in the order of their first dispatches; free() the list. False: memory, or the
-// recording has failed.
+// Lists the recording's calls in the order of their first dispatches; free() the list. False: out of memory,
+// or the recording has failed.
 bool fm_stream_calls(
     const struct fathom_stream *stream, struct fm_stream_call **list, size_t *n, struct fathom_error *err);
 
@@ -27,13 +27,13 @@ void fm_stream_only(struct fathom_stream *stream, const struct fm_call *call, ui
 // fm_variant_choose(), the variant is the dispatch's.
 uint32_t fm_stream_kept(const struct fathom_stream *stream, struct fm_choice *choice);
 
-// A range that the recording's dispatches write, as their shaders say.
+// A range that dispatches of the recording write, according to their shaders.
 struct fm_write {
     struct fathom_view view;
     bool floats;   // float32; else words
-    bool in_place; // another binding of the recording's dispatches reads some of it
+    bool in_place; // a dispatch of the recording reads some of the range through another binding
 };
-// All different ranges; free() the list.
+// Lists all different ranges; free() the list.
 bool fm_stream_writes(
     const struct fathom_stream *stream, struct fm_write **list, size_t *n, struct fathom_error *err);
 #endif

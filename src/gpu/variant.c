@@ -22,7 +22,7 @@ static uint32_t known_size(const struct fm_variant *v, unsigned long size) {
     return 0;
 }
 
-// Is the variant named for this operator in "op=variant,op=variant:size"?
+// Does `choices`, "op=variant,op=variant:size", name the variant for this operator?
 static bool is_forced(const char *choices, const char *op, const struct fm_variant *v, uint32_t *size) {
     const size_t n_op = strlen(op), n_name = strlen(v->name);
     for (const char *at = choices; at; at = strchr(at, ','), at = at ? at + 1 : NULL) {
@@ -55,7 +55,7 @@ bool fm_variants_force(struct fathom_gpu *gpu, const char *choices) {
     return true;
 }
 
-// The choice that needs no measuring; NULL: there is none but the default.
+// The choice by exact mode or by name, which no measurement changes. NULL: there is none.
 static const struct fm_variant *settled(const struct fathom_gpu *gpu, const struct fm_call *call,
     const struct fm_variant *table, size_t n_rows, uint32_t *size) {
     *size = 0;

@@ -30,13 +30,7 @@ void fm_draft_mix(
             .n_tokens = p->n_tokens,
         });
     norm(p, p->ws->x, p->weights->draft_token_norm, pair, p->n_tokens, 2 * n_hidden);
-    fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){
-            .w = p->weights->draft_mix,
-            .x = pair,
-            .y = p->ws->x,
-            .n_tokens = p->n_tokens,
-        });
+    fm_pass_project(p, p->weights->draft_mix, pair, p->ws->x);
 }
 
 void fm_draft_store(const struct fm_pass *p) {

@@ -3,7 +3,7 @@
 #include "model/pass.h"
 
 // Computes one projection's part of ws->q, where queries, keys and values lie side by side.
-static void project(const struct fm_pass *p, const struct fathom_weight *w, uint32_t first_head) {
+static void project_part(const struct fm_pass *p, const struct fathom_weight *w, uint32_t first_head) {
     const struct fm_hparams *hp = p->hp;
     struct fathom_view y = p->ws->q;
     y.offset += 4ull * first_head * hp->n_value, y.size -= 4ull * first_head * hp->n_value;
@@ -23,11 +23,11 @@ void fm_pass_grouped_attention(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
     const struct fathom_kv_cache *cache = &p->caches->layers[layer].kv;
     if (l->qkv) {
-        project(p, l->qkv, 0);
+        project_part(p, l->qkv, 0);
     } else {
-        project(p, l->q, 0);
-        project(p, l->k, hp->n_heads);
-        project(p, l->v, hp->n_heads + hp->n_kv);
+        project_part(p, l->q, 0);
+        project_part(p, l->k, hp->n_heads);
+        project_part(p, l->v, hp->n_heads + hp->n_kv);
     }
     fathom_kv_store(p->stream,
         &(struct fathom_kv_store_params){

@@ -10,17 +10,10 @@
 static void project_query(const struct fm_pass *p, const struct fm_layer *l) {
     const struct fm_workspace *ws = p->ws;
     if (l->q) {
-        fathom_matmul(p->stream,
-            &(struct fathom_matmul_params){.w = l->q, .x = ws->normed, .y = ws->q, .n_tokens = p->n_tokens});
+        fm_pass_project(p, l->q, ws->normed, ws->q);
         return;
     }
-    fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){
-            .w = l->q_a,
-            .x = ws->normed,
-            .y = ws->q_latent,
-            .n_tokens = p->n_tokens,
-        });
+    fm_pass_project(p, l->q_a, ws->normed, ws->q_latent);
     fathom_rms_norm(p->stream,
         &(struct fathom_rms_norm_params){
             .x = ws->q_latent,
@@ -30,19 +23,12 @@ static void project_query(const struct fm_pass *p, const struct fm_layer *l) {
             .n_cols = p->hp->q_rank,
             .eps = LATENT_EPS,
         });
-    fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){.w = l->q_b, .x = ws->q_latent, .y = ws->q, .n_tokens = p->n_tokens});
+    fm_pass_project(p, l->q_b, ws->q_latent, ws->q);
 }
 
 static void store_latent(
     const struct fm_pass *p, const struct fm_layer *l, const struct fathom_latent_cache *cache) {
-    fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){
-            .w = l->kv_a,
-            .x = p->ws->normed,
-            .y = p->ws->kv,
-            .n_tokens = p->n_tokens,
-        });
+    fm_pass_project(p, l->kv_a, p->ws->normed, p->ws->kv);
     fathom_latent_store(p->stream,
         &(struct fathom_latent_store_params){
             .kv = p->ws->kv,
@@ -60,21 +46,8 @@ static void store_latent(
 static void store_index(const struct fm_pass *p, const struct fm_layer *l, uint32_t layer, bool queries) {
     const struct fm_hparams *hp = p->hp;
     const struct fm_workspace *ws = p->ws;
-    if (queries)
-        fathom_matmul(p->stream,
-            &(struct fathom_matmul_params){
-                .w = l->index_q,
-                .x = ws->q_latent,
-                .y = ws->index_q,
-                .n_tokens = p->n_tokens,
-            });
-    fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){
-            .w = l->index_k,
-            .x = ws->normed,
-            .y = ws->index_k,
-            .n_tokens = p->n_tokens,
-        });
+    if (queries) fm_pass_project(p, l->index_q, ws->q_latent, ws->index_q);
+    fm_pass_project(p, l->index_k, ws->normed, ws->index_k);
     fathom_index_store(p->stream,
         &(struct fathom_index_store_params){
             .q = ws->index_q,
@@ -98,13 +71,7 @@ static void select_positions(const struct fm_pass *p, const struct fm_layer *l, 
     const struct fm_workspace *ws = p->ws;
     const uint64_t fit = ws->scratch.size / (4ull * p->n_positions);
     const uint32_t at_once = fit < p->n_tokens ? (uint32_t)fit : p->n_tokens;
-    fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){
-            .w = l->index_weights,
-            .x = ws->normed,
-            .y = ws->index_weights,
-            .n_tokens = p->n_tokens,
-        });
+    fm_pass_project(p, l->index_weights, ws->normed, ws->index_weights);
     for (uint32_t t = 0; t < p->n_tokens; t += at_once) {
         const uint32_t n = p->n_tokens - t < at_once ? p->n_tokens - t : at_once;
         fathom_index_score(p->stream,
@@ -191,13 +158,7 @@ static void attend_absorbed(
             .top_k = hp->index_top_k,
             .scale = hp->softmax_scale,
         });
-    fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){
-            .w = l->v_b,
-            .x = ws->context,
-            .y = ws->attended,
-            .n_tokens = p->n_tokens,
-        });
+    fm_pass_project(p, l->v_b, ws->context, ws->attended);
 }
 
 static void attend_expanded(

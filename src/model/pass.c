@@ -9,6 +9,11 @@ struct fathom_norm_after fm_pass_norm(const struct fm_pass *p, struct fathom_vie
     };
 }
 
+void fm_pass_project(
+    const struct fm_pass *p, const struct fathom_weight *w, struct fathom_view x, struct fathom_view y) {
+    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = w, .x = x, .y = y, .n_tokens = p->n_tokens});
+}
+
 void fm_pass_norm_input(const struct fm_pass *p, uint32_t layer) {
     fathom_rms_norm(p->stream,
         &(struct fathom_rms_norm_params){

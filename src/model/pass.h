@@ -35,6 +35,9 @@ void fm_pass_mixture(const struct fm_pass *pass, uint32_t layer);
 // Only fills the layer's cache, for latent attention.
 void fm_pass_store(const struct fm_pass *pass, uint32_t layer);
 
+// y[n_tokens] = w x[n_tokens].
+void fm_pass_project(
+    const struct fm_pass *pass, const struct fathom_weight *w, struct fathom_view x, struct fathom_view y);
 // Computes the input norm of a layer's attention. The first layer and the draft layer need this call; the
 // norm of every other layer is left by the layer before.
 void fm_pass_norm_input(const struct fm_pass *pass, uint32_t layer);

@@ -5,7 +5,7 @@
 #include <math.h>
 
 // Rotates the last n_rope of the `width` values of every head, in place.
-static void turn(const struct fm_pass *p, struct fathom_view x, struct fathom_view table, uint32_t n_heads,
+static void rotate(const struct fm_pass *p, struct fathom_view x, struct fathom_view table, uint32_t n_heads,
     uint32_t width, bool inverse) {
     const uint32_t first = width - p->hp->n_rope;
     x.offset += 4 * first, x.size -= 4 * first;
@@ -26,15 +26,10 @@ static void turn(const struct fm_pass *p, struct fathom_view x, struct fathom_vi
         });
 }
 
-static void project(
-    const struct fm_pass *p, const struct fathom_weight *w, struct fathom_view x, struct fathom_view y) {
-    fathom_matmul(p->stream, &(struct fathom_matmul_params){.w = w, .x = x, .y = y, .n_tokens = p->n_tokens});
-}
-
 static void project_query(const struct fm_pass *p, const struct fm_layer *l, struct fathom_view table) {
     const struct fm_hparams *hp = p->hp;
     const struct fm_workspace *ws = p->ws;
-    project(p, l->q_a, ws->normed, ws->q_latent);
+    fm_pass_project(p, l->q_a, ws->normed, ws->q_latent);
     fathom_rms_norm(p->stream,
         &(struct fathom_rms_norm_params){
             .x = ws->q_latent,
@@ -44,7 +39,7 @@ static void project_query(const struct fm_pass *p, const struct fm_layer *l, str
             .n_cols = hp->q_rank,
             .eps = hp->norm_eps,
         });
-    project(p, l->q_b, ws->q_latent, ws->q);
+    fm_pass_project(p, l->q_b, ws->q_latent, ws->q);
     fathom_rms_norm(p->stream,
         &(struct fathom_rms_norm_params){
             .x = ws->q,
@@ -53,15 +48,15 @@ static void project_query(const struct fm_pass *p, const struct fm_layer *l, str
             .n_cols = hp->kv_rank,
             .eps = hp->norm_eps,
         });
-    turn(p, ws->q, table, hp->n_heads, hp->kv_rank, false);
+    rotate(p, ws->q, table, hp->n_heads, hp->kv_rank, false);
 }
 
 // Stores the compressed rows that the tokens complete in the cache, and the remaining positions in the state.
 static void compress(const struct fm_pass *p, const struct fm_compressor *c, struct fathom_latent_cache cache,
     struct fathom_view state, uint32_t layer, uint32_t first_row) {
     const struct fm_workspace *ws = p->ws;
-    project(p, c->kv, ws->normed, ws->pool_kv);
-    project(p, c->gate, ws->normed, ws->pool_gate);
+    fm_pass_project(p, c->kv, ws->normed, ws->pool_kv);
+    fm_pass_project(p, c->gate, ws->normed, ws->pool_gate);
     fathom_compress(p->stream,
         &(struct fathom_compress_params){
             .kv = ws->pool_kv,
@@ -90,9 +85,9 @@ static void select_compressed(
     const struct fm_workspace *ws = p->ws;
     const uint64_t fit = ws->scratch.size / (4ull * n_rows);
     const uint32_t at_once = fit < p->n_tokens ? (uint32_t)fit : p->n_tokens, ratio = hp->ratios[layer];
-    project(p, l->index_q, ws->q_latent, ws->index_q);
-    turn(p, ws->index_q, p->compressed_rope_table, hp->n_index_heads, hp->n_index, false);
-    project(p, l->index_weights, ws->normed, ws->index_weights);
+    fm_pass_project(p, l->index_q, ws->q_latent, ws->index_q);
+    rotate(p, ws->index_q, p->compressed_rope_table, hp->n_index_heads, hp->n_index, false);
+    fm_pass_project(p, l->index_weights, ws->normed, ws->index_weights);
     for (uint32_t t = 0; t < p->n_tokens; t += at_once) {
         const uint32_t n = p->n_tokens - t < at_once ? p->n_tokens - t : at_once;
         fathom_index_score(p->stream,
@@ -133,7 +128,7 @@ void fm_pass_sliding_window_attention(const struct fm_pass *p, uint32_t layer) {
     const bool indexed = ratio == FM_INDEXED_RATIO, sparse = indexed && n_rows > hp->index_top_k;
     const struct fathom_view table = ratio ? p->compressed_rope_table : p->rope_table;
     project_query(p, l, table);
-    project(p, l->kv_a, ws->normed, ws->kv);
+    fm_pass_project(p, l->kv_a, ws->normed, ws->kv);
     fathom_latent_store(p->stream,
         &(struct fathom_latent_store_params){
             .kv = ws->kv,
@@ -180,7 +175,7 @@ void fm_pass_sliding_window_attention(const struct fm_pass *p, uint32_t layer) {
             .sinks = l->sinks,
             .scale = hp->softmax_scale,
         });
-    turn(p, ws->context, table, hp->n_heads, hp->kv_rank, true);
-    project(p, l->out_a, ws->context, ws->attended);
-    project(p, l->out, ws->attended, ws->branch);
+    rotate(p, ws->context, table, hp->n_heads, hp->kv_rank, true);
+    fm_pass_project(p, l->out_a, ws->context, ws->attended);
+    fm_pass_project(p, l->out, ws->attended, ws->branch);
 }

@@ -18,7 +18,7 @@ struct fm_need {
     char name[64];
 };
 
-// fm_walk_model calls `visit` for every tensor of the model, in the file's usual order.
+// fm_walk_model calls `visit` for every tensor of the model, in the order in which files list them.
 struct fm_walk {
     const struct fm_tensors *tensors;
     const struct fm_hparams *hp;

@@ -8,20 +8,21 @@
 
 enum { MAX_CANDIDATES = 16, QUICK_ROUNDS = 3, ROUNDS = 9, MAX_TIMINGS = 1024 };
 
-// The operator's own choice stays unless another one's best time is less by this, and it was faster in three
-// quarters of their rounds: what else a machine does can spoil every run of one choice.
+// Another choice replaces the operator's own choice only if its best time is at most this part of the own
+// choice's, and if it was faster in three quarters of the rounds. Other load on the machine can slow down
+// every run of one choice.
 static const double margin = 0.97;
-// A choice that is this much slower than the best in its first rounds is not measured further.
+// A choice that is slower than the best one by this factor takes no part in further rounds.
 static const double hopeless = 1.5;
 
-// Spent on the rounds of some choices, after which two rounds are enough.
+// After this time two rounds are enough.
 static const double enough_seconds = 0.5;
 
 struct candidate {
     struct fm_timing timing;
     struct fathom_stream *stream;
-    double rounds[2 * ROUNDS]; // nanoseconds in each; 0: it took no part
-    double first_seconds;      // of building it and its first run, by the host's clock
+    double rounds[2 * ROUNDS]; // nanoseconds in each round; 0: the choice took no part
+    double first_seconds;      // for the build and the first run, by the host's clock
     bool out;                  // wrong, or hopeless
 };
 
@@ -30,11 +31,12 @@ struct run {
     const struct fm_trial *trial;
     struct candidate list[MAX_CANDIDATES];
     size_t n;
-    struct fm_tuned row;     // where the winner goes
-    struct fm_write *writes; // that are no scratch
+    struct fm_tuned row;     // becomes the winner's row
+    struct fm_write *writes; // without scratch
     size_t n_writes, n_bytes;
-    char *saved, *want, *got; // what the writes' ranges hold: before all, of the reference, of another
-                              // choice; one range after the other
+    // The contents of the written ranges, one after the other: before all runs, after the reference, after
+    // another choice.
+    char *saved, *want, *got;
     uint32_t n_calls;
     size_t n_rounds; // so far
     struct fathom_dispatch_time *timings;
@@ -68,8 +70,8 @@ static bool submit(struct run *r, struct candidate *c, struct fathom_error *err)
     return fathom_stream_submit(c->stream, &ticket, err) && fathom_gpu_wait(r->tuner->gpu, ticket, err);
 }
 
-// Nanoseconds of one call in the stream's last run: by the device's clock, or by the host's where it has
-// none.
+// Nanoseconds of one call in the stream's last run, by the device's clock. By the host's clock, if the device
+// has none.
 static double run_time(struct run *r, struct candidate *c, double host_seconds) {
     const size_t n = fathom_stream_timings(c->stream, r->timings, MAX_TIMINGS);
     double sum = 0;
@@ -87,8 +89,8 @@ static bool measure(struct run *r, struct candidate *c, struct fathom_error *err
     return true;
 }
 
-// Records the calls; *there is false when the operator does not take the choice that was put into the table.
-// With variant NULL, that is the operator's own one.
+// Records the calls. *there becomes false if the operator does not take the choice in the table. If the
+// choice has no variant, the choice is the operator's own.
 static void record(struct run *r, struct candidate *c, bool *there) {
     const struct fm_choice wanted = c->timing.choice;
     fathom_stream_begin(c->stream);
@@ -100,7 +102,7 @@ static void record(struct run *r, struct candidate *c, bool *there) {
             (c->timing.choice.variant == wanted.variant && c->timing.choice.size == wanted.size));
 }
 
-// Finds what the calls write, and saves it.
+// Finds the ranges that the calls write, and saves their contents.
 static bool find_writes(struct run *r, const struct candidate *c, struct fathom_error *err) {
     size_t n;
     if (!fm_stream_writes(c->stream, &r->writes, &n, err)) return false;
@@ -117,8 +119,9 @@ static bool find_writes(struct run *r, const struct candidate *c, struct fathom_
     return true;
 }
 
-// Results are filled with NaNs, for what is not written. What is read as well, a residual, is 0, so that the
-// sum shows what is added to it. Words, such as chosen experts and counters, are as they were.
+// Fills results with NaNs, so that unwritten numbers show. A range that is also read, a residual, becomes 0,
+// so that the sum shows what the call adds. Words, such as chosen experts and counters, get the saved
+// contents.
 static bool fill_writes(struct run *r, char *words, struct fathom_error *err) {
     char *at = words;
     const char *saved = r->saved;
@@ -160,7 +163,7 @@ static bool agree(const struct run *r, const char *want, const char *got) {
     return true;
 }
 
-// Builds and runs a choice for the first time; its result goes to r->want or r->got.
+// Builds and runs a choice for the first time. *result (r->want or r->got) becomes its result.
 static bool prepare(
     struct run *r, struct fm_choice choice, char **result, bool *there, struct fathom_error *err) {
     struct fm_tuner *t = r->tuner;
@@ -180,7 +183,7 @@ static bool prepare(
         return false;
     c->first_seconds = fm_clock() - start;
     t->prepare_seconds = fmax(c->first_seconds, 0.8 * t->prepare_seconds);
-    // as long as building takes for all, this one is slow
+    // slow itself, and not only slow to build as all choices are
     c->out = c->first_seconds > 1 && c->first_seconds > 4 * r->list[0].first_seconds;
     return true;
 }
@@ -192,7 +195,7 @@ static bool time_left(const struct fm_tuner *t) {
 }
 
 static bool set_row(struct run *r, struct fm_choice choice, struct fathom_error *err) {
-    memset(r->row.variant, 0, sizeof(r->row.variant)); // to its end, for the file
+    memset(r->row.variant, 0, sizeof(r->row.variant)); // all of it: the file has the whole array
     snprintf(r->row.variant, sizeof(r->row.variant), "%s", choice.variant->name);
     r->row.size = choice.size;
     return fm_tuned_set(r->tuner->gpu, &r->row) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -207,7 +210,7 @@ static void refuse(struct run *r, struct candidate *c, struct fm_trial_result *r
         c->timing.choice.variant->name, fathom_gpu_get_info(gpu)->name, r->trial->what);
 }
 
-// One more choice, checked against r->want.
+// Prepares one more choice, and checks its result against r->want.
 static bool try_choice(
     struct run *r, struct fm_choice choice, struct fm_trial_result *result, struct fathom_error *err) {
     bool there;
@@ -217,8 +220,8 @@ static bool try_choice(
     return true;
 }
 
-// The operator's own choice, and what the others are compared with: in the quick form that same choice, else
-// the plain variant.
+// Prepares the operator's own choice and the reference for all others. The reference is the plain variant; in
+// the quick form, the own choice.
 static bool find_reference(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
     const struct fm_variant *plain = &r->trial->op->variants[0];
     bool there;
@@ -238,7 +241,7 @@ static bool find_reference(struct run *r, struct fm_trial_result *result, struct
     return true;
 }
 
-// Builds the pipelines of all these choices, on as many threads as the gpu uses.
+// Builds the pipelines of all choices in the list, on as many threads as the gpu uses.
 static bool build_all(
     struct run *r, const struct fm_choice *choices, size_t n, double *seconds, struct fathom_error *err) {
     struct fathom_stream *stream = fathom_stream_create(r->tuner->gpu, err);
@@ -259,7 +262,8 @@ static bool try_all(struct run *r, const struct fm_choice *choices, size_t n, st
     if (n > 1 && time_left(r->tuner) && !build_all(r, choices, n, &seconds, err)) return false;
     for (size_t i = 0; i < n; i++)
         if (!try_choice(r, choices[i], result, err)) return false;
-    r->tuner->prepare_seconds = fmax(r->tuner->prepare_seconds, seconds); // only now: what was built is tried
+    // not earlier: the choices that were just built need no such time
+    r->tuner->prepare_seconds = fmax(r->tuner->prepare_seconds, seconds);
     return true;
 }
 
@@ -289,8 +293,8 @@ static struct candidate *best_of(struct run *r) {
     return best;
 }
 
-// All choices in turn, several times over: what else the machine does at a moment hits them alike. Long calls
-// need fewer rounds.
+// Measures all choices in turn, in several rounds, so that other load on the machine slows all of them alike.
+// Long calls need fewer rounds.
 static bool measure_rounds(struct run *r, struct fathom_error *err) {
     const int n_rounds = r->tuner->quick ? QUICK_ROUNDS : ROUNDS;
     const double start = fm_clock();
@@ -328,7 +332,7 @@ static bool beats(const struct run *r, const struct candidate *c, const struct c
     return c->timing.nanoseconds <= margin * by_default->timing.nanoseconds && 4 * n_won >= 3 * n;
 }
 
-// The winner goes to the table; without one it holds nothing for this shape.
+// Puts the winner into the table. Without a winner, the table has no row for this shape.
 static bool decide(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
     const struct candidate *by_default = &r->list[0], *best = best_of(r);
     fm_tuned_remove(r->tuner->gpu, &r->row);
@@ -340,7 +344,7 @@ static bool decide(struct run *r, struct fm_trial_result *result, struct fathom_
     return set_row(r, best->timing.choice, err);
 }
 
-// Variants first, then the best one's sizes. Nothing is decided where there was no time to try any.
+// Tries the variants, then the sizes of the best variant. Decides nothing if there is no time to try any.
 static bool compare_choices(struct run *r, struct fm_trial_result *result, struct fathom_error *err) {
     if (!find_reference(r, result, err)) return false;
     if (!time_left(r->tuner)) {

@@ -17,7 +17,7 @@ struct fm_trial {
     uint32_t max_calls;
     void (*record)(struct fathom_stream *stream, void *user);
     void *user;
-    const struct fathom_buffer *scratch; // writes to this buffer are no results
+    const struct fathom_buffer *scratch; // results are never in this buffer
     const char *what;                    // for messages: "q4_0 1 x 3072 x 2048"
 };
 
@@ -27,19 +27,19 @@ struct fm_timing {
     double nanoseconds; // of one call, the least of all rounds; 0: not measured
 };
 struct fm_trial_result {
-    struct fm_timing by_default, best; // the operator's own choice, and what is used from now on
+    struct fm_timing by_default, best; // the operator's own choice; the choice from now on
     uint32_t n_measured, n_wrong;      // choices measured; choices with wrong results
 };
 
 // One tuning of several trials.
 struct fm_tuner {
     struct fathom_gpu *gpu; // idle, neither exact nor with forced variants
-    double deadline;        // of fm_clock(); what would pass it is left out
-    bool
-        quick; // compare with the operator's own choice, few rounds; else with the plain variant, more rounds
+    double deadline;        // of fm_clock(); the tuner begins nothing that would end later
+    // Compare with the operator's own choice in few rounds; else with the plain variant, in more rounds.
+    bool quick;
     double build_budget; // once one choice took longer than this to prepare, no more are tried; 0: any time
-    double
-        prepare_seconds; // what building a pipeline and its first run may take: the most of late; 0 at first
+    // An estimate of the time to build and first run one choice: the most of late. 0 at first.
+    double prepare_seconds;
 };
 
 // Returns false only if the device, memory or the recording fails. A trial without time leaves the table
@@ -47,9 +47,9 @@ struct fm_tuner {
 bool fm_tune(struct fm_tuner *tuner, const struct fm_trial *trial, struct fm_trial_result *result,
     struct fathom_error *err);
 
-// Do two results of the same operator agree within what a change of order, and of precision to float16 or
-// 8-bit activations, explains? Words of FM_TUNE_UNWRITTEN, with which results are filled before a run, must
-// be the same in both.
+// Do two results of the same operator agree? They may differ as far as another order of additions, and
+// float16 or 8-bit activations, explain. Results are filled with FM_TUNE_UNWRITTEN before a run; words that
+// still are FM_TUNE_UNWRITTEN must be so in both.
 #define FM_TUNE_UNWRITTEN 0xffffffffu /* a NaN */
 bool fm_tune_agrees(const float *want, const float *got, size_t n);
 #endif

@@ -69,16 +69,17 @@ void fm_decode_q1_0(const uint8_t *block, float *x) {
     for (int i = 0; i < 128; i++) x[i] = block[2 + i / 8] >> i % 8 & 1 ? d : -d;
 }
 
+// E2M1, doubled
+static const int8_t e2m1_doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
 // 1: exponent, 16: n (E2M1); 2^(exponent - 127) * n
 void fm_decode_mxfp4(const uint8_t *block, float *x) {
-    // E2M1, doubled
-    static const int8_t halves[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
     const uint32_t e = block[0], bits = e < 2 ? 0x00200000u << e : (e - 1) << 23; // 2^(e - 128)
     float d;
     memcpy(&d, &bits, sizeof(d));
     for (int i = 0; i < 16; i++) {
-        x[i] = d * (float)halves[block[1 + i] & 15];
-        x[i + 16] = d * (float)halves[block[1 + i] >> 4];
+        x[i] = d * (float)e2m1_doubled[block[1 + i] & 15];
+        x[i + 16] = d * (float)e2m1_doubled[block[1 + i] >> 4];
     }
 }
 
@@ -88,6 +89,19 @@ static float from_e4m3(uint8_t code) {
     const uint32_t sign = (uint32_t)(code & 0x80u) << 24, size = code & 0x7fu;
     const uint32_t magnitude = size < 8 ? fm_float_bits((float)size * 0x1p-9f) : (size << 20) + (120u << 23);
     return fm_bits_float(sign | magnitude);
+}
+
+// 4: scales (E4M3 without sign; 0x7f is 0), 4 times 8: n (E2M1); scale * n
+void fm_decode_nvfp4(const uint8_t *block, float *x) {
+    for (int part = 0; part < 4; part++, x += 16) {
+        const uint8_t code = block[part];
+        const float half = code == 0x7f ? 0 : 0.5f * from_e4m3(code & 0x7f);
+        for (int i = 0; i < 8; i++) {
+            const uint8_t pair = block[4 + 8 * part + i];
+            x[i] = half * (float)e2m1_doubled[pair & 15];
+            x[i + 8] = half * (float)e2m1_doubled[pair >> 4];
+        }
+    }
 }
 
 void fm_decode_f8_e4m3(const uint8_t *block, float *x, uint32_t n) {

@@ -23,21 +23,13 @@ struct entry {
 #define READ(NAME, name, number, elements, bytes) {{number, #NAME, elements, bytes, true}, fm_decode_##name},
 #define GRID(NAME, name, number, elements, bytes, points) \
     {{number, #NAME, elements, bytes, true}, NULL, fm_decode_##name, FM_GRID_##points},
+#define KNOWN(NAME, name, number, elements, bytes) {{number, #NAME, elements, bytes}, NULL},
 static const struct entry types[] = {
-    {{FATHOM_F32, "F32", 1, 4, true, true}, NULL},
-    {{FATHOM_F16, "F16", 1, 2, true, true}, NULL},
+    {{FATHOM_F32, "F32", 1, 4, true, true}, NULL}, {{FATHOM_F16, "F16", 1, 2, true, true}, NULL},
     {{FATHOM_BF16, "BF16", 1, 2, true, true}, NULL},
-    WRITTEN_TYPES(WRITTEN) READ_TYPES(READ) GRID_TYPES(GRID) //
+    WRITTEN_TYPES(WRITTEN) READ_TYPES(READ) GRID_TYPES(GRID) KNOWN_TYPES(KNOWN) //
     {{FATHOM_F8_E4M3, "F8_E4M3", FM_F8_BLOCK, FM_F8_BYTES, true, false, 32}, NULL},
-    // known by name, not supported
-    {{9, "Q8_1", 32, 40}, NULL},
-    {{15, "Q8_K", 256, 292}, NULL},
-    {{24, "I8", 1, 1}, NULL},
-    {{25, "I16", 1, 2}, NULL},
-    {{FM_TYPE_I32, "I32", 1, 4}, NULL},
-    {{27, "I64", 1, 8}, NULL},
-    {{28, "F64", 1, 8}, NULL},
-    {{40, "NVFP4", 64, 36}, NULL},
+    {{FM_TYPE_I32, "I32", 1, 4}, NULL}, // not supported as a weight
 };
 enum { N_TYPES = sizeof(types) / sizeof(*types) };
 

@@ -1,4 +1,4 @@
-// Half floats over all their values, and the small tools that the file readers stand on.
+// All values of half floats, and the small tools that the file readers use.
 #include "base/arena.h"
 #include "base/cursor.h"
 #include "base/half.h"
@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-// What a half is, by the definition of the format.
+// The value of a half, by the definition of the format.
 static double half_value(uint16_t h) {
     const int exponent = h >> 10 & 31, mantissa = h & 1023;
     const double magnitude = exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24);

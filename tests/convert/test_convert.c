@@ -1,4 +1,4 @@
-// Converting to GGUF: the file says what the folder said, and after a failure there is no file.
+// Converting to GGUF: the file holds what the folder held, and after a failure there is no file.
 #include "convert/convert.h"
 #include "file/directory.h"
 #include "file/gguf/gguf_write.h"
@@ -75,7 +75,7 @@ static void check_same_tensor(const struct fm_tensors *a, const struct fm_tensor
 
 static void the_file_says_what_the_folder_said(void **state) {
     (void)state;
-    static const char *const models[] = {"v2-lite", "v2", "v3"}; // whose matrices are bfloat16
+    static const char *const models[] = {"v2-lite", "v2", "v3"}; // their matrices are bfloat16
     for (int m = 0; m < 3; m++) {
         char in[1024];
         snprintf(in, sizeof(in), REFERENCE "%s", models[m]);
@@ -115,7 +115,7 @@ static void each_type_goes_where_it_should(void **state) {
     }
 }
 
-// A GGUF file with one matrix of rows that no block divides, made by the writer alone.
+// A GGUF file with one matrix whose rows no block divides, written by the writer alone.
 static void write_odd(const char *path, const float values[80]) {
     struct fm_meta meta = {0};
     const struct fm_string token = {"a", 1};
@@ -187,7 +187,7 @@ static void values_that_do_not_fit_are_named(void **state) {
     assert_int_equal(folder_count(&out), 1);
 }
 
-// ---- Failures: one message, no file, and what was there before stays -------------------------------------
+// ---- Failures: one message, no new file, and an old file stays -------------------------------------------
 
 static void check_failure(
     const char *in, const struct fathom_progress *progress, enum fathom_status status, const char *message) {
@@ -206,7 +206,7 @@ static void a_full_disk_leaves_nothing(void **state) {
     (void)state;
     struct rlimit before, limit;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    void (*old)(int) = signal(SIGXFSZ, SIG_IGN); // then a write past the limit fails as on a full disk
+    void (*old)(int) = signal(SIGXFSZ, SIG_IGN); // so a write past the limit fails as on a full disk
     for (rlim_t size = 100; size < 600000;
          size = size * 9 / 2) { // in the keys, between the tensors, in the last bytes
         limit = (struct rlimit){.rlim_cur = size, .rlim_max = before.rlim_max};

@@ -1,5 +1,4 @@
-// Quantising: errors of the encoders, which type goes where, importances, and files that are whole or not
-// there.
+// Quantising: errors of the encoders, the choice of types, importances, and files that are whole or absent.
 #include "convert/quantize.h"
 #include "file/directory.h"
 #include "convert/importance.h"
@@ -61,8 +60,8 @@ static double error_of(enum fathom_type type, const float *x, const float *impor
     return sum / weights;
 }
 
-// Of the variance of a normal row. Lower than what ggml's searches reach on the same; see
-// src/decisions/quantize.md.
+// Bounds of the error, relative to the variance of a normal row. They are lower than what ggml's searches
+// reach on the same row; see src/decisions/quantize.md.
 static const struct {
     enum fathom_type type;
     double most;
@@ -164,7 +163,7 @@ static enum fathom_type type_of(const char *name) {
     return type;
 }
 
-// v3's rows are 32, 64 or 96 elements: of no super-block
+// v3's rows have 32, 64 or 96 elements and hold no super-block
 static void types_go_where_they_should(void **state) {
     (void)state;
     const struct fm_quantize_result r = quantize(REFERENCE "v3", "q4_k", NULL, 0);
@@ -251,7 +250,7 @@ static void importance_files(void **state) {
             fail_msg("case %zu: \"%s\"", i, ok ? "accepted" : err.message);
         if (ok) assert_int_equal(result.n_important, 1);
         if (ok) assert_int_equal(unlink(out_path), 0);
-        assert_int_equal(folder_count(&out), 1); // the importances alone
+        assert_int_equal(folder_count(&out), 1); // only the importances
     }
     write_bytes(path, "\1\0\0\0\377\377\377\177", 8);
     struct fathom_error err = {0};
@@ -259,7 +258,7 @@ static void importance_files(void **state) {
     assert_non_null(strstr(err.message, path));
 }
 
-// ---- Failures: one message, no file, and what was there before stays -------------------------------------
+// ---- Failures: one message, no new file, and an old file stays -------------------------------------------
 
 static bool cancel(void *user, const char *what, uint64_t done, uint64_t total) {
     (void)user, (void)what;

@@ -10,9 +10,10 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType as T, quants
 
 # Types, and the last bytes of their float16 numbers: as decoded.inc has them. A new type gets a line with any hash.
-LINE = re.compile(r"\{FATHOM_(\w+), (\d), \{([0-9, ]+)\}")
+LINE = re.compile(r"\{FATHOM_(\w+), (\d), \{([0-9, ]+)\}, 0x[0-9a-f]+u(, \{.+\})?\}")
 LINES = LINE.findall((pathlib.Path(__file__).parent / "decoded.inc").read_text())
-HALVES = {T[name]: [int(at) for at in halves.split(",")][:int(n)] for name, n, halves in LINES}
+HALVES = {T[name]: [int(at) for at in halves.split(",")][:int(n)] for name, n, halves, _ in LINES}
+SCALES = {T[name]: scales for name, _, _, scales in LINES}
 MASK = (1 << 64) - 1
 
 
@@ -44,4 +45,4 @@ for kind, halves in HALVES.items():
     for byte in decode(blocks, kind).astype(np.float32).tobytes():
         value = ((value ^ byte) * 0x100000001B3) & MASK
     listed = ", ".join(map(str, halves)) or "0"
-    print(f"{{FATHOM_{kind.name}, {len(halves)}, {{{listed}}}, 0x{value:016x}u}},")
+    print(f"{{FATHOM_{kind.name}, {len(halves)}, {{{listed}}}, 0x{value:016x}u{SCALES[kind]}}},")

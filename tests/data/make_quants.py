@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes quants.bin beside this file: 16 blocks of 32 floats and what the gguf package's quantisers make of them.
+"""Writes quants.bin beside this file: 16 blocks of 32 floats, and the results of the
+gguf package's quantisers.
 
 Layout: float32[512], then the same as F16, BF16, Q8_0, Q4_0. Needs numpy and gguf.
 """

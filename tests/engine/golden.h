@@ -23,8 +23,8 @@ static inline char *read_whole_file(const char *path, size_t *size) {
     return data;
 }
 
-// A copy of the tensor's bytes (4 a value), and how many values; NULL where file or tensor is missing. free()
-// it.
+// A copy of the tensor's bytes (4 a value), and the number of values. NULL: the file or the tensor is
+// missing. free() the copy.
 static inline void *golden_tensor(const char *path, const char *name, size_t *n_values) {
     size_t size;
     char *file = read_whole_file(path, &size);
@@ -46,7 +46,7 @@ static inline void *golden_tensor(const char *path, const char *name, size_t *n_
     return copy;
 }
 
-// FNV-1a over 32-bit words: equal for equal bits.
+// FNV-1a over 32-bit words. Equal bits have equal hashes.
 static inline uint64_t hash_floats(const float *values, size_t n) {
     uint64_t hash = 0xcbf29ce484222325u;
     for (size_t i = 0; i < n; i++) {

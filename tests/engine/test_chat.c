@@ -1,4 +1,4 @@
-// Conversations that are given as messages, and tools.
+// Conversations given as messages, and tools.
 #include <fathom/fathom.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -48,7 +48,8 @@ static void refuse(struct fathom_chat *chat, const struct fathom_message *messag
     if (!strstr(err.message, says)) fail_msg("\"%s\" and not \"%s\"", err.message, says);
 }
 
-// Earlier turns that were given have the same prompt as those that were had; the thought is not read again.
+// Earlier turns have the same prompt whether they were given or generated. The thought is not evaluated
+// again.
 static void given_turns(void **state) {
     const struct fathom_chat_params params = {.system = "Be brief.", .max_tokens = 200};
     struct fathom_chat *had = open_chat(*state, &params), *given = open_chat(*state, &params);
@@ -86,7 +87,7 @@ static void check_rows(const char *what, const float *got, const float *want, ui
 }
 
 // The cache of a chat holds the first question, its answer without the thought, the second question and its
-// answer: each part was read or written at another time. A new session reads the whole text at once. In exact
+// answer. Each part was evaluated at another time. A new session evaluates the whole text at once. In exact
 // mode both give the same bits.
 static void check_second_answer(
     struct fathom_engine *engine, const struct fathom_chat_params *params, const char *const questions[2]) {
@@ -110,10 +111,10 @@ static void check_second_answer(
     // every token of the answer was the best one
     for (uint32_t i = 0; i < reply.n_ids; i++)
         assert_int_equal(reply.ids[i], best_of(want + (size_t)(first + i) * n_vocab, n_vocab));
-    // the cache as the answer left it, seen from one more token
+    // one more token attends to the cache that the answer left
     if (!fathom_session_append_decode(session, &ids[length], 1, got, &err)) fail_msg("%s", err.message);
     check_rows("the token after the answer", got, want + (size_t)length * n_vocab, 1, n_vocab);
-    // the answer's logits, over the cache as the second question left it
+    // the answer's logits, over the cache that the second question left
     if (!fathom_session_truncate(session, first, &err) ||
         !fathom_session_append_decode(session, ids + first, n - first, got, &err))
         fail_msg("%s", err.message);
@@ -145,8 +146,8 @@ static void second_answer(void **state) {
     fathom_engine_destroy(&engine);
 }
 
-// DeepSeek-V4's ring and compressed positions. The text goes around the ring. The weights are random, so that
-// the answers have no end.
+// DeepSeek-V4's ring and compressed positions. The text wraps around the ring. The weights are random, so the
+// answers have no end.
 static void second_answer_of_rings(void **state) {
     (void)state;
     static const char *const questions[2] = {"How many books are in eight boxes?", "And in three?"};

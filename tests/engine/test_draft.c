@@ -1,6 +1,6 @@
-// The draft layer against its golden logits, and drafting against plain decoding: the same tokens, greedy and
-// sampled, with fewer steps. Some questions; all 200 with FATHOM_ALL_QUESTIONS set. FATHOM_DRAFTS drafts
-// another number of tokens in default mode.
+// Compares the draft layer with its golden logits, and drafting with plain decoding: the same tokens, greedy
+// and sampled, in fewer steps. The test asks some questions; all 200 with FATHOM_ALL_QUESTIONS set.
+// FATHOM_DRAFTS sets the number of drafted tokens in default mode.
 #include "engine/golden.h"
 #include "engine/session.h"
 #include "model/draft.h"
@@ -39,7 +39,7 @@ static struct fathom_session *open_session(
 
 // ---- The layer -------------------------------------------------------------------------------------------
 
-// All tokens but the last at once, through the parts that drafting is made of.
+// All tokens but the last at once, through the parts of drafting.
 static void layer_logits(struct fathom_session *s, const int32_t *ids, float *logits) {
     enum { N = N_GOLDEN - 1 };
     struct fathom_error err = {0};
@@ -185,7 +185,7 @@ static void close_pair(struct pair *p) {
     }
 }
 
-// Asks both every step-th question, in turns; returns how many answers differ.
+// Asks both sessions every step-th question, in turns. Returns the number of answers that differ.
 static uint32_t ask_both(
     const struct pair *p, uint32_t step, const struct fathom_sampling *sampling, uint32_t *n_asked) {
     size_t size;
@@ -206,7 +206,7 @@ static uint32_t ask_both(
         }
         struct text texts[2];
         for (uint32_t i = 0; i < 2; i++) {
-            const uint32_t which = (i + *n_asked) % 2; // neither is always the second
+            const uint32_t which = (i + *n_asked) % 2; // each is the second in turn
             answer(p->sessions[which], prompt, n_prompt, sampling, &texts[which]);
         }
         n_different += !same_text(&texts[0], &texts[1]);
@@ -231,7 +231,7 @@ static double report(const struct pair *p, const char *what, uint32_t n_asked, u
     return accepted;
 }
 
-// Exact mode: the same tokens, whatever is drafted.
+// Exact mode gives the same tokens with any drafts.
 static void exact_texts(void **state) {
     (void)state;
     static const struct fathom_sampling sampled = {
@@ -270,7 +270,7 @@ static void default_texts(void **state) {
 
 // ---- Edges -----------------------------------------------------------------------------------------------
 
-// Texts that are cut, continued, read with logits, or come to the end of the context: all as without
+// Texts are cut, continued, evaluated with logits, or come to the end of the context: all as without
 // drafting.
 static void edges(void **state) {
     (void)state;
@@ -286,7 +286,7 @@ static void edges(void **state) {
             open_session(engines[i], (struct fathom_session_params){.n_context = 64, .n_chunk = 7});
         logits[i] = malloc(sizeof(float) * 8 * N_VOCAB);
         assert_true(fathom_session_append(s, prompt, 20, NULL, NULL, &err));
-        continue_text(s, NULL, 1, &texts[i][0]); // less than a round gives
+        continue_text(s, NULL, 1, &texts[i][0]); // fewer tokens than a round gives
         assert_true(fathom_session_append(s, prompt + 20, 8, logits[i], NULL, &err));
         continue_text(s, NULL, 5, &texts[i][1]);
         assert_true(fathom_session_truncate(s, 15, &err));
@@ -320,9 +320,9 @@ static void refused(void **state) {
 
 // ---- The distribution ------------------------------------------------------------------------------------
 
-// Three tokens, two rows, the second one's token guessed: over many seeds, pairs of tokens come as often as
-// their probabilities say, and the second row is sampled just when the guess holds. Chi-square with fixed
-// seeds, 4 cells.
+// Three tokens and two rows; the second row's token is guessed. Over many seeds, pairs of tokens come as
+// often as their probabilities say, and the second row is sampled exactly if the guess holds. Chi-square with
+// fixed seeds, 4 cells.
 static void distribution(void **state) {
     (void)state;
     enum { N = 3, SEEDS = 3000, GUESS = 1 };

@@ -1,6 +1,6 @@
-// Whole models against transformers' float32 logits, read in one chunk, in chunks of 7, and token by token
-// through the decode step. Exact mode is held to 1e-3 and to the same bits for all three ways, and on all
-// devices: the hashes below are part of the test.
+// Compares whole models with transformers' float32 logits. A text is read in one chunk, in chunks of 7, and
+// token by token through the decode step. Exact mode must be within 1e-3, and give the same bits for all
+// three ways and on all devices: the hashes below are part of the test.
 #include "device.h"
 #include "engine/engine.h"
 #include "engine/golden.h"
@@ -21,8 +21,8 @@ struct reference {
     const char *golden;
     uint32_t n_tokens;
     uint64_t exact_hash; // of the exact logits, on every device
-    double width; // how far its logits spread, against the others': the bounds grow with it. Of FP8, for its
-                  // coarser weights
+    double width; // the spread of the logits, relative to other models; the bounds grow with it. FP8 has a
+                  // larger one for its coarser weights
     bool shared;
 };
 
@@ -75,7 +75,7 @@ static struct fathom_engine *open_engine(const struct reference *r, bool exact) 
     return open_engine_with(r, (struct fathom_engine_params){.gpu.exact = exact});
 }
 
-// The last one is for texts of several pages.
+// The last way is for texts of several pages.
 enum way { ONE_CHUNK, CHUNKS_OF_7, TOKEN_BY_TOKEN, N_WAYS, CHUNKS_OF_64 = N_WAYS, N_LONG_WAYS };
 static const char *const way_names[N_LONG_WAYS] = {
     "one chunk", "chunks of 7", "token by token", "chunks of 64"};
@@ -136,8 +136,8 @@ static int compare_doubles(const void *a, const void *b) {
     return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
 }
 
-// Default mode: the mean divergence under 1e-4 and the clear best tokens equal, the worst two of 64 tokens
-// left out (a near tie in a gate may fall the other way).
+// Default mode: the mean divergence is under 1e-4, and best tokens that are clear are equal. The worst two of
+// 64 tokens are left out (a near tie in a gate may have the other outcome).
 static void check_close(const struct reference *r, const char *mode, const char *way, const float *want,
     const float *got, uint32_t n_rows, double most) {
     const uint32_t n_out = (2 * n_rows + 63) / 64;
@@ -178,8 +178,8 @@ static void check_default(const struct reference *r) {
     fathom_engine_destroy(&engine);
 }
 
-// 8 bits a value of the cache: a model of random weights is moved ten times as far as float16 may, a trained
-// one hardly.
+// A cache of 8 bits a value: the logits of a model with random weights may differ ten times as much as with
+// float16. Those of a trained model hardly differ.
 static void cache_8bit(void **state) {
     (void)state;
     static const struct {
@@ -194,8 +194,8 @@ static void cache_8bit(void **state) {
     }
 }
 
-// Every implementation of every operator that the model takes: the first of each together, then the second of
-// each, …
+// Every variant of every operator that the model uses: the first variants together, then the second variants
+// together, …
 static void check_every_variant(const struct reference *r) {
     struct fathom_engine *engine = open_engine(r, false);
     bool more = true;
@@ -221,8 +221,8 @@ static void every_variant(void **state) {
     check_every_variant(&references[6]); // grouped attention, norms of heads
 }
 
-// A barrier that is missing somewhere would show as a difference between a run with only the derived ones and
-// one with all.
+// A missing barrier would show as a difference between a run with the derived barriers and a run with all
+// barriers.
 static void full_barriers(void **state) {
     (void)state;
     const struct reference *r = &references[8]; // the most operators
@@ -248,7 +248,7 @@ static bool collect(void *user, int32_t id) {
     return true;
 }
 
-// The greedy continuation in exact mode: equal, or else the two candidates are closer than 1e-3.
+// The greedy continuation in exact mode. Tokens are equal, or the two candidates are closer than 1e-3.
 static void check_greedy(const struct reference *r, struct fathom_engine *engine) {
     enum { N_PROMPT = 40, N_NEW = 24 };
     int32_t *prompt = golden(r, "greedy_prompt", N_PROMPT), *want = golden(r, "greedy_ids", N_NEW);
@@ -317,15 +317,15 @@ static void check_exact(const struct reference *r) {
 }
 
 // ---- Texts of 320 tokens ---------------------------------------------------------------------------------
-// They cross pages (64 positions), splits of attention (256), the ring of V4 and the choice of V3.2 in a
-// whole model.
+// In a whole model, such texts cross pages (64 positions), splits of attention (256), V4's ring and V3.2's
+// choice of positions.
 
 enum { N_LONG = 320, N_ROWS = 53 };
 
 struct long_text {
     const char *name;
     uint64_t exact_hash; // of the exact logits, on every device
-    bool tips; // float16 keys may tip the choice of positions at its edge: only exact mode has a bound
+    bool tips; // float16 keys may change the choice of positions at its edge: only exact mode has a bound
 };
 
 static const struct long_text long_texts[] = {
@@ -366,14 +366,14 @@ static void free_long_golden(struct long_golden *g) {
     free(g->logits);
 }
 
-// Pipelines and rounding differ between devices, the ways of reading above them do not: all four ways run on
-// one width of a CPU and on cards, one way elsewhere. The hash then stands for the others.
+// Devices differ in pipelines and rounding, but not in the ways of reading. So all four ways run on one
+// subgroup size of a CPU and on cards. Elsewhere one way runs, and the hash stands for the others.
 static bool reads_all_ways(struct fathom_engine *engine) {
     const struct fathom_gpu_info *info = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     return info->type != FATHOM_GPU_CPU || info->subgroup_size == 8;
 }
 
-// Returns whether all ways of reading were tried.
+// Returns true if all ways of reading were tried.
 static bool check_long_exact(const struct long_text *text) {
     const struct reference *r = reference_called(text->name);
     struct fathom_engine *engine = open_engine(r, true);
@@ -415,7 +415,7 @@ static void check_long_default(const struct long_text *text) {
     fathom_engine_destroy(&engine);
 }
 
-// Default mode where exact mode reads all ways; the operators' own tests cross splits on the other devices.
+// Default mode, where exact mode reads in all ways. On other devices the operators' own tests cross splits.
 static void long_texts_read(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof(long_texts) / sizeof(*long_texts); i++) {
@@ -446,7 +446,7 @@ MODEL_TESTS(v3_fp8, 9)
 MODEL_TESTS(glm4_lite, 10)
 
 int main(void) {
-    // One architecture with the variants of cards: what else is above the device is the same on all.
+    // One architecture with the variants of cards. The code above the device is the same on all devices.
     const struct CMUnitTest of_card[] = {cmocka_unit_test(v3_exact), cmocka_unit_test(v3_default)};
     if (device_is_card()) return cmocka_run_group_tests(of_card, NULL, NULL);
     const struct CMUnitTest tests[] = {

@@ -1,5 +1,5 @@
-// The plan of a model's memory: its parts and their total, the device that it just fits, and what engine and
-// session then take.
+// The plan of a model's memory: its parts and their total, the device that the model just fits, and the
+// memory that engine and session take.
 #include <fathom/fathom.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #define REFERENCE(name) FATHOM_SOURCE_DIR "/tests/data/reference/" name
 static const char v4[] = REFERENCE("v4"), minnow[] = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf";
 static const char *const models[] = {
-    // of every architecture
+    // one model of every architecture
     REFERENCE("v2-lite"),
     REFERENCE("v2"),
     REFERENCE("v3"),
@@ -44,7 +44,7 @@ static struct inspected inspect(
     return i;
 }
 
-// The plan of a model fits a device with just as much memory, and one byte less is too little.
+// The plan fits a device with exactly as much memory, and does not fit a device with one byte less.
 static void fits_to_the_byte(void **state) {
     (void)state;
     struct fathom_gpu_info gpu = {.type = FATHOM_GPU_DISCRETE, .max_storage_range = 1u << 30};
@@ -61,7 +61,7 @@ static void fits_to_the_byte(void **state) {
             const struct inspected none = inspect(models[m], NULL, exact, 256);
             assert_false(none.plan.fits);
             assert_int_equal(none.plan.available, 0);
-            // twice the context is twice the cache; DeepSeek-V4's grows by less
+            // twice the context takes twice the cache; DeepSeek-V4's cache grows less
             const struct inspected twice = inspect(models[m], NULL, exact, 512);
             if (models[m] != v4) assert_int_equal(none.plan.cache, 256 * none.info.cache_bytes_per_token);
             if (models[m] != v4) assert_int_equal(twice.plan.cache, 512 * none.info.cache_bytes_per_token);
@@ -74,9 +74,9 @@ static uint64_t taken(struct fathom_engine *engine) {
     return c.memory_used + c.memory_in_place;
 }
 
-// The engine takes what was planned for weights, the session what was planned for the cache and as scratch.
-// More than planned are vectors that are kept wider than in the file, the rest to the next 256 bytes of each
-// buffer, and the few words of a step.
+// The engine takes the memory that was planned for weights, the session the memory for the cache and the
+// scratch. Not planned are: vectors that are wider in memory than in the file, the rest to the next 256 bytes
+// of each buffer, and the few words of a step.
 static void check_taken(const char *model, struct fathom_engine_params params) {
     enum { MORE_OF_WEIGHTS = 48 << 10, MORE_OF_SESSION = 8 << 10 };
     struct fathom_error err = {0};

@@ -1,5 +1,5 @@
-// The demonstration model on its 200 questions: token for token against transformers from the float32
-// weights, and right answers from the 8-bit file that is shipped. The token checks ask every eighth question;
+// The demonstration model on its 200 questions. Answers from the float32 weights equal those of transformers
+// token for token; answers from the shipped 8-bit file are right. The token checks ask every eighth question;
 // all 200 with FATHOM_ALL_QUESTIONS set.
 #include "engine/golden.h"
 #include <fathom/fathom.h>
@@ -27,7 +27,7 @@ static uint32_t read_ids(const cJSON *array, int32_t *ids, uint32_t capacity) {
     return n;
 }
 
-// Calls ask for every step-th question; returns how many it found good.
+// Calls `ask` for every step-th question. Returns how often `ask` returned true.
 static uint32_t for_each_question(
     uint32_t step, bool (*ask)(void *context, const struct question *q), void *context, uint32_t *n_asked) {
     size_t size;
@@ -84,7 +84,7 @@ static bool right_answer(void *context, const struct question *q) {
     return !strcmp(reply.answer, q->answer);
 }
 
-// `file` must be there: the model itself, or the weights in its folder.
+// Without `file`, which is the model itself or the weights in its folder, the test is skipped.
 static struct fathom_engine *open_engine(const char *model, const char *file, bool exact) {
     struct fathom_error err = {0};
     FILE *f = fopen(file, "rb");
@@ -99,7 +99,7 @@ static struct fathom_engine *open_engine(const char *model, const char *file, bo
     return engine;
 }
 
-// At most `wrong` of 200 may differ, and one of those asked where that is less than one.
+// At most `wrong` of 200 answers may differ. Of fewer answers the same share may differ, and at least one.
 static void check_tokens(bool exact, uint32_t wrong) {
     char folder[1024], weights[1100];
     const char *shared = getenv("FATHOM_SHARED");

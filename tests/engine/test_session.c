@@ -1,5 +1,5 @@
-// The life of engines and sessions: create and destroy without a leak (the sanitizers and valgrind watch),
-// errors that name the thing, a text that is cut and continued, sampling that a seed repeats.
+// The life of engines and sessions: they are created and destroyed without a leak (seen by the sanitizers and
+// valgrind), errors name the thing, a text is cut and continued, a seed repeats a sampled text.
 #include "device.h"
 #include <fathom/fathom.h>
 #include <setjmp.h>
@@ -85,8 +85,8 @@ static void continues_after_a_cut(void **state) {
     fathom_engine_destroy(&engine);
 }
 
-// DeepSeek-V4 keeps a ring of positions and sums of those before: a text goes on behind a cut, be it where
-// steps in flight had run on, or far back.
+// DeepSeek-V4 keeps a ring of positions, and sums of the positions before. A text continues after a cut near
+// the end, where steps in flight had run on, and after a cut far back.
 static void rings_continue_after_a_cut(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -106,7 +106,7 @@ static void rings_continue_after_a_cut(void **state) {
     generate(session, NULL, 20, &part);
     assert_int_equal(part.n, 10);
     for (uint32_t cut = 0; cut < 3;
-         cut++) { // behind the ninth token (the tenth was refused), behind the twelfth, behind the second
+         cut++) { // after the ninth token (the tenth was refused), after the twelfth, after the second
         const uint32_t kept = cut == 0 ? 9 : cut == 1 ? 12 : 2;
         if (cut) assert_true(fathom_session_truncate(session, 5 + kept, &err));
         part = (struct collected){.n = 0};
@@ -119,8 +119,8 @@ static void rings_continue_after_a_cut(void **state) {
     fathom_engine_destroy(&engine);
 }
 
-// When a text is stopped, steps in flight have run on past its end. Tokens that are appended then are read in
-// full: their logits are those of a session that reads the whole text at once.
+// When a text is stopped, steps in flight have run on past its end. Tokens that are appended afterwards are
+// all evaluated: their logits are those of a session that evaluates the whole text at once.
 static void appends_after_a_stop(void **state) {
     (void)state;
     enum { N_MORE = 3, N_VOCAB = 768 };
@@ -152,9 +152,9 @@ static void appends_after_a_stop(void **state) {
     free(want);
 }
 
-// DeepSeek-V4's ring holds the sliding window before a chunk and the chunk itself: chunks give the bits that
-// one chunk of the whole text gives, which never comes round. The sliding window has 16 positions and a
-// page 64. A chunk of 56 would fit one page without the sliding window, a chunk of 64 fills a page alone.
+// DeepSeek-V4's ring holds the sliding window before a chunk and the chunk itself. So chunks give the same
+// bits as one chunk of the whole text, which never wraps around. The sliding window has 16 positions and a
+// page 64. A chunk of 56 would fit one page without the sliding window; a chunk of 64 fills a page alone.
 static void rings_hold_a_chunk(void **state) {
     (void)state;
     enum { N = 272 /* of every four one is kept, in more than a page */, N_VOCAB = 768 };
@@ -226,7 +226,7 @@ static void ends_with_the_context(void **state) {
     fathom_engine_destroy(&engine);
 }
 
-// Logits of five tokens of the demonstration model; how many bytes of its file were used in place.
+// The logits of five tokens of the demonstration model, and the number of bytes of its file used in place.
 static float *logits_without(uint32_t caps, uint64_t *in_place, size_t *n) {
     const int32_t prompt[] = {1, 2, 3, 4, 5};
     struct fathom_error err = {0};
@@ -255,7 +255,7 @@ static float *logits_without(uint32_t caps, uint64_t *in_place, size_t *n) {
     return logits;
 }
 
-// Weights that lie in the file give what copied ones give.
+// Weights in place in the file give the same results as copied weights.
 static void in_place(void **state) {
     (void)state;
     uint64_t here, copied;
@@ -270,7 +270,7 @@ static void in_place(void **state) {
     free(b);
 }
 
-// The step that follows a prompt is ready when the prompt has been read.
+// The decode step is recorded when the prompt has been evaluated.
 static void decode_is_recorded_while_reading(void **state) {
     (void)state;
     const int32_t prompt[] = {1, 2, 3, 4, 5};

@@ -1,5 +1,5 @@
-// Tables of a model's file whose numbers the device uses as places in other tensors: DeepSeek-V4's experts
-// of each token. A number that is no expert's is refused, and named, before the device could read past the
+// Tables of a model's file whose numbers are indices into other tensors: DeepSeek-V4's experts of each token.
+// A number that is no expert's is refused, and the message names it. Otherwise the device could read past the
 // weights.
 #include "convert/convert.h"
 #include "engine/golden.h"
@@ -16,7 +16,7 @@ enum { N_NUMBERS = 768 * 3 /* of a layer: the vocabulary's, three experts each, 
 
 struct file {
     char *bytes;
-    size_t size, tables[2]; // where those of layers 0 and 1 begin
+    size_t size, tables[2]; // where the tables of layers 0 and 1 begin
 };
 
 static struct folder hub, out; // the model with weights of its own; its GGUF
@@ -84,7 +84,7 @@ static void change(
     memcpy(at, before, width);
 }
 
-// says NULL: the model is loaded.
+// With `says` NULL, the model must be loaded.
 static void check_start(const char *model, int layer, const char *says) {
     struct fathom_error err = {0};
     char name[64];
@@ -119,7 +119,7 @@ static const struct {
           {1, 2, INT32_MIN, "names expert -2147483648 of 8"},
 },
   in_hub[] = {
-      // of 64 bits: none becomes small when 32 of them are cut off
+      // 64 bits: no number may become small by a cut to 32 bits
       {0, 1, -1, "names expert 2147483647 of 8"},
       {0, 2, 1ll << 32, "names expert 2147483647 of 8"},
       {1, N_NUMBERS - 1, INT64_MIN + 3, "names expert 2147483647 of 8"},

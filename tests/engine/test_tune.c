@@ -1,5 +1,5 @@
-// Tuning of a model: measured once, then the file alone decides. And tuning of every architecture: all calls
-// of its pass are found, and its logits stay those of the reference.
+// Tuning of a model: choices are measured once, and then the file alone decides. And tuning of every
+// architecture: all calls of its pass are found, and its logits stay those of the reference.
 #include "engine/golden.h"
 #include "engine/session.h"
 #include "gpu/internal.h"
@@ -94,7 +94,7 @@ static void test_first_and_second_start(void **state) {
     assert_int_equal(engine->gpu->n_tuned, n);
     assert_int_equal(fathom_gpu_get_counters(engine->gpu).dispatches, 0); // nothing was measured
     finish(&engine);
-    // elsewhere than in the folder there is nothing to keep it
+    // only the folder keeps the choices
     engine = start((struct fathom_gpu_params){0}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
     finish(&engine);
@@ -105,7 +105,7 @@ static bool stop_soon(void *user, const char *what, uint64_t done, uint64_t tota
     return strcmp(what, "tuning") || done < *(const uint64_t *)user;
 }
 
-// Does a decode step use the plain variant of expert_up, and only that one?
+// Does a decode step use the plain variant of expert_up, and no other?
 static void check_step(struct fathom_engine *engine, bool plain) {
     static struct fathom_dispatch_time list[1024];
     struct fathom_error err = {0};
@@ -123,7 +123,7 @@ static void check_step(struct fathom_engine *engine, bool plain) {
     fathom_session_destroy(&s);
 }
 
-// What a full tuning found is what every later engine uses.
+// Every later engine uses the choices of a full tuning.
 static void test_file_decides(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -155,7 +155,7 @@ static void test_file_decides(void **state) {
     assert_int_equal(heard.n_notices, 0);
     assert_int_equal(engine->gpu->n_tuned, 6);
     assert_memory_equal(engine->gpu->tuned, rows, sizeof(rows));
-    // choices that nobody would make, as if they had been measured
+    // slow choices, as if they had been measured
     uint32_t n_changed = 0;
     for (size_t i = 0; i < 6; i++)
         if (!strcmp(engine->gpu->tuned[i].op, "expert_up"))
@@ -183,7 +183,7 @@ static void test_file_decides(void **state) {
     finish(&engine);
 }
 
-// A full tuning's file that is damaged: a notice, and another one takes its place.
+// A full tuning's file is damaged: a notice, and a new file takes its place.
 static void test_damaged(void **state) {
     (void)state;
     char path[512];
@@ -207,8 +207,7 @@ static void test_damaged(void **state) {
     finish(&engine);
 }
 
-// ---- Every architecture
-// -----------------------------------------------------------------------------------------
+// ---- Every architecture ----------------------------------------------------------------------------------
 
 enum { N_TOKENS = 64, N_VOCAB = 768, MAX_LIST = 128, N_MEASURED = 2 };
 
@@ -242,7 +241,7 @@ static struct fathom_engine *open_model(const struct model *m, struct fathom_gpu
         });
 }
 
-// Are all calls there, of every number of tokens? Attention is one of them, with the cache's type.
+// Checks that all calls of every number of tokens are there. Attention is one, with the cache's type.
 static void check_list(const struct model *m, const struct fathom_tuned *list, size_t n) {
     static const uint32_t counts[] = {1, N_TOKENS, 2, 4, 8};
     size_t n_listed = 0;
@@ -259,7 +258,7 @@ static void check_list(const struct model *m, const struct fathom_tuned *list, s
                 strncmp(list[i].what, m->cache_8bit ? "Q8_0 " : "F16 ", m->cache_8bit ? 5 : 4), 0);
         }
         assert_int_equal(n_attention, 1);
-        assert_in_range(n_matmul, 2, 12); // a chunk goes without the head
+        assert_in_range(n_matmul, 2, 12); // a chunk's pass has no head
         assert_in_range(n_down, 1, 2);    // dense layers, and those with experts
     }
     assert_int_equal(n_listed, n);
@@ -269,8 +268,8 @@ static int compare_doubles(const void *a, const void *b) {
     return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
 }
 
-// The mean divergence from the reference's logits, in nats, but for the two largest of 64 tokens: a near tie
-// in a gate may fall the other way.
+// The mean divergence from the reference's logits, in nats, without the two largest of 64 tokens: a near tie
+// in a gate may have the other outcome.
 static double divergence(const struct model *m, struct fathom_engine *engine) {
     struct fathom_error err = {0};
     char path[512];
@@ -334,8 +333,8 @@ static void test_every_model(void **state) {
     }
 }
 
-// All calls of the quick form, those of a chunk included, on a card: its own choices are others than a CPU's,
-// and buffers are staged.
+// All calls of the quick form on a card, with those of a chunk. A card's defaults differ from a CPU's, and
+// buffers are staged.
 static void test_quick_form(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -356,8 +355,8 @@ static void test_quick_form(void **state) {
     finish(&engine);
 }
 
-// A first start that fails or is stopped leaves no file, so that the next one tries again; one that has no
-// time leaves one.
+// A first start that fails or is stopped leaves no file, so that the next start tries again. A start without
+// time leaves a file.
 static void test_first_start_of_a_card(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -392,7 +391,7 @@ static void test_first_start_of_a_card(void **state) {
     finish(&engine);
 }
 
-// Another cache's type, or another model, has another file.
+// Another type of the cache, or another model, has another file.
 static void test_key(void **state) {
     (void)state;
     uint64_t keys[N_MODELS];

@@ -1,4 +1,4 @@
-// Bytes of a file in the making, for the readers' tests.
+// Builds the bytes of a file, for the readers' tests.
 #ifndef TEST_FILE_BYTES_H
 #define TEST_FILE_BYTES_H
 #include <stdint.h>
@@ -27,7 +27,7 @@ static inline void put_u64(struct bytes *b, uint64_t value) {
     put(b, &value, sizeof(value));
 }
 
-// A copy whose end is the end of its memory, so that a sanitizer sees a read past it. Free it.
+// A copy that ends where its memory ends, so that a sanitizer sees a read past the end. Free it.
 static inline uint8_t *exact_copy(const struct bytes *b) {
     uint8_t *copy = malloc(b->size ? b->size : 1);
     if (!copy) abort();

@@ -30,7 +30,7 @@ static inline void write_bytes(const char *path, const void *data, size_t size) 
     if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0) abort();
 }
 
-// Links to all files of the model.
+// A folder with links to all files of the model.
 static inline void folder_make(struct folder *f, const char *model) {
     char from[1024], to[1024], name[256];
     strcpy(f->path, "/tmp/fathom-file-XXXXXX");
@@ -48,7 +48,7 @@ static inline void folder_make(struct folder *f, const char *model) {
     closedir(dir);
 }
 
-// Replaces the first `old` in a file by `new`; the link becomes a file of the folder's own.
+// Replaces the first `old` in a file by `new`. The link becomes a file of its own.
 static inline void folder_edit(const struct folder *f, const char *name, const char *old, const char *new) {
     char path[1024];
     folder_file(f, name, path);
@@ -62,7 +62,7 @@ static inline void folder_edit(const struct folder *f, const char *name, const c
     free(edited);
 }
 
-// The number of files in it.
+// The number of files in the folder.
 static inline int folder_count(const struct folder *f) {
     DIR *dir = opendir(f->path);
     int n = 0;

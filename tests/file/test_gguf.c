@@ -1,5 +1,5 @@
-// GGUF files, whole and broken, written here byte by byte. Each broken one gives one message that names the
-// thing.
+// GGUF files, whole and broken, written here byte by byte. Each broken file gives one message that names the
+// faulty thing.
 #include "base/half.h"
 #include "bytes.h"
 #include "file/gguf/gguf.h"
@@ -338,12 +338,12 @@ static void each_broken_file_is_named(void **state) {
         assert_null(fm_gguf_from_memory("m.gguf", bytes, b.size, &err));
         assert_string_equal(err.message, broken[i].message);
         assert_int_equal(err.status, broken[i].status);
-        assert_null(fm_gguf_from_memory("m.gguf", bytes, b.size, NULL)); // nobody has to listen
+        assert_null(fm_gguf_from_memory("m.gguf", bytes, b.size, NULL)); // an error is optional
         free(bytes);
     }
 }
 
-// Cut anywhere, a file is refused.
+// A file that is cut anywhere is refused.
 static void each_cut_is_refused(void **state) {
     (void)state;
     struct bytes b = {0};

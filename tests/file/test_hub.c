@@ -109,8 +109,8 @@ static void v2_differs_where_it_should(void **state) {
     fm_tensors_close(&t);
 }
 
-// GLM-4.7-Flash is told apart from DeepSeek-V3 by what config.json leaves out: the gate's score, and leading
-// dense layers.
+// config.json of GLM-4.7-Flash differs from DeepSeek-V3's in what it leaves out: the gate's score, and
+// leading dense layers.
 static void glm_lite_has_what_its_folder_omits(void **state) {
     (void)state;
     struct fm_tensors *t = open_model("glm4-lite");
@@ -363,8 +363,8 @@ static const float f8_scales[2][2] = {{0.5f, 3.0f}, {0.001f, 1e6f}};
 static const uint8_t f8_exponents[2][2] = {{127, 130}, {100, 1}},
                      f4_exponents[F4_ROWS][F4_COLS / 32] = {{127, 120}, {0, 140}, {128, 127}};
 
-// v3's folder with one file of an FP8 and an FP4 matrix; floats: the first one's scales. The dtypes and
-// shapes are as given.
+// v3's folder with one file of an FP8 and an FP4 matrix, with the given dtypes and shapes. floats: the FP8
+// matrix's scales.
 static void scaled_folder(struct folder *f, bool floats, const char *f8_scale, const char *f4_scale) {
     static const char *const gone[] = {"model.safetensors.index.json", "model-00001-of-00002.safetensors",
         "model-00002-of-00002.safetensors"};
@@ -478,7 +478,7 @@ static void broken_scales_are_named(void **state) {
     }
 }
 
-// A NaN among the elements, and a scale that is none
+// A NaN among the elements, and a scale that is infinite.
 static void what_is_no_number_is_named(void **state) {
     (void)state;
     static const struct {

@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-// Whatever the input: a failure has a status and a message of one line, a success has none.
+// For every input, a failure has a status and a message of one line, and a success has neither.
 static inline void fuzz_check(const struct fathom_error *err, int ok) {
     if (ok != (err->status == FATHOM_OK) || ok != (err->message[0] == '\0')) abort();
     for (const char *c = err->message; *c; c++)

@@ -1,6 +1,6 @@
 // A form's number, then four texts with zeros between: the list of tools, a call's arguments, its result, an
-// answer. What can be made a prompt must be one; calls that are found in the answer must be calls that a
-// prompt can hold.
+// answer. A conversation that is accepted must become a prompt. A prompt must be able to hold the calls that
+// are found in the answer.
 #include "fuzz.h"
 #include "text/chat.h"
 #include <stdio.h>
@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!size) return 0;
     const struct fm_chat_form *form =
         fm_chat_form_named(forms[*data % (sizeof(forms) / sizeof(*forms))], NULL);
-    char *copy = malloc(size + 4), *texts[4]; // each text has an end, even where there are not four
+    char *copy = malloc(size + 4), *texts[4]; // each text has an end, even if there are fewer than four
     if (!copy) return 0;
     memcpy(copy, data + 1, size - 1);
     memset(copy + size - 1, 0, 5);

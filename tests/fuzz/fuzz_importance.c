@@ -1,4 +1,4 @@
-// An importance matrix, in either of its forms: opened, and every name that the file may hold looked up.
+// An importance matrix in either of its forms: opens it, and looks up every name that the file may hold.
 #include "fuzz.h"
 #include "convert/importance.h"
 #include <stdio.h>

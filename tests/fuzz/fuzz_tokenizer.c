@@ -1,4 +1,5 @@
-// A tokenizer.json in memory; what loads must encode and decode a text with all kinds of characters in it.
+// A tokenizer.json in memory. A tokenizer that loads must encode and decode a text with all kinds of
+// characters.
 #include "fuzz.h"
 #include "text/tokenizer.h"
 #include <string.h>

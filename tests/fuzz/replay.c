@@ -1,4 +1,4 @@
-// Feeds every file of a folder to a fuzz target: replay FOLDER. Fails when there is none.
+// Gives every file of a folder to a fuzz target: replay FOLDER. Fails if the folder has no file.
 #include "fuzz.h"
 #include <dirent.h>
 #include <stdio.h>

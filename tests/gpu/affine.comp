@@ -1,6 +1,5 @@
 #version 460
-// y[i] = x[i] put ROUNDS times through v * a + b, in whole numbers: easy to follow on the host, and x may be
-// y.
+// y[i] = x[i] after ROUNDS times v = v * a + b, in integers, which the host can compute easily. x may be y.
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint ROUNDS = 1;
 layout(binding = 0) readonly buffer X { uint x[]; };

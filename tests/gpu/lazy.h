@@ -1,6 +1,6 @@
-// A device that does nothing until the host waits for it. The device keeps each submit back and runs it, in
-// order, at the first wait for that submit or a later one. Where the host overwrites or reads memory
-// without a wait, the result is wrong every time, not now and then.
+// A device that does nothing until the host waits. The device holds each submit back, and runs the submits in
+// order at the first wait for that submit or a later one. If the host overwrites or reads memory without a
+// wait, the result is wrong every time, not now and then.
 #ifndef TEST_GPU_LAZY_H
 #define TEST_GPU_LAZY_H
 #include "gpu/internal.h"
@@ -18,7 +18,7 @@ static struct {
         uint64_t ticket;
     } kept[LAZY_SUBMITS];
     uint32_t n_kept, most_kept;
-    bool freed_early; // commands that had not run yet
+    bool freed_early; // commands were freed before they ran
 } lazy;
 
 static VkResult lazy_run(uint64_t until) {
@@ -74,7 +74,7 @@ static void lazy_free_commands(
     if (!lazy.freed_early) lazy.free_commands(device, pool, n, commands);
 }
 
-// From now on, until it is destroyed. One gpu at a time.
+// Makes a gpu lag from now on, until it is destroyed. One gpu at a time.
 static inline void make_lazy(struct fathom_gpu *gpu) {
     lazy.submit = gpu->vk.vkQueueSubmit;
     lazy.wait = gpu->vk.vkWaitSemaphores;

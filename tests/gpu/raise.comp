@@ -1,5 +1,5 @@
 #version 460
-// y[i] = x[i], raised by `by` ROUNDS times, in float32; x may be y. Counts its runs in a word.
+// y[i] = x[i] plus `by`, ROUNDS times, in float32. x may be y. Counts its runs in a word.
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const uint ROUNDS = 1;
 layout(binding = 0) readonly buffer X { float x[]; };

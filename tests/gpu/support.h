@@ -1,4 +1,4 @@
-// What the tests of src/gpu share: a small shader in whole numbers, dispatches of it, and children with
+// Shared by the tests of src/gpu: a small shader in integers, its dispatches, and child processes with
 // another environment.
 #ifndef TEST_GPU_SUPPORT_H
 #define TEST_GPU_SUPPORT_H
@@ -32,7 +32,7 @@ static inline uint32_t affine(uint32_t v, uint32_t rounds, struct affine_args ar
     return v;
 }
 
-// y = x through the shader; sizes in bytes, of both views. Fill in more before it is recorded.
+// A dispatch of y = x. Sizes are in bytes, of both views. Set more fields before the dispatch is recorded.
 static inline struct fm_dispatch affine_dispatch(
     struct fathom_view x, struct fathom_view y, const struct affine_args *args) {
     return (struct fm_dispatch){
@@ -81,8 +81,8 @@ static inline uint32_t next_random(uint64_t *state) {
     return (uint32_t)(*state * 0x2545f4914f6cdd1du >> 32);
 }
 
-// Runs this program again as `argument`, with "NAME=value" strings put into its environment; returns its exit
-// status (-1: a signal) and what it printed.
+// Runs this program again with `argument`, and with strings "NAME=value" in its environment. Returns the exit
+// status (-1: a signal) and the output.
 static inline int run_child(
     const char *argument, const char *const *environment, char *output, size_t capacity) {
     int ends[2];

@@ -1,4 +1,4 @@
-// Devices: the list, the choice of one, what may be taken away, and machines without a driver.
+// Devices: the list, the choice of a device, capabilities that are taken away, machines without a driver.
 #include "gpu/support.h"
 #include "gpu/tuned.h"
 
@@ -113,8 +113,8 @@ static void test_variants(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
-// A row gets the calls that it takes, wherever it stands and whoever names it: as the default, by name, and
-// as what was measured best.
+// A row gets only the calls that it takes, at any place in the table: as the default, by name, and as the
+// measured best.
 static void test_calls_taken(void **state) {
     (void)state;
     enum { A = 1, B = 2 };
@@ -124,7 +124,7 @@ static void test_calls_taken(void **state) {
         {.name = "b", .shader = &affine_shader, .takes = B}};
     const struct {
         uint32_t is, n_tokens;
-        const char *usual, *forced;
+        const char *by_default, *forced;
     } want[] = {
         {0, 1, "any", "any"},
         {0, 2, "plain", "plain"},
@@ -132,7 +132,7 @@ static void test_calls_taken(void **state) {
         {B, 1, "b", "b"},
         {A | B, 2, "b", "both"},
     };
-    struct fathom_gpu *usual = create_gpu(NULL),
+    struct fathom_gpu *gpu = create_gpu(NULL),
                       *forced = create_gpu(&(struct fathom_gpu_params){.variants = "op=both"}),
                       *tuned = create_gpu(NULL);
     const struct fm_tuned row = {.op = "op", .variant = "both", .first_token = 1, .last_token = 9};
@@ -140,22 +140,22 @@ static void test_calls_taken(void **state) {
     for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
         const struct fm_call call = {.op = "op", .n_tokens = want[i].n_tokens, .is = want[i].is};
         assert_string_equal(
-            fm_variant_pick(usual, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].usual);
+            fm_variant_pick(gpu, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].by_default);
         assert_string_equal(
             fm_variant_pick(forced, "op", table, 4, want[i].is, want[i].n_tokens)->name, want[i].forced);
         assert_string_equal(
-            fm_variant_choose(usual, &call, table, 4, want[i].n_tokens).variant->name, want[i].usual);
+            fm_variant_choose(gpu, &call, table, 4, want[i].n_tokens).variant->name, want[i].by_default);
         assert_string_equal(
             fm_variant_choose(forced, &call, table, 4, want[i].n_tokens).variant->name, want[i].forced);
         assert_string_equal(
             fm_variant_choose(tuned, &call, table, 4, want[i].n_tokens).variant->name, want[i].forced);
     }
-    fathom_gpu_destroy(&usual);
+    fathom_gpu_destroy(&gpu);
     fathom_gpu_destroy(&forced);
     fathom_gpu_destroy(&tuned);
 }
 
-// A device that pretends to be a card is one in everything that is asked of it.
+// A device that pretends to be a card answers every question as a card.
 static void test_discrete(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -177,7 +177,7 @@ static void test_discrete(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
-// What is meant for CPUs, for cards, or for CPUs that want kernels to read ahead is a default only there.
+// A variant for CPUs, for cards, or for CPUs that want kernels to read ahead is a default only there.
 static void test_variants_of_kinds(void **state) {
     (void)state;
     const struct fm_variant table[] = {{.name = "plain", .shader = &affine_shader},
@@ -192,7 +192,7 @@ static void test_variants_of_kinds(void **state) {
     assert_string_equal(fm_variant_default(&info, table, 4, 0, 1)->name, "cpu");
 }
 
-// A quirk takes a capability from the driver, version and width that have it, and from no other.
+// A quirk takes a capability from its driver, version and subgroup size, and from no other.
 static void test_quirks(void **state) {
     (void)state;
     const uint32_t caps = FATHOM_CAP_COOPERATIVE_MATRIX | FATHOM_CAP_FLOAT16;
@@ -212,7 +212,7 @@ static void test_quirks(void **state) {
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_INTEL_OPEN_SOURCE_MESA, &card), caps);
 }
 
-// After a loss every call says so, and everything can still be destroyed.
+// After a loss of the device every call fails with that status, and everything can still be destroyed.
 static void test_lost(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -269,7 +269,7 @@ static void test_lost_with_cause(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
-// Machines without a driver: children of this program, which print what they were told.
+// Machines without a driver: children of this program, which print the message that they get.
 static void expect_no_device(const char *const *environment, const char *part) {
     char output[8192];
     const int status = run_child("create", environment, output, sizeof(output));

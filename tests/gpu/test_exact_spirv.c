@@ -1,5 +1,5 @@
-// Exact mode, by machine: the SPIR-V of every plain shader consists of operations that all devices round
-// alike, and says of each addition, subtraction and multiplication that it may not be contracted.
+// Checks exact mode: the SPIR-V of every plain shader consists of operations that all devices round alike,
+// and forbids contraction of each addition, subtraction and multiplication.
 #include "gpu/support.h"
 #include "op/op.h"
 #include <spirv/unified1/GLSL.std.450.h>
@@ -9,7 +9,7 @@ static const uint32_t inexact_words[] = {
 #include "inexact.inc"
 };
 
-// Of the extended instructions, those with one right answer.
+// The extended instructions with one right answer.
 static bool is_exact_extended(uint32_t number) {
     static const uint32_t exact[] = {GLSLstd450FAbs, GLSLstd450SAbs, GLSLstd450FSign, GLSLstd450SSign,
         GLSLstd450Floor, GLSLstd450Ceil, GLSLstd450Trunc, GLSLstd450RoundEven, GLSLstd450FMin, GLSLstd450UMin,
@@ -37,10 +37,10 @@ static bool is_forbidden(uint32_t op) {
     case SpvOpAtomicFAddEXT: return true;
     }
     return op >= SpvOpGroupNonUniformElect &&
-        op <= SpvOpGroupNonUniformQuadSwap; // of any kind: results would depend on the subgroup's size
+        op <= SpvOpGroupNonUniformQuadSwap; // any kind: results would depend on the subgroup's size
 }
 
-// Writes what breaks the rules to `report`, one "name number" for each; returns how many there are.
+// Writes each breach of the rules to `report` as "name number". Returns the number of breaches.
 static int breaches(const uint32_t *words, size_t n_words, char *report, size_t size) {
     bool *kept = calloc(words[3], 1); // ids that are decorated with NoContraction
     uint32_t glsl = 0;
@@ -69,7 +69,7 @@ static int breaches(const uint32_t *words, size_t n_words, char *report, size_t 
     return n;
 }
 
-// A shader is a variant when its name is another's and a suffix.
+// A shader is a variant if its name is another shader's name with a suffix.
 static bool is_plain(const struct fm_shader *shader) {
     for (size_t i = 0; i < fm_n_shaders; i++) {
         const size_t n = strlen(fm_shaders[i]->name);
@@ -104,7 +104,7 @@ static void test_first_variants_are_plain(void **state) {
     }
 }
 
-// The check sees each of what inexact.comp does wrong, and lets its one precise product pass.
+// The check sees each breach in inexact.comp, and accepts its one precise product.
 static void test_the_check(void **state) {
     (void)state;
     char report[512];
@@ -123,7 +123,7 @@ static void test_the_check(void **state) {
     assert_non_null(strstr(report, part));
 }
 
-// What the stream reads out of SPIR-V, of a shader that is known.
+// What the stream reads out of the SPIR-V of a known shader.
 static void test_reflection(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -136,7 +136,7 @@ static void test_reflection(void **state) {
     assert_true(s.writes[1]);
     assert_int_equal(s.args_size, sizeof(struct affine_args));
     assert_int_equal(s.spec_ids, 1);
-    for (size_t i = 0; i < fm_n_shaders; i++) { // each of ours has something to read and something to write
+    for (size_t i = 0; i < fm_n_shaders; i++) { // each shader reads something and writes something
         bool reads = false, writes = false;
         check(fm_spirv_reflect(fm_shaders[i], &s, &err), &err);
         for (uint32_t b = 0; b < s.n_bindings; b++) reads |= s.reads[b], writes |= s.writes[b];
@@ -159,7 +159,7 @@ static const char *spirv_name(const struct fm_shader *shader, uint32_t constant_
     return NULL;
 }
 
-// Every constant of a module has a name for the operators, the one of its GLSL; no name stands for two.
+// Every constant of a module has the name that its GLSL declares; no two constants have the same name.
 static void test_constants(void **state) {
     (void)state;
     struct fathom_error err = {0};

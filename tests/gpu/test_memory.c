@@ -1,5 +1,5 @@
-// Buffers and weights: random lives and contents, on devices that the host sees and through staging; slices;
-// what is refused.
+// Buffers and weights: random lives and contents, in memory that the host sees and through staging; slices;
+// refusals.
 #include "gpu/lazy.h"
 #include "gpu/support.h"
 #include <sys/mman.h>
@@ -59,9 +59,9 @@ static void lives(struct fathom_gpu *gpu, uint64_t seed) {
         if (held[i].buffer) check_contents(gpu, &held[i], got, want);
         fathom_buffer_destroy(&held[i].buffer);
     }
-    // all came back: the same again takes nothing more from the driver than one range's worth of fragments
+    // all memory came back: the same again takes from the driver only what fragments of one range cost
     const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
-    assert_true(c.memory_used <= used + (24u << 20)); // but the staging buffers
+    assert_true(c.memory_used <= used + (24u << 20)); // apart from the staging buffers
     struct fathom_error err = {0};
     struct fathom_buffer *whole = fathom_buffer_create(gpu, 15u << 20, FATHOM_MEMORY_DEVICE, &err);
     check(whole != NULL, &err);
@@ -80,7 +80,7 @@ static void test_lives(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
-// The way of discrete cards: blocks that the host does not see. Those of before are filled up.
+// As on discrete cards: blocks that the host does not see. The earlier blocks are full.
 static void test_staging(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -109,8 +109,7 @@ static void test_staging(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
-// Fills the blocks that the host sees, and makes the gpu a card that does nothing until the host waits for
-// it.
+// Fills the blocks that the host sees, and makes the gpu a card that does nothing until the host waits.
 static struct fathom_buffer *play_lazy_card(struct fathom_gpu *gpu) {
     struct fathom_error err = {0};
     gpu->info.unified_memory = false;
@@ -120,8 +119,8 @@ static struct fathom_buffer *play_lazy_card(struct fathom_gpu *gpu) {
     return rest;
 }
 
-// Uploads, one after another, go around the staging ring twice and more, and the device is behind by as
-// much as it may be.
+// Uploads, one after another, go around the staging ring more than twice, and the device lags as far behind
+// as it may.
 static void test_staging_waits(void **state) {
     (void)state;
     enum { N_BUFFERS = 2 * FM_N_STAGING + 1, N_WORDS = 1000 };
@@ -160,7 +159,7 @@ static void test_staging_waits(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
-// Streams and transfers in turn: each sees what was there when it was submitted, whether the host sees the
+// Streams and transfers in turn: each sees the contents at the time of its submit, whether the host sees the
 // memory or not.
 static void lazy_turns(bool card) {
     enum { N_WORDS = 640 };
@@ -186,7 +185,7 @@ static void lazy_turns(bool card) {
         fill(words, N_WORDS, 2 * round);
         check(fathom_upload(gpu, fathom_buffer_view(x), words, &err), &err);
         check(fathom_stream_submit(stream, &ticket, &err), &err);
-        if (round % 3 == 0) { // the submit reads the words from before
+        if (round % 3 == 0) { // the submit must read the earlier words
             fill(got, N_WORDS, 2 * round + 1);
             check(fathom_upload(gpu, fathom_buffer_view(x), got, &err), &err);
         }
@@ -203,7 +202,8 @@ static void lazy_turns(bool card) {
     record_affine(stream, fathom_buffer_view(x), fathom_buffer_view(y), args);
     check(fathom_stream_finish(stream, &err), &err);
     assert_false(lazy.freed_early);
-    // a buffer that a submit still uses gives its memory back after the submit: the next one there is empty
+    // a buffer that a submit still uses gives its memory back after the submit: the next buffer there is
+    // empty
     check(fathom_stream_submit(stream, NULL, &err), &err);
     fathom_buffer_destroy(&y);
     check((y = fathom_buffer_create(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE, &err)) != NULL, &err);
@@ -243,7 +243,7 @@ static void test_refused(void **state) {
     expect_no_buffer(gpu, gpu->info.max_allocation + 1, FATHOM_NO_MEMORY);
     expect_no_buffer(gpu, UINT64_MAX, FATHOM_NO_MEMORY);
     const uint64_t largest = gpu->info.max_allocation, used = fathom_gpu_get_counters(gpu).memory_used;
-    gpu->info.max_allocation = UINT64_MAX / 2; // so that the driver is the one to refuse
+    gpu->info.max_allocation = UINT64_MAX / 2; // so that the driver refuses
     assert_null(fathom_buffer_create(gpu, 1ull << 50, FATHOM_MEMORY_DEVICE, &err));
     assert_int_equal(err.status, FATHOM_NO_MEMORY);
     assert_non_null(strstr(err.message, "are free"));
@@ -277,7 +277,7 @@ static void test_row_size(void **state) {
     assert_int_equal(fathom_row_size(FATHOM_F32, 0xfffffffc), 0x3fffffff0);
 }
 
-// A weight in several slices: its bytes come back, whatever pieces they were uploaded in.
+// A weight in several slices: its bytes come back, in whatever pieces they were uploaded.
 static void slices(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
     enum { RANGE = 16384 };
     struct fathom_error err = {0};
@@ -310,7 +310,7 @@ static void slices(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint
     free(got);
     fathom_weight_destroy(&w);
     fathom_weight_destroy(&w);
-    // one matrix that no slice holds; shapes that are none
+    // one matrix that no slice can hold; invalid shapes
     err = (struct fathom_error){0};
     assert_null(fathom_weight_create(gpu, FATHOM_F32, 2, 64, 128, &err));
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
@@ -332,7 +332,7 @@ static void test_windows(void **state) {
 
 enum { PAGE = 4096, RANGE = 4 * PAGE };
 
-// A file of pseudo-random bytes, mapped as a model is: read-only, so that a write of ours would end the test.
+// A file of pseudo-random bytes, mapped like a model: read-only, so that a write would end the test.
 static struct fathom_host_range map_file(uint64_t size) {
     char path[] = "/tmp/fathom-in-place-XXXXXX";
     const int fd = mkstemp(path);
@@ -348,7 +348,7 @@ static struct fathom_host_range map_file(uint64_t size) {
     return (struct fathom_host_range){data, (size + PAGE - 1) / PAGE * PAGE};
 }
 
-// y = x through the shader, as operators read weights.
+// Computes y = x with the shader, which reads x as operators read weights.
 static void read_words(struct fathom_gpu *gpu, struct fathom_view x, uint32_t *words) {
     struct fathom_error err = {0};
     const uint32_t n = (uint32_t)(x.size / 4);
@@ -362,8 +362,8 @@ static void read_words(struct fathom_gpu *gpu, struct fathom_view x, uint32_t *w
     fathom_buffer_destroy(&y);
 }
 
-// The bytes at `at` of the file, as one weight in place: slices that cover it, and give the device the file's
-// bytes.
+// One weight in place of the file's bytes at `at`: the slices cover the weight, and the device reads the
+// file's bytes.
 static void in_place(struct fathom_gpu *gpu, struct fathom_host_range file, uint64_t at,
     enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
     struct fathom_error err = {0};
@@ -388,7 +388,7 @@ static void in_place(struct fathom_gpu *gpu, struct fathom_host_range file, uint
         next += v->n_rows;
     }
     assert_int_equal(next, n_mats * n_rows);
-    assert_false(fathom_weight_upload(gpu, w, 0, 1, got, &err)); // it is not ours to write
+    assert_false(fathom_weight_upload(gpu, w, 0, 1, got, &err)); // the mapped file is read-only
     assert_int_equal(err.status, FATHOM_INVALID);
     free(got);
     fathom_weight_destroy(&w);
@@ -426,21 +426,22 @@ static void test_in_place(void **state) {
         96); // rows of 102 bytes: a slice starts at every 8th or more
     in_place(gpu, file, align, FATHOM_Q4_0, 21, 32, 96); // whole matrices
     in_place(gpu, file, 7 * align, FATHOM_BF16, 9, 20, 100);
-    refuse_in_place_of(gpu, data + 7 * align, file, 9, 40); // slices of a page less hold no whole matrix
+    refuse_in_place_of(
+        gpu, data + 7 * align, file, 9, 40); // a slice that is a page shorter holds no whole matrix
     in_place(gpu, file, size / align * align - 256 * align, FATHOM_F32, 1, (uint32_t)align,
         64);                                                 // to the last bytes
-    refuse_in_place(gpu, data + align + 4, file, 10);        // not where a binding may start
-    refuse_in_place(gpu, data + file.size - 256, file, 1);   // decoders read the word after: it is not there
+    refuse_in_place(gpu, data + align + 4, file, 10);        // a binding may not start there
+    refuse_in_place(gpu, data + file.size - 256, file, 1);   // decoders read the next word, which is missing
     refuse_in_place(gpu, data + file.size + align, file, 1); // outside
     refuse_in_place(gpu, data + align, (struct fathom_host_range){data + align, file.size - align},
-        1); // its page is not ours
+        1); // its page is outside the mapping
     gpu->max_imports = gpu->n_imports;
     refuse_in_place(gpu, data, file, 1); // the driver's allocations are used up
     munmap((void *)(uintptr_t)file.data, size);
     fathom_gpu_destroy(&gpu);
 }
 
-// A device may read such memory, never write it.
+// A device may read a mapped file, and never write to it.
 static void test_in_place_is_read_only(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -482,7 +483,7 @@ static void test_in_place_refused(void **state) {
     fathom_gpu_destroy(&gpu);
     gpu = create_gpu(NULL);
     gpu->vk.vkGetMemoryHostPointerPropertiesEXT =
-        refuse_pointer; // as drivers do that take anonymous memory alone
+        refuse_pointer; // like drivers that take only anonymous memory
     refuse_in_place(gpu, file.data, file, 4);
     refuse_in_place(gpu, file.data, file, 4);
     gpu->info.unified_memory = false; // a card

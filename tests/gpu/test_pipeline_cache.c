@@ -1,6 +1,6 @@
-// Pipelines: built once, kept on disk; a file that is cut, changed or of something else costs time and
+// Pipelines are built once and kept on disk. A file that is cut, changed or of something else costs time and
 // nothing more.
-// --compile-only: results are not looked at, for drivers whose submits do nothing.
+// --compile-only: does not check results, for drivers whose submits do nothing.
 #include "gpu/support.h"
 #include <dirent.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 enum { N_PIPELINES = 12, N = 64 };
 static bool compile_only;
 
-// One life of a gpu that needs N_PIPELINES pipelines, each twice.
+// The life of a gpu that needs N_PIPELINES pipelines, each twice.
 static struct fathom_gpu_counters live(const char *cache_dir, uint32_t n_threads) {
     struct fathom_error err = {0};
     struct fathom_gpu *gpu =
@@ -40,7 +40,7 @@ static struct fathom_gpu_counters live(const char *cache_dir, uint32_t n_threads
     return c;
 }
 
-// The only file of a folder; false: there is none. Two are a failure: something temporary was left.
+// The only file of a folder. False: there is none. Two files are a failure: a temporary file was left.
 static bool only_file(const char *folder, char *path, size_t size) {
     DIR *d = opendir(folder);
     int n = 0;
@@ -75,7 +75,7 @@ static void test_second_start(void **state) {
     assert_true(only_file(nested, path, sizeof(path)));
     const uint64_t built = live(nested, 0).pipelines_built;
     remove_folder(base, nested);
-    // lavapipe and SwiftShader keep nothing of use in their caches, or don't say so
+    // lavapipe and SwiftShader keep nothing useful in their caches, or do not report it
     struct fathom_gpu *gpu = create_gpu(NULL);
     const bool cpu = fathom_gpu_get_info(gpu)->type == FATHOM_GPU_CPU || device_is_card();
     fathom_gpu_destroy(&gpu);
@@ -118,13 +118,13 @@ static void count_warnings(void *user, enum fathom_log_level level, const char *
     if (level == FATHOM_LOG_WARNING) ++*(int *)user;
 }
 
-// A folder that cannot be made: a warning, and work goes on.
+// A folder that cannot be created gives a warning, and work goes on.
 static void test_no_folder(void **state) {
     (void)state;
     struct fathom_error err = {0};
     int n_warnings = 0;
     char path[] = "/tmp/fathom-cache-XXXXXX", below[64];
-    close(mkstemp(path)); // a file where a folder would have to be
+    close(mkstemp(path)); // a file in place of the folder
     snprintf(below, sizeof(below), "%s/sub", path);
     struct fathom_gpu *gpu =
         create_gpu(&(struct fathom_gpu_params){.cache_dir = below, .log = {count_warnings, &n_warnings}});
@@ -147,7 +147,7 @@ static void test_threads(void **state) {
         assert_int_equal(live(NULL, n).pipelines_built, N_PIPELINES);
 }
 
-// A shader that is none fails its own stream, and no other.
+// An invalid shader fails its own stream, and no other.
 static void test_bad_shader(void **state) {
     (void)state;
     struct fathom_error err = {0};

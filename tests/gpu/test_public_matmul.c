@@ -1,5 +1,5 @@
-// The backend as a stranger uses it: this file includes <fathom/gpu.h> and nothing else of Fathom's, and
-// multiplies two matrices.
+// Uses the backend as a foreign program does: includes only <fathom/gpu.h> of Fathom, and multiplies two
+// matrices.
 #include <fathom/gpu.h>
 #include <setjmp.h>
 #include <stdarg.h>

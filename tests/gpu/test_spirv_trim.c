@@ -1,4 +1,4 @@
-// What is left of a shader when its constants are known: a whole module with the same interface, and only the
+// A shader that is trimmed for known constants is a whole module with the same interface, and has only the
 // decoders in use.
 #include "quant/types.h"
 #include "gpu/support.h"
@@ -7,10 +7,10 @@
 struct module {
     const uint32_t *words;
     size_t n_words;
-    uint8_t *kind; // of an id: 'l' a label, 'f' a function, 'd' anything else that is made
+    uint8_t *kind; // of an id: 'l' a label, 'f' a function, 'd' any other definition
 };
 
-static bool makes_third(uint32_t op) { // of what the trim takes names and decorations from
+static bool makes_third(uint32_t op) { // the trim removes names and decorations of these
     return (op >= SpvOpConstantTrue && op <= SpvOpSpecConstantOp) || op == SpvOpVariable ||
         (op >= SpvOpConvertFToU && op <= SpvOpBitcast) || (op >= SpvOpSNegate && op <= SpvOpFwidthCoarse) ||
         op == SpvOpLoad || op == SpvOpPhi || op == SpvOpExtInst || op == SpvOpAccessChain ||
@@ -36,7 +36,7 @@ static void find_ids(struct module *m) {
     }
 }
 
-// Whatever is branched to, called or decorated is there.
+// The targets of all branches, calls and decorations are there.
 static size_t check_module(const uint32_t *words, size_t n_words) {
     struct module m = {words, n_words};
     size_t n_functions = 0;

@@ -1,5 +1,5 @@
 // Khronos' validator accepts the SPIR-V of every shader, as compiled and as trimmed for a few types. No
-// device takes part, so this covers the shaders that no driver here can run.
+// device is needed, so the test also covers shaders that no driver here can run.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +54,7 @@ static void test_as_trimmed(void **state) {
     assert_int_equal(n_bad, 0);
 }
 
-// A module whose bound lies below its ids is refused: the answer does come from the validator.
+// A module whose bound lies below its ids is refused: so the validator does run.
 static void test_the_validator_refuses(void **state) {
     (void)state;
     const struct fm_shader *shader = fm_shaders[0];
@@ -71,7 +71,7 @@ int main(void) {
         printf("skipped: no spirv-val is installed\n");
         return SKIPPED;
     }
-    signal(SIGPIPE, SIG_IGN); // a validator that ends early fails its shader, not this program
+    signal(SIGPIPE, SIG_IGN); // so a validator that ends early fails its shader and not this program
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_compiled),
         cmocka_unit_test(test_as_trimmed),

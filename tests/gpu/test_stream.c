@@ -1,4 +1,4 @@
-// Streams: results, the barriers that are derived, replays, indirect sizes, splits, and what is refused.
+// Streams: results, derived barriers, replays, indirect sizes, splits, refusals.
 #include "gpu/support.h"
 
 enum { N = 1024, ROOM = 16 * N /* words */ };
@@ -34,7 +34,7 @@ static struct fathom_view slot(const struct bench *b, uint32_t i) {
     return (struct fathom_view){b->buffer, 4ull * N * i, 4 * N};
 }
 
-// A random program over overlapping ranges, against the same program on the host.
+// A random program over overlapping ranges, compared with the same program on the host.
 static void random_program(bool full_barriers, uint64_t seed) {
     struct bench b = begin(&(struct fathom_gpu_params){.full_barriers = full_barriers});
     struct fathom_error err = {0};
@@ -47,7 +47,7 @@ static void random_program(bool full_barriers, uint64_t seed) {
         uint32_t to = next_random(&seed) % ((ROOM - n) / 64 + 1) * 64;
         const bool copy = step % 5 == 4, overlap = from < to + n && to < from + n;
         if (overlap && copy) continue;
-        if (overlap) to = from; // in place; half overlaps would race within the dispatch
+        if (overlap) to = from; // in place; a partial overlap would race within the dispatch
         const struct fathom_view x = {b.buffer, 4 * from, 4 * n}, y = {b.buffer, 4 * to, 4 * n};
         const struct affine_args args = {n, next_random(&seed) | 1, next_random(&seed)};
         if (copy)
@@ -61,7 +61,7 @@ static void random_program(bool full_barriers, uint64_t seed) {
     check(fathom_download(b.gpu, fathom_buffer_view(b.buffer), got, &err), &err);
     assert_memory_equal(got, model, sizeof(model));
     const struct fathom_gpu_counters c = fathom_gpu_get_counters(b.gpu);
-    if (full_barriers) assert_true(c.barriers >= 239); // one before every entry but the first
+    if (full_barriers) assert_true(c.barriers >= 239); // one before every entry except the first
     assert_true(c.submits > 0);
     if (device_is_card())
         assert_true(c.recorded > 1); // by the bytes of its copies
@@ -87,7 +87,7 @@ static uint64_t barriers_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
     run_stream(bench.gpu, bench.stream);
     const uint64_t n = fathom_gpu_get_counters(bench.gpu).barriers;
     end(&bench);
-    return n - 1; // less the one at the head of the command buffer
+    return n - 1; // without the barrier at the head of the command buffer
 }
 
 static void test_derived_barriers(void **state) {
@@ -130,7 +130,7 @@ static void test_replay(void **state) {
     end(&b);
 }
 
-// The size of the second dispatch is written by the first.
+// The first dispatch writes the size of the second.
 static void test_indirect(void **state) {
     (void)state;
     struct bench b = begin(NULL);
@@ -152,8 +152,8 @@ static void test_indirect(void **state) {
     end(&b);
 }
 
-// Tiles of shaders/include/tiles.glsl: each is taken once, and dispatches that share only the count of what
-// is taken follow one another.
+// Tiles of shaders/include/tiles.glsl: each tile is taken once, and dispatches that share only the counter of
+// tiles run one after the other.
 static void test_tiles(void **state) {
     (void)state;
     static const uint32_t words[] = {
@@ -184,8 +184,8 @@ static void test_tiles(void **state) {
     end(&b);
 }
 
-// Work that would hold the queue for long goes in several submits; a CPU has no such limit, so it plays
-// another device here.
+// Work that would hold the queue for long goes in several submits. A CPU has no such limit, so it pretends to
+// be another device here.
 static void test_splits(void **state) {
     (void)state;
     struct bench b = begin(NULL);
@@ -207,20 +207,21 @@ static void test_splits(void **state) {
     end(&b);
 }
 
-// How a device cuts a list of work into submits. No submit has work for more than 0.2 s by the estimate;
-// only a dispatch that is longer is alone in its submit. Each submit has as much as fits. Times are
-// hundredths of a second of a slow device of the type.
+// How a device cuts a list of work into submits. A submit has as much work as fits into 0.2 s by the
+// estimate. A longer dispatch is alone in its submit. Times are in hundredths of a second of a slow device of
+// the type.
 static const struct split_case {
     enum fathom_gpu_type type;
     uint32_t hundredths[8]; // up to the first 0
     uint32_t n_submits;
 } split_cases[] = {
     {FATHOM_GPU_DISCRETE, {11, 11}, 2}, // 22: the second one is too much
-    {FATHOM_GPU_DISCRETE, {11, 8}, 1}, {FATHOM_GPU_DISCRETE, {15, 4, 30, 1, 1}, 3}, // a long one is alone
+    {FATHOM_GPU_DISCRETE, {11, 8}, 1},
+    {FATHOM_GPU_DISCRETE, {15, 4, 30, 1, 1}, 3}, // a long dispatch is alone
     {FATHOM_GPU_DISCRETE, {30, 30, 30}, 3}, {FATHOM_GPU_DISCRETE, {1, 30}, 2},
     {FATHOM_GPU_DISCRETE, {7, 7, 7, 7, 7, 7, 7, 7}, 4}, {FATHOM_GPU_INTEGRATED, {11, 11, 8, 12, 30, 1}, 5},
     {FATHOM_GPU_VIRTUAL, {11, 11, 8}, 2}, {FATHOM_GPU_OTHER, {11, 11, 8}, 2},
-    {FATHOM_GPU_CPU, {30, 30, 30}, 1}, // nobody watches it
+    {FATHOM_GPU_CPU, {30, 30, 30}, 1}, // no watchdog
 };
 
 static void check_split(const struct split_case *c, bool by_bytes) {
@@ -242,7 +243,7 @@ static void check_split(const struct split_case *c, bool by_bytes) {
     const struct fathom_gpu_counters counters = fathom_gpu_get_counters(b.gpu);
     assert_int_equal(counters.recorded, c->n_submits);
     assert_int_equal(counters.dispatches, n);
-    assert_int_equal(counters.barriers, n); // between all dispatches, or at the head of a submit
+    assert_int_equal(counters.barriers, n); // one between all dispatches or at the head of a submit
     check(fathom_download(b.gpu, slot(&b, 0), got, &err), &err);
     for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], affine(0, n, args));
     end(&b);
@@ -304,7 +305,7 @@ static void test_timings(void **state) {
     end(&b);
 }
 
-// Records, and expects an error that names the operator.
+// Records the dispatch, and expects an error that names the operator.
 static void refused(struct bench *b, const struct fm_dispatch *d, enum fathom_status status) {
     struct fathom_error err = {0};
     fathom_stream_begin(b->stream);
@@ -354,7 +355,7 @@ static void test_refused(void **state) {
     end(&b);
 }
 
-// A binding without a buffer, an offset that needs aligning, and a stream of nothing.
+// A binding without a buffer, an offset that needs alignment, an empty stream.
 static void test_odds(void **state) {
     (void)state;
     struct bench b = begin(NULL);

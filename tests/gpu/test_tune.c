@@ -1,4 +1,4 @@
-// Tuning without a model: a table of choices and its file; and an operator of the test's own, whose fastest
+// Tuning without a model: the table of choices and its file, and an operator of the test's own whose fastest
 // variant computes something else.
 #include "gpu/support.h"
 #include "base/clock.h"
@@ -9,8 +9,8 @@
 #include <math.h>
 #include <sys/stat.h>
 
-// ---- An operator: y = x + 10000, in ten thousand rounds, in two, or, wrongly, in one that adds less
-// ---------------
+// ---- An operator: y = x + 10000 in ten thousand rounds, in two, or wrongly in one that adds less
+// -----------
 
 static const uint32_t raise_words[] = {
 #include "raise.inc"
@@ -78,8 +78,8 @@ static void record_calls(struct fathom_stream *stream, const struct subject *s, 
     }
 }
 
-// Calls for another number of tokens, and dispatches that are part of no call, stand between; all of them
-// would spoil y. Of the calls that are wanted, those after N_CALLS are too many.
+// Between the wanted calls are calls for another number of tokens, and dispatches that belong to no call.
+// Each of them would spoil y. The wanted calls after the first N_CALLS must not run.
 static void record(struct fathom_stream *stream, void *user) {
     const struct subject *s = user;
     struct subject other = *s;
@@ -102,7 +102,7 @@ static void hear(void *user, enum fathom_log_level level, const char *message) {
     snprintf(heard->last, sizeof(heard->last), "%s", message);
 }
 
-// Tunes the operator on a fresh gpu; returns what it chooses afterwards.
+// Tunes the operator on a fresh gpu. Returns the operator's choice afterwards.
 static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quick, double seconds,
     struct fm_trial_result *result, struct heard *heard) {
     struct fathom_error err = {0};
@@ -119,7 +119,7 @@ static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quic
     assert_non_null(after);
     for (uint32_t i = 0; i < N; i++)
         words[i] = (in_place ? 0x60000000u : 0x3f800000u) +
-            i; // floats a little over 1; or so large that they hide a sum
+            i; // floats a little over 1, or so large that they hide a sum
     check(fathom_upload(gpu, fathom_buffer_view(x), words, &err) &&
             fathom_upload(gpu, fathom_buffer_view(y), words, &err),
         &err);
@@ -140,12 +140,12 @@ static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quic
     check(
         fathom_download(gpu, subject.y, after, &err) && fathom_download(gpu, subject.counter, &n_runs, &err),
         &err);
-    assert_memory_equal(after, words, 4 * N); // what the calls wrote is put back
+    assert_memory_equal(after, words, 4 * N); // the tuner has put back what the calls wrote
     assert_int_equal(n_runs, 0);
     const struct fm_choice choice = choose(&subject);
     subject.n_tokens = 3;
     assert_ptr_equal(choose(&subject).variant, choice.variant);
-    subject.n_tokens = 4; // not what was measured for
+    subject.n_tokens = 4; // another number than the measured one
     assert_ptr_equal(choose(&subject).variant, &variants[op->n_variants == 3 ? WRONG : SLOW]);
     free(words);
     free(after);
@@ -176,8 +176,8 @@ static void test_faster(void **state) {
     }
 }
 
-// The fastest variant, here even the default, computes something else than the plain one; also where the
-// result is a sum with what is there.
+// The fastest variant, here even the default, computes something else than the plain variant. The same holds
+// if the result is added to the contents of y.
 static void test_wrong(void **state) {
     (void)state;
     struct fm_trial_result result;
@@ -192,8 +192,7 @@ static void test_wrong(void **state) {
     }
 }
 
-// ---- The calls of a recording
-// -----------------------------------------------------------------------------------
+// ---- The calls of a recording ----------------------------------------------------------------------------
 
 static void test_calls(void **state) {
     (void)state;
@@ -219,7 +218,7 @@ static void test_calls(void **state) {
     fm_stream_only(stream, &calls[0].call, 4);
     record(stream, &s);
     fm_stream_join(stream, true);
-    dispatch(stream, &s, "other", &variants[FAST], 1, 0); // of the last call, which was one too many
+    dispatch(stream, &s, "other", &variants[FAST], 1, 0); // belongs to the last call, which was one too many
     fm_stream_join(stream, false);
     free(calls);
     assert_int_equal(fm_stream_kept(stream, &choice), 4);
@@ -231,7 +230,7 @@ static void test_calls(void **state) {
     assert_true(writes[1].view.offset == 8 * N && !writes[1].floats && !writes[1].in_place);
     free(writes);
     check(fathom_stream_finish(stream, &err), &err);
-    // joined, a dispatch of another name is kept with its call
+    // a joined dispatch of another name is kept with its call
     const uint64_t before = fathom_gpu_get_counters(gpu).dispatches;
     fathom_stream_begin(stream);
     fm_stream_only(stream, &(struct fm_call){"raise", 1, {N, 1}}, 1);
@@ -263,12 +262,12 @@ static void test_agrees(void **state) {
     for (int i = 0; i < n; i++) want[i] = (float)(i % 7) - 3;
     memcpy(got, want, sizeof(got));
     assert_true(fm_tune_agrees(want, got, n));
-    for (int i = 0; i < n; i++) got[i] = want[i] * 1.005f; // as 8-bit activations are off
+    for (int i = 0; i < n; i++) got[i] = want[i] * 1.005f; // the error of 8-bit activations
     assert_true(fm_tune_agrees(want, got, n));
     for (int i = 0; i < n; i++) got[i] = want[i] * 1.05f;
     assert_false(fm_tune_agrees(want, got, n));
     memcpy(got, want, sizeof(got));
-    got[999] = 0; // one row of many
+    got[999] = 0; // one wrong row of many
     assert_false(fm_tune_agrees(want, got, n));
     got[999] = NAN;
     assert_false(fm_tune_agrees(want, got, n));
@@ -283,7 +282,7 @@ static void test_agrees(void **state) {
     want[5] = 0;
     got[3] = 1e-20f;
     assert_false(fm_tune_agrees(want, got, n));
-    want[0] = NAN; // nothing can be judged by it
+    want[0] = NAN; // no comparison with a NaN succeeds
     assert_false(fm_tune_agrees(want, want, n));
 }
 
@@ -375,7 +374,7 @@ static void test_file(void **state) {
     remove_folder(folder);
 }
 
-// Exact mode has one variant; what is named on the command line goes before what was measured.
+// Exact mode has one variant. A variant that is named on the command line precedes the measured one.
 static void test_before_the_file(void **state) {
     (void)state;
     static const struct {
@@ -417,7 +416,7 @@ static void test_damaged(void **state) {
         }
         fclose(f);
     }
-    // of another device, driver or model: there is no such file but by renaming
+    // a file of another device, driver or model, which only a rename can put here
     struct fathom_gpu *gpu = create_gpu(NULL);
     const uint64_t key = KEY + 1;
     snprintf(other, sizeof(other), "%s/tuning-%016llx", folder,

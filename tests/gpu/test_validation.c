@@ -1,11 +1,11 @@
-// The validation layer's opinion of a stream: nothing to say of what we record, and a hazard where a barrier
-// is left out on purpose, so that its silence means something. The layer talks to a child's output.
+// The validation layer prints nothing for the commands that we record. It reports a hazard if a barrier is
+// left out on purpose, so its silence means something. The layer prints to the output of a child process.
 #include "gpu/support.h"
 
 enum { N = 256 };
 
-// A chain over three slots of one buffer, an indirect dispatch, a copy, uploads and downloads; true: without
-// the barriers of the chain.
+// A chain over three slots of one buffer, an indirect dispatch, a copy, uploads and downloads. With true, the
+// chain has no barriers.
 static int chain(bool planted) {
     struct fathom_error err = {0};
     struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.timers = true});
@@ -20,7 +20,8 @@ static int chain(bool planted) {
     const struct affine_args args = {N, 1, 1};
     if (planted) {
         const struct fm_layout *layout = fm_layout_get(gpu, &affine_shader, &err);
-        ((struct fm_layout *)layout)->spirv.writes[1] = false; // a lie: barriers come from it
+        ((struct fm_layout *)layout)->spirv.writes[1] =
+            false; // false, so that no barrier is derived from the write
     }
     bool ok = fathom_upload(gpu, slots[0], words, &err) && fathom_upload(gpu, slots[3], words, &err);
     fathom_stream_begin(stream);
@@ -70,7 +71,7 @@ static void test_silence(void **state) {
     (void)state;
     static char output[65536];
     run_chain("right", output, sizeof(output));
-    // newer layers also say that they know VK_LAYER_ENABLES no more
+    // newer layers also print that they no longer know VK_LAYER_ENABLES
     if (strstr(output, "VUID") || strstr(output, "SYNC-HAZARD") || strstr(output, "Validation Error"))
         fail_msg("%s", output);
 }

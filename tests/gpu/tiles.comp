@@ -1,7 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_ballot : require
-// Counts in y[] how often each tile was taken.
+// Counts in y[] how often each tile is taken.
 layout(local_size_x = 4) in; // no subgroup is smaller
 layout(binding = 0) buffer Y { uint y[]; };
 #include "include/tiles.glsl"

@@ -1,6 +1,5 @@
 // Hyper-parameters and weights of a broken model file: each fault gives one message that names the key or the
-// tensor. The demonstration model is read, one key or one tensor is changed in memory, and the checks run on
-// what is left.
+// tensor. A test reads the demonstration model, changes one key or one tensor in memory, and runs the checks.
 #include "convert/convert.h"
 #include "engine/engine.h"
 #include "file/folder.h"
@@ -189,7 +188,7 @@ static void whole_model(void **state) {
     fm_tensors_close(&tensors);
 }
 
-// llama.cpp's first files of GLM-4.7-Flash, and those of DeepSeek-V2, do not name the gate's score.
+// llama.cpp's first files of GLM-4.7-Flash do not name the gate's score, and nor do those of DeepSeek-V2.
 static void missing_gate_score(void **state) {
     (void)state;
     const struct {
@@ -210,7 +209,7 @@ static void missing_gate_score(void **state) {
     }
 }
 
-// Without YaRN a pair turns by position * base^(-2i / n_rope).
+// Without YaRN, pair i is rotated by position * base^(-2i / n_rope).
 static void plain_rotation(void **state) {
     (void)state;
     const struct fm_hparams hp = {

@@ -1,5 +1,5 @@
-// What attention over splits of a cache gives: in double precision with a bound, and bit for bit as the plain
-// shader computes it.
+// The result of attention over splits of a cache: in double precision with a bound, and bit for bit as the
+// plain shader computes it.
 #ifndef TEST_ATTENTION_REFERENCE_H
 #define TEST_ATTENTION_REFERENCE_H
 #include "ops/harness.h"
@@ -10,7 +10,7 @@ struct attention_rows {
     const float *rows; // [positions][width]
     uint32_t width;
     uint32_t key, key_width, value, value_width; // where a head's key and value lie in a row
-    const float *sink;                           // a score of nothing; NULL: none
+    const float *sink;                           // the score of a sink, which has no value; NULL: none
 };
 
 // One token and head at position n - 1: value and bound of the exact mean. rounding: of a product, as in
@@ -32,7 +32,7 @@ static inline void attention_reference(const struct attention_rows *r, const flo
     }
     if (r->sink) m = fmax(m, *r->sink), l = exp(*r->sink - m);
     for (uint32_t j = 0; j < n; j++) {
-        // Vulkan lets exp be wrong by 3 + 2 |x| units; splits are scaled by a second one
+        // Vulkan allows exp an error of 3 + 2 |x| units; a second exp scales splits
         error[j] += (6 + 4 * (m - s[j])) * 0x1p-23;
         s[j] = exp(s[j] - m);
         l += s[j];
@@ -49,7 +49,7 @@ static inline void attention_reference(const struct attention_rows *r, const flo
     }
 }
 
-// The same as the plain shader computes it: a function of the token's own query and position.
+// The result as the plain shader computes it: a function of the token's own query and position.
 static inline void attention_twin(
     const struct attention_rows *r, const float *q, uint32_t n, float scale, float *out) {
     enum { PARTS = 16 };

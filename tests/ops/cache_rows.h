@@ -1,4 +1,4 @@
-// A random cache for the tests of attention: scrambled pages, NaNs in every position that may not be read.
+// A random cache for the tests of attention: shuffled pages, NaNs in every position that must not be read.
 #ifndef TEST_CACHE_ROWS_H
 #define TEST_CACHE_ROWS_H
 #include "ops/harness.h"
@@ -19,7 +19,7 @@ static inline float cache_decode_q8(const uint32_t *words, uint32_t width, uint3
     return half_decode(words[width / 4 + k / 64] >> k / 32 % 2 * 16 & 0xffff) * (float)byte;
 }
 
-// As include/cache_write.glsl does
+// Encodes as include/cache_write.glsl does
 static inline void cache_encode_q8(const float *row, uint32_t width, uint32_t *words) {
     memset(words, 0, (width / 4 + (width + 63) / 64) * sizeof(*words));
     for (uint32_t b = 0; b < (width + 31) / 32; b++) {
@@ -36,7 +36,7 @@ static inline void cache_encode_q8(const float *row, uint32_t width, uint32_t *w
     }
 }
 
-// Encodes a row in its type, and leaves in it what decoding gives.
+// Encodes a row in its type, and replaces the row by its decoded values.
 static inline void cache_encode(enum fathom_type type, float *row, uint32_t width, uint32_t *words) {
     if (type == FATHOM_F32) {
         memcpy(words, row, width * sizeof(*row));
@@ -52,7 +52,7 @@ static inline void cache_encode(enum fathom_type type, float *row, uint32_t widt
     }
 }
 
-// Of these rows, which become what the device sees.
+// A cache of these rows. The rows become the values that the device sees.
 static inline struct cache_rows cache_of_rows(struct op_test *test, enum fathom_type type, float *rows,
     uint32_t n_positions, uint32_t max_positions, uint32_t width) {
     const uint32_t row_words = cache_row_words(type, width);

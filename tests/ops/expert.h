@@ -1,5 +1,5 @@
-// What the tests of the expert operators share: random choices, and dots in double precision and in the plain
-// variants' order.
+// Shared by the tests of the expert operators: random choices, and dot products in double precision and in
+// the plain variants' order.
 #ifndef TEST_EXPERT_H
 #define TEST_EXPERT_H
 #include "op/experts/expert_slice.h"
@@ -7,8 +7,8 @@
 #include <math.h>
 
 struct expert_dot {
-    double value, bound; // bound: of any order of summation in float32, and of what the variant rounds
-    float twin;          // what the plain variant computes
+    double value, bound; // bound: for any order of additions in float32, and for what the variant rounds
+    float twin;          // the result of the plain variant
 };
 
 // Row `row` of the stored weight times x[n_cols]

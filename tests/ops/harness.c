@@ -1,4 +1,5 @@
 #include "ops/harness.h"
+#include "quant/decoded.h"
 #include "quant/types.h"
 #include <inttypes.h>
 #include <math.h>
@@ -18,7 +19,7 @@ struct op_allocation {
 
 struct op_options {
     bool bench, compile_only, statistics;
-    bool matrices; // only variants with cooperative matrices
+    bool matrices; // run only variants with cooperative matrices
     uint64_t seed;
     unsigned part, n_parts;
     const char *device, *variant, *only_case;
@@ -111,29 +112,19 @@ static void random_half(struct op_test *test, float low, float high, uint8_t *by
     bytes[1] = (uint8_t)(half >> 8);
 }
 
-// Where the last bytes of a block's float16 numbers are; the hash is test_types.c's
-static const struct decoded {
-    enum fathom_type type;
-    uint8_t n_halves, halves[4];
-    uint64_t hash;
-} decoded[] = {
-#include "data/decoded.inc"
-};
-
-// Random codes. The float16 numbers are drawn so that elements lie within +-spread: the block is decoded once
-// with all of them 1.
+// Random codes. The block is decoded once with all float16 numbers 1. Then the float16 numbers are drawn so
+// that elements lie within +-spread. Scales in another form are made small.
 static void random_blocks(
     struct op_test *test, enum fathom_type type, uint32_t n_cols, float spread, uint8_t *row) {
     const struct fm_type_info *info = fm_type_info(type);
     const struct decoded *format = decoded;
-    const bool own_scale = type == FATHOM_MXFP4 || type == FATHOM_IQ1_M; // not a float16 in two bytes
     while (format->type != type) format++;
     for (uint32_t b = 0; b < n_cols / info->block; b++, row += info->bytes) {
         float elements[256], most = 0;
         for (uint32_t i = 0; i < info->bytes; i++) row[i] = (uint8_t)op_random(test);
-        if (type == FATHOM_MXFP4) row[0] = (uint8_t)(118 + row[0] % 8);         // its exponent
-        if (type == FATHOM_IQ1_M) row[55] = (uint8_t)((row[55] & 0x8f) | 0x20); // the exponent's upper bits
-        if (own_scale) continue;
+        for (uint32_t i = format->scales.first; i < format->scales.end; i++)
+            row[i] = (uint8_t)((row[i] & format->scales.keep) | format->scales.set);
+        if (format->scales.end) continue;
         for (uint32_t i = 0; i < format->n_halves; i++)
             row[format->halves[i] - 1] = 0x00, row[format->halves[i]] = 0x3c;
         fm_dequantize_row(type, row, elements, info->block);
@@ -208,7 +199,7 @@ static void submit_and_wait(struct op_test *test) {
         fail_msg("%s", err.message);
 }
 
-// The least time of some submits, on the device's clock where it has one.
+// The least time of some submits, by the device's clock. By the host's clock, if the device has none.
 static void print_time(struct op_test *test) {
     static struct fathom_dispatch_time timings[MAX_TIMINGS];
     double best = INFINITY, flops = 0, bytes = 0;
@@ -333,7 +324,7 @@ static void run_row(void **state) {
 
 static int end_row(void **state) {
     const struct op_row *row = *state;
-    op_begin(row->test); // forgets what it recorded of the buffers
+    op_begin(row->test); // the old recording refers to the buffers
     release_all(row->test);
     return 0;
 }
@@ -378,7 +369,7 @@ static void log_line(void *user, enum fathom_log_level level, const char *messag
         printf("%s\n", message);
 }
 
-// All cases of one variant, with a tile size where that is not 0. Returns the failures.
+// Runs all cases of one variant, with a tile size if `size` is not 0. Returns the number of failures.
 static int run_variant(struct op_test *test, const struct fm_variant *variant, uint32_t size) {
     const struct op_suite *suite = test->private->suite;
     const struct op_options *options = test->private->options;
@@ -418,8 +409,8 @@ static int run_variant(struct op_test *test, const struct fm_variant *variant, u
     return failures;
 }
 
-// All variants on one gpu: what they have in common is compiled once. Adds to `n_run` how many could run.
-// Returns the failures; no device is one.
+// Runs all variants on one gpu, so that common pipelines are compiled once. Adds the number of variants that
+// could run to `n_run`. Returns the number of failures; a missing device counts as one.
 static int run_variants(const struct op_suite *suite, const struct fm_op *op,
     const struct op_options *options, bool small_slices, size_t *n_run) {
     struct fathom_error err = {0};

@@ -16,7 +16,7 @@ static inline struct fathom_norm_after norm_after(
     };
 }
 
-// Against y as the device computed it; the counters must be zero again.
+// Checks the norm of the y that the device computed. The counters must be zero again.
 static inline void norm_after_check(struct op_test *test, const struct fathom_norm_after *norm,
     const float *w, const float *y, uint32_t n_tokens, uint32_t n) {
     const float *got = op_result(test, norm->y);

@@ -1,4 +1,4 @@
-// The C twins of the exact functions against libm, and of the float16 conversions against the arithmetic
+// Compares the C twins of the exact functions with libm, and of the float16 conversions with the arithmetic
 // definition.
 #include <setjmp.h>
 #include <stdarg.h>

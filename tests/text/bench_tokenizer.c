@@ -1,4 +1,4 @@
-// How fast a tokenizer encodes: bench_text_tokenizer TOKENIZER.JSON TEXT_FILE [SECONDS]
+// Measures how fast a tokenizer encodes: bench_text_tokenizer TOKENIZER.JSON TEXT_FILE [SECONDS]
 #include "text/tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static char *read_file(const char *path, size_t *length) {
     return text;
 }
 
-// Of the core's time, so that other programs do not count.
+// By the processor's time, so that other programs do not count.
 static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Writes chat_vectors.json: conversations rendered by the models' own templates.
-make_chat_vectors.py FOLDER: holds NAME/tokenizer_config.json of the tokenizers that tools/fetch_tokenizers.sh fetches. R1's and V3.1's template is
-NAME/chat_template.jinja; V3.2 and V4 have Python in a template's place, NAME/encoding_dsv32.py and NAME/encoding_dsv4.py of their folder `encoding`."""
+    make_chat_vectors.py FOLDER
+FOLDER holds NAME/tokenizer_config.json of the tokenizers that tools/fetch_tokenizers.sh fetches. R1's and V3.1's
+template is NAME/chat_template.jinja. V3.2 and V4 have Python in place of a template: NAME/encoding_dsv32.py and
+NAME/encoding_dsv4.py, from the models' folder `encoding`."""
 import importlib, json, os, sys
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -10,8 +12,8 @@ MARKS = ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜Us
          "<|im_end|>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "｜DSML｜", "<tool_call>", "</tool_call>",
          *(f"<｜tool▁{kind}▁{end}｜>" for kind in ("calls", "call", "outputs", "output") for end in ("begin", "end")), "<｜tool▁sep｜>"]
 DSML = {"deepseek-v3.2": "encoding_dsv32", "deepseek-v4": "encoding_dsv4"}
-SWITCHED = ["deepseek-v3.1", "deepseek-v3.2", "deepseek-v4", "qwen3"]  # models that think or not, as told
-FENCED = ["deepseek-r1", "deepseek-v3"]  # their templates are right for one round of two calls alone, and list no tools
+SWITCHED = ["deepseek-v3.1", "deepseek-v3.2", "deepseek-v4", "qwen3"]  # models that can be told not to think
+FENCED = ["deepseek-r1", "deepseek-v3"]  # their templates are right for one round of two calls only, and list no tools
 TOOLS = [{"type": "function", "function": {"name": "weather", "description": "Wie ist das \"Wetter\"? <b>&'", "parameters": {
              "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}}, "required": ["city"]}}},
          {"type": "function", "function": {"name": "clock", "description": "Time: 時間 / zone\n", "parameters": {}}}]

@@ -12,7 +12,7 @@
 
 #define TEST_REFERENCE FATHOM_SOURCE_DIR "/tests/data/reference"
 
-// The file and a zero behind it; NULL where there is none. free() it.
+// The contents of a file, ended by a zero; NULL: there is no file. free() the result.
 static inline char *read_file(const char *path, size_t *length) {
     *length = 0;
     FILE *file = fopen(path, "rb");
@@ -30,7 +30,7 @@ static inline char *read_file(const char *path, size_t *length) {
     return text;
 }
 
-// The same, of a file that must be there.
+// The same for a file that must be there.
 static inline char *need_file(const char *path, size_t *length) {
     char *text = read_file(path, length);
     if (!text) fail_msg("%s is missing", path);

@@ -1,4 +1,4 @@
-// Into which words the patterns that GGUF files name cut a text.
+// How the patterns that GGUF files name cut a text into words.
 #include "text/support.h"
 #include "text/known_patterns.h"
 #include "text/pretokenize.h"
@@ -49,7 +49,7 @@ static void known_patterns(void **state) {
     assert_true(fm_known_patterns_find("llama-bpe")->ignore_merges);
 }
 
-// Where Oniguruma and PCRE2 mean different things by the same words.
+// Expressions to which Oniguruma and PCRE2 give different meanings.
 static void oniguruma(void **state) {
     (void)state;
     static const struct {

@@ -1,4 +1,4 @@
-// Ids as the hub's tokenizers library gives them, and back to the text; and texts that are not UTF-8.
+// The ids of the hub's tokenizers library, and back to the text; texts that are not UTF-8.
 #include "text/vectors.h"
 #include <pthread.h>
 
@@ -78,8 +78,8 @@ static void unknown_ids(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 }
 
-// Random bytes, most of them no UTF-8, come back as they went in; so do random valid texts, long words among
-// them.
+// Random bytes, most of which are no UTF-8, come back unchanged. So do random valid texts, some with long
+// words.
 static void any_bytes_come_back(void **state) {
     (void)state;
     struct fm_tokenizer *tokenizer = minnow();
@@ -118,7 +118,8 @@ static void one_word_of_a_million_letters(void **state) {
     for (size_t i = 0; i < n; i++)
         word[i] = "the and of in"[i * i % 13] == ' ' ? 'q' : "the and of in"[i * i % 13];
     struct fm_tokens tokens = {0};
-    assert_true(fm_tokenizer_encode(tokenizer, word, n, true, &tokens, NULL)); // hours, were it quadratic
+    assert_true(
+        fm_tokenizer_encode(tokenizer, word, n, true, &tokens, NULL)); // a quadratic encoder would take hours
     char *back = decode(tokenizer, &tokens, &n_back);
     assert_int_equal(n_back, n);
     assert_memory_equal(back, word, n);

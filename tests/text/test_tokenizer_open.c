@@ -1,4 +1,4 @@
-// Tokenizers from GGUF keys and from paths. The GGUF files are made here, of the reference tokenizers, and
+// Tokenizers from GGUF keys and from paths. The test makes the GGUF files from the reference tokenizers. They
 // hold no tensors.
 #include "text/vectors.h"
 #include <sys/stat.h>
@@ -19,7 +19,7 @@ static void write_file(const char *name, const void *data, size_t size) {
     assert_int_equal(fclose(file), 0);
 }
 
-// ---- A GGUF file in the making ---------------------------------------------------------------------------
+// ---- Building a GGUF file --------------------------------------------------------------------------------
 
 enum { GGUF_U32 = 4, GGUF_I32 = 5, GGUF_STRING = 8, GGUF_ARRAY = 9 };
 struct gguf {
@@ -212,7 +212,7 @@ static void expect_refusal(const char *path, enum fathom_status status, const ch
     assert_null(fm_tokenizer_open(path, NULL));
 }
 
-// Keys that are all there but one, or one of them wrong.
+// One key is missing, or one key is wrong.
 enum damage {
     NO_MODEL,
     OTHER_MODEL,

@@ -1,4 +1,4 @@
-// Strict decoding, and cutting streams at character borders.
+// Strict decoding, and cuts of a byte sequence at the borders of characters.
 #include "text/support.h"
 #include "text/utf8.h"
 
@@ -47,7 +47,7 @@ static void decode_edges(void **state) {
     assert_int_equal(fm_utf8_valid("", 0), 0);
 }
 
-// Every cut of a text into two pushes, and byte by byte, gives the same whole characters.
+// Every cut of a text into two pushes gives the same whole characters, and so do single bytes.
 static void any_cut(void **state) {
     (void)state;
     static const struct {

@@ -5,7 +5,7 @@
 #include "text/tokenizer.h"
 #include <cjson/cJSON.h>
 
-// NULL where there is no such file.
+// NULL: there is no such file.
 static inline struct fm_tokenizer *load(const char *path) {
     size_t length;
     char *text = read_file(path, &length);
@@ -23,7 +23,7 @@ static inline struct fm_tokenizer *minnow(void) {
     return tokenizer;
 }
 
-// The bytes of the ids, and a zero behind them. free() it.
+// The bytes of the ids, ended by a zero. free() the result.
 static inline char *decode(
     const struct fm_tokenizer *tokenizer, const struct fm_tokens *tokens, size_t *length) {
     *length = 0;
@@ -44,7 +44,8 @@ static inline char *decode(
     return text;
 }
 
-// All texts of vectors.json give the ids listed for `name`, and the ids the text where round_trip.
+// Checks that all texts of vectors.json give the ids listed for `name`. With round_trip, also that the ids
+// give the text.
 static inline void check_vectors(const struct fm_tokenizer *tokenizer, const char *name, bool round_trip) {
     size_t length;
     char *file = need_file(TEST_REFERENCE "/vectors.json", &length);
@@ -92,8 +93,8 @@ static inline void check_vectors(const struct fm_tokenizer *tokenizer, const cha
     free(file);
 }
 
-// Files too large to commit: FATHOM_TOKENIZERS is a folder that holds NAME/tokenizer.json. False, with a line
-// that says so, without.
+// The folder FATHOM_TOKENIZERS holds NAME/tokenizer.json, files that are too large to commit. Without the
+// folder, prints a line and returns false.
 static inline bool find_large(const char *name, char *path, size_t capacity) {
     const char *folder = getenv("FATHOM_TOKENIZERS");
     snprintf(path, capacity, "%s/%s/tokenizer.json", folder ? folder : "", name);

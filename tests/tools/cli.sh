@@ -1,5 +1,6 @@
 #!/bin/sh
-# The program as a person meets it: help, exit codes, results, and one clear message for each kind of bad input.
+# Tests the program as a person uses it: help, exit codes, results, and one clear message for each kind of bad
+# input.
 #   cli.sh FATHOM SOURCE_DIR
 set -u
 fathom=$1 source=$2
@@ -8,7 +9,7 @@ work=$(mktemp -d)
 trap 'umount "$work/full" 2>/dev/null; rm -rf "$work"' EXIT
 failures=0 checks=0
 
-# check CODE 'PATTERN' command...: exit code, and a pattern somewhere in what it printed (both streams)
+# check CODE 'PATTERN' command...: the exit code is CODE, and stdout or stderr has the pattern.
 check() {
     code=$1 pattern=$2
     shift 2
@@ -21,9 +22,9 @@ check() {
         head -c 600 "$work/out" "$work/err"
     fi
 }
-# the lines on stderr that do not say how far a slow run is
+# The lines on stderr without progress.
 messages() { grep -v '^[a-z ]*: [0-9]* %$' "$work/err"; }
-# the same for a refusal: exactly one message on stderr, nothing on stdout
+# refused 'PATTERN' command...: the exit code is 1, stderr has exactly one message, stdout has nothing.
 refused() {
     pattern=$1
     shift
@@ -35,7 +36,7 @@ refused() {
     fi
 }
 
-# help fits a screen; wrong use is 2
+# help fits a screen; the exit code of wrong use is 2
 for command in "" run devices inspect bench tune tokenize logits convert quantize perplexity eval; do
     # shellcheck disable=SC2086 # the empty word disappears
     check 0 '^usage: fathom' "$fathom" $command --help
@@ -83,7 +84,7 @@ refused 'no matrix has a name like "dance"' "$fathom" quantize "$v3" "$work/q.gg
 refused 'is both the input and the output' "$fathom" quantize "$work/q.gguf" "$work/q.gguf" --type q4_0
 refused 'no-such' "$fathom" quantize "$v3" "$work/q.gguf" --type q4_0 --imatrix "$work/no-such"
 
-# perplexity: the mean of what the logits say of the second half of each window; all that is told is on stdout, progress apart
+# perplexity: the mean over the second half of each window; stdout has everything but progress
 yes 'Paul a 8 boîtes de 62 livres.' | head -n 12 >"$work/text"
 check 0 '^perplexity [0-9.]+ \+/- [0-9.]+ over [0-9]+ windows of 32 tokens' "$fathom" perplexity "$demo" "$work/text" --ctx 32
 check 0 '"perplexity":	[0-9.]+,' "$fathom" perplexity "$demo" "$work/text" --ctx 32 --json
@@ -107,7 +108,8 @@ refused 'questions:1' "$fathom" eval "$demo" "$work/questions"
 : >"$work/questions"
 refused 'holds no question' "$fathom" eval "$demo" "$work/questions"
 
-# what sparse and compressed attention have in a file of their own, FP8 and wide values come back from GGUF, bit for bit
+# GGUF keeps the tensors of sparse and compressed attention, FP8 and wide values: the logits are the same bit
+# for bit
 for model in v32 v4 v3-fp8 glm4-lite; do
     folder=$source/tests/data/reference/$model
     check 0 '' "$fathom" convert "$folder" "$work/$model.gguf" --type f32
@@ -116,11 +118,11 @@ for model in v32 v4 v3-fp8 glm4-lite; do
     check 0 '' cmp "$work/d" "$work/e"
 done
 
-# tuning: at first use, once; kept in the cache folder; a full one shows what it found
+# tuning: runs once, at first use; the cache folder keeps the result; a full tuning prints its choices
 export XDG_CACHE_HOME="$work/cache"
 check 0 'first use of this model on' "$fathom" logits "$v3" --ids 1,2 --out "$work/d"
 check 0 '^$' "$fathom" logits "$v3" --ids 1,2 --out "$work/e"
-[ -z "$(messages)" ] || { failures=$((failures + 1)); echo "FAIL: a second start said:"; cat "$work/err"; }
+[ -z "$(messages)" ] || { failures=$((failures + 1)); echo "FAIL: a second start printed:"; cat "$work/err"; }
 check 0 '' cmp "$work/d" "$work/e"
 [ "$(find "$work/cache" -name 'tuning-*' | wc -l)" = 1 ] || { failures=$((failures + 1)); echo "FAIL: no tuning file in $work/cache"; }
 tuning=$(find "$work/cache" -name 'tuning-*')
@@ -132,9 +134,9 @@ check 0 '' "$fathom" logits "$v3" --ids 1,2 --out "$work/e" --no-tune
 check 0 '"choices":' "$fathom" tune "$v3" --seconds 3 --json
 check 0 'operator +shape' "$fathom" tune "$v3" --seconds 3
 check 2 'seconds is above 0' "$fathom" tune "$v3" --seconds 0
-check 0 '' "$fathom" run "$demo" -n 1 -p x # the refusals below are one line each
+check 0 '' "$fathom" run "$demo" -n 1 -p x # tunes now, so that the refusals below print one line each
 
-# bad files: each names the file or the thing
+# bad files: each message names the file or the thing
 : >"$work/empty.gguf"
 head -c 4096 /dev/zero >"$work/zero.gguf"
 head -c 100000 "$demo" >"$work/short.gguf"
@@ -183,7 +185,7 @@ for command in devices "inspect $demo" "run $demo --greedy -n 3 -p 2+3"; do
     refused 'could not be written' sh -c "'$fathom' $command >/dev/full"
 done
 
-# what does not fit
+# a context, prompts, an id and a file that are refused
 refused '2048' "$fathom" run "$demo" -p x --ctx 1000000
 seq 1 400 >"$work/long"
 refused 'prompt has [0-9]+ tokens, the context holds 64' "$fathom" run "$demo" -f "$work/long" --ctx 64

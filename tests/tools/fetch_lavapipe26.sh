@@ -1,7 +1,8 @@
 #!/bin/sh
-# Puts Debian unstable's lavapipe and all libraries that it needs into a folder (350 MB), for the tests named
-# @lavapipe26, from the mirror that this Debian uses. Installs nothing; needs apt-get, no root.
-#   fetch_lavapipe26.sh [FOLDER]      build/lavapipe26 unless given, where the tests look
+# Fetches Debian unstable's lavapipe and all libraries that it needs into a folder (350 MB), for the tests
+# named @lavapipe26. The source is the mirror that this Debian uses. Installs nothing; needs apt-get, but not
+# root.
+#   fetch_lavapipe26.sh [FOLDER]      the default is build/lavapipe26, where the tests look
 set -eu
 cd "$(dirname "$0")/../.."
 tree=${1:-build/lavapipe26}
@@ -13,7 +14,7 @@ mkdir -p "$tree.part"
 part=$(cd "$tree.part" && pwd)
 apt=$part/apt
 mkdir -p "$apt/parts" "$apt/lists/partial" "$apt/archives/partial"
-: >"$apt/status" # nothing is there yet: apt takes every library
+: >"$apt/status" # an empty list of installed packages: apt fetches every library
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" >"$apt/sources.list"
 cat >"$apt/apt.conf" <<END
 Dir::Etc::sourcelist "$apt/sources.list";
@@ -30,4 +31,4 @@ apt-get install -qq -y --download-only mesa-vulkan-drivers libvulkan1 >/dev/null
 for package in "$apt"/archives/*.deb; do dpkg -x "$package" "$part"; done
 rm -rf "$apt" "$tree"
 mv "$part" "$tree"
-echo "$tree: $(basename "$(ls "$tree"/usr/lib/*/libLLVM*.so.*.* | head -n 1)"), configure the build again"
+echo "$tree: $(basename "$(ls "$tree"/usr/lib/*/libLLVM*.so.*.* | head -n 1)"), now configure the build again"

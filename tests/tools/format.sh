@@ -1,6 +1,7 @@
 #!/bin/sh
-# Lines have at most 110 columns, and C files are laid out as clang-format 14 lays them out (.clang-format). clang-format does not
-# know GLSL's buffer blocks, so shaders are held to the columns alone.
+# Checks that lines have at most 110 columns, and that C files have the layout of clang-format 14
+# (.clang-format). clang-format does not know GLSL's buffer blocks, so for shaders only the columns are
+# checked.
 #   format.sh SOURCE_DIR
 set -eu
 cd "$1"
@@ -17,6 +18,6 @@ case $([ -z "$formatter" ] || "$formatter" --version) in
 *' 14.'*)
     find include src tools tests -type f -name '*.[ch]' ! -path 'tests/data/*' -print0 |
         xargs -0 "$formatter" --dry-run --Werror || bad=1 ;;
-*) [ $bad = 1 ] || { echo "skipped: the layout is that of clang-format 14, which is not here"; exit 77; } ;;
+*) [ $bad = 1 ] || { echo "skipped: the check of the layout needs clang-format 14, which is not installed"; exit 77; } ;;
 esac
 exit $bad

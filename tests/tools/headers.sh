@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every public header compiles alone, as C17 and as C++.   headers.sh SOURCE_DIR
+# Checks that every public header compiles alone, as C17 and as C++.   headers.sh SOURCE_DIR
 set -eu
 for header in "$1"/include/fathom/*.h; do
     name=fathom/$(basename "$header")

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Includes go one way: base < quant < gpu < op < model < engine; file stands on quant; convert and text stand on file; model reads file.
-# Only the tools see convert; only engine and tools see text; model and engine know no Vulkan.
+# Checks that includes go one way: base < quant < gpu < op < model < engine; file stands on quant; convert and
+# text stand on file; model reads file. Only the tools see convert; only engine and tools see text; model and
+# engine include no Vulkan header. Checks also that the library never prints, exits or reads the environment.
 #   includes.sh SOURCE_DIR
 set -eu
 cd "$1"
@@ -29,7 +30,7 @@ for path in src/*/; do
         esac
     done
 done
-# The same families in src/op and shaders; include/ and quant/ are shared GLSL.
+# src/op and shaders have the same families. shaders/include and shaders/quant are for all families.
 for path in shaders/*/; do
     family=$(basename "$path")
     case $family in include | quant) continue ;; esac
@@ -37,7 +38,7 @@ for path in shaders/*/; do
 done
 if grep -rlE '#include *[<"](volk|vulkan)' src --include='*.[ch]' | grep -v '^src/gpu/'; then echo "a Vulkan header outside src/gpu"; bad=1; fi
 if grep -rnE '^#include "gpu/' src/model src/engine; then echo "model and engine use the public gpu.h, not src/gpu"; bad=1; fi
-# The engine asks an architecture's row.
+# The engine calls the functions of an architecture's row.
 if grep -rniE 'deepseek|llama|qwen|glm|(->|\.)(n_kv|kv_rank|sliding_window|ratios)\b' src/engine; then
     echo "src/engine names an architecture; its row in src/model/arch should say it"
     bad=1

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs into an empty folder, builds the example of include/README.md against the installed package in three
-# ways, and asks the demonstration model.
+# Installs into an empty folder, builds the example of include/README.md against the installed package in
+# three ways, and asks the demonstration model with each program.
 #   readme_example.sh SOURCE_DIR BUILD_DIR
 set -eu
 source=$1 build=$2

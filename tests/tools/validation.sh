@@ -1,8 +1,10 @@
 #!/bin/sh
-# A whole run of the demonstration under the validation layer, and some of its tuning: core checks with synchronization, then the run GPU-assisted.
-# The layer must print nothing.
-# That it does find a missing barrier is tested in gpu/validation.   validation.sh FATHOM SOURCE_DIR [plain]
-# plain: GPU-assisted on the plain variants alone (lavapipe 22.3 compiles the layer's form of the others for minutes).
+# Runs the demonstration, and some of its tuning, under the validation layer: first with core checks and
+# synchronization, then GPU-assisted. The layer must print nothing. gpu/validation tests that the layer finds a
+# missing barrier.
+#   validation.sh FATHOM SOURCE_DIR [plain]
+# plain: only the plain variants run GPU-assisted. lavapipe 22.3 compiles the layer's form of the others for
+# minutes.
 set -eu
 fathom=$1 source=$2 plain=${3:-}
 ls /usr/share/vulkan/explicit_layer.d/*validation*.json >/dev/null 2>&1 || { echo "skipped: the validation layer is not installed"; exit 77; }
@@ -10,7 +12,7 @@ export VK_INSTANCE_LAYERS=VK_LAYER_KHRONOS_validation
 out=$(mktemp)
 cache=$(mktemp -d)
 trap 'rm -rf "$out" "$cache"' EXIT
-# all but how far a slow run is, and what drafting gave
+# The output without progress and without drafting's count.
 messages() { grep -v -e '^[a-z]*: [0-9]* %$' -e 'drafted tokens accepted' "$out"; }
 run() {
     "$fathom" run "$source/tools/demo/minnow-q8_0.gguf" -p 'Paul a 8 boîtes de 62 livres. Combien de livres en tout ?' --greedy --no-think-print --no-tune "$@" >"$out" 2>&1

@@ -1,6 +1,8 @@
-# Names of a shader's specialization constants, for struct fm_shader.constants: cmake -DCOMPILER= -DINCLUDE= -DSOURCE= -DOUT= -P constants.cmake.
-# They come from the preprocessed GLSL, as the optimizer of either compiler takes names out of the SPIR-V, and some constants with them.
-# The width of a workgroup (local_size_x_id) is called local_size_x; it may have a second name of its own.
+# Writes the names of a shader's specialization constants, for struct fm_shader.constants:
+#   cmake -DCOMPILER= -DINCLUDE= -DSOURCE= -DOUT= -P constants.cmake
+# The names come from the preprocessed GLSL: the optimizer of either compiler removes names, and some
+# constants, from the SPIR-V. The width of a workgroup (local_size_x_id) is called local_size_x; a constant
+# with the same id is a second name.
 execute_process(COMMAND ${COMPILER} -E -I${INCLUDE} ${SOURCE} OUTPUT_VARIABLE text RESULT_VARIABLE failed)
 if(failed)
     message(FATAL_ERROR "${COMPILER} -E ${SOURCE} failed")
@@ -22,6 +24,6 @@ string(REGEX MATCHALL "constant_id|local_size_x_id" mentions "${text}")
 list(LENGTH mentions n_mentions)
 list(LENGTH declarations n_declarations)
 if(NOT n_mentions EQUAL n_declarations)
-    message(FATAL_ERROR "${SOURCE}: ${n_mentions} constants, of which this script understands ${n_declarations}")
+    message(FATAL_ERROR "${SOURCE}: ${n_mentions} constants, but this script understands only ${n_declarations}")
 endif()
 file(WRITE ${OUT} "${rows}")

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Compiles with glslang, told by those options of glslc that this build uses. -O is spirv-opt -O, and a
-# warning is an error.
-#   glslang_as_glslc.sh GLSLANG SPIRV_OPT OPTION... SOURCE      SPIRV_OPT "none": nothing is optimised
+# Runs glslang with options of glslc. It takes the options that this build uses. -O is spirv-opt -O. A warning
+# is an error.
+#   glslang_as_glslc.sh GLSLANG SPIRV_OPT OPTION... SOURCE      SPIRV_OPT "none": no optimisation
 set -eu
 glslang=$1 spirv_opt=$2 only_preprocess= optimize= format= depfile= target= out=
 shift 2
 n=$#
-while [ "$n" -gt 0 ]; do # each option is taken from the front; what glslang gets is appended
+while [ "$n" -gt 0 ]; do # takes each option from the front, and appends glslang's own
     used=1
     case $1 in
     -O) [ "$spirv_opt" = none ] || optimize=$spirv_opt ;;
@@ -38,7 +38,7 @@ if [ -n "$depfile" ]; then
     mv "$depfile.new" "$depfile"
 fi
 if [ -n "$optimize" ]; then
-    # the first option: -O alone leaves bindings that nothing uses
+    # the first option is needed: -O alone leaves bindings that nothing uses
     "$optimize" --remove-unused-interface-variables -O "$out.spv" -o "$out.opt"
     mv "$out.opt" "$out.spv"
 fi

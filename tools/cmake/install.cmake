@@ -1,7 +1,8 @@
-# cmake --install: the program, both libraries, the headers, a CMake package (find_package(fathom)) and a pkg-config file, the demonstration model.
+# cmake --install: the program, both libraries, the headers, a CMake package (find_package(fathom)), a
+# pkg-config file, the demonstration model.
 include(CMakePackageConfigHelpers)
 
-# The static library's own needs, as its users have to name them.
+# The libraries that users of the static library must link.
 set(FATHOM_STATIC_LIBRARIES "-lcjson -lpcre2-8 -lutf8proc -lpthread -ldl -lm")
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fathom)
 
@@ -15,7 +16,7 @@ configure_package_config_file(tools/cmake/fathomConfig.cmake.in ${CMAKE_BINARY_D
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/fathomConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/fathomConfig.cmake ${CMAKE_BINARY_DIR}/fathomConfigVersion.cmake DESTINATION ${package_dir})
 
-# relative to itself, so that the installed tree may be moved
+# a path relative to the file itself, so that the installed tree may be moved
 file(RELATIVE_PATH FATHOM_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(tools/cmake/fathom.pc.in ${CMAKE_BINARY_DIR}/fathom.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/fathom.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,7 +1,8 @@
-# Compiles every shaders/<family>/*.comp to SPIR-V and puts it into C arrays: FATHOM_SHADER_SOURCES; shader_list.h declares them.
-# The first compiler that has all extensions of a shader compiles the shader: the system's, then the one that
-# tools/setup.sh fetched for all build folders, then an installed glslang. Where none has them, the shader
-# becomes a struct fm_shader without words: its variant runs nowhere.
+# Compiles every shaders/<family>/*.comp to SPIR-V in a C array. FATHOM_SHADER_SOURCES names the source with
+# the arrays; shader_list.h declares the shaders. The first compiler that has all extensions of a shader
+# compiles the shader: the system's compiler, then the compiler that tools/setup.sh fetched for all build
+# folders, then an installed glslang. If none has the extensions, the shader becomes a struct fm_shader
+# without words, whose variant runs nowhere.
 find_program(FATHOM_GLSLC NAMES glslc glslang glslangValidator REQUIRED
     DOC "GLSL compiler: shaderc's glslc, or glslang")
 file(GLOB fetched CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/build/glslang/cmeel.prefix/bin/glslang)
@@ -18,7 +19,8 @@ set(glslang_as_glslc ${CMAKE_CURRENT_LIST_DIR}/glslang_as_glslc.sh)
 file(MAKE_DIRECTORY ${generated_dir})
 file(GLOB shader_files CONFIGURE_DEPENDS ${shader_dir}/*/*.comp)
 
-# The command that takes glslc's options: glslc itself, or glslang with the spirv-opt beside it or installed.
+# Sets `result` to the command that takes glslc's options: glslc itself, or glslang with a spirv-opt. The
+# spirv-opt is the one beside glslang, else an installed one.
 function(compiler_command compiler result)
     get_filename_component(name ${compiler} NAME)
     if(name MATCHES "glslang")
@@ -33,7 +35,8 @@ function(compiler_command compiler result)
     endif()
 endfunction()
 
-# refused_<compiler>: the "#extension NAME : require" lines that the compiler refuses, each tried once.
+# refused_<compiler>: the lines "#extension NAME : require" that the compiler refuses. Each line is tried
+# once.
 set(required "")
 foreach(source IN LISTS shader_files)
     file(STRINGS ${source} lines REGEX "^#extension .*: require")
@@ -93,8 +96,8 @@ foreach(source IN LISTS shader_files)
     set(words ${generated_dir}/${stem}.inc)
     set(optimize -O)
     file(STRINGS ${source} decoders REGEX "^#include \".*decode\\.glsl\"")
-    # Decoders stay functions, which src/gpu/spirv_trim.c can leave out. A .glsl that includes quant/decode.glsl
-    # is named *decode.glsl, too.
+    # Without -O decoders stay functions, which src/gpu/spirv_trim.c can leave out. The name of a .glsl that
+    # includes quant/decode.glsl must end in decode.glsl, too.
     if(decoders)
         set(optimize -O0)
     endif()

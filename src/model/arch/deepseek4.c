@@ -327,13 +327,7 @@ static uint64_t scratch(const struct fm_hparams *hp, uint32_t n_positions) {
 }
 
 static void mix(const struct fm_pass *p, const struct fm_hyper *hyper, struct fathom_view norm) {
-    fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){
-            .w = hyper->logits,
-            .x = p->ws->x,
-            .y = p->ws->mix_logits,
-            .n_tokens = p->n_tokens,
-        });
+    fm_pass_project(p, hyper->logits, p->ws->x, p->ws->mix_logits);
     fathom_hyper_mix(p->stream,
         &(struct fathom_hyper_mix_params){
             .x = p->ws->x,

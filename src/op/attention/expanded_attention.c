@@ -85,7 +85,7 @@ static const struct fm_variant *expands_with(const struct fm_variant *variant) {
     return v;
 }
 
-enum { BLOCK = 512 /* positions */ };
+enum { KV_BLOCK = 512 /* positions expanded at once */ };
 
 static uint32_t state_width(uint32_t n_v) {
     return n_v + 2 * ((n_v + FM_VALUE_GROUP - 1) / FM_VALUE_GROUP);
@@ -94,7 +94,7 @@ static uint32_t state_width(uint32_t n_v) {
 uint64_t fathom_expanded_attention_scratch(
     uint32_t n_tokens, uint32_t n_heads, uint32_t n_nope, uint32_t n_rope, uint32_t n_v) {
     const uint64_t width = (uint64_t)n_nope + n_rope;
-    return 4 * n_heads * (BLOCK * (width + n_v) + (uint64_t)n_tokens * state_width(n_v));
+    return 4 * n_heads * (KV_BLOCK * (width + n_v) + (uint64_t)n_tokens * state_width(n_v));
 }
 
 // The expansion of one of the two weights, with its views and arguments.
@@ -127,7 +127,7 @@ static void expand(struct fathom_stream *stream, const char *op, const struct fm
             .op = op,
             .variant = expander,
             .constants = {{"CACHE", e->cache_type}, {"PAGE", FATHOM_PAGE}, {"TYPE", w->type},
-                {"VALUES", e->values}, {"BLOCK", BLOCK}},
+                {"VALUES", e->values}, {"KV_BLOCK", KV_BLOCK}},
             .subgroup_size = shape.subgroup_size,
             .views = {w->slices[i].view, e->table, e->pages, e->out},
             .n_views = 4,
@@ -162,7 +162,7 @@ static void attend(struct fathom_stream *stream, const char *op, const struct fm
         struct fm_dispatch dispatch = {
             .op = op,
             .variant = variant,
-            .constants = {{"KEPT", BLOCK}},
+            .constants = {{"KV_BLOCK", KV_BLOCK}},
             .subgroup_size = shape->subgroup_size,
             .views = {views[0], views[1], views[2], views[3], views[4]},
             .n_views = 5,
@@ -244,7 +244,7 @@ void fathom_expanded_attention(
     values.values = true;
     values.args.n_out = n_v;
     const uint32_t width = params->n_nope + cache->n_rope;
-    const uint64_t rows = (uint64_t)n_tokens * n_heads, block_rows = (uint64_t)n_heads * BLOCK;
+    const uint64_t rows = (uint64_t)n_tokens * n_heads, block_rows = (uint64_t)n_heads * KV_BLOCK;
     struct expanded_attention_args args = {
         .position = params->n_positions - n_tokens,
         .n_heads = n_heads,
@@ -276,8 +276,8 @@ void fathom_expanded_attention(
     const struct fm_shape shape = fm_variant_shape(choice.variant,
         &(struct fm_attention_call){
             info, n_tokens, n_heads, n_heads, width, n_v, params->n_positions, choice.size});
-    for (uint32_t first = 0; first < params->n_positions; first += BLOCK) {
-        const uint32_t n = params->n_positions - first < BLOCK ? params->n_positions - first : BLOCK;
+    for (uint32_t first = 0; first < params->n_positions; first += KV_BLOCK) {
+        const uint32_t n = params->n_positions - first < KV_BLOCK ? params->n_positions - first : KV_BLOCK;
         expand(stream, op, choice.variant, &keys, first, n);
         expand(stream, op, choice.variant, &values, first, n);
         attend(stream, op, choice.variant, &shape, &args, n_tokens, views, first, n);

@@ -4,116 +4,27 @@
 // of float32 additions is the same for any cut.
 #include "shaders/experts/expert_down.h"
 #include "op/matmul/columns.h"
+#include "op/experts/expert_shape.h"
 #include "op/experts/expert_slice.h"
 #include "op/matmul/matrix_tile.h"
 #include "op/small/norm_after.h"
 #include "shader_list.h"
 #include <inttypes.h>
 
-enum {
-    MAX_TOP_K = 16,
-    PLAIN_ROWS = 16,
-    ROWS = 4,
-    LANE_ROWS = 4,
-    PAIRS = 2,
-    TILE_ROWS = 64,
-    SUM_ROWS = 64,
-    MAX_GROUP = 1024
-};
-// MAX_GROUP: the most tokens of a grouped dispatch, set by the length of the shader's list.
-
-// What a variant's shape depends on.
-struct call {
-    const struct fathom_gpu_info *info;
-    const struct fathom_weight *down; // the experts', or the shared expert's if there are no experts
-    uint32_t n_inter, n_shared, n_tokens;
-    uint32_t per_expert; // average tokens per expert
-    uint32_t size;       // as in struct fm_choice
-};
-
-static struct fm_shape shape_plain(const void *call) {
-    (void)call;
-    return (struct fm_shape){.rows = PLAIN_ROWS};
-}
-
-static struct fm_shape shape_vec(const void *call) {
-    const struct call *c = call;
-    const uint32_t lanes = fm_expert_lanes(c->info, c->n_inter > c->n_shared ? c->n_inter : c->n_shared);
-    return (struct fm_shape){.rows = ROWS, .constants = {{"local_size_x", lanes}, {"ROWS", ROWS}}};
-}
-
-static struct fm_shape by_row(const struct call *c, bool ahead) {
-    const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){
-        .rows = lanes * LANE_ROWS,
-        .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}},
-    };
-}
-
-static struct fm_shape shape_rows(const void *call) {
-    return by_row(call, false);
-}
-
-static struct fm_shape shape_rows_ahead(const void *call) {
-    return by_row(call, true);
-}
-
-static struct fm_shape shape_grouped(const void *call) {
-    const struct call *c = call;
-    const uint32_t tokens = c->size ? c->size : c->per_expert <= 10 ? 1 : c->per_expert <= 20 ? 2 : 4;
-    return (struct fm_shape){.rows = TILE_ROWS, .tokens = MAX_GROUP, .constants = {{"TOKENS", tokens}}};
-}
-
-static struct fm_shape shape_grouped_coop(const void *call) {
-    const struct call *c = call;
-    const struct fm_matrix_work work = {
-        c->down->n_mats, c->down->n_rows, c->per_expert, 1, 4 * MAX_GROUP, c->size};
-    struct fm_shape shape = fm_matrix_tile(c->info, &work);
-    shape.tokens = MAX_GROUP;
-    return shape;
-}
-
-static struct fm_shape shape_grouped_rows(const void *call) {
-    const struct call *c = call;
-    const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){
-        .rows = 2 * PAIRS * lanes,
-        .tokens = FM_MAX_GROUP_ROWS,
-        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes},
-            {"PAIRS", PAIRS}},
-    };
-}
-
-static struct fm_shape shape_grouped_dot(const void *call) {
-    const struct call *c = call;
-    const uint32_t tokens = c->size ? c->size : c->per_expert <= 16 ? 1 : c->per_expert <= 32 ? 2 : 4;
-    return (struct fm_shape){.rows = TILE_ROWS, .tokens = MAX_GROUP, .constants = {{"TOKENS", tokens}}};
-}
-
-static struct fm_shape shape_columns(const void *call) {
-    const struct call *c = call;
-    const uint32_t rows = fm_columns_rows(c->info, c->down->n_rows, 1),
-                   units = fm_columns_units(c->info, c->down, 1);
-    const uint32_t shared_units = c->n_shared / 64;
-    return (struct fm_shape){
-        .rows = rows,
-        .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows},
-            {"UNITS", c->n_shared && shared_units < units ? shared_units : units}},
-    };
-}
+enum { MAX_TOP_K = 16, SUM_ROWS = 64 };
 
 // All variants but `plain` read h by fours. Most need whole blocks of columns. The grouped ones keep the
 // parts of their sums in the scratch, and their min_tokens is the average number of tokens per expert.
 enum { WHOLE = FM_CALL_ALIGNED | FM_CALL_BLOCKS, GROUPED = WHOLE | FM_CALL_EXPERTS | FM_CALL_SCRATCH };
 static const struct fm_variant variants[] = {
-    {.name = "plain", .shader = &fm_shader_expert_down, .shape = shape_plain},
+    {.name = "plain", .shader = &fm_shader_expert_down, .shape = fm_expert_shape_plain},
     {
         .name = "vec",
         .shader = &fm_shader_expert_down_vec,
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
         .takes = FM_CALL_ALIGNED,
         .does = FM_DOES_NORM,
-        .shape = shape_vec,
+        .shape = fm_expert_shape_vec,
     },
     {
         .name = "rows",
@@ -122,7 +33,7 @@ static const struct fm_variant variants[] = {
         .takes = WHOLE,
         .does = FM_DOES_NORM,
         .cpu_only = true,
-        .shape = shape_rows,
+        .shape = fm_expert_shape_rows,
     },
     {
         .name = "rows_ahead",
@@ -132,7 +43,7 @@ static const struct fm_variant variants[] = {
         .does = FM_DOES_NORM,
         .cpu_only = true,
         .wants = FATHOM_CAP_READ_AHEAD,
-        .shape = shape_rows_ahead,
+        .shape = fm_expert_shape_rows_ahead,
     },
     {
         .name = "grouped",
@@ -141,7 +52,7 @@ static const struct fm_variant variants[] = {
         .does = FM_DOES_GROUP,
         .min_tokens = 3,
         .sizes = {1, 2, 4},
-        .shape = shape_grouped,
+        .shape = fm_expert_shape_grouped,
     }, // sizes: 16 tokens
     {
         .name = "grouped_coop",
@@ -151,7 +62,7 @@ static const struct fm_variant variants[] = {
         .does = FM_DOES_GROUP,
         .min_tokens = 8,
         .sizes = FM_MATRIX_TILE_SIZES,
-        .shape = shape_grouped_coop,
+        .shape = fm_expert_shape_grouped_coop,
     },
     {
         .name = "grouped_rows",
@@ -161,7 +72,7 @@ static const struct fm_variant variants[] = {
         .does = FM_DOES_GROUP,
         .min_tokens = 2,
         .cpu_only = true,
-        .shape = shape_grouped_rows,
+        .shape = fm_expert_shape_grouped_rows,
     },
     // never the default, because its activations have 8 bits; chosen only if asked for or measured to be
     // faster
@@ -174,7 +85,7 @@ static const struct fm_variant variants[] = {
         .does = FM_DOES_GROUP,
         .min_tokens = UINT32_MAX,
         .sizes = {1, 2, 4},
-        .shape = shape_grouped_dot,
+        .shape = fm_expert_shape_grouped_dot,
     },
     {
         .name = "columns",
@@ -185,7 +96,7 @@ static const struct fm_variant variants[] = {
         .max_tokens = 1,
         .cpu_only = true,
         .wants = FM_COLUMNS_WANTS,
-        .shape = shape_columns,
+        .shape = fm_expert_shape_columns,
     },
 };
 // adds the grouped variants' parts
@@ -359,7 +270,7 @@ static uint32_t fit_scratch(
                    size = p->scratch.size < range ? p->scratch.size : range;
     // 256: the largest loss to a binding's alignment
     const uint64_t n = !p->scratch.buffer || size < 256 ? 0 : (size - 256) / token;
-    return n > MAX_GROUP ? MAX_GROUP : n > p->n_tokens ? p->n_tokens : (uint32_t)n;
+    return n > FM_MAX_GROUP_TOKENS ? FM_MAX_GROUP_TOKENS : n > p->n_tokens ? p->n_tokens : (uint32_t)n;
 }
 
 static void choose_variant(
@@ -385,8 +296,17 @@ static void choose_variant(
         fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_down.n_variants, per_expert);
     job->variant = choice.variant;
     job->shape = fm_variant_shape(choice.variant,
-        &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), down ? down : shared, args->n_inter,
-            args->n_shared, args->n_tokens, per_expert, choice.size});
+        &(struct fm_expert_call){
+            .info = fathom_gpu_get_info(fm_stream_gpu(stream)),
+            .w = down ? down : shared,
+            .n_weights = 1,
+            .n_rows = args->n_rows,
+            .n_cols = args->n_inter > args->n_shared ? args->n_inter : args->n_shared,
+            .n_shared = args->n_shared,
+            .n_tokens = args->n_tokens,
+            .per_expert = per_expert,
+            .size = choice.size,
+        });
 }
 
 uint64_t fathom_expert_down_scratch(uint32_t n_tokens, uint32_t top_k, uint32_t n_rows) {

@@ -1,7 +1,7 @@
 // The router of a mixture: the logits of all experts. The last workgroup of each token then chooses the
 // token's experts.
 #include "shaders/experts/expert_gate.h"
-#include "op/experts/expert_slice.h"
+#include "op/experts/expert_shape.h"
 #include "shader_list.h"
 #include <inttypes.h>
 #include <math.h>

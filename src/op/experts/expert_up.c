@@ -2,107 +2,26 @@
 // slices at different rows. Each dispatch takes rows that lie in one slice of every weight.
 #include "shaders/experts/expert_up.h"
 #include "op/matmul/columns.h"
+#include "op/experts/expert_shape.h"
 #include "op/experts/expert_slice.h"
 #include "op/matmul/matrix_tile.h"
 #include "shader_list.h"
 #include <float.h>
 #include <inttypes.h>
 
-enum { MAX_TOP_K = 16, PLAIN_ROWS = 8, ROWS = 2, LANE_ROWS = 4, PAIRS = 2, TILE_ROWS = 64, MAX_GROUP = 1024 };
-// MAX_GROUP: the most tokens of a grouped dispatch, set by the length of the shader's list.
-
-// What a variant's shape depends on.
-struct call {
-    const struct fathom_gpu_info *info;
-    const struct fathom_weight *gate; // the experts', or the shared expert's if there are no experts
-    uint32_t n_cols, n_tokens;
-    uint32_t per_expert; // average tokens per expert
-    uint64_t n_rows;     // rows of a token's result
-    uint32_t size;       // as in struct fm_choice
-};
-
-static struct fm_shape shape_plain(const void *call) {
-    (void)call;
-    return (struct fm_shape){.rows = PLAIN_ROWS};
-}
-
-static struct fm_shape shape_vec(const void *call) {
-    const struct call *c = call;
-    return (struct fm_shape){
-        .rows = ROWS,
-        .constants = {{"local_size_x", fm_expert_lanes(c->info, c->n_cols)}, {"ROWS", ROWS}},
-    };
-}
-
-static struct fm_shape by_row(const struct call *c, bool ahead) {
-    const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){
-        .rows = lanes * LANE_ROWS,
-        .constants = {{"local_size_x", lanes}, {"ROWS", LANE_ROWS}, {"AHEAD", ahead}},
-    };
-}
-
-static struct fm_shape shape_rows(const void *call) {
-    return by_row(call, false);
-}
-
-static struct fm_shape shape_rows_ahead(const void *call) {
-    return by_row(call, true);
-}
-
-static struct fm_shape shape_grouped(const void *call) {
-    const struct call *c = call;
-    const uint32_t tokens = c->size ? c->size : c->per_expert <= 10 ? 1 : c->per_expert <= 20 ? 2 : 4;
-    return (struct fm_shape){.rows = TILE_ROWS, .tokens = MAX_GROUP, .constants = {{"TOKENS", tokens}}};
-}
-
-static struct fm_shape shape_grouped_coop(const void *call) {
-    const struct call *c = call;
-    const struct fm_matrix_work work = {
-        c->gate->n_mats, c->gate->n_rows, c->per_expert, 2, 4 * MAX_GROUP, c->size};
-    struct fm_shape shape = fm_matrix_tile(c->info, &work);
-    shape.tokens = MAX_GROUP;
-    return shape;
-}
-
-static struct fm_shape shape_grouped_rows(const void *call) {
-    const struct call *c = call;
-    const uint32_t lanes = fm_op_row_lanes(c->info);
-    return (struct fm_shape){
-        .rows = lanes * PAIRS,
-        .tokens = FM_MAX_GROUP_ROWS,
-        .constants = {{"TOKENS", fm_expert_row_tokens(c->per_expert, c->n_tokens)}, {"local_size_x", lanes},
-            {"PAIRS", PAIRS}},
-    };
-}
-
-static struct fm_shape shape_grouped_dot(const void *call) {
-    const struct call *c = call;
-    const uint32_t tokens = c->size ? c->size : c->per_expert <= 16 ? 1 : 2;
-    return (struct fm_shape){.rows = TILE_ROWS, .tokens = MAX_GROUP, .constants = {{"TOKENS", tokens}}};
-}
-
-static struct fm_shape shape_columns(const void *call) {
-    const struct call *c = call;
-    const uint32_t rows = fm_columns_rows(c->info, c->n_rows, 2);
-    return (struct fm_shape){
-        .rows = rows,
-        .constants = {{"LANES", fm_op_row_lanes(c->info)}, {"ROWS", rows},
-            {"UNITS", fm_columns_units(c->info, c->gate, 1)}},
-    };
-}
+enum { MAX_TOP_K = 16 };
 
 // All variants but `plain` read x by fours. Most need whole blocks of columns. The grouped ones need whole
 // experts, and their min_tokens is the average number of tokens per expert.
 enum { WHOLE = FM_CALL_ALIGNED | FM_CALL_BLOCKS, GROUPED = WHOLE | FM_CALL_EXPERTS };
 static const struct fm_variant variants[] = {
-    {.name = "plain", .shader = &fm_shader_expert_up, .shape = shape_plain},
+    {.name = "plain", .shader = &fm_shader_expert_up, .shape = fm_expert_shape_plain},
     {
         .name = "vec",
         .shader = &fm_shader_expert_up_vec,
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
         .takes = FM_CALL_ALIGNED,
-        .shape = shape_vec,
+        .shape = fm_expert_shape_vec,
     },
     {
         .name = "rows",
@@ -110,7 +29,7 @@ static const struct fm_variant variants[] = {
         .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
         .takes = WHOLE,
         .cpu_only = true,
-        .shape = shape_rows,
+        .shape = fm_expert_shape_rows,
     },
     {
         .name = "rows_ahead",
@@ -119,7 +38,7 @@ static const struct fm_variant variants[] = {
         .takes = WHOLE,
         .cpu_only = true,
         .wants = FATHOM_CAP_READ_AHEAD,
-        .shape = shape_rows_ahead,
+        .shape = fm_expert_shape_rows_ahead,
     },
     {
         .name = "grouped",
@@ -128,7 +47,7 @@ static const struct fm_variant variants[] = {
         .does = FM_DOES_GROUP,
         .min_tokens = 3,
         .sizes = {1, 2, 4},
-        .shape = shape_grouped,
+        .shape = fm_expert_shape_grouped,
     }, // sizes: 16 tokens
     {
         .name = "grouped_coop",
@@ -138,7 +57,7 @@ static const struct fm_variant variants[] = {
         .does = FM_DOES_GROUP,
         .min_tokens = 8,
         .sizes = FM_MATRIX_TILE_SIZES,
-        .shape = shape_grouped_coop,
+        .shape = fm_expert_shape_grouped_coop,
     },
     {
         .name = "grouped_rows",
@@ -148,7 +67,7 @@ static const struct fm_variant variants[] = {
         .does = FM_DOES_GROUP,
         .min_tokens = 2,
         .cpu_only = true,
-        .shape = shape_grouped_rows,
+        .shape = fm_expert_shape_grouped_rows,
     },
     // never the default, because its activations have 8 bits; chosen only if asked for or measured to be
     // faster
@@ -161,7 +80,7 @@ static const struct fm_variant variants[] = {
         .does = FM_DOES_GROUP,
         .min_tokens = UINT32_MAX,
         .sizes = {1, 2},
-        .shape = shape_grouped_dot,
+        .shape = fm_expert_shape_grouped_dot,
     },
     {
         .name = "columns",
@@ -172,7 +91,7 @@ static const struct fm_variant variants[] = {
         .max_tokens = 1,
         .cpu_only = true,
         .wants = FM_COLUMNS_WANTS,
-        .shape = shape_columns,
+        .shape = fm_expert_shape_columns,
     },
 };
 const struct fm_op fm_op_expert_up = {"expert_up", variants, sizeof(variants) / sizeof(variants[0])};
@@ -369,8 +288,16 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
     const struct fm_choice choice =
         fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_up.n_variants, per_expert);
     const struct fm_shape shape = fm_variant_shape(choice.variant,
-        &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), gate ? gate : shared, n_cols, p->n_tokens,
-            per_expert, gate ? (uint64_t)p->top_k * n_inter : n_shared, choice.size});
+        &(struct fm_expert_call){
+            .info = fathom_gpu_get_info(fm_stream_gpu(stream)),
+            .w = gate ? gate : shared,
+            .n_weights = 2,
+            .n_rows = gate ? (uint64_t)p->top_k * n_inter : n_shared,
+            .n_cols = n_cols,
+            .n_tokens = p->n_tokens,
+            .per_expert = per_expert,
+            .size = choice.size,
+        });
     const struct job job = {op, p, &args, choice.variant, shape, x, ids, h};
     const uint32_t at_once = choice.variant->does & FM_DOES_GROUP ? shape.tokens : p->n_tokens;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)

@@ -26,10 +26,8 @@ static struct fm_shape shape_plain(const void *call) {
     return (struct fm_shape){.rows = 4, .tokens = tokens, .constants = {{"TOKENS", tokens}}};
 }
 
-static struct fm_shape shape_vec(const void *call) {
-    const struct call *c = call;
-    // a workgroup is one subgroup if that has 16 to 64 invocations
-    const uint32_t size = c->info->subgroup_size, lanes = size < 16 ? 16 : size > 64 ? 64 : size;
+// Workgroups of `lanes` invocations.
+static struct fm_shape by_lanes(const struct call *c, uint32_t lanes) {
     uint32_t rows = 4;
     // fewer rows if more would leave most of a card's cores without work
     while (rows > 1 && c->n_rows < 2048 * rows) rows /= 2;
@@ -39,6 +37,19 @@ static struct fm_shape shape_vec(const void *call) {
         .tokens = few_tokens(c),
         .constants = {{"TOKENS", few_tokens(c)}, {"local_size_x", lanes}, {"ROWS", rows}},
     };
+}
+
+static struct fm_shape shape_vec(const void *call) {
+    const struct call *c = call;
+    // a workgroup is one subgroup if that has 16 to 64 invocations
+    const uint32_t size = c->info->subgroup_size;
+    return by_lanes(c, size < 16 ? 16 : size > 64 ? 64 : size);
+}
+
+// Several subgroups share the columns of a row, so that a weight of few rows occupies more of a card.
+static struct fm_shape shape_split(const void *call) {
+    const struct call *c = call;
+    return by_lanes(c, c->info->min_subgroup_size < 8 ? 64 : 128);
 }
 
 static struct fm_shape shape_tile(const void *call) {
@@ -112,7 +123,18 @@ static const struct fm_variant variants[] = {
         .max_tokens = 15,
         .sizes = {1, 2, 4},
         .shape = shape_vec,
-    }, // sizes: rows of a subgroup
+    }, // sizes: rows of a workgroup
+    // never the default: chosen only if asked for or measured to be faster
+    {
+        .name = "split",
+        .shader = &fm_shader_matmul_vec,
+        .needs = FATHOM_CAP_SUBGROUP_ARITHMETIC,
+        .takes = WHOLE,
+        .does = FM_DOES_NORM,
+        .min_tokens = UINT32_MAX,
+        .sizes = {1, 2, 4},
+        .shape = shape_split,
+    },
     // sizes: 16 tokens
     {
         .name = "tile",

@@ -3,9 +3,9 @@
 
 static const struct compress_case {
     enum fathom_type type;
-    uint32_t ratio, n_key, n_rope, chunk, n_tokens; // n_tokens: in all, in chunks of so many
+    uint32_t ratio, n_key, n_rope, chunk, n_tokens; // n_tokens in all, in chunks of `chunk`
     bool overlap;
-    uint32_t slack, offset_words; // positions of the state more than needed
+    uint32_t slack, offset_words; // slack: positions of the state beyond the needed ones
 } cases[] = {
     {FATHOM_F32, 4, 36, 8, 1, 11, true, 0, 1},
     {FATHOM_F32, 4, 64, 16, 7, 30, true, 3, 4},

@@ -40,11 +40,11 @@ static const char *name(size_t i, char *buffer, size_t size) {
 struct inputs {
     const float *q, *rows, *k_b, *v_b; // weights de-quantised
     float scale;
-    double rounding; // of four factors: what is expanded, and then multiplied
+    double rounding; // of four factors: two of the expansion, two of the product
     double *absorbed, *magnitude, *s, *error, *mean, *doubt; // room for one token and head
 };
 
-// One token and head at position n - 1, in the absorbed form, which must give the same.
+// One token and head at position n - 1, in the absorbed form, which must give the same result.
 static void reference(const struct attention_case *c, const struct inputs *in, uint32_t t, uint32_t h,
     double *want, double *bound) {
     const uint32_t n = c->position + t + 1, width = c->kv_rank + c->n_rope;
@@ -74,7 +74,7 @@ static void reference(const struct attention_case *c, const struct inputs *in, u
         low = fmin(low, in->s[j]);
     }
     for (uint32_t j = 0; j < n; j++) {
-        // Vulkan lets exp be wrong by 3 + 2 |x| units; each tile of 16 keys or more is scaled by another one
+        // Vulkan allows exp an error of 3 + 2 |x| units; another exp scales each tile of 16 or more keys
         in->error[j] += (3 * (2 + n / 16) + 4 * (m - low)) * 0x1p-23;
         in->s[j] = exp(in->s[j] - m);
         l += in->s[j];
@@ -107,7 +107,7 @@ static const float *decoded(
     return out;
 }
 
-// The same weight, its heads cut over two slices.
+// The same weight, with its heads in two slices.
 static const struct fathom_weight *in_two(struct op_test *test, const struct fathom_weight *w) {
     struct fathom_weight *cut = op_alloc(test, sizeof(*cut));
     const uint32_t first = w->n_mats / 2 * w->n_rows;
@@ -165,7 +165,7 @@ static void run(struct op_test *test, size_t index) {
         .n_positions = n_positions,
         .scale = in.scale,
     };
-    if (index == 0) { // what must be refused
+    if (index == 0) { // refused calls
         struct fathom_expanded_attention_params bad = whole;
         bad.scratch.size -= 4;
         fathom_expanded_attention(test->stream, &bad);
@@ -176,7 +176,7 @@ static void run(struct op_test *test, size_t index) {
         op_run_refused(test, "v_b is");
     }
     struct fathom_expanded_attention_params params = whole;
-    if (c->type == FATHOM_F16) { // their heads are multiples of 256 bytes: a slice may start there
+    if (c->type == FATHOM_F16) { // heads are multiples of 256 bytes, so a slice may start at a head
         params.k_b = in_two(test, k_b);
         params.v_b = in_two(test, v_b);
     }

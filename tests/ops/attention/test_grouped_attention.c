@@ -96,7 +96,7 @@ static void run(struct op_test *test, size_t index) {
         .max_positions = max_positions,
         .scale = scale,
     };
-    if (index == 1) { // what must be refused
+    if (index == 1) { // refused calls
         struct fathom_grouped_attention_params bad = params;
         bad.scratch.size -= 4;
         fathom_grouped_attention(test->stream, &bad);
@@ -111,7 +111,7 @@ static void run(struct op_test *test, size_t index) {
         op_run_refused(test, "n_head is 24, wanted a multiple of 64");
     }
     fathom_grouped_attention(test->stream, &params);
-    // llvmpipe before 25 ends loops early: there long contexts are left to another variant
+    // llvmpipe before 25 ends loops early, so there another variant takes long contexts
     const bool ends = test->info->caps & FATHOM_CAP_UNIFORM_LOADS || n_positions <= 4096;
     op_run(test, op_takes(test, FM_CALL_TILES | (ends ? FM_CALL_ENDS : 0)));
     check(test, c, q, rows.rows, scale, op_result(test, out));
@@ -120,7 +120,7 @@ static void run(struct op_test *test, size_t index) {
         op_check_equal(test, "counters", op_result(test, params.counters), zeros, n_zeros);
     if (c->n_tokens > 1 || !c->max_positions) return;
 
-    const uint32_t other = 63; // a recording is replayed at another position
+    const uint32_t other = 63; // the recording is replayed at another position
     struct attention_case moved = *c;
     moved.position = other;
     struct fathom_error err = {0};

@@ -3,7 +3,7 @@
 
 static const struct score_case {
     enum fathom_type type;
-    // max_rows 0: as many as are seen
+    // max_rows 0: as many rows as tokens see
     uint32_t n_tokens, first_token, n_heads, n_key, position, max_rows, ratio, offset_words;
 } cases[] = {
     {FATHOM_F32, 1, 0, 1, 4, 0, 0, 0, 1},
@@ -52,7 +52,7 @@ static void run(struct op_test *test, size_t index) {
 
     const float *got = op_result(test, params.scores);
     const uint32_t step =
-        index < sizeof(cases) / sizeof(cases[0]) - N_BENCH ? 1 : 61; // of the large ones, some rows
+        index < sizeof(cases) / sizeof(cases[0]) - N_BENCH ? 1 : 61; // of large cases only some rows
     for (uint32_t i = 0; i < c->n_tokens; i++) {
         const uint32_t t = c->first_token + i, seen = (c->position + t + 1) / ratio;
         for (uint32_t j = i % step; j < max_rows; j += step) {

@@ -73,7 +73,7 @@ static void reference(const struct store_case *c, const float *x, const float *b
     }
 }
 
-// What the cache's type does to a row and its bounds
+// Rounds a row as the cache's type does, and widens its bounds
 static void store(enum fathom_type type, uint32_t width, const double *want, double *bound, float *twin) {
     uint32_t words[4096];
     for (uint32_t i = 0; type == FATHOM_F16 && i < width; i++) bound[i] += 0x1p-11 * fabs(want[i]) + 0x1p-25;
@@ -129,7 +129,7 @@ static void run(struct op_test *test, size_t index) {
         params.v_bias = op_input(test, v_bias, c->n_kv * n);
     }
     if (c->normed) params.q_norm = op_input(test, q_norm, n), params.k_norm = op_input(test, k_norm, n);
-    if (index == 1) { // what must be refused
+    if (index == 1) { // refused calls
         struct fathom_kv_store_params bad = params;
         bad.v_bias = (struct fathom_view){0};
         fathom_kv_store(test->stream, &bad);

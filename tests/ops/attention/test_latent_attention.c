@@ -40,7 +40,7 @@ static const struct attention_case {
     {FATHOM_Q8_0, 2, 16, 512, 64, 510, 0, 0, 1},
     {FATHOM_F32, 1, 4, 64, 16, 40, 0, 0, 1, 24},
     {FATHOM_F16, 7, 5, 64, 16, 600, 0, 2, 1, 300},
-    {FATHOM_F32, 7, 4, 36, 8, 20, 900, 0, 1, 24}, // of some tokens all
+    {FATHOM_F32, 7, 4, 36, 8, 20, 900, 0, 1, 24}, // for some tokens all positions
     {FATHOM_F32, 1, 4, 64, 0, 0, 0, 0, 1, 0, 16, 0},
     {FATHOM_F32, 7, 5, 64, 0, 12, 0, 3, 1, 0, 16, 4},
     {FATHOM_F16, 3, 9, 96, 0, 700, 2000, 0, 1, 0, 128, 16},
@@ -77,7 +77,7 @@ static const char *name(size_t i, char *buffer, size_t size) {
     return buffer;
 }
 
-// The rows that a token attends to, in order; selected: its own part of the list.
+// The rows that a token attends to, in order. selected: the token's part of the list.
 static uint32_t attended(const struct attention_case *c, uint32_t at, uint32_t first_compressed,
     const uint32_t *selected, uint32_t *list) {
     uint32_t n = 0, n_older = c->sliding_window ? c->ratio ? (at + 1) / c->ratio : 0 : at + 1;
@@ -113,8 +113,8 @@ static void check(struct op_test *test, const struct attention_case *c, const fl
     }
 }
 
-// For each token top_k of the rows that it sees, ascending; all of them where there are no more. What is
-// behind them must not be read.
+// For each token, top_k of the rows that the token sees, ascending; all rows if there are no more. The device
+// must not read the words behind them.
 static uint32_t *select_some(struct op_test *test, const struct attention_case *c) {
     uint32_t *selected = op_alloc(test, ((size_t)c->n_tokens * c->top_k + 1) * sizeof(*selected));
     memset(selected, 0xff, (size_t)c->n_tokens * c->top_k * sizeof(*selected));
@@ -127,7 +127,7 @@ static uint32_t *select_some(struct op_test *test, const struct attention_case *
     return selected;
 }
 
-// Queries and rows get the same signs, rows the more of them the later they stand.
+// Queries and rows get the same signs. Later rows get more of them, so that scores ascend.
 static void let_rise(
     struct op_test *test, float *q, size_t n_q, float *rows, uint32_t n_rows, uint32_t width) {
     const float *signs = op_random_floats(test, width, -1, 1);
@@ -187,7 +187,7 @@ static void run(struct op_test *test, size_t index) {
     };
     if (c->top_k) params.selected = op_input(test, selected, (size_t)c->n_tokens * c->top_k);
     if (sinks) params.sinks = op_input(test, sinks, c->n_heads);
-    if (index == 0) { // what must be refused
+    if (index == 0) { // refused calls
         struct fathom_latent_attention_params bad = params;
         bad.scratch.size -= 4;
         fathom_latent_attention(test->stream, &bad);
@@ -219,7 +219,7 @@ static void run(struct op_test *test, size_t index) {
         op_check_equal(test, "counters", op_result(test, params.counters), zeros, n_zeros);
     if (c->n_tokens > 1 || !c->max_positions || c->top_k || c->sliding_window) return;
 
-    // a recording is replayed at other positions
+    // the recording is replayed at other positions
     static const uint32_t others[] = {0, 1, 63, 64, 255, 256, 257};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         struct attention_case moved = *c;

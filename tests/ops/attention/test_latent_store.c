@@ -54,7 +54,7 @@ static void reference(const struct store_case *c, const float *kv, const float *
         want[i] = twin[i] = kv[i];
         bound[i] = 0;
     }
-    // what is rotated: the rotary part, or the end of the normed latent
+    // the rotated values: the rotary part, or the end of the normed latent
     const uint32_t n_rotated = c->n_rope + c->n_rotated, first = c->kv_rank + c->n_rope - n_rotated;
     for (uint32_t i = 0; i < n_rotated; i += 2) {
         const uint32_t at = first + i;

@@ -24,7 +24,7 @@ static const struct down_case {
     {FATHOM_F32, FATHOM_Q4_0, 0, 0, 517, 0, 2080, 2, 4, true},
     {FATHOM_F32, FATHOM_F32, 2, 2, 64, 64, 64, 150, 4, true},
     {FATHOM_Q8_0, FATHOM_F32, 16, 4, 100, 32, 128, 20, 4,
-        true}, // the shared expert is cut by rows, and the experts as well
+        true}, // rows of the shared expert and of the experts are cut into slices
     {FATHOM_Q8_0, FATHOM_F16, 4, 2, 36, 32, 32, 1100, 4, true},
     {FATHOM_Q6_K, FATHOM_Q4_K, 4, 2, 36, 256, 256, 5, 4, true},
     {FATHOM_Q5_K, FATHOM_Q5_0, 4, 2, 36, 256, 96, 5, 4, true},
@@ -32,14 +32,13 @@ static const struct down_case {
     {FATHOM_F8_E4M3, FATHOM_F8_E4M3, 4, 2, 36, 96, 160, 20, 4, true},
     {FATHOM_Q8_0, FATHOM_F16, 4, 2, 36, 96, 64, 20, 4, true, 1e7f}, // beyond float16
     {FATHOM_Q4_0, FATHOM_Q8_0, 16, 4, 520, 32, 64, 140, 4, true},   // many workgroups
-    // the types of quant/packed.h, a last block alone
+    // the types of quant/packed.h, with a single last block
     {FATHOM_Q3_K, FATHOM_IQ4_XS, 4, 2, 67, 256, 256, 37, 4, true},
     {FATHOM_Q4_K, FATHOM_Q6_K, 4, 2, 131, 256, 512, 19, 4, true},
     {FATHOM_Q5_K, FATHOM_Q4_0, 4, 3, 70, 256, 96, 21, 4, true},
     {FATHOM_Q4_1, FATHOM_MXFP4, 4, 3, 67, 96, 160, 37, 4, false},
     {FATHOM_IQ4_NL, FATHOM_Q5_1, 4, 3, 131, 160, 96, 21, 4, true},
-    {FATHOM_Q4_0, FATHOM_Q8_0, 8, 3, 70, 128, 64, 1, 4,
-        true}, // index 27: no scratch, which columns do without
+    {FATHOM_Q4_0, FATHOM_Q8_0, 8, 3, 70, 128, 64, 1, 4, true}, // index 27: no scratch; columns need none
     {FATHOM_Q8_0, FATHOM_Q5_0, 8, 2, 67, 32, 96, 35, 4, true},
     // two tiles of columns that overlap, a shorter row of the shared expert, workgroups of many rows
     {FATHOM_Q4_1, FATHOM_Q8_0, 8, 3, 2060, 1088, 192, 2, 4, true},
@@ -132,7 +131,7 @@ static void run(struct op_test *test, size_t index) {
         params.ids = op_input(test, in.ids, (size_t)c->n_tokens * c->top_k);
         params.weights = op_input(test, in.weights, (size_t)c->n_tokens * c->top_k);
     }
-    // grouped variants: for all tokens at once, for some, for none
+    // scratch of grouped variants: for all tokens at once, for some, for none
     const uint32_t at_once = index % 3 == 0 ? (c->n_tokens + 2) / 3 : c->n_tokens;
     uint64_t n_scratch = fathom_expert_down_scratch(at_once, c->top_k, c->n_rows) / 4 + 64;
     if (test->small_slices && 4 * n_scratch > SMALL_RANGE) n_scratch = SMALL_RANGE / 4;
@@ -141,7 +140,7 @@ static void run(struct op_test *test, size_t index) {
     const bool room =
         params.scratch.buffer && 4 * n_scratch >= 256 + fathom_expert_down_scratch(1, c->top_k, c->n_rows);
     const bool blocks = c->n_inter % 32 == 0 && c->n_shared % 32 == 0;
-    // these alone, and those that take bytes, know few types; the grouped ones alone need scratch
+    // only these variants, and variants that take bytes, know few types; only grouped variants need scratch
     const bool by_address = test->row->does & FM_DOES_ADDRESS;
     const uint32_t is = (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (blocks ? FM_CALL_BLOCKS : 0) |
         (c->n_experts == 1 ? 0 : FM_CALL_EXPERTS) |
@@ -149,10 +148,10 @@ static void run(struct op_test *test, size_t index) {
         (!test->bytes || fm_expert_packed(in.down, in.shared) ? FM_CALL_PACKED : 0) |
         (!by_address || fm_columns_take_all(in.down, in.shared) ? FM_CALL_UNITS : 0);
     op_run(test, op_takes(test, is));
-    if (params.scratch.buffer) op_result(test, params.scratch); // nothing written past it
+    if (params.scratch.buffer) op_result(test, params.scratch); // nothing is written past the scratch
 
     const float *y = op_result(test, params.y);
-    const uint32_t step = index < N_CASES - N_BENCH ? 1 : 97; // of the large ones, some rows
+    const uint32_t step = index < N_CASES - N_BENCH ? 1 : 97; // of large cases only some rows
     for (uint32_t t = 0; t < c->n_tokens; t++)
         for (uint32_t r = t % step; r < c->n_rows; r += step)
             check(test, c, &in, t, r, y + (size_t)t * c->n_rows + r);

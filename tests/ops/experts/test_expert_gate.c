@@ -10,7 +10,7 @@ static const struct gate_case {
     bool bias, normalise;
     float scale;
     uint32_t offset_words;
-    uint32_t n_vocab; // not 0: a table chooses
+    uint32_t n_vocab; // not 0: a table chooses the experts
 } cases[] = {
     {FATHOM_F32, 5, 36, 1, 1, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4},
     {FATHOM_F32, 8, 68, 3, 8, 1, 1, FATHOM_GATE_SIGMOID, FATHOM_GROUP_MAX, true, true, 2.5f, 4},
@@ -47,8 +47,8 @@ static const char *name(size_t i, char *buffer, size_t size) {
     return buffer;
 }
 
-// The choice by scores in double precision. *margin: how far the nearest decision is from falling the other
-// way.
+// The choice by scores in double precision. *margin becomes the distance of the nearest decision from the
+// other outcome.
 static void choose(const struct gate_case *c, const double *biased, uint32_t *ids, double *margin) {
     const uint32_t n_groups = c->n_groups ? c->n_groups : 1, n = c->n_experts / n_groups;
     double group[32];
@@ -104,7 +104,7 @@ static float tree(const float *lanes) {
     return sum[0];
 }
 
-// The plain variant's own operations, in its order
+// The plain variant's operations, in the same order
 static void compute_twin(
     const struct gate_case *c, float *scores /* logits */, const float *bias, struct reference *ref) {
     if (c->score == FATHOM_GATE_SOFTMAX) {
@@ -156,7 +156,7 @@ static void compute(const struct op_test *test, const struct gate_case *c, const
     }
     ref->margin = INFINITY;
     if (!c->n_vocab) choose(c, biased, ref->ids, &ref->margin);
-    // a score's relative error is at most twice that of the logits, and that of its own few operations
+    // a score's relative error is at most twice that of the logits, plus that of its own few operations
     const double relative = 2 * error + 1e-6;
     ref->margin -= 4 * relative;
     double sum = 0;
@@ -174,7 +174,7 @@ static void check_token(struct op_test *test, const struct gate_case *c, const s
         op_check_equal(test, "ids, exact", ids, ref->twin_ids, c->top_k);
         op_check_equal(test, "weights, exact", weights, ref->twin_weights, c->top_k);
     }
-    if (!tie && ref->margin <= 0) return; // too near for another order of sums
+    if (!tie && ref->margin <= 0) return; // another order of additions may change the choice
     op_check_equal(test, "ids", ids, ref->ids, c->top_k);
     op_check(test, "weights", weights, ref->weights, ref->bounds, c->top_k);
 }
@@ -188,8 +188,8 @@ static void run(struct op_test *test, size_t index) {
     const struct fathom_weight *w = op_weight(test, c->type, 1, c->n_experts, c->n_cols, 1.0f, &bytes);
     float *x = op_random_floats(test, n_x, -0.5f, 0.5f),
           *bias = op_random_floats(test, c->n_experts, -0.5f, 0.5f);
-    // the first token's scores are all equal, and its biases nearly all: ties of experts and of groups. The
-    // last one's are no numbers.
+    // all of the first token's scores are equal, and nearly all of its biases: ties of experts and of groups.
+    // The last token's scores are NaNs.
     for (uint32_t k = 0; k < c->n_cols; k++) x[k] = 0;
     for (uint32_t e = 0; e < c->n_experts; e++) bias[e] = floorf(4 * bias[e]) / 4;
     const bool no_numbers = c->n_tokens > 3;
@@ -212,7 +212,7 @@ static void run(struct op_test *test, size_t index) {
         .scale = c->scale,
     };
     const uint32_t *tokens = NULL, *table = NULL;
-    if (c->n_vocab) { // the last token is none of the vocabulary: it gets the last row
+    if (c->n_vocab) { // the last token is not in the vocabulary, and gets the last row
         uint32_t *all = op_alloc(test, c->n_vocab * c->top_k * sizeof(*all)),
                  *own = op_alloc(test, c->n_tokens * sizeof(*own));
         for (uint32_t i = 0; i < c->n_vocab * c->top_k; i++)

@@ -18,7 +18,7 @@ static const struct up_case {
     {FATHOM_F32, FATHOM_Q8_0, FATHOM_F32, FATHOM_Q4_0, 64, 6, 20, 40, 128, 5, 4},
     {FATHOM_Q8_0, FATHOM_Q8_0, FATHOM_F32, FATHOM_F32, 256, 8, 12, 12, 64, 33, 4},
     {FATHOM_Q4_0, FATHOM_Q4_0, FATHOM_F32, FATHOM_F32, 64, 8, 76, 0, 128, 120,
-        4}, // no shared expert; more tiles than lavapipe 22.3 has rounds for in a workgroup
+        4}, // no shared expert; more tiles than rounds of a workgroup on lavapipe 22.3
     {FATHOM_F32, FATHOM_F32, FATHOM_Q8_0, FATHOM_F16, 0, 0, 0, 300, 96, 9, 4}, // a dense layer
     {FATHOM_F32, FATHOM_F32, FATHOM_Q4_0, FATHOM_Q4_0, 0, 0, 0, 517, 2080, 2, 4},
     {FATHOM_F32, FATHOM_F32, FATHOM_F32, FATHOM_F32, 2, 2, 130, 64, 64, 150, 4},
@@ -30,7 +30,7 @@ static const struct up_case {
     {FATHOM_Q8_0, FATHOM_Q4_0, FATHOM_Q8_0, FATHOM_Q8_0, 16, 4, 520, 72, 32, 140, 4},  // many workgroups
     {FATHOM_IQ1_S, FATHOM_IQ2_XS, FATHOM_IQ3_S, FATHOM_IQ2_XXS, 4, 2, 36, 20, 256, 5, 4},
     {FATHOM_F8_E4M3, FATHOM_F8_E4M3, FATHOM_F8_E4M3, FATHOM_F8_E4M3, 4, 2, 36, 20, 224, 20, 4},
-    // the types of quant/packed.h, a last block alone
+    // the types of quant/packed.h, with a single last block
     {FATHOM_Q4_K, FATHOM_Q6_K, FATHOM_Q3_K, FATHOM_Q5_K, 4, 2, 68, 20, 256, 37, 4},
     {FATHOM_IQ4_XS, FATHOM_Q5_K, FATHOM_Q6_K, FATHOM_Q3_K, 8, 2, 44, 68, 256, 19, 4},
     {FATHOM_Q4_1, FATHOM_Q5_0, FATHOM_Q8_0, FATHOM_IQ4_NL, 4, 3, 68, 132, 96, 37, 4},
@@ -80,7 +80,7 @@ static void check(struct op_test *test, const struct pair *pair, float limit, ui
     const float *got) {
     struct expert_dot g = expert_dot(test, pair->gate, pair->gate_bytes, row, x),
                       u = expert_dot(test, pair->up, pair->up_bytes, row, x);
-    if (limit > 0) { // cuts errors, too
+    if (limit > 0) { // limits errors, too
         g.value = fmin(g.value, limit), g.twin = fminf(g.twin, limit);
         u.value = fmax(fmin(u.value, limit), -limit), u.twin = fmaxf(fminf(u.twin, limit), -limit);
     }
@@ -120,15 +120,15 @@ static void run(struct op_test *test, size_t index) {
         fm_expert_packed(experts.gate, experts.up) && fm_expert_packed(shared.gate, shared.up);
     const bool columns =
         fm_columns_take_all(experts.gate, experts.up) && fm_columns_take_all(shared.gate, shared.up);
-    const bool by_address =
-        test->row->does & FM_DOES_ADDRESS; // these alone, and those that take bytes, know few types
+    const bool by_address = test->row->does &
+        FM_DOES_ADDRESS; // only these variants, and variants that take bytes, know few types
     const uint32_t is = (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (c->n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
         (c->n_experts == 1 ? 0 : FM_CALL_EXPERTS) | (!test->bytes || packed ? FM_CALL_PACKED : 0) |
         (!by_address || columns ? FM_CALL_UNITS : 0);
     op_run(test, op_takes(test, is));
 
     const float *h = op_result(test, params.h);
-    const uint32_t step = index < N_CASES - N_BENCH ? 1 : 97; // of the large ones, some rows
+    const uint32_t step = index < N_CASES - N_BENCH ? 1 : 97; // of large cases only some rows
     for (uint32_t t = 0; t < c->n_tokens; t++) {
         const float *h_t = h + t * h_stride, *x_t = x + (size_t)t * c->n_cols;
         for (uint32_t s = 0; s < c->top_k; s++)

@@ -57,7 +57,7 @@ static const struct matmul_case {
     {FATHOM_IQ1_M, 1, 67, 256, 3, 0, 4, false},
     {FATHOM_F8_E4M3, 1, 67, 96, 3, 0, 4, true},
     {FATHOM_F8_E4M3, 3, 70, 416, 18, 0, 4, false},
-    // the types of quant/packed.h, a last block alone
+    // the types of quant/packed.h, with a single last block
     {FATHOM_Q8_0, 1, 67, 96, 21, 0, 4, false},
     {FATHOM_Q4_0, 2, 70, 32, 35, 4, 4, true},
     {FATHOM_Q4_1, 1, 131, 160, 21, 0, 4, false},
@@ -70,7 +70,7 @@ static const struct matmul_case {
     {FATHOM_IQ4_NL, 1, 67, 160, 21, 0, 4, false},
     {FATHOM_IQ4_XS, 1, 131, 512, 35, 0, 4, true},
     {FATHOM_MXFP4, 1, 70, 96, 21, 0, 4, false},
-    // two tiles of columns that overlap, workgroups of many rows, an odd one last
+    // two tiles of columns that overlap, workgroups of many rows, an odd last row
     {FATHOM_Q4_0, 2, 71, 1088, 1, 4, 4, true},
     {FATHOM_Q8_0, 1, 2051, 1088, 2, 0, 4, false},
     {FATHOM_Q4_1, 1, 301, 448, 3, 0, 4, true},
@@ -173,8 +173,8 @@ static void run(struct op_test *test, size_t index) {
         .y_token_stride = (uint32_t)y_stride,
     };
     fathom_matmul(test->stream, &params);
-    const bool by_address =
-        test->row->does & FM_DOES_ADDRESS; // these alone, and those that take bytes, know few types
+    const bool by_address = test->row->does &
+        FM_DOES_ADDRESS; // only these variants, and variants that take bytes, know few types
     const uint32_t is = (c->offset_words % 4 ? 0 : FM_CALL_ALIGNED) | (c->n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
         (!test->bytes || fm_op_packed(c->type) ? FM_CALL_PACKED : 0) |
         (!by_address || fm_columns_take(c->type, c->n_cols) ? FM_CALL_UNITS : 0);
@@ -195,7 +195,7 @@ static void run(struct op_test *test, size_t index) {
     }
     if (index >= sizeof(cases) / sizeof(cases[0]) - N_BENCH) return;
 
-    // one token alone, in place over its residual: the same bits in exact mode
+    // one token alone, in place over its residual, gives the same bits in exact mode
     op_begin(test);
     const uint32_t t = c->n_tokens - 1;
     const struct fathom_view alone = op_input(test, residual + t * y_stride, n_row);
@@ -210,8 +210,8 @@ static void run(struct op_test *test, size_t index) {
     op_check(test, "y of one token", y, ref.want + t * y_stride, ref.bound + t * y_stride, n_row);
     if (test->exact) op_check_equal(test, "y of one token, exact", y, ref.twin + t * y_stride, n_row);
 
-    if (c->n_mats == 1 && c->residual) { // all tokens in place over the residual, with a norm; twice, as the
-                                         // counters must be zero again
+    if (c->n_mats == 1 && c->residual) { // all tokens in place over the residual, with a norm; twice, since
+                                         // the first run must leave the counters zero
         op_begin(test);
         float *rows = op_alloc(test, (size_t)c->n_tokens * n_row * sizeof(*rows));
         for (uint32_t i = 0; i < c->n_tokens; i++)

@@ -1,4 +1,4 @@
-// The kernels that the roofline is measured with do all the work that they claim.
+// The kernels that measure the roofline do all the work that they claim.
 #include "op/roofline/roofline.h"
 #include "gpu/support.h"
 

@@ -5,7 +5,7 @@
 static const struct mix_case {
     uint32_t n_tokens, n, n_iterations, offset_words;
     bool mixes;
-    float spread; // of the streams
+    float spread; // of the residual streams
 } cases[] = {
     {1, 1, 1, 1, true, 1},
     {3, 37, 20, 1, true, 2},

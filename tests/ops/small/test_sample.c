@@ -5,8 +5,8 @@
 #include <string.h>
 
 enum { N_RING = 5, N_STEPS = 7 };
-// A bound that one token meets exactly, or misses by the last bit. The seed draws this token where a bound
-// keeps it.
+// A bound that one token meets exactly, or misses by the last bit. If the bound keeps the token, the seed
+// draws it.
 enum edge { NO_EDGE, MIN_P_MET, MIN_P_MISSED, TOP_P_MET, TOP_P_MISSED, TOP_K_MET, TOP_K_MISSED };
 static const char *const edge_names[] = {
     "", ", min-p met", ", min-p missed", ", top-p met", ", top-p missed", ", top-k met", ", top-k missed"};
@@ -95,8 +95,8 @@ static float share_of(const struct candidate *list, uint32_t i) {
     return list[i].score == list[0].score ? 1.0f : exact_exp(list[i].score - list[0].score);
 }
 
-// Lists the tokens by their scores, best first, and weighs those that top-k keeps. Returns how many top-k
-// keeps; *sum gets the sum of their weights.
+// Lists the tokens by their scores, best first, and computes the weights of the tokens that top-k keeps.
+// Returns their number; *sum becomes the sum of their weights.
 static uint32_t weigh(const float *logits, const uint32_t *seen, uint32_t n, const struct fathom_step *step,
     struct candidate *list, uint64_t *sum) {
     const float penalty = step->repeat_penalty > 0 ? step->repeat_penalty : 1,
@@ -153,7 +153,7 @@ static uint32_t choose(const float *logits, const uint32_t *seen, uint32_t n, co
 }
 
 // Finds a temperature and a top-p that asks for exactly `more` than the weight of the best tokens. Returns
-// the place in `list` of the token after those.
+// the place in `list` of the token after the best tokens.
 static uint32_t find_top_p(const float *logits, const uint32_t *seen, uint32_t n, uint32_t more,
     struct fathom_step *step, struct candidate *list) {
     for (; step->temperature < 10; step->temperature *= 1.01f) {
@@ -199,7 +199,7 @@ static void set_edge(enum edge edge, const float *logits, const uint32_t *seen, 
     assert_int_equal(choose(logits, seen, n, step, list) == id, met);
 }
 
-// Three rows of which the second is guessed right and the third wrong: what two single steps give.
+// Three rows, where the second guess is right and the third wrong, give what two single steps give.
 static void check_rows(struct op_test *test, const struct sample_case *c) {
     enum { N_ROWS = 3, FIRST = 3 /* in the ring, which goes round */ };
     const uint32_t n = c->n_vocab;
@@ -263,7 +263,7 @@ static void run(struct op_test *test, size_t index) {
     uint32_t *seen = op_alloc(test, n * sizeof(*seen));
     struct candidate *list = op_alloc(test, n * sizeof(*list));
     for (uint32_t i = 0; i < n; i++) {
-        if (c->spread == 0) logits[i] = i % 2 ? 0.0f : -0.0f; // equals
+        if (c->spread == 0) logits[i] = i % 2 ? 0.0f : -0.0f; // equal logits
         if (c->coarse) logits[i] = roundf(2 * logits[i]) / 2;
         seen[i] = op_random(test) % 4 == 0;
     }
