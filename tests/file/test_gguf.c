@@ -245,8 +245,8 @@ static void overflow_bytes(struct bytes *b) {
 static void type_unknown(struct bytes *b) {
     header(b, 1, 0), tensor(b, "w", 32, 2, 77, 0), data(b, 64);
 }
-static void type_nvfp4(struct bytes *b) {
-    header(b, 1, 0), tensor(b, "blk.0.ffn_up.weight", 256, 1, 40, 0), data(b, 144);
+static void type_q8_1(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "blk.0.ffn_up.weight", 256, 1, 9, 0), data(b, 320);
 }
 static void part_of_block(struct bytes *b) {
     header(b, 1, 0), tensor(b, "w", 48, 2, FATHOM_Q4_0, 0), data(b, 64);
@@ -313,8 +313,8 @@ static const struct {
     {overflow_bytes, FATHOM_INVALID,
         "m.gguf: tensor w has a size past 64 bits: [2147483648, 2147483648, 1, 1] of F32"},
     {type_unknown, FATHOM_INVALID, "m.gguf: tensor w has type 77, which does not exist"},
-    {type_nvfp4, FATHOM_UNSUPPORTED,
-        "m.gguf: tensor blk.0.ffn_up.weight is stored as NVFP4, which Fathom cannot read"},
+    {type_q8_1, FATHOM_UNSUPPORTED,
+        "m.gguf: tensor blk.0.ffn_up.weight is stored as Q8_1, which Fathom cannot read"},
     {part_of_block, FATHOM_INVALID,
         "m.gguf: tensor w has rows of 48 elements, expected a multiple of 32 for Q4_0"},
     {offset_odd, FATHOM_INVALID, "m.gguf: tensor w lies at offset 16, expected a multiple of 32"},

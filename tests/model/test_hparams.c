@@ -273,8 +273,8 @@ static void any_number_is_read_or_refused(void **state) {
 static void any_number_of_config_json_is_read_or_refused(void **state) {
     (void)state;
     static const char *const models[] = {"v2-lite", "v3", "v32", "v4", "glm4-lite", "llama", "qwen3"},
-                             *const values[] = {"0", "-1", "1", "3", "4096", "4294967294", "1e300", "0.5",
-                                 "null", "\"1\"", "[]", "{}", "true", "NaN", "[3,3]"};
+                             *const values[] = {
+                                 "0", "-1", "1", "3", "4294967294", "1e300", "null", "\"1\"", "NaN"};
     for (size_t i = 0; i < sizeof(models) / sizeof(*models); i++) {
         struct folder f;
         char path[1024];
