@@ -1,6 +1,7 @@
 #include "common.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/utf8.h"
 #include "lines.h"
 #include <errno.h>
 #include <limits.h>
@@ -225,9 +226,24 @@ char *read_file(const char *path, size_t most, size_t *size, struct fathom_error
     return text;
 }
 
+// Prints a text of cJSON's, which may hold a path or a name with bytes that are no UTF-8: these become
+// U+FFFD, so that the output is JSON.
+static bool print_utf8(const char *text) {
+    const size_t length = strlen(text);
+    for (size_t i = 0; i < length;) {
+        uint32_t code;
+        const int n = fm_utf8_decode(text + i, length - i, &code);
+        const size_t used = n > 0 ? (size_t)n : n < 0 ? (size_t)-n : length - i;
+        if (fwrite(n > 0 ? text + i : "\xef\xbf\xbd", 1, n > 0 ? used : 3, stdout) != (n > 0 ? used : 3))
+            return false;
+        i += used;
+    }
+    return putchar('\n') != EOF;
+}
+
 int print_json(cJSON *json) {
     char *text = cJSON_Print(json);
-    const bool ok = text && puts(text) >= 0 && fflush(stdout) == 0;
+    const bool ok = text && print_utf8(text) && fflush(stdout) == 0;
     if (!ok) fprintf(stderr, "fathom: the result could not be written: %s\n", strerror(errno));
     cJSON_free(text);
     cJSON_Delete(json);

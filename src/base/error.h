@@ -11,6 +11,7 @@ bool fm_fail(struct fathom_error *err, enum fathom_status status, const char *fo
     __attribute__((format(printf, 3, 4)));
 
 // Puts "prefix: " before the message in *err, so that a caller can add the file or the tensor. A message that
-// begins so already stays.
+// begins so is left as it is. Both functions write the message as fm_printable() does (base/utf8.h), because
+// it may hold names from a file.
 void fm_error_prefix(struct fathom_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #endif

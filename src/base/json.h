@@ -11,6 +11,7 @@
 // the value.
 enum { FM_JSON_DEPTH = 64 };
 cJSON *fm_json_parse(const char *path, const char *text, size_t length, struct fathom_error *err);
+// Parses a file. NaN, Infinity and -Infinity, which Python writes, are read too, as infinite numbers.
 cJSON *fm_json_load(const char *path, struct fathom_error *err);
 
 // Reads a whole number within 0..2^53. Returns false when the item is NULL or not such a number.

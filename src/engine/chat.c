@@ -4,7 +4,7 @@
 #include "base/text_buffer.h"
 #include "engine/messages.h"
 #include "engine/session.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -71,6 +71,8 @@ struct fathom_engine *fathom_engine_create(
     // checks the file before it opens a device
     if (!(e->tensors = fm_tensors_open(params->model, err)) || !fm_hparams_read(e->tensors, &e->hp, err))
         goto fail;
+    if (e->hp.note)
+        fm_log(&params->gpu.log, FATHOM_LOG_WARNING, "%s: %s", fm_tensors_path(e->tensors), e->hp.note);
     if (params->n_drafts && !check_drafting(e, params->n_drafts, err)) goto fail;
     e->start.file = fm_lap(&start);
     if (!load_tokenizer(e, e->tensors, err)) goto fail;
@@ -85,7 +87,8 @@ struct fathom_engine *fathom_engine_create(
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
         params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
         (double)e->plan.scratch / GIB, (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
-    if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &params->progress, &e->weights, err)) goto fail;
+    if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &params->progress, &params->gpu.log, &e->weights, err))
+        goto fail;
     e->tuning_key = fm_tuning_key(e);
     if (!fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);

@@ -1,4 +1,5 @@
 // Describes a model and computes the memory that it needs, before anything is uploaded.
+#include "base/utf8.h"
 #include "engine/engine.h"
 #include "engine/session.h"
 #include "model/arch/arch.h"
@@ -26,7 +27,7 @@ static void describe(const struct fm_tensors *tensors, const struct fm_hparams *
     const char *text;
     size_t length;
     if (fm_meta_string(tensors, "general.name", &text, &length, NULL))
-        snprintf(info->name, sizeof(info->name), "%s", text);
+        fm_printable(info->name, sizeof(info->name), text);
 }
 
 bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,

@@ -17,6 +17,12 @@ enum fm_source_kind {
     FM_SOURCE_F8_TRANSPOSE,
     FM_SOURCE_F4, // scaled.h: E2M1, presented as MXFP4
 };
+enum fm_scale_type {
+    FM_SCALE_F32,
+    FM_SCALE_F16,
+    FM_SCALE_BF16,
+    FM_SCALE_E8M0, // bytes, powers of two
+};
 struct fm_source {
     enum fm_source_kind kind;
     enum fathom_type stored; // type of the stored bytes
@@ -25,9 +31,10 @@ struct fm_source {
     uint64_t part_size;    // bytes of a presented part
     const uint8_t **parts; // [n_parts]
     // F8 and F4 only
-    const uint8_t **scales;        // [n_parts]: the scales of the stored matrix that holds the part
-    uint32_t scale_cols;           // scales in one row of scales
-    bool exponents;                // the scales are ue8m0 bytes, not float32
+    const uint8_t **scales; // [n_parts]: the scales of the stored matrix that holds the part
+    enum fm_scale_type scale_type;
+    uint32_t scale_cols;                     // scales in one row of scales
+    uint32_t rows_per_scale, cols_per_scale; // F8: of the stored matrix
     uint32_t first_row, part_rows; // F8: part i begins at row first_row + i * part_rows of the stored matrix
 };
 
@@ -41,6 +48,9 @@ struct fm_tensors {
     struct fm_mapped_file *files;
     size_t n_files;
 };
+
+// folder.c: opens a hub folder, or the one GGUF model in a folder. A split model counts as one.
+struct fm_tensors *fm_folder_open(const char *path, struct fathom_error *err);
 
 // Creates an empty directory. Close it with fm_tensors_close().
 struct fm_tensors *fm_tensors_new(const char *path, struct fathom_error *err);

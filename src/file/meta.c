@@ -94,10 +94,72 @@ static enum fm_value_type kind_of(enum fm_meta_type type) {
 
 static bool wrong_type(const struct fm_tensors *tensors, const struct fm_meta_value *value,
     const char *wanted, struct fathom_error *err) {
-    static const char *const names[] = {"a whole number", "a whole number", "a number with a fraction",
-        "true or false", "a string", "an array"};
-    return fm_fail(err, FATHOM_INVALID, "%s: key %s is %s, expected %s", tensors->path, value->key,
-        names[kind_of(value->type)], wanted);
+    const char *path = tensors->path, *key = value->key;
+    switch (kind_of(value->type)) {
+    case FM_VALUE_UINT:
+        return fm_fail(err, FATHOM_INVALID, "%s: key %s is %llu, expected %s", path, key,
+            (unsigned long long)value->u, wanted);
+    case FM_VALUE_INT:
+        return fm_fail(
+            err, FATHOM_INVALID, "%s: key %s is %lld, expected %s", path, key, (long long)value->i, wanted);
+    case FM_VALUE_FLOAT:
+        return fm_fail(err, FATHOM_INVALID, "%s: key %s is %g, expected %s", path, key, value->f, wanted);
+    case FM_VALUE_BOOL:
+        return fm_fail(err, FATHOM_INVALID, "%s: key %s is %s, expected %s", path, key,
+            value->u ? "true" : "false", wanted);
+    case FM_VALUE_STRING:
+        return fm_fail(err, FATHOM_INVALID, "%s: key %s is the string \"%.40s\", expected %s", path, key,
+            value->string.text, wanted);
+    default:
+        return fm_fail(err, FATHOM_INVALID, "%s: key %s is an array of %llu elements%s, expected %s", path,
+            key, (unsigned long long)value->count,
+            value->count && fm_meta_size(value->element) ? " that are not all equal" : "", wanted);
+    }
+}
+
+// Element i of an array of numbers or bools as a value of its own
+static struct fm_meta_value element_of(const struct fm_meta_value *array, uint64_t i) {
+    struct fm_meta_value one = {.key = array->key, .type = array->element};
+    if (kind_of(array->element) == FM_VALUE_FLOAT)
+        one.f = fm_meta_item_float(array, i);
+    else
+        one.i = fm_meta_item_int(array, i);
+    return one;
+}
+
+// Finds the key's value. Files with a number for each layer hold an array: equal elements count as one value.
+static const struct fm_meta_value *find_one(
+    const struct fm_tensors *tensors, const char *key, struct fm_meta_value *one) {
+    const struct fm_meta_value *value = fm_meta_find(&tensors->meta, key);
+    if (!value || value->type != FM_META_ARRAY || !value->count || !fm_meta_size(value->element))
+        return value;
+    const uint64_t size = fm_meta_size(value->element);
+    const char *items = value->items;
+    for (uint64_t i = 1; i < value->count; i++)
+        if (memcmp(items, items + i * size, size) != 0) return value;
+    *one = element_of(value, 0);
+    return one;
+}
+
+// A number of another type is taken where nothing of its value is lost.
+static bool whole_of(const struct fm_meta_value *value, double low, double high, int64_t *result) {
+    const enum fm_value_type kind = kind_of(value->type);
+    const bool is_whole = kind == FM_VALUE_UINT || kind == FM_VALUE_INT;
+    const double number = kind == FM_VALUE_FLOAT ? value->f
+        : kind == FM_VALUE_UINT                  ? (double)value->u
+                                                 : (double)value->i;
+    if ((!is_whole && kind != FM_VALUE_FLOAT) || !(number >= low && number <= high)) return false;
+    *result = is_whole ? value->i : (int64_t)number;
+    return is_whole || (double)*result == number;
+}
+
+static bool float_of(const struct fm_meta_value *value, float *result) {
+    const enum fm_value_type kind = kind_of(value->type);
+    if (kind > FM_VALUE_FLOAT) return false;
+    *result = (float)(kind == FM_VALUE_FLOAT ? value->f
+            : kind == FM_VALUE_UINT          ? (double)value->u
+                                             : (double)value->i);
+    return true;
 }
 
 bool fm_meta_has(const struct fm_tensors *tensors, const char *key) {
@@ -106,35 +168,31 @@ bool fm_meta_has(const struct fm_tensors *tensors, const char *key) {
 
 bool fm_meta_u32(
     const struct fm_tensors *tensors, const char *key, uint32_t *result, struct fathom_error *err) {
-    const struct fm_meta_value *value = fm_meta_find(&tensors->meta, key);
+    struct fm_meta_value one;
+    const struct fm_meta_value *value = find_one(tensors, key, &one);
+    int64_t whole;
     if (!value) return false;
-    const enum fm_value_type kind = kind_of(value->type);
-    if (kind != FM_VALUE_UINT && kind != FM_VALUE_INT)
-        return wrong_type(tensors, value, "a whole number", err);
-    if (kind == FM_VALUE_INT && value->i < 0)
-        return fm_fail(err, FATHOM_INVALID, "%s: key %s is %lld, expected 0 to 4294967295", tensors->path,
-            key, (long long)value->i);
-    if (value->u > UINT32_MAX)
-        return fm_fail(err, FATHOM_INVALID, "%s: key %s is %llu, expected 0 to 4294967295", tensors->path,
-            key, (unsigned long long)value->u);
-    *result = (uint32_t)value->u;
+    if (!whole_of(value, 0, UINT32_MAX, &whole))
+        return wrong_type(tensors, value, "a whole number of 32 bits", err);
+    *result = (uint32_t)whole;
     return true;
 }
 
 bool fm_meta_f32(const struct fm_tensors *tensors, const char *key, float *result, struct fathom_error *err) {
-    const struct fm_meta_value *value = fm_meta_find(&tensors->meta, key);
+    struct fm_meta_value one;
+    const struct fm_meta_value *value = find_one(tensors, key, &one);
     if (!value) return false;
-    if (kind_of(value->type) != FM_VALUE_FLOAT)
-        return wrong_type(tensors, value, "a number with a fraction", err);
-    *result = (float)value->f;
-    return true;
+    return float_of(value, result) || wrong_type(tensors, value, "a number", err);
 }
 
 bool fm_meta_bool(const struct fm_tensors *tensors, const char *key, bool *result, struct fathom_error *err) {
-    const struct fm_meta_value *value = fm_meta_find(&tensors->meta, key);
+    struct fm_meta_value one;
+    const struct fm_meta_value *value = find_one(tensors, key, &one);
+    int64_t whole;
     if (!value) return false;
-    if (value->type != FM_META_BOOL) return wrong_type(tensors, value, "true or false", err);
-    *result = value->u != 0;
+    if (value->type != FM_META_BOOL && !whole_of(value, 0, 1, &whole))
+        return wrong_type(tensors, value, "true or false", err);
+    *result = value->type == FM_META_BOOL ? value->u != 0 : whole != 0;
     return true;
 }
 
@@ -170,18 +228,19 @@ bool fm_meta_array_string(
 
 bool fm_meta_array_i32(const struct fm_tensors *tensors, const char *key, size_t i, int32_t *result) {
     const struct fm_meta_value *value = array_at(tensors, key, i);
-    if (!value || kind_of(value->element) > FM_VALUE_INT) return false;
-    const int64_t item = fm_meta_item_int(value, i);
-    if (item < INT32_MIN || item > INT32_MAX) return false;
-    *result = (int32_t)item;
+    int64_t whole;
+    if (!value || !fm_meta_size(value->element)) return false;
+    const struct fm_meta_value one = element_of(value, i);
+    if (!whole_of(&one, INT32_MIN, INT32_MAX, &whole)) return false;
+    *result = (int32_t)whole;
     return true;
 }
 
 bool fm_meta_array_f32(const struct fm_tensors *tensors, const char *key, size_t i, float *result) {
     const struct fm_meta_value *value = array_at(tensors, key, i);
-    if (!value || kind_of(value->element) != FM_VALUE_FLOAT) return false;
-    *result = (float)fm_meta_item_float(value, i);
-    return true;
+    if (!value || !fm_meta_size(value->element)) return false;
+    const struct fm_meta_value one = element_of(value, i);
+    return float_of(&one, result);
 }
 
 size_t fm_meta_count(const struct fm_tensors *tensors) {

@@ -15,17 +15,40 @@ static float power_of_two(uint8_t e) {
     return fm_bits_float(e ? (uint32_t)e << 23 : 0x00400000u);
 }
 
+uint32_t fm_scale_size(enum fm_scale_type type) {
+    return type == FM_SCALE_F32 ? 4 : type == FM_SCALE_E8M0 ? 1 : 2;
+}
+
+static float read_scale(const struct fm_source *s, const uint8_t *scales, uint64_t at) {
+    switch (s->scale_type) {
+    case FM_SCALE_F32: return fm_bits_float(fm_read32(scales + 4 * at));
+    case FM_SCALE_F16: return fm_from_half((uint16_t)(scales[2 * at] | scales[2 * at + 1] << 8));
+    case FM_SCALE_BF16: return fm_from_bf16((uint16_t)(scales[2 * at] | scales[2 * at + 1] << 8));
+    default: return power_of_two(scales[at]);
+    }
+}
+
+static bool is_transposed(const struct fm_source *s) {
+    return s->kind == FM_SOURCE_F8_TRANSPOSE;
+}
+
+// Returns how many of `most` elements of a presented row share the scale of element col.
+static uint32_t sharing(const struct fm_source *s, uint64_t part, uint64_t col, uint32_t most) {
+    const uint64_t stored = is_transposed(s) ? s->first_row + part * s->part_rows + col : col,
+                   per_scale = is_transposed(s) ? s->rows_per_scale : s->cols_per_scale;
+    return (uint32_t)least(most, per_scale - stored % per_scale);
+}
+
 // Writes elements [col, col + width) of a presented row, which share a scale, as a block of F8_E4M3. Returns
 // false when one of them is not finite.
 static bool make_block(
     const struct fm_source *s, uint64_t part, uint64_t row, uint64_t col, uint32_t width, uint8_t *block) {
-    const bool transposed = s->kind == FM_SOURCE_F8_TRANSPOSE;
+    const bool transposed = is_transposed(s);
     const uint64_t stored_row = s->first_row + part * s->part_rows + (transposed ? col : row),
                    stored_col = transposed ? row : col;
-    const uint64_t at = stored_row / FM_SCALED_F8 * s->scale_cols + stored_col / FM_SCALED_F8;
-    const uint8_t *codes = s->parts[part], *scales = s->scales[part];
-    const float scale = s->exponents ? power_of_two(scales[at]) : fm_bits_float(fm_read32(scales + 4 * at));
-    const uint32_t bits = fm_float_bits(scale);
+    const uint64_t at = stored_row / s->rows_per_scale * s->scale_cols + stored_col / s->cols_per_scale;
+    const uint8_t *codes = s->parts[part];
+    const uint32_t bits = fm_float_bits(read_scale(s, s->scales[part], at));
     for (int i = 0; i < 4; i++) block[i] = (uint8_t)(bits >> 8 * i);
     // 2^119: decoders may multiply the scale by 256 first
     bool finite = (bits & 0x7fffffffu) <= fm_float_bits(0x1p119f);
@@ -34,6 +57,19 @@ static bool make_block(
     else
         memcpy(block + 4, codes + row * s->n_cols + col, width);
     for (uint32_t i = 0; i < width; i++) finite &= (block[4 + i] & 0x7f) != 0x7f;
+    return finite;
+}
+
+// The same as floats, whose scale may change from one to the next.
+static bool make_floats(
+    const struct fm_source *s, uint64_t part, uint64_t row, uint64_t col, uint32_t width, float *floats) {
+    uint8_t block[FM_F8_BYTES];
+    bool finite = true;
+    for (uint32_t i = 0, n; i < width; i += n) {
+        n = sharing(s, part, col + i, width - i);
+        finite &= make_block(s, part, row, col + i, n, block);
+        fm_decode_f8_e4m3(block, floats + i, n);
+    }
     return finite;
 }
 
@@ -50,8 +86,8 @@ static bool read_f8(const struct fm_source *s, enum fathom_type type, uint64_t p
                        skip = at % block_size;
         const uint32_t width = (uint32_t)least(FM_F8_BLOCK, s->n_cols - col);
         const uint64_t n = least(size, (widen ? 4 * width : 4 + width) - skip);
-        finite &= make_block(s, part, row, col, width, block);
-        if (widen) fm_decode_f8_e4m3(block, floats, width);
+        finite &= widen ? make_floats(s, part, row, col, width, floats)
+                        : make_block(s, part, row, col, width, block);
         memcpy(dst, (widen ? (const uint8_t *)floats : block) + skip, n);
         dst += n;
         offset += n;

@@ -3,7 +3,6 @@
 #include "base/size.h"
 #include "file/directory.h"
 #include "file/gguf/gguf.h"
-#include "file/hub/hub.h"
 #include "file/scaled.h"
 #include "quant/types.h"
 #include <errno.h>
@@ -65,7 +64,7 @@ struct fm_tensors *fm_tensors_open(const char *path, struct fathom_error *err) {
         fm_fail(err, FATHOM_IO, "%s: cannot open: %s", path, strerror(errno));
         return NULL;
     }
-    return S_ISDIR(status.st_mode) ? fm_hub_open(path, err) : fm_gguf_open(path, err);
+    return S_ISDIR(status.st_mode) ? fm_folder_open(path, err) : fm_gguf_open(path, err);
 }
 
 void fm_tensors_close(struct fm_tensors **tensors) {

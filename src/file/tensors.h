@@ -29,9 +29,12 @@ enum fm_value_type {
 
 struct fm_tensors;
 
-// Opens a GGUF file, or a hub folder (config.json, *.safetensors with or without an index, tokenizer.json).
+// Opens a GGUF file, a hub folder (config.json, *.safetensors with or without an index, tokenizer.json), or a
+// folder with one GGUF model in it.
 // The function checks everything: afterwards no tensor reaches past its file and no size overflows.
 struct fm_tensors *fm_tensors_open(const char *path, struct fathom_error *err);
+// Whether a folder stands for the one GGUF model in it, and not for a hub folder.
+bool fm_folder_holds_gguf(const char *path);
 void fm_tensors_close(struct fm_tensors **tensors);
 const char *fm_tensors_path(const struct fm_tensors *tensors);
 
@@ -54,7 +57,9 @@ struct fathom_host_range fm_tensors_around(const struct fm_tensors *tensors, con
 void fm_tensors_expect(const struct fm_tensors *tensors);
 
 // Metadata. When the key is missing, a getter returns false and changes neither *value nor *err. When the key
-// has the wrong type, or the number does not fit, a getter returns false and sets *err.
+// has the wrong type, or the number does not fit, a getter returns false and sets *err. A number of another
+// type is taken where nothing of its value is lost (4.0 for 4, 1 for true), and so is an array of equal
+// elements.
 bool fm_meta_has(const struct fm_tensors *tensors, const char *key);
 bool fm_meta_u32(
     const struct fm_tensors *tensors, const char *key, uint32_t *value, struct fathom_error *err);

@@ -16,16 +16,24 @@ void fm_read_indexer(struct fm_keys *k, struct fm_hparams *hp) {
         return fm_key_bad(k, "attention.q_lora_rank", "is missing, which the indexer's queries are made of");
 }
 
-// The score of files without the key. These are files of DeepSeek-V2, whose gate is a softmax, and the first
-// files of GLM-4.7-Flash, whose gate is a sigmoid. Only the sigmoid gate has a bias for the choice of
-// experts.
-static enum fathom_gate_score default_score(const struct fm_keys *k, const struct fm_hparams *hp) {
-    char name[64];
-    snprintf(name, sizeof(name), "blk.%u.exp_probs_b.bias", hp->n_dense_layers);
-    return fm_tensors_find(k->tensors, name) ? FATHOM_GATE_SIGMOID : FATHOM_GATE_SOFTMAX;
+// Reads the gate's score. Files without the key are files of DeepSeek-V2, whose gate is a softmax, or the
+// first files of GLM-4.7-Flash, whose gate is a sigmoid. Only the sigmoid gate of these has a bias for the
+// choice of experts. llama.cpp writes 0 where it does not know the score.
+static void read_score(struct fm_keys *k, struct fm_hparams *hp, enum fathom_gate_score other) {
+    const uint32_t score = fm_key_u32(k, "expert_gating_func", 0, FATHOM_GATE_SQRT_SOFTPLUS, 0);
+    bool biased = false;
+    if (!k->failed && score == 3) fm_key_bad(k, "expert_gating_func", "is 3, expected 1, 2 or 4");
+    hp->gate_score = score ? (enum fathom_gate_score)score : other;
+    for (uint32_t i = hp->n_dense_layers; i < hp->n_layers && !biased; i++)
+        biased = fm_router_bias(k->tensors, i);
+    if (score || !biased || other != FATHOM_GATE_SOFTMAX) return;
+    hp->gate_score = FATHOM_GATE_SIGMOID;
+    hp->note =
+        "key expert_gating_func is missing; the experts' gate is taken for a sigmoid, because the file has "
+        "exp_probs_b, a bias for the choice of experts";
 }
 
-void fm_read_experts(struct fm_keys *k, struct fm_hparams *hp) {
+void fm_read_experts(struct fm_keys *k, struct fm_hparams *hp, enum fathom_gate_score score) {
     hp->n_dense_layers = fm_key_u32(k, "leading_dense_block_count", 0, hp->n_layers, 0);
     hp->n_dense_inter = fm_key_u32(
         k, "feed_forward_length", hp->n_dense_layers ? 4 : 0, 1u << 20, hp->n_dense_layers ? UINT32_MAX : 0);
@@ -45,9 +53,7 @@ void fm_read_experts(struct fm_keys *k, struct fm_hparams *hp) {
     hp->gate_normalise = fm_key_bool(k, "expert_weights_norm", false);
     hp->gate_scale = fm_key_f32(k, "expert_weights_scale", -1000, 1000, 1);
     if (hp->gate_scale == 0) hp->gate_scale = 1; // some converters write 0 for "none"
-    hp->gate_score = (enum fathom_gate_score)fm_key_u32(
-        k, "expert_gating_func", FATHOM_GATE_SOFTMAX, FATHOM_GATE_SQRT_SOFTPLUS, default_score(k, hp));
-    if (!k->failed && hp->gate_score == 3) fm_key_bad(k, "expert_gating_func", "is 3, expected 1, 2 or 4");
+    read_score(k, hp, score);
     // No key says how a group is scored. V2 scores a group by its best expert, V3 (the sigmoid gate) by the
     // sum of its two best.
     hp->group_score = hp->gate_score == FATHOM_GATE_SIGMOID ? FATHOM_GROUP_TOP2 : FATHOM_GROUP_MAX;
@@ -60,35 +66,70 @@ void fm_read_experts(struct fm_keys *k, struct fm_hparams *hp) {
         return fm_key_bad(k, "expert_used_count", "is more than the experts of the groups in use");
 }
 
-void fm_read_rope(struct fm_keys *k, struct fm_hparams *hp, bool linear) {
+// The type of the scaling. Where the key is missing, the type is linear if there is a factor, as llama.cpp
+// has it.
+static const char *scaling_type(struct fm_keys *k, float factor) {
     char key[128];
-    hp->rope_base = fm_key_f32(k, "rope.freq_base", 1.5f, 1e9f, 10000);
-    hp->yarn_factor = hp->rope_magnitude = 1;
-    const char *type = "none";
+    const char *type = factor == 1 ? "none" : "linear";
     size_t length;
     struct fathom_error wrong = {0};
     if (!fm_meta_string(k->tensors, fm_key_name(k, "rope.scaling.type", key), &type, &length, &wrong) &&
         wrong.status != FATHOM_OK)
-        return fm_key_bad(k, key, "is not a string");
+        fm_key_bad(k, key, "is not a string");
+    return type;
+}
+
+// The old key is that of the first files of DeepSeek-Coder. 0 stands for no scaling.
+static float scaling_factor(struct fm_keys *k) {
+    char key[128];
+    const char *suffix = fm_meta_has(k->tensors, fm_key_name(k, "rope.scaling.factor", key))
+        ? "rope.scaling.factor"
+        : "rope.scale_linear";
+    const float factor = fm_key_f32(k, suffix, 0, 1e6f, 1);
+    if (factor != 0 && factor < 1) fm_key_bad(k, suffix, "is less than 1");
+    return factor == 0 ? 1 : factor;
+}
+
+static void read_yarn(struct fm_keys *k, struct fm_hparams *hp) {
+    char key[128];
+    if (!fm_meta_has(k->tensors, fm_key_name(k, "rope.scaling.factor", key)) &&
+        !fm_meta_has(k->tensors, fm_key_name(k, "rope.scale_linear", key)))
+        fm_key_bad(k, "rope.scaling.factor", "is missing");
+    hp->yarn_factor = scaling_factor(k);
+    hp->yarn_original_context =
+        fm_key_u32(k, "rope.scaling.original_context_length", 1, 1u << 30, hp->n_context_trained);
+    hp->yarn_beta_fast = fm_key_f32(k, "rope.scaling.yarn_beta_fast", 1e-3f, 1e6f, 32);
+    hp->yarn_beta_slow = fm_key_f32(k, "rope.scaling.yarn_beta_slow", 1e-3f, 1e6f, 1);
+    if (fm_key_f32(k, "rope.scaling.yarn_ext_factor", -1e6f, 1e6f, 1) != 1)
+        fm_key_bad(k, "rope.scaling.yarn_ext_factor", "is not 1, the one value supported");
+    // two names of one factor: llama.cpp's converter writes the second since it reads attention_factor
+    hp->rope_magnitude = fm_key_f32(k, "rope.scaling.attn_factor", 1e-3f, 1e3f, 1) *
+        fm_key_f32(k, "rope.scaling.yarn_attn_factor", 1e-3f, 1e3f, 1);
+}
+
+void fm_read_rope(struct fm_keys *k, struct fm_hparams *hp, enum fm_rope_kind kind) {
+    hp->rope_base = fm_key_f32(k, "rope.freq_base", 1.5f, 1e9f, 10000);
+    hp->yarn_factor = hp->rope_magnitude = 1;
+    const float factor = scaling_factor(k);
+    const char *type = scaling_type(k, factor);
     float correction = 1;
+    if (k->failed) return;
     if (!strcmp(type, "yarn")) {
-        hp->yarn_factor = fm_key_f32(k, "rope.scaling.factor", 1, 1e6f, NAN);
-        hp->yarn_original_context =
-            fm_key_u32(k, "rope.scaling.original_context_length", 1, 1u << 30, UINT32_MAX);
-        hp->yarn_beta_fast = fm_key_f32(k, "rope.scaling.yarn_beta_fast", 1e-3f, 1e6f, 32);
-        hp->yarn_beta_slow = fm_key_f32(k, "rope.scaling.yarn_beta_slow", 1e-3f, 1e6f, 1);
-        hp->rope_magnitude = fm_key_f32(k, "rope.scaling.attn_factor", 1e-3f, 1e3f, 1);
-        // the key's value is 0.1 * mscale_all_dim
-        correction = 1 + fm_key_f32(k, "rope.scaling.yarn_log_multiplier", 0, 100, 0) * logf(hp->yarn_factor);
-    } else if (linear && !strcmp(type, "linear")) {
-        const float factor = fm_key_f32(k, "rope.scaling.factor", 1, 1e6f, NAN);
+        read_yarn(k, hp);
+    } else if (kind != FM_ROPE_WINDOWED && !strcmp(type, "linear")) {
         for (uint32_t i = 0; i < hp->n_rope / 2; i++) hp->rope_divisors[i] *= factor;
     } else if (strcmp(type, "none") != 0) {
-        fm_fail(k->err, FATHOM_UNSUPPORTED, "%s: rope scaling \"%s\" is not one of none, %syarn",
-            fm_tensors_path(k->tensors), type, linear ? "linear, " : "");
+        fm_fail(k->err, FATHOM_UNSUPPORTED, "%s: rope scaling \"%.64s\" is not one of none, %syarn",
+            fm_tensors_path(k->tensors), type, kind == FM_ROPE_WINDOWED ? "" : "linear, ");
         k->failed = true;
     }
-    hp->softmax_scale = correction * correction / sqrtf((float)(hp->n_nope + hp->n_rope));
+    // the key's value is 0.1 * mscale_all_dim
+    if (strcmp(type, "none") != 0)
+        correction = 1 + fm_key_f32(k, "rope.scaling.yarn_log_multiplier", 0, 100, 0) * logf(factor);
+    hp->softmax_scale = 1 / sqrtf((float)(hp->n_nope + hp->n_rope));
+    if (kind == FM_ROPE_LATENT) // the converter has put the rest of YaRN's correction into attn_factor
+        hp->softmax_scale = correction * correction / sqrtf((float)(hp->n_nope + hp->n_rope));
+    if (kind == FM_ROPE_DENSE) hp->rope_magnitude *= (1 + 0.1f * logf(hp->yarn_factor)) / correction;
 }
 
 static bool refuse_arch(const struct fm_tensors *tensors, const char *name, struct fathom_error *err) {

@@ -52,11 +52,14 @@ struct fm_hparams {
 
     bool rope_halves;                     // rotated pairs are (i, i + n_rope / 2), else (2i, 2i + 1)
     float rope_divisors[FM_MAX_ROPE / 2]; // divisors of the frequencies
+    bool has_rope_tensor;                 // rope_freqs.weight is in them
     float rope_base;
     uint32_t n_rope_tables; // DeepSeek-V4: 2, the second for layers with compressed rows
     float yarn_factor;      // 1: plain rotary positions
     float yarn_beta_fast, yarn_beta_slow, rope_magnitude; // magnitude: factor on cosines and sines
     uint32_t yarn_original_context;
+
+    const char *note; // what the file does not say and is assumed; NULL: nothing
 };
 
 // In layers of this ratio an indexer selects among the compressed rows, and neighbouring compressed rows
@@ -69,9 +72,13 @@ void fm_hparams_describe(const struct fm_hparams *hp, struct fathom_model_info *
 
 // Reads the keys that several architectures share.
 void fm_read_indexer(struct fm_keys *keys, struct fm_hparams *hp);
-void fm_read_experts(struct fm_keys *keys, struct fm_hparams *hp);
-// Reads plain or YaRN rotary positions, and sets softmax_scale. `linear`: linear scaling is allowed, too.
-void fm_read_rope(struct fm_keys *keys, struct fm_hparams *hp, bool linear);
+// `score`: the gate's score in files that do not name it; SOFTMAX: a sigmoid if the gate has a bias.
+void fm_read_experts(struct fm_keys *keys, struct fm_hparams *hp, enum fathom_gate_score score);
+// Reads plain, linear or YaRN rotary positions, and sets softmax_scale. YaRN's correction of the scores goes
+// into softmax_scale with latent attention, into rope_magnitude in dense models. DeepSeek-V4 (windowed) has
+// none, and no linear scaling.
+enum fm_rope_kind { FM_ROPE_LATENT, FM_ROPE_DENSE, FM_ROPE_WINDOWED };
+void fm_read_rope(struct fm_keys *keys, struct fm_hparams *hp, enum fm_rope_kind kind);
 
 // Cosines and sines of table i for positions [0, n_positions): table[position][n_rope / 2][2]. The table is
 // computed in double precision, so that every device rotates by the same angles. YaRN follows arXiv

@@ -1,6 +1,7 @@
 #include "model/keys.h"
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 const char *fm_key_name(const struct fm_keys *k, const char *suffix, char buffer[128]) {
     snprintf(buffer, 128, "%s.%s", k->arch, suffix);
@@ -8,7 +9,16 @@ const char *fm_key_name(const struct fm_keys *k, const char *suffix, char buffer
 }
 
 void fm_key_bad(struct fm_keys *k, const char *key, const char *what) {
-    fm_fail(k->err, FATHOM_INVALID, "%s: key %s %s", fm_tensors_path(k->tensors), key, what);
+    const size_t n = strlen(k->arch);
+    const bool whole = !strncmp(key, k->arch, n) && key[n] == '.';
+    fm_fail(k->err, FATHOM_INVALID, "%s: key %s%s%s %s", fm_tensors_path(k->tensors), whole ? "" : k->arch,
+        whole ? "" : ".", key, what);
+    k->failed = true;
+}
+
+// Keeps a getter's message, which names file, key and value.
+static void keep(struct fm_keys *k, const struct fathom_error *wrong) {
+    fm_fail(k->err, wrong->status, "%s", wrong->message);
     k->failed = true;
 }
 
@@ -19,7 +29,7 @@ uint32_t fm_key_u32(struct fm_keys *k, const char *suffix, uint32_t low, uint32_
     uint32_t value = missing;
     struct fathom_error wrong = {0};
     if (!fm_meta_u32(k->tensors, key, &value, &wrong)) {
-        if (wrong.status != FATHOM_OK) return fm_key_bad(k, key, "is not a whole number of 32 bits"), low;
+        if (wrong.status != FATHOM_OK) return keep(k, &wrong), low;
         if (missing == UINT32_MAX) return fm_key_bad(k, key, "is missing"), low;
         return missing;
     }
@@ -39,7 +49,7 @@ float fm_key_f32(struct fm_keys *k, const char *suffix, float low, float high, f
     float value = missing;
     struct fathom_error wrong = {0};
     if (!fm_meta_f32(k->tensors, key, &value, &wrong)) {
-        if (wrong.status != FATHOM_OK) return fm_key_bad(k, key, "is not a number"), low;
+        if (wrong.status != FATHOM_OK) return keep(k, &wrong), low;
         if (isnan(missing)) return fm_key_bad(k, key, "is missing"), low;
         return missing;
     }
@@ -58,7 +68,7 @@ bool fm_key_bool(struct fm_keys *k, const char *suffix, bool missing) {
     bool value = missing;
     struct fathom_error wrong = {0};
     if (!k->failed && !fm_meta_bool(k->tensors, key, &value, &wrong) && wrong.status != FATHOM_OK)
-        fm_key_bad(k, key, "is not true or false");
+        keep(k, &wrong);
     return value;
 }
 

@@ -13,6 +13,7 @@ struct fm_keys {
 };
 
 const char *fm_key_name(const struct fm_keys *k, const char *suffix, char buffer[128]);
+// Sets an error about a key, which may be a suffix or a whole key.
 void fm_key_bad(struct fm_keys *k, const char *key, const char *what);
 // A whole number within [low, high]. `missing` is the value if the key is absent; UINT32_MAX: the key is
 // required.

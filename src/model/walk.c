@@ -13,11 +13,11 @@ static bool check_shape(struct fm_walk *w, const struct fm_need *need, const str
             fm_tensors_path(w->tensors), t->name, (unsigned long long)t->dims[0],
             (unsigned long long)t->dims[1], (unsigned long long)t->dims[2], (unsigned long long)t->dims[3],
             (unsigned long long)want[0], (unsigned long long)want[1], (unsigned long long)want[2]);
-    const bool wide = t->type == FATHOM_F16 || t->type == FATHOM_BF16;
-    if (need->vector &&
-        (need->table ? (int)t->type != FM_TYPE_I32 : t->type != FATHOM_F32 && !(wide && need->n_rows > 1)))
+    const bool floats = t->type == FATHOM_F32 || t->type == FATHOM_F16 || t->type == FATHOM_BF16;
+    if (need->vector && (need->table ? (int)t->type != FM_TYPE_I32 : !floats))
         return fm_fail(w->err, FATHOM_UNSUPPORTED, "%s: tensor %s is %s, expected %s",
-            fm_tensors_path(w->tensors), t->name, fm_type_name(t->type), need->table ? "I32" : "F32");
+            fm_tensors_path(w->tensors), t->name, fm_type_name(t->type),
+            need->table ? "I32" : "F32, F16 or BF16");
     return true;
 }
 
@@ -28,7 +28,26 @@ bool fm_walk_visit(struct fm_walk *w, struct fm_need need, bool optional) {
         return optional ||
             fm_fail(
                 w->err, FATHOM_INVALID, "%s: tensor %s is missing", fm_tensors_path(w->tensors), need.name);
+    if (w->used) w->used[t - fm_tensors_at(w->tensors, 0)] = true;
     return check_shape(w, &need, t) && w->visit(w, &need, t);
+}
+
+const struct fm_tensor *fm_router_bias(const struct fm_tensors *tensors, uint32_t layer) {
+    static const char *const suffixes[] = {"exp_probs_b.bias", "exp_probs_b", "exp_probs_b.weight"};
+    const struct fm_tensor *found = NULL;
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes) && !found; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "blk.%u.%s", layer, suffixes[i]);
+        found = fm_tensors_find(tensors, name);
+    }
+    return found;
+}
+
+static bool walk_router_bias(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
+    const struct fm_tensor *bias = fm_router_bias(w->tensors, i);
+    struct fm_need need = {.vector = &l->router_bias, .n_mats = 1, .n_rows = 1, .n_cols = w->hp->n_experts};
+    if (bias) snprintf(need.name, sizeof(need.name), "%s", bias->name);
+    return !bias || fm_walk_visit(w, need, true);
 }
 
 bool fm_walk_matrix(struct fm_walk *w, uint32_t i, const char *suffix, struct fathom_weight **weight,
@@ -68,7 +87,7 @@ bool fm_walk_mixture(struct fm_walk *w, uint32_t i, struct fm_layer *l) {
     if (!fm_walk_vector(w, i, "ffn_norm.weight", &l->ffn_norm, hp->n_hidden, false)) return false;
     if (i < hp->n_dense_layers) return walk_swiglu(w, i, l, "", hp->n_dense_inter);
     return fm_walk_matrix(w, i, "ffn_gate_inp.weight", &l->router, 1, hp->n_experts, hp->n_hidden, false) &&
-        fm_walk_vector(w, i, "exp_probs_b.bias", &l->router_bias, hp->n_experts, true) &&
+        walk_router_bias(w, i, l) &&
         fm_walk_matrix(
             w, i, "ffn_gate_exps.weight", &l->gate, hp->n_experts, hp->n_expert_inter, hp->n_hidden, true) &&
         fm_walk_matrix(

@@ -33,6 +33,7 @@ struct fm_walk {
     size_t n_matrices;
     void *staging;
     bool in_draft;
+    bool *used; // [count of tensors]: set for every tensor that is visited; NULL: not wanted
 };
 
 bool fm_walk_model(struct fm_walk *walk);
@@ -46,5 +47,8 @@ bool fm_walk_matrix(struct fm_walk *walk, uint32_t i, const char *suffix, struct
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, bool per_expert);
 bool fm_walk_vector(struct fm_walk *walk, uint32_t i, const char *suffix, struct fathom_view *vector,
     uint32_t n, bool optional);
+// Returns the bias that the choice of experts adds to the scores of a layer's gate, under any of its names,
+// or NULL.
+const struct fm_tensor *fm_router_bias(const struct fm_tensors *tensors, uint32_t layer);
 bool fm_walk_mixture(struct fm_walk *walk, uint32_t i, struct fm_layer *layer);
 #endif

@@ -1,4 +1,5 @@
-#include "model/walk.h"
+#include "base/log.h"
+#include "model/arch/arch.h"
 #include "quant/types.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,12 +31,53 @@ static struct fm_layer *new_layers(const struct fm_hparams *hp, struct fathom_er
     return layers;
 }
 
+// Whether the name of a tensor that the model does not use says that the tensor changes what the model
+// computes: anything beside a used weight (a bias, a scale that llama.cpp writes for NVFP4), a norm, a table
+// of rotary positions. Draft layers may be left out, and other forms of a weight may lie beside the one in
+// use.
+static bool matters(const struct fm_walk *w, const char *name) {
+    static const char *const words[] = {"norm", "bias", "scale", "sink", "lora", "rope_f", "position"};
+    const char *last = strrchr(name, '.');
+    char stem[300];
+    unsigned layer;
+    const bool in_layer = sscanf(name, "blk.%u.", &layer) == 1;
+    if (w->hp->has_rope_tensor && !strcmp(name, "rope_freqs.weight")) return false;
+    if (!last || (in_layer && layer >= w->hp->n_layers) || strstr(name, "inv_freq")) return false;
+    snprintf(stem, sizeof(stem), "%.*s.weight", (int)(last - name), name);
+    const struct fm_tensor *weight = fm_tensors_find(w->tensors, stem);
+    if (strcmp(last, ".weight") != 0 &&
+        (in_layer || (weight && w->used[weight - fm_tensors_at(w->tensors, 0)])))
+        return true;
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        if (strstr(name, words[i])) return true;
+    return false;
+}
+
+// Refuses a file with a tensor that would have to be applied. The others that are not used are counted, and
+// the first of them named.
+static bool check_used(struct fm_walk *w) {
+    for (size_t i = 0; i < fm_tensors_count(w->tensors); i++) {
+        const char *name = fm_tensors_at(w->tensors, i)->name;
+        if (w->used[i]) continue;
+        if (matters(w, name))
+            return fm_fail(w->err, FATHOM_UNSUPPORTED,
+                "%s: tensor %s would change the result, and the architecture %s of Fathom has no use for it",
+                fm_tensors_path(w->tensors), name, w->hp->arch->name);
+        if (!w->size.n_unused++) w->size.unused = name;
+    }
+    return true;
+}
+
 static bool measure_walk(struct fm_walk *w) {
-    if (!fm_walk_model(w)) return false;
+    bool ok = (w->used = calloc(fm_tensors_count(w->tensors) + 1, sizeof(*w->used))) ||
+        fm_fail(w->err, FATHOM_NO_MEMORY, "%s: out of host memory", fm_tensors_path(w->tensors));
+    ok = ok && fm_walk_model(w) && check_used(w);
+    free(w->used);
+    w->used = NULL;
     // the head is tied to the embedding
     if (!fm_tensors_find(w->tensors, "output.weight"))
         w->size.parameters_active += (uint64_t)w->hp->n_vocab * w->hp->n_hidden;
-    return true;
+    return ok;
 }
 
 bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparams *hp,
@@ -126,7 +168,8 @@ static bool load(struct fm_walk *w, const struct fm_need *need, const struct fm_
 }
 
 bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_progress *progress, struct fm_weights *weights, struct fathom_error *err) {
+    const struct fathom_progress *progress, const struct fathom_log *log, struct fm_weights *weights,
+    struct fathom_error *err) {
     *weights = (struct fm_weights){.layers = new_layers(hp, err)};
     struct fm_walk w = {
         .tensors = tensors,
@@ -138,6 +181,9 @@ bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, c
         .progress = progress,
     };
     if (!weights->layers || !measure_walk(&w)) goto fail;
+    if (w.size.n_unused)
+        fm_log(log, FATHOM_LOG_INFO, "%s: %zu tensors are not used, %s among them", fm_tensors_path(tensors),
+            w.size.n_unused, w.size.unused);
     weights->vectors = fathom_buffer_create(gpu, w.vector_bytes, FATHOM_MEMORY_DEVICE, err);
     // a row longer than UPLOAD_BYTES needs more; no vector or row is longer than 2^24 elements of 4 bytes
     w.staging = malloc(4 * (uint64_t)UPLOAD_BYTES);

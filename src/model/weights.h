@@ -65,13 +65,17 @@ struct fm_weights {
 // that one token uses. Checks every name, shape and type that fm_weights_load will use.
 struct fm_weights_size {
     uint64_t bytes, parameters, parameters_active;
+    size_t n_unused;    // tensors of the file that the model does not use
+    const char *unused; // the first one's name, in `tensors`
 };
 bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparams *hp,
     struct fm_weights_size *size, struct fathom_error *err);
 
 // Weights that the device can use in place, in the mapped file, are not copied. `tensors` must then stay open
-// for as long as such weights live.
+// for as long as such weights live. A file with a tensor that would have to be applied, and is not, is
+// refused by both functions; other tensors that are not used go to the log.
 bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_progress *progress, struct fm_weights *weights, struct fathom_error *err);
+    const struct fathom_progress *progress, const struct fathom_log *log, struct fm_weights *weights,
+    struct fathom_error *err);
 void fm_weights_free(struct fm_weights *weights);
 #endif

@@ -1,7 +1,7 @@
 // Opens a tokenizer by path: a GGUF file, or a folder with a tokenizer.json and its companion files.
 #include "base/json.h"
 #include "text/tokenizer_parts.h"
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -170,7 +170,7 @@ struct fm_tokenizer *fm_tokenizer_open(const char *path, struct fathom_error *er
         fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno));
         return NULL;
     }
-    if (is_folder(path)) return open_folder(path, err);
+    if (is_folder(path) && !fm_folder_holds_gguf(path)) return open_folder(path, err);
     struct fm_tensors *tensors = fm_tensors_open(path, err);
     struct fm_tokenizer *tokenizer = tensors ? fm_tokenizer_of_model(tensors, err) : NULL;
     fm_tensors_close(&tensors);

@@ -1,29 +1,6 @@
-#include "text/utf8.h"
+#include "base/utf8.h"
 #include <string.h>
 #include <utf8proc.h>
-
-int fm_utf8_decode(const char *bytes, size_t n, uint32_t *code) {
-    const unsigned char *s = (const unsigned char *)bytes;
-    if (s[0] < 0x80) {
-        *code = s[0];
-        return 1;
-    }
-    if (s[0] < 0xc2 || s[0] > 0xf4) return -1;
-    size_t length = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    // the range of the second byte excludes overlong forms, surrogates, and codes above U+10FFFF
-    unsigned char low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
-    uint32_t value = s[0] & (0x7fu >> length);
-    for (size_t i = 1; i < length; i++) {
-        if (i == n) return 0;
-        if (s[i] < low || s[i] > high) return -(int)i;
-        value = value << 6 | (s[i] & 0x3f);
-        low = 0x80;
-        high = 0xbf;
-    }
-    *code = value;
-    return (int)length;
-}
 
 size_t fm_utf8_valid(const char *bytes, size_t length) {
     size_t i = 0;

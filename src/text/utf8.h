@@ -1,7 +1,8 @@
-// UTF-8: strict decoding, and a stream that cuts token bytes at character borders, so that the output is
-// always whole characters.
+// UTF-8: beside the strict decoding of base/utf8.h, a stream that cuts token bytes at character borders, so
+// that the output is always whole characters.
 #ifndef FM_TEXT_UTF8_H
 #define FM_TEXT_UTF8_H
+#include "base/utf8.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,10 +19,6 @@ size_t fm_utf8_push(struct fm_utf8_stream *stream, const char *bytes, size_t len
 // Writes U+FFFD when an unfinished character is still held at the end.
 size_t fm_utf8_flush(struct fm_utf8_stream *stream, char *out);
 
-// Decodes the character at the start of n bytes (n > 0). Returns its length, 1 to 4, and writes *code. For an
-// invalid sequence, returns the number of bytes to skip as a negative number. Returns 0 when the n bytes end
-// within a character.
-int fm_utf8_decode(const char *bytes, size_t n, uint32_t *code);
 // Returns how many bytes from the start are valid UTF-8.
 size_t fm_utf8_valid(const char *bytes, size_t length);
 

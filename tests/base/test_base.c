@@ -3,14 +3,18 @@
 #include "base/cursor.h"
 #include "base/half.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mapped_file.h"
 #include "base/names.h"
 #include "base/size.h"
+#include "base/utf8.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -176,26 +180,100 @@ static void mapped_file_names_what_is_wrong(void **state) {
     assert_int_equal(remove(path), 0);
 }
 
-// A message gets the file's path once, however many callers add it.
-static void prefixes(void **state) {
+static cJSON *load_json(const char *text, struct fathom_error *err) {
+    char path[] = "/tmp/fathom-base-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+    cJSON *json = fm_json_load(path, err);
+    assert_int_equal(remove(path), 0);
+    return json;
+}
+
+// Python's json writes NaN and Infinity. A file with them is read, and a number that is asked for is not
+// finite.
+static void json_of_python_is_read(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    fm_error_prefix(&err, "a.gguf");
-    assert_string_equal(err.message, "");
-    fm_fail(&err, FATHOM_INVALID, "key x is missing");
-    fm_error_prefix(&err, "%s", "a.gguf");
-    assert_string_equal(err.message, "a.gguf: key x is missing");
-    fm_error_prefix(&err, "%s", "a.gguf");
-    assert_string_equal(err.message, "a.gguf: key x is missing");
+    cJSON *json = load_json("{\"NaN\": [NaN, -Infinity,Infinity, 4], \"b\": \"Infinity \\\" NaN\"}", &err);
+    if (!json) fail_msg("%s", err.message);
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "NaN");
+    assert_true(isinf(cJSON_GetArrayItem(list, 0)->valuedouble));
+    assert_true(cJSON_GetArrayItem(list, 1)->valuedouble < -1e300);
+    assert_true(cJSON_GetArrayItem(list, 2)->valuedouble > 1e300);
+    assert_true(cJSON_GetArrayItem(list, 3)->valuedouble == 4);
+    uint64_t whole;
+    assert_false(fm_json_whole(cJSON_GetArrayItem(list, 2), &whole));
+    assert_string_equal(cJSON_GetObjectItemCaseSensitive(json, "b")->valuestring, "Infinity \" NaN");
+    cJSON_Delete(json);
+    static const char *const bad[] = {"{\"a\": 1NaN}", "{\"a\": nan}", "{\"a\": Infinit}", "{NaN: 1}"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        err = (struct fathom_error){0};
+        assert_null(load_json(bad[i], &err));
+        assert_non_null(strstr(err.message, "is not JSON"));
+    }
+    assert_null(fm_json_parse("", "[NaN]", 5, NULL)); // JSON itself has no such word
+}
+
+static void printable_text_is_one_line(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *printed;
+    } cases[] = {
+        {"caf\xc3\xa9 \xe4\xb8\xad\xf0\x9f\x90\x8d\\", "caf\xc3\xa9 \xe4\xb8\xad\xf0\x9f\x90\x8d\\"},
+        {"a\nb\r\t\x1b[2J\x7f", "a\\x0ab\\x0d\\x09\\x1b[2J\\x7f"},
+        {"\xc2\x9b"
+         "31m",
+            "\\xc2\\x9b31m"}, // CSI in one character
+        {"\xff\xc0\xaf\xe4\xb8", "\\xff\\xc0\\xaf\\xe4\\xb8"},
+        {"\xe2\x80\xae"
+         "abc\xe2\x80\xa8",
+            "\\xe2\\x80\\xaeabc\\xe2\\x80\\xa8"}, // right to left; a line
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        char printed[64], again[64];
+        fm_printable(printed, sizeof(printed), cases[i].text);
+        assert_string_equal(printed, cases[i].printed);
+        fm_printable(again, sizeof(again), printed);
+        assert_string_equal(again, printed);
+    }
+    char cut[6];
+    fm_printable(cut, sizeof(cut), "abc\xe4\xb8\xad");
+    assert_string_equal(cut, "abc");
+    fm_printable(cut, sizeof(cut), "ab\n");
+    assert_string_equal(cut, "ab");
+    fm_printable(cut, 1, "x");
+    assert_string_equal(cut, "");
+}
+
+static void log_line(void *user, enum fathom_log_level level, const char *message) {
+    assert_int_equal(level, FATHOM_LOG_NOTICE);
+    strcpy(user, message);
+}
+
+static void messages_are_printable(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    char line[1024] = "";
+    fm_fail(&err, FATHOM_INVALID, "%s: tensor %s", "a.gguf", "x\ny");
+    assert_string_equal(err.message, "a.gguf: tensor x\\x0ay");
+    fm_error_prefix(&err, "%s", "a.gguf"); // named already
+    assert_string_equal(err.message, "a.gguf: tensor x\\x0ay");
     fm_error_prefix(&err, "%s", "a");
-    assert_string_equal(err.message, "a: a.gguf: key x is missing");
-    fm_error_prefix(NULL, "%s", "a");
+    assert_string_equal(err.message, "a: a.gguf: tensor x\\x0ay");
+    err = (struct fathom_error){0};
+    fm_fail(&err, FATHOM_INVALID, "it");
+    fm_error_prefix(&err, "\x1b%s", "b");
+    assert_string_equal(err.message, "\\x1bb: it");
+    fm_log(&(struct fathom_log){log_line, line}, FATHOM_LOG_NOTICE, "model \x1b]0;owned\x07");
+    assert_string_equal(line, "model \\x1b]0;owned\\x07");
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(half_goes_both_ways),
-        cmocka_unit_test(prefixes),
         cmocka_unit_test(half_rounds_to_nearest_even),
         cmocka_unit_test(bf16_rounds_to_nearest_even),
         cmocka_unit_test(sizes_say_when_they_overflow),
@@ -203,6 +281,9 @@ int main(void) {
         cmocka_unit_test(names_are_found_again),
         cmocka_unit_test(arena_refuses_what_overflows),
         cmocka_unit_test(json_is_bounded),
+        cmocka_unit_test(json_of_python_is_read),
+        cmocka_unit_test(printable_text_is_one_line),
+        cmocka_unit_test(messages_are_printable),
         cmocka_unit_test(mapped_file_names_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

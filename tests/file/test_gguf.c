@@ -50,7 +50,7 @@ static void data(struct bytes *b, size_t n) {
 static void all_kinds_of_metadata(void **state) {
     (void)state;
     struct bytes b = {0};
-    header(&b, 0, 9);
+    header(&b, 0, 12);
     key(&b, "u8", U8), put(&b, &(uint8_t){200}, 1);
     key(&b, "i16", I16), put(&b, &(int16_t){-5}, 2);
     key(&b, "u64", U64), put_u64(&b, 1ull << 40);
@@ -60,6 +60,9 @@ static void all_kinds_of_metadata(void **state) {
     key(&b, "string", STRING), put_string(&b, "text");
     key(&b, "strings", ARRAY), put_u32(&b, STRING), put_u64(&b, 2), put_string(&b, "a"), put_string(&b, "");
     key(&b, "ints", ARRAY), put_u32(&b, I8), put_u64(&b, 3), put(&b, "\xff\x00\x07", 3);
+    key(&b, "f64 whole", F64), put(&b, &(double){96}, 8);
+    key(&b, "u32", U32), put_u32(&b, 1);
+    key(&b, "equal", ARRAY), put_u32(&b, I16), put_u64(&b, 2), put(&b, "\3\0\3\0", 4);
     uint8_t *bytes = exact_copy(&b);
     struct fathom_error err = {0};
     struct fm_tensors *t = fm_gguf_from_memory("m.gguf", bytes, b.size, &err);
@@ -87,20 +90,36 @@ static void all_kinds_of_metadata(void **state) {
     assert_false(fm_meta_array_string(t, "strings", 2, &text, &length));
     assert_true(fm_meta_array_i32(t, "ints", 0, &i));
     assert_int_equal(i, -1);
-    assert_false(fm_meta_array_f32(t, "ints", 0, &f));
+    assert_true(fm_meta_array_f32(t, "ints", 2, &f));
+    assert_true(f == 7);
+    // a number of another type, where nothing is lost
+    assert_true(fm_meta_u32(t, "f64 whole", &u, &err));
+    assert_int_equal(u, 96);
+    assert_true(fm_meta_f32(t, "i16", &f, &err));
+    assert_true(f == -5);
+    assert_true(fm_meta_bool(t, "u32", &flag, &err));
+    assert_true(flag);
+    assert_true(fm_meta_u32(t, "equal", &u, &err));
+    assert_int_equal(u, 3);
+    assert_true(fm_meta_f32(t, "equal", &f, &err));
+    assert_true(f == 3);
     // missing: false without an error
     assert_false(fm_meta_u32(t, "none", &u, &err));
     assert_int_equal(err.status, FATHOM_OK);
-    assert_int_equal(u, 200);
+    assert_int_equal(u, 3);
     // wrong type, or too large: an error with the key's name
     static const struct {
         const char *name, *message;
     } wrong[] = {
-        {"string", "m.gguf: key string is a string, expected a whole number"},
-        {"f32", "m.gguf: key f32 is a number with a fraction, expected a whole number"},
-        {"u64", "m.gguf: key u64 is 1099511627776, expected 0 to 4294967295"},
-        {"i16", "m.gguf: key i16 is -5, expected 0 to 4294967295"},
-        {"ints", "m.gguf: key ints is an array, expected a whole number"},
+        {"string", "m.gguf: key string is the string \"text\", expected a whole number of 32 bits"},
+        {"f32", "m.gguf: key f32 is 1.5, expected a whole number of 32 bits"},
+        {"bool", "m.gguf: key bool is true, expected a whole number of 32 bits"},
+        {"u64", "m.gguf: key u64 is 1099511627776, expected a whole number of 32 bits"},
+        {"i16", "m.gguf: key i16 is -5, expected a whole number of 32 bits"},
+        {"ints",
+            "m.gguf: key ints is an array of 3 elements that are not all equal, expected a whole number of "
+            "32 bits"},
+        {"strings", "m.gguf: key strings is an array of 2 elements, expected a whole number of 32 bits"},
     };
     for (size_t n = 0; n < sizeof(wrong) / sizeof(*wrong); n++) {
         err = (struct fathom_error){0};
@@ -110,7 +129,7 @@ static void all_kinds_of_metadata(void **state) {
     }
     err = (struct fathom_error){0};
     assert_false(fm_meta_bool(t, "u8", &flag, &err));
-    assert_string_equal(err.message, "m.gguf: key u8 is a whole number, expected true or false");
+    assert_string_equal(err.message, "m.gguf: key u8 is 200, expected true or false");
     fm_tensors_close(&t);
     assert_null(t);
     fm_tensors_close(&t);
@@ -226,8 +245,8 @@ static void overflow_bytes(struct bytes *b) {
 static void type_unknown(struct bytes *b) {
     header(b, 1, 0), tensor(b, "w", 32, 2, 77, 0), data(b, 64);
 }
-static void type_nvfp4(struct bytes *b) {
-    header(b, 1, 0), tensor(b, "blk.0.ffn_up.weight", 256, 1, 40, 0), data(b, 144);
+static void type_q8_1(struct bytes *b) {
+    header(b, 1, 0), tensor(b, "blk.0.ffn_up.weight", 256, 1, 9, 0), data(b, 320);
 }
 static void part_of_block(struct bytes *b) {
     header(b, 1, 0), tensor(b, "w", 48, 2, FATHOM_Q4_0, 0), data(b, 64);
@@ -283,7 +302,8 @@ static const struct {
     {array_type, FATHOM_INVALID, "m.gguf: key k is an array of type 99, which does not exist"},
     {alignment_odd, FATHOM_INVALID,
         "m.gguf: key general.alignment is 33, expected a power of two up to 1048576"},
-    {alignment_text, FATHOM_INVALID, "m.gguf: key general.alignment is a string, expected a whole number"},
+    {alignment_text, FATHOM_INVALID,
+        "m.gguf: key general.alignment is the string \"32\", expected a whole number of 32 bits"},
     {split, FATHOM_UNSUPPORTED, "m.gguf: is file 1 of the 5 of a split model, which cannot come from memory"},
     {no_dims, FATHOM_INVALID, "m.gguf: tensor w has 0 dimensions, expected 1 to 4"},
     {five_dims, FATHOM_INVALID, "m.gguf: tensor w has 5 dimensions, expected 1 to 4"},
@@ -293,8 +313,8 @@ static const struct {
     {overflow_bytes, FATHOM_INVALID,
         "m.gguf: tensor w has a size past 64 bits: [2147483648, 2147483648, 1, 1] of F32"},
     {type_unknown, FATHOM_INVALID, "m.gguf: tensor w has type 77, which does not exist"},
-    {type_nvfp4, FATHOM_UNSUPPORTED,
-        "m.gguf: tensor blk.0.ffn_up.weight is stored as NVFP4, which Fathom cannot read"},
+    {type_q8_1, FATHOM_UNSUPPORTED,
+        "m.gguf: tensor blk.0.ffn_up.weight is stored as Q8_1, which Fathom cannot read"},
     {part_of_block, FATHOM_INVALID,
         "m.gguf: tensor w has rows of 48 elements, expected a multiple of 32 for Q4_0"},
     {offset_odd, FATHOM_INVALID, "m.gguf: tensor w lies at offset 16, expected a multiple of 32"},
@@ -405,6 +425,112 @@ static void kv_b_in_one_piece_is_split(void **state) {
         err.message, "m.gguf: tensor blk.7.attn_kv_b.weight is [32, 14], expected [latent, 3 * (4 + 3)]");
 }
 
+// ---- Tensors in one piece --------------------------------------------------------------------------------
+
+static void tensor_3d(
+    struct bytes *b, const char *name, const uint64_t dims[3], uint32_t type, uint64_t offset) {
+    put_string(b, name);
+    put_u32(b, 3);
+    for (int i = 0; i < 3; i++) put_u64(b, dims[i]);
+    put_u32(b, type);
+    put_u64(b, offset);
+}
+
+// Of each expert the rows of the gate come first, then those of the up projection, in any type.
+static void gate_and_up_in_one_piece_are_cut(void **state) {
+    (void)state;
+    enum { COLS = 32, INTER = 3, EXPERTS = 2 };
+    static const enum fathom_type types[] = {FATHOM_F32, FATHOM_Q8_0};
+    for (int n = 0; n < 2; n++) {
+        struct bytes b = {0};
+        struct fathom_error err = {0};
+        const size_t row_size = n ? 34 : 128, part = INTER * row_size, all = 2 * EXPERTS * part;
+        header(&b, 2, 1);
+        key(&b, "general.architecture", STRING), put_string(&b, "deepseek2");
+        tensor_3d(
+            &b, "blk.3.ffn_gate_up_exps.weight", (const uint64_t[]){COLS, 2 * INTER, EXPERTS}, types[n], 0);
+        tensor(&b, "blk.0.ffn_gate_up.weight", 4, 6, FATHOM_F32, (all + 31) / 32 * 32);
+        data(&b, (all + 31) / 32 * 32 + 96);
+        uint8_t *bytes = exact_copy(&b);
+        const uint8_t *stored = bytes + b.size - 96 - (all + 31) / 32 * 32, *dense = bytes + b.size - 96;
+        struct fm_tensors *t = fm_gguf_from_memory("m.gguf", bytes, b.size, &err);
+        if (!t) fail_msg("%s", err.message);
+        assert_int_equal(fm_tensors_count(t), 4);
+        static const char *const names[] = {"blk.3.ffn_gate_exps.weight", "blk.3.ffn_up_exps.weight"};
+        for (size_t j = 0; j < 2; j++) {
+            const struct fm_tensor *half = fm_tensors_find(t, names[j]);
+            uint8_t read[EXPERTS * INTER * 128];
+            assert_non_null(half);
+            assert_string_equal(half->name, names[j]);
+            assert_int_equal(half->type, types[n]);
+            assert_int_equal(half->dims[0], COLS);
+            assert_int_equal(half->dims[1], INTER);
+            assert_int_equal(half->dims[2], EXPERTS);
+            assert_int_equal(half->size, EXPERTS * part);
+            assert_true(fm_tensor_read(t, half, 0, half->size, read, &err));
+            for (size_t e = 0; e < EXPERTS; e++)
+                assert_memory_equal(read + e * part, stored + (2 * e + j) * part, part);
+        }
+        assert_memory_equal(fm_tensor_map(t, fm_tensors_find(t, "blk.0.ffn_gate.weight")), dense, 48);
+        assert_memory_equal(fm_tensor_map(t, fm_tensors_find(t, "blk.0.ffn_up.weight")), dense + 48, 48);
+        fm_tensors_close(&t);
+        free(bytes);
+    }
+    struct bytes b = {0};
+    struct fathom_error err = {0};
+    header(&b, 1, 1);
+    key(&b, "general.architecture", STRING), put_string(&b, "deepseek2");
+    tensor(&b, "blk.0.ffn_gate_up.weight", 4, 5, FATHOM_F32, 0);
+    data(&b, 96);
+    assert_null(fm_gguf_from_memory("m.gguf", b.data, b.size, &err));
+    assert_string_equal(err.message,
+        "m.gguf: tensor blk.0.ffn_gate_up.weight has 5 rows, expected those of gate and up in equal numbers");
+}
+
+static void qkv_in_one_piece_is_cut(void **state) {
+    (void)state;
+    for (uint32_t n_rows = 16; n_rows < 18; n_rows++) { // 4 + 2 * 2 heads of 2 rows; 17 rows do not divide
+        struct bytes b = {0};
+        struct fathom_error err = {0};
+        header(&b, 2, 3);
+        key(&b, "general.architecture", STRING), put_string(&b, "qwen2");
+        key(&b, "qwen2.attention.head_count", U32), put_u32(&b, 4);
+        key(&b, "qwen2.attention.head_count_kv", U32), put_u32(&b, 2);
+        tensor(&b, "blk.1.attn_qkv.weight", 4, n_rows, FATHOM_F32, 0);
+        put_string(&b, "blk.1.attn_qkv.bias"), put_u32(&b, 1), put_u64(&b, 16), put_u32(&b, FATHOM_F32);
+        put_u64(&b, 288);
+        data(&b, 288 + 64);
+        uint8_t *bytes = exact_copy(&b);
+        const uint8_t *stored = bytes + b.size - 288 - 64;
+        struct fm_tensors *t = fm_gguf_from_memory("m.gguf", bytes, b.size, &err);
+        if (n_rows == 17) {
+            assert_null(t);
+            assert_string_equal(err.message,
+                "m.gguf: tensor blk.1.attn_qkv.weight has 17 rows, expected those of 4 + 2 * 2 heads");
+            free(bytes);
+            continue;
+        }
+        if (!t) fail_msg("%s", err.message);
+        static const char *const letters[] = {"q", "k", "v"};
+        static const size_t first[] = {0, 8, 12}, rows[] = {8, 4, 4};
+        for (int i = 0; i < 3; i++) {
+            char name[64];
+            snprintf(name, sizeof(name), "blk.1.attn_%s.weight", letters[i]);
+            const struct fm_tensor *w = fm_tensors_find(t, name);
+            assert_non_null(w);
+            assert_int_equal(w->dims[1], rows[i]);
+            assert_memory_equal(fm_tensor_map(t, w), stored + 16 * first[i], 16 * rows[i]);
+            snprintf(name, sizeof(name), "blk.1.attn_%s.bias", letters[i]);
+            w = fm_tensors_find(t, name);
+            assert_non_null(w);
+            assert_int_equal(w->dims[0], rows[i]);
+            assert_memory_equal(fm_tensor_map(t, w), stored + 288 + 4 * first[i], 4 * rows[i]);
+        }
+        fm_tensors_close(&t);
+        free(bytes);
+    }
+}
+
 // ---- Split over files ------------------------------------------------------------------------------------
 
 // File `number` of `count`, with one tensor of 8 numbers
@@ -470,6 +596,53 @@ static void split_models_load_from_their_first_file(void **state) {
     folder_remove(&folder);
 }
 
+static void capitals_are_letters_too(void **state) {
+    (void)state;
+    struct folder folder = {"/tmp/fathom-file-XXXXXX"};
+    struct fathom_error err = {0};
+    char path[1024];
+    assert_non_null(mkdtemp(folder.path));
+    write_split(&folder, "M-00001-OF-00002.GGUF", 0, 2, 2, "a");
+    write_split(&folder, "M-00002-OF-00002.GGUF", 1, 2, 2, "b");
+    folder_file(&folder, "M-00001-OF-00002.GGUF", path);
+    struct fm_tensors *t = fm_tensors_open(path, &err);
+    if (!t) fail_msg("%s", err.message);
+    assert_int_equal(fm_tensors_count(t), 2);
+    fm_tensors_close(&t);
+    folder_remove(&folder);
+}
+
+// A folder without safetensors stands for the one model in it; a split model is one.
+static void a_folder_stands_for_its_model(void **state) {
+    (void)state;
+    struct folder folder = {"/tmp/fathom-file-XXXXXX"};
+    struct fathom_error err = {0};
+    char path[1024], message[2048];
+    assert_non_null(mkdtemp(folder.path));
+    write_split(&folder, "m-00002-of-00002.gguf", 1, 2, 2, "b");
+    assert_null(fm_tensors_open(folder.path, &err));
+    snprintf(message, sizeof(message),
+        "%s: holds m-00002-of-00002.gguf, a later file of a split model, without the first", folder.path);
+    assert_string_equal(err.message, message);
+    write_split(&folder, "m-00001-of-00002.gguf", 0, 2, 2, "a");
+    write_split(&folder, "mmproj-m.gguf", 0, 1, 1, "v");
+    folder_file(&folder, "config.json", path); // of a repository of GGUF files
+    write_bytes(path, "{}", 2);
+    err = (struct fathom_error){0};
+    struct fm_tensors *t = fm_tensors_open(folder.path, &err);
+    if (!t) fail_msg("%s", err.message);
+    assert_int_equal(fm_tensors_count(t), 2);
+    folder_file(&folder, "m-00001-of-00002.gguf", path);
+    assert_string_equal(fm_tensors_path(t), path);
+    fm_tensors_close(&t);
+    write_split(&folder, "A.GGUF", 0, 1, 1, "a");
+    assert_null(fm_tensors_open(folder.path, &err));
+    snprintf(message, sizeof(message),
+        "%s: holds 2 models; name the file of one: A.GGUF, m-00001-of-00002.gguf", folder.path);
+    assert_string_equal(err.message, message);
+    folder_remove(&folder);
+}
+
 static void a_missing_file_is_named(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -485,6 +658,10 @@ int main(void) {
         cmocka_unit_test(each_broken_file_is_named),
         cmocka_unit_test(each_cut_is_refused),
         cmocka_unit_test(kv_b_in_one_piece_is_split),
+        cmocka_unit_test(gate_and_up_in_one_piece_are_cut),
+        cmocka_unit_test(qkv_in_one_piece_is_cut),
+        cmocka_unit_test(capitals_are_letters_too),
+        cmocka_unit_test(a_folder_stands_for_its_model),
         cmocka_unit_test(split_models_load_from_their_first_file),
         cmocka_unit_test(a_missing_file_is_named),
     };

@@ -271,10 +271,10 @@ static const struct {
     {"v3", "config.json", "noaux_tc", "group_limited_greedy", FATHOM_UNSUPPORTED,
         "config.json: topk_method of a sigmoid gate with groups \"group_limited_greedy\" is not supported; "
         "supported: noaux_tc"},
-    {"v3", "config.json", "\"yarn\"", "\"linear\"", FATHOM_UNSUPPORTED,
-        "config.json: rope scaling \"linear\" is not supported; supported: yarn, default"},
+    {"v3", "config.json", "\"yarn\"", "\"dynamic\"", FATHOM_UNSUPPORTED,
+        "config.json: rope scaling \"dynamic\" is not supported; supported: linear, yarn, default"},
     {"v3", "config.json", "\"factor\": 4.0", "\"factor\": \"4\"", FATHOM_INVALID,
-        "config.json: key factor is not a number"},
+        "config.json: key factor is not a finite number"},
     {"v3", "config.json", "\"norm_topk_prob\": true", "\"norm_topk_prob\": 1", FATHOM_INVALID,
         "config.json: key norm_topk_prob is not true or false"},
     {"v3", "config.json", "{", "[", FATHOM_INVALID, "config.json: is not JSON: wrong near byte"},
@@ -460,7 +460,7 @@ static void broken_scales_are_named(void **state) {
             "o_proj.weight_scale_inv holds the scales of model.layers.0.self_attn.o_proj.weight, expected "
             "[2, 2]"},
         {"weight_scale_inv\":{\"dtype\":\"I32\",\"shape\":[2,2]", F4_EXPONENTS,
-            "as I32; supported: F32, F8_E8M0"},
+            "as I32; supported: F32, F16, BF16, F8_E8M0"},
         {F8_FLOATS, "scale\":{\"dtype\":\"F8_E8M0\",\"shape\":[2,3]",
             "up_proj.scale holds the scales of model.layers.0.mlp.up_proj.weight, expected [3, 2]"},
         {F8_FLOATS, "scale\":{\"dtype\":\"I8\",\"shape\":[3,2]", "as I8; supported: F8_E8M0"},

@@ -12,6 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 // For every input, a failure has a status and a message of one line, and a success has neither.
 static inline void fuzz_check(const struct fathom_error *err, int ok) {
     if (ok != (err->status == FATHOM_OK) || ok != (err->message[0] == '\0')) abort();
+    for (const char *c = err->message; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127) abort();
 }
 
 // Keeps reads from being optimised away, and makes the sanitizer see every byte.

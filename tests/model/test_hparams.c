@@ -1,6 +1,8 @@
 // Hyper-parameters and weights of a broken model file: each fault gives one message that names the key or the
 // tensor. A test reads the demonstration model, changes one key or one tensor in memory, and runs the checks.
 #include "convert/convert.h"
+#include "engine/engine.h"
+#include "file/folder.h"
 #include "file/gguf/gguf.h"
 #include "model/hparams.h"
 #include "model/weights.h"
@@ -43,7 +45,6 @@ static bool read_converted(const char *folder, struct bytes *bytes) {
     return ok;
 }
 
-#define REFERENCE FATHOM_SOURCE_DIR "/tests/data/reference/"
 static int read_models(void **state) {
     (void)state;
     const bool ok = read_converted(REFERENCE "v4", &v4) && read_converted(REFERENCE "glm4-lite", &glm) &&
@@ -84,8 +85,8 @@ static const struct fault {
     {RENAMED, "deepseek2.expert_used_count", 0, "expert_used_count is missing"},
     {RENAMED, "deepseek2.rope.scaling.factor", 0, "rope.scaling.factor is missing"},
     {RENAMED, "general.architecture", 0, "general.architecture"},
-    {MISTYPED, "deepseek2.block_count", 6, "block_count is not a whole number"},
-    {MISTYPED, "deepseek2.attention.head_count", 6, "head_count is not a whole number"},
+    {MISTYPED, "deepseek2.block_count", 6, "block_count is 7.00649e-45, expected a whole number"},
+    {MISTYPED, "deepseek2.attention.head_count", 6, "head_count is 5.60519e-45, expected a whole number"},
     {VALUE, "deepseek2.block_count", 0, "block_count is 0"},
     {VALUE, "deepseek2.block_count", 4000000000u, "block_count is 4000000000"},
     {VALUE, "deepseek2.block_count", 9, "blk.5.attn_norm.weight is missing"},
@@ -228,8 +229,87 @@ static void plain_rotation(void **state) {
     }
 }
 
+// Whatever a number of the file is: no crash, no division by zero, and one message if the model is refused.
+static void check_any(const struct bytes *whole, unsigned char *copy, const char *key) {
+    struct fathom_error err = {0};
+    struct fm_hparams hp;
+    struct fathom_model_info info;
+    struct fathom_memory_plan plan;
+    struct fm_tensors *t = fm_gguf_from_memory("any.gguf", copy, whole->size, &err);
+    const bool ok = t && fm_hparams_read(t, &hp, &err) &&
+        fm_memory_plan(t, &hp, NULL, false, FATHOM_F16, 0, &info, &plan, &err);
+    if (ok != (err.message[0] == 0)) fail_msg("%s: %s", key, err.message);
+    fm_tensors_close(&t);
+}
+
+static void any_number_is_read_or_refused(void **state) {
+    (void)state;
+    static const uint32_t values[] = {0, 1, 2, 3, 5, 4096, 65535, 1u << 20, 1u << 30, UINT32_MAX,
+        0x3f000000u /* 0.5 */, 0x7f800000u, 0x7fc00000u};
+    const struct bytes *const files[] = {&model, &v4, &glm, &v2};
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+        struct fm_tensors *t = fm_gguf_from_memory("any.gguf", files[i]->data, files[i]->size, NULL);
+        unsigned char *copy = malloc(files[i]->size);
+        assert_non_null(t);
+        assert_non_null(copy);
+        memcpy(copy, files[i]->data, files[i]->size);
+        for (size_t j = 0; j < fm_meta_count(t); j++) {
+            enum fm_value_type type;
+            const char *key = fm_meta_key(t, j, &type);
+            if (strncmp(key, "deepseek", 8) != 0 || type > FM_VALUE_FLOAT) continue;
+            unsigned char *value = after(copy, key) + 4;
+            for (size_t k = 0; k < sizeof(values) / sizeof(*values); k++) {
+                memcpy(value, &values[k], 4);
+                check_any(files[i], copy, key);
+            }
+            memcpy(value, files[i]->data + (value - copy), 4);
+        }
+        free(copy);
+        fm_tensors_close(&t);
+    }
+}
+
+// The same of config.json of a hub folder, whose numbers also shape the tensors.
+static void any_number_of_config_json_is_read_or_refused(void **state) {
+    (void)state;
+    static const char *const models[] = {"v2-lite", "v3", "v32", "v4", "glm4-lite", "llama", "qwen3"},
+                             *const values[] = {
+                                 "0", "-1", "1", "3", "4294967294", "1e300", "null", "\"1\"", "NaN"};
+    for (size_t i = 0; i < sizeof(models) / sizeof(*models); i++) {
+        struct folder f;
+        char path[1024];
+        folder_make(&f, models[i]);
+        folder_file(&f, "tokenizer.json", path);
+        assert_int_equal(unlink(path), 0); // takes time, and has no part in this
+        folder_file(&f, "config.json", path);
+        char *text = read_text(path), *edited = malloc(strlen(text) + 32);
+        assert_int_equal(unlink(path), 0);
+        assert_non_null(edited);
+        for (char *c = text; (c = strpbrk(c, ":[,")); c++) {
+            const size_t space = 1 + strspn(c + 1, " \n"), number = strspn(c + space, "-0123456789.e+");
+            for (size_t k = 0; number && k < sizeof(values) / sizeof(*values); k++) {
+                struct fathom_error err = {0};
+                struct fm_hparams hp;
+                struct fm_weights_size size;
+                const int n =
+                    sprintf(edited, "%.*s%s%s", (int)(c + space - text), text, values[k], c + space + number);
+                write_bytes(path, edited, (size_t)n);
+                struct fm_tensors *t = fm_tensors_open(f.path, &err);
+                const bool ok = t && fm_hparams_read(t, &hp, &err) && fm_weights_measure(t, &hp, &size, &err);
+                if (ok != (err.message[0] == 0)) fail_msg("%s: %s", models[i], err.message);
+                fm_tensors_close(&t);
+            }
+        }
+        free(edited);
+        free(text);
+        folder_remove(&f);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(whole_model), cmocka_unit_test(faults_are_named),
-        cmocka_unit_test(missing_gate_score), cmocka_unit_test(plain_rotation)};
+        cmocka_unit_test(missing_gate_score), cmocka_unit_test(plain_rotation),
+        cmocka_unit_test(any_number_is_read_or_refused),
+        cmocka_unit_test(any_number_of_config_json_is_read_or_refused)};
     return cmocka_run_group_tests(tests, read_models, free_models);
 }

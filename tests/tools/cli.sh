@@ -64,6 +64,7 @@ check 0 '"end":	"length"' "$fathom" run "$demo" -p 'Paul' -n 3 --json --seed 7
 check 0 '"thought":	"",' "$fathom" run "$demo" -p 'Paul' -n 3 --json --seed 7 --template deepseek-v4 --no-think
 printf 'Paul a 8 boîtes <think>' >"$work/text"
 check 0 '^\[.*761\]$' "$fathom" tokenize "$demo" --text-file "$work/text"
+cp "$work/text" "$work/text761"
 check 0 '^Paul' "$fathom" tokenize "$v3" --ids "$("$fathom" tokenize "$v3" --text-file "$work/text" | tr -d '[] ')"
 check 0 '' "$fathom" logits "$v3" --ids 1,2,3,4,5 --out "$work/a" --exact --chunk 2
 check 0 '' "$fathom" logits "$v3" --ids 1,2,3,4,5 --out "$work/b" --exact --decode
@@ -256,6 +257,29 @@ sed -i 's/"deepseek_v3"/"mystery"/' "$work/hub/config.json"
 refused 'mystery' "$fathom" inspect "$work/hub"
 cp "$v3/config.json" "$work/hub/" && rm "$work/hub/model-00002-of-00002.safetensors"
 refused 'model-00002-of-00002.safetensors' "$fathom" inspect "$work/hub"
+
+# a folder with one model in it
+mkdir "$work/one" && cp "$demo" "$work/one/MODEL.GGUF"
+check 0 'experts +16, 4 chosen' "$fathom" inspect "$work/one"
+check 0 '^\[.*761\]$' "$fathom" tokenize "$work/one" --text-file "$work/text761"
+cp "$demo" "$work/one/second.gguf"
+refused 'holds 2 models; name the file of one: MODEL.GGUF, second.gguf' "$fathom" inspect "$work/one"
+
+# what a file does not say is told; what it says is never a control character
+patch() { # FILE TEXT 'BYTES of the same length': the first TEXT of the demonstration model becomes BYTES
+    cp "$demo" "$1" && printf "$3" | dd of="$1" bs=1 seek="$(grep -abo "$2" "$demo" | head -n 1 | cut -d: -f1)" conv=notrunc status=none
+}
+patch "$work/gate.gguf" expert_gating_func expert_gating_fumc
+check 0 'gate.gguf: key expert_gating_func is missing; the .* taken for a sigmoid' "$fathom" logits "$work/gate.gguf" --ids 1,2 --out "$work/d" --no-tune
+check 0 '' "$fathom" logits "$demo" --ids 1,2 --out "$work/e" --no-tune
+check 0 '' cmp "$work/d" "$work/e"
+patch "$work/name.gguf" minnow 'a\033[\n\377b'
+check 0 '^a.x1b\[.x0a.xffb \(deepseek2\)$' "$fathom" inspect "$work/name.gguf"
+check 0 '"name":	"a..x1b\[..x0a..xffb",' "$fathom" inspect "$work/name.gguf" --json
+patch "$work/tensor.gguf" blk.1.attn_norm.weight 'blk.1.attn\n\033orm.weight'
+refused 'blk.1.attn_norm.weight is missing' "$fathom" inspect "$work/tensor.gguf"
+cp "$demo" "$work/$(printf 'a\377\n.gguf')"
+check 0 '"model":	"[^"]*a�.n.gguf",' "$fathom" tune "$work/$(printf 'a\377\n.gguf')" --seconds 0.1 --json
 
 # a result that cannot be written
 for command in devices "inspect $demo" "run $demo --greedy -n 3 -p 2+3"; do

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     MAX_KEY = 65535,
@@ -286,17 +287,18 @@ static bool read_split(
 // Makes the path of another file of the model from the path of the first file. The caller frees the path.
 static char *split_path(
     const struct fm_tensors *first, uint32_t count, uint32_t number, struct fathom_error *err) {
-    char end[32];
+    char end[32], digits[16];
     snprintf(end, sizeof(end), "-00001-of-%05u.gguf", count);
     const size_t length = strlen(first->path), n = strlen(end);
-    if (length < n || strcmp(first->path + length - n, end) != 0) {
+    if (length < n || strcasecmp(first->path + length - n, end) != 0) {
         fm_fail(err, FATHOM_INVALID, "%s: is the first of %u files, but its name does not end in %s",
             first->path, count, end);
         return NULL;
     }
     char *path = strdup(first->path);
+    snprintf(digits, sizeof(digits), "%05u", number + 1);
     if (path)
-        snprintf(path + length - n, n + 1, "-%05u-of-%05u.gguf", number + 1, count);
+        memcpy(path + length - n + 1, digits, 5); // the rest stays, in the case of its letters
     else
         fm_no_memory(first, err);
     return path;
@@ -358,7 +360,7 @@ struct fm_tensors *fm_gguf_from_memory(
     const char *path, const void *data, uint64_t size, struct fathom_error *err) {
     struct fm_tensors *tensors = read_file(path, data, size, err);
     uint32_t count, number;
-    if (tensors && (!read_split(tensors, &count, &number, err) || !fm_gguf_split_kv_b(tensors, err)))
+    if (tensors && (!read_split(tensors, &count, &number, err) || !fm_gguf_split_joined(tensors, err)))
         fm_tensors_close(&tensors);
     if (tensors && count > 1) {
         fm_fail(err, FATHOM_UNSUPPORTED,
@@ -382,6 +384,6 @@ struct fm_tensors *fm_gguf_open(const char *path, struct fathom_error *err) {
         return NULL;
     }
     tensors->files[tensors->n_files++] = file;
-    if (!add_files(tensors, err) || !fm_gguf_split_kv_b(tensors, err)) fm_tensors_close(&tensors);
+    if (!add_files(tensors, err) || !fm_gguf_split_joined(tensors, err)) fm_tensors_close(&tensors);
     return tensors;
 }

@@ -11,6 +11,7 @@ struct fm_tensors *fm_gguf_open(const char *path, struct fathom_error *err);
 struct fm_tensors *fm_gguf_from_memory(
     const char *path, const void *data, uint64_t size, struct fathom_error *err);
 
-// Presents attn_kv_b of older deepseek2 files as attn_k_b and attn_v_b.
-bool fm_gguf_split_kv_b(struct fm_tensors *tensors, struct fathom_error *err);
+// gguf_joined.c: presents tensors that the file holds in one piece as the several that they are in other
+// files.
+bool fm_gguf_split_joined(struct fm_tensors *tensors, struct fathom_error *err);
 #endif

@@ -1,342 +1,8 @@
+// The names of a hub folder's tensors, and GGUF's for them.
+#include "base/folder.h"
 #include "file/hub/hub_parts.h"
-#include "file/scaled.h"
-#include "quant/types.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-// The folder's own tensors by their own names, while the directory is being made from them.
-struct stored {
-    const struct fm_safetensor *tensor;
-    uint32_t file;
-};
-struct files {
-    struct fm_hub *hub;
-    struct fm_safetensors *contents; // of each file of hub->tensors->files
-    const char **names;              // of each file, for messages; in the arena
-    size_t capacity;
-    struct fm_names index; // tensor's name -> position in stored
-    struct stored *stored;
-    size_t n_stored;
-    const char *prefix; // of the trunk's names: "model." or ""
-};
-
-static bool no_memory(struct files *f) {
-    return fm_no_memory(f->hub->tensors, f->hub->err);
-}
-
-static bool grow(struct files *f) {
-    struct fm_tensors *tensors = f->hub->tensors;
-    if (tensors->n_files < f->capacity) return true;
-    const size_t capacity = f->capacity ? 2 * f->capacity : 4;
-    void *files = realloc(tensors->files, capacity * sizeof(*tensors->files));
-    if (files) tensors->files = files;
-    void *contents = realloc(f->contents, capacity * sizeof(*f->contents));
-    if (contents) f->contents = contents;
-    void *names = realloc(f->names, capacity * sizeof(*f->names));
-    if (names) f->names = names;
-    if (!files || !contents || !names) return no_memory(f);
-    f->capacity = capacity;
-    return true;
-}
-
-static bool open_file(struct files *f, const char *name) {
-    struct fm_tensors *tensors = f->hub->tensors;
-    const char *path = fm_hub_path(f->hub, name);
-    if (!path || !grow(f)) return false;
-    const size_t i = tensors->n_files;
-    if (!fm_mapped_file_open(&tensors->files[i], path, f->hub->err)) return false;
-    f->names[i] = path;
-    f->contents[i] = (struct fm_safetensors){0};
-    tensors->n_files++;
-    return fm_safetensors_from_memory(
-        &f->contents[i], path, tensors->files[i].data, tensors->files[i].size, f->hub->err);
-}
-
-// Opens every file that the index names, each once.
-static bool open_indexed(struct files *f, const char *path, const cJSON *map) {
-    if (!cJSON_IsObject(map))
-        return fm_fail(f->hub->err, FATHOM_INVALID, "%s: key weight_map is missing or not an object", path);
-    struct fm_names seen = {0};
-    bool ok = true;
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, map) {
-        const char *name = cJSON_GetStringValue(entry);
-        if (!name || !*name || strchr(name, '/'))
-            ok = fm_fail(f->hub->err, FATHOM_INVALID,
-                "%s: the file of tensor %.200s is not a name in this folder", path, entry->string);
-        const enum fm_names_result result = ok ? fm_names_add(&seen, name, 0) : FM_NAMES_DUPLICATE;
-        if (result == FM_NAMES_NO_MEMORY) ok = no_memory(f);
-        if (result == FM_NAMES_ADDED) ok = open_file(f, name);
-        if (!ok) break;
-    }
-    fm_names_free(&seen);
-    return ok;
-}
-
-// Every tensor of the index must be in the file that the index says.
-static bool check_index(struct files *f, const char *path, const cJSON *map) {
-    const cJSON *entry;
-    cJSON_ArrayForEach(entry, map) {
-        uint32_t i;
-        if (!fm_names_find(&f->index, entry->string, &i))
-            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %.200s is in none of the files", path,
-                entry->string);
-        const char *file = f->names[f->stored[i].file], *slash = strrchr(file, '/');
-        if (strcmp(slash ? slash + 1 : file, entry->valuestring) != 0)
-            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %.128s is in %.128s, not in %.128s", path,
-                entry->string, slash ? slash + 1 : file, entry->valuestring);
-    }
-    return true;
-}
-
-static bool index_tensors(struct files *f) {
-    size_t n = 0;
-    for (size_t i = 0; i < f->hub->tensors->n_files; i++) n += f->contents[i].count;
-    f->stored = calloc(n + 1, sizeof(*f->stored));
-    if (!f->stored || n > UINT32_MAX) return no_memory(f);
-    for (uint32_t i = 0; i < f->hub->tensors->n_files; i++) {
-        for (size_t j = 0; j < f->contents[i].count; j++) {
-            const struct fm_safetensor *tensor = &f->contents[i].list[j];
-            switch (fm_names_add(&f->index, tensor->name, (uint32_t)f->n_stored)) {
-            case FM_NAMES_DUPLICATE:
-                return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is in another file too",
-                    f->names[i], tensor->name);
-            case FM_NAMES_NO_MEMORY: return no_memory(f);
-            case FM_NAMES_ADDED: f->stored[f->n_stored++] = (struct stored){tensor, i};
-            }
-        }
-    }
-    return true;
-}
-
-static bool open_files(struct files *f) {
-    const char *path = fm_hub_path(f->hub, "model.safetensors.index.json");
-    if (!path) return false;
-    if (access(path, F_OK) != 0) return open_file(f, "model.safetensors") && index_tensors(f);
-    cJSON *json = fm_json_load(path, f->hub->err);
-    if (!json) return false;
-    const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map");
-    const bool ok = open_indexed(f, path, map) && index_tensors(f) && check_index(f, path, map);
-    cJSON_Delete(json);
-    return ok;
-}
-
-// ---- One tensor at a time --------------------------------------------------------------------------------
-
-static const struct fm_safetensor *find(const struct files *f, const char *name) {
-    uint32_t i;
-    return fm_names_find(&f->index, name, &i) ? f->stored[i].tensor : NULL;
-}
-
-static bool wrong_shape(struct files *f, const char *name, const char *expected) {
-    return fm_fail(
-        f->hub->err, FATHOM_INVALID, "%s: tensor %s does not have the shape %s", f->hub->dir, name, expected);
-}
-
-// "x.weight" has its scales in "x.weight_scale_inv" (V3) or "x.scale" (V4).
-static bool form_of(struct files *f, const struct fm_safetensor *stored, struct fm_hub_form *form) {
-    static const char *const suffixes[] = {"weight_scale_inv", "scale"};
-    const size_t length = strlen(stored->name),
-                 stem = length > 6 && !strcmp(stored->name + length - 6, "weight") ? length - 6 : length;
-    const struct fm_safetensor *scales = NULL;
-    for (int i = 0; i < 2 && !scales; i++) {
-        char name[512];
-        snprintf(name, sizeof(name), "%.*s%s", (int)stem, stored->name, suffixes[i]);
-        scales = find(f, name);
-    }
-    return fm_hub_form(f->hub, stored, scales, form);
-}
-
-// Of n_parts parts like this one
-static struct fm_source source_of(const struct fm_hub_form *form, uint32_t n_parts) {
-    return (struct fm_source){
-        .kind = form->kind,
-        .stored = form->type,
-        .n_rows = (uint32_t)form->n_rows,
-        .n_cols = (uint32_t)form->n_cols,
-        .n_parts = n_parts,
-        .scale_cols = form->scale_cols,
-        .exponents = form->exponents,
-    };
-}
-
-// Adds a tensor of n_parts equal parts. dims: GGUF's order.
-static bool add(struct files *f, const char *name, enum fathom_type type, uint32_t n_dims,
-    const uint64_t dims[3], struct fm_source source, const uint8_t **parts) {
-    struct fm_tensors *tensors = f->hub->tensors;
-    struct fm_source *kept = fm_arena_alloc(&tensors->arena, 1, sizeof(*kept));
-    struct fm_tensor tensor = {
-        .name = fm_arena_format(&tensors->arena, "%s", name),
-        .type = type,
-        .n_dims = n_dims,
-        .dims = {dims[0], dims[1], dims[2], 1},
-        .impl = kept,
-    };
-    if (!kept || !tensor.name || !parts) return no_memory(f);
-    if (!fm_tensors_add(tensors, tensor, f->hub->err)) return false;
-    *kept = source;
-    kept->parts = parts;
-    kept->part_size = tensors->list[tensors->count - 1].size / source.n_parts;
-    return true;
-}
-
-static const uint8_t **new_parts(struct files *f, uint32_t n) {
-    return fm_arena_alloc(&f->hub->tensors->arena, n, sizeof(uint8_t *));
-}
-
-// A vector or a matrix under its new name, if the folder has it. Vectors and what GGUF wants so are presented
-// as F32.
-static bool plain(struct files *f, const char *from, const char *to, bool as_f32) {
-    const struct fm_safetensor *stored = find(f, from);
-    if (!stored) return true;
-    struct fm_hub_form form;
-    if (!form_of(f, stored, &form)) return false;
-    if (stored->n_dims < 1 || stored->n_dims > 2 || stored->size == 0)
-        return wrong_shape(f, from, "of a vector or a matrix");
-    const bool widen = (stored->n_dims == 1 || as_f32) && form.type != FATHOM_F32;
-    if (widen && form.kind == FM_SOURCE_F4) return wrong_shape(f, from, "and dtype of floats");
-    if (widen && form.kind == FM_SOURCE_COPY) form.kind = FM_SOURCE_WIDEN;
-    const uint8_t **parts = new_parts(f, 1);
-    struct fm_source source = source_of(&form, 1);
-    if (!(source.scales = new_parts(f, 1)) || !parts) return no_memory(f);
-    parts[0] = stored->data;
-    source.scales[0] = form.scales;
-    return add(f, to, widen ? FATHOM_F32 : form.type, stored->n_dims,
-        (const uint64_t[3]){form.n_cols, form.n_rows, 1}, source, parts);
-}
-
-// A projection whose heads' rows are presented in pairs (i, i + n_rope / 2), as GGUF has Llama's, which turns
-// pairs (2i, 2i + 1).
-static bool paired_rows(struct files *f, const char *from, const char *to, uint32_t n_heads) {
-    const uint32_t n_rope = f->hub->n_rope, n_rows = n_heads * n_rope;
-    const struct fm_safetensor *stored = find(f, from);
-    if (!stored) return true;
-    struct fm_hub_form form;
-    if (!form_of(f, stored, &form)) return false;
-    if (stored->n_dims != 2 || stored->dims[0] != n_rows || stored->size == 0 || form.scales)
-        return wrong_shape(f, from, "[heads * head_dim, hidden] of config.json, in floats");
-    const uint8_t **rows = new_parts(f, n_rows);
-    if (!rows) return no_memory(f);
-    for (uint32_t r = 0; r < n_rows; r++) {
-        const uint32_t i = r % n_rope, row = r - i + i / 2 + i % 2 * (n_rope / 2);
-        rows[r] = stored->data + row * (stored->size / n_rows);
-    }
-    return add(
-        f, to, form.type, 2, (const uint64_t[3]){form.n_cols, n_rows, 1}, source_of(&form, n_rows), rows);
-}
-
-// One projection of all experts of a layer, stacked.
-static bool experts(struct files *f, uint32_t layer, const char *projection) {
-    const uint32_t n = f->hub->n_experts;
-    const bool v4 = f->hub->arch->windowed;
-    const uint8_t **parts = new_parts(f, n), **scales = new_parts(f, n);
-    struct fm_hub_form first = {0}, form;
-    char name[128], to[64];
-    if (!parts || !scales) return no_memory(f);
-    for (uint32_t i = 0; i < n; i++) {
-        if (v4)
-            snprintf(name, sizeof(name), "%slayers.%u.ffn.experts.%u.%s.weight", f->prefix, layer, i,
-                !strcmp(projection, "gate")     ? "w1"
-                    : !strcmp(projection, "up") ? "w3"
-                                                : "w2");
-        else
-            snprintf(
-                name, sizeof(name), "model.layers.%u.mlp.experts.%u.%s_proj.weight", layer, i, projection);
-        const struct fm_safetensor *stored = find(f, name);
-        if (!stored)
-            return fm_fail(f->hub->err, FATHOM_INVALID, "%s: tensor %s is missing", f->hub->dir, name);
-        if (!form_of(f, stored, &form)) return false;
-        if (i == 0) first = form;
-        if (stored->n_dims != 2 || stored->size == 0 || form.n_rows != first.n_rows ||
-            form.n_cols != first.n_cols || form.type != first.type || form.exponents != first.exponents)
-            return wrong_shape(f, name, "and dtype of the layer's first expert");
-        parts[i] = stored->data;
-        scales[i] = form.scales;
-    }
-    snprintf(to, sizeof(to), "blk.%u.ffn_%s_exps.weight", layer, projection);
-    struct fm_source source = source_of(&first, n);
-    source.scales = scales;
-    return add(f, to, first.type, 3, (const uint64_t[3]){first.n_cols, first.n_rows, n}, source, parts);
-}
-
-// Whether no block of a head's transposed keys takes in two scales: 128 rows of kv_b_proj share one, counted
-// from its own first row.
-static bool whole_scales(uint32_t n_heads, uint32_t head_rows, uint32_t n_nope) {
-    for (uint32_t h = 0; h < n_heads; h++)
-        for (uint32_t c = 0; c < n_nope; c += FM_SCALED_F8) {
-            const uint64_t first = (uint64_t)h * head_rows + c,
-                           last = first + (n_nope - c < FM_SCALED_F8 ? n_nope - c : FM_SCALED_F8) - 1;
-            if (first / FM_SCALED_F8 != last / FM_SCALED_F8) return false;
-        }
-    return true;
-}
-
-// kv_b_proj holds for each head n_nope rows that make its keys out of the latent, then n_value rows that make
-// its values. The absorbed form wants the first transposed.
-static bool split_kv_b(struct files *f, uint32_t layer) {
-    const struct fm_hub *hub = f->hub;
-    char name[128];
-    snprintf(name, sizeof(name), "model.layers.%u.self_attn.kv_b_proj.weight", layer);
-    const struct fm_safetensor *stored = find(f, name);
-    if (!stored) return true;
-    struct fm_hub_form form;
-    if (!form_of(f, stored, &form)) return false;
-    const uint32_t n_heads = hub->n_heads, head_rows = hub->n_nope + hub->n_value;
-    if (stored->n_dims != 2 || form.n_rows != (uint64_t)n_heads * head_rows || form.n_cols != hub->kv_rank ||
-        form.kind == FM_SOURCE_F4)
-        return wrong_shape(f, name, "[heads * (nope + value), latent] of config.json");
-    const uint8_t **keys = new_parts(f, n_heads), **values = new_parts(f, n_heads),
-                  **scales = new_parts(f, n_heads);
-    if (!keys || !values || !scales) return no_memory(f);
-    const uint64_t row_size = stored->size / stored->dims[0];
-    for (uint32_t i = 0; i < n_heads; i++) {
-        keys[i] = stored->data + (uint64_t)i * head_rows * row_size;
-        values[i] = keys[i] + hub->n_nope * row_size;
-        scales[i] = form.scales;
-    }
-    struct fm_source source = source_of(&form, n_heads);
-    source.scales = scales;
-    source.part_rows = head_rows;
-    source.kind = form.scales ? FM_SOURCE_F8_TRANSPOSE : FM_SOURCE_TRANSPOSE;
-    source.n_rows = hub->kv_rank;
-    source.n_cols = hub->n_nope;
-    const bool kept = !form.scales ||
-        (whole_scales(n_heads, head_rows, hub->n_nope) && hub->n_nope % 32 == 0); // else as F32
-    snprintf(name, sizeof(name), "blk.%u.attn_k_b.weight", layer);
-    if (!add(f, name, kept ? form.type : FATHOM_F32, 3,
-            (const uint64_t[3]){hub->n_nope, hub->kv_rank, n_heads}, source, keys))
-        return false;
-    source.kind = form.kind;
-    source.n_rows = hub->n_value;
-    source.n_cols = hub->kv_rank;
-    source.first_row = hub->n_nope;
-    snprintf(name, sizeof(name), "blk.%u.attn_v_b.weight", layer);
-    return add(
-        f, name, form.type, 3, (const uint64_t[3]){hub->kv_rank, hub->n_value, n_heads}, source, values);
-}
-
-// A table of tokens, of I32 or I64, under its new name.
-static bool table(struct files *f, const char *from, const char *to) {
-    const struct fm_safetensor *stored = find(f, from);
-    if (!stored) return true;
-    const bool wide = !strcmp(stored->dtype, "I64");
-    if (!wide && strcmp(stored->dtype, "I32") != 0)
-        return fm_fail(f->hub->err, FATHOM_UNSUPPORTED, "%s: tensor %s is stored as %s; supported: I32, I64",
-            f->hub->dir, from, stored->dtype);
-    if (stored->n_dims != 2 || stored->size == 0) return wrong_shape(f, from, "of a matrix");
-    const uint8_t **parts = new_parts(f, 1);
-    if (parts) parts[0] = stored->data;
-    return add(f, to, (enum fathom_type)FM_TYPE_I32, 2,
-        (const uint64_t[3]){stored->dims[1], stored->dims[0], 1},
-        (struct fm_source){
-            .kind = wide ? FM_SOURCE_NARROW : FM_SOURCE_COPY,
-            .stored = (enum fathom_type)FM_TYPE_I32,
-            .n_parts = 1,
-        },
-        parts);
-}
 
 // What a layer has besides kv_b_proj and experts: "model.layers.N.<from>" becomes "blk.N.<to>".
 static const struct {
@@ -419,21 +85,22 @@ static const struct {
     {"ffn.shared_experts.w3.weight", "ffn_up_shexp.weight"},
 };
 
-static bool v4_layer(struct files *f, uint32_t i) {
+static bool v4_layer(struct fm_hub_files *f, uint32_t i) {
     char from[128], to[64];
     for (size_t j = 0; j < sizeof(v4_layer_names) / sizeof(*v4_layer_names); j++) {
         snprintf(from, sizeof(from), "%slayers.%u.%s", f->prefix, i, v4_layer_names[j].from);
         snprintf(to, sizeof(to), "blk.%u.%s", i, v4_layer_names[j].to);
-        if (!plain(f, from, to, v4_layer_names[j].as_f32)) return false;
+        if (!fm_hub_present_plain(f, from, to, v4_layer_names[j].as_f32)) return false;
     }
     snprintf(from, sizeof(from), "%slayers.%u.ffn.gate.tid2eid", f->prefix, i);
     snprintf(to, sizeof(to), "blk.%u.ffn_gate_tid2eid.weight", i);
-    return (i >= f->hub->n_hash || table(f, from, to)) && experts(f, i, "gate") && experts(f, i, "up") &&
-        experts(f, i, "down");
+    return (i >= f->hub->n_hash || fm_hub_present_table(f, from, to)) &&
+        fm_hub_present_experts(f, i, "gate") && fm_hub_present_experts(f, i, "up") &&
+        fm_hub_present_experts(f, i, "down");
 }
 
 // The hub's names and, of the outermost parts, transformers'
-static bool v4_all(struct files *f) {
+static bool v4_all(struct fm_hub_files *f) {
     static const struct {
         const char *from, *to;
         bool as_f32;
@@ -452,62 +119,57 @@ static bool v4_all(struct files *f) {
         {"lm_head.weight", "output.weight"},
     };
     fm_hub_set_u32(f->hub, ".block_count", f->hub->n_layers);
-    f->prefix = find(f, "embed.weight") ? "" : "model.";
+    f->prefix = fm_hub_find(f, "embed.weight") ? "" : "model.";
     if (f->hub->failed) return false;
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-        if (!plain(f, names[i].from, names[i].to, names[i].as_f32)) return false;
+        if (!fm_hub_present_plain(f, names[i].from, names[i].to, names[i].as_f32)) return false;
     for (uint32_t i = 0; i < f->hub->n_layers; i++)
         if (!v4_layer(f, i)) return false;
     return true;
 }
 
-static bool layer(struct files *f, uint32_t i) {
+static bool layer(struct fm_hub_files *f, uint32_t i) {
     char from[128], to[64];
     for (size_t j = 0; j < sizeof(layer_names) / sizeof(*layer_names); j++) {
         snprintf(from, sizeof(from), "model.layers.%u.%s", i, layer_names[j].from);
         snprintf(to, sizeof(to), "blk.%u.%s", i, layer_names[j].to);
+        if (f->hub->arch->paired && fm_has_suffix(from, ".bias")) continue; // its rows are not in pairs
         const bool query = !strcmp(layer_names[j].to, "attn_q.weight"),
                    key = !strcmp(layer_names[j].to, "attn_k.weight");
         if (f->hub->arch->paired && (query || key)) {
-            if (!paired_rows(f, from, to, query ? f->hub->n_heads : f->hub->n_kv)) return false;
-        } else if (!plain(f, from, to, layer_names[j].as_f32)) {
+            if (!fm_hub_present_paired_rows(f, from, to, query ? f->hub->n_heads : f->hub->n_kv))
+                return false;
+        } else if (!fm_hub_present_plain(f, from, to, layer_names[j].as_f32)) {
             return false;
         }
     }
-    if (!split_kv_b(f, i)) return false;
+    if (!fm_hub_present_split_kv_b(f, i)) return false;
     return i < f->hub->n_dense || !f->hub->n_experts ||
-        (experts(f, i, "gate") && experts(f, i, "up") && experts(f, i, "down"));
+        (fm_hub_present_experts(f, i, "gate") && fm_hub_present_experts(f, i, "up") &&
+            fm_hub_present_experts(f, i, "down"));
 }
 
-static bool all(struct files *f) {
+static bool all(struct fm_hub_files *f) {
     struct fm_hub *hub = f->hub;
     char name[64];
     snprintf(name, sizeof(name), "model.layers.%u.eh_proj.weight", hub->n_layers);
-    if (!find(f, name)) hub->n_draft = 0; // announced, but the weights were left out
+    if (!fm_hub_find(f, name)) hub->n_draft = 0; // announced, but the weights were left out
     fm_hub_set_u32(hub, ".block_count", hub->n_layers + hub->n_draft);
     if (hub->n_draft) fm_hub_set_u32(hub, ".nextn_predict_layers", hub->n_draft);
     const bool tied = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(hub->config, "tie_word_embeddings"));
-    if (hub->failed || !plain(f, "model.embed_tokens.weight", "token_embd.weight", false)) return false;
-    if (hub->rope_divisors) {
-        const uint8_t **parts = new_parts(f, 1);
-        if (parts) parts[0] = (const uint8_t *)hub->rope_divisors;
-        if (!add(f, "rope_freqs.weight", FATHOM_F32, 1, (const uint64_t[3]){hub->n_rope / 2, 1, 1},
-                (struct fm_source){.kind = FM_SOURCE_COPY, .stored = FATHOM_F32, .n_parts = 1}, parts))
-            return false;
-    }
+    if (hub->failed || !fm_hub_present_plain(f, "model.embed_tokens.weight", "token_embd.weight", false))
+        return false;
+    if (!fm_hub_present_rope(f)) return false;
     for (uint32_t i = 0; i < hub->n_layers + hub->n_draft; i++)
         if (!layer(f, i)) return false;
-    return plain(f, "model.norm.weight", "output_norm.weight", false) &&
-        (tied || plain(f, "lm_head.weight", "output.weight", false));
+    return fm_hub_present_plain(f, "model.norm.weight", "output_norm.weight", false) &&
+        (tied || fm_hub_present_plain(f, "lm_head.weight", "output.weight", false));
 }
 
 bool fm_hub_weights(struct fm_hub *hub) {
-    struct files f = {.hub = hub};
-    const bool ok = open_files(&f) && (hub->arch->windowed ? v4_all : all)(&f);
-    for (size_t i = 0; i < hub->tensors->n_files && f.contents; i++) fm_safetensors_free(&f.contents[i]);
-    free(f.contents);
-    free(f.names);
-    free(f.stored);
-    fm_names_free(&f.index);
+    struct fm_hub_files f = {.hub = hub};
+    const bool ok =
+        fm_hub_files_open(&f) && (hub->arch->windowed ? v4_all : all)(&f) && fm_hub_check_used(&f);
+    fm_hub_files_free(&f);
     return ok;
 }

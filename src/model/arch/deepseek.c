@@ -25,15 +25,15 @@ static void read_latent(struct fm_keys *k, struct fm_hparams *hp) {
 
 static void read_deepseek2(struct fm_keys *k, struct fm_hparams *hp) {
     read_latent(k, hp);
-    fm_read_experts(k, hp);
-    fm_read_rope(k, hp, false);
+    fm_read_experts(k, hp, FATHOM_GATE_SOFTMAX);
+    fm_read_rope(k, hp, FM_ROPE_LATENT);
 }
 
 static void read_deepseek32(struct fm_keys *k, struct fm_hparams *hp) {
     read_latent(k, hp);
     fm_read_indexer(k, hp);
-    fm_read_experts(k, hp);
-    fm_read_rope(k, hp, false);
+    fm_read_experts(k, hp, FATHOM_GATE_SIGMOID);
+    fm_read_rope(k, hp, FM_ROPE_LATENT);
 }
 
 static bool attention_tensors(struct fm_walk *w, uint32_t i, struct fm_layer *l) {

@@ -61,8 +61,9 @@ static void read_deepseek4(struct fm_keys *k, struct fm_hparams *hp) {
     hp->n_streams = FATHOM_RESIDUALS;
     hp->n_rope_tables = 2;
     read_shape(k, hp);
-    fm_read_experts(k, hp);
-    fm_read_rope(k, hp, false);
+    fm_read_experts(k, hp, FATHOM_GATE_SQRT_SOFTPLUS);
+    if (!k->failed && !hp->n_experts) fm_key_bad(k, "expert_count", "is missing or 0");
+    fm_read_rope(k, hp, FM_ROPE_WINDOWED);
     hp->rope_magnitude = 1; // YaRN changes the frequencies alone
     hp->softmax_scale = 1 / sqrtf((float)(hp->n_nope + hp->n_rope));
 }

@@ -1,5 +1,6 @@
 // Llama, Qwen2 and Qwen3: dense layers with grouped-query attention (arXiv 2305.13245).
 #include "model/arch/arch.h"
+#include "quant/types.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -31,12 +32,17 @@ static void read_shape(struct fm_keys *k, struct fm_hparams *hp) {
 static void read_rope_divisors(struct fm_keys *k, struct fm_hparams *hp) {
     const struct fm_tensor *t = fm_tensors_find(k->tensors, "rope_freqs.weight");
     if (!t || k->failed) return;
-    if (t->type != FATHOM_F32 || t->n_dims != 1 || t->dims[0] != hp->n_rope / 2) {
-        k->failed = !fm_fail(k->err, FATHOM_INVALID, "%s: tensor rope_freqs.weight is not F32 of %u elements",
-            fm_tensors_path(k->tensors), hp->n_rope / 2);
+    const bool floats = t->type == FATHOM_F32 || t->type == FATHOM_F16 || t->type == FATHOM_BF16;
+    if (!floats || t->n_dims != 1 || t->dims[0] != hp->n_rope / 2) {
+        k->failed =
+            !fm_fail(k->err, FATHOM_INVALID, "%s: tensor rope_freqs.weight is not a vector of %u floats",
+                fm_tensors_path(k->tensors), hp->n_rope / 2);
         return;
     }
-    if (!fm_tensor_read(k->tensors, t, 0, t->size, hp->rope_divisors, k->err)) k->failed = true;
+    float stored[FM_MAX_ROPE / 2];
+    if (!fm_tensor_read(k->tensors, t, 0, t->size, stored, k->err)) k->failed = true;
+    hp->has_rope_tensor = true;
+    if (!k->failed) fm_dequantize_row(t->type, stored, hp->rope_divisors, t->dims[0]);
     for (uint32_t i = 0; !k->failed && i < hp->n_rope / 2; i++)
         if (!(hp->rope_divisors[i] >= 1e-6f && hp->rope_divisors[i] <= 1e6f))
             k->failed = !fm_fail(k->err, FATHOM_INVALID, "%s: tensor rope_freqs.weight has the element %g",
@@ -46,9 +52,7 @@ static void read_rope_divisors(struct fm_keys *k, struct fm_hparams *hp) {
 static void read_dense(struct fm_keys *k, struct fm_hparams *hp) {
     read_shape(k, hp);
     read_rope_divisors(k, hp);
-    fm_read_rope(k, hp, true);
-    // with latent attention, the converter has put this factor into the keys
-    hp->rope_magnitude *= 1 + 0.1f * logf(hp->yarn_factor);
+    fm_read_rope(k, hp, FM_ROPE_DENSE);
 }
 
 // llama.cpp's converter reorders the rows of Llama's queries and keys, so that rotated pairs are neighbours.
