@@ -1,12 +1,12 @@
 // fathom logits: computes a model's logits for given tokens, for conformance checks.
 #include "common.h"
 #include "base/error.h"
+#include "base/part_file.h"
+#include "file/output.h"
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 // Parses "1,2,3" to ids, which the caller frees. Prints the error and returns NULL on failure.
 static int32_t *parse_ids(const char *list, uint32_t *n) {
@@ -30,27 +30,31 @@ static int32_t *parse_ids(const char *list, uint32_t *n) {
     return NULL;
 }
 
-// Writes one tensor, `logits` [n_tokens][n_vocab], to a temporary file and renames the file.
+// Writes one tensor, `logits` [n_tokens][n_vocab].
 static bool write_safetensors(
     const char *path, const float *logits, uint64_t n_tokens, uint64_t n_vocab, struct fathom_error *err) {
-    char header[256], temporary[PATH_MAX];
+    char header[256];
+    struct fm_part_file file;
     const uint64_t size = 4 * n_tokens * n_vocab;
     int n = snprintf(header, sizeof(header),
         "{\"logits\":{\"dtype\":\"F32\",\"shape\":[%llu,%llu],\"data_offsets\":[0,%llu]}}",
         (unsigned long long)n_tokens, (unsigned long long)n_vocab, (unsigned long long)size);
     while (n % 8) header[n++] = ' ';
     const uint64_t length = (uint64_t)n;
-    snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
-    FILE *f = fopen(temporary, "wb");
-    if (!f) return fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno));
-    bool ok = fwrite(&length, 8, 1, f) == 1 && fwrite(header, (size_t)length, 1, f) == 1 &&
-        fwrite(logits, size, 1, f) == 1;
-    ok = fclose(f) == 0 && ok;
-    ok = ok && rename(temporary, path) == 0;
-    if (!ok) {
-        fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno));
-        remove(temporary);
-    }
+    if (!fm_part_file_create(&file, path, err)) return false;
+    file.size = 8 + length + size;
+    const bool ok = fm_part_file_write(&file, &length, 8, err) &&
+        fm_part_file_write(&file, header, length, err) && fm_part_file_write(&file, logits, size, err) &&
+        fm_part_file_finish(&file, false, err);
+    if (!ok) fm_part_file_discard(&file);
+    return ok;
+}
+
+// Refuses an output that is one of the model's files.
+static bool check_output(const char *model, const char *out, struct fathom_error *err) {
+    struct fm_tensors *tensors = fm_tensors_open(model, err);
+    const bool ok = tensors && fm_output_check(tensors, out, err);
+    fm_tensors_close(&tensors);
     return ok;
 }
 
@@ -97,8 +101,9 @@ int logits_main(int argc, char **argv) {
     if (!ids) return EXIT_WRONG_USE;
     struct fathom_error err = {0};
     watch_interrupt();
-    struct fathom_engine *engine = open_engine(model, &device);
-    int done = EXIT_REFUSED;
+    const bool apart = check_output(model, out, &err);
+    struct fathom_engine *engine = apart ? open_engine(model, &device) : NULL;
+    int done = apart ? EXIT_REFUSED : refuse(&err);
     if (engine) done = compute(engine, ids, n, n_chunk, decode, out, &err) ? EXIT_DONE : refuse(&err);
     fathom_engine_destroy(&engine);
     free(ids);

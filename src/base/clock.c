@@ -12,3 +12,8 @@ double fm_lap(double *start) {
     *start = now;
     return seconds;
 }
+
+void fm_sleep(double seconds) {
+    const time_t whole = (time_t)seconds;
+    nanosleep(&(struct timespec){whole, (long)(1e9 * (seconds - (double)whole))}, NULL);
+}

@@ -5,4 +5,5 @@
 double fm_clock(void);
 // Returns the seconds since *start and sets *start to the current time.
 double fm_lap(double *start);
+void fm_sleep(double seconds);
 #endif
