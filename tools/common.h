@@ -2,6 +2,7 @@
 #ifndef TOOL_COMMON_H
 #define TOOL_COMMON_H
 #include "options.h"
+#include "signals.h"
 #include <cjson/cJSON.h>
 #include <fathom/fathom.h>
 #include <stdio.h>
@@ -66,10 +67,6 @@ int refuse(const struct fathom_error *err);
 extern const struct fathom_progress progress_bar;
 void progress_clear(void);
 
-// After this call Ctrl-C sets a flag instead of ending the program. A second Ctrl-C ends the program.
-void watch_interrupt(void);
-bool interrupted(void);
-
 // Returns the path of the demonstration model, installed or in the source tree; the caller frees the path.
 // Prints the reason and returns NULL on failure.
 char *demo_model(void);
@@ -78,6 +75,8 @@ char *demo_model(void);
 // set on failure.
 char *read_file(const char *path, size_t most, size_t *size, struct fathom_error *err);
 
+// Call first in main(). JSON that does not fit into memory then ends the program with a message.
+void json_starts(void);
 // Prints the object to stdout with a line end, and deletes the object. Returns EXIT_DONE, or EXIT_REFUSED
 // when stdout fails.
 int print_json(cJSON *json);

@@ -149,7 +149,7 @@ int inspect_main(int argc, char **argv) {
     struct fathom_model_info m;
     struct fathom_memory_plan plan;
     const struct fathom_gpu_info *device = choose_device(device_name, &info, &no_device);
-    if (!device && device_name) return refuse(&no_device);
+    if (!device && (device_name || no_device.status != FATHOM_NO_DEVICE)) return refuse(&no_device);
     if (!fathom_model_inspect(model, device, exact, n_context, &m, &plan, &err)) return refuse(&err);
     struct fm_tensors *tensors = fm_tensors_open(model, &err);
     if (!tensors) return refuse(&err);

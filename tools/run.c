@@ -111,7 +111,6 @@ static int answer_once(
         .hide_thought = o->hide_thought,
         .silent = o->json,
     };
-    watch_interrupt();
     const bool ok = fathom_chat_ask(chat, prompt, print_piece, &printer, &reply, &err);
     if (!ok) {
         leave_thought(&printer); // resets the dim terminal
@@ -141,6 +140,7 @@ static int converse(struct fathom_engine *engine, struct fathom_chat *chat, cons
     History *past = history_init();
     EditLine *line = el_init("fathom", stdin, stdout, stderr);
     int code = EXIT_DONE, n;
+    work_ends();
     if (!past || !line) {
         fprintf(stderr, "fathom: the line editor does not start\n");
         code = EXIT_REFUSED;
@@ -159,10 +159,12 @@ static int converse(struct fathom_engine *engine, struct fathom_chat *chat, cons
             break;
         }
         if (question[0]) history(past, &event, H_ENTER, text);
+        work_begins();
         if (!strcmp(question, "/clear"))
             fathom_chat_clear(chat);
         else if (question[0])
             answer_once(engine, chat, question, o); // the chat continues after an error
+        work_ends();
         free(question);
     }
     if (line) el_end(line);

@@ -178,7 +178,7 @@ struct fathom_session_stats {
 };
 FATHOM_API struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session);
 // With gpu.timers: the time of each dispatch of the last prefill chunk, or of the last decode step. Returns
-// the number of dispatches; fills at most `capacity` entries.
+// the number of dispatches, and fills at most `capacity` entries; returns 0 when not all can be read.
 FATHOM_API size_t fathom_session_get_timings(
     const struct fathom_session *session, bool decode, struct fathom_dispatch_time *list, size_t capacity);
 

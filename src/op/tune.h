@@ -6,6 +6,7 @@
 #include "gpu/calls.h"
 #include "gpu/tuned.h"
 #include "op/op.h"
+#include <fathom/fathom.h>
 
 // One measurement: the first max_calls calls that equal `call` in the recording that `record` appends to a
 // stream. Their inputs are in memory already. The tuner compares their float32 results, and restores all
@@ -38,14 +39,19 @@ struct fm_tuner {
     bool
         quick; // compare with the operator's own choice, few rounds; else with the plain variant, more rounds
     double build_budget; // once one choice took longer than this to prepare, no more are tried; 0: any time
+    const struct fathom_progress *progress; // asked between runs, with `done` of `total`; NULL: none
+    uint64_t done, total;
     double
         prepare_seconds; // what building a pipeline and its first run may take: the most of late; 0 at first
 };
 
-// Returns false only if the device, memory or the recording fails. A trial without time leaves the table
-// unchanged and nanoseconds 0.
+// Returns false only if the device, memory or the recording fails, or the progress asks to stop. A trial
+// without time leaves the table unchanged and nanoseconds 0.
 bool fm_tune(struct fm_tuner *tuner, const struct fm_trial *trial, struct fm_trial_result *result,
     struct fathom_error *err);
+
+// Tells the progress. Returns false when it asks to stop.
+bool fm_tune_goes_on(const struct fm_tuner *tuner, struct fathom_error *err);
 
 // Do two results of the same operator agree within what a change of order, and of precision to float16 or
 // 8-bit activations, explains? Words of FM_TUNE_UNWRITTEN, with which results are filled before a run, must
