@@ -14,6 +14,10 @@ int refuse(const struct fathom_error *err) {
     return EXIT_REFUSED;
 }
 
+int out_of_memory(void) {
+    return refuse(&(struct fathom_error){FATHOM_NO_MEMORY, "out of host memory"});
+}
+
 static int shown = -1; // per cent of the bar on the terminal
 static double line_at; // without a terminal: when the last line was printed, or the work began
 
@@ -212,9 +216,7 @@ char *read_file(const char *path, size_t most, size_t *size, struct fathom_error
 static void *json_allocate(size_t size) {
     void *memory = malloc(size);
     if (memory) return memory;
-    progress_clear();
-    fprintf(stderr, "fathom: out of host memory\n");
-    exit(EXIT_REFUSED); // cJSON would drop what it has no memory for, and the result would look complete
+    exit(out_of_memory()); // cJSON would drop what it has no memory for, and the result would look complete
 }
 
 void json_starts(void) {

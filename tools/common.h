@@ -62,6 +62,7 @@ cJSON *drafts_json(const struct fathom_session *session);
 
 // Prints "fathom: message" to stderr and returns EXIT_REFUSED.
 int refuse(const struct fathom_error *err);
+int out_of_memory(void); // the same for memory of the program itself
 
 // Shows a progress bar on a terminal, and plain lines elsewhere. Cancels the work when the user interrupts.
 extern const struct fathom_progress progress_bar;

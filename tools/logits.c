@@ -8,26 +8,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Parses "1,2,3" to ids, which the caller frees. Prints the error and returns NULL on failure.
-static int32_t *parse_ids(const char *list, uint32_t *n) {
-    const size_t capacity = strlen(list) / 2 + 1;
-    int32_t *ids = malloc(capacity * sizeof(*ids));
+// Parses "1,2,3" to ids, which have room for all that the text can hold. Prints the error and returns false
+// on failure.
+static bool parse_ids(const char *list, int32_t *ids, uint32_t *n) {
     *n = 0;
-    if (!ids) fprintf(stderr, "fathom logits: out of memory for the ids\n");
-    for (const char *at = list; ids;) {
+    for (const char *at = list;;) {
         char *end;
         errno = 0;
         const long id = strtol(at, &end, 10);
         if (end == at || errno || id < 0 || id > INT32_MAX || (*end && *end != ',')) {
             fprintf(stderr, "fathom logits: \"%s\" is not a list of token ids\n", at);
-            free(ids);
-            return NULL;
+            return false;
         }
         ids[(*n)++] = (int32_t)id;
-        if (!*end) return ids;
+        if (!*end) return true;
         at = end + 1;
     }
-    return NULL;
 }
 
 // Writes one tensor, `logits` [n_tokens][n_vocab].
@@ -97,8 +93,9 @@ int logits_main(int argc, char **argv) {
         fprintf(stderr, "fathom logits: --ids and --out are needed\n");
         return EXIT_WRONG_USE;
     }
-    int32_t *ids = parse_ids(list, &n);
-    if (!ids) return EXIT_WRONG_USE;
+    int32_t *ids = malloc((strlen(list) / 2 + 1) * sizeof(*ids));
+    if (!ids) return out_of_memory();
+    if (!parse_ids(list, ids, &n)) return free(ids), EXIT_WRONG_USE;
     struct fathom_error err = {0};
     watch_interrupt();
     const bool apart = check_output(model, out, &err);

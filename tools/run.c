@@ -61,14 +61,14 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     cJSON *json = cJSON_CreateObject(), *timings = cJSON_CreateObject(), *count = cJSON_CreateObject();
     const size_t n_thought = strlen(reply->thought), n_text = n_thought + strlen(reply->answer) + 16;
     char *text = malloc(n_text);
-    if (text)
-        snprintf(text, n_text, "%s%s%s", reply->thought,
-            o->raw || !n_thought                                    ? ""
-                : reply->end == FATHOM_END_STOP || reply->answer[0] ? "</think>\n\n"
-                                                                    : "",
-            reply->answer);
+    if (!text) return cJSON_Delete(json), cJSON_Delete(timings), cJSON_Delete(count), out_of_memory();
+    snprintf(text, n_text, "%s%s%s", reply->thought,
+        o->raw || !n_thought                                    ? ""
+            : reply->end == FATHOM_END_STOP || reply->answer[0] ? "</think>\n\n"
+                                                                : "",
+        reply->answer);
     cJSON_AddItemToObject(json, "tokens", cJSON_CreateIntArray(reply->ids, (int)reply->n_ids));
-    cJSON_AddStringToObject(json, "text", text ? text : reply->answer);
+    cJSON_AddStringToObject(json, "text", text);
     cJSON_AddStringToObject(json, "thought", reply->thought);
     cJSON_AddStringToObject(json, "answer", reply->answer);
     cJSON_AddStringToObject(json, "end", end_name(reply->end));
@@ -211,6 +211,7 @@ static int read_prompt(const struct run_options *o, char **prompt) {
         return EXIT_NOT_YET;
 #endif
     if (*prompt) return EXIT_NOT_YET;
+    if (o->prompt) return out_of_memory();
     if (err.status == FATHOM_OK) fprintf(stderr, "fathom run: give a question with -p or -f\n");
     return err.status == FATHOM_OK ? EXIT_WRONG_USE : refuse(&err);
 }
