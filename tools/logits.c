@@ -27,35 +27,31 @@ static bool parse_ids(const char *list, int32_t *ids, uint32_t *n) {
 }
 
 // Writes one tensor, `logits` [n_tokens][n_vocab].
-static bool write_safetensors(
-    const char *path, const float *logits, uint64_t n_tokens, uint64_t n_vocab, struct fathom_error *err) {
+static bool write_safetensors(struct fm_part_file *file, const float *logits, uint64_t n_tokens,
+    uint64_t n_vocab, struct fathom_error *err) {
     char header[256];
-    struct fm_part_file file;
     const uint64_t size = 4 * n_tokens * n_vocab;
     int n = snprintf(header, sizeof(header),
         "{\"logits\":{\"dtype\":\"F32\",\"shape\":[%llu,%llu],\"data_offsets\":[0,%llu]}}",
         (unsigned long long)n_tokens, (unsigned long long)n_vocab, (unsigned long long)size);
     while (n % 8) header[n++] = ' ';
     const uint64_t length = (uint64_t)n;
-    if (!fm_part_file_create(&file, path, err)) return false;
-    file.size = 8 + length + size;
-    const bool ok = fm_part_file_write(&file, &length, 8, err) &&
-        fm_part_file_write(&file, header, length, err) && fm_part_file_write(&file, logits, size, err) &&
-        fm_part_file_finish(&file, false, err);
-    if (!ok) fm_part_file_discard(&file);
-    return ok;
+    file->size = 8 + length + size;
+    return fm_part_file_write(file, &length, 8, err) && fm_part_file_write(file, header, length, err) &&
+        fm_part_file_write(file, logits, size, err) && fm_part_file_finish(file, false, err);
 }
 
-// Refuses an output that is one of the model's files.
-static bool check_output(const char *model, const char *out, struct fathom_error *err) {
+// Creates the output, before the work begins. Refuses one of the model's own files.
+static bool open_output(
+    const char *model, const char *path, struct fm_part_file *file, struct fathom_error *err) {
     struct fm_tensors *tensors = fm_tensors_open(model, err);
-    const bool ok = tensors && fm_output_check(tensors, out, err);
+    const bool ok = tensors && fm_output_check(tensors, path, err) && fm_part_file_create(file, path, err);
     fm_tensors_close(&tensors);
     return ok;
 }
 
 static bool compute(struct fathom_engine *engine, const int32_t *ids, uint32_t n, uint32_t n_chunk,
-    bool decode, const char *out, struct fathom_error *err) {
+    bool decode, struct fm_part_file *out, struct fathom_error *err) {
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
     struct fathom_session *session =
         fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = n_chunk}, err);
@@ -98,10 +94,12 @@ int logits_main(int argc, char **argv) {
     if (!parse_ids(list, ids, &n)) return free(ids), EXIT_WRONG_USE;
     struct fathom_error err = {0};
     watch_interrupt();
-    const bool apart = check_output(model, out, &err);
-    struct fathom_engine *engine = apart ? open_engine(model, &device) : NULL;
-    int done = apart ? EXIT_REFUSED : refuse(&err);
-    if (engine) done = compute(engine, ids, n, n_chunk, decode, out, &err) ? EXIT_DONE : refuse(&err);
+    struct fm_part_file file = {0};
+    const bool opened = open_output(model, out, &file, &err);
+    struct fathom_engine *engine = opened ? open_engine(model, &device) : NULL;
+    int done = opened ? EXIT_REFUSED : refuse(&err);
+    if (engine) done = compute(engine, ids, n, n_chunk, decode, &file, &err) ? EXIT_DONE : refuse(&err);
+    fm_part_file_discard(&file);
     fathom_engine_destroy(&engine);
     free(ids);
     return done;

@@ -2,6 +2,7 @@
 #include "base/part_file.h"
 #include "gpu/internal.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +79,8 @@ void *fm_cache_read(
 
 // Makes a folder and its parents, like mkdir -p. Returns false with errno set.
 static bool make_folders(const char *path) {
-    char *part = strdup(path);
     const size_t n = strlen(path);
+    char *part = n < PATH_MAX ? strdup(path) : (errno = ENAMETOOLONG, NULL);
     bool ok = part != NULL;
     for (size_t i = 1; ok && i <= n; i++) {
         if (path[i] != '/' && path[i] != 0) continue;
