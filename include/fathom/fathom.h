@@ -133,7 +133,8 @@ FATHOM_API bool fathom_session_truncate(
     struct fathom_session *session, uint32_t length, struct fathom_error *err);
 
 // Appends tokens by prefill, in chunks. logits, if not NULL, gets [n_tokens][n_vocab] floats: a row for each
-// token.
+// token. A call that fails or is cancelled keeps the tokens of the chunks that were read, and their logits:
+// fathom_session_length() tells how many. Append the others, truncate, or generate from there.
 FATHOM_API bool fathom_session_append(struct fathom_session *session, const int32_t *ids, uint32_t n_tokens,
     float *logits, const struct fathom_progress *progress, struct fathom_error *err);
 // Appends tokens by the recorded decode step, one token a step.

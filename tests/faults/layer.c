@@ -1,14 +1,15 @@
-// A Vulkan layer that fails one call. It is for programs with one instance and one device at a time.
+// A Vulkan layer that fails one call. It is for programs with one instance and one device at a time. The
+// environment tells it what to do, or a test that calls fault_plan().
 //
 //   FAULT=KIND@K     the K-th call that may return KIND by the specification fails; K+: so do all later ones;
 //                    K = 0: none does, and the layer only counts. KIND is a name of `kinds` below.
 //   FAULT_CALLS=A,B  only these calls count
-//   FAULT_LOG=FILE   receives "K NAME KIND" for the call that failed, and "= N" at the end, for the calls counted
-//   FAULT_RUNNING=1  a lost device goes on with what it was given, and no call waits for it any more
+//   FAULT_LOG=FILE   receives "K NAME KIND" for the call that failed, and "= N" at the end, for the calls
+//   counted FAULT_RUNNING=1  a lost device goes on with what it was given, and no call waits for it any more
 //   FAULT_CARD=1     a CPU says that it is a discrete card
 //
-// A failed call does not reach the driver, and leaves nonsense where the specification leaves the output undefined.
-// From a lost device on, all calls that may say so do.
+// A failed call does not reach the driver, and leaves nonsense where the specification leaves the output
+// undefined. From a lost device on, all calls that may say so do.
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,7 +18,18 @@
 #include <vulkan/vk_layer.h>
 #include <vulkan/vulkan.h>
 
-enum { HOST = 1, DEVICE = 2, LOST = 4, TIMEOUT = 8, NOT_READY = 16, INIT = 32, FRAGMENTED = 64, POOL = 128, INCOMPLETE = 256, HANDLE = 512 };
+enum {
+    HOST = 1,
+    DEVICE = 2,
+    LOST = 4,
+    TIMEOUT = 8,
+    NOT_READY = 16,
+    INIT = 32,
+    FRAGMENTED = 64,
+    POOL = 128,
+    INCOMPLETE = 256,
+    HANDLE = 512
+};
 static const struct {
     const char *name;
     int bit;
@@ -35,49 +47,66 @@ static const struct {
     {"handle", HANDLE, VK_ERROR_INVALID_EXTERNAL_HANDLE},
 };
 
-// The fallible calls of a device that src/gpu makes (sweep.py compares): name, parameters, arguments, what the
-// specification lets the call return, the output and its size, and what a failure leaves there: nonsense, or 0 where
-// the specification says so.
+// The fallible calls of a device that src/gpu makes (sweep.py compares): name, parameters, arguments, what
+// the specification lets the call return, the output and its size, and what a failure leaves there: nonsense,
+// or 0 where the specification says so.
 #define NONSENSE 0x5a
 #define CREATE(Y, name, info, handle, kinds) \
-    Y(name, (VkDevice d, const info *i, const VkAllocationCallbacks *a, handle *out), (d, i, a, out), kinds, out, sizeof(*out), NONSENSE)
+    Y(name, (VkDevice d, const info *i, const VkAllocationCallbacks *a, handle *out), (d, i, a, out), kinds, \
+        out, sizeof(*out), NONSENSE)
 #define DEVICE_CALLS(Y) \
     CREATE(Y, vkAllocateMemory, VkMemoryAllocateInfo, VkDeviceMemory, HOST | DEVICE | HANDLE) \
     CREATE(Y, vkCreateBuffer, VkBufferCreateInfo, VkBuffer, HOST | DEVICE) \
     CREATE(Y, vkCreateShaderModule, VkShaderModuleCreateInfo, VkShaderModule, HOST | DEVICE) \
     CREATE(Y, vkCreatePipelineLayout, VkPipelineLayoutCreateInfo, VkPipelineLayout, HOST | DEVICE) \
-    CREATE(Y, vkCreateDescriptorSetLayout, VkDescriptorSetLayoutCreateInfo, VkDescriptorSetLayout, HOST | DEVICE) \
+    CREATE(Y, vkCreateDescriptorSetLayout, VkDescriptorSetLayoutCreateInfo, VkDescriptorSetLayout, \
+        HOST | DEVICE) \
     CREATE(Y, vkCreateDescriptorPool, VkDescriptorPoolCreateInfo, VkDescriptorPool, HOST | DEVICE) \
     CREATE(Y, vkCreateCommandPool, VkCommandPoolCreateInfo, VkCommandPool, HOST | DEVICE) \
     CREATE(Y, vkCreateSemaphore, VkSemaphoreCreateInfo, VkSemaphore, HOST | DEVICE) \
     CREATE(Y, vkCreateQueryPool, VkQueryPoolCreateInfo, VkQueryPool, HOST | DEVICE) \
     CREATE(Y, vkCreatePipelineCache, VkPipelineCacheCreateInfo, VkPipelineCache, HOST | DEVICE) \
-    Y(vkCreateComputePipelines, (VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i, \
-        const VkAllocationCallbacks *a, VkPipeline *out), (d, c, n, i, a, out), HOST | DEVICE, out, n * sizeof(*out), 0) \
-    Y(vkAllocateDescriptorSets, (VkDevice d, const VkDescriptorSetAllocateInfo *i, VkDescriptorSet *out), (d, i, out), \
-        HOST | DEVICE | FRAGMENTED | POOL, out, i->descriptorSetCount * sizeof(*out), 0) \
-    Y(vkAllocateCommandBuffers, (VkDevice d, const VkCommandBufferAllocateInfo *i, VkCommandBuffer *out), (d, i, out), \
-        HOST | DEVICE, out, i->commandBufferCount * sizeof(*out), 0) \
-    Y(vkMapMemory, (VkDevice d, VkDeviceMemory m, VkDeviceSize at, VkDeviceSize n, VkMemoryMapFlags f, void **out), \
+    Y(vkCreateComputePipelines, \
+        (VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i, \
+            const VkAllocationCallbacks *a, VkPipeline *out), \
+        (d, c, n, i, a, out), HOST | DEVICE, out, n * sizeof(*out), 0) \
+    Y(vkAllocateDescriptorSets, (VkDevice d, const VkDescriptorSetAllocateInfo *i, VkDescriptorSet *out), \
+        (d, i, out), HOST | DEVICE | FRAGMENTED | POOL, out, i->descriptorSetCount * sizeof(*out), 0) \
+    Y(vkAllocateCommandBuffers, (VkDevice d, const VkCommandBufferAllocateInfo *i, VkCommandBuffer *out), \
+        (d, i, out), HOST | DEVICE, out, i->commandBufferCount * sizeof(*out), 0) \
+    Y(vkMapMemory, \
+        (VkDevice d, VkDeviceMemory m, VkDeviceSize at, VkDeviceSize n, VkMemoryMapFlags f, void **out), \
         (d, m, at, n, f, out), HOST | DEVICE, out, sizeof(*out), NONSENSE) \
-    Y(vkBindBufferMemory, (VkDevice d, VkBuffer b, VkDeviceMemory m, VkDeviceSize at), (d, b, m, at), HOST | DEVICE, NULL, 0, 0) \
-    Y(vkGetMemoryHostPointerPropertiesEXT, (VkDevice d, VkExternalMemoryHandleTypeFlagBits t, const void *p, \
-        VkMemoryHostPointerPropertiesEXT *out), (d, t, p, out), HOST | HANDLE, &out->memoryTypeBits, 4, NONSENSE) \
-    Y(vkResetCommandPool, (VkDevice d, VkCommandPool p, VkCommandPoolResetFlags f), (d, p, f), DEVICE, NULL, 0, 0) \
-    Y(vkBeginCommandBuffer, (VkCommandBuffer c, const VkCommandBufferBeginInfo *i), (c, i), HOST | DEVICE, NULL, 0, 0) \
+    Y(vkBindBufferMemory, (VkDevice d, VkBuffer b, VkDeviceMemory m, VkDeviceSize at), (d, b, m, at), \
+        HOST | DEVICE, NULL, 0, 0) \
+    Y(vkGetMemoryHostPointerPropertiesEXT, \
+        (VkDevice d, VkExternalMemoryHandleTypeFlagBits t, const void *p, \
+            VkMemoryHostPointerPropertiesEXT *out), \
+        (d, t, p, out), HOST | HANDLE, &out->memoryTypeBits, 4, NONSENSE) \
+    Y(vkResetCommandPool, (VkDevice d, VkCommandPool p, VkCommandPoolResetFlags f), (d, p, f), DEVICE, NULL, \
+        0, 0) \
+    Y(vkBeginCommandBuffer, (VkCommandBuffer c, const VkCommandBufferBeginInfo *i), (c, i), HOST | DEVICE, \
+        NULL, 0, 0) \
     Y(vkEndCommandBuffer, (VkCommandBuffer c), (c), HOST | DEVICE, NULL, 0, 0) \
-    Y(vkQueueSubmit, (VkQueue q, uint32_t n, const VkSubmitInfo *i, VkFence f), (q, n, i, f), HOST | DEVICE | LOST, NULL, 0, 0) \
+    Y(vkQueueSubmit, (VkQueue q, uint32_t n, const VkSubmitInfo *i, VkFence f), (q, n, i, f), \
+        HOST | DEVICE | LOST, NULL, 0, 0) \
     Y(vkQueueWaitIdle, (VkQueue q), (q), HOST | DEVICE | LOST, NULL, 0, 0) \
     Y(vkDeviceWaitIdle, (VkDevice d), (d), HOST | DEVICE | LOST, NULL, 0, 0) \
-    Y(vkWaitSemaphores, (VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t t), (d, i, t), HOST | DEVICE | LOST | TIMEOUT, NULL, 0, 0) \
-    Y(vkGetQueryPoolResults, (VkDevice d, VkQueryPool p, uint32_t at, uint32_t n, size_t size, void *out, VkDeviceSize s, \
-        VkQueryResultFlags f), (d, p, at, n, size, out, s, f), HOST | DEVICE | LOST | NOT_READY, out, size, NONSENSE) \
-    Y(vkGetPipelineCacheData, (VkDevice d, VkPipelineCache c, size_t *n, void *out), (d, c, n, out), HOST | DEVICE | INCOMPLETE, \
-        out, 0, 0) \
-    Y(vkGetPipelineExecutablePropertiesKHR, (VkDevice d, const VkPipelineInfoKHR *i, uint32_t *n, \
-        VkPipelineExecutablePropertiesKHR *out), (d, i, n, out), HOST | DEVICE | INCOMPLETE, NULL, 0, 0) \
-    Y(vkGetPipelineExecutableStatisticsKHR, (VkDevice d, const VkPipelineExecutableInfoKHR *i, uint32_t *n, \
-        VkPipelineExecutableStatisticKHR *out), (d, i, n, out), HOST | DEVICE | INCOMPLETE, NULL, 0, 0)
+    Y(vkWaitSemaphores, (VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t t), (d, i, t), \
+        HOST | DEVICE | LOST | TIMEOUT, NULL, 0, 0) \
+    Y(vkGetQueryPoolResults, \
+        (VkDevice d, VkQueryPool p, uint32_t at, uint32_t n, size_t size, void *out, VkDeviceSize s, \
+            VkQueryResultFlags f), \
+        (d, p, at, n, size, out, s, f), HOST | DEVICE | LOST | NOT_READY, out, size, NONSENSE) \
+    Y(vkGetPipelineCacheData, (VkDevice d, VkPipelineCache c, size_t * n, void *out), (d, c, n, out), \
+        HOST | DEVICE | INCOMPLETE, out, 0, 0) \
+    Y(vkGetPipelineExecutablePropertiesKHR, \
+        (VkDevice d, const VkPipelineInfoKHR *i, uint32_t *n, VkPipelineExecutablePropertiesKHR *out), \
+        (d, i, n, out), HOST | DEVICE | INCOMPLETE, NULL, 0, 0) \
+    Y(vkGetPipelineExecutableStatisticsKHR, \
+        (VkDevice d, const VkPipelineExecutableInfoKHR *i, uint32_t *n, \
+            VkPipelineExecutableStatisticKHR *out), \
+        (d, i, n, out), HOST | DEVICE | INCOMPLETE, NULL, 0, 0)
 // What the layer writes out by hand below.
 #define INSTANCE_CALLS(Y) \
     Y(vkCreateInstance, HOST | DEVICE | INIT) \
@@ -109,13 +138,21 @@ NEXT(vkDestroyDevice)
 NEXT(vkGetPhysicalDeviceProperties)
 NEXT(vkGetPhysicalDeviceProperties2)
 
-__attribute__((constructor)) static void read_plan(void) {
-    const char *fault = getenv("FAULT"), *at = fault ? strchr(fault, '@') : NULL, *log = getenv("FAULT_LOG");
+// Counts from the beginning. NULL: nothing fails, and all calls.
+__attribute__((visibility("default"))) void fault_plan(const char *fault, const char *calls) {
+    const char *at = fault ? strchr(fault, '@') : NULL;
+    plan.bit = 0;
+    plan.calls = calls;
+    atomic_store(&n_counted, 0);
     for (size_t i = 0; at && i < sizeof(kinds) / sizeof(*kinds); i++)
         if (!strncmp(fault, kinds[i].name, (size_t)(at - fault)) && !kinds[i].name[at - fault])
             plan.kind = kinds[i].name, plan.bit = kinds[i].bit, plan.result = kinds[i].result;
     if (at) plan.at = strtoul(at + 1, NULL, 10), plan.later = strchr(at, '+') != NULL;
-    plan.calls = getenv("FAULT_CALLS");
+}
+
+__attribute__((constructor)) static void read_plan(void) {
+    const char *log = getenv("FAULT_LOG");
+    fault_plan(getenv("FAULT"), getenv("FAULT_CALLS"));
     plan.running = getenv("FAULT_RUNNING") != NULL;
     plan.card = getenv("FAULT_CARD") != NULL;
     plan.log = log ? fopen(log, "ae") : NULL;
@@ -160,6 +197,7 @@ DEVICE_CALLS(WRITE)
 
 static VKAPI_ATTR void VKAPI_CALL our_vkDestroyDevice(VkDevice d, const VkAllocationCallbacks *a) {
     device = VK_NULL_HANDLE;
+    atomic_store(&lost, false);
     next_vkDestroyDevice(d, a);
 }
 
@@ -238,7 +276,8 @@ static VKAPI_ATTR VkResult VKAPI_CALL our_vkCreateInstance(
     VkResult result;
     if (fails("vkCreateInstance", HOST | DEVICE | INIT, &result)) return result; // the loader owns *out
     VkLayerInstanceCreateInfo *link = (VkLayerInstanceCreateInfo *)info->pNext;
-    while (link->sType != VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO || link->function != VK_LAYER_LINK_INFO)
+    while (
+        link->sType != VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO || link->function != VK_LAYER_LINK_INFO)
         link = (VkLayerInstanceCreateInfo *)link->pNext;
     next_instance_proc = link->u.pLayerInfo->pfnNextGetInstanceProcAddr;
     next_vkCreateInstance = (PFN_vkCreateInstance)next_instance_proc(NULL, "vkCreateInstance");

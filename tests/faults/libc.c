@@ -1,9 +1,13 @@
-// Fails one call of the program into the C library or PCRE2. tests/CMakeLists.txt links it into `fathom_faults` with
-// the linker's --wrap for each name of `wraps.txt`, so that calls of Fathom's own objects alone are counted.
+// Fails one call of the program into the C library or PCRE2. tests/CMakeLists.txt links it into
+// `fathom_faults` with the linker's --wrap for some names, so that calls of Fathom's own
+// objects alone are counted.
 //
-//   FAULT=KIND@K     the K-th call of the kind fails; K+: so do all later ones; K = 0: none does. Kinds: alloc, io,
-//                    thread, pcre; and cut: the file of the K-th mapping of a file is cut short once it is mapped.
-//   FAULT_LOG=FILE   receives "K NAME KIND" for the call that failed, and "= N" at the end, for the calls counted
+//   FAULT=KIND@K     the K-th call of the kind fails; K+: so do all later ones; K = 0: none does. Kinds:
+//   alloc, io,
+//                    thread, pcre; and cut: the file of the K-th mapping of a file is cut short once it is
+//                    mapped.
+//   FAULT_LOG=FILE   receives "K NAME KIND" for the call that failed, and "= N" at the end, for the calls
+//   counted
 #define _GNU_SOURCE
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <dirent.h>
@@ -58,7 +62,9 @@ static bool fails(int kind, const char *name) {
 #define WRAP(kind, type, name, parameters, arguments, error, failed) \
     type __real_##name parameters; \
     type __wrap_##name parameters; \
-    type __wrap_##name parameters { return fails(kind, #name) ? (errno = error, failed) : __real_##name arguments; }
+    type __wrap_##name parameters { \
+        return fails(kind, #name) ? (errno = error, failed) : __real_##name arguments; \
+    }
 
 WRAP(ALLOC, void *, malloc, (size_t n), (n), ENOMEM, NULL)
 WRAP(ALLOC, void *, calloc, (size_t n, size_t size), (n, size), ENOMEM, NULL)
@@ -72,26 +78,32 @@ WRAP(IO, int, stat, (const char *path, struct stat *out), (path, out), EIO, -1)
 WRAP(IO, int, lstat, (const char *path, struct stat *out), (path, out), EIO, -1)
 WRAP(IO, int, fsync, (int fd), (fd), EIO, -1)
 WRAP(IO, int, rename, (const char *from, const char *to), (from, to), EIO, -1)
-WRAP(IO, int, linkat, (int a, const char *from, int b, const char *to, int flags), (a, from, b, to, flags), EIO, -1)
+WRAP(IO, int, linkat, (int a, const char *from, int b, const char *to, int flags), (a, from, b, to, flags),
+    EIO, -1)
 WRAP(IO, int, mkdir, (const char *path, mode_t mode), (path, mode), EIO, -1)
 WRAP(IO, DIR *, opendir, (const char *path), (path), EIO, NULL)
-WRAP(PCRE, pcre2_compile_context *, pcre2_compile_context_create_8, (pcre2_general_context *g), (g), ENOMEM, NULL)
-WRAP(PCRE, pcre2_match_context *, pcre2_match_context_create_8, (pcre2_general_context *g), (g), ENOMEM, NULL)
-WRAP(PCRE, pcre2_match_data *, pcre2_match_data_create_8, (uint32_t n, pcre2_general_context *g), (n, g), ENOMEM, NULL)
-WRAP(PCRE, int, pcre2_jit_compile_8, (pcre2_code *code, uint32_t options), (code, options), ENOMEM, PCRE2_ERROR_NOMEMORY)
+WRAP(PCRE, pcre2_compile_context *, pcre2_compile_context_create_8, (pcre2_general_context * g), (g), ENOMEM,
+    NULL)
+WRAP(
+    PCRE, pcre2_match_context *, pcre2_match_context_create_8, (pcre2_general_context * g), (g), ENOMEM, NULL)
+WRAP(PCRE, pcre2_match_data *, pcre2_match_data_create_8, (uint32_t n, pcre2_general_context *g), (n, g),
+    ENOMEM, NULL)
+WRAP(PCRE, int, pcre2_jit_compile_8, (pcre2_code * code, uint32_t options), (code, options), ENOMEM,
+    PCRE2_ERROR_NOMEMORY)
 #define MATCH(name) \
-    WRAP(PCRE, int, name, (const pcre2_code *code, PCRE2_SPTR text, PCRE2_SIZE n, PCRE2_SIZE at, uint32_t options, \
-        pcre2_match_data *data, pcre2_match_context *context), (code, text, n, at, options, data, context), ENOMEM, \
-        PCRE2_ERROR_NOMEMORY)
+    WRAP(PCRE, int, name, \
+        (const pcre2_code *code, PCRE2_SPTR text, PCRE2_SIZE n, PCRE2_SIZE at, uint32_t options, \
+            pcre2_match_data *data, pcre2_match_context *context), \
+        (code, text, n, at, options, data, context), ENOMEM, PCRE2_ERROR_NOMEMORY)
 MATCH(pcre2_match_8)
 MATCH(pcre2_jit_match_8)
 
-pcre2_code *__real_pcre2_compile_8(PCRE2_SPTR text, PCRE2_SIZE n, uint32_t options, int *error, PCRE2_SIZE *at,
-    pcre2_compile_context *context);
-pcre2_code *__wrap_pcre2_compile_8(PCRE2_SPTR text, PCRE2_SIZE n, uint32_t options, int *error, PCRE2_SIZE *at,
-    pcre2_compile_context *context);
-pcre2_code *__wrap_pcre2_compile_8(PCRE2_SPTR text, PCRE2_SIZE n, uint32_t options, int *error, PCRE2_SIZE *at,
-    pcre2_compile_context *context) {
+pcre2_code *__real_pcre2_compile_8(PCRE2_SPTR text, PCRE2_SIZE n, uint32_t options, int *error,
+    PCRE2_SIZE *at, pcre2_compile_context *context);
+pcre2_code *__wrap_pcre2_compile_8(PCRE2_SPTR text, PCRE2_SIZE n, uint32_t options, int *error,
+    PCRE2_SIZE *at, pcre2_compile_context *context);
+pcre2_code *__wrap_pcre2_compile_8(PCRE2_SPTR text, PCRE2_SIZE n, uint32_t options, int *error,
+    PCRE2_SIZE *at, pcre2_compile_context *context) {
     if (!fails(PCRE, "pcre2_compile")) return __real_pcre2_compile_8(text, n, options, error, at, context);
     *error = PCRE2_ERROR_HEAP_FAILED;
     *at = 0;
@@ -120,7 +132,8 @@ void *__wrap_mmap(void *at, size_t size, int protection, int flags, int fd, off_
     return data;
 }
 
-// Streams remember a failure, as ferror() tells: a stream without room, or of a closed descriptor, fails by itself.
+// Streams remember a failure, as ferror() tells: a stream without room, or of a closed descriptor, fails by
+// itself.
 enum { ERROR_SEEN = 0x20 }; // glibc's mark
 static bool stream_fails(FILE *f, const char *name) {
     if (f == stderr || !fails(IO, name)) return false;
@@ -141,7 +154,9 @@ size_t __wrap_fwrite(const void *data, size_t size, size_t n, FILE *f) {
 }
 int __real_fflush(FILE *f);
 int __wrap_fflush(FILE *f);
-int __wrap_fflush(FILE *f) { return stream_fails(f, "fflush") ? EOF : __real_fflush(f); }
+int __wrap_fflush(FILE *f) {
+    return stream_fails(f, "fflush") ? EOF : __real_fflush(f);
+}
 
 int __real_fclose(FILE *f);
 int __wrap_fclose(FILE *f);

@@ -132,7 +132,7 @@ def table():
     text = open(os.path.dirname(os.path.abspath(__file__)) + '/layer.c').read().replace('\\\n', ' ')
     rows = {}
     for body in re.findall(r'#define (?:DEVICE|INSTANCE)_CALLS\(Y\)(.*)', text):
-        for entry in re.split(r'\b(?:CREATE\(Y, |Y\()(?=vk)', body)[1:]:
+        for entry in re.split(r'\b(?:CREATE\(Y,\s*|Y\(\s*)(?=vk)', body)[1:]:
             name = re.match(r'\w+', entry).group()
             rows[name] = [r for r in RESULTS if re.search(r'\b%s\b' % r.upper().replace('-', '_'), entry)]
     return rows
