@@ -29,7 +29,8 @@ static struct fathom_dispatch_time time_kernel(
         uint64_t ticket;
         if (!fathom_stream_submit(stream, &ticket, err) || !fathom_gpu_wait(gpu, ticket, err))
             return (struct fathom_dispatch_time){0};
-        if (fathom_stream_timings(stream, &timing, 1) && (i == 0 || timing.nanoseconds < least.nanoseconds))
+        if (fathom_stream_timings(stream, &timing, 1) &&
+            (least.nanoseconds == 0 || timing.nanoseconds < least.nanoseconds))
             least = timing;
     }
     return least;
@@ -54,7 +55,8 @@ static bool measure_roofline(struct fathom_gpu *gpu, struct roofline *roofline, 
         *roofline = (struct roofline){
             1e9 * reading.bytes / reading.nanoseconds, 1e9 * computing.flops / computing.nanoseconds};
     else if (!err->status)
-        fm_fail(err, FATHOM_UNSUPPORTED, "%s has no GPU timers", fathom_gpu_get_info(gpu)->name);
+        fm_fail(err, FATHOM_UNSUPPORTED, "%s has no GPU timers, or they cannot be read",
+            fathom_gpu_get_info(gpu)->name);
 fail:
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&x);
@@ -117,6 +119,8 @@ static bool least_times(struct fathom_session *s, const struct bench_test *test,
     for (uint32_t i = 0; ok && i <= test->n_repeats; i++) { // the first one warms up
         ok = bench_once(s, test, ids, err) >= 0;
         *n = ok ? fathom_session_get_timings(s, test->decode, now, MAX_DISPATCHES) : 0;
+        if (ok && *n == 0)
+            ok = fm_fail(err, FATHOM_UNSUPPORTED, "the times of the dispatches could not be read");
         if (*n > MAX_DISPATCHES) *n = MAX_DISPATCHES;
         for (size_t j = 0; j < *n; j++)
             if (i <= 1 || now[j].nanoseconds < list[j].nanoseconds) list[j] = now[j];

@@ -5,33 +5,19 @@
 #include "lines.h"
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stop_asked;
-
-static void on_interrupt(int signal_number) {
-    if (stop_asked) _exit(128 + signal_number);
-    stop_asked = 1;
-}
-
-void watch_interrupt(void) {
-    const struct sigaction action = {.sa_handler = on_interrupt};
-    stop_asked = 0;
-    sigaction(SIGINT, &action, NULL);
-}
-
-bool interrupted(void) {
-    return stop_asked;
-}
-
 int refuse(const struct fathom_error *err) {
     progress_clear();
     fprintf(stderr, "fathom: %s\n", err->message);
     return EXIT_REFUSED;
+}
+
+int out_of_memory(void) {
+    return refuse(&(struct fathom_error){FATHOM_NO_MEMORY, "out of host memory"});
 }
 
 static int shown = -1; // per cent of the bar on the terminal
@@ -63,7 +49,7 @@ static bool report(void *user, const char *what, uint64_t done, uint64_t total) 
             fprintf(stderr, "%s: %d %%\n", what, percent), line_at = now;
         shown = percent;
     }
-    return !stop_asked;
+    return !interrupted();
 }
 const struct fathom_progress progress_bar = {report, NULL};
 
@@ -74,15 +60,18 @@ static void write_log(void *user, enum fathom_log_level level, const char *messa
     fprintf(stderr, "fathom: %s\n", message);
 }
 
-// Returns $XDG_CACHE_HOME/fathom or ~/.cache/fathom, or NULL without a home folder.
-static const char *cache_dir(char path[PATH_MAX]) {
+// Returns $XDG_CACHE_HOME/fathom or ~/.cache/fathom, which the caller frees, or NULL without either. A path
+// that is not absolute is ignored, as the specification of XDG_CACHE_HOME wants.
+static char *cache_dir(void) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (cache && *cache)
-        snprintf(path, PATH_MAX, "%s/fathom", cache);
-    else if (home && *home)
-        snprintf(path, PATH_MAX, "%s/.cache/fathom", home);
-    else
-        return NULL;
+    const bool own = cache && cache[0] == '/';
+    const char *folder = own     ? cache
+        : home && home[0] == '/' ? home
+                                 : NULL,
+               *rest = own ? "/fathom" : "/.cache/fathom";
+    const size_t size = folder ? strlen(folder) + strlen(rest) + 1 : 0;
+    char *path = folder ? malloc(size) : NULL;
+    if (path) snprintf(path, size, "%s%s", folder, rest);
     return path;
 }
 
@@ -100,12 +89,12 @@ static bool parse_draft(const char *text, uint32_t *n_drafts) {
 }
 
 struct fathom_engine *open_engine(const char *model, const struct device_options *o) {
-    char cache[PATH_MAX];
     static bool verbose; // outlives the engine, whose log callback reads it
     verbose = o->verbose;
     uint32_t n_drafts;
     if (!parse_draft(o->draft, &n_drafts)) return NULL;
     struct fathom_error err = {0};
+    char *cache = cache_dir();
     struct fathom_engine *engine = fathom_engine_create(
         &(struct fathom_engine_params){
             .model = model,
@@ -117,7 +106,7 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
             .gpu =
                 {
                     .device = o->device,
-                    .cache_dir = cache_dir(cache),
+                    .cache_dir = cache,
                     .exact = o->exact,
                     .variants = o->variants,
                     .full_barriers = o->full_barriers,
@@ -126,6 +115,11 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
                 },
         },
         &err);
+    free(cache);
+    if (engine && interrupted()) { // where weights are used in place, nothing else asks
+        fathom_engine_destroy(&engine);
+        fm_fail(&err, FATHOM_CANCELLED, "loading %s was cancelled", model);
+    }
     if (!engine) refuse(&err);
     return engine;
 }
@@ -239,6 +233,16 @@ static bool print_utf8(const char *text) {
         i += used;
     }
     return putchar('\n') != EOF;
+}
+
+static void *json_allocate(size_t size) {
+    void *memory = malloc(size);
+    if (memory) return memory;
+    exit(out_of_memory()); // cJSON would drop what it has no memory for, and the result would look complete
+}
+
+void json_starts(void) {
+    cJSON_InitHooks(&(cJSON_Hooks){json_allocate, free});
 }
 
 int print_json(cJSON *json) {

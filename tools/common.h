@@ -2,6 +2,7 @@
 #ifndef TOOL_COMMON_H
 #define TOOL_COMMON_H
 #include "options.h"
+#include "signals.h"
 #include <cjson/cJSON.h>
 #include <fathom/fathom.h>
 #include <stdio.h>
@@ -79,14 +80,11 @@ cJSON *drafts_json(const struct fathom_session *session);
 
 // Prints "fathom: message" to stderr and returns EXIT_REFUSED.
 int refuse(const struct fathom_error *err);
+int out_of_memory(void); // the same for memory of the program itself
 
 // Shows a progress bar on a terminal, and plain lines elsewhere. Cancels the work when the user interrupts.
 extern const struct fathom_progress progress_bar;
 void progress_clear(void);
-
-// After this call Ctrl-C sets a flag instead of ending the program. A second Ctrl-C ends the program.
-void watch_interrupt(void);
-bool interrupted(void);
 
 // Returns the path of the demonstration model, installed or in the source tree; the caller frees the path.
 // Prints the reason and returns NULL on failure.
@@ -107,6 +105,8 @@ bool read_template(const char *path, char **text);
 void drop_line_end(char *text);
 bool is_blank(const char *text); // nothing but white space
 
+// Call first in main(). JSON that does not fit into memory then ends the program with a message.
+void json_starts(void);
 // Prints the object to stdout with a line end, and deletes the object. Returns EXIT_DONE, or EXIT_REFUSED
 // when stdout fails.
 int print_json(cJSON *json);

@@ -116,7 +116,7 @@ static void show(const struct fathom_model_info *m, const struct fathom_memory_p
         printf("  device      %s has %.1f MiB free: the model %s\n", device->name, mib(p->available),
             p->fits ? "fits" : "does not fit");
     else
-        printf("  device      none was found\n");
+        printf("  device      none can be used\n");
 }
 
 // Returns the device of the option, or the device that a run would use. Returns NULL when there is none.
@@ -149,7 +149,8 @@ int inspect_main(int argc, char **argv) {
     struct fathom_model_info m;
     struct fathom_memory_plan plan;
     const struct fathom_gpu_info *device = choose_device(device_name, &info, &no_device);
-    if (!device && device_name) return refuse(&no_device);
+    if (!device && (device_name || no_device.status != FATHOM_NO_DEVICE)) return refuse(&no_device);
+    if (!device) fprintf(stderr, "fathom: no device to plan for: %s\n", no_device.message);
     if (!fathom_model_inspect(model, device, exact, n_context, &m, &plan, &err)) return refuse(&err);
     struct fm_tensors *tensors = fm_tensors_open(model, &err);
     if (!tensors) return refuse(&err);

@@ -1,61 +1,57 @@
 // fathom logits: computes a model's logits for given tokens, for conformance checks.
 #include "common.h"
 #include "base/error.h"
+#include "base/part_file.h"
+#include "file/output.h"
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-// Parses "1,2,3" to ids, which the caller frees. Prints the error and returns NULL on failure.
-static int32_t *parse_ids(const char *list, uint32_t *n) {
-    const size_t capacity = strlen(list) / 2 + 1;
-    int32_t *ids = malloc(capacity * sizeof(*ids));
+// Parses "1,2,3" to ids, which have room for all that the text can hold. Prints the error and returns false
+// on failure.
+static bool parse_ids(const char *list, int32_t *ids, uint32_t *n) {
     *n = 0;
-    if (!ids) fprintf(stderr, "fathom logits: out of memory for the ids\n");
-    for (const char *at = list; ids;) {
+    for (const char *at = list;;) {
         char *end;
         errno = 0;
         const long id = strtol(at, &end, 10);
         if (end == at || errno || id < 0 || id > INT32_MAX || (*end && *end != ',')) {
             fprintf(stderr, "fathom logits: \"%s\" is not a list of token ids\n", at);
-            free(ids);
-            return NULL;
+            return false;
         }
         ids[(*n)++] = (int32_t)id;
-        if (!*end) return ids;
+        if (!*end) return true;
         at = end + 1;
     }
-    return NULL;
 }
 
-// Writes one tensor, `logits` [n_tokens][n_vocab], to a temporary file and renames the file.
-static bool write_safetensors(
-    const char *path, const float *logits, uint64_t n_tokens, uint64_t n_vocab, struct fathom_error *err) {
-    char header[256], temporary[PATH_MAX];
+// Writes one tensor, `logits` [n_tokens][n_vocab].
+static bool write_safetensors(struct fm_part_file *file, const float *logits, uint64_t n_tokens,
+    uint64_t n_vocab, struct fathom_error *err) {
+    char header[256];
     const uint64_t size = 4 * n_tokens * n_vocab;
     int n = snprintf(header, sizeof(header),
         "{\"logits\":{\"dtype\":\"F32\",\"shape\":[%llu,%llu],\"data_offsets\":[0,%llu]}}",
         (unsigned long long)n_tokens, (unsigned long long)n_vocab, (unsigned long long)size);
     while (n % 8) header[n++] = ' ';
     const uint64_t length = (uint64_t)n;
-    snprintf(temporary, sizeof(temporary), "%s.%ld", path, (long)getpid());
-    FILE *f = fopen(temporary, "wb");
-    if (!f) return fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno));
-    bool ok = fwrite(&length, 8, 1, f) == 1 && fwrite(header, (size_t)length, 1, f) == 1 &&
-        fwrite(logits, size, 1, f) == 1;
-    ok = fclose(f) == 0 && ok;
-    ok = ok && rename(temporary, path) == 0;
-    if (!ok) {
-        fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno));
-        remove(temporary);
-    }
+    file->size = 8 + length + size;
+    return fm_part_file_write(file, &length, 8, err) && fm_part_file_write(file, header, length, err) &&
+        fm_part_file_write(file, logits, size, err) && fm_part_file_finish(file, false, err);
+}
+
+// Creates the output, before the work begins. Refuses one of the model's own files.
+static bool open_output(
+    const char *model, const char *path, struct fm_part_file *file, struct fathom_error *err) {
+    struct fm_tensors *tensors = fm_tensors_open(model, err);
+    const bool ok = tensors && fm_output_check(tensors, path, err) && fm_part_file_create(file, path, err);
+    fm_tensors_close(&tensors);
     return ok;
 }
 
 static bool compute(struct fathom_engine *engine, const int32_t *ids, uint32_t n, uint32_t n_chunk,
-    bool decode, const char *out, struct fathom_error *err) {
+    bool decode, struct fm_part_file *out, struct fathom_error *err) {
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
     struct fathom_session *session =
         fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = n_chunk}, err);
@@ -93,13 +89,17 @@ int logits_main(int argc, char **argv) {
         fprintf(stderr, "fathom logits: --ids and --out are needed\n");
         return EXIT_WRONG_USE;
     }
-    int32_t *ids = parse_ids(list, &n);
-    if (!ids) return EXIT_WRONG_USE;
+    int32_t *ids = malloc((strlen(list) / 2 + 1) * sizeof(*ids));
+    if (!ids) return out_of_memory();
+    if (!parse_ids(list, ids, &n)) return free(ids), EXIT_WRONG_USE;
     struct fathom_error err = {0};
     watch_interrupt();
-    struct fathom_engine *engine = open_engine(model, &device);
-    int done = EXIT_REFUSED;
-    if (engine) done = compute(engine, ids, n, n_chunk, decode, out, &err) ? EXIT_DONE : refuse(&err);
+    struct fm_part_file file = {0};
+    const bool opened = open_output(model, out, &file, &err);
+    struct fathom_engine *engine = opened ? open_engine(model, &device) : NULL;
+    int done = opened ? EXIT_REFUSED : refuse(&err);
+    if (engine) done = compute(engine, ids, n, n_chunk, decode, &file, &err) ? EXIT_DONE : refuse(&err);
+    fm_part_file_discard(&file);
     fathom_engine_destroy(&engine);
     free(ids);
     return done;

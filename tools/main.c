@@ -36,17 +36,21 @@ static void print_help(void) {
 
 // Returns EXIT_REFUSED when stdout fails: the result is then incomplete.
 static int finish(int code) {
+    errno = 0;
     if ((fflush(stdout) == 0 && !ferror(stdout)) || code != EXIT_DONE) return code;
+    if (errno == 0) errno = EIO; // an earlier write failed, and has its cause no longer
     fprintf(stderr, "fathom: the result could not be written: %s\n", strerror(errno));
     return EXIT_REFUSED;
 }
 
 int main(int argc, char **argv) {
     use_utf8();
+    program_starts();
+    json_starts();
     if (argc < 2) return print_help(), EXIT_WRONG_USE;
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
-        return print_help(), EXIT_DONE;
-    if (!strcmp(argv[1], "--version")) return printf("fathom %s\n", fathom_version()), EXIT_DONE;
+        return print_help(), finish(EXIT_DONE);
+    if (!strcmp(argv[1], "--version")) return printf("fathom %s\n", fathom_version()), finish(EXIT_DONE);
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         if (!strcmp(argv[1], commands[i].name)) return finish(commands[i].run(argc - 2, argv + 2));
     fprintf(stderr, "fathom: there is no command \"%s\"; `fathom --help` lists them\n", argv[1]);

@@ -70,14 +70,14 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     cJSON *json = cJSON_CreateObject(), *timings = cJSON_CreateObject(), *count = cJSON_CreateObject();
     const size_t n_thought = strlen(reply->thought), n_text = n_thought + strlen(reply->answer) + 16;
     char *text = malloc(n_text);
-    if (text)
-        snprintf(text, n_text, "%s%s%s", reply->thought,
-            o->raw || !n_thought                                    ? ""
-                : reply->end == FATHOM_END_STOP || reply->answer[0] ? "</think>\n\n"
-                                                                    : "",
-            reply->answer);
+    if (!text) return cJSON_Delete(json), cJSON_Delete(timings), cJSON_Delete(count), out_of_memory();
+    snprintf(text, n_text, "%s%s%s", reply->thought,
+        o->raw || !n_thought                                    ? ""
+            : reply->end == FATHOM_END_STOP || reply->answer[0] ? "</think>\n\n"
+                                                                : "",
+        reply->answer);
     cJSON_AddItemToObject(json, "tokens", cJSON_CreateIntArray(reply->ids, (int)reply->n_ids));
-    cJSON_AddStringToObject(json, "text", text ? text : reply->answer);
+    cJSON_AddStringToObject(json, "text", text);
     cJSON_AddStringToObject(json, "thought", reply->thought);
     cJSON_AddStringToObject(json, "answer", reply->answer);
     cJSON_AddItemToObject(json, "tool_calls", calls_json(reply));
@@ -139,7 +139,6 @@ static int answer_once(
         .hide_thought = o->hide_thought,
         .silent = o->json,
     };
-    watch_interrupt();
     const bool ok = fathom_chat_ask(chat, prompt, print_piece, &printer, &reply, &err);
     if (!ok) {
         leave_thought(&printer); // resets the dim terminal
@@ -162,6 +161,7 @@ static int answer_once(
 // Reads questions until /quit or the end of the input. /clear begins a new conversation.
 static int converse(struct fathom_engine *engine, struct fathom_chat *chat, const struct run_options *o) {
     struct lines *lines = lines_open();
+    work_ends();
     if (!lines) return EXIT_REFUSED;
     fprintf(stderr, "/clear begins a new conversation, /quit or Ctrl-D ends; Ctrl-C stops an answer\n");
     for (char *question; (question = lines_next(lines)); free(question)) {
@@ -169,10 +169,12 @@ static int converse(struct fathom_engine *engine, struct fathom_chat *chat, cons
             free(question);
             break;
         }
+        work_begins();
         if (!strcmp(question, "/clear"))
             fathom_chat_clear(chat);
         else if (!is_blank(question))
             answer_once(engine, chat, question, o); // the chat continues after an error
+        work_ends();
     }
     lines_close(lines);
     fputs("\n", stdout);
@@ -214,7 +216,8 @@ static int read_prompt(const struct run_options *o, char **prompt) {
     } else {
         return EXIT_NOT_YET;
     }
-    if (*prompt && !(o->raw ? !**prompt : is_blank(*prompt))) return EXIT_NOT_YET;
+    if (!*prompt) return out_of_memory();
+    if (!(o->raw ? !**prompt : is_blank(*prompt))) return EXIT_NOT_YET;
     free(*prompt);
     fprintf(stderr, "fathom run: the %s is empty; give one with -p or -f\n", o->raw ? "text" : "question");
     return EXIT_WRONG_USE;

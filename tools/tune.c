@@ -79,7 +79,11 @@ int tune_main(int argc, char **argv) {
     struct fathom_engine *engine = open_engine(model, &device);
     if (!engine) return EXIT_REFUSED;
     const bool ok = fathom_engine_tune(engine, seconds, &progress_bar, rows, MAX_ROWS, &n, &err);
-    const int done = ok ? show(engine, model, rows, n < MAX_ROWS ? n : MAX_ROWS, json) : refuse(&err);
+    int done = ok ? show(engine, model, rows, n < MAX_ROWS ? n : MAX_ROWS, json) : refuse(&err);
+    if (ok && interrupted()) {
+        fprintf(stderr, "fathom: tuning was interrupted; what was measured is kept\n");
+        done = EXIT_REFUSED;
+    }
     fathom_engine_destroy(&engine);
     return done;
 }

@@ -136,7 +136,8 @@ FATHOM_API bool fathom_session_truncate(
 // FATHOM_INVALID and name the position. `logits` holds the rows up to that position, that row included.
 
 // Appends tokens by prefill, in chunks. logits, if not NULL, gets [n_tokens][n_vocab] floats: a row for each
-// token.
+// token. A call that fails or is cancelled keeps the tokens of the chunks that were read, and their logits:
+// fathom_session_length() tells how many. Append the others, truncate, or generate from there.
 FATHOM_API bool fathom_session_append(struct fathom_session *session, const int32_t *ids, uint32_t n_tokens,
     float *logits, const struct fathom_progress *progress, struct fathom_error *err);
 // Appends tokens by the recorded decode step, one token a step.
@@ -183,7 +184,7 @@ struct fathom_session_stats {
 };
 FATHOM_API struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session);
 // With gpu.timers: the time of each dispatch of the last prefill chunk, or of the last decode step. Returns
-// the number of dispatches; fills at most `capacity` entries.
+// the number of dispatches, and fills at most `capacity` entries; returns 0 when not all can be read.
 FATHOM_API size_t fathom_session_get_timings(
     const struct fathom_session *session, bool decode, struct fathom_dispatch_time *list, size_t capacity);
 

@@ -247,7 +247,8 @@ FATHOM_API bool fathom_stream_submit(
 // Waits for a submit of any stream of this gpu, and, because the queue is in order, for all earlier submits.
 FATHOM_API bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err);
 
-// Returns the time of each dispatch of the stream's last completed submit. Needs fathom_gpu_params.timers.
+// The time of each dispatch of the stream's last completed submit. Needs fathom_gpu_params.timers. Returns
+// the number of dispatches, and fills at most `capacity` entries; returns 0 when not all of them can be read.
 struct fathom_dispatch_time {
     const char *op, *variant;
     double nanoseconds, flops, bytes;

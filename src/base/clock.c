@@ -18,3 +18,8 @@ struct tm fm_clock_local(void) {
     localtime_r(&now, &local);
     return local;
 }
+
+void fm_sleep(double seconds) {
+    const time_t whole = (time_t)seconds;
+    nanosleep(&(struct timespec){whole, (long)(1e9 * (seconds - (double)whole))}, NULL);
+}

@@ -8,4 +8,5 @@ double fm_clock(void);
 double fm_lap(double *start);
 // The date and time of day, in local time.
 struct tm fm_clock_local(void);
+void fm_sleep(double seconds);
 #endif

@@ -31,7 +31,12 @@ bool fm_mapped_file_open(struct fm_mapped_file *file, const char *path, struct f
         goto fail;
     }
     close(fd);
-    *file = (struct fm_mapped_file){data, (uint64_t)status.st_size};
+    *file = (struct fm_mapped_file){
+        .data = data,
+        .size = (uint64_t)status.st_size,
+        .device = status.st_dev,
+        .number = status.st_ino,
+    };
     return true;
 fail:
     close(fd);
@@ -45,6 +50,11 @@ void fm_mapped_file_expect(const struct fm_mapped_file *file) {
 uint64_t fm_mapped_file_readable(const struct fm_mapped_file *file) {
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     return (file->size + page - 1) / page * page;
+}
+
+bool fm_mapped_file_is(const struct fm_mapped_file *file, const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && status.st_dev == file->device && status.st_ino == file->number;
 }
 
 void fm_mapped_file_close(struct fm_mapped_file *file) {

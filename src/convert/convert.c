@@ -1,6 +1,7 @@
 #include "convert/convert.h"
 #include "file/directory.h"
 #include "convert/transcode.h"
+#include "file/output.h"
 #include "file/scaled.h"
 #include "quant/types.h"
 #include <stdio.h>
@@ -127,7 +128,8 @@ bool fm_convert(const char *in_path, const char *out_path, enum fathom_type type
     struct fm_tensors *in = fm_tensors_open(in_path, err);
     if (!in) return false;
     struct conversion c = {.in = in, .type = type, .err = err};
-    bool ok = check_tokenizer(&c) && make_keys(&c, keep_draft_layer) && choose_tensors(&c);
+    bool ok = fm_output_check(in, out_path, err) && check_tokenizer(&c) && make_keys(&c, keep_draft_layer) &&
+        choose_tensors(&c);
     ok = ok &&
         fm_transcode(
             &(struct fm_transcoding){

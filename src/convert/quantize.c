@@ -1,15 +1,16 @@
 #include "convert/quantize.h"
+#include "base/paths.h"
 #include "file/directory.h"
 #include "convert/convert.h"
 #include "convert/importance.h"
 #include "convert/transcode.h"
+#include "file/output.h"
 #include "file/scaled.h"
 #include "quant/types.h"
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 struct quantization {
     const struct fm_quantize_params *params;
@@ -25,13 +26,12 @@ static bool no_memory(struct quantization *q) {
     return fm_fail(q->err, FATHOM_NO_MEMORY, "%s: out of host memory for quantizing", q->in->path);
 }
 
-static bool check_paths(const char *in_path, const char *out_path, struct fathom_error *err) {
-    struct stat in, out;
-    if (stat(in_path, &in) != 0 || stat(out_path, &out) != 0 || in.st_dev != out.st_dev ||
-        in.st_ino != out.st_ino)
-        return true;
-    return fm_fail(err, FATHOM_INVALID,
-        "%s: is both the input and the output; quantizing would destroy the input", out_path);
+static bool check_output(
+    const struct fm_tensors *in, const char *out_path, const char *importance, struct fathom_error *err) {
+    if (importance && fm_same_file(importance, out_path))
+        return fm_fail(err, FATHOM_INVALID,
+            "%s: is both the importance matrix and the output; name another file", out_path);
+    return fm_output_check(in, out_path, err);
 }
 
 // A model without a tokenizer, or with another kind of tokenizer, is quantised as it is.
@@ -168,7 +168,7 @@ bool fm_quantize(const char *in_path, const char *out_path, const struct fm_quan
     if (!in) return false;
     *result = (struct fm_quantize_result){0};
     struct quantization q = {.params = params, .in = in, .result = result, .err = err};
-    bool ok = check_paths(in_path, out_path, err);
+    bool ok = check_output(in, out_path, params->importance, err);
     if (ok && params->importance) ok = (q.importance = fm_importance_open(params->importance, err)) != NULL;
     ok = ok && check_tokenizer(&q) && make_keys(&q) && choose_tensors(&q);
     ok = ok &&

@@ -181,6 +181,7 @@ static bool run_passes(struct tuning *t, struct fm_tuner *tuner, struct fathom_e
         return true;
     }
     if (one * t->n_chunk * chunk_part > left / 2) t->n_chunk = 0;
+    if (!fm_tune_goes_on(tuner, err)) return false;
     if (!run_pass(t, t->n_chunk ? t->n_chunk : few, err) || !run_pass(t, 1, err)) return false;
     const uint64_t n_built = fathom_gpu_get_counters(tuner->gpu).pipelines_built - before;
     if (n_built) tuner->prepare_seconds = (fm_clock() - start) / (double)n_built;
@@ -260,9 +261,11 @@ static bool measure_job(struct tuning *t, struct fm_tuner *tuner, const struct j
 }
 
 // Measures all jobs in their order, until the tuner's deadline.
-static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fathom_progress *progress,
-    struct fathom_tuned *list, size_t capacity, struct fm_tune_outcome *outcome, struct fathom_error *err) {
-    if (!open_tuning(t, err) || (tuner->build_budget && !probe(t, tuner, err))) return false;
+static bool measure(struct tuning *t, struct fm_tuner *tuner, struct fathom_tuned *list, size_t capacity,
+    struct fm_tune_outcome *outcome, struct fathom_error *err) {
+    if (!open_tuning(t, err)) return false;
+    tuner->total = t->n_jobs;
+    if (!fm_tune_goes_on(tuner, err) || (tuner->build_budget && !probe(t, tuner, err))) return false;
     const bool slow = tuner->build_budget && tuner->prepare_seconds > tuner->build_budget;
     if (!slow && !run_passes(t, tuner, err)) return false;
     for (size_t i = 0; i < t->n_jobs; i++) {
@@ -277,8 +280,8 @@ static bool measure(struct tuning *t, struct fm_tuner *tuner, const struct fatho
         outcome->n_better += result.best.nanoseconds > 0 && better;
         if (i < capacity) report(job, what, &result, &list[i]);
         outcome->n_calls++;
-        if (progress && progress->report && !progress->report(progress->user, "tuning", i + 1, t->n_jobs))
-            return fm_fail(err, FATHOM_CANCELLED, "tuning was cancelled");
+        tuner->done++;
+        if (!fm_tune_goes_on(tuner, err)) return false;
     }
     return true;
 }
@@ -291,9 +294,10 @@ bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_
         .deadline = fm_clock() + seconds,
         .build_budget = build_budget,
         .quick = true,
+        .progress = progress,
     };
     *outcome = (struct fm_tune_outcome){0};
-    const bool ok = measure(&t, &tuner, progress, NULL, 0, outcome, err);
+    const bool ok = measure(&t, &tuner, NULL, 0, outcome, err);
     if (build_budget && tuner.prepare_seconds > build_budget) outcome->slow_seconds = tuner.prepare_seconds;
     if (!ok) fm_tuned_clear(engine->gpu);
     close_tuning(&t);
@@ -334,7 +338,9 @@ bool fm_tune_start(
             failure.message);
         return true;
     }
-    fm_tuned_save(engine->gpu, engine->tuning_key);
+    // without a measurement, the next start tries again; on a device that is slow at building it would be as
+    // slow
+    if (outcome.n_measured || outcome.slow_seconds > 0) fm_tuned_save(engine->gpu, engine->tuning_key);
     char slow[80] = "";
     if (outcome.slow_seconds > 0)
         snprintf(slow, sizeof(slow), " (one variant takes %.1f s to build)", outcome.slow_seconds);
@@ -351,6 +357,7 @@ bool fathom_engine_tune(struct fathom_engine *engine, double seconds, const stru
     struct fm_tuner tuner = {
         .gpu = engine->gpu,
         .deadline = fm_clock() + (seconds > 0 ? seconds : DEFAULT_SECONDS),
+        .progress = progress,
     };
     const struct fathom_gpu_params *params = fm_gpu_params(engine->gpu);
     struct fm_tune_outcome outcome = {0};
@@ -359,12 +366,10 @@ bool fathom_engine_tune(struct fathom_engine *engine, double seconds, const stru
     if (params->exact || params->variants)
         return fm_fail(err, FATHOM_INVALID, "tuning has nothing to choose: %s",
             params->exact ? "exact mode has one variant" : "variants are forced");
-    const bool ok = measure(&t, &tuner, progress, list, capacity, &outcome, &failure) ||
-        failure.status == FATHOM_CANCELLED;
-    if (ok)
-        fm_tuned_save(engine->gpu, engine->tuning_key);
-    else
-        fm_fail(err, failure.status, "%s", failure.message);
+    const bool ok =
+        measure(&t, &tuner, list, capacity, &outcome, &failure) || failure.status == FATHOM_CANCELLED;
+    if (ok && outcome.n_measured) fm_tuned_save(engine->gpu, engine->tuning_key); // else the old file stays
+    if (!ok) fm_fail(err, failure.status, "%s", failure.message);
     *n = ok ? outcome.n_calls : 0;
     close_tuning(&t);
     return ok;

@@ -1,13 +1,12 @@
 #include "gpu/cache_file.h"
+#include "base/part_file.h"
 #include "gpu/internal.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-enum { MAX_PATH = 4096 };
 
 // The header of a file. A file whose header does not match is ignored.
 struct header {
@@ -31,9 +30,12 @@ uint64_t fm_cache_key(const struct fathom_gpu *gpu) {
     return key;
 }
 
-static void cache_path(
-    const struct fathom_gpu *gpu, const char *stem, uint64_t key, const char *suffix, char path[MAX_PATH]) {
-    snprintf(path, MAX_PATH, "%s/%s-%016llx%s", gpu->params.cache_dir, stem, (unsigned long long)key, suffix);
+// Returns the path of a file in the cache folder, which the caller frees; NULL: out of memory.
+static char *cache_path(const struct fathom_gpu *gpu, const char *stem, uint64_t key) {
+    const size_t size = strlen(gpu->params.cache_dir) + strlen(stem) + 32;
+    char *path = malloc(size);
+    if (path) snprintf(path, size, "%s/%s-%016llx", gpu->params.cache_dir, stem, (unsigned long long)key);
+    return path;
 }
 
 // The magic is the first 8 letters of the stem, padded with '.'.
@@ -63,11 +65,11 @@ static void *read_contents(FILE *f, const char *stem, uint64_t key, size_t *size
 
 void *fm_cache_read(
     const struct fathom_gpu *gpu, const char *stem, uint64_t key, size_t *size, bool *unusable) {
-    char path[MAX_PATH];
     *unusable = false;
     if (!gpu->params.cache_dir) return NULL;
-    cache_path(gpu, stem, key, "", path);
-    FILE *f = fopen(path, "rb");
+    char *path = cache_path(gpu, stem, key);
+    FILE *f = path ? fopen(path, "rb") : NULL;
+    free(path);
     if (!f) return NULL;
     void *data = read_contents(f, stem, key, size);
     fclose(f);
@@ -75,34 +77,47 @@ void *fm_cache_read(
     return data;
 }
 
-// Makes a folder and its parents, like mkdir -p.
+// Makes a folder and its parents, like mkdir -p. Returns false with errno set.
 static bool make_folders(const char *path) {
-    char part[MAX_PATH];
     const size_t n = strlen(path);
-    if (n >= sizeof(part)) return false;
-    for (size_t i = 1; i <= n; i++) {
+    char *part = n < PATH_MAX ? strdup(path) : (errno = ENAMETOOLONG, NULL);
+    bool ok = part != NULL;
+    for (size_t i = 1; ok && i <= n; i++) {
         if (path[i] != '/' && path[i] != 0) continue;
-        memcpy(part, path, i);
         part[i] = 0;
-        if (mkdir(part, 0777) != 0 && errno != EEXIST) return false;
+        ok = mkdir(part, 0777) == 0 || errno == EEXIST;
+        part[i] = path[i];
     }
-    return true;
+    const int error = errno;
+    free(part);
+    errno = error;
+    return ok;
+}
+
+static bool write_file(
+    const char *path, const struct header *header, const void *data, struct fathom_error *err) {
+    struct fm_part_file file;
+    if (!fm_part_file_create(&file, path, err)) return false;
+    const bool ok = fm_part_file_write(&file, header, sizeof(*header), err) &&
+        fm_part_file_write(&file, data, header->size, err) && fm_part_file_finish(&file, false, err);
+    if (!ok) fm_part_file_discard(&file);
+    return ok;
 }
 
 void fm_cache_write(
     const struct fathom_gpu *gpu, const char *stem, uint64_t key, const void *data, size_t size) {
-    char path[MAX_PATH], temporary[MAX_PATH], suffix[32];
     struct header header = {.key = key, .size = size, .checksum = fm_cache_key_add(key, data, size)};
+    struct fathom_error err = {0};
     if (!gpu->params.cache_dir) return;
     write_magic(stem, header.magic);
-    snprintf(suffix, sizeof(suffix), ".%ld", (long)getpid());
-    cache_path(gpu, stem, key, "", path);
-    cache_path(gpu, stem, key, suffix, temporary);
-    FILE *f = make_folders(gpu->params.cache_dir) ? fopen(temporary, "wb") : NULL;
-    bool ok = f && fwrite(&header, sizeof(header), 1, f) == 1 && fwrite(data, 1, size, f) == size;
-    if (f) ok = fclose(f) == 0 && ok;
-    if (!ok || rename(temporary, path) != 0) {
-        fm_log(&gpu->params.log, FATHOM_LOG_WARNING, "%s could not be written: %s", path, strerror(errno));
-        if (f) remove(temporary);
-    }
+    char *path = cache_path(gpu, stem, key);
+    if (!path)
+        fm_fail(&err, FATHOM_NO_MEMORY, "out of host memory");
+    else if (!make_folders(gpu->params.cache_dir))
+        fm_fail(&err, FATHOM_IO, "%s: cannot create: %s", gpu->params.cache_dir, strerror(errno));
+    else
+        write_file(path, &header, data, &err);
+    free(path);
+    if (err.status != FATHOM_OK)
+        fm_log(&gpu->params.log, FATHOM_LOG_WARNING, "the cache could not be written: %s", err.message);
 }

@@ -14,7 +14,7 @@ uint64_t fm_cache_key_add(uint64_t key, const void *data, size_t size);
 void *fm_cache_read(
     const struct fathom_gpu *gpu, const char *stem, uint64_t key, size_t *size, bool *unusable);
 
-// Writes a temporary file and renames it, so that a reader never sees half a file. A failure is only a
+// Writes a part file (base/part_file.h), so that a reader never sees half a file. A failure is only a
 // warning in the log, because it costs only time at the next start.
 void fm_cache_write(
     const struct fathom_gpu *gpu, const char *stem, uint64_t key, const void *data, size_t size);

@@ -4,12 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool has_extension(const VkExtensionProperties *list, uint32_t n, const char *name) {
-    for (uint32_t i = 0; i < n; i++)
-        if (!strcmp(list[i].extensionName, name)) return true;
-    return false;
-}
-
 static enum fathom_gpu_type type_of(VkPhysicalDeviceType type) {
     switch (type) {
     case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return FATHOM_GPU_DISCRETE;
@@ -59,13 +53,13 @@ static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDevicePropert
     bool *timeline) {
     const bool cpu = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
                v13 = properties->apiVersion >= VK_API_VERSION_1_3;
-    const bool size_control = v13 || has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
-    const bool dot = v13 || has_extension(list, n, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
-    const bool matrix = has_extension(list, n, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
+    const bool size_control = v13 || fm_has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    const bool dot = v13 || fm_has_extension(list, n, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
+    const bool matrix = fm_has_extension(list, n, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
     };
-    const bool statistics = has_extension(list, n, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
+    const bool statistics = fm_has_extension(list, n, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
     };
@@ -102,8 +96,8 @@ static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDevicePropert
         {f12.shaderInt8, FATHOM_CAP_INT8}, {f.features.shaderInt16, FATHOM_CAP_INT16},
         {f.features.shaderInt64, FATHOM_CAP_INT64}, {dots.shaderIntegerDotProduct, FATHOM_CAP_INTEGER_DOT},
         {matrices.cooperativeMatrix && f12.vulkanMemoryModel, FATHOM_CAP_COOPERATIVE_MATRIX},
-        {has_extension(list, n, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME), FATHOM_CAP_MEMORY_BUDGET},
-        {has_extension(list, n, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME), FATHOM_CAP_HOST_IMPORT},
+        {fm_has_extension(list, n, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME), FATHOM_CAP_MEMORY_BUDGET},
+        {fm_has_extension(list, n, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME), FATHOM_CAP_HOST_IMPORT},
         {executables.pipelineExecutableInfo, FATHOM_CAP_STATISTICS},
         {cpu && follows_few_streams(), FATHOM_CAP_READ_AHEAD},
         {cpu && f12.bufferDeviceAddress, FATHOM_CAP_DEVICE_ADDRESS}, // no variant for cards uses addresses
@@ -167,15 +161,16 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
             VK_API_VERSION_MAJOR(base.apiVersion), VK_API_VERSION_MINOR(base.apiVersion));
         return;
     }
-    uint32_t n = 0;
-    vkEnumerateDeviceExtensionProperties(physical, NULL, &n, NULL);
-    VkExtensionProperties *list = calloc(n ? n : 1, sizeof(*list));
-    if (!list)
-        n = 0;
-    else
-        vkEnumerateDeviceExtensionProperties(physical, NULL, &n, list);
+    uint32_t n;
+    VkResult result;
+    VkExtensionProperties *list = fm_extensions(physical, &n, &result);
+    if (!list) {
+        snprintf(info->unusable, sizeof(info->unusable),
+            "vkEnumerateDeviceExtensionProperties: %s (VkResult %d)", fm_vk_result_name(result), result);
+        return;
+    }
     const bool size_control = base.apiVersion >= VK_API_VERSION_1_3 ||
-        has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+        fm_has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
     VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES,
     };

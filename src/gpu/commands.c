@@ -109,7 +109,7 @@ static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_err
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
         .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT,
     };
-    if (!fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &c),
+    if (!fm_vk_check(gpu, FM_VK_ALLOCATE(gpu, vkAllocateCommandBuffers, &allocate, &c),
             "vkAllocateCommandBuffers", err))
         return VK_NULL_HANDLE;
     s->buffers[s->n_buffers++] = c;
@@ -147,8 +147,8 @@ static bool add_descriptor_pool(struct fathom_stream *s, struct fathom_error *er
         .pPoolSizes = &size,
     };
     if (!fm_vk_check(s->gpu,
-            s->gpu->vk.vkCreateDescriptorPool(
-                s->gpu->device, &create, NULL, &s->descriptor_pools[s->n_descriptor_pools]),
+            FM_VK_CREATE(
+                s->gpu, vkCreateDescriptorPool, &create, &s->descriptor_pools[s->n_descriptor_pools]),
             "vkCreateDescriptorPool", err))
         return false;
     s->n_descriptor_pools++;
@@ -176,7 +176,7 @@ static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct 
         .descriptorSetCount = 1,
         .pSetLayouts = &layout->set,
     };
-    if (!fm_vk_check(gpu, gpu->vk.vkAllocateDescriptorSets(gpu->device, &allocate, &set),
+    if (!fm_vk_check(gpu, FM_VK_ALLOCATE(gpu, vkAllocateDescriptorSets, &allocate, &set),
             "vkAllocateDescriptorSets", err))
         return false;
     VkDescriptorBufferInfo infos[FM_END_BINDINGS];
@@ -240,8 +240,8 @@ static bool create_timers(struct fathom_stream *s, struct fathom_error *err) {
         .queryType = VK_QUERY_TYPE_TIMESTAMP,
         .queryCount = 2 * s->n_entries,
     };
-    return fm_vk_check(s->gpu, s->gpu->vk.vkCreateQueryPool(s->gpu->device, &create, NULL, &s->timers),
-        "vkCreateQueryPool", err);
+    return fm_vk_check(
+        s->gpu, FM_VK_CREATE(s->gpu, vkCreateQueryPool, &create, &s->timers), "vkCreateQueryPool", err);
 }
 
 static void stamp(struct fathom_stream *s, VkCommandBuffer c, uint32_t entry, bool end) {
@@ -304,7 +304,7 @@ size_t fathom_stream_timings(struct fathom_stream *s, struct fathom_dispatch_tim
         uint64_t ticks[2];
         if (s->gpu->vk.vkGetQueryPoolResults(s->gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks,
                 sizeof(*ticks), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
-            return i;
+            return 0; // a part of the dispatches would look like a faster step
         const struct fm_dispatch *d = &s->entries[i].dispatch;
         list[i] = (struct fathom_dispatch_time){d->op, d->variant ? d->variant->name : "",
             (double)((ticks[1] - ticks[0]) & s->gpu->timestamp_mask) * (double)s->gpu->info.timestamp_period,

@@ -1,4 +1,4 @@
-// Creates instances, chooses a device, creates and destroys it, and waits for it.
+// Creates instances, chooses a device, creates and destroys it.
 #include "gpu/internal.h"
 #include "gpu/tuned.h"
 #include <stdio.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_DEVICES = 64, WAIT_SLICE_MS = 500 };
+enum { MAX_DEVICES = 64 };
 
 const char *fm_vk_result_name(VkResult result) {
     switch (result) {
@@ -28,29 +28,35 @@ const char *fm_vk_result_name(VkResult result) {
 bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, struct fathom_error *err) {
     if (result == VK_SUCCESS) return true;
     if (result == VK_ERROR_DEVICE_LOST) {
-        char cause[320];
+        char cause[320] = "; the device was not opened";
+        if (gpu->device) fm_fault_describe(gpu, cause, sizeof(cause));
+        snprintf(gpu->loss, sizeof(gpu->loss), "the driver gave up on the device (%s: device lost)%s%s", call,
+            gpu->device ? "; a submit ran too long, or the driver failed" : "", cause);
         gpu->lost = true;
-        fm_fault_describe(gpu, cause, sizeof(cause));
-        return fm_fail(err, FATHOM_DEVICE_LOST,
-            "%s: the driver gave up on the device (%s: device lost); a submit ran too long, or the driver "
-            "failed%s",
-            gpu->info.name, call, cause);
+        return fm_fail(err, FATHOM_DEVICE_LOST, "%s: %s", gpu->info.name, gpu->loss);
     }
     const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
     return fm_fail(err, memory ? FATHOM_NO_MEMORY : FATHOM_UNSUPPORTED, "%s: %s: %s (VkResult %d)",
         gpu->info.name, call, fm_vk_result_name(result), result);
 }
 
-bool fm_has_extension(VkPhysicalDevice physical, const char *name) {
-    uint32_t n = 0;
-    bool found = false;
-    vkEnumerateDeviceExtensionProperties(physical, NULL, &n, NULL);
-    VkExtensionProperties *list = calloc(n ? n : 1, sizeof(*list));
-    if (!list) return false;
-    vkEnumerateDeviceExtensionProperties(physical, NULL, &n, list);
-    for (uint32_t i = 0; i < n; i++) found |= !strcmp(list[i].extensionName, name);
+VkExtensionProperties *fm_extensions(VkPhysicalDevice physical, uint32_t *n, VkResult *result) {
+    VkExtensionProperties *list = NULL;
+    *n = 0;
+    *result = vkEnumerateDeviceExtensionProperties(physical, NULL, n, NULL);
+    if (*result != VK_SUCCESS) return NULL;
+    list = calloc(*n ? *n : 1, sizeof(*list));
+    *result =
+        list ? vkEnumerateDeviceExtensionProperties(physical, NULL, n, list) : VK_ERROR_OUT_OF_HOST_MEMORY;
+    if (*result >= 0) return list; // VK_INCOMPLETE: the driver has got more meanwhile
     free(list);
-    return found;
+    return NULL;
+}
+
+bool fm_has_extension(const VkExtensionProperties *list, uint32_t n, const char *name) {
+    for (uint32_t i = 0; i < n; i++)
+        if (!strcmp(list[i].extensionName, name)) return true;
+    return false;
 }
 
 static VkInstance create_instance(struct fathom_error *err) {
@@ -75,35 +81,43 @@ static VkInstance create_instance(struct fathom_error *err) {
             .pApplicationInfo = &application,
         },
         NULL, &instance);
+    const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
         fm_fail(err, FATHOM_NO_DEVICE,
             "no Vulkan driver was found, or none that loads; install one (Mesa's mesa-vulkan-drivers runs "
             "without a GPU too)");
     else if (result != VK_SUCCESS)
-        fm_fail(err, FATHOM_NO_DEVICE, "Vulkan does not start: vkCreateInstance: %s (VkResult %d)",
-            fm_vk_result_name(result), result);
+        fm_fail(err, memory ? FATHOM_NO_MEMORY : FATHOM_NO_DEVICE,
+            "Vulkan does not start: vkCreateInstance: %s (VkResult %d)", fm_vk_result_name(result), result);
     if (result != VK_SUCCESS) return VK_NULL_HANDLE;
     volkLoadInstanceOnly(instance);
     return instance;
 }
 
-static uint32_t enumerate(VkInstance instance, VkPhysicalDevice physical[MAX_DEVICES]) {
-    uint32_t n = MAX_DEVICES;
-    const VkResult result = vkEnumeratePhysicalDevices(instance, &n, physical);
-    return result == VK_SUCCESS || result == VK_INCOMPLETE ? n : 0;
+// Returns false with *err set when the devices cannot be listed, or there is none.
+static bool enumerate(
+    VkInstance instance, VkPhysicalDevice physical[MAX_DEVICES], uint32_t *n, struct fathom_error *err) {
+    *n = MAX_DEVICES;
+    const VkResult result = vkEnumeratePhysicalDevices(instance, n, physical);
+    const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    if (result < 0)
+        return fm_fail(err, memory ? FATHOM_NO_MEMORY : FATHOM_NO_DEVICE,
+            "the devices could not be listed: vkEnumeratePhysicalDevices: %s (VkResult %d)",
+            fm_vk_result_name(result), result);
+    return *n > 0 || fm_fail(err, FATHOM_NO_DEVICE, "Vulkan works, but its drivers found no device");
 }
 
 size_t fathom_gpu_list(struct fathom_gpu_info *list, size_t capacity, struct fathom_error *err) {
     VkPhysicalDevice physical[MAX_DEVICES];
+    uint32_t n = 0;
     const VkInstance instance = create_instance(err);
     if (!instance) return 0;
-    const uint32_t n = enumerate(instance, physical);
+    if (!enumerate(instance, physical, &n, err)) n = 0;
     for (uint32_t i = 0; i < n && i < capacity; i++) {
         list[i] = (struct fathom_gpu_info){.index = i};
         fm_capabilities(instance, physical[i], &list[i]);
     }
     vkDestroyInstance(instance, NULL);
-    if (n == 0) fm_fail(err, FATHOM_NO_DEVICE, "Vulkan works, but its drivers found no device");
     return n;
 }
 
@@ -129,9 +143,10 @@ static int preference(const struct fathom_gpu_info *info) {
 
 static bool choose(struct fathom_gpu *gpu, const char *wanted, struct fathom_error *err) {
     VkPhysicalDevice physical[MAX_DEVICES];
-    const uint32_t n = enumerate(gpu->instance, physical);
     struct fathom_gpu_info last = {0};
     bool found = false;
+    uint32_t n;
+    if (!enumerate(gpu->instance, physical, &n, err)) return false;
     for (uint32_t i = 0; i < n; i++) {
         struct fathom_gpu_info info = {.index = i};
         fm_capabilities(gpu->instance, physical[i], &info);
@@ -147,10 +162,8 @@ static bool choose(struct fathom_gpu *gpu, const char *wanted, struct fathom_err
     if (last.unusable[0])
         return fm_fail(
             err, FATHOM_NO_DEVICE, "device %u, %s, is unusable: %s", last.index, last.name, last.unusable);
-    if (wanted)
-        return fm_fail(err, FATHOM_NO_DEVICE,
-            "no device is called \"%s\", of %u in all; `fathom devices` lists them", wanted, n);
-    return fm_fail(err, FATHOM_NO_DEVICE, "Vulkan works, but its drivers found no device");
+    return fm_fail(err, FATHOM_NO_DEVICE,
+        "no device is called \"%s\", of %u in all; `fathom devices` lists them", wanted, n);
 }
 
 // Finds a queue that computes, preferably one without graphics, which does not wait for the desktop.
@@ -257,8 +270,9 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
         .enabledExtensionCount = n,
         .ppEnabledExtensionNames = extensions,
     };
-    if (!fm_vk_check(gpu, vkCreateDevice(gpu->physical, &create, NULL, &gpu->device), "vkCreateDevice", err))
-        return false;
+    const VkResult result = fm_vk_made(
+        vkCreateDevice(gpu->physical, &create, NULL, &gpu->device), &gpu->device, sizeof(gpu->device));
+    if (!fm_vk_check(gpu, result, "vkCreateDevice", err)) return false;
     volkLoadDeviceTable(&gpu->vk, gpu->device);
     gpu->vk.vkGetDeviceQueue(gpu->device, gpu->queue_family, 0, &gpu->queue);
     gpu->creation_feedback = v13;
@@ -311,9 +325,10 @@ struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, str
         .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
         .pNext = &type,
     };
-    if (!fm_vk_check(gpu, gpu->vk.vkCreateSemaphore(gpu->device, &semaphore, NULL, &gpu->timeline),
-            "vkCreateSemaphore", err))
+    if (!fm_vk_check(
+            gpu, FM_VK_CREATE(gpu, vkCreateSemaphore, &semaphore, &gpu->timeline), "vkCreateSemaphore", err))
         goto fail;
+    if (properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU && !fm_marks_create(gpu, err)) goto fail;
     if (!fm_pipeline_cache_open(gpu, err)) goto fail;
     fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "device %u: %s, %s", gpu->info.index, gpu->info.name,
         gpu->info.driver);
@@ -328,11 +343,15 @@ fail:
 void fathom_gpu_destroy(struct fathom_gpu **pointer) {
     struct fathom_gpu *gpu = pointer ? *pointer : NULL;
     if (!gpu) return;
+    if (gpu->device && !fm_gpu_idle(gpu)) { // the device may still use all of it
+        *pointer = NULL;
+        return;
+    }
     if (gpu->device) {
-        gpu->vk.vkDeviceWaitIdle(gpu->device);
         fm_pipelines_destroy(gpu);
         for (uint32_t i = 0; i < FM_END_BINDINGS - FM_MAX_BINDINGS; i++) fathom_buffer_destroy(&gpu->own[i]);
         fm_staging_destroy(gpu);
+        fm_marks_destroy(gpu);
         fm_memory_free_blocks(gpu);
         gpu->vk.vkDestroySemaphore(gpu->device, gpu->timeline, NULL);
         gpu->vk.vkDestroyDevice(gpu->device, NULL);
@@ -360,58 +379,4 @@ const struct fathom_gpu_params *fm_gpu_params(const struct fathom_gpu *gpu) {
 }
 void fm_gpu_set_timers(struct fathom_gpu *gpu, bool timers) {
     gpu->params.timers = timers;
-}
-
-static bool check_alive(const struct fathom_gpu *gpu, struct fathom_error *err) {
-    return !gpu->lost || fm_fail(err, FATHOM_DEVICE_LOST, "%s was lost earlier", gpu->info.name);
-}
-
-bool fm_gpu_submit(
-    struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err) {
-    if (!check_alive(gpu, err)) return false;
-    const uint64_t value = gpu->last_ticket + 1;
-    const VkTimelineSemaphoreSubmitInfo timeline = {
-        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
-        .signalSemaphoreValueCount = 1,
-        .pSignalSemaphoreValues = &value,
-    };
-    const VkSubmitInfo submit = {
-        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
-        .pNext = &timeline,
-        .commandBufferCount = 1,
-        .pCommandBuffers = &commands,
-        .signalSemaphoreCount = 1,
-        .pSignalSemaphores = &gpu->timeline,
-    };
-    if (!fm_vk_check(
-            gpu, gpu->vk.vkQueueSubmit(gpu->queue, 1, &submit, VK_NULL_HANDLE), "vkQueueSubmit", err))
-        return false;
-    gpu->last_ticket = value;
-    gpu->counters.submits++;
-    if (ticket) *ticket = value;
-    return true;
-}
-
-bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err) {
-    if (!check_alive(gpu, err)) return false;
-    if (ticket > gpu->last_ticket)
-        return fm_fail(err, FATHOM_INVALID, "wait for submit %llu, of %llu", (unsigned long long)ticket,
-            (unsigned long long)gpu->last_ticket);
-    VkResult result = ticket <= gpu->done_ticket ? VK_SUCCESS : VK_TIMEOUT;
-    const VkSemaphoreWaitInfo wait = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
-        .semaphoreCount = 1,
-        .pSemaphores = &gpu->timeline,
-        .pValues = &ticket,
-    };
-    // in time slices: a driver that has lost the device may report the loss only at the next call
-    while (result == VK_TIMEOUT)
-        result = gpu->vk.vkWaitSemaphores(gpu->device, &wait, WAIT_SLICE_MS * 1000000ull);
-    if (!fm_vk_check(gpu, result, "vkWaitSemaphores", err)) return false;
-    if (ticket > gpu->done_ticket) gpu->done_ticket = ticket;
-    return true;
-}
-
-bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err) {
-    return fathom_gpu_wait(gpu, gpu->last_ticket, err);
 }

@@ -1,6 +1,7 @@
 // Describes why a device was lost, for drivers with VK_EXT_device_fault.
 #include "gpu/internal.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_REPORTS = 4 };
@@ -11,7 +12,12 @@ bool fm_fault_offered(VkPhysicalDevice physical) {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
         .pNext = &fault,
     };
-    if (!fm_has_extension(physical, VK_EXT_DEVICE_FAULT_EXTENSION_NAME)) return false;
+    uint32_t n;
+    VkResult result;
+    VkExtensionProperties *list = fm_extensions(physical, &n, &result);
+    const bool there = list && fm_has_extension(list, n, VK_EXT_DEVICE_FAULT_EXTENSION_NAME);
+    free(list);
+    if (!there) return false;
     vkGetPhysicalDeviceFeatures2(physical, &features);
     return fault.deviceFault;
 }

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gpu/dispatch.h"
 #include "gpu/spirv.h"
+#include <string.h>
 #define VK_NO_PROTOTYPES
 #include "gpu/vulkan_compat.h"
 
@@ -39,7 +40,9 @@ struct fathom_gpu {
     uint64_t timestamp_mask;           // valid bits of the queue's timestamps
     VkSemaphore timeline;              // counts submits
     uint64_t last_ticket, done_ticket; // last ticket submitted; last ticket known to be done
-    bool lost;
+    bool lost, ended;                  // the device is lost; what it was given before is known to have ended
+    char loss[400];                    // the message of the loss
+    struct fm_marks *marks;            // NULL: the device is no CPU; see gpu/marks.c
 
     struct fm_block *blocks; // list of the allocations from the driver
     // buffers of the gpu itself, for the bindings from FM_GRIDS_BINDING on; NULL: no shader has needed the
@@ -76,6 +79,10 @@ struct fathom_buffer {
     bool read_only; // imported host memory
 };
 VkBuffer fm_block_buffer(const struct fm_block *block);
+// A block for the gpu's own use, in host memory and outside the gpu's list. NULL with *err set on failure.
+struct fm_block *fm_block_create(
+    struct fathom_gpu *gpu, uint64_t size, void **mapped, struct fathom_error *err);
+void fm_block_destroy(struct fathom_gpu *gpu, struct fm_block *block);
 // Creates a buffer without filling it with zeros, for a caller that overwrites the whole buffer.
 struct fathom_buffer *fm_buffer_create_raw(
     struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
@@ -113,7 +120,8 @@ struct fm_pipeline {
     uint32_t layout; // index into gpu->layouts
     uint32_t spec[FM_MAX_SPEC], n_spec, subgroup_size;
     VkPipeline handle; // VK_NULL_HANDLE until built
-    VkResult result;
+    VkResult result;   // of the last attempt
+    const char *failed_call;
     bool from_cache;
 };
 // Creates the buffer of grid points for shaders/quant/grids.glsl. Returns NULL with *err set on failure.
@@ -137,12 +145,38 @@ void fm_pipeline_log_statistics(struct fathom_gpu *gpu, const struct fm_pipeline
 bool fm_gpu_submit(
     struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err);
 bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err);
+// Call before what the device may use is freed or recorded anew. Waits until all submits have ended, also on
+// a lost device and where waiting fails. Returns false if nothing tells that they have ended: then keep what
+// they use.
+bool fm_gpu_idle(struct fathom_gpu *gpu);
+
+// Marks in host memory at the end of each submit, for devices that are CPUs.
+enum { FM_MOST_IN_FLIGHT = 16 /* submits of a gpu with marks */ };
+bool fm_marks_create(struct fathom_gpu *gpu, struct fathom_error *err);
+void fm_marks_destroy(struct fathom_gpu *gpu);
+// The commands to run at the end of the submit with this ticket.
+VkCommandBuffer fm_mark_commands(const struct fathom_gpu *gpu, uint64_t ticket);
+// Has the last submit ended?
+bool fm_mark_reached(const struct fathom_gpu *gpu);
+
+// What a failed call leaves in its output handle is undefined. All calls that create, allocate or map pass
+// here, so that the handle is then VK_NULL_HANDLE and may be destroyed.
+static inline VkResult fm_vk_made(VkResult result, void *handle, size_t size) {
+    if (result != VK_SUCCESS) memset(handle, 0, size);
+    return result;
+}
+#define FM_VK_CREATE(gpu, name, info, handle) \
+    fm_vk_made((gpu)->vk.name((gpu)->device, info, NULL, handle), handle, sizeof(*(handle)))
+#define FM_VK_ALLOCATE(gpu, name, info, handle) \
+    fm_vk_made((gpu)->vk.name((gpu)->device, info, handle), handle, sizeof(*(handle)))
 // Converts a failed Vulkan call to an error that names the call, and records a lost device. Returns
 // result == VK_SUCCESS.
 bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, struct fathom_error *err);
 const char *fm_vk_result_name(VkResult result);
 
-bool fm_has_extension(VkPhysicalDevice physical, const char *name);
+// Lists a device's extensions; the caller frees the list. Returns NULL with *result set on failure.
+VkExtensionProperties *fm_extensions(VkPhysicalDevice physical, uint32_t *n, VkResult *result);
+bool fm_has_extension(const VkExtensionProperties *list, uint32_t n, const char *name);
 // fm_fault_offered(): whether the driver can report why it lost a device. fm_fault_describe(): writes its
 // report on the last loss as the end of a sentence, or an empty text without the extension.
 bool fm_fault_offered(VkPhysicalDevice physical);

@@ -134,7 +134,7 @@ static uint32_t memory_type(const struct fathom_gpu *gpu, uint32_t allowed, enum
     return type != UINT32_MAX ? type : find_type(gpu, allowed, 0, 0);
 }
 
-static void destroy_block(struct fathom_gpu *gpu, struct fm_block *b) {
+void fm_block_destroy(struct fathom_gpu *gpu, struct fm_block *b) {
     gpu->vk.vkDestroyBuffer(gpu->device, b->buffer, NULL);
     gpu->vk.vkFreeMemory(gpu->device, b->memory, NULL);
     if (b->memory && !b->in_place) gpu->counters.memory_allocated -= b->size;
@@ -156,7 +156,7 @@ static VkResult bind_memory(struct fathom_gpu *gpu, struct fm_block *b) {
             .allocationSize = need.size,
             .memoryTypeIndex = type,
         };
-        result = gpu->vk.vkAllocateMemory(gpu->device, &allocate, NULL, &b->memory);
+        result = FM_VK_CREATE(gpu, vkAllocateMemory, &allocate, &b->memory);
         // drivers of integrated devices split one memory into heaps: if one heap is full, try the next
         if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY || !gpu->info.unified_memory) break;
     }
@@ -168,7 +168,9 @@ static VkResult bind_memory(struct fathom_gpu *gpu, struct fm_block *b) {
         VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
     const bool map = b->kind == FATHOM_MEMORY_HOST || (gpu->info.unified_memory && (kind & host) == host);
     if (result == VK_SUCCESS && map)
-        result = gpu->vk.vkMapMemory(gpu->device, b->memory, 0, VK_WHOLE_SIZE, 0, (void **)&b->mapped);
+        result =
+            fm_vk_made(gpu->vk.vkMapMemory(gpu->device, b->memory, 0, VK_WHOLE_SIZE, 0, (void **)&b->mapped),
+                &b->mapped, sizeof(b->mapped));
     return result;
 }
 
@@ -187,15 +189,25 @@ static struct fm_block *create_block(
         .size = size,
         .usage = usage(gpu) | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
     };
-    *result = gpu->vk.vkCreateBuffer(gpu->device, &create, NULL, &b->buffer);
+    *result = FM_VK_CREATE(gpu, vkCreateBuffer, &create, &b->buffer);
     if (*result == VK_SUCCESS) *result = bind_memory(gpu, b);
     if (*result != VK_SUCCESS) goto fail;
-    b->next = gpu->blocks;
-    gpu->blocks = b;
     return b;
 fail:
-    destroy_block(gpu, b);
+    fm_block_destroy(gpu, b);
     return NULL;
+}
+
+struct fm_block *fm_block_create(
+    struct fathom_gpu *gpu, uint64_t size, void **mapped, struct fathom_error *err) {
+    VkResult result;
+    struct fm_block *b = create_block(gpu, size, FATHOM_MEMORY_HOST, &result);
+    if (b)
+        *mapped = b->mapped;
+    else
+        fm_fail(err, FATHOM_NO_MEMORY, "%s: no memory for %llu bytes of its own (%s)", gpu->info.name,
+            (unsigned long long)size, fm_vk_result_name(result));
+    return b;
 }
 
 // A new block is as large as all earlier blocks of its kind together, so that small programs take little
@@ -215,8 +227,8 @@ static struct fm_block *find_room(
         if (b->kind == kind && reserve_hole(b) && take(b, room, offset)) return b;
     struct fm_block *b = create_block(gpu, next_block_size(gpu, room, kind), kind, result);
     if (!b) b = create_block(gpu, room, kind, result); // a smaller block may be possible
-    if (b && (!reserve_hole(b) || !take(b, room, offset))) b = NULL;
-    return b;
+    if (b) b->next = gpu->blocks, gpu->blocks = b;
+    return b && reserve_hole(b) && take(b, room, offset) ? b : NULL;
 }
 
 // The driver's budget. Without a budget: the memory that this process has not taken, as if no other process
@@ -301,7 +313,7 @@ static VkResult import_memory(struct fathom_gpu *gpu, struct fm_block *b, void *
         .sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT,
     };
     VkResult result = gpu->vk.vkGetMemoryHostPointerPropertiesEXT(gpu->device, host, begin, &properties);
-    if (result == VK_SUCCESS) result = gpu->vk.vkCreateBuffer(gpu->device, &create, NULL, &b->buffer);
+    if (result == VK_SUCCESS) result = FM_VK_CREATE(gpu, vkCreateBuffer, &create, &b->buffer);
     if (result != VK_SUCCESS) return result;
     VkMemoryRequirements need;
     gpu->vk.vkGetBufferMemoryRequirements(gpu->device, b->buffer, &need);
@@ -321,7 +333,7 @@ static VkResult import_memory(struct fathom_gpu *gpu, struct fm_block *b, void *
         .allocationSize = b->size,
         .memoryTypeIndex = type,
     };
-    result = gpu->vk.vkAllocateMemory(gpu->device, &allocate, NULL, &b->memory);
+    result = FM_VK_CREATE(gpu, vkAllocateMemory, &allocate, &b->memory);
     return result == VK_SUCCESS ? bind_buffer(gpu, b) : result;
 }
 
@@ -361,7 +373,7 @@ struct fathom_buffer *fm_buffer_import(
     gpu->counters.memory_in_place += size;
     return buffer;
 fail:
-    if (b) destroy_block(gpu, b);
+    if (b) fm_block_destroy(gpu, b);
     free(buffer);
     return NULL;
 }
@@ -369,11 +381,12 @@ fail:
 void fathom_buffer_destroy(struct fathom_buffer **pointer) {
     struct fathom_buffer *buffer = pointer ? *pointer : NULL;
     if (!buffer) return;
-    fm_gpu_wait_all(buffer->gpu, NULL); // a submit may still use it
-    if (buffer->read_only) {
+    if (!fm_gpu_idle(buffer->gpu)) {
+        // the device may still use the range, which stays taken
+    } else if (buffer->read_only) {
         buffer->gpu->n_imports--;
         buffer->gpu->counters.memory_in_place -= buffer->size;
-        destroy_block(buffer->gpu, buffer->block);
+        fm_block_destroy(buffer->gpu, buffer->block);
     } else {
         give_back(buffer->block, buffer->offset, buffer->room);
         buffer->gpu->counters.memory_used -= buffer->room;
@@ -393,6 +406,6 @@ void fm_memory_free_blocks(struct fathom_gpu *gpu) {
     while (gpu->blocks) {
         struct fm_block *b = gpu->blocks;
         gpu->blocks = b->next;
-        destroy_block(gpu, b);
+        fm_block_destroy(gpu, b);
     }
 }

@@ -27,7 +27,7 @@ const struct fm_layout *fm_layout_get(
         return NULL;
     }
     gpu->layouts = grown;
-    struct fm_layout *l = &gpu->layouts[gpu->n_layouts++]; // on failure, destroyed with the gpu
+    struct fm_layout *l = &gpu->layouts[gpu->n_layouts];
     *l = (struct fm_layout){.shader = shader};
     if (!fm_spirv_reflect(shader, &l->spirv, err)) goto fail;
     VkDescriptorSetLayoutBinding bindings[FM_END_BINDINGS];
@@ -47,7 +47,7 @@ const struct fm_layout *fm_layout_get(
         .bindingCount = n_bindings,
         .pBindings = bindings,
     };
-    if (!fm_vk_check(gpu, gpu->vk.vkCreateDescriptorSetLayout(gpu->device, &set, NULL, &l->set),
+    if (!fm_vk_check(gpu, FM_VK_CREATE(gpu, vkCreateDescriptorSetLayout, &set, &l->set),
             "vkCreateDescriptorSetLayout", err))
         goto fail;
     const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT, .size = l->spirv.args_size};
@@ -58,13 +58,14 @@ const struct fm_layout *fm_layout_get(
         .pushConstantRangeCount = l->spirv.args_size > 0,
         .pPushConstantRanges = &range,
     };
-    if (!fm_vk_check(gpu, gpu->vk.vkCreatePipelineLayout(gpu->device, &layout, NULL, &l->pipeline),
+    if (!fm_vk_check(gpu, FM_VK_CREATE(gpu, vkCreatePipelineLayout, &layout, &l->pipeline),
             "vkCreatePipelineLayout", err))
         goto fail;
+    gpu->n_layouts++;
     return l;
 fail:
     fm_error_prefix(err, "shader %s", shader->name);
-    l->shader = NULL; // later searches do not find this layout
+    gpu->vk.vkDestroyDescriptorSetLayout(gpu->device, l->set, NULL);
     return NULL;
 }
 
@@ -110,11 +111,10 @@ struct fm_pipeline *fm_pipeline_request(
     if (gpu->info.caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) key.subgroup_size = d->subgroup_size;
     memcpy(key.spec, e->spec, e->n_spec * sizeof(*key.spec));
     struct fm_pipeline **at = grow_table(gpu) ? slot(gpu, &key) : NULL;
-    if (at && *at && (*at)->result != VK_SUCCESS) { // the pipeline failed before, and would fail again
-        fm_vk_check(gpu, (*at)->result, "vkCreateComputePipelines", err);
-        return NULL;
+    if (at && *at) {
+        (*at)->result = VK_SUCCESS; // one that failed is tried again: memory may be free by now
+        return *at;
     }
-    if (at && *at) return *at;
     struct fm_pipeline *p = at ? malloc(sizeof(*p)) : NULL;
     if (!p) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -137,7 +137,7 @@ static VkResult create_module(struct fathom_gpu *gpu, const struct fm_pipeline *
         .codeSize = 4 * n_words,
         .pCode = words,
     };
-    const VkResult result = gpu->vk.vkCreateShaderModule(gpu->device, &create, NULL, module);
+    const VkResult result = FM_VK_CREATE(gpu, vkCreateShaderModule, &create, module);
     free(words);
     return result;
 }
@@ -145,6 +145,7 @@ static VkResult create_module(struct fathom_gpu *gpu, const struct fm_pipeline *
 static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
     const struct fm_layout *l = &gpu->layouts[p->layout];
     VkShaderModule module;
+    p->failed_call = "vkCreateShaderModule";
     p->result = create_module(gpu, p, &module);
     if (p->result != VK_SUCCESS) return;
     VkSpecializationMapEntry entries[FM_MAX_SPEC];
@@ -183,8 +184,10 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
             },
         .layout = l->pipeline,
     };
-    p->result =
-        gpu->vk.vkCreateComputePipelines(gpu->device, gpu->pipeline_cache, 1, &create, NULL, &p->handle);
+    p->failed_call = "vkCreateComputePipelines";
+    p->result = fm_vk_made(
+        gpu->vk.vkCreateComputePipelines(gpu->device, gpu->pipeline_cache, 1, &create, NULL, &p->handle),
+        &p->handle, sizeof(p->handle));
     gpu->vk.vkDestroyShaderModule(gpu->device, module, NULL);
     p->from_cache = whole.flags & VK_PIPELINE_CREATION_FEEDBACK_APPLICATION_PIPELINE_CACHE_HIT_BIT;
 }
@@ -222,7 +225,7 @@ static bool check_built(struct fathom_gpu *gpu, const struct work *work, struct 
                 gpu->counters.pipelines_built++;
             if (gpu->params.statistics) fm_pipeline_log_statistics(gpu, p);
         } else if (ok) {
-            ok = fm_vk_check(gpu, p->result, "vkCreateComputePipelines", err);
+            ok = fm_vk_check(gpu, p->result, p->failed_call, err);
             fm_error_prefix(err, "shader %s", gpu->layouts[p->layout].shader->name);
         }
     }

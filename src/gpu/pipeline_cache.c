@@ -13,9 +13,8 @@ bool fm_pipeline_cache_open(struct fathom_gpu *gpu, struct fathom_error *err) {
         .initialDataSize = size,
         .pInitialData = data,
     };
-    const bool ok =
-        fm_vk_check(gpu, gpu->vk.vkCreatePipelineCache(gpu->device, &create, NULL, &gpu->pipeline_cache),
-            "vkCreatePipelineCache", err);
+    const bool ok = fm_vk_check(gpu, FM_VK_CREATE(gpu, vkCreatePipelineCache, &create, &gpu->pipeline_cache),
+        "vkCreatePipelineCache", err);
     free(data);
     return ok;
 }

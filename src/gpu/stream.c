@@ -19,7 +19,7 @@ struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom
         .queueFamilyIndex = gpu->queue_family,
     };
     if (!fm_vk_check(
-            gpu, gpu->vk.vkCreateCommandPool(gpu->device, &pool, NULL, &s->pool), "vkCreateCommandPool", err))
+            gpu, FM_VK_CREATE(gpu, vkCreateCommandPool, &pool, &s->pool), "vkCreateCommandPool", err))
         fathom_stream_destroy(&s);
     return s;
 }
@@ -27,10 +27,12 @@ struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom
 void fathom_stream_destroy(struct fathom_stream **pointer) {
     struct fathom_stream *s = pointer ? *pointer : NULL;
     if (!s) return;
-    if (s->pool) fathom_stream_begin(s);
-    for (uint32_t i = 0; i < s->n_descriptor_pools; i++)
-        s->gpu->vk.vkDestroyDescriptorPool(s->gpu->device, s->descriptor_pools[i], NULL);
-    s->gpu->vk.vkDestroyCommandPool(s->gpu->device, s->pool, NULL);
+    if (fm_gpu_idle(s->gpu)) { // else the device may still use all of it
+        fm_stream_release(s);
+        for (uint32_t i = 0; i < s->n_descriptor_pools; i++)
+            s->gpu->vk.vkDestroyDescriptorPool(s->gpu->device, s->descriptor_pools[i], NULL);
+        s->gpu->vk.vkDestroyCommandPool(s->gpu->device, s->pool, NULL);
+    }
     free(s->descriptor_pools);
     free(s->buffers);
     free(s->entries);
@@ -40,9 +42,11 @@ void fathom_stream_destroy(struct fathom_stream **pointer) {
 
 void fathom_stream_begin(struct fathom_stream *s) {
     s->error = (struct fathom_error){0};
-    if (s->last_ticket) fathom_gpu_wait(s->gpu, s->last_ticket, &s->error);
-    s->last_ticket = 0;
-    fm_stream_release(s);
+    const bool waited = !s->last_ticket || fathom_gpu_wait(s->gpu, s->last_ticket, &s->error);
+    if (waited || fm_gpu_idle(s->gpu)) { // else the next begin tries again; until then nothing is recorded
+        s->last_ticket = 0;
+        fm_stream_release(s);
+    }
     s->n_entries = 0;
     s->finished = false;
     s->only.op = NULL;

@@ -23,7 +23,7 @@ static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_err
     };
     if (!s->pool &&
         !fm_vk_check(
-            gpu, gpu->vk.vkCreateCommandPool(gpu->device, &pool, NULL, &s->pool), "vkCreateCommandPool", err))
+            gpu, FM_VK_CREATE(gpu, vkCreateCommandPool, &pool, &s->pool), "vkCreateCommandPool", err))
         return NULL;
     const VkCommandBufferAllocateInfo allocate = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
@@ -32,7 +32,7 @@ static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_err
         .commandBufferCount = 1,
     };
     if (!s->commands &&
-        !fm_vk_check(gpu, gpu->vk.vkAllocateCommandBuffers(gpu->device, &allocate, &s->commands),
+        !fm_vk_check(gpu, FM_VK_ALLOCATE(gpu, vkAllocateCommandBuffers, &allocate, &s->commands),
             "vkAllocateCommandBuffers", err))
         return NULL;
     if (!s->buffer && !(s->buffer = fm_buffer_create_raw(gpu, STAGING_BYTES, FATHOM_MEMORY_HOST, err)))

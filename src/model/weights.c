@@ -144,11 +144,14 @@ static bool load_matrix(struct fm_walk *w, const struct fm_need *need, const str
     if (!*need->weight)
         return fm_error_prefix(w->err, "%s: tensor %s", fm_tensors_path(w->tensors), t->name), false;
     if (!begun) w->weights->matrices[w->weights->n_matrices++] = *need->weight;
-    if (used_in_place) return w->bytes_done += t->size, true;
+    if (used_in_place) return w->bytes_done += t->size, report(w);
     const uint64_t row_size = fathom_row_size(t->type, need->n_cols),
                    n_rows = (uint64_t)need->n_mats * need->n_rows;
     const uint64_t step = row_size < UPLOAD_BYTES ? UPLOAD_BYTES / row_size : 1;
     const char *mapped = fm_tensor_map(w->tensors, t);
+    // a row longer than UPLOAD_BYTES needs more; no row is longer than 2^24 elements of 4 bytes
+    if (!mapped && !w->staging && !(w->staging = malloc(4 * (uint64_t)UPLOAD_BYTES)))
+        return fm_fail(w->err, FATHOM_NO_MEMORY, "out of host memory for staging weights");
     for (uint64_t row = 0; row < n_rows; row += step) {
         const uint64_t n = n_rows - row < step ? n_rows - row : step;
         if (!mapped && !fm_tensor_read(w->tensors, t, row * row_size, n * row_size, w->staging, w->err))
@@ -185,10 +188,7 @@ bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, c
         fm_log(log, FATHOM_LOG_INFO, "%s: %zu tensors are not used, %s among them", fm_tensors_path(tensors),
             w.size.n_unused, w.size.unused);
     weights->vectors = fathom_buffer_create(gpu, w.vector_bytes, FATHOM_MEMORY_DEVICE, err);
-    // a row longer than UPLOAD_BYTES needs more; no vector or row is longer than 2^24 elements of 4 bytes
-    w.staging = malloc(4 * (uint64_t)UPLOAD_BYTES);
-    if (!w.staging) fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for staging weights");
-    if (!weights->vectors || !w.staging) goto fail;
+    if (!weights->vectors) goto fail;
     if (!(weights->matrices = calloc(w.n_matrices, sizeof(*weights->matrices)))) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %zu weights", w.n_matrices);
         goto fail;

@@ -71,18 +71,32 @@ static bool submit(struct run *r, struct candidate *c, struct fathom_error *err)
 }
 
 // Nanoseconds of one call in the stream's last run, by the device's clock. By the host's clock, if the device
-// has none.
-static double run_time(struct run *r, struct candidate *c, double host_seconds) {
+// has none: both clocks in one comparison would choose wrongly.
+static bool run_time(
+    struct run *r, struct candidate *c, double host_seconds, double *nanoseconds, struct fathom_error *err) {
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(r->tuner->gpu);
     const size_t n = fathom_stream_timings(c->stream, r->timings, MAX_TIMINGS);
     double sum = 0;
     for (size_t i = 0; i < n && i < MAX_TIMINGS; i++) sum += r->timings[i].nanoseconds;
-    return (sum > 0 && n <= MAX_TIMINGS ? sum : 1e9 * host_seconds) / r->n_calls;
+    if (n == 0 && info->timestamp_period > 0)
+        return fm_fail(
+            err, FATHOM_UNSUPPORTED, "%s: the times of %s could not be read", info->name, r->trial->what);
+    *nanoseconds = (sum > 0 && n <= MAX_TIMINGS ? sum : 1e9 * host_seconds) / r->n_calls;
+    return true;
+}
+
+bool fm_tune_goes_on(const struct fm_tuner *t, struct fathom_error *err) {
+    const struct fathom_progress *p = t->progress;
+    return !p || !p->report || p->report(p->user, "tuning", t->done, t->total) ||
+        fm_fail(err, FATHOM_CANCELLED, "tuning was cancelled");
 }
 
 static bool measure(struct run *r, struct candidate *c, struct fathom_error *err) {
     const double start = fm_clock();
-    if (!submit(r, c, err)) return false;
-    const double nanoseconds = run_time(r, c, fm_clock() - start);
+    double nanoseconds = 0;
+    if (!fm_tune_goes_on(r->tuner, err) || !submit(r, c, err) ||
+        !run_time(r, c, fm_clock() - start, &nanoseconds, err))
+        return false;
     c->rounds[r->n_rounds] = nanoseconds;
     if (c->timing.nanoseconds == 0 || nanoseconds < c->timing.nanoseconds)
         c->timing.nanoseconds = nanoseconds;
@@ -215,7 +229,9 @@ static bool try_choice(
     struct run *r, struct fm_choice choice, struct fm_trial_result *result, struct fathom_error *err) {
     bool there;
     if (r->n == MAX_CANDIDATES || !time_left(r->tuner)) return true;
-    if (!set_row(r, choice, err) || !prepare(r, choice, &r->got, &there, err)) return false;
+    if (!fm_tune_goes_on(r->tuner, err) || !set_row(r, choice, err) ||
+        !prepare(r, choice, &r->got, &there, err))
+        return false;
     if (there && !agree(r, r->want, r->got)) refuse(r, &r->list[r->n - 1], result);
     return true;
 }
@@ -249,7 +265,8 @@ static bool build_all(
     bool ok = stream != NULL;
     if (ok) fathom_stream_begin(stream), fm_stream_only(stream, &r->trial->call, UINT32_MAX);
     for (size_t i = 0; ok && i < n; i++)
-        if ((ok = set_row(r, choices[i], err))) r->trial->record(stream, r->trial->user);
+        if ((ok = fm_tune_goes_on(r->tuner, err) && set_row(r, choices[i], err)))
+            r->trial->record(stream, r->trial->user);
     ok = ok && fathom_stream_finish(stream, err);
     fathom_stream_destroy(&stream);
     *seconds = fm_clock() - start;

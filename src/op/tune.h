@@ -6,6 +6,7 @@
 #include "gpu/calls.h"
 #include "gpu/tuned.h"
 #include "op/op.h"
+#include <fathom/fathom.h>
 
 // One measurement: the first max_calls calls that equal `call` in the recording that `record` appends to a
 // stream. Their inputs are in memory already. The tuner compares their float32 results, and restores all
@@ -40,12 +41,17 @@ struct fm_tuner {
     double build_budget; // once one choice took longer than this to prepare, no more are tried; 0: any time
     // An estimate of the time to build and first run one choice: the most of late. 0 at first.
     double prepare_seconds;
+    const struct fathom_progress *progress; // asked between runs, with `done` of `total`; NULL: none
+    uint64_t done, total;
 };
 
-// Returns false only if the device, memory or the recording fails. A trial without time leaves the table
-// unchanged and nanoseconds 0.
+// Returns false only if the device, memory or the recording fails, or the progress asks to stop. A trial
+// without time leaves the table unchanged and nanoseconds 0.
 bool fm_tune(struct fm_tuner *tuner, const struct fm_trial *trial, struct fm_trial_result *result,
     struct fathom_error *err);
+
+// Tells the progress. Returns false when the progress asks to stop.
+bool fm_tune_goes_on(const struct fm_tuner *tuner, struct fathom_error *err);
 
 // Do two results of the same operator agree? They may differ as far as another order of additions, and
 // float16 or 8-bit activations, explain. Results are filled with FM_TUNE_UNWRITTEN before a run; words that

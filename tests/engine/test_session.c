@@ -85,6 +85,53 @@ static void continues_after_a_cut(void **state) {
     fathom_engine_destroy(&engine);
 }
 
+// Stops an append at its second report.
+static bool stop_second(void *user, const char *what, uint64_t done, uint64_t total) {
+    (void)what, (void)done, (void)total;
+    return ++*(int *)user != 2;
+}
+
+// Appends n of 40 ids, and generates 5 tokens.
+static void continue_with(
+    struct fathom_session *session, const int32_t *ids, uint32_t n, struct collected *got) {
+    struct fathom_error err = {0};
+    uint32_t n_new;
+    *got = (struct collected){.n = 0};
+    if (!fathom_session_append(session, ids, n, NULL, NULL, &err) ||
+        !fathom_session_generate(session, NULL, 5, collect, got, &n_new, &err))
+        fail_msg("%s", err.message);
+}
+
+// A cancelled append keeps the chunks that were read. The rest may be appended, or a text generated at once.
+static void a_cancelled_append_keeps_chunks(void **state) {
+    (void)state;
+    struct fathom_engine *engine = open_engine(128);
+    struct fathom_error err = {0};
+    struct fathom_session *session =
+        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 16}, &err);
+    int32_t ids[40];
+    for (int i = 0; i < 40; i++) ids[i] = i + 5;
+    struct collected whole, part, wanted[2];
+    continue_with(session, ids, 40, &wanted[0]);
+    assert_true(fathom_session_truncate(session, 0, &err));
+    continue_with(session, ids, 32, &wanted[1]);
+    for (int now = 0; now < 2; now++) {
+        int n_reports = 0;
+        err = (struct fathom_error){0};
+        assert_true(fathom_session_truncate(session, 0, &err));
+        assert_false(fathom_session_append(
+            session, ids, 40, NULL, &(struct fathom_progress){stop_second, &n_reports}, &err));
+        assert_int_equal(err.status, FATHOM_CANCELLED);
+        assert_int_equal(fathom_session_length(session), 32);
+        struct collected *got = now ? &part : &whole;
+        continue_with(session, ids + 32, now ? 0 : 8, got);
+        assert_int_equal(got->n, wanted[now].n);
+        assert_memory_equal(got->ids, wanted[now].ids, got->n * sizeof(*got->ids));
+    }
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+}
+
 // DeepSeek-V4 keeps a ring of positions, and sums of the positions before. A text continues after a cut near
 // the end, where steps in flight had run on, and after a cut far back.
 static void rings_continue_after_a_cut(void **state) {
@@ -326,6 +373,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_lives),
         cmocka_unit_test(continues_after_a_cut),
+        cmocka_unit_test(a_cancelled_append_keeps_chunks),
         cmocka_unit_test(rings_continue_after_a_cut),
         cmocka_unit_test(appends_after_a_stop),
         cmocka_unit_test(rings_hold_a_chunk),

@@ -44,4 +44,10 @@ if grep -rniE 'deepseek|llama|qwen|glm|(->|\.)(n_kv|kv_rank|sliding_window|ratio
     bad=1
 fi
 if grep -rnwE 'printf|puts|exit|abort|getenv|fputs' src --include='*.c' | grep -vE 'snprintf|//'; then echo "the library never prints, exits or reads the environment"; bad=1; fi
+# What a failed call leaves in its output is undefined: all that create, allocate or map pass through fm_vk_made().
+if for file in src/gpu/*.c; do tr '\n' ' ' <"$file" | grep -oE '[^;{}]*(vk\.vk(Create|Allocate|Map)|[^.]vkCreateDevice\()[^;]*' | sed "s|^|$file: |"; done |
+    grep -v fm_vk_made; then
+    echo "a call that creates, allocates or maps without fm_vk_made() (FM_VK_CREATE, FM_VK_ALLOCATE)"
+    bad=1
+fi
 exit $bad

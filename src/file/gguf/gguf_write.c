@@ -1,37 +1,21 @@
 #include "file/gguf/gguf_write.h"
+#include "base/part_file.h"
 #include "base/size.h"
 #include "file/gguf/gguf.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { VERSION = 3 };
 
 struct fm_gguf_writer {
-    FILE *file;
-    char *path, *part;      // the final name and the temporary name; `part` is NULL once the file is finished
-    uint64_t size, written; // bytes of the whole file; bytes written so far
+    struct fm_part_file out;
     const struct fm_tensor *list;
     size_t count, next; // next: the tensor that the next bytes belong to
     uint64_t in_tensor; // bytes of that tensor written so far
 };
 
-static bool io_failed(struct fm_gguf_writer *w, const char *what, struct fathom_error *err) {
-    const int error = errno;
-    if (error == ENOSPC || error == EDQUOT || error == EFBIG)
-        return fm_fail(err, FATHOM_IO, "%s: no room for the file: %s after %llu of %llu bytes", w->path,
-            strerror(error), (unsigned long long)w->written, (unsigned long long)w->size);
-    return fm_fail(err, FATHOM_IO, "%s: %s failed: %s", w->path, what, strerror(error));
-}
-
 static bool put(struct fm_gguf_writer *w, const void *data, uint64_t size, struct fathom_error *err) {
-    if (size && fwrite(data, 1, size, w->file) != size) return io_failed(w, "writing", err);
-    w->written += size;
-    return true;
+    return fm_part_file_write(&w->out, data, size, err);
 }
 
 static bool put_u32(struct fm_gguf_writer *w, uint32_t value, struct fathom_error *err) {
@@ -47,7 +31,7 @@ static bool put_string(struct fm_gguf_writer *w, const char *text, size_t length
 
 static bool put_padding(struct fm_gguf_writer *w, struct fathom_error *err) {
     static const char zeros[FM_GGUF_ALIGNMENT];
-    return put(w, zeros, (FM_GGUF_ALIGNMENT - w->written % FM_GGUF_ALIGNMENT) % FM_GGUF_ALIGNMENT, err);
+    return put(w, zeros, (FM_GGUF_ALIGNMENT - w->out.written % FM_GGUF_ALIGNMENT) % FM_GGUF_ALIGNMENT, err);
 }
 
 static bool put_array(struct fm_gguf_writer *w, const struct fm_meta_value *value, struct fathom_error *err) {
@@ -87,49 +71,30 @@ static bool put_header(struct fm_gguf_writer *w, const struct fm_meta *meta, str
         if (!fm_add(offset, tensor->size, &offset) || !fm_align(offset, FM_GGUF_ALIGNMENT, &offset) ||
             offset > INT64_MAX)
             return fm_fail(
-                err, FATHOM_INVALID, "%s: the tensors' sizes add up to more than 63 bits", w->path);
+                err, FATHOM_INVALID, "%s: the tensors' sizes add up to more than 63 bits", w->out.path);
     }
     if (!put_padding(w, err)) return false;
-    w->size = w->written + offset;
+    w->out.size = w->out.written + offset;
     return true;
 }
 
 struct fm_gguf_writer *fm_gguf_writer_create(const char *path, const struct fm_meta *meta,
     const struct fm_tensor *list, size_t count, struct fathom_error *err) {
     struct fm_gguf_writer *w = calloc(1, sizeof(*w));
-    const size_t part_size = strlen(path) + 32;
-    int fd = -1;
-    if (!w || !(w->path = strdup(path)) || !(w->part = malloc(part_size))) {
+    if (!w) {
         fm_fail(err, FATHOM_NO_MEMORY, "%s: out of host memory", path);
-        goto fail;
+        return NULL;
     }
     w->list = list;
     w->count = count;
-    snprintf(w->part, part_size, "%s.part%ld", path, (long)getpid());
-    fd = open(w->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        fm_fail(err, FATHOM_IO, "%s: cannot create: %s", w->part, strerror(errno));
-        free(w->part); // the file belongs to someone else and must not be removed
-        w->part = NULL;
-        goto fail;
-    }
-    w->file = fdopen(fd, "wb");
-    if (!w->file) {
-        fm_fail(err, FATHOM_IO, "%s: cannot create: %s", w->part, strerror(errno));
-        close(fd);
-        goto fail;
-    }
-    if (!put_header(w, meta, err)) goto fail;
+    if (!fm_part_file_create(&w->out, path, err) || !put_header(w, meta, err)) fm_gguf_writer_destroy(&w);
     return w;
-fail:
-    fm_gguf_writer_destroy(&w);
-    return NULL;
 }
 
 bool fm_gguf_writer_append(
     struct fm_gguf_writer *w, const void *data, uint64_t size, struct fathom_error *err) {
     if (w->next == w->count || size > w->list[w->next].size - w->in_tensor)
-        return fm_fail(err, FATHOM_INVALID, "%s: %llu bytes too many for tensor %s", w->path,
+        return fm_fail(err, FATHOM_INVALID, "%s: %llu bytes too many for tensor %s", w->out.path,
             (unsigned long long)size, w->next == w->count ? "(none)" : w->list[w->next].name);
     if (!put(w, data, size, err)) return false;
     w->in_tensor += size;
@@ -139,40 +104,16 @@ bool fm_gguf_writer_append(
     return put_padding(w, err);
 }
 
-// Writes the new name to the disk. Some file systems cannot sync a folder; that is not an error.
-static void sync_folder(const char *path) {
-    char *copy = strdup(path);
-    if (!copy) return;
-    const int fd = open(dirname(copy), O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(copy);
-}
-
 bool fm_gguf_writer_finish(struct fm_gguf_writer *w, struct fathom_error *err) {
     if (w->next < w->count)
         return fm_fail(
-            err, FATHOM_INVALID, "%s: bytes of tensor %s are missing", w->path, w->list[w->next].name);
-    if (fflush(w->file) != 0 || fsync(fileno(w->file)) != 0) return io_failed(w, "writing", err);
-    FILE *file = w->file;
-    w->file = NULL;
-    if (fclose(file) != 0) return io_failed(w, "closing", err);
-    if (rename(w->part, w->path) != 0) return io_failed(w, "renaming the finished file", err);
-    free(w->part);
-    w->part = NULL;
-    sync_folder(w->path);
-    return true;
+            err, FATHOM_INVALID, "%s: bytes of tensor %s are missing", w->out.path, w->list[w->next].name);
+    return fm_part_file_finish(&w->out, true, err);
 }
 
 void fm_gguf_writer_destroy(struct fm_gguf_writer **writer) {
     if (!writer || !*writer) return;
-    struct fm_gguf_writer *w = *writer;
-    if (w->file) fclose(w->file);
-    if (w->part) unlink(w->part);
-    free(w->part);
-    free(w->path);
-    free(w);
+    fm_part_file_discard(&(*writer)->out);
+    free(*writer);
     *writer = NULL;
 }

@@ -1,5 +1,5 @@
-// Writes a GGUF file (version 3). The file gets its name only when it is complete and on the disk. Until then
-// it is named "<name>.part<process>", in the same folder. A file that fails is removed.
+// Writes a GGUF file (version 3). The file gets its name only when it is complete and on the disk, as
+// base/part_file.h says. A file that fails is removed.
 #ifndef FM_FILE_GGUF_WRITE_H
 #define FM_FILE_GGUF_WRITE_H
 #include "file/meta.h"

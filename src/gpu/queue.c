@@ -1,0 +1,111 @@
+// Submits commands to the queue, and waits for them.
+#include "base/clock.h"
+#include "gpu/internal.h"
+
+enum { WAIT_SLICE_MS = 500, RETRY_MS = 10, MOST_RETRIES = 200, MOST_RETRIES_ON_CPU = 3000 };
+// A submit that takes longer than this is named in the log. A CPU is given whole passes.
+enum { LONG_SECONDS = 10, LONG_SECONDS_ON_CPU = 120 };
+
+static bool check_alive(const struct fathom_gpu *gpu, struct fathom_error *err) {
+    return !gpu->lost ||
+        fm_fail(err, FATHOM_DEVICE_LOST,
+            "%s was lost earlier, and has to be opened anew (start the program again): %s", gpu->info.name,
+            gpu->loss);
+}
+
+bool fm_gpu_submit(
+    struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err) {
+    if (!check_alive(gpu, err)) return false;
+    const uint64_t value = gpu->last_ticket + 1;
+    if (gpu->marks && value > FM_MOST_IN_FLIGHT && !fathom_gpu_wait(gpu, value - FM_MOST_IN_FLIGHT, err))
+        return false;
+    const VkTimelineSemaphoreSubmitInfo timeline = {
+        .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
+        .signalSemaphoreValueCount = 1,
+        .pSignalSemaphoreValues = &value,
+    };
+    const VkCommandBuffer list[] = {commands, gpu->marks ? fm_mark_commands(gpu, value) : VK_NULL_HANDLE};
+    const VkSubmitInfo submit = {
+        .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO,
+        .pNext = &timeline,
+        .commandBufferCount = gpu->marks ? 2 : 1,
+        .pCommandBuffers = list,
+        .signalSemaphoreCount = 1,
+        .pSignalSemaphores = &gpu->timeline,
+    };
+    if (!fm_vk_check(
+            gpu, gpu->vk.vkQueueSubmit(gpu->queue, 1, &submit, VK_NULL_HANDLE), "vkQueueSubmit", err))
+        return false;
+    gpu->last_ticket = value;
+    gpu->counters.submits++;
+    if (ticket) *ticket = value;
+    return true;
+}
+
+// In time slices: a driver that has lost the device may report the loss only at the next call.
+static VkResult wait_for(struct fathom_gpu *gpu, uint64_t ticket) {
+    const VkSemaphoreWaitInfo wait = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
+        .semaphoreCount = 1,
+        .pSemaphores = &gpu->timeline,
+        .pValues = &ticket,
+    };
+    const int most = gpu->marks ? LONG_SECONDS_ON_CPU : LONG_SECONDS;
+    const double start = fm_clock();
+    bool told = false;
+    VkResult result = VK_TIMEOUT;
+    while (result == VK_TIMEOUT) {
+        result = gpu->vk.vkWaitSemaphores(gpu->device, &wait, WAIT_SLICE_MS * 1000000ull);
+        if (result != VK_TIMEOUT || told || fm_clock() - start < most) continue;
+        fm_log(&gpu->params.log, FATHOM_LOG_WARNING, "%s has not finished a submit for %d s; it may hang",
+            gpu->info.name, most);
+        told = true;
+    }
+    return result;
+}
+
+bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err) {
+    if (!check_alive(gpu, err)) return false;
+    if (ticket > gpu->last_ticket)
+        return fm_fail(err, FATHOM_INVALID, "wait for submit %llu, of %llu", (unsigned long long)ticket,
+            (unsigned long long)gpu->last_ticket);
+    if (ticket <= gpu->done_ticket) return true;
+    if (!fm_vk_check(gpu, wait_for(gpu, ticket), "vkWaitSemaphores", err)) return false;
+    gpu->done_ticket = ticket;
+    return true;
+}
+
+bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err) {
+    return fathom_gpu_wait(gpu, gpu->last_ticket, err);
+}
+
+// Does this result of a wait say that all has ended? By the specification, what a lost device was given has
+// ended when a wait returns.
+static bool says_idle(struct fathom_gpu *gpu, VkResult result) {
+    if (result == VK_ERROR_DEVICE_LOST) gpu->lost = true;
+    return result == VK_SUCCESS || result == VK_ERROR_DEVICE_LOST;
+}
+
+// *sure: a call has said so, not a mark alone, after which the driver still has a few steps to do.
+static bool has_ended(struct fathom_gpu *gpu, bool *sure) {
+    if (!gpu->lost && wait_for(gpu, gpu->last_ticket) == VK_SUCCESS) return *sure = true;
+    // the threads of a CPU device may go on after a call has said that the device is lost
+    if (gpu->marks) return fm_mark_reached(gpu);
+    return says_idle(gpu, gpu->vk.vkDeviceWaitIdle(gpu->device)) ||
+        says_idle(gpu, gpu->vk.vkQueueWaitIdle(gpu->queue));
+}
+
+bool fm_gpu_idle(struct fathom_gpu *gpu) {
+    if (gpu->lost ? gpu->ended : gpu->done_ticket == gpu->last_ticket) return true;
+    const int most = gpu->marks ? MOST_RETRIES_ON_CPU : MOST_RETRIES;
+    bool sure = false;
+    for (int i = 0; !has_ended(gpu, &sure); i++) {
+        if (i == most && !gpu->lost) return false;
+        if (i == most) break;
+        fm_sleep(RETRY_MS / 1e3);
+    }
+    if (!sure && gpu->marks) fm_sleep(RETRY_MS / 1e3);
+    gpu->done_ticket = gpu->last_ticket;
+    gpu->ended = gpu->lost;
+    return true;
+}
