@@ -1,7 +1,7 @@
 // Texts that people hand in as files: UTF-8, or an error that names what the file is.
 #include "common.h"
 #include "base/error.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 

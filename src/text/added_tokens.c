@@ -1,5 +1,5 @@
 #include "text/added_tokens.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 

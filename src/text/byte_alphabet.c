@@ -1,5 +1,5 @@
 #include "text/byte_alphabet.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 
 static bool stands_for_itself(uint32_t code) {
     return (code >= 0x21 && code <= 0x7e) || (code >= 0xa1 && code <= 0xac) || (code >= 0xae && code <= 0xff);

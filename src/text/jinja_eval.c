@@ -1,6 +1,6 @@
 // Expressions are evaluated, and functions and macros called.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // The filters on sequences and other values. Those on text are in jinja_text_filters.c.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // Python's two ways to format: the operator % and str.format. And numbers read from strings.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>

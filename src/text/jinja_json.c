@@ -1,6 +1,6 @@
 // JSON: the variables are read as Python's json.loads reads them, and tojson prints as json.dumps does.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // Templates into tokens. Outside of tags a template is data, whose white space depends on the tags beside it.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // The methods of strings, lists, dictionaries and jinja2's own objects that the sandbox allows.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>

@@ -1,6 +1,6 @@
 // The methods of lists, dictionaries and jinja2's own objects; the global functions; the tests of `is`.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

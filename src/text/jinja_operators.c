@@ -1,6 +1,6 @@
 // Arithmetic, attributes, items and slices: as in Python, through jinja2's immutable sandbox.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

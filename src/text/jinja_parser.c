@@ -1,6 +1,6 @@
 // Expressions of templates into a tree.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // Values as text: Python's str() and repr(), and numbers to and from text.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 // Statements of templates into a tree.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <string.h>
 
 struct list {

@@ -1,6 +1,6 @@
 // The filters on text.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <string.h>
 #include <utf8proc.h>
 

@@ -1,6 +1,6 @@
 // Values and the memory of a run. Nothing is freed before the end of the run, and everything is counted.
 #include "text/jinja_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

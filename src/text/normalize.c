@@ -1,5 +1,5 @@
 #include "text/normalize.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>

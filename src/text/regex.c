@@ -1,6 +1,6 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/regex.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <ctype.h>
 #include <pcre2.h>
 #include <stdint.h>

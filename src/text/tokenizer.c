@@ -3,7 +3,7 @@
 #include "text/marks.h"
 #include "text/normalize.h"
 #include "text/tokenizer_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 

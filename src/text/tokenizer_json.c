@@ -2,7 +2,7 @@
 #include "base/json.h"
 #include "file/known_patterns.h"
 #include "text/tokenizer_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 

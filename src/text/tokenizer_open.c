@@ -1,7 +1,7 @@
 // Opens a tokenizer by path: a GGUF file, or a folder with a tokenizer.json and its companion files.
 #include "base/json.h"
 #include "text/tokenizer_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "text/vocab.h"
 #include "text/byte_alphabet.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // A template, a zero, and its variables. What is rendered is UTF-8, and each byte has an origin.
 #include "fuzz.h"
 #include "text/jinja.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -1,7 +1,7 @@
 // Chat templates, against the demonstration model's recorded questions and the models' own templates.
 #include "text/vectors.h"
 #include "text/chat_parts.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 
 // A template that is built in, or a text.
 static struct fm_chat_template *open_template(

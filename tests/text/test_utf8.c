@@ -1,6 +1,6 @@
 // Strict decoding, and cuts of a byte sequence at the borders of characters.
 #include "text/support.h"
-#include "base/utf8.h"
+#include "text/utf8.h"
 
 static void decode_edges(void **state) {
     (void)state;
