@@ -62,9 +62,7 @@ struct fathom_chat *fathom_chat_create(
             goto fail;
         }
         if (!(chat->chat_template = fm_chat_template_create(engine->tokenizer, &source, err))) goto fail;
-        chat->call_style = fm_chat_call_style(chat->chat_template);
-        // without a list of tools, an object in an answer is no call
-        if (chat->call_style == FM_CALL_LLAMA && !chat->tools) chat->call_style = FM_CALL_NONE;
+        chat->call_style = fm_chat_call_style(chat->chat_template, chat->tools);
     }
     if (chat->tools &&
         (chat->chat_template ? !fm_chat_check_tools(chat->chat_template, chat->tools, err)

@@ -67,6 +67,7 @@ enum fm_chat_part { FM_CHAT_THOUGHT, FM_CHAT_THOUGHT_MARK, FM_CHAT_ANSWER, FM_CH
 enum fm_chat_part fm_chat_follow(
     const struct fm_chat_template *chat_template, struct fm_chat_state *state, int32_t id);
 
-// How the model writes calls of tools, told from a prompt that the template renders with a call.
-enum fm_call_style fm_chat_call_style(const struct fm_chat_template *chat_template);
+// How the model writes calls of tools, told from a prompt that the template renders with a call. tools: the
+// conversation has a list of tools. Without one Llama's style is none, because any object would be a call.
+enum fm_call_style fm_chat_call_style(const struct fm_chat_template *chat_template, bool tools);
 #endif

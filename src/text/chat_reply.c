@@ -12,6 +12,6 @@ enum fm_chat_part fm_chat_follow(const struct fm_chat_template *t, struct fm_cha
     return FM_CHAT_THOUGHT_MARK;
 }
 
-enum fm_call_style fm_chat_call_style(const struct fm_chat_template *t) {
-    return t->call_style;
+enum fm_call_style fm_chat_call_style(const struct fm_chat_template *t, bool tools) {
+    return t->call_style == FM_CALL_LLAMA && !tools ? FM_CALL_NONE : t->call_style;
 }

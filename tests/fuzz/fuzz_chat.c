@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     prompt(chat_template, tokenizer, texts[0][0] ? texts[0] : NULL, &(struct fathom_tool_call){"f", texts[1]},
         1, texts[2], 0);
 
-    const enum fm_call_style style = fm_chat_call_style(chat_template);
+    const enum fm_call_style style = fm_chat_call_style(chat_template, true);
     const size_t length = strlen(texts[3]);
     struct fm_call_reading reading;
     if (style != FM_CALL_NONE && fm_calls_begin(style, texts[3], length) > length) abort();

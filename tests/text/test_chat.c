@@ -273,7 +273,7 @@ static void calls_of_templates(void **state) {
         struct fm_chat_template *t = open_template(tokenizer, NULL, text);
         assert_int_equal(t->call_form.text_arguments, rows[i].text_arguments);
         assert_int_equal(t->call_form.empty_content, rows[i].empty_content);
-        assert_int_equal(fm_chat_call_style(t), rows[i].style);
+        assert_int_equal(fm_chat_call_style(t, true), rows[i].style);
         fm_chat_template_destroy(&t);
     }
     fm_tokenizer_destroy(&tokenizer);
