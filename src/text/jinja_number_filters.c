@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define FILTER(name) \
     static struct jinja_value name(struct jinja_run *run, struct jinja_value self, \
@@ -20,7 +21,9 @@ FILTER(filter_abs) {
     if (self.kind == JINJA_FLOAT) return self.real = fabs(self.real), self;
     if (!fm_jinja_whole(self, &whole) || whole == INT64_MIN)
         return fm_jinja_error(run, "bad operand type for abs(): '%s'", fm_jinja_type(self));
-    return fm_jinja_int(whole < 0 ? -whole : whole);
+    struct jinja_value value = fm_jinja_int(whole < 0 ? -whole : whole);
+    value.foreign = self.foreign;
+    return value;
 }
 
 static struct jinja_value whole_of(struct jinja_run *run, double real, struct jinja_value otherwise) {
@@ -43,7 +46,9 @@ FILTER(filter_int) {
         struct jinja_value value;
         if (fm_jinja_string_to_int(run, self.string, base, &value)) return value;
         if (!fm_jinja_string_to_real(self.string, &real) || isinf(real)) return otherwise;
-        return whole_of(run, real, otherwise);
+        value = whole_of(run, real, otherwise);
+        value.foreign = true;
+        return value;
     }
     if (self.kind == JINJA_BIG) return self;
     if (fm_jinja_whole(self, &whole)) {
@@ -132,7 +137,7 @@ FILTER(filter_filesizeformat) {
         snprintf(text, sizeof(text), "%.1f %c%sB", base * bytes / unit, binary && !i ? 'K' : prefixes[i],
             binary ? "i" : "");
     }
-    return fm_jinja_text(run, text);
+    return fm_jinja_string(run, text, strlen(text), self.foreign);
 }
 
 FILTER(filter_tojson) {

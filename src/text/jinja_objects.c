@@ -329,7 +329,7 @@ FUNCTION(global_strftime_now) {
             continue;
         }
         while (dash && (*from == '0' || *from == ' ') && from[1]) from++; // %-d: without zeros
-        fm_jinja_add_own(&b, from);
+        fm_jinja_add(&b, from, strlen(from), format->marks ? format->marks[i] : format->foreign);
         i = at;
     }
     return fm_jinja_built(&b);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { MAX_NAMES = 10000 }; // they are looked for one by one
+
 static const struct jinja_token no_token = {JINJA_END};
 
 void fm_jinja_syntax(struct jinja_parser *parser, const struct jinja_token *at, const char *format, ...) {
@@ -78,6 +80,10 @@ static const struct jinja_string *intern(struct jinja_parser *parser, const char
     for (size_t i = 0; i < jinja->n_names; i++)
         if (jinja->names[i]->length == length && !memcmp(jinja->names[i]->bytes, text, length))
             return jinja->names[i];
+    if (jinja->n_names == MAX_NAMES) {
+        fm_jinja_syntax(parser, parser->at, "the template has more than %d names", MAX_NAMES);
+        return &none;
+    }
     if (jinja->n_names == jinja->capacity) {
         const size_t capacity = 2 * jinja->capacity + 32;
         const struct jinja_string **grown = fm_arena_alloc(&jinja->arena, capacity, sizeof(*grown));
@@ -176,32 +182,29 @@ static struct jinja_node *number(struct jinja_parser *parser) {
     return fm_jinja_constant(parser, token, (struct jinja_value){.kind = JINJA_BIG, .string = big});
 }
 
+// Literals side by side are one string.
 static struct jinja_node *text(struct jinja_parser *parser) {
     const struct jinja_token *first = parser->at;
-    struct jinja_string *whole = fm_arena_alloc(&parser->jinja->arena, 1, sizeof(*whole)), part;
-    if (!whole)
-        return fm_jinja_syntax(parser, first, "no memory for a string"),
-               fm_jinja_constant(parser, first, fm_jinja_none());
-    *whole = (struct jinja_string){.bytes = ""};
-    for (; parser->at->kind == JINJA_TEXT; parser->at++) { // literals side by side are one string
-        if (!fm_jinja_unescape(&parser->jinja->arena, parser->at, &part, parser->err)) {
+    size_t n = 0, length = 0;
+    while (first[n].kind == JINJA_TEXT) n++;
+    struct jinja_string *parts = fm_arena_alloc(&parser->jinja->arena, n, sizeof(*parts)), *whole = parts;
+    for (size_t i = 0; parts && i < n; i++) {
+        if (!fm_jinja_unescape(&parser->jinja->arena, &first[i], &parts[i], parser->err)) {
             parser->failed = true;
             parser->at = &no_token;
-            break;
+            return fm_jinja_constant(parser, first, fm_jinja_none());
         }
-        if (!whole->length) {
-            *whole = part;
-            continue;
-        }
-        char *joined = fm_arena_alloc(&parser->jinja->arena, whole->length + part.length + 1, 1);
-        if (!joined)
-            return fm_jinja_syntax(parser, first, "no memory for a string"),
-                   fm_jinja_constant(parser, first, fm_jinja_none());
-        memcpy(joined, whole->bytes, whole->length);
-        memcpy(joined + whole->length, part.bytes, part.length);
-        whole->bytes = joined;
-        whole->length += part.length;
+        length += parts[i].length;
     }
+    char *joined = parts && n > 1 ? fm_arena_alloc(&parser->jinja->arena, length + 1, 1) : NULL;
+    if (!parts || (n > 1 && !joined)) {
+        fm_jinja_syntax(parser, first, "no memory for a string");
+        return fm_jinja_constant(parser, first, fm_jinja_none());
+    }
+    for (size_t i = 0, at = 0; n > 1 && i < n; at += parts[i++].length)
+        memcpy(joined + at, parts[i].bytes, parts[i].length);
+    if (n > 1) *whole = (struct jinja_string){.bytes = joined, .length = length};
+    parser->at += n;
     return fm_jinja_constant(parser, first, (struct jinja_value){.kind = JINJA_STRING, .string = whole});
 }
 

@@ -219,6 +219,7 @@ static struct jinja_entry *lookup(
     }
     for (size_t slot = hash & (dict->n_slots - 1); dict->slots[slot];
          slot = (slot + 1) & (dict->n_slots - 1)) {
+        run->steps++;
         struct jinja_entry *entry = &dict->entries[dict->slots[slot] - 1];
         if (entry->hash == hash && fm_jinja_equal(run, entry->key, key)) return entry;
     }

@@ -270,7 +270,8 @@ static void check_marks(const char *template, const char *variables, const char 
 static void origins(void **state) {
     (void)state;
     n_wrong = 0;
-    static const char variables[] = "{\"u\": \"<|u|>\", \"s\": \" ab \", \"n\": 12, \"bos\": \"<s>\", \"d\": "
+    static const char variables[] = "{\"u\": \"<|u|>\", \"s\": \" ab \", \"n\": 12, \"p\": \"%Y\", \"m\": "
+                                    "\"7.5\", \"bos\": \"<s>\", \"d\": "
                                     "{\"k\": \"v\"}, \"e\": \"\", "
                                     "\"messages\": [{\"role\": \"user\", \"content\": \"hi\", \"x\": "
                                     "{\"role\": \"no\"}}], \"list\": [\"a\"]}";
@@ -345,6 +346,9 @@ static void origins(void **state) {
             "fffffffffff"},
         {"{{ u == '<|u|>' }}{{ 'u' in u }}{{ u | length }}", "TrueTrue5", "ooooooooo"},
         {"{{ strftime_now(u) }}", "<|u|>", "fffff"},
+        {"{{ strftime_now('%Y') }}{{ strftime_now(p) }}", "20262026", "ooooffff"},
+        {"{{ n | abs }}{{ n | round(1) }}{{ n | filesizeformat }}", "121212 Bytes", "ffffffffffff"},
+        {"{{ m | int }}{{ m | float }}{{ -n }}", "77.5-12", "fffffff"},
         {"{{ {'<|u|>': 'own'}[u] }}", "own",
             "ooo"}, // chosen by a text from outside, but written in the template
         {"{{ {u: 1} }}", "{'<|u|>': 1}", "offfffffoooo"},
