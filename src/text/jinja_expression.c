@@ -115,7 +115,6 @@ struct jinja_node *fm_jinja_expression(struct jinja_parser *parser, bool with_if
         struct jinja_node *condition = conjunction(parser, true);
         node = fm_jinja_two(parser, NODE_IF_ELSE, at, node, condition);
         if (fm_jinja_skip(parser, "else")) node->c = fm_jinja_expression(parser, true);
-        fm_jinja_measure(parser, node, node->c);
         parser->soft = soft;
         parser->unknown = unknown; // what is unknown within counts when it is reached
         at = parser->at;

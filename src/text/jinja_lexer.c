@@ -179,9 +179,9 @@ static bool tag_token(struct lexer *lexer, const char *start, char *open, size_t
         static const char opening[] = "([{", closed_by[] = ")]}";
         const char *opens = strchr(opening, *at);
         if (opens) {
-            if (*n_open == JINJA_MAX_HEIGHT)
+            if (*n_open == JINJA_MAX_NESTING)
                 return fm_jinja_fail_at(lexer->err, lexer->line,
-                    "an expression is nested deeper than %d levels", JINJA_MAX_HEIGHT);
+                    "an expression is nested deeper than %d levels", JINJA_MAX_NESTING);
             open[(*n_open)++] = closed_by[opens - opening];
         } else if (strchr(closed_by, *at)) {
             if (!*n_open || open[*n_open - 1] != *at)
@@ -195,7 +195,7 @@ static bool tag_token(struct lexer *lexer, const char *start, char *open, size_t
 }
 
 static bool tag(struct lexer *lexer, const char *start, bool is_print) {
-    char open[JINJA_MAX_HEIGHT];
+    char open[JINJA_MAX_NESTING];
     size_t n_open = 0;
     while (lexer->at < lexer->end) {
         if (!n_open) {

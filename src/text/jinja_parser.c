@@ -66,11 +66,11 @@ void fm_jinja_expect(struct jinja_parser *parser, const char *text) {
 }
 
 bool fm_jinja_enter(struct jinja_parser *parser) {
-    if (parser->depth < JINJA_MAX_HEIGHT) {
+    if (parser->depth < JINJA_MAX_NESTING) {
         parser->depth++;
         return true;
     }
-    fm_jinja_syntax(parser, parser->at, "the template is nested deeper than %d levels", JINJA_MAX_HEIGHT);
+    fm_jinja_syntax(parser, parser->at, "the template is nested deeper than %d levels", JINJA_MAX_NESTING);
     return false;
 }
 
@@ -107,18 +107,10 @@ const struct jinja_string *fm_jinja_name(struct jinja_parser *parser) {
     return intern(parser, token->length ? token->text : "", token->length);
 }
 
-void fm_jinja_measure(struct jinja_parser *parser, struct jinja_node *node, const struct jinja_node *child) {
-    if (child && child->height >= node->height) node->height = (uint16_t)(child->height + 1);
-    if (node->height <= JINJA_MAX_HEIGHT || parser->failed) return;
-    fm_jinja_syntax(parser, parser->at, "line %u: an expression is nested deeper than %d levels",
-        (unsigned)node->line, JINJA_MAX_HEIGHT);
-}
-
 struct jinja_node *fm_jinja_unary(struct jinja_parser *parser, enum jinja_node_kind kind,
     const struct jinja_token *at, struct jinja_node *a) {
     struct jinja_node *node = fm_jinja_node(parser, kind, at);
     node->a = a;
-    fm_jinja_measure(parser, node, a);
     return node;
 }
 
@@ -126,7 +118,6 @@ struct jinja_node *fm_jinja_two(struct jinja_parser *parser, enum jinja_node_kin
     const struct jinja_token *at, struct jinja_node *a, struct jinja_node *b) {
     struct jinja_node *node = fm_jinja_unary(parser, kind, at, a);
     node->b = b;
-    fm_jinja_measure(parser, node, b);
     return node;
 }
 
@@ -137,7 +128,6 @@ void fm_jinja_append(struct jinja_parser *parser, struct jinja_node_list *list, 
     else
         list->parent->first = item;
     list->last = item;
-    fm_jinja_measure(parser, list->parent, item);
 }
 
 struct jinja_node *fm_jinja_positional(struct jinja_parser *parser, struct jinja_node *item) {
@@ -284,8 +274,6 @@ static struct jinja_node *index_of(
     struct jinja_node *node = fm_jinja_two(parser, slice ? NODE_SLICE : NODE_ITEM, at, owner, parts[0]);
     node->c = parts[1];
     node->d = parts[2];
-    fm_jinja_measure(parser, node, node->c);
-    fm_jinja_measure(parser, node, node->d);
     return node;
 }
 
@@ -307,7 +295,6 @@ static struct jinja_node *subscript(struct jinja_parser *parser, struct jinja_no
         while (fm_jinja_skip(parser, ","))
             fm_jinja_append(parser, &list, fm_jinja_positional(parser, fm_jinja_expression(parser, true)));
         node->b = tuple;
-        fm_jinja_measure(parser, node, tuple);
     }
     fm_jinja_expect(parser, "]");
     return node;

@@ -217,7 +217,6 @@ struct jinja_node {
     enum jinja_node_kind kind;
     enum jinja_operator op;
     uint32_t line;
-    uint16_t height;                         // of the tree under it
     bool flag;                               // of a loop: recursive; of a macro: uses caller
     bool uses_varargs, uses_kwargs;          // of a macro
     const struct jinja_string *name, *name2; // one pointer for each name
@@ -275,8 +274,6 @@ struct jinja_node *fm_jinja_two(struct jinja_parser *parser, enum jinja_node_kin
     const struct jinja_token *at, struct jinja_node *a, struct jinja_node *b);
 struct jinja_node *fm_jinja_constant(
     struct jinja_parser *parser, const struct jinja_token *at, struct jinja_value value);
-// Makes a node higher than its child. Too high a tree is an error, for the evaluation recurses.
-void fm_jinja_measure(struct jinja_parser *parser, struct jinja_node *node, const struct jinja_node *child);
 struct jinja_node_list {
     struct jinja_node *parent, *last;
 };
@@ -306,7 +303,7 @@ struct jinja_scope {
     size_t n, capacity;
     bool captured; // a macro refers to it
 };
-enum { JINJA_MAX_DEPTH = 1200, JINJA_MAX_HEIGHT = 200, JINJA_MAX_RANGE = 100000 };
+enum { JINJA_MAX_DEPTH = 1200, JINJA_MAX_NESTING = 200, JINJA_MAX_RANGE = 100000 };
 enum jinja_signal { JINJA_GO_ON, JINJA_LEAVE, JINJA_NEXT };
 
 struct jinja_run {

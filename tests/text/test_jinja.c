@@ -184,7 +184,7 @@ static void bounds(void **state) {
          "%}",
             "steps"},
         {"{% for i in range(100000) %}{{ 'a' * 1000 }}{% endfor %}", "needs more than 4 MiB of memory"},
-        {"{% set a = 'a' * 100000 %}{% for i in range(100000) %}{{ 'b' in a }}{% endfor %}", "steps"},
+        {"{% set a = 'a' * 100000 %}{% for i in range(10000) %}{{ 'b' in a }}{% endfor %}", "steps"},
         {"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "nested deeper than"},
         {"{% for i in [1] recursive %}{{ loop([1]) }}{% endfor %}", "nested deeper than"},
         {"{% macro m() %}{% call m() %}{{ caller }}{% endcall %}{{ caller }}{% endmacro %}{{ m() }}",
