@@ -83,7 +83,7 @@ static bool reserve(struct jinja_builder *b, size_t more) {
 
 void fm_jinja_add(struct jinja_builder *b, const char *bytes, size_t length, bool foreign) {
     if (!length || !reserve(b, length)) return;
-    fm_jinja_work(b->run, length);
+    b->run->steps += length / 64; // what is short costs memory, which is bounded too
     memcpy(b->bytes + b->length, bytes, length);
     memset(b->marks + b->length, foreign, length);
     b->length += length;
@@ -95,7 +95,7 @@ void fm_jinja_add_own(struct jinja_builder *b, const char *text) {
 
 void fm_jinja_add_part(struct jinja_builder *b, const struct jinja_string *s, size_t from, size_t to) {
     if (from >= to || !reserve(b, to - from)) return;
-    fm_jinja_work(b->run, to - from);
+    b->run->steps += (to - from) / 64;
     memcpy(b->bytes + b->length, s->bytes + from, to - from);
     if (s->marks)
         memcpy(b->marks + b->length, s->marks + from, to - from);

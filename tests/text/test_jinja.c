@@ -180,7 +180,8 @@ static void bounds(void **state) {
         {"{% set a = 'a' * 1000000 %}{% for i in range(100000) %}{{ 'b' in a }}{% endfor %}", "steps"},
         {"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "nested deeper than"},
         {"{% for i in [1] recursive %}{{ loop([1]) }}{% endfor %}", "nested deeper than"},
-        {"{% macro m() %}{% call m() %}{% endcall %}{% endmacro %}{{ m() }}", "nested deeper than"},
+        {"{% macro m() %}{% call m() %}{{ caller }}{% endcall %}{{ caller }}{% endmacro %}{{ m() }}",
+            "nested deeper than"},
         {"{% set ns = namespace(l=[]) %}{% for i in range(9999) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l "
          "}}",
             "nested deeper than"},
