@@ -185,7 +185,7 @@ def main():
     with multiprocessing.Pool(2) as pool:
         snippets = [] if options.only else [judge_snippets(options)]
         for entry, compared, checked, left_out, both, differences in itertools.chain(snippets, pool.imap(judge, todo)):
-            counts = (1, len(entry["models"]), compared - left_out, both, checked, left_out, len(differences))
+            counts = (entry["family"] != "snippets", len(entry["models"]), compared - left_out, both, checked, left_out, len(differences))
             table[entry["family"]] = [a + b for a, b in zip(table[entry["family"]], counts)]
             causes.update(map(cause, differences))
             where = os.path.relpath(entry["where"], options.folder)
