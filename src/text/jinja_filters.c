@@ -120,19 +120,17 @@ static struct jinja_value sorted(struct jinja_run *run, const struct jinja_list 
     if (!entries) return list;
     for (size_t i = 0; i < items->n && !run->failed; i++) {
         struct jinja_value key = by >= 0 ? items->items[i].list->items[by] : items->items[i];
-        const char *comma = path.kind == JINJA_STRING && path.string->length
-            ? memchr(path.string->bytes, ',', path.string->length)
-            : NULL;
-        if (!comma || given(otherwise)) {
+        if (by >= 0 || given(otherwise)) {
             key = ignore_case(run, attribute_of(run, key, path, otherwise), case_sensitive);
-        } else { // several attributes
+        } else { // a list of keys, so that equal ones need no order: they may be undefined
             struct jinja_value keys = fm_jinja_list(run, JINJA_LIST);
-            const struct jinja_string *s = path.string;
-            for (size_t from = 0; from <= s->length && !run->failed;) {
-                comma = from < s->length ? memchr(s->bytes + from, ',', s->length - from) : NULL;
-                const size_t to = comma ? (size_t)(comma - s->bytes) : s->length;
-                const struct jinja_value one =
-                    attribute_of(run, key, fm_jinja_part(run, s, from, to), no_value);
+            const struct jinja_string *s = path.kind == JINJA_STRING ? path.string : NULL;
+            for (size_t from = 0; from <= (s ? s->length : 0) && !run->failed;) {
+                const char *comma =
+                    s && from < s->length ? memchr(s->bytes + from, ',', s->length - from) : NULL;
+                const size_t to = comma ? (size_t)(comma - s->bytes) : s ? s->length : 0;
+                const struct jinja_value part = s ? fm_jinja_part(run, s, from, to) : path,
+                                         one = attribute_of(run, key, part, no_value);
                 fm_jinja_push(run, keys, ignore_case(run, one, case_sensitive));
                 from = to + 1;
             }

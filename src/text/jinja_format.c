@@ -257,8 +257,8 @@ struct jinja_value fm_jinja_percent(
         p.at = to + 1;
         if (next) percent_field(&p, &b);
     }
-    const bool may_rest =
-        arguments.kind == JINJA_DICT || arguments.kind == JINJA_LIST || arguments.kind == JINJA_UNDEFINED;
+    const bool may_rest = arguments.kind == JINJA_DICT || arguments.kind == JINJA_LIST ||
+        arguments.kind == JINJA_RANGE || arguments.kind == JINJA_UNDEFINED;
     if (p.used < p.n && !may_rest)
         fm_jinja_error(run, "not all arguments converted during string formatting");
     const struct jinja_value value = fm_jinja_built(&b);

@@ -183,6 +183,7 @@ static struct jinja_value make_dict(
     struct jinja_run *run, const struct jinja_arguments *all, enum jinja_kind kind) {
     struct jinja_value dict = fm_jinja_dict(run, kind);
     if (all->n > 1) return fm_jinja_error(run, "one dictionary at most is expected, not %zu", all->n);
+    if (all->n && all->items[0].kind == JINJA_UNDEFINED) return fm_jinja_undefined_error(run, all->items[0]);
     if (all->n && (all->items[0].kind == JINJA_DICT || all->items[0].kind == JINJA_NAMESPACE)) {
         const struct jinja_dict *from = all->items[0].dict;
         for (size_t i = 0; i < from->n; i++)

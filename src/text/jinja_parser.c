@@ -270,7 +270,7 @@ static struct jinja_node *index_of(
         if (i == 2 || !fm_jinja_skip(parser, ":")) break;
         slice = true;
     }
-    if (!slice && !parts[0]) fm_jinja_syntax(parser, parser->at, "an index was expected, not ']'");
+    if (!slice && !parts[0]) parts[0] = fm_jinja_node(parser, NODE_TUPLE, at); // x[] is x[()]
     struct jinja_node *node = fm_jinja_two(parser, slice ? NODE_SLICE : NODE_ITEM, at, owner, parts[0]);
     node->c = parts[1];
     node->d = parts[2];
