@@ -1,9 +1,6 @@
-// The filters on sequences and other values. Those on text are in jinja_text_filters.c.
+// The filters on sequences. Those on numbers and on text have files of their own.
 #include "text/jinja_parts.h"
 #include "text/utf8.h"
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FILTER(name) \
@@ -51,16 +48,6 @@ static struct jinja_value attribute_of(
 }
 
 static const struct jinja_value no_value = {.kind = JINJA_MISSING};
-
-FILTER(filter_abs) {
-    UNUSED;
-    int64_t whole;
-    if (self.kind == JINJA_UNDEFINED) return fm_jinja_undefined_error(run, self);
-    if (self.kind == JINJA_FLOAT) return self.real = fabs(self.real), self;
-    if (!fm_jinja_whole(self, &whole) || whole == INT64_MIN)
-        return fm_jinja_error(run, "bad operand type for abs(): '%s'", fm_jinja_type(self));
-    return fm_jinja_int(whole < 0 ? -whole : whole);
-}
 
 FILTER(filter_attr) {
     UNUSED;
@@ -133,19 +120,17 @@ static struct jinja_value sorted(struct jinja_run *run, const struct jinja_list 
     if (!entries) return list;
     for (size_t i = 0; i < items->n && !run->failed; i++) {
         struct jinja_value key = by >= 0 ? items->items[i].list->items[by] : items->items[i];
-        const char *comma = path.kind == JINJA_STRING && path.string->length
-            ? memchr(path.string->bytes, ',', path.string->length)
-            : NULL;
-        if (!comma || given(otherwise)) {
+        if (by >= 0 || given(otherwise)) {
             key = ignore_case(run, attribute_of(run, key, path, otherwise), case_sensitive);
-        } else { // several attributes
+        } else { // a list of keys, so that equal ones need no order: they may be undefined
             struct jinja_value keys = fm_jinja_list(run, JINJA_LIST);
-            const struct jinja_string *s = path.string;
-            for (size_t from = 0; from <= s->length && !run->failed;) {
-                comma = from < s->length ? memchr(s->bytes + from, ',', s->length - from) : NULL;
-                const size_t to = comma ? (size_t)(comma - s->bytes) : s->length;
-                const struct jinja_value one =
-                    attribute_of(run, key, fm_jinja_part(run, s, from, to), no_value);
+            const struct jinja_string *s = path.kind == JINJA_STRING ? path.string : NULL;
+            for (size_t from = 0; from <= (s ? s->length : 0) && !run->failed;) {
+                const char *comma =
+                    s && from < s->length ? memchr(s->bytes + from, ',', s->length - from) : NULL;
+                const size_t to = comma ? (size_t)(comma - s->bytes) : s ? s->length : 0;
+                const struct jinja_value part = s ? fm_jinja_part(run, s, from, to) : path,
+                                         one = attribute_of(run, key, part, no_value);
                 fm_jinja_push(run, keys, ignore_case(run, one, case_sensitive));
                 from = to + 1;
             }
@@ -414,164 +399,20 @@ FILTER(filter_rejectattr) {
     return select_items(run, self, all, true, false);
 }
 
-// ---- Numbers ---------------------------------------------------------------------------------------------
-
-static struct jinja_value whole_of(struct jinja_run *run, double real, struct jinja_value otherwise) {
-    if (isnan(real)) return otherwise;
-    if (fabs(real) < 0x1p63) return fm_jinja_int((int64_t)real);
-    char digits[400];
-    if (isinf(real)) return fm_jinja_error(run, "cannot convert float infinity to integer");
-    const int n = snprintf(digits, sizeof(digits), "%.0f", real);
-    return fm_jinja_parse_int(run, digits, (size_t)n);
-}
-
-FILTER(filter_int) {
-    UNUSED;
-    const struct jinja_value otherwise = given(a[0]) ? a[0] : fm_jinja_int(0);
-    int64_t whole, base = 10;
-    double real;
-    if (self.kind == JINJA_UNDEFINED) return fm_jinja_undefined_error(run, self);
-    if (given(a[1]) && (!fm_jinja_whole(a[1], &base) || base < 0 || base == 1 || base > 36)) return otherwise;
-    if (self.kind == JINJA_STRING) {
-        struct jinja_value value;
-        if (fm_jinja_string_to_int(run, self.string, base, &value)) return value;
-        if (!fm_jinja_string_to_real(self.string, &real) || isinf(real)) return otherwise;
-        return whole_of(run, real, otherwise);
-    }
-    if (self.kind == JINJA_BIG) return self;
-    if (fm_jinja_whole(self, &whole)) {
-        struct jinja_value value = fm_jinja_int(whole);
-        value.foreign = self.foreign;
-        return value;
-    }
-    struct jinja_value value = self.kind == JINJA_FLOAT ? whole_of(run, self.real, otherwise) : otherwise;
-    value.foreign = value.foreign || self.foreign;
-    return value;
-}
-
-FILTER(filter_float) {
-    UNUSED;
-    double real;
-    if (self.kind == JINJA_UNDEFINED) return fm_jinja_undefined_error(run, self);
-    const bool known = self.kind == JINJA_STRING ? fm_jinja_string_to_real(self.string, &real)
-                                                 : fm_jinja_number(self, &real);
-    struct jinja_value value = known ? fm_jinja_real(real) : given(a[0]) ? a[0] : fm_jinja_real(0);
-    value.foreign = value.foreign || self.foreign ||
-        (self.kind == JINJA_STRING && (self.string->marks || self.string->foreign));
-    return value;
-}
-
-// Python's round(): to even, on the exact value.
-static double round_real(double real, int64_t precision) {
-    char text[700];
-    if (!isfinite(real) || precision > 300) return real;
-    if (precision < -310) return copysign(0, real);
-    if (precision < 0) {
-        const double unit = pow(10, (double)-precision);
-        return nearbyint(real / unit) * unit;
-    }
-    snprintf(text, sizeof(text), "%.*f", (int)precision, real);
-    return strtod(text, NULL);
-}
-
-FILTER(filter_round) {
-    UNUSED;
-    int64_t precision = 0, whole;
-    double real;
-    const bool ceiling = given(a[1]) && fm_jinja_equal(run, a[1], fm_jinja_text(run, "ceil")),
-               floors = given(a[1]) && fm_jinja_equal(run, a[1], fm_jinja_text(run, "floor"));
-    if (given(a[0]) && !fm_jinja_whole(a[0], &precision))
-        return fm_jinja_error(run, "round needs a whole precision");
-    if (given(a[1]) && !ceiling && !floors && !fm_jinja_equal(run, a[1], fm_jinja_text(run, "common")))
-        return fm_jinja_error(run, "round's method is \"common\", \"ceil\" or \"floor\"");
-    if (!fm_jinja_number(self, &real))
-        return self.kind == JINJA_UNDEFINED
-            ? fm_jinja_undefined_error(run, self)
-            : fm_jinja_error(run, "round needs a number, not %s", fm_jinja_type(self));
-    struct jinja_value value;
-    if (ceiling || floors) {
-        const double unit = pow(10, (double)precision), scaled = real * unit;
-        value = fm_jinja_real((ceiling ? ceil(scaled) : floor(scaled)) / unit);
-    } else if (self.kind == JINJA_FLOAT) {
-        value = fm_jinja_real(round_real(real, precision));
-    } else if (precision >= 0 || !fm_jinja_whole(self, &whole)) {
-        value = self;
-        if (self.kind == JINJA_BOOL) value = fm_jinja_int(self.truth);
-    } else {
-        value = fm_jinja_int((int64_t)round_real(real, precision));
-    }
-    value.foreign = self.foreign;
-    return value;
-}
-
-FILTER(filter_filesizeformat) {
-    UNUSED;
-    static const char prefixes[] = "kMGTPEZY";
-    const bool binary = fm_jinja_truth(a[0]);
-    const double base = binary ? 1024 : 1000;
-    double bytes;
-    char text[80];
-    if (!(self.kind == JINJA_STRING ? fm_jinja_string_to_real(self.string, &bytes)
-                                    : fm_jinja_number(self, &bytes)))
-        return fm_jinja_error(run, "filesizeformat needs a number");
-    if (bytes == 1) {
-        snprintf(text, sizeof(text), "1 Byte");
-    } else if (bytes < base) {
-        snprintf(text, sizeof(text), "%.0f Bytes", trunc(bytes));
-    } else {
-        double unit = base * base;
-        int i = 0;
-        while (i < 7 && bytes >= unit) unit *= base, i++;
-        snprintf(text, sizeof(text), "%.1f %c%sB", base * bytes / unit, binary && !i ? 'K' : prefixes[i],
-            binary ? "i" : "");
-    }
-    return fm_jinja_text(run, text);
-}
-
-FILTER(filter_tojson) {
-    UNUSED;
-    struct jinja_json how = {.ascii = fm_jinja_truth(a[0]), .sorted = fm_jinja_truth(a[3])};
-    int64_t width;
-    if (given(a[1]) && a[1].kind == JINJA_STRING) {
-        how.indent = a[1].string;
-    } else if (given(a[1]) && a[1].kind != JINJA_NONE) {
-        if (!fm_jinja_whole(a[1], &width))
-            return fm_jinja_error(run, "tojson's indent is a number or a text, not %s", fm_jinja_type(a[1]));
-        how.indent = fm_jinja_binary(run, OP_MULTIPLY, fm_jinja_text(run, " "), fm_jinja_int(width)).string;
-        if (run->failed) return self;
-    }
-    how.comma = fm_jinja_text(run, how.indent ? "," : ", ").string;
-    how.colon = fm_jinja_text(run, ": ").string;
-    if (given(a[2]) && a[2].kind != JINJA_NONE) {
-        const struct jinja_list *pair = items_of(run, a[2]);
-        if (pair->n != 2 || pair->items[0].kind != JINJA_STRING || pair->items[1].kind != JINJA_STRING)
-            return fm_jinja_error(run, "tojson's separators are two strings");
-        how.comma = pair->items[0].string;
-        how.colon = pair->items[1].string;
-    }
-    struct jinja_builder b = {run};
-    fm_jinja_json(&b, self, &how);
-    return fm_jinja_built(&b);
-}
-
 FILTER(filter_unsupported) {
     UNUSED;
     return fm_jinja_error(run, "the filters pprint, random and urlize are not supported");
 }
 
 static const struct jinja_function filters[] = {
-    {"abs", "", 0, filter_abs},
     {"attr", "name", 1, filter_attr},
     {"batch", "linecount fill_with", 1, filter_batch},
     {"count", "", 0, filter_length},
     {"d", "default_value boolean", 0, filter_default},
     {"default", "default_value boolean", 0, filter_default},
     {"dictsort", "case_sensitive by reverse", 0, filter_dictsort},
-    {"filesizeformat", "binary", 0, filter_filesizeformat},
     {"first", "", 0, filter_first},
-    {"float", "default", 0, filter_float},
     {"groupby", "attribute default case_sensitive", 1, filter_groupby},
-    {"int", "default base", 0, filter_int},
     {"items", "", 0, filter_items},
     {"join", "d attribute", 0, filter_join},
     {"last", "", 0, filter_last},
@@ -585,13 +426,11 @@ static const struct jinja_function filters[] = {
     {"reject", NULL, 0, filter_reject},
     {"rejectattr", NULL, 0, filter_rejectattr},
     {"reverse", "", 0, filter_reverse},
-    {"round", "precision method", 0, filter_round},
     {"select", NULL, 0, filter_select},
     {"selectattr", NULL, 0, filter_selectattr},
     {"slice", "slices fill_with", 1, filter_slice},
     {"sort", "reverse case_sensitive attribute", 0, filter_sort},
     {"sum", "attribute start", 0, filter_sum},
-    {"tojson", "ensure_ascii indent separators sort_keys", 0, filter_tojson},
     {"unique", "case_sensitive attribute", 0, filter_unique},
     {"urlize", NULL, 0, filter_unsupported},
 };
@@ -607,5 +446,6 @@ const struct jinja_function *fm_jinja_function_in(
 const struct jinja_function *fm_jinja_filter(const struct jinja_string *name) {
     const struct jinja_function *function =
         fm_jinja_function_in(filters, sizeof(filters) / sizeof(*filters), name);
+    if (!function) function = fm_jinja_number_filter(name);
     return function ? function : fm_jinja_text_filter(name);
 }

@@ -179,9 +179,9 @@ static bool tag_token(struct lexer *lexer, const char *start, char *open, size_t
         static const char opening[] = "([{", closed_by[] = ")]}";
         const char *opens = strchr(opening, *at);
         if (opens) {
-            if (*n_open == JINJA_MAX_HEIGHT)
+            if (*n_open == JINJA_MAX_NESTING)
                 return fm_jinja_fail_at(lexer->err, lexer->line,
-                    "an expression is nested deeper than %d levels", JINJA_MAX_HEIGHT);
+                    "an expression is nested deeper than %d levels", JINJA_MAX_NESTING);
             open[(*n_open)++] = closed_by[opens - opening];
         } else if (strchr(closed_by, *at)) {
             if (!*n_open || open[*n_open - 1] != *at)
@@ -195,7 +195,7 @@ static bool tag_token(struct lexer *lexer, const char *start, char *open, size_t
 }
 
 static bool tag(struct lexer *lexer, const char *start, bool is_print) {
-    char open[JINJA_MAX_HEIGHT];
+    char open[JINJA_MAX_NESTING];
     size_t n_open = 0;
     while (lexer->at < lexer->end) {
         if (!n_open) {
@@ -305,15 +305,6 @@ struct jinja_token *fm_jinja_tokens(
 
 // ---- String literals -------------------------------------------------------------------------------------
 
-static size_t put_code(char *to, uint32_t code) {
-    if (code >= 0xd800 && code < 0xe000) code = 0xfffd; // half of a surrogate pair
-    if (code < 0x80) return *to = (char)code, 1;
-    const size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (size_t i = n - 1; i; i--, code >>= 6) to[i] = (char)(0x80 | (code & 0x3f));
-    to[0] = (char)((0xf00u >> n & 0xf0u) | code);
-    return n;
-}
-
 static int hex(char c) {
     return c >= '0' && c <= '9' ? c - '0'
         : c >= 'a' && c <= 'f'  ? c - 'a' + 10
@@ -343,7 +334,7 @@ bool fm_jinja_unescape(struct fm_arena *arena, const struct jinja_token *token, 
             uint32_t code = (uint32_t)(c - '0');
             for (int i = 0; i < 2 && at < end && *at >= '0' && *at <= '7'; i++)
                 code = code * 8 + (uint32_t)(*at++ - '0');
-            to += put_code(to, code);
+            to += fm_jinja_put_code(to, code);
         } else if (n_hex) {
             uint32_t code = 0;
             for (size_t i = 0; i < n_hex; i++, at++) {
@@ -353,7 +344,7 @@ bool fm_jinja_unescape(struct fm_arena *arena, const struct jinja_token *token, 
             }
             if (code > 0x10ffff)
                 return fm_jinja_fail_at(err, token->line, "\\U%08x is not a character", (unsigned)code);
-            to += put_code(to, code);
+            to += fm_jinja_put_code(to, code);
         } else if (c == 'N') {
             return fm_jinja_fail_at(err, token->line, "characters by name (\\N) are not supported; \\u is");
         } else if ((unsigned char)c >= 0x80) { // jinja2 escapes the character, and reads \\ before its escape

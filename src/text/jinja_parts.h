@@ -4,6 +4,7 @@
 #define FM_TEXT_JINJA_PARTS_H
 #include "text/jinja.h"
 #include "base/arena.h"
+#include "text/utf8.h"
 #include <stdbool.h>
 
 // ---- Values ----------------------------------------------------------------------------------------------
@@ -216,7 +217,6 @@ struct jinja_node {
     enum jinja_node_kind kind;
     enum jinja_operator op;
     uint32_t line;
-    uint16_t height;                         // of the tree under it
     bool flag;                               // of a loop: recursive; of a macro: uses caller
     bool uses_varargs, uses_kwargs;          // of a macro
     const struct jinja_string *name, *name2; // one pointer for each name
@@ -242,7 +242,7 @@ bool fm_jinja_unescape(struct fm_arena *arena, const struct jinja_token *token, 
 bool fm_jinja_fail_at(struct fathom_error *err, uint32_t line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-// What the two files of the parser share. After an error `failed` is set and every token is JINJA_END, so
+// What the files of the parser share. After an error `failed` is set and every token is JINJA_END, so
 // that loops end.
 struct jinja_parser {
     struct fm_jinja *jinja;
@@ -268,6 +268,23 @@ void fm_jinja_expect(struct jinja_parser *parser, const char *text);
 void fm_jinja_advance(struct jinja_parser *parser);
 const struct jinja_string *fm_jinja_name(struct jinja_parser *parser); // takes a name
 bool fm_jinja_enter(struct jinja_parser *parser);                      // one level deeper; false: too deep
+struct fm_quote fm_jinja_token(const struct jinja_token *token);       // for messages
+struct jinja_node *fm_jinja_unary(struct jinja_parser *parser, enum jinja_node_kind kind,
+    const struct jinja_token *at, struct jinja_node *a);
+struct jinja_node *fm_jinja_two(struct jinja_parser *parser, enum jinja_node_kind kind,
+    const struct jinja_token *at, struct jinja_node *a, struct jinja_node *b);
+struct jinja_node *fm_jinja_constant(
+    struct jinja_parser *parser, const struct jinja_token *at, struct jinja_value value);
+struct jinja_node_list {
+    struct jinja_node *parent, *last;
+};
+void fm_jinja_append(struct jinja_parser *parser, struct jinja_node_list *list, struct jinja_node *item);
+// An item may stand in another list already; the list's own link is in a node around it.
+struct jinja_node *fm_jinja_positional(struct jinja_parser *parser, struct jinja_node *item);
+struct jinja_node *fm_jinja_primary(struct jinja_parser *parser, bool with_member);
+struct jinja_node *fm_jinja_postfix(struct jinja_parser *parser, struct jinja_node *node);
+struct jinja_node *fm_jinja_parse_call(struct jinja_parser *parser, struct jinja_node *callee);
+struct jinja_node *fm_jinja_parse_test(struct jinja_parser *parser, struct jinja_node *value);
 struct jinja_node *fm_jinja_expression(struct jinja_parser *parser, bool with_if);
 // An expression or a tuple without parentheses; `until`: a name that ends the tuple, or NULL.
 struct jinja_node *fm_jinja_tuple(struct jinja_parser *parser, bool with_if, const char *until);
@@ -287,7 +304,7 @@ struct jinja_scope {
     size_t n, capacity;
     bool captured; // a macro refers to it
 };
-enum { JINJA_MAX_DEPTH = 1200, JINJA_MAX_HEIGHT = 200, JINJA_MAX_RANGE = 100000 };
+enum { JINJA_MAX_DEPTH = 1200, JINJA_MAX_NESTING = 200, JINJA_MAX_RANGE = 100000 };
 enum jinja_signal { JINJA_GO_ON, JINJA_LEAVE, JINJA_NEXT };
 
 struct jinja_run {
@@ -415,6 +432,7 @@ static inline size_t fm_jinja_char(const char *at) { // the length of a characte
     return c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
 }
 uint32_t fm_jinja_code(const char *at);
+size_t fm_jinja_put_code(char *to, uint32_t code);              // at most 4 bytes; returns how many
 bool fm_jinja_is_space(uint32_t code);                          // as Python's str.isspace
 size_t fm_jinja_count(const struct jinja_string *s);            // characters
 size_t fm_jinja_offset(const struct jinja_string *s, size_t n); // of character n; the length past the end
@@ -459,7 +477,9 @@ const struct jinja_function *fm_jinja_method(struct jinja_value self, const stru
 const struct jinja_function *fm_jinja_function_in(
     const struct jinja_function *table, size_t n, const struct jinja_string *name);
 const struct jinja_function *fm_jinja_text_filter(const struct jinja_string *name);
+const struct jinja_function *fm_jinja_number_filter(const struct jinja_string *name);
 const struct jinja_function *fm_jinja_string_method(const struct jinja_string *name);
+const struct jinja_function *fm_jinja_is_method(const struct jinja_string *name);
 // Filters and methods of strings that are one thing. `a` as in jinja_call.
 jinja_call fm_jinja_center, fm_jinja_format, fm_jinja_str_format;
 bool fm_jinja_cased(const struct jinja_string *s, bool upper); // Python's isupper or islower

@@ -78,6 +78,90 @@ struct jinja_value fm_jinja_parse_int(struct jinja_run *run, const char *digits,
     return run->failed ? fm_jinja_int(0) : big;
 }
 
+// ---- Numbers from strings --------------------------------------------------------------------------------
+
+static bool digit_value(char c, int64_t base, int *value) {
+    *value = c >= '0' && c <= '9'                ? c - '0'
+        : (c | 0x20) >= 'a' && (c | 0x20) <= 'z' ? (c | 0x20) - 'a' + 10
+                                                 : 99;
+    return *value < base;
+}
+
+bool fm_jinja_string_to_int(
+    struct jinja_run *run, const struct jinja_string *s, int64_t base, struct jinja_value *value) {
+    size_t from, to, n = 0;
+    fm_jinja_strip(s, NULL, true, true, &from, &to);
+    const bool sign = from < to && (s->bytes[from] == '-' || s->bytes[from] == '+'),
+               minus = sign && s->bytes[from] == '-';
+    from += sign;
+    if (to - from > 2 && s->bytes[from] == '0') {
+        const char letter = (char)(s->bytes[from + 1] | 0x20);
+        const int64_t prefix = letter == 'x' ? 16 : letter == 'o' ? 8 : letter == 'b' ? 2 : 0;
+        if (prefix && (base == prefix || base == 0)) {
+            base = prefix;
+            from += 2;
+            if (s->bytes[from] == '_') from++;
+        }
+    }
+    if (!base) base = 10;
+    if (from == to || to - from > 4000) return false;
+    char digits[4002];
+    if (minus) digits[n++] = '-';
+    int64_t whole = 0;
+    bool fits = true;
+    for (size_t i = from; i < to; i++) {
+        int digit;
+        if (s->bytes[i] == '_' && i > from && i + 1 < to && s->bytes[i - 1] != '_') continue;
+        if (!digit_value(s->bytes[i], base, &digit)) return false;
+        digits[n++] = s->bytes[i];
+        fits = fits && !__builtin_mul_overflow(whole, base, &whole) &&
+            !__builtin_sub_overflow(whole, digit, &whole);
+    }
+    if (base == 10) {
+        *value = fm_jinja_parse_int(run, digits, n);
+    } else {
+        if (!fits || (!minus && whole == INT64_MIN)) return false;
+        *value = fm_jinja_int(minus ? whole : -whole);
+    }
+    value->foreign = s->marks || s->foreign;
+    return true;
+}
+
+bool fm_jinja_string_to_real(const struct jinja_string *s, double *real) {
+    size_t from, to, n = 0;
+    char text[400];
+    fm_jinja_strip(s, NULL, true, true, &from, &to);
+    if (to == from || to - from >= sizeof(text)) return false;
+    for (size_t i = from; i < to; i++) {
+        const char c = s->bytes[i];
+        const bool digit_before = i > from && s->bytes[i - 1] >= '0' && s->bytes[i - 1] <= '9';
+        if (c == '_' && digit_before && i + 1 < to && s->bytes[i + 1] >= '0' && s->bytes[i + 1] <= '9')
+            continue;
+        text[n++] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    }
+    text[n] = 0;
+    const char *word = text + (*text == '-' || *text == '+');
+    if (!strcmp(word, "inf") || !strcmp(word, "infinity"))
+        return *real = *text == '-' ? -INFINITY : INFINITY, true;
+    if (!strcmp(word, "nan")) return *real = NAN, true;
+    const char *at = word;
+    size_t digits = 0;
+    for (; *at >= '0' && *at <= '9'; at++) digits++;
+    if (*at == '.')
+        for (at++; *at >= '0' && *at <= '9'; at++) digits++;
+    if (!digits) return false;
+    if (*at == 'e') {
+        at++;
+        if (*at == '-' || *at == '+') at++;
+        if (*at < '0' || *at > '9') return false;
+        while (*at >= '0' && *at <= '9') at++;
+    }
+    if (*at) return false;
+    return *real = fm_jinja_parse_real(text, n), true;
+}
+
+// ---- str() and repr() -------------------------------------------------------------------------------------
+
 static bool is_printable(uint32_t code) {
     switch (utf8proc_category((utf8proc_int32_t)code)) {
     case UTF8PROC_CATEGORY_CN:

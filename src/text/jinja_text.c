@@ -14,6 +14,15 @@ uint32_t fm_jinja_code(const char *at) {
     }
 }
 
+size_t fm_jinja_put_code(char *to, uint32_t code) {
+    if (code >= 0xd800 && code < 0xe000) code = 0xfffd; // half of a surrogate pair
+    if (code < 0x80) return *to = (char)code, 1;
+    const size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i; i--, code >>= 6) to[i] = (char)(0x80 | (code & 0x3f));
+    to[0] = (char)((0xf00u >> n & 0xf0u) | code);
+    return n;
+}
+
 bool fm_jinja_is_space(uint32_t code) {
     return fm_utf8_is_space(code) || (code >= 0x1c && code <= 0x1f);
 }

@@ -106,14 +106,7 @@ void fm_jinja_add_part(struct jinja_builder *b, const struct jinja_string *s, si
 
 void fm_jinja_add_code(struct jinja_builder *b, uint32_t code, bool foreign) {
     char bytes[4];
-    size_t n = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    if (n == 1) {
-        bytes[0] = (char)code;
-    } else {
-        for (size_t i = n - 1; i; i--, code >>= 6) bytes[i] = (char)(0x80 | (code & 0x3f));
-        bytes[0] = (char)((0xf00u >> n & 0xf0u) | code);
-    }
-    fm_jinja_add(b, bytes, n, foreign);
+    fm_jinja_add(b, bytes, fm_jinja_put_code(bytes, code), foreign);
 }
 
 static struct jinja_value string_value(struct jinja_run *run, struct jinja_string string) {
@@ -226,6 +219,7 @@ static struct jinja_entry *lookup(
     }
     for (size_t slot = hash & (dict->n_slots - 1); dict->slots[slot];
          slot = (slot + 1) & (dict->n_slots - 1)) {
+        run->steps++;
         struct jinja_entry *entry = &dict->entries[dict->slots[slot] - 1];
         if (entry->hash == hash && fm_jinja_equal(run, entry->key, key)) return entry;
     }

@@ -131,12 +131,13 @@ def judge(entry):
 
 def judge_snippets(options):
     """The same of template_snippets.py, as one entry of the family "snippets"."""
-    differences, both, left_out, sources = [], 0, 0, list(template_snippets.snippets())
+    differences, both, left_out, refused = [], 0, 0, set(template_snippets.not_supported())
+    sources = [*template_snippets.snippets(), *refused]
     variables = template_snippets.VARIABLES.replace("\n", "")
     for source in sources:
         try: template = environment().from_string(source)
         except Exception as error: template = error
-        text, error = expected(template, variables)
+        text, error = (None, "not supported") if source in refused else expected(template, variables)
         if text is not None and ADDRESS.search(text): left_out += 1; continue
         reply = rendered(options.program, source, [variables])[0]
         both += text is None and "error" in reply
@@ -184,7 +185,7 @@ def main():
     with multiprocessing.Pool(2) as pool:
         snippets = [] if options.only else [judge_snippets(options)]
         for entry, compared, checked, left_out, both, differences in itertools.chain(snippets, pool.imap(judge, todo)):
-            counts = (1, len(entry["models"]), compared - left_out, both, checked, left_out, len(differences))
+            counts = (entry["family"] != "snippets", len(entry["models"]), compared - left_out, both, checked, left_out, len(differences))
             table[entry["family"]] = [a + b for a, b in zip(table[entry["family"]], counts)]
             causes.update(map(cause, differences))
             where = os.path.relpath(entry["where"], options.folder)
