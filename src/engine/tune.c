@@ -338,9 +338,16 @@ bool fm_tune_start(
             failure.message);
         return true;
     }
-    // without a measurement, the next start tries again; on a device that is slow at building it would be as
-    // slow
-    if (outcome.n_measured || outcome.slow_seconds > 0) fm_tuned_save(engine->gpu, engine->tuning_key);
+    // an empty file would be taken for a tuning; on a device that is slow at building, the next start would
+    // be as slow
+    if (!outcome.n_measured && !(outcome.slow_seconds > 0)) {
+        fm_log(&params->log, FATHOM_LOG_NOTICE,
+            "first use of this model on %s: %.1f s were too short to measure a call; the "
+            "next start tries again",
+            info->name, fm_clock() - start);
+        return true;
+    }
+    fm_tuned_save(engine->gpu, engine->tuning_key);
     char slow[80] = "";
     if (outcome.slow_seconds > 0)
         snprintf(slow, sizeof(slow), " (one variant takes %.1f s to build)", outcome.slow_seconds);

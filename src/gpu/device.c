@@ -21,6 +21,11 @@ const char *fm_vk_result_name(VkResult result) {
     case VK_ERROR_INCOMPATIBLE_DRIVER: return "incompatible driver";
     case VK_ERROR_TOO_MANY_OBJECTS: return "too many objects";
     case VK_TIMEOUT: return "timeout";
+    case VK_NOT_READY: return "not ready";
+    case VK_INCOMPLETE: return "incomplete";
+    case VK_ERROR_FRAGMENTED_POOL: return "fragmented pool";
+    case VK_ERROR_OUT_OF_POOL_MEMORY: return "out of pool memory";
+    case VK_ERROR_INVALID_EXTERNAL_HANDLE: return "invalid external handle";
     default: return "error";
     }
 }
@@ -35,7 +40,8 @@ bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, stru
         gpu->lost = true;
         return fm_fail(err, FATHOM_DEVICE_LOST, "%s: %s", gpu->info.name, gpu->loss);
     }
-    const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY ||
+        result == VK_ERROR_OUT_OF_POOL_MEMORY || result == VK_ERROR_FRAGMENTED_POOL;
     return fm_fail(err, memory ? FATHOM_NO_MEMORY : FATHOM_UNSUPPORTED, "%s: %s: %s (VkResult %d)",
         gpu->info.name, call, fm_vk_result_name(result), result);
 }

