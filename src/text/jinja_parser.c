@@ -25,14 +25,13 @@ void fm_jinja_syntax(struct jinja_parser *parser, const struct jinja_token *at, 
 
 struct jinja_node *fm_jinja_node(
     struct jinja_parser *parser, enum jinja_node_kind kind, const struct jinja_token *at) {
-    static struct jinja_node none; // only handed out after an error, when nothing is run
     struct jinja_node *node = fm_arena_alloc(&parser->jinja->arena, 1, sizeof(*node));
     if (!node) {
         if (!parser->failed) fm_fail(parser->err, FATHOM_NO_MEMORY, "no memory for the chat template's tree");
         parser->failed = true;
         parser->at = &no_token;
-        none = (struct jinja_node){NODE_CONSTANT};
-        return &none;
+        parser->none = (struct jinja_node){NODE_CONSTANT};
+        return &parser->none;
     }
     node->kind = kind;
     node->line = at->line;

@@ -257,6 +257,7 @@ struct jinja_parser {
     struct jinja_node *unknown;     // the first one outside conditions
     struct jinja_node *macros[100]; // around the statement
     unsigned n_macros;
+    struct jinja_node none; // handed out where there is no memory
 };
 struct jinja_node *fm_jinja_node(
     struct jinja_parser *parser, enum jinja_node_kind kind, const struct jinja_token *at);
