@@ -75,9 +75,34 @@ static bool render(const struct fm_chat_template *t, const struct fm_conversatio
     return done;
 }
 
+static size_t count(const char *text, const char *word) {
+    size_t n = 0;
+    for (; (text = strstr(text, word)); text++) n++;
+    return n;
+}
+
+// Renders a conversation, and tells whether it shows the call of probe_calls(): the name and the argument,
+// without a dict as Python prints it, and with at most *n_none times None.
+static bool shows_call(const struct fm_chat_template *t, const struct fm_conversation *talk,
+    const struct fm_call_form *form, size_t *n_none, enum fm_call_style *style, bool *no_memory) {
+    struct fm_jinja_output out = {0};
+    struct fathom_error why = {0};
+    bool shows = render(t, talk, form, &out, &why);
+    *no_memory |= why.status == FATHOM_NO_MEMORY;
+    if (shows) {
+        const size_t n = count(out.text, "None");
+        shows = strstr(out.text, "probe_name") && strstr(out.text, "probe_value") &&
+            !strstr(out.text, "{'probe_key'") && n <= *n_none;
+        *n_none = n;
+        *style = fm_call_style_of(out.text);
+    }
+    fm_jinja_output_free(&out);
+    return shows;
+}
+
 // Chooses how the template wants calls, and tells how the model writes them: by the first form with which a
-// conversation with a call is rendered with the call's name and argument, without None, and without a dict as
-// Python prints it. A template that renders no call is asked by its text.
+// conversation with a call shows the call, and no None that a conversation without calls does not show. A
+// template that renders no call is asked by its text.
 static bool probe_calls(struct fm_chat_template *t, const char *text, struct fathom_error *err) {
     static const struct fm_call_form forms[] = {{false, false}, {true, false}, {false, true}, {true, true}};
     static const struct fathom_tool_call call = {
@@ -85,23 +110,21 @@ static bool probe_calls(struct fm_chat_template *t, const char *text, struct fat
     static const struct fathom_message messages[] = {{FATHOM_ROLE_USER, "q"},
         {FATHOM_ROLE_ASSISTANT, .tool_calls = &call, .n_tool_calls = 1},
         {FATHOM_ROLE_TOOL, "r", .tool_call_id = "call00000"}};
-    static const struct fm_conversation talk = {messages, 3};
+    bool no_memory = false;
+    size_t n_none = 0;
+    enum fm_call_style style;
     t->call_form = forms[2];
     t->call_style = fm_call_style_of(text);
+    shows_call(t, &(struct fm_conversation){messages, 1}, &forms[2], &n_none, &style, &no_memory);
     for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
-        struct fm_jinja_output out = {0};
-        struct fathom_error why = {0};
-        const bool good = render(t, &talk, &forms[i], &out, &why) && strstr(out.text, "probe_name") &&
-            strstr(out.text, "probe_value") && !strstr(out.text, "None") && !strstr(out.text, "{'probe_key'");
-        if (good) {
-            t->call_form = forms[i];
-            t->call_style = fm_call_style_of(out.text);
-        }
-        fm_jinja_output_free(&out);
-        if (why.status == FATHOM_NO_MEMORY) return fm_fail(err, why.status, "%s", why.message);
-        if (good) break;
+        size_t n = n_none;
+        if (!shows_call(t, &(struct fm_conversation){messages, 3}, &forms[i], &n, &style, &no_memory))
+            continue;
+        t->call_form = forms[i];
+        t->call_style = style;
+        break;
     }
-    return true;
+    return !no_memory || fm_fail(err, FATHOM_NO_MEMORY, "chat: no memory for the template");
 }
 
 static bool parse(struct fm_jinja **jinja, const char *text, struct fathom_error *err) {

@@ -34,6 +34,7 @@ static bool add_message(
     if (!add(out, "{\"role\": ") || !add_string(out, roles[message->role]) || !add(out, ", \"content\": ") ||
         !(none ? add(out, "null") : add_string(out, empty ? "" : message->content)) ||
         !add_member(out, "reasoning_content", message->reasoning) ||
+        !add_member(out, "thinking", message->reasoning) || // the name that gpt-oss reads
         !add_member(out, "tool_call_id", message->tool_call_id))
         return false;
     for (size_t i = 0; i < message->n_tool_calls; i++)

@@ -207,6 +207,41 @@ static void templates_from_elsewhere(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 }
 
+// Every variable that a template gets, in the form of transformers.
+static void variables(void **state) {
+    (void)state;
+    struct fm_tokenizer *tokenizer = minnow();
+    struct fm_chat_template *t = open_template(tokenizer, NULL,
+        "{{ messages|tojson }} {{ tools|tojson }} {{ documents }} {{ add_generation_prompt }} {{ "
+        "enable_thinking }} "
+        "{{ thinking }} {{ strftime_now('%Y-%m-%d') }} {{ unk_token is defined }}"
+        "{% for m in messages %}{% for c in m.tool_calls or [] %} {{ c.function.arguments|tojson }}{% endfor "
+        "%}{% endfor %}");
+    const struct fathom_tool_call call = {"f", "{\"a\": 1.0, \"b\":[null]}", "c1"};
+    const struct fathom_message messages[] = {{FATHOM_ROLE_USER, "x \"y\"\n"},
+        {FATHOM_ROLE_ASSISTANT, NULL, "hm", &call, 1}, {FATHOM_ROLE_TOOL, "r", .tool_call_id = "c1"}};
+    const struct fm_conversation talk = {
+        messages, 3, "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]"};
+    struct fm_tokens tokens = {0};
+    struct fm_chat_state chat;
+    struct fathom_error err = {0};
+    if (!fm_chat_prompt(t, &talk, &tokens, &chat, &err)) fail_msg("%s", err.message);
+    size_t length;
+    char *text = decode(tokenizer, &tokens, &length);
+    assert_string_equal(text,
+        "[{\"role\": \"user\", \"content\": \"x \\\"y\\\"\\n\"}, "
+        "{\"role\": \"assistant\", \"content\": null, \"reasoning_content\": \"hm\", \"thinking\": \"hm\", "
+        "\"tool_calls\": [{\"type\": \"function\", \"id\": \"c1\", \"function\": {\"name\": \"f\", "
+        "\"arguments\": {\"a\": 1.0, \"b\": [null]}}}]}, "
+        "{\"role\": \"tool\", \"content\": \"r\", \"tool_call_id\": \"c1\"}] "
+        "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}] None True True True 2025-07-26 False "
+        "{\"a\": 1.0, \"b\": [null]}");
+    free(text);
+    free(tokens.ids);
+    fm_chat_template_destroy(&t);
+    fm_tokenizer_destroy(&tokenizer);
+}
+
 // Marks stay text wherever a message has them, whole or in two parts of which one is the template's. Marks
 // that the template makes of a role are marks.
 static void nobody_forges_a_turn(void **state) {
@@ -553,6 +588,7 @@ int main(void) {
         cmocka_unit_test(several_turns),
         cmocka_unit_test(follow),
         cmocka_unit_test(templates_from_elsewhere),
+        cmocka_unit_test(variables),
         cmocka_unit_test(nobody_forges_a_turn),
         cmocka_unit_test(calls_of_templates),
         cmocka_unit_test(refusals),
