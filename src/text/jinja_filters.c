@@ -3,15 +3,6 @@
 #include "text/utf8.h"
 #include <string.h>
 
-#define FILTER(name) \
-    static struct jinja_value name(struct jinja_run *run, struct jinja_value self, \
-        const struct jinja_value *a, const struct jinja_arguments *all)
-#define UNUSED (void)run, (void)self, (void)a, (void)all
-
-static bool given(struct jinja_value value) {
-    return value.kind != JINJA_MISSING;
-}
-
 // The items of what must be iterable.
 static const struct jinja_list *items_of(struct jinja_run *run, struct jinja_value value) {
     return fm_jinja_items(run, value).list;
@@ -25,11 +16,12 @@ static struct jinja_value ignore_case(struct jinja_run *run, struct jinja_value 
 // The item's attribute by a path such as "address.city" or "0.name"; the item itself where there is no path.
 static struct jinja_value attribute_of(
     struct jinja_run *run, struct jinja_value item, struct jinja_value path, struct jinja_value otherwise) {
-    if (!given(path) || path.kind == JINJA_NONE) return item;
+    if (!fm_jinja_given(path) || path.kind == JINJA_NONE) return item;
     if (path.kind != JINJA_STRING) {
         item = fm_jinja_item(run, item, path);
-        return item.kind == JINJA_UNDEFINED && given(otherwise) && otherwise.kind != JINJA_NONE ? otherwise
-                                                                                                : item;
+        return item.kind == JINJA_UNDEFINED && fm_jinja_given(otherwise) && otherwise.kind != JINJA_NONE
+            ? otherwise
+            : item;
     }
     const struct jinja_string *s = path.string;
     for (size_t from = 0; from <= s->length && !run->failed;) {
@@ -40,7 +32,7 @@ static struct jinja_value attribute_of(
         const struct jinja_value key =
             digits ? fm_jinja_parse_int(run, s->bytes + from, to - from) : fm_jinja_part(run, s, from, to);
         item = fm_jinja_item(run, item, key);
-        if (item.kind == JINJA_UNDEFINED && given(otherwise) && otherwise.kind != JINJA_NONE)
+        if (item.kind == JINJA_UNDEFINED && fm_jinja_given(otherwise) && otherwise.kind != JINJA_NONE)
             item = otherwise;
         from = to + 1;
     }
@@ -49,8 +41,8 @@ static struct jinja_value attribute_of(
 
 static const struct jinja_value no_value = {.kind = JINJA_MISSING};
 
-FILTER(filter_attr) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_attr) {
+    FM_JINJA_UNUSED;
     const struct jinja_value name = fm_jinja_str(run, a[0]);
     if (self.kind == JINJA_DICT) { // attributes alone, and not members
         const struct jinja_function *method = fm_jinja_method(self, name.string);
@@ -59,8 +51,8 @@ FILTER(filter_attr) {
     return fm_jinja_attribute(run, self, name.string);
 }
 
-FILTER(filter_batch) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_batch) {
+    FM_JINJA_UNUSED;
     int64_t size;
     const struct jinja_list *items = items_of(run, self);
     struct jinja_value list = fm_jinja_list(run, JINJA_LIST), row = fm_jinja_list(run, JINJA_LIST);
@@ -73,15 +65,15 @@ FILTER(filter_batch) {
         fm_jinja_push(run, row, items->items[i]);
     }
     if (row.list->n) {
-        while (given(a[1]) && a[1].kind != JINJA_NONE && (int64_t)row.list->n < size && !run->failed)
+        while (fm_jinja_given(a[1]) && a[1].kind != JINJA_NONE && (int64_t)row.list->n < size && !run->failed)
             fm_jinja_push(run, row, a[1]);
         fm_jinja_push(run, list, row);
     }
     return fm_jinja_iterator(run, list, "generator");
 }
 
-FILTER(filter_slice) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_slice) {
+    FM_JINJA_UNUSED;
     int64_t n;
     const struct jinja_list *items = items_of(run, self);
     struct jinja_value list = fm_jinja_list(run, JINJA_LIST);
@@ -92,21 +84,22 @@ FILTER(filter_slice) {
         struct jinja_value row = fm_jinja_list(run, JINJA_LIST);
         const size_t end = at + each + (k < extra);
         while (at < end && !run->failed) fm_jinja_push(run, row, items->items[at++]);
-        if (given(a[1]) && a[1].kind != JINJA_NONE && k >= extra) fm_jinja_push(run, row, a[1]);
+        if (fm_jinja_given(a[1]) && a[1].kind != JINJA_NONE && k >= extra) fm_jinja_push(run, row, a[1]);
         fm_jinja_push(run, list, row);
     }
     return fm_jinja_iterator(run, list, "generator");
 }
 
-FILTER(filter_default) {
-    UNUSED;
-    if (self.kind == JINJA_UNDEFINED || (given(a[1]) && fm_jinja_truth(a[1]) && !fm_jinja_truth(self)))
-        return given(a[0]) ? a[0] : fm_jinja_text(run, "");
+FM_JINJA_FUNCTION(filter_default) {
+    FM_JINJA_UNUSED;
+    if (self.kind == JINJA_UNDEFINED ||
+        (fm_jinja_given(a[1]) && fm_jinja_truth(a[1]) && !fm_jinja_truth(self)))
+        return fm_jinja_given(a[0]) ? a[0] : fm_jinja_text(run, "");
     return self;
 }
 
-FILTER(filter_length) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_length) {
+    FM_JINJA_UNUSED;
     size_t length;
     if (fm_jinja_length(self, &length)) return fm_jinja_int((int64_t)length);
     return fm_jinja_error(run, "object of type '%s' has no len()", fm_jinja_type(self));
@@ -120,7 +113,7 @@ static struct jinja_value sorted(struct jinja_run *run, const struct jinja_list 
     if (!entries) return list;
     for (size_t i = 0; i < items->n && !run->failed; i++) {
         struct jinja_value key = by >= 0 ? items->items[i].list->items[by] : items->items[i];
-        if (by >= 0 || given(otherwise)) {
+        if (by >= 0 || fm_jinja_given(otherwise)) {
             key = ignore_case(run, attribute_of(run, key, path, otherwise), case_sensitive);
         } else { // a list of keys, so that equal ones need no order: they may be undefined
             struct jinja_value keys = fm_jinja_list(run, JINJA_LIST);
@@ -143,29 +136,29 @@ static struct jinja_value sorted(struct jinja_run *run, const struct jinja_list 
     return list;
 }
 
-FILTER(filter_sort) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_sort) {
+    FM_JINJA_UNUSED;
     return sorted(run, items_of(run, self), a[2], no_value, fm_jinja_truth(a[1]), fm_jinja_truth(a[0]), -1);
 }
 
-FILTER(filter_dictsort) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_dictsort) {
+    FM_JINJA_UNUSED;
     if (self.kind != JINJA_DICT)
         return fm_jinja_error(run, "dictsort needs a dictionary, not %s", fm_jinja_type(self));
     const struct jinja_view view = {"items", self.dict};
     const struct jinja_list *items = items_of(run, (struct jinja_value){.kind = JINJA_VIEW, .view = &view});
-    const bool by_value = given(a[1]) && fm_jinja_equal(run, a[1], fm_jinja_text(run, "value"));
-    if (given(a[1]) && !by_value && !fm_jinja_equal(run, a[1], fm_jinja_text(run, "key")))
+    const bool by_value = fm_jinja_given(a[1]) && fm_jinja_equal(run, a[1], fm_jinja_text(run, "value"));
+    if (fm_jinja_given(a[1]) && !by_value && !fm_jinja_equal(run, a[1], fm_jinja_text(run, "key")))
         return fm_jinja_error(run, "dictsort sorts by \"key\" or by \"value\"");
     return run->failed
         ? self
         : sorted(run, items, no_value, no_value, fm_jinja_truth(a[0]), fm_jinja_truth(a[2]), by_value);
 }
 
-FILTER(filter_groupby) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_groupby) {
+    FM_JINJA_UNUSED;
     const bool case_sensitive = fm_jinja_truth(a[2]);
-    const struct jinja_value otherwise = given(a[1]) ? a[1] : fm_jinja_none();
+    const struct jinja_value otherwise = fm_jinja_given(a[1]) ? a[1] : fm_jinja_none();
     const struct jinja_list *items =
         sorted(run, items_of(run, self), a[0], otherwise, case_sensitive, false, -1).list;
     struct jinja_value groups = fm_jinja_list(run, JINJA_LIST), members = no_value, last = no_value;
@@ -185,8 +178,8 @@ FILTER(filter_groupby) {
     return groups;
 }
 
-FILTER(filter_unique) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_unique) {
+    FM_JINJA_UNUSED;
     const struct jinja_list *items = items_of(run, self);
     struct jinja_value list = fm_jinja_list(run, JINJA_LIST), seen = fm_jinja_dict(run, JINJA_DICT);
     for (size_t i = 0; i < items->n && !run->failed; i++) {
@@ -214,26 +207,26 @@ static struct jinja_value extreme(
     return best;
 }
 
-FILTER(filter_min) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_min) {
+    FM_JINJA_UNUSED;
     return extreme(run, self, a, OP_LESS);
 }
 
-FILTER(filter_max) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_max) {
+    FM_JINJA_UNUSED;
     return extreme(run, self, a, OP_GREATER);
 }
 
-FILTER(filter_first) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_first) {
+    FM_JINJA_UNUSED;
     if (self.kind == JINJA_ITERATOR && self.iterator->at < self.iterator->items.list->n)
         return self.iterator->items.list->items[self.iterator->at++];
     const struct jinja_list *items = items_of(run, self);
     return items->n ? items->items[0] : fm_jinja_undefined(run, "no first item, the sequence was empty");
 }
 
-FILTER(filter_last) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_last) {
+    FM_JINJA_UNUSED;
     if (self.kind == JINJA_ITERATOR)
         return fm_jinja_error(run, "'%s' object is not reversible", self.iterator->name);
     const struct jinja_list *items = items_of(run, self);
@@ -241,16 +234,16 @@ FILTER(filter_last) {
                     : fm_jinja_undefined(run, "no last item, the sequence was empty");
 }
 
-FILTER(filter_list) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_list) {
+    FM_JINJA_UNUSED;
     struct jinja_value list = fm_jinja_list(run, JINJA_LIST);
     const struct jinja_list *items = items_of(run, self);
     for (size_t i = 0; i < items->n && !run->failed; i++) fm_jinja_push(run, list, items->items[i]);
     return list;
 }
 
-FILTER(filter_reverse) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_reverse) {
+    FM_JINJA_UNUSED;
     if (self.kind == JINJA_STRING) {
         const struct jinja_value none = fm_jinja_none();
         return fm_jinja_slice(run, self, none, none, fm_jinja_int(-1));
@@ -263,8 +256,8 @@ FILTER(filter_reverse) {
     return self.kind == JINJA_ITERATOR ? list : fm_jinja_iterator(run, list, "list_reverseiterator");
 }
 
-FILTER(filter_items) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_items) {
+    FM_JINJA_UNUSED;
     if (self.kind == JINJA_UNDEFINED)
         return fm_jinja_iterator(run, fm_jinja_list(run, JINJA_LIST), "generator");
     if (self.kind != JINJA_DICT)
@@ -274,9 +267,10 @@ FILTER(filter_items) {
         run, fm_jinja_items(run, (struct jinja_value){.kind = JINJA_VIEW, .view = &view}), "generator");
 }
 
-FILTER(filter_join) {
-    UNUSED;
-    const struct jinja_value separator = given(a[0]) ? fm_jinja_str(run, a[0]) : fm_jinja_text(run, "");
+FM_JINJA_FUNCTION(filter_join) {
+    FM_JINJA_UNUSED;
+    const struct jinja_value separator =
+        fm_jinja_given(a[0]) ? fm_jinja_str(run, a[0]) : fm_jinja_text(run, "");
     const struct jinja_list *items = items_of(run, self);
     struct jinja_builder b = {run};
     for (size_t i = 0; i < items->n && !run->failed; i++) {
@@ -286,9 +280,9 @@ FILTER(filter_join) {
     return fm_jinja_built(&b);
 }
 
-FILTER(filter_sum) {
-    UNUSED;
-    struct jinja_value sum = given(a[1]) ? a[1] : fm_jinja_int(0);
+FM_JINJA_FUNCTION(filter_sum) {
+    FM_JINJA_UNUSED;
+    struct jinja_value sum = fm_jinja_given(a[1]) ? a[1] : fm_jinja_int(0);
     const struct jinja_list *items = items_of(run, self);
     if (sum.kind == JINJA_STRING) return fm_jinja_error(run, "sum() can't sum strings");
     for (size_t i = 0; i < items->n && !run->failed; i++)
@@ -334,8 +328,8 @@ static struct jinja_arguments rest_of(const struct jinja_arguments *all, size_t 
     return (struct jinja_arguments){all->items + n, all->named, all->n - n, all->n_named};
 }
 
-FILTER(filter_map) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_map) {
+    FM_JINJA_UNUSED;
     struct jinja_value list = fm_jinja_list(run, JINJA_LIST),
                        result = fm_jinja_iterator(run, list, "generator");
     if (run->failed || !fm_jinja_truth(self)) return result;
@@ -382,25 +376,25 @@ static struct jinja_value select_items(struct jinja_run *run, struct jinja_value
     return result;
 }
 
-FILTER(filter_select) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_select) {
+    FM_JINJA_UNUSED;
     return select_items(run, self, all, false, true);
 }
-FILTER(filter_reject) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_reject) {
+    FM_JINJA_UNUSED;
     return select_items(run, self, all, false, false);
 }
-FILTER(filter_selectattr) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_selectattr) {
+    FM_JINJA_UNUSED;
     return select_items(run, self, all, true, true);
 }
-FILTER(filter_rejectattr) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_rejectattr) {
+    FM_JINJA_UNUSED;
     return select_items(run, self, all, true, false);
 }
 
-FILTER(filter_unsupported) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_unsupported) {
+    FM_JINJA_UNUSED;
     return fm_jinja_error(run, "the filters pprint, random and urlize are not supported");
 }
 

@@ -2,11 +2,6 @@
 #include "text/jinja_parts.h"
 #include <utf8proc.h>
 
-#define METHOD(name) \
-    static struct jinja_value name(struct jinja_run *run, struct jinja_value self, \
-        const struct jinja_value *a, const struct jinja_arguments *all)
-#define UNUSED (void)run, (void)self, (void)a, (void)all
-
 static utf8proc_category_t category(uint32_t code) {
     return utf8proc_category((utf8proc_int32_t)code);
 }
@@ -42,8 +37,8 @@ static struct jinja_value each(const struct jinja_string *s, bool (*is)(uint32_t
     return fm_jinja_bool(s->length > 0 || empty);
 }
 #define EACH_METHOD(name, is, empty) \
-    METHOD(name) { \
-        UNUSED; \
+    FM_JINJA_FUNCTION(name) { \
+        FM_JINJA_UNUSED; \
         return each(self.string, is, empty); \
     }
 EACH_METHOD(str_isalpha, is_alpha, false)
@@ -53,8 +48,8 @@ EACH_METHOD(str_isnumeric, is_numeric, false)
 EACH_METHOD(str_isalnum, is_alnum, false)
 EACH_METHOD(str_isspace, fm_jinja_is_space, false)
 EACH_METHOD(str_isascii, is_ascii, true)
-METHOD(str_isidentifier) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_isidentifier) {
+    FM_JINJA_UNUSED;
     const bool digit = self.string->length && is_decimal(fm_jinja_code(self.string->bytes));
     return digit ? fm_jinja_bool(false) : each(self.string, is_identifier, false);
 }
@@ -69,16 +64,16 @@ bool fm_jinja_cased(const struct jinja_string *s, bool upper) {
     }
     return any;
 }
-METHOD(str_isupper) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_isupper) {
+    FM_JINJA_UNUSED;
     return fm_jinja_bool(fm_jinja_cased(self.string, true));
 }
-METHOD(str_islower) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_islower) {
+    FM_JINJA_UNUSED;
     return fm_jinja_bool(fm_jinja_cased(self.string, false));
 }
-METHOD(str_istitle) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_istitle) {
+    FM_JINJA_UNUSED;
     bool inside = false, any = false;
     for (size_t at = 0; at < self.string->length; at += fm_jinja_char(self.string->bytes + at)) {
         const utf8proc_category_t c = category(fm_jinja_code(self.string->bytes + at));

@@ -4,15 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define METHOD(name) \
-    static struct jinja_value name(struct jinja_run *run, struct jinja_value self, \
-        const struct jinja_value *a, const struct jinja_arguments *all)
-#define UNUSED (void)run, (void)self, (void)a, (void)all
-
-static bool given(struct jinja_value value) {
-    return value.kind != JINJA_MISSING;
-}
-
 static bool want_string(struct jinja_run *run, struct jinja_value value) {
     if (value.kind == JINJA_STRING) return true;
     fm_jinja_error(run, "an argument is of type %s; a string was expected", fm_jinja_type(value));
@@ -20,7 +11,7 @@ static bool want_string(struct jinja_run *run, struct jinja_value value) {
 }
 
 static bool want_whole(struct jinja_run *run, struct jinja_value value, int64_t *whole) {
-    if (!given(value) || value.kind == JINJA_NONE || fm_jinja_whole(value, whole)) return true;
+    if (!fm_jinja_given(value) || value.kind == JINJA_NONE || fm_jinja_whole(value, whole)) return true;
     fm_jinja_error(run, "an argument is of type %s; an integer was expected", fm_jinja_type(value));
     return false;
 }
@@ -35,21 +26,21 @@ static struct jinja_value same(struct jinja_run *run, struct jinja_value self, s
 static struct jinja_value strip(
     struct jinja_run *run, struct jinja_value self, struct jinja_value chars, bool left, bool right) {
     size_t from, to;
-    const bool some = given(chars) && chars.kind != JINJA_NONE;
+    const bool some = fm_jinja_given(chars) && chars.kind != JINJA_NONE;
     if (some && !want_string(run, chars)) return self;
     fm_jinja_strip(self.string, some ? chars.string : NULL, left, right, &from, &to);
     return fm_jinja_part(run, self.string, from, to);
 }
-METHOD(str_strip) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_strip) {
+    FM_JINJA_UNUSED;
     return strip(run, self, a[0], true, true);
 }
-METHOD(str_lstrip) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_lstrip) {
+    FM_JINJA_UNUSED;
     return strip(run, self, a[0], true, false);
 }
-METHOD(str_rstrip) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_rstrip) {
+    FM_JINJA_UNUSED;
     return strip(run, self, a[0], false, true);
 }
 
@@ -124,7 +115,7 @@ static struct jinja_value split(
     int64_t limit = -1;
     if (!want_whole(run, a[1], &limit)) return self;
     struct jinja_value list;
-    if (!given(a[0]) || a[0].kind == JINJA_NONE) {
+    if (!fm_jinja_given(a[0]) || a[0].kind == JINJA_NONE) {
         list = split_spaces(run, self.string, limit, from_right);
     } else {
         if (!want_string(run, a[0])) return self;
@@ -138,17 +129,17 @@ static struct jinja_value split(
     }
     return list;
 }
-METHOD(str_split) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_split) {
+    FM_JINJA_UNUSED;
     return split(run, self, a, false);
 }
-METHOD(str_rsplit) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_rsplit) {
+    FM_JINJA_UNUSED;
     return split(run, self, a, true);
 }
 
-METHOD(str_splitlines) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_splitlines) {
+    FM_JINJA_UNUSED;
     return fm_jinja_splitlines(run, self.string, fm_jinja_truth(a[0]));
 }
 
@@ -170,12 +161,12 @@ static struct jinja_value partition(
                    : fm_jinja_text(run, ""));
     return tuple;
 }
-METHOD(str_partition) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_partition) {
+    FM_JINJA_UNUSED;
     return partition(run, self, a[0], false);
 }
-METHOD(str_rpartition) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_rpartition) {
+    FM_JINJA_UNUSED;
     return partition(run, self, a[0], true);
 }
 
@@ -209,25 +200,25 @@ static struct jinja_value find(
     const struct jinja_string before = {.bytes = self.string->bytes, .length = at};
     return fm_jinja_int((int64_t)fm_jinja_count(&before));
 }
-METHOD(str_find) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_find) {
+    FM_JINJA_UNUSED;
     return find(run, self, a, false, false);
 }
-METHOD(str_rfind) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_rfind) {
+    FM_JINJA_UNUSED;
     return find(run, self, a, true, false);
 }
-METHOD(str_index) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_index) {
+    FM_JINJA_UNUSED;
     return find(run, self, a, false, true);
 }
-METHOD(str_rindex) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_rindex) {
+    FM_JINJA_UNUSED;
     return find(run, self, a, true, true);
 }
 
-METHOD(str_count) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_count) {
+    FM_JINJA_UNUSED;
     size_t from, to;
     int64_t n = 0;
     if (!want_string(run, a[0]) || !window(run, self.string, a + 1, &from, &to)) return fm_jinja_int(0);
@@ -257,23 +248,23 @@ static struct jinja_value edges(
     }
     return fm_jinja_bool(false);
 }
-METHOD(str_startswith) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_startswith) {
+    FM_JINJA_UNUSED;
     return edges(run, self, a, false);
 }
-METHOD(str_endswith) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_endswith) {
+    FM_JINJA_UNUSED;
     return edges(run, self, a, true);
 }
 
-METHOD(str_removeprefix) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_removeprefix) {
+    FM_JINJA_UNUSED;
     if (!want_string(run, a[0]) || !has_edge(self.string, a[0].string, 0, self.string->length, false))
         return self;
     return fm_jinja_part(run, self.string, a[0].string->length, self.string->length);
 }
-METHOD(str_removesuffix) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_removesuffix) {
+    FM_JINJA_UNUSED;
     if (!want_string(run, a[0]) || !has_edge(self.string, a[0].string, 0, self.string->length, true))
         return self;
     return fm_jinja_part(run, self.string, 0, self.string->length - a[0].string->length);
@@ -282,8 +273,8 @@ METHOD(str_removesuffix) {
 // ---- New strings -----------------------------------------------------------------------------------------
 
 #define CASE_METHOD(name, how) \
-    METHOD(name) { \
-        UNUSED; \
+    FM_JINJA_FUNCTION(name) { \
+        FM_JINJA_UNUSED; \
         return same(run, self, fm_jinja_case(run, self.string, how)); \
     }
 CASE_METHOD(str_upper, CASE_UPPER)
@@ -293,8 +284,8 @@ CASE_METHOD(str_capitalize, CASE_CAPITALIZE)
 CASE_METHOD(str_swapcase, CASE_SWAP)
 CASE_METHOD(str_casefold, CASE_FOLD)
 
-METHOD(str_replace) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_replace) {
+    FM_JINJA_UNUSED;
     int64_t count = -1;
     if (!want_string(run, a[0]) || !want_string(run, a[1]) || !want_whole(run, a[2], &count)) return self;
     struct jinja_value to = a[1];
@@ -302,8 +293,8 @@ METHOD(str_replace) {
     return same(run, self, fm_jinja_replace(run, self.string, a[0].string, to.string, count));
 }
 
-METHOD(str_join) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_join) {
+    FM_JINJA_UNUSED;
     struct jinja_builder b = {run};
     const struct jinja_list *items = fm_jinja_items(run, a[0]).list;
     for (size_t i = 0; i < items->n && !run->failed; i++) {
@@ -335,8 +326,8 @@ static int64_t lack(struct jinja_run *run, struct jinja_value self, const struct
     static const struct jinja_string space = {.bytes = " ", .length = 1};
     int64_t width = 0;
     *fill = &space;
-    if (!want_whole(run, a[0], &width) || (given(a[1]) && !want_string(run, a[1]))) return -1;
-    if (given(a[1])) *fill = a[1].string;
+    if (!want_whole(run, a[0], &width) || (fm_jinja_given(a[1]) && !want_string(run, a[1]))) return -1;
+    if (fm_jinja_given(a[1])) *fill = a[1].string;
     if (fm_jinja_count(*fill) != 1)
         return fm_jinja_error(run, "the fill character must be exactly one character long"), -1;
     const int64_t n = (int64_t)fm_jinja_count(self.string);
@@ -352,20 +343,20 @@ struct jinja_value fm_jinja_center(struct jinja_run *run, struct jinja_value sel
     const int64_t width = n + (int64_t)fm_jinja_count(self.string), left = n / 2 + (n & width & 1);
     return pad(run, self, (size_t)left, (size_t)(n - left), fill);
 }
-METHOD(str_ljust) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_ljust) {
+    FM_JINJA_UNUSED;
     const struct jinja_string *fill;
     const int64_t n = lack(run, self, a, &fill);
     return n <= 0 ? self : pad(run, self, 0, (size_t)n, fill);
 }
-METHOD(str_rjust) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_rjust) {
+    FM_JINJA_UNUSED;
     const struct jinja_string *fill;
     const int64_t n = lack(run, self, a, &fill);
     return n <= 0 ? self : pad(run, self, (size_t)n, 0, fill);
 }
-METHOD(str_zfill) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_zfill) {
+    FM_JINJA_UNUSED;
     static const struct jinja_string zero = {.bytes = "0", .length = 1};
     const struct jinja_string *fill, *s = self.string;
     const struct jinja_value width[2] = {a[0]};
@@ -377,8 +368,8 @@ METHOD(str_zfill) {
     return fm_jinja_binary(run, OP_ADD, sign, rest);
 }
 
-METHOD(str_expandtabs) {
-    UNUSED;
+FM_JINJA_FUNCTION(str_expandtabs) {
+    FM_JINJA_UNUSED;
     int64_t size = 8, column = 0;
     if (!want_whole(run, a[0], &size)) return self;
     struct jinja_builder b = {run};

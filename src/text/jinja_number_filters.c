@@ -5,17 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILTER(name) \
-    static struct jinja_value name(struct jinja_run *run, struct jinja_value self, \
-        const struct jinja_value *a, const struct jinja_arguments *all)
-#define UNUSED (void)run, (void)self, (void)a, (void)all
-
-static bool given(struct jinja_value value) {
-    return value.kind != JINJA_MISSING;
-}
-
-FILTER(filter_abs) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_abs) {
+    FM_JINJA_UNUSED;
     int64_t whole;
     if (self.kind == JINJA_UNDEFINED) return fm_jinja_undefined_error(run, self);
     if (self.kind == JINJA_FLOAT) return self.real = fabs(self.real), self;
@@ -35,13 +26,14 @@ static struct jinja_value whole_of(struct jinja_run *run, double real, struct ji
     return fm_jinja_parse_int(run, digits, (size_t)n);
 }
 
-FILTER(filter_int) {
-    UNUSED;
-    const struct jinja_value otherwise = given(a[0]) ? a[0] : fm_jinja_int(0);
+FM_JINJA_FUNCTION(filter_int) {
+    FM_JINJA_UNUSED;
+    const struct jinja_value otherwise = fm_jinja_given(a[0]) ? a[0] : fm_jinja_int(0);
     int64_t whole, base = 10;
     double real;
     if (self.kind == JINJA_UNDEFINED) return fm_jinja_undefined_error(run, self);
-    if (given(a[1]) && (!fm_jinja_whole(a[1], &base) || base < 0 || base == 1 || base > 36)) return otherwise;
+    if (fm_jinja_given(a[1]) && (!fm_jinja_whole(a[1], &base) || base < 0 || base == 1 || base > 36))
+        return otherwise;
     if (self.kind == JINJA_STRING) {
         struct jinja_value value;
         if (fm_jinja_string_to_int(run, self.string, base, &value)) return value;
@@ -61,13 +53,13 @@ FILTER(filter_int) {
     return value;
 }
 
-FILTER(filter_float) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_float) {
+    FM_JINJA_UNUSED;
     double real;
     if (self.kind == JINJA_UNDEFINED) return fm_jinja_undefined_error(run, self);
     const bool known = self.kind == JINJA_STRING ? fm_jinja_string_to_real(self.string, &real)
                                                  : fm_jinja_number(self, &real);
-    struct jinja_value value = known ? fm_jinja_real(real) : given(a[0]) ? a[0] : fm_jinja_real(0);
+    struct jinja_value value = known ? fm_jinja_real(real) : fm_jinja_given(a[0]) ? a[0] : fm_jinja_real(0);
     value.foreign = value.foreign || self.foreign ||
         (self.kind == JINJA_STRING && (self.string->marks || self.string->foreign));
     return value;
@@ -86,15 +78,16 @@ static double round_real(double real, int64_t precision) {
     return strtod(text, NULL);
 }
 
-FILTER(filter_round) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_round) {
+    FM_JINJA_UNUSED;
     int64_t precision = 0, whole;
     double real;
-    const bool ceiling = given(a[1]) && fm_jinja_equal(run, a[1], fm_jinja_text(run, "ceil")),
-               floors = given(a[1]) && fm_jinja_equal(run, a[1], fm_jinja_text(run, "floor"));
-    if (given(a[0]) && !fm_jinja_whole(a[0], &precision))
+    const bool ceiling = fm_jinja_given(a[1]) && fm_jinja_equal(run, a[1], fm_jinja_text(run, "ceil")),
+               floors = fm_jinja_given(a[1]) && fm_jinja_equal(run, a[1], fm_jinja_text(run, "floor"));
+    if (fm_jinja_given(a[0]) && !fm_jinja_whole(a[0], &precision))
         return fm_jinja_error(run, "round needs a whole precision");
-    if (given(a[1]) && !ceiling && !floors && !fm_jinja_equal(run, a[1], fm_jinja_text(run, "common")))
+    if (fm_jinja_given(a[1]) && !ceiling && !floors &&
+        !fm_jinja_equal(run, a[1], fm_jinja_text(run, "common")))
         return fm_jinja_error(run, "round's method is \"common\", \"ceil\" or \"floor\"");
     if (!fm_jinja_number(self, &real))
         return self.kind == JINJA_UNDEFINED
@@ -116,8 +109,8 @@ FILTER(filter_round) {
     return value;
 }
 
-FILTER(filter_filesizeformat) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_filesizeformat) {
+    FM_JINJA_UNUSED;
     static const char prefixes[] = "kMGTPEZY";
     const bool binary = fm_jinja_truth(a[0]);
     const double base = binary ? 1024 : 1000;
@@ -140,13 +133,13 @@ FILTER(filter_filesizeformat) {
     return fm_jinja_string(run, text, strlen(text), self.foreign);
 }
 
-FILTER(filter_tojson) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_tojson) {
+    FM_JINJA_UNUSED;
     struct jinja_json how = {.ascii = fm_jinja_truth(a[0]), .sorted = fm_jinja_truth(a[3])};
     int64_t width;
-    if (given(a[1]) && a[1].kind == JINJA_STRING) {
+    if (fm_jinja_given(a[1]) && a[1].kind == JINJA_STRING) {
         how.indent = a[1].string;
-    } else if (given(a[1]) && a[1].kind != JINJA_NONE) {
+    } else if (fm_jinja_given(a[1]) && a[1].kind != JINJA_NONE) {
         if (!fm_jinja_whole(a[1], &width))
             return fm_jinja_error(run, "tojson's indent is a number or a text, not %s", fm_jinja_type(a[1]));
         how.indent = fm_jinja_binary(run, OP_MULTIPLY, fm_jinja_text(run, " "), fm_jinja_int(width)).string;
@@ -154,7 +147,7 @@ FILTER(filter_tojson) {
     }
     how.comma = fm_jinja_text(run, how.indent ? "," : ", ").string;
     how.colon = fm_jinja_text(run, ": ").string;
-    if (given(a[2]) && a[2].kind != JINJA_NONE) {
+    if (fm_jinja_given(a[2]) && a[2].kind != JINJA_NONE) {
         const struct jinja_list *pair = fm_jinja_items(run, a[2]).list;
         if (pair->n != 2 || pair->items[0].kind != JINJA_STRING || pair->items[1].kind != JINJA_STRING)
             return fm_jinja_error(run, "tojson's separators are two strings");

@@ -5,22 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FUNCTION(name) \
-    static struct jinja_value name(struct jinja_run *run, struct jinja_value self, \
-        const struct jinja_value *a, const struct jinja_arguments *all)
-#define UNUSED (void)run, (void)self, (void)a, (void)all
-
-static bool given(struct jinja_value value) {
-    return value.kind != JINJA_MISSING;
-}
-
 // ---- Methods ---------------------------------------------------------------------------------------------
 
-FUNCTION(list_index) {
-    UNUSED;
+FM_JINJA_FUNCTION(list_index) {
+    FM_JINJA_UNUSED;
     const struct jinja_list *items = fm_jinja_items(run, self).list;
     int64_t n = (int64_t)items->n, start = 0, stop = n;
-    if ((given(a[1]) && !fm_jinja_whole(a[1], &start)) || (given(a[2]) && !fm_jinja_whole(a[2], &stop)))
+    if ((fm_jinja_given(a[1]) && !fm_jinja_whole(a[1], &start)) ||
+        (fm_jinja_given(a[2]) && !fm_jinja_whole(a[2], &stop)))
         return fm_jinja_error(run, "index's bounds are integers");
     if (start < 0) start = start < -n ? 0 : start + n;
     if (stop < 0) stop = stop < -n ? 0 : stop + n;
@@ -29,26 +21,26 @@ FUNCTION(list_index) {
     return fm_jinja_error(run, "the value is not in the %s", fm_jinja_type(self));
 }
 
-FUNCTION(list_count) {
-    UNUSED;
+FM_JINJA_FUNCTION(list_count) {
+    FM_JINJA_UNUSED;
     const struct jinja_list *items = fm_jinja_items(run, self).list;
     int64_t n = 0;
     for (size_t i = 0; i < items->n && !run->failed; i++) n += fm_jinja_equal(run, items->items[i], a[0]);
     return fm_jinja_int(n);
 }
 
-FUNCTION(copy) { // values do not change, so that a copy needs no memory of its own
-    UNUSED;
+FM_JINJA_FUNCTION(copy) { // values do not change, so that a copy needs no memory of its own
+    FM_JINJA_UNUSED;
     return self;
 }
 
-FUNCTION(dict_get) {
-    UNUSED;
+FM_JINJA_FUNCTION(dict_get) {
+    FM_JINJA_UNUSED;
     uint64_t hash;
     if (!fm_jinja_hash(run, a[0], &hash))
         return fm_jinja_error(run, "unhashable type: '%s'", fm_jinja_type(a[0]));
     const struct jinja_value *value = fm_jinja_get(run, self.dict, a[0]);
-    return value ? *value : given(a[1]) ? a[1] : fm_jinja_none();
+    return value ? *value : fm_jinja_given(a[1]) ? a[1] : fm_jinja_none();
 }
 
 static struct jinja_value view(struct jinja_run *run, struct jinja_value self, const char *name) {
@@ -57,67 +49,67 @@ static struct jinja_value view(struct jinja_run *run, struct jinja_value self, c
     *v = (struct jinja_view){name, self.dict};
     return (struct jinja_value){.kind = JINJA_VIEW, .view = v};
 }
-FUNCTION(dict_items) {
-    UNUSED;
+FM_JINJA_FUNCTION(dict_items) {
+    FM_JINJA_UNUSED;
     return view(run, self, "items");
 }
-FUNCTION(dict_keys) {
-    UNUSED;
+FM_JINJA_FUNCTION(dict_keys) {
+    FM_JINJA_UNUSED;
     return view(run, self, "keys");
 }
-FUNCTION(dict_values) {
-    UNUSED;
+FM_JINJA_FUNCTION(dict_values) {
+    FM_JINJA_UNUSED;
     return view(run, self, "values");
 }
 
-FUNCTION(loop_cycle) {
-    UNUSED;
+FM_JINJA_FUNCTION(loop_cycle) {
+    FM_JINJA_UNUSED;
     if (!all->n) return fm_jinja_error(run, "no items for cycling given");
     return all->items[self.loop->at % all->n];
 }
 
-FUNCTION(loop_changed) {
-    UNUSED;
+FM_JINJA_FUNCTION(loop_changed) {
+    FM_JINJA_UNUSED;
     struct jinja_value now = fm_jinja_list(run, JINJA_TUPLE);
     for (size_t i = 0; i < all->n && !run->failed; i++) fm_jinja_push(run, now, all->items[i]);
-    if (given(self.loop->last_changed) && fm_jinja_equal(run, self.loop->last_changed, now))
+    if (fm_jinja_given(self.loop->last_changed) && fm_jinja_equal(run, self.loop->last_changed, now))
         return fm_jinja_bool(false);
     self.loop->last_changed = now;
     return fm_jinja_bool(true);
 }
 
-FUNCTION(cycler_next) {
-    UNUSED;
+FM_JINJA_FUNCTION(cycler_next) {
+    FM_JINJA_UNUSED;
     const struct jinja_value value = self.cycler->items[self.cycler->at];
     self.cycler->at = (self.cycler->at + 1) % self.cycler->n;
     return value;
 }
 
-FUNCTION(cycler_reset) {
-    UNUSED;
+FM_JINJA_FUNCTION(cycler_reset) {
+    FM_JINJA_UNUSED;
     self.cycler->at = 0;
     return fm_jinja_none();
 }
 
-FUNCTION(number_is_integer) {
-    UNUSED;
+FM_JINJA_FUNCTION(number_is_integer) {
+    FM_JINJA_UNUSED;
     return fm_jinja_bool(self.kind != JINJA_FLOAT || (isfinite(self.real) && self.real == floor(self.real)));
 }
 
-FUNCTION(int_bit_length) {
-    UNUSED;
+FM_JINJA_FUNCTION(int_bit_length) {
+    FM_JINJA_UNUSED;
     int64_t whole = 0, n = 0;
     fm_jinja_whole(self, &whole);
     for (uint64_t rest = whole < 0 ? 0 - (uint64_t)whole : (uint64_t)whole; rest; rest >>= 1) n++;
     return fm_jinja_int(n);
 }
 
-FUNCTION(dict_fromkeys) {
-    UNUSED;
+FM_JINJA_FUNCTION(dict_fromkeys) {
+    FM_JINJA_UNUSED;
     const struct jinja_list *keys = fm_jinja_items(run, a[0]).list;
     const struct jinja_value dict = fm_jinja_dict(run, JINJA_DICT);
     for (size_t i = 0; i < keys->n && !run->failed; i++)
-        fm_jinja_put(run, dict.dict, keys->items[i], given(a[1]) ? a[1] : fm_jinja_none());
+        fm_jinja_put(run, dict.dict, keys->items[i], fm_jinja_given(a[1]) ? a[1] : fm_jinja_none());
     return dict;
 }
 
@@ -154,8 +146,8 @@ const struct jinja_function *fm_jinja_method(struct jinja_value self, const stru
 
 // ---- Global functions ------------------------------------------------------------------------------------
 
-FUNCTION(global_range) {
-    UNUSED;
+FM_JINJA_FUNCTION(global_range) {
+    FM_JINJA_UNUSED;
     int64_t bounds[3] = {0, 0, 1};
     const int64_t largest = (int64_t)1 << 60;
     if (!all->n || all->n > 3 || all->n_named) return fm_jinja_error(run, "range takes one to three numbers");
@@ -209,17 +201,17 @@ static struct jinja_value make_dict(
     return dict;
 }
 
-FUNCTION(global_dict) {
-    UNUSED;
+FM_JINJA_FUNCTION(global_dict) {
+    FM_JINJA_UNUSED;
     return make_dict(run, all, JINJA_DICT);
 }
-FUNCTION(global_namespace) {
-    UNUSED;
+FM_JINJA_FUNCTION(global_namespace) {
+    FM_JINJA_UNUSED;
     return make_dict(run, all, JINJA_NAMESPACE);
 }
 
-FUNCTION(global_cycler) {
-    UNUSED;
+FM_JINJA_FUNCTION(global_cycler) {
+    FM_JINJA_UNUSED;
     if (!all->n) return fm_jinja_error(run, "cycler needs at least one item");
     struct jinja_cycler *cycler = fm_jinja_alloc(run, 1, sizeof(*cycler));
     struct jinja_value *items = fm_jinja_alloc(run, all->n, sizeof(*items));
@@ -229,16 +221,16 @@ FUNCTION(global_cycler) {
     return (struct jinja_value){.kind = JINJA_CYCLER, .cycler = cycler};
 }
 
-FUNCTION(global_joiner) {
-    UNUSED;
+FM_JINJA_FUNCTION(global_joiner) {
+    FM_JINJA_UNUSED;
     struct jinja_joiner *joiner = fm_jinja_alloc(run, 1, sizeof(*joiner));
     if (!joiner) return self;
-    joiner->separator = given(a[0]) ? a[0] : fm_jinja_text(run, ", ");
+    joiner->separator = fm_jinja_given(a[0]) ? a[0] : fm_jinja_text(run, ", ");
     return (struct jinja_value){.kind = JINJA_JOINER, .joiner = joiner};
 }
 
-FUNCTION(global_raise_exception) {
-    UNUSED;
+FM_JINJA_FUNCTION(global_raise_exception) {
+    FM_JINJA_UNUSED;
     const struct jinja_string *message = fm_jinja_str(run, a[0]).string;
     return fm_jinja_error(run, "%.*s", message->length < 380 ? (int)message->length : 380, message->bytes);
 }
@@ -314,8 +306,8 @@ static bool time_part(const struct tm *t, char letter, char *out, size_t size) {
     }
 }
 
-FUNCTION(global_strftime_now) {
-    UNUSED;
+FM_JINJA_FUNCTION(global_strftime_now) {
+    FM_JINJA_UNUSED;
     const struct jinja_string *format = a[0].string;
     if (a[0].kind != JINJA_STRING)
         return fm_jinja_error(run, "strftime_now takes a format, not %s", fm_jinja_type(a[0]));
@@ -336,8 +328,8 @@ FUNCTION(global_strftime_now) {
     return fm_jinja_built(&b);
 }
 
-FUNCTION(global_unsupported) {
-    UNUSED;
+FM_JINJA_FUNCTION(global_unsupported) {
+    FM_JINJA_UNUSED;
     return fm_jinja_error(run, "the function lipsum is not supported");
 }
 

@@ -464,6 +464,16 @@ enum { JINJA_MAX_PARAMETERS = 6 };
 // `a` has the arguments by parameter, JINJA_MISSING where one was not given; NULL when `parameters` is NULL.
 typedef struct jinja_value jinja_call(struct jinja_run *run, struct jinja_value self,
     const struct jinja_value *a, const struct jinja_arguments *all);
+// Begins the definition of such a function. a: the parameters, in the order of jinja_function.parameters.
+#define FM_JINJA_FUNCTION(name) \
+    static struct jinja_value name(struct jinja_run *run, struct jinja_value self, \
+        const struct jinja_value *a, const struct jinja_arguments *all)
+#define FM_JINJA_UNUSED (void)run, (void)self, (void)a, (void)all
+// Returns false for a parameter that the call leaves out.
+static inline bool fm_jinja_given(struct jinja_value value) {
+    return value.kind != JINJA_MISSING;
+}
+
 // A filter, a test, a method or a global function.
 struct jinja_function {
     const char *name;

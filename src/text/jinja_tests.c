@@ -1,14 +1,9 @@
 // The tests that follow `is`.
 #include "text/jinja_parts.h"
 
-#define FUNCTION(name) \
-    static struct jinja_value name(struct jinja_run *run, struct jinja_value self, \
-        const struct jinja_value *a, const struct jinja_arguments *all)
-#define UNUSED (void)run, (void)self, (void)a, (void)all
-
 #define TEST(name, condition) \
-    FUNCTION(name) { \
-        UNUSED; \
+    FM_JINJA_FUNCTION(name) { \
+        FM_JINJA_UNUSED; \
         return fm_jinja_bool(condition); \
     }
 

@@ -4,15 +4,6 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#define FILTER(name) \
-    static struct jinja_value name(struct jinja_run *run, struct jinja_value self, \
-        const struct jinja_value *a, const struct jinja_arguments *all)
-#define UNUSED (void)run, (void)self, (void)a, (void)all
-
-static bool given(struct jinja_value value) {
-    return value.kind != JINJA_MISSING;
-}
-
 static const struct jinja_string *text_of(struct jinja_run *run, struct jinja_value value) {
     return fm_jinja_str(run, value).string;
 }
@@ -23,16 +14,16 @@ static struct jinja_value cased(struct jinja_run *run, struct jinja_value self, 
     return s->markup ? fm_jinja_markup(run, value, true) : value;
 }
 
-FILTER(filter_upper) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_upper) {
+    FM_JINJA_UNUSED;
     return cased(run, self, CASE_UPPER);
 }
-FILTER(filter_lower) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_lower) {
+    FM_JINJA_UNUSED;
     return cased(run, self, CASE_LOWER);
 }
-FILTER(filter_capitalize) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_capitalize) {
+    FM_JINJA_UNUSED;
     return cased(run, self, CASE_CAPITALIZE);
 }
 
@@ -41,8 +32,8 @@ static void add_value(struct jinja_builder *b, struct jinja_value value) {
 }
 
 // The first character of each word becomes upper case, the others lower case.
-FILTER(filter_title) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_title) {
+    FM_JINJA_UNUSED;
     const struct jinja_string *s = text_of(run, self);
     struct jinja_builder b = {run};
     for (size_t at = 0; at < s->length && !run->failed;) {
@@ -63,16 +54,16 @@ FILTER(filter_title) {
     return fm_jinja_built(&b);
 }
 
-FILTER(filter_string) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_string) {
+    FM_JINJA_UNUSED;
     return fm_jinja_str(run, self);
 }
 
-FILTER(filter_trim) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_trim) {
+    FM_JINJA_UNUSED;
     const struct jinja_string *s = text_of(run, self), *chars = NULL;
     size_t from, to;
-    if (given(a[0]) && a[0].kind != JINJA_NONE) {
+    if (fm_jinja_given(a[0]) && a[0].kind != JINJA_NONE) {
         if (a[0].kind != JINJA_STRING)
             return fm_jinja_error(run, "trim's characters are a string, not %s", fm_jinja_type(a[0]));
         chars = a[0].string;
@@ -81,37 +72,37 @@ FILTER(filter_trim) {
     return fm_jinja_part(run, s, from, to);
 }
 
-FILTER(filter_replace) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_replace) {
+    FM_JINJA_UNUSED;
     int64_t count = -1;
-    if (given(a[2]) && a[2].kind != JINJA_NONE && !fm_jinja_whole(a[2], &count))
+    if (fm_jinja_given(a[2]) && a[2].kind != JINJA_NONE && !fm_jinja_whole(a[2], &count))
         return fm_jinja_error(run, "replace's count is an integer, not %s", fm_jinja_type(a[2]));
     return fm_jinja_replace(run, text_of(run, self), text_of(run, a[0]), text_of(run, a[1]), count);
 }
 
-FILTER(filter_escape) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_escape) {
+    FM_JINJA_UNUSED;
     const struct jinja_value text = fm_jinja_str(run, self);
     return text.string->markup ? text : fm_jinja_escape(run, text.string);
 }
-FILTER(filter_forceescape) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_forceescape) {
+    FM_JINJA_UNUSED;
     return fm_jinja_escape(run, text_of(run, self));
 }
-FILTER(filter_safe) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_safe) {
+    FM_JINJA_UNUSED;
     return fm_jinja_markup(run, fm_jinja_str(run, self), true);
 }
 
-FILTER(filter_indent) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_indent) {
+    FM_JINJA_UNUSED;
     int64_t width = 4;
     if (self.kind == JINJA_UNDEFINED) return fm_jinja_undefined_error(run, self);
     if (self.kind != JINJA_STRING)
         return fm_jinja_error(run, "indent needs a string, not %s", fm_jinja_type(self));
-    if (given(a[0]) && a[0].kind != JINJA_STRING && !fm_jinja_whole(a[0], &width))
+    if (fm_jinja_given(a[0]) && a[0].kind != JINJA_STRING && !fm_jinja_whole(a[0], &width))
         return fm_jinja_error(run, "indent's width is a number or a string, not %s", fm_jinja_type(a[0]));
-    const struct jinja_value indentation = given(a[0]) && a[0].kind == JINJA_STRING
+    const struct jinja_value indentation = fm_jinja_given(a[0]) && a[0].kind == JINJA_STRING
         ? a[0]
         : fm_jinja_binary(run, OP_MULTIPLY, fm_jinja_text(run, " "), fm_jinja_int(width));
     const bool first = fm_jinja_truth(a[1]), blank = fm_jinja_truth(a[2]);
@@ -127,16 +118,16 @@ FILTER(filter_indent) {
     return fm_jinja_built(&b);
 }
 
-FILTER(filter_truncate) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_truncate) {
+    FM_JINJA_UNUSED;
     int64_t length = 255, leeway = 5;
     if (self.kind == JINJA_UNDEFINED) self = fm_jinja_text(run, "");
     if (self.kind != JINJA_STRING)
         return fm_jinja_error(run, "truncate needs a string, not %s", fm_jinja_type(self));
-    if ((given(a[0]) && !fm_jinja_whole(a[0], &length)) ||
-        (given(a[3]) && a[3].kind != JINJA_NONE && !fm_jinja_whole(a[3], &leeway)))
+    if ((fm_jinja_given(a[0]) && !fm_jinja_whole(a[0], &length)) ||
+        (fm_jinja_given(a[3]) && a[3].kind != JINJA_NONE && !fm_jinja_whole(a[3], &leeway)))
         return fm_jinja_error(run, "truncate's length and leeway are integers");
-    const struct jinja_value end = given(a[2]) ? a[2] : fm_jinja_text(run, "...");
+    const struct jinja_value end = fm_jinja_given(a[2]) ? a[2] : fm_jinja_text(run, "...");
     if (end.kind != JINJA_STRING)
         return fm_jinja_error(run, "truncate's end is a string, not %s", fm_jinja_type(end));
     const int64_t n_end = (int64_t)fm_jinja_count(end.string), n = (int64_t)fm_jinja_count(self.string);
@@ -159,8 +150,8 @@ static bool is_word(uint32_t code) {
         (c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO);
 }
 
-FILTER(filter_wordcount) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_wordcount) {
+    FM_JINJA_UNUSED;
     const struct jinja_string *s = text_of(run, self);
     int64_t n = 0;
     bool inside = false;
@@ -207,28 +198,29 @@ static void wrap_line(struct jinja_run *run, struct jinja_builder *b, const stru
     fm_jinja_add_part(b, s, line, end);
 }
 
-FILTER(filter_wordwrap) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_wordwrap) {
+    FM_JINJA_UNUSED;
     int64_t width = 79;
     const struct jinja_string *s = text_of(run, self);
-    if (given(a[0]) && (!fm_jinja_whole(a[0], &width) || width <= 0))
+    if (fm_jinja_given(a[0]) && (!fm_jinja_whole(a[0], &width) || width <= 0))
         return fm_jinja_error(run, "wordwrap's width is a positive integer");
     const struct jinja_string *newline =
-        text_of(run, given(a[2]) && a[2].kind != JINJA_NONE ? a[2] : fm_jinja_text(run, "\n"));
+        text_of(run, fm_jinja_given(a[2]) && a[2].kind != JINJA_NONE ? a[2] : fm_jinja_text(run, "\n"));
     const struct jinja_list *lines = fm_jinja_splitlines(run, s, false).list;
     struct jinja_builder b = {run};
     for (size_t i = 0; i < lines->n && !run->failed; i++) {
         if (i) fm_jinja_add_part(&b, newline, 0, newline->length);
-        wrap_line(run, &b, lines->items[i].string, (size_t)width, !given(a[1]) || fm_jinja_truth(a[1]),
-            !given(a[3]) || fm_jinja_truth(a[3]), newline);
+        wrap_line(run, &b, lines->items[i].string, (size_t)width,
+            !fm_jinja_given(a[1]) || fm_jinja_truth(a[1]), !fm_jinja_given(a[3]) || fm_jinja_truth(a[3]),
+            newline);
     }
     return fm_jinja_built(&b);
 }
 
 // ---- HTML and URLs ---------------------------------------------------------------------------------------
 
-FILTER(filter_striptags) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_striptags) {
+    FM_JINJA_UNUSED;
     static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;", "&#34;"};
     static const char plain[] = "&<>\"'\"";
     const struct jinja_string *s = text_of(run, self);
@@ -271,8 +263,8 @@ FILTER(filter_striptags) {
     return fm_jinja_built(&b);
 }
 
-FILTER(filter_xmlattr) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_xmlattr) {
+    FM_JINJA_UNUSED;
     struct jinja_builder b = {run};
     if (self.kind != JINJA_DICT)
         return fm_jinja_error(run, "xmlattr needs a dictionary, not %s", fm_jinja_type(self));
@@ -286,7 +278,7 @@ FILTER(filter_xmlattr) {
         for (size_t k = 0; k < entry->key.string->length; k++)
             if (entry->key.string->bytes[k] && strchr(" \t\n\r\f\v/>=", entry->key.string->bytes[k]))
                 fm_jinja_error(run, "invalid character in an attribute's name");
-        if (b.length || !given(a[0]) || fm_jinja_truth(a[0])) fm_jinja_add_own(&b, " ");
+        if (b.length || !fm_jinja_given(a[0]) || fm_jinja_truth(a[0])) fm_jinja_add_own(&b, " ");
         add_value(&b, fm_jinja_escape(run, entry->key.string));
         fm_jinja_add_own(&b, "=\"");
         const struct jinja_value text = fm_jinja_str(run, entry->value);
@@ -313,8 +305,8 @@ static void add_quoted(struct jinja_builder *b, const struct jinja_string *s, bo
     }
 }
 
-FILTER(filter_urlencode) {
-    UNUSED;
+FM_JINJA_FUNCTION(filter_urlencode) {
+    FM_JINJA_UNUSED;
     struct jinja_builder b = {run};
     if (self.kind == JINJA_STRING || !fm_jinja_is_iterable(self)) {
         add_quoted(&b, text_of(run, self), false);
@@ -338,9 +330,9 @@ FILTER(filter_urlencode) {
     return fm_jinja_built(&b);
 }
 
-FILTER(filter_center) {
-    UNUSED;
-    const struct jinja_value bound[JINJA_MAX_PARAMETERS] = {given(a[0]) ? a[0] : fm_jinja_int(80)};
+FM_JINJA_FUNCTION(filter_center) {
+    FM_JINJA_UNUSED;
+    const struct jinja_value bound[JINJA_MAX_PARAMETERS] = {fm_jinja_given(a[0]) ? a[0] : fm_jinja_int(80)};
     return fm_jinja_center(run, fm_jinja_str(run, self), bound, all);
 }
 
