@@ -148,7 +148,7 @@ refused 'deepseek9' "$fathom" run "$work/arch.gguf" -p x
 mkdir "$work/folder"
 refused 'folder' "$fathom" run "$work/folder" -p x
 cp -r "$v3" "$work/hub" && chmod -R u+w "$work/hub" && printf '{{ "<|im_start|>" }}' >"$work/hub/chat_template.jinja"
-refused 'which the template chatml needs' "$fathom" run "$work/hub" -p x
+refused 'which the template chatml needs' "$fathom" run "$work/hub" -p x --no-tune # a tuning of 3 s may have measured nothing
 sed -i 's/"deepseek_v3"/"mystery"/' "$work/hub/config.json"
 refused 'mystery' "$fathom" inspect "$work/hub"
 cp "$v3/config.json" "$work/hub/" && rm "$work/hub/model-00002-of-00002.safetensors"
