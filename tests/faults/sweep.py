@@ -111,7 +111,7 @@ class Run:
         if self.code == 2: return 'WRONG USE'
         if self.left_in_cache: return 'LEFT ' + self.left_in_cache[0]
         if self.code == 0 and (self.left, self.tokens) == (base.left, base.tokens) and (self.output == base.output or self.table_of(base)): return 'survived'
-        if self.code == 0 and re.search(r'unusable\b.*out of', self.output + self.stderr, re.S): return 'refused' # `devices` and `inspect` say why
+        if self.code == 0 and re.search(r'unusable\b.*out of|no device to plan for: .*VkResult', self.output + self.stderr, re.S): return 'refused' # `devices` and `inspect` say why
         if self.code == 0: return 'WRONG OUTPUT'
         if self.left and self.left != base.left: return 'LEFT A FILE' # else what comes after the file has failed
         if len(said) != 1 or not said[0].startswith('fathom: '): return '%d LINES' % len(said)
