@@ -132,7 +132,6 @@ static const struct fm_variant variants[] = {
         .takes = WHOLE,
         .does = FM_DOES_NORM,
         .min_tokens = UINT32_MAX,
-        .sizes = {1, 2, 4},
         .shape = shape_split,
     },
     // sizes: 16 tokens
