@@ -298,6 +298,9 @@ static bool ends_with(const char *text, const uint8_t *foreign, size_t length, c
 static bool read_prompt(const struct fm_chat_template *t, const struct fm_conversation *talk,
     const char *text, const uint8_t *foreign, size_t length, struct fm_tokens *tokens,
     struct fm_chat_state *state, struct fathom_error *err) {
+    if (!length)
+        return fm_fail(
+            err, FATHOM_INVALID, "chat: the chat template makes an empty prompt of the conversation");
     const bool thinks = ends_with(text, foreign, length, t->open_mark);
     if (thinks && talk->disable_thinking)
         return fm_fail(err, FATHOM_UNSUPPORTED,

@@ -330,6 +330,23 @@ static void all_ends_are_kept(void **state) {
     }
 }
 
+// What the tokenizer of the folder refuses is not dropped from the file.
+static void wrong_ends_are_refused(void **state) {
+    (void)state;
+    static const char *const lists[] = {"\"764\"", "[764,\"5\"]", "[764,99999]", "[764,-2]", "1.5"};
+    for (size_t i = 0; i < sizeof(lists) / sizeof(*lists); i++) {
+        char text[256];
+        struct fathom_error err = {0};
+        snprintf(text, sizeof(text), "{\"eos_token_id\":%s}", lists[i]);
+        write_text("generation_config.json", text);
+        assert_false(fm_convert(in.path, out_path, FATHOM_Q8_0, true, NULL, &err));
+        assert_int_equal(err.status, FATHOM_INVALID);
+        assert_non_null(strstr(err.message, "generation_config.json: eos_token_id is not the id of one of"));
+    }
+    write_text("generation_config.json", "{\"eos_token_id\":[764,-1,null]}");
+    fm_tensors_close(&(struct fm_tensors *){check_converted()});
+}
+
 static void first_token_is_kept(void **state) {
     (void)state;
     static const char *const configs[] = {"{\"bos_token\":\"<｜begin▁of▁sentence｜>\"}",
@@ -409,6 +426,7 @@ int main(void) {
         CASE(added_letters_stay_plain),
         CASE(named_words_become_special),
         CASE(all_ends_are_kept),
+        CASE(wrong_ends_are_refused),
         CASE(first_token_is_kept),
         CASE(a_tokenizer_without_merges_is_refused),
         CASE(templates_come_from_their_places),

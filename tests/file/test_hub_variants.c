@@ -554,6 +554,9 @@ static void rope_scaling_is_read_or_refused_by_name(void **state) {
             "\"llama3\" is not supported; supported: linear, yarn", 1, 1, 0},
         {"qwen3", ROPE("\"rope_type\": \"linear\""), NULL, "key factor is missing", 1, 1, 0},
         {"qwen3", ROPE("\"rope_type\": \"yarn\""), NULL, "key factor is missing", 1, 1, 0},
+        {"llama", ROPE("\"factor\": 4.0"), NULL, "key rope_type is missing beside factor", 1, 1, 0},
+        {"qwen3", "\"rope_parameters\": {\"rope_theta\": 10000, \"factor\": 4.0},", NULL,
+            "key rope_type is missing beside factor", 1, 1, 0},
         {"qwen3", "\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\"}},", NULL,
             "rope_parameters of a kind of layers \"full_attention\" is not supported", 1, 1, 0},
     };

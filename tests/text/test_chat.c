@@ -381,14 +381,17 @@ static void refusals(void **state) {
     struct fm_chat_template *always = open_template(tokenizer, NULL, QWQ),
                             *no_switch = open_template(tokenizer, NULL, R1_0528),
                             *raises = open_template(
-                                tokenizer, NULL, "a\n{{ raise_exception('Roles must alternate.') }}");
+                                tokenizer, NULL, "a\n{{ raise_exception('Roles must alternate.') }}"),
+                            *empty = open_template(tokenizer, NULL, "{% if tools %}a{% endif %}");
     const struct fm_conversation quick = {&question, 1, .disable_thinking = true}, slow = {&question, 1};
     refuse_with(always, &quick, FATHOM_UNSUPPORTED, "always thinks");
     refuse_with(no_switch, &quick, FATHOM_UNSUPPORTED, "no switch for thinking");
     refuse_with(raises, &slow, FATHOM_INVALID, "line 2: Roles must alternate.");
     fm_chat_template_destroy(&always);
     fm_chat_template_destroy(&no_switch);
+    refuse_with(empty, &slow, FATHOM_INVALID, "makes an empty prompt");
     fm_chat_template_destroy(&raises);
+    fm_chat_template_destroy(&empty);
     refuse(tokenizer, "deepseek-r1", &(struct fm_conversation){&question, 1, "[]"}, FATHOM_UNSUPPORTED,
         "no list of tools");
     refuse(tokenizer, "deepseek-v4", &(struct fm_conversation){&question, 1, "[]"}, FATHOM_INVALID,

@@ -84,7 +84,10 @@ static void set_linear(struct fm_hub *hub, const cJSON *rope) {
     if (mscale_all) fm_hub_set_f32(hub, ".rope.scaling.yarn_log_multiplier", 0.1 * mscale_all);
 }
 
+// A factor without a type is refused: some readers take it for linear, others ignore it.
 static const char *type_of(struct fm_hub *hub, const cJSON *rope) {
+    if (fm_hub_item(rope, "factor") && !fm_hub_item(rope, "rope_type") && !fm_hub_item(rope, "type"))
+        fm_hub_bad(hub, "rope_type", "is missing beside factor; for linear scaling, \"linear\" is wanted");
     return fm_hub_text(hub, rope, "rope_type", fm_hub_text(hub, rope, "type", "default"));
 }
 

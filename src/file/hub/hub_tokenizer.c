@@ -210,6 +210,11 @@ static void add_end(int32_t *ends, uint32_t *n, uint32_t id) {
     if (*n < MAX_ENDS) ends[(*n)++] = (int32_t)id;
 }
 
+// null, and the number -1, with which some files say that there is none.
+static bool says_none(const cJSON *id) {
+    return cJSON_IsNull(id) || (cJSON_IsNumber(id) && id->valuedouble == -1);
+}
+
 // Sets the keys of the tokens that end an answer. eos_token_id is the one of find_special(). llama.cpp has
 // two more keys, for the ends of a turn and of a message. Ollama has a key for a list, which holds all.
 static bool set_ends(struct vocabulary *v) {
@@ -218,10 +223,18 @@ static bool set_ends(struct vocabulary *v) {
     if (!ends) return fm_no_memory(v->hub->tensors, v->hub->err);
     if (find_special(v, "eos_token", "eos_token_id", &id)) add_end(ends, &n, id);
     const cJSON *const files[] = {v->generation, v->hub->config};
+    static const char *const names[] = {"generation_config.json", "config.json"};
     for (size_t i = 0; i < 2; i++) {
-        const cJSON *value = cJSON_GetObjectItemCaseSensitive(files[i], "eos_token_id"), *entry;
-        if (is_id(v, value, &id)) add_end(ends, &n, id);
-        cJSON_ArrayForEach(entry, value) if (is_id(v, entry, &id)) add_end(ends, &n, id);
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(files[i], "eos_token_id");
+        const bool list = cJSON_IsArray(value);
+        for (const cJSON *item = list ? value->child : value; item; item = list ? item->next : NULL) {
+            if (is_id(v, item, &id))
+                add_end(ends, &n, id);
+            else if (!says_none(item))
+                return fm_fail(v->hub->err, FATHOM_INVALID,
+                    "%s: eos_token_id is not the id of one of the %u tokens", fm_hub_path(v->hub, names[i]),
+                    v->hub->n_vocab);
+        }
     }
     static const char *const keys[] = {
         "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
