@@ -247,17 +247,12 @@ for bad in empty zero short magic; do refused "$bad.gguf" "$fathom" run "$work/$
 refused 'deepseek9' "$fathom" run "$work/arch.gguf" -p x
 mkdir "$work/folder"
 refused 'folder' "$fathom" run "$work/folder" -p x
-<<<<<<< HEAD
 cp -r "$v3" "$work/hub" && chmod -R u+w "$work/hub" && printf 'x\n{{ messages[ }}' >"$work/hub/chat_template.jinja"
-refused 'chat template, line 2: ' "$fathom" run "$work/hub" -p x
+refused 'chat template, line 2: ' "$fathom" run "$work/hub" -p x --no-tune # a tuning of 3 s may have measured nothing
 printf '{{ bos_token }}{%% for m in messages %%}<｜User｜>{{ m.content }}{%% endfor %%}<｜Assistant｜><think>{{ "\\n" }}' >"$work/template.jinja"
 [ "$("$fathom" run "$demo" -p 'How much is 3 + 4?' --greedy -n 80 --chat-template "$work/template.jinja")" = "$("$fathom" run "$demo" -p 'How much is 3 + 4?' --greedy -n 80)" ] || { failures=$((failures + 1)); echo "FAIL: the template of a file"; }
 refused 'one is wanted' "$fathom" run "$demo" -p x --template deepseek-v3 --chat-template "$work/template.jinja"
 refused 'none.jinja' "$fathom" run "$demo" -p x --chat-template "$work/none.jinja"
-=======
-cp -r "$v3" "$work/hub" && chmod -R u+w "$work/hub" && printf '{{ "<|im_start|>" }}' >"$work/hub/chat_template.jinja"
-refused 'which the template chatml needs' "$fathom" run "$work/hub" -p x --no-tune # a tuning of 3 s may have measured nothing
->>>>>>> faults
 sed -i 's/"deepseek_v3"/"mystery"/' "$work/hub/config.json"
 refused 'mystery' "$fathom" inspect "$work/hub"
 cp "$v3/config.json" "$work/hub/" && rm "$work/hub/model-00002-of-00002.safetensors"
