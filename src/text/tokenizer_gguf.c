@@ -106,9 +106,15 @@ static bool add_tokens(
     return true;
 }
 
+static bool has_words(const struct fm_vocab *vocab) {
+    for (size_t id = 0; id < vocab->n_tokens; id++)
+        if ((vocab->tokens[id].flags & FM_TOKEN_WORD) && vocab->tokens[id].length > 1) return true;
+    return false;
+}
+
 // Skips merges of tokens that are not in the vocabulary, as llama.cpp does: some files have a shortened
-// vocabulary but all merges. Refuses a file without any merge that counts, because every text would then be
-// cut into bytes, of which the model can make nothing.
+// vocabulary but all merges. Refuses a vocabulary of words without any merge that counts, because every text
+// would then be cut into bytes, of which the model can make nothing.
 static bool add_merges(const struct fm_tensors *tensors, struct fm_vocab *vocab, struct fathom_error *err) {
     size_t n;
     if (!array_length(tensors, "tokenizer.ggml.merges", &n, err)) return false;
@@ -130,7 +136,7 @@ static bool add_merges(const struct fm_tensors *tensors, struct fm_vocab *vocab,
             missing.status != FATHOM_INVALID)
             return fm_fail(err, missing.status, "%s", missing.message);
     }
-    return vocab->n_merges ||
+    return vocab->n_merges || !has_words(vocab) ||
         fm_fail(err, FATHOM_INVALID, "tokenizer.ggml.merges: none of %zu entries makes a token of two", n);
 }
 

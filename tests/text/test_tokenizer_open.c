@@ -236,7 +236,8 @@ enum damage {
     EOT_TOO_LARGE,
     BOS_TOO_LARGE,
     BOS_IS_STRING,
-    TWICE
+    TWICE,
+    BYTES_ALONE // no damage: without words there is nothing to merge
 };
 
 static void write_types(struct gguf *g, enum damage damage) {
@@ -266,7 +267,10 @@ static void write_merges(struct gguf *g, enum damage damage) {
         break;
     default:
         put_array(g, key, GGUF_STRING, 1);
-        put_string(g, damage == MERGE_OF_ONE ? "ab" : damage == MERGES_OF_OTHERS ? "x y" : "a b");
+        put_string(g,
+            damage == MERGE_OF_ONE                                    ? "ab"
+                : damage == MERGES_OF_OTHERS || damage == BYTES_ALONE ? "x y"
+                                                                      : "a b");
     }
 }
 
@@ -284,7 +288,7 @@ static void write_damaged(enum damage damage) {
             if (damage == TOKENS_ARE_NUMBERS)
                 put_u32(&g, 1);
             else
-                put_string(&g, damage == TWICE ? "a" : tokens[i]);
+                put_string(&g, damage == TWICE ? "a" : damage == BYTES_ALONE && i == 2 ? "c" : tokens[i]);
     }
     write_types(&g, damage);
     write_merges(&g, damage);
@@ -338,6 +342,21 @@ static void gguf_refused(void **state) {
         expect_refusal(inside("bad.gguf"), cases[i].status, cases[i].part);
         expect_refusal(inside("bad.gguf"), cases[i].status, "bad.gguf");
     }
+}
+
+// Benchmark models have a token for each byte, and a merge that no text uses.
+static void gguf_of_bytes(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    write_damaged(BYTES_ALONE);
+    struct fm_tokenizer *tokenizer = fm_tokenizer_open(inside("bad.gguf"), &err);
+    if (!tokenizer) fail_msg("%s", err.message);
+    struct fm_tokens tokens = {0};
+    assert_true(fm_tokenizer_encode(tokenizer, "cab", 3, false, &tokens, &err));
+    assert_int_equal(tokens.count, 3);
+    assert_int_equal(tokens.ids[0], 2);
+    free(tokens.ids);
+    fm_tokenizer_destroy(&tokenizer);
 }
 
 // The types of the marks are those of a bad converter, or are absent. A word that merges make stays a word.
@@ -583,6 +602,7 @@ int main(void) {
         {"gguf_llama3", gguf_of, NULL, NULL, &large[4]},
         cmocka_unit_test(gguf_loose_ends),
         cmocka_unit_test(gguf_refused),
+        cmocka_unit_test(gguf_of_bytes),
         cmocka_unit_test(gguf_marks_of_wrong_type),
         cmocka_unit_test(gguf_ends_and_texts),
         cmocka_unit_test(folders),
