@@ -22,7 +22,8 @@ static const char *guess_encoding(const char *text, size_t size) {
     size_t n_zero[2] = {0}; // at even offsets, at odd ones
     for (size_t i = 0; i < size; i++) n_zero[i % 2] += !text[i];
     if (n_zero[0] + n_zero[1] > size / 2) return text[0] ? "UTF-32LE" : "UTF-32BE";
-    if (n_zero[0] + n_zero[1] <= size / 4) return NULL;
+    const size_t fewer = n_zero[0] < n_zero[1] ? n_zero[0] : n_zero[1];
+    if (n_zero[0] + n_zero[1] <= size / 4 || fewer > size / 16) return NULL;
     return n_zero[1] > n_zero[0] ? "UTF-16LE" : "UTF-16BE";
 }
 

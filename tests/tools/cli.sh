@@ -109,6 +109,8 @@ done
 printf 'How much is 3 + 4\0 + 100?' >"$work/question"
 refused 'a zero byte at offset 17' "$fathom" run "$demo" -f "$work/question"
 refused 'a zero byte at offset 17' "$fathom" perplexity "$demo" "$work/question" --ctx 4
+printf 'ab\0ab\0ab\0ab\0' >"$work/question" # many zero bytes, but not one of every two
+refused 'a zero byte at offset 2' "$fathom" run "$demo" -f "$work/question"
 check 2 'the question is empty' "$fathom" run "$demo"
 check 2 'the question is empty' "$fathom" run "$demo" -p ''
 check 2 'the question is empty' "$fathom" run "$demo" -p "$(printf ' \t\343\200\200\n ')"
