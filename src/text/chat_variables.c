@@ -64,19 +64,6 @@ static bool add_messages(
     return true;
 }
 
-// Adds the text of a named token. A tokenizer without tokenizer_config.json names bos and eos by their ids.
-static bool add_named(
-    struct fm_text *out, const char *key, const struct fm_tokenizer *tokenizer, enum fm_named_token which) {
-    const int32_t id = which == FM_NAMED_BOS ? fm_tokenizer_bos(tokenizer)
-        : which == FM_NAMED_EOS              ? fm_tokenizer_eos(tokenizer)
-                                             : -1;
-    const char *text = fm_tokenizer_named(tokenizer, which);
-    size_t length = text ? strlen(text) : 0;
-    if (!text) text = fm_tokenizer_bytes(tokenizer, id, &length);
-    return !text ||
-        (add(out, ", \"") && add(out, key) && add(out, "\": ") && fm_json_text_quote(text, length, out));
-}
-
 bool fm_chat_variables(const struct fm_conversation *talk, const struct fm_tokenizer *tokenizer,
     const struct fm_call_form *form, struct fm_text *out) {
     static const char *const named[FM_NAMED_TOKENS] = {
@@ -93,6 +80,6 @@ bool fm_chat_variables(const struct fm_conversation *talk, const struct fm_token
                                    : ", \"enable_thinking\": true, \"thinking\": true"))
         return false;
     for (int i = 0; i < FM_NAMED_TOKENS; i++)
-        if (!add_named(out, named[i], tokenizer, i)) return false;
+        if (!add_member(out, named[i], fm_tokenizer_named(tokenizer, i))) return false;
     return add(out, "}");
 }

@@ -72,14 +72,6 @@ static bool mark_whole(struct fm_vocab *vocab, struct fathom_error *err) {
     return done;
 }
 
-static int32_t find_first(const struct fm_tokenizer *tokenizer, const char *const *names) {
-    for (; *names; names++) {
-        int32_t id = fm_tokenizer_find(tokenizer, *names);
-        if (id >= 0) return id;
-    }
-    return -1;
-}
-
 void fm_tokenizer_add_end(struct fm_tokenizer *tokenizer, int32_t id) {
     tokenizer->vocab.tokens[id].flags |= FM_TOKEN_END;
 }
@@ -87,6 +79,12 @@ void fm_tokenizer_add_end(struct fm_tokenizer *tokenizer, int32_t id) {
 static bool has_added(const struct fm_vocab *vocab, const char *name) {
     const int32_t id = fm_vocab_find_name(vocab, name, strlen(name));
     return id >= 0 && (vocab->tokens[id].flags & FM_TOKEN_ADDED);
+}
+
+// The first of the names that is an added token; -1: none.
+static int32_t find_first(const struct fm_tokenizer *tokenizer, const char *const *names) {
+    while (*names && !has_added(&tokenizer->vocab, *names)) names++;
+    return *names ? fm_tokenizer_find(tokenizer, *names) : -1;
 }
 
 // <|end|> ends one message of several in the tokenizers that have <|return|> and <|call|>.

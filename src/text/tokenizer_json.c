@@ -299,5 +299,6 @@ struct fm_tokenizer *fm_tokenizer_from_json(const char *text, size_t length, str
     cJSON *json = fm_json_parse("tokenizer", text, length, err);
     struct fm_tokenizer *tokenizer = json ? fm_tokenizer_read(json, NULL, err) : NULL;
     cJSON_Delete(json);
+    if (tokenizer && !fm_tokenizer_name_known(tokenizer, err)) fm_tokenizer_destroy(&tokenizer);
     return tokenizer;
 }

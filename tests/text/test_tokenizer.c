@@ -171,8 +171,24 @@ static void several_threads(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 }
 
+// A word that is spelt like a known bos is a word.
+static void words_are_no_ends(void **state) {
+    (void)state;
+    static const char text[] =
+        "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{"
+        "\"<\":0,\"s\":1,\">\":2,\"<s\":3,\"<s>\":4},\"merges\":[\"< s\",\"<s >\"]}}";
+    struct fathom_error err = {0};
+    struct fm_tokenizer *tokenizer = fm_tokenizer_from_json(text, strlen(text), &err);
+    if (!tokenizer) fail_msg("%s", err.message);
+    assert_int_equal(fm_tokenizer_find(tokenizer, "<s>"), 4);
+    assert_int_equal(fm_tokenizer_bos(tokenizer), -1);
+    assert_null(fm_tokenizer_named(tokenizer, FM_NAMED_BOS));
+    fm_tokenizer_destroy(&tokenizer);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_are_no_ends),
         cmocka_unit_test(vectors_minnow),
         {"vectors_deepseek_v3", vectors_of, NULL, NULL, "deepseek-v3"},
         {"vectors_deepseek_v4", vectors_of, NULL, NULL, "deepseek-v4"},
