@@ -299,6 +299,9 @@ static void calls_of_templates(void **state) {
         {"{{ m.content + '' }}{% for c in m.tool_calls or [] %}<tool_call>{{ c.function.name }}{{ "
          "c.function.arguments }}{% endfor %}",
             true, true, FM_CALL_JSON},
+        {"{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>{\"name\": \"{{ c.function.name }}\", "
+         "\"arguments\": {{ c.function.arguments|tojson }}}</tool_call>{% endfor %}",
+            false, true, FM_CALL_JSON}, // none would be printed
         {"{{ m.content }}", false, true, FM_CALL_NONE},
     };
     struct fm_tokenizer *tokenizer = minnow();
