@@ -276,6 +276,10 @@ int run_main(int argc, char **argv) {
         fprintf(stderr, "fathom run: give either -p or -f\n");
         return EXIT_WRONG_USE;
     }
+    if (o.raw && (o.template_name || o.template_file)) {
+        fprintf(stderr, "fathom run: --raw takes no template\n");
+        return EXIT_WRONG_USE;
+    }
     char *prompt, *demo = NULL, *chat_template;
     if (!read_template(o.template_file, &chat_template)) return EXIT_REFUSED;
     if ((code = read_prompt(&o, &prompt)) != EXIT_NOT_YET) {

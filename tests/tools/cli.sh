@@ -255,6 +255,7 @@ printf '{{ bos_token }}{%% for m in messages %%}<｜User｜>{{ m.content }}{%% e
 [ "$("$fathom" run "$demo" -p 'How much is 3 + 4?' --greedy -n 80 --chat-template "$work/template.jinja")" = "$("$fathom" run "$demo" -p 'How much is 3 + 4?' --greedy -n 80)" ] || { failures=$((failures + 1)); echo "FAIL: the template of a file"; }
 refused 'one is wanted' "$fathom" run "$demo" -p x --template deepseek-v3 --chat-template "$work/template.jinja"
 refused 'none.jinja' "$fathom" run "$demo" -p x --chat-template "$work/none.jinja"
+check 2 'takes no template' "$fathom" run "$demo" -p x --raw --template deepseek-v3
 sed -i 's/"deepseek_v3"/"mystery"/' "$work/hub/config.json"
 refused 'mystery' "$fathom" inspect "$work/hub"
 cp "$v3/config.json" "$work/hub/" && rm "$work/hub/model-00002-of-00002.safetensors"
