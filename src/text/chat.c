@@ -137,6 +137,11 @@ static bool open_template(
     if (!source->name && !text) {
         text = fm_tokenizer_chat_template(t->tokenizer);
         with_tools = fm_tokenizer_tool_template(t->tokenizer);
+        if (!text && with_tools)
+            return fm_fail(err, FATHOM_UNSUPPORTED,
+                "chat: the model has a chat template named tool_use, and none named default; a template can "
+                "be "
+                "given");
     }
     if (!text) {
         t->builtin = source->name ? builtin_named(source->name, err)
