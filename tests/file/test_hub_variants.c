@@ -451,9 +451,15 @@ static void tensors_that_count_are_not_passed_over(void **state) {
         {"llama", "model.layers.0.self_attn.q_proj.bias", true},
         {"qwen3", "model.layers.0.mlp.up_proj.input_scale", false},
         {"qwen3", "model.layers.0.self_attn.k_scale", false},
+        {"qwen3", "model.layers.0.self_attn.kv_scale", false},
+        {"qwen3", "model.layers.0.mlp.up_proj.act_scale", false},
+        {"qwen3", "model.layers.0.mlp.up_proj.input_zero_point", false},
+        {"qwen3", "model.layers.0.mlp.up_proj.weight_zero_point", true},
         {"qwen3", "model.layers.0.self_attn.rotary_emb.inv_freq", false},
         {"qwen3", "model.layers.2.post_feedforward_layernorm.weight", false}, // there are two layers
         {"qwen3", "model.vision.norm.weight", false},
+        {"qwen3", "model.vision_tower.encoder.layers.0.layer_norm1.weight", false},
+        {"qwen3", "vision_model.encoder.layers.0.self_attn.q_proj.bias", false},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct folder f;

@@ -191,16 +191,18 @@ const struct fm_safetensor *fm_hub_use(struct fm_hub_files *f, const char *name)
 // What quantizes activations and caches, which stay floats here, and a table that follows from rope_theta.
 static bool is_needless(const char *last) {
     static const char *const names[] = {"input_scale", "input_scale_ub", "input_global_scale",
-        "activation_scale", "output_scale", "q_scale", "k_scale", "v_scale", "prob_scale", "inv_freq"};
+        "input_zero_point", "act_scale", "activation_scale", "output_scale", "output_zero_point", "q_scale",
+        "k_scale", "v_scale", "kv_scale", "prob_scale", "inv_freq"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (!strcmp(last, names[i])) return true;
     return false;
 }
 
-// Whether a tensor's name says that it changes what the layers compute
+// Whether a tensor's name says that it changes what the layers compute. Another model in the folder, such as
+// an image encoder, has layers too, under a longer name.
 static bool matters(const struct fm_hub_files *f, const char *name) {
     static const char *const words[] = {"norm", "bias", "scale", "sink", "lora"};
-    const char *last = strrchr(name, '.'), *layer = strstr(name, "layers.");
+    const char *last = strrchr(name, '.'), *layer = strncmp(name, "model.", 6) ? name : name + 6;
     char stem[512];
     unsigned i;
     uint32_t weight;
@@ -208,7 +210,7 @@ static bool matters(const struct fm_hub_files *f, const char *name) {
     snprintf(stem, sizeof(stem), "%.*s.weight", (int)(last - name), name);
     if (strcmp(last, ".weight") != 0 && fm_names_find(&f->index, stem, &weight) && f->stored[weight].used)
         return true;
-    if (!layer || sscanf(layer, "layers.%u.", &i) != 1 || i >= f->hub->n_layers) return false;
+    if (sscanf(layer, "layers.%u.", &i) != 1 || i >= f->hub->n_layers) return false;
     for (size_t j = 0; j < sizeof(words) / sizeof(*words); j++)
         if (strstr(name, words[j])) return true;
     return false;
