@@ -34,7 +34,8 @@ static struct fm_layer *new_layers(const struct fm_hparams *hp, struct fathom_er
 // Whether the name of a tensor that the model does not use says that the tensor changes what the model
 // computes: anything beside a used weight (a bias, a scale that llama.cpp writes for NVFP4), a norm, a table
 // of rotary positions. Draft layers may be left out, and other forms of a weight may lie beside the one in
-// use.
+// use. A name of several parts outside the layers ("v.blk.0.ln1.weight") belongs to another model in the
+// file, such as an image encoder.
 static bool matters(const struct fm_walk *w, const char *name) {
     static const char *const words[] = {"norm", "bias", "scale", "sink", "lora", "rope_f", "position"};
     const char *last = strrchr(name, '.');
@@ -48,6 +49,7 @@ static bool matters(const struct fm_walk *w, const char *name) {
     if (strcmp(last, ".weight") != 0 &&
         (in_layer || (weight && w->used[weight - fm_tensors_at(w->tensors, 0)])))
         return true;
+    if (!in_layer && strchr(name, '.') != last) return false;
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
         if (strstr(name, words[i])) return true;
     return false;
