@@ -275,8 +275,6 @@ static void methods_are_refused_by_name(void **state) {
         {METHOD("\"quant_method\": \"awq\", \"bits\": 4"), NULL, NULL,
             "quantized by \"awq\", which is not read"},
         {METHOD("\"quant_method\": \"gptq\", \"bits\": 4"), NULL, NULL, "by \"gptq\""},
-        {METHOD("\"quant_method\": \"bitsandbytes\""), NULL, NULL, "by \"bitsandbytes\""},
-        {METHOD("\"load_in_4bit\": true"), NULL, NULL, "by \"bitsandbytes\""},
         {METHOD("\"quant_method\": \"mxfp4\""), NULL, NULL, "by \"mxfp4\""},
         {METHOD("\"quant_method\": \"hqq\""), NULL, NULL, "by \"hqq\""},
         {METHOD("\"quant_method\": \"exl3\""), NULL, NULL, "by \"exl3\""},
@@ -306,13 +304,36 @@ static void methods_are_refused_by_name(void **state) {
         check_refused(&f, "the original folder in BF16, and GGUF files"); // what is read
         folder_remove(&f);
     }
-    struct folder f; // by the names of its tensors
-    make(&f, "qwen2", "");
-    const struct stored list[] = {{"model.layers.0.mlp.up_proj.qweight", "I32", 2, {1, 1}, 4, scales}};
-    write_weights(&f, "model.safetensors", list, 1);
-    check_refused(
-        &f, "tensor model.layers.0.mlp.up_proj.qweight is packed by a quantizer such as AWQ or GPTQ");
-    folder_remove(&f);
+    static const char *const ends[] = {"qweight", "weight.absmax", "SCB"};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) { // by the names of its tensors
+        struct folder f;
+        char name[64], message[128];
+        make(&f, "qwen2", METHOD("\"quant_method\": \"bitsandbytes\", \"load_in_4bit\": true"));
+        snprintf(name, sizeof(name), "model.layers.0.mlp.up_proj.%s", ends[i]);
+        snprintf(message, sizeof(message), "tensor %s is of a quantizer such as AWQ, GPTQ or bits", name);
+        const struct stored list[] = {{name, "I32", 2, {1, 1}, 4, scales}};
+        write_weights(&f, "model.safetensors", list, 1);
+        check_refused(&f, message);
+        folder_remove(&f);
+    }
+}
+
+// A method of the config that has not changed the floats of the folder
+static void floats_are_read_beside_a_method(void **state) {
+    (void)state;
+    static const char *const configs[] = {
+        METHOD("\"quant_method\": \"bitsandbytes\", \"load_in_4bit\": true"),
+        METHOD("\"load_in_8bit\": true"),
+        METHOD("\"quant_method\": \"compressed-tensors\", \"config_groups\": {\"group_0\": {\"weights\": "
+               "null, \"output_activations\": {\"num_bits\": 8, \"type\": \"float\"}}}"),
+    };
+    for (size_t i = 0; i < sizeof(configs) / sizeof(*configs); i++) {
+        struct folder f;
+        make(&f, "qwen2", configs[i]);
+        struct fm_tensors *t = open_folder(&f);
+        fm_tensors_close(&t);
+        folder_remove(&f);
+    }
 }
 
 // ---- Where the weights lie -------------------------------------------------------------------------------
@@ -604,6 +625,7 @@ int main(void) {
         cmocka_unit_test(rows_in_pairs_keep_their_scales),
         cmocka_unit_test(transposed_keys_keep_their_scales),
         cmocka_unit_test(methods_are_refused_by_name),
+        cmocka_unit_test(floats_are_read_beside_a_method),
         cmocka_unit_test(a_stale_index_does_not_count),
         cmocka_unit_test(shards_need_no_index),
         cmocka_unit_test(names_may_have_capitals),

@@ -149,14 +149,13 @@ static bool open_found(struct fm_hub_files *f, const struct fm_folder *folder) {
 // Integers that AWQ, GPTQ, bitsandbytes and others pack into a matrix.
 static bool check_packed(const struct fm_hub_files *f) {
     static const char *const suffixes[] = {
-        ".qweight", ".weight_packed", ".weight.absmax", ".trellis", ".W_q"};
+        ".qweight", ".weight_packed", ".weight.absmax", ".SCB", ".trellis", ".W_q"};
     for (size_t i = 0; i < f->n_stored; i++)
         for (size_t j = 0; j < sizeof(suffixes) / sizeof(*suffixes); j++)
             if (fm_has_suffix(f->stored[i].tensor->name, suffixes[j]))
                 return fm_fail(f->hub->err, FATHOM_UNSUPPORTED,
-                    "%s: tensor %s is packed by a quantizer such as AWQ or GPTQ, which is not read; the "
-                    "original "
-                    "folder in BF16 or FP8, or a GGUF file of the model, is",
+                    "%s: tensor %s is of a quantizer such as AWQ, GPTQ or bitsandbytes, which is not read; "
+                    "the original folder in BF16 or FP8, or a GGUF file of the model, is",
                     f->hub->dir, f->stored[i].tensor->name);
     return true;
 }

@@ -7,8 +7,8 @@
 static bool refuse(struct fm_hub *hub, const char *where, const char *method, const char *detail) {
     return fm_fail(hub->err, FATHOM_UNSUPPORTED,
         "%s: the weights are quantized by \"%.40s\"%s%.40s%s, which is not read; read are FP8 (E4M3) of the "
-        "methods "
-        "fp8, fbgemm_fp8, compressed-tensors and modelopt, the original folder in BF16, and GGUF files",
+        "methods fp8, fbgemm_fp8, compressed-tensors and modelopt, the original folder in BF16, and GGUF "
+        "files",
         where, method, *detail ? " (" : "", detail, *detail ? ")" : "");
 }
 
@@ -17,12 +17,13 @@ static const char *string_of(const cJSON *object, const char *key, const char *m
     return text ? text : missing;
 }
 
-// compressed-tensors: every group's weights are floats of 8 bits.
+// compressed-tensors: the weights of every group that has weights are floats of 8 bits.
 static bool all_float8(const cJSON *config) {
     const cJSON *groups = fm_hub_item(config, "config_groups"), *group;
     cJSON_ArrayForEach(group, groups) {
         const cJSON *weights = fm_hub_item(group, "weights");
         uint64_t bits = 0;
+        if (!weights) continue; // of activations or caches alone
         if (!fm_json_whole(fm_hub_item(weights, "num_bits"), &bits) || bits != 8 ||
             strcmp(string_of(weights, "type", ""), "float") != 0)
             return false;
@@ -42,9 +43,10 @@ static bool check(struct fm_hub *hub, const char *where, const cJSON *config) {
         const char *algo = string_of(config, "quant_algo", "no quant_algo");
         return !strncmp(algo, "FP8", 3) || refuse(hub, where, method, algo);
     }
+    // bitsandbytes quantizes floats while they are loaded, and its keys stay in the config.json of models
+    // that were trained so and saved as floats: the names of the tensors tell
+    if (!strcmp(method, "bitsandbytes")) return true;
     if (*method) return refuse(hub, where, method, "");
-    if (fm_hub_item(config, "load_in_4bit") || fm_hub_item(config, "load_in_8bit"))
-        return refuse(hub, where, "bitsandbytes", "");
     // mlx_lm writes neither a method nor a format
     if (fm_hub_item(config, "group_size") && fm_hub_item(config, "bits"))
         return refuse(hub, where, fm_hub_item(hub->config, "quantization") ? "mlx" : "gptq", "");
