@@ -510,6 +510,7 @@ static void numbers_of_python_are_read_or_refused_by_key(void **state) {
     static const struct {
         const char *model, *config, *message; // NULL: read
     } cases[] = {
+        {"qwen2", "\"attention_bias\": true, \"mlp_bias\": true,", NULL}, // the tensors tell
         {"qwen3", "\"time_step_limit\": [0.0, Infinity], \"x\": NaN, \"y\": -Infinity,",
             NULL}, // nobody asks for it
         {"qwen3", "\"num_key_value_heads\": [2, 2], \"intermediate_size\": [288, 288],", NULL},

@@ -102,11 +102,11 @@ static bool find_arch(struct fm_hub *hub) {
     return false;
 }
 
-// Refuses what the architecture would compute otherwise.
+// Refuses what the architecture would compute otherwise. Biases are not among it: the tensors tell
+// (fm_hub_check_used), and Qwen2 has some whatever attention_bias says.
 static void check_supported(struct fm_hub *hub) {
     const char *activation = fm_hub_text(hub, hub->config, "hidden_act", "silu");
     if (strcmp(activation, "silu") != 0) fm_hub_unsupported(hub, "hidden_act", activation, "silu");
-    if (truth(hub, "attention_bias", false)) fm_hub_unsupported(hub, "attention_bias", "true", "false");
     if (truth(hub, "rope_interleave", true) == false)
         fm_hub_unsupported(hub, "rope_interleave", "false", "true");
     if (fm_hub_whole(hub, hub->config, "moe_layer_freq", 1) != 1)
@@ -146,7 +146,6 @@ static void set_grouped(struct fm_hub *hub) {
         fm_hub_bad(hub, "num_key_value_heads", "does not divide num_attention_heads");
     if (!hub->failed && (hub->n_rope < 4 || hub->n_rope > 16383 || hub->n_rope % 2))
         fm_hub_bad(hub, "head_dim", "is not an even number within 4 to 16382");
-    if (truth(hub, "mlp_bias", false)) fm_hub_unsupported(hub, "mlp_bias", "true", "false");
     if (truth(hub, "use_sliding_window", false))
         fm_hub_unsupported(hub, "use_sliding_window", "true", "false");
     fm_hub_set_u32(hub, ".attention.head_count_kv", hub->n_kv);
