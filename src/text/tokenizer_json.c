@@ -216,7 +216,8 @@ static bool add_named_tokens(struct fm_tokenizer *tokenizer, const cJSON *config
 }
 
 // Reads the added tokens of tokenizer.json, and those that only tokenizer_config.json has. The latter are
-// keyed by their ids; a token that the vocabulary has already keeps the vocabulary's id.
+// keyed by their ids; a token that the vocabulary has already keeps the vocabulary's id. A token whose id
+// another one has is left out: tokenizer.json says what the model was trained with.
 static bool read_added_tokens(
     struct fm_tokenizer *tokenizer, const cJSON *list, const cJSON *decoder, struct fathom_error *err) {
     const cJSON *item;
@@ -234,7 +235,9 @@ static bool read_added_tokens(
         if (!check_id(item, end != item->string && !*end, id, err)) return false;
         const char *content = string_member(item, "content");
         if (find_content(list, content)) continue;
-        const int32_t held = fm_vocab_find_spelled(&tokenizer->vocab, content, strlen(content));
+        const struct fm_vocab *vocab = &tokenizer->vocab;
+        const int32_t held = fm_vocab_find_spelled(vocab, content, strlen(content));
+        if (held < 0 && id < vocab->n_tokens && (vocab->tokens[id].flags & FM_TOKEN_PRESENT)) continue;
         if (!read_added_token(tokenizer, item, NULL, held >= 0 ? (uint64_t)held : id, err)) return false;
     }
     return true;

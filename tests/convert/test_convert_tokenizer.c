@@ -284,9 +284,13 @@ static void added_letters_stay_plain(void **state) {
     save_tokenizer(json);
     write_text("tokenizer_config.json",
         "{\"added_tokens_decoder\":{\"759\":{\"content\":\"\xc3\xb6\",\"special\":false},\"761\":{"
-        "\"content\":\"<think>\",\"special\":true}}}");
+        "\"content\":\"<think>\",\"special\":true},\"5\":{\"content\":\"<renamed>\",\"special\":true},"
+        "\"70000\":{\"content\":\"<far>\",\"special\":true}}}");
     struct fm_tensors *t = check_converted();
     struct fm_tokenizer *tokenizer = tokenizer_of(t);
+    // tokenizer.json has another token 5, and the model has no embedding 70000
+    assert_int_equal(fm_tokenizer_find(tokenizer, "<renamed>"), -1);
+    assert_int_equal(fm_tokenizer_find(tokenizer, "<far>"), -1);
     struct fm_tokens ids = {0};
     assert_true(fm_tokenizer_encode(tokenizer, "\xc3\xbc\xc3\xb6", 4, false, &ids, NULL));
     assert_int_equal(ids.count, 2);

@@ -528,9 +528,10 @@ static void added_tokens_of_the_config(void **state) {
     write_text("tokenizer_config.json",
         "{\"added_tokens_decoder\":{\"3\":{\"content\":\"<x>\",\"special\":true,\"rstrip\":true},\"2\":{"
         "\"content\":\"<y>\"},"
-        "\"4\":{\"content\":\"\xc3\xbc\"}}}");
+        "\"4\":{\"content\":\"\xc3\xbc\"},\"0\":{\"content\":\"<renamed>\",\"special\":true}}}");
     struct fm_tokenizer *tokenizer = open_path(folder);
     struct fm_tokens ids = {0};
+    assert_int_equal(fm_tokenizer_find(tokenizer, "<renamed>"), -1); // tokenizer.json has another token 0
     assert_true(fm_tokenizer_encode(tokenizer, "a<x>  b<y>\xc3\xbc", 12, true, &ids, NULL));
     assert_int_equal(ids.count, 5);
     assert_memory_equal(ids.ids, ((int32_t[]){0, 3, 1, 2, 4}), 20);

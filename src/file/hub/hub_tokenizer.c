@@ -66,7 +66,8 @@ static int32_t added_kind(const cJSON *token, const cJSON *override) {
 
 // Reads the added tokens of tokenizer.json, and those that only added_tokens_decoder of tokenizer_config.json
 // has. The flags of the latter file override the former's. A token that the vocabulary has already keeps the
-// vocabulary's id.
+// vocabulary's id. A token of the latter file whose id another token has, or that has no embedding, is left
+// out: tokenizer.json says what the model was trained with.
 static bool read_added_tokens(struct vocabulary *v, const cJSON *vocab) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(v->json, "added_tokens"),
                 *decoder = cJSON_GetObjectItemCaseSensitive(v->config, "added_tokens_decoder"), *entry;
@@ -85,6 +86,9 @@ static bool read_added_tokens(struct vocabulary *v, const cJSON *vocab) {
         const bool known =
             (content && fm_json_whole(cJSON_GetObjectItemCaseSensitive(vocab, content), &id)) ||
             (end != entry->string && !*end);
+        const bool taken =
+            known && (id >= v->hub->n_vocab || (v->tokens[id].text && strcmp(v->tokens[id].text, content)));
+        if (content && taken) continue;
         if (!set_token(v, content, known, id, added_kind(entry, NULL))) return false;
     }
     return true;
