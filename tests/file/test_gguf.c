@@ -531,6 +531,24 @@ static void qkv_in_one_piece_is_cut(void **state) {
     }
 }
 
+static void qkv_of_another_architecture_stays_whole(void **state) {
+    (void)state;
+    struct bytes b = {0};
+    struct fathom_error err = {0};
+    header(&b, 1, 3);
+    key(&b, "general.architecture", STRING), put_string(&b, "gpt2");
+    key(&b, "gpt2.attention.head_count", U32), put_u32(&b, 4);
+    key(&b, "gpt2.attention.head_count_kv", U32), put_u32(&b, 4);
+    tensor(&b, "blk.0.attn_qkv.weight", 4, 12, FATHOM_F32, 0);
+    data(&b, 192);
+    struct fm_tensors *t = fm_gguf_from_memory("m.gguf", b.data, b.size, &err);
+    if (!t) fail_msg("%s", err.message);
+    assert_int_equal(fm_tensors_count(t), 1);
+    assert_string_equal(fm_tensors_at(t, 0)->name, "blk.0.attn_qkv.weight");
+    assert_int_equal(fm_tensors_at(t, 0)->dims[1], 12);
+    fm_tensors_close(&t);
+}
+
 // ---- Split over files ------------------------------------------------------------------------------------
 
 // File `number` of `count`, with one tensor of 8 numbers
@@ -660,6 +678,7 @@ int main(void) {
         cmocka_unit_test(kv_b_in_one_piece_is_split),
         cmocka_unit_test(gate_and_up_in_one_piece_are_cut),
         cmocka_unit_test(qkv_in_one_piece_is_cut),
+        cmocka_unit_test(qkv_of_another_architecture_stays_whole),
         cmocka_unit_test(capitals_are_letters_too),
         cmocka_unit_test(a_folder_stands_for_its_model),
         cmocka_unit_test(split_models_load_from_their_first_file),

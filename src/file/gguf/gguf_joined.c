@@ -3,9 +3,8 @@
 //    the latent, and then n_value rows, which make the values. The key rows become attn_k_b, transposed, the
 //    value rows attn_v_b.
 //  - ffn_gate_up_exps, and ffn_gate_up of dense layers and shared experts: the rows of the gate, then those
-//  of
-//    the up projection, for each expert.
-//  - attn_qkv of dense models: the rows of the queries, the keys and the values; its bias likewise.
+//    of the up projection, for each expert.
+//  - attn_qkv of Llama, Qwen2 and Qwen3: the rows of the queries, the keys and the values; its bias likewise.
 #include "base/size.h"
 #include "file/directory.h"
 #include "file/gguf/gguf.h"
@@ -192,11 +191,16 @@ static bool cut_gate_up(
     return true;
 }
 
+// Readers of other architectures (GPT-2, Falcon) want attn_qkv whole, and some have other rows in it.
+static bool has_separate_projections(const char *arch) {
+    return !strcmp(arch, "llama") || !strcmp(arch, "qwen2") || !strcmp(arch, "qwen3");
+}
+
 static bool cut_qkv(struct fm_tensors *tensors, const char *arch, size_t i, unsigned layer,
     const char *suffix, struct fathom_error *err) {
     const bool bias = !strcmp(suffix, "attn_qkv.bias");
     const struct fm_tensor *whole = &tensors->list[i];
-    if ((!bias && strcmp(suffix, "attn_qkv.weight") != 0) ||
+    if (!has_separate_projections(arch) || (!bias && strcmp(suffix, "attn_qkv.weight") != 0) ||
         has(tensors, layer, bias ? "attn_q.bias" : "attn_q.weight"))
         return true;
     char key[128];
