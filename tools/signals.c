@@ -15,7 +15,7 @@ static void write_text(const char *text) {
 }
 
 static void on_interrupt(int number) {
-    if (stop_asked) _exit(128 + number);
+    if (stop_asked || (!at_work && number != SIGINT)) _exit(128 + number);
     stop_asked = number;
     if (at_work) alarm(STOP_SECONDS);
 }

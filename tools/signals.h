@@ -13,8 +13,8 @@ void program_starts(void);
 enum { STOP_SECONDS = 4 };
 void watch_interrupt(void);
 bool interrupted(void);
-// For a program that waits for its user between pieces of work: while it waits, the first signal sets the
-// flag alone. work_begins() clears the flag.
+// For a program that waits for its user between pieces of work: while the program waits, the first SIGINT
+// sets the flag alone, and SIGTERM and SIGHUP end the program. work_begins() clears the flag.
 void work_begins(void);
 void work_ends(void);
 #endif

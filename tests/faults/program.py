@@ -18,8 +18,8 @@ def check(what, is_so, seen=''):
 
 
 def start(*arguments, env={}, **more):
-    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    return subprocess.Popen([program, *arguments], env=dict(environment, **env), stdin=subprocess.DEVNULL, **dict(pipes, **more))
+    pipes = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([program, *arguments], env=dict(environment, **env), **dict(pipes, **more))
 
 
 def ends(process):
@@ -123,6 +123,16 @@ while process.poll() is None and not maps(process, DEMO): time.sleep(0.001)
 process.send_signal(signal.SIGINT) # while the file is read, before there is a device
 code, text, error = ends(process)
 check('SIGINT while loading', code in (1, 130) and text == '', (code, text, error))
+
+# a chat that waits for its user
+for number in (signal.SIGTERM, signal.SIGHUP):
+    keyboard, terminal = os.openpty()
+    process = start('run', DEMO, '--no-tune', env=dict(TERM='dumb'), stdin=terminal)
+    while process.poll() is None and '/quit' not in process.stderr.readline(): pass
+    process.send_signal(number)
+    code, _, error = ends(process)
+    check(f'{number.name} in a chat that waits', code == 128 + number, (code, error))
+    os.close(keyboard), os.close(terminal)
 
 # a device that never finishes: every wait runs into its limit of time
 log = work + '/log'
