@@ -79,8 +79,7 @@ bool fm_convert_check_tokenizer(const struct fm_tensors *in, struct fathom_error
     if (!fm_meta_has(in, "tokenizer.ggml.pre"))
         return fm_fail(err, FATHOM_UNSUPPORTED,
             "%s: the splits in pre_tokenizer of tokenizer.json are not supported, because GGUF has no name "
-            "for "
-            "them; supported: those of DeepSeek, Qwen 2 and 3, Llama 3, GLM 4, GPT-2, GPT-4o and others",
+            "for them; supported: those of DeepSeek, Qwen 2 and 3, Llama 3, GLM 4, GPT-2, GPT-4o and others",
             in->path);
     return fm_meta_array_length(in, "tokenizer.ggml.merges") ||
         fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has no merges, which a GGUF file needs", in->path);

@@ -4,8 +4,8 @@
 //   FAULT=KIND@K     the K-th call that may return KIND by the specification fails; K+: so do all later ones;
 //                    K = 0: none does, and the layer only counts. KIND is a name of `kinds` below.
 //   FAULT_CALLS=A,B  only these calls count
-//   FAULT_LOG=FILE   receives "K NAME KIND" for the call that failed, and "= N" at the end, for the calls
-//   counted FAULT_RUNNING=1  a lost device goes on with what it was given, and no call waits for it any more
+//   FAULT_LOG=FILE   gets "K NAME KIND" for the failed call, and "= N" at the end, for N counted calls
+//   FAULT_RUNNING=1  a lost device goes on with what it was given, and no call waits for it any more
 //   FAULT_CARD=1     a CPU says that it is a discrete card
 //
 // A failed call does not reach the driver, and leaves nonsense where the specification leaves the output

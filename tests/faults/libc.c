@@ -1,13 +1,11 @@
 // Fails one call of the program into the C library or PCRE2. tests/CMakeLists.txt links it into
-// `fathom_faults` with the linker's --wrap for some names, so that calls of Fathom's own
-// objects alone are counted.
+// `fathom_faults` with the linker's --wrap for some names, so that calls of Fathom's own objects alone are
+// counted.
 //
 //   FAULT=KIND@K     the K-th call of the kind fails; K+: so do all later ones; K = 0: none does. Kinds:
-//   alloc, io,
-//                    thread, pcre; and cut: the file of the K-th mapping of a file is cut short once it is
-//                    mapped.
-//   FAULT_LOG=FILE   receives "K NAME KIND" for the call that failed, and "= N" at the end, for the calls
-//   counted
+//                    alloc, io, thread, pcre; and cut: the file of the K-th mapping of a file is cut short
+//                    once it is mapped.
+//   FAULT_LOG=FILE   gets "K NAME KIND" for the failed call, and "= N" at the end, for N counted calls
 #define _GNU_SOURCE
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <dirent.h>
