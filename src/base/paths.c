@@ -1,7 +1,7 @@
 #include "base/paths.h"
+#include "base/folder.h"
 #include <dirent.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 
 static bool same(const struct stat *a, const struct stat *b) {
@@ -13,18 +13,13 @@ bool fm_same_file(const char *a, const char *b) {
     return stat(a, &first) == 0 && stat(b, &second) == 0 && same(&first, &second);
 }
 
-static bool ends_in(const char *name, const char *end) {
-    const size_t length = strlen(name), n = strlen(end);
-    return length >= n && !strcmp(name + length - n, end);
-}
-
 bool fm_folder_holds(const char *folder, const char *path, const char *except) {
     struct stat wanted, found;
     DIR *dir = stat(path, &wanted) == 0 ? opendir(folder) : NULL;
     bool holds = false;
     if (!dir) return false;
     for (const struct dirent *entry; !holds && (entry = readdir(dir));)
-        holds = !ends_in(entry->d_name, except) && fstatat(dirfd(dir), entry->d_name, &found, 0) == 0 &&
+        holds = !fm_has_suffix(entry->d_name, except) && fstatat(dirfd(dir), entry->d_name, &found, 0) == 0 &&
             same(&wanted, &found);
     closedir(dir);
     return holds;

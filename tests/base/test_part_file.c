@@ -161,6 +161,7 @@ static void knows_a_file_by_every_name(void **state) {
     assert_true(fm_folder_holds(folder, link_name, ".gguf")); // its other name counts
     unlink(path);
     assert_false(fm_folder_holds(folder, link_name, ".gguf"));
+    assert_false(fm_folder_holds(folder, link_name, ".GGUF"));
     assert_false(fm_folder_holds(folder, "/dev/null", ".gguf"));
     assert_false(fm_folder_holds(other, other, ".gguf")); // no folder
 }
