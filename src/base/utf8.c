@@ -25,6 +25,14 @@ int fm_utf8_decode(const char *bytes, size_t n, uint32_t *code) {
     return (int)length;
 }
 
+size_t fm_utf8_encode(uint32_t code, char out[4]) {
+    if (code < 0x80) return out[0] = (char)code, 1;
+    const size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i; i--, code >>= 6) out[i] = (char)(0x80 | (code & 0x3f));
+    out[0] = (char)((0xf00u >> n & 0xf0u) | code);
+    return n;
+}
+
 // Controls of C0 and C1, line and paragraph separators, and marks that change the direction of the text.
 static bool is_control(uint32_t code) {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e || code == 0x200f ||

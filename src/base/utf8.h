@@ -9,6 +9,9 @@
 // within a character.
 int fm_utf8_decode(const char *bytes, size_t n, uint32_t *code);
 
+// Writes the character of a code up to U+10FFFF, and returns its length, 1 to 4.
+size_t fm_utf8_encode(uint32_t code, char out[4]);
+
 // Copies a text to `to`, which has room for `room` bytes with the terminating zero (room > 0), as valid UTF-8
 // of one line without control characters. Bytes that would move a terminal's cursor, begin an escape
 // sequence, reorder the line or be invalid are written as \xNN. A text that is too long is cut between

@@ -1,5 +1,6 @@
 // The patterns from the tokenizer.json files of the models.
 #include "file/known_patterns.h"
+#include "base/utf8.h"
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,14 +160,6 @@ struct spelling {
     int n_held, n_used;
 };
 
-static int utf8(uint32_t code, char out[4]) {
-    if (code < 0x80) return out[0] = (char)code, 1;
-    const int n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (int i = n - 1; i > 0; i--, code >>= 6) out[i] = (char)(0x80 | (code & 0x3f));
-    out[0] = (char)((0xf00 >> n) | code);
-    return n;
-}
-
 static int next_byte(struct spelling *s) {
     static const char escapes[] = "nrt", meant[] = "\n\r\t";
     if (s->n_used < s->n_held) return (unsigned char)s->held[s->n_used++];
@@ -181,7 +174,7 @@ static int next_byte(struct spelling *s) {
         const unsigned long code = strtoul(at + 3, &end, 16);
         if (*end == '}' && code <= 0x10ffff) {
             s->at = end + 1;
-            s->n_held = utf8((uint32_t)code, s->held);
+            s->n_held = (int)fm_utf8_encode((uint32_t)code, s->held);
             s->n_used = 1;
             return (unsigned char)s->held[0];
         }

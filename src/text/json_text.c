@@ -1,4 +1,5 @@
 #include "text/json_text.h"
+#include "base/utf8.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,14 +86,6 @@ static bool hex4(const char *at, const char *end, unsigned *code) {
     return true;
 }
 
-static size_t utf8(unsigned code, char out[4]) {
-    if (code < 0x80) return out[0] = (char)code, 1;
-    const size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (size_t i = n - 1; i; i--, code >>= 6) out[i] = (char)(0x80 | (code & 0x3f));
-    out[0] = (char)((0xf00u >> n & 0xf0u) | code);
-    return n;
-}
-
 // Reads one escape sequence; *at is after the backslash.
 static bool unescape(const char **at, const char *end, struct fm_text *out) {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
@@ -108,7 +101,7 @@ static bool unescape(const char **at, const char *end, struct fm_text *out) {
         if (pair) *at += 6;
     }
     char bytes[4];
-    return fm_text_append(out, bytes, utf8(code, bytes));
+    return fm_text_append(out, bytes, fm_utf8_encode(code, bytes));
 }
 
 bool fm_json_text_unquote(struct fm_json_text string, struct fm_text *out) {

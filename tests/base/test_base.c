@@ -216,6 +216,17 @@ static void json_of_python_is_read(void **state) {
     assert_null(fm_json_parse("", "[NaN]", 5, NULL)); // JSON itself has no such word
 }
 
+static void every_character_is_encoded_as_it_is_decoded(void **state) {
+    (void)state;
+    for (uint32_t code = 0; code <= 0x10ffff; code++) {
+        char bytes[4];
+        uint32_t decoded = UINT32_MAX;
+        if (code == 0xd800) code = 0xe000; // surrogates are no characters
+        const size_t n = fm_utf8_encode(code, bytes);
+        if (fm_utf8_decode(bytes, n, &decoded) != (int)n || decoded != code) fail_msg("U+%x", code);
+    }
+}
+
 static void printable_text_is_one_line(void **state) {
     (void)state;
     static const struct {
@@ -282,6 +293,7 @@ int main(void) {
         cmocka_unit_test(arena_refuses_what_overflows),
         cmocka_unit_test(json_is_bounded),
         cmocka_unit_test(json_of_python_is_read),
+        cmocka_unit_test(every_character_is_encoded_as_it_is_decoded),
         cmocka_unit_test(printable_text_is_one_line),
         cmocka_unit_test(messages_are_printable),
         cmocka_unit_test(mapped_file_names_what_is_wrong),
