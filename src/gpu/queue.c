@@ -80,19 +80,20 @@ bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err) {
 }
 
 // Does this result of a wait say that all has ended? By the specification, what a lost device was given has
-// ended when a wait returns.
-static bool says_idle(struct fathom_gpu *gpu, VkResult result) {
-    if (result == VK_ERROR_DEVICE_LOST) gpu->lost = true;
+// ended when a wait returns. Records a loss.
+static bool says_idle(struct fathom_gpu *gpu, VkResult result, const char *call) {
+    if (result == VK_ERROR_DEVICE_LOST) fm_vk_check(gpu, result, call, NULL);
     return result == VK_SUCCESS || result == VK_ERROR_DEVICE_LOST;
 }
 
 // *sure: a call has said so, not a mark alone, after which the driver still has a few steps to do.
 static bool has_ended(struct fathom_gpu *gpu, bool *sure) {
-    if (!gpu->lost && wait_for(gpu, gpu->last_ticket) == VK_SUCCESS) return *sure = true;
+    if (!gpu->lost && says_idle(gpu, wait_for(gpu, gpu->last_ticket), "vkWaitSemaphores") && !gpu->lost)
+        return *sure = true;
     // the threads of a CPU device may go on after a call has said that the device is lost
     if (gpu->marks) return fm_mark_reached(gpu);
-    return says_idle(gpu, gpu->vk.vkDeviceWaitIdle(gpu->device)) ||
-        says_idle(gpu, gpu->vk.vkQueueWaitIdle(gpu->queue));
+    return says_idle(gpu, gpu->vk.vkDeviceWaitIdle(gpu->device), "vkDeviceWaitIdle") ||
+        says_idle(gpu, gpu->vk.vkQueueWaitIdle(gpu->queue), "vkQueueWaitIdle");
 }
 
 bool fm_gpu_idle(struct fathom_gpu *gpu) {

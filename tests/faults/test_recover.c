@@ -111,6 +111,24 @@ static void a_lost_device_says_why(void **state) {
     fathom_engine_destroy(&engine);
 }
 
+// The loss is met by a destroy, which has no error: the next call must say it, and not wait anew.
+static void a_loss_while_freeing_is_kept(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.discrete = true}, &err);
+    if (!gpu) fail_msg("%s", err.message);
+    struct fathom_buffer *buffer = fathom_buffer_create(gpu, 1 << 20, FATHOM_MEMORY_DEVICE, &err);
+    if (!buffer) fail_msg("%s", err.message);
+    fault_plan("lost@1", "vkWaitSemaphores");
+    fathom_buffer_destroy(&buffer);
+    assert_false(fathom_gpu_wait(gpu, 0, &err));
+    fault_plan(NULL, NULL);
+    assert_int_equal(err.status, FATHOM_DEVICE_LOST);
+    assert_non_null(strstr(err.message, "lost earlier"));
+    assert_non_null(strstr(err.message, "vkWaitSemaphores"));
+    fathom_gpu_destroy(&gpu);
+}
+
 static void times_are_whole_or_none(void **state) {
     (void)state;
     static struct fathom_dispatch_time list[4096];
@@ -130,6 +148,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_next_call_is_right),
         cmocka_unit_test(a_lost_device_says_why),
+        cmocka_unit_test(a_loss_while_freeing_is_kept),
         cmocka_unit_test(times_are_whole_or_none),
     };
     return cmocka_run_group_tests(tests, find_logits, NULL);
