@@ -43,7 +43,9 @@ static bool matters(const struct fm_walk *w, const char *name) {
     unsigned layer;
     const bool in_layer = sscanf(name, "blk.%u.", &layer) == 1;
     if (w->hp->has_rope_tensor && !strcmp(name, "rope_freqs.weight")) return false;
-    if (!last || (in_layer && layer >= w->hp->n_layers) || strstr(name, "inv_freq")) return false;
+    if (!last || (in_layer && layer >= w->hp->n_layers)) return false;
+    // tables that follow from rope.freq_base
+    if (strstr(name, "inv_freq") || strstr(name, "attn_rot_embd")) return false;
     snprintf(stem, sizeof(stem), "%.*s.weight", (int)(last - name), name);
     const struct fm_tensor *weight = fm_tensors_find(w->tensors, stem);
     if (strcmp(last, ".weight") != 0 &&
