@@ -64,6 +64,7 @@ bool fm_call_has_mark(enum fm_call_style style, const char *bytes, size_t length
 
 size_t fm_mark_match(const char *at, const char *end, const char *mark, bool *partial) {
     static const struct { const char *of, *also[3]; } spellings[] = {{"▁", {" ", "_", "\\_"}}, {"｜", {"|"}}};
+    if (at < end && *at != *mark && (unsigned char)*mark < 0x80) return 0; // most places
     const char *from = at;
     while (*mark) {
         const char *texts[4] = {NULL, NULL, NULL, NULL};

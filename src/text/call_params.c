@@ -80,7 +80,8 @@ static bool is_string(const struct arguments *a, struct slice key) {
 }
 
 static bool add_json(struct arguments *a, struct slice value) {
-    const char *at = fm_call_skip_space(a->r, value.at);
+    const char *at = value.at;
+    while (at < value.end && strchr(" \t\r\n", *at)) at++;
     const size_t before = a->json.length;
     if (!fm_json_mend(&at, value.end, &a->json, &a->r->no_memory)) return false;
     while (at < value.end && strchr(" \t\r\n", *at)) at++;
@@ -211,9 +212,9 @@ const char *fm_read_tool_call(struct fm_call_reader *r, const char *at) {
     do {
         const char *behind = read_one_function(r, at, false);
         at = behind ? behind : fm_call_behind_bad(r, at);
-        if (!behind) fm_call_add_text(r, from, at);
+        if (!behind) fm_call_add_text(r, from, at), r->n_failed++;
         from = at = fm_call_skip_space(r, at);
-    } while (takes(r, &at, "<function="));
+    } while (r->n_failed < FM_CALL_MAX_FAILED && takes(r, &at, "<function="));
     return fm_call_close(r, at);
 }
 

@@ -96,11 +96,26 @@ bool fm_call_arguments(struct fm_call_reader *r, const char **at, const char *en
     return ok && *out->text == '{';
 }
 
+static const char *tool_name(const cJSON *tool) {
+    return cJSON_GetStringValue(
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(tool, "function"), "name"));
+}
+
+const char *fm_call_tool_end(const struct fm_call_reader *r, const char *at, const char *end) {
+    const cJSON *tool;
+    size_t longest = 0;
+    cJSON_ArrayForEach(tool, r->tools) {
+        const char *known = tool_name(tool);
+        const size_t n = known ? strlen(known) : 0;
+        if (n > longest && n <= (size_t)(end - at) && !memcmp(known, at, n)) longest = n;
+    }
+    return longest ? at + longest : NULL;
+}
+
 bool fm_call_is_tool(const struct fm_call_reader *r, const char *name, size_t length) {
     const cJSON *tool;
     cJSON_ArrayForEach(tool, r->tools) {
-        const char *known = cJSON_GetStringValue(
-            cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(tool, "function"), "name"));
+        const char *known = tool_name(tool);
         if (known && strlen(known) == length && !memcmp(known, name, length)) return true;
     }
     return false;
@@ -169,6 +184,7 @@ const char *fm_call_add_objects(struct fm_call_reader *r, const char *at) {
         const char *from = at;
         fm_text_clear(&object);
         const bool read = take_object(r, &at, &object);
+        r->n_failed += !read;
         if (!read) at = fm_mark_next(r->style, at + 1, r->end);
         if (!read || !add_object(r, &object, false)) fm_call_add_text(r, from, at);
     }
@@ -198,6 +214,7 @@ const char *fm_read_object(struct fm_call_reader *r, const char *at) {
     const bool closed = takes(r, &close, "</tool_call>"),
                known = r->style == FM_CALL_LLAMA ? r->tools != NULL : !closed;
     const bool added = read && add_object(r, &object, known);
+    r->n_failed += !read; // an object that is no call is read in time of its own length
     fm_text_free(&object);
     return added ? skip_between(r, close) : NULL;
 }
@@ -246,8 +263,8 @@ static struct slice kimi_name(const struct fm_call_reader *r, struct slice id) {
     if (prefixed && name.at[n] == '.') name.at += n + 1;
     if (numbered || name.at != id.at) return name;
     for (const char *from = prefixed ? id.at + n : id.at; from < id.end; from++) {
-        for (const char *to = id.end; to > from; to--)
-            if (fm_call_is_tool(r, from, (size_t)(to - from))) return (struct slice){from, to};
+        const char *to = fm_call_tool_end(r, from, id.end);
+        if (to) return (struct slice){from, to};
         if (!strchr("._", *from)) break; // no more than a separator is before the name
     }
     const bool other_id = id.at == name.end || (*id.at >= '0' && *id.at <= '9') ||

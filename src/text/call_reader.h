@@ -11,8 +11,12 @@ struct fm_call_reader {
     cJSON *tools; // NULL: not known
     const char *start, *end;
     struct fm_call_reading *out;
+    size_t n_failed; // readings that found no call
     bool no_memory;
 };
+// A reading that fails may have looked at the whole rest of the answer. After so many failures the rest is
+// text, so that the time is linear in the answer's length.
+enum { FM_CALL_MAX_FAILED = 256 };
 
 const char *fm_call_skip_space(const struct fm_call_reader *r, const char *at);
 // Adds a range of text without the white space around it; of text that begins the answer, only line ends at
@@ -32,7 +36,9 @@ bool fm_call_arguments(struct fm_call_reader *r, const char **at, const char *en
 // as text.
 const char *fm_call_close(struct fm_call_reader *r, const char *at);
 bool fm_call_is_name(const char *name, size_t length);
-bool fm_call_is_tool(const struct fm_call_reader *r, const char *name, size_t length); // of the list
+// Returns the end of the longest name of a tool of the list that stands at `at`, or NULL.
+const char *fm_call_tool_end(const struct fm_call_reader *r, const char *at, const char *end);
+bool fm_call_is_tool(const struct fm_call_reader *r, const char *name, size_t length);
 
 const char *fm_read_tool_call(struct fm_call_reader *r, const char *at);
 const char *fm_read_function(struct fm_call_reader *r, const char *at);
