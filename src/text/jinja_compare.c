@@ -39,6 +39,7 @@ bool fm_jinja_truth(struct jinja_value value) {
     case JINJA_BOOL: return value.truth;
     case JINJA_INT: return value.whole != 0;
     case JINJA_FLOAT: return value.real != 0;
+    case JINJA_STRING: return value.string->length > 0;
     default: return !fm_jinja_length(value, &length) || length > 0;
     }
 }
@@ -159,7 +160,7 @@ static bool is_nan(struct jinja_value value) {
 }
 
 static int number_order(struct jinja_value a, struct jinja_value b) {
-    int64_t x, y;
+    int64_t x = 0, y = 0;
     const bool a_whole = fm_jinja_whole(a, &x), b_whole = fm_jinja_whole(b, &y);
     if (a_whole && b_whole) return x < y ? -1 : x > y;
     if (a.kind == JINJA_BIG && b.kind == JINJA_BIG) return big_order(a.string, b.string);

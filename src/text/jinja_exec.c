@@ -5,6 +5,7 @@
 
 void fm_jinja_set(struct jinja_run *run, struct jinja_scope *scope, const struct jinja_string *name,
     struct jinja_value value) {
+    run->steps += scope->n / 64;
     for (size_t i = 0; i < scope->n; i++)
         if (scope->variables[i].name == name) {
             scope->variables[i].value = value;

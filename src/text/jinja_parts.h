@@ -440,8 +440,9 @@ size_t fm_jinja_offset(const struct jinja_string *s, size_t n); // of character 
 // Returns the offset, or SIZE_MAX.
 size_t fm_jinja_find(
     struct jinja_run *run, const struct jinja_string *s, const struct jinja_string *what, size_t from);
-void fm_jinja_strip(const struct jinja_string *s, const struct jinja_string *chars, bool left, bool right,
-    size_t *from, size_t *to);
+// chars: what goes; NULL: white space, and `run` may be NULL.
+void fm_jinja_strip(struct jinja_run *run, const struct jinja_string *s, const struct jinja_string *chars,
+    bool left, bool right, size_t *from, size_t *to);
 struct jinja_value fm_jinja_replace(struct jinja_run *run, const struct jinja_string *s,
     const struct jinja_string *from, const struct jinja_string *to, int64_t count);
 enum jinja_case { CASE_UPPER, CASE_LOWER, CASE_CAPITALIZE, CASE_TITLE, CASE_SWAP, CASE_FOLD };

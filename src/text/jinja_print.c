@@ -90,7 +90,7 @@ static bool digit_value(char c, int64_t base, int *value) {
 bool fm_jinja_string_to_int(
     struct jinja_run *run, const struct jinja_string *s, int64_t base, struct jinja_value *value) {
     size_t from, to, n = 0;
-    fm_jinja_strip(s, NULL, true, true, &from, &to);
+    fm_jinja_strip(run, s, NULL, true, true, &from, &to);
     const bool sign = from < to && (s->bytes[from] == '-' || s->bytes[from] == '+'),
                minus = sign && s->bytes[from] == '-';
     from += sign;
@@ -130,7 +130,7 @@ bool fm_jinja_string_to_int(
 bool fm_jinja_string_to_real(const struct jinja_string *s, double *real) {
     size_t from, to, n = 0;
     char text[400];
-    fm_jinja_strip(s, NULL, true, true, &from, &to);
+    fm_jinja_strip(NULL, s, NULL, true, true, &from, &to);
     if (to == from || to - from >= sizeof(text)) return false;
     for (size_t i = from; i < to; i++) {
         const char c = s->bytes[i];

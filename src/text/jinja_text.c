@@ -53,24 +53,25 @@ size_t fm_jinja_find(
     return SIZE_MAX;
 }
 
-static bool is_one_of(const struct jinja_string *chars, const char *at) {
+static bool is_one_of(struct jinja_run *run, const struct jinja_string *chars, const char *at) {
     const size_t n = fm_jinja_char(at);
     if (!chars) return fm_jinja_is_space(fm_jinja_code(at));
-    for (size_t i = 0; i < chars->length; i += fm_jinja_char(chars->bytes + i))
+    fm_jinja_work(run, chars->length);
+    for (size_t i = 0; i < chars->length && !run->failed; i += fm_jinja_char(chars->bytes + i))
         if (fm_jinja_char(chars->bytes + i) == n && !memcmp(chars->bytes + i, at, n)) return true;
     return false;
 }
 
-void fm_jinja_strip(const struct jinja_string *s, const struct jinja_string *chars, bool left, bool right,
-    size_t *from, size_t *to) {
+void fm_jinja_strip(struct jinja_run *run, const struct jinja_string *s, const struct jinja_string *chars,
+    bool left, bool right, size_t *from, size_t *to) {
     *from = 0;
     *to = s->length;
-    while (left && *from < *to && is_one_of(chars, s->bytes + *from))
+    while (left && *from < *to && is_one_of(run, chars, s->bytes + *from))
         *from += fm_jinja_char(s->bytes + *from);
     while (right && *to > *from) {
         size_t at = *to - 1;
         while (((unsigned char)s->bytes[at] & 0xc0) == 0x80) at--;
-        if (!is_one_of(chars, s->bytes + at)) break;
+        if (!is_one_of(run, chars, s->bytes + at)) break;
         *to = at;
     }
 }

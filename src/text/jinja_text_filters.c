@@ -68,7 +68,7 @@ FM_JINJA_FUNCTION(filter_trim) {
             return fm_jinja_error(run, "trim's characters are a string, not %s", fm_jinja_type(a[0]));
         chars = a[0].string;
     }
-    fm_jinja_strip(s, chars, true, true, &from, &to);
+    fm_jinja_strip(run, s, chars, true, true, &from, &to);
     return fm_jinja_part(run, s, from, to);
 }
 
