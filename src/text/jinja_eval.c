@@ -1,5 +1,5 @@
 // Expressions are evaluated, and functions and macros called.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 #include "text/utf8.h"
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // Statements are run, and a template is rendered.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,9 +253,9 @@ bool fm_jinja_render(const struct fm_jinja *jinja, const struct fm_jinja_input *
     if (run.failed) {
         if (err && err->status == FATHOM_OK) *err = run.error;
         free(text.bytes);
-        free(text.marks);
+        free(text.origins);
     } else {
-        *out = (struct fm_jinja_output){text.bytes, text.marks, text.length - 1};
+        *out = (struct fm_jinja_output){text.bytes, text.origins, text.length - 1};
     }
     fm_arena_free(&run.arena);
     return !run.failed;

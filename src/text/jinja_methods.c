@@ -380,7 +380,7 @@ FM_JINJA_FUNCTION(str_expandtabs) {
         const char c = self.string->bytes[at];
         if (c == '\t') {
             for (int64_t n = size > 0 ? size - column % size : 0; n > 0 && !run->failed; n--, column++)
-                fm_jinja_add(&b, " ", 1, self.string->marks ? self.string->marks[at] : self.string->foreign);
+                fm_jinja_add(&b, " ", 1, fm_jinja_is_foreign(self.string, at));
             continue;
         }
         fm_jinja_add_part(&b, self.string, at, at + fm_jinja_char(self.string->bytes + at));

@@ -1,5 +1,5 @@
 // Values as text: Python's str() and repr(), and numbers to and from text.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 #include "text/utf8.h"
 #include <locale.h>
 #include <math.h>
@@ -123,7 +123,7 @@ bool fm_jinja_string_to_int(
         if (!fits || (!minus && whole == INT64_MIN)) return false;
         *value = fm_jinja_int(minus ? whole : -whole);
     }
-    value->foreign = s->marks || s->foreign;
+    value->foreign = s->origins || s->foreign;
     return true;
 }
 
@@ -177,7 +177,7 @@ static bool is_printable(uint32_t code) {
 }
 
 static void string_repr(struct jinja_builder *b, const struct jinja_string *s) {
-    const bool foreign = s->marks ? false : s->foreign;
+    const bool foreign = s->origins ? false : s->foreign;
     const bool has_single = s->length && memchr(s->bytes, '\'', s->length),
                has_double = s->length && memchr(s->bytes, '"', s->length);
     const char quote = has_single && !has_double ? '"' : '\'';
@@ -200,7 +200,7 @@ static void string_repr(struct jinja_builder *b, const struct jinja_string *s) {
                 (unsigned)code);
         if (escaped[0]) {
             fm_jinja_add_part(b, s, plain, at);
-            fm_jinja_add(b, escaped, strlen(escaped), s->marks ? s->marks[at] : s->foreign);
+            fm_jinja_add(b, escaped, strlen(escaped), fm_jinja_is_foreign(s, at));
             plain = next;
         }
         at = next;

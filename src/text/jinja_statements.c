@@ -1,5 +1,5 @@
 // Statements of templates into a tree.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 #include "text/utf8.h"
 #include <string.h>
 

@@ -109,7 +109,7 @@ struct jinja_value fm_jinja_escape(struct jinja_run *run, const struct jinja_str
         const char *special = s->bytes[i] ? strchr(from, s->bytes[i]) : NULL;
         if (!special) continue;
         fm_jinja_add_part(&b, s, plain, i);
-        fm_jinja_add(&b, to[special - from], strlen(to[special - from]), s->marks ? s->marks[i] : s->foreign);
+        fm_jinja_add(&b, to[special - from], strlen(to[special - from]), fm_jinja_is_foreign(s, i));
         plain = i + 1;
     }
     fm_jinja_add_part(&b, s, plain, s->length);
@@ -210,7 +210,7 @@ struct jinja_value fm_jinja_case(struct jinja_run *run, const struct jinja_strin
     bool in_word = false;
     for (size_t at = 0; at < s->length && !run->failed; at += fm_jinja_char(s->bytes + at)) {
         const uint32_t code = fm_jinja_code(s->bytes + at);
-        const bool foreign = s->marks ? s->marks[at] : s->foreign;
+        const bool foreign = fm_jinja_is_foreign(s, at);
         const utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code);
         const bool is_upper = category == UTF8PROC_CATEGORY_LU;
         const bool first = how == CASE_CAPITALIZE ? at == 0 : !in_word;
