@@ -53,6 +53,9 @@ bool fm_jinja_whole(struct jinja_value value, int64_t *whole) {
 bool fm_jinja_number(struct jinja_value value, double *real) {
     int64_t whole;
     if (value.kind == JINJA_FLOAT) return *real = value.real, true;
+    // every float is below 10^309, and reading up to 4300 digits would be slow
+    if (value.kind == JINJA_BIG && value.string->length > 310)
+        return *real = value.string->bytes[0] == '-' ? -INFINITY : INFINITY, true;
     if (value.kind == JINJA_BIG)
         return *real = fm_jinja_parse_real(value.string->bytes, value.string->length), true;
     return fm_jinja_whole(value, &whole) && (*real = (double)whole, true);

@@ -163,6 +163,8 @@ static void odd_variables(void **state) {
     check_text("{{ a }} {{ b }} {{ c }}", "{\"a\": NaN, \"b\": Infinity, \"c\": -Infinity}", "nan inf -inf");
     check_text("{{ a | tojson }}", "{\"a\": [NaN, Infinity, -Infinity]}", "[NaN, Infinity, -Infinity]");
     check_text("{{ a }} {{ b }}", "{\"a\": -0, \"b\": 1E5}", "0 100000.0");
+    check_text(
+        "{% set b = ('1' * 310) | int %}{{ b > 1e308 }}{{ -b < -1e308 }}{{ b == b }}", "{}", "TrueTrueTrue");
 }
 
 // ---- Bounds ----------------------------------------------------------------------------------------------
