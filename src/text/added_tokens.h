@@ -16,7 +16,7 @@ struct fm_added_token {
 // Where a text comes from: bytes that are foreign have no marks.
 struct fm_origin {
     bool foreign;           // of all bytes, where `of_byte` is NULL
-    const uint8_t *of_byte; // not 0: the byte is foreign
+    const uint8_t *of_byte; // 1: the byte is foreign; 0: it is not
 };
 struct fm_added_tokens {
     struct fm_added_token *items;

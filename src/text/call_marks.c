@@ -64,6 +64,7 @@ bool fm_call_has_mark(enum fm_call_style style, const char *bytes, size_t length
 
 size_t fm_mark_match(const char *at, const char *end, const char *mark, bool *partial) {
     static const struct { const char *of, *also[3]; } spellings[] = {{"▁", {" ", "_", "\\_"}}, {"｜", {"|"}}};
+    if (at < end && *at != *mark && (unsigned char)*mark < 0x80) return 0; // most places
     const char *from = at;
     while (*mark) {
         const char *texts[4] = {NULL, NULL, NULL, NULL};
@@ -91,11 +92,8 @@ size_t fm_mark_match(const char *at, const char *end, const char *mark, bool *pa
     return (size_t)(at - from);
 }
 
-static bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-// Does an object begin here that may be a call, perhaps in a fence? A space of a pattern is any white space.
+// Returns true when an object begins here, perhaps in a fence, that may be a call. A space of a pattern
+// stands for any white space.
 static bool begins_object(const char *at, const char *end, size_t *before, bool *partial) {
     static const char *const patterns[] = {"{ \"name\"", "{ 'name'", "{ \"function\"",
         "{ \"type\" : \"function\"", "``` { \"name\"", "```json { \"name\""};
@@ -104,7 +102,7 @@ static bool begins_object(const char *at, const char *end, size_t *before, bool 
         while (*p) {
             if (*p == '{') *before = (size_t)(a - at);
             if (*p == ' ')
-                while (a < end && is_space(*a)) a++;
+                while (a < end && fm_call_is_space(*a)) a++;
             else if (a < end && *a == *p)
                 a++;
             else

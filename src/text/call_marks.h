@@ -15,13 +15,17 @@ enum fm_mark_kind {
     FM_MARK_OBJECT,    // no mark, but {"name"
 };
 
+// White space in JSON, and between marks.
+static inline bool fm_call_is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 // Returns the length of `mark` at the start of a text; ▁ may also be a space or _, and ｜ may be |. Returns 0
 // if the text begins otherwise; *partial becomes true when the text ends within the mark.
 size_t fm_mark_match(const char *at, const char *end, const char *mark, bool *partial);
-// The mark of the style at the start of a text. *length: of the mark; of what is before an OBJECT. *partial
-// as above.
+// Returns the kind of the style's mark at the start of a text. *length: of the mark; of what is before the
+// brace of an OBJECT. *partial: as above.
 enum fm_mark_kind fm_mark_at(
     enum fm_call_style style, const char *at, const char *end, size_t *length, bool *partial);
-// The next mark at `at` or behind it, or `end`.
+// Returns the next mark at `at` or behind it, or `end`. An OBJECT does not count.
 const char *fm_mark_next(enum fm_call_style style, const char *at, const char *end);
 #endif

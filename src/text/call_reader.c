@@ -7,19 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
 const char *fm_call_skip_space(const struct fm_call_reader *r, const char *at) {
-    while (at < r->end && is_space(*at)) at++;
+    while (at < r->end && fm_call_is_space(*at)) at++;
     return at;
 }
 
 void fm_call_add_text(struct fm_call_reader *r, const char *begin, const char *end) {
     const bool first = begin == r->start;
-    while (!first && begin < end && is_space(*begin)) begin++;
-    while (end > begin && (first ? end[-1] == '\n' : is_space(end[-1]))) end--;
+    while (!first && begin < end && fm_call_is_space(*begin)) begin++;
+    while (end > begin && (first ? end[-1] == '\n' : fm_call_is_space(end[-1]))) end--;
     if (begin == end) return;
     struct fm_call_text *grown = realloc(r->out->texts, (r->out->n_texts + 1) * sizeof(*grown));
     if (!grown) {
@@ -71,8 +67,8 @@ static bool unquote(struct fm_call_reader *r, struct fm_json_text string, struct
     if (string.end - string.at < 2 || *string.at != '"') return false;
     if (!fm_json_text_unquote(string, out)) return r->no_memory = true, false;
     size_t n = out->length, first = 0;
-    while (n && is_space(out->text[n - 1])) n--;
-    while (first < n && is_space(out->text[first])) first++;
+    while (n && fm_call_is_space(out->text[n - 1])) n--;
+    while (first < n && fm_call_is_space(out->text[first])) first++;
     memmove(out->text, out->text + first, out->length = n - first);
     out->text[out->length] = 0;
     return true;
@@ -96,11 +92,26 @@ bool fm_call_arguments(struct fm_call_reader *r, const char **at, const char *en
     return ok && *out->text == '{';
 }
 
+static const char *tool_name(const cJSON *tool) {
+    return cJSON_GetStringValue(
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(tool, "function"), "name"));
+}
+
+const char *fm_call_tool_end(const struct fm_call_reader *r, const char *at, const char *end) {
+    const cJSON *tool;
+    size_t longest = 0;
+    cJSON_ArrayForEach(tool, r->tools) {
+        const char *known = tool_name(tool);
+        const size_t n = known ? strlen(known) : 0;
+        if (n > longest && n <= (size_t)(end - at) && !memcmp(known, at, n)) longest = n;
+    }
+    return longest ? at + longest : NULL;
+}
+
 bool fm_call_is_tool(const struct fm_call_reader *r, const char *name, size_t length) {
     const cJSON *tool;
     cJSON_ArrayForEach(tool, r->tools) {
-        const char *known = cJSON_GetStringValue(
-            cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(tool, "function"), "name"));
+        const char *known = tool_name(tool);
         if (known && strlen(known) == length && !memcmp(known, name, length)) return true;
     }
     return false;
@@ -142,14 +153,14 @@ static bool take_object(struct fm_call_reader *r, const char **at, struct fm_tex
     return ok;
 }
 
-static bool takes(const struct fm_call_reader *r, const char **at, const char *text) {
+bool fm_call_takes(const struct fm_call_reader *r, const char **at, const char *mark) {
     bool partial;
-    const size_t n = fm_mark_match(*at, r->end, text, &partial);
+    const size_t n = fm_mark_match(*at, r->end, mark, &partial);
     *at += n;
     return n > 0;
 }
 
-static bool is_mark(const struct fm_call_reader *r, const char *at) {
+bool fm_call_is_mark(const struct fm_call_reader *r, const char *at) {
     size_t length;
     bool partial;
     const enum fm_mark_kind kind = fm_mark_at(r->style, at, r->end, &length, &partial);
@@ -158,8 +169,8 @@ static bool is_mark(const struct fm_call_reader *r, const char *at) {
 
 // Skips what models write between objects, and around them: a fence, brackets of a list, separators.
 static const char *skip_between(const struct fm_call_reader *r, const char *at) {
-    while ((at = fm_call_skip_space(r, at)) < r->end && !is_mark(r, at) && strchr("[],;}`", *at))
-        if (!takes(r, &at, "```json")) at++;
+    while ((at = fm_call_skip_space(r, at)) < r->end && !fm_call_is_mark(r, at) && strchr("[],;}`", *at))
+        if (!fm_call_takes(r, &at, "```json")) at++;
     return at;
 }
 
@@ -169,6 +180,7 @@ const char *fm_call_add_objects(struct fm_call_reader *r, const char *at) {
         const char *from = at;
         fm_text_clear(&object);
         const bool read = take_object(r, &at, &object);
+        r->n_failed += !read;
         if (!read) at = fm_mark_next(r->style, at + 1, r->end);
         if (!read || !add_object(r, &object, false)) fm_call_add_text(r, from, at);
     }
@@ -195,29 +207,26 @@ const char *fm_read_object(struct fm_call_reader *r, const char *at) {
     struct fm_text object = {0};
     const bool read = fm_json_mend(&at, r->end, &object, &r->no_memory);
     const char *close = fm_call_skip_space(r, at);
-    const bool closed = takes(r, &close, "</tool_call>"),
+    const bool closed = fm_call_takes(r, &close, "</tool_call>"),
                known = r->style == FM_CALL_LLAMA ? r->tools != NULL : !closed;
     const bool added = read && add_object(r, &object, known);
+    r->n_failed += !read; // an object that is no call is read in time of its own length
     fm_text_free(&object);
     return added ? skip_between(r, close) : NULL;
 }
 
 // ---- A name, then arguments ------------------------------------------------------------------------------
 
-struct slice {
-    const char *at, *end;
-};
-
 // Cuts white space from both ends, and the begin of a fence from the end.
-static struct slice cut(const char *at, const char *end) {
+static struct fm_call_slice cut(const char *at, const char *end) {
     static const char *const fences[] = {"```json", "```"};
     for (int i = 0; i <= 2; i++) {
-        while (at < end && is_space(*at)) at++;
-        while (end > at && is_space(end[-1])) end--;
+        while (at < end && fm_call_is_space(*at)) at++;
+        while (end > at && fm_call_is_space(end[-1])) end--;
         const size_t n = i < 2 ? strlen(fences[i]) : 0;
         if (n && (size_t)(end - at) >= n && !memcmp(end - n, fences[i], n)) end -= n;
     }
-    return (struct slice){at, end};
+    return (struct fm_call_slice){at, end};
 }
 
 // Finds a mark within [at, end). Returns where it is, and *behind it, or NULL.
@@ -230,11 +239,11 @@ static const char *find_mark(const char *at, const char *end, const char *mark, 
     return NULL;
 }
 
-// Kimi's ids are functions.NAME:NUMBER, and the result of a call names its id. In other spellings of it the
-// name is one of a tool of the list.
-static struct slice kimi_name(const struct fm_call_reader *r, struct slice id) {
+// Returns the name of the tool in an id of Kimi's. Ids are functions.NAME:NUMBER. In an id of another
+// spelling the name must be one of the list of tools.
+static struct fm_call_slice kimi_name(const struct fm_call_reader *r, struct fm_call_slice id) {
     static const char prefix[] = "functions";
-    struct slice name = id;
+    struct fm_call_slice name = id;
     while (name.end > name.at && name.end[-1] >= '0' && name.end[-1] <= '9') name.end--;
     const bool numbered = name.end < id.end && name.end > name.at && name.end[-1] == ':';
     if (numbered)
@@ -246,21 +255,22 @@ static struct slice kimi_name(const struct fm_call_reader *r, struct slice id) {
     if (prefixed && name.at[n] == '.') name.at += n + 1;
     if (numbered || name.at != id.at) return name;
     for (const char *from = prefixed ? id.at + n : id.at; from < id.end; from++) {
-        for (const char *to = id.end; to > from; to--)
-            if (fm_call_is_tool(r, from, (size_t)(to - from))) return (struct slice){from, to};
+        const char *to = fm_call_tool_end(r, from, id.end);
+        if (to) return (struct fm_call_slice){from, to};
         if (!strchr("._", *from)) break; // no more than a separator is before the name
     }
     const bool other_id = id.at == name.end || (*id.at >= '0' && *id.at <= '9') ||
         ((size_t)(id.end - id.at) > 5 && !memcmp(id.at, "call_", 5));
-    return other_id ? (struct slice){id.at, id.at} : id;
+    return other_id ? (struct fm_call_slice){id.at, id.at} : id;
 }
 
 // Adds the call whose arguments begin at `at`, or are left out before the mark that closes it. id may be
 // empty.
-static const char *add_named(struct fm_call_reader *r, struct slice name, struct slice id, const char *at) {
+static const char *add_named(
+    struct fm_call_reader *r, struct fm_call_slice name, struct fm_call_slice id, const char *at) {
     struct fm_text arguments = {0}, own_id = {0};
     bool added = fm_call_is_name(name.at, (size_t)(name.end - name.at));
-    if (added && is_mark(r, at)) {
+    if (added && fm_call_is_mark(r, at)) {
         if (!fm_text_append(&arguments, "{}", 2)) r->no_memory = true, added = false;
     } else {
         added = added && fm_call_arguments(r, &at, r->end, &arguments);
@@ -284,10 +294,10 @@ const char *fm_read_named(struct fm_call_reader *r, const char *at) {
     const bool kimi = r->style == FM_CALL_KIMI;
     const char *separator =
         find_mark(head, at, kimi ? "<|tool_call_argument_begin|>" : "<｜tool▁sep｜>", &behind);
-    const struct slice before = cut(head, separator ? separator : at);
+    const struct fm_call_slice before = cut(head, separator ? separator : at);
     if (at == r->end || (at == stop && !separator)) return NULL;
-    const struct slice after = separator ? cut(behind, at) : (struct slice){at, at};
-    struct slice name = after.at < after.end ? after : before, id = {name.at, name.at};
+    const struct fm_call_slice after = separator ? cut(behind, at) : (struct fm_call_slice){at, at};
+    struct fm_call_slice name = after.at < after.end ? after : before, id = {name.at, name.at};
     if (kimi) id = name, name = kimi_name(r, name);
     if (id.end - id.at == name.end - name.at) id.end = id.at; // a bare name is no id
     return add_named(r, name, id, at);
@@ -305,6 +315,6 @@ const char *fm_read_list(struct fm_call_reader *r, const char *at) {
     if (name_end && fm_call_skip_space(r, behind) != at) return NULL;
     if (!name_end) name_end = at;
     const char *id = find_mark(head, name_end, "[CALL_ID]", &after_name);
-    return add_named(
-        r, cut(head, id ? id : name_end), id ? cut(after_name, name_end) : (struct slice){at, at}, at);
+    return add_named(r, cut(head, id ? id : name_end),
+        id ? cut(after_name, name_end) : (struct fm_call_slice){at, at}, at);
 }

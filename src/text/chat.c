@@ -139,8 +139,7 @@ static bool open_template(
         with_tools = fm_tokenizer_tool_template(t->tokenizer);
         if (!text && with_tools)
             return fm_fail(err, FATHOM_UNSUPPORTED,
-                "chat: the model has a chat template named tool_use, and none named default; a template can "
-                "be "
+                "chat: the model has a chat template named tool_use, and none named default; another can be "
                 "given");
     }
     if (!text) {
@@ -222,11 +221,15 @@ static bool check_calls(const struct fathom_message *message, struct fathom_erro
     return true;
 }
 
-static bool is_named(const struct fathom_message *results, size_t n, const char *id) {
-    bool named = false;
-    for (size_t i = 0; id && i < n; i++)
-        named |= results[i].tool_call_id && !strcmp(results[i].tool_call_id, id);
-    return named;
+// Returns true when there are at least as many calls of the id as results that name the id.
+static bool fits(
+    const struct fathom_message *asker, const struct fathom_message *results, size_t n, const char *id) {
+    size_t n_calls = 0, n_results = 0;
+    for (size_t i = 0; i < asker->n_tool_calls; i++)
+        n_calls += asker->tool_calls[i].id && !strcmp(asker->tool_calls[i].id, id);
+    for (size_t i = 0; i < n; i++)
+        n_results += results[i].tool_call_id && !strcmp(results[i].tool_call_id, id);
+    return n_results <= n_calls;
 }
 
 // Either each result names a call, or no result does.
@@ -234,13 +237,17 @@ static bool check_results(
     const struct fathom_message *results, size_t n, bool complete, struct fathom_error *err) {
     const struct fathom_message *asker = results - 1;
     const size_t n_calls = asker->role == FATHOM_ROLE_ASSISTANT ? asker->n_tool_calls : 0;
-    size_t n_naming = 0, n_named = 0;
+    size_t n_naming = 0;
+    bool all_fit = true;
     if (complete ? n != n_calls : n > n_calls)
         return fm_fail(
             err, FATHOM_INVALID, "chat: %zu tool results after a message with %zu calls", n, n_calls);
-    for (size_t i = 0; i < n; i++) n_naming += results[i].tool_call_id != NULL;
-    for (size_t i = 0; i < n_calls; i++) n_named += is_named(results, n, asker->tool_calls[i].id);
-    return !n_naming || (n_naming == n && n_named == n) ||
+    for (size_t i = 0; i < n; i++) {
+        const char *id = results[i].tool_call_id;
+        n_naming += id != NULL;
+        all_fit = all_fit && (!id || fits(asker, results, n, id));
+    }
+    return !n_naming || (n_naming == n && all_fit) ||
         fm_fail(err, FATHOM_INVALID, "chat: the tool results do not name one call each");
 }
 
@@ -281,9 +288,8 @@ static bool check_talk(
     if (talk->disable_thinking && t->close_mark && !mentions(t, talk->tools, "enable_thinking") &&
         !mentions(t, talk->tools, "thinking") && mentions(t, talk->tools, t->close_mark))
         return fm_fail(err, FATHOM_UNSUPPORTED,
-            "chat: the chat template has no switch for thinking (enable_thinking, thinking): the model "
-            "always "
-            "thinks");
+            "chat: the chat template has no switch for thinking (enable_thinking, thinking), so that the "
+            "model always thinks");
     return (!talk->tools || fm_chat_check_tools(t, talk->tools, err)) &&
         fm_chat_check_messages(t, talk->messages, talk->n, true, err);
 }
@@ -309,8 +315,8 @@ static bool read_prompt(const struct fm_chat_template *t, const struct fm_conver
     const bool thinks = ends_with(text, foreign, length, t->open_mark);
     if (thinks && talk->disable_thinking)
         return fm_fail(err, FATHOM_UNSUPPORTED,
-            "chat: the chat template opens a thought, although thinking is disabled: the model always "
-            "thinks");
+            "chat: the chat template opens a thought, although thinking is disabled: the model "
+            "always thinks");
     *state = (struct fm_chat_state){.in_answer = !thinks};
     return fm_tokenizer_encode_rendered(t->tokenizer, text, foreign, length, tokens, err);
 }

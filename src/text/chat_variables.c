@@ -47,8 +47,12 @@ static bool add_message(
 const struct fathom_message *fm_chat_result(const struct fathom_message *results, size_t i) {
     const struct fathom_message *asker = results - 1;
     const char *id = asker->tool_calls[i].id;
+    size_t n_before = 0; // earlier calls of the same id: models repeat ids
+    for (size_t k = 0; id && k < i; k++)
+        n_before += asker->tool_calls[k].id && !strcmp(asker->tool_calls[k].id, id);
     for (size_t k = 0; id && k < asker->n_tool_calls; k++)
-        if (results[k].tool_call_id && !strcmp(results[k].tool_call_id, id)) return &results[k];
+        if (results[k].tool_call_id && !strcmp(results[k].tool_call_id, id) && !n_before--)
+            return &results[k];
     return &results[i];
 }
 

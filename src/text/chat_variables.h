@@ -19,6 +19,6 @@ extern const char *const fm_chat_own_variables[];
 extern const size_t fm_chat_n_own_variables;
 
 // Returns the result of call i of the message before `results`: the one that names the call's id, or else the
-// one at place i.
+// one at place i. Calls of one id have their results in order.
 const struct fathom_message *fm_chat_result(const struct fathom_message *results, size_t i);
 #endif

@@ -39,6 +39,7 @@ bool fm_jinja_truth(struct jinja_value value) {
     case JINJA_BOOL: return value.truth;
     case JINJA_INT: return value.whole != 0;
     case JINJA_FLOAT: return value.real != 0;
+    case JINJA_STRING: return value.string->length > 0;
     default: return !fm_jinja_length(value, &length) || length > 0;
     }
 }
@@ -52,6 +53,9 @@ bool fm_jinja_whole(struct jinja_value value, int64_t *whole) {
 bool fm_jinja_number(struct jinja_value value, double *real) {
     int64_t whole;
     if (value.kind == JINJA_FLOAT) return *real = value.real, true;
+    // every float is below 10^309, and reading up to 4300 digits would be slow
+    if (value.kind == JINJA_BIG && value.string->length > 310)
+        return *real = value.string->bytes[0] == '-' ? -INFINITY : INFINITY, true;
     if (value.kind == JINJA_BIG)
         return *real = fm_jinja_parse_real(value.string->bytes, value.string->length), true;
     return fm_jinja_whole(value, &whole) && (*real = (double)whole, true);
@@ -159,7 +163,7 @@ static bool is_nan(struct jinja_value value) {
 }
 
 static int number_order(struct jinja_value a, struct jinja_value b) {
-    int64_t x, y;
+    int64_t x = 0, y = 0;
     const bool a_whole = fm_jinja_whole(a, &x), b_whole = fm_jinja_whole(b, &y);
     if (a_whole && b_whole) return x < y ? -1 : x > y;
     if (a.kind == JINJA_BIG && b.kind == JINJA_BIG) return big_order(a.string, b.string);

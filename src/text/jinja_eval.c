@@ -1,5 +1,5 @@
 // Expressions are evaluated, and functions and macros called.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 #include "text/utf8.h"
 #include <math.h>
 #include <stdio.h>
@@ -52,6 +52,7 @@ struct jinja_value fm_jinja_apply(struct jinja_run *run, const struct jinja_func
                 return fm_jinja_error(
                     run, "'%s' needs at least %u arguments", function->name, function->required);
     }
+    if (self.kind == JINJA_STRING) fm_jinja_work(run, self.string->length); // most functions read all of it
     if (!fm_jinja_deeper(run)) return result;
     result = function->call(run, self, bound, arguments);
     fm_jinja_back(run);
@@ -88,6 +89,7 @@ struct gathered {
 
 static void add_named(
     struct jinja_run *run, struct gathered *g, const struct jinja_string *name, struct jinja_value value) {
+    fm_jinja_work(run, 16 * g->n_named);
     for (size_t i = 0; i < g->n_named; i++)
         if (g->named[i].name->length == name->length &&
             !memcmp(g->named[i].name->bytes, name->bytes, name->length)) {
@@ -201,6 +203,7 @@ static void bind_macro(struct jinja_run *run, struct jinja_scope *scope, const s
     const struct jinja_string *caller = interned(run->jinja, "caller"),
                               *kwargs = interned(run->jinja, "kwargs"),
                               *varargs = interned(run->jinja, "varargs");
+    run->steps += run->jinja->n_names / 16; // for interned()
     struct jinja_argument *named = fm_jinja_alloc(run, arguments->n_named + 1, sizeof(*named));
     size_t n_named = arguments->n_named, n = 0;
     if (!named) return;
@@ -275,12 +278,14 @@ struct jinja_value fm_jinja_invoke(
 static struct jinja_value variable(
     struct jinja_run *run, struct jinja_scope *scope, const struct jinja_string *name) {
     const struct jinja_value text = {.kind = JINJA_STRING, .string = name};
-    for (; scope; scope = scope->parent)
+    for (; scope; scope = scope->parent) {
+        run->steps += scope->n / 64;
         for (size_t i = scope->n; i--;)
             if (scope->variables[i].name == name) {
                 if (scope->variables[i].value.kind != JINJA_MISSING) return scope->variables[i].value;
                 goto missing;
             }
+    }
     const struct jinja_value *value = fm_jinja_get(run, run->variables, text);
     if (value) return *value;
     const struct jinja_function *function = fm_jinja_global(name);

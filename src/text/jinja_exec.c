@@ -1,10 +1,11 @@
 // Statements are run, and a template is rendered.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 #include <stdlib.h>
 #include <string.h>
 
 void fm_jinja_set(struct jinja_run *run, struct jinja_scope *scope, const struct jinja_string *name,
     struct jinja_value value) {
+    run->steps += scope->n / 64;
     for (size_t i = 0; i < scope->n; i++)
         if (scope->variables[i].name == name) {
             scope->variables[i].value = value;
@@ -252,9 +253,9 @@ bool fm_jinja_render(const struct fm_jinja *jinja, const struct fm_jinja_input *
     if (run.failed) {
         if (err && err->status == FATHOM_OK) *err = run.error;
         free(text.bytes);
-        free(text.marks);
+        free(text.origins);
     } else {
-        *out = (struct fm_jinja_output){text.bytes, text.marks, text.length - 1};
+        *out = (struct fm_jinja_output){text.bytes, text.origins, text.length - 1};
     }
     fm_arena_free(&run.arena);
     return !run.failed;

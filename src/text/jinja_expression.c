@@ -1,5 +1,5 @@
 // Operators of expressions into a tree, tuples without parentheses, and the targets of assignments.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 
 static struct jinja_node *signed_value(struct jinja_parser *parser, bool with_filter) {
     const struct jinja_token *at = parser->at;

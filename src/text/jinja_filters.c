@@ -27,6 +27,7 @@ static struct jinja_value attribute_of(
     for (size_t from = 0; from <= s->length && !run->failed;) {
         const char *dot = from < s->length ? memchr(s->bytes + from, '.', s->length - from) : NULL;
         const size_t to = dot ? (size_t)(dot - s->bytes) : s->length;
+        fm_jinja_work(run, to - from);
         bool digits = to > from;
         for (size_t i = from; i < to; i++) digits = digits && s->bytes[i] >= '0' && s->bytes[i] <= '9';
         const struct jinja_value key =

@@ -233,7 +233,7 @@ static void add(struct jinja_builder *b, const char *text, bool foreign) {
 
 static void print_string(
     struct jinja_builder *b, const struct jinja_string *s, const struct jinja_json *how) {
-    const bool foreign = s->marks ? false : s->foreign;
+    const bool foreign = s->origins ? false : s->foreign;
     size_t plain = 0;
     add(b, "\"", foreign);
     for (size_t at = 0; at < s->length;) {
@@ -251,7 +251,7 @@ static void print_string(
                 (unsigned)(0xd800 + ((code - 0x10000) >> 10)), (unsigned)(0xdc00 + (code & 0x3ff)));
         if (escaped[0]) {
             fm_jinja_add_part(b, s, plain, at);
-            add(b, escaped, s->marks ? s->marks[at] : s->foreign);
+            add(b, escaped, fm_jinja_is_foreign(s, at));
             plain = next;
         }
         at = next;

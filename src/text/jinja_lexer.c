@@ -1,5 +1,5 @@
 // Templates into tokens. Outside of tags a template is data, whose white space depends on the tags beside it.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 #include "text/utf8.h"
 #include <stdarg.h>
 #include <stdio.h>

@@ -28,7 +28,7 @@ static struct jinja_value strip(
     size_t from, to;
     const bool some = fm_jinja_given(chars) && chars.kind != JINJA_NONE;
     if (some && !want_string(run, chars)) return self;
-    fm_jinja_strip(self.string, some ? chars.string : NULL, left, right, &from, &to);
+    fm_jinja_strip(run, self.string, some ? chars.string : NULL, left, right, &from, &to);
     return fm_jinja_part(run, self.string, from, to);
 }
 FM_JINJA_FUNCTION(str_strip) {
@@ -48,7 +48,7 @@ static size_t find_last(
     struct jinja_run *run, const struct jinja_string *s, const struct jinja_string *what, size_t end) {
     if (what->length > end) return SIZE_MAX;
     for (size_t at = end - what->length;; at--) {
-        fm_jinja_work(run, 0);
+        fm_jinja_work(run, what->length && s->bytes[at] == what->bytes[0] ? what->length : 0);
         if (run->failed) return SIZE_MAX;
         if (!memcmp(s->bytes + at, what->bytes, what->length)) return at;
         if (!at) return SIZE_MAX;
@@ -68,7 +68,7 @@ static struct jinja_value split_spaces(
     for (;;) {
         const struct jinja_string rest = {.bytes = s->bytes + from, .length = to - from};
         size_t begin, end;
-        fm_jinja_strip(&rest, NULL, !from_right, from_right, &begin, &end);
+        fm_jinja_strip(run, &rest, NULL, !from_right, from_right, &begin, &end);
         to = from + end, from += begin;
         if (from == to || run->failed) break;
         if (limit >= 0 && (int64_t)list.list->n == limit) { // the rest is one part
@@ -244,6 +244,8 @@ static struct jinja_value edges(
     if (a[0].kind == JINJA_STRING) return fm_jinja_bool(has_edge(self.string, a[0].string, from, to, end));
     for (size_t i = 0; i < a[0].list->n; i++) {
         if (!want_string(run, a[0].list->items[i])) return self;
+        fm_jinja_work(run, a[0].list->items[i].string->length);
+        if (run->failed) return self;
         if (has_edge(self.string, a[0].list->items[i].string, from, to, end)) return fm_jinja_bool(true);
     }
     return fm_jinja_bool(false);
@@ -378,7 +380,7 @@ FM_JINJA_FUNCTION(str_expandtabs) {
         const char c = self.string->bytes[at];
         if (c == '\t') {
             for (int64_t n = size > 0 ? size - column % size : 0; n > 0 && !run->failed; n--, column++)
-                fm_jinja_add(&b, " ", 1, self.string->marks ? self.string->marks[at] : self.string->foreign);
+                fm_jinja_add(&b, " ", 1, fm_jinja_is_foreign(self.string, at));
             continue;
         }
         fm_jinja_add_part(&b, self.string, at, at + fm_jinja_char(self.string->bytes + at));

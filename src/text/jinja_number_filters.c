@@ -61,7 +61,7 @@ FM_JINJA_FUNCTION(filter_float) {
                                                  : fm_jinja_number(self, &real);
     struct jinja_value value = known ? fm_jinja_real(real) : fm_jinja_given(a[0]) ? a[0] : fm_jinja_real(0);
     value.foreign = value.foreign || self.foreign ||
-        (self.kind == JINJA_STRING && (self.string->marks || self.string->foreign));
+        (self.kind == JINJA_STRING && (self.string->origins || self.string->foreign));
     return value;
 }
 

@@ -322,7 +322,7 @@ FM_JINJA_FUNCTION(global_strftime_now) {
             continue;
         }
         while (dash && (*from == '0' || *from == ' ') && from[1]) from++; // %-d: without zeros
-        fm_jinja_add(&b, from, strlen(from), format->marks ? format->marks[i] : format->foreign);
+        fm_jinja_add(&b, from, strlen(from), fm_jinja_is_foreign(format, i));
         i = at;
     }
     return fm_jinja_built(&b);

@@ -1,5 +1,5 @@
 // Arithmetic, attributes, items and slices: as in Python, through jinja2's immutable sandbox.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 #include "text/utf8.h"
 #include <math.h>
 #include <stdio.h>

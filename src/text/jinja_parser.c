@@ -1,6 +1,6 @@
 // Values of expressions into a tree: literals, names, calls, filters, tests. Operators have a file of their
 // own.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 #include "text/utf8.h"
 #include <stdarg.h>
 #include <stdio.h>

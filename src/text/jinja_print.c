@@ -1,5 +1,5 @@
 // Values as text: Python's str() and repr(), and numbers to and from text.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 #include "text/utf8.h"
 #include <locale.h>
 #include <math.h>
@@ -90,7 +90,7 @@ static bool digit_value(char c, int64_t base, int *value) {
 bool fm_jinja_string_to_int(
     struct jinja_run *run, const struct jinja_string *s, int64_t base, struct jinja_value *value) {
     size_t from, to, n = 0;
-    fm_jinja_strip(s, NULL, true, true, &from, &to);
+    fm_jinja_strip(run, s, NULL, true, true, &from, &to);
     const bool sign = from < to && (s->bytes[from] == '-' || s->bytes[from] == '+'),
                minus = sign && s->bytes[from] == '-';
     from += sign;
@@ -123,14 +123,14 @@ bool fm_jinja_string_to_int(
         if (!fits || (!minus && whole == INT64_MIN)) return false;
         *value = fm_jinja_int(minus ? whole : -whole);
     }
-    value->foreign = s->marks || s->foreign;
+    value->foreign = s->origins || s->foreign;
     return true;
 }
 
 bool fm_jinja_string_to_real(const struct jinja_string *s, double *real) {
     size_t from, to, n = 0;
     char text[400];
-    fm_jinja_strip(s, NULL, true, true, &from, &to);
+    fm_jinja_strip(NULL, s, NULL, true, true, &from, &to);
     if (to == from || to - from >= sizeof(text)) return false;
     for (size_t i = from; i < to; i++) {
         const char c = s->bytes[i];
@@ -177,7 +177,7 @@ static bool is_printable(uint32_t code) {
 }
 
 static void string_repr(struct jinja_builder *b, const struct jinja_string *s) {
-    const bool foreign = s->marks ? false : s->foreign;
+    const bool foreign = s->origins ? false : s->foreign;
     const bool has_single = s->length && memchr(s->bytes, '\'', s->length),
                has_double = s->length && memchr(s->bytes, '"', s->length);
     const char quote = has_single && !has_double ? '"' : '\'';
@@ -200,7 +200,7 @@ static void string_repr(struct jinja_builder *b, const struct jinja_string *s) {
                 (unsigned)code);
         if (escaped[0]) {
             fm_jinja_add_part(b, s, plain, at);
-            fm_jinja_add(b, escaped, strlen(escaped), s->marks ? s->marks[at] : s->foreign);
+            fm_jinja_add(b, escaped, strlen(escaped), fm_jinja_is_foreign(s, at));
             plain = next;
         }
         at = next;

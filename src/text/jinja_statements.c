@@ -1,5 +1,5 @@
 // Statements of templates into a tree.
-#include "text/jinja_parts.h"
+#include "text/jinja_tree.h"
 #include "text/utf8.h"
 #include <string.h>
 
@@ -22,7 +22,7 @@ static void expect_end(struct jinja_parser *parser) {
             fm_quote(parser->at->text ? parser->at->text : "", parser->at->length).text);
 }
 
-// What is known of the surroundings, and is other within a body.
+// What the parser knows of the statements around one. A body has values of its own.
 struct around {
     bool soft;
     unsigned loops, n_macros;

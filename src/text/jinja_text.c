@@ -53,24 +53,25 @@ size_t fm_jinja_find(
     return SIZE_MAX;
 }
 
-static bool is_one_of(const struct jinja_string *chars, const char *at) {
+static bool is_one_of(struct jinja_run *run, const struct jinja_string *chars, const char *at) {
     const size_t n = fm_jinja_char(at);
     if (!chars) return fm_jinja_is_space(fm_jinja_code(at));
-    for (size_t i = 0; i < chars->length; i += fm_jinja_char(chars->bytes + i))
+    fm_jinja_work(run, chars->length);
+    for (size_t i = 0; i < chars->length && !run->failed; i += fm_jinja_char(chars->bytes + i))
         if (fm_jinja_char(chars->bytes + i) == n && !memcmp(chars->bytes + i, at, n)) return true;
     return false;
 }
 
-void fm_jinja_strip(const struct jinja_string *s, const struct jinja_string *chars, bool left, bool right,
-    size_t *from, size_t *to) {
+void fm_jinja_strip(struct jinja_run *run, const struct jinja_string *s, const struct jinja_string *chars,
+    bool left, bool right, size_t *from, size_t *to) {
     *from = 0;
     *to = s->length;
-    while (left && *from < *to && is_one_of(chars, s->bytes + *from))
+    while (left && *from < *to && is_one_of(run, chars, s->bytes + *from))
         *from += fm_jinja_char(s->bytes + *from);
     while (right && *to > *from) {
         size_t at = *to - 1;
         while (((unsigned char)s->bytes[at] & 0xc0) == 0x80) at--;
-        if (!is_one_of(chars, s->bytes + at)) break;
+        if (!is_one_of(run, chars, s->bytes + at)) break;
         *to = at;
     }
 }
@@ -108,7 +109,7 @@ struct jinja_value fm_jinja_escape(struct jinja_run *run, const struct jinja_str
         const char *special = s->bytes[i] ? strchr(from, s->bytes[i]) : NULL;
         if (!special) continue;
         fm_jinja_add_part(&b, s, plain, i);
-        fm_jinja_add(&b, to[special - from], strlen(to[special - from]), s->marks ? s->marks[i] : s->foreign);
+        fm_jinja_add(&b, to[special - from], strlen(to[special - from]), fm_jinja_is_foreign(s, i));
         plain = i + 1;
     }
     fm_jinja_add_part(&b, s, plain, s->length);
@@ -209,7 +210,7 @@ struct jinja_value fm_jinja_case(struct jinja_run *run, const struct jinja_strin
     bool in_word = false;
     for (size_t at = 0; at < s->length && !run->failed; at += fm_jinja_char(s->bytes + at)) {
         const uint32_t code = fm_jinja_code(s->bytes + at);
-        const bool foreign = s->marks ? s->marks[at] : s->foreign;
+        const bool foreign = fm_jinja_is_foreign(s, at);
         const utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)code);
         const bool is_upper = category == UTF8PROC_CATEGORY_LU;
         const bool first = how == CASE_CAPITALIZE ? at == 0 : !in_word;

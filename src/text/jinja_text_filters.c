@@ -68,7 +68,7 @@ FM_JINJA_FUNCTION(filter_trim) {
             return fm_jinja_error(run, "trim's characters are a string, not %s", fm_jinja_type(a[0]));
         chars = a[0].string;
     }
-    fm_jinja_strip(s, chars, true, true, &from, &to);
+    fm_jinja_strip(run, s, chars, true, true, &from, &to);
     return fm_jinja_part(run, s, from, to);
 }
 
@@ -246,14 +246,14 @@ FM_JINJA_FUNCTION(filter_striptags) {
             at = next;
             continue;
         }
-        if (space) fm_jinja_add(&b, " ", 1, s->marks ? s->marks[at] : s->foreign);
+        if (space) fm_jinja_add(&b, " ", 1, fm_jinja_is_foreign(s, at));
         space = false;
         while (i < 6 &&
             !(s->length - at >= strlen(entities[i]) &&
                 !memcmp(s->bytes + at, entities[i], strlen(entities[i]))))
             i++;
         if (i < 6) {
-            fm_jinja_add(&b, &plain[i], 1, s->marks ? s->marks[at] : s->foreign);
+            fm_jinja_add(&b, &plain[i], 1, fm_jinja_is_foreign(s, at));
             next = at + strlen(entities[i]);
         } else {
             fm_jinja_add_part(&b, s, at, next);
@@ -292,7 +292,7 @@ static void add_quoted(struct jinja_builder *b, const struct jinja_string *s, bo
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < s->length; i++) {
         const char c = s->bytes[i];
-        const bool foreign = s->marks ? s->marks[i] : s->foreign;
+        const bool foreign = fm_jinja_is_foreign(s, i);
         const bool letter = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         if (letter || (c && strchr(query ? "_.-~" : "_.-~/", c))) {
             fm_jinja_add(b, &c, 1, foreign);

@@ -70,9 +70,9 @@ static bool reserve(struct jinja_builder *b, size_t more) {
     if (capacity < more || !take_memory(b->run, 2 * (capacity - b->capacity))) return false;
     char *bytes = realloc(b->bytes, capacity);
     if (bytes) b->bytes = bytes;
-    uint8_t *marks = bytes ? realloc(b->marks, capacity) : NULL;
-    if (marks) b->marks = marks;
-    if (!marks) {
+    uint8_t *origins = bytes ? realloc(b->origins, capacity) : NULL;
+    if (origins) b->origins = origins;
+    if (!origins) {
         fm_jinja_error(b->run, "no memory for %zu bytes", capacity);
         b->run->error.status = FATHOM_NO_MEMORY;
         return false;
@@ -85,7 +85,7 @@ void fm_jinja_add(struct jinja_builder *b, const char *bytes, size_t length, boo
     if (!length || !reserve(b, length)) return;
     b->run->steps += length / 64; // what is short costs memory, which is bounded too
     memcpy(b->bytes + b->length, bytes, length);
-    memset(b->marks + b->length, foreign, length);
+    memset(b->origins + b->length, foreign, length);
     b->length += length;
 }
 
@@ -97,10 +97,10 @@ void fm_jinja_add_part(struct jinja_builder *b, const struct jinja_string *s, si
     if (from >= to || !reserve(b, to - from)) return;
     b->run->steps += (to - from) / 64;
     memcpy(b->bytes + b->length, s->bytes + from, to - from);
-    if (s->marks)
-        memcpy(b->marks + b->length, s->marks + from, to - from);
+    if (s->origins)
+        memcpy(b->origins + b->length, s->origins + from, to - from);
     else
-        memset(b->marks + b->length, s->foreign, to - from);
+        memset(b->origins + b->length, s->foreign, to - from);
     b->length += to - from;
 }
 
@@ -123,20 +123,20 @@ struct jinja_value fm_jinja_built(struct jinja_builder *b) {
     struct jinja_run *run = b->run;
     struct jinja_string s = {.bytes = "", .length = b->length};
     if (b->length) {
-        s.foreign = b->marks[0];
-        const bool mixed = memchr(b->marks, !s.foreign, b->length) != NULL;
+        s.foreign = b->origins[0];
+        const bool mixed = memchr(b->origins, !s.foreign, b->length) != NULL;
         char *bytes = fm_jinja_alloc(run, b->length, 1);
-        uint8_t *marks = mixed ? fm_jinja_alloc(run, b->length, 1) : NULL;
+        uint8_t *origins = mixed ? fm_jinja_alloc(run, b->length, 1) : NULL;
         if (bytes) memcpy(bytes, b->bytes, b->length);
-        if (marks) memcpy(marks, b->marks, b->length);
-        if (!bytes || (mixed && !marks))
+        if (origins) memcpy(origins, b->origins, b->length);
+        if (!bytes || (mixed && !origins))
             s.length = 0;
         else
             s.bytes = bytes;
-        s.marks = marks;
+        s.origins = origins;
     }
     free(b->bytes);
-    free(b->marks);
+    free(b->origins);
     run->memory -= 2 * b->capacity;
     *b = (struct jinja_builder){run};
     return string_value(run, s);
@@ -156,7 +156,7 @@ struct jinja_value fm_jinja_part(
     struct jinja_run *run, const struct jinja_string *s, size_t from, size_t to) {
     struct jinja_string part = *s;
     part.bytes += from;
-    if (part.marks) part.marks += from;
+    if (part.origins) part.origins += from;
     part.length = to > from ? to - from : 0;
     return string_value(run, part);
 }

@@ -35,10 +35,11 @@ void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer) {
 
 bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_token token, bool special,
     bool normalized, struct fathom_error *err) {
-    uint8_t flags = FM_TOKEN_ADDED | (special ? FM_TOKEN_SPECIAL : 0);
+    token.mark = special || fm_looks_like_mark(token.content, token.length);
+    const uint8_t flags =
+        FM_TOKEN_ADDED | (special ? FM_TOKEN_SPECIAL : 0) | (token.mark ? FM_TOKEN_MARK : 0);
     if (!fm_vocab_add_literal(&tokenizer->vocab, token.id, token.content, token.length, flags, err))
         return false;
-    token.mark = special || fm_looks_like_mark(token.content, token.length);
     if (!normalized) return fm_added_tokens_add(&tokenizer->added, token, err);
     char *owned = NULL;
     const char *normal = token.content;
@@ -51,14 +52,18 @@ bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_toke
     return added;
 }
 
-// Marks the tokens that result from merging their own bytes. A word equal to such a token needs only one
-// table lookup.
-static bool mark_whole(struct fm_vocab *vocab, struct fathom_error *err) {
+// Flags the tokens that a word equal to them becomes: those that result from merging their own bytes, or all
+// where the model ignores merges. Such a word needs only one table lookup. A mark is none of them.
+static bool find_whole(struct fm_vocab *vocab, bool ignore_merges, struct fathom_error *err) {
     struct fm_bpe_scratch scratch = {0};
     bool done = true;
     for (size_t id = 0; done && id < vocab->n_tokens; id++) {
         struct fm_token *token = &vocab->tokens[id];
-        if (!(token->flags & FM_TOKEN_WORD) || !token->length) continue;
+        if (!(token->flags & FM_TOKEN_WORD) || (token->flags & FM_TOKEN_MARK) || !token->length) continue;
+        if (ignore_merges) {
+            token->flags |= FM_TOKEN_WHOLE;
+            continue;
+        }
         const char *word = vocab->bytes + token->offset;
         bool complete = true;
         for (size_t i = 0; i < token->length; i++)
@@ -130,7 +135,8 @@ bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *er
     if (tokenizer->bos < 0) tokenizer->bos = find_first(tokenizer, bos_names);
     if (tokenizer->eos < 0) tokenizer->eos = find_first(tokenizer, eos_names);
     find_ends(tokenizer);
-    return mark_whole(&tokenizer->vocab, err);
+    return fm_vocab_drop_merged_marks(&tokenizer->vocab, err) &&
+        find_whole(&tokenizer->vocab, tokenizer->ignore_merges, err);
 }
 
 // ---- Tokens ----------------------------------------------------------------------------------------------
@@ -208,15 +214,14 @@ static bool append(struct encoding *e, const int32_t *ids, size_t n) {
 static bool encode_word(struct encoding *e, const char *word, size_t length) {
     const struct fm_vocab *vocab = &e->tokenizer->vocab;
     int32_t id = fm_vocab_find_word(vocab, word, length);
-    if (id >= 0 && (e->tokenizer->ignore_merges || (vocab->tokens[id].flags & FM_TOKEN_WHOLE)))
-        return append(e, &id, 1);
+    if (id >= 0 && (vocab->tokens[id].flags & FM_TOKEN_WHOLE)) return append(e, &id, 1);
     size_t count;
     return fm_bpe_merge(vocab, word, length, e->tokenizer->unknown, &e->bpe, &count, e->err) &&
         append(e, e->bpe.ids, count);
 }
 
 static bool encode_words(struct encoding *e, const char *text, size_t length, struct fm_origin origin) {
-    (void)origin;
+    (void)origin; // no word becomes a mark
     if (!fm_pretokenize(&e->tokenizer->pretokenizer, text, length, &e->words, e->err)) return false;
     for (size_t i = 0; i < e->words.spans.count; i++)
         if (!encode_word(e, e->words.text + e->words.spans.items[i].start, e->words.spans.items[i].length))

@@ -47,7 +47,7 @@ static const char *read_unit(struct fm_call_reader *r, enum fm_mark_kind kind, c
 
 static void read_all(struct fm_call_reader *r) {
     const char *at = r->start, *piece = at;
-    while (at < r->end && !r->no_memory) {
+    while (at < r->end && r->n_failed < FM_CALL_MAX_FAILED && !r->no_memory) {
         size_t length;
         bool partial;
         const enum fm_mark_kind kind = fm_mark_at(r->style, at, r->end, &length, &partial);
@@ -63,15 +63,16 @@ static void read_all(struct fm_call_reader *r) {
             continue;
         }
         r->out->n_texts = n_texts;
+        r->n_failed += kind != FM_MARK_CLOSE && kind != FM_MARK_OBJECT;
         const char *next = fm_call_skip_space(r, at + length);
-        // a mark around all calls, or one that comes twice
+        // a mark around all calls, or a mark that comes twice: not text
         if (kind == FM_MARK_CLOSE ||
             (kind != FM_MARK_OBJECT && fm_mark_next(r->style, next, r->end) == next)) {
             fm_call_add_text(r, piece, at);
             at = piece = at + length;
             continue;
         }
-        // no call: text, up to the mark that closes it
+        // no call: all is text, up to the mark that closes it
         at = kind == FM_MARK_OBJECT ? at + length + 1 : fm_call_behind_bad(r, at + length);
     }
     fm_call_add_text(r, piece, r->end);

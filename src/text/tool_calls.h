@@ -19,13 +19,14 @@ enum fm_call_style {
     FM_CALL_KIMI, // Kimi K2: <|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{…}<|tool_call_end|>
 };
 
-// The style by the marks that the text of a chat template contains, or a prompt rendered with calls in it.
+// Returns the style whose marks stand in a text: a chat template, or a prompt that was rendered with calls.
 enum fm_call_style fm_call_style_of(const char *text);
-// Are the bytes, of a special token, a part of a mark of the style? Other special tokens are no text.
+// Returns true when the bytes of a special token are a part of a mark of the style. Other special tokens are
+// no text.
 bool fm_call_has_mark(enum fm_call_style style, const char *bytes, size_t length);
-// How many bytes of an answer so far are certainly text: those before the first mark, or before what may
-// become one. Line ends before it are not counted. The text that fm_calls_read() finds begins with these
-// bytes.
+// Returns how many bytes of an answer so far are certainly text: those before the first mark, or before what
+// may become a mark. Line ends at the end of these bytes are not counted, because a mark may follow. The text
+// that fm_calls_read() finds begins with these bytes.
 size_t fm_calls_begin(enum fm_call_style style, const char *answer, size_t length);
 
 struct fm_tool_calls {

@@ -205,17 +205,32 @@ uint64_t fm_vocab_merge(const struct fm_vocab *vocab, int32_t left, int32_t righ
     return merge_slot(vocab, (uint64_t)(uint32_t)left << 32 | (uint32_t)right)->value;
 }
 
-static bool grow_merges(struct fm_vocab *vocab, struct fathom_error *err) {
+static bool makes_mark(const struct fm_vocab *vocab, const struct fm_merge_slot *slot) {
+    return slot->value != FM_NO_MERGE && (vocab->tokens[(uint32_t)slot->value].flags & FM_TOKEN_MARK);
+}
+
+// Moves the merges to a new table, except those that make a mark.
+static bool move_merges(struct fm_vocab *vocab, size_t capacity, struct fathom_error *err) {
     struct fm_merge_slot *old = vocab->merges;
-    size_t old_capacity = vocab->merges_capacity, capacity = old_capacity ? 2 * old_capacity : 1024;
+    const size_t old_capacity = vocab->merges_capacity;
     struct fm_merge_slot *slots = malloc(capacity * sizeof(*slots));
     if (!slots) return fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory for %zu merges", capacity);
     for (size_t i = 0; i < capacity; i++) slots[i].value = FM_NO_MERGE;
     vocab->merges = slots;
     vocab->merges_capacity = capacity;
-    for (size_t i = 0; i < old_capacity; i++)
-        if (old[i].value != FM_NO_MERGE) *merge_slot(vocab, old[i].pair) = old[i];
+    vocab->n_merges = 0;
+    for (size_t i = 0; i < old_capacity; i++) {
+        if (old[i].value == FM_NO_MERGE || makes_mark(vocab, &old[i])) continue;
+        *merge_slot(vocab, old[i].pair) = old[i];
+        vocab->n_merges++;
+    }
     free(old);
+    return true;
+}
+
+bool fm_vocab_drop_merged_marks(struct fm_vocab *vocab, struct fathom_error *err) {
+    for (size_t i = 0; i < vocab->merges_capacity; i++)
+        if (makes_mark(vocab, &vocab->merges[i])) return move_merges(vocab, vocab->merges_capacity, err);
     return true;
 }
 
@@ -240,7 +255,9 @@ bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left,
         return fm_fail(err, FATHOM_INVALID,
             "tokenizer: merge %u makes \"%s\", which is not in the vocabulary", rank,
             fm_quote(bytes, n1 + n2).text);
-    if (2 * (vocab->n_merges + 1) > vocab->merges_capacity && !grow_merges(vocab, err)) return false;
+    if (2 * (vocab->n_merges + 1) > vocab->merges_capacity &&
+        !move_merges(vocab, vocab->merges_capacity ? 2 * vocab->merges_capacity : 1024, err))
+        return false;
     uint64_t pair = (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
     struct fm_merge_slot *slot = merge_slot(vocab, pair);
     if (slot->value == FM_NO_MERGE) vocab->n_merges++;

@@ -10,10 +10,11 @@ enum {
     FM_MAX_TOKENS = 1 << 20, // higher ids are refused, so that one number in a file cannot demand gigabytes
     FM_TOKEN_PRESENT = 1,
     FM_TOKEN_WORD = 2,     // spelled in the byte alphabet: merges can produce the token
-    FM_TOKEN_WHOLE = 4,    // merging its bytes gives the token itself
+    FM_TOKEN_WHOLE = 4,    // a word equal to the token becomes the token
     FM_TOKEN_ADDED = 8,    // recognised in the text before words are cut
     FM_TOKEN_SPECIAL = 16, // a control token
     FM_TOKEN_END = 32,     // ends an answer
+    FM_TOKEN_MARK = 64,    // belongs to a template (tokenizer.h): no word of a text becomes the token
 };
 
 struct fm_token {
@@ -58,6 +59,9 @@ bool fm_vocab_add_literal(struct fm_vocab *vocab, int64_t id, const char *text, 
 // Adds the merge of two tokens, given by their spellings.
 bool fm_vocab_add_merge(struct fm_vocab *vocab, uint32_t rank, const char *left, size_t n_left,
     const char *right, size_t n_right, struct fathom_error *err);
+
+// Drops the merges that make a mark, because merges apply to every text, a user's too.
+bool fm_vocab_drop_merged_marks(struct fm_vocab *vocab, struct fathom_error *err);
 
 int32_t fm_vocab_find_word(const struct fm_vocab *vocab, const char *bytes, size_t length); // -1: none
 int32_t fm_vocab_find_name(const struct fm_vocab *vocab, const char *text, size_t length);  // -1: none

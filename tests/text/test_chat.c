@@ -242,6 +242,30 @@ static void variables(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 }
 
+// Models repeat ids: the results of one id belong to its calls in order, wherever they stand.
+static void results_of_one_id(void **state) {
+    (void)state;
+    struct fm_tokenizer *tokenizer = minnow();
+    struct fm_chat_template *t = open_template(tokenizer, NULL,
+        "{% for m in messages %}{% if m.tool_calls %}{% endif %}{{ m.role }}{{ m.content }} {% endfor %}");
+    const struct fathom_tool_call calls[] = {{"f", "{}", "a"}, {"f", "{}", "a"}, {"g", "{}", "b"}};
+    const struct fathom_message messages[] = {{FATHOM_ROLE_USER, "x"},
+        {FATHOM_ROLE_ASSISTANT, "y", NULL, calls, 3}, {FATHOM_ROLE_TOOL, "3", .tool_call_id = "b"},
+        {FATHOM_ROLE_TOOL, "1", .tool_call_id = "a"}, {FATHOM_ROLE_TOOL, "2", .tool_call_id = "a"}};
+    const struct fm_conversation talk = {messages, 5};
+    struct fm_tokens tokens = {0};
+    struct fm_chat_state chat;
+    struct fathom_error err = {0};
+    if (!fm_chat_prompt(t, &talk, &tokens, &chat, &err)) fail_msg("%s", err.message);
+    size_t length;
+    char *text = decode(tokenizer, &tokens, &length);
+    assert_string_equal(text, "userx assistanty tool1 tool2 tool3 ");
+    free(text);
+    free(tokens.ids);
+    fm_chat_template_destroy(&t);
+    fm_tokenizer_destroy(&tokenizer);
+}
+
 // Marks stay text wherever a message has them, whole or in two parts of which one is the template's. Marks
 // that the template makes of a role are marks.
 static void nobody_forges_a_turn(void **state) {
@@ -416,6 +440,8 @@ static void refusals(void **state) {
         CALLS({"f", "{}", "a"}, {"g", "{}", "b"}), RESULT("a"), RESULT("a"));
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "name one call each", QUESTION,
         CALLS({"f", "{}", "a"}, {"g", "{}", "b"}), RESULT("a"), RESULT(NULL));
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "name one call each", QUESTION,
+        CALLS({"f", "{}", "a"}, {"g", "{}", "a"}), RESULT("a"), RESULT("b"));
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "has no name", QUESTION, CALLS({"", "{}"}), RESULT(NULL));
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "call of f are not a JSON object", QUESTION, CALLS({"f", "{"}),
         RESULT(NULL));
@@ -595,6 +621,7 @@ int main(void) {
         cmocka_unit_test(follow),
         cmocka_unit_test(templates_from_elsewhere),
         cmocka_unit_test(variables),
+        cmocka_unit_test(results_of_one_id),
         cmocka_unit_test(nobody_forges_a_turn),
         cmocka_unit_test(calls_of_templates),
         cmocka_unit_test(refusals),

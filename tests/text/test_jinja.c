@@ -163,6 +163,8 @@ static void odd_variables(void **state) {
     check_text("{{ a }} {{ b }} {{ c }}", "{\"a\": NaN, \"b\": Infinity, \"c\": -Infinity}", "nan inf -inf");
     check_text("{{ a | tojson }}", "{\"a\": [NaN, Infinity, -Infinity]}", "[NaN, Infinity, -Infinity]");
     check_text("{{ a }} {{ b }}", "{\"a\": -0, \"b\": 1E5}", "0 100000.0");
+    check_text(
+        "{% set b = ('1' * 310) | int %}{{ b > 1e308 }}{{ -b < -1e308 }}{{ b == b }}", "{}", "TrueTrueTrue");
 }
 
 // ---- Bounds ----------------------------------------------------------------------------------------------
@@ -185,6 +187,13 @@ static void bounds(void **state) {
             "steps"},
         {"{% for i in range(100000) %}{{ 'a' * 1000 }}{% endfor %}", "needs more than 4 MiB of memory"},
         {"{% set a = 'a' * 100000 %}{% for i in range(10000) %}{{ 'b' in a }}{% endfor %}", "steps"},
+        {"{% set a = 'a' * 100000 %}{% for i in range(1000) %}{{ a | length }}{% endfor %}", "steps"},
+        {"{% set a = ' ' * 100000 %}{% for i in range(1000) %}{% set b = a.strip() %}{% endfor %}", "steps"},
+        {"{% set a = 'a' * 100000 %}{{ a.strip('b' * 100000 + 'a') }}", "steps"},
+        {"{% set a = 'a' * 100000 %}{{ a.rstrip('b' * 100000 + 'a') }}", "steps"},
+        {"{% set a = 'a' * 100000 %}{{ (a + a).rfind(a + 'b') }}", "steps"},
+        {"{% set a = 'a' * 100000 %}{{ a.startswith((a + 'b',) * 9999) }}", "steps"},
+        {"{% set a = 'a' * 100000 %}{{ ([1] * 10000) | map(attribute=a) | list }}", "steps"},
         {"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "nested deeper than"},
         {"{% for i in [1] recursive %}{{ loop([1]) }}{% endfor %}", "nested deeper than"},
         {"{% macro m() %}{% call m() %}{{ caller }}{% endcall %}{{ caller }}{% endmacro %}{{ m() }}",

@@ -78,6 +78,22 @@ static void unreachable_tokens(void **state) {
     expect_ids(json, "ba", "2");
 }
 
+// A mark may be a word of the vocabulary too, with merges that make it.
+static void no_word_becomes_a_mark(void **state) {
+    (void)state;
+    static const char *const switches[] = {"", "\"ignore_merges\":true,"};
+    for (size_t i = 0; i < 2; i++) {
+        char json[512];
+        snprintf(json, sizeof(json),
+            HEAD BYTE_LEVEL ",\"model\":{%s\"vocab\":{\"<\":0,\"s\":1,\">\":2,\"<s\":3,\"<s>\":4},"
+                            "\"merges\":[\"< s\",\"<s >\"]},"
+                            "\"added_tokens\":[{\"id\":4,\"content\":\"<s>\",\"special\":true}]}",
+            switches[i]);
+        expect_encoded(json, "<s>", true, "4");
+        expect_encoded(json, "<s>", false, "3 2");
+    }
+}
+
 #define SPLIT(pattern, behavior, invert) \
     HEAD "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":" pattern \
          ",\"behavior\":\"" behavior "\",\"invert\":" invert "}," BYTE_LEVEL "]}," MODEL "}"
@@ -427,6 +443,7 @@ int main(void) {
         cmocka_unit_test(merges_in_order_of_rank),
         cmocka_unit_test(empty_token),
         cmocka_unit_test(unreachable_tokens),
+        cmocka_unit_test(no_word_becomes_a_mark),
         cmocka_unit_test(splits),
         cmocka_unit_test(other_steps),
         cmocka_unit_test(added_tokens),

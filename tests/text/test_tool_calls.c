@@ -399,6 +399,30 @@ static void styles(void **state) {
     assert_false(fm_call_has_mark(FM_CALL_NONE, SEP, strlen(SEP)));
 }
 
+// Reads an answer that begins with marks that begin no call, and ends with a call. Returns how many calls.
+static size_t calls_after(size_t n_marks) {
+    static const char mark[] = "<tool_call>x ", call[] = CALL(F);
+    const size_t n = sizeof(mark) - 1;
+    char *answer = malloc(n_marks * n + sizeof(call));
+    assert_non_null(answer);
+    for (size_t i = 0; i < n_marks; i++) memcpy(answer + i * n, mark, n);
+    memcpy(answer + n_marks * n, call, sizeof(call));
+    struct fm_call_reading reading;
+    assert_true(fm_calls_read(FM_CALL_JSON, tools, answer, &reading));
+    const size_t n_calls = reading.calls.n;
+    assert_int_equal(reading.n_texts, 1);
+    assert_int_equal(reading.texts[0].end, n_calls ? n_marks * n : strlen(answer));
+    fm_call_reading_free(&reading);
+    free(answer);
+    return n_calls;
+}
+
+static void after_256_failures_all_is_text(void **state) {
+    (void)state;
+    assert_int_equal(calls_after(255), 1);
+    assert_int_equal(calls_after(256), 0);
+}
+
 static void mended(void **state) {
     (void)state;
     static const char *const json[][2] = {{"{\"a\":  [1, -2.50e+3]}", "{\"a\":  [1, -2.50e+3]}"},
@@ -420,6 +444,6 @@ static void mended(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(each_row), cmocka_unit_test(page),
-        cmocka_unit_test(styles), cmocka_unit_test(mended)};
+        cmocka_unit_test(styles), cmocka_unit_test(mended), cmocka_unit_test(after_256_failures_all_is_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
