@@ -107,18 +107,22 @@ static bool probe_calls(struct fm_chat_template *t, const char *text, struct fat
     static const struct fm_call_form forms[] = {{false, false}, {true, false}, {false, true}, {true, true}};
     static const struct fathom_tool_call call = {
         "probe_name", "{\"probe_key\": \"probe_value\"}", "call00000"};
+    static const char list[] =
+        "[{\"type\": \"function\", \"function\": {\"name\": \"probe_name\", \"description\": \"d\", "
+        "\"parameters\": {\"type\": \"object\", \"properties\": {}}}}]";
     static const struct fathom_message messages[] = {{FATHOM_ROLE_USER, "q"},
         {FATHOM_ROLE_ASSISTANT, .tool_calls = &call, .n_tool_calls = 1},
         {FATHOM_ROLE_TOOL, "r", .tool_call_id = "call00000"}};
+    const char *tools = t->with_tools ? list : NULL; // takes the template that writes the calls
     bool no_memory = false;
     size_t n_none = 0;
     enum fm_call_style style;
     t->call_form = forms[2];
     t->call_style = fm_call_style_of(text);
-    shows_call(t, &(struct fm_conversation){messages, 1}, &forms[2], &n_none, &style, &no_memory);
+    shows_call(t, &(struct fm_conversation){messages, 1, tools}, &forms[2], &n_none, &style, &no_memory);
     for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
         size_t n = n_none;
-        if (!shows_call(t, &(struct fm_conversation){messages, 3}, &forms[i], &n, &style, &no_memory))
+        if (!shows_call(t, &(struct fm_conversation){messages, 3, tools}, &forms[i], &n, &style, &no_memory))
             continue;
         t->call_form = forms[i];
         t->call_style = style;
@@ -187,8 +191,13 @@ static bool mentions(const struct fm_chat_template *t, bool tools, const char *w
     return !t->jinja || fm_jinja_mentions(tools && t->with_tools ? t->with_tools : t->jinja, word);
 }
 
+// Returns true when the template reads the variable.
+static bool reads(const struct fm_chat_template *t, bool tools, const char *variable) {
+    return !t->jinja || fm_jinja_names(tools && t->with_tools ? t->with_tools : t->jinja, variable);
+}
+
 bool fm_chat_check_tools(const struct fm_chat_template *t, const char *tools, struct fathom_error *err) {
-    if (!mentions(t, true, "tools"))
+    if (!reads(t, true, "tools"))
         return fm_fail(err, FATHOM_UNSUPPORTED,
             "chat: the chat template has no list of tools: the system prompt can describe them");
     cJSON *json = fm_json_parse("tools", tools, strlen(tools), err);
@@ -285,8 +294,8 @@ static bool check_talk(
     const enum fathom_role last = talk->n ? talk->messages[talk->n - 1].role : FATHOM_ROLE_SYSTEM;
     if (last != FATHOM_ROLE_USER && last != FATHOM_ROLE_TOOL)
         return fm_fail(err, FATHOM_INVALID, "chat: the last message must be the user's, or a tool's result");
-    if (talk->disable_thinking && t->close_mark && !mentions(t, talk->tools, "enable_thinking") &&
-        !mentions(t, talk->tools, "thinking") && mentions(t, talk->tools, t->close_mark))
+    if (talk->disable_thinking && t->close_mark && !reads(t, talk->tools, "enable_thinking") &&
+        !reads(t, talk->tools, "thinking") && mentions(t, talk->tools, t->close_mark))
         return fm_fail(err, FATHOM_UNSUPPORTED,
             "chat: the chat template has no switch for thinking (enable_thinking, thinking), so that the "
             "model always thinks");

@@ -19,6 +19,8 @@ void fm_jinja_destroy(struct fm_jinja **jinja);
 // Returns true when the template has the text in its code or in the text around the code. Comments do not
 // count.
 bool fm_jinja_mentions(const struct fm_jinja *jinja, const char *text);
+// Returns true when the code has the name, other than as an attribute (a.name).
+bool fm_jinja_names(const struct fm_jinja *jinja, const char *name);
 
 struct fm_jinja_input {
     // The text of a JSON object, as json.loads of Python reads it. Its members are the template's variables:

@@ -337,6 +337,15 @@ bool fm_jinja_mentions(const struct fm_jinja *jinja, const char *text) {
     return false;
 }
 
+bool fm_jinja_names(const struct fm_jinja *jinja, const char *name) {
+    const struct jinja_token *first = jinja->tokens;
+    for (const struct jinja_token *token = first; token->kind != JINJA_END; token++)
+        if (token->kind == JINJA_NAME && fm_jinja_is(token, name) &&
+            (token == first || !fm_jinja_is(token - 1, ".")))
+            return true;
+    return false;
+}
+
 void fm_jinja_destroy(struct fm_jinja **jinja) {
     if (!jinja || !*jinja) return;
     struct fm_arena arena = (*jinja)->arena;

@@ -1,6 +1,7 @@
 // Chat templates, against the demonstration model's recorded questions and the models' own templates.
 #include "text/vectors.h"
 #include "text/chat_parts.h"
+#include "text/tokenizer_parts.h"
 #include "text/utf8.h"
 
 // A template that is built in, or a text.
@@ -392,6 +393,40 @@ static void refuse_source(const struct fm_tokenizer *tokenizer, const struct fm_
 #define RESULT(id) \
     { FATHOM_ROLE_TOOL, "y", .tool_call_id = id }
 
+// A model with a second template for tools: that one is asked how calls are written, and renders them.
+static void template_for_tools(void **state) {
+    (void)state;
+    static const char
+        plain[] = "P{% for m in messages %}{{ m.content }}{% endfor %}",
+        with_tools[] = "T{{ tools|length }}{% for m in messages %}{{ m.content or '' }}"
+                       "{% for c in m.tool_calls or [] %}<tool_call>{\"name\": \"{{ c.function.name }}\", "
+                       "\"arguments\": {{ '' + c.function.arguments }}}</tool_call>{% endfor %}{% endfor %}";
+    struct fm_tokenizer *tokenizer = minnow();
+    assert_true(fm_tokenizer_set_text(&tokenizer->tool_template, with_tools, strlen(with_tools), NULL));
+    refuse_source(
+        tokenizer, &(struct fm_chat_source){NULL, NULL, "llama"}, FATHOM_UNSUPPORTED, "none named default");
+    assert_true(fm_tokenizer_set_text(&tokenizer->chat_template, plain, strlen(plain), NULL));
+    struct fm_chat_template *t = open_template(tokenizer, NULL, NULL);
+    assert_true(t->call_form.text_arguments);
+    assert_int_equal(fm_chat_call_style(t, true), FM_CALL_JSON);
+    const struct fathom_message question = {FATHOM_ROLE_USER, "x"};
+    static const char *const tools[] = {NULL, "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]"};
+    for (int i = 0; i < 2; i++) {
+        struct fm_tokens tokens = {0};
+        struct fm_chat_state chat;
+        struct fathom_error err = {0};
+        if (!fm_chat_prompt(t, &(struct fm_conversation){&question, 1, tools[i]}, &tokens, &chat, &err))
+            fail_msg("%s", err.message);
+        size_t length;
+        char *text = decode(tokenizer, &tokens, &length);
+        assert_string_equal(text, i ? "T1x" : "Px");
+        free(text);
+        free(tokens.ids);
+    }
+    fm_chat_template_destroy(&t);
+    fm_tokenizer_destroy(&tokenizer);
+}
+
 static void refusals(void **state) {
     (void)state;
     struct fm_tokenizer *tokenizer = minnow();
@@ -405,6 +440,14 @@ static void refusals(void **state) {
         "there are deepseek-v3.2, deepseek-v4, ");
     refuse_source(
         tokenizer, &(struct fm_chat_source){NULL, "a\n{% if %}", "llama"}, FATHOM_INVALID, "line 2");
+    const struct fm_conversation listed = {
+        &question, 1, "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]"};
+    struct fm_chat_template *prose =
+        open_template(tokenizer, NULL, R1_0528 "these tools help thinking{{ messages[0].tools }}");
+    refuse_with(prose, &(struct fm_conversation){&question, 1, .disable_thinking = true}, FATHOM_UNSUPPORTED,
+        "no switch for thinking"); // a word of a text is no variable
+    refuse_with(prose, &listed, FATHOM_UNSUPPORTED, "no list of tools");
+    fm_chat_template_destroy(&prose);
     struct fm_chat_template *always = open_template(tokenizer, NULL, QWQ),
                             *no_switch = open_template(tokenizer, NULL, R1_0528),
                             *raises = open_template(
@@ -624,6 +667,7 @@ int main(void) {
         cmocka_unit_test(results_of_one_id),
         cmocka_unit_test(nobody_forges_a_turn),
         cmocka_unit_test(calls_of_templates),
+        cmocka_unit_test(template_for_tools),
         cmocka_unit_test(refusals),
         cmocka_unit_test(rendered),
         cmocka_unit_test(templates_of_models),
