@@ -75,6 +75,12 @@ static bool render(const struct fm_chat_template *t, const struct fm_conversatio
     return done;
 }
 
+// Returns true when the template, for a conversation with or without tools, has the word in its code or its
+// text.
+static bool mentions(const struct fm_chat_template *t, bool tools, const char *word) {
+    return !t->jinja || fm_jinja_mentions(tools && t->with_tools ? t->with_tools : t->jinja, word);
+}
+
 static size_t count(const char *text, const char *word) {
     size_t n = 0;
     for (; (text = strstr(text, word)); text++) n++;
@@ -102,7 +108,8 @@ static bool shows_call(const struct fm_chat_template *t, const struct fm_convers
 
 // Chooses how the template wants calls, and tells how the model writes them: by the first form with which a
 // conversation with a call shows the call, and no None that a conversation without calls does not show. A
-// template that renders no call is asked by its text.
+// template that renders no call is asked by its text. A template without tool_calls could not render a call
+// that an answer has: such a call stays text.
 static bool probe_calls(struct fm_chat_template *t, const char *text, struct fathom_error *err) {
     static const struct fm_call_form forms[] = {{false, false}, {true, false}, {false, true}, {true, true}};
     static const struct fathom_tool_call call = {
@@ -118,7 +125,7 @@ static bool probe_calls(struct fm_chat_template *t, const char *text, struct fat
     size_t n_none = 0;
     enum fm_call_style style;
     t->call_form = forms[2];
-    t->call_style = fm_call_style_of(text);
+    t->call_style = mentions(t, true, "tool_calls") ? fm_call_style_of(text) : FM_CALL_NONE;
     shows_call(t, &(struct fm_conversation){messages, 1, tools}, &forms[2], &n_none, &style, &no_memory);
     for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
         size_t n = n_none;
@@ -185,11 +192,6 @@ void fm_chat_template_destroy(struct fm_chat_template **chat_template) {
 }
 
 // ---- Checks ----------------------------------------------------------------------------------------------
-
-// Returns true when the code of the template, for a conversation with or without tools, has the word.
-static bool mentions(const struct fm_chat_template *t, bool tools, const char *word) {
-    return !t->jinja || fm_jinja_mentions(tools && t->with_tools ? t->with_tools : t->jinja, word);
-}
 
 // Returns true when the template reads the variable.
 static bool reads(const struct fm_chat_template *t, bool tools, const char *variable) {

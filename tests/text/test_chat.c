@@ -328,6 +328,8 @@ static void calls_of_templates(void **state) {
          "\"arguments\": {{ c.function.arguments|tojson }}}</tool_call>{% endfor %}",
             false, true, FM_CALL_JSON}, // none would be printed
         {"{{ m.content }}", false, true, FM_CALL_NONE},
+        {"{{ m.content }}{% if tools %}Write <tool_call>{\"name\": ...}</tool_call>.{% endif %}", false, true,
+            FM_CALL_NONE}, // an answer's call could not be rendered again
     };
     struct fm_tokenizer *tokenizer = minnow();
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
