@@ -20,6 +20,7 @@ for name in ('--sample', '--whole'): parser.add_argument(name, choices=('vulkan'
 for name in ('--only', '--table'): parser.add_argument(name, default='')
 for name, default in (('--jobs', 2), ('--step', 1)): parser.add_argument(name, type=int, default=default)
 args = parser.parse_args()
+args.program, args.fault_dir, args.source = map(os.path.abspath, (args.program, args.fault_dir, args.source))
 group = args.sample or args.whole
 
 MODEL = args.source + '/tests/data/reference/'
