@@ -1,5 +1,6 @@
 // JSON: the variables are read as Python's json.loads reads them, and tojson prints as json.dumps does.
 #include "text/jinja_parts.h"
+#include "text/json_text.h"
 #include "text/utf8.h"
 #include <math.h>
 #include <stdio.h>
@@ -35,38 +36,17 @@ static bool skip(struct reader *r, const char *text) {
     return true;
 }
 
-static bool hex4(const char *at, const char *end, uint32_t *code) {
-    *code = 0;
-    if (end - at < 4) return false;
-    for (int i = 0; i < 4; i++) {
-        const char c = at[i];
-        const int digit = c >= '0' && c <= '9'       ? c - '0'
-            : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
-                                                     : -1;
-        if (digit < 0) return false;
-        *code = *code << 4 | (uint32_t)digit;
-    }
-    return true;
-}
-
 static void read_escape(struct reader *r, struct jinja_builder *b) {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     const char c = r->at < r->end ? *r->at++ : 0, *known = c ? strchr(from, c) : NULL;
-    uint32_t code, low;
+    uint32_t code;
     if (known) {
         fm_jinja_add(b, &to[known - from], 1, r->foreign);
         return;
     }
-    if (c != 'u' || !hex4(r->at, r->end, &code)) {
+    if (c != 'u' || !fm_json_text_code(&r->at, r->end, &code)) {
         wrong(r, "an escape is not known");
         return;
-    }
-    r->at += 4;
-    if (code >= 0xd800 && code < 0xe000) { // a half that has no other half is no character
-        const bool pair = code < 0xdc00 && r->end - r->at >= 6 && r->at[0] == '\\' && r->at[1] == 'u' &&
-            hex4(r->at + 2, r->end, &low) && low >= 0xdc00 && low < 0xe000;
-        code = pair ? 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00) : 0xfffd;
-        if (pair) r->at += 6;
     }
     fm_jinja_add_code(b, code, r->foreign);
 }

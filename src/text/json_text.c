@@ -77,12 +77,24 @@ struct fm_json_text fm_json_text_member(struct fm_json_text object, const char *
 
 // ---- Strings ---------------------------------------------------------------------------------------------
 
-static bool hex4(const char *at, const char *end, unsigned *code) {
+static bool hex4(const char *at, const char *end, uint32_t *code) {
     char digits[5] = "";
     if (end - at < 4) return false;
     memcpy(digits, at, 4);
     if (strspn(digits, "0123456789abcdefABCDEF") != 4) return false;
-    *code = (unsigned)strtoul(digits, NULL, 16);
+    *code = (uint32_t)strtoul(digits, NULL, 16);
+    return true;
+}
+
+bool fm_json_text_code(const char **at, const char *end, uint32_t *code) {
+    uint32_t low;
+    if (!hex4(*at, end, code)) return false;
+    *at += 4;
+    if (*code < 0xd800 || *code >= 0xe000) return true;
+    const bool pair = *code < 0xdc00 && end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u' &&
+        hex4(*at + 2, end, &low) && low >= 0xdc00 && low < 0xe000;
+    *code = pair ? 0x10000 + ((*code - 0xd800) << 10) + (low - 0xdc00) : 0xfffd;
+    if (pair) *at += 6;
     return true;
 }
 
@@ -91,15 +103,8 @@ static bool unescape(const char **at, const char *end, struct fm_text *out) {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
     const char c = *(*at)++, *known = strchr(from, c);
     if (c && known) return fm_text_append(out, &to[known - from], 1);
-    unsigned code, low;
-    if (c != 'u' || !hex4(*at, end, &code)) return fm_text_append(out, &c, 1);
-    *at += 4;
-    if (code >= 0xd800 && code < 0xe000) { // half of a surrogate pair, or an invalid one
-        const bool pair = code < 0xdc00 && end - *at >= 6 && (*at)[0] == '\\' && (*at)[1] == 'u' &&
-            hex4(*at + 2, end, &low) && low >= 0xdc00 && low < 0xe000;
-        code = pair ? 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00) : 0xfffd;
-        if (pair) *at += 6;
-    }
+    uint32_t code;
+    if (c != 'u' || !fm_json_text_code(at, end, &code)) return fm_text_append(out, &c, 1);
     char bytes[4];
     return fm_text_append(out, bytes, fm_utf8_encode(code, bytes));
 }

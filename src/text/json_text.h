@@ -4,6 +4,7 @@
 #ifndef FM_TEXT_JSON_TEXT_H
 #define FM_TEXT_JSON_TEXT_H
 #include "base/text_buffer.h"
+#include <stdint.h>
 
 struct fm_json_text {
     const char *at, *end;
@@ -16,6 +17,10 @@ bool fm_json_text_next(struct fm_json_text *rest, struct fm_json_text *key, stru
 // Returns the member of an object. Returns an empty text (at == end) when the value is not an object or has
 // no such member.
 struct fm_json_text fm_json_text_member(struct fm_json_text object, const char *name);
+
+// Reads the four digits behind "\u", and the second half of a surrogate pair with its "\u". A half without
+// the other one gives U+FFFD. Returns false, and moves nothing, when there are no four digits.
+bool fm_json_text_code(const char **at, const char *end, uint32_t *code);
 
 // These functions return false when out of memory.
 bool fm_json_text_print(struct fm_json_text value, struct fm_text *out);

@@ -208,6 +208,19 @@ static void templates_from_elsewhere(void **state) {
     fm_tokenizer_destroy(&tokenizer);
 }
 
+// The prompt of a conversation as text. free() it.
+static char *rendered_text(const struct fm_tokenizer *tokenizer, const struct fm_chat_template *chat_template,
+    const struct fm_conversation *talk) {
+    struct fm_tokens tokens = {0};
+    struct fm_chat_state chat;
+    struct fathom_error err = {0};
+    if (!fm_chat_prompt(chat_template, talk, &tokens, &chat, &err)) fail_msg("%s", err.message);
+    size_t length;
+    char *text = decode(tokenizer, &tokens, &length);
+    free(tokens.ids);
+    return text;
+}
+
 // Every variable that a template gets, in the form of transformers.
 static void variables(void **state) {
     (void)state;
@@ -223,12 +236,7 @@ static void variables(void **state) {
         {FATHOM_ROLE_ASSISTANT, NULL, "hm", &call, 1}, {FATHOM_ROLE_TOOL, "r", .tool_call_id = "c1"}};
     const struct fm_conversation talk = {
         messages, 3, "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]"};
-    struct fm_tokens tokens = {0};
-    struct fm_chat_state chat;
-    struct fathom_error err = {0};
-    if (!fm_chat_prompt(t, &talk, &tokens, &chat, &err)) fail_msg("%s", err.message);
-    size_t length;
-    char *text = decode(tokenizer, &tokens, &length);
+    char *text = rendered_text(tokenizer, t, &talk);
     assert_string_equal(text,
         "[{\"role\": \"user\", \"content\": \"x \\\"y\\\"\\n\"}, "
         "{\"role\": \"assistant\", \"content\": null, \"reasoning_content\": \"hm\", \"thinking\": \"hm\", "
@@ -238,7 +246,6 @@ static void variables(void **state) {
         "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}] None True True True 2025-07-26 False "
         "{\"a\": 1.0, \"b\": [null]}");
     free(text);
-    free(tokens.ids);
     fm_chat_template_destroy(&t);
     fm_tokenizer_destroy(&tokenizer);
 }
@@ -254,15 +261,9 @@ static void results_of_one_id(void **state) {
         {FATHOM_ROLE_ASSISTANT, "y", NULL, calls, 3}, {FATHOM_ROLE_TOOL, "3", .tool_call_id = "b"},
         {FATHOM_ROLE_TOOL, "1", .tool_call_id = "a"}, {FATHOM_ROLE_TOOL, "2", .tool_call_id = "a"}};
     const struct fm_conversation talk = {messages, 5};
-    struct fm_tokens tokens = {0};
-    struct fm_chat_state chat;
-    struct fathom_error err = {0};
-    if (!fm_chat_prompt(t, &talk, &tokens, &chat, &err)) fail_msg("%s", err.message);
-    size_t length;
-    char *text = decode(tokenizer, &tokens, &length);
+    char *text = rendered_text(tokenizer, t, &talk);
     assert_string_equal(text, "userx assistanty tool1 tool2 tool3 ");
     free(text);
-    free(tokens.ids);
     fm_chat_template_destroy(&t);
     fm_tokenizer_destroy(&tokenizer);
 }
@@ -414,16 +415,9 @@ static void template_for_tools(void **state) {
     const struct fathom_message question = {FATHOM_ROLE_USER, "x"};
     static const char *const tools[] = {NULL, "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]"};
     for (int i = 0; i < 2; i++) {
-        struct fm_tokens tokens = {0};
-        struct fm_chat_state chat;
-        struct fathom_error err = {0};
-        if (!fm_chat_prompt(t, &(struct fm_conversation){&question, 1, tools[i]}, &tokens, &chat, &err))
-            fail_msg("%s", err.message);
-        size_t length;
-        char *text = decode(tokenizer, &tokens, &length);
+        char *text = rendered_text(tokenizer, t, &(struct fm_conversation){&question, 1, tools[i]});
         assert_string_equal(text, i ? "T1x" : "Px");
         free(text);
-        free(tokens.ids);
     }
     fm_chat_template_destroy(&t);
     fm_tokenizer_destroy(&tokenizer);
