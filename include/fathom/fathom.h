@@ -38,6 +38,14 @@ enum fathom_tuning {
     FATHOM_TUNING_OFF,
 };
 
+// Where the experts of a model are that do not fit into device memory.
+enum fathom_experts {
+    FATHOM_EXPERTS_AUTO,   // in device memory as many as fit, the others in host memory, the rest in the file
+    FATHOM_EXPERTS_DEVICE, // all in device memory (on a device that shares the host's: in place), or an error
+    FATHOM_EXPERTS_HOST,   // all in host memory, which the device reads or copies from, or an error
+    FATHOM_EXPERTS_DISK,   // in the file
+};
+
 struct fathom_engine_params {
     // A GGUF file, or a hub folder. On a device that shares the host's memory the engine uses weights in the
     // mapped file: the file may be replaced meanwhile, but not changed or cut short (a read past the new end
@@ -53,6 +61,11 @@ struct fathom_engine_params {
     // text stays the same, token for token; outside exact mode a near tie may fall the other way. Refused for
     // models without the layer.
     uint32_t n_drafts;
+    // Where experts may be. gpu.device_limit and gpu.host_limit bound the bytes.
+    enum fathom_experts experts;
+    // A second copy of the model's file on another drive, which shares the reads; NULL: none. Its size and
+    // its first and last bytes must be the model's.
+    const char *mirror;
     struct fathom_progress progress;
     enum fathom_tuning tuning;
 };
@@ -81,8 +94,19 @@ struct fathom_model_info {
 // The plan for a device and a context length, made before a byte is uploaded.
 struct fathom_memory_plan {
     uint32_t n_context;
-    uint64_t weights, cache, scratch, total, available;
+    uint64_t weights, cache, scratch, total, available; // `total` and `available` of device memory
     bool fits;
+    // Experts. Of every layer with experts n_slots are in device memory and n_homes in host memory; the
+    // others are in the file. n_slots is the number of experts: all are in device memory. n_slots 0:
+    // `experts` HOST, the device reads them in host memory; DISK, all layers share `floor` slots, which keep
+    // nothing.
+    enum fathom_experts experts; // where the experts lie that have no slot
+    uint32_t n_slots, n_homes;
+    uint32_t floor;        // least slots of a layer that keep anything: top-k
+    uint64_t expert_bytes; // of all experts; part of `weights`
+    uint64_t slot_bytes, host_bytes,
+        disk_bytes; // of slots, of experts' homes in host memory, read from the file
+    uint64_t host_available;
 };
 FATHOM_API const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine);
 FATHOM_API const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine);

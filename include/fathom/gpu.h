@@ -83,6 +83,9 @@ struct fathom_gpu_params {
     // and weights are staged and nothing is used in place; what only CPUs have is missing; a submit holds a
     // hundred-thousandth of a real card's work, so that small models are split.
     bool discrete;
+    // Most bytes of device memory and of host memory that the gpu allocates; 0: no limit but the driver's. An
+    // allocation past a limit fails with FATHOM_NO_MEMORY.
+    uint64_t device_limit, host_limit;
     bool full_barriers; // a full barrier after every dispatch, to find a missing one
     bool timers;        // keep a GPU time for every dispatch
     bool statistics;    // log, for debugging, what the driver tells of every pipeline it builds
@@ -107,9 +110,11 @@ struct fathom_gpu_counters {
     uint64_t pipelines_built, pipelines_from_cache;
     uint64_t memory_used;      // bytes of device memory in use by buffers
     uint64_t memory_allocated; // bytes allocated from the driver
-    uint64_t memory_in_place;  // bytes of host memory that weights use in place
-    double pipeline_seconds;   // host time spent waiting for pipelines; lavapipe builds none while it
-                               // executes, so its execution time counts too
+    // of these, FATHOM_MEMORY_DEVICE and FATHOM_MEMORY_HOST, and the most that there ever were at once
+    uint64_t device_allocated, host_allocated, device_peak, host_peak;
+    uint64_t memory_in_place; // bytes of host memory that weights use in place
+    double pipeline_seconds;  // host time spent waiting for pipelines; lavapipe builds none while it
+                              // executes, so its execution time counts too
 };
 FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu);
 
@@ -207,6 +212,9 @@ struct fathom_weight {
 
 FATHOM_API struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err);
+// The same in host memory, which the device reads over its bus: slower, for weights that do not fit.
+FATHOM_API struct fathom_weight *fathom_weight_create_host(struct fathom_gpu *gpu, enum fathom_type type,
+    uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err);
 // Creates a weight in place, from bytes in host memory, [n_mats][n_rows][n_cols] in their stored form. The
 // function copies nothing; the device must share the host's memory. `readable` is the range that may be read
 // around the bytes in whole pages (the mapped file); it must not change until the weight is destroyed. Such a
@@ -244,6 +252,13 @@ FATHOM_API bool fathom_stream_finish(struct fathom_stream *stream, struct fathom
 // same stream may be in flight several times.
 FATHOM_API bool fathom_stream_submit(
     struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err);
+// Ends a part of the recording, so that the host can act between this part and the next one.
+FATHOM_API void fathom_stream_cut(struct fathom_stream *stream);
+// The number of parts of a finished stream: its cuts and one. Submits part i, as fathom_stream_submit() does
+// all of them.
+FATHOM_API uint32_t fathom_stream_parts(const struct fathom_stream *stream);
+FATHOM_API bool fathom_stream_submit_part(
+    struct fathom_stream *stream, uint32_t i, uint64_t *ticket, struct fathom_error *err);
 // Waits for a submit of any stream of this gpu, and, because the queue is in order, for all earlier submits.
 FATHOM_API bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err);
 

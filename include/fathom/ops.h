@@ -346,6 +346,15 @@ FATHOM_API void fathom_expert_gate(
     struct fathom_stream *stream, const struct fathom_expert_gate_params *params);
 FATHOM_API uint64_t fathom_expert_gate_scratch(uint32_t n_tokens, uint32_t n_experts);
 
+// Experts in slots: a part of the work of expert_up and expert_down, which then run once for each round.
+// `ids` are places (fathom_expert_place), and the weights have a matrix for each place: n_rounds slices over
+// the same n_slots matrices. Round 0 does the shared expert as well and starts from the residual, the last
+// round completes the sums and the norm. The variant is the one that all n_experts in one weight would get.
+struct fathom_expert_part {
+    uint32_t n_experts;       // of the layer; 0: no slots, and the other two are not read
+    uint32_t round, n_rounds; // this call is round `round` of n_rounds
+};
+
 // Gate and up projections with SwiGLU (arXiv 2002.05202) of the chosen experts and the shared expert, in one
 // dispatch for each slice of the weights: h[t][s * n_inter + r]              = silu(gate[e][r] . x[t]) *
 // (up[e][r] . x[t])         with e = ids[t][s], s < top_k h[t][top_k * n_inter + r]          = the same of
@@ -356,7 +365,8 @@ struct fathom_expert_up_params {
     const struct fathom_weight *shared_gate, *shared_up; // [1][n_shared][n_cols], or NULL
     struct fathom_view x, ids, h;
     uint32_t n_tokens, top_k;
-    float limit; // bounds the gate's product from above and up's from both sides; 0: none
+    struct fathom_expert_part part; // of the experts; all zero: all of them
+    float limit;                    // bounds the gate's product from above and up's from both sides; 0: none
 };
 FATHOM_API void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_up_params *params);
 
@@ -372,10 +382,66 @@ struct fathom_expert_down_params {
     struct fathom_view scratch;
     struct fathom_norm_after norm; // of y, n_rows values
     uint32_t n_tokens, top_k;
+    struct fathom_expert_part part; // of the experts; all zero: all of them
 };
 FATHOM_API void fathom_expert_down(
     struct fathom_stream *stream, const struct fathom_expert_down_params *params);
 FATHOM_API uint64_t fathom_expert_down_scratch(uint32_t n_tokens, uint32_t top_k, uint32_t n_rows);
+
+// ---- Experts in slots ------------------------------------------------------------------------------------
+
+// Where a layer's experts do not all fit, n_slots of them are in device memory, and the others in `sources`,
+// which the device reads. One call of expert_place decides which experts go to which slots; then, for each
+// round, expert_fetch copies the missing experts of the round, and expert_up and expert_down compute with
+// them. The rounds of a batch of n_tokens are fathom_expert_rounds(); a single token has one round, since
+// n_slots is at least top_k. Nothing waits for the host.
+
+// uint32[FATHOM_EXPERT_STATE], then uint32 table[n_experts] (slot + 1 of each expert, 0: absent),
+// uint32 last_use[n_experts] (the clock of the last call that needed the expert, 0: none),
+// uint32 slots[n_slots] (expert + 1 in each slot, 0: empty),
+// uint32 depths[n_experts + 1]: of the needed experts, how many had been used so many other experts ago
+// (Mattson's stack distance: n_slots slots that keep the experts used last hit those of less than n_slots);
+// the last entry counts experts that had not been used before. Zero at first.
+enum {
+    FATHOM_EXPERT_CLOCK,   // calls of expert_place
+    FATHOM_EXPERT_NEEDED,  // experts that the calls needed, each once a call
+    FATHOM_EXPERT_FETCHED, // of these, the ones that were absent
+    FATHOM_EXPERT_STATE = 4
+};
+FATHOM_API uint64_t fathom_expert_state_size(uint32_t n_experts, uint32_t n_slots); // bytes
+FATHOM_API uint32_t fathom_expert_rounds(
+    uint32_t n_tokens, uint32_t top_k, uint32_t n_experts, uint32_t n_slots);
+// Bytes of `fetches`: for each round uint32 n, then n_slots experts, then n_slots slots, of which n count.
+FATHOM_API uint64_t fathom_expert_fetches_size(
+    uint32_t n_tokens, uint32_t top_k, uint32_t n_experts, uint32_t n_slots);
+
+// The needed experts in ascending order, n_slots of them a round. An expert that has a slot keeps the slot.
+// The others take, in this order: empty slots; slots of experts that the batch does not need, the least
+// recently used first; slots of earlier rounds; slots of the latest rounds. All is decided by ids and state
+// alone, so every device decides the same.
+struct fathom_expert_place_params {
+    struct fathom_view ids;     // uint32[n_tokens][top_k], experts
+    struct fathom_view state;   // fathom_expert_state_size() bytes
+    struct fathom_view places;  // uint32[n_tokens][top_k], written: round * n_slots + slot of each choice
+    struct fathom_view fetches; // fathom_expert_fetches_size() bytes, written
+    uint32_t n_tokens, top_k, n_experts, n_slots;
+};
+FATHOM_API void fathom_expert_place(
+    struct fathom_stream *stream, const struct fathom_expert_place_params *params);
+
+// Copies the round's missing experts that lie in one source into their slots. homes[e] are four words: the
+// number of the source, and the word offsets of the expert's gate, up and down matrices in the source.
+struct fathom_expert_fetch_params {
+    struct fathom_view fetches; // of expert_place
+    struct fathom_view homes;   // uint32[n_experts][4]
+    struct fathom_view source;
+    uint32_t source_number;
+    const struct fathom_weight *gate, *up, *down; // [n_slots][..][..], of one slice each
+    uint32_t round, n_experts, n_slots;
+    uint32_t n_tokens, top_k; // of the call of expert_place, which bound the experts of a round
+};
+FATHOM_API void fathom_expert_fetch(
+    struct fathom_stream *stream, const struct fathom_expert_fetch_params *params);
 
 // ---- Sampling --------------------------------------------------------------------------------------------
 
