@@ -252,11 +252,12 @@ FATHOM_API bool fathom_stream_finish(struct fathom_stream *stream, struct fathom
 // same stream may be in flight several times.
 FATHOM_API bool fathom_stream_submit(
     struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err);
-// Ends a part of the recording, so that the host can act between this part and the next one.
-FATHOM_API void fathom_stream_cut(struct fathom_stream *stream);
-// The number of parts of a finished stream: its cuts and one. Submits part i, as fathom_stream_submit() does
-// all of them.
+// Ends a part of the recording, so that the host can act before the next part runs. `tag` says what for.
+FATHOM_API void fathom_stream_cut(struct fathom_stream *stream, uint64_t tag);
+// The number of parts of a finished stream: its cuts and one. fathom_stream_submit_part() submits part i, as
+// fathom_stream_submit() does all of them. fathom_stream_tag() is the tag of the cut before part i, i > 0.
 FATHOM_API uint32_t fathom_stream_parts(const struct fathom_stream *stream);
+FATHOM_API uint64_t fathom_stream_tag(const struct fathom_stream *stream, uint32_t i);
 FATHOM_API bool fathom_stream_submit_part(
     struct fathom_stream *stream, uint32_t i, uint64_t *ticket, struct fathom_error *err);
 // Waits for a submit of any stream of this gpu, and, because the queue is in order, for all earlier submits.
