@@ -80,9 +80,10 @@ struct fathom_gpu_params {
     uint32_t disabled_caps;     // pretend that the device lacks these (tests)
     uint64_t max_storage_range; // pretend that a binding addresses no more than this (tests); 0: the device's
     // Pretend that the device is a discrete card (tests): the host sees none of its memory, so that buffers
-    // and weights are staged and nothing is used in place; what only CPUs have is missing; a submit holds a
-    // hundred-thousandth of a real card's work, so that small models are split.
+    // and weights are staged and nothing is used in place; what only CPUs have is missing.
     bool discrete;
+    bool short_submits; // a submit holds a hundred-thousandth of a real card's work (tests): small models are
+                        // split
     // Most bytes of device memory and of host memory that the gpu allocates; 0: no limit but the driver's. An
     // allocation past a limit fails with FATHOM_NO_MEMORY.
     uint64_t device_limit, host_limit;

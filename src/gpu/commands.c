@@ -6,7 +6,7 @@ enum { SETS_PER_POOL = 256 };
 
 // Seconds of estimated work in one submit. Drivers kill a queue after 2 s, and the estimate may be far off.
 static const double submit_seconds = 0.2;
-static const double pretended_submit_seconds = 2e-6; // with params.discrete
+static const double pretended_submit_seconds = 2e-6; // with params.short_submits
 
 static double estimate_seconds(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
     double flops = 1e12, bytes = 1e11;              // a second, on a slow device of its kind
@@ -261,7 +261,7 @@ static uint32_t end_parts(struct fathom_stream *s, uint32_t entry, uint32_t *n_c
 }
 
 bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
-    const double most = s->gpu->params.discrete ? pretended_submit_seconds : submit_seconds;
+    const double most = s->gpu->params.short_submits ? pretended_submit_seconds : submit_seconds;
     struct accesses past = {0};
     VkCommandBuffer c = VK_NULL_HANDLE;
     double seconds = 0;
