@@ -297,7 +297,7 @@ static void apply_params(struct fathom_gpu *gpu) {
         const uint32_t of_cpus = FATHOM_CAP_READ_AHEAD | FATHOM_CAP_DEVICE_ADDRESS | FATHOM_CAP_UNIFORM_LOADS;
         gpu->info.type = FATHOM_GPU_DISCRETE;
         gpu->info.caps &= ~of_cpus;
-        fm_memory_sizes(gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &gpu->info);
+        fm_memory_measure(gpu->physical, &gpu->info);
     }
     gpu->info.caps &= ~p->disabled_caps;
     gpu->params.statistics = p->statistics && (gpu->info.caps & FATHOM_CAP_STATISTICS);

@@ -116,11 +116,13 @@ static bool check_views(struct fathom_stream *s, const struct fm_dispatch *d) {
                 "%s: binding %u has %llu bytes at offset %llu; %s binds %llu bytes at multiples of %u", d->op,
                 i, (unsigned long long)v.size, (unsigned long long)v.offset, info->name,
                 (unsigned long long)info->max_storage_range, info->storage_alignment);
+        v.buffer->recorded = true;
     }
     return true;
 }
 
 static bool check_size(struct fathom_stream *s, const struct fm_dispatch *d) {
+    if (d->indirect.buffer) d->indirect.buffer->recorded = true;
     if (d->indirect.buffer)
         return (in_buffer(d->indirect) && d->indirect.size >= 12 && d->indirect.offset % 4 == 0) ||
             fm_stream_fail(
@@ -232,6 +234,7 @@ void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct 
         return;
     }
     if (s->only.op) return; // a copy is part of no call
+    src.buffer->recorded = dst.buffer->recorded = true;
     struct fm_entry *e = append(s);
     if (!e) return;
     *e = (struct fm_entry){

@@ -3,7 +3,11 @@
 #include "gpu/internal.h"
 #include <string.h>
 
-#define STAGING_BYTES (8ull << 20) /* each */
+// Bytes of each staging buffer. All of them take 3/16 of host_limit at most, but for very small limits.
+static uint64_t staging_bytes(const struct fathom_gpu *gpu) {
+    const uint64_t most = 8 << 20, few = 64 << 10, part = gpu->params.host_limit / 16 / few * few;
+    return !gpu->params.host_limit || part > most ? most : part < few ? few : part;
+}
 
 static bool check_view(struct fathom_view v, const char *what, struct fathom_error *err) {
     if (v.buffer && v.offset <= v.buffer->size && v.size <= v.buffer->size - v.offset && v.offset % 4 == 0)
@@ -35,7 +39,7 @@ static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_err
         !fm_vk_check(gpu, FM_VK_ALLOCATE(gpu, vkAllocateCommandBuffers, &allocate, &s->commands),
             "vkAllocateCommandBuffers", err))
         return NULL;
-    if (!s->buffer && !(s->buffer = fm_buffer_create_raw(gpu, STAGING_BYTES, FATHOM_MEMORY_HOST, err)))
+    if (!s->buffer && !(s->buffer = fm_buffer_create_raw(gpu, staging_bytes(gpu), FATHOM_MEMORY_HOST, err)))
         return NULL;
     if (!fathom_gpu_wait(gpu, s->ticket, err) ||
         !fm_vk_check(gpu, gpu->vk.vkResetCommandPool(gpu->device, s->pool, 0), "vkResetCommandPool", err))
@@ -107,12 +111,14 @@ bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint6
         return fm_fail(
             err, FATHOM_INVALID, "upload: the buffer is the host's own memory, which is only read");
     if (buffer->mapped) {
-        if (!fm_gpu_wait_all(gpu, err)) return false; // a submit may still read the old bytes
+        // a submit may still read the old bytes; a new weight has none
+        if (buffer->recorded && !fm_gpu_wait_all(gpu, err)) return false;
         memcpy(buffer->mapped + offset, data, size);
         return true;
     }
-    for (uint64_t done = 0; done < size; done += STAGING_BYTES) {
-        const uint64_t n = size - done < STAGING_BYTES ? size - done : STAGING_BYTES;
+    const uint64_t step = staging_bytes(gpu);
+    for (uint64_t done = 0; done < size; done += step) {
+        const uint64_t n = size - done < step ? size - done : step;
         struct fm_staging *s = next_staging(gpu, err);
         if (!s) return false;
         const struct fathom_view src = {s->buffer, 0, n}, part = {buffer, offset + done, n};
@@ -134,8 +140,9 @@ bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data,
         memcpy(data, src.buffer->mapped + src.offset, src.size);
         return true;
     }
-    for (uint64_t done = 0; done < src.size; done += STAGING_BYTES) {
-        const uint64_t n = src.size - done < STAGING_BYTES ? src.size - done : STAGING_BYTES;
+    const uint64_t step = staging_bytes(gpu);
+    for (uint64_t done = 0; done < src.size; done += step) {
+        const uint64_t n = src.size - done < step ? src.size - done : step;
         struct fm_staging *s = next_staging(gpu, err);
         if (!s) return false;
         const struct fathom_view part = {src.buffer, src.offset + done, n}, dst = {s->buffer, 0, n};
