@@ -1,7 +1,7 @@
-// Reads ranges of files past the system's page cache, with many requests in flight: by io_uring, or by threads
-// where the system has no io_uring or refuses it. A file whose file system refuses direct reads is read through
-// the page cache. A mirror, a copy of a file on another drive, shares the reads of the file.
-// A thread of the reader keeps the drives busy: after fm_disk_submit() the caller can do other things. All
+// Reads ranges of files past the system's page cache, with many requests in flight: by io_uring, or by
+// threads where the system has no io_uring or refuses it. A file whose file system refuses direct reads is
+// read through the page cache. A mirror, a copy of a file on another drive, shares the reads of the file. A
+// thread of the reader keeps the drives busy: after fm_disk_submit() the caller can do other things. All
 // functions of one reader must be called by one thread at a time. The caller owns all destinations.
 #ifndef FM_BASE_DISK_READER_H
 #define FM_BASE_DISK_READER_H
@@ -33,11 +33,11 @@ struct fm_disk_reader *fm_disk_open(const struct fm_disk_params *params, struct 
 // Waits for the reads in flight. Reads that have not begun are dropped.
 void fm_disk_close(struct fm_disk_reader **reader);
 // "io_uring" or "threads"
-const char *fm_disk_engine(const struct fm_disk_reader *reader);
+const char *fm_disk_engine_name(const struct fm_disk_reader *reader);
 
-// Adds a file, which must still be the one that is mapped. `mirror` may be NULL; it is a copy of the file, or a
-// folder that holds a copy of the same name. A mirror of another size, or whose first or last 64 KiB differ, is
-// refused. Files get the numbers 0, 1, 2 in *file, which may be NULL.
+// Adds a file, which must still be the one that is mapped. `mirror` may be NULL; it is a copy of the file, or
+// a folder that holds a copy of the same name. A mirror of another size, or whose first or last 64 KiB
+// differ, is refused. Files get the numbers 0, 1, 2 in *file, which may be NULL.
 bool fm_disk_add(struct fm_disk_reader *reader, const struct fm_mapped_file *mapped, const char *mirror,
     uint32_t *file, struct fathom_error *err);
 // Whether the file is read past the page cache.
@@ -49,8 +49,8 @@ void fm_disk_window(uint64_t offset, uint64_t size, uint64_t *begin, uint64_t *l
 struct fm_disk_range {
     uint32_t file;
     uint64_t offset, size; // any; the bytes must lie in the file
-    void *window; // receives the whole window: aligned, with room for its length. Byte `offset` of the file goes
-                  // to window + offset % FM_DISK_ALIGNMENT. Bytes past the file's end are undefined.
+    void *window; // receives the whole window: aligned, with room for its length. Byte `offset` of the file
+                  // goes to window + offset % FM_DISK_ALIGNMENT. Bytes past the file's end are undefined.
 };
 
 // Queues reads, and gives one ticket for them all (the three matrices of an expert, say).
@@ -72,8 +72,8 @@ struct fm_disk_counts {
 struct fm_disk_counts fm_disk_counts(struct fm_disk_reader *reader);
 
 // Reads requests of the reader's size at scattered places of all files for about that many seconds, with all
-// drives as full as in a long queue. Allocates and frees the memory for that: about 2 * depth * request bytes a
-// drive.
-bool fm_disk_measure(struct fm_disk_reader *reader, double seconds, double *bytes_per_second,
-    struct fathom_error *err);
+// drives as full as in a long queue. Allocates and frees the memory for that: about 2 * depth * request bytes
+// a drive.
+bool fm_disk_measure(
+    struct fm_disk_reader *reader, double seconds, double *bytes_per_second, struct fathom_error *err);
 #endif
