@@ -151,7 +151,11 @@ int inspect_main(int argc, char **argv) {
     const struct fathom_gpu_info *device = choose_device(device_name, &info, &no_device);
     if (!device && (device_name || no_device.status != FATHOM_NO_DEVICE)) return refuse(&no_device);
     if (!device) fprintf(stderr, "fathom: no device to plan for: %s\n", no_device.message);
-    if (!fathom_model_inspect(model, device, exact, n_context, &m, &plan, &err)) return refuse(&err);
+    if (!fathom_model_inspect(
+            &(struct fathom_inspect_params){
+                .model = model, .gpu = device, .exact = exact, .n_context = n_context},
+            &m, &plan, &err))
+        return refuse(&err);
     struct fm_tensors *tensors = fm_tensors_open(model, &err);
     if (!tensors) return refuse(&err);
     struct type_sum sums[MAX_TYPES];

@@ -63,7 +63,7 @@ struct fathom_engine *fathom_engine_create(
         return NULL;
     }
     e->exact = params->gpu.exact;
-    e->cache_type = e->exact ? FATHOM_F32 : params->cache_8bit ? FATHOM_Q8_0 : FATHOM_F16;
+    e->cache_type = fm_cache_type(e->exact, params->cache_8bit);
     if (e->exact && params->cache_8bit) {
         fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
         goto fail;
@@ -79,9 +79,17 @@ struct fathom_engine *fathom_engine_create(
     e->start.tokenizer = fm_lap(&start);
     if (!(e->gpu = fathom_gpu_create(&params->gpu, err))) goto fail;
     e->start.device = fm_lap(&start);
-    if (!fm_memory_plan(e->tensors, &e->hp, fathom_gpu_get_info(e->gpu), e->exact, e->cache_type,
-            params->n_context, &e->info, &e->plan, err))
-        goto fail;
+    const struct fathom_inspect_params wanted = {
+        .model = params->model,
+        .gpu = fathom_gpu_get_info(e->gpu),
+        .exact = e->exact,
+        .cache_8bit = params->cache_8bit,
+        .n_context = params->n_context,
+        .experts = params->experts,
+        .device_limit = params->gpu.device_limit,
+        .host_limit = params->gpu.host_limit,
+    };
+    if (!fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err)) goto fail;
     if (!check_fit(e, params->model, err)) goto fail;
     fm_log(&params->gpu.log, FATHOM_LOG_INFO,
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",

@@ -48,8 +48,11 @@ struct fm_tune_outcome {
 bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_budget,
     const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err);
 
-// Describes a model and plans its memory; see fathom_model_inspect.
+// The type of the caches' values.
+enum fathom_type fm_cache_type(bool exact, bool cache_8bit);
+
+// Describes a model and plans its memory; see fathom_model_inspect. `params->model` is only named in errors.
 bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type, uint32_t n_context,
-    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
+    const struct fathom_inspect_params *params, struct fathom_model_info *info,
+    struct fathom_memory_plan *plan, struct fathom_error *err);
 #endif
