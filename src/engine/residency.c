@@ -11,11 +11,16 @@ struct home {
     uint64_t busy;   // ticket of that round's part: until it is done, the device reads the home
 };
 
+// Where a matrix lies in the files.
+struct place {
+    uint32_t file; // of the reader
+    uint64_t offset;
+};
+
 struct layer {
-    struct home *homes; // [n_homes]
-    uint32_t *home_of;  // [n_experts]: home + 1; 0: none
-    uint32_t file[FM_N_MATRICES];
-    uint64_t at[FM_N_MATRICES]; // bytes: where the file has the matrices of expert 0
+    struct home *homes;  // [n_homes]
+    uint32_t *home_of;   // [n_experts]: home + 1; 0: none
+    struct place *place; // [n_experts][FM_N_MATRICES]
 };
 
 struct fm_residency {
@@ -23,6 +28,8 @@ struct fm_residency {
     const struct fm_tensors *tensors;
     struct fm_slots *slots;
     struct fm_disk_reader *reader;
+    const struct fm_mapped_file **files; // of the reader, by number
+    uint32_t n_files;
     struct layer *layers;
     struct home *staging;
     uint32_t n_staging, next_staging;
@@ -38,9 +45,10 @@ struct fm_residency {
 static struct fm_disk_range window(
     const struct fm_residency *r, uint32_t layer, uint32_t expert, int which, char *home) {
     const struct fm_layer_slots *l = &r->slots->layers[layer];
+    const struct place *p = &r->layers[layer].place[expert * FM_N_MATRICES + which];
     return (struct fm_disk_range){
-        .file = r->layers[layer].file[which],
-        .offset = r->layers[layer].at[which] + expert * l->matrix_size[which],
+        .file = p->file,
+        .offset = p->offset,
         .size = l->matrix_size[which],
         .window = home + l->home_at[which],
     };
@@ -164,20 +172,34 @@ void fm_residency_count(const struct fm_residency *r, struct fathom_expert_stats
 
 // ---- Creation --------------------------------------------------------------------------------------------
 
-static bool find_places(struct fm_residency *r, const char *mirror, struct fathom_error *err) {
-    const struct fm_slots *s = r->slots;
-    for (uint32_t i = 0; i < s->n_layers; i++) {
-        for (int m = 0; s->layers[i].pools[0] && m < FM_N_MATRICES; m++) {
-            const struct fm_tensor *t = s->layers[i].matrices[m].tensor;
+// Adds a file to the reader, once. *number is its number there.
+static bool add_file(struct fm_residency *r, const struct fm_mapped_file *file, const char *mirror,
+    uint32_t *number, struct fathom_error *err) {
+    for (*number = 0; *number < r->n_files; ++*number)
+        if (r->files[*number] == file) return true;
+    const struct fm_mapped_file **grown = realloc(r->files, (r->n_files + 1) * sizeof(*grown));
+    if (!grown) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %u files", r->n_files + 1);
+    r->files = grown;
+    r->files[r->n_files++] = file;
+    return fm_disk_add(r->reader, file, mirror, number, err);
+}
+
+static bool find_places(
+    struct fm_residency *r, uint32_t layer, const char *mirror, struct fathom_error *err) {
+    const struct fm_layer_slots *l = &r->slots->layers[layer];
+    struct place *place = r->layers[layer].place;
+    for (uint32_t e = 0; e < r->slots->n_experts; e++)
+        for (int m = 0; m < FM_N_MATRICES; m++, place++) {
+            const struct fm_tensor *t = l->matrices[m].tensor;
             const struct fm_mapped_file *file;
-            if (!fm_tensor_place(r->tensors, t, &file, &r->layers[i].at[m]))
+            if (!fm_tensor_place(
+                    r->tensors, t, e * l->matrix_size[m], l->matrix_size[m], &file, &place->offset))
                 return fm_fail(err, FATHOM_UNSUPPORTED,
                     "%s: tensor %s is not stored as the device needs it, so its experts cannot be read while "
                     "the model runs; `fathom convert` writes a file that can",
                     fm_tensors_path(r->tensors), t->name);
-            if (!fm_disk_add(r->reader, file, mirror, &r->layers[i].file[m], err)) return false;
+            if (!add_file(r, file, mirror, &place->file, err)) return false;
         }
-    }
     return true;
 }
 
@@ -195,13 +217,16 @@ struct fm_residency *fm_residency_create(struct fathom_gpu *gpu, const struct fm
     for (uint32_t i = 0; ok && i < slots->n_layers; i++)
         if (slots->layers[i].pools[0])
             ok = (r->layers[i].homes = calloc(slots->n_homes + 1, sizeof(struct home))) &&
-                (r->layers[i].home_of = calloc(slots->n_experts, sizeof(uint32_t)));
+                (r->layers[i].home_of = calloc(slots->n_experts, sizeof(uint32_t))) &&
+                (r->layers[i].place = calloc(slots->n_experts, FM_N_MATRICES * sizeof(struct place)));
     if (!ok) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the places of %u experts", slots->n_experts);
         goto fail;
     }
-    if ((r->reader = fm_disk_open(&(struct fm_disk_params){.log = log}, err)) && find_places(r, mirror, err))
-        return r;
+    ok = (r->reader = fm_disk_open(&(struct fm_disk_params){.log = log}, err));
+    for (uint32_t i = 0; ok && i < slots->n_layers; i++)
+        ok = !slots->layers[i].pools[0] || find_places(r, i, mirror, err);
+    if (ok) return r;
 fail:
     fm_residency_destroy(&r);
     return NULL;
@@ -214,8 +239,10 @@ void fm_residency_destroy(struct fm_residency **residency) {
     for (uint32_t i = 0; r->layers && i < r->slots->n_layers; i++) {
         free(r->layers[i].homes);
         free(r->layers[i].home_of);
+        free(r->layers[i].place);
     }
     free(r->layers);
+    free(r->files);
     free(r->staging);
     free(r->used);
     free(r);

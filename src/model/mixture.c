@@ -133,11 +133,38 @@ static void compute_in_slots(const struct fm_pass *p, uint32_t layer) {
     }
 }
 
+static struct fathom_view skip(struct fathom_view v, uint64_t n_words) {
+    v.offset += 4 * n_words;
+    v.size -= 4 * n_words;
+    return v;
+}
+
+// As many tokens at a time as one round takes. Rounds go through the experts in ascending order, and so do
+// the tokens' sums; only a table gives a token its experts in another order, which exact mode keeps.
+static void compute_in_single_rounds(const struct fm_pass *p, uint32_t layer) {
+    const struct fm_hparams *hp = p->hp;
+    const uint32_t top_k = hp->n_experts_used, most = p->weights->slots->n_slots / top_k;
+    for (uint32_t first = 0; first < p->n_tokens; first += most) {
+        struct fm_workspace ws = *p->ws;
+        struct fm_pass part = *p;
+        part.ws = &ws;
+        part.n_tokens = p->n_tokens - first < most ? p->n_tokens - first : most;
+        ws.x = skip(ws.x, (uint64_t)first * hp->n_hidden * hp->n_streams);
+        ws.normed = skip(ws.normed, (uint64_t)first * hp->n_hidden);
+        ws.branch = skip(ws.branch, (uint64_t)first * hp->n_hidden);
+        ws.expert_ids = skip(ws.expert_ids, (uint64_t)first * top_k);
+        ws.expert_weights = skip(ws.expert_weights, (uint64_t)first * top_k);
+        compute_in_slots(&part, layer);
+    }
+}
+
 void fm_pass_mixture(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
     if (l->router) route(p, l);
-    if (l->router && p->weights->slots)
-        compute_in_slots(p, layer);
-    else
+    if (!l->router || !p->weights->slots)
         compute(p, layer, &(struct experts){l->gate, l->up, l->down, p->ws->expert_ids, {0}});
+    else if (p->exact && l->expert_table.buffer)
+        compute_in_single_rounds(p, layer);
+    else
+        compute_in_slots(p, layer);
 }

@@ -45,8 +45,9 @@ static bool has_experts(const struct fm_layer_slots *l) {
 // From the file a matrix is read in whole units around it.
 static void measure_home(const struct fm_slots *s, struct fm_layer_slots *l) {
     const uint64_t unit = s->on_disk ? FILE_ALIGN : HOME_ALIGN;
+    if (s->on_disk) l->home_size = FILE_ALIGN; // see find_home()
     for (int i = 0; i < FM_N_MATRICES; i++) {
-        l->home_at[i] = l->home_size;
+        l->home_at[i] = l->home_size - (s->on_disk ? FILE_ALIGN : 0);
         l->home_size += round_up(l->matrix_size[i], unit) + (s->on_disk ? FILE_ALIGN : 0);
     }
 }
@@ -207,38 +208,43 @@ void fm_slots_destroy(struct fm_slots **slots) {
 
 // ---- Homes -----------------------------------------------------------------------------------------------
 
-// The slice that holds a home, and the home's first byte in the slice. *source is the slice's number among
-// those of the layer's homes and, after them, of the staging.
-static const struct fathom_slice *find_home(
-    const struct fm_slots *s, uint32_t layer, uint32_t home, uint64_t *at, uint32_t *source) {
+// A home in its source.
+struct found {
+    char *memory;
+    uint64_t at; // bytes before it in the source
+    uint32_t
+        source; // the number of the slice among those of the layer's homes and, after them, of the staging
+};
+
+static bool find_home(const struct fm_slots *s, uint32_t layer, uint32_t home, struct found *found) {
     const struct fathom_weight *own = s->layers[layer].homes, *w = home < s->n_homes ? own : s->staging;
     const uint32_t row = home < s->n_homes ? home : home - s->n_homes;
     for (uint32_t i = 0; w && i < w->n_slices; i++) {
         const struct fathom_slice *slice = &w->slices[i];
         if (row < slice->first_row || row >= slice->first_row + slice->n_rows) continue;
-        *at = (uint64_t)(row - slice->first_row) * 4 * w->n_cols;
-        *source = i + (w == own || !own ? 0 : own->n_slices);
-        return slice;
+        char *memory = (char *)fathom_buffer_map(slice->view.buffer) + slice->view.offset;
+        uint64_t at = (uint64_t)(row - slice->first_row) * 4 * w->n_cols;
+        // drivers give memory that begins anywhere; reads of the file want multiples
+        if (s->on_disk) at += (FILE_ALIGN - ((uintptr_t)memory + at) % FILE_ALIGN) % FILE_ALIGN;
+        *found = (struct found){memory + at, at, i + (w == own || !own ? 0 : own->n_slices)};
+        return true;
     }
-    return NULL;
+    return false;
 }
 
 char *fm_slots_home(const struct fm_slots *s, uint32_t layer, uint32_t home) {
-    uint64_t at;
-    uint32_t source;
-    const struct fathom_slice *slice = find_home(s, layer, home, &at, &source);
-    return slice ? (char *)fathom_buffer_map(slice->view.buffer) + slice->view.offset + at : NULL;
+    struct found found;
+    return find_home(s, layer, home, &found) ? found.memory : NULL;
 }
 
 void fm_slots_set_home(const struct fm_slots *s, uint32_t layer, uint32_t expert, uint32_t home,
     const uint64_t skip[FM_N_MATRICES]) {
     const struct fm_layer_slots *l = &s->layers[layer];
-    uint64_t at;
-    uint32_t source;
-    if (!find_home(s, layer, home, &at, &source)) return;
+    struct found found;
+    if (!find_home(s, layer, home, &found)) return;
     uint32_t *row = (uint32_t *)((char *)fathom_buffer_map(s->tables) + l->table.offset) + 4 * expert;
-    row[0] = source;
-    for (int i = 0; i < FM_N_MATRICES; i++) row[1 + i] = (uint32_t)((at + l->home_at[i] + skip[i]) / 4);
+    row[0] = found.source;
+    for (int i = 0; i < FM_N_MATRICES; i++) row[1 + i] = (uint32_t)((found.at + l->home_at[i] + skip[i]) / 4);
 }
 
 void fm_slots_contents(
