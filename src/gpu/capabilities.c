@@ -179,6 +179,7 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
     if ((info->caps & FATHOM_CAP_COOPERATIVE_MATRIX) && (!one_size || !find_matrix(instance, physical, info)))
         info->caps &= ~(uint32_t)FATHOM_CAP_COOPERATIVE_MATRIX;
     fm_memory_measure(physical, info);
+    fm_import_measure(physical, info);
     free(list);
     if (!timeline)
         snprintf(info->unusable, sizeof(info->unusable), "it has no timeline semaphores");

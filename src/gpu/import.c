@@ -1,11 +1,12 @@
 // The host's memory in place: the device reads a mapped file where it lies.
+#include "base/mapped_file.h"
 #include "gpu/memory.h"
 #include <stdlib.h>
 
-uint64_t fm_import_alignment(const struct fathom_gpu *gpu) {
+uint64_t fm_import_alignment(VkPhysicalDevice physical, const struct fathom_gpu_info *info) {
     const VkPhysicalDeviceExternalBufferInfo wanted = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
-        .usage = fm_buffer_usage(gpu),
+        .usage = fm_buffer_usage(info->caps),
         .handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT,
     };
     VkExternalBufferProperties buffers = {.sType = VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES};
@@ -16,13 +17,18 @@ uint64_t fm_import_alignment(const struct fathom_gpu *gpu) {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
         .pNext = &host,
     };
-    if (!(gpu->info.caps & FATHOM_CAP_HOST_IMPORT) || !gpu->info.unified_memory) return 0;
-    vkGetPhysicalDeviceExternalBufferProperties(gpu->physical, &wanted, &buffers);
+    if (!(info->caps & FATHOM_CAP_HOST_IMPORT) || !info->unified_memory) return 0;
+    vkGetPhysicalDeviceExternalBufferProperties(physical, &wanted, &buffers);
     if (!(buffers.externalMemoryProperties.externalMemoryFeatures &
             VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT))
         return 0;
-    vkGetPhysicalDeviceProperties2(gpu->physical, &properties);
+    vkGetPhysicalDeviceProperties2(physical, &properties);
     return host.minImportedHostPointerAlignment;
+}
+
+void fm_import_measure(VkPhysicalDevice physical, struct fathom_gpu_info *info) {
+    const uint64_t unit = fm_import_alignment(physical, info);
+    info->max_import = unit ? info->max_allocation / unit * unit : 0;
 }
 
 static VkResult import_memory(struct fathom_gpu *gpu, struct fm_block *b, void *begin) {
@@ -35,7 +41,7 @@ static VkResult import_memory(struct fathom_gpu *gpu, struct fm_block *b, void *
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .pNext = &external,
         .size = b->size,
-        .usage = fm_buffer_usage(gpu),
+        .usage = fm_buffer_usage(gpu->info.caps),
     };
     VkMemoryHostPointerPropertiesEXT properties = {
         .sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT,
@@ -48,7 +54,7 @@ static VkResult import_memory(struct fathom_gpu *gpu, struct fm_block *b, void *
     const uint32_t type = fm_find_type(
         gpu, need.memoryTypeBits & properties.memoryTypeBits, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0);
     if (type == UINT32_MAX || need.size > b->size) return VK_ERROR_INVALID_EXTERNAL_HANDLE;
-    const VkMemoryAllocateFlagsInfo flags = fm_allocate_flags(gpu);
+    const VkMemoryAllocateFlagsInfo flags = fm_allocate_flags(gpu->info.caps);
     const VkImportMemoryHostPointerInfoEXT pointer = {
         .sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
         .pNext = &flags,
@@ -85,7 +91,7 @@ struct fathom_buffer *fm_buffer_import(
         fm_log(&gpu->params.log, FATHOM_LOG_DEBUG,
             "%s does not use memory of the host in place (%s, VkResult %d)", gpu->info.name,
             fm_vk_result_name(result), result);
-        gpu->import_alignment = 0; // the driver would refuse the next import, too
+        gpu->import_alignment = gpu->info.max_import = 0; // the driver would refuse the next import, too
         goto fail;
     }
     *buffer = (struct fathom_buffer){
@@ -104,4 +110,21 @@ fail:
     if (b) fm_block_destroy(gpu, b);
     free(buffer);
     return NULL;
+}
+
+// The running program is a file that is there. It is mapped as models are: shared and read-only. RADV refuses
+// the pages of files at the import (the kernel's flag AMDGPU_GEM_USERPTR_ANONONLY). Intel's driver takes
+// them, asks the kernel for write access at the submit and loses the device
+// (github.com/LunarG/gfxreconstruct/issues/1133).
+bool fm_import_works(struct fathom_gpu *gpu) {
+    struct fm_mapped_file file;
+    uint32_t words[64] = {0};
+    if (!fm_mapped_file_open(&file, "/proc/self/exe", NULL)) return false;
+    struct fathom_buffer *page = fm_buffer_import(
+        gpu, file.data, sizeof(words), (struct fathom_host_range){file.data, fm_mapped_file_readable(&file)});
+    const bool works = page && fm_read_back(gpu, page, words) && !memcmp(words, file.data, sizeof(words));
+    const bool idle = fm_gpu_idle(gpu);
+    fathom_buffer_destroy(&page);
+    if (idle) fm_mapped_file_close(&file);
+    return works;
 }

@@ -91,7 +91,12 @@ struct fathom_buffer *fm_buffer_create_raw(
     struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
 // Returns the alignment in bytes of the start and end of imported memory, or 0 when the device cannot import.
 // Callable before the device is created.
-uint64_t fm_import_alignment(const struct fathom_gpu *gpu);
+uint64_t fm_import_alignment(VkPhysicalDevice physical, const struct fathom_gpu_info *info);
+// Sets max_import by what the driver says.
+void fm_import_measure(VkPhysicalDevice physical, struct fathom_gpu_info *info);
+// Does the device read a page of a mapped file? Imports the page and reads it in a submit, which may lose the
+// device.
+bool fm_import_works(struct fathom_gpu *gpu);
 // Imports `size` bytes of host memory from `data` on, which the device reads in place. `readable` is the
 // range that may be read around these bytes and must outlive the buffer. Returns NULL when the device or this
 // memory does not allow it.
@@ -100,6 +105,8 @@ struct fathom_buffer *fm_buffer_import(
 // Uploads to any byte of a buffer, like fathom_upload() but without checks.
 bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data,
     uint64_t size, struct fathom_error *err);
+// Reads 256 bytes of a buffer that the host does not see, through memory of the call's own.
+bool fm_read_back(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint32_t words[64]);
 void fm_staging_destroy(struct fathom_gpu *gpu);
 void fm_memory_free_blocks(struct fathom_gpu *gpu);
 

@@ -31,15 +31,15 @@ uint64_t fm_view_address(struct fathom_view view) {
     return view.buffer->block->address + view.buffer->offset + view.offset;
 }
 
-VkBufferUsageFlags fm_buffer_usage(const struct fathom_gpu *gpu) {
+VkBufferUsageFlags fm_buffer_usage(uint32_t caps) {
     return VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-        (gpu->info.caps & FATHOM_CAP_DEVICE_ADDRESS ? VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT : 0);
+        (caps & FATHOM_CAP_DEVICE_ADDRESS ? VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT : 0);
 }
 
-VkMemoryAllocateFlagsInfo fm_allocate_flags(const struct fathom_gpu *gpu) {
+VkMemoryAllocateFlagsInfo fm_allocate_flags(uint32_t caps) {
     return (VkMemoryAllocateFlagsInfo){
         .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
-        .flags = gpu->info.caps & FATHOM_CAP_DEVICE_ADDRESS ? VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT : 0,
+        .flags = caps & FATHOM_CAP_DEVICE_ADDRESS ? VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT : 0,
     };
 }
 
@@ -184,7 +184,7 @@ void fm_block_destroy(struct fathom_gpu *gpu, struct fm_block *b) {
 // heaps, and a card has a window that the host sees: when one heap is full, the next is tried. A card's heaps
 // of the other kind are not: a weight would silently be slow, or a limit be passed.
 static uint32_t allocate(struct fathom_gpu *gpu, struct fm_block *b, uint32_t allowed, struct refusal *why) {
-    const VkMemoryAllocateFlagsInfo flags = fm_allocate_flags(gpu);
+    const VkMemoryAllocateFlagsInfo flags = fm_allocate_flags(gpu->info.caps);
     const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
     // the driver of a CPU takes device memory from the process's own, as malloc() does
     const bool ask = b->allocated >= asks_budget &&
@@ -252,8 +252,8 @@ static struct fm_block *create_block(
     const VkBufferCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = size,
-        .usage =
-            fm_buffer_usage(gpu) | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
+        .usage = fm_buffer_usage(gpu->info.caps) | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+            VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
     };
     why->result = FM_VK_CREATE(gpu, vkCreateBuffer, &create, &b->buffer);
     if (why->result == VK_SUCCESS && bind_memory(gpu, b, why)) return b;

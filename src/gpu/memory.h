@@ -22,8 +22,8 @@ struct fm_block {
 };
 
 // The uses of a buffer: by shaders, and as the source of copies.
-VkBufferUsageFlags fm_buffer_usage(const struct fathom_gpu *gpu);
-VkMemoryAllocateFlagsInfo fm_allocate_flags(const struct fathom_gpu *gpu);
+VkBufferUsageFlags fm_buffer_usage(uint32_t caps);
+VkMemoryAllocateFlagsInfo fm_allocate_flags(uint32_t caps);
 VkResult fm_block_bind(struct fathom_gpu *gpu, struct fm_block *block);
 // The first memory type with all of `wanted`, preferably without any of `disliked`, then preferably with all
 // of `liked`. UINT32_MAX if there is none.

@@ -17,10 +17,7 @@ static bool check_view(struct fathom_view v, const char *what, struct fathom_err
         (unsigned long long)(v.buffer ? v.buffer->size : 0));
 }
 
-// The next staging buffer, after its last transfer is done. Created at first use. NULL with *err set on
-// failure.
-static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_error *err) {
-    struct fm_staging *s = &gpu->staging[gpu->next_staging];
+static bool create_commands(struct fathom_gpu *gpu, struct fm_staging *s, struct fathom_error *err) {
     const VkCommandPoolCreateInfo pool = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
         .queueFamilyIndex = gpu->queue_family,
@@ -28,17 +25,23 @@ static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_err
     if (!s->pool &&
         !fm_vk_check(
             gpu, FM_VK_CREATE(gpu, vkCreateCommandPool, &pool, &s->pool), "vkCreateCommandPool", err))
-        return NULL;
+        return false;
     const VkCommandBufferAllocateInfo allocate = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
         .commandPool = s->pool,
         .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
         .commandBufferCount = 1,
     };
-    if (!s->commands &&
-        !fm_vk_check(gpu, FM_VK_ALLOCATE(gpu, vkAllocateCommandBuffers, &allocate, &s->commands),
-            "vkAllocateCommandBuffers", err))
-        return NULL;
+    return s->commands ||
+        fm_vk_check(gpu, FM_VK_ALLOCATE(gpu, vkAllocateCommandBuffers, &allocate, &s->commands),
+            "vkAllocateCommandBuffers", err);
+}
+
+// The next staging buffer, after its last transfer is done. Created at first use. NULL with *err set on
+// failure.
+static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_error *err) {
+    struct fm_staging *s = &gpu->staging[gpu->next_staging];
+    if (!create_commands(gpu, s, err)) return NULL;
     if (!s->buffer && !(s->buffer = fm_buffer_create_raw(gpu, staging_bytes(gpu), FATHOM_MEMORY_HOST, err)))
         return NULL;
     if (!fathom_gpu_wait(gpu, s->ticket, err) ||
@@ -150,4 +153,20 @@ bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data,
         memcpy((char *)data + done, s->buffer->mapped, n);
     }
     return true;
+}
+
+bool fm_read_back(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint32_t words[64]) {
+    enum { SIZE = 64 * 4 };
+    void *mapped;
+    struct fm_block *block = fm_block_create(gpu, SIZE, &mapped, NULL);
+    struct fathom_buffer to = {.gpu = gpu, .block = block, .size = SIZE, .room = SIZE};
+    const struct fathom_view src = {buffer, 0, SIZE}, dst = {&to, 0, SIZE};
+    struct fm_staging s = {0};
+    const bool ok = block && create_commands(gpu, &s, NULL) && transfer(gpu, &s, &src, dst, NULL) &&
+        fathom_gpu_wait(gpu, s.ticket, NULL);
+    if (ok) memcpy(words, mapped, SIZE);
+    if (!fm_gpu_idle(gpu)) return false; // the device may still use all of it
+    gpu->vk.vkDestroyCommandPool(gpu->device, s.pool, NULL);
+    if (block) fm_block_destroy(gpu, block);
+    return ok;
 }
