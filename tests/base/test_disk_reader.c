@@ -286,7 +286,7 @@ static void a_mirror_must_be_a_copy(void **state) {
 static void a_mirror_may_be_a_folder(void **state) {
     (void)state;
     struct fixture f;
-    char other[128], there[256];
+    char other[128], there[512];
     snprintf(other, sizeof(other), "%s/other", folder);
     snprintf(there, sizeof(there), "mkdir %s && cp %s %s", other, path, other);
     assert_int_equal(system(there), 0);
@@ -529,7 +529,42 @@ static void the_rate_is_measured(void **state) {
     close_all(&f);
 }
 
-int main(void) {
+// For eio.sh: a file whose reads at or after byte `end` fail with EIO, and its original.
+static int with_failing_file(const char *failing, const char *original, uint64_t end) {
+    struct fathom_error err = {0};
+    int wrong = 0;
+    for (enum fm_disk_engine which = FM_DISK_RING; which <= FM_DISK_THREADS; which++) {
+        struct fixture f = {.to = {write_log, &f}};
+        struct fm_mapped_file bad, good;
+        uint64_t ticket;
+        uint8_t *buffer = new_buffer(4 * MIB);
+        const struct fm_disk_range before = {0, 100, end - 2 * MIB, buffer},
+                                   across = {0, end - MIB, MIB + 1, buffer};
+        bool ok = fm_mapped_file_open(&bad, failing, &err) && fm_mapped_file_open(&good, original, &err);
+        f.reader = fm_disk_open(&(struct fm_disk_params){which, 64 << 10, 8, &f.to}, &err);
+        ok = ok && f.reader && fm_disk_add(f.reader, &bad, NULL, NULL, &err) &&
+            fm_disk_submit(f.reader, &before, 1, &ticket, &err) && fm_disk_wait(f.reader, ticket, &err) &&
+            !memcmp(buffer + 100, good.data + 100, before.size);
+        if (!ok) printf("FAILED: %s\n", err.message), exit(1);
+        if (!fm_disk_submit(f.reader, &across, 1, &ticket, &err) || fm_disk_wait(f.reader, ticket, &err) ||
+            !strstr(err.message, failing) || !strstr(err.message, "Input/output error"))
+            printf("FAILED: an error was expected: %s\n", err.message), wrong = 1;
+        printf("%s, direct %d: %s\n", fm_disk_engine_name(f.reader), fm_disk_is_direct(f.reader, 0),
+            err.message);
+        err = (struct fathom_error){0};
+        ok = fm_disk_submit(f.reader, &before, 1, &ticket, &err) && fm_disk_wait(f.reader, ticket, &err);
+        if (!ok) printf("FAILED: after the error: %s\n", err.message), wrong = 1;
+        fm_disk_close(&f.reader);
+        free(buffer);
+        fm_mapped_file_close(&bad);
+        fm_mapped_file_close(&good);
+        err = (struct fathom_error){0};
+    }
+    return wrong;
+}
+
+int main(int argc, char **argv) {
+    if (argc == 4) return with_failing_file(argv[1], argv[2], strtoull(argv[3], NULL, 10));
     static enum fm_disk_engine ring = FM_DISK_RING, threads = FM_DISK_THREADS;
 #define BOTH(test) \
     {#test " (io_uring)", test, enter, leave, &ring}, { \
