@@ -23,8 +23,18 @@ static uint64_t container_free(void) {
     return most > kept ? most - kept : 0;
 }
 
+static uint64_t in_machine(const char *key) {
+    const uint64_t kib = read_number("/proc/meminfo", key);
+    return kib > UINT64_MAX / 1024 ? UINT64_MAX : 1024 * kib;
+}
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 uint64_t fm_host_memory_free(void) {
-    const uint64_t kib = read_number("/proc/meminfo", "MemAvailable:"), container = container_free();
-    const uint64_t machine = kib > UINT64_MAX / 1024 ? UINT64_MAX : 1024 * kib;
-    return machine < container ? machine : container;
+    return least(in_machine("MemAvailable:"), container_free());
+}
+uint64_t fm_host_memory_size(void) {
+    return least(in_machine("MemTotal:"), read_number("/sys/fs/cgroup/memory.max", ""));
 }

@@ -146,6 +146,11 @@ static bool check_shortage(const struct fathom_inspect_params *p, const struct f
             "%s: the %u experts of one layer's token need %.3f GiB of device memory, %.3f GiB is left beside "
             "cache, scratch and the other weights",
             p->model, plan->floor, needed, available);
+    case FM_SHORT_RANGE:
+        return fm_fail(err, FATHOM_UNSUPPORTED,
+            "%s: one matrix of each of the %u experts of a layer's token is %llu bytes, the device addresses "
+            "%llu at once",
+            p->model, plan->floor, (unsigned long long)s->needed, (unsigned long long)s->available);
     case FM_SHORT_STAGING:
         return fm_fail(err, FATHOM_NO_MEMORY,
             "%s: the %u experts of one layer's token need %.3f GiB of host memory to be read into, %.3f GiB "

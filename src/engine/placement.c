@@ -61,6 +61,15 @@ uint64_t fm_slots_size(const struct fm_inventory *inv, uint32_t n_chunk, uint32_
     return size;
 }
 
+// Bytes of the largest matrix of an expert.
+static uint64_t largest_matrix(const struct fm_inventory *inv) {
+    uint64_t most = 0;
+    for (uint32_t i = 0; i < inv->n_layers; i++)
+        for (int m = 0; m < FM_EXPERT_MATRICES; m++)
+            if (inv->layers[i].matrix[m] > most) most = inv->layers[i].matrix[m];
+    return most;
+}
+
 // Pools that all layers share: as large as the largest layer's.
 static uint64_t shared_slots_size(const struct fm_inventory *inv, uint32_t n_chunk, uint32_t n) {
     uint64_t most[FM_EXPERT_MATRICES] = {0}, size = round_up(4ull * n_chunk * inv->top_k, ALIGN);
@@ -101,11 +110,8 @@ uint64_t fm_host_size(const struct fm_inventory *inv) {
 
 // The most slots whose pools one binding addresses each; fewer than all experts.
 static uint32_t most_slots(const struct fm_inventory *inv, const struct fm_machine *machine) {
-    uint64_t n = inv->n_experts - 1;
-    for (uint32_t i = 0; i < inv->n_layers; i++)
-        for (int m = 0; m < FM_EXPERT_MATRICES; m++)
-            n = least(n, (machine->max_pool - 4) / inv->layers[i].matrix[m]);
-    return (uint32_t)n;
+    const uint64_t n = machine->max_pool < 4 ? 0 : (machine->max_pool - 4) / largest_matrix(inv);
+    return (uint32_t)least(n, inv->n_experts - 1);
 }
 
 // Slots for every layer, as many as fit beside `spare` bytes; 0: fewer than a token chooses would fit.
@@ -129,6 +135,8 @@ static struct fm_shortage place_on_disk(const struct fm_inventory *inv, const st
     struct room room, struct fathom_memory_plan *plan) {
     const uint64_t home = largest_home(inv), staging = inv->top_k * home, all = fm_homes_size(inv, 1);
     if (inv->converted[0]) return shortage(FM_SHORT_FORM, 0, 0);
+    if (inv->top_k * largest_matrix(inv) + 4 > machine->max_pool)
+        return shortage(FM_SHORT_RANGE, inv->top_k * largest_matrix(inv) + 4, machine->max_pool);
     plan->n_slots = slots_that_fit(inv, machine, &room, staging, plan->n_chunk);
     plan->slot_bytes = plan->n_slots ? fm_slots_size(inv, plan->n_chunk, plan->n_slots)
                                      : shared_slots_size(inv, plan->n_chunk, inv->top_k);

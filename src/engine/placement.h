@@ -20,6 +20,7 @@ enum fm_short {
     FM_SHORT_DEVICE,  // DEVICE was asked for
     FM_SHORT_HOST,    // HOST was asked for
     FM_SHORT_SLOTS,   // device memory for the slots that all layers share
+    FM_SHORT_RANGE,   // what one binding addresses, for a token's experts
     FM_SHORT_STAGING, // host memory for the homes that all layers share
     FM_SHORT_FORM,    // experts would have to be read from the file, which does not hold them as stored
 };
