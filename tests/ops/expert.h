@@ -101,7 +101,7 @@ static inline const struct fathom_weight *expert_pool(struct op_test *test, cons
 
 // The numbers of slots to try: one round; rounds of as few experts as a token has.
 static inline uint32_t expert_slots(uint32_t trial, uint32_t n_experts, uint32_t top_k) {
-    return trial == 0 ? n_experts : trial == 1 ? top_k : (n_experts + top_k + 1) / 2;
+    return trial == 0 ? n_experts : trial == 1 ? top_k : (n_experts + top_k) / 2;
 }
 
 // Does a weight of this shape fit the pretended slices, matrix by matrix?
