@@ -86,9 +86,11 @@ struct fathom_gpu_params {
     const char *variants;  // "op=variant,op=variant": choose these instead of the defaults; NULL: defaults
     uint32_t disabled_caps;     // pretend that the device lacks these (tests)
     uint64_t max_storage_range; // pretend that a binding addresses no more than this (tests); 0: the device's
-    // Pretend that the device is a discrete card (tests): the host sees none of its memory, so that buffers
-    // and weights are staged and nothing is used in place; what only CPUs have is missing.
-    bool discrete;
+    // Pretend that the host sees none of the device's memory (tests, and measurements without a card):
+    // buffers and weights are staged, nothing is used in place.
+    bool separate_memory;
+    bool discrete; // pretend that the device is a discrete card (tests): the same, and what only CPUs have is
+                   // missing
     bool short_submits; // a submit holds a hundred-thousandth of a real card's work (tests): small models are
                         // split
     // Most bytes of device memory and of host memory that the gpu allocates; 0: no limit but the driver's. An

@@ -299,6 +299,7 @@ static void apply_params(struct fathom_gpu *gpu) {
         gpu->info.caps &= ~of_cpus;
         fm_memory_measure(gpu->physical, &gpu->info);
     }
+    gpu->info.unified_memory &= !p->separate_memory;
     gpu->info.caps &= ~p->disabled_caps;
     fm_import_measure(gpu->physical, &gpu->info);
     gpu->params.statistics = p->statistics && (gpu->info.caps & FATHOM_CAP_STATISTICS);
