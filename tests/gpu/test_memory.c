@@ -441,6 +441,93 @@ static void test_in_place(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
+// A file larger than the device's heaps, of holes with a mark here and there. The device reads it, in slices
+// of as much as it binds, and the file counts against no heap.
+static void test_in_place_beyond_the_heap(void **state) {
+    (void)state;
+    enum { N_COLS = 1024 /* a row is a page */, N_MARKS = 40 };
+    struct fathom_error err = {0};
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    if (gpu->info.max_import == 0) {
+        fathom_gpu_destroy(&gpu);
+        skip();
+    }
+    const uint64_t heap = gpu->info.memory_total, size = (heap + heap / 8 + (1ull << 30)) / PAGE * PAGE;
+    char path[] = "/tmp/fathom-in-place-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    unlink(path);
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    uint32_t marks[N_COLS], got[N_COLS];
+    for (uint64_t i = 0; i < N_MARKS; i++) {
+        fill(marks, N_COLS, i);
+        assert_int_equal(
+            pwrite(fd, marks, sizeof(marks), (off_t)(i * (size / PAGE - 1) / (N_MARKS - 1) * PAGE)), PAGE);
+    }
+    void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+    assert_true(data != MAP_FAILED);
+    close(fd);
+    const struct fathom_host_range file = {data, size};
+    const uint64_t allocated = fathom_gpu_get_counters(gpu).memory_allocated,
+                   usage = fathom_gpu_get_memory(gpu).device_usage;
+    const uint32_t most = 1u << 20; // rows of one weight: 4 GiB
+    uint32_t n_marks = 0, n_weights = 0;
+    struct fathom_weight *weights[256];
+    // the word after the last row is outside the file, so its last page is in no weight
+    for (uint64_t row = 0; row < size / PAGE - 1; row += most) {
+        const uint32_t n = size / PAGE - 1 - row < most ? (uint32_t)(size / PAGE - 1 - row) : most;
+        assert_true(n_weights < 256);
+        struct fathom_weight *w = fathom_weight_create_in_place(
+            gpu, FATHOM_F32, 1, n, N_COLS, (const char *)data + row * PAGE, file, &err);
+        check(w != NULL, &err);
+        weights[n_weights++] = w;
+    }
+    assert_true(fathom_gpu_get_counters(gpu).memory_in_place > heap);
+    assert_int_equal(fathom_gpu_get_counters(gpu).memory_allocated, allocated);
+    assert_true(fathom_gpu_get_memory(gpu).device_usage < usage + heap / 2);
+    for (uint32_t i = 0; i < n_weights; i++)
+        for (uint32_t k = 0; k < weights[i]->n_slices; k++) {
+            const struct fathom_slice *s = &weights[i]->slices[k];
+            assert_true(s->view.size <= gpu->info.max_import);
+            for (uint64_t m = 0; m < N_MARKS; m++) {
+                const uint64_t row = m * (size / PAGE - 1) / (N_MARKS - 1),
+                               first = (uint64_t)i * most + s->first_row;
+                if (row < first || row >= first + s->n_rows) continue;
+                read_words(gpu, (struct fathom_view){s->view.buffer, (row - first) * PAGE, PAGE}, got);
+                fill(marks, N_COLS, m);
+                assert_memory_equal(got, marks, PAGE);
+                n_marks++;
+            }
+        }
+    assert_int_equal(n_marks, N_MARKS - 1); // the last mark is in the last page
+    for (uint32_t i = 0; i < n_weights; i++) fathom_weight_destroy(&weights[i]);
+    munmap(data, size);
+    fathom_gpu_destroy(&gpu);
+}
+
+// What the list of devices says before a gpu exists, and what the gpu says.
+static void test_max_import(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    struct fathom_gpu_info list[8];
+    struct fathom_gpu *gpu = fathom_gpu_create(NULL, &err);
+    check(gpu != NULL, &err);
+    const uint64_t most = fathom_gpu_get_info(gpu)->max_import;
+    assert_true(fathom_gpu_list(list, 8, &err) > gpu->info.index);
+    assert_int_equal(list[gpu->info.index].max_import, most);
+    assert_int_equal(most > 0, gpu->import_alignment > 0);
+    assert_true(most <= gpu->info.max_allocation);
+    assert_int_equal(fathom_gpu_get_counters(gpu).submits, 0);
+    assert_int_equal(fathom_gpu_get_counters(gpu).memory_in_place, 0);
+    fathom_gpu_destroy(&gpu);
+    gpu = create_gpu(&(struct fathom_gpu_params){.disabled_caps = FATHOM_CAP_HOST_IMPORT});
+    assert_int_equal(fathom_gpu_get_info(gpu)->max_import, 0);
+    fathom_gpu_destroy(&gpu);
+    gpu = create_gpu(&(struct fathom_gpu_params){.discrete = true});
+    assert_int_equal(fathom_gpu_get_info(gpu)->max_import, 0);
+    fathom_gpu_destroy(&gpu);
+}
+
 // A device may read a mapped file, and never write to it.
 static void test_in_place_is_read_only(void **state) {
     (void)state;
@@ -485,6 +572,7 @@ static void test_in_place_refused(void **state) {
     gpu->vk.vkGetMemoryHostPointerPropertiesEXT =
         refuse_pointer; // like drivers that take only anonymous memory
     refuse_in_place(gpu, file.data, file, 4);
+    assert_int_equal(fathom_gpu_get_info(gpu)->max_import, 0);
     refuse_in_place(gpu, file.data, file, 4);
     gpu->info.unified_memory = false; // a card
     refuse_in_place(gpu, file.data, file, 4);
@@ -502,6 +590,8 @@ int main(void) {
         cmocka_unit_test(test_row_size),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_in_place_beyond_the_heap),
+        cmocka_unit_test(test_max_import),
         cmocka_unit_test(test_in_place_is_read_only),
         cmocka_unit_test(test_in_place_refused),
     };
