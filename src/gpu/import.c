@@ -85,7 +85,6 @@ struct fathom_buffer *fm_buffer_import(
     struct fm_block *b = calloc(1, sizeof(*b));
     if (!buffer || !b) goto fail;
     b->size = end - begin;
-    b->in_place = true;
     const VkResult result = import_memory(gpu, b, (void *)(uintptr_t)begin);
     if (result != VK_SUCCESS) {
         fm_log(&gpu->params.log, FATHOM_LOG_DEBUG,

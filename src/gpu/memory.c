@@ -127,7 +127,7 @@ static void count(struct fathom_gpu *gpu, const struct fm_block *b, int64_t size
 void fm_block_destroy(struct fathom_gpu *gpu, struct fm_block *b) {
     gpu->vk.vkDestroyBuffer(gpu->device, b->buffer, NULL);
     gpu->vk.vkFreeMemory(gpu->device, b->memory, NULL);
-    if (b->memory && !b->in_place) count(gpu, b, -(int64_t)b->allocated);
+    if (b->memory) count(gpu, b, -(int64_t)b->allocated);
     free(b->holes.list);
     free(b);
 }

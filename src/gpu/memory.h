@@ -21,16 +21,17 @@ void fm_holes_add(struct fm_holes *holes, uint64_t offset, uint64_t size);
 bool fm_holes_take(struct fm_holes *holes, uint64_t size, uint64_t *offset);
 void fm_holes_give_back(struct fm_holes *holes, uint64_t offset, uint64_t size);
 
+// A block in place has one buffer, and is not in the gpu's list.
 struct fm_block {
     struct fm_block *next;
     VkDeviceMemory memory;
     VkBuffer buffer;
     enum fathom_memory kind;
-    uint64_t size, allocated; // bytes of the buffer; bytes from the driver, which may want more
+    uint64_t size;      // of the buffer, in bytes
+    uint64_t allocated; // bytes from the driver, which may want more; 0: the host's memory, in place
     uint32_t heap;
     VkDeviceAddress address; // with FATHOM_CAP_DEVICE_ADDRESS
     char *mapped;
-    bool in_place; // the host's memory: one buffer, and not in the gpu's list
     struct fm_holes holes;
 };
 

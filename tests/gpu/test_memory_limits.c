@@ -32,6 +32,20 @@ static void test_plan_fits(void **state) {
     place(300 * MIB, 1 * MIB + 1, 296, 256, 200);
 }
 
+// The last block is as large as the limit allows, also where that is less than other shared blocks.
+static void test_last_block(void **state) {
+    (void)state;
+    enum { N_SMALL = 200 };
+    struct fathom_gpu *gpu = watched_gpu((struct fathom_gpu_params){.device_limit = 3 * MIB});
+    struct fathom_buffer *large = raw(gpu, 3 * MIB - 60000, FATHOM_MEMORY_DEVICE), *small[N_SMALL];
+    for (int i = 0; i < N_SMALL; i++) small[i] = raw(gpu, 256, FATHOM_MEMORY_DEVICE);
+    assert_int_equal(watch.n, 2);
+    check_counters(gpu);
+    for (int i = 0; i < N_SMALL; i++) fathom_buffer_destroy(&small[i]);
+    fathom_buffer_destroy(&large);
+    fathom_gpu_destroy(&gpu);
+}
+
 static void test_refused_above_limit(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -218,11 +232,13 @@ static void test_host_upload_waits_only_for_its_readers(void **state) {
     assert_int_equal(lazy.n_kept, 0);
     assert_memory_equal(fathom_buffer_map(y), row, sizeof(row)); // the submit read the old row
     // so do copies
+    struct fathom_buffer *z = raw(gpu, 256, FATHOM_MEMORY_HOST);
     fathom_stream_begin(stream);
-    fathom_stream_copy(stream, fathom_buffer_view(x), fathom_buffer_view(y));
+    fathom_stream_copy(stream, fathom_buffer_view(z), fathom_buffer_view(y));
     check(fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err), &err);
-    check(fathom_upload(gpu, fathom_buffer_view(x), row, &err), &err);
+    check(fathom_upload(gpu, fathom_buffer_view(z), row, &err), &err);
     assert_int_equal(lazy.n_kept, 0);
+    fathom_buffer_destroy(&z);
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&x);
     fathom_buffer_destroy(&y);
@@ -233,6 +249,7 @@ static void test_host_upload_waits_only_for_its_readers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plan_fits),
+        cmocka_unit_test(test_last_block),
         cmocka_unit_test(test_refused_above_limit),
         cmocka_unit_test(test_lives_below_limit),
         cmocka_unit_test(test_staging_below_limit),
