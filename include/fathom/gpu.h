@@ -87,9 +87,10 @@ struct fathom_gpu_params {
     uint32_t disabled_caps;     // pretend that the device lacks these (tests)
     uint64_t max_storage_range; // pretend that a binding addresses no more than this (tests); 0: the device's
     // Pretend that the device is a discrete card (tests): the host sees none of its memory, so that buffers
-    // and weights are staged and nothing is used in place; what only CPUs have is missing; a submit holds a
-    // hundred-thousandth of a real card's work, so that small models are split.
+    // and weights are staged and nothing is used in place; what only CPUs have is missing.
     bool discrete;
+    bool short_submits; // a submit holds a hundred-thousandth of a real card's work (tests): small models are
+                        // split
     // Most bytes of device memory and of host memory that the gpu allocates; 0: no limit but the driver's. An
     // allocation past a limit fails with FATHOM_NO_MEMORY. With a limit, blocks are small, so that buffers of
     // nearly the limit in all fit: what is lost is at most an eighth of the buffers that are smaller than a
@@ -281,11 +282,12 @@ FATHOM_API bool fathom_stream_finish(struct fathom_stream *stream, struct fathom
 // same stream may be in flight several times.
 FATHOM_API bool fathom_stream_submit(
     struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err);
-// Ends a part of the recording, so that the host can act between this part and the next one.
-FATHOM_API void fathom_stream_cut(struct fathom_stream *stream);
-// The number of parts of a finished stream: its cuts and one. Submits part i, as fathom_stream_submit() does
-// all of them.
+// Ends a part of the recording, so that the host can act before the next part runs. `tag` says what for.
+FATHOM_API void fathom_stream_cut(struct fathom_stream *stream, uint64_t tag);
+// The number of parts of a finished stream: its cuts and one. fathom_stream_submit_part() submits part i, as
+// fathom_stream_submit() does all of them. fathom_stream_tag() is the tag of the cut before part i, i > 0.
 FATHOM_API uint32_t fathom_stream_parts(const struct fathom_stream *stream);
+FATHOM_API uint64_t fathom_stream_tag(const struct fathom_stream *stream, uint32_t i);
 FATHOM_API bool fathom_stream_submit_part(
     struct fathom_stream *stream, uint32_t i, uint64_t *ticket, struct fathom_error *err);
 // Waits for a submit of any stream of this gpu, and, because the queue is in order, for all earlier submits.
