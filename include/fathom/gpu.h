@@ -134,14 +134,15 @@ FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fatho
 // The present state of memory, in bytes. The call asks the driver and the system, takes well under a
 // millisecond, and may come between any two submits. "device" is the heaps that hold weights, "host" the
 // heaps of the system's memory; with unified_memory both are the same memory.
-//   Another program took video memory: device_budget fell. Most drivers let it fall as far as device_usage
-//   and
-// then move memory of this process out of the way, so shrink as soon as device_budget - device_usage is below
-// the headroom that you want. Another program gave it back: the difference has grown beyond that headroom.
+// When another program takes video memory, device_budget falls. Most drivers let it fall only as far as
+// device_usage, and then move memory of this process out of the way: shrink as soon as device_budget -
+// device_usage is below the wanted headroom, and grow when it is above the headroom and what would be added.
 struct fathom_gpu_memory {
     uint64_t device_total;  // size of the heaps
-    uint64_t device_budget; // of this process, by the driver; without FATHOM_CAP_MEMORY_BUDGET device_total
-    uint64_t device_usage;  // of that, in use by this process; without the capability device_allocated
+    uint64_t device_budget; // of this process, by the driver; without FATHOM_CAP_MEMORY_BUDGET device_total,
+                            // on CPUs what the system leaves
+    uint64_t device_usage;  // of that, in use by this process (lavapipe: by all); without the capability what
+                            // the gpu has allocated
     uint64_t device_free;   // what can be allocated now: within the budget, the system's memory, device_limit
     uint64_t host_total, host_budget, host_usage, host_free; // the same of host memory, and host_limit
 };
