@@ -114,6 +114,7 @@ struct fathom_memory_plan {
     // Of device memory: `total` is what the plan takes, `available` what is free within the limit. Weights
     // that are used in place are part of `weights`, and not of the memory that must be available.
     uint64_t weights, cache, scratch, total, available, in_place;
+    uint64_t fixed; // device memory of everything but experts, without which nothing runs
     bool fits;
     // Experts. Of every layer with experts n_slots are in device memory and n_homes in host memory; the
     // others are in the file. n_slots is the number of experts: all are in device memory. n_slots 0:

@@ -20,6 +20,12 @@ static bool check_fit(const struct fathom_engine *e, const char *model, struct f
     const struct fathom_memory_plan *p = &e->plan;
     const char *device = fathom_gpu_get_info(e->gpu)->name;
     if (p->fits) return true;
+    if (p->n_expert_layers)
+        return fm_fail(err, FATHOM_NO_MEMORY,
+            "%s needs %.2f GiB of device memory for everything but experts (cache %.2f, scratch %.2f), %.2f "
+            "GiB is free on %s",
+            model, (double)p->fixed / GIB, (double)p->cache / GIB, (double)p->scratch / GIB,
+            (double)p->available / GIB, device);
     fm_fail(err, FATHOM_NO_MEMORY,
         "%s needs %.2f GiB of device memory (weights %.2f, cache %.2f, scratch %.2f), %.2f GiB is free on %s",
         model, (double)p->total / GIB, (double)p->weights / GIB, (double)p->cache / GIB,

@@ -197,6 +197,7 @@ struct fm_shortage fm_place(const struct fm_inventory *inv, const struct fm_mach
     p.floor = inv->n_layers ? inv->top_k : 0;
     p.expert_bytes = fm_inventory_experts(inv);
     p.in_place = mapped;
+    p.fixed = fixed;
     struct fathom_memory_plan whole = p; // where nothing else is possible
     whole.n_slots = inv->n_layers ? inv->n_experts : 0;
     whole.total = p.weights + p.cache + p.scratch;
