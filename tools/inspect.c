@@ -167,6 +167,7 @@ static int inspect(
         .cache_8bit = o->cache_8bit,
         .n_context = o->n_context,
         .experts = (enum fathom_experts)o->experts,
+        .keep_slots = o->discrete,
         .host_memory = machine->host_memory.bytes,
         .rates = rates_of(machine),
     };

@@ -22,11 +22,15 @@ static void print_experts(FILE *f, const struct fathom_memory_plan *p, uint32_t 
     row(f, p->n_homes ? "experts" : "staging", text, "host memory", p->host_bytes);
     snprintf(text, sizeof(text), "%u of %u a layer", n_experts - p->n_homes, n_experts);
     row(f, "experts", text, "the file", p->disk_bytes);
-    if (p->n_slots == 0)
-        fprintf(f, "              Without slots: %s.\n",
-            p->experts == FATHOM_EXPERTS_HOST ? "the device reads experts in host memory, which is foretold "
-                                                "to be faster, or slots for one token's experts do not fit"
-                                              : "those for one token's experts do not fit");
+    if (p->n_slots) return;
+    if (p->n_slots_fit)
+        fprintf(f, "              %u slots would fit; without them the device is foretold to be faster.\n",
+            p->n_slots_fit);
+    else
+        fprintf(f,
+            "              Slots for the %u experts that a token chooses in a layer do not fit, and fewer "
+            "would keep nothing.\n",
+            p->floor);
 }
 
 static void print_forecast(FILE *f, const struct fathom_memory_plan *p) {
@@ -97,6 +101,7 @@ void plan_to_json(cJSON *json, const struct fathom_memory_plan *p) {
         {"fixed", (double)p->fixed},
         {"in_place", (double)p->in_place},
         {"slots", p->n_slots},
+        {"slots_fit", p->n_slots_fit},
         {"homes", p->n_homes},
         {"floor", p->floor},
         {"expert_layers", p->n_expert_layers},

@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 #include "base/log.h"
+#include "op/rates.h"
 #include <stdlib.h>
 
 #define GIB (1024.0 * 1024.0 * 1024.0)
@@ -60,6 +61,26 @@ static bool check_drafting(struct fathom_engine *e, uint32_t n_drafts, struct fa
     return true;
 }
 
+// A model that does not fit whole is planned again with the device's measured rates.
+static bool plan_memory(
+    struct fathom_engine *e, const struct fathom_engine_params *params, struct fathom_error *err) {
+    struct fathom_inspect_params wanted = {
+        .model = params->model,
+        .gpu = fathom_gpu_get_info(e->gpu),
+        .exact = e->exact,
+        .cache_8bit = params->cache_8bit,
+        .n_context = params->n_context,
+        .experts = params->experts,
+        .device_limit = params->gpu.device_limit,
+        .host_limit = params->gpu.host_limit,
+        .keep_slots = params->gpu.discrete, // reading the host's memory costs a pretended card nothing
+    };
+    if (!fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err)) return false;
+    if (!e->plan.fits || e->plan.experts == FATHOM_EXPERTS_DEVICE) return true;
+    return fm_rates_get(e->gpu, e->plan.expert_type, e->hp.n_hidden, &wanted.rates, err) &&
+        fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err);
+}
+
 struct fathom_engine *fathom_engine_create(
     const struct fathom_engine_params *params, struct fathom_error *err) {
     double start = fm_clock();
@@ -85,17 +106,7 @@ struct fathom_engine *fathom_engine_create(
     e->start.tokenizer = fm_lap(&start);
     if (!(e->gpu = fathom_gpu_create(&params->gpu, err))) goto fail;
     e->start.device = fm_lap(&start);
-    const struct fathom_inspect_params wanted = {
-        .model = params->model,
-        .gpu = fathom_gpu_get_info(e->gpu),
-        .exact = e->exact,
-        .cache_8bit = params->cache_8bit,
-        .n_context = params->n_context,
-        .experts = params->experts,
-        .device_limit = params->gpu.device_limit,
-        .host_limit = params->gpu.host_limit,
-    };
-    if (!fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err)) goto fail;
+    if (!plan_memory(e, params, err)) goto fail;
     if (!check_fit(e, params->model, err)) goto fail;
     fm_log(&params->gpu.log, FATHOM_LOG_INFO,
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",

@@ -22,7 +22,8 @@ static bool lies_as_stored(const struct fm_tensors *tensors, const struct fm_ten
 static void count_expert(struct counting *c, const struct fm_need *need, const struct fm_tensor *t) {
     struct fm_inventory *inv = c->inventory;
     unsigned i = 0;
-    sscanf(need->name, "blk.%u.", &i); // the names of experts begin so
+    if (inv->n_layers == 0) inv->type = t->type; // the gate comes first
+    sscanf(need->name, "blk.%u.", &i);           // the names of experts begin so
     if (inv->n_layers == 0 || inv->layers[inv->n_layers - 1].layer != i)
         inv->layers[inv->n_layers++] = (struct fm_expert_layer){.layer = i};
     const struct fm_layer *layer = &c->walk.weights->layers[i];

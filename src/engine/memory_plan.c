@@ -92,19 +92,21 @@ static struct fm_traffic traffic_of(const struct fm_inventory *inv, bool draftin
     return t;
 }
 
-// Foretells a token. Where the device could as well read experts in host memory, the slots stay only if they
-// are faster.
-static void foretell(const struct fm_inventory *inv, bool drafting, struct fathom_memory_plan *plan) {
+// Foretells a token. Where the device could as well read experts in host memory, the slots go if that is
+// foretold to be faster by more than measurements err.
+static void foretell(
+    const struct fm_inventory *inv, bool drafting, bool keep_slots, struct fathom_memory_plan *plan) {
+    const double clearly = 1.1;
     const struct fm_traffic traffic = traffic_of(inv, drafting);
     struct fathom_forecast without;
     fm_forecast(&traffic, plan, &plan->rates, NULL, &plan->forecast);
-    if (plan->experts != FATHOM_EXPERTS_HOST || plan->n_slots == 0) return;
+    if (plan->experts != FATHOM_EXPERTS_HOST || plan->n_slots == 0 || keep_slots) return;
     struct fathom_memory_plan other = *plan;
     other.n_slots = 0;
     other.total -= other.slot_bytes;
     other.slot_bytes = 0;
     fm_forecast(&traffic, &other, &plan->rates, NULL, &without);
-    if (without.seconds < plan->forecast.seconds) *plan = other, plan->forecast = without;
+    if (without.seconds * clearly < plan->forecast.seconds) *plan = other, plan->forecast = without;
 }
 
 struct size_text {
@@ -237,7 +239,7 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
     const bool possible = plan->n_chunk > 0; // one token's activations fit a binding
     const struct fm_shortage s = choose_chunk(hp, params, gpu, cache_type, &inv, plan);
     plan->fits = plan->fits && possible;
-    foretell(&inv, hp->n_drafting > 0, plan);
+    foretell(&inv, hp->n_drafting > 0, params->keep_slots, plan);
     const bool ok = !no_experts
         ? !params->gpu || check_shortage(params, &inv, plan, &s, err)
         : fm_fail(err, FATHOM_INVALID, "%s: a place for experts was asked for, the model has none", path);

@@ -195,6 +195,7 @@ struct fm_shortage fm_place(const struct fm_inventory *inv, const struct fm_mach
     p.slot_bytes = p.host_bytes = p.disk_bytes = 0;
     p.n_expert_layers = inv->n_layers;
     p.floor = inv->n_layers ? inv->top_k : 0;
+    p.expert_type = inv->type;
     p.expert_bytes = fm_inventory_experts(inv);
     p.in_place = mapped;
     p.fixed = fixed;
@@ -210,6 +211,8 @@ struct fm_shortage fm_place(const struct fm_inventory *inv, const struct fm_mach
         s = shortage(FM_SHORT_MAPPED, mapped, host_room(&room));
     else if (inv->n_layers)
         s = place_experts(inv, machine, wanted, room, &p);
+    p.n_slots_fit = p.n_slots;
+    whole.n_slots_fit = whole.n_slots;
     p.fits = s.what == FM_ENOUGH;
     p.total = p.experts == FATHOM_EXPERTS_DEVICE ? whole.total : fixed + inv->padding + p.slot_bytes;
     *plan = p.fits ? p : whole;

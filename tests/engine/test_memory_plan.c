@@ -193,6 +193,9 @@ static void the_faster_way_over_host_memory(void **state) {
     assert_int_equal(read.plan.slot_bytes, 0);
     assert_int_equal(read.plan.total, copied.plan.total - copied.plan.slot_bytes);
     assert_true(read.plan.forecast.seconds < copied.plan.forecast.seconds);
+    assert_int_equal(read.plan.n_slots_fit, copied.plan.n_slots);
+    p.keep_slots = true;
+    assert_int_equal(inspect_with(&p).plan.n_slots, copied.plan.n_slots);
     assert_true(read.plan.rates.disk > 0); // typical, since it was not given
 }
 
