@@ -184,7 +184,7 @@ static void the_faster_way_over_host_memory(void **state) {
     (void)state;
     struct fathom_inspect_params p = limited(0, 0);
     p.experts = FATHOM_EXPERTS_HOST;
-    p.rates = (struct fathom_rates){.device = 100e9, .link = 1e9, .host = 1e9};
+    p.rates = (struct fathom_rates){.device = 100e9, .link = 1e9, .host = 1e9, .token_seconds = 1e-9};
     const struct inspected copied = inspect_with(&p);
     assert_int_equal(copied.plan.n_slots, copied.info.n_experts - 1);
     p.rates.host = 100e9;
