@@ -138,6 +138,19 @@ FATHOM_API const struct fathom_model_info *fathom_engine_get_info(const struct f
 FATHOM_API const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine);
 FATHOM_API struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine);
 
+// What became of the experts that did not fit, since the engine was created. All zero where all fit.
+struct fathom_expert_stats {
+    uint64_t needed;        // experts of layers that steps used, each once a step
+    uint64_t fetched;       // of these, the ones that were in no slot
+    uint64_t fetched_bytes; // copied from host memory into slots
+    uint64_t read;          // of these, the ones that were in no host memory either
+    uint64_t read_bytes;    // read from the file
+    double read_seconds;    // in which the device waited for the file
+};
+// Waits for the device.
+FATHOM_API bool fathom_engine_get_expert_stats(
+    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err);
+
 // One operator at one shape and number of tokens, as tuning found it.
 struct fathom_tuned {
     char op[32], what[96]; // "matmul", "q4_0 2048 x 2048"
@@ -243,6 +256,7 @@ struct fathom_session_stats {
     uint64_t decode_steps, decode_submits, decode_recordings;
     // tokens guessed by the draft layer; and those that the model agreed with
     uint64_t drafts, drafts_accepted;
+    struct fathom_expert_stats experts; // of the decode steps
 };
 FATHOM_API struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session);
 // With gpu.timers: the time of each dispatch of the last prefill chunk, or of the last decode step. Returns

@@ -112,10 +112,15 @@ struct fathom_engine *fathom_engine_create(
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
         params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
         (double)e->plan.scratch / GIB, (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
-    if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &params->progress, &params->gpu.log, &e->weights, err))
+    if (!fm_weights_load(
+            e->gpu, e->tensors, &e->hp, &e->plan, &params->progress, &params->gpu.log, &e->weights, err))
+        goto fail;
+    if (e->plan.experts == FATHOM_EXPERTS_DISK &&
+        !(e->residency = fm_residency_create(
+              e->gpu, e->tensors, e->weights.slots, params->mirror, &params->gpu.log, err)))
         goto fail;
     e->tuning_key = fm_tuning_key(e);
-    if (!fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
+    if (!e->residency && !fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
     if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;
     e->start.tuning = fm_lap(&start);
@@ -128,6 +133,7 @@ fail:
 void fathom_engine_destroy(struct fathom_engine **engine) {
     struct fathom_engine *e = engine ? *engine : NULL;
     if (!e) return;
+    fm_residency_destroy(&e->residency);
     fm_weights_free(&e->weights);
     fm_tokenizer_destroy(&e->tokenizer);
     fathom_gpu_destroy(&e->gpu);
@@ -144,4 +150,11 @@ const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engi
 }
 struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine) {
     return engine->gpu;
+}
+
+bool fathom_engine_get_expert_stats(
+    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
+    *stats = (struct fathom_expert_stats){0};
+    fm_residency_count(engine->residency, stats);
+    return !engine->weights.slots || fm_slots_count(engine->gpu, engine->weights.slots, stats, err);
 }

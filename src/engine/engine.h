@@ -2,6 +2,7 @@
 #ifndef FM_ENGINE_ENGINE_H
 #define FM_ENGINE_ENGINE_H
 #include "base/clock.h"
+#include "engine/residency.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
 #include <fathom/fathom.h>
@@ -11,6 +12,7 @@ struct fathom_engine {
     struct fm_tensors *tensors; // open while loading, and longer where weights are used in place
     struct fm_hparams hp;
     struct fm_weights weights;
+    struct fm_residency *residency; // NULL: the experts are all in memory
     struct fm_tokenizer *tokenizer; // NULL: the model's file has none
     struct fathom_model_info info;
     struct fathom_memory_plan plan;

@@ -82,7 +82,7 @@ static uint64_t shared_slots_size(const struct fm_inventory *inv, uint32_t n_chu
 
 // A home holds each matrix in the aligned window around its bytes in the file.
 static uint64_t home_size(const struct fm_expert_layer *layer) {
-    uint64_t size = 0;
+    uint64_t size = WINDOW; // where the memory does not begin at a multiple
     for (int m = 0; m < FM_EXPERT_MATRICES; m++) size += round_up(layer->matrix[m], WINDOW) + WINDOW;
     return size;
 }
@@ -143,10 +143,18 @@ static struct fm_shortage place_on_disk(const struct fm_inventory *inv, const st
     if (!take_device(&room, plan->slot_bytes))
         return shortage(FM_SHORT_SLOTS, plan->slot_bytes, device_room(&room));
     if (host_room(&room) < staging) return shortage(FM_SHORT_STAGING, staging, host_room(&room));
-    const uint64_t n = least(host_room(&room) / all, inv->n_experts);
+    // A round of a batch may fetch as many experts as there are slots: those without a home of their layer
+    // are staged. Few homes keep nothing: then all host memory is for the staging.
+    uint32_t n_slots = plan->n_slots ? plan->n_slots : inv->top_k;
+    const uint64_t host = host_room(&room), n_staged = host / home;
+    uint64_t n = least(host / all, inv->n_experts);
+    while (n >= inv->top_k && n * all + (n < n_slots ? (n_slots - n) * home : 0) > host) n--;
     plan->n_homes = n >= inv->top_k ? (uint32_t)n : 0;
-    plan->host_bytes =
-        plan->n_homes ? plan->n_homes * all : least(host_room(&room) / home, 2ull * inv->top_k) * home;
+    if (plan->n_homes == 0 && plan->n_slots > n_staged) {
+        plan->n_slots = n_slots = (uint32_t)n_staged;
+        plan->slot_bytes = fm_slots_size(inv, plan->n_chunk, n_slots);
+    }
+    plan->host_bytes = plan->n_homes * all + (plan->n_homes < n_slots ? (n_slots - plan->n_homes) * home : 0);
     const uint64_t homes = fm_inventory_experts(inv) / inv->n_experts * plan->n_homes;
     plan->disk_bytes = fm_inventory_experts(inv) - homes;
     return shortage(FM_ENOUGH, 0, 0);
