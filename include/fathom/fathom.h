@@ -119,8 +119,8 @@ struct fathom_memory_plan {
     // Experts. Of every layer with experts n_slots are in device memory and n_homes in host memory; the
     // others are in the file. n_slots is the number of experts: all are in device memory. n_slots 0:
     // `experts` HOST, the device reads them in host memory; DISK, all layers share `floor` slots, which keep
-    // nothing. n_homes 0 with DISK: all layers share homes for floor to 2 * floor experts, which keep
-    // nothing. A model without experts: DEVICE, and all of these are 0.
+    // nothing. With DISK the layers also share homes, one for each slot that has none of its layer;
+    // these keep nothing. A model without experts: DEVICE, and all of these are 0.
     enum fathom_experts experts; // where the experts lie that have no slot
     uint32_t n_slots, n_homes;
     uint32_t n_slots_fit; // slots that would fit; HOST has none where no slots are foretold to be faster

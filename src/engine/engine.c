@@ -77,8 +77,12 @@ static bool plan_memory(
     };
     if (!fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err)) return false;
     if (!e->plan.fits || e->plan.experts == FATHOM_EXPERTS_DEVICE) return true;
-    return fm_rates_get(e->gpu, e->plan.expert_type, e->hp.n_hidden, &wanted.rates, err) &&
-        fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err);
+    struct fathom_error failure = {0};
+    if (!fm_rates_get(e->gpu, e->plan.expert_type, e->hp.n_hidden, &wanted.rates, &failure)) {
+        if (failure.status == FATHOM_DEVICE_LOST) return fm_fail(err, failure.status, "%s", failure.message);
+        fm_log(&params->gpu.log, FATHOM_LOG_INFO, "no rates of the device: %s", failure.message);
+    }
+    return fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err);
 }
 
 struct fathom_engine *fathom_engine_create(

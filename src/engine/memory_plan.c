@@ -1,5 +1,5 @@
 // Describes a model and computes the memory that it needs, before anything is uploaded.
-#include "base/host_memory.h"
+#include "base/system_memory.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
 #include "engine/forecast.h"
@@ -50,17 +50,25 @@ static uint64_t or_most(uint64_t limit) { // 0: no limit
     return limit ? limit : UINT64_MAX;
 }
 
+// What a card's staging buffers take of the host's memory within a limit, see gpu.h.
+static uint64_t staging_size(const struct fathom_gpu_info *gpu, uint64_t host_limit) {
+    if (gpu->unified_memory || !host_limit) return 0;
+    const uint64_t part = host_limit / 16, size = part < 64 << 10 ? 64 << 10 : least(part, 8 << 20);
+    return 3 * size;
+}
+
 static struct fm_machine machine_of(
     const struct fathom_inspect_params *p, const struct fathom_gpu_info *gpu) {
-    const uint64_t known = p->host_memory ? p->host_memory : fm_host_memory_free(),
-                   host = known == UINT64_MAX ? known : known - known / HOST_RESERVE;
+    const uint64_t known = p->host_memory ? p->host_memory : fm_available_memory(),
+                   free = known == UINT64_MAX ? known : known - known / HOST_RESERVE,
+                   host = least(free, or_most(p->host_limit)), staging = staging_size(gpu, p->host_limit);
     return (struct fm_machine){
         .unified = gpu->unified_memory,
         .limited = p->device_limit > 0,
-        .in_place = gpu->unified_memory && (gpu->caps & FATHOM_CAP_HOST_IMPORT),
+        .in_place = gpu->unified_memory && gpu->max_import > 0,
         .device = least(gpu->memory_free, or_most(p->device_limit)),
-        .host = least(host, or_most(p->host_limit)),
-        .both = gpu->unified_memory ? host : UINT64_MAX,
+        .host = host > staging ? host - staging : 0,
+        .both = gpu->unified_memory ? free : UINT64_MAX,
         .max_pool = least(least(gpu->max_storage_range, or_most(gpu->max_allocation)), UINT32_MAX),
     };
 }

@@ -62,7 +62,7 @@ for size in 4GiB=4294967296 3g=3221225472 512M=536870912 512MiB=536870912 1.5GB=
     check 0 "\"available\":	${size#*=}," "$fathom" inspect "$demo" --device-memory 8GiB --vram "${size%=*}" --json
 done
 check 0 '"available":	600000000,' "$fathom" inspect "$demo" --device-memory 1GB --vram 60% --json
-check 0 '"host_available":	200000000,' "$fathom" inspect "$demo" --device-memory 1GB --host-memory 1GB --ram 200MB --json
+check 0 '"host_available":	174834176,' "$fathom" inspect "$demo" --device-memory 1GB --host-memory 1GB --ram 200MB --json
 
 # a machine that is thought of, and plans that do not hold the model whole
 check 0 'the model fits$' "$fathom" inspect "$demo" --device-memory 24GiB
