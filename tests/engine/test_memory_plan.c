@@ -106,7 +106,7 @@ static void limits_from_all_to_none(void **state) {
     struct fathom_inspect_params params = limited(0, 0);
     const struct inspected whole = inspect_with(&params);
     assert_int_equal(whole.plan.n_slots, whole.info.n_experts);
-    uint32_t last = whole.plan.n_slots, n_sizes = 0;
+    uint32_t last = whole.plan.n_slots, n_sizes = 0, n_short = 0;
     uint64_t least = 0;
     for (uint64_t limit = whole.plan.total + whole.plan.total / 8; limit > whole.plan.total / 8;
          limit -= 16384) {
@@ -127,8 +127,11 @@ static void limits_from_all_to_none(void **state) {
         if (i.plan.n_slots) assert_in_range(i.plan.n_slots, i.plan.floor, i.info.n_experts);
         if (i.plan.n_slots < i.info.n_experts) assert_int_equal(i.plan.experts, FATHOM_EXPERTS_HOST);
         n_sizes += i.plan.n_slots == i.plan.floor;
+        n_short +=
+            i.plan.n_slots && i.plan.experts == FATHOM_EXPERTS_HOST && i.plan.n_chunk < whole.plan.n_chunk;
     }
     assert_true(n_sizes > 0);
+    assert_true(n_short > 0); // a shorter chunk makes room for slots
     params.device_limit = least;
     const struct inspected bare = inspect_with(&params);
     assert_int_equal(bare.plan.n_slots, 0);
