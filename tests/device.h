@@ -11,6 +11,7 @@ static inline bool device_is_card(void) {
 
 static inline struct fathom_gpu_params device_params(struct fathom_gpu_params params) {
     params.discrete |= device_is_card();
+    params.short_submits |= device_is_card();
     return params;
 }
 #endif

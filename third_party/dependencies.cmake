@@ -11,6 +11,12 @@ add_library(fathom_dependencies INTERFACE)
 target_include_directories(fathom_dependencies SYSTEM INTERFACE ${VOLK_INCLUDE_DIR} ${VULKAN_INCLUDE_DIR})
 target_link_libraries(fathom_dependencies INTERFACE PkgConfig::CJSON PkgConfig::PCRE2 PkgConfig::UTF8PROC Threads::Threads ${CMAKE_DL_LIBS} m)
 
+pkg_check_modules(URING IMPORTED_TARGET liburing)
+if(URING_FOUND) # else src/base/disk_reader.c reads by threads
+    target_link_libraries(fathom_dependencies INTERFACE PkgConfig::URING)
+    target_compile_definitions(fathom_dependencies INTERFACE FATHOM_HAVE_LIBURING)
+endif()
+
 pkg_check_modules(EDIT IMPORTED_TARGET libedit)
 add_library(fathom_tool_dependencies INTERFACE)
 if(EDIT_FOUND)

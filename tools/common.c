@@ -1,6 +1,7 @@
 #include "common.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/host_memory.h"
 #include "base/utf8.h"
 #include "lines.h"
 #include <errno.h>
@@ -88,12 +89,37 @@ static bool parse_draft(const char *text, uint32_t *n_drafts) {
     return false;
 }
 
+const struct fathom_gpu_info *choose_device(
+    const struct device_options *o, struct fathom_gpu_info *info, struct fathom_error *err) {
+    struct fathom_gpu *gpu =
+        fathom_gpu_create(&(struct fathom_gpu_params){.device = o->device, .discrete = o->discrete}, err);
+    if (!gpu) return NULL;
+    *info = *fathom_gpu_get_info(gpu);
+    fathom_gpu_destroy(&gpu);
+    return info;
+}
+
+static uint64_t limit_bytes(const struct option_size *size, uint64_t whole) {
+    return size->percent > 0 ? (uint64_t)((double)whole * (double)size->percent / 100) : size->bytes;
+}
+
+bool memory_limits(const struct device_options *o, const struct fathom_gpu_info *device,
+    uint64_t *device_limit, uint64_t *host_limit, struct fathom_error *err) {
+    struct fathom_gpu_info info = {0};
+    if (!device && o->vram.percent > 0 && !(device = choose_device(o, &info, err))) return false;
+    *device_limit = limit_bytes(&o->vram, device ? device->memory_total : 0);
+    *host_limit = limit_bytes(&o->ram, fm_host_memory_size());
+    return true;
+}
+
 struct fathom_engine *open_engine(const char *model, const struct device_options *o) {
     static bool verbose; // outlives the engine, whose log callback reads it
     verbose = o->verbose;
     uint32_t n_drafts;
     if (!parse_draft(o->draft, &n_drafts)) return NULL;
     struct fathom_error err = {0};
+    uint64_t device_limit, host_limit;
+    if (!memory_limits(o, NULL, &device_limit, &host_limit, &err)) return refuse(&err), NULL;
     char *cache = cache_dir();
     struct fathom_engine *engine = fathom_engine_create(
         &(struct fathom_engine_params){
@@ -102,6 +128,8 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
             .progress = progress_bar,
             .cache_8bit = o->cache_8bit,
             .n_drafts = n_drafts,
+            .experts = (enum fathom_experts)o->experts,
+            .mirror = o->mirror,
             .tuning = o->no_tune ? FATHOM_TUNING_OFF : FATHOM_TUNING_QUICK,
             .gpu =
                 {
@@ -109,6 +137,9 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
                     .cache_dir = cache,
                     .exact = o->exact,
                     .variants = o->variants,
+                    .discrete = o->discrete,
+                    .device_limit = device_limit,
+                    .host_limit = host_limit,
                     .full_barriers = o->full_barriers,
                     .timers = o->timers,
                     .log = {write_log, &verbose},
@@ -120,7 +151,9 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
         fathom_engine_destroy(&engine);
         fm_fail(&err, FATHOM_CANCELLED, "loading %s was cancelled", model);
     }
-    if (!engine) refuse(&err);
+    if (!engine) return refuse(&err), NULL;
+    if (verbose)
+        print_plan(stderr, fathom_engine_get_plan(engine), fathom_engine_get_info(engine)->n_experts);
     return engine;
 }
 

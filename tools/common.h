@@ -27,8 +27,27 @@ struct device_options {
     bool timers; // measure the GPU time of every dispatch
     uint32_t n_context;
     const char *draft; // "mtp" or "mtp:N"; NULL: none
+    struct option_size vram, ram;
+    int experts;        // enum fathom_experts
+    const char *mirror; // a second copy of the model's file; NULL: none
+    bool discrete;
 };
 // Rows of a table of options; `o` is a struct device_options.
+#define MEMORY_OPTIONS(o) \
+    {"--vram", OPTION_SIZE, &(o).vram, "SIZE|N%", \
+        "most device memory: 6GiB, 512M, 1.5GB, or 60% of the device's", NULL}, \
+        {"--ram", OPTION_SIZE, &(o).ram, "SIZE|N%", "most host memory for weights", NULL}, { \
+        "--experts", OPTION_CHOICE, &(o).experts, "auto|device|host|disk", \
+            "where experts without a place in device memory lie", NULL \
+    }
+// --discrete treats the device as a card whose memory the host cannot see.
+#define PLACE_OPTIONS(o) \
+    MEMORY_OPTIONS(o), \
+        {"--mirror", OPTION_TEXT, &(o).mirror, "FILE", "a second copy of the model, on another drive", \
+            NULL}, \
+    { \
+        "--discrete", OPTION_FLAG, &(o).discrete, NULL, NULL, NULL \
+    }
 #define DEVICE_OPTIONS(o) \
     {"--device", OPTION_TEXT, &(o).device, "NAME", "index or part of a device's name (fathom devices)", \
         NULL}, \
@@ -37,9 +56,8 @@ struct device_options {
         {"--ctx", OPTION_COUNT, &(o).n_context, "N", "positions of the context", NULL}, \
         {"--no-tune", OPTION_FLAG, &(o).no_tune, NULL, "the default variants, not the measured ones", NULL}, \
         {"--verbose", OPTION_FLAG, &(o).verbose, NULL, "say what is loaded, and where", NULL}, \
-        {"--variants", OPTION_TEXT, &(o).variants, "LIST", "for tests: op=variant,op=variant", NULL}, { \
-        "--full-barriers", OPTION_FLAG, &(o).full_barriers, NULL, \
-            "for tests: a barrier after every dispatch", NULL \
+        PLACE_OPTIONS(o), {"--variants", OPTION_TEXT, &(o).variants, "op=variant,op=variant", NULL, NULL}, { \
+        "--full-barriers", OPTION_FLAG, &(o).full_barriers, NULL, NULL, NULL \
     }
 
 // The chat template: one that is built in, or a file's.
@@ -65,6 +83,20 @@ void chat_limit(struct fathom_chat_params *params, uint32_t n_tokens);
         "--draft", OPTION_TEXT, &(o).draft, "mtp[:N]", \
             "the model's own draft layer guesses N tokens ahead (1); the text stays the same", NULL \
     }
+
+// Returns the device that `options` name, or that a run would use: fills *info. Returns NULL when there is
+// none.
+const struct fathom_gpu_info *choose_device(
+    const struct device_options *options, struct fathom_gpu_info *info, struct fathom_error *err);
+// The bytes that --vram and --ram mean, 0 where they are not given. `device` NULL: asks for the device where
+// a percentage needs it.
+bool memory_limits(const struct device_options *options, const struct fathom_gpu_info *device,
+    uint64_t *device_limit, uint64_t *host_limit, struct fathom_error *err);
+
+// A plan whose experts do not all lie in device memory, as a table and its forecast. Prints nothing for other
+// plans.
+void print_plan(FILE *f, const struct fathom_memory_plan *plan, uint32_t n_experts);
+void plan_to_json(cJSON *json, const struct fathom_memory_plan *plan); // adds the plan's fields
 
 // Opens an engine and shows a progress bar. Prints the reason and returns NULL on failure.
 struct fathom_engine *open_engine(const char *model, const struct device_options *options);

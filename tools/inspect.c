@@ -75,13 +75,7 @@ static int show_json(const struct fathom_model_info *m, const struct fathom_memo
         cJSON_AddStringToObject(plan, "device", device->name);
     else
         cJSON_AddNullToObject(plan, "device");
-    cJSON_AddNumberToObject(plan, "context", p->n_context);
-    cJSON_AddNumberToObject(plan, "weights", (double)p->weights);
-    cJSON_AddNumberToObject(plan, "cache", (double)p->cache);
-    cJSON_AddNumberToObject(plan, "scratch", (double)p->scratch);
-    cJSON_AddNumberToObject(plan, "total", (double)p->total);
-    cJSON_AddNumberToObject(plan, "available", (double)p->available);
-    cJSON_AddBoolToObject(plan, "fits", p->fits);
+    plan_to_json(plan, p);
     return print_json(json);
 }
 
@@ -110,48 +104,68 @@ static void show(const struct fathom_model_info *m, const struct fathom_memory_p
         printf("  %-10s  %llu tensors, %.1f MiB\n", fm_type_name(sums[i].type),
             (unsigned long long)sums[i].n_tensors, mib(sums[i].bytes));
     printf("  cache       %llu bytes a token\n", (unsigned long long)m->cache_bytes_per_token);
-    printf("  memory      %.1f MiB for a context of %u: weights %.1f, cache %.1f, scratch %.1f\n",
-        mib(p->total), p->n_context, mib(p->weights), mib(p->cache), mib(p->scratch));
+    printf("  memory      %.1f MiB%s for a context of %u: weights %.1f, cache %.1f, scratch %.1f\n",
+        mib(p->total), p->experts == FATHOM_EXPERTS_DEVICE ? "" : " of the device's", p->n_context,
+        mib(p->weights), mib(p->cache), mib(p->scratch));
     if (device)
         printf("  device      %s has %.1f MiB free: the model %s\n", device->name, mib(p->available),
-            p->fits ? "fits" : "does not fit");
+            !p->fits                                  ? "does not fit"
+                : p->experts == FATHOM_EXPERTS_DEVICE ? "fits"
+                                                      : "fits without some of its experts");
     else
         printf("  device      none can be used\n");
+    print_plan(stdout, p, m->n_experts);
 }
 
-// Returns the device of the option, or the device that a run would use. Returns NULL when there is none.
-static const struct fathom_gpu_info *choose_device(
-    const char *wanted, struct fathom_gpu_info *info, struct fathom_error *err) {
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.device = wanted}, err);
-    if (!gpu) return NULL;
-    *info = *fathom_gpu_get_info(gpu);
-    fathom_gpu_destroy(&gpu);
+// A machine that is thought of: rates in GB/s, 0 where not given.
+struct machine {
+    struct option_size device_memory, host_memory;
+    float device_rate, link_rate, host_rate, disk_rate;
+};
+
+// A card as most are: 4 GiB in a binding and in an allocation.
+static const struct fathom_gpu_info *imagine(const struct machine *machine, struct fathom_gpu_info *info) {
+    *info = (struct fathom_gpu_info){
+        .type = FATHOM_GPU_DISCRETE,
+        .memory_total = machine->device_memory.bytes,
+        .memory_free = machine->device_memory.bytes,
+        .max_storage_range = UINT32_MAX,
+        .max_allocation = UINT32_MAX,
+        .storage_alignment = 16,
+    };
+    snprintf(info->name, sizeof(info->name), "a card with %.3g GiB", mib(info->memory_total) / 1024);
     return info;
 }
 
-int inspect_main(int argc, char **argv) {
-    bool json = false, exact = false;
-    const char *device_name = NULL, *model = NULL;
-    uint32_t n_context = 0;
-    const struct option options[] = {
-        {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
-        {"--device", OPTION_TEXT, &device_name, "NAME", "plan for this device (fathom devices)", NULL},
-        {"--ctx", OPTION_COUNT, &n_context, "N", "plan for this context", NULL},
-        {"--exact", OPTION_FLAG, &exact, NULL, "plan for exact mode (a float32 cache)", NULL},
-    };
-    const struct usage usage = {"inspect", "MODEL [--json]",
-        "Shows a model's shape and sizes, and the memory plan for a device and a context.", options, 4, 1, 1};
-    size_t n_positional;
-    const int code = options_parse(&usage, argc, argv, &model, &n_positional);
-    if (code != EXIT_NOT_YET) return code;
+static int inspect(
+    const char *model, const struct device_options *o, const struct machine *machine, bool json) {
     struct fathom_error err = {0}, no_device = {0};
     struct fathom_gpu_info info;
     struct fathom_model_info m;
     struct fathom_memory_plan plan;
-    const struct fathom_gpu_info *device = choose_device(device_name, &info, &no_device);
-    if (!device && (device_name || no_device.status != FATHOM_NO_DEVICE)) return refuse(&no_device);
+    const struct fathom_gpu_info *device =
+        machine->device_memory.bytes ? imagine(machine, &info) : choose_device(o, &info, &no_device);
+    if (!device && (o->device || no_device.status != FATHOM_NO_DEVICE)) return refuse(&no_device);
     if (!device) fprintf(stderr, "fathom: no device to plan for: %s\n", no_device.message);
-    if (!fathom_model_inspect(model, device, exact, n_context, &m, &plan, &err)) return refuse(&err);
+    struct fathom_inspect_params params = {
+        .model = model,
+        .gpu = device,
+        .exact = o->exact,
+        .cache_8bit = o->cache_8bit,
+        .n_context = o->n_context,
+        .experts = (enum fathom_experts)o->experts,
+        .host_memory = machine->host_memory.bytes,
+        .rates =
+            {
+                .device = 1e9 * (double)machine->device_rate,
+                .link = 1e9 * (double)machine->link_rate,
+                .host = 1e9 * (double)machine->host_rate,
+                .disk = 1e9 * (double)machine->disk_rate,
+            },
+    };
+    if (!device && o->vram.percent > 0) return refuse(&no_device);
+    if (!memory_limits(o, device, &params.device_limit, &params.host_limit, &err)) return refuse(&err);
+    if (!fathom_model_inspect(&params, &m, &plan, &err)) return refuse(&err);
     struct fm_tensors *tensors = fm_tensors_open(model, &err);
     if (!tensors) return refuse(&err);
     struct type_sum sums[MAX_TYPES];
@@ -160,4 +174,37 @@ int inspect_main(int argc, char **argv) {
     if (json) return show_json(&m, &plan, device, sums, n);
     show(&m, &plan, device, sums, n);
     return EXIT_DONE;
+}
+
+int inspect_main(int argc, char **argv) {
+    bool json = false;
+    struct device_options o = {0};
+    struct machine machine = {0};
+    const char *model = NULL;
+    const struct option options[] = {
+        {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
+        {"--device", OPTION_TEXT, &o.device, "NAME", "plan for this device (fathom devices)", NULL},
+        {"--ctx", OPTION_COUNT, &o.n_context, "N", "plan for this context", NULL},
+        {"--exact", OPTION_FLAG, &o.exact, NULL, "plan for exact mode (a float32 cache)", NULL},
+        {"--cache-8bit", OPTION_FLAG, &o.cache_8bit, NULL, "plan for a cache of 8 bits a value", NULL},
+        MEMORY_OPTIONS(o),
+        {"--discrete", OPTION_FLAG, &o.discrete, NULL, NULL, NULL},
+        {"--device-memory", OPTION_SIZE, &machine.device_memory, "SIZE",
+            "plan for a card with so much memory, which need not be here", NULL},
+        {"--host-memory", OPTION_SIZE, &machine.host_memory, "SIZE", "plan for so much host memory", NULL},
+        {"--device-rate", OPTION_NUMBER, &machine.device_rate, "GB/s",
+            "at which the card reads its memory (by size: 189, 280, 420, 630)", NULL, 1e6f},
+        {"--link-rate", OPTION_NUMBER, &machine.link_rate, "GB/s",
+            "of copies from host memory to the card (25)", NULL, 1e6f},
+        {"--host-rate", OPTION_NUMBER, &machine.host_rate, "GB/s", "of host memory (60)", NULL, 1e6f},
+        {"--disk-rate", OPTION_NUMBER, &machine.disk_rate, "GB/s", "of the disk (3)", NULL, 1e6f},
+    };
+    const struct usage usage = {"inspect", "MODEL [--json]",
+        "Shows a model's shape and sizes, the memory plan for a device and a context, and where the "
+        "model\ndoes "
+        "not fit the device whole, how fast it is foretold to be.",
+        options, sizeof(options) / sizeof(*options), 1, 1};
+    size_t n_positional;
+    const int code = options_parse(&usage, argc, argv, &model, &n_positional);
+    return code != EXIT_NOT_YET ? code : inspect(model, &o, &machine, json);
 }

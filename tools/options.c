@@ -11,6 +11,7 @@ static void print_help(const struct usage *u) {
     for (size_t i = 0; i < u->n_options; i++) {
         const struct option *o = &u->options[i];
         char left[64];
+        if (!o->help) continue;
         snprintf(
             left, sizeof(left), "%s%s%s", o->name, o->argument ? " " : "", o->argument ? o->argument : "");
         printf("  %-22s %s\n", left, o->help);
@@ -22,6 +23,10 @@ static int wrong_value(const struct usage *u, const struct option *o, const char
     if (o->kind == OPTION_LIMIT) fprintf(stderr, ", but whole numbers from 0, and -1 for no limit");
     if (o->kind == OPTION_NUMBER && o->most > 0)
         fprintf(stderr, ", but numbers from 0 to %g", (double)o->most);
+    if (o->kind == OPTION_SIZE)
+        fprintf(stderr, ", but sizes such as 4GiB, 512M, 1.5GB or 2000000000%s",
+            strchr(o->argument, '%') ? ", and percentages such as 60%" : "");
+    if (o->kind == OPTION_CHOICE) fprintf(stderr, ", but %s", o->argument);
     fprintf(stderr, "; `fathom %s --help` lists the options\n", u->name);
     return EXIT_WRONG_USE;
 }
@@ -39,6 +44,43 @@ static bool parse_whole(const char *text, unsigned long long most, unsigned long
     errno = 0;
     *value = strtoull(text, &end, 10);
     return text[0] >= '0' && text[0] <= '9' && *end == 0 && errno == 0 && *value <= most;
+}
+
+bool option_parse_size(const char *text, struct option_size *size) {
+    static const char letters[] = "kmgt";
+    char *unit;
+    *size = (struct option_size){0};
+    if (text[0] < '0' || text[0] > '9' || text[1] == 'x' || text[1] == 'X') return false;
+    const double number = strtod(text, &unit);
+    if (!strcmp(unit, "%")) {
+        size->percent = (float)number;
+        return size->percent > 0 && number <= 100;
+    }
+    double factor = 1;
+    const char *letter = *unit ? strchr(letters, *unit | 0x20) : NULL;
+    if (letter) {
+        const bool decimal = (unit[1] | 0x20) == 'b' && unit[2] == 0;
+        const char *rest = unit + 1;
+        for (const char *l = letters; l <= letter; l++) factor *= decimal ? 1000 : 1024;
+        if (!decimal && rest[0] && !((rest[0] | 0x20) == 'i' && (rest[1] | 0x20) == 'b' && rest[2] == 0))
+            return false;
+    } else if (*unit) {
+        return false;
+    }
+    if (!(number * factor >= 1 && number * factor <= 0x1p62)) return false;
+    size->bytes = (uint64_t)(number * factor);
+    return true;
+}
+
+// The number of the word `text` in a list with bars, or -1.
+static int find_word(const char *words, const char *text) {
+    const size_t length = strlen(text);
+    for (int i = 0;; i++) {
+        const size_t n = strcspn(words, "|");
+        if (n == length && !memcmp(words, text, n)) return i;
+        if (!words[n]) return -1;
+        words += n + 1;
+    }
 }
 
 static bool store(const struct option *o, const char *text) {
@@ -62,6 +104,10 @@ static bool store(const struct option *o, const char *text) {
         if (!parse_whole(text, UINT64_MAX, &whole)) return false;
         *(uint64_t *)o->value = whole;
         return true;
+    case OPTION_SIZE:
+        return option_parse_size(text, o->value) &&
+            (strchr(o->argument, '%') || ((struct option_size *)o->value)->percent == 0);
+    case OPTION_CHOICE: return (*(int *)o->value = find_word(o->argument, text)) >= 0;
     case OPTION_LIST:
         if (list->count == OPTION_LIST_MOST) return false;
         list->items[list->count++] = text;

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// LIMIT: a count, or -1 for OPTION_NO_LIMIT.
+// LIMIT: a count, or -1 for OPTION_NO_LIMIT. SIZE: bytes or a percentage. CHOICE: one of the words of
+// `argument`, which bars separate.
 enum option_kind {
     OPTION_FLAG,
     OPTION_TEXT,
@@ -13,6 +14,8 @@ enum option_kind {
     OPTION_LIMIT,
     OPTION_NUMBER,
     OPTION_SEED,
+    OPTION_SIZE,
+    OPTION_CHOICE,
     OPTION_LIST
 };
 #define OPTION_NO_LIMIT UINT32_MAX
@@ -24,14 +27,23 @@ struct option_list {
     size_t count;
 };
 
+// "4GiB", "512M" (MiB), "1.5GB" (10^9 bytes), "2000000000" or "60%": one of the two is above 0. Both 0: not
+// given.
+struct option_size {
+    uint64_t bytes;
+    float percent;
+};
+bool option_parse_size(const char *text, struct option_size *size);
+
 struct option {
     const char *name; // "--temp"; "-n"
     enum option_kind kind;
-    void *value;          // bool, const char *, uint32_t, float, uint64_t, struct option_list
+    void *value; // bool, const char *, uint32_t, float, uint64_t, struct option_size, int (the word's
+                 // number), struct option_list
     const char *argument; // the argument's name in the help; NULL for a flag
-    const char *help;
-    bool *given; // set when the option is given; may be NULL
-    float most;  // of a NUMBER, whose least value is 0; most 0: any number
+    const char *help;     // NULL: for tests, and not listed
+    bool *given;          // set when the option is given; may be NULL
+    float most;           // of a NUMBER, whose least value is 0; most 0: any number
 };
 
 // The command line of a sub-command: its help and its options.

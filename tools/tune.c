@@ -59,6 +59,7 @@ int tune_main(int argc, char **argv) {
             "for a cache of 8 bits a value, which is tuned apart", NULL},
         {"--seconds", OPTION_NUMBER, &seconds, "S",
             "most time to spend (300); the rest keeps its default variant", NULL},
+        PLACE_OPTIONS(device),
         {"--verbose", OPTION_FLAG, &device.verbose, NULL, "say what is loaded, and where", NULL},
         {"--json", OPTION_FLAG, &json, NULL, "one object", NULL},
     };

@@ -91,26 +91,62 @@ struct fathom_model_info {
     uint64_t weight_bytes;          // of the tensors that are loaded
     uint64_t cache_bytes_per_token; // in the mode asked for
 };
+// Rates of a machine, in bytes a second; 0: a typical rate of the device's type.
+struct fathom_rates {
+    double device; // the device reads weights in its own memory, while it computes with them
+    double link;   // copies from host memory to device memory
+    double host;   // the device computes with weights that lie in host memory
+    double disk;
+    double token_seconds; // of a token, whatever its bytes are
+    double cut_seconds;   // that the device waits where the host must act in the middle of a token
+};
+// What a token of a plan takes by the rates: seconds of the parts add up to `seconds`.
+struct fathom_forecast {
+    double seconds, device_seconds, copy_seconds, disk_seconds, wait_seconds;
+    // Share of the chosen experts that are in slots (all of them: 1), and in slots or homes.
+    double hit_rate, home_rate;
+    double link_bytes, disk_bytes; // of a token, over the bus and from the file
+};
+
 // The plan for a device and a context length, made before a byte is uploaded.
 struct fathom_memory_plan {
-    uint32_t n_context;
-    uint64_t weights, cache, scratch, total, available; // `total` and `available` of device memory
+    uint32_t n_context, n_chunk; // n_chunk: most tokens of a prefill step
+    // Of device memory: `total` is what the plan takes, `available` what is free within the limit. Weights
+    // that are used in place are part of `weights`, and not of the memory that must be available.
+    uint64_t weights, cache, scratch, total, available, in_place;
     bool fits;
     // Experts. Of every layer with experts n_slots are in device memory and n_homes in host memory; the
     // others are in the file. n_slots is the number of experts: all are in device memory. n_slots 0:
     // `experts` HOST, the device reads them in host memory; DISK, all layers share `floor` slots, which keep
-    // nothing.
+    // nothing. n_homes 0 with DISK: all layers share homes for floor to 2 * floor experts, which keep
+    // nothing. A model without experts: DEVICE, and all of these are 0.
     enum fathom_experts experts; // where the experts lie that have no slot
     uint32_t n_slots, n_homes;
-    uint32_t floor;        // least slots of a layer that keep anything: top-k
+    uint32_t floor; // least slots of a layer that keep anything: top-k
+    uint32_t n_expert_layers;
     uint64_t expert_bytes; // of all experts; part of `weights`
     uint64_t slot_bytes, host_bytes,
-        disk_bytes; // of slots, of experts' homes in host memory, read from the file
+        disk_bytes; // of slots and their tables, of experts' homes in host memory, read from the file
     uint64_t host_available;
+    struct fathom_rates rates;
+    struct fathom_forecast forecast; // by these rates, and hit rates of published traces
 };
 FATHOM_API const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine);
 FATHOM_API const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine);
 FATHOM_API struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine);
+
+// What became of the experts that did not fit, since the engine was created. All zero where all fit.
+struct fathom_expert_stats {
+    uint64_t needed;        // experts of layers that steps used, each once a step
+    uint64_t fetched;       // of these, the ones that were in no slot
+    uint64_t fetched_bytes; // copied from host memory into slots
+    uint64_t read;          // of these, the ones that were in no host memory either
+    uint64_t read_bytes;    // read from the file
+    double read_seconds;    // in which the device waited for the file
+};
+// Waits for the device.
+FATHOM_API bool fathom_engine_get_expert_stats(
+    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err);
 
 // One operator at one shape and number of tokens, as tuning found it.
 struct fathom_tuned {
@@ -132,11 +168,21 @@ FATHOM_API bool fathom_engine_tune(struct fathom_engine *engine, double seconds,
     const struct fathom_progress *progress, struct fathom_tuned *list, size_t capacity, size_t *n,
     struct fathom_error *err);
 
-// Reads a model's header and plans its memory on `gpu` (NULL: no device, `available` 0), without loading it.
-// `exact` as in the engine.
-FATHOM_API bool fathom_model_inspect(const char *model, const struct fathom_gpu_info *gpu, bool exact,
-    uint32_t n_context, struct fathom_model_info *info, struct fathom_memory_plan *plan,
-    struct fathom_error *err);
+// Reads a model's header and plans its memory, without a device and without loading the model. The device
+// may be one that is thought of.
+struct fathom_inspect_params {
+    const char *model;
+    const struct fathom_gpu_info *gpu; // NULL: no device, `available` 0
+    // As in fathom_engine_params.
+    bool exact, cache_8bit;
+    uint32_t n_context;
+    enum fathom_experts experts;
+    uint64_t device_limit, host_limit;
+    uint64_t host_memory; // free bytes of the host's memory; 0: of this machine, now
+    struct fathom_rates rates;
+};
+FATHOM_API bool fathom_model_inspect(const struct fathom_inspect_params *params,
+    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
 
 // ---- Session ---------------------------------------------------------------------------------------------
 
@@ -205,6 +251,7 @@ struct fathom_session_stats {
     uint64_t decode_steps, decode_submits, decode_recordings;
     // tokens guessed by the draft layer; and those that the model agreed with
     uint64_t drafts, drafts_accepted;
+    struct fathom_expert_stats experts; // of the decode steps
 };
 FATHOM_API struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session);
 // With gpu.timers: the time of each dispatch of the last prefill chunk, or of the last decode step. Returns

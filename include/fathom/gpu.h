@@ -53,12 +53,19 @@ struct fathom_gpu_info {
     char driver[256]; // name and version of the driver
     uint32_t vendor_id, device_id, api_version;
     enum fathom_gpu_type type;
-    uint32_t caps;              // enum fathom_gpu_caps, without those that driver bugs break
-    uint64_t memory_total;      // bytes of the heaps that can hold weights
-    uint64_t memory_free;       // free bytes there by the driver's budget; without a budget memory_total
-    bool unified_memory;        // the host can access that memory directly
+    uint32_t caps;         // enum fathom_gpu_caps, without those that driver bugs break
+    uint64_t memory_total; // bytes of the heaps that can hold weights
+    uint64_t memory_free;  // free bytes there by the driver's budget; without a budget memory_total
+    bool unified_memory;   // the host can access that memory directly
+    // bytes of the heaps of device memory that the host can write: on a card with a resizable BAR as many as
+    // memory_total, on others a window of often 256 MiB, or 0
+    uint64_t host_visible_device_memory;
     uint64_t max_storage_range; // bytes that one binding can address
     uint64_t max_allocation;    // most bytes of one allocation
+    // Most bytes of a mapped file that the device uses in place, as one slice of a weight; more slices of a
+    // weight may use more. Does not count against memory_total. 0: mapped files are copied. By what the
+    // driver says in fathom_gpu_list(); in a gpu the device has read a page of a mapped file.
+    uint64_t max_import;
     uint32_t storage_alignment; // alignment in bytes of a binding's offset
     uint32_t max_shared_memory; // bytes per workgroup
     uint32_t max_invocations;   // invocations per workgroup
@@ -80,11 +87,15 @@ struct fathom_gpu_params {
     uint32_t disabled_caps;     // pretend that the device lacks these (tests)
     uint64_t max_storage_range; // pretend that a binding addresses no more than this (tests); 0: the device's
     // Pretend that the device is a discrete card (tests): the host sees none of its memory, so that buffers
-    // and weights are staged and nothing is used in place; what only CPUs have is missing; a submit holds a
-    // hundred-thousandth of a real card's work, so that small models are split.
+    // and weights are staged and nothing is used in place; what only CPUs have is missing.
     bool discrete;
+    bool short_submits; // a submit holds a hundred-thousandth of a real card's work (tests): small models are
+                        // split
     // Most bytes of device memory and of host memory that the gpu allocates; 0: no limit but the driver's. An
-    // allocation past a limit fails with FATHOM_NO_MEMORY.
+    // allocation past a limit fails with FATHOM_NO_MEMORY. With a limit, blocks are small, so that buffers of
+    // nearly the limit in all fit: what is lost is at most an eighth of the buffers that are smaller than a
+    // 512th of the limit (but 32 KiB to 8 MiB), and 4095 bytes of each larger one. On a card that stages,
+    // three staging buffers of a 16th of host_limit each (64 KiB to 8 MiB) count as host memory.
     uint64_t device_limit, host_limit;
     bool full_barriers; // a full barrier after every dispatch, to find a missing one
     bool timers;        // keep a GPU time for every dispatch
@@ -117,6 +128,22 @@ struct fathom_gpu_counters {
                               // executes, so its execution time counts too
 };
 FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu);
+
+// The present state of memory, in bytes. The call asks the driver and the system, takes well under a
+// millisecond, and may come between any two submits. "device" is the heaps that hold weights, "host" the
+// heaps of the system's memory; with unified_memory both are the same memory.
+//   Another program took video memory: device_budget fell. Most drivers let it fall as far as device_usage
+//   and
+// then move memory of this process out of the way, so shrink as soon as device_budget - device_usage is below
+// the headroom that you want. Another program gave it back: the difference has grown beyond that headroom.
+struct fathom_gpu_memory {
+    uint64_t device_total;  // size of the heaps
+    uint64_t device_budget; // of this process, by the driver; without FATHOM_CAP_MEMORY_BUDGET device_total
+    uint64_t device_usage;  // of that, in use by this process; without the capability device_allocated
+    uint64_t device_free;   // what can be allocated now: within the budget, the system's memory, device_limit
+    uint64_t host_total, host_budget, host_usage, host_free; // the same of host memory, and host_limit
+};
+FATHOM_API struct fathom_gpu_memory fathom_gpu_get_memory(const struct fathom_gpu *gpu);
 
 // ---- Memory ----------------------------------------------------------------------------------------------
 
@@ -212,7 +239,9 @@ struct fathom_weight {
 
 FATHOM_API struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err);
-// The same in host memory, which the device reads over its bus: slower, for weights that do not fit.
+// The same in FATHOM_MEMORY_HOST, which the device reads over its bus: slower, for weights that do not fit.
+// Fails with FATHOM_NO_MEMORY when the heap's budget does not cover the weight, even where the driver would
+// grant the memory: some drivers lose the device later. Uploads copy to the memory directly.
 FATHOM_API struct fathom_weight *fathom_weight_create_host(struct fathom_gpu *gpu, enum fathom_type type,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err);
 // Creates a weight in place, from bytes in host memory, [n_mats][n_rows][n_cols] in their stored form. The
@@ -252,11 +281,12 @@ FATHOM_API bool fathom_stream_finish(struct fathom_stream *stream, struct fathom
 // same stream may be in flight several times.
 FATHOM_API bool fathom_stream_submit(
     struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err);
-// Ends a part of the recording, so that the host can act between this part and the next one.
-FATHOM_API void fathom_stream_cut(struct fathom_stream *stream);
-// The number of parts of a finished stream: its cuts and one. Submits part i, as fathom_stream_submit() does
-// all of them.
+// Ends a part of the recording, so that the host can act before the next part runs. `tag` says what for.
+FATHOM_API void fathom_stream_cut(struct fathom_stream *stream, uint64_t tag);
+// The number of parts of a finished stream: its cuts and one. fathom_stream_submit_part() submits part i, as
+// fathom_stream_submit() does all of them. fathom_stream_tag() is the tag of the cut before part i, i > 0.
 FATHOM_API uint32_t fathom_stream_parts(const struct fathom_stream *stream);
+FATHOM_API uint64_t fathom_stream_tag(const struct fathom_stream *stream, uint32_t i);
 FATHOM_API bool fathom_stream_submit_part(
     struct fathom_stream *stream, uint32_t i, uint64_t *ticket, struct fathom_error *err);
 // Waits for a submit of any stream of this gpu, and, because the queue is in order, for all earlier submits.

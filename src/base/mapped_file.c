@@ -1,6 +1,7 @@
 #include "base/mapped_file.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@ bool fm_mapped_file_open(struct fm_mapped_file *file, const char *path, struct f
     // O_NONBLOCK: opening a pipe would otherwise wait for a writer
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return fm_fail(err, FATHOM_IO, "%s: cannot open: %s", path, strerror(errno));
+    char *name = NULL;
     struct stat status;
     if (fstat(fd, &status) != 0) {
         fm_fail(err, FATHOM_IO, "%s: cannot read: %s", path, strerror(errno));
@@ -22,6 +24,11 @@ bool fm_mapped_file_open(struct fm_mapped_file *file, const char *path, struct f
     }
     if (status.st_size == 0) {
         fm_fail(err, FATHOM_INVALID, "%s: is empty", path);
+        goto fail;
+    }
+    name = strdup(path);
+    if (!name) {
+        fm_fail(err, FATHOM_NO_MEMORY, "%s: out of host memory", path);
         goto fail;
     }
     void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
@@ -36,9 +43,11 @@ bool fm_mapped_file_open(struct fm_mapped_file *file, const char *path, struct f
         .size = (uint64_t)status.st_size,
         .device = status.st_dev,
         .number = status.st_ino,
+        .path = name,
     };
     return true;
 fail:
+    free(name);
     close(fd);
     return false;
 }
@@ -59,5 +68,6 @@ bool fm_mapped_file_is(const struct fm_mapped_file *file, const char *path) {
 
 void fm_mapped_file_close(struct fm_mapped_file *file) {
     if (file->data) munmap((void *)(uintptr_t)file->data, (size_t)file->size);
+    free(file->path);
     *file = (struct fm_mapped_file){0};
 }

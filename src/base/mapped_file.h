@@ -12,6 +12,7 @@ struct fm_mapped_file {
     const uint8_t *data;
     uint64_t size;
     uint64_t device, number; // which file it is: the same two for every name of it
+    char *path;              // as it was opened
 };
 
 // Refuses an empty file.

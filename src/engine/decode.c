@@ -71,7 +71,7 @@ static bool write_seen(
 static bool submit_step(
     struct fathom_session *s, struct fathom_stream *step, uint64_t *ticket, struct fathom_error *err) {
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).submits;
-    if (!fathom_stream_submit(step, ticket, err)) return false;
+    if (!fm_residency_submit(s->engine->residency, step, ticket, err)) return false;
     s->stats.decode_submits += fathom_gpu_get_counters(s->engine->gpu).submits - before;
     s->stats.decode_steps++;
     return true;
@@ -121,6 +121,21 @@ static void count_drafts(struct fathom_session *s, const volatile uint32_t *give
         s->stats.drafts_accepted++;
 }
 
+// Adds to the session's counts what the engine has counted since `before`.
+static bool count_experts(
+    struct fathom_session *s, const struct fathom_expert_stats *before, struct fathom_error *err) {
+    struct fathom_expert_stats now, *sum = &s->stats.experts;
+    if (!s->engine->weights.slots) return true;
+    if (!fathom_engine_get_expert_stats(s->engine, &now, err)) return false;
+    sum->needed += now.needed - before->needed;
+    sum->fetched += now.fetched - before->fetched;
+    sum->fetched_bytes += now.fetched_bytes - before->fetched_bytes;
+    sum->read += now.read - before->read;
+    sum->read_bytes += now.read_bytes - before->read_bytes;
+    sum->read_seconds += now.read_seconds - before->read_seconds;
+    return true;
+}
+
 bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampling *sampling,
     uint32_t max_tokens, bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_generated,
     struct fathom_error *err) {
@@ -129,15 +144,20 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampl
     const struct fathom_sampling p = sampling ? *sampling : (struct fathom_sampling){0};
     const uint32_t first = s->n_tokens, room = s->n_context - first,
                    limit = max_tokens < room ? max_tokens : room;
-    if (!check_sampling(&p, err) || !start_steps(s, &p, err)) return false;
+    struct fathom_expert_stats experts;
+    if (!check_sampling(&p, err) || !start_steps(s, &p, err) ||
+        !fathom_engine_get_expert_stats(s->engine, &experts, err))
+        return false;
     struct fathom_stream *step = s->drafting ? fm_drafting_round(s) : s->decode;
     const double start = fm_clock();
     const volatile uint32_t *ring = fathom_buffer_map(s->ring);
     uint64_t tickets[FM_RING], last = 0;
     uint32_t n_submitted = 0, n_read = 0, n_done = 0; // steps, steps, tokens
+    // a step ahead would read experts from the file for a token that may not be wanted
+    const uint32_t n_ahead = s->engine->residency ? 1 : FM_IN_FLIGHT;
     bool ok = true, wanted = true;
     while (ok && wanted && n_done < limit) {
-        while (ok && n_submitted - n_read < FM_IN_FLIGHT && n_submitted - n_read < limit - n_done) {
+        while (ok && n_submitted - n_read < n_ahead && n_submitted - n_read < limit - n_done) {
             ok = submit_step(s, step, &last, err);
             if (ok) tickets[n_submitted++ % FM_RING] = last;
         }
@@ -147,6 +167,7 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampl
         ok = deliver(s, given, limit - n_done, on_token, user, &n_done, &wanted, err);
     }
     if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, ok ? err : NULL) && ok;
+    ok = ok && count_experts(s, &experts, err);
     // step i read the token at first - 1 + i; a round may have left its last token for the next round
     const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + n_submitted;
     s->n_evaluated = !ok ? first - 1 : read < s->n_tokens ? read : s->n_tokens;

@@ -63,7 +63,7 @@ struct fathom_engine *fathom_engine_create(
         return NULL;
     }
     e->exact = params->gpu.exact;
-    e->cache_type = e->exact ? FATHOM_F32 : params->cache_8bit ? FATHOM_Q8_0 : FATHOM_F16;
+    e->cache_type = fm_cache_type(e->exact, params->cache_8bit);
     if (e->exact && params->cache_8bit) {
         fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
         goto fail;
@@ -79,18 +79,31 @@ struct fathom_engine *fathom_engine_create(
     e->start.tokenizer = fm_lap(&start);
     if (!(e->gpu = fathom_gpu_create(&params->gpu, err))) goto fail;
     e->start.device = fm_lap(&start);
-    if (!fm_memory_plan(e->tensors, &e->hp, fathom_gpu_get_info(e->gpu), e->exact, e->cache_type,
-            params->n_context, &e->info, &e->plan, err))
-        goto fail;
+    const struct fathom_inspect_params wanted = {
+        .model = params->model,
+        .gpu = fathom_gpu_get_info(e->gpu),
+        .exact = e->exact,
+        .cache_8bit = params->cache_8bit,
+        .n_context = params->n_context,
+        .experts = params->experts,
+        .device_limit = params->gpu.device_limit,
+        .host_limit = params->gpu.host_limit,
+    };
+    if (!fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err)) goto fail;
     if (!check_fit(e, params->model, err)) goto fail;
     fm_log(&params->gpu.log, FATHOM_LOG_INFO,
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
         params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
         (double)e->plan.scratch / GIB, (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
-    if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &params->progress, &params->gpu.log, &e->weights, err))
+    if (!fm_weights_load(
+            e->gpu, e->tensors, &e->hp, &e->plan, &params->progress, &params->gpu.log, &e->weights, err))
+        goto fail;
+    if (e->plan.experts == FATHOM_EXPERTS_DISK &&
+        !(e->residency = fm_residency_create(
+              e->gpu, e->tensors, e->weights.slots, params->mirror, &params->gpu.log, err)))
         goto fail;
     e->tuning_key = fm_tuning_key(e);
-    if (!fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
+    if (!e->residency && !fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
     if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;
     e->start.tuning = fm_lap(&start);
@@ -103,6 +116,7 @@ fail:
 void fathom_engine_destroy(struct fathom_engine **engine) {
     struct fathom_engine *e = engine ? *engine : NULL;
     if (!e) return;
+    fm_residency_destroy(&e->residency);
     fm_weights_free(&e->weights);
     fm_tokenizer_destroy(&e->tokenizer);
     fathom_gpu_destroy(&e->gpu);
@@ -119,4 +133,11 @@ const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engi
 }
 struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine) {
     return engine->gpu;
+}
+
+bool fathom_engine_get_expert_stats(
+    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
+    *stats = (struct fathom_expert_stats){0};
+    fm_residency_count(engine->residency, stats);
+    return !engine->weights.slots || fm_slots_count(engine->gpu, engine->weights.slots, stats, err);
 }

@@ -2,6 +2,7 @@
 #ifndef FM_ENGINE_ENGINE_H
 #define FM_ENGINE_ENGINE_H
 #include "base/clock.h"
+#include "engine/residency.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
 #include <fathom/fathom.h>
@@ -11,6 +12,7 @@ struct fathom_engine {
     struct fm_tensors *tensors; // open while loading, and longer where weights are used in place
     struct fm_hparams hp;
     struct fm_weights weights;
+    struct fm_residency *residency; // NULL: the experts are all in memory
     struct fm_tokenizer *tokenizer; // NULL: the model's file has none
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
@@ -46,8 +48,11 @@ struct fm_tune_outcome {
 bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_budget,
     const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err);
 
-// Describes a model and plans its memory; see fathom_model_inspect.
+// The type of the caches' values.
+enum fathom_type fm_cache_type(bool exact, bool cache_8bit);
+
+// Describes a model and plans its memory; see fathom_model_inspect. `params->model` is only named in errors.
 bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type, uint32_t n_context,
-    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
+    const struct fathom_inspect_params *params, struct fathom_model_info *info,
+    struct fathom_memory_plan *plan, struct fathom_error *err);
 #endif

@@ -1,17 +1,32 @@
 // Describes a model and computes the memory that it needs, before anything is uploaded.
+#include "base/host_memory.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
+#include "engine/forecast.h"
+#include "engine/placement.h"
 #include "engine/session.h"
 #include "model/arch/arch.h"
 #include <stdio.h>
 
-// DRAFT_POSITIONS: one round, and two in flight after the last.
-enum { DEFAULT_CONTEXT = 4096, DRAFT_POSITIONS = 3 * (1 + FATHOM_MAX_DRAFTS) };
+#define GIB (1024.0 * 1024.0 * 1024.0)
+
+// DRAFT_POSITIONS: one round, and two in flight after the last. LEAST_CHUNK: shorter chunks are not worth the
+// slots that they leave room for. HOST_RESERVE: one part in 16 of the host's free memory is left to others.
+enum {
+    DEFAULT_CONTEXT = 4096,
+    DRAFT_POSITIONS = 3 * (1 + FATHOM_MAX_DRAFTS),
+    LEAST_CHUNK = 32,
+    HOST_RESERVE = 16,
+};
 
 uint32_t fm_default_chunk(
     const struct fathom_gpu_info *gpu, const struct fm_hparams *hp, uint32_t n_context) {
     const uint32_t wanted = gpu->type == FATHOM_GPU_CPU ? hp->arch->cpu_chunk : 512;
     return fm_workspace_max_tokens(hp, gpu->max_storage_range, wanted < n_context ? wanted : n_context);
+}
+
+enum fathom_type fm_cache_type(bool exact, bool cache_8bit) {
+    return exact ? FATHOM_F32 : cache_8bit ? FATHOM_Q8_0 : FATHOM_F16;
 }
 
 uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context) {
@@ -30,29 +45,32 @@ static void describe(const struct fm_tensors *tensors, const struct fm_hparams *
         fm_printable(info->name, sizeof(info->name), text);
 }
 
-bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_gpu_info *gpu, bool exact, enum fathom_type cache_type, uint32_t n_context,
-    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err) {
-    struct fm_weights_size size;
-    if (!hp->arch->cache_check(hp, cache_type, err))
-        return fm_error_prefix(err, "%s", fm_tensors_path(tensors)), false;
-    if (!fm_weights_measure(tensors, hp, &size, err)) return false;
-    describe(tensors, hp, &size, cache_type, info);
-    if (n_context == 0)
-        n_context = hp->n_context_trained < DEFAULT_CONTEXT ? hp->n_context_trained : DEFAULT_CONTEXT;
-    if (n_context > hp->n_context_trained)
-        return fm_fail(err, FATHOM_INVALID,
-            "%s: a context of %u tokens was asked for, the model knows positions up to %u",
-            fm_tensors_path(tensors), n_context, hp->n_context_trained);
-    // Without a device, the plan assumes the smallest one that Vulkan 1.2 drivers offer in practice.
-    const struct fathom_gpu_info smallest = {.type = FATHOM_GPU_CPU, .max_storage_range = 128 << 20};
-    const struct fathom_gpu_info *device = gpu ? gpu : &smallest;
-    const uint32_t n_chunk = fm_default_chunk(device, hp, n_context);
-    *plan = (struct fathom_memory_plan){
-        .n_context = n_context,
-        .weights = size.bytes,
-        .available = gpu ? gpu->memory_free : 0,
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+static uint64_t or_most(uint64_t limit) { // 0: no limit
+    return limit ? limit : UINT64_MAX;
+}
+
+static struct fm_machine machine_of(
+    const struct fathom_inspect_params *p, const struct fathom_gpu_info *gpu) {
+    const uint64_t known = p->host_memory ? p->host_memory : fm_host_memory_free(),
+                   host = known == UINT64_MAX ? known : known - known / HOST_RESERVE;
+    return (struct fm_machine){
+        .unified = gpu->unified_memory,
+        .limited = p->device_limit > 0,
+        .in_place = gpu->unified_memory && (gpu->caps & FATHOM_CAP_HOST_IMPORT),
+        .device = least(gpu->memory_free, or_most(p->device_limit)),
+        .host = least(host, or_most(p->host_limit)),
+        .both = gpu->unified_memory ? host : UINT64_MAX,
+        .max_pool = least(least(gpu->max_storage_range, or_most(gpu->max_allocation)), UINT32_MAX),
     };
+}
+
+// What the plan's chunk and context take beside the weights.
+static void size_steps(const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact,
+    enum fathom_type cache_type, struct fathom_memory_plan *plan) {
+    const uint32_t n_chunk = plan->n_chunk, n_context = plan->n_context;
     plan->cache = fm_caches_size(hp,
         &(struct fm_cache_params){
             .n_context = n_context,
@@ -61,23 +79,163 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
             .n_ahead = FM_RING,
             .type = cache_type,
         });
-    plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, device->max_storage_range) : 0;
+    plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, gpu->max_storage_range) : 0;
     plan->scratch += fm_rope_tables_size(hp, n_context) + 4ull * hp->n_vocab; // 4 * n_vocab: the tokens seen
     // see engine/draft.c
     if (hp->n_drafting) plan->scratch += 4ull * hp->n_hidden * (2 * n_chunk + 1) + 4ull * hp->n_vocab;
-    plan->total = plan->weights + plan->cache + plan->scratch;
-    plan->fits = n_chunk > 0 && plan->total <= plan->available;
+}
+
+static struct fm_traffic traffic_of(const struct fm_inventory *inv, bool drafting) {
+    struct fm_traffic t = {.fixed = inv->fixed_read, .n_layers = inv->n_layers, .n_experts = inv->n_experts};
+    t.top_k = inv->top_k;
+    if (t.n_layers && drafting) t.n_layers--;
+    for (uint32_t i = 0; i < t.n_layers; i++)
+        for (int m = 0; m < FM_EXPERT_MATRICES; m++) t.experts += t.top_k * inv->layers[i].matrix[m];
+    return t;
+}
+
+// Foretells a token. Where the device could as well read experts in host memory, the slots stay only if they
+// are faster.
+static void foretell(const struct fm_inventory *inv, bool drafting, struct fathom_memory_plan *plan) {
+    const struct fm_traffic traffic = traffic_of(inv, drafting);
+    struct fathom_forecast without;
+    fm_forecast(&traffic, plan, &plan->rates, NULL, &plan->forecast);
+    if (plan->experts != FATHOM_EXPERTS_HOST || plan->n_slots == 0) return;
+    struct fathom_memory_plan other = *plan;
+    other.n_slots = 0;
+    other.total -= other.slot_bytes;
+    other.slot_bytes = 0;
+    fm_forecast(&traffic, &other, &plan->rates, NULL, &without);
+    if (without.seconds < plan->forecast.seconds) *plan = other, plan->forecast = without;
+}
+
+// Says what is short. Without a limit or a wish that was not kept this is no error: the plan says that the
+// model does not fit.
+static bool check_shortage(const struct fathom_inspect_params *p, const struct fm_inventory *inv,
+    const struct fathom_memory_plan *plan, const struct fm_shortage *s, struct fathom_error *err) {
+    static const char *const places[] = {"auto", "device", "host", "disk"};
+    const double needed = (double)s->needed / GIB, available = (double)s->available / GIB;
+    const bool limited = p->device_limit && p->device_limit <= plan->available;
+    switch (s->what) {
+    case FM_ENOUGH: break;
+    case FM_SHORT_FIXED:
+        if (!limited) return true;
+        return fm_fail(err, FATHOM_NO_MEMORY,
+            "%s: the limit of device memory is %.3f GiB, but the cache, the scratch and the weights that are "
+            "not experts need %.3f GiB (cache %.3f, scratch %.3f)",
+            p->model, available, needed, (double)plan->cache / GIB, (double)plan->scratch / GIB);
+    case FM_SHORT_MAPPED:
+        if (!p->host_limit) return true;
+        return fm_fail(err, FATHOM_NO_MEMORY,
+            "%s: the limit of host memory is %.3f GiB, but the weights that are not experts take %.3f GiB of "
+            "it in the mapped file",
+            p->model, available, needed);
+    case FM_SHORT_DEVICE:
+        return fm_fail(err, FATHOM_NO_MEMORY,
+            "%s: experts %s was asked for; all experts need %.3f GiB, %.3f GiB is free for them; experts %s "
+            "would fit",
+            p->model, places[p->experts], needed, available,
+            fm_host_size(inv) <= plan->host_available ? "host" : "disk");
+    case FM_SHORT_HOST:
+        return fm_fail(err, FATHOM_NO_MEMORY,
+            "%s: experts %s was asked for; all experts need %.3f GiB of host memory, %.3f GiB is free; "
+            "experts disk would fit",
+            p->model, places[p->experts], needed, available);
+    case FM_SHORT_SLOTS:
+        return fm_fail(err, FATHOM_NO_MEMORY,
+            "%s: the %u experts of one layer's token need %.3f GiB of device memory, %.3f GiB is left beside "
+            "cache, scratch and the other weights",
+            p->model, plan->floor, needed, available);
+    case FM_SHORT_RANGE:
+        return fm_fail(err, FATHOM_UNSUPPORTED,
+            "%s: one matrix of each of the %u experts of a layer's token is %llu bytes, the device addresses "
+            "%llu at once",
+            p->model, plan->floor, (unsigned long long)s->needed, (unsigned long long)s->available);
+    case FM_SHORT_STAGING:
+        return fm_fail(err, FATHOM_NO_MEMORY,
+            "%s: the %u experts of one layer's token need %.3f GiB of host memory to be read into, %.3f GiB "
+            "is free within the limit",
+            p->model, plan->floor, needed, available);
+    case FM_SHORT_FORM:
+        return fm_fail(err, FATHOM_UNSUPPORTED,
+            "%s: the experts do not fit into memory, and cannot be read from the file as they are needed, "
+            "because tensor %s is converted when it is read; `fathom convert` writes a GGUF file, which can",
+            p->model, inv->converted);
+    }
     return true;
 }
 
-bool fathom_model_inspect(const char *model, const struct fathom_gpu_info *gpu, bool exact,
-    uint32_t n_context, struct fathom_model_info *info, struct fathom_memory_plan *plan,
-    struct fathom_error *err) {
+// Plans with the longest chunk that leaves room for slots; without such a chunk, with the longest that fits.
+static struct fm_shortage choose_chunk(const struct fm_hparams *hp, const struct fathom_inspect_params *p,
+    const struct fathom_gpu_info *gpu, enum fathom_type cache_type, const struct fm_inventory *inv,
+    struct fathom_memory_plan *plan) {
+    const struct fm_machine machine = machine_of(p, gpu);
+    struct fathom_memory_plan first, fitting;
+    struct fm_shortage first_short, s;
+    bool fits = false;
+    for (uint32_t n = plan->n_chunk; n == plan->n_chunk || n >= LEAST_CHUNK; n /= 2) {
+        struct fathom_memory_plan try = *plan;
+        try.n_chunk = n;
+        size_steps(hp, gpu, p->exact, cache_type, &try);
+        s = fm_place(inv, &machine, p->experts, &try);
+        if (n == plan->n_chunk) first = try, first_short = s;
+        if (try.fits && (try.experts == FATHOM_EXPERTS_DEVICE || try.n_slots)) return *plan = try, s;
+        if (try.fits && !fits) fitting = try, fits = true;
+        if (inv->n_layers == 0 || n == 0) break;
+    }
+    *plan = fits ? fitting : first;
+    return fits ? (struct fm_shortage){FM_ENOUGH, 0, 0} : first_short;
+}
+
+bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,
+    const struct fathom_inspect_params *params, struct fathom_model_info *info,
+    struct fathom_memory_plan *plan, struct fathom_error *err) {
+    const enum fathom_type cache_type = fm_cache_type(params->exact, params->cache_8bit);
+    const char *path = fm_tensors_path(tensors);
+    struct fm_weights_size size;
+    struct fm_inventory inv;
+    uint32_t n_context = params->n_context;
+    if (!hp->arch->cache_check(hp, cache_type, err)) return fm_error_prefix(err, "%s", path), false;
+    if (!fm_weights_measure(tensors, hp, &size, err)) return false;
+    describe(tensors, hp, &size, cache_type, info);
+    if (n_context == 0)
+        n_context = hp->n_context_trained < DEFAULT_CONTEXT ? hp->n_context_trained : DEFAULT_CONTEXT;
+    if (n_context > hp->n_context_trained)
+        return fm_fail(err, FATHOM_INVALID,
+            "%s: a context of %u tokens was asked for, the model knows positions up to %u", path, n_context,
+            hp->n_context_trained);
+    if (!fm_inventory_take(tensors, hp, &inv, err)) return false;
+    // Without a device, the plan assumes the smallest one that Vulkan 1.2 drivers offer in practice.
+    const struct fathom_gpu_info smallest = {.type = FATHOM_GPU_CPU, .max_storage_range = 128 << 20};
+    const struct fathom_gpu_info *gpu = params->gpu ? params->gpu : &smallest;
+    const struct fm_machine machine = machine_of(params, gpu);
+    *plan = (struct fathom_memory_plan){
+        .n_context = n_context,
+        .n_chunk = fm_default_chunk(gpu, hp, n_context),
+        .weights = size.bytes,
+        .available = machine.device,
+        .host_available = machine.host,
+        .rates = params->rates,
+    };
+    fm_rates_default(gpu, &plan->rates);
+    const bool no_experts = inv.n_layers == 0 && params->experts > FATHOM_EXPERTS_DEVICE;
+    const bool possible = plan->n_chunk > 0; // one token's activations fit a binding
+    const struct fm_shortage s = choose_chunk(hp, params, gpu, cache_type, &inv, plan);
+    plan->fits = plan->fits && possible;
+    foretell(&inv, hp->n_drafting > 0, plan);
+    const bool ok = !no_experts
+        ? !params->gpu || check_shortage(params, &inv, plan, &s, err)
+        : fm_fail(err, FATHOM_INVALID, "%s: a place for experts was asked for, the model has none", path);
+    fm_inventory_free(&inv);
+    return ok;
+}
+
+bool fathom_model_inspect(const struct fathom_inspect_params *params, struct fathom_model_info *info,
+    struct fathom_memory_plan *plan, struct fathom_error *err) {
     struct fm_hparams hp;
-    struct fm_tensors *tensors = fm_tensors_open(model, err);
-    const enum fathom_type cache_type = exact ? FATHOM_F32 : FATHOM_F16;
+    struct fm_tensors *tensors = fm_tensors_open(params->model, err);
     const bool ok = tensors && fm_hparams_read(tensors, &hp, err) &&
-        fm_memory_plan(tensors, &hp, gpu, exact, cache_type, n_context, info, plan, err);
+        fm_memory_plan(tensors, &hp, params, info, plan, err);
     fm_tensors_close(&tensors);
     return ok;
 }

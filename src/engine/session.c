@@ -25,8 +25,7 @@ struct fathom_session *fathom_session_create(
             s->n_context, engine->plan.n_context);
         goto fail;
     }
-    s->n_chunk =
-        params && params->n_chunk ? params->n_chunk : fm_default_chunk(info, &engine->hp, s->n_context);
+    s->n_chunk = params && params->n_chunk ? params->n_chunk : engine->plan.n_chunk;
     if (s->n_chunk > s->n_context) s->n_chunk = s->n_context;
     s->n_chunk = fm_workspace_max_tokens(&engine->hp, info->max_storage_range, s->n_chunk);
     if (s->n_chunk == 0) {

@@ -188,6 +188,26 @@ const void *fm_tensor_map(const struct fm_tensors *tensors, const struct fm_tens
     return source->parts[0];
 }
 
+bool fm_tensor_place(const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset,
+    uint64_t size, const struct fm_mapped_file **file, uint64_t *file_offset) {
+    const struct fm_source *source = tensor->impl;
+    if (source->kind != FM_SOURCE_COPY || !size || offset > tensor->size || size > tensor->size - offset)
+        return false;
+    const uint64_t first = offset / source->part_size, last = (offset + size - 1) / source->part_size;
+    for (uint64_t i = first; i < last; i++)
+        if (source->parts[i + 1] != source->parts[i] + source->part_size) return false;
+    const uint8_t *byte = source->parts[first] + offset % source->part_size;
+    for (size_t i = 0; i < tensors->n_files; i++) {
+        const struct fm_mapped_file *f = &tensors->files[i];
+        const uint64_t at = (uintptr_t)byte - (uintptr_t)f->data;
+        if (at >= f->size || size > f->size - at) continue;
+        *file = f;
+        *file_offset = at;
+        return true;
+    }
+    return false;
+}
+
 struct fathom_host_range fm_tensors_around(const struct fm_tensors *tensors, const void *byte) {
     for (size_t i = 0; i < tensors->n_files; i++) {
         const struct fm_mapped_file *file = &tensors->files[i];

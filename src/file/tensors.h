@@ -50,6 +50,11 @@ bool fm_tensor_read(const struct fm_tensors *tensors, const struct fm_tensor *te
 // Returns the tensor's bytes in the mapped file. Returns NULL when they are not adjacent there or need
 // conversion.
 const void *fm_tensor_map(const struct fm_tensors *tensors, const struct fm_tensor *tensor);
+// Where bytes [offset, offset + size) of a tensor lie in a file, which lives as long as the directory.
+// Returns false when they are not adjacent there or need conversion.
+struct fm_mapped_file;
+bool fm_tensor_place(const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset,
+    uint64_t size, const struct fm_mapped_file **file, uint64_t *file_offset);
 // Returns the range, in whole pages, that may be read around a byte of a mapped file. Data is NULL when the
 // byte is in none of the files.
 struct fathom_host_range fm_tensors_around(const struct fm_tensors *tensors, const void *byte);

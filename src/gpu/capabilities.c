@@ -14,28 +14,6 @@ static enum fathom_gpu_type type_of(VkPhysicalDeviceType type) {
     }
 }
 
-// Adds up the heaps that can hold weights: the device-local heaps, or all heaps when the device shares the
-// host's memory, because drivers of integrated devices split that memory arbitrarily.
-void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info) {
-    VkPhysicalDeviceMemoryBudgetPropertiesEXT free_bytes = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
-    };
-    VkPhysicalDeviceMemoryProperties2 memory = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
-        .pNext = budget ? &free_bytes : NULL,
-    };
-    vkGetPhysicalDeviceMemoryProperties2(physical, &memory);
-    const VkPhysicalDeviceMemoryProperties *m = &memory.memoryProperties;
-    info->unified_memory = info->type == FATHOM_GPU_INTEGRATED || info->type == FATHOM_GPU_CPU;
-    info->memory_total = info->memory_free = 0;
-    for (uint32_t i = 0; i < m->memoryHeapCount; i++) {
-        if (!info->unified_memory && !(m->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)) continue;
-        info->memory_total += m->memoryHeaps[i].size;
-        const uint64_t used = free_bytes.heapUsage[i], limit = free_bytes.heapBudget[i];
-        info->memory_free += !budget ? m->memoryHeaps[i].size : limit > used ? limit - used : 0;
-    }
-}
-
 // Returns whether the host's CPU prefetches only few streams, when it reads 32 rows at once. Measured: an
 // EPYC 9004 gains 60 % by reading ahead, a Xeon with AMX loses 30 %. All other CPUs count as the latter; see
 // decisions/rows-on-cpus.md.
@@ -200,7 +178,8 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
         (info->caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) || info->min_subgroup_size == info->max_subgroup_size;
     if ((info->caps & FATHOM_CAP_COOPERATIVE_MATRIX) && (!one_size || !find_matrix(instance, physical, info)))
         info->caps &= ~(uint32_t)FATHOM_CAP_COOPERATIVE_MATRIX;
-    fm_memory_sizes(physical, info->caps & FATHOM_CAP_MEMORY_BUDGET, info);
+    fm_memory_measure(physical, info);
+    fm_import_measure(physical, info);
     free(list);
     if (!timeline)
         snprintf(info->unusable, sizeof(info->unusable), "it has no timeline semaphores");

@@ -6,7 +6,7 @@ enum { SETS_PER_POOL = 256 };
 
 // Seconds of estimated work in one submit. Drivers kill a queue after 2 s, and the estimate may be far off.
 static const double submit_seconds = 0.2;
-static const double pretended_submit_seconds = 2e-6; // with params.discrete
+static const double pretended_submit_seconds = 2e-6; // with params.short_submits
 
 static double estimate_seconds(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
     double flops = 1e12, bytes = 1e11;              // a second, on a slow device of its kind
@@ -252,17 +252,26 @@ static void stamp(struct fathom_stream *s, VkCommandBuffer c, uint32_t entry, bo
         c, end ? VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT : VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, s->timers, query);
 }
 
+// Ends the parts before entry `entry`. *n_cuts counts the parts that have ended. Returns how many end here.
+static uint32_t end_parts(struct fathom_stream *s, uint32_t entry, uint32_t *n_cuts) {
+    const uint32_t before = *n_cuts;
+    for (; *n_cuts < s->n_cuts && s->cuts[*n_cuts].n_entries == entry; ++*n_cuts)
+        s->cuts[*n_cuts].n_buffers = s->n_buffers;
+    return *n_cuts - before;
+}
+
 bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
-    const double most = s->gpu->params.discrete ? pretended_submit_seconds : submit_seconds;
+    const double most = s->gpu->params.short_submits ? pretended_submit_seconds : submit_seconds;
     struct accesses past = {0};
     VkCommandBuffer c = VK_NULL_HANDLE;
     double seconds = 0;
-    uint32_t n_sets = 0;
+    uint32_t n_sets = 0, n_cuts = 0;
     bool ok = create_timers(s, err);
     for (uint32_t i = 0; ok && i < s->n_entries; i++) {
         const struct fm_entry *e = &s->entries[i];
         const double more = estimate_seconds(s->gpu, &e->dispatch);
-        if (c && seconds + more > most) {
+        const uint32_t ended = end_parts(s, i, &n_cuts);
+        if (c && (ended || seconds + more > most)) {
             ok = end_commands(s, c, err);
             c = VK_NULL_HANDLE;
         }
@@ -285,6 +294,7 @@ bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
         seconds += more;
     }
     free(past.list);
+    end_parts(s, s->n_entries, &n_cuts);
     return ok && (!c || end_commands(s, c, err));
 }
 

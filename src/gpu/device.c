@@ -194,6 +194,7 @@ static bool find_queue(struct fathom_gpu *gpu, struct fathom_error *err) {
 
 static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
     const uint32_t caps = gpu->info.caps;
+    gpu->import_alignment = fm_import_alignment(gpu->physical, &gpu->info);
     const bool v13 = gpu->info.api_version >= VK_API_VERSION_1_3;
     const char *extensions[8];
     uint32_t n = 0;
@@ -250,8 +251,7 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
         extensions[n++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     }
     if (caps & FATHOM_CAP_MEMORY_BUDGET) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
-    if ((gpu->import_alignment = fm_import_alignment(gpu)))
-        extensions[n++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
+    if (gpu->import_alignment) extensions[n++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
     VkPhysicalDeviceFaultFeaturesEXT fault = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT,
         .pNext = f.pNext,
@@ -297,12 +297,53 @@ static void apply_params(struct fathom_gpu *gpu) {
         const uint32_t of_cpus = FATHOM_CAP_READ_AHEAD | FATHOM_CAP_DEVICE_ADDRESS | FATHOM_CAP_UNIFORM_LOADS;
         gpu->info.type = FATHOM_GPU_DISCRETE;
         gpu->info.caps &= ~of_cpus;
-        fm_memory_sizes(gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &gpu->info);
+        fm_memory_measure(gpu->physical, &gpu->info);
     }
     gpu->info.caps &= ~p->disabled_caps;
+    fm_import_measure(gpu->physical, &gpu->info);
     gpu->params.statistics = p->statistics && (gpu->info.caps & FATHOM_CAP_STATISTICS);
     if (p->max_storage_range && p->max_storage_range < gpu->info.max_storage_range)
         gpu->info.max_storage_range = p->max_storage_range;
+}
+
+static bool open_device(struct fathom_gpu *gpu, bool is_cpu, struct fathom_error *err) {
+    if (!create_device(gpu, err)) return false;
+    const VkSemaphoreTypeCreateInfo type = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
+    };
+    const VkSemaphoreCreateInfo semaphore = {
+        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+        .pNext = &type,
+    };
+    return fm_vk_check(gpu, FM_VK_CREATE(gpu, vkCreateSemaphore, &semaphore, &gpu->timeline),
+               "vkCreateSemaphore", err) &&
+        (!is_cpu || fm_marks_create(gpu, err));
+}
+
+static void close_device(struct fathom_gpu *gpu) {
+    if (!gpu->device) return;
+    fm_marks_destroy(gpu);
+    gpu->vk.vkDestroySemaphore(gpu->device, gpu->timeline, NULL);
+    gpu->vk.vkDestroyDevice(gpu->device, NULL);
+    gpu->device = VK_NULL_HANDLE;
+    gpu->timeline = VK_NULL_HANDLE;
+    gpu->last_ticket = gpu->done_ticket = 0;
+    gpu->lost = gpu->ended = false;
+}
+
+// Finds out whether mapped files can be used in place. Some drivers import a file's pages and lose the device
+// at the submit that reads them; then the device is opened anew.
+static bool try_import(struct fathom_gpu *gpu, bool is_cpu, struct fathom_error *err) {
+    const bool works = gpu->import_alignment && fm_import_works(gpu);
+    gpu->counters.submits = 0;
+    if (works) return true;
+    gpu->import_alignment = gpu->info.max_import = 0;
+    if (!gpu->lost) return true;
+    if (!fm_gpu_idle(gpu)) return fm_fail(err, FATHOM_DEVICE_LOST, "%s: %s", gpu->info.name, gpu->loss);
+    close_device(gpu);
+    gpu->info.caps &= ~(uint32_t)FATHOM_CAP_HOST_IMPORT;
+    return open_device(gpu, is_cpu, err);
 }
 
 struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, struct fathom_error *err) {
@@ -317,24 +358,13 @@ struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, str
         !find_queue(gpu, err))
         goto fail;
     apply_params(gpu);
-    if (!create_device(gpu, err)) goto fail;
     VkPhysicalDeviceProperties properties;
     vkGetPhysicalDeviceProperties(gpu->physical, &properties);
     memcpy(gpu->max_groups, properties.limits.maxComputeWorkGroupCount, sizeof(gpu->max_groups));
     gpu->max_imports = properties.limits.maxMemoryAllocationCount / 2;
     vkGetPhysicalDeviceMemoryProperties(gpu->physical, &gpu->memory);
-    const VkSemaphoreTypeCreateInfo type = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
-    };
-    const VkSemaphoreCreateInfo semaphore = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
-        .pNext = &type,
-    };
-    if (!fm_vk_check(
-            gpu, FM_VK_CREATE(gpu, vkCreateSemaphore, &semaphore, &gpu->timeline), "vkCreateSemaphore", err))
-        goto fail;
-    if (properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU && !fm_marks_create(gpu, err)) goto fail;
+    const bool is_cpu = properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    if (!open_device(gpu, is_cpu, err) || !try_import(gpu, is_cpu, err)) goto fail;
     if (!fm_pipeline_cache_open(gpu, err)) goto fail;
     fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "device %u: %s, %s", gpu->info.index, gpu->info.name,
         gpu->info.driver);
@@ -357,10 +387,8 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
         fm_pipelines_destroy(gpu);
         for (uint32_t i = 0; i < FM_END_BINDINGS - FM_MAX_BINDINGS; i++) fathom_buffer_destroy(&gpu->own[i]);
         fm_staging_destroy(gpu);
-        fm_marks_destroy(gpu);
         fm_memory_free_blocks(gpu);
-        gpu->vk.vkDestroySemaphore(gpu->device, gpu->timeline, NULL);
-        gpu->vk.vkDestroyDevice(gpu->device, NULL);
+        close_device(gpu);
     }
     if (gpu->instance) vkDestroyInstance(gpu->instance, NULL);
     free((char *)gpu->params.device);

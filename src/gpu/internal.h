@@ -44,7 +44,9 @@ struct fathom_gpu {
     char loss[400];                    // the message of the loss
     struct fm_marks *marks;            // NULL: the device is no CPU; see gpu/marks.c
 
-    struct fm_block *blocks; // list of the allocations from the driver
+    struct fm_block *blocks;                 // list of the allocations from the driver
+    uint32_t n_blocks;                       // in that list
+    uint64_t heap_held[VK_MAX_MEMORY_HEAPS]; // bytes that are allocated in each heap
     // buffers of the gpu itself, for the bindings from FM_GRIDS_BINDING on; NULL: no shader has needed the
     // buffer yet
     struct fathom_buffer *own[FM_END_BINDINGS - FM_MAX_BINDINGS];
@@ -77,6 +79,7 @@ struct fathom_buffer {
     char *mapped; // NULL: the host does not see it
     enum fathom_memory memory;
     bool read_only; // imported host memory
+    bool recorded;  // a stream was given the buffer: a submit may use it
 };
 VkBuffer fm_block_buffer(const struct fm_block *block);
 // A block for the gpu's own use, in host memory and outside the gpu's list. NULL with *err set on failure.
@@ -88,7 +91,12 @@ struct fathom_buffer *fm_buffer_create_raw(
     struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
 // Returns the alignment in bytes of the start and end of imported memory, or 0 when the device cannot import.
 // Callable before the device is created.
-uint64_t fm_import_alignment(const struct fathom_gpu *gpu);
+uint64_t fm_import_alignment(VkPhysicalDevice physical, const struct fathom_gpu_info *info);
+// Sets max_import by what the driver says.
+void fm_import_measure(VkPhysicalDevice physical, struct fathom_gpu_info *info);
+// Does the device read a page of a mapped file? Imports the page and reads it in a submit, which may lose the
+// device.
+bool fm_import_works(struct fathom_gpu *gpu);
 // Imports `size` bytes of host memory from `data` on, which the device reads in place. `readable` is the
 // range that may be read around these bytes and must outlive the buffer. Returns NULL when the device or this
 // memory does not allow it.
@@ -97,13 +105,23 @@ struct fathom_buffer *fm_buffer_import(
 // Uploads to any byte of a buffer, like fathom_upload() but without checks.
 bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data,
     uint64_t size, struct fathom_error *err);
+// Reads 256 bytes of a buffer that the host does not see, through memory of the call's own.
+bool fm_read_back(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint32_t words[64]);
 void fm_staging_destroy(struct fathom_gpu *gpu);
 void fm_memory_free_blocks(struct fathom_gpu *gpu);
 
+// The bytes that may still be allocated in a heap: what the driver's budget and, for a heap of host memory,
+// the system leave. Without a budget: the heap's size without what this gpu holds there.
+uint64_t fm_heap_free(const struct fathom_gpu *gpu, uint32_t heap);
+
 // Fills info from a physical device; info->unusable says what is missing.
 void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fathom_gpu_info *info);
-// Sets unified_memory (from info->type), memory_total and memory_free to the present values.
-void fm_memory_sizes(VkPhysicalDevice physical, bool budget, struct fathom_gpu_info *info);
+// Sets unified_memory, memory_total, memory_free and host_visible_device_memory, from info->type and the
+// heaps. budget NULL: the driver has none.
+void fm_memory_sizes(const VkPhysicalDeviceMemoryProperties *memory,
+    const VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget, struct fathom_gpu_info *info);
+// The same with the present values of a device; the budget is read if info->caps has it.
+void fm_memory_measure(VkPhysicalDevice physical, struct fathom_gpu_info *info);
 // Returns caps without the capabilities that this driver implements badly. Reads the type and the subgroup
 // sizes of info.
 uint32_t fm_quirks(

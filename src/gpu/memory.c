@@ -1,28 +1,27 @@
 // Device memory. The driver allocates blocks, one VkBuffer each, and this file sub-allocates, so that
 // hundreds of weights need only a few allocations.
-#include "gpu/internal.h"
+#include "gpu/memory.h"
 #include <stdlib.h>
 #include <string.h>
 
+#define KIB 1024ull
 #define MIB (1024ull * 1024)
 enum { ALIGN = 256 /* bytes; no known device wants more of a storage buffer's offset */ };
+enum { PAGE = 4096 /* bytes; kernels give memory in pages */ };
 static const uint64_t first_block = 16 * MIB, largest_block = 256 * MIB;
+// With a limit: the size of a block that many buffers share is a 64th of the limit, within these bounds.
+static const uint64_t least_step = 256 * KIB, most_step = 64 * MIB;
+// A buffer of this size gets a block of its own, which goes back to the driver with the buffer.
+static const uint64_t own_block = 32 * MIB;
+// A host allocation of this size asks the heap's budget first.
+static const uint64_t asks_budget = 1 * MIB;
 
-struct range {
-    uint64_t offset, size;
-};
-
-struct fm_block {
-    struct fm_block *next;
-    VkDeviceMemory memory;
-    VkBuffer buffer;
-    enum fathom_memory kind;
-    uint64_t size;
-    VkDeviceAddress address; // with FATHOM_CAP_DEVICE_ADDRESS
-    char *mapped;
-    bool in_place;       // the host's memory: one buffer, and not in the gpu's list
-    struct range *holes; // free ranges, ascending, never adjacent
-    uint32_t n_holes, n_taken, capacity;
+// Why a block could not be had.
+struct refusal {
+    enum { BY_DRIVER, BY_LIMIT, BY_HEAP } by;
+    VkResult result;      // of the driver
+    uint32_t heap;        // BY_HEAP
+    uint64_t asked, free; // bytes of the block; of the heap or below the limit
 };
 
 VkBuffer fm_block_buffer(const struct fm_block *block) {
@@ -32,20 +31,19 @@ uint64_t fm_view_address(struct fathom_view view) {
     return view.buffer->block->address + view.buffer->offset + view.offset;
 }
 
-// The uses of a buffer: by shaders, and as the source of copies.
-static VkBufferUsageFlags usage(const struct fathom_gpu *gpu) {
+VkBufferUsageFlags fm_buffer_usage(uint32_t caps) {
     return VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-        (gpu->info.caps & FATHOM_CAP_DEVICE_ADDRESS ? VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT : 0);
+        (caps & FATHOM_CAP_DEVICE_ADDRESS ? VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT : 0);
 }
 
-static VkMemoryAllocateFlagsInfo allocate_flags(const struct fathom_gpu *gpu) {
+VkMemoryAllocateFlagsInfo fm_allocate_flags(uint32_t caps) {
     return (VkMemoryAllocateFlagsInfo){
         .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
-        .flags = gpu->info.caps & FATHOM_CAP_DEVICE_ADDRESS ? VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT : 0,
+        .flags = caps & FATHOM_CAP_DEVICE_ADDRESS ? VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT : 0,
     };
 }
 
-static VkResult bind_buffer(struct fathom_gpu *gpu, struct fm_block *b) {
+VkResult fm_block_bind(struct fathom_gpu *gpu, struct fm_block *b) {
     const VkResult result = gpu->vk.vkBindBufferMemory(gpu->device, b->buffer, b->memory, 0);
     const VkBufferDeviceAddressInfo info = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
@@ -61,7 +59,7 @@ static VkResult bind_buffer(struct fathom_gpu *gpu, struct fm_block *b) {
 static bool reserve_hole(struct fm_block *b) {
     if (b->n_taken + 2 <= b->capacity) return true;
     const uint32_t capacity = 2 * b->capacity + 8;
-    struct range *grown = realloc(b->holes, capacity * sizeof(*grown));
+    struct fm_range *grown = realloc(b->holes, capacity * sizeof(*grown));
     if (!grown) return false;
     b->holes = grown;
     b->capacity = capacity;
@@ -71,7 +69,7 @@ static bool reserve_hole(struct fm_block *b) {
 // First fit. `size` is a multiple of ALIGN. Returns false if no hole is large enough.
 static bool take(struct fm_block *b, uint64_t size, uint64_t *offset) {
     for (uint32_t i = 0; i < b->n_holes; i++) {
-        struct range *hole = &b->holes[i];
+        struct fm_range *hole = &b->holes[i];
         if (hole->size < size) continue;
         *offset = hole->offset;
         hole->offset += size;
@@ -87,7 +85,7 @@ static void give_back(struct fm_block *b, uint64_t offset, uint64_t size) {
     uint32_t i = 0;
     b->n_taken--;
     while (i < b->n_holes && b->holes[i].offset < offset) i++;
-    struct range *h = b->holes;
+    struct fm_range *h = b->holes;
     const bool left = i > 0 && h[i - 1].offset + h[i - 1].size == offset,
                right = i < b->n_holes && offset + size == h[i].offset;
     if (left && right) {
@@ -100,7 +98,7 @@ static void give_back(struct fm_block *b, uint64_t offset, uint64_t size) {
         h[i].size += size;
     } else {
         memmove(&h[i + 1], &h[i], (b->n_holes++ - i) * sizeof(*h));
-        h[i] = (struct range){offset, size};
+        h[i] = (struct fm_range){offset, size};
     }
 }
 
@@ -109,136 +107,249 @@ static const VkMemoryPropertyFlags special = VK_MEMORY_PROPERTY_PROTECTED_BIT |
     VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD |
     VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
 
-// The index of a memory type with all of `wanted`, preferably with all of `liked`. UINT32_MAX if there is
-// none.
-static uint32_t find_type(const struct fathom_gpu *gpu, uint32_t allowed, VkMemoryPropertyFlags wanted,
-    VkMemoryPropertyFlags liked) {
-    for (int strict = 1; strict >= 0; strict--)
-        for (uint32_t i = 0; i < gpu->memory.memoryTypeCount; i++) {
-            const VkMemoryPropertyFlags flags = gpu->memory.memoryTypes[i].propertyFlags,
-                                        want = strict ? wanted | liked : wanted;
-            if ((allowed >> i & 1) && (flags & want) == want && !(flags & special)) return i;
-        }
-    return UINT32_MAX;
+uint32_t fm_find_type(const struct fathom_gpu *gpu, uint32_t allowed, VkMemoryPropertyFlags wanted,
+    VkMemoryPropertyFlags liked, VkMemoryPropertyFlags disliked) {
+    uint32_t best = UINT32_MAX;
+    int most = -1;
+    for (uint32_t i = 0; i < gpu->memory.memoryTypeCount; i++) {
+        const VkMemoryPropertyFlags flags = gpu->memory.memoryTypes[i].propertyFlags;
+        if (!(allowed >> i & 1) || (flags & wanted) != wanted || (flags & special)) continue;
+        const int score = 2 * !(flags & disliked) + ((flags & liked) == liked);
+        if (score > most) most = score, best = i;
+    }
+    return best;
 }
 
+static const VkMemoryPropertyFlags host_access =
+    VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+
 static uint32_t memory_type(const struct fathom_gpu *gpu, uint32_t allowed, enum fathom_memory kind) {
-    const VkMemoryPropertyFlags host =
-        VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-    if (kind == FATHOM_MEMORY_HOST) return find_type(gpu, allowed, host, VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
+    const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
+                                cached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    const bool unified = gpu->info.unified_memory;
+    // a card whose memory the host can write has types of device memory that the host sees
+    if (kind == FATHOM_MEMORY_HOST)
+        return fm_find_type(gpu, allowed, host_access, cached, unified ? 0 : local);
     uint32_t type = UINT32_MAX;
-    if (gpu->info.unified_memory)
-        type = find_type(
-            gpu, allowed, host | VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
-    if (type == UINT32_MAX) type = find_type(gpu, allowed, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0);
-    return type != UINT32_MAX ? type : find_type(gpu, allowed, 0, 0);
+    if (unified) type = fm_find_type(gpu, allowed, host_access | local, cached, 0);
+    if (type == UINT32_MAX) type = fm_find_type(gpu, allowed, local, 0, 0);
+    return type != UINT32_MAX ? type : fm_find_type(gpu, allowed, 0, 0, 0);
 }
+
+// ---- Limits ----------------------------------------------------------------------------------------------
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+static uint64_t *allocated(struct fathom_gpu *gpu, enum fathom_memory kind) {
+    return kind == FATHOM_MEMORY_HOST ? &gpu->counters.host_allocated : &gpu->counters.device_allocated;
+}
+
+static uint64_t limit_of(const struct fathom_gpu *gpu, enum fathom_memory kind) {
+    return kind == FATHOM_MEMORY_HOST ? gpu->params.host_limit : gpu->params.device_limit;
+}
+
+// What may still be allocated, in whole pages.
+static uint64_t below_limit(struct fathom_gpu *gpu, enum fathom_memory kind) {
+    const uint64_t limit = limit_of(gpu, kind), taken = *allocated(gpu, kind);
+    return !limit ? UINT64_MAX : limit > taken ? (limit - taken) / PAGE * PAGE : 0;
+}
+
+static bool is_limited(const struct fathom_gpu *gpu) {
+    return gpu->params.device_limit || gpu->params.host_limit;
+}
+
+// Adds `size` bytes (negative: takes away) to the counters.
+static void count(struct fathom_gpu *gpu, const struct fm_block *b, int64_t size) {
+    struct fathom_gpu_counters *c = &gpu->counters;
+    c->memory_allocated += (uint64_t)size;
+    *allocated(gpu, b->kind) += (uint64_t)size;
+    gpu->heap_held[b->heap] += (uint64_t)size;
+    if (c->device_allocated > c->device_peak) c->device_peak = c->device_allocated;
+    if (c->host_allocated > c->host_peak) c->host_peak = c->host_allocated;
+}
+
+// ---- Blocks ----------------------------------------------------------------------------------------------
 
 void fm_block_destroy(struct fathom_gpu *gpu, struct fm_block *b) {
     gpu->vk.vkDestroyBuffer(gpu->device, b->buffer, NULL);
     gpu->vk.vkFreeMemory(gpu->device, b->memory, NULL);
-    if (b->memory && !b->in_place) gpu->counters.memory_allocated -= b->size;
+    if (b->memory && !b->in_place) count(gpu, b, -(int64_t)b->allocated);
     free(b->holes);
     free(b);
 }
 
-static VkResult bind_memory(struct fathom_gpu *gpu, struct fm_block *b) {
-    VkMemoryRequirements need;
-    gpu->vk.vkGetBufferMemoryRequirements(gpu->device, b->buffer, &need);
-    const VkMemoryAllocateFlagsInfo flags = allocate_flags(gpu);
-    VkResult result = VK_ERROR_FEATURE_NOT_PRESENT;
-    uint32_t type;
-    for (uint32_t allowed = need.memoryTypeBits; (type = memory_type(gpu, allowed, b->kind)) != UINT32_MAX;
-         allowed &= ~(1u << type)) {
-        const VkMemoryAllocateInfo allocate = {
+// Allocates from the best memory type that has room. Drivers of integrated devices split one memory into
+// heaps, and a card has a window that the host sees: when one heap is full, the next is tried. A card's heaps
+// of the other kind are not: a weight would silently be slow, or a limit be passed.
+static uint32_t allocate(struct fathom_gpu *gpu, struct fm_block *b, uint32_t allowed, struct refusal *why) {
+    const VkMemoryAllocateFlagsInfo flags = fm_allocate_flags(gpu->info.caps);
+    const VkMemoryPropertyFlags local = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+    // the driver of a CPU takes device memory from the process's own, as malloc() does
+    const bool ask = b->allocated >= asks_budget &&
+        (b->kind == FATHOM_MEMORY_HOST || (gpu->info.unified_memory && !gpu->marks));
+    const uint32_t first = memory_type(gpu, allowed, b->kind);
+    why->result = VK_ERROR_FEATURE_NOT_PRESENT;
+    for (uint32_t type = first; type != UINT32_MAX; type = memory_type(gpu, allowed, b->kind)) {
+        const VkMemoryType *t = &gpu->memory.memoryTypes[type], *f = &gpu->memory.memoryTypes[first];
+        if (!gpu->info.unified_memory && (t->propertyFlags & local) != (f->propertyFlags & local)) break;
+        const VkMemoryAllocateInfo info = {
             .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
             .pNext = &flags,
-            .allocationSize = need.size,
+            .allocationSize = b->allocated,
             .memoryTypeIndex = type,
         };
-        result = FM_VK_CREATE(gpu, vkAllocateMemory, &allocate, &b->memory);
-        // drivers of integrated devices split one memory into heaps: if one heap is full, try the next
-        if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY || !gpu->info.unified_memory) break;
+        const uint64_t room = ask ? fm_heap_free(gpu, t->heapIndex) : UINT64_MAX;
+        allowed &= ~(1u << type);
+        if (b->allocated > room) {
+            *why = (struct refusal){BY_HEAP, VK_ERROR_OUT_OF_DEVICE_MEMORY, t->heapIndex, b->allocated, room};
+            continue;
+        }
+        b->heap = t->heapIndex;
+        const VkResult result = FM_VK_CREATE(gpu, vkAllocateMemory, &info, &b->memory);
+        if (result == VK_SUCCESS) return type;
+        *why = (struct refusal){.by = BY_DRIVER, .result = result};
+        if (result != VK_ERROR_OUT_OF_DEVICE_MEMORY) break;
     }
-    if (result != VK_SUCCESS) return result;
-    gpu->counters.memory_allocated += b->size;
-    result = bind_buffer(gpu, b);
-    const VkMemoryPropertyFlags kind = gpu->memory.memoryTypes[type].propertyFlags,
-                                host = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-        VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-    const bool map = b->kind == FATHOM_MEMORY_HOST || (gpu->info.unified_memory && (kind & host) == host);
-    if (result == VK_SUCCESS && map)
-        result =
-            fm_vk_made(gpu->vk.vkMapMemory(gpu->device, b->memory, 0, VK_WHOLE_SIZE, 0, (void **)&b->mapped),
-                &b->mapped, sizeof(b->mapped));
-    return result;
+    return UINT32_MAX;
 }
 
-// Creates a block with room for `size`. Returns NULL with *result set on failure.
+static bool bind_memory(struct fathom_gpu *gpu, struct fm_block *b, struct refusal *why) {
+    VkMemoryRequirements need;
+    gpu->vk.vkGetBufferMemoryRequirements(gpu->device, b->buffer, &need);
+    b->allocated = need.size;
+    const uint64_t rest = below_limit(gpu, b->kind);
+    if (need.size > rest) {
+        *why = (struct refusal){BY_LIMIT, VK_ERROR_OUT_OF_DEVICE_MEMORY, 0, need.size, rest};
+        return false;
+    }
+    const uint32_t type = allocate(gpu, b, need.memoryTypeBits, why);
+    if (type == UINT32_MAX) return false;
+    count(gpu, b, (int64_t)b->allocated);
+    const VkMemoryPropertyFlags flags = gpu->memory.memoryTypes[type].propertyFlags;
+    const bool map =
+        b->kind == FATHOM_MEMORY_HOST || (gpu->info.unified_memory && (flags & host_access) == host_access);
+    why->by = BY_DRIVER;
+    why->result = fm_block_bind(gpu, b);
+    if (why->result == VK_SUCCESS && map)
+        why->result =
+            fm_vk_made(gpu->vk.vkMapMemory(gpu->device, b->memory, 0, VK_WHOLE_SIZE, 0, (void **)&b->mapped),
+                &b->mapped, sizeof(b->mapped));
+    return why->result == VK_SUCCESS;
+}
+
+// Creates a block with room for `size`. Returns NULL with *why set on failure.
 static struct fm_block *create_block(
-    struct fathom_gpu *gpu, uint64_t size, enum fathom_memory kind, VkResult *result) {
+    struct fathom_gpu *gpu, uint64_t size, enum fathom_memory kind, struct refusal *why) {
     struct fm_block *b = calloc(1, sizeof(*b));
-    *result = VK_ERROR_OUT_OF_HOST_MEMORY;
+    *why = (struct refusal){.result = VK_ERROR_OUT_OF_HOST_MEMORY};
     if (!b) return NULL;
     b->kind = kind;
     b->size = size;
     if (!reserve_hole(b)) goto fail;
-    b->holes[b->n_holes++] = (struct range){0, size};
+    b->holes[b->n_holes++] = (struct fm_range){0, size};
     const VkBufferCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = size,
-        .usage = usage(gpu) | VK_BUFFER_USAGE_TRANSFER_DST_BIT | VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
+        .usage = fm_buffer_usage(gpu->info.caps) | VK_BUFFER_USAGE_TRANSFER_DST_BIT |
+            VK_BUFFER_USAGE_INDIRECT_BUFFER_BIT,
     };
-    *result = FM_VK_CREATE(gpu, vkCreateBuffer, &create, &b->buffer);
-    if (*result == VK_SUCCESS) *result = bind_memory(gpu, b);
-    if (*result != VK_SUCCESS) goto fail;
-    return b;
+    why->result = FM_VK_CREATE(gpu, vkCreateBuffer, &create, &b->buffer);
+    if (why->result == VK_SUCCESS && bind_memory(gpu, b, why)) return b;
 fail:
     fm_block_destroy(gpu, b);
     return NULL;
 }
 
+static void fail_no_memory(const struct fathom_gpu *gpu, uint64_t size, enum fathom_memory kind,
+    const struct refusal *why, struct fathom_error *err) {
+    const struct fathom_gpu_counters *c = &gpu->counters;
+    const bool host = kind == FATHOM_MEMORY_HOST;
+    const char *what = host ? "host" : "device";
+    const unsigned long long taken = host ? c->host_allocated : c->device_allocated;
+    if (why->by == BY_LIMIT)
+        fm_fail(err, FATHOM_NO_MEMORY,
+            "%s: no %s memory for a buffer of %llu bytes: %llu bytes are allocated, %s_limit allows %llu in "
+            "all; a higher limit or a smaller context would work",
+            gpu->info.name, what, (unsigned long long)size, taken, what,
+            (unsigned long long)limit_of(gpu, kind));
+    else if (why->by == BY_HEAP)
+        fm_fail(err, FATHOM_NO_MEMORY,
+            "%s: no %s memory for a buffer of %llu bytes: heap %u, of %llu bytes, has a budget of %llu more "
+            "bytes, and %llu were to be allocated; the driver might grant them and lose the device later",
+            gpu->info.name, what, (unsigned long long)size, why->heap,
+            (unsigned long long)gpu->memory.memoryHeaps[why->heap].size, (unsigned long long)why->free,
+            (unsigned long long)why->asked);
+    else
+        fm_fail(err, FATHOM_NO_MEMORY,
+            "%s: no memory for a buffer of %llu bytes; %llu are in use, %llu are free (%s)", gpu->info.name,
+            (unsigned long long)size, (unsigned long long)c->memory_used,
+            (unsigned long long)fathom_gpu_get_memory(gpu).device_free, fm_vk_result_name(why->result));
+}
+
 struct fm_block *fm_block_create(
     struct fathom_gpu *gpu, uint64_t size, void **mapped, struct fathom_error *err) {
-    VkResult result;
-    struct fm_block *b = create_block(gpu, size, FATHOM_MEMORY_HOST, &result);
+    struct refusal why;
+    struct fm_block *b = create_block(gpu, size, FATHOM_MEMORY_HOST, &why);
     if (b)
         *mapped = b->mapped;
     else
-        fm_fail(err, FATHOM_NO_MEMORY, "%s: no memory for %llu bytes of its own (%s)", gpu->info.name,
-            (unsigned long long)size, fm_vk_result_name(result));
+        fail_no_memory(gpu, size, FATHOM_MEMORY_HOST, &why, err);
     return b;
 }
 
-// A new block is as large as all earlier blocks of its kind together, so that small programs take little
-// memory and large programs need few blocks.
-static uint64_t next_block_size(const struct fathom_gpu *gpu, uint64_t room, enum fathom_memory kind) {
-    uint64_t size = 0;
+// Without a limit a new block is as large as all earlier blocks of its kind together, so that small programs
+// take little memory and large programs need few blocks. With a limit a shared block is a small part of it.
+static uint64_t shared_size(const struct fathom_gpu *gpu, enum fathom_memory kind) {
+    const uint64_t limit = limit_of(gpu, kind);
+    uint64_t size = 0, lowest = first_block, highest = largest_block;
     for (const struct fm_block *b = gpu->blocks; b; b = b->next) size += b->kind == kind ? b->size : 0;
-    if (size < first_block) size = first_block;
-    if (size > largest_block) size = largest_block;
-    if (size > gpu->info.max_allocation) size = gpu->info.max_allocation / ALIGN * ALIGN;
-    return size < room ? room : size;
+    if (limit) size = limit / 64 / PAGE * PAGE, lowest = least_step, highest = most_step;
+    size = size < lowest ? lowest : least(size, highest);
+    return least(size, gpu->info.max_allocation / ALIGN * ALIGN);
+}
+
+// A buffer this large does not share its block. With a limit, an eighth of a shared block: then what stays
+// free at the ends of shared blocks is at most an eighth of them.
+static uint64_t own_size(const struct fathom_gpu *gpu, enum fathom_memory kind) {
+    return limit_of(gpu, kind) ? shared_size(gpu, kind) / 8 : own_block;
+}
+
+static struct fm_block *take_hole(
+    struct fathom_gpu *gpu, uint64_t room, enum fathom_memory kind, uint64_t *offset) {
+    for (struct fm_block *b = gpu->blocks; b; b = b->next)
+        if (b->kind == kind && reserve_hole(b) && take(b, room, offset)) return b;
+    return NULL;
 }
 
 static struct fm_block *find_room(
-    struct fathom_gpu *gpu, uint64_t room, enum fathom_memory kind, uint64_t *offset, VkResult *result) {
-    for (struct fm_block *b = gpu->blocks; b; b = b->next)
-        if (b->kind == kind && reserve_hole(b) && take(b, room, offset)) return b;
-    struct fm_block *b = create_block(gpu, next_block_size(gpu, room, kind), kind, result);
-    if (!b) b = create_block(gpu, room, kind, result); // a smaller block may be possible
-    if (b) b->next = gpu->blocks, gpu->blocks = b;
-    return b && reserve_hole(b) && take(b, room, offset) ? b : NULL;
+    struct fathom_gpu *gpu, uint64_t room, enum fathom_memory kind, uint64_t *offset, struct refusal *why) {
+    const bool own = room >= own_size(gpu, kind) && gpu->n_blocks < gpu->max_imports / 2;
+    struct fm_block *b = own ? NULL : take_hole(gpu, room, kind, offset);
+    if (b) return b;
+    const uint64_t pages = (room + PAGE - 1) / PAGE * PAGE, shared = shared_size(gpu, kind),
+                   rest = below_limit(gpu, kind);
+    uint64_t size = own || shared < pages ? pages : shared;
+    if (size > rest) size = rest < room ? room : rest;
+    b = create_block(gpu, size, kind, why);
+    if (!b && size > room) b = create_block(gpu, room, kind, why); // a smaller block may be possible
+    if (!b) return own ? take_hole(gpu, room, kind, offset) : NULL;
+    b->next = gpu->blocks;
+    gpu->blocks = b;
+    gpu->n_blocks++;
+    return reserve_hole(b) && take(b, room, offset) ? b : NULL;
 }
 
-// The driver's budget. Without a budget: the memory that this process has not taken, as if no other process
-// existed.
-static uint64_t free_bytes(const struct fathom_gpu *gpu) {
-    struct fathom_gpu_info now = gpu->info;
-    const bool budget = gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET;
-    fm_memory_sizes(gpu->physical, budget, &now);
-    const uint64_t taken = budget ? 0 : gpu->counters.memory_allocated;
-    return now.memory_free > taken ? now.memory_free - taken : 0;
+// Gives a block without buffers back to the driver, if it is large or memory is limited. Small ones stay for
+// the next buffer.
+static void release_if_empty(struct fathom_gpu *gpu, struct fm_block *b) {
+    if (b->n_taken || (b->size <= first_block && !is_limited(gpu))) return;
+    struct fm_block **link = &gpu->blocks;
+    while (*link != b) link = &(*link)->next;
+    *link = b->next;
+    gpu->n_blocks--;
+    fm_block_destroy(gpu, b);
 }
 
 struct fathom_buffer *fm_buffer_create_raw(
@@ -250,7 +361,7 @@ struct fathom_buffer *fm_buffer_create_raw(
         return NULL;
     }
     struct fathom_buffer *buffer = calloc(1, sizeof(*buffer));
-    VkResult result = VK_ERROR_OUT_OF_HOST_MEMORY;
+    struct refusal why = {.result = VK_ERROR_OUT_OF_HOST_MEMORY};
     if (!buffer) goto fail;
     *buffer = (struct fathom_buffer){
         .gpu = gpu,
@@ -258,123 +369,14 @@ struct fathom_buffer *fm_buffer_create_raw(
         .room = (size + ALIGN - 1) / ALIGN * ALIGN,
         .memory = memory,
     };
-    buffer->block = find_room(gpu, buffer->room, memory, &buffer->offset, &result);
+    buffer->block = find_room(gpu, buffer->room, memory, &buffer->offset, &why);
     if (!buffer->block) goto fail;
     if (buffer->block->mapped) buffer->mapped = buffer->block->mapped + buffer->offset;
     gpu->counters.memory_used += buffer->room;
     return buffer;
 fail:
     free(buffer);
-    fm_fail(err, FATHOM_NO_MEMORY,
-        "%s: no memory for a buffer of %llu bytes; %llu are in use, %llu are free (%s)", gpu->info.name,
-        (unsigned long long)size, (unsigned long long)gpu->counters.memory_used,
-        (unsigned long long)free_bytes(gpu), fm_vk_result_name(result));
-    return NULL;
-}
-
-// ---- The host's memory, in place -------------------------------------------------------------------------
-
-uint64_t fm_import_alignment(const struct fathom_gpu *gpu) {
-    const VkPhysicalDeviceExternalBufferInfo wanted = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
-        .usage = usage(gpu),
-        .handleType = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT,
-    };
-    VkExternalBufferProperties buffers = {.sType = VK_STRUCTURE_TYPE_EXTERNAL_BUFFER_PROPERTIES};
-    VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT,
-    };
-    VkPhysicalDeviceProperties2 properties = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2,
-        .pNext = &host,
-    };
-    if (!(gpu->info.caps & FATHOM_CAP_HOST_IMPORT) || !gpu->info.unified_memory) return 0;
-    vkGetPhysicalDeviceExternalBufferProperties(gpu->physical, &wanted, &buffers);
-    if (!(buffers.externalMemoryProperties.externalMemoryFeatures &
-            VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT))
-        return 0;
-    vkGetPhysicalDeviceProperties2(gpu->physical, &properties);
-    return host.minImportedHostPointerAlignment;
-}
-
-static VkResult import_memory(struct fathom_gpu *gpu, struct fm_block *b, void *begin) {
-    const VkExternalMemoryHandleTypeFlagBits host = VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
-    const VkExternalMemoryBufferCreateInfo external = {
-        .sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO,
-        .handleTypes = host,
-    };
-    const VkBufferCreateInfo create = {
-        .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-        .pNext = &external,
-        .size = b->size,
-        .usage = usage(gpu),
-    };
-    VkMemoryHostPointerPropertiesEXT properties = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT,
-    };
-    VkResult result = gpu->vk.vkGetMemoryHostPointerPropertiesEXT(gpu->device, host, begin, &properties);
-    if (result == VK_SUCCESS) result = FM_VK_CREATE(gpu, vkCreateBuffer, &create, &b->buffer);
-    if (result != VK_SUCCESS) return result;
-    VkMemoryRequirements need;
-    gpu->vk.vkGetBufferMemoryRequirements(gpu->device, b->buffer, &need);
-    const uint32_t type = find_type(
-        gpu, need.memoryTypeBits & properties.memoryTypeBits, 0, VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT);
-    if (type == UINT32_MAX || need.size > b->size) return VK_ERROR_INVALID_EXTERNAL_HANDLE;
-    const VkMemoryAllocateFlagsInfo flags = allocate_flags(gpu);
-    const VkImportMemoryHostPointerInfoEXT pointer = {
-        .sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
-        .pNext = &flags,
-        .handleType = host,
-        .pHostPointer = begin,
-    };
-    const VkMemoryAllocateInfo allocate = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-        .pNext = &pointer,
-        .allocationSize = b->size,
-        .memoryTypeIndex = type,
-    };
-    result = FM_VK_CREATE(gpu, vkAllocateMemory, &allocate, &b->memory);
-    return result == VK_SUCCESS ? bind_buffer(gpu, b) : result;
-}
-
-struct fathom_buffer *fm_buffer_import(
-    struct fathom_gpu *gpu, const void *data, uint64_t size, struct fathom_host_range readable) {
-    const uint64_t unit = gpu->import_alignment, at = (uintptr_t)data, first = (uintptr_t)readable.data;
-    if (unit == 0 || !gpu->info.unified_memory || gpu->n_imports == gpu->max_imports || at < first ||
-        at - first > readable.size || size > readable.size - (at - first))
-        return NULL;
-    const uint64_t begin = at / unit * unit, end = (at + size + unit - 1) / unit * unit;
-    if (begin < first || end > first + readable.size || (at - begin) % gpu->info.storage_alignment ||
-        end - begin > gpu->info.max_allocation)
-        return NULL;
-    struct fathom_buffer *buffer = calloc(1, sizeof(*buffer));
-    struct fm_block *b = calloc(1, sizeof(*b));
-    if (!buffer || !b) goto fail;
-    b->size = end - begin;
-    b->in_place = true;
-    const VkResult result = import_memory(gpu, b, (void *)(uintptr_t)begin);
-    if (result != VK_SUCCESS) {
-        fm_log(&gpu->params.log, FATHOM_LOG_DEBUG,
-            "%s does not use memory of the host in place (%s, VkResult %d)", gpu->info.name,
-            fm_vk_result_name(result), result);
-        gpu->import_alignment = 0; // the driver would refuse the next import, too
-        goto fail;
-    }
-    *buffer = (struct fathom_buffer){
-        .gpu = gpu,
-        .block = b,
-        .offset = at - begin,
-        .size = size,
-        .room = size,
-        .memory = FATHOM_MEMORY_DEVICE,
-        .read_only = true,
-    };
-    gpu->n_imports++;
-    gpu->counters.memory_in_place += size;
-    return buffer;
-fail:
-    if (b) fm_block_destroy(gpu, b);
-    free(buffer);
+    fail_no_memory(gpu, size, memory, &why, err);
     return NULL;
 }
 
@@ -390,6 +392,7 @@ void fathom_buffer_destroy(struct fathom_buffer **pointer) {
     } else {
         give_back(buffer->block, buffer->offset, buffer->room);
         buffer->gpu->counters.memory_used -= buffer->room;
+        release_if_empty(buffer->gpu, buffer->block);
     }
     free(buffer);
     *pointer = NULL;

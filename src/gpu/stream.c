@@ -36,6 +36,7 @@ void fathom_stream_destroy(struct fathom_stream **pointer) {
     free(s->descriptor_pools);
     free(s->buffers);
     free(s->entries);
+    free(s->cuts);
     free(s);
     *pointer = NULL;
 }
@@ -47,7 +48,7 @@ void fathom_stream_begin(struct fathom_stream *s) {
         s->last_ticket = 0;
         fm_stream_release(s);
     }
-    s->n_entries = 0;
+    s->n_entries = s->n_cuts = 0;
     s->finished = false;
     s->only.op = NULL;
     s->n_kept = s->last_kept = 0;
@@ -74,13 +75,15 @@ uint32_t fm_stream_align(const struct fathom_stream *s, struct fathom_view *view
     return rest / 4;
 }
 
-static struct fm_entry *append(struct fathom_stream *s) {
-    if (s->error.status != FATHOM_OK) return NULL;
-    if (s->finished) {
+static bool may_record(struct fathom_stream *s) {
+    if (s->error.status != FATHOM_OK) return false;
+    return !s->finished ||
         fm_stream_fail(s, FATHOM_INVALID,
             "a finished stream was recorded to; fathom_stream_begin starts a new recording");
-        return NULL;
-    }
+}
+
+static struct fm_entry *append(struct fathom_stream *s) {
+    if (!may_record(s)) return NULL;
     if (s->n_entries == s->capacity) {
         const uint32_t capacity = 2 * s->capacity + 64;
         struct fm_entry *grown = realloc(s->entries, capacity * sizeof(*grown));
@@ -113,11 +116,13 @@ static bool check_views(struct fathom_stream *s, const struct fm_dispatch *d) {
                 "%s: binding %u has %llu bytes at offset %llu; %s binds %llu bytes at multiples of %u", d->op,
                 i, (unsigned long long)v.size, (unsigned long long)v.offset, info->name,
                 (unsigned long long)info->max_storage_range, info->storage_alignment);
+        v.buffer->recorded = true;
     }
     return true;
 }
 
 static bool check_size(struct fathom_stream *s, const struct fm_dispatch *d) {
+    if (d->indirect.buffer) d->indirect.buffer->recorded = true;
     if (d->indirect.buffer)
         return (in_buffer(d->indirect) && d->indirect.size >= 12 && d->indirect.offset % 4 == 0) ||
             fm_stream_fail(
@@ -229,6 +234,7 @@ void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct 
         return;
     }
     if (s->only.op) return; // a copy is part of no call
+    src.buffer->recorded = dst.buffer->recorded = true;
     struct fm_entry *e = append(s);
     if (!e) return;
     *e = (struct fm_entry){
@@ -252,10 +258,44 @@ bool fathom_stream_finish(struct fathom_stream *s, struct fathom_error *err) {
 }
 
 bool fathom_stream_submit(struct fathom_stream *s, uint64_t *ticket, struct fathom_error *err) {
+    for (uint32_t i = 0; i < fathom_stream_parts(s); i++)
+        if (!fathom_stream_submit_part(s, i, ticket, err)) return false;
+    return true;
+}
+
+// ---- Parts -----------------------------------------------------------------------------------------------
+
+void fathom_stream_cut(struct fathom_stream *s, uint64_t tag) {
+    if (s->only.op || !may_record(s)) return; // a cut is part of no call
+    if (s->n_cuts == s->cut_capacity) {
+        const uint32_t capacity = 2 * s->cut_capacity + 64;
+        struct fm_cut *grown = realloc(s->cuts, capacity * sizeof(*grown));
+        if (!grown) {
+            fm_stream_fail(s, FATHOM_NO_MEMORY, "out of host memory");
+            return;
+        }
+        s->cuts = grown;
+        s->cut_capacity = capacity;
+    }
+    s->cuts[s->n_cuts++] = (struct fm_cut){.tag = tag, .n_entries = s->n_entries};
+}
+
+uint32_t fathom_stream_parts(const struct fathom_stream *s) {
+    return s->n_cuts + 1;
+}
+uint64_t fathom_stream_tag(const struct fathom_stream *s, uint32_t i) {
+    return i > 0 && i <= s->n_cuts ? s->cuts[i - 1].tag : 0;
+}
+
+bool fathom_stream_submit_part(
+    struct fathom_stream *s, uint32_t i, uint64_t *ticket, struct fathom_error *err) {
     if (!s->finished) return fm_fail(err, FATHOM_INVALID, "a stream was submitted before it was finished");
-    if (ticket) *ticket = s->gpu->last_ticket;
-    for (uint32_t i = 0; i < s->n_buffers; i++)
-        if (!fm_gpu_submit(s->gpu, s->buffers[i], &s->last_ticket, err)) return false;
-    if (ticket && s->n_buffers) *ticket = s->last_ticket;
+    if (i > s->n_cuts)
+        return fm_fail(err, FATHOM_INVALID, "part %u of a stream of %u parts was submitted", i, s->n_cuts + 1);
+    const uint32_t first = i ? s->cuts[i - 1].n_buffers : 0,
+                   end = i < s->n_cuts ? s->cuts[i].n_buffers : s->n_buffers;
+    for (uint32_t b = first; b < end; b++)
+        if (!fm_gpu_submit(s->gpu, s->buffers[b], &s->last_ticket, err)) return false;
+    if (ticket) *ticket = end ? s->last_ticket : s->gpu->last_ticket;
     return true;
 }

@@ -12,11 +12,19 @@ struct fm_entry {
     uint32_t spec[FM_MAX_SPEC], n_spec; // the dispatch's constants, by constant_id
 };
 
+// The end of a part of a stream: the entries and, once encoded, the command buffers before it.
+struct fm_cut {
+    uint64_t tag;
+    uint32_t n_entries, n_buffers;
+};
+
 struct fathom_stream {
     struct fathom_gpu *gpu;
     struct fathom_error error; // sticky
     struct fm_entry *entries;
     uint32_t n_entries, capacity;
+    struct fm_cut *cuts;
+    uint32_t n_cuts, cut_capacity;
     bool finished;
     uint64_t last_ticket;
     VkCommandPool pool;

@@ -3,7 +3,11 @@
 #include "gpu/internal.h"
 #include <string.h>
 
-#define STAGING_BYTES (8ull << 20) /* each */
+// Bytes of each staging buffer. All of them take 3/16 of host_limit at most, but for very small limits.
+static uint64_t staging_bytes(const struct fathom_gpu *gpu) {
+    const uint64_t most = 8 << 20, few = 64 << 10, part = gpu->params.host_limit / 16 / few * few;
+    return !gpu->params.host_limit || part > most ? most : part < few ? few : part;
+}
 
 static bool check_view(struct fathom_view v, const char *what, struct fathom_error *err) {
     if (v.buffer && v.offset <= v.buffer->size && v.size <= v.buffer->size - v.offset && v.offset % 4 == 0)
@@ -13,10 +17,7 @@ static bool check_view(struct fathom_view v, const char *what, struct fathom_err
         (unsigned long long)(v.buffer ? v.buffer->size : 0));
 }
 
-// The next staging buffer, after its last transfer is done. Created at first use. NULL with *err set on
-// failure.
-static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_error *err) {
-    struct fm_staging *s = &gpu->staging[gpu->next_staging];
+static bool create_commands(struct fathom_gpu *gpu, struct fm_staging *s, struct fathom_error *err) {
     const VkCommandPoolCreateInfo pool = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
         .queueFamilyIndex = gpu->queue_family,
@@ -24,18 +25,24 @@ static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_err
     if (!s->pool &&
         !fm_vk_check(
             gpu, FM_VK_CREATE(gpu, vkCreateCommandPool, &pool, &s->pool), "vkCreateCommandPool", err))
-        return NULL;
+        return false;
     const VkCommandBufferAllocateInfo allocate = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
         .commandPool = s->pool,
         .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
         .commandBufferCount = 1,
     };
-    if (!s->commands &&
-        !fm_vk_check(gpu, FM_VK_ALLOCATE(gpu, vkAllocateCommandBuffers, &allocate, &s->commands),
-            "vkAllocateCommandBuffers", err))
-        return NULL;
-    if (!s->buffer && !(s->buffer = fm_buffer_create_raw(gpu, STAGING_BYTES, FATHOM_MEMORY_HOST, err)))
+    return s->commands ||
+        fm_vk_check(gpu, FM_VK_ALLOCATE(gpu, vkAllocateCommandBuffers, &allocate, &s->commands),
+            "vkAllocateCommandBuffers", err);
+}
+
+// The next staging buffer, after its last transfer is done. Created at first use. NULL with *err set on
+// failure.
+static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_error *err) {
+    struct fm_staging *s = &gpu->staging[gpu->next_staging];
+    if (!create_commands(gpu, s, err)) return NULL;
+    if (!s->buffer && !(s->buffer = fm_buffer_create_raw(gpu, staging_bytes(gpu), FATHOM_MEMORY_HOST, err)))
         return NULL;
     if (!fathom_gpu_wait(gpu, s->ticket, err) ||
         !fm_vk_check(gpu, gpu->vk.vkResetCommandPool(gpu->device, s->pool, 0), "vkResetCommandPool", err))
@@ -107,12 +114,14 @@ bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint6
         return fm_fail(
             err, FATHOM_INVALID, "upload: the buffer is the host's own memory, which is only read");
     if (buffer->mapped) {
-        if (!fm_gpu_wait_all(gpu, err)) return false; // a submit may still read the old bytes
+        // a submit may still read the old bytes; a new weight has none
+        if (buffer->recorded && !fm_gpu_wait_all(gpu, err)) return false;
         memcpy(buffer->mapped + offset, data, size);
         return true;
     }
-    for (uint64_t done = 0; done < size; done += STAGING_BYTES) {
-        const uint64_t n = size - done < STAGING_BYTES ? size - done : STAGING_BYTES;
+    const uint64_t step = staging_bytes(gpu);
+    for (uint64_t done = 0; done < size; done += step) {
+        const uint64_t n = size - done < step ? size - done : step;
         struct fm_staging *s = next_staging(gpu, err);
         if (!s) return false;
         const struct fathom_view src = {s->buffer, 0, n}, part = {buffer, offset + done, n};
@@ -134,8 +143,9 @@ bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data,
         memcpy(data, src.buffer->mapped + src.offset, src.size);
         return true;
     }
-    for (uint64_t done = 0; done < src.size; done += STAGING_BYTES) {
-        const uint64_t n = src.size - done < STAGING_BYTES ? src.size - done : STAGING_BYTES;
+    const uint64_t step = staging_bytes(gpu);
+    for (uint64_t done = 0; done < src.size; done += step) {
+        const uint64_t n = src.size - done < step ? src.size - done : step;
         struct fm_staging *s = next_staging(gpu, err);
         if (!s) return false;
         const struct fathom_view part = {src.buffer, src.offset + done, n}, dst = {s->buffer, 0, n};
@@ -143,4 +153,20 @@ bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data,
         memcpy((char *)data + done, s->buffer->mapped, n);
     }
     return true;
+}
+
+bool fm_read_back(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint32_t words[64]) {
+    enum { SIZE = 64 * 4 };
+    void *mapped;
+    struct fm_block *block = fm_block_create(gpu, SIZE, &mapped, NULL);
+    struct fathom_buffer to = {.gpu = gpu, .block = block, .size = SIZE, .room = SIZE};
+    const struct fathom_view src = {buffer, 0, SIZE}, dst = {&to, 0, SIZE};
+    struct fm_staging s = {0};
+    const bool ok = block && create_commands(gpu, &s, NULL) && transfer(gpu, &s, &src, dst, NULL) &&
+        fathom_gpu_wait(gpu, s.ticket, NULL);
+    if (ok) memcpy(words, mapped, SIZE);
+    if (!fm_gpu_idle(gpu)) return false; // the device may still use all of it
+    gpu->vk.vkDestroyCommandPool(gpu->device, s.pool, NULL);
+    if (block) fm_block_destroy(gpu, block);
+    return ok;
 }

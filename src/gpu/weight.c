@@ -1,4 +1,4 @@
-// Weights in device memory, cut into slices that a binding can address.
+// Weights in device or host memory, cut into slices that a binding can address.
 #include "quant/grids.h"
 #include "quant/types.h"
 #include "gpu/internal.h"
@@ -93,21 +93,30 @@ static void add_window(
         (struct fathom_slice){fathom_buffer_view(buffer), (uint32_t)first, (uint32_t)n_rows};
 }
 
-struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats,
-    uint32_t n_rows, uint32_t n_cols, struct fathom_error *err) {
+static struct fathom_weight *create_weight(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats,
+    uint32_t n_rows, uint32_t n_cols, enum fathom_memory memory, struct fathom_error *err) {
     uint64_t per_window;
     struct fathom_weight *w = begin_weight(gpu, type, n_mats, n_rows, n_cols, false, &per_window, err);
     const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
     for (uint64_t first = 0; w && first < total; first += per_window) {
         const uint64_t n = least(per_window, total - first);
-        struct fathom_buffer *buffer =
-            fm_buffer_create_raw(gpu, window_size(n, row_size), FATHOM_MEMORY_DEVICE, err);
+        struct fathom_buffer *buffer = fm_buffer_create_raw(gpu, window_size(n, row_size), memory, err);
         if (buffer)
             add_window(w, first, n, buffer);
         else
             fathom_weight_destroy(&w);
     }
     return w;
+}
+
+struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats,
+    uint32_t n_rows, uint32_t n_cols, struct fathom_error *err) {
+    return create_weight(gpu, type, n_mats, n_rows, n_cols, FATHOM_MEMORY_DEVICE, err);
+}
+
+struct fathom_weight *fathom_weight_create_host(struct fathom_gpu *gpu, enum fathom_type type,
+    uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err) {
+    return create_weight(gpu, type, n_mats, n_rows, n_cols, FATHOM_MEMORY_HOST, err);
 }
 
 struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type,

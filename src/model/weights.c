@@ -141,8 +141,12 @@ static struct fathom_weight *in_place(
 
 static bool load_matrix(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
     const bool begun = *need->weight; // another tensor's rows have created the weight
-    const bool used_in_place = !need->all_rows && (*need->weight = in_place(w, need, t));
-    if (!*need->weight)
+    const bool in_host = need->per_expert && w->plan->experts == FATHOM_EXPERTS_HOST;
+    const bool used_in_place = !need->all_rows && !in_host && (*need->weight = in_place(w, need, t));
+    if (in_host)
+        *need->weight =
+            fathom_weight_create_host(w->gpu, t->type, need->n_mats, need->n_rows, need->n_cols, w->err);
+    else if (!*need->weight)
         *need->weight = fathom_weight_create(w->gpu, t->type, need->n_mats,
             need->all_rows ? need->all_rows : need->n_rows, need->n_cols, w->err);
     if (!*need->weight)
@@ -170,13 +174,46 @@ static bool load_matrix(struct fm_walk *w, const struct fm_need *need, const str
     return true;
 }
 
+// Experts go to slots: takes note of the tensor.
+static void add_to_slots(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
+    struct fm_layer *layers = w->weights->layers;
+    const uint32_t i = (uint32_t)(((char *)need->weight - (char *)layers) / (ptrdiff_t)sizeof(*layers));
+    const int which = need->weight == &layers[i].gate ? FM_GATE
+        : need->weight == &layers[i].up               ? FM_UP
+                                                      : FM_DOWN;
+    fm_slots_add(w->weights->slots, i, which, t, need->n_rows, need->n_cols);
+}
+
 static bool load(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
-    return need->vector ? load_vector(w, need, t) : load_matrix(w, need, t);
+    if (need->vector) return load_vector(w, need, t);
+    if (need->per_expert && w->weights->slots) return add_to_slots(w, need, t), true;
+    return load_matrix(w, need, t);
+}
+
+// Reads every expert into its home in host memory.
+static bool fill_homes(struct fm_walk *w) {
+    const struct fm_slots *s = w->weights->slots;
+    static const uint64_t skip[FM_N_MATRICES];
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        const struct fm_layer_slots *l = &s->layers[i];
+        for (uint32_t e = 0; l->pools[0] && e < s->n_experts; e++) {
+            char *home = fm_slots_home(s, i, e);
+            for (int m = 0; m < FM_N_MATRICES; m++) {
+                if (!fm_tensor_read(w->tensors, l->matrices[m].tensor, e * l->matrix_size[m],
+                        l->matrix_size[m], home + l->home_at[m], w->err))
+                    return false;
+                w->bytes_done += l->matrix_size[m];
+            }
+            fm_slots_set_home(s, i, e, e, skip);
+            if (!report(w)) return false;
+        }
+    }
+    return true;
 }
 
 bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_progress *progress, const struct fathom_log *log, struct fm_weights *weights,
-    struct fathom_error *err) {
+    const struct fathom_memory_plan *plan, const struct fathom_progress *progress,
+    const struct fathom_log *log, struct fm_weights *weights, struct fathom_error *err) {
     *weights = (struct fm_weights){.layers = new_layers(hp, err)};
     struct fm_walk w = {
         .tensors = tensors,
@@ -185,9 +222,13 @@ bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, c
         .visit = measure,
         .err = err,
         .gpu = gpu,
+        .plan = plan,
         .progress = progress,
     };
+    const bool slots =
+        plan->experts == FATHOM_EXPERTS_DISK || (plan->experts == FATHOM_EXPERTS_HOST && plan->n_slots);
     if (!weights->layers || !measure_walk(&w)) goto fail;
+    if (slots && !(weights->slots = fm_slots_create(hp, plan, err))) goto fail;
     if (w.size.n_unused)
         fm_log(log, FATHOM_LOG_INFO, "%s: %zu tensors are not used, %s among them", fm_tensors_path(tensors),
             w.size.n_unused, w.size.unused);
@@ -197,10 +238,12 @@ bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, c
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %zu weights", w.n_matrices);
         goto fail;
     }
-    fm_tensors_expect(tensors);
+    if (plan->experts != FATHOM_EXPERTS_DISK) fm_tensors_expect(tensors);
     w.vector_bytes = 0;
     w.visit = load;
     if (!fm_walk_model(&w)) goto fail;
+    if (slots && !fm_slots_allocate(gpu, weights->slots, err)) goto fail;
+    if (slots && !weights->slots->on_disk && !fill_homes(&w)) goto fail;
     if (!weights->head) weights->head = weights->embedding;
     free(w.staging);
     return true;
@@ -214,6 +257,7 @@ void fm_weights_free(struct fm_weights *weights) {
     for (size_t i = 0; i < weights->n_matrices; i++) fathom_weight_destroy(&weights->matrices[i]);
     free(weights->matrices);
     free(weights->layers);
+    fm_slots_destroy(&weights->slots);
     fathom_buffer_destroy(&weights->vectors);
     *weights = (struct fm_weights){0};
 }

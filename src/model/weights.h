@@ -2,6 +2,7 @@
 #ifndef FM_MODEL_WEIGHTS_H
 #define FM_MODEL_WEIGHTS_H
 #include "model/hparams.h"
+#include "model/slots.h"
 #include <fathom/fathom.h>
 
 // Vectors (norms, biases) are float32 views into fm_weights.vectors. The buffer is NULL if the model lacks
@@ -44,6 +45,7 @@ struct fm_layer {
     struct fathom_view router_bias;  // [n_experts]
     struct fathom_weight *gate, *up; // [n_experts][n_expert_inter][n_hidden]
     struct fathom_weight *down;      // [n_experts][n_hidden][n_expert_inter]
+    // The three above are NULL if their experts are in fm_weights.slots.
     // the shared expert, or the SwiGLU of a dense layer
     struct fathom_weight *shared_gate, *shared_up, *shared_down;
 };
@@ -56,6 +58,7 @@ struct fm_weights {
     struct fm_layer *layers;         // [n_layers + n_drafting]
     struct fathom_view draft_token_norm, draft_state_norm, draft_final_norm; // [n_hidden]
     struct fathom_weight *draft_mix;                                         // [n_hidden][2 * n_hidden]
+    struct fm_slots *slots; // of the experts; NULL: they are in gate, up and down
     struct fathom_buffer *vectors;
     struct fathom_weight **matrices; // each matrix above once
     size_t n_matrices;
@@ -71,11 +74,12 @@ struct fm_weights_size {
 bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparams *hp,
     struct fm_weights_size *size, struct fathom_error *err);
 
-// Weights that the device can use in place, in the mapped file, are not copied. `tensors` must then stay open
-// for as long as such weights live. A file with a tensor that would have to be applied, and is not, is
+// Loads to where the plan says. Weights that the device can use in place, in the mapped file, are not copied.
+// `tensors` must then stay open for as long as such weights live, and as long as slots are filled from the
+// file. A file with a tensor that would have to be applied, and is not, is
 // refused by both functions; other tensors that are not used go to the log.
 bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_progress *progress, const struct fathom_log *log, struct fm_weights *weights,
-    struct fathom_error *err);
+    const struct fathom_memory_plan *plan, const struct fathom_progress *progress,
+    const struct fathom_log *log, struct fm_weights *weights, struct fathom_error *err);
 void fm_weights_free(struct fm_weights *weights);
 #endif

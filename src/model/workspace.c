@@ -24,6 +24,7 @@ static struct fm_widths all_widths(const struct fm_hparams *hp) {
         .normed = hp->n_hidden,
         .h = max64(hp->n_dense_inter, hp->n_expert_inter * n_slots),
         .expert_ids = hp->n_experts_used,
+        .expert_places = hp->n_experts_used,
         .expert_weights = hp->n_experts_used,
         .index_q = (uint64_t)hp->n_index_heads * hp->n_index,
         .index_k = hp->n_index,

@@ -18,6 +18,7 @@
     ONE(attended)       /* [n_heads][n_value]; DeepSeek-V4: [n_out_groups][out_rank] */ \
     ONE(h)              /* [SwiGLU outputs of all slots] */ \
     ONE(expert_ids)     /* uint32[n_experts_used] */ \
+    ONE(expert_places)  /* uint32[n_experts_used], where the experts are in slots */ \
     ONE(expert_weights) /* [n_experts_used] */ \
     ONE(index_q)        /* [n_index_heads][n_index] */ \
     ONE(index_k)        /* [n_index] */ \

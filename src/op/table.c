@@ -8,7 +8,9 @@ extern const struct fm_op fm_op_compress;
 extern const struct fm_op fm_op_embed;
 extern const struct fm_op fm_op_expanded_attention;
 extern const struct fm_op fm_op_expert_down;
+extern const struct fm_op fm_op_expert_fetch;
 extern const struct fm_op fm_op_expert_gate;
+extern const struct fm_op fm_op_expert_place;
 extern const struct fm_op fm_op_expert_up;
 extern const struct fm_op fm_op_grouped_attention;
 extern const struct fm_op fm_op_hyper_expand;
@@ -29,7 +31,9 @@ const struct fm_op *const fm_ops[] = {
     &fm_op_embed,
     &fm_op_expanded_attention,
     &fm_op_expert_down,
+    &fm_op_expert_fetch,
     &fm_op_expert_gate,
+    &fm_op_expert_place,
     &fm_op_expert_up,
     &fm_op_grouped_attention,
     &fm_op_hyper_expand,

@@ -34,17 +34,22 @@ static struct inspected inspect(
     const char *model, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context) {
     struct fathom_error err = {0};
     struct inspected i;
-    if (!fathom_model_inspect(model, gpu, exact, n_context, &i.info, &i.plan, &err))
+    if (!fathom_model_inspect(
+            &(struct fathom_inspect_params){
+                .model = model, .gpu = gpu, .exact = exact, .n_context = n_context},
+            &i.info, &i.plan, &err))
         fail_msg("%s", err.message);
     assert_int_equal(i.plan.weights, i.info.weight_bytes);
-    assert_int_equal(i.plan.total, i.plan.weights + i.plan.cache + i.plan.scratch);
+    if (i.plan.experts == FATHOM_EXPERTS_DEVICE)
+        assert_int_equal(i.plan.total, i.plan.weights + i.plan.cache + i.plan.scratch);
     assert_true(i.plan.weights > 0);
     assert_true(i.plan.cache > 0);
     assert_true(i.plan.scratch > 0);
     return i;
 }
 
-// The plan fits a device with exactly as much memory, and does not fit a device with one byte less.
+// The plan fits a device with exactly as much memory. With one byte less a dense model does not fit, and a
+// mixture keeps some experts in host memory.
 static void fits_to_the_byte(void **state) {
     (void)state;
     struct fathom_gpu_info gpu = {.type = FATHOM_GPU_DISCRETE, .max_storage_range = 1u << 30};
@@ -55,9 +60,20 @@ static void fits_to_the_byte(void **state) {
             assert_true(roomy.plan.fits);
             assert_int_equal(roomy.plan.available, gpu.memory_free);
             gpu.memory_free = roomy.plan.total;
-            assert_true(inspect(models[m], &gpu, exact, 256).plan.fits);
+            const struct inspected exactly = inspect(models[m], &gpu, exact, 256);
+            assert_true(exactly.plan.fits);
+            assert_int_equal(exactly.plan.experts, FATHOM_EXPERTS_DEVICE);
+            assert_int_equal(exactly.plan.n_slots, exactly.info.n_experts);
             gpu.memory_free--;
-            assert_false(inspect(models[m], &gpu, exact, 256).plan.fits);
+            const struct inspected less = inspect(models[m], &gpu, exact, 256);
+            if (less.info.n_experts) { // some of the experts do not fit
+                assert_true(less.plan.fits);
+                assert_int_equal(less.plan.experts, FATHOM_EXPERTS_HOST);
+                assert_true(less.plan.n_slots < less.info.n_experts);
+                assert_in_range(less.plan.total, 1, gpu.memory_free);
+            } else {
+                assert_false(less.plan.fits);
+            }
             const struct inspected none = inspect(models[m], NULL, exact, 256);
             assert_false(none.plan.fits);
             assert_int_equal(none.plan.available, 0);

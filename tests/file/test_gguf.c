@@ -1,6 +1,7 @@
 // GGUF files, whole and broken, written here byte by byte. Each broken file gives one message that names the
 // faulty thing.
 #include "base/half.h"
+#include "base/mapped_file.h"
 #include "bytes.h"
 #include "file/gguf/gguf.h"
 #include "quant/types.h"
@@ -594,6 +595,13 @@ static void split_models_load_from_their_first_file(void **state) {
         uint8_t last;
         assert_true(fm_tensor_read(t, fm_tensors_find(t, names[i]), 31, 1, &last, &err));
         assert_int_equal(last, i);
+        const struct fm_mapped_file *file;
+        uint64_t at;
+        char name[32];
+        snprintf(name, sizeof(name), "m-%05d-of-00003.gguf", i + 1);
+        assert_true(fm_tensor_place(t, fm_tensors_find(t, names[i]), 0, 32, &file, &at));
+        assert_non_null(strstr(file->path, name));
+        assert_int_equal(at + 32, file->size);
     }
     fm_tensors_close(&t);
     check_split(&folder, "m-00002-of-00003.gguf",

@@ -16,7 +16,8 @@ static void multiply(bool exact) {
         for (int k = 0; k < N_COLS; k++) x[t][k] = (float)((t * 5 + k) % 9 - 4) / 8;
 
     struct fathom_error err = {0};
-    const struct fathom_gpu_params params = {.exact = exact, .discrete = getenv("FATHOM_TEST_CARD") != NULL};
+    const bool card = getenv("FATHOM_TEST_CARD") != NULL;
+    const struct fathom_gpu_params params = {.exact = exact, .discrete = card, .short_submits = card};
     struct fathom_gpu *gpu = fathom_gpu_create(&params, &err);
     if (!gpu) fail_msg("%s", err.message);
     struct fathom_weight *weight = fathom_weight_create(gpu, FATHOM_F32, 1, N_ROWS, N_COLS, &err);

@@ -130,6 +130,51 @@ static void test_replay(void **state) {
     end(&b);
 }
 
+// The host changes what the next part reads. Cuts at the start, at the end and twice in one place make empty
+// parts.
+static void test_parts(void **state) {
+    (void)state;
+    struct bench b = begin(NULL);
+    struct fathom_error err = {0};
+    uint32_t words[N], got[N];
+    const struct affine_args args = {N, 3, 1};
+    fathom_stream_cut(b.stream, 10);
+    record_affine(b.stream, slot(&b, 0), slot(&b, 1), args);
+    fathom_stream_cut(b.stream, 11);
+    fathom_stream_cut(b.stream, 12);
+    record_affine(b.stream, slot(&b, 1), slot(&b, 2), args);
+    fathom_stream_cut(b.stream, 13);
+    check(fathom_stream_finish(b.stream, &err), &err);
+    assert_int_equal(fathom_stream_parts(b.stream), 5);
+    for (uint32_t i = 1; i < 5; i++) assert_int_equal(fathom_stream_tag(b.stream, i), 9 + i);
+    const uint64_t before = fathom_gpu_get_counters(b.gpu).recorded;
+    for (uint32_t round = 0; round < 3; round++) {
+        uint64_t ticket;
+        for (uint32_t i = 0; i < 5; i++) {
+            if (i == 1) { // slot 0 before the first dispatch
+                for (uint32_t j = 0; j < N; j++) words[j] = j + round;
+                check(fathom_upload(b.gpu, slot(&b, 0), words, &err), &err);
+            }
+            check(fathom_stream_submit_part(b.stream, i, &ticket, &err), &err);
+            check(fathom_gpu_wait(b.gpu, ticket, &err), &err);
+            if (i == 1) { // slot 1 between the two
+                check(fathom_download(b.gpu, slot(&b, 1), got, &err), &err);
+                for (uint32_t j = 0; j < N; j++) assert_int_equal(got[j], affine(j + round, 1, args));
+                check(fathom_upload(b.gpu, slot(&b, 1), words, &err), &err);
+            }
+        }
+        check(fathom_download(b.gpu, slot(&b, 2), got, &err), &err);
+        for (uint32_t j = 0; j < N; j++) assert_int_equal(got[j], affine(j + round, 1, args));
+    }
+    assert_int_equal(fathom_gpu_get_counters(b.gpu).recorded, before);
+    assert_false(fathom_stream_submit_part(b.stream, 5, NULL, &err));
+    fathom_stream_begin(b.stream);
+    record_affine(b.stream, slot(&b, 0), slot(&b, 1), args);
+    check(fathom_stream_finish(b.stream, &err), &err);
+    assert_int_equal(fathom_stream_parts(b.stream), 1);
+    end(&b);
+}
+
 // The first dispatch writes the size of the second.
 static void test_indirect(void **state) {
     (void)state;
@@ -385,6 +430,7 @@ int main(void) {
         cmocka_unit_test(test_random_program),
         cmocka_unit_test(test_derived_barriers),
         cmocka_unit_test(test_replay),
+        cmocka_unit_test(test_parts),
         cmocka_unit_test(test_indirect),
         cmocka_unit_test(test_tiles),
         cmocka_unit_test(test_splits),

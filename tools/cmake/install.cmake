@@ -4,6 +4,9 @@ include(CMakePackageConfigHelpers)
 
 # The libraries that users of the static library must link.
 set(FATHOM_STATIC_LIBRARIES "-lcjson -lpcre2-8 -lutf8proc -lpthread -ldl -lm")
+if(URING_FOUND)
+    string(APPEND FATHOM_STATIC_LIBRARIES " -luring")
+endif()
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/fathom)
 
 install(DIRECTORY include/fathom DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")

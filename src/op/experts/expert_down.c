@@ -121,7 +121,7 @@ static bool check(struct fathom_stream *stream, const char *op, const struct fat
     if (!p->n_tokens || p->n_tokens > FM_MAX_GROUPS)
         return fm_stream_fail(
             stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens, wanted 1 to %d", op, p->n_tokens, FM_MAX_GROUPS);
-    return true;
+    return fm_expert_check_part(stream, op, "down", &p->part, down);
 }
 
 // What is the same for all dispatches of a call.
@@ -207,26 +207,41 @@ static void add(struct fathom_stream *stream, const struct job *job, struct expe
     fm_stream_dispatch(stream, &dispatch);
 }
 
+// The slices of the experts that the call takes: all of them, or that of its round.
+struct range {
+    uint32_t first, end;
+};
+
+static bool is_cut(const struct fathom_expert_down_params *p) {
+    return p->part.n_experts && p->part.n_rounds > 1;
+}
+
+static struct range slices_of(const struct fathom_expert_down_params *p) {
+    if (p->part.n_experts) return (struct range){p->part.round, p->part.round + 1};
+    return (struct range){0, p->down ? p->down->n_slices : 0};
+}
+
 // Adds dispatches for all tokens; a workgroup makes some rows of one token's sum.
 static void add_by_token(struct fathom_stream *stream, const struct job *job, struct expert_down_args *args) {
     const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
-    const struct fathom_slice *experts = down ? &down->slices[0] : NULL;
-    for (uint32_t row = 0; row < args->n_rows;) {
+    const struct range slices = slices_of(job->p);
+    for (uint32_t row = 0; slices.first == 0 && row < args->n_rows;) {
         const struct fathom_slice *slice = NULL;
         args->first_row = row;
         args->end_row = args->n_rows;
         if (shared && !(slice = fm_expert_slice(stream, job->op, shared, row, &args->end_row))) return;
-        add(stream, job, args, experts, slice, false,
+        add(stream, job, args, down ? &down->slices[0] : NULL, slice, false,
             args->end_row == args->n_rows && !(down && down->n_slices > 1));
         row = args->end_row;
     }
     args->first_row = 0;
-    for (uint32_t i = 1; down && i < down->n_slices; i++)
+    args->end_row = args->n_rows;
+    for (uint32_t i = slices.first ? slices.first : 1; i < slices.end; i++)
         add(stream, job, args, &down->slices[i], NULL, true, i + 1 == down->n_slices);
 }
 
-// Adds dispatches for n_tokens tokens from `token` on: first the parts of their sums, expert by expert, then
-// the sums.
+// Adds dispatches for n_tokens tokens from `token` on: first the parts of their sums, expert by expert, then,
+// in the last round, the sums. Of several rounds, the scratch holds the parts of all tokens.
 static void add_grouped(struct fathom_stream *stream, const struct job *job, struct expert_down_args args,
     uint32_t token, uint32_t n_tokens) {
     const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
@@ -235,17 +250,19 @@ static void add_grouped(struct fathom_stream *stream, const struct job *job, str
     args.ids_base += token * args.top_k;
     args.weights_base += token * args.top_k;
     args.y_base += token * args.n_rows;
-    const uint32_t n_slices = down ? down->n_slices : 0;
-    uint32_t row = shared ? 0 : args.n_rows;
-    for (uint32_t i = 0; i < n_slices || row < args.n_rows; i++) {
+    if (is_cut(job->p)) args.parts_base += token * (args.top_k + 1) * args.n_rows;
+    const struct range slices = slices_of(job->p);
+    uint32_t row = shared && slices.first == 0 ? 0 : args.n_rows;
+    for (uint32_t i = slices.first; i < slices.end || row < args.n_rows; i++) {
         const struct fathom_slice *slice = NULL;
         args.first_row = row;
         args.end_row = args.n_rows;
         if (row < args.n_rows && !(slice = fm_expert_slice(stream, job->op, shared, row, &args.end_row)))
             return;
-        add(stream, job, &args, i < n_slices ? &down->slices[i] : NULL, slice, false, false);
+        add(stream, job, &args, i < slices.end ? &down->slices[i] : NULL, slice, false, false);
         row = args.end_row;
     }
+    if (!fm_expert_is_last(&job->p->part)) return;
     args.residual_base = job->residual_base + token * args.n_rows;
     fm_stream_dispatch(stream,
         &(struct fm_dispatch){
@@ -262,7 +279,7 @@ static void add_grouped(struct fathom_stream *stream, const struct job *job, str
         });
 }
 
-// The number of tokens that the scratch holds at once.
+// The number of tokens that the scratch holds at once. Parts of several rounds must all fit.
 static uint32_t fit_scratch(
     const struct fathom_stream *stream, const struct fathom_expert_down_params *p, uint32_t n_rows) {
     const uint64_t range = fathom_gpu_get_info(fm_stream_gpu(stream))->max_storage_range;
@@ -270,27 +287,29 @@ static uint32_t fit_scratch(
                    size = p->scratch.size < range ? p->scratch.size : range;
     // 256: the largest loss to a binding's alignment
     const uint64_t n = !p->scratch.buffer || size < 256 ? 0 : (size - 256) / token;
+    if (is_cut(p)) return n < p->n_tokens ? 0 : p->n_tokens;
     return n > FM_MAX_GROUP_TOKENS ? FM_MAX_GROUP_TOKENS : n > p->n_tokens ? p->n_tokens : (uint32_t)n;
 }
 
 static void choose_variant(
     struct fathom_stream *stream, struct job *job, const struct expert_down_args *args, bool scratch) {
     const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
+    const uint32_t n_experts = fm_expert_count(&job->p->part, down);
     // two tokens of a dense layer would leave half of a group's tile empty
-    const uint64_t chosen = down ? (uint64_t)args->n_tokens * args->top_k / down->n_mats
+    const uint64_t chosen = down ? (uint64_t)args->n_tokens * args->top_k / n_experts
         : args->n_tokens < 3     ? 1
                                  : args->n_tokens;
     const uint32_t per_expert = chosen ? (uint32_t)chosen : 1;
     // an expert's rows must be in one slice
-    const bool aligned = args->h_base % 4 == 0 && (!down || down->n_mats > 1 || down->n_slices == 1);
+    const bool aligned = args->h_base % 4 == 0 && (!down || n_experts > 1 || down->n_slices == 1);
     const uint32_t is = (aligned ? FM_CALL_ALIGNED : 0) |
         (args->n_inter % 32 || args->n_shared % 32 ? 0 : FM_CALL_BLOCKS) |
-        (down && down->n_mats == 1 ? 0 : FM_CALL_EXPERTS) | (scratch ? FM_CALL_SCRATCH : 0) |
+        (n_experts == 1 ? 0 : FM_CALL_EXPERTS) | (scratch ? FM_CALL_SCRATCH : 0) |
         (fm_expert_packed(down, shared) ? FM_CALL_PACKED : 0) |
         (fm_columns_take_all(down, shared) ? FM_CALL_UNITS : 0);
     const struct fm_call call = {job->op, args->n_tokens,
-        {down ? down->type : 0, down ? down->n_mats : 0, args->n_inter, args->top_k,
-            shared ? shared->type : 0, args->n_shared, args->n_rows},
+        {down ? down->type : 0, n_experts, args->n_inter, args->top_k, shared ? shared->type : 0,
+            args->n_shared, args->n_rows},
         is};
     const struct fm_choice choice =
         fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_down.n_variants, per_expert);
@@ -355,7 +374,8 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
     args.counters_base = job.norm.counters_base, args.norm_eps = p->norm.eps;
     if (!(job.variant->does & FM_DOES_GROUP)) {
         add_by_token(stream, &job, &args);
-        fm_op_norm_apart(stream, &p->norm, &job.norm, p->y, p->n_tokens, n_rows);
+        if (fm_expert_is_last(&p->part))
+            fm_op_norm_apart(stream, &p->norm, &job.norm, p->y, p->n_tokens, n_rows);
         return;
     }
     if (!fm_op_bind(stream, op, "scratch", p->scratch,
@@ -364,5 +384,5 @@ void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert
     if (at_once > job.shape.tokens) at_once = job.shape.tokens;
     for (uint32_t token = 0; token < p->n_tokens; token += at_once)
         add_grouped(stream, &job, args, token, p->n_tokens - token < at_once ? p->n_tokens - token : at_once);
-    fm_op_norm_apart(stream, &p->norm, &job.norm, p->y, p->n_tokens, n_rows);
+    if (fm_expert_is_last(&p->part)) fm_op_norm_apart(stream, &p->norm, &job.norm, p->y, p->n_tokens, n_rows);
 }

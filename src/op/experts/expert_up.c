@@ -125,6 +125,9 @@ static bool check(struct fathom_stream *stream, const char *op, const struct fat
     if (!p->n_tokens || p->n_tokens > FM_MAX_GROUPS)
         return fm_stream_fail(
             stream, FATHOM_INVALID, "%s: %" PRIu32 " tokens, wanted 1 to %d", op, p->n_tokens, FM_MAX_GROUPS);
+    if (!fm_expert_check_part(stream, op, "gate", &p->part, p->gate) ||
+        !fm_expert_check_part(stream, op, "up", &p->part, p->up))
+        return false;
     if (!(p->limit >= 0 && p->limit <= FLT_MAX))
         return fm_stream_fail(
             stream, FATHOM_INVALID, "%s: limit is %g, wanted 0 or more", op, (double)p->limit);
@@ -233,9 +236,13 @@ static bool add(struct fathom_stream *stream, const struct job *job, uint32_t to
 static bool add_tokens(
     struct fathom_stream *stream, const struct job *job, uint32_t token, uint32_t n_tokens) {
     const struct fathom_expert_up_params *p = job->p;
-    const uint32_t n_rows = p->gate ? p->gate->n_mats * p->gate->n_rows : 0,
-                   n_shared = p->shared_gate ? p->shared_gate->n_rows : 0;
-    for (uint32_t row = 0, shared_row = 0; row < n_rows || shared_row < n_shared;) {
+    const struct fathom_slice *round = p->part.n_experts ? &p->gate->slices[p->part.round] : NULL;
+    uint32_t row = round ? round->first_row : 0;
+    const uint32_t n_rows = round ? row + round->n_rows
+        : p->gate                 ? p->gate->n_mats * p->gate->n_rows
+                                  : 0,
+                   n_shared = p->shared_gate && fm_expert_is_first(&p->part) ? p->shared_gate->n_rows : 0;
+    for (uint32_t shared_row = 0; row < n_rows || shared_row < n_shared;) {
         struct range expert, shared;
         if (!next_range(stream, job->op, p->gate, p->up, &row, n_rows, &expert) ||
             !next_range(stream, job->op, p->shared_gate, p->shared_up, &shared_row, n_shared, &shared))
@@ -273,17 +280,17 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
         return;
 
     const struct fathom_weight *gate = p->gate, *shared = p->shared_gate;
+    const uint32_t n_experts = fm_expert_count(&p->part, gate);
     const uint32_t is = (args.x_base % 4 ? 0 : FM_CALL_ALIGNED) | (n_cols % 32 ? 0 : FM_CALL_BLOCKS) |
-        (gate && gate->n_mats == 1 ? 0 : FM_CALL_EXPERTS) |
+        (n_experts == 1 ? 0 : FM_CALL_EXPERTS) |
         (fm_expert_packed(gate, p->up) && fm_expert_packed(shared, p->shared_up) ? FM_CALL_PACKED : 0) |
         (fm_columns_take_all(gate, p->up) && fm_columns_take_all(shared, p->shared_up) ? FM_CALL_UNITS : 0);
-    uint32_t per_expert =
-        p->gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / p->gate->n_mats) : p->n_tokens;
+    uint32_t per_expert = gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / n_experts) : p->n_tokens;
     // two tokens of a dense layer would leave half of a group's tile empty
-    if (!per_expert || (!p->gate && per_expert < 3)) per_expert = 1;
+    if (!per_expert || (!gate && per_expert < 3)) per_expert = 1;
     const struct fm_call call = {op, p->n_tokens,
-        {gate ? gate->type : 0, gate ? gate->n_mats : 0, gate ? gate->n_rows : 0, p->top_k,
-            shared ? shared->type : 0, shared ? shared->n_rows : 0, n_cols},
+        {gate ? gate->type : 0, n_experts, gate ? gate->n_rows : 0, p->top_k, shared ? shared->type : 0,
+            shared ? shared->n_rows : 0, n_cols},
         is};
     const struct fm_choice choice =
         fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_up.n_variants, per_expert);

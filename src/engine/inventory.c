@@ -1,0 +1,86 @@
+#include "engine/inventory.h"
+#include "base/error.h"
+#include "model/walk.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ALIGN: the allocator's, and that of vectors in model/weights.c. SESSION: buffers of a few words.
+enum { ALIGN = 256, SESSION = 16 << 10 };
+
+struct counting {
+    struct fm_walk walk; // first: the visitor gets a pointer to this
+    struct fm_inventory *inventory;
+};
+
+// Whether an expert can be read from the file without the directory's help. Experts of a hub folder that are
+// stacked or converted when read cannot.
+static bool lies_as_stored(const struct fm_tensors *tensors, const struct fm_tensor *t) {
+    return fm_tensor_map(tensors, t) != NULL;
+}
+
+static void count_expert(struct counting *c, const struct fm_need *need, const struct fm_tensor *t) {
+    struct fm_inventory *inv = c->inventory;
+    unsigned i = 0;
+    sscanf(need->name, "blk.%u.", &i); // the names of experts begin so
+    if (inv->n_layers == 0 || inv->layers[inv->n_layers - 1].layer != i)
+        inv->layers[inv->n_layers++] = (struct fm_expert_layer){.layer = i};
+    const struct fm_layer *layer = &c->walk.weights->layers[i];
+    const int m = need->weight == &layer->gate ? 0 : need->weight == &layer->up ? 1 : 2;
+    inv->layers[inv->n_layers - 1].matrix[m] = t->size / need->n_mats;
+    if (!lies_as_stored(c->walk.tensors, t) && !inv->converted[0])
+        snprintf(inv->converted, sizeof(inv->converted), "%s", need->name);
+}
+
+static bool count(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
+    struct counting *c = (struct counting *)w;
+    struct fm_inventory *inv = c->inventory;
+    // weights of several tensors and vectors are copied, see model/weights.c
+    const bool mapped = !need->vector && !need->all_rows && fm_tensor_map(w->tensors, t);
+    if (need->per_expert) {
+        *(mapped ? &inv->experts_mapped : &inv->experts_copied) += t->size;
+        count_expert(c, need, t);
+        return true;
+    }
+    *(mapped ? &inv->fixed_mapped : &inv->fixed_copied) += t->size;
+    if (!mapped) { // a vector becomes floats; a matrix has a word more
+        const uint64_t elements = (uint64_t)need->n_mats * need->n_rows * need->n_cols,
+                       bytes = need->vector ? 4 * elements : t->size + 4;
+        inv->padding += (bytes + ALIGN - 1) / ALIGN * ALIGN - t->size;
+    }
+    // without a head of its own, a token reads the whole embedding
+    const bool row_only = need->lookup && fm_tensors_find(w->tensors, "output.weight");
+    if (!need->draft && !need->table && !row_only) inv->fixed_read += t->size;
+    return true;
+}
+
+bool fm_inventory_take(const struct fm_tensors *tensors, const struct fm_hparams *hp,
+    struct fm_inventory *inventory, struct fathom_error *err) {
+    const uint32_t n_layers = hp->n_layers + hp->n_drafting;
+    *inventory = (struct fm_inventory){
+        .n_experts = hp->n_experts,
+        .top_k = hp->n_experts_used,
+        .padding = SESSION,
+    };
+    struct fm_weights names = {.layers = calloc(n_layers, sizeof(*names.layers))};
+    inventory->layers = calloc(n_layers, sizeof(*inventory->layers));
+    struct counting c = {
+        .walk = {.tensors = tensors, .hp = hp, .weights = &names, .visit = count, .err = err},
+        .inventory = inventory,
+    };
+    bool ok = (names.layers && inventory->layers) ||
+        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %u layers", n_layers);
+    ok = ok && fm_walk_model(&c.walk);
+    free(names.layers);
+    if (!ok) fm_inventory_free(inventory);
+    return ok;
+}
+
+void fm_inventory_free(struct fm_inventory *inventory) {
+    free(inventory->layers);
+    *inventory = (struct fm_inventory){0};
+}
+
+uint64_t fm_inventory_experts(const struct fm_inventory *inventory) {
+    return inventory->experts_mapped + inventory->experts_copied;
+}

@@ -1,0 +1,134 @@
+// The forecast of a token's time: hit rates and sums, with numbers computed by hand.
+#include "engine/forecast.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+// after the standard headers
+#include <cmocka.h>
+
+static void near_to(double got, double want) {
+    if (got < want - 1e-9 * (1 + want) || got > want + 1e-9 * (1 + want))
+        fail_msg("%.12g, not %.12g", got, want);
+}
+
+// 10 of 100 uses were of the expert used last, 20 of the one before, 30, 0, and 40 first uses.
+static void hit_rates_of_a_histogram(void **state) {
+    (void)state;
+    const uint64_t depths[] = {10, 20, 30, 0, 40};
+    const struct fm_hits hits = {depths, 4};
+    near_to(fm_hit_rate(&hits, 4, 1, 0), 0);
+    near_to(fm_hit_rate(&hits, 4, 1, 1), 0.1);
+    near_to(fm_hit_rate(&hits, 4, 1, 2), 0.3);
+    near_to(fm_hit_rate(&hits, 4, 1, 3), 0.6);
+    near_to(fm_hit_rate(&hits, 4, 1, 4), 1); // all are resident, first uses too
+    near_to(fm_hit_rate(&hits, 4, 3, 2), 0); // below the floor
+    near_to(fm_hit_rate(&hits, 0, 0, 0), 1); // a dense model
+}
+
+static void hit_rates_of_the_curve(void **state) {
+    (void)state;
+    const uint64_t empty[257] = {0};
+    const struct fm_hits unknown = {empty, 256};
+    near_to(fm_hit_rate(NULL, 10000, 8, 938), 0.52);
+    near_to(fm_hit_rate(NULL, 10000, 8, 1094), 0.55); // half of the way to 0.1250, 0.58
+    near_to(fm_hit_rate(NULL, 10000, 8, 8633), 0.975);
+    near_to(fm_hit_rate(&unknown, 256, 8, 32), fm_hit_rate(NULL, 256, 8, 32));
+    near_to(fm_hit_rate(NULL, 256, 8, 7), 0);
+    double last = 0;
+    for (uint32_t n = 8; n <= 256; n++) {
+        const double rate = fm_hit_rate(NULL, 256, 8, n);
+        assert_true(rate > last);
+        last = rate;
+    }
+    near_to(last, 1);
+}
+
+// 2 GB that are always read, 4 GB of experts, 10 layers.
+static const struct fm_traffic traffic = {2000000000, 4000000000, 10, 4, 1};
+static const struct fathom_rates rates = {
+    .device = 100e9, .link = 20e9, .host = 10e9, .disk = 5e9, .token_seconds = 0.001, .cut_seconds = 0.0002};
+static const uint64_t depths[] = {25, 25, 25, 0, 25};
+static const struct fm_hits hits = {depths, 4};
+
+static struct fathom_forecast foretold(enum fathom_experts experts, uint32_t n_slots, uint32_t n_homes) {
+    const struct fathom_memory_plan plan = {.experts = experts, .n_slots = n_slots, .n_homes = n_homes};
+    struct fathom_forecast f;
+    fm_forecast(&traffic, &plan, &rates, &hits, &f);
+    near_to(f.seconds, f.device_seconds + f.copy_seconds + f.disk_seconds + f.wait_seconds);
+    return f;
+}
+
+static void all_in_the_device(void **state) {
+    (void)state;
+    const struct fathom_forecast f = foretold(FATHOM_EXPERTS_DEVICE, 4, 0);
+    near_to(f.device_seconds, 0.06 + 0.001);
+    near_to(f.seconds, f.device_seconds);
+    near_to(f.hit_rate, 1);
+    near_to(f.link_bytes, 0);
+}
+
+static void slots_over_host_memory(void **state) {
+    (void)state;
+    const struct fathom_forecast f = foretold(FATHOM_EXPERTS_HOST, 2, 4);
+    near_to(f.hit_rate, 0.5);
+    near_to(f.link_bytes, 2e9);
+    near_to(f.device_seconds, 0.061);
+    near_to(f.copy_seconds, 0.1);
+    near_to(f.disk_seconds, 0);
+    near_to(f.wait_seconds, 0);
+}
+
+static void read_in_host_memory(void **state) {
+    (void)state;
+    const struct fathom_forecast f = foretold(FATHOM_EXPERTS_HOST, 0, 4);
+    near_to(f.device_seconds, 0.02 + 0.001); // the experts are not in the device's memory
+    near_to(f.copy_seconds, 0.4);
+    near_to(f.link_bytes, 4e9);
+    near_to(f.hit_rate, 0);
+}
+
+static void slots_over_homes_over_the_disk(void **state) {
+    (void)state;
+    struct fathom_forecast f = foretold(FATHOM_EXPERTS_DISK, 1, 3);
+    near_to(f.hit_rate, 0.25);
+    near_to(f.home_rate, 0.75);
+    near_to(f.copy_seconds, 0.15);
+    near_to(f.disk_bytes, 1e9);
+    near_to(f.disk_seconds, 0.2);
+    near_to(f.wait_seconds, 0.002);
+    f = foretold(FATHOM_EXPERTS_DISK, 2, 1); // fewer homes than slots add nothing
+    near_to(f.home_rate, 0.5);
+    near_to(f.disk_seconds, 0.4);
+    f = foretold(FATHOM_EXPERTS_DISK, 0, 0); // nothing is kept
+    near_to(f.link_bytes, 4e9);
+    near_to(f.disk_bytes, 4e9);
+}
+
+static void typical_rates_fill_what_is_not_known(void **state) {
+    (void)state;
+    const struct fathom_gpu_info card = {.type = FATHOM_GPU_DISCRETE, .memory_total = 24ull << 30},
+                                 chip = {.type = FATHOM_GPU_INTEGRATED, .unified_memory = true};
+    struct fathom_rates r = {.host = 60e9, .link = 24e9};
+    fm_rates_default(&card, &r);
+    near_to(r.device, 630e9);
+    near_to(r.link, 24e9);
+    near_to(r.host, 24e9); // over the bus
+    near_to(r.disk, 3e9);
+    r = (struct fathom_rates){.host = 70e9};
+    fm_rates_default(&chip, &r);
+    near_to(r.host, 70e9);
+    near_to(r.device, 60e9);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hit_rates_of_a_histogram),
+        cmocka_unit_test(hit_rates_of_the_curve),
+        cmocka_unit_test(all_in_the_device),
+        cmocka_unit_test(slots_over_host_memory),
+        cmocka_unit_test(read_in_host_memory),
+        cmocka_unit_test(slots_over_homes_over_the_disk),
+        cmocka_unit_test(typical_rates_fill_what_is_not_known),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,167 @@
+// Models whose experts do not fit: the same logits and tokens as with all experts in device memory, for
+// experts in slots, in host memory and in the file; no allocation past the limits; one submit a token where
+// host memory holds all experts. The device pretends to be a card, because a device that shares the host's
+// memory needs no slots.
+#include "engine/golden.h"
+#include "engine/session.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <unistd.h>
+// after the standard headers
+#include <cmocka.h>
+
+#define MINNOW FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf"
+#define REFERENCE(name) FATHOM_SOURCE_DIR "/tests/data/reference/" name
+enum { N_PROMPT = 48, N_NEW = 24, N_CONTEXT = 256 };
+
+struct run {
+    const char *model;
+    bool exact, sampled;
+    uint32_t n_drafts;
+    uint64_t device_limit, host_limit;
+    enum fathom_experts experts;
+};
+struct result {
+    struct fathom_memory_plan plan;
+    struct fathom_expert_stats experts;
+    struct fathom_session_stats stats;
+    struct fathom_gpu_counters counters;
+    uint64_t logits; // hash of the prompt's
+    int32_t ids[N_NEW];
+    uint32_t n_ids;
+};
+
+static bool collect(void *user, int32_t id) {
+    struct result *r = user;
+    r->ids[r->n_ids++] = id;
+    return true;
+}
+
+static struct fathom_engine *open_engine(const struct run *run, struct fathom_error *err) {
+    return fathom_engine_create(
+        &(struct fathom_engine_params){
+            .model = run->model,
+            .gpu.exact = run->exact,
+            .gpu.discrete = true,
+            .gpu.device_limit = run->device_limit,
+            .gpu.host_limit = run->host_limit,
+            .n_context = N_CONTEXT,
+            .n_drafts = run->n_drafts,
+            .experts = run->experts,
+        },
+        err);
+}
+
+// Reads a prompt in chunks of unequal length, then generates.
+static struct result generate(const struct run *run) {
+    struct fathom_error err = {0};
+    struct result r = {0};
+    struct fathom_engine *engine = open_engine(run, &err);
+    if (!engine) fail_msg("%s: %s", run->model, err.message);
+    const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
+    struct fathom_session *session =
+        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+    if (!session) fail_msg("%s", err.message);
+    int32_t prompt[N_PROMPT];
+    for (uint32_t i = 0; i < N_PROMPT; i++) prompt[i] = (int32_t)((i * 7919 + i * i * 31) % (n_vocab - 8));
+    float *logits = malloc(sizeof(*logits) * N_PROMPT * n_vocab);
+    const struct fathom_sampling sampling = {
+        .temperature = run->sampled ? 0.9f : 0, .top_p = 0.95f, .seed = 17};
+    uint32_t n;
+    if (!fathom_session_append(session, prompt, N_PROMPT, logits, NULL, &err) ||
+        !fathom_session_generate(session, &sampling, N_NEW, collect, &r, &n, &err) ||
+        !fathom_engine_get_expert_stats(engine, &r.experts, &err))
+        fail_msg("%s: %s", run->model, err.message);
+    r.logits = hash_floats(logits, (size_t)N_PROMPT * n_vocab);
+    r.plan = *fathom_engine_get_plan(engine);
+    r.stats = fathom_session_get_stats(session);
+    r.counters = fathom_gpu_get_counters(engine->gpu);
+    free(logits);
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+    return r;
+}
+
+static void compare(const struct run *run, const struct result *want, const struct result *got) {
+    print_message("%s%s%s%s, %llu bytes: %u slots, %u homes, %llu of %llu experts fetched, %llu read\n",
+        strrchr(run->model, '/') + 1, run->exact ? ", exact" : "", run->sampled ? ", sampled" : "",
+        run->n_drafts ? ", drafts" : "", (unsigned long long)run->device_limit, got->plan.n_slots,
+        got->plan.n_homes, (unsigned long long)got->experts.fetched, (unsigned long long)got->experts.needed,
+        (unsigned long long)got->experts.read);
+    if (run->exact) assert_true(got->logits == want->logits);
+    assert_int_equal(got->n_ids, want->n_ids);
+    assert_memory_equal(got->ids, want->ids, sizeof(*got->ids) * want->n_ids);
+    if (run->device_limit) assert_true(got->counters.device_peak <= run->device_limit);
+    if (run->host_limit) assert_true(got->counters.host_peak <= run->host_limit);
+}
+
+// Device memory for everything but the experts, and for this share of the experts.
+static uint64_t limit_for(const struct fathom_memory_plan *all, double share) {
+    return all->total - all->expert_bytes + (uint64_t)(share * (double)all->expert_bytes);
+}
+
+static void limited(struct run run, const double *shares, size_t n_shares) {
+    const struct result all = generate(&run);
+    assert_int_equal(all.plan.experts, FATHOM_EXPERTS_DEVICE);
+    assert_int_equal(all.experts.needed, 0);
+    for (size_t i = 0; i < n_shares; i++) {
+        run.device_limit = limit_for(&all.plan, shares[i]);
+        run.experts = FATHOM_EXPERTS_HOST;
+        struct result got = generate(&run);
+        compare(&run, &all, &got);
+        assert_int_equal(got.stats.decode_submits, all.stats.decode_submits);
+        assert_int_equal(got.plan.experts, FATHOM_EXPERTS_HOST);
+        if (got.plan.n_slots) assert_true(got.plan.n_slots >= got.plan.floor);
+        if (got.plan.n_slots) assert_true(got.experts.needed > 0);
+    }
+}
+
+static const double shares[] = {0.6, 0.3, 0.15, 0.02};
+
+static void test_minnow_exact(void **state) {
+    (void)state;
+    limited((struct run){.model = MINNOW, .exact = true}, shares, 4);
+    limited((struct run){.model = MINNOW, .exact = true, .sampled = true, .n_drafts = 2}, shares, 2);
+}
+
+static void test_minnow(void **state) {
+    (void)state;
+    limited((struct run){.model = MINNOW}, shares, 4);
+    limited((struct run){.model = MINNOW, .sampled = true, .n_drafts = 3}, shares, 3);
+}
+
+static void test_architectures(void **state) {
+    (void)state;
+    static const char *const models[] = {
+        REFERENCE("v2-lite"), REFERENCE("v3"), REFERENCE("v32"), REFERENCE("v4")};
+    for (size_t i = 0; i < sizeof(models) / sizeof(*models); i++) {
+        limited((struct run){.model = models[i], .exact = true}, shares + 1, 1);
+        limited((struct run){.model = models[i]}, shares, 1);
+    }
+}
+
+// The file is the experts' place: with some homes in host memory, with slots that hold the least, without.
+static void test_disk(void **state) {
+    (void)state;
+    struct run run = {.model = MINNOW, .exact = true};
+    const struct result all = generate(&run);
+    run.experts = FATHOM_EXPERTS_DISK;
+    for (int i = 0; i < 3; i++) {
+        run.device_limit = limit_for(&all.plan, (double[]){0.6, 0.3, 0.02}[i]);
+        const struct result got = generate(&run);
+        compare(&run, &all, &got);
+        assert_true(got.experts.read > 0);
+        assert_int_equal(got.plan.experts, FATHOM_EXPERTS_DISK);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_minnow_exact),
+        cmocka_unit_test(test_minnow),
+        cmocka_unit_test(test_architectures),
+        cmocka_unit_test(test_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
