@@ -4,17 +4,17 @@
 usage: skew_router.py IN.gguf OUT.gguf [--seed N]
 needs: pip install gguf numpy
 
-Random weights choose all experts of a layer about equally often, and each token anew; a greedy text soon repeats
-itself. The copy differs in these things:
- - Popularity. The gate's bias (exp_probs_b; added where the model has none) favours some experts, others in each
-   layer.
- - Recency. The tokens have topics, and a text keeps a topic for about 20 tokens. The embeddings carry the topic,
-   which the gates see, and the head favours the tokens of that topic.
- - Order. All tokens form one cycle, and the head favours the next token of it: a greedy text follows the cycle.
-   One token in 20 carries another topic than its own, the one of the next token.
-How much of the first is fitted to the hits of a cache by recency in a published trace of 512 experts: 43.5, 62.0,
-72.0, 78.9 % with 93, 186, 279, 372 slots (../src/decisions/expert-slots.md). The same input, seed and version of
-numpy give the same file.
+Random weights choose all experts of a layer about equally often, and each token anew; a greedy text soon
+repeats itself. The copy differs in these things:
+ - Popularity. The gate's bias (exp_probs_b; added where the model has none) favours some experts, others in
+   each layer.
+ - Recency. The tokens have topics, and a text keeps a topic for about 20 tokens. The embeddings carry the
+   topic, which the gates see, and the head favours the tokens of that topic.
+ - Order. All tokens form one cycle, and the head favours the next token of it: a greedy text follows the
+   cycle. One token in 20 carries another topic than its own, the one of the next token.
+How much of the first is fitted to the hits of a cache by recency in a published trace of 512 experts: 43.5,
+62.0, 72.0, 78.9 % with 93, 186, 279, 372 slots (../src/decisions/expert-slots.md). The same input, seed and
+version of numpy give the same file.
 """
 import argparse
 import sys
@@ -26,6 +26,7 @@ TARGET = ((0.15, 37.8), (0.18, 42.5), (0.30, 55.6), (0.36, 61.1), (0.45, 67.8), 
 N_TOKENS, N_WARM = 1500, 200  # of a simulation, and those that do not count
 N_TOPICS, PERIOD = 32, 20  # tokens that a text keeps a topic
 TOPIC_SHARE = 0.2  # of the variance of a gate's logits
+EMBEDDED_SHARE = 0.11  # of the variance of the embedding; attention adds the topics of the tokens before
 TOPIC_BOOST, NEXT_BOOST = 9.0, 6.0  # of the logits of the topic's tokens, and of the next token of the cycle
 
 
@@ -38,7 +39,7 @@ def scores(gate, logits):
 
 
 def choose(gate, selection):
-    """The chosen experts [tokens][top_k], within the best groups (DeepSeek-V3: a group counts by its two best)."""
+    """The chosen experts [tokens][top_k], within the best groups (a group counts by its two best experts)."""
     if gate["groups"] > 1:
         grouped = selection.reshape(len(selection), gate["groups"], -1)
         best = np.argsort(-np.sort(grouped, axis=2)[:, :, -2:].sum(axis=2), axis=1)[:, :gate["kept"]]
@@ -131,7 +132,7 @@ def with_topics(reader, seed):
     own, carried, before = np.empty(n_vocab, int), np.empty(n_vocab, int), np.empty(n_vocab, int)
     own[cycle], carried[cycle], before[cycle] = topics, np.roll(topics, -1), np.roll(cycle, 1)
     # The embedding has deviation 1, and the layers add little to it.
-    strength = np.float32(np.sqrt(TOPIC_SHARE / (1 - TOPIC_SHARE)))
+    strength = np.float32(np.sqrt(EMBEDDED_SHARE / (1 - EMBEDDED_SHARE)))
     topic_boost = np.float32(TOPIC_BOOST / (np.sqrt(TOPIC_SHARE) * n_hidden))
     next_boost = np.float32(NEXT_BOOST / (np.sqrt(1 - TOPIC_SHARE) * n_hidden))
 
@@ -148,8 +149,8 @@ def copy(reader, path, architecture, changed):
     for name, field in reader.fields.items():
         if name.startswith("GGUF.") or name == "general.architecture":
             continue
-        kind = field.types[0]
-        writer.add_key_value(name, field.contents(), kind, field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None)
+        element = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+        writer.add_key_value(name, field.contents(), field.types[0], element)
     for t in reader.tensors:
         writer.add_tensor(t.name, changed.pop(t.name, t.data), raw_dtype=t.tensor_type)
     for name, data in changed.items():
@@ -174,12 +175,14 @@ def main():
           f"foretold within {worst:.1f} points of the target")
     for share, want in TARGET:
         n = round(share * gate["experts"])
-        print(f"  {n:4d} slots ({100 * n / gate['experts']:.0f} %): {curve[n]:.1f} % hits foretold, target near {want:.1f} %")
+        print(f"  {n:4d} slots ({100 * n / gate['experts']:.0f} %): {curve[n]:.1f} % hits foretold, "
+              f"target near {want:.1f} %")
     changed = with_topics(reader, o.seed)
     for t in reader.tensors:
         if t.name.endswith(".ffn_gate_inp.weight"):
             i = int(t.name.split(".")[1])
-            changed[f"blk.{i}.exp_probs_b.bias"] = bias(gate, spread, power, o.seed + 100 + i).astype(np.float32)
+            values = bias(gate, spread, power, o.seed + 100 + i)
+            changed[f"blk.{i}.exp_probs_b.bias"] = values.astype(np.float32)
     copy(reader, o.out, architecture, changed)
 
 

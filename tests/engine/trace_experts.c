@@ -140,7 +140,7 @@ int main(int argc, char **argv) {
     struct fathom_error err = {0};
     struct fathom_engine *engine = fathom_engine_create(
         &(struct fathom_engine_params){
-            .model = argv[1], .n_context = n_tokens + 1100, .tuning = FATHOM_TUNING_OFF},
+            .model = argv[1], .n_context = n_tokens + 128, .tuning = FATHOM_TUNING_OFF},
         &err);
     FILE *out = engine ? fopen(argv[2], "w") : NULL;
     bool ok = out && trace(engine, out, n_tokens, temperature, argc > 6 ? argv[6] : NULL, &err);
