@@ -433,6 +433,7 @@ struct fathom_expert_place_params {
     struct fathom_view places;  // uint32[n_tokens][top_k], written: round * n_slots + slot of each choice
     struct fathom_view fetches; // fathom_expert_fetches_size() bytes, written
     uint32_t n_tokens, top_k, n_experts, n_slots;
+    bool history; // the call counts in `depths`: for steps of few tokens, not for chunks that need everything
 };
 FATHOM_API void fathom_expert_place(
     struct fathom_stream *stream, const struct fathom_expert_place_params *params);
