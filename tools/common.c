@@ -1,7 +1,7 @@
 #include "common.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/host_memory.h"
+#include "base/system_memory.h"
 #include "base/utf8.h"
 #include "lines.h"
 #include <errno.h>
@@ -108,7 +108,7 @@ bool memory_limits(const struct device_options *o, const struct fathom_gpu_info 
     struct fathom_gpu_info info = {0};
     if (!device && o->vram.percent > 0 && !(device = choose_device(o, &info, err))) return false;
     *device_limit = limit_bytes(&o->vram, device ? device->memory_total : 0);
-    *host_limit = limit_bytes(&o->ram, fm_host_memory_size());
+    *host_limit = limit_bytes(&o->ram, fm_available_memory());
     return true;
 }
 

@@ -36,7 +36,9 @@ struct device_options {
 #define MEMORY_OPTIONS(o) \
     {"--vram", OPTION_SIZE, &(o).vram, "SIZE|N%", \
         "most device memory: 6GiB, 512M, 1.5GB, or 60% of the device's", NULL}, \
-        {"--ram", OPTION_SIZE, &(o).ram, "SIZE|N%", "most host memory for weights", NULL}, { \
+        {"--ram", OPTION_SIZE, &(o).ram, "SIZE|N%", "most host memory for weights; N% of what is free", \
+            NULL}, \
+    { \
         "--experts", OPTION_CHOICE, &(o).experts, "auto|device|host|disk", \
             "where experts without a place in device memory lie", NULL \
     }

@@ -137,6 +137,19 @@ static const struct fathom_gpu_info *imagine(const struct machine *machine, stru
     return info;
 }
 
+// The bus and the host's memory bound each other: a card reads host memory over its bus.
+static struct fathom_rates rates_of(const struct machine *m) {
+    const float link = m->link_rate > 0 ? m->link_rate : 25, host = m->host_rate > 0 ? m->host_rate : 60,
+                both = link < host ? link : host;
+    const bool card = m->device_memory.bytes > 0;
+    return (struct fathom_rates){
+        .device = 1e9 * (double)m->device_rate,
+        .link = 1e9 * (double)(card ? both : m->link_rate),
+        .host = 1e9 * (double)(card ? both : m->host_rate),
+        .disk = 1e9 * (double)m->disk_rate,
+    };
+}
+
 static int inspect(
     const char *model, const struct device_options *o, const struct machine *machine, bool json) {
     struct fathom_error err = {0}, no_device = {0};
@@ -154,14 +167,9 @@ static int inspect(
         .cache_8bit = o->cache_8bit,
         .n_context = o->n_context,
         .experts = (enum fathom_experts)o->experts,
+        .keep_slots = o->discrete,
         .host_memory = machine->host_memory.bytes,
-        .rates =
-            {
-                .device = 1e9 * (double)machine->device_rate,
-                .link = 1e9 * (double)machine->link_rate,
-                .host = 1e9 * (double)machine->host_rate,
-                .disk = 1e9 * (double)machine->disk_rate,
-            },
+        .rates = rates_of(machine),
     };
     if (!device && o->vram.percent > 0) return refuse(&no_device);
     if (!memory_limits(o, device, &params.device_limit, &params.host_limit, &err)) return refuse(&err);

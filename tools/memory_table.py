@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Prints the memory that models of DeepSeek's family need at 4 bits (Q4_K_M), as `fathom inspect` plans it.
 The script writes a GGUF header of each model's shape; the weights are a hole that takes no space on the disk.
-usage: memory_table.py build/fathom [CONTEXT]"""
+With --cards: the speed that `fathom inspect` foretells for R1 and V4-Flash on cards that they do not fit.
+usage: memory_table.py build/fathom [CONTEXT | --cards]"""
 import json, math, os, struct, subprocess, sys, tempfile
 
 # name: layers, width, dense width, vocabulary, heads; dense models: heads of keys, architecture;
@@ -18,8 +19,11 @@ MIXTURE = {
     "V2-Lite": (27, 2048, 10944, 102400, 16, 0, 1, 64, 6, 2, 1408),
     "R1, V3, V3.1": (61, 7168, 18432, 129280, 128, 1536, 3, 256, 8, 1, 2048),
 }
-F32, Q5_0, Q8_0, Q4_K, Q6_K = 0, 6, 8, 12, 14  # GGUF's numbers of the types
-BLOCK = {F32: (1, 4), Q5_0: (32, 22), Q8_0: (32, 34), Q4_K: (256, 144), Q6_K: (256, 210)}
+F32, Q5_0, Q8_0, Q4_K, Q6_K, I32, MXFP4 = 0, 6, 8, 12, 14, 26, 39  # GGUF's numbers of the types
+BLOCK = {F32: (1, 4), Q5_0: (32, 22), Q8_0: (32, 34), Q4_K: (256, 144), Q6_K: (256, 210), I32: (1, 4), MXFP4: (32, 17)}
+
+CARDS, HOSTS, DISKS = (8, 16, 24, 48), (32, 64, 128), (3, 7)  # GiB, GiB, GB/s
+MACHINE = ("--link-rate", "25", "--host-rate", "60")  # GB/s: PCIe 4 x16, DDR5 with two channels
 
 
 def more_bits(i, n):  # llama.cpp's Q4_K_M gives these layers 6 bits
@@ -40,6 +44,11 @@ class Gguf:
     def key(self, name, value):
         code, form = (6, "<f") if isinstance(value, float) else (4, "<I")
         self.kv += text(f"{self.arch}.{name}") + struct.pack("<I", code) + struct.pack(form, value)
+        self.n_kv += 1
+
+    def array(self, name, values):
+        self.kv += text(f"{self.arch}.{name}") + struct.pack("<IIQ", 9, 5, len(values))
+        self.kv += struct.pack(f"<{len(values)}i", *values)
         self.n_kv += 1
 
     def tensor(self, name, dims, kind=Q4_K):  # the columns come first
@@ -127,9 +136,92 @@ def mixture(name, layers, width, inter, vocab, heads, q_rank, n_dense, experts, 
     return g
 
 
+def v4_flash():  # experts of 4 bits as published (MXFP4), everything else of 8
+    layers, width, heads, q_rank, rank, vocab, experts, used, expert = 43, 4096, 64, 1024, 512, 129280, 256, 6, 2048
+    g = start("deepseek4", "V4-Flash", layers, width, expert, vocab, heads)
+    ratios = [0, 0] + [4, 128] * 20 + [4]
+    for key, value in {
+            "attention.head_count_kv": 1, "attention.q_lora_rank": q_rank, "attention.key_length": rank,
+            "rope.dimension_count": 64, "attention.sliding_window": 128, "attention.output_group_count": 8,
+            "attention.output_lora_rank": 1024, "attention.compress_rope_freq_base": 160000.0,
+            "attention.indexer.head_count": 64, "attention.indexer.key_length": 128, "attention.indexer.top_k": 512,
+            "hyper_connection.count": 4, "hyper_connection.sinkhorn_iterations": 20, "hyper_connection.epsilon": 1e-6,
+            "hash_layer_count": 3, "expert_count": experts, "expert_used_count": used, "expert_shared_count": 1,
+            "expert_feed_forward_length": expert, "expert_gating_func": 4}.items():
+        g.key(key, value)
+    g.array("attention.compress_ratios", ratios)
+
+    def mix(prefix, n, scales):
+        g.tensor(prefix + "_fn.weight", (4 * width, n), F32)
+        g.tensor(prefix + "_base.weight", (n,), F32)
+        g.tensor(prefix + "_scale.weight", (scales,), F32)
+
+    def compressor(prefix, ratio, n):
+        wide = 2 * n if ratio == 4 else n
+        g.tensor(prefix + "_kv.weight", (width, wide), Q8_0)
+        g.tensor(prefix + "_gate.weight", (width, wide), Q8_0)
+        g.tensor(prefix + "_ape.weight", (wide, ratio), F32)
+        g.tensor(prefix + "_norm.weight", (n,), F32)
+
+    mix("output_hc", 4, 1)
+    for i, ratio in enumerate(ratios):
+        b = f"blk.{i}."
+        mix(b + "hc_attn", 24, 3)
+        mix(b + "hc_ffn", 24, 3)
+        for name, n in (("attn_norm", width), ("ffn_norm", width), ("attn_q_a_norm", q_rank), ("attn_kv_a_norm", rank),
+                        ("attn_sinks", heads)):
+            g.tensor(f"{b}{name}.weight", (n,), F32)
+        for name, dims in (("attn_q_a", (width, q_rank)), ("attn_q_b", (q_rank, heads * rank)),
+                           ("attn_kv", (width, rank)), ("attn_output_a", (heads // 8 * rank, 8 * 1024)),
+                           ("attn_output_b", (8 * 1024, width))):
+            g.tensor(f"{b}{name}.weight", dims, Q8_0)
+        if ratio:
+            compressor(b + "attn_compressor", ratio, rank)
+        if ratio == 4:
+            g.tensor(b + "indexer.attn_q_b.weight", (q_rank, 64 * 128), Q8_0)
+            g.tensor(b + "indexer.proj.weight", (width, 64), Q8_0)
+            compressor(b + "indexer_compressor", ratio, 128)
+        if i < 3:
+            g.tensor(b + "ffn_gate_tid2eid.weight", (used, vocab), I32)
+        g.tensor(b + "ffn_gate_inp.weight", (width, experts), F32)
+        for part, dims in (("gate", (width, expert)), ("up", (width, expert)), ("down", (expert, width))):
+            g.tensor(f"{b}ffn_{part}_exps.weight", (*dims, experts), MXFP4)
+            g.tensor(f"{b}ffn_{part}_shexp.weight", dims, Q8_0)
+    return g
+
+
+def inspect(path, *options):
+    got = subprocess.run([sys.argv[1], "inspect", path, "--json", *options], stdout=subprocess.PIPE, check=True).stdout
+    return json.loads(got)
+
+
+def cards():
+    models = {"R1, V3, V3.1": lambda: mixture("R1", *MIXTURE["R1, V3, V3.1"]), "V4-Flash": v4_flash}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, make in models.items():
+            path = os.path.join(folder, "model.gguf")
+            make().write(path)
+            print(f"\n{name} ({os.path.getsize(path) / 1e9:.0f} GB), tokens a second foretold with a disk of "
+                  f"{DISKS[0]} / {DISKS[1]} GB/s:\n")
+            print("| card | slots a layer | " + " | ".join(f"{host} GiB of host memory" for host in HOSTS) + " |")
+            print("|---|---" + "|---" * len(HOSTS) + "|")
+            for card in CARDS:
+                cells = []
+                for host in HOSTS:
+                    plans = [inspect(path, "--device-memory", f"{card}GiB", "--host-memory", f"{host}GiB",
+                                     "--disk-rate", str(disk), *MACHINE)["plan"] for disk in DISKS]
+                    speeds = [f"{p['forecast']['tokens_per_second']:.2g}" for p in plans]
+                    cells.append(" / ".join(speeds) if plans[0]["fits"] else "-")
+                plan = plans[0]
+                slots = (f"{plan['slots']} of 256" if plan["fits"] else f"needs {plan['fixed'] / 2**30:.1f} GiB")
+                print(f"| {card} GiB | {slots} | " + " | ".join(cells) + " |")
+
+
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
+    if sys.argv[2:] == ["--cards"]:
+        return cards()
     context = sys.argv[2] if len(sys.argv) == 3 else "4096"
     rows = [(mixture, name, shape) for name, shape in MIXTURE.items()]
     rows += [(dense, name, shape) for name, shape in DENSE.items()]
@@ -139,10 +231,9 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "model.gguf")
             make(name, *shape).write(path)
-            got = subprocess.run([sys.argv[1], "inspect", path, "--ctx", context, "--json"], check=True,
-                                 stdout=subprocess.PIPE).stdout
-            m, size = json.loads(got), os.path.getsize(path)
-        total, cache = m["plan"]["total"] / 2**30, m["cache_bytes_per_token"] / 1024
+            m, size = inspect(path, "--ctx", context), os.path.getsize(path)
+        plan = m["plan"]
+        total, cache = (plan["weights"] + plan["cache"] + plan["scratch"]) / 2**30, m["cache_bytes_per_token"] / 1024
         parameters, active = m["parameters"] / 1e9, m["parameters_active"] / 1e9
         print(f"| {name} | {parameters:.1f} ({active:.1f}) | {size / 1e9:.1f} | {total:.1f} | {cache:.0f} |")
 

@@ -2,9 +2,10 @@
 #include "common.h"
 
 static void row(FILE *f, const char *what, const char *detail, const char *where, uint64_t bytes) {
+    const bool large = bytes >= 1u << 30;
     if (bytes)
-        fprintf(f, "              %-14s  %-22s  %-15s  %10.3f GiB\n", what, detail, where,
-            (double)bytes / (1024.0 * 1024.0 * 1024.0));
+        fprintf(f, "              %-14s  %-22s  %-15s  %9.2f %s\n", what, detail, where,
+            (double)bytes / (large ? 1u << 30 : 1u << 20), large ? "GiB" : "MiB");
 }
 
 static void print_experts(FILE *f, const struct fathom_memory_plan *p, uint32_t n_experts) {
@@ -21,11 +22,15 @@ static void print_experts(FILE *f, const struct fathom_memory_plan *p, uint32_t 
     row(f, p->n_homes ? "experts" : "staging", text, "host memory", p->host_bytes);
     snprintf(text, sizeof(text), "%u of %u a layer", n_experts - p->n_homes, n_experts);
     row(f, "experts", text, "the file", p->disk_bytes);
-    if (p->n_slots == 0)
-        fprintf(f, "              Without slots: %s.\n",
-            p->experts == FATHOM_EXPERTS_HOST ? "the device reads experts in host memory, which is foretold "
-                                                "to be faster, or slots for one token's experts do not fit"
-                                              : "those for one token's experts do not fit");
+    if (p->n_slots) return;
+    if (p->n_slots_fit)
+        fprintf(f, "              %u slots would fit; without them the device is foretold to be faster.\n",
+            p->n_slots_fit);
+    else
+        fprintf(f,
+            "              Slots for the %u experts that a token chooses in a layer do not fit, and fewer "
+            "would keep nothing.\n",
+            p->floor);
 }
 
 static void print_forecast(FILE *f, const struct fathom_memory_plan *p) {
@@ -45,7 +50,7 @@ static void print_forecast(FILE *f, const struct fathom_memory_plan *p) {
 void print_plan(FILE *f, const struct fathom_memory_plan *p, uint32_t n_experts) {
     char text[64];
     if (p->experts == FATHOM_EXPERTS_DEVICE) return;
-    fprintf(f, "  plan        what            how many                where                   bytes\n");
+    fprintf(f, "  plan        what            how many                where                  bytes\n");
     row(f, "other weights", "", "the mapped file", p->in_place);
     row(f, "other weights", "", "device memory", p->weights - p->expert_bytes - p->in_place);
     snprintf(text, sizeof(text), "%u positions", p->n_context);
@@ -93,8 +98,10 @@ void plan_to_json(cJSON *json, const struct fathom_memory_plan *p) {
         {"scratch", (double)p->scratch},
         {"total", (double)p->total},
         {"available", (double)p->available},
+        {"fixed", (double)p->fixed},
         {"in_place", (double)p->in_place},
         {"slots", p->n_slots},
+        {"slots_fit", p->n_slots_fit},
         {"homes", p->n_homes},
         {"floor", p->floor},
         {"expert_layers", p->n_expert_layers},

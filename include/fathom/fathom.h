@@ -114,17 +114,20 @@ struct fathom_memory_plan {
     // Of device memory: `total` is what the plan takes, `available` what is free within the limit. Weights
     // that are used in place are part of `weights`, and not of the memory that must be available.
     uint64_t weights, cache, scratch, total, available, in_place;
+    uint64_t fixed; // device memory of everything but experts, without which nothing runs
     bool fits;
     // Experts. Of every layer with experts n_slots are in device memory and n_homes in host memory; the
     // others are in the file. n_slots is the number of experts: all are in device memory. n_slots 0:
     // `experts` HOST, the device reads them in host memory; DISK, all layers share `floor` slots, which keep
-    // nothing. n_homes 0 with DISK: all layers share homes for floor to 2 * floor experts, which keep
-    // nothing. A model without experts: DEVICE, and all of these are 0.
+    // nothing. With DISK the layers also share homes, one for each slot that has none of its layer;
+    // these keep nothing. A model without experts: DEVICE, and all of these are 0.
     enum fathom_experts experts; // where the experts lie that have no slot
     uint32_t n_slots, n_homes;
-    uint32_t floor; // least slots of a layer that keep anything: top-k
+    uint32_t n_slots_fit; // slots that would fit; HOST has none where no slots are foretold to be faster
+    uint32_t floor;       // least slots of a layer that keep anything: top-k
     uint32_t n_expert_layers;
-    uint64_t expert_bytes; // of all experts; part of `weights`
+    enum fathom_type expert_type; // of the first layer's gate matrices
+    uint64_t expert_bytes;        // of all experts; part of `weights`
     uint64_t slot_bytes, host_bytes,
         disk_bytes; // of slots and their tables, of experts' homes in host memory, read from the file
     uint64_t host_available;
@@ -183,6 +186,8 @@ struct fathom_inspect_params {
     enum fathom_experts experts;
     uint64_t device_limit, host_limit;
     uint64_t host_memory; // free bytes of the host's memory; 0: of this machine, now
+    // Experts in host memory get slots wherever these fit (tests); else where this is not slower.
+    bool keep_slots;
     struct fathom_rates rates;
 };
 FATHOM_API bool fathom_model_inspect(const struct fathom_inspect_params *params,

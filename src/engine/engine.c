@@ -1,5 +1,6 @@
 #include "engine/engine.h"
 #include "base/log.h"
+#include "op/rates.h"
 #include <stdlib.h>
 
 #define GIB (1024.0 * 1024.0 * 1024.0)
@@ -20,6 +21,12 @@ static bool check_fit(const struct fathom_engine *e, const char *model, struct f
     const struct fathom_memory_plan *p = &e->plan;
     const char *device = fathom_gpu_get_info(e->gpu)->name;
     if (p->fits) return true;
+    if (p->n_expert_layers)
+        return fm_fail(err, FATHOM_NO_MEMORY,
+            "%s needs %.2f GiB of device memory for everything but experts (cache %.2f, scratch %.2f), %.2f "
+            "GiB is free on %s",
+            model, (double)p->fixed / GIB, (double)p->cache / GIB, (double)p->scratch / GIB,
+            (double)p->available / GIB, device);
     fm_fail(err, FATHOM_NO_MEMORY,
         "%s needs %.2f GiB of device memory (weights %.2f, cache %.2f, scratch %.2f), %.2f GiB is free on %s",
         model, (double)p->total / GIB, (double)p->weights / GIB, (double)p->cache / GIB,
@@ -54,6 +61,30 @@ static bool check_drafting(struct fathom_engine *e, uint32_t n_drafts, struct fa
     return true;
 }
 
+// A model that does not fit whole is planned again with the device's measured rates.
+static bool plan_memory(
+    struct fathom_engine *e, const struct fathom_engine_params *params, struct fathom_error *err) {
+    struct fathom_inspect_params wanted = {
+        .model = params->model,
+        .gpu = fathom_gpu_get_info(e->gpu),
+        .exact = e->exact,
+        .cache_8bit = params->cache_8bit,
+        .n_context = params->n_context,
+        .experts = params->experts,
+        .device_limit = params->gpu.device_limit,
+        .host_limit = params->gpu.host_limit,
+        .keep_slots = params->gpu.discrete, // reading the host's memory costs a pretended card nothing
+    };
+    if (!fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err)) return false;
+    if (!e->plan.fits || e->plan.experts == FATHOM_EXPERTS_DEVICE) return true;
+    struct fathom_error failure = {0};
+    if (!fm_rates_get(e->gpu, e->plan.expert_type, e->hp.n_hidden, &wanted.rates, &failure)) {
+        if (failure.status == FATHOM_DEVICE_LOST) return fm_fail(err, failure.status, "%s", failure.message);
+        fm_log(&params->gpu.log, FATHOM_LOG_INFO, "no rates of the device: %s", failure.message);
+    }
+    return fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err);
+}
+
 struct fathom_engine *fathom_engine_create(
     const struct fathom_engine_params *params, struct fathom_error *err) {
     double start = fm_clock();
@@ -79,17 +110,7 @@ struct fathom_engine *fathom_engine_create(
     e->start.tokenizer = fm_lap(&start);
     if (!(e->gpu = fathom_gpu_create(&params->gpu, err))) goto fail;
     e->start.device = fm_lap(&start);
-    const struct fathom_inspect_params wanted = {
-        .model = params->model,
-        .gpu = fathom_gpu_get_info(e->gpu),
-        .exact = e->exact,
-        .cache_8bit = params->cache_8bit,
-        .n_context = params->n_context,
-        .experts = params->experts,
-        .device_limit = params->gpu.device_limit,
-        .host_limit = params->gpu.host_limit,
-    };
-    if (!fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err)) goto fail;
+    if (!plan_memory(e, params, err)) goto fail;
     if (!check_fit(e, params->model, err)) goto fail;
     fm_log(&params->gpu.log, FATHOM_LOG_INFO,
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",

@@ -52,8 +52,8 @@ void fm_rates_default(const struct fathom_gpu_info *gpu, struct fathom_rates *ra
                cpu = gpu->type == FATHOM_GPU_CPU;
     fill(&rates->device, card ? card_rate(gpu->memory_total) : cpu ? 20e9 : 60e9);
     fill(&rates->link, card ? 25e9 : rates->device / 2); // PCIe 4 x16; one memory is read and written
-    fill(&rates->host, card ? 60e9 : rates->device);     // DDR5 with two channels
-    if (card && rates->host > rates->link) rates->host = rates->link; // a card reads over its bus
+    // DDR5 with two channels has 60e9; a card reads it over its bus
+    fill(&rates->host, !card ? rates->device : rates->link < 60e9 ? rates->link : 60e9);
     fill(&rates->disk, 3e9);
     fill(&rates->token_seconds, 1e-3);
     fill(&rates->cut_seconds, 100e-6);

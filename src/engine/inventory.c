@@ -13,22 +13,27 @@ struct counting {
     struct fm_inventory *inventory;
 };
 
-// Whether an expert can be read from the file without the directory's help. Experts of a hub folder that are
-// stacked or converted when read cannot.
-static bool lies_as_stored(const struct fm_tensors *tensors, const struct fm_tensor *t) {
-    return fm_tensor_map(tensors, t) != NULL;
+// Whether each expert can be read from a file as it is stored.
+static bool lies_as_stored(const struct fm_tensors *tensors, const struct fm_tensor *t, uint32_t n_experts) {
+    const struct fm_mapped_file *file;
+    const uint64_t size = t->size / n_experts;
+    uint64_t offset;
+    for (uint32_t i = 0; i < n_experts; i++)
+        if (!fm_tensor_place(tensors, t, i * size, size, &file, &offset)) return false;
+    return true;
 }
 
 static void count_expert(struct counting *c, const struct fm_need *need, const struct fm_tensor *t) {
     struct fm_inventory *inv = c->inventory;
     unsigned i = 0;
-    sscanf(need->name, "blk.%u.", &i); // the names of experts begin so
+    if (inv->n_layers == 0) inv->type = t->type; // the gate comes first
+    sscanf(need->name, "blk.%u.", &i);           // the names of experts begin so
     if (inv->n_layers == 0 || inv->layers[inv->n_layers - 1].layer != i)
         inv->layers[inv->n_layers++] = (struct fm_expert_layer){.layer = i};
     const struct fm_layer *layer = &c->walk.weights->layers[i];
     const int m = need->weight == &layer->gate ? 0 : need->weight == &layer->up ? 1 : 2;
     inv->layers[inv->n_layers - 1].matrix[m] = t->size / need->n_mats;
-    if (!lies_as_stored(c->walk.tensors, t) && !inv->converted[0])
+    if (!inv->converted[0] && !lies_as_stored(c->walk.tensors, t, need->n_mats))
         snprintf(inv->converted, sizeof(inv->converted), "%s", need->name);
 }
 

@@ -18,7 +18,8 @@ struct fm_inventory {
     uint64_t fixed_read; // bytes of `fixed` that a token reads; without the draft layer
     struct fm_expert_layer *layers; // with experts, the draft layer's last
     uint32_t n_layers, n_experts, top_k;
-    char converted[64]; // an expert tensor whose bytes are not in the file as stored; empty: there is none
+    enum fathom_type type; // of the first layer's gates
+    char converted[64];    // an expert tensor whose bytes are not in the file as stored; empty: there is none
 };
 // Checks names, shapes and types as fm_weights_measure() does. Free after a success.
 bool fm_inventory_take(const struct fm_tensors *tensors, const struct fm_hparams *hp,

@@ -1,5 +1,5 @@
 // Describes a model and computes the memory that it needs, before anything is uploaded.
-#include "base/host_memory.h"
+#include "base/system_memory.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
 #include "engine/forecast.h"
@@ -7,8 +7,6 @@
 #include "engine/session.h"
 #include "model/arch/arch.h"
 #include <stdio.h>
-
-#define GIB (1024.0 * 1024.0 * 1024.0)
 
 // DRAFT_POSITIONS: one round, and two in flight after the last. LEAST_CHUNK: shorter chunks are not worth the
 // slots that they leave room for. HOST_RESERVE: one part in 16 of the host's free memory is left to others.
@@ -52,17 +50,25 @@ static uint64_t or_most(uint64_t limit) { // 0: no limit
     return limit ? limit : UINT64_MAX;
 }
 
+// What a card's staging buffers take of the host's memory within a limit, see gpu.h.
+static uint64_t staging_size(const struct fathom_gpu_info *gpu, uint64_t host_limit) {
+    if (gpu->unified_memory || !host_limit) return 0;
+    const uint64_t part = host_limit / 16, size = part < 64 << 10 ? 64 << 10 : least(part, 8 << 20);
+    return 3 * size;
+}
+
 static struct fm_machine machine_of(
     const struct fathom_inspect_params *p, const struct fathom_gpu_info *gpu) {
-    const uint64_t known = p->host_memory ? p->host_memory : fm_host_memory_free(),
-                   host = known == UINT64_MAX ? known : known - known / HOST_RESERVE;
+    const uint64_t known = p->host_memory ? p->host_memory : fm_available_memory(),
+                   free = known == UINT64_MAX ? known : known - known / HOST_RESERVE,
+                   host = least(free, or_most(p->host_limit)), staging = staging_size(gpu, p->host_limit);
     return (struct fm_machine){
         .unified = gpu->unified_memory,
         .limited = p->device_limit > 0,
-        .in_place = gpu->unified_memory && (gpu->caps & FATHOM_CAP_HOST_IMPORT),
+        .in_place = gpu->unified_memory && gpu->max_import > 0,
         .device = least(gpu->memory_free, or_most(p->device_limit)),
-        .host = least(host, or_most(p->host_limit)),
-        .both = gpu->unified_memory ? host : UINT64_MAX,
+        .host = host > staging ? host - staging : 0,
+        .both = gpu->unified_memory ? free : UINT64_MAX,
         .max_pool = least(least(gpu->max_storage_range, or_most(gpu->max_allocation)), UINT32_MAX),
     };
 }
@@ -94,97 +100,116 @@ static struct fm_traffic traffic_of(const struct fm_inventory *inv, bool draftin
     return t;
 }
 
-// Foretells a token. Where the device could as well read experts in host memory, the slots stay only if they
-// are faster.
-static void foretell(const struct fm_inventory *inv, bool drafting, struct fathom_memory_plan *plan) {
+// Foretells a token. Where the device could as well read experts in host memory, the slots go if that is
+// foretold to be faster by more than measurements err.
+static void foretell(
+    const struct fm_inventory *inv, bool drafting, bool keep_slots, struct fathom_memory_plan *plan) {
+    const double clearly = 1.1;
     const struct fm_traffic traffic = traffic_of(inv, drafting);
     struct fathom_forecast without;
     fm_forecast(&traffic, plan, &plan->rates, NULL, &plan->forecast);
-    if (plan->experts != FATHOM_EXPERTS_HOST || plan->n_slots == 0) return;
+    if (plan->experts != FATHOM_EXPERTS_HOST || plan->n_slots == 0 || keep_slots) return;
     struct fathom_memory_plan other = *plan;
     other.n_slots = 0;
     other.total -= other.slot_bytes;
     other.slot_bytes = 0;
     fm_forecast(&traffic, &other, &plan->rates, NULL, &without);
-    if (without.seconds < plan->forecast.seconds) *plan = other, plan->forecast = without;
+    if (without.seconds * clearly < plan->forecast.seconds) *plan = other, plan->forecast = without;
+}
+
+struct size_text {
+    char text[32];
+};
+static struct size_text size_text(uint64_t bytes) {
+    struct size_text t;
+    if (bytes >= 1u << 30)
+        snprintf(t.text, sizeof(t.text), "%.2f GiB", (double)bytes / (1u << 30));
+    else
+        snprintf(t.text, sizeof(t.text), "%.2f MiB", (double)bytes / (1u << 20));
+    return t;
 }
 
 // Says what is short. Without a limit or a wish that was not kept this is no error: the plan says that the
 // model does not fit.
 static bool check_shortage(const struct fathom_inspect_params *p, const struct fm_inventory *inv,
     const struct fathom_memory_plan *plan, const struct fm_shortage *s, struct fathom_error *err) {
-    static const char *const places[] = {"auto", "device", "host", "disk"};
-    const double needed = (double)s->needed / GIB, available = (double)s->available / GIB;
+    const struct size_text needed = size_text(s->needed), available = size_text(s->available);
     const bool limited = p->device_limit && p->device_limit <= plan->available;
     switch (s->what) {
     case FM_ENOUGH: break;
     case FM_SHORT_FIXED:
-        if (!limited) return true;
+        if (!limited && p->experts == FATHOM_EXPERTS_AUTO) return true;
         return fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: the limit of device memory is %.3f GiB, but the cache, the scratch and the weights that are "
-            "not experts need %.3f GiB (cache %.3f, scratch %.3f)",
-            p->model, available, needed, (double)plan->cache / GIB, (double)plan->scratch / GIB);
+            "%s: %s of device memory is %s, everything but experts needs %s (weights %s, cache %s, scratch "
+            "%s)",
+            p->model, available.text, limited ? "the limit" : "free", needed.text,
+            size_text(plan->weights - plan->expert_bytes - plan->in_place).text, size_text(plan->cache).text,
+            size_text(plan->scratch).text);
     case FM_SHORT_MAPPED:
-        if (!p->host_limit) return true;
+        if (!p->host_limit && p->experts == FATHOM_EXPERTS_AUTO) return true;
         return fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: the limit of host memory is %.3f GiB, but the weights that are not experts take %.3f GiB of "
-            "it in the mapped file",
-            p->model, available, needed);
+            "%s: %s of host memory is free within the limit, the weights that are not experts take %s of it, "
+            "in the mapped file",
+            p->model, available.text, needed.text);
     case FM_SHORT_DEVICE:
         return fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: experts %s was asked for; all experts need %.3f GiB, %.3f GiB is free for them; experts %s "
+            "%s: all experts in device memory were asked for; they need %s, %s is free for them; experts %s "
             "would fit",
-            p->model, places[p->experts], needed, available,
+            p->model, needed.text, available.text,
             fm_host_size(inv) <= plan->host_available ? "host" : "disk");
     case FM_SHORT_HOST:
         return fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: experts %s was asked for; all experts need %.3f GiB of host memory, %.3f GiB is free; "
-            "experts disk would fit",
-            p->model, places[p->experts], needed, available);
+            "%s: all experts in host memory were asked for; they need %s, %s is free for them; experts disk "
+            "would need less",
+            p->model, needed.text, available.text);
     case FM_SHORT_SLOTS:
         return fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: the %u experts of one layer's token need %.3f GiB of device memory, %.3f GiB is left beside "
-            "cache, scratch and the other weights",
-            p->model, plan->floor, needed, available);
+            "%s: slots for the %u experts that a token chooses in one layer need %s of device memory, %s is "
+            "left beside everything else",
+            p->model, plan->floor, needed.text, available.text);
     case FM_SHORT_RANGE:
         return fm_fail(err, FATHOM_UNSUPPORTED,
-            "%s: one matrix of each of the %u experts of a layer's token is %llu bytes, the device addresses "
-            "%llu at once",
-            p->model, plan->floor, (unsigned long long)s->needed, (unsigned long long)s->available);
+            "%s: one matrix of each of the %u experts that a token chooses in one layer is %s, the device "
+            "addresses %s at once",
+            p->model, plan->floor, needed.text, available.text);
     case FM_SHORT_STAGING:
         return fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: the %u experts of one layer's token need %.3f GiB of host memory to be read into, %.3f GiB "
-            "is free within the limit",
-            p->model, plan->floor, needed, available);
+            "%s: the %u experts that a token chooses in one layer are read into %s of host memory, %s is "
+            "free "
+            "within the limit",
+            p->model, plan->floor, needed.text, available.text);
     case FM_SHORT_FORM:
         return fm_fail(err, FATHOM_UNSUPPORTED,
-            "%s: the experts do not fit into memory, and cannot be read from the file as they are needed, "
-            "because tensor %s is converted when it is read; `fathom convert` writes a GGUF file, which can",
-            p->model, inv->converted);
+            "%s: experts %s from the file as they are needed, but tensor %s is converted when it is read; "
+            "convert the model to GGUF first (fathom convert)",
+            p->model,
+            p->experts == FATHOM_EXPERTS_DISK ? "would be read" : "do not fit into memory and would be read",
+            inv->converted);
     }
     return true;
 }
 
-// Plans with the longest chunk that leaves room for slots; without such a chunk, with the longest that fits.
+// Plans with the longest chunk with which all experts fit into device memory; without such a chunk, with the
+// longest one that leaves room for slots; else with the longest that fits. What is short is that of the
+// shortest chunk.
 static struct fm_shortage choose_chunk(const struct fm_hparams *hp, const struct fathom_inspect_params *p,
     const struct fathom_gpu_info *gpu, enum fathom_type cache_type, const struct fm_inventory *inv,
     struct fathom_memory_plan *plan) {
     const struct fm_machine machine = machine_of(p, gpu);
-    struct fathom_memory_plan first, fitting;
-    struct fm_shortage first_short, s;
-    bool fits = false;
+    struct fathom_memory_plan best = {0}, try = *plan;
+    struct fm_shortage s = {FM_ENOUGH, 0, 0};
     for (uint32_t n = plan->n_chunk; n == plan->n_chunk || n >= LEAST_CHUNK; n /= 2) {
-        struct fathom_memory_plan try = *plan;
+        try = *plan;
         try.n_chunk = n;
         size_steps(hp, gpu, p->exact, cache_type, &try);
         s = fm_place(inv, &machine, p->experts, &try);
-        if (n == plan->n_chunk) first = try, first_short = s;
-        if (try.fits && (try.experts == FATHOM_EXPERTS_DEVICE || try.n_slots)) return *plan = try, s;
-        if (try.fits && !fits) fitting = try, fits = true;
-        if (inv->n_layers == 0 || n == 0) break;
+        if (try.fits &&
+            (!best.fits || try.experts == FATHOM_EXPERTS_DEVICE || (!best.n_slots && try.n_slots)))
+            best = try;
+        if (n == 0 || inv->n_layers == 0 || (try.fits && try.experts == FATHOM_EXPERTS_DEVICE)) break;
     }
-    *plan = fits ? fitting : first;
-    return fits ? (struct fm_shortage){FM_ENOUGH, 0, 0} : first_short;
+    *plan = best.fits ? best : try;
+    return best.fits ? (struct fm_shortage){FM_ENOUGH, 0, 0} : s;
 }
 
 bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,
@@ -222,7 +247,7 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
     const bool possible = plan->n_chunk > 0; // one token's activations fit a binding
     const struct fm_shortage s = choose_chunk(hp, params, gpu, cache_type, &inv, plan);
     plan->fits = plan->fits && possible;
-    foretell(&inv, hp->n_drafting > 0, plan);
+    foretell(&inv, hp->n_drafting > 0, params->keep_slots, plan);
     const bool ok = !no_experts
         ? !params->gpu || check_shortage(params, &inv, plan, &s, err)
         : fm_fail(err, FATHOM_INVALID, "%s: a place for experts was asked for, the model has none", path);

@@ -40,12 +40,11 @@ static uint64_t pool_size(uint64_t matrix, uint32_t n) {
     return round_up(n * matrix + 4, ALIGN);
 }
 
-// The state, the fetches of a chunk and the homes of one layer (ops.h); a bound.
+// The state, the fetches of a chunk and the homes of one layer (ops.h).
 static uint64_t tables_size(const struct fm_inventory *inv, uint32_t n_chunk, uint32_t n) {
-    const uint64_t chosen = (uint64_t)n_chunk * inv->top_k, needed = least(chosen, inv->n_experts),
-                   rounds = (needed + n - 1) / n;
-    return round_up(4ull * (FATHOM_EXPERT_STATE + 3ull * inv->n_experts + 1 + n), ALIGN) +
-        round_up(4 * rounds * (1 + 2ull * n), ALIGN) + round_up(16ull * inv->n_experts, ALIGN);
+    return round_up(fathom_expert_state_size(inv->n_experts, n), ALIGN) +
+        round_up(fathom_expert_fetches_size(n_chunk, inv->top_k, inv->n_experts, n), ALIGN) +
+        round_up(16ull * inv->n_experts, ALIGN);
 }
 
 static uint64_t pools_size(const struct fm_expert_layer *layer, uint32_t n) {
@@ -114,17 +113,19 @@ static uint32_t most_slots(const struct fm_inventory *inv, const struct fm_machi
     return (uint32_t)least(n, inv->n_experts - 1);
 }
 
-// Slots for every layer, as many as fit beside `spare` bytes; 0: fewer than a token chooses would fit.
+// Slots for every layer, as many as fit, where each slot needs `home` bytes of host memory for what is
+// fetched. 0: fewer than a token chooses would fit.
 static uint32_t slots_that_fit(const struct fm_inventory *inv, const struct fm_machine *machine,
-    const struct room *room, uint64_t spare, uint32_t n_chunk) {
-    // where device and host share one memory, homes need their part of it
-    const uint64_t both = room->both == UINT64_MAX ? UINT64_MAX
-        : room->both > spare                       ? room->both - spare
-                                                   : 0,
-                   free = least(room->device, both), left = free - free / FM_SLOT_RESERVE;
-    uint32_t n = most_slots(inv, machine);
-    while (n >= inv->top_k && fm_slots_size(inv, n_chunk, n) > left) n--;
-    return n >= inv->top_k ? n : 0;
+    const struct room *room, uint64_t home, uint32_t n_chunk) {
+    for (uint32_t n = most_slots(inv, machine); n >= inv->top_k; n--) {
+        const uint64_t staged = n * home,
+                       both = room->both == UINT64_MAX ? UINT64_MAX
+            : room->both > staged                      ? room->both - staged
+                                                       : 0;
+        const uint64_t free = least(room->device, both);
+        if (staged <= room->host && fm_slots_size(inv, n_chunk, n) <= free - free / FM_SLOT_RESERVE) return n;
+    }
+    return 0;
 }
 
 static struct fm_shortage shortage(enum fm_short what, uint64_t needed, uint64_t available) {
@@ -137,7 +138,7 @@ static struct fm_shortage place_on_disk(const struct fm_inventory *inv, const st
     if (inv->converted[0]) return shortage(FM_SHORT_FORM, 0, 0);
     if (inv->top_k * largest_matrix(inv) + 4 > machine->max_pool)
         return shortage(FM_SHORT_RANGE, inv->top_k * largest_matrix(inv) + 4, machine->max_pool);
-    plan->n_slots = slots_that_fit(inv, machine, &room, staging, plan->n_chunk);
+    plan->n_slots = slots_that_fit(inv, machine, &room, home, plan->n_chunk);
     plan->slot_bytes = plan->n_slots ? fm_slots_size(inv, plan->n_chunk, plan->n_slots)
                                      : shared_slots_size(inv, plan->n_chunk, inv->top_k);
     if (!take_device(&room, plan->slot_bytes))
@@ -145,15 +146,11 @@ static struct fm_shortage place_on_disk(const struct fm_inventory *inv, const st
     if (host_room(&room) < staging) return shortage(FM_SHORT_STAGING, staging, host_room(&room));
     // A round of a batch may fetch as many experts as there are slots: those without a home of their layer
     // are staged. Few homes keep nothing: then all host memory is for the staging.
-    uint32_t n_slots = plan->n_slots ? plan->n_slots : inv->top_k;
-    const uint64_t host = host_room(&room), n_staged = host / home;
+    const uint32_t n_slots = plan->n_slots ? plan->n_slots : inv->top_k;
+    const uint64_t host = host_room(&room);
     uint64_t n = least(host / all, inv->n_experts);
     while (n >= inv->top_k && n * all + (n < n_slots ? (n_slots - n) * home : 0) > host) n--;
     plan->n_homes = n >= inv->top_k ? (uint32_t)n : 0;
-    if (plan->n_homes == 0 && plan->n_slots > n_staged) {
-        plan->n_slots = n_slots = (uint32_t)n_staged;
-        plan->slot_bytes = fm_slots_size(inv, plan->n_chunk, n_slots);
-    }
     plan->host_bytes = plan->n_homes * all + (plan->n_homes < n_slots ? (n_slots - plan->n_homes) * home : 0);
     const uint64_t homes = fm_inventory_experts(inv) / inv->n_experts * plan->n_homes;
     plan->disk_bytes = fm_inventory_experts(inv) - homes;
@@ -203,8 +200,10 @@ struct fm_shortage fm_place(const struct fm_inventory *inv, const struct fm_mach
     p.slot_bytes = p.host_bytes = p.disk_bytes = 0;
     p.n_expert_layers = inv->n_layers;
     p.floor = inv->n_layers ? inv->top_k : 0;
+    p.expert_type = inv->type;
     p.expert_bytes = fm_inventory_experts(inv);
     p.in_place = mapped;
+    p.fixed = fixed;
     struct fathom_memory_plan whole = p; // where nothing else is possible
     whole.n_slots = inv->n_layers ? inv->n_experts : 0;
     whole.total = p.weights + p.cache + p.scratch;
@@ -217,6 +216,8 @@ struct fm_shortage fm_place(const struct fm_inventory *inv, const struct fm_mach
         s = shortage(FM_SHORT_MAPPED, mapped, host_room(&room));
     else if (inv->n_layers)
         s = place_experts(inv, machine, wanted, room, &p);
+    p.n_slots_fit = p.n_slots;
+    whole.n_slots_fit = whole.n_slots;
     p.fits = s.what == FM_ENOUGH;
     p.total = p.experts == FATHOM_EXPERTS_DEVICE ? whole.total : fixed + inv->padding + p.slot_bytes;
     *plan = p.fits ? p : whole;

@@ -33,9 +33,9 @@ struct fm_shortage {
 // which do not come out even.
 enum { FM_SLOT_RESERVE = 32 }; // one part in 32
 
-// Fills the plan's fields about experts, `total`, `in_place` and `fits`, from `weights`, `cache`, `scratch`
-// and `n_chunk`. `fits` is false where something is short; the plan is then that of a model that lies in
-// device memory whole. Slots are as many as fit; whether slots pay is not decided here.
+// Fills the plan's fields about experts, `total`, `fixed`, `in_place` and `fits`, from `weights`, `cache`,
+// `scratch` and `n_chunk`. `fits` is false where something is short; the plan is then that of a model that
+// lies in device memory whole. Slots are as many as fit; whether slots pay is not decided here.
 struct fm_shortage fm_place(const struct fm_inventory *inventory, const struct fm_machine *machine,
     enum fathom_experts wanted, struct fathom_memory_plan *plan);
 

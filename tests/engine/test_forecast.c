@@ -108,7 +108,7 @@ static void typical_rates_fill_what_is_not_known(void **state) {
     (void)state;
     const struct fathom_gpu_info card = {.type = FATHOM_GPU_DISCRETE, .memory_total = 24ull << 30},
                                  chip = {.type = FATHOM_GPU_INTEGRATED, .unified_memory = true};
-    struct fathom_rates r = {.host = 60e9, .link = 24e9};
+    struct fathom_rates r = {.link = 24e9};
     fm_rates_default(&card, &r);
     near_to(r.device, 630e9);
     near_to(r.link, 24e9);

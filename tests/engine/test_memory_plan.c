@@ -30,15 +30,10 @@ struct inspected {
     struct fathom_memory_plan plan;
 };
 
-static struct inspected inspect(
-    const char *model, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context) {
+static struct inspected inspect_with(const struct fathom_inspect_params *params) {
     struct fathom_error err = {0};
     struct inspected i;
-    if (!fathom_model_inspect(
-            &(struct fathom_inspect_params){
-                .model = model, .gpu = gpu, .exact = exact, .n_context = n_context},
-            &i.info, &i.plan, &err))
-        fail_msg("%s", err.message);
+    if (!fathom_model_inspect(params, &i.info, &i.plan, &err)) fail_msg("%s", err.message);
     assert_int_equal(i.plan.weights, i.info.weight_bytes);
     if (i.plan.experts == FATHOM_EXPERTS_DEVICE)
         assert_int_equal(i.plan.total, i.plan.weights + i.plan.cache + i.plan.scratch);
@@ -48,8 +43,14 @@ static struct inspected inspect(
     return i;
 }
 
+static struct inspected inspect(
+    const char *model, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context) {
+    return inspect_with(
+        &(struct fathom_inspect_params){.model = model, .gpu = gpu, .exact = exact, .n_context = n_context});
+}
+
 // The plan fits a device with exactly as much memory. With one byte less a dense model does not fit, and a
-// mixture keeps some experts in host memory.
+// mixture takes shorter chunks.
 static void fits_to_the_byte(void **state) {
     (void)state;
     struct fathom_gpu_info gpu = {.type = FATHOM_GPU_DISCRETE, .max_storage_range = 1u << 30};
@@ -66,14 +67,9 @@ static void fits_to_the_byte(void **state) {
             assert_int_equal(exactly.plan.n_slots, exactly.info.n_experts);
             gpu.memory_free--;
             const struct inspected less = inspect(models[m], &gpu, exact, 256);
-            if (less.info.n_experts) { // some of the experts do not fit
-                assert_true(less.plan.fits);
-                assert_int_equal(less.plan.experts, FATHOM_EXPERTS_HOST);
-                assert_true(less.plan.n_slots < less.info.n_experts);
-                assert_in_range(less.plan.total, 1, gpu.memory_free);
-            } else {
-                assert_false(less.plan.fits);
-            }
+            assert_int_equal(less.plan.fits, less.info.n_experts > 0);
+            if (less.plan.fits) assert_in_range(less.plan.total, 1, gpu.memory_free);
+            if (less.plan.fits) assert_in_range(less.plan.n_chunk, 1, roomy.plan.n_chunk / 2);
             const struct inspected none = inspect(models[m], NULL, exact, 256);
             assert_false(none.plan.fits);
             assert_int_equal(none.plan.available, 0);
@@ -83,6 +79,124 @@ static void fits_to_the_byte(void **state) {
             if (models[m] != v4) assert_int_equal(twice.plan.cache, 512 * none.info.cache_bytes_per_token);
             assert_int_equal(twice.plan.weights, none.plan.weights);
         }
+}
+
+// ---- Models that do not fit whole
+// --------------------------------------------------------------------------
+
+static const struct fathom_gpu_info card = {.type = FATHOM_GPU_DISCRETE,
+    .max_storage_range = 1u << 30,
+    .memory_free = 1ull << 40,
+    .memory_total = 1ull << 40};
+
+static struct fathom_inspect_params limited(uint64_t device_limit, uint64_t host_limit) {
+    return (struct fathom_inspect_params){
+        .model = minnow,
+        .gpu = &card,
+        .n_context = 256,
+        .device_limit = device_limit,
+        .host_limit = host_limit,
+        .host_memory = 1ull << 40,
+    };
+}
+
+// From all experts down to none: the limit is kept, slots only become fewer, and the floor is the last step.
+static void limits_from_all_to_none(void **state) {
+    (void)state;
+    struct fathom_inspect_params params = limited(0, 0);
+    const struct inspected whole = inspect_with(&params);
+    assert_int_equal(whole.plan.n_slots, whole.info.n_experts);
+    uint32_t last = whole.plan.n_slots, n_sizes = 0;
+    uint64_t least = 0;
+    for (uint64_t limit = whole.plan.total + whole.plan.total / 8; limit > whole.plan.total / 8;
+         limit -= 16384) {
+        struct fathom_error err = {0};
+        struct inspected i;
+        params.device_limit = limit;
+        if (!fathom_model_inspect(&params, &i.info, &i.plan, &err)) {
+            assert_int_equal(err.status, FATHOM_NO_MEMORY);
+            assert_non_null(strstr(err.message, "is the limit"));
+            break;
+        }
+        least = limit;
+        assert_true(i.plan.fits);
+        assert_int_equal(i.plan.available, limit);
+        assert_in_range(i.plan.total, 1, limit);
+        if (i.plan.n_chunk == whole.plan.n_chunk) assert_in_range(i.plan.n_slots, 0, last);
+        if (i.plan.n_chunk == whole.plan.n_chunk) last = i.plan.n_slots;
+        if (i.plan.n_slots) assert_in_range(i.plan.n_slots, i.plan.floor, i.info.n_experts);
+        if (i.plan.n_slots < i.info.n_experts) assert_int_equal(i.plan.experts, FATHOM_EXPERTS_HOST);
+        n_sizes += i.plan.n_slots == i.plan.floor;
+    }
+    assert_true(n_sizes > 0);
+    params.device_limit = least;
+    const struct inspected bare = inspect_with(&params);
+    assert_int_equal(bare.plan.n_slots, 0);
+    assert_int_equal(bare.plan.slot_bytes, 0);
+    assert_int_equal(bare.plan.n_chunk, 32);
+}
+
+static void refused(struct fathom_inspect_params params, enum fathom_status status, const char *text) {
+    struct fathom_error err = {0};
+    struct inspected i;
+    assert_false(fathom_model_inspect(&params, &i.info, &i.plan, &err));
+    assert_int_equal(err.status, status);
+    if (!strstr(err.message, text)) fail_msg("\"%s\" lacks \"%s\"", err.message, text);
+}
+
+static void what_cannot_be_kept_is_refused(void **state) {
+    (void)state;
+    struct fathom_inspect_params p = limited(1 << 20, 0);
+    refused(
+        p, FATHOM_NO_MEMORY, "1.00 MiB of device memory is the limit, everything but experts needs 3.03 MiB");
+    p = limited(5 << 20, 0);
+    p.experts = FATHOM_EXPERTS_DEVICE;
+    refused(p, FATHOM_NO_MEMORY, "experts host would fit");
+    p.host_limit = 1 << 20;
+    refused(p, FATHOM_NO_MEMORY, "experts disk would fit");
+    p.experts = FATHOM_EXPERTS_HOST;
+    refused(
+        p, FATHOM_NO_MEMORY, "experts in host memory were asked for; they need 4.78 MiB, 0.81 MiB is free");
+    p.experts = FATHOM_EXPERTS_AUTO;
+    p.host_limit = 262144; // the staging buffers take 192 KiB
+    refused(p, FATHOM_NO_MEMORY, "0.06 MiB is free within the limit");
+    p = limited(0, 0);
+    p.model = REFERENCE("v3-fp8");
+    p.experts = FATHOM_EXPERTS_DISK;
+    refused(p, FATHOM_UNSUPPORTED, "convert the model to GGUF first");
+    p.model = REFERENCE("llama");
+    refused(p, FATHOM_INVALID, "the model has none");
+    struct fathom_gpu_info small = card; // no limit of the user's: the plan says that nothing fits
+    small.memory_free = 1 << 20;
+    p = limited(0, 0);
+    p.gpu = &small;
+    struct fathom_error err = {0};
+    struct inspected i;
+    assert_true(fathom_model_inspect(&p, &i.info, &i.plan, &err));
+    assert_false(i.plan.fits);
+    assert_in_range(i.plan.fixed, 1 << 20, 8 << 20);
+    p.experts = FATHOM_EXPERTS_HOST;
+    refused(p, FATHOM_NO_MEMORY, "1.00 MiB of device memory is free");
+}
+
+// Experts in host memory have slots only where slots are foretold to be faster.
+static void the_faster_way_over_host_memory(void **state) {
+    (void)state;
+    struct fathom_inspect_params p = limited(0, 0);
+    p.experts = FATHOM_EXPERTS_HOST;
+    p.rates = (struct fathom_rates){.device = 100e9, .link = 1e9, .host = 1e9, .token_seconds = 1e-9};
+    const struct inspected copied = inspect_with(&p);
+    assert_int_equal(copied.plan.n_slots, copied.info.n_experts - 1);
+    p.rates.host = 100e9;
+    const struct inspected read = inspect_with(&p);
+    assert_int_equal(read.plan.n_slots, 0);
+    assert_int_equal(read.plan.slot_bytes, 0);
+    assert_int_equal(read.plan.total, copied.plan.total - copied.plan.slot_bytes);
+    assert_true(read.plan.forecast.seconds < copied.plan.forecast.seconds);
+    assert_int_equal(read.plan.n_slots_fit, copied.plan.n_slots);
+    p.keep_slots = true;
+    assert_int_equal(inspect_with(&p).plan.n_slots, copied.plan.n_slots);
+    assert_true(read.plan.rates.disk > 0); // typical, since it was not given
 }
 
 static uint64_t taken(struct fathom_engine *engine) {
@@ -131,6 +245,9 @@ static void takes_what_was_planned(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fits_to_the_byte),
+        cmocka_unit_test(limits_from_all_to_none),
+        cmocka_unit_test(what_cannot_be_kept_is_refused),
+        cmocka_unit_test(the_faster_way_over_host_memory),
         cmocka_unit_test(takes_what_was_planned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,33 @@ check 2 'too many' "$fathom" inspect a b
 check 2 'f32, f16, bf16, q8_0 or q4_0' "$fathom" convert "$v3" "$work/x.gguf" --type q9
 check 0 '^fathom [0-9]' "$fathom" --version
 
+# sizes and places: the message names the option and the text
+for wrong in 7x 0 -1 101% 0% 4KiBs nan 1e40 0x10 GiB ''; do
+    check 2 "^fathom run: --vram does not take \"$wrong\", but sizes such as 4GiB" "$fathom" run "$demo" -p x --vram "$wrong"
+done
+check 2 '^fathom inspect: --device-memory does not take "5%", but sizes such as' "$fathom" inspect "$demo" --device-memory 5%
+check 2 '^fathom bench: --experts does not take "dance", but auto.device.host.disk' "$fathom" bench "$demo" --experts dance
+for size in 4GiB=4294967296 3g=3221225472 512M=536870912 512MiB=536870912 1.5GB=1500000000 20mb=20000000 2000000000=2000000000; do
+    check 0 "\"available\":	${size#*=}," "$fathom" inspect "$demo" --device-memory 8GiB --vram "${size%=*}" --json
+done
+check 0 '"available":	600000000,' "$fathom" inspect "$demo" --device-memory 1GB --vram 60% --json
+check 0 '"host_available":	174834176,' "$fathom" inspect "$demo" --device-memory 1GB --host-memory 1GB --ram 200MB --json
+
+# a machine that is thought of, and plans that do not hold the model whole
+check 0 'the model fits$' "$fathom" inspect "$demo" --device-memory 24GiB
+cp "$work/out" "$work/fits"
+check 1 '' grep -E 'plan|forecast' "$work/fits"
+check 0 'expert slots +4 of 16 a layer +device memory' "$fathom" inspect "$demo" --device-memory 7MiB --ctx 2048
+check 0 'experts +16 of 16 a layer +host memory' "$fathom" inspect "$demo" --device-memory 7MiB
+check 0 'forecast +about [0-9.]+ tokens/s: [0-9]+ % of the chosen experts in slots' "$fathom" inspect "$demo" --device-memory 7MiB
+check 0 'experts +[0-9]+ of 16 a layer +the file' "$fathom" inspect "$demo" --device-memory 7MiB --ram 2MiB
+check 0 'device 500.0, link 11.0, host 11.0, disk 7.5' "$fathom" inspect "$demo" --device-memory 7MiB --host-rate 60 --link-rate 11 --disk-rate 7.5 --device-rate 500
+check 0 '"experts":	"disk"' "$fathom" inspect "$demo" --device-memory 7MiB --experts disk --json
+check 0 '"tokens_per_second"' "$fathom" inspect "$demo" --device-memory 7MiB --experts disk --json
+refused '1.00 MiB of device memory is the limit, everything but experts needs' "$fathom" inspect "$demo" --device-memory 1GiB --vram 1MiB
+refused 'all experts in device memory were asked for; they need 4.78 MiB' "$fathom" inspect "$demo" --device-memory 5MiB --experts device
+refused 'is the limit, everything but experts needs' "$fathom" run "$demo" -p x --discrete --vram 1MiB
+
 # results
 check 0 '"usable"' "$fathom" devices --json
 check 0 'variants' "$fathom" devices

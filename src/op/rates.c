@@ -1,0 +1,168 @@
+#include "op/rates.h"
+#include "base/clock.h"
+#include "gpu/cache_file.h"
+#include "gpu/internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+// CPU_BYTES, CARD_BYTES: a weight that no cache holds. FIRST_BYTES: enough to estimate the time of all of it.
+// MOST_RUNS of a measurement, unless seconds_each are over before; the quickest run counts.
+enum { CPU_BYTES = 32 << 20, CARD_BYTES = 256 << 20, FIRST_BYTES = 1 << 20, LEAST_ROWS = 32, MOST_RUNS = 5 };
+static const double seconds_each = 0.08, seconds_run = 0.02;
+
+struct bench {
+    struct fathom_gpu *gpu;
+    struct fathom_stream *stream;
+    struct fathom_weight *weight;       // in device memory
+    struct fathom_buffer *host, *x, *y; // host: as large as the weight
+};
+
+static uint64_t least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+static uint32_t rows_that_fit(const struct fathom_gpu *gpu, uint64_t row_size) {
+    const struct fathom_gpu_info *info = &gpu->info;
+    const struct fathom_gpu_params *p = &gpu->params;
+    uint64_t bytes = info->type == FATHOM_GPU_CPU ? CPU_BYTES : CARD_BYTES;
+    bytes = least(bytes, least(info->max_storage_range, info->max_allocation) / 2);
+    bytes = least(bytes, info->memory_free / 8);
+    if (p->device_limit) bytes = least(bytes, p->device_limit / 8);
+    if (p->host_limit) bytes = least(bytes, p->host_limit / 8);
+    const uint64_t rows = bytes / row_size / LEAST_ROWS * LEAST_ROWS;
+    return (uint32_t)(rows ? rows : LEAST_ROWS);
+}
+
+static bool create(struct bench *b, enum fathom_type type, uint32_t n_cols, struct fathom_error *err) {
+    const uint64_t row_size = fathom_row_size(type, n_cols);
+    if (row_size == 0)
+        return fm_fail(
+            err, FATHOM_INVALID, "no weight has rows of %u elements of type %d", n_cols, (int)type);
+    const uint32_t n_rows = rows_that_fit(b->gpu, row_size);
+    return (b->stream = fathom_stream_create(b->gpu, err)) &&
+        (b->weight = fathom_weight_create(b->gpu, type, 1, n_rows, n_cols, err)) &&
+        (b->host = fathom_buffer_create(b->gpu, b->weight->slices[0].view.size, FATHOM_MEMORY_HOST, err)) &&
+        (b->x = fathom_buffer_create(b->gpu, 4ull * n_cols, FATHOM_MEMORY_DEVICE, err)) &&
+        (b->y = fathom_buffer_create(b->gpu, 4ull * n_rows, FATHOM_MEMORY_DEVICE, err));
+}
+
+static void destroy(struct bench *b) {
+    fathom_stream_destroy(&b->stream);
+    fathom_weight_destroy(&b->weight);
+    fathom_buffer_destroy(&b->host);
+    fathom_buffer_destroy(&b->x);
+    fathom_buffer_destroy(&b->y);
+}
+
+// Ends the recording and runs it several times. *seconds: of the quickest run.
+static bool time_stream(struct bench *b, double *seconds, struct fathom_error *err) {
+    const double begin = fm_clock();
+    if (!fathom_stream_finish(b->stream, err)) return false;
+    for (int i = 0; i < MOST_RUNS && (i < 2 || fm_clock() - begin < seconds_each); i++) {
+        uint64_t ticket;
+        double start = fm_clock();
+        if (!fathom_stream_submit(b->stream, &ticket, err) || !fathom_gpu_wait(b->gpu, ticket, err))
+            return false;
+        const double took = fm_lap(&start);
+        if (i == 0 || took < *seconds) *seconds = took;
+    }
+    return true;
+}
+
+// A copy of `size` bytes to the weight.
+static bool time_copy(struct bench *b, uint64_t size, double *seconds, struct fathom_error *err) {
+    struct fathom_view to = b->weight->slices[0].view, from = fathom_buffer_view(b->host);
+    to.size = from.size = size;
+    fathom_stream_begin(b->stream);
+    fathom_stream_copy(b->stream, from, to);
+    return time_stream(b, seconds, err);
+}
+
+// One token's product with n_rows of the weight, or of the same weight in host memory.
+static bool time_product(
+    struct bench *b, uint32_t n_rows, bool host, double *seconds, struct fathom_error *err) {
+    struct fathom_slice slice = b->weight->slices[0];
+    struct fathom_weight weight = *b->weight;
+    weight.slices = &slice;
+    weight.n_rows = slice.n_rows = n_rows;
+    if (host) slice.view = fathom_buffer_view(b->host);
+    fathom_stream_begin(b->stream);
+    fathom_matmul(b->stream,
+        &(struct fathom_matmul_params){
+            .w = &weight,
+            .x = fathom_buffer_view(b->x),
+            .y = (struct fathom_view){b->y, 0, 4ull * n_rows},
+            .n_tokens = 1,
+        });
+    return time_stream(b, seconds, err);
+}
+
+// As many rows as take seconds_run; a slow device computes with few.
+static bool choose_rows(struct bench *b, uint64_t row_size, uint32_t *n_rows, struct fathom_error *err) {
+    const uint32_t all = b->weight->n_rows, first = (uint32_t)least(all, FIRST_BYTES / row_size + 1);
+    double seconds;
+    if (!time_product(b, first, false, &seconds, err)) return false;
+    *n_rows = seconds < seconds_run ? (uint32_t)least(all, (uint64_t)(first * seconds_run / seconds)) : first;
+    return true;
+}
+
+static double rate(double bytes, double seconds, double overhead) {
+    return bytes / (seconds > 2 * overhead ? seconds - overhead : seconds);
+}
+
+bool fm_rates_measure(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_cols,
+    struct fathom_rates *rates, struct fathom_error *err) {
+    struct bench b = {.gpu = gpu};
+    const uint64_t row_size = fathom_row_size(type, n_cols);
+    double cut = 0, device = 0, host = 0, link = 0;
+    uint32_t n_rows = 0;
+    const bool ok = create(&b, type, n_cols, err) && time_copy(&b, 4, &cut, err) &&
+        choose_rows(&b, row_size, &n_rows, err) && time_product(&b, n_rows, false, &device, err) &&
+        time_product(&b, n_rows, true, &host, err) &&
+        time_copy(&b, row_size * b.weight->n_rows / 4 * 4, &link, err);
+    const double bytes = (double)row_size * n_rows, copied = ok ? (double)row_size * b.weight->n_rows : 0;
+    destroy(&b);
+    if (!ok) return false;
+    rates->device = rate(bytes, device, cut);
+    rates->host = rate(bytes, host, cut);
+    rates->link = rate(copied, link, cut);
+    rates->cut_seconds = cut;
+    return true;
+}
+
+bool fm_rates_parse(const void *data, size_t size, struct fathom_rates *rates) {
+    struct fm_rates_file f;
+    if (size != sizeof(f)) return false;
+    memcpy(&f, data, sizeof(f));
+    const double values[] = {f.device, f.link, f.host, f.cut_seconds};
+    if (f.version != FM_RATES_VERSION) return false;
+    for (int i = 0; i < 4; i++)
+        if (!(values[i] > 0 && values[i] < 1e15)) return false;
+    rates->device = f.device, rates->link = f.link, rates->host = f.host, rates->cut_seconds = f.cut_seconds;
+    return true;
+}
+
+bool fm_rates_get(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_cols, struct fathom_rates *rates,
+    struct fathom_error *err) {
+    const uint32_t shape[] = {(uint32_t)type, n_cols, gpu->params.discrete};
+    const uint64_t key = fm_cache_key_add(fm_cache_key(gpu), shape, sizeof(shape));
+    const bool kept = !gpu->params.exact && !gpu->params.variants;
+    size_t size = 0;
+    bool unusable;
+    void *data = kept ? fm_cache_read(gpu, "rates", key, &size, &unusable) : NULL;
+    const bool read = data && fm_rates_parse(data, size, rates);
+    free(data);
+    if (read) return true;
+    const double begin = fm_clock();
+    if (!fm_rates_measure(gpu, type, n_cols, rates, err)) return false;
+    fm_log(&gpu->params.log, FATHOM_LOG_INFO,
+        "%s: measured %.1f GB/s of weights, %.1f GB/s of weights in host memory, %.1f GB/s of copies, %.0f "
+        "us "
+        "a submit, in %.2f s",
+        gpu->info.name, rates->device / 1e9, rates->host / 1e9, rates->link / 1e9, 1e6 * rates->cut_seconds,
+        fm_clock() - begin);
+    const struct fm_rates_file f = {
+        FM_RATES_VERSION, 0, rates->device, rates->link, rates->host, rates->cut_seconds};
+    if (kept) fm_cache_write(gpu, "rates", key, &f, sizeof(f));
+    return true;
+}
