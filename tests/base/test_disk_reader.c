@@ -232,6 +232,45 @@ static void small_requests_and_one_in_flight(void **state) {
     close_all(&f);
 }
 
+// What has not begun is dropped; everything else is read, and of the dropped ticket no byte is written later.
+static void reads_can_be_dropped(void **state) {
+    enum { N = 8, PART = MIB, TRIES = 200 };
+    struct fixture f;
+    struct fathom_error err = {0};
+    uint8_t *buffer = new_buffer(N * PART);
+    uint64_t tickets[N], dropped = 0;
+    open_reader(&f, engine(state), BLOCK, 1);
+    add_file(&f, NULL);
+    uint64_t wanted = 0, bytes_dropped = 0;
+    for (int t = 0; t < TRIES && !dropped;
+         t++) { // a reader that was faster than this thread has nothing to drop
+        memset(buffer, 0xa5, N * PART);
+        for (int i = 0; i < N; i++) {
+            const struct fm_disk_range range = {
+                .offset = (uint64_t)i * PART, .size = PART, .window = buffer + i * PART};
+            assert_true(fm_disk_submit(f.reader, &range, 1, &tickets[i], &err));
+            wanted += PART;
+        }
+        dropped = fm_disk_cancel(f.reader, tickets[N / 2]);
+        dropped += fm_disk_cancel(f.reader, tickets[N - 1]); // the end of the queue, which grows again
+        bytes_dropped += dropped;
+        const struct fm_disk_range more = {.offset = 0, .size = PART, .window = buffer};
+        assert_true(fm_disk_submit(f.reader, &more, 1, &tickets[0], &err));
+        wanted += PART;
+        for (int i = 0; i < N; i++) assert_true(fm_disk_wait(f.reader, tickets[i], &err));
+        for (int i = 0; i < N - 1; i++)
+            if (i != N / 2) assert_memory_equal(buffer + i * PART, bytes + i * PART, PART);
+        if (dropped == 2 * PART)
+            for (int i = 0; i < PART; i++) assert_int_equal(buffer[N / 2 * PART + i], 0xa5);
+    }
+    assert_true(dropped > 0);
+    assert_int_equal(dropped % BLOCK, 0);
+    assert_int_equal(fm_disk_counts(f.reader).bytes, wanted - bytes_dropped);
+    assert_int_equal(fm_disk_cancel(f.reader, tickets[0]), 0);
+    free(buffer);
+    close_all(&f);
+}
+
 static void without_direct_reads(void **state) {
     struct fixture f;
     open_reader(&f, engine(state), 0, 0);
@@ -624,6 +663,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(windows_are_aligned),
         BOTH(reads_any_range),
         BOTH(small_requests_and_one_in_flight),
+        BOTH(reads_can_be_dropped),
         BOTH(without_direct_reads),
         BOTH(a_mirror_shares_the_reads),
         cmocka_unit_test_setup_teardown(a_slow_mirror_gets_less, enter, leave),
