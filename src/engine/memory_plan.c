@@ -52,6 +52,18 @@ static uint64_t or_most(uint64_t limit) { // 0: no limit
     return limit ? limit : UINT64_MAX;
 }
 
+static uint64_t within(uint64_t value, uint64_t lowest, uint64_t highest) {
+    return value < lowest ? lowest : least(value, highest);
+}
+
+// What a limit of host memory leaves to experts on a card: uploads stage there, small buffers share a block,
+// and each large one ends in a page that is not full (gpu/upload.c, gpu/memory.c).
+static uint64_t below_host_limit(uint64_t limit) {
+    const uint64_t staging = 3 * within(limit / 16, 64 << 10, 8 << 20),
+                   block = within(limit / 64, 256 << 10, 64 << 20), rest = staging + block + block / 4;
+    return limit > rest ? limit - rest : 0;
+}
+
 static struct fm_machine machine_of(
     const struct fathom_inspect_params *p, const struct fathom_gpu_info *gpu) {
     const uint64_t known = p->host_memory ? p->host_memory : fm_host_memory_free(),
@@ -61,7 +73,8 @@ static struct fm_machine machine_of(
         .limited = p->device_limit > 0,
         .in_place = gpu->unified_memory && (gpu->caps & FATHOM_CAP_HOST_IMPORT),
         .device = least(gpu->memory_free, or_most(p->device_limit)),
-        .host = least(host, or_most(p->host_limit)),
+        .host = least(host,
+            p->host_limit && !gpu->unified_memory ? below_host_limit(p->host_limit) : or_most(p->host_limit)),
         .both = gpu->unified_memory ? host : UINT64_MAX,
         .max_pool = least(least(gpu->max_storage_range, or_most(gpu->max_allocation)), UINT32_MAX),
     };
@@ -143,9 +156,9 @@ static bool check_shortage(const struct fathom_inspect_params *p, const struct f
             p->model, places[p->experts], needed, available);
     case FM_SHORT_SLOTS:
         return fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: the %u experts of one layer's token need %.3f GiB of device memory, %.3f GiB is left beside "
+            "%s: the %u experts of one layer's token need %.2f MiB of device memory, %.2f MiB is left beside "
             "cache, scratch and the other weights",
-            p->model, plan->floor, needed, available);
+            p->model, plan->floor, 1024 * needed, 1024 * available);
     case FM_SHORT_RANGE:
         return fm_fail(err, FATHOM_UNSUPPORTED,
             "%s: one matrix of each of the %u experts of a layer's token is %llu bytes, the device addresses "
@@ -153,9 +166,9 @@ static bool check_shortage(const struct fathom_inspect_params *p, const struct f
             p->model, plan->floor, (unsigned long long)s->needed, (unsigned long long)s->available);
     case FM_SHORT_STAGING:
         return fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: the %u experts of one layer's token need %.3f GiB of host memory to be read into, %.3f GiB "
-            "is free within the limit",
-            p->model, plan->floor, needed, available);
+            "%s: the %u experts of one layer's token need %.2f MiB of host memory to be read into, %.2f MiB "
+            "is free%s",
+            p->model, plan->floor, 1024 * needed, 1024 * available, p->host_limit ? " within the limit" : "");
     case FM_SHORT_FORM:
         return fm_fail(err, FATHOM_UNSUPPORTED,
             "%s: the experts do not fit into memory, and cannot be read from the file as they are needed, "

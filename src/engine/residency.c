@@ -111,7 +111,7 @@ static bool serve(
     struct fm_residency *r, uint32_t layer, uint32_t round, uint64_t before, struct fathom_error *err) {
     struct layer *l = &r->layers[layer];
     const volatile uint32_t *experts;
-    uint64_t ticket = 0;
+    uint64_t first = 0, last = 0; // tickets of the round's reads
     if (round == 0 && !fathom_gpu_wait(r->gpu, before, err)) return false;
     const uint32_t n = fm_slots_fetches(r->slots, round, &experts);
     r->n_used = 0;
@@ -127,24 +127,27 @@ static bool serve(
         h->used = r->clock;
         r->used[r->n_used++] = h;
     }
-    for (uint32_t i = 0; i < n; i++)
-        if (!l->home_of[experts[i]] && !bring(r, layer, experts[i], &ticket, err)) return false;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < n; i++) {
+        if (l->home_of[experts[i]]) continue;
+        ok = bring(r, layer, experts[i], &last, err);
+        if (!first) first = last;
+    }
     const double start = fm_clock();
-    const bool ok = !ticket || fm_disk_wait(r->reader, ticket, err);
+    // also after a failure: what is still read goes into homes that other experts get next
+    for (uint64_t t = first; t && t <= last; t++) ok = fm_disk_wait(r->reader, t, ok ? err : NULL) && ok;
     r->seconds += fm_clock() - start;
     return ok;
 }
 
-// Forgets all homes, and what is in the slots: a read has failed, and the device counts on it.
+// Forgets all homes: a read has failed.
 static void forget(struct fm_residency *r) {
-    struct fathom_error ignored;
     for (uint32_t i = 0; i < r->slots->n_layers; i++) {
         struct layer *l = &r->layers[i];
         if (!l->home_of) continue;
         for (uint32_t e = 0; e < r->slots->n_experts; e++) l->home_of[e] = 0;
         for (uint32_t h = 0; h < r->slots->n_homes; h++) l->homes[h] = (struct home){0};
     }
-    fm_slots_forget(r->gpu, r->slots, &ignored); // fails only with the device
 }
 
 bool fm_residency_submit(

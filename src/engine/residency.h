@@ -15,7 +15,7 @@ struct fm_residency *fm_residency_create(struct fathom_gpu *gpu, const struct fm
 void fm_residency_destroy(struct fm_residency **residency);
 
 // Submits a stream like fathom_stream_submit(), and reads what its parts need before each of them. A failure
-// leaves all slots empty. residency NULL: the experts are all in memory.
+// leaves all homes empty, and the slots in doubt. residency NULL: the experts are all in memory.
 bool fm_residency_submit(
     struct fm_residency *residency, struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err);
 

@@ -31,6 +31,7 @@ struct fm_slots {
     uint32_t n_experts, n_slots, n_homes, n_rounds;
     uint32_t version; // changes with n_slots: what was recorded before must be recorded again
     bool on_disk;     // the file is the experts' place, and homes keep some; else every expert has its home
+    bool in_doubt;    // a step failed in the middle: fm_slots_forget() must come before the next one
     bool shared;      // all layers share the slots, which keep nothing from layer to layer
     struct fm_layer_slots *layers; // [n_layers]
     struct fathom_weight *staging; // float32[n_staging][home_size / 4]: homes for one round; NULL: none
@@ -65,8 +66,8 @@ uint32_t fm_slots_fetches(const struct fm_slots *slots, uint32_t round, const vo
 // The parts of a layer's state that say what is in the slots: zero, nothing is.
 void fm_slots_contents(
     const struct fm_slots *slots, uint32_t layer, struct fathom_view *table, struct fathom_view *in_slots);
-// Empties all slots. Adds to *stats what the device has counted.
-bool fm_slots_forget(struct fathom_gpu *gpu, const struct fm_slots *slots, struct fathom_error *err);
+// Empties all slots, which ends the doubt. Adds to *stats what the device has counted.
+bool fm_slots_forget(struct fathom_gpu *gpu, struct fm_slots *slots, struct fathom_error *err);
 bool fm_slots_count(struct fathom_gpu *gpu, const struct fm_slots *slots, struct fathom_expert_stats *stats,
     struct fathom_error *err);
 
