@@ -50,11 +50,17 @@ static uint64_t or_most(uint64_t limit) { // 0: no limit
     return limit ? limit : UINT64_MAX;
 }
 
-// What a card's staging buffers take of the host's memory within a limit, see gpu.h.
+static uint64_t within(uint64_t value, uint64_t lowest, uint64_t highest) {
+    return value < lowest ? lowest : least(value, highest);
+}
+
+// What a limit of host memory leaves to other things than experts on a card: uploads stage there, small
+// buffers share a block, and each large one ends in a page that is not full (gpu/upload.c, gpu/memory.c).
 static uint64_t staging_size(const struct fathom_gpu_info *gpu, uint64_t host_limit) {
     if (gpu->unified_memory || !host_limit) return 0;
-    const uint64_t part = host_limit / 16, size = part < 64 << 10 ? 64 << 10 : least(part, 8 << 20);
-    return 3 * size;
+    const uint64_t staging = 3 * within(host_limit / 16, 64 << 10, 8 << 20),
+                   block = within(host_limit / 64, 256 << 10, 64 << 20);
+    return staging + block + block / 4;
 }
 
 static struct fm_machine machine_of(
