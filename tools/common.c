@@ -92,7 +92,7 @@ static bool parse_draft(const char *text, uint32_t *n_drafts) {
 const struct fathom_gpu_info *choose_device(
     const struct device_options *o, struct fathom_gpu_info *info, struct fathom_error *err) {
     struct fathom_gpu *gpu =
-        fathom_gpu_create(&(struct fathom_gpu_params){.device = o->device, .discrete = o->discrete}, err);
+        fathom_gpu_create(&(struct fathom_gpu_params){.device = o->device, .separate_memory = o->discrete}, err);
     if (!gpu) return NULL;
     *info = *fathom_gpu_get_info(gpu);
     fathom_gpu_destroy(&gpu);
@@ -137,7 +137,7 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
                     .cache_dir = cache,
                     .exact = o->exact,
                     .variants = o->variants,
-                    .discrete = o->discrete,
+                    .separate_memory = o->discrete,
                     .device_limit = device_limit,
                     .host_limit = host_limit,
                     .full_barriers = o->full_barriers,

@@ -28,6 +28,8 @@ expert_down_vec|expert_down|vec|types 2 2, 6 of 64 x 1408 + 2816 to 2048, 1 toke
 expert_down_grouped|expert_down|grouped|types 2 2, 6 of 64 x 1408 + 2816 to 2048, 64 tokens
 expert_down_grouped_dot|expert_down|grouped_dot|types 2 2, 6 of 64 x 1408 + 2816 to 2048, 64 tokens
 expert_down_grouped_coop|expert_down|grouped_coop|types 2 2, 6 of 64 x 1408 + 2816 to 2048, 64 tokens
+expert_place|expert_place|plain|64 slots, 8 of 256 experts, 1 tokens
+expert_fetch_quads|expert_fetch|quads|6 of 12 slots from 1 sources
 latent_attention_heads|latent_attention|heads|type 1, 1 tokens at 4095 of 0, 128 heads
 latent_attention_coop|latent_attention|coop|type 1, 1 tokens at 4095 of 0, 128 heads
 expanded_keys_tile|expanded_attention|tile|cache 1, weights 8, 256 tokens

@@ -143,9 +143,13 @@ struct fathom_expert_stats {
     uint64_t needed;        // experts of layers that steps used, each once a step
     uint64_t fetched;       // of these, the ones that were in no slot
     uint64_t fetched_bytes; // copied from host memory into slots
-    uint64_t read;          // of these, the ones that were in no host memory either
+    uint64_t read;          // from the file: of these, the ones in no host memory either; and wrong guesses
     uint64_t read_bytes;    // read from the file
     double read_seconds;    // in which the device waited for the file
+    // Of `read`, the ones whose read began before the device asked: they followed from the tokens; they were
+    // guessed; they were guessed, and the device then asked for them.
+    uint64_t known, guessed, guessed_right;
+    uint64_t ahead_bytes; // of these reads
 };
 // Waits for the device.
 FATHOM_API bool fathom_engine_get_expert_stats(

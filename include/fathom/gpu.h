@@ -86,9 +86,11 @@ struct fathom_gpu_params {
     const char *variants;  // "op=variant,op=variant": choose these instead of the defaults; NULL: defaults
     uint32_t disabled_caps;     // pretend that the device lacks these (tests)
     uint64_t max_storage_range; // pretend that a binding addresses no more than this (tests); 0: the device's
-    // Pretend that the device is a discrete card (tests): the host sees none of its memory, so that buffers
-    // and weights are staged and nothing is used in place; what only CPUs have is missing.
-    bool discrete;
+    // Pretend that the host sees none of the device's memory (tests, and measurements without a card):
+    // buffers and weights are staged, nothing is used in place.
+    bool separate_memory;
+    bool discrete; // pretend that the device is a discrete card (tests): the same, and what only CPUs have is
+                   // missing
     bool short_submits; // a submit holds a hundred-thousandth of a real card's work (tests): small models are
                         // split
     // Most bytes of device memory and of host memory that the gpu allocates; 0: no limit but the driver's. An
@@ -132,14 +134,15 @@ FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fatho
 // The present state of memory, in bytes. The call asks the driver and the system, takes well under a
 // millisecond, and may come between any two submits. "device" is the heaps that hold weights, "host" the
 // heaps of the system's memory; with unified_memory both are the same memory.
-//   Another program took video memory: device_budget fell. Most drivers let it fall as far as device_usage
-//   and
-// then move memory of this process out of the way, so shrink as soon as device_budget - device_usage is below
-// the headroom that you want. Another program gave it back: the difference has grown beyond that headroom.
+// When another program takes video memory, device_budget falls. Most drivers let it fall only as far as
+// device_usage, and then move memory of this process out of the way: shrink as soon as device_budget -
+// device_usage is below the wanted headroom, and grow when it is above the headroom and what would be added.
 struct fathom_gpu_memory {
     uint64_t device_total;  // size of the heaps
-    uint64_t device_budget; // of this process, by the driver; without FATHOM_CAP_MEMORY_BUDGET device_total
-    uint64_t device_usage;  // of that, in use by this process; without the capability device_allocated
+    uint64_t device_budget; // of this process, by the driver; without FATHOM_CAP_MEMORY_BUDGET device_total,
+                            // on CPUs what the system leaves
+    uint64_t device_usage;  // of that, in use by this process (lavapipe: by all); without the capability what
+                            // the gpu has allocated
     uint64_t device_free;   // what can be allocated now: within the budget, the system's memory, device_limit
     uint64_t host_total, host_budget, host_usage, host_free; // the same of host memory, and host_limit
 };

@@ -349,7 +349,11 @@ FATHOM_API uint64_t fathom_expert_gate_scratch(uint32_t n_tokens, uint32_t n_exp
 // Experts in slots: a part of the work of expert_up and expert_down, which then run once for each round.
 // `ids` are places (fathom_expert_place), and the weights have a matrix for each place: n_rounds slices over
 // the same n_slots matrices. Round 0 does the shared expert as well and starts from the residual, the last
-// round completes the sums and the norm. The variant is the one that all n_experts in one weight would get.
+// round completes the sums and the norm; between them y is not complete. All rounds take the same arguments
+// but `round`. The variant is the one that all n_experts in one weight would get, except that expert_down
+// goes token by token where the scratch does not hold the parts of all tokens of a call of several rounds.
+// One round gives the same bits as all experts in one weight. So do several rounds in exact mode, where each
+// token's ids are ascending experts.
 struct fathom_expert_part {
     uint32_t n_experts;       // of the layer; 0: no slots, and the other two are not read
     uint32_t round, n_rounds; // this call is round `round` of n_rounds
@@ -415,22 +419,29 @@ FATHOM_API uint32_t fathom_expert_rounds(
 FATHOM_API uint64_t fathom_expert_fetches_size(
     uint32_t n_tokens, uint32_t top_k, uint32_t n_experts, uint32_t n_slots);
 
-// The needed experts in ascending order, n_slots of them a round. An expert that has a slot keeps the slot.
-// The others take, in this order: empty slots; slots of experts that the batch does not need, the least
-// recently used first; slots of earlier rounds; slots of the latest rounds. All is decided by ids and state
-// alone, so every device decides the same.
+// The needed experts in ascending order, n_slots of them a round. An expert that has a slot keeps the slot
+// until a round takes it. The others take, in this order: empty slots; slots of experts that the batch does
+// not need, the least recently used first; slots of the batch's other rounds. Of experts that were used last
+// by the same call, the one of the lowest number counts as the last used. All is decided by ids and state
+// alone, so every device decides the same. At most 512 experts, 16 choices, 65535 tokens; n_slots is at least
+// top_k. The order of a token's ids does not matter; an id of no expert is ignored, and its place is 0. What
+// the slots hold is read from `slots`; `table` is only written. After the call both say what the slots hold
+// when all rounds are done.
 struct fathom_expert_place_params {
     struct fathom_view ids;     // uint32[n_tokens][top_k], experts
     struct fathom_view state;   // fathom_expert_state_size() bytes
     struct fathom_view places;  // uint32[n_tokens][top_k], written: round * n_slots + slot of each choice
     struct fathom_view fetches; // fathom_expert_fetches_size() bytes, written
     uint32_t n_tokens, top_k, n_experts, n_slots;
+    bool history; // the call counts in `depths`: for steps of few tokens, not for chunks that need everything
 };
 FATHOM_API void fathom_expert_place(
     struct fathom_stream *stream, const struct fathom_expert_place_params *params);
 
 // Copies the round's missing experts that lie in one source into their slots. homes[e] are four words: the
-// number of the source, and the word offsets of the expert's gate, up and down matrices in the source.
+// number of the source, and the word offsets, multiples of 4, of the expert's gate, up and down matrices in
+// the source. Experts of other sources are left alone: one call for each source. A matrix must be whole
+// words.
 struct fathom_expert_fetch_params {
     struct fathom_view fetches; // of expert_place
     struct fathom_view homes;   // uint32[n_experts][4]

@@ -16,7 +16,8 @@ layout(binding = 3) writeonly buffer Fetches { uint fetches[]; };  // [n_rounds]
 #define STATE 4u
 shared uint needed[MAX_EXPERTS / 32u], needed_below[MAX_EXPERTS / 32u];   // experts of the batch
 shared uint missing[MAX_EXPERTS / 32u], missing_below[MAX_EXPERTS / 32u]; // experts of the round
-shared uint free[MAX_EXPERTS / 8u], free_below[MAX_EXPERTS / 8u];         // keys of slots
+#define KEY_WORDS (3u * MAX_EXPERTS / 32u)
+shared uint free[KEY_WORDS], free_below[KEY_WORDS];                       // keys of slots
 shared uint n_fetched;
 shared uvec4 last_use[MAX_EXPERTS / 4u];
 shared uint depth[MAX_EXPERTS]; // how many experts were used after the expert
@@ -56,14 +57,13 @@ uint depth_of(uint e) {
 }
 
 // The key of slot s in a round: empty slots first, then slots of experts that the batch does not need, then
-// those of earlier rounds, then those of later ones. Keys differ. The slots of the round itself have none.
+// those of its other rounds. Keys differ. The slots of the round itself have none.
 #define NO_KEY 0xffffffffu
 uint key_of(uint s, uint round) {
     if (expert_in[s] == 0u) return s;
     const uint e = expert_in[s] - 1u;
     if (!HAS(needed, e)) return 2u * MAX_EXPERTS - 1u - depth[e];
-    const uint its_round = round_of(e);
-    return its_round == round ? NO_KEY : (its_round < round ? 3u : 4u) * MAX_EXPERTS - 1u - e;
+    return round_of(e) == round ? NO_KEY : 3u * MAX_EXPERTS - 1u - e;
 }
 
 void load(uint lane) {
@@ -104,7 +104,7 @@ void load(uint lane) {
 void place_round(uint lane, uint round) {
     const uint at = args.fetches_base + round * (1u + 2u * args.n_slots);
     if (lane < MAX_EXPERTS / 32u) missing[lane] = 0u;
-    if (lane < MAX_EXPERTS / 8u) free[lane] = 0u;
+    if (lane < KEY_WORDS) free[lane] = 0u;
     barrier();
     for (uint e = lane; e < args.n_experts; e += gl_WorkGroupSize.x)
         if (HAS(needed, e) && round_of(e) == round && slot_of[e] == 0u) ADD(missing, e);
@@ -115,7 +115,7 @@ void place_round(uint lane, uint round) {
         if (key[s] != NO_KEY) ADD(free, key[s]);
     }
     barrier();
-    SUM_BELOW(free, free_below, MAX_EXPERTS / 8u)
+    SUM_BELOW(free, free_below, KEY_WORDS)
     barrier();
     for (uint s = lane; s < args.n_slots; s += gl_WorkGroupSize.x)
         if (key[s] != NO_KEY) taken[RANK(free, free_below, key[s])] = s;

@@ -62,6 +62,24 @@ static void end_piece(struct fm_disk_reader *r, struct fm_disk_piece *piece) {
     drop(r, piece);
 }
 
+uint64_t fm_disk_cancel(struct fm_disk_reader *r, uint64_t ticket) {
+    uint64_t bytes = 0;
+    pthread_mutex_lock(&r->lock);
+    struct fm_disk_piece **at = &r->first;
+    for (struct fm_disk_piece *piece; (piece = *at);) {
+        if (piece->ticket != ticket) {
+            at = &piece->next;
+            continue;
+        }
+        *at = piece->next;
+        bytes += piece->size;
+        end_piece(r, piece);
+    }
+    r->last = at;
+    pthread_mutex_unlock(&r->lock);
+    return bytes;
+}
+
 static void count(struct fm_disk_reader *r, const struct fm_disk_piece *piece, int64_t n) {
     struct fm_disk_drive *drive = &r->drives[piece->drive];
     const double now = fm_clock();

@@ -58,6 +58,9 @@ bool fm_disk_submit(struct fm_disk_reader *reader, const struct fm_disk_range *r
     uint64_t *ticket, struct fathom_error *err);
 // Whether fm_disk_wait() for the ticket would return at once.
 bool fm_disk_done(struct fm_disk_reader *reader, uint64_t ticket);
+// Drops those of the ticket's reads that have not begun, and returns their bytes. Unless that is 0, the
+// ticket's destinations stay incomplete; the reads that have begun still write to them.
+uint64_t fm_disk_cancel(struct fm_disk_reader *reader, uint64_t ticket);
 // Waits until the ticket's reads have ended. When a read fails, all tickets given so far fail: fm_disk_wait()
 // for any of them, and the next fm_disk_submit(), wait until no read is in flight, so that nothing is written
 // to a destination afterwards, and return the error. Later tickets are read as if nothing had been.

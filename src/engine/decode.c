@@ -10,8 +10,15 @@ static struct fathom_view field(const struct fathom_session *s, size_t offset, u
 #define STEP_FIELD(s, name) \
     field(s, offsetof(struct fathom_step, name), sizeof(((struct fathom_step *)0)->name))
 
+uint32_t fm_session_version(const struct fathom_session *s) {
+    const struct fm_slots *slots = s->engine->weights.slots;
+    return slots ? slots->version : 0;
+}
+
 bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err) {
-    if (s->decode_recorded) return true;
+    if (s->decode_recorded && s->decode_version == fm_session_version(s)) return true;
+    s->decode_recorded = false;
+    s->decode_version = fm_session_version(s);
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
     struct fm_pass pass = fm_session_pass(s, s->decode);
     pass.ids = STEP_FIELD(s, token), pass.position = STEP_FIELD(s, position);
@@ -19,6 +26,7 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
     fathom_stream_begin(s->decode);
     fm_pass_layers(&pass);
     fm_pass_head(&pass, 0, 1);
+    if (s->drafting) fm_drafting_step_begin(s, &pass);
     fathom_sample(s->decode,
         &(struct fathom_sample_params){
             .logits = s->ws.logits,
@@ -28,6 +36,7 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
             .n_vocab = s->engine->hp.n_vocab,
             .n_ring = FM_RING,
         });
+    if (s->drafting) fm_drafting_step_end(s, &pass);
     if (!fathom_stream_finish(s->decode, err)) return false;
     s->decode_recorded = true;
     s->stats.decode_recordings += fathom_gpu_get_counters(s->engine->gpu).recorded - before;
@@ -68,10 +77,11 @@ static bool write_seen(
     return ok;
 }
 
-static bool submit_step(
-    struct fathom_session *s, struct fathom_stream *step, uint64_t *ticket, struct fathom_error *err) {
+// token: the step's first, where it is known when the step is submitted.
+static bool submit_step(struct fathom_session *s, struct fathom_stream *step, int32_t token, uint64_t *ticket,
+    struct fathom_error *err) {
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).submits;
-    if (!fm_residency_submit(s->engine->residency, step, ticket, err)) return false;
+    if (!fm_residency_submit(s->engine->residency, step, &token, 1, ticket, err)) return false;
     s->stats.decode_submits += fathom_gpu_get_counters(s->engine->gpu).submits - before;
     s->stats.decode_steps++;
     return true;
@@ -90,26 +100,36 @@ static bool check_sampling(const struct fathom_sampling *p, struct fathom_error 
     return true;
 }
 
+static bool record(struct fathom_session *s, bool drafts, struct fathom_error *err) {
+    return drafts ? fm_drafting_record(s, err) : fm_session_record_decode(s, err);
+}
+
 // Sets the device to the text's last token, and records the step or the drafting round.
 static bool start_steps(
-    struct fathom_session *s, const struct fathom_sampling *sampling, struct fathom_error *err) {
+    struct fathom_session *s, const struct fathom_sampling *sampling, bool drafts, struct fathom_error *err) {
     const uint32_t last = s->n_tokens - 1;
     if (!fm_session_evaluate(s, last, NULL, NULL, err) || !write_step(s, last, sampling, err) ||
         !write_seen(s, sampling, err))
         return false;
-    return s->drafting ? fm_drafting_record(s, err) && fm_drafting_start(s, s->tokens[last], err)
-                       : fm_session_record_decode(s, err);
+    return record(s, drafts, err) && (!drafts || fm_drafting_start(s, s->tokens[last], err));
 }
 
-// Hands over the tokens of one step, at most `most`. *wanted becomes false when the caller wants no more.
-static bool deliver(struct fathom_session *s, const volatile uint32_t *given, uint32_t most,
-    bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_done, bool *wanted,
-    struct fathom_error *err) {
-    for (uint32_t i = 0; i <= s->engine->n_drafts && i < most && given[i] != FATHOM_NO_TOKEN; i++) {
+// What the caller of fathom_session_generate wants.
+struct wish {
+    bool (*on_token)(void *user, int32_t id);
+    void *user;
+    uint32_t limit, n_done; // tokens
+    bool wanted;            // until on_token wants no more
+};
+
+// Hands over the tokens of one step, `width` at most.
+static bool deliver(struct fathom_session *s, const volatile uint32_t *given, uint32_t width,
+    struct wish *wish, struct fathom_error *err) {
+    for (uint32_t i = 0; i < width && wish->n_done < wish->limit && given[i] != FATHOM_NO_TOKEN; i++) {
         if (given[i] == FATHOM_NOT_FINITE) return fm_session_fail_logits(s->n_tokens - 1, err);
         const int32_t id = (int32_t)given[i];
-        ++*n_done;
-        if (!(*wanted = on_token(user, id))) return true;
+        wish->n_done++;
+        if (!(wish->wanted = wish->on_token(wish->user, id))) return true;
         s->tokens[s->n_tokens++] = id;
     }
     return true;
@@ -133,7 +153,53 @@ static bool count_experts(
     sum->read += now.read - before->read;
     sum->read_bytes += now.read_bytes - before->read_bytes;
     sum->read_seconds += now.read_seconds - before->read_seconds;
+    sum->known += now.known - before->known;
+    sum->guessed += now.guessed - before->guessed;
+    sum->guessed_right += now.guessed_right - before->guessed_right;
+    sum->ahead_bytes += now.ahead_bytes - before->ahead_bytes;
     return true;
+}
+
+static bool drafts_now(const struct fathom_session *s) {
+    return s->drafting && fm_residency_drafts(s->engine->residency);
+}
+
+// Runs steps, or rounds of drafting, until nothing more is wanted, or the other of the two is better.
+static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sampling, bool drafts,
+    struct wish *wish, struct fathom_error *err) {
+    struct fm_residency *residency = s->engine->residency;
+    if (!start_steps(s, sampling, drafts, err)) return false;
+    struct fathom_stream *step = drafts ? fm_drafting_round(s) : s->decode;
+    const uint32_t first = s->n_tokens, width = drafts ? 1 + s->engine->n_drafts : 1;
+    const double start = fm_clock();
+    const volatile uint32_t *ring = fathom_buffer_map(s->ring);
+    uint64_t tickets[FM_RING], last = 0;
+    uint32_t n_submitted = 0, n_read = 0;
+    // a step ahead would read experts from the file for a token that may not be wanted
+    const uint32_t n_ahead = residency ? 1 : FM_IN_FLIGHT;
+    bool ok = true;
+    while (ok && wish->wanted && wish->n_done < wish->limit && drafts == drafts_now(s)) {
+        const uint32_t n_before = wish->n_done;
+        const double begin = fm_clock();
+        while (ok && n_submitted - n_read < n_ahead && n_submitted - n_read < wish->limit - wish->n_done) {
+            ok = record(s, drafts, err) && submit_step(s, step, s->tokens[s->n_tokens - 1], &last, err);
+            if (ok) tickets[n_submitted++ % FM_RING] = last;
+        }
+        if (!ok || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], err))) break;
+        const double seconds = fm_clock() - begin;
+        const volatile uint32_t *given = ring + n_read % FM_RING * width;
+        if (n_read++ > 0 && drafts) count_drafts(s, given); // those of the first round are placeholders
+        ok = deliver(s, given, width, wish, err);
+        if (residency) fm_residency_took(residency, s->drafting, wish->n_done - n_before, seconds);
+    }
+    if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, ok ? err : NULL) && ok;
+    // step i read the token at first - 1 + i; a round may have left its last token for the next round, and
+    // the draft layer may have seen another successor of the last token
+    const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + n_submitted;
+    s->n_evaluated = !ok ? first - 1 : read < s->n_tokens ? read : s->n_tokens;
+    fm_drafting_set_length(s, s->n_evaluated);
+    s->stats.timings.decode_seconds += fm_clock() - start;
+    return ok;
 }
 
 bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampling *sampling,
@@ -142,39 +208,16 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampl
     *n_generated = 0;
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
     const struct fathom_sampling p = sampling ? *sampling : (struct fathom_sampling){0};
-    const uint32_t first = s->n_tokens, room = s->n_context - first,
-                   limit = max_tokens < room ? max_tokens : room;
+    const uint32_t first = s->n_tokens, room = s->n_context - first;
+    struct wish wish = {on_token, user, max_tokens < room ? max_tokens : room, 0, true};
     struct fathom_expert_stats experts;
-    if (!check_sampling(&p, err) || !start_steps(s, &p, err) ||
-        !fathom_engine_get_expert_stats(s->engine, &experts, err))
-        return false;
-    struct fathom_stream *step = s->drafting ? fm_drafting_round(s) : s->decode;
-    const double start = fm_clock();
-    const volatile uint32_t *ring = fathom_buffer_map(s->ring);
-    uint64_t tickets[FM_RING], last = 0;
-    uint32_t n_submitted = 0, n_read = 0, n_done = 0; // steps, steps, tokens
-    // a step ahead would read experts from the file for a token that may not be wanted
-    const uint32_t n_ahead = s->engine->residency ? 1 : FM_IN_FLIGHT;
-    bool ok = true, wanted = true;
-    while (ok && wanted && n_done < limit) {
-        while (ok && n_submitted - n_read < n_ahead && n_submitted - n_read < limit - n_done) {
-            ok = submit_step(s, step, &last, err);
-            if (ok) tickets[n_submitted++ % FM_RING] = last;
-        }
-        if (!ok || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], err))) break;
-        const volatile uint32_t *given = ring + n_read % FM_RING * (1 + s->engine->n_drafts);
-        if (n_read++ > 0) count_drafts(s, given); // the drafts of the first round are placeholders
-        ok = deliver(s, given, limit - n_done, on_token, user, &n_done, &wanted, err);
-    }
-    if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, ok ? err : NULL) && ok;
+    if (!check_sampling(&p, err) || !fathom_engine_get_expert_stats(s->engine, &experts, err)) return false;
+    bool ok;
+    do ok = run_steps(s, &p, drafts_now(s), &wish, err);
+    while (ok && wish.wanted && wish.n_done < wish.limit);
     ok = ok && count_experts(s, &experts, err);
-    // step i read the token at first - 1 + i; a round may have left its last token for the next round
-    const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + n_submitted;
-    s->n_evaluated = !ok ? first - 1 : read < s->n_tokens ? read : s->n_tokens;
-    fm_drafting_set_length(s, s->n_evaluated);
     *n_generated = s->n_tokens - first;
-    s->stats.timings.decode_seconds += fm_clock() - start;
-    s->stats.timings.decode_tokens += n_done;
+    s->stats.timings.decode_tokens += wish.n_done;
     return ok;
 }
 
@@ -193,7 +236,7 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
     bool ok = true;
     for (uint32_t i = 0; ok && i < n_tokens; i++) {
         uint64_t ticket;
-        ok = write_step(s, first + i, &greedy, err) && submit_step(s, s->decode, &ticket, err) &&
+        ok = write_step(s, first + i, &greedy, err) && submit_step(s, s->decode, ids[i], &ticket, err) &&
             fathom_gpu_wait(s->engine->gpu, ticket, err) &&
             (!logits || fathom_download(s->engine->gpu, row, logits + i * n_vocab, err)) &&
             (ring[0] != FATHOM_NOT_FINITE || fm_session_fail_logits(first + i, err));

@@ -13,6 +13,7 @@ struct fm_drafting {
     struct fathom_buffer *guessed;
     struct fathom_stream *round;
     bool recorded;
+    uint32_t version;  // fm_slots.version when the round was recorded
     uint32_t n_stored; // positions in the draft layer's cache
 };
 
@@ -54,6 +55,16 @@ void fm_drafting_read(
     known.n_tokens = n_next;
     fm_draft_mix(&known, s->ws.x, next, fathom_buffer_view(s->drafting->pair));
     fm_draft_store(&known);
+}
+
+void fm_drafting_step_begin(struct fathom_session *s, const struct fm_pass *pass) {
+    fathom_stream_copy(pass->stream, pass->position, DRAFTS_FIELD(s->drafting, position));
+}
+
+void fm_drafting_step_end(struct fathom_session *s, const struct fm_pass *pass) {
+    struct fm_pass known = *pass;
+    known.position = DRAFTS_FIELD(s->drafting, position);
+    fm_drafting_read(s, &known, pass->ids, 1);
 }
 
 uint32_t fm_drafting_length(const struct fathom_session *s) {
@@ -124,7 +135,9 @@ static void record_guesses(const struct fathom_session *s, struct fm_pass pass) 
 
 bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
     struct fm_drafting *d = s->drafting;
-    if (d->recorded) return true;
+    if (d->recorded && d->version == fm_session_version(s)) return true;
+    d->recorded = false;
+    d->version = fm_session_version(s);
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
     const uint32_t n_rows = 1 + s->engine->n_drafts;
     struct fm_pass pass = fm_session_pass(s, d->round);

@@ -13,10 +13,12 @@ struct fm_pass fm_session_input_pass(
     return pass;
 }
 
-static bool run(struct fathom_session *s, bool decode_next, struct fathom_error *err) {
+// n_tokens: those at s->n_evaluated that the stream takes through the layers.
+static bool run(struct fathom_session *s, uint32_t n_tokens, bool decode_next, struct fathom_error *err) {
     uint64_t ticket;
     if (!fathom_stream_finish(s->prefill, err) ||
-        !fm_residency_submit(s->engine->residency, s->prefill, &ticket, err))
+        !fm_residency_submit(
+            s->engine->residency, s->prefill, s->tokens + s->n_evaluated, n_tokens, &ticket, err))
         return false;
     struct fathom_error later = {0}; // a failure comes again, and is told, when the step is wanted
     if (decode_next) s->drafting ? fm_drafting_record(s, &later) : fm_session_record_decode(s, &later);
@@ -39,7 +41,7 @@ static bool read_logits(
         fm_pass_head(pass, first, n);
         struct fathom_view rows = s->ws.logits;
         rows.size = 4 * n * n_vocab;
-        if (!run(s, false, err) || !fathom_download(s->engine->gpu, rows, logits + first * n_vocab, err))
+        if (!run(s, 0, false, err) || !fathom_download(s->engine->gpu, rows, logits + first * n_vocab, err))
             return false;
         for (uint32_t i = first; i < first + n; i++)
             if (!is_finite(logits + i * n_vocab, n_vocab))
@@ -65,11 +67,11 @@ static bool evaluate_chunk(
     fathom_stream_begin(s->prefill);
     fm_pass_layers(&pass);
     if (logits) {
-        if (!run(s, false, err) || !read_logits(s, &pass, logits, err)) return false;
+        if (!run(s, n_tokens, false, err) || !read_logits(s, &pass, logits, err)) return false;
         fathom_stream_begin(s->prefill);
     }
     if (n_next) fm_drafting_read(s, &pass, next, n_next);
-    if ((!logits || n_next) && !run(s, !logits, err)) return false;
+    if ((!logits || n_next) && !run(s, logits ? 0 : n_tokens, !logits, err)) return false;
     if (s->drafting) fm_drafting_set_length(s, s->n_evaluated + n_next);
     s->n_evaluated = end;
     return true;

@@ -1,14 +1,19 @@
 #include "engine/residency.h"
 #include "base/clock.h"
 #include "base/disk_reader.h"
+#include "base/log.h"
 #include <stdlib.h>
+#include <string.h>
+
+enum { FM_MAX_TOP_K = 16 }; // of fathom_expert_gate
 
 // One expert's room in host memory. The homes of a layer keep experts, the least recently used goes first.
 // Those of the staging serve one round.
 struct home {
-    uint32_t expert; // + 1; 0: none
-    uint64_t used;   // the clock of the last round that fetched from it
-    uint64_t busy;   // ticket of that round's part: until it is done, the device reads the home
+    uint32_t expert;  // + 1; 0: none
+    uint64_t used;    // the clock of the last round that fetched from it
+    uint64_t busy;    // ticket of that round's part: until it is done, the device reads the home
+    uint64_t reading; // ticket of the read that fills it, until somebody has waited for it; 0: none
 };
 
 // Where a matrix lies in the files.
@@ -21,6 +26,11 @@ struct layer {
     struct home *homes;  // [n_homes]
     uint32_t *home_of;   // [n_experts]: home + 1; 0: none
     struct place *place; // [n_experts][FM_N_MATRICES]
+    // By what the device has fetched: the experts in slots, and what each slot holds, + 1. The device alone
+    // decides what a step fetches; this only tells what need not be read ahead.
+    bool *in_slot;   // [n_experts]
+    uint32_t *slots; // [n_experts], of which n_slots count
+    uint64_t n_late; // experts whose read began when the device asked for them
 };
 
 struct fm_residency {
@@ -33,11 +43,19 @@ struct fm_residency {
     struct layer *layers;
     struct home *staging;
     uint32_t n_staging, next_staging;
-    struct home **used; // [n_slots]: the homes of the round at hand
+    struct home **used; // [n_experts]: the homes of the round at hand
     uint32_t n_used;
+    bool *needed; // [n_experts], of one layer
     uint64_t clock;
-    uint64_t n_fetched, n_read, bytes_read;
-    double seconds; // of waiting for reads
+    uint64_t pass, pass_before; // the clock when the stream at hand began, and the one before
+    uint32_t n_slots;           // of the copy of what is in slots
+    // what the gate of the next layer has guessed, and the homes that were given to guesses
+    uint32_t guesses[FM_GUESSED_TOKENS * FM_MAX_TOP_K], n_guesses;
+    struct home *guessed[FM_MAX_TOP_K];
+    uint32_t n_guessed;
+    struct fm_comparison comparisons[FM_N_COMPARISONS];
+    struct fathom_log log;
+    struct fathom_expert_stats stats; // those of reads
 };
 
 // ---- Reading ---------------------------------------------------------------------------------------------
@@ -54,6 +72,10 @@ static struct fm_disk_range window(
     };
 }
 
+static uint64_t expert_size(const struct fm_layer_slots *l) {
+    return l->matrix_size[FM_GATE] + l->matrix_size[FM_UP] + l->matrix_size[FM_DOWN];
+}
+
 // Begins to read an expert into a home, and writes the home into the device's table.
 static bool start_read(struct fm_residency *r, uint32_t layer, uint32_t expert, uint32_t home,
     uint64_t *ticket, struct fathom_error *err) {
@@ -63,60 +85,190 @@ static bool start_read(struct fm_residency *r, uint32_t layer, uint32_t expert, 
     for (int i = 0; i < FM_N_MATRICES; i++) {
         ranges[i] = window(r, layer, expert, i, memory);
         skip[i] = ranges[i].offset % FM_DISK_ALIGNMENT;
-        r->bytes_read += ranges[i].size;
+        r->stats.read_bytes += ranges[i].size;
     }
-    r->n_read++;
+    r->stats.read++;
     fm_slots_set_home(r->slots, layer, expert, home, skip);
     return fm_disk_submit(r->reader, ranges, FM_N_MATRICES, ticket, err);
 }
 
 // ---- Homes -----------------------------------------------------------------------------------------------
 
-// A home that the round at hand does not use: the layer's least recently used one, else one of the staging.
-// *index is the home's number. The device is done with it.
-static struct home *free_home(
-    struct fm_residency *r, uint32_t layer, uint32_t *index, struct fathom_error *err) {
-    struct layer *l = &r->layers[layer];
-    struct home *best = NULL;
-    for (uint32_t i = 0; i < r->slots->n_homes; i++) {
-        struct home *h = &l->homes[i];
-        if (h->used != r->clock && (!best || h->used < best->used)) best = h, *index = i;
-    }
-    if (!best) {
-        const uint32_t i = r->next_staging;
-        r->next_staging = (i + 1) % r->n_staging;
-        best = &r->staging[i], *index = r->slots->n_homes + i;
-    } else if (best->expert) {
-        l->home_of[best->expert - 1] = 0;
-        best->expert = 0;
-    }
-    return fathom_gpu_wait(r->gpu, best->busy, err) ? best : NULL;
-}
-
-static bool bring(
-    struct fm_residency *r, uint32_t layer, uint32_t expert, uint64_t *ticket, struct fathom_error *err) {
-    struct layer *l = &r->layers[layer];
-    uint32_t index;
-    struct home *h = free_home(r, layer, &index, err);
-    if (!h || !start_read(r, layer, expert, index, ticket, err)) return false;
-    h->used = r->clock;
-    r->used[r->n_used++] = h;
-    if (index < r->slots->n_homes) h->expert = expert + 1, l->home_of[expert] = index + 1;
+// Waits for the read that fills a home.
+static bool filled(struct fm_residency *r, struct home *h, struct fathom_error *err) {
+    if (h->reading && !fm_disk_wait(r->reader, h->reading, err)) return false;
+    h->reading = 0;
     return true;
 }
 
-// Sees to it that the experts that the device fetches in a round have homes. `before` is the ticket of the
-// part before, which decides what a layer's rounds fetch.
-static bool serve(
-    struct fm_residency *r, uint32_t layer, uint32_t round, uint64_t before, struct fathom_error *err) {
+// The least recently used of the layer's homes that were last used before `before`. Homes that are being
+// filled come last.
+static struct home *oldest(struct fm_residency *r, uint32_t layer, uint64_t before) {
+    struct home *best = NULL;
+    bool best_waits = false;
+    for (uint32_t i = 0; i < r->slots->n_homes; i++) {
+        struct home *h = &r->layers[layer].homes[i];
+        const bool waits = h->reading && !fm_disk_done(r->reader, h->reading);
+        if (h->used >= before || (best && (waits != best_waits ? waits : h->used >= best->used))) continue;
+        best = h;
+        best_waits = waits;
+    }
+    return best;
+}
+
+// Takes the home's expert away. Nobody reads the home or writes to it any longer.
+static bool vacate(struct fm_residency *r, uint32_t layer, struct home *h, struct fathom_error *err) {
+    if (h->expert) r->layers[layer].home_of[h->expert - 1] = 0;
+    h->expert = 0;
+    if (h->reading) fm_disk_cancel(r->reader, h->reading);
+    return filled(r, h, err) && fathom_gpu_wait(r->gpu, h->busy, err);
+}
+
+// Begins to read an expert into one of the layer's homes.
+static bool fill(
+    struct fm_residency *r, uint32_t layer, uint32_t expert, struct home *h, struct fathom_error *err) {
+    struct layer *l = &r->layers[layer];
+    const uint32_t index = (uint32_t)(h - l->homes);
+    if (!vacate(r, layer, h, err) || !start_read(r, layer, expert, index, &h->reading, err)) return false;
+    h->used = r->clock;
+    h->expert = expert + 1;
+    l->home_of[expert] = index + 1;
+    return true;
+}
+
+// Begins to read an expert that the round at hand needs, into a home that the round does not use: one of its
+// layer, else one of the staging.
+static bool bring(struct fm_residency *r, uint32_t layer, uint32_t expert, struct fathom_error *err) {
+    struct home *h = oldest(r, layer, r->clock);
+    r->layers[layer].n_late++;
+    if (h) {
+        r->used[r->n_used++] = h;
+        return fill(r, layer, expert, h, err);
+    }
+    const uint32_t i = r->next_staging;
+    r->next_staging = (i + 1) % r->n_staging;
+    r->used[r->n_used++] = h = &r->staging[i];
+    return fathom_gpu_wait(r->gpu, h->busy, err) &&
+        start_read(r, layer, expert, r->slots->n_homes + i, &h->reading, err);
+}
+
+// ---- Reading ahead ---------------------------------------------------------------------------------------
+
+static bool is_near(const struct fm_residency *r, uint32_t layer, uint32_t expert) {
+    return r->layers[layer].in_slot[expert] || r->layers[layer].home_of[expert];
+}
+
+// Begins to read an expert before the device asks, into a home last used before `before`. *home becomes NULL
+// if there is none.
+static bool read_ahead(struct fm_residency *r, uint32_t layer, uint32_t expert, uint64_t before,
+    struct home **home, struct fathom_error *err) {
+    const uint64_t bytes = r->stats.read_bytes;
+    if (!(*home = oldest(r, layer, before))) return true;
+    if (!fill(r, layer, expert, *home, err)) return false;
+    r->stats.ahead_bytes += r->stats.read_bytes - bytes;
+    return true;
+}
+
+// Begins to read what the tokens need of a layer whose experts follow from the tokens.
+static bool read_choices(
+    struct fm_residency *r, uint32_t layer, const int32_t *ids, uint32_t n, struct fathom_error *err) {
+    const struct fm_slots *s = r->slots;
+    const struct layer *l = &r->layers[layer];
+    struct home *home;
+    memset(r->needed, 0, s->n_experts * sizeof(*r->needed));
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < s->top_k; k++)
+            r->needed[s->layers[layer].choices[(size_t)ids[i] * s->top_k + k]] = true;
+    r->clock++; // what is needed stays
+    for (uint32_t e = 0; e < s->n_experts; e++)
+        if (r->needed[e] && l->home_of[e]) l->homes[l->home_of[e] - 1].used = r->clock;
+    for (uint32_t e = 0; e < s->n_experts; e++) {
+        if (!r->needed[e] || is_near(r, layer, e)) continue;
+        if (!read_ahead(r, layer, e, r->clock, &home, err)) return false;
+        if (!home) break;
+        r->stats.known++;
+    }
+    return true;
+}
+
+static bool read_known(struct fm_residency *r, const int32_t *ids, uint32_t n, struct fathom_error *err) {
+    for (uint32_t i = 0; n && i < r->slots->n_layers; i++)
+        if (r->slots->layers[i].choices && !read_choices(r, i, ids, n, err)) return false;
+    return true;
+}
+
+// Begins to read the guessed experts of a layer, as many as one token needs. Homes that this step or the step
+// before has used are kept: a guess may be wrong.
+static bool read_guesses(struct fm_residency *r, uint32_t layer, struct fathom_error *err) {
+    const uint64_t before = r->pass_before + 1;
+    for (uint32_t i = 0; i < r->n_guesses && r->n_guessed < r->slots->top_k; i++) {
+        const uint32_t e = r->guesses[i];
+        struct home *home;
+        if (e >= r->slots->n_experts || is_near(r, layer, e)) continue;
+        if (!read_ahead(r, layer, e, before, &home, err)) return false;
+        if (!home) break;
+        r->guessed[r->n_guessed++] = home;
+        r->stats.guessed++;
+    }
+    return true;
+}
+
+// The device has said what it fetches in the layer's rounds: reads of wrong guesses that have not begun are
+// dropped, so that they delay nothing, and the homes are the first ones that others get.
+static void judge_guesses(struct fm_residency *r, uint32_t layer, uint32_t n_rounds) {
+    for (uint32_t i = 0; i < r->n_guessed; i++) {
+        struct home *h = r->guessed[i];
+        bool right = false;
+        for (uint32_t round = 0; round < n_rounds; round++) {
+            const volatile uint32_t *experts;
+            const uint32_t n = fm_slots_fetches(r->slots, round, &experts);
+            for (uint32_t j = 0; j < n; j++) right |= experts[j] + 1 == h->expert;
+        }
+        if (right) {
+            r->stats.guessed_right++;
+            continue;
+        }
+        h->used = 0;
+        const uint64_t size = expert_size(&r->slots->layers[layer]),
+                       dropped = h->reading ? fm_disk_cancel(r->reader, h->reading) : 0;
+        if (!dropped) continue;
+        r->stats.read_bytes -= dropped < size ? dropped : size; // `dropped` counts whole windows
+        r->layers[layer].home_of[h->expert - 1] = 0;
+        h->expert = 0;
+    }
+    r->n_guessed = 0;
+}
+
+// The gate's n guesses, which the gate of a later layer overwrites.
+static void take_guesses(struct fm_residency *r, uint32_t n) {
+    struct fathom_view ids, weights;
+    fm_slots_guessed(r->slots, &ids, &weights);
+    const volatile uint32_t *list = fathom_buffer_map(ids.buffer);
+    for (r->n_guesses = 0; r->n_guesses < n; r->n_guesses++) r->guesses[r->n_guesses] = list[r->n_guesses];
+}
+
+// ---- Serving ---------------------------------------------------------------------------------------------
+
+// Keeps the copy of what is in the layer's slots.
+static void note_slots(struct fm_residency *r, uint32_t layer, const volatile uint32_t *experts, uint32_t n) {
+    struct layer *l = &r->layers[layer];
+    if (r->slots->shared) return;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t e = experts[i], slot = experts[r->slots->n_slots + i];
+        if (slot >= r->slots->n_slots) continue;
+        if (l->slots[slot]) l->in_slot[l->slots[slot] - 1] = false;
+        l->slots[slot] = e + 1;
+        l->in_slot[e] = true;
+    }
+}
+
+// Sees to it that the experts that the device fetches in a round have homes.
+static bool serve(struct fm_residency *r, uint32_t layer, uint32_t round, struct fathom_error *err) {
     struct layer *l = &r->layers[layer];
     const volatile uint32_t *experts;
-    uint64_t ticket = 0;
-    if (round == 0 && !fathom_gpu_wait(r->gpu, before, err)) return false;
     const uint32_t n = fm_slots_fetches(r->slots, round, &experts);
     r->n_used = 0;
     r->clock++;
-    r->n_fetched += n;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t e = experts[i];
         if (e >= r->slots->n_experts)
@@ -128,11 +280,30 @@ static bool serve(
         r->used[r->n_used++] = h;
     }
     for (uint32_t i = 0; i < n; i++)
-        if (!l->home_of[experts[i]] && !bring(r, layer, experts[i], &ticket, err)) return false;
+        if (!l->home_of[experts[i]] && !bring(r, layer, experts[i], err)) return false;
+    note_slots(r, layer, experts, n);
     const double start = fm_clock();
-    const bool ok = !ticket || fm_disk_wait(r->reader, ticket, err);
-    r->seconds += fm_clock() - start;
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < r->n_used; i++) ok = filled(r, r->used[i], err);
+    r->stats.read_seconds += fm_clock() - start;
     return ok;
+}
+
+static void forget_home(struct fm_residency *r, struct home *h) {
+    struct fathom_error ignored;
+    if (h->reading) fm_disk_cancel(r->reader, h->reading);
+    if (h->reading) fm_disk_wait(r->reader, h->reading, &ignored); // nothing is written to it afterwards
+    *h = (struct home){0};
+}
+
+static void forget_slots(struct fm_residency *r) {
+    for (uint32_t i = 0; i < r->slots->n_layers; i++) {
+        struct layer *l = &r->layers[i];
+        if (!l->homes) continue;
+        memset(l->in_slot, 0, r->slots->n_experts * sizeof(*l->in_slot));
+        memset(l->slots, 0, r->slots->n_experts * sizeof(*l->slots));
+    }
+    r->n_slots = r->slots->n_slots;
 }
 
 // Forgets all homes, and what is in the slots: a read has failed, and the device counts on it.
@@ -140,23 +311,63 @@ static void forget(struct fm_residency *r) {
     struct fathom_error ignored;
     for (uint32_t i = 0; i < r->slots->n_layers; i++) {
         struct layer *l = &r->layers[i];
-        if (!l->home_of) continue;
+        if (!l->homes) continue;
         for (uint32_t e = 0; e < r->slots->n_experts; e++) l->home_of[e] = 0;
-        for (uint32_t h = 0; h < r->slots->n_homes; h++) l->homes[h] = (struct home){0};
+        for (uint32_t h = 0; h < r->slots->n_homes; h++) forget_home(r, &l->homes[h]);
     }
+    for (uint32_t i = 0; i < r->n_staging; i++) forget_home(r, &r->staging[i]);
+    r->n_guessed = 0;
+    forget_slots(r);
     fm_slots_forget(r->gpu, r->slots, &ignored); // fails only with the device
 }
 
-bool fm_residency_submit(
-    struct fm_residency *r, struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err) {
+// The rounds of the layer of part i, from this one on.
+static uint32_t rounds_from(const struct fathom_stream *stream, uint32_t i) {
+    uint32_t n = 1;
+    while (i + n < fathom_stream_parts(stream) &&
+        fathom_stream_tag(stream, i + n) ==
+            fm_slots_tag(fm_slots_tag_layer(fathom_stream_tag(stream, i)), n, 0))
+        n++;
+    return n;
+}
+
+// What part i needs. `before` is the ticket of the part before, which decides what a layer's rounds fetch.
+static bool prepare(struct fm_residency *r, const struct fathom_stream *stream, uint32_t i, uint64_t before,
+    struct fathom_error *err) {
+    const uint64_t tag = fathom_stream_tag(stream, i);
+    const uint32_t layer = fm_slots_tag_layer(tag), round = fm_slots_tag_round(tag);
+    if (round == 0) {
+        if (!fathom_gpu_wait(r->gpu, before, err)) return false;
+        if (fm_slots_tag_guessed(tag)) take_guesses(r, fm_slots_tag_guessed(tag));
+        judge_guesses(r, layer, rounds_from(stream, i));
+    }
+    return serve(r, layer, round, err);
+}
+
+// Reads ahead while the device computes part i.
+static bool look_ahead(
+    struct fm_residency *r, const struct fathom_stream *stream, uint32_t i, struct fathom_error *err) {
+    if (!r->n_guesses || i + 1 >= fathom_stream_parts(stream)) return true;
+    const uint32_t layer = fm_slots_tag_layer(fathom_stream_tag(stream, i));
+    if (fm_slots_tag_layer(fathom_stream_tag(stream, i + 1)) == layer) return true; // more of this layer
+    const bool ok = read_guesses(r, layer + 1, err);
+    r->n_guesses = 0;
+    return ok;
+}
+
+bool fm_residency_submit(struct fm_residency *r, struct fathom_stream *stream, const int32_t *ids, uint32_t n,
+    uint64_t *ticket, struct fathom_error *err) {
     if (!r) return fathom_stream_submit(stream, ticket, err);
+    const uint32_t n_parts = fathom_stream_parts(stream);
     uint64_t last = 0;
-    bool ok = true;
-    for (uint32_t i = 0; ok && i < fathom_stream_parts(stream); i++) {
-        const uint64_t tag = fathom_stream_tag(stream, i);
-        ok = i == 0 || serve(r, fm_slots_tag_layer(tag), fm_slots_tag_round(tag), last, err);
-        ok = ok && fathom_stream_submit_part(stream, i, &last, err);
+    if (n_parts > 1) r->pass_before = r->pass, r->pass = r->clock;
+    if (r->n_slots != r->slots->n_slots) forget_slots(r);
+    r->n_guesses = 0;
+    bool ok = read_known(r, ids, n, err);
+    for (uint32_t i = 0; ok && i < n_parts; i++) {
+        ok = (i == 0 || prepare(r, stream, i, last, err)) && fathom_stream_submit_part(stream, i, &last, err);
         for (uint32_t j = 0; ok && i > 0 && j < r->n_used; j++) r->used[j]->busy = last;
+        ok = ok && (i == 0 || look_ahead(r, stream, i, err));
     }
     if (!ok) forget(r);
     *ticket = last;
@@ -164,10 +375,38 @@ bool fm_residency_submit(
 }
 
 void fm_residency_count(const struct fm_residency *r, struct fathom_expert_stats *stats) {
-    if (!r) return;
-    stats->read += r->n_read;
-    stats->read_bytes += r->bytes_read;
-    stats->read_seconds += r->seconds;
+    if (r) *stats = r->stats;
+}
+uint64_t fm_residency_late(const struct fm_residency *r, uint32_t layer) {
+    return r->layers[layer].n_late;
+}
+
+// ---- Choices ---------------------------------------------------------------------------------------------
+
+struct fm_comparison *fm_residency_comparison(struct fm_residency *r, enum fm_residency_comparison which) {
+    return &r->comparisons[which];
+}
+
+bool fm_residency_drafts(const struct fm_residency *r) {
+    return !r || !fm_comparison_way(&r->comparisons[FM_NO_DRAFTS]);
+}
+
+void fm_residency_took(struct fm_residency *r, bool may_draft, uint32_t n_tokens, double seconds) {
+    struct fm_comparison *drafts = &r->comparisons[FM_NO_DRAFTS], *guesses = &r->comparisons[FM_GUESSES];
+    // one comparison at a time, since each changes what the other measures
+    const bool compares_drafts = may_draft && drafts->rule == FM_COMPARE_MEASURED && !drafts->left;
+    if (may_draft && fm_comparison_add(drafts, n_tokens, seconds))
+        fm_log(&r->log, FATHOM_LOG_NOTICE,
+            "drafts are %s for %u tokens: a token takes %.3g s with drafts and %.3g s without, as long as "
+            "experts are read from the file",
+            drafts->best ? "off" : "on", drafts->left, drafts->token_seconds[0], drafts->token_seconds[1]);
+    if (!compares_drafts && fm_comparison_add(guesses, n_tokens, seconds))
+        fm_log(&r->log, FATHOM_LOG_INFO,
+            "experts of the next layer are %s for %u tokens: a token takes %.3g s when they are and %.3g s "
+            "when they are not",
+            guesses->best ? "guessed and read ahead" : "not read ahead", guesses->left,
+            guesses->token_seconds[1], guesses->token_seconds[0]);
+    fm_slots_guess(r->slots, fm_comparison_way(guesses));
 }
 
 // ---- Creation --------------------------------------------------------------------------------------------
@@ -209,21 +448,28 @@ struct fm_residency *fm_residency_create(struct fathom_gpu *gpu, const struct fm
     bool ok = r;
     if (ok) {
         *r = (struct fm_residency){.gpu = gpu, .tensors = tensors, .slots = slots};
+        if (log) r->log = *log;
+        r->n_slots = slots->n_slots;
+        // without homes there is nowhere to read to ahead of time
+        if (!slots->n_homes) r->comparisons[FM_GUESSES].rule = FM_COMPARE_FIRST;
         r->n_staging = slots->staging ? slots->staging->n_rows : 0;
         ok = (r->layers = calloc(slots->n_layers, sizeof(*r->layers))) &&
             (r->staging = calloc(r->n_staging + 1, sizeof(*r->staging))) &&
-            (r->used = calloc(slots->n_slots, sizeof(struct home *)));
+            (r->used = calloc(slots->n_experts, sizeof(struct home *))) &&
+            (r->needed = calloc(slots->n_experts, sizeof(*r->needed)));
     }
     for (uint32_t i = 0; ok && i < slots->n_layers; i++)
         if (slots->layers[i].pools[0])
             ok = (r->layers[i].homes = calloc(slots->n_homes + 1, sizeof(struct home))) &&
                 (r->layers[i].home_of = calloc(slots->n_experts, sizeof(uint32_t))) &&
+                (r->layers[i].slots = calloc(slots->n_experts, sizeof(uint32_t))) &&
+                (r->layers[i].in_slot = calloc(slots->n_experts, sizeof(bool))) &&
                 (r->layers[i].place = calloc(slots->n_experts, FM_N_MATRICES * sizeof(struct place)));
     if (!ok) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the places of %u experts", slots->n_experts);
         goto fail;
     }
-    ok = (r->reader = fm_disk_open(&(struct fm_disk_params){.log = log}, err));
+    ok = (r->reader = fm_disk_open(&(struct fm_disk_params){.log = &r->log}, err));
     for (uint32_t i = 0; ok && i < slots->n_layers; i++)
         ok = !slots->layers[i].pools[0] || find_places(r, i, mirror, err);
     if (ok) return r;
@@ -240,11 +486,14 @@ void fm_residency_destroy(struct fm_residency **residency) {
         free(r->layers[i].homes);
         free(r->layers[i].home_of);
         free(r->layers[i].place);
+        free(r->layers[i].slots);
+        free(r->layers[i].in_slot);
     }
     free(r->layers);
     free(r->files);
     free(r->staging);
     free(r->used);
+    free(r->needed);
     free(r);
     *residency = NULL;
 }

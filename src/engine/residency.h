@@ -3,6 +3,7 @@
 // the device asks for and that have no home.
 #ifndef FM_ENGINE_RESIDENCY_H
 #define FM_ENGINE_RESIDENCY_H
+#include "engine/comparison.h"
 #include "file/tensors.h"
 #include "model/slots.h"
 #include <fathom/fathom.h>
@@ -14,11 +15,28 @@ struct fm_residency *fm_residency_create(struct fathom_gpu *gpu, const struct fm
     struct fm_slots *slots, const char *mirror, const struct fathom_log *log, struct fathom_error *err);
 void fm_residency_destroy(struct fm_residency **residency);
 
-// Submits a stream like fathom_stream_submit(), and reads what its parts need before each of them. A failure
-// leaves all slots empty. residency NULL: the experts are all in memory.
-bool fm_residency_submit(
-    struct fm_residency *residency, struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err);
+// Submits a stream like fathom_stream_submit(), and reads what its parts need before each of them. ids are
+// the tokens that the stream computes, as far as they are known; layers whose experts follow from the tokens
+// are read ahead. A failure leaves all slots empty. residency NULL: the experts are all in memory.
+bool fm_residency_submit(struct fm_residency *residency, struct fathom_stream *stream, const int32_t *ids,
+    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err);
 
-// Adds what was read from the file so far to *stats.
+// Sets *stats to what was read from the file so far.
 void fm_residency_count(const struct fm_residency *residency, struct fathom_expert_stats *stats);
+// How many experts of a layer were read only when the device asked for them.
+uint64_t fm_residency_late(const struct fm_residency *residency, uint32_t layer);
+
+// What is measured while the engine runs. Tests set the rule or the window.
+enum fm_residency_comparison {
+    FM_GUESSES,   // whether experts are read that the next layer's gate guesses; first: they are not
+    FM_NO_DRAFTS, // whether sessions that draft leave that for a while; first: they draft
+    FM_N_COMPARISONS,
+};
+struct fm_comparison *fm_residency_comparison(
+    struct fm_residency *residency, enum fm_residency_comparison which);
+// Whether sessions that can draft should do so now. Where host memory holds all experts (residency NULL) they
+// should: a round's further experts cost copies alone.
+bool fm_residency_drafts(const struct fm_residency *residency);
+// Takes note of n_tokens decoded in so many seconds; may_draft: by a session that can draft.
+void fm_residency_took(struct fm_residency *residency, bool may_draft, uint32_t n_tokens, double seconds);
 #endif

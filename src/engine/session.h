@@ -23,6 +23,7 @@ struct fathom_session {
     struct fathom_buffer *seen, *ring;
     struct fathom_stream *prefill, *decode; // decode is recorded once
     bool decode_recorded;
+    uint32_t decode_version;      // fm_slots.version when the step was recorded
     struct fm_drafting *drafting; // NULL: the engine does not draft
     struct fathom_session_stats stats;
     struct fathom_start_times start;
@@ -38,8 +39,10 @@ bool fm_session_fail_logits(uint32_t position, struct fathom_error *err);
 // Appends ids to the text; refuses ids outside the vocabulary or past the context. Nothing is evaluated yet.
 bool fm_session_push_tokens(
     struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
-// Records the decode step and builds its pipelines, once.
+// Records the decode step and builds its pipelines, once; and again when fm_slots.version changes.
 bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err);
+// 0, or fm_slots.version.
+uint32_t fm_session_version(const struct fathom_session *s);
 // Reads every token before `end` that is not in the cache yet. logits, if not NULL, gets a row for each token
 // read; without them the decode step, which is likely to come next, is recorded meanwhile.
 bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits,

@@ -4,6 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+VkExtensionProperties *fm_extensions(VkPhysicalDevice physical, uint32_t *n, VkResult *result) {
+    VkExtensionProperties *list = NULL;
+    *n = 0;
+    *result = vkEnumerateDeviceExtensionProperties(physical, NULL, n, NULL);
+    if (*result != VK_SUCCESS) return NULL;
+    list = calloc(*n ? *n : 1, sizeof(*list));
+    *result =
+        list ? vkEnumerateDeviceExtensionProperties(physical, NULL, n, list) : VK_ERROR_OUT_OF_HOST_MEMORY;
+    if (*result >= 0) return list; // VK_INCOMPLETE: the driver has got more meanwhile
+    free(list);
+    return NULL;
+}
+
+bool fm_has_extension(const VkExtensionProperties *list, uint32_t n, const char *name) {
+    for (uint32_t i = 0; i < n; i++)
+        if (!strcmp(list[i].extensionName, name)) return true;
+    return false;
+}
+
 static enum fathom_gpu_type type_of(VkPhysicalDeviceType type) {
     switch (type) {
     case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return FATHOM_GPU_DISCRETE;

@@ -46,25 +46,6 @@ bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, stru
         gpu->info.name, call, fm_vk_result_name(result), result);
 }
 
-VkExtensionProperties *fm_extensions(VkPhysicalDevice physical, uint32_t *n, VkResult *result) {
-    VkExtensionProperties *list = NULL;
-    *n = 0;
-    *result = vkEnumerateDeviceExtensionProperties(physical, NULL, n, NULL);
-    if (*result != VK_SUCCESS) return NULL;
-    list = calloc(*n ? *n : 1, sizeof(*list));
-    *result =
-        list ? vkEnumerateDeviceExtensionProperties(physical, NULL, n, list) : VK_ERROR_OUT_OF_HOST_MEMORY;
-    if (*result >= 0) return list; // VK_INCOMPLETE: the driver has got more meanwhile
-    free(list);
-    return NULL;
-}
-
-bool fm_has_extension(const VkExtensionProperties *list, uint32_t n, const char *name) {
-    for (uint32_t i = 0; i < n; i++)
-        if (!strcmp(list[i].extensionName, name)) return true;
-    return false;
-}
-
 static VkInstance create_instance(struct fathom_error *err) {
     if (volkInitialize() != VK_SUCCESS) {
         fm_fail(err, FATHOM_NO_DEVICE,
@@ -299,6 +280,7 @@ static void apply_params(struct fathom_gpu *gpu) {
         gpu->info.caps &= ~of_cpus;
         fm_memory_measure(gpu->physical, &gpu->info);
     }
+    gpu->info.unified_memory &= !p->separate_memory;
     gpu->info.caps &= ~p->disabled_caps;
     fm_import_measure(gpu->physical, &gpu->info);
     gpu->params.statistics = p->statistics && (gpu->info.caps & FATHOM_CAP_STATISTICS);

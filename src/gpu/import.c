@@ -85,7 +85,6 @@ struct fathom_buffer *fm_buffer_import(
     struct fm_block *b = calloc(1, sizeof(*b));
     if (!buffer || !b) goto fail;
     b->size = end - begin;
-    b->in_place = true;
     const VkResult result = import_memory(gpu, b, (void *)(uintptr_t)begin);
     if (result != VK_SUCCESS) {
         fm_log(&gpu->params.log, FATHOM_LOG_DEBUG,
@@ -115,7 +114,8 @@ fail:
 // The running program is a file that is there. It is mapped as models are: shared and read-only. RADV refuses
 // the pages of files at the import (the kernel's flag AMDGPU_GEM_USERPTR_ANONONLY). Intel's driver takes
 // them, asks the kernel for write access at the submit and loses the device
-// (github.com/LunarG/gfxreconstruct/issues/1133).
+// (github.com/LunarG/gfxreconstruct/issues/1133). The limit of locked memory (RLIMIT_MEMLOCK) plays no part:
+// neither driver counts the pages of an import against it.
 bool fm_import_works(struct fathom_gpu *gpu) {
     struct fm_mapped_file file;
     uint32_t words[64] = {0};

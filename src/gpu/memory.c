@@ -54,54 +54,6 @@ VkResult fm_block_bind(struct fathom_gpu *gpu, struct fm_block *b) {
     return result;
 }
 
-// Holes lie between taken ranges, so the number of holes is at most that of the taken ranges plus one. With
-// this room, release never fails.
-static bool reserve_hole(struct fm_block *b) {
-    if (b->n_taken + 2 <= b->capacity) return true;
-    const uint32_t capacity = 2 * b->capacity + 8;
-    struct fm_range *grown = realloc(b->holes, capacity * sizeof(*grown));
-    if (!grown) return false;
-    b->holes = grown;
-    b->capacity = capacity;
-    return true;
-}
-
-// First fit. `size` is a multiple of ALIGN. Returns false if no hole is large enough.
-static bool take(struct fm_block *b, uint64_t size, uint64_t *offset) {
-    for (uint32_t i = 0; i < b->n_holes; i++) {
-        struct fm_range *hole = &b->holes[i];
-        if (hole->size < size) continue;
-        *offset = hole->offset;
-        hole->offset += size;
-        hole->size -= size;
-        if (hole->size == 0) memmove(hole, hole + 1, (--b->n_holes - i) * sizeof(*hole));
-        b->n_taken++;
-        return true;
-    }
-    return false;
-}
-
-static void give_back(struct fm_block *b, uint64_t offset, uint64_t size) {
-    uint32_t i = 0;
-    b->n_taken--;
-    while (i < b->n_holes && b->holes[i].offset < offset) i++;
-    struct fm_range *h = b->holes;
-    const bool left = i > 0 && h[i - 1].offset + h[i - 1].size == offset,
-               right = i < b->n_holes && offset + size == h[i].offset;
-    if (left && right) {
-        h[i - 1].size += size + h[i].size;
-        memmove(&h[i], &h[i + 1], (--b->n_holes - i) * sizeof(*h));
-    } else if (left) {
-        h[i - 1].size += size;
-    } else if (right) {
-        h[i].offset = offset;
-        h[i].size += size;
-    } else {
-        memmove(&h[i + 1], &h[i], (b->n_holes++ - i) * sizeof(*h));
-        h[i] = (struct fm_range){offset, size};
-    }
-}
-
 // Memory types that need a feature which the library does not enable, or that are slow.
 static const VkMemoryPropertyFlags special = VK_MEMORY_PROPERTY_PROTECTED_BIT |
     VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD |
@@ -175,8 +127,8 @@ static void count(struct fathom_gpu *gpu, const struct fm_block *b, int64_t size
 void fm_block_destroy(struct fathom_gpu *gpu, struct fm_block *b) {
     gpu->vk.vkDestroyBuffer(gpu->device, b->buffer, NULL);
     gpu->vk.vkFreeMemory(gpu->device, b->memory, NULL);
-    if (b->memory && !b->in_place) count(gpu, b, -(int64_t)b->allocated);
-    free(b->holes);
+    if (b->memory) count(gpu, b, -(int64_t)b->allocated);
+    free(b->holes.list);
     free(b);
 }
 
@@ -247,8 +199,8 @@ static struct fm_block *create_block(
     if (!b) return NULL;
     b->kind = kind;
     b->size = size;
-    if (!reserve_hole(b)) goto fail;
-    b->holes[b->n_holes++] = (struct fm_range){0, size};
+    if (!fm_holes_reserve(&b->holes)) goto fail;
+    fm_holes_add(&b->holes, 0, size);
     const VkBufferCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
         .size = size,
@@ -276,8 +228,10 @@ static void fail_no_memory(const struct fathom_gpu *gpu, uint64_t size, enum fat
             (unsigned long long)limit_of(gpu, kind));
     else if (why->by == BY_HEAP)
         fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: no %s memory for a buffer of %llu bytes: heap %u, of %llu bytes, has a budget of %llu more "
-            "bytes, and %llu were to be allocated; the driver might grant them and lose the device later",
+            "%s: no %s memory for a buffer of %llu bytes: heap %u, of %llu bytes, has %llu left by the "
+            "driver's "
+            "budget and the system's available memory, and %llu were to be allocated; the driver might grant "
+            "them and lose the device later",
             gpu->info.name, what, (unsigned long long)size, why->heap,
             (unsigned long long)gpu->memory.memoryHeaps[why->heap].size, (unsigned long long)why->free,
             (unsigned long long)why->asked);
@@ -319,7 +273,8 @@ static uint64_t own_size(const struct fathom_gpu *gpu, enum fathom_memory kind) 
 static struct fm_block *take_hole(
     struct fathom_gpu *gpu, uint64_t room, enum fathom_memory kind, uint64_t *offset) {
     for (struct fm_block *b = gpu->blocks; b; b = b->next)
-        if (b->kind == kind && reserve_hole(b) && take(b, room, offset)) return b;
+        if (b->kind == kind && fm_holes_reserve(&b->holes) && fm_holes_take(&b->holes, room, offset))
+            return b;
     return NULL;
 }
 
@@ -338,13 +293,13 @@ static struct fm_block *find_room(
     b->next = gpu->blocks;
     gpu->blocks = b;
     gpu->n_blocks++;
-    return reserve_hole(b) && take(b, room, offset) ? b : NULL;
+    return fm_holes_reserve(&b->holes) && fm_holes_take(&b->holes, room, offset) ? b : NULL;
 }
 
 // Gives a block without buffers back to the driver, if it is large or memory is limited. Small ones stay for
 // the next buffer.
 static void release_if_empty(struct fathom_gpu *gpu, struct fm_block *b) {
-    if (b->n_taken || (b->size <= first_block && !is_limited(gpu))) return;
+    if (b->holes.n_taken || (b->size <= first_block && !is_limited(gpu))) return;
     struct fm_block **link = &gpu->blocks;
     while (*link != b) link = &(*link)->next;
     *link = b->next;
@@ -390,7 +345,7 @@ void fathom_buffer_destroy(struct fathom_buffer **pointer) {
         buffer->gpu->counters.memory_in_place -= buffer->size;
         fm_block_destroy(buffer->gpu, buffer->block);
     } else {
-        give_back(buffer->block, buffer->offset, buffer->room);
+        fm_holes_give_back(&buffer->block->holes, buffer->offset, buffer->room);
         buffer->gpu->counters.memory_used -= buffer->room;
         release_if_empty(buffer->gpu, buffer->block);
     }

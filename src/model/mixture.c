@@ -3,7 +3,8 @@
 // expert alone. Experts in slots take two dispatches more, and the last two once a round.
 #include "model/pass.h"
 
-static void route(const struct fm_pass *p, const struct fm_layer *l) {
+static void route(
+    const struct fm_pass *p, const struct fm_layer *l, struct fathom_view ids, struct fathom_view weights) {
     const struct fm_hparams *hp = p->hp;
     fathom_expert_gate(p->stream,
         &(struct fathom_expert_gate_params){
@@ -13,8 +14,8 @@ static void route(const struct fm_pass *p, const struct fm_layer *l) {
             .table = l->expert_table,
             .tokens = p->ids,
             .n_vocab = hp->n_vocab,
-            .ids = p->ws->expert_ids,
-            .weights = p->ws->expert_weights,
+            .ids = ids,
+            .weights = weights,
             .scratch = p->ws->counters,
             .n_tokens = p->n_tokens,
             .top_k = hp->n_experts_used,
@@ -25,6 +26,20 @@ static void route(const struct fm_pass *p, const struct fm_layer *l) {
             .normalise = hp->gate_normalise,
             .scale = hp->gate_scale,
         });
+}
+
+// Guesses the experts of the next layer: its gate, on the state that this layer's gate reads. The host may
+// begin to read them from the file. Returns their number; 0: no guess.
+static uint32_t guess_next(const struct fm_pass *p, uint32_t layer) {
+    const struct fm_slots *s = p->weights->slots;
+    if (!s->guesses || !p->replayed || layer + 1 >= p->hp->n_layers || p->n_tokens > FM_GUESSED_TOKENS)
+        return 0;
+    const struct fm_layer *next = &p->weights->layers[layer + 1];
+    if (!next->router || next->expert_table.buffer) return 0; // a table is known without a guess
+    struct fathom_view ids, weights;
+    fm_slots_guessed(s, &ids, &weights);
+    route(p, next, ids, weights);
+    return p->n_tokens * p->hp->n_experts_used;
 }
 
 // What a round of the experts' work is given: all the experts, or those of a layer's slots.
@@ -104,8 +119,8 @@ static void fetch(
         }
 }
 
-// The experts in slots: as many rounds as the batch may need.
-static void compute_in_slots(const struct fm_pass *p, uint32_t layer) {
+// The experts in slots: as many rounds as the batch may need. n_guessed: see guess_next.
+static void compute_in_slots(const struct fm_pass *p, uint32_t layer, uint32_t n_guessed) {
     const struct fm_slots *s = p->weights->slots;
     const struct fm_layer_slots *l = &s->layers[layer];
     const uint32_t top_k = p->hp->n_experts_used,
@@ -126,7 +141,7 @@ static void compute_in_slots(const struct fm_pass *p, uint32_t layer) {
                                up = fm_slots_weight(s, layer, FM_UP, n_rounds),
                                down = fm_slots_weight(s, layer, FM_DOWN, n_rounds);
     for (uint32_t r = 0; r < n_rounds; r++) {
-        if (s->on_disk) fathom_stream_cut(p->stream, fm_slots_tag(layer, r));
+        if (s->on_disk) fathom_stream_cut(p->stream, fm_slots_tag(layer, r, r ? 0 : n_guessed));
         fetch(p, s, l, r);
         compute(p, layer,
             &(struct experts){&gate, &up, &down, p->ws->expert_places, {s->n_experts, r, n_rounds}});
@@ -141,7 +156,7 @@ static struct fathom_view skip(struct fathom_view v, uint64_t n_words) {
 
 // As many tokens at a time as one round takes. Rounds go through the experts in ascending order, and so do
 // the tokens' sums; only a table gives a token its experts in another order, which exact mode keeps.
-static void compute_in_single_rounds(const struct fm_pass *p, uint32_t layer) {
+static void compute_in_single_rounds(const struct fm_pass *p, uint32_t layer, uint32_t n_guessed) {
     const struct fm_hparams *hp = p->hp;
     const uint32_t top_k = hp->n_experts_used, most = p->weights->slots->n_slots / top_k;
     for (uint32_t first = 0; first < p->n_tokens; first += most) {
@@ -154,17 +169,20 @@ static void compute_in_single_rounds(const struct fm_pass *p, uint32_t layer) {
         ws.branch = skip(ws.branch, (uint64_t)first * hp->n_hidden);
         ws.expert_ids = skip(ws.expert_ids, (uint64_t)first * top_k);
         ws.expert_weights = skip(ws.expert_weights, (uint64_t)first * top_k);
-        compute_in_slots(&part, layer);
+        compute_in_slots(&part, layer, first ? 0 : n_guessed);
     }
 }
 
 void fm_pass_mixture(const struct fm_pass *p, uint32_t layer) {
     const struct fm_layer *l = &p->weights->layers[layer];
-    if (l->router) route(p, l);
-    if (!l->router || !p->weights->slots)
+    if (l->router) route(p, l, p->ws->expert_ids, p->ws->expert_weights);
+    if (!l->router || !p->weights->slots) {
         compute(p, layer, &(struct experts){l->gate, l->up, l->down, p->ws->expert_ids, {0}});
-    else if (p->exact && l->expert_table.buffer)
-        compute_in_single_rounds(p, layer);
+        return;
+    }
+    const uint32_t n_guessed = guess_next(p, layer);
+    if (p->exact && l->expert_table.buffer)
+        compute_in_single_rounds(p, layer, n_guessed);
     else
-        compute_in_slots(p, layer);
+        compute_in_slots(p, layer, n_guessed);
 }

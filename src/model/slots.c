@@ -17,6 +17,8 @@ struct fm_slots *fm_slots_create(
     *s = (struct fm_slots){
         .n_layers = hp->n_layers + hp->n_drafting,
         .n_experts = hp->n_experts,
+        .top_k = hp->n_experts_used,
+        .n_vocab = hp->n_vocab,
         .n_slots = plan->n_slots ? plan->n_slots : plan->floor,
         .n_homes = plan->n_homes,
         .on_disk = plan->experts == FATHOM_EXPERTS_DISK,
@@ -34,6 +36,17 @@ void fm_slots_add(struct fm_slots *s, uint32_t layer, int which, const struct fm
     struct fm_layer_slots *l = &s->layers[layer];
     l->matrices[which] = (struct fm_expert_tensors){tensor, n_rows, n_cols};
     l->matrix_size[which] = n_rows * fathom_row_size(tensor->type, n_cols);
+}
+
+bool fm_slots_add_choices(
+    struct fm_slots *s, uint32_t layer, const uint32_t *choices, struct fathom_error *err) {
+    const size_t size = sizeof(*choices) * s->n_vocab * s->top_k;
+    if (!s->on_disk) return true;
+    free(s->layers[layer].choices);
+    if (!(s->layers[layer].choices = malloc(size)))
+        return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the experts of %u tokens", s->n_vocab);
+    memcpy(s->layers[layer].choices, choices, size);
+    return true;
 }
 
 static bool has_experts(const struct fm_layer_slots *l) {
@@ -140,6 +153,9 @@ bool fm_slots_allocate(struct fathom_gpu *gpu, struct fm_slots *s, struct fathom
     const uint32_t n_staging = staging_homes(s);
     const uint64_t table_size = round_up(16ull * s->n_experts, STATE_ALIGN);
     if (!(s->tables = fathom_buffer_create(gpu, s->n_layers * table_size, FATHOM_MEMORY_HOST, err)) ||
+        (s->on_disk &&
+            !(s->guessed = fathom_buffer_create(
+                  gpu, 2 * 4ull * FM_GUESSED_TOKENS * s->top_k, FATHOM_MEMORY_HOST, err))) ||
         (s->shared &&
             !(s->empty = fathom_buffer_create(gpu, 4ull * s->n_experts, FATHOM_MEMORY_DEVICE, err))) ||
         !allocate_slots(gpu, s, err))
@@ -197,10 +213,14 @@ void fm_slots_destroy(struct fm_slots **slots) {
     struct fm_slots *s = slots ? *slots : NULL;
     if (!s) return;
     free_slots(s);
-    for (uint32_t i = 0; i < s->n_layers; i++) fathom_weight_destroy(&s->layers[i].homes);
+    for (uint32_t i = 0; i < s->n_layers; i++) {
+        fathom_weight_destroy(&s->layers[i].homes);
+        free(s->layers[i].choices);
+    }
     fathom_weight_destroy(&s->staging);
     fathom_buffer_destroy(&s->tables);
     fathom_buffer_destroy(&s->empty);
+    fathom_buffer_destroy(&s->guessed);
     free(s->layers);
     free(s);
     *slots = NULL;
@@ -259,6 +279,16 @@ uint32_t fm_slots_fetches(const struct fm_slots *s, uint32_t round, const volati
     list += round * (1 + 2 * s->n_slots);
     *experts = list + 1;
     return *list < s->n_slots ? *list : s->n_slots;
+}
+
+void fm_slots_guess(struct fm_slots *s, bool guesses) {
+    if (s->guesses != guesses) s->version++;
+    s->guesses = guesses;
+}
+
+void fm_slots_guessed(const struct fm_slots *s, struct fathom_view *ids, struct fathom_view *weights) {
+    *ids = *weights = fathom_buffer_view(s->guessed);
+    ids->size = weights->size = weights->offset = ids->size / 2;
 }
 
 struct fathom_weight fm_slots_weight(const struct fm_slots *s, uint32_t layer, int which, uint32_t n_rounds) {

@@ -24,18 +24,25 @@ struct fm_layer_slots {
     uint64_t home_at[FM_N_MATRICES]; // bytes: where a matrix, or the window of the file around it, begins
     struct fathom_view state;        // of fathom_expert_place
     struct fathom_view table;        // uint32[n_experts][4], in host memory: homes of fathom_expert_fetch
+    // uint32[n_vocab][top_k]: the host's copy of the table that gives each token its experts; NULL: there is
+    // none, or nothing is read from the file
+    uint32_t *choices;
 };
 
 struct fm_slots {
     uint32_t n_layers; // with the draft layer; the layers without experts have no pools
     uint32_t n_experts, n_slots, n_homes, n_rounds;
-    uint32_t version; // changes with n_slots: what was recorded before must be recorded again
-    bool on_disk;     // the file is the experts' place, and homes keep some; else every expert has its home
-    bool shared;      // all layers share the slots, which keep nothing from layer to layer
+    uint32_t top_k, n_vocab;
+    uint32_t version; // changes with n_slots and `guesses`: what was recorded before must be recorded again
+    // Each layer of a decode step also runs the next layer's gate, and the host reads those experts ahead.
+    bool guesses;
+    bool on_disk; // the file is the experts' place, and homes keep some; else every expert has its home
+    bool shared;  // all layers share the slots, which keep nothing from layer to layer
     struct fm_layer_slots *layers; // [n_layers]
     struct fathom_weight *staging; // float32[n_staging][home_size / 4]: homes for one round; NULL: none
     struct fathom_buffer *states, *tables, *fetches, *empty;
-    uint64_t state_size; // bytes from one layer's state to the next
+    struct fathom_buffer *guessed; // see fm_slots_guessed; NULL: nothing is read from the file
+    uint64_t state_size;           // bytes from one layer's state to the next
 };
 
 // Creates an empty object for n_layers layers. `plan` gives the numbers of slots and homes.
@@ -44,6 +51,9 @@ struct fm_slots *fm_slots_create(
 // Takes note of matrix `which` of the experts of a layer.
 void fm_slots_add(struct fm_slots *slots, uint32_t layer, int which, const struct fm_tensor *tensor,
     uint32_t n_rows, uint32_t n_cols);
+// Keeps a copy of the layer's table of experts by token, if there will be reads to begin early.
+bool fm_slots_add_choices(
+    struct fm_slots *slots, uint32_t layer, const uint32_t *choices, struct fathom_error *err);
 // Allocates slots and homes, when all matrices are known.
 bool fm_slots_allocate(struct fathom_gpu *gpu, struct fm_slots *slots, struct fathom_error *err);
 // Changes the number of slots, which are empty afterwards. The device must be idle. If more slots cannot be
@@ -59,8 +69,16 @@ char *fm_slots_home(const struct fm_slots *slots, uint32_t layer, uint32_t home)
 void fm_slots_set_home(const struct fm_slots *slots, uint32_t layer, uint32_t expert, uint32_t home,
     const uint64_t skip[FM_N_MATRICES]);
 // The lists of expert_place for one round, which the host may read between the parts of a stream:
-// the number of experts that round `round` of the last call fetches, and the experts.
+// the number of experts that round `round` of the last call fetches, and the experts. Their slots follow
+// n_slots numbers after them.
 uint32_t fm_slots_fetches(const struct fm_slots *slots, uint32_t round, const volatile uint32_t **experts);
+
+// Switches `guesses`.
+void fm_slots_guess(struct fm_slots *slots, bool guesses);
+// The most tokens for which the next layer's gate is run, and the views for its ids and weights in host
+// memory. One layer's guesses overwrite those of the layer before.
+enum { FM_GUESSED_TOKENS = 1 + FATHOM_MAX_DRAFTS };
+void fm_slots_guessed(const struct fm_slots *slots, struct fathom_view *ids, struct fathom_view *weights);
 
 // The parts of a layer's state that say what is in the slots: zero, nothing is.
 void fm_slots_contents(
@@ -74,14 +92,18 @@ bool fm_slots_count(struct fathom_gpu *gpu, const struct fm_slots *slots, struct
 struct fathom_weight fm_slots_weight(
     const struct fm_slots *slots, uint32_t layer, int which, uint32_t n_rounds);
 
-// Tags of the cuts in a stream: what the host must bring before the next part runs.
-static inline uint64_t fm_slots_tag(uint32_t layer, uint32_t round) {
-    return (uint64_t)layer << 32 | round;
+// Tags of the cuts in a stream: what the host must bring before the next part runs, and how many experts of
+// the next layer the part before has guessed.
+static inline uint64_t fm_slots_tag(uint32_t layer, uint32_t round, uint32_t n_guessed) {
+    return (uint64_t)layer << 32 | (uint64_t)n_guessed << 48 | round;
 }
 static inline uint32_t fm_slots_tag_layer(uint64_t tag) {
-    return (uint32_t)(tag >> 32);
+    return (uint32_t)(tag >> 32 & UINT16_MAX);
 }
 static inline uint32_t fm_slots_tag_round(uint64_t tag) {
     return (uint32_t)tag;
+}
+static inline uint32_t fm_slots_tag_guessed(uint64_t tag) {
+    return (uint32_t)(tag >> 48);
 }
 #endif

@@ -110,6 +110,17 @@ static bool check_table(struct fm_walk *w, const struct fm_tensor *t, const uint
     return true;
 }
 
+// The layer whose field a tensor goes to.
+static uint32_t layer_of(const struct fm_walk *w, const void *field) {
+    const struct fm_layer *layers = w->weights->layers;
+    return (uint32_t)(((const char *)field - (const char *)layers) / (ptrdiff_t)sizeof(*layers));
+}
+
+static bool keep_table(struct fm_walk *w, const struct fm_need *need, const uint32_t *table) {
+    struct fm_slots *slots = w->weights->slots;
+    return !slots || fm_slots_add_choices(slots, layer_of(w, need->vector), table, w->err);
+}
+
 static bool load_vector(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
     const uint64_t n = (uint64_t)need->n_rows * need->n_cols, size = 4 * n;
     void *read = malloc(t->size), *wide = need->table || t->type == FATHOM_F32 ? read : malloc(size);
@@ -117,7 +128,7 @@ static bool load_vector(struct fm_walk *w, const struct fm_need *need, const str
         (read && wide) || fm_fail(w->err, FATHOM_NO_MEMORY, "out of host memory for tensor %s", t->name);
     ok = ok && fm_tensor_read(w->tensors, t, 0, t->size, read, w->err);
     if (ok && wide != read) fm_dequantize_row(t->type, read, wide, n);
-    ok = ok && (!need->table || check_table(w, t, wide, n));
+    ok = ok && (!need->table || (check_table(w, t, wide, n) && keep_table(w, need, wide)));
     *need->vector = (struct fathom_view){w->weights->vectors, w->vector_bytes, size};
     w->vector_bytes += (size + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
     ok = ok && fathom_upload(w->gpu, *need->vector, wide, w->err);
@@ -176,8 +187,8 @@ static bool load_matrix(struct fm_walk *w, const struct fm_need *need, const str
 
 // Experts go to slots: takes note of the tensor.
 static void add_to_slots(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
-    struct fm_layer *layers = w->weights->layers;
-    const uint32_t i = (uint32_t)(((char *)need->weight - (char *)layers) / (ptrdiff_t)sizeof(*layers));
+    const struct fm_layer *layers = w->weights->layers;
+    const uint32_t i = layer_of(w, need->weight);
     const int which = need->weight == &layers[i].gate ? FM_GATE
         : need->weight == &layers[i].up               ? FM_UP
                                                       : FM_DOWN;

@@ -21,8 +21,9 @@ static uint8_t *bytes; // of the file
 // ---- Calls that fail
 // -----------------------------------------------------------------------------------------
 static bool refuse_direct, refuse_ring;
-static int refuse_reads; // errno of the next preads
+static int refuse_reads; // errno of the next n_refused preads
 static int n_refused;
+static int slow, slow_from; // preads of this descriptor and later ones wait that many milliseconds
 
 int __real_open(const char *name, int flags, ...);
 int __wrap_open(const char *name, int flags, ...);
@@ -42,6 +43,7 @@ ssize_t __wrap_pread(int fd, void *dst, size_t size, off_t offset) {
         errno = refuse_reads;
         return -1;
     }
+    if (slow && fd >= slow_from) usleep(1000u * (unsigned)slow);
     return __real_pread(fd, dst, size, offset);
 }
 
@@ -230,6 +232,45 @@ static void small_requests_and_one_in_flight(void **state) {
     close_all(&f);
 }
 
+// What has not begun is dropped; everything else is read, and of the dropped ticket no byte is written later.
+static void reads_can_be_dropped(void **state) {
+    enum { N = 8, PART = MIB, TRIES = 200 };
+    struct fixture f;
+    struct fathom_error err = {0};
+    uint8_t *buffer = new_buffer(N * PART);
+    uint64_t tickets[N], dropped = 0;
+    open_reader(&f, engine(state), BLOCK, 1);
+    add_file(&f, NULL);
+    uint64_t wanted = 0, bytes_dropped = 0;
+    for (int t = 0; t < TRIES && !dropped;
+         t++) { // a reader that was faster than this thread has nothing to drop
+        memset(buffer, 0xa5, N * PART);
+        for (int i = 0; i < N; i++) {
+            const struct fm_disk_range range = {
+                .offset = (uint64_t)i * PART, .size = PART, .window = buffer + i * PART};
+            assert_true(fm_disk_submit(f.reader, &range, 1, &tickets[i], &err));
+            wanted += PART;
+        }
+        dropped = fm_disk_cancel(f.reader, tickets[N / 2]);
+        dropped += fm_disk_cancel(f.reader, tickets[N - 1]); // the end of the queue, which grows again
+        bytes_dropped += dropped;
+        const struct fm_disk_range more = {.offset = 0, .size = PART, .window = buffer};
+        assert_true(fm_disk_submit(f.reader, &more, 1, &tickets[0], &err));
+        wanted += PART;
+        for (int i = 0; i < N; i++) assert_true(fm_disk_wait(f.reader, tickets[i], &err));
+        for (int i = 0; i < N - 1; i++)
+            if (i != N / 2) assert_memory_equal(buffer + i * PART, bytes + i * PART, PART);
+        if (dropped == 2 * PART)
+            for (int i = 0; i < PART; i++) assert_int_equal(buffer[N / 2 * PART + i], 0xa5);
+    }
+    assert_true(dropped > 0);
+    assert_int_equal(dropped % BLOCK, 0);
+    assert_int_equal(fm_disk_counts(f.reader).bytes, wanted - bytes_dropped);
+    assert_int_equal(fm_disk_cancel(f.reader, tickets[0]), 0);
+    free(buffer);
+    close_all(&f);
+}
+
 static void without_direct_reads(void **state) {
     struct fixture f;
     open_reader(&f, engine(state), 0, 0);
@@ -248,9 +289,25 @@ static void a_mirror_shares_the_reads(void **state) {
     add_file(&f, copy);
     read_ranges(&f, 192, MIB);
     const struct fm_disk_counts counts = fm_disk_counts(f.reader);
-    assert_true(counts.mirror_bytes > counts.bytes / 20);
-    assert_true(counts.mirror_bytes < counts.bytes - counts.bytes / 20);
+    assert_true(counts.mirror_bytes > 0);
+    assert_true(counts.mirror_bytes < counts.bytes);
     assert_string_equal(f.log, "");
+    close_all(&f);
+}
+
+static void a_slow_mirror_gets_less(void **state) {
+    (void)state;
+    struct fixture f;
+    open_reader(&f, FM_DISK_THREADS, 64 << 10, 4);
+    slow_from = open("/dev/null", O_RDONLY); // the file's descriptor, then the mirror's one
+    close(slow_from++);
+    add_file(&f, copy);
+    slow = 20;
+    read_ranges(&f, 96, MIB);
+    slow = 0;
+    const struct fm_disk_counts counts = fm_disk_counts(f.reader);
+    assert_true(counts.mirror_bytes > 0);
+    assert_true(counts.mirror_bytes < counts.bytes / 4);
     close_all(&f);
 }
 
@@ -395,6 +452,37 @@ static void an_error_leaves_nothing_in_flight(void **state) {
     close_all(&f);
 }
 
+// The first read fails at once, and the others take their time.
+static void an_error_waits_for_the_reads_in_flight(void **state) {
+    (void)state;
+    struct fixture f;
+    struct fathom_error err = {0};
+    open_reader(&f, FM_DISK_THREADS, 64 << 10, 4);
+    add_file(&f, NULL);
+    uint8_t *buffer = new_buffer(2 * MIB);
+    const struct fm_disk_range large = {0, 0, MIB, buffer}, small = {0, 0, 1, buffer + MIB};
+    for (int by_submit = 0; by_submit < 2; by_submit++) {
+        uint64_t ticket, other;
+        slow = 30, slow_from = 0;
+        refuse_reads = EIO;
+        __atomic_store_n(&n_refused, 1, __ATOMIC_RELAXED);
+        err = (struct fathom_error){0};
+        assert_true(fm_disk_submit(f.reader, &large, 1, &ticket, &err));
+        if (by_submit)
+            while (fm_disk_submit(f.reader, &small, 1, &other, &err)) usleep(1000);
+        else
+            assert_false(fm_disk_wait(f.reader, ticket, &err));
+        assert_non_null(strstr(err.message, "Input/output error"));
+        memset(buffer, 0xa5, 2 * MIB);
+        usleep(100000);
+        for (size_t i = 0; i < 2 * MIB; i++)
+            if (buffer[i] != 0xa5) fail_msg("byte %zu was written after the error", i);
+        slow = 0;
+    }
+    free(buffer);
+    close_all(&f);
+}
+
 static void a_file_that_vanishes(void **state) {
     struct fixture f;
     struct fathom_error err = {0};
@@ -533,15 +621,16 @@ static void the_rate_is_measured(void **state) {
 static int with_failing_file(const char *failing, const char *original, uint64_t end) {
     struct fathom_error err = {0};
     int wrong = 0;
-    for (enum fm_disk_engine which = FM_DISK_RING; which <= FM_DISK_THREADS; which++) {
+    static const enum fm_disk_engine engines[] = {FM_DISK_ANY, FM_DISK_THREADS};
+    for (int i = 0; i < 2; i++) {
         struct fixture f = {.to = {write_log, &f}};
         struct fm_mapped_file bad, good;
         uint64_t ticket;
-        uint8_t *buffer = new_buffer(4 * MIB);
+        uint8_t *buffer = new_buffer(5 * MIB);
         const struct fm_disk_range before = {0, 100, end - 2 * MIB, buffer},
                                    across = {0, end - MIB, MIB + 1, buffer};
         bool ok = fm_mapped_file_open(&bad, failing, &err) && fm_mapped_file_open(&good, original, &err);
-        f.reader = fm_disk_open(&(struct fm_disk_params){which, 64 << 10, 8, &f.to}, &err);
+        f.reader = fm_disk_open(&(struct fm_disk_params){engines[i], 64 << 10, 8, &f.to}, &err);
         ok = ok && f.reader && fm_disk_add(f.reader, &bad, NULL, NULL, &err) &&
             fm_disk_submit(f.reader, &before, 1, &ticket, &err) && fm_disk_wait(f.reader, ticket, &err) &&
             !memcmp(buffer + 100, good.data + 100, before.size);
@@ -574,14 +663,17 @@ int main(int argc, char **argv) {
         cmocka_unit_test(windows_are_aligned),
         BOTH(reads_any_range),
         BOTH(small_requests_and_one_in_flight),
+        BOTH(reads_can_be_dropped),
         BOTH(without_direct_reads),
         BOTH(a_mirror_shares_the_reads),
+        cmocka_unit_test_setup_teardown(a_slow_mirror_gets_less, enter, leave),
         cmocka_unit_test_setup_teardown(a_mirror_must_be_a_copy, enter, leave),
         cmocka_unit_test_setup_teardown(a_mirror_may_be_a_folder, enter, leave),
         BOTH(a_mirror_that_fails_is_left),
         BOTH(a_file_cut_short),
         BOTH(an_error_in_the_middle),
         BOTH(an_error_leaves_nothing_in_flight),
+        cmocka_unit_test_setup_teardown(an_error_waits_for_the_reads_in_flight, enter, leave),
         BOTH(a_file_that_vanishes),
         cmocka_unit_test_setup_teardown(interrupted_reads_are_repeated, enter, leave),
         cmocka_unit_test_setup_teardown(a_failing_read_names_file_and_place, enter, leave),

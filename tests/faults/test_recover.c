@@ -129,6 +129,49 @@ static void a_loss_while_freeing_is_kept(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
+// Drivers that refuse the pages of a file, and drivers that take them and lose the device at the submit that
+// reads them: the gpu works, without mapped files in place.
+static void a_gpu_does_without_imports(void **state) {
+    (void)state;
+    static const struct {
+        const char *fault, *call;
+    } faults[] = {
+        {"host@1", "vkGetMemoryHostPointerPropertiesEXT"},
+        {"handle@2", "vkAllocateMemory"}, // 1: the marks
+        {"device@1", "vkQueueSubmit"},
+        {"lost@1", "vkQueueSubmit"},
+        {"lost@1", "vkWaitSemaphores"},
+    };
+    struct fathom_error err = {0};
+    struct fathom_gpu *gpu = fathom_gpu_create(NULL, &err);
+    if (!gpu) fail_msg("%s", err.message);
+    assert_true(fathom_gpu_get_info(gpu)->max_import > 0);
+    fathom_gpu_destroy(&gpu);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
+        fault_plan(faults[i].fault, faults[i].call);
+        gpu = fathom_gpu_create(NULL, &err);
+        fault_plan(NULL, NULL);
+        if (!gpu) fail_msg("%s of %s: %s", faults[i].fault, faults[i].call, err.message);
+        if (fathom_gpu_get_info(gpu)->max_import) fail_msg("%s was not met", faults[i].call);
+        assert_int_equal(fathom_gpu_get_counters(gpu).device_allocated, 0);
+        struct fathom_stream *stream = fathom_stream_create(gpu, &err);
+        struct fathom_buffer *a = fathom_buffer_create(gpu, 4096, FATHOM_MEMORY_HOST, &err),
+                             *b = fathom_buffer_create(gpu, 4096, FATHOM_MEMORY_HOST, &err);
+        if (!stream || !a || !b) fail_msg("%s", err.message);
+        uint64_t ticket = 0;
+        memset(fathom_buffer_map(a), 7, 4096);
+        fathom_stream_copy(stream, fathom_buffer_view(a), fathom_buffer_view(b));
+        if (!fathom_stream_finish(stream, &err) || !fathom_stream_submit(stream, &ticket, &err) ||
+            !fathom_gpu_wait(gpu, ticket, &err))
+            fail_msg("after %s of %s: %s", faults[i].fault, faults[i].call, err.message);
+        assert_memory_equal(fathom_buffer_map(a), fathom_buffer_map(b), 4096);
+        fathom_stream_destroy(&stream);
+        fathom_buffer_destroy(&b);
+        fathom_buffer_destroy(&a);
+        fathom_gpu_destroy(&gpu);
+    }
+}
+
 static void times_are_whole_or_none(void **state) {
     (void)state;
     static struct fathom_dispatch_time list[4096];
@@ -149,6 +192,7 @@ int main(void) {
         cmocka_unit_test(the_next_call_is_right),
         cmocka_unit_test(a_lost_device_says_why),
         cmocka_unit_test(a_loss_while_freeing_is_kept),
+        cmocka_unit_test(a_gpu_does_without_imports),
         cmocka_unit_test(times_are_whole_or_none),
     };
     return cmocka_run_group_tests(tests, find_logits, NULL);

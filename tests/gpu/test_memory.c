@@ -2,7 +2,6 @@
 // refusals.
 #include "gpu/lazy.h"
 #include "gpu/support.h"
-#include <sys/mman.h>
 
 enum { N_SLOTS = 40, LARGEST = 300000 /* words */ };
 
@@ -328,170 +327,6 @@ static void test_windows(void **state) {
     slices(FATHOM_F16, 9, 40, 100);
 }
 
-// ---- In place --------------------------------------------------------------------------------------------
-
-enum { PAGE = 4096, RANGE = 4 * PAGE };
-
-// A file of pseudo-random bytes, mapped like a model: read-only, so that a write would end the test.
-static struct fathom_host_range map_file(uint64_t size) {
-    char path[] = "/tmp/fathom-in-place-XXXXXX";
-    const int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    unlink(path);
-    uint8_t *bytes = malloc(size);
-    for (uint64_t i = 0; i < size; i++) bytes[i] = (uint8_t)((i + 1) * 0x9e3779b97f4a7c15u >> 56);
-    assert_int_equal(write(fd, bytes, size), size);
-    free(bytes);
-    void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-    assert_true(data != MAP_FAILED);
-    close(fd);
-    return (struct fathom_host_range){data, (size + PAGE - 1) / PAGE * PAGE};
-}
-
-// Computes y = x with the shader, which reads x as operators read weights.
-static void read_words(struct fathom_gpu *gpu, struct fathom_view x, uint32_t *words) {
-    struct fathom_error err = {0};
-    const uint32_t n = (uint32_t)(x.size / 4);
-    struct fathom_buffer *y = fathom_buffer_create(gpu, x.size, FATHOM_MEMORY_DEVICE, &err);
-    struct fathom_stream *stream = y ? fathom_stream_create(gpu, &err) : NULL;
-    check(stream != NULL, &err);
-    record_affine(stream, x, fathom_buffer_view(y), (struct affine_args){n, 1, 0});
-    run_stream(gpu, stream);
-    check(fathom_download(gpu, fathom_buffer_view(y), words, &err), &err);
-    fathom_stream_destroy(&stream);
-    fathom_buffer_destroy(&y);
-}
-
-// One weight in place of the file's bytes at `at`: the slices cover the weight, and the device reads the
-// file's bytes.
-static void in_place(struct fathom_gpu *gpu, struct fathom_host_range file, uint64_t at,
-    enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
-    struct fathom_error err = {0};
-    const uint8_t *data = (const uint8_t *)file.data + at;
-    const uint64_t row = fathom_row_size(type, n_cols), used = fathom_gpu_get_counters(gpu).memory_in_place;
-    struct fathom_weight *w =
-        fathom_weight_create_in_place(gpu, type, n_mats, n_rows, n_cols, data, file, &err);
-    check(w != NULL, &err);
-    assert_true(fathom_gpu_get_counters(gpu).memory_in_place >= used + n_mats * n_rows * row);
-    uint8_t *got = malloc(RANGE);
-    uint32_t next = 0;
-    for (uint32_t i = 0; i < w->n_slices; i++) {
-        const struct fathom_slice *v = &w->slices[i];
-        assert_int_equal(v->first_row, next);
-        if (n_mats > 1) assert_int_equal(v->n_rows % n_rows, 0);
-        assert_in_range(v->view.size, v->n_rows * row, gpu->info.max_storage_range);
-        read_words(gpu, v->view, (uint32_t *)got);
-        assert_memory_equal(got, data + next * row, v->n_rows * row);
-        memset(got, 0, RANGE);
-        check(fathom_download(gpu, v->view, got, &err), &err);
-        assert_memory_equal(got, data + next * row, v->n_rows * row);
-        next += v->n_rows;
-    }
-    assert_int_equal(next, n_mats * n_rows);
-    assert_false(fathom_weight_upload(gpu, w, 0, 1, got, &err)); // the mapped file is read-only
-    assert_int_equal(err.status, FATHOM_INVALID);
-    free(got);
-    fathom_weight_destroy(&w);
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_in_place, used);
-}
-
-static void refuse_in_place_of(struct fathom_gpu *gpu, const void *data, struct fathom_host_range readable,
-    uint32_t n_mats, uint32_t n_rows) {
-    struct fathom_error err = {0};
-    const struct fathom_gpu_counters before = fathom_gpu_get_counters(gpu);
-    assert_null(fathom_weight_create_in_place(gpu, FATHOM_F32, n_mats, n_rows, 64, data, readable, &err));
-    assert_int_equal(err.status, FATHOM_UNSUPPORTED);
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_in_place, before.memory_in_place);
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_allocated, before.memory_allocated);
-}
-
-static void refuse_in_place(
-    struct fathom_gpu *gpu, const void *data, struct fathom_host_range readable, uint32_t n_rows) {
-    refuse_in_place_of(gpu, data, readable, 1, n_rows);
-}
-
-static void test_in_place(void **state) {
-    (void)state;
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.max_storage_range = RANGE});
-    if (gpu->import_alignment == 0) {
-        fathom_gpu_destroy(&gpu);
-        skip();
-    }
-    const uint64_t size = 50 * PAGE + 123, align = gpu->info.storage_alignment;
-    const struct fathom_host_range file = map_file(size);
-    const uint8_t *data = file.data;
-    in_place(gpu, file, 0, FATHOM_F32, 1, 10, 64);                 // one slice, at the file's start
-    in_place(gpu, file, PAGE + 3 * align, FATHOM_F32, 1, 300, 36); // several, from inside a page
-    in_place(gpu, file, 3 * align, FATHOM_Q8_0, 1, 501,
-        96); // rows of 102 bytes: a slice starts at every 8th or more
-    in_place(gpu, file, align, FATHOM_Q4_0, 21, 32, 96); // whole matrices
-    in_place(gpu, file, 7 * align, FATHOM_BF16, 9, 20, 100);
-    refuse_in_place_of(
-        gpu, data + 7 * align, file, 9, 40); // a slice that is a page shorter holds no whole matrix
-    in_place(gpu, file, size / align * align - 256 * align, FATHOM_F32, 1, (uint32_t)align,
-        64);                                                 // to the last bytes
-    refuse_in_place(gpu, data + align + 4, file, 10);        // a binding may not start there
-    refuse_in_place(gpu, data + file.size - 256, file, 1);   // decoders read the next word, which is missing
-    refuse_in_place(gpu, data + file.size + align, file, 1); // outside
-    refuse_in_place(gpu, data + align, (struct fathom_host_range){data + align, file.size - align},
-        1); // its page is outside the mapping
-    gpu->max_imports = gpu->n_imports;
-    refuse_in_place(gpu, data, file, 1); // the driver's allocations are used up
-    munmap((void *)(uintptr_t)file.data, size);
-    fathom_gpu_destroy(&gpu);
-}
-
-// A device may read a mapped file, and never write to it.
-static void test_in_place_is_read_only(void **state) {
-    (void)state;
-    struct fathom_error err = {0};
-    struct fathom_gpu *gpu = create_gpu(NULL);
-    const struct fathom_host_range file = map_file(4 * PAGE);
-    struct fathom_buffer *x = fm_buffer_import(gpu, file.data, PAGE, file),
-                         *y = fathom_buffer_create(gpu, PAGE, FATHOM_MEMORY_DEVICE, &err);
-    struct fathom_stream *stream = fathom_stream_create(gpu, &err);
-    check(y && stream, &err);
-    if (x) {
-        record_affine(stream, fathom_buffer_view(y), fathom_buffer_view(x), (struct affine_args){4, 1, 0});
-        assert_false(fathom_stream_finish(stream, &err));
-        assert_non_null(strstr(err.message, "only read"));
-        err = (struct fathom_error){0};
-        fathom_stream_begin(stream);
-        fathom_stream_copy(stream, fathom_buffer_view(y), fathom_buffer_view(x));
-        assert_false(fathom_stream_finish(stream, &err));
-        assert_false(fathom_upload(gpu, fathom_buffer_view(x), file.data, NULL));
-    }
-    fathom_stream_destroy(&stream);
-    fathom_buffer_destroy(&y);
-    fathom_buffer_destroy(&x);
-    munmap((void *)(uintptr_t)file.data, 4 * PAGE);
-    fathom_gpu_destroy(&gpu);
-}
-
-static VkResult refuse_pointer(VkDevice device, VkExternalMemoryHandleTypeFlagBits type, const void *pointer,
-    VkMemoryHostPointerPropertiesEXT *properties) {
-    (void)device, (void)type, (void)pointer, (void)properties;
-    return VK_ERROR_INVALID_EXTERNAL_HANDLE;
-}
-
-static void test_in_place_refused(void **state) {
-    (void)state;
-    const struct fathom_host_range file = map_file(4 * PAGE);
-    struct fathom_gpu *gpu =
-        create_gpu(&(struct fathom_gpu_params){.disabled_caps = FATHOM_CAP_HOST_IMPORT}); // no extension
-    refuse_in_place(gpu, file.data, file, 4);
-    fathom_gpu_destroy(&gpu);
-    gpu = create_gpu(NULL);
-    gpu->vk.vkGetMemoryHostPointerPropertiesEXT =
-        refuse_pointer; // like drivers that take only anonymous memory
-    refuse_in_place(gpu, file.data, file, 4);
-    refuse_in_place(gpu, file.data, file, 4);
-    gpu->info.unified_memory = false; // a card
-    refuse_in_place(gpu, file.data, file, 4);
-    fathom_gpu_destroy(&gpu);
-    munmap((void *)(uintptr_t)file.data, 4 * PAGE);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lives),
@@ -501,9 +336,6 @@ int main(void) {
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_row_size),
         cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_in_place),
-        cmocka_unit_test(test_in_place_is_read_only),
-        cmocka_unit_test(test_in_place_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

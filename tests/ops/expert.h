@@ -4,7 +4,9 @@
 #define TEST_EXPERT_H
 #include "op/experts/expert_slice.h"
 #include "ops/harness.h"
+#include <fathom/ops.h>
 #include <math.h>
+#include <string.h>
 
 struct expert_dot {
     double value, bound; // bound: for any order of additions in float32, and for what the variant rounds
@@ -43,6 +45,63 @@ static inline uint32_t *expert_choices(
                 ids[t * top_k + s++] = e;
         }
     return ids;
+}
+
+// Experts in slots: the needed experts in ascending order, n_slots a round, at any slot of the round.
+struct expert_places {
+    uint32_t n_slots, n_rounds;
+    uint32_t *held;   // [n_rounds][n_slots]: expert + 1, 0: none
+    uint32_t *places; // of each choice
+};
+
+static inline struct expert_places expert_places(
+    struct op_test *test, const uint32_t *ids, uint32_t n_choices, uint32_t n_experts, uint32_t n_slots) {
+    uint32_t *place_of = op_alloc(test, n_experts * sizeof(*place_of)), n = 0;
+    struct expert_places p = {n_slots, 0, op_alloc(test, 4 * (n_experts + n_slots)), NULL};
+    p.places = op_alloc(test, 4 * (n_choices + (size_t)1));
+    for (uint32_t i = 0; i < n_choices; i++) place_of[ids[i]] = 1;
+    for (uint32_t e = 0; e < n_experts; e++) {
+        if (!place_of[e]) continue;
+        place_of[e] = n / n_slots * n_slots + (n + 5) % n_slots; // any bijection of a round's slots
+        p.held[place_of[e]] = e + 1;
+        n++;
+    }
+    for (uint32_t i = 0; i < n_choices; i++) p.places[i] = place_of[ids[i]];
+    p.n_rounds = (n + n_slots - 1) / n_slots;
+    return p;
+}
+
+// A weight with a slice for each round. The slices are buffers of their own, so that one recording takes all
+// rounds. Slots that hold no expert are NaNs. `bytes` as from op_weight(). NULL if a slice is longer than a
+// binding or than whole words.
+static inline const struct fathom_weight *expert_pool(struct op_test *test, const struct fathom_weight *w,
+    const uint8_t *bytes, const struct expert_places *p) {
+    const uint64_t matrix = fathom_row_size(w->type, w->n_cols) * w->n_rows;
+    const size_t n_words = (size_t)(matrix * p->n_slots / 4);
+    if (matrix % 4 || 4 * n_words > test->info->max_storage_range) return NULL;
+    const uint32_t offset_words = test->offset_words; // weights are bound where they begin
+    test->offset_words = test->info->storage_alignment > 16 ? test->info->storage_alignment / 4 : 4;
+    struct fathom_slice *slices = op_alloc(test, p->n_rounds * sizeof(*slices));
+    for (uint32_t round = 0; round < p->n_rounds; round++) {
+        uint8_t *data = op_alloc(test, 4 * n_words);
+        memset(data, 0xff, 4 * n_words);
+        for (uint32_t s = 0; s < p->n_slots; s++) {
+            const uint32_t held = p->held[round * p->n_slots + s];
+            if (held) memcpy(data + s * matrix, bytes + (held - 1) * matrix, matrix);
+        }
+        slices[round] = (struct fathom_slice){
+            op_input(test, data, n_words), round * p->n_slots * w->n_rows, p->n_slots * w->n_rows};
+    }
+    test->offset_words = offset_words;
+    struct fathom_weight *pool = op_alloc(test, sizeof(*pool));
+    *pool =
+        (struct fathom_weight){w->type, p->n_rounds * p->n_slots, w->n_rows, w->n_cols, p->n_rounds, slices};
+    return pool;
+}
+
+// The numbers of slots to try: one round; rounds of as few experts as a token has.
+static inline uint32_t expert_slots(uint32_t trial, uint32_t n_experts, uint32_t top_k) {
+    return trial == 0 ? n_experts : trial == 1 ? top_k : (n_experts + top_k) / 2;
 }
 
 // Does a weight of this shape fit the pretended slices, matrix by matrix?

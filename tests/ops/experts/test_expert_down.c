@@ -98,6 +98,44 @@ static void check(struct op_test *test, const struct down_case *c, const struct 
     if (test->exact) op_check_equal(test, "y, exact", got, &twin, 1);
 }
 
+// The same from experts in slots, in one round or in several, by the same variant. The bits are the same,
+// unless each round adds to y a sum that the variant made in another order.
+static void check_parts(struct op_test *test, const struct down_case *c, const struct inputs *in,
+    const struct fathom_expert_down_params *whole, const float *y, size_t index, uint32_t is) {
+    const uint32_t n_choices = c->n_tokens * c->top_k;
+    const size_t n_y = (size_t)c->n_tokens * c->n_rows;
+    const uint64_t all = fathom_expert_down_scratch(c->n_tokens, c->top_k, c->n_rows);
+    const struct expert_places p = expert_places(test, in->ids, n_choices, c->n_experts,
+        expert_slots((uint32_t)(index / 3 + index) % 3, c->n_experts, c->top_k));
+    struct fathom_expert_down_params params = *whole;
+    params.down = expert_pool(test, in->down, in->down_bytes, &p);
+    if (!params.down) return;
+    params.ids = op_input(test, p.places, n_choices);
+    params.residual = in->residual ? op_input(test, in->residual, n_y) : (struct fathom_view){0};
+    params.y = c->in_place ? params.residual : op_output(test, n_y);
+    const float *norm_w = NULL;
+    if (whole->norm.w.buffer) params.norm = norm_after(test, c->n_tokens, c->n_rows, &norm_w);
+    if (whole->scratch.buffer)
+        params.scratch =
+            op_output(test, (index % 2 && !test->small_slices ? all + 256 : whole->scratch.size) / 4);
+    params.part = (struct fathom_expert_part){c->n_experts, 0, p.n_rounds};
+    // the parts of several rounds must all fit
+    const bool room = p.n_rounds == 1 || (params.scratch.buffer && params.scratch.size >= 256 + all);
+    const bool grouped = test->row->does & FM_DOES_GROUP, only = op_takes(test, is) && (room || !grouped);
+    op_begin(test);
+    for (; params.part.round < p.n_rounds; params.part.round++) fathom_expert_down(test->stream, &params);
+    op_run(test, only);
+    if (params.scratch.buffer) op_result(test, params.scratch);
+    const float *got = op_result(test, params.y);
+    if (p.n_rounds == 1 || test->exact || (grouped && only))
+        op_check_equal(test, "y by rounds", got, y, n_y);
+    else
+        for (uint32_t t = 0; t < c->n_tokens; t++)
+            for (uint32_t r = 0; r < c->n_rows; r++)
+                check(test, c, in, t, r, got + (size_t)t * c->n_rows + r);
+    if (norm_w) norm_after_check(test, &params.norm, norm_w, got, c->n_tokens, c->n_rows);
+}
+
 static void run(struct op_test *test, size_t index) {
     const struct down_case *c = &cases[index];
     const size_t h_stride = (size_t)c->top_k * c->n_inter + c->n_shared,
@@ -157,6 +195,7 @@ static void run(struct op_test *test, size_t index) {
             check(test, c, &in, t, r, y + (size_t)t * c->n_rows + r);
     if (norm_w) norm_after_check(test, &params.norm, norm_w, y, c->n_tokens, c->n_rows);
     if (index >= N_CASES - N_BENCH) return;
+    if (c->n_experts) check_parts(test, c, &in, &params, y, index, is);
 
     // refused: a view too small; weights of different heights
     op_begin(test);

@@ -51,13 +51,13 @@ struct model {
     uint32_t round[MAX_EXPERTS];          // of a needed expert
 };
 
-// Which of two slots is taken first in `round`?
-static bool before(const struct model *m, uint32_t round, uint32_t a, uint32_t b) {
+// Which of two slots is taken first?
+static bool before(const struct model *m, uint32_t a, uint32_t b) {
     const uint32_t slots[2] = {a, b};
     uint32_t class[2], expert[2];
     for (int i = 0; i < 2; i++) {
         expert[i] = m->slots[slots[i]] - 1;
-        class[i] = !m->slots[slots[i]] ? 0 : !m->needed[expert[i]] ? 1 : m->round[expert[i]] < round ? 2 : 3;
+        class[i] = !m->slots[slots[i]] ? 0 : !m->needed[expert[i]] ? 1 : 2;
     }
     if (class[0] != class[1]) return class[0] < class[1];
     if (class[0] == 0) return a < b;
@@ -107,7 +107,7 @@ static void model_call(struct model *m, const uint32_t *ids, uint32_t n_choices,
                 for (uint32_t other = 0; other < m->n_slots; other++) {
                     const uint32_t held = m->slots[other];
                     if (held && m->needed[held - 1] && m->round[held - 1] == round) continue;
-                    if (s == m->n_slots || before(m, round, other, s)) s = other;
+                    if (s == m->n_slots || before(m, other, s)) s = other;
                 }
                 assert_true(s < m->n_slots);
                 m->slots[s] = e + 1;

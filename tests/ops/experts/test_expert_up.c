@@ -93,6 +93,36 @@ static void check(struct op_test *test, const struct pair *pair, float limit, ui
     if (test->exact) op_check_equal(test, "h, exact", got, &twin, 1);
 }
 
+// The same from experts in slots, in one round and in several: the same bits, by the same variant.
+static void check_parts(struct op_test *test, const struct up_case *c, const struct pair *experts,
+    const uint32_t *ids, const struct fathom_expert_up_params *whole, const float *h, bool only) {
+    const uint32_t n_choices = c->n_tokens * c->top_k;
+    const size_t n_h = whole->h.size / 4;
+    for (uint32_t trial = 0; trial < 3; trial++) {
+        const struct expert_places p =
+            expert_places(test, ids, n_choices, c->n_experts, expert_slots(trial, c->n_experts, c->top_k));
+        struct fathom_expert_up_params params = *whole;
+        params.gate = expert_pool(test, experts->gate, experts->gate_bytes, &p);
+        params.up = expert_pool(test, experts->up, experts->up_bytes, &p);
+        if (!params.gate || !params.up) continue;
+        params.ids = op_input(test, p.places, n_choices);
+        params.h = op_output(test, n_h);
+        params.part = (struct fathom_expert_part){c->n_experts, 0, p.n_rounds};
+        op_begin(test);
+        for (; params.part.round < p.n_rounds; params.part.round++) fathom_expert_up(test->stream, &params);
+        op_run(test, only);
+        op_check_equal(test, "h by rounds", op_result(test, params.h), h, n_h);
+
+        // refused: a round too many; slices that are no rounds
+        op_begin(test);
+        fathom_expert_up(test->stream, &params);
+        op_run_refused(test, "wanted a number below");
+        params.part.n_rounds++;
+        fathom_expert_up(test->stream, &params);
+        op_run_refused(test, "wanted a slice of as many");
+    }
+}
+
 static void run(struct op_test *test, size_t index) {
     const struct up_case *c = &cases[index];
     const size_t h_stride = (size_t)c->top_k * c->n_inter + c->n_shared;
@@ -139,6 +169,7 @@ static void run(struct op_test *test, size_t index) {
             check(test, &shared, limit, r, x_t, h_t + c->top_k * c->n_inter + r);
     }
     if (index >= N_CASES - N_BENCH) return;
+    if (c->n_experts) check_parts(test, c, &experts, ids, &params, h, op_takes(test, is));
 
     // refused: a view too small; more experts than there are
     op_begin(test);
