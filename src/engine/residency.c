@@ -1,79 +1,21 @@
-#include "engine/residency.h"
+#include "engine/read_ahead.h"
 #include "base/clock.h"
-#include "base/disk_reader.h"
 #include "base/log.h"
 #include <stdlib.h>
 #include <string.h>
-
-enum { FM_MAX_TOP_K = 16 }; // of fathom_expert_gate
-
-// One expert's room in host memory. The homes of a layer keep experts, the least recently used goes first.
-// Those of the staging serve one round.
-struct home {
-    uint32_t expert;  // + 1; 0: none
-    uint64_t used;    // the clock of the last round that fetched from it
-    uint64_t busy;    // ticket of that round's part: until it is done, the device reads the home
-    uint64_t reading; // ticket of the read that fills it, until somebody has waited for it; 0: none
-};
-
-// Where a matrix lies in the files.
-struct place {
-    uint32_t file; // of the reader
-    uint64_t offset;
-};
-
-struct layer {
-    struct home *homes;  // [n_homes]
-    uint32_t *home_of;   // [n_experts]: home + 1; 0: none
-    struct place *place; // [n_experts][FM_N_MATRICES]
-    // By what the device has fetched: the experts in slots, and what each slot holds, + 1. The device alone
-    // decides what a step fetches; this only tells what need not be read ahead.
-    bool *in_slot;   // [n_experts]
-    uint32_t *slots; // [n_experts], of which n_slots count
-    uint64_t n_late; // experts whose read began when the device asked for them
-};
-
-struct fm_residency {
-    struct fathom_gpu *gpu;
-    const struct fm_tensors *tensors;
-    struct fm_slots *slots;
-    struct fm_disk_reader *reader;
-    const struct fm_mapped_file **files; // of the reader, by number
-    uint32_t n_files;
-    struct layer *layers;
-    struct home *staging;
-    uint32_t n_staging, next_staging;
-    struct home **used; // [n_experts]: the homes of the round at hand
-    uint32_t n_used;
-    bool *needed; // [n_experts], of one layer
-    uint64_t clock;
-    uint64_t pass, pass_before; // the clock when the stream at hand began, and the one before
-    uint32_t n_slots;           // of the copy of what is in slots
-    // what the gate of the next layer has guessed, and the homes that were given to guesses
-    uint32_t guesses[FM_GUESSED_TOKENS * FM_MAX_TOP_K], n_guesses;
-    struct home *guessed[FM_MAX_TOP_K];
-    uint32_t n_guessed;
-    struct fm_comparison comparisons[FM_N_COMPARISONS];
-    struct fathom_log log;
-    struct fathom_expert_stats stats; // those of reads
-};
 
 // ---- Reading ---------------------------------------------------------------------------------------------
 
 static struct fm_disk_range window(
     const struct fm_residency *r, uint32_t layer, uint32_t expert, int which, char *home) {
     const struct fm_layer_slots *l = &r->slots->layers[layer];
-    const struct place *p = &r->layers[layer].place[expert * FM_N_MATRICES + which];
+    const struct fm_expert_place *p = &r->layers[layer].place[expert * FM_N_MATRICES + which];
     return (struct fm_disk_range){
         .file = p->file,
         .offset = p->offset,
         .size = l->matrix_size[which],
         .window = home + l->home_at[which],
     };
-}
-
-static uint64_t expert_size(const struct fm_layer_slots *l) {
-    return l->matrix_size[FM_GATE] + l->matrix_size[FM_UP] + l->matrix_size[FM_DOWN];
 }
 
 // Begins to read an expert into a home, and writes the home into the device's table.
@@ -95,7 +37,7 @@ static bool start_read(struct fm_residency *r, uint32_t layer, uint32_t expert, 
 // ---- Homes -----------------------------------------------------------------------------------------------
 
 // Waits for the read that fills a home.
-static bool filled(struct fm_residency *r, struct home *h, struct fathom_error *err) {
+static bool filled(struct fm_residency *r, struct fm_home *h, struct fathom_error *err) {
     if (h->reading && !fm_disk_wait(r->reader, h->reading, err)) return false;
     h->reading = 0;
     return true;
@@ -103,11 +45,11 @@ static bool filled(struct fm_residency *r, struct home *h, struct fathom_error *
 
 // The least recently used of the layer's homes that were last used before `before`. Homes that are being
 // filled come last.
-static struct home *oldest(struct fm_residency *r, uint32_t layer, uint64_t before) {
-    struct home *best = NULL;
+struct fm_home *fm_residency_oldest(struct fm_residency *r, uint32_t layer, uint64_t before) {
+    struct fm_home *best = NULL;
     bool best_waits = false;
     for (uint32_t i = 0; i < r->slots->n_homes; i++) {
-        struct home *h = &r->layers[layer].homes[i];
+        struct fm_home *h = &r->layers[layer].homes[i];
         const bool waits = h->reading && !fm_disk_done(r->reader, h->reading);
         if (h->used >= before || (best && (waits != best_waits ? waits : h->used >= best->used))) continue;
         best = h;
@@ -117,7 +59,7 @@ static struct home *oldest(struct fm_residency *r, uint32_t layer, uint64_t befo
 }
 
 // Takes the home's expert away. Nobody reads the home or writes to it any longer.
-static bool vacate(struct fm_residency *r, uint32_t layer, struct home *h, struct fathom_error *err) {
+static bool vacate(struct fm_residency *r, uint32_t layer, struct fm_home *h, struct fathom_error *err) {
     if (h->expert) r->layers[layer].home_of[h->expert - 1] = 0;
     h->expert = 0;
     if (h->reading) fm_disk_cancel(r->reader, h->reading);
@@ -125,9 +67,9 @@ static bool vacate(struct fm_residency *r, uint32_t layer, struct home *h, struc
 }
 
 // Begins to read an expert into one of the layer's homes.
-static bool fill(
-    struct fm_residency *r, uint32_t layer, uint32_t expert, struct home *h, struct fathom_error *err) {
-    struct layer *l = &r->layers[layer];
+bool fm_residency_fill(
+    struct fm_residency *r, uint32_t layer, uint32_t expert, struct fm_home *h, struct fathom_error *err) {
+    struct fm_layer_homes *l = &r->layers[layer];
     const uint32_t index = (uint32_t)(h - l->homes);
     if (!vacate(r, layer, h, err) || !start_read(r, layer, expert, index, &h->reading, err)) return false;
     h->used = r->clock;
@@ -139,11 +81,11 @@ static bool fill(
 // Begins to read an expert that the round at hand needs, into a home that the round does not use: one of its
 // layer, else one of the staging.
 static bool bring(struct fm_residency *r, uint32_t layer, uint32_t expert, struct fathom_error *err) {
-    struct home *h = oldest(r, layer, r->clock);
+    struct fm_home *h = fm_residency_oldest(r, layer, r->clock);
     r->layers[layer].n_late++;
     if (h) {
         r->used[r->n_used++] = h;
-        return fill(r, layer, expert, h, err);
+        return fm_residency_fill(r, layer, expert, h, err);
     }
     const uint32_t i = r->next_staging;
     r->next_staging = (i + 1) % r->n_staging;
@@ -152,106 +94,11 @@ static bool bring(struct fm_residency *r, uint32_t layer, uint32_t expert, struc
         start_read(r, layer, expert, r->slots->n_homes + i, &h->reading, err);
 }
 
-// ---- Reading ahead ---------------------------------------------------------------------------------------
-
-static bool is_near(const struct fm_residency *r, uint32_t layer, uint32_t expert) {
-    return r->layers[layer].in_slot[expert] || r->layers[layer].home_of[expert];
-}
-
-// Begins to read an expert before the device asks, into a home last used before `before`. *home becomes NULL
-// if there is none.
-static bool read_ahead(struct fm_residency *r, uint32_t layer, uint32_t expert, uint64_t before,
-    struct home **home, struct fathom_error *err) {
-    const uint64_t bytes = r->stats.read_bytes;
-    if (!(*home = oldest(r, layer, before))) return true;
-    if (!fill(r, layer, expert, *home, err)) return false;
-    r->stats.ahead_bytes += r->stats.read_bytes - bytes;
-    return true;
-}
-
-// Begins to read what the tokens need of a layer whose experts follow from the tokens.
-static bool read_choices(
-    struct fm_residency *r, uint32_t layer, const int32_t *ids, uint32_t n, struct fathom_error *err) {
-    const struct fm_slots *s = r->slots;
-    const struct layer *l = &r->layers[layer];
-    struct home *home;
-    memset(r->needed, 0, s->n_experts * sizeof(*r->needed));
-    for (uint32_t i = 0; i < n; i++)
-        for (uint32_t k = 0; k < s->top_k; k++)
-            r->needed[s->layers[layer].choices[(size_t)ids[i] * s->top_k + k]] = true;
-    r->clock++; // what is needed stays
-    for (uint32_t e = 0; e < s->n_experts; e++)
-        if (r->needed[e] && l->home_of[e]) l->homes[l->home_of[e] - 1].used = r->clock;
-    for (uint32_t e = 0; e < s->n_experts; e++) {
-        if (!r->needed[e] || is_near(r, layer, e)) continue;
-        if (!read_ahead(r, layer, e, r->clock, &home, err)) return false;
-        if (!home) break;
-        r->stats.known++;
-    }
-    return true;
-}
-
-static bool read_known(struct fm_residency *r, const int32_t *ids, uint32_t n, struct fathom_error *err) {
-    for (uint32_t i = 0; n && i < r->slots->n_layers; i++)
-        if (r->slots->layers[i].choices && !read_choices(r, i, ids, n, err)) return false;
-    return true;
-}
-
-// Begins to read the guessed experts of a layer, as many as one token needs. Homes that this step or the step
-// before has used are kept: a guess may be wrong.
-static bool read_guesses(struct fm_residency *r, uint32_t layer, struct fathom_error *err) {
-    const uint64_t before = r->pass_before + 1;
-    for (uint32_t i = 0; i < r->n_guesses && r->n_guessed < r->slots->top_k; i++) {
-        const uint32_t e = r->guesses[i];
-        struct home *home;
-        if (e >= r->slots->n_experts || is_near(r, layer, e)) continue;
-        if (!read_ahead(r, layer, e, before, &home, err)) return false;
-        if (!home) break;
-        r->guessed[r->n_guessed++] = home;
-        r->stats.guessed++;
-    }
-    return true;
-}
-
-// The device has said what it fetches in the layer's rounds: reads of wrong guesses that have not begun are
-// dropped, so that they delay nothing, and the homes are the first ones that others get.
-static void judge_guesses(struct fm_residency *r, uint32_t layer, uint32_t n_rounds) {
-    for (uint32_t i = 0; i < r->n_guessed; i++) {
-        struct home *h = r->guessed[i];
-        bool right = false;
-        for (uint32_t round = 0; round < n_rounds; round++) {
-            const volatile uint32_t *experts;
-            const uint32_t n = fm_slots_fetches(r->slots, round, &experts);
-            for (uint32_t j = 0; j < n; j++) right |= experts[j] + 1 == h->expert;
-        }
-        if (right) {
-            r->stats.guessed_right++;
-            continue;
-        }
-        h->used = 0;
-        const uint64_t size = expert_size(&r->slots->layers[layer]),
-                       dropped = h->reading ? fm_disk_cancel(r->reader, h->reading) : 0;
-        if (!dropped) continue;
-        r->stats.read_bytes -= dropped < size ? dropped : size; // `dropped` counts whole windows
-        r->layers[layer].home_of[h->expert - 1] = 0;
-        h->expert = 0;
-    }
-    r->n_guessed = 0;
-}
-
-// The gate's n guesses, which the gate of a later layer overwrites.
-static void take_guesses(struct fm_residency *r, uint32_t n) {
-    struct fathom_view ids, weights;
-    fm_slots_guessed(r->slots, &ids, &weights);
-    const volatile uint32_t *list = fathom_buffer_map(ids.buffer);
-    for (r->n_guesses = 0; r->n_guesses < n; r->n_guesses++) r->guesses[r->n_guesses] = list[r->n_guesses];
-}
-
 // ---- Serving ---------------------------------------------------------------------------------------------
 
 // Keeps the copy of what is in the layer's slots.
 static void note_slots(struct fm_residency *r, uint32_t layer, const volatile uint32_t *experts, uint32_t n) {
-    struct layer *l = &r->layers[layer];
+    struct fm_layer_homes *l = &r->layers[layer];
     if (r->slots->shared) return;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t e = experts[i], slot = experts[r->slots->n_slots + i];
@@ -264,7 +111,7 @@ static void note_slots(struct fm_residency *r, uint32_t layer, const volatile ui
 
 // Sees to it that the experts that the device fetches in a round have homes.
 static bool serve(struct fm_residency *r, uint32_t layer, uint32_t round, struct fathom_error *err) {
-    struct layer *l = &r->layers[layer];
+    struct fm_layer_homes *l = &r->layers[layer];
     const volatile uint32_t *experts;
     const uint32_t n = fm_slots_fetches(r->slots, round, &experts);
     r->n_used = 0;
@@ -275,7 +122,7 @@ static bool serve(struct fm_residency *r, uint32_t layer, uint32_t round, struct
             return fm_fail(err, FATHOM_INVALID, "layer %u: the device asks for expert %u of %u", layer, e,
                 r->slots->n_experts);
         if (!l->home_of[e]) continue;
-        struct home *h = &l->homes[l->home_of[e] - 1];
+        struct fm_home *h = &l->homes[l->home_of[e] - 1];
         h->used = r->clock;
         r->used[r->n_used++] = h;
     }
@@ -289,16 +136,16 @@ static bool serve(struct fm_residency *r, uint32_t layer, uint32_t round, struct
     return ok;
 }
 
-static void forget_home(struct fm_residency *r, struct home *h) {
+static void forget_home(struct fm_residency *r, struct fm_home *h) {
     struct fathom_error ignored;
     if (h->reading) fm_disk_cancel(r->reader, h->reading);
     if (h->reading) fm_disk_wait(r->reader, h->reading, &ignored); // nothing is written to it afterwards
-    *h = (struct home){0};
+    *h = (struct fm_home){0};
 }
 
 static void forget_slots(struct fm_residency *r) {
     for (uint32_t i = 0; i < r->slots->n_layers; i++) {
-        struct layer *l = &r->layers[i];
+        struct fm_layer_homes *l = &r->layers[i];
         if (!l->homes) continue;
         memset(l->in_slot, 0, r->slots->n_experts * sizeof(*l->in_slot));
         memset(l->slots, 0, r->slots->n_experts * sizeof(*l->slots));
@@ -309,7 +156,7 @@ static void forget_slots(struct fm_residency *r) {
 // Forgets all homes, and what is in the slots: a read has failed, and the device counts on it.
 static void forget(struct fm_residency *r) {
     for (uint32_t i = 0; i < r->slots->n_layers; i++) {
-        struct layer *l = &r->layers[i];
+        struct fm_layer_homes *l = &r->layers[i];
         if (!l->homes) continue;
         for (uint32_t e = 0; e < r->slots->n_experts; e++) l->home_of[e] = 0;
         for (uint32_t h = 0; h < r->slots->n_homes; h++) forget_home(r, &l->homes[h]);
@@ -336,8 +183,8 @@ static bool prepare(struct fm_residency *r, const struct fathom_stream *stream, 
     const uint32_t layer = fm_slots_tag_layer(tag), round = fm_slots_tag_round(tag);
     if (round == 0) {
         if (!fathom_gpu_wait(r->gpu, before, err)) return false;
-        if (fm_slots_tag_guessed(tag)) take_guesses(r, fm_slots_tag_guessed(tag));
-        judge_guesses(r, layer, rounds_from(stream, i));
+        if (fm_slots_tag_guessed(tag)) fm_take_guesses(r, fm_slots_tag_guessed(tag));
+        fm_judge_guesses(r, layer, rounds_from(stream, i));
     }
     return serve(r, layer, round, err);
 }
@@ -348,7 +195,7 @@ static bool look_ahead(
     if (!r->n_guesses || i + 1 >= fathom_stream_parts(stream)) return true;
     const uint32_t layer = fm_slots_tag_layer(fathom_stream_tag(stream, i));
     if (fm_slots_tag_layer(fathom_stream_tag(stream, i + 1)) == layer) return true; // more of this layer
-    const bool ok = read_guesses(r, layer + 1, err);
+    const bool ok = fm_read_guesses(r, layer + 1, err);
     r->n_guesses = 0;
     return ok;
 }
@@ -361,7 +208,7 @@ bool fm_residency_submit(struct fm_residency *r, struct fathom_stream *stream, c
     if (n_parts > 1) r->pass_before = r->pass, r->pass = r->clock;
     if (r->n_slots != r->slots->n_slots) forget_slots(r);
     r->n_guesses = 0;
-    bool ok = read_known(r, ids, n, err);
+    bool ok = fm_read_known(r, ids, n, err);
     for (uint32_t i = 0; ok && i < n_parts; i++) {
         ok = (i == 0 || prepare(r, stream, i, last, err)) && fathom_stream_submit_part(stream, i, &last, err);
         for (uint32_t j = 0; ok && i > 0 && j < r->n_used; j++) r->used[j]->busy = last;
@@ -424,7 +271,7 @@ static bool add_file(struct fm_residency *r, const struct fm_mapped_file *file, 
 static bool find_places(
     struct fm_residency *r, uint32_t layer, const char *mirror, struct fathom_error *err) {
     const struct fm_layer_slots *l = &r->slots->layers[layer];
-    struct place *place = r->layers[layer].place;
+    struct fm_expert_place *place = r->layers[layer].place;
     for (uint32_t e = 0; e < r->slots->n_experts; e++)
         for (int m = 0; m < FM_N_MATRICES; m++, place++) {
             const struct fm_tensor *t = l->matrices[m].tensor;
@@ -453,16 +300,17 @@ struct fm_residency *fm_residency_create(struct fathom_gpu *gpu, const struct fm
         r->n_staging = slots->staging ? slots->staging->n_rows : 0;
         ok = (r->layers = calloc(slots->n_layers, sizeof(*r->layers))) &&
             (r->staging = calloc(r->n_staging + 1, sizeof(*r->staging))) &&
-            (r->used = calloc(slots->n_experts, sizeof(struct home *))) &&
+            (r->used = calloc(slots->n_experts, sizeof(struct fm_home *))) &&
             (r->needed = calloc(slots->n_experts, sizeof(*r->needed)));
     }
     for (uint32_t i = 0; ok && i < slots->n_layers; i++)
         if (slots->layers[i].pools[0])
-            ok = (r->layers[i].homes = calloc(slots->n_homes + 1, sizeof(struct home))) &&
+            ok = (r->layers[i].homes = calloc(slots->n_homes + 1, sizeof(struct fm_home))) &&
                 (r->layers[i].home_of = calloc(slots->n_experts, sizeof(uint32_t))) &&
                 (r->layers[i].slots = calloc(slots->n_experts, sizeof(uint32_t))) &&
                 (r->layers[i].in_slot = calloc(slots->n_experts, sizeof(bool))) &&
-                (r->layers[i].place = calloc(slots->n_experts, FM_N_MATRICES * sizeof(struct place)));
+                (r->layers[i].place =
+                        calloc(slots->n_experts, FM_N_MATRICES * sizeof(struct fm_expert_place)));
     if (!ok) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the places of %u experts", slots->n_experts);
         goto fail;

@@ -314,7 +314,7 @@ bool fm_slots_forget(struct fathom_gpu *gpu, struct fm_slots *s, struct fathom_e
     return ok;
 }
 
-static uint64_t expert_size(const struct fm_layer_slots *l) {
+uint64_t fm_slots_expert_size(const struct fm_layer_slots *l) {
     return l->matrix_size[FM_GATE] + l->matrix_size[FM_UP] + l->matrix_size[FM_DOWN];
 }
 
@@ -328,7 +328,7 @@ bool fm_slots_count(struct fathom_gpu *gpu, const struct fm_slots *s, struct fat
         if (!fathom_download(gpu, view, counts, err)) return false;
         stats->needed += counts[FATHOM_EXPERT_NEEDED];
         stats->fetched += counts[FATHOM_EXPERT_FETCHED];
-        stats->fetched_bytes += counts[FATHOM_EXPERT_FETCHED] * expert_size(&s->layers[i]);
+        stats->fetched_bytes += counts[FATHOM_EXPERT_FETCHED] * fm_slots_expert_size(&s->layers[i]);
     }
     return true;
 }

@@ -84,6 +84,8 @@ void fm_slots_guessed(const struct fm_slots *slots, struct fathom_view *ids, str
 // The parts of a layer's state that say what is in the slots: zero, nothing is.
 void fm_slots_contents(
     const struct fm_slots *slots, uint32_t layer, struct fathom_view *table, struct fathom_view *in_slots);
+// Bytes of one expert.
+uint64_t fm_slots_expert_size(const struct fm_layer_slots *layer);
 // Empties all slots, which ends the doubt. Adds to *stats what the device has counted.
 bool fm_slots_forget(struct fathom_gpu *gpu, struct fm_slots *slots, struct fathom_error *err);
 bool fm_slots_count(struct fathom_gpu *gpu, const struct fm_slots *slots, struct fathom_expert_stats *stats,
