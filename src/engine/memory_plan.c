@@ -83,17 +83,19 @@ static struct fm_machine machine_of(
 // What the plan's chunk and context take beside the weights.
 static void size_steps(const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact,
     enum fathom_type cache_type, struct fathom_memory_plan *plan) {
-    const uint32_t n_chunk = plan->n_chunk, n_context = plan->n_context;
+    const uint32_t n_chunk = plan->n_chunk, n_context = plan->n_context,
+                   n_positions = fm_positions(hp, n_context);
     plan->cache = fm_caches_size(hp,
         &(struct fm_cache_params){
             .n_context = n_context,
-            .n_positions = fm_positions(hp, n_context),
+            .n_positions = n_positions,
             .n_chunk = n_chunk,
             .n_ahead = FM_RING,
             .type = cache_type,
         });
-    plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, gpu->max_storage_range) : 0;
-    plan->scratch += fm_rope_tables_size(hp, n_context) + 4ull * hp->n_vocab; // 4 * n_vocab: the tokens seen
+    plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_positions, exact, gpu->max_storage_range) : 0;
+    plan->scratch +=
+        fm_rope_tables_size(hp, n_positions) + 4ull * hp->n_vocab; // 4 * n_vocab: the tokens seen
     // see engine/draft.c
     if (hp->n_drafting) plan->scratch += 4ull * hp->n_hidden * (2 * n_chunk + 1) + 4ull * hp->n_vocab;
 }
@@ -134,9 +136,10 @@ static bool check_shortage(const struct fathom_inspect_params *p, const struct f
     case FM_SHORT_FIXED:
         if (!limited) return true;
         return fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: the limit of device memory is %.3f GiB, but the cache, the scratch and the weights that are "
-            "not experts need %.3f GiB (cache %.3f, scratch %.3f)",
-            p->model, available, needed, (double)plan->cache / GIB, (double)plan->scratch / GIB);
+            "%s: the limit of device memory is %.2f MiB, but the cache, the scratch and the weights that are "
+            "not experts need %.2f MiB (cache %.2f, scratch %.2f)",
+            p->model, 1024 * available, 1024 * needed, 1024 * (double)plan->cache / GIB,
+            1024 * (double)plan->scratch / GIB);
     case FM_SHORT_MAPPED:
         if (!p->host_limit) return true;
         return fm_fail(err, FATHOM_NO_MEMORY,
@@ -171,9 +174,13 @@ static bool check_shortage(const struct fathom_inspect_params *p, const struct f
             p->model, plan->floor, 1024 * needed, 1024 * available, p->host_limit ? " within the limit" : "");
     case FM_SHORT_FORM:
         return fm_fail(err, FATHOM_UNSUPPORTED,
-            "%s: the experts do not fit into memory, and cannot be read from the file as they are needed, "
-            "because tensor %s is converted when it is read; `fathom convert` writes a GGUF file, which can",
-            p->model, inv->converted);
+            "%s: %s; they cannot be read from the file as they are needed, because tensor %s is converted "
+            "when it "
+            "is read; `fathom convert` writes a GGUF file, which can",
+            p->model,
+            p->experts == FATHOM_EXPERTS_DISK ? "experts disk was asked for"
+                                              : "the experts do not fit into memory",
+            inv->converted);
     }
     return true;
 }
