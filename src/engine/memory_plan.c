@@ -89,17 +89,19 @@ static struct fm_machine machine_of(
 // What the plan's chunk and context take beside the weights.
 static void size_steps(const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact,
     enum fathom_type cache_type, struct fathom_memory_plan *plan) {
-    const uint32_t n_chunk = plan->n_chunk, n_context = plan->n_context;
+    const uint32_t n_chunk = plan->n_chunk, n_context = plan->n_context,
+                   n_positions = fm_positions(hp, n_context);
     plan->cache = fm_caches_size(hp,
         &(struct fm_cache_params){
             .n_context = n_context,
-            .n_positions = fm_positions(hp, n_context),
+            .n_positions = n_positions,
             .n_chunk = n_chunk,
             .n_ahead = FM_RING,
             .type = cache_type,
         });
-    plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, gpu->max_storage_range) : 0;
-    plan->scratch += fm_rope_tables_size(hp, n_context) + 4ull * hp->n_vocab; // 4 * n_vocab: the tokens seen
+    plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_positions, exact, gpu->max_storage_range) : 0;
+    plan->scratch +=
+        fm_rope_tables_size(hp, n_positions) + 4ull * hp->n_vocab; // 4 * n_vocab: the tokens seen
     // see engine/draft.c
     if (hp->n_drafting) plan->scratch += 4ull * hp->n_hidden * (2 * n_chunk + 1) + 4ull * hp->n_vocab;
 }
@@ -153,9 +155,8 @@ static bool check_shortage(const struct fathom_inspect_params *p, const struct f
     case FM_SHORT_FIXED:
         if (!limited && p->experts == FATHOM_EXPERTS_AUTO) return true;
         return fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: %s of device memory is %s, everything but experts needs %s (weights %s, cache %s, scratch "
-            "%s, "
-            "ends of blocks %s)",
+            "%s: %s of device memory is %s, everything but experts needs %s (weights %s, cache %s, "
+            "scratch %s, ends of blocks %s)",
             p->model, available.text, limited ? "the limit" : "free", needed.text,
             size_text(plan->weights - plan->expert_bytes - plan->in_place).text, size_text(plan->cache).text,
             size_text(plan->scratch).text, size_text(s->needed - plan->fixed).text);

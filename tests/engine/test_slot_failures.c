@@ -239,6 +239,20 @@ static void test_read_error(void **state) {
     }
 }
 
+// The reads of a round end in another order than they began, and much later than the last of them.
+static void test_late_reads(void **state) {
+    (void)state;
+    need_fs();
+    const struct setup setup = on_disk(file_fs.path, 1);
+    struct fathom_engine *engine = must_create(&setup);
+    struct fathom_session *session = open_session(engine);
+    file_fs.control->reversed = true;
+    is_right(session);
+    file_fs.control->reversed = false;
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+}
+
 // Reads that fail for good: the engine fails, and another file works.
 static void test_broken_disk(void **state) {
     (void)state;
@@ -454,6 +468,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut_short),
         cmocka_unit_test(test_read_error),
+        cmocka_unit_test(test_late_reads),
         cmocka_unit_test(test_broken_disk),
         cmocka_unit_test(test_mirror),
         cmocka_unit_test(test_program),

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,14 +17,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROOT = FUSE_ROOT_ID, FILE_ID = 2, MOST = (1 << 20) + 65536 };
+enum { FILE_ID = 2, MOST = (1 << 20) + 65536, MOST_HELD = 64, PAUSE = 10 /* ms */ };
 #define NAME "model.gguf"
 
+struct held {
+    uint64_t unique;
+    struct fuse_read_in in;
+};
 struct server {
     int fuse;
     struct failing_fs_control *control;
     const char *data;
     uint64_t size;
+    struct held held[MOST_HELD];
+    int n_held;
 };
 
 static void reply(const struct server *s, uint64_t unique, int error, const void *data, size_t size) {
@@ -51,8 +58,16 @@ static void serve_read(const struct server *s, uint64_t unique, const struct fus
     reply(s, unique, fails ? EIO : 0, s->data + in->offset, left < in->size ? left : in->size);
 }
 
+static void answer_held(struct server *s) {
+    for (int i = 0; s->n_held > 0; i++) {
+        if (i == 1) usleep(2 * PAUSE * 1000);
+        const struct held *h = &s->held[--s->n_held];
+        serve_read(s, h->unique, &h->in);
+    }
+}
+
 // Answers one request. Returns false when the file system is unmounted.
-static bool serve(const struct server *s, const struct fuse_in_header *in, const void *arguments) {
+static bool serve(struct server *s, const struct fuse_in_header *in, const void *arguments) {
     const struct fuse_init_in *init = arguments;
     switch (in->opcode) {
     case FUSE_INIT: {
@@ -80,7 +95,12 @@ static bool serve(const struct server *s, const struct fuse_in_header *in, const
     case FUSE_OPEN:
         reply(s, in->unique, 0, &(struct fuse_open_out){0}, sizeof(struct fuse_open_out));
         return true;
-    case FUSE_READ: serve_read(s, in->unique, arguments); return true;
+    case FUSE_READ:
+        if (s->control->reversed)
+            s->held[s->n_held++] = (struct held){in->unique, *(const struct fuse_read_in *)arguments};
+        else
+            serve_read(s, in->unique, arguments);
+        return true;
     case FUSE_FLUSH:
     case FUSE_RELEASE: reply(s, in->unique, 0, NULL, 0); return true;
     case FUSE_FORGET:
@@ -91,10 +111,12 @@ static bool serve(const struct server *s, const struct fuse_in_header *in, const
     }
 }
 
-static void run_server(const struct server *s) {
+static void run_server(struct server *s) {
     static _Alignas(struct fuse_in_header) char request[MOST];
     const struct fuse_in_header *header = (const void *)request;
     for (;;) {
+        struct pollfd more = {s->fuse, POLLIN, 0};
+        if (s->n_held == MOST_HELD || (s->n_held && poll(&more, 1, PAUSE) == 0)) answer_held(s);
         const ssize_t n = read(s->fuse, request, sizeof(request));
         if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == ENOENT)) continue;
         if (n < (ssize_t)sizeof(*header) || !serve(s, header, header + 1)) return;

@@ -14,6 +14,7 @@
 struct failing_fs_control {
     _Atomic uint32_t n_reads;           // requests since the test last wrote 0
     _Atomic uint32_t fail_from, n_fail; // requests fail_from (1: the first) and the n_fail - 1 after it: EIO
+    _Atomic bool reversed; // requests wait until no other comes; the last is answered first, the others later
 };
 
 struct failing_fs {
