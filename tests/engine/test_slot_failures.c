@@ -381,9 +381,9 @@ static void test_settings(void **state) {
         enum fathom_status status;
         const char *a, *b;
     } rows[] = {
-        {{MINNOW, NULL, 1, 0, disk}, FATHOM_NO_MEMORY, MINNOW, "limit of device memory"},
-        {{MINNOW, NULL, 1, 0, host}, FATHOM_NO_MEMORY, MINNOW, "limit of device memory"},
-        {{MINNOW, NULL, 1, 0, FATHOM_EXPERTS_AUTO}, FATHOM_NO_MEMORY, MINNOW, "limit of device memory"},
+        {{MINNOW, NULL, 1, 0, disk}, FATHOM_NO_MEMORY, MINNOW, "of device memory is the limit"},
+        {{MINNOW, NULL, 1, 0, host}, FATHOM_NO_MEMORY, MINNOW, "of device memory is the limit"},
+        {{MINNOW, NULL, 1, 0, FATHOM_EXPERTS_AUTO}, FATHOM_NO_MEMORY, MINNOW, "of device memory is the limit"},
         {{MINNOW, NULL, share(0.3), 1, disk}, FATHOM_NO_MEMORY, "no host memory", "host_limit allows 1"},
         {{MINNOW, NULL, share(0.3), 600 * KIB, disk}, FATHOM_NO_MEMORY, "4 experts", "host memory"},
         {{MINNOW, NULL, share(0.3), 3 * MIB, host}, FATHOM_NO_MEMORY, "experts host",
@@ -437,7 +437,7 @@ static void try_limits(
 
 static void test_limits(void **state) {
     (void)state;
-    try_limits((uint64_t[]){share(0.3), 0}, 1, 400 * KIB, 6 * MIB, 700 * KIB, "host memory to be read into");
+    try_limits((uint64_t[]){share(0.3), 0}, 1, 400 * KIB, 6 * MIB, 700 * KIB, "of host memory");
     try_limits((uint64_t[]){0, 0}, 0, share(0) - 2 * MIB, share(1), 700 * KIB, "device memory");
 }
 
