@@ -212,10 +212,16 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampl
     struct wish wish = {on_token, user, max_tokens < room ? max_tokens : room, 0, true};
     struct fathom_expert_stats experts;
     if (!check_sampling(&p, err) || !fathom_engine_get_expert_stats(s->engine, &experts, err)) return false;
+    const struct fathom_session_stats before = s->stats;
     bool ok;
     do ok = run_steps(s, &p, drafts_now(s), &wish, err);
     while (ok && wish.wanted && wish.n_done < wish.limit);
     ok = ok && count_experts(s, &experts, err);
+    if (ok && !s->drafting) { // for forecasts
+        s->engine->decoded.n_tokens += wish.n_done;
+        s->engine->decoded.seconds += s->stats.timings.decode_seconds - before.timings.decode_seconds;
+        s->engine->decoded.link_bytes += s->stats.experts.fetched_bytes - before.experts.fetched_bytes;
+    }
     *n_generated = s->n_tokens - first;
     s->stats.timings.decode_tokens += wish.n_done;
     return ok;

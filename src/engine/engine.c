@@ -1,8 +1,10 @@
 #include "engine/engine.h"
+#include "base/disk_reader.h"
 #include "base/log.h"
 #include "op/rates.h"
 #include <stdlib.h>
 
+static const double disk_seconds = 0.2; // of measuring a drive
 #define GIB (1024.0 * 1024.0 * 1024.0)
 
 const char *fathom_version(void) {
@@ -61,7 +63,29 @@ static bool check_drafting(struct fathom_engine *e, uint32_t n_drafts, struct fa
     return true;
 }
 
-// A model that does not fit whole is planned again with the device's measured rates.
+// The rate of the drive with the file, read as experts are read. 0: not known.
+static double disk_rate(const struct fathom_engine *e, const struct fathom_log *log) {
+    struct fathom_error ignored;
+    const struct fm_mapped_file *file = NULL;
+    double rate = 0;
+    for (size_t i = 0; i < fm_tensors_count(e->tensors) && !file; i++) {
+        const struct fm_tensor *t = fm_tensors_at(e->tensors, i);
+        uint64_t at;
+        if (t->dims[2] == e->hp.n_experts &&
+            !fm_tensor_place(e->tensors, t, 0, t->size / t->dims[2], &file, &at))
+            file = NULL;
+    }
+    struct fm_disk_reader *reader =
+        file ? fm_disk_open(&(struct fm_disk_params){.log = log}, &ignored) : NULL;
+    if (!reader || !fm_disk_add(reader, file, NULL, NULL, &ignored) ||
+        !fm_disk_measure(reader, disk_seconds, &rate, &ignored))
+        rate = 0;
+    fm_disk_close(&reader);
+    return rate;
+}
+
+// A model that does not fit whole is planned again with measured rates. The rates of the device are in a file
+// after the first time, so that a forecast for a model that fits costs nothing.
 static bool plan_memory(
     struct fathom_engine *e, const struct fathom_engine_params *params, struct fathom_error *err) {
     struct fathom_inspect_params wanted = {
@@ -73,16 +97,39 @@ static bool plan_memory(
         .experts = params->experts,
         .device_limit = params->gpu.device_limit,
         .host_limit = params->gpu.host_limit,
-        .keep_slots = params->gpu.discrete, // reading the host's memory costs a pretended card nothing
+        // reading the host's memory costs a pretended card nothing
+        .keep_slots = params->gpu.discrete || params->gpu.separate_memory,
     };
-    if (!fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err)) return false;
-    if (!e->plan.fits || e->plan.experts == FATHOM_EXPERTS_DEVICE) return true;
+    e->tuning_key = fm_tuning_key(e);
+    fm_expert_history_load(e->gpu, e->tuning_key, e->hp.n_experts, &e->history);
+    if (!fm_memory_plan(e->tensors, &e->hp, &wanted, &e->history, &e->info, &e->plan, err)) return false;
+    const bool whole = e->plan.experts == FATHOM_EXPERTS_DEVICE;
+    if (!e->plan.fits || (whole && (e->hp.n_experts == 0 || !params->gpu.cache_dir || e->history.n_samples)))
+        return true;
     struct fathom_error failure = {0};
     if (!fm_rates_get(e->gpu, e->plan.expert_type, e->hp.n_hidden, &wanted.rates, &failure)) {
         if (failure.status == FATHOM_DEVICE_LOST) return fm_fail(err, failure.status, "%s", failure.message);
         fm_log(&params->gpu.log, FATHOM_LOG_INFO, "no rates of the device: %s", failure.message);
     }
-    return fm_memory_plan(e->tensors, &e->hp, &wanted, &e->info, &e->plan, err);
+    if (e->plan.experts == FATHOM_EXPERTS_DISK) wanted.rates.disk = disk_rate(e, &params->gpu.log);
+    return fm_memory_plan(e->tensors, &e->hp, &wanted, &e->history, &e->info, &e->plan, err);
+}
+
+// Keeps what this run has shown for the forecasts of the next ones.
+static void remember(struct fathom_engine *e) {
+    enum { LEAST_TOKENS = 8 };
+    struct fathom_error ignored;
+    if (e->decoded.n_tokens < LEAST_TOKENS) return;
+    uint64_t *depths = e->weights.slots ? calloc(e->hp.n_experts + 1, sizeof(*depths)) : NULL;
+    if (depths && !fm_slots_depths(e->gpu, e->weights.slots, depths, &ignored)) free(depths), depths = NULL;
+    // where the device reads experts in host memory or waits for the file, a step is more than its operators
+    const bool typical = e->plan.experts == FATHOM_EXPERTS_DEVICE ||
+        (e->plan.experts == FATHOM_EXPERTS_HOST && e->plan.n_slots);
+    const double n = (double)e->decoded.n_tokens;
+    const struct fm_decode_sample sample = {(double)e->decoded.link_bytes / n, e->decoded.seconds / n};
+    fm_expert_history_add(&e->history, depths, typical ? &sample : NULL);
+    fm_expert_history_save(e->gpu, e->tuning_key, &e->history);
+    free(depths);
 }
 
 struct fathom_engine *fathom_engine_create(
@@ -123,7 +170,6 @@ struct fathom_engine *fathom_engine_create(
         !(e->residency = fm_residency_create(
               e->gpu, e->tensors, e->weights.slots, params->mirror, &params->gpu.log, err)))
         goto fail;
-    e->tuning_key = fm_tuning_key(e);
     if (!e->residency && !fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
     if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;
@@ -137,6 +183,7 @@ fail:
 void fathom_engine_destroy(struct fathom_engine **engine) {
     struct fathom_engine *e = engine ? *engine : NULL;
     if (!e) return;
+    if (e->gpu && e->hp.n_experts) remember(e);
     fm_residency_destroy(&e->residency);
     fm_weights_free(&e->weights);
     fm_tokenizer_destroy(&e->tokenizer);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "engine/residency.h"
 #include "model/weights.h"
+#include "op/experts/expert_history.h"
 #include "text/tokenizer.h"
 #include <fathom/fathom.h>
 
@@ -20,6 +21,11 @@ struct fathom_engine {
     enum fathom_type cache_type;
     bool exact;
     uint32_t n_drafts;
+    struct fm_expert_history history; // of earlier runs
+    struct {
+        uint64_t n_tokens, link_bytes;
+        double seconds;
+    } decoded;           // by plain steps of this run
     uint64_t tuning_key; // of the model and the cache's type, for the tuning file
 };
 
@@ -58,7 +64,8 @@ bool fm_engine_submit(const struct fathom_engine *engine, struct fathom_stream *
 enum fathom_type fm_cache_type(bool exact, bool cache_8bit);
 
 // Describes a model and plans its memory; see fathom_model_inspect. `params->model` is only named in errors.
+// history NULL: the forecast knows nothing of earlier runs.
 bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_inspect_params *params, struct fathom_model_info *info,
-    struct fathom_memory_plan *plan, struct fathom_error *err);
+    const struct fathom_inspect_params *params, const struct fm_expert_history *history,
+    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
 #endif

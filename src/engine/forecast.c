@@ -1,35 +1,36 @@
 #include "engine/forecast.h"
 #include <stddef.h>
 
-// Hit rates of recency by the share of a layer's experts that are kept, between two published traces:
-//   512 experts: 93, 186, 279, 372, 512 kept hit 43.5, 62.0, 72.0, 78.9, 85.0 %. The last rate is that of all
-//   experts: 15 % were first uses, which a long text does not have. The rates are divided by 0.85.
-//   V4-Flash, 256 experts: 24, 32, 40 kept hit 69, 73, 75 %.
-// The second misses less than half as often as the first, where both are known. A row of the table misses as
-// often as the geometric mean of both; above 40 of 256 the second is taken to miss half as often as the
-// first.
-static const struct {
+// Hit rates of recency by the share of a layer's experts that are kept, of published traces.
+// src/decisions/expert-slots.md has both, and how the first was taken from a trace of 340 tokens to long
+// texts.
+struct point {
     double share, hit;
-} curve[] = {{0, 0}, {0.0938, 0.52}, {0.1250, 0.58}, {0.1563, 0.63}, {0.1816, 0.65}, {0.3633, 0.81},
-    {0.5449, 0.89}, {0.7266, 0.95}, {1, 1}};
-enum { N_CURVE = sizeof(curve) / sizeof(*curve) };
+};
+// 512 experts, 10 chosen: 93, 186, 279, 372, 512 kept hit 43.5, 62.0, 72.0, 78.9, 85.0 %
+static const struct point usual[] = {{0, 0}, {0.05, 0.18}, {0.10, 0.30}, {0.15, 0.38}, {0.18, 0.43},
+    {0.30, 0.56}, {0.36, 0.61}, {0.45, 0.68}, {0.60, 0.78}, {0.73, 0.85}, {0.90, 0.94}, {1, 1}};
+// V4-Flash, 256 experts, 6 chosen: 24, 32, 40 kept hit 69, 73, 75 %. Beyond, as many misses go with a further
+// share of the experts as on the other curve.
+static const struct point recurrent[] = {{0, 0}, {0.0938, 0.69}, {0.1250, 0.73}, {0.1563, 0.75}, {0.30, 0.83},
+    {0.45, 0.88}, {0.60, 0.92}, {0.73, 0.94}, {0.90, 0.98}, {1, 1}};
 
-static double on_curve(double share) {
+static double on_curve(const struct point *curve, double share) {
     size_t i = 1;
-    while (i < N_CURVE - 1 && share > curve[i].share) i++;
+    while (share > curve[i].share && curve[i].share < 1) i++;
     const double part = (share - curve[i - 1].share) / (curve[i].share - curve[i - 1].share);
     return curve[i - 1].hit + part * (curve[i].hit - curve[i - 1].hit);
 }
 
-double fm_hit_rate(const struct fm_hits *hits, uint32_t n_experts, uint32_t top_k, uint32_t n) {
-    if (n_experts == 0 || n >= n_experts) return 1;
-    if (n < top_k) return 0;
+double fm_hit_rate(const struct fm_hits *hits, const struct fm_traffic *t, uint32_t n) {
+    if (t->n_experts == 0 || n >= t->n_experts) return 1;
+    if (n < t->top_k) return 0;
     double hit = 0, all = 0;
     for (uint32_t i = 0; hits && hits->depths && i <= hits->n_experts; i++) {
         all += (double)hits->depths[i];
         if (i < n && i < hits->n_experts) hit += (double)hits->depths[i];
     }
-    return all > 0 ? hit / all : on_curve((double)n / n_experts);
+    return all > 0 ? hit / all : on_curve(t->recurrent ? recurrent : usual, (double)n / t->n_experts);
 }
 
 // Bytes a second of a card's own memory by its size: 8 GB cards reach about 270e9, 12 GB 400e9, 16 GB 600e9,
@@ -66,7 +67,7 @@ void fm_forecast(const struct fm_traffic *t, const struct fathom_memory_plan *pl
     double in_device = (double)t->fixed + experts;
     *f = (struct fathom_forecast){.hit_rate = 1, .home_rate = 1};
     if (t->n_layers && plan->experts != FATHOM_EXPERTS_DEVICE && plan->n_slots < t->n_experts) {
-        f->hit_rate = fm_hit_rate(hits, t->n_experts, t->top_k, plan->n_slots);
+        f->hit_rate = fm_hit_rate(hits, t, plan->n_slots);
         f->link_bytes = (1 - f->hit_rate) * experts;
         if (plan->experts == FATHOM_EXPERTS_HOST && plan->n_slots == 0) {
             in_device -= experts;
@@ -75,7 +76,7 @@ void fm_forecast(const struct fm_traffic *t, const struct fathom_memory_plan *pl
             f->copy_seconds = f->link_bytes / rates->link;
         }
         if (plan->experts == FATHOM_EXPERTS_DISK) {
-            f->home_rate = fm_hit_rate(hits, t->n_experts, t->top_k, kept);
+            f->home_rate = fm_hit_rate(hits, t, kept);
             f->disk_bytes = (1 - f->home_rate) * experts;
             f->disk_seconds = f->disk_bytes / rates->disk;
             f->wait_seconds = t->n_layers * rates->cut_seconds;

@@ -8,6 +8,7 @@ struct fm_traffic {
     uint64_t fixed;                      // bytes of weights that are not experts
     uint64_t experts;                    // bytes of the chosen experts of all layers
     uint32_t n_layers, n_experts, top_k; // layers with experts; 0: a dense model
+    bool recurrent;                      // consecutive tokens share many experts, as in DeepSeek-V4
 };
 
 // How often recency hits. depths[n_experts + 1]: of the chosen experts, how many had been chosen so many
@@ -18,7 +19,7 @@ struct fm_hits {
     uint32_t n_experts;
 };
 // Share of the chosen experts that are among the n that were used last. Fewer than top_k hit nothing.
-double fm_hit_rate(const struct fm_hits *hits, uint32_t n_experts, uint32_t top_k, uint32_t n);
+double fm_hit_rate(const struct fm_hits *hits, const struct fm_traffic *traffic, uint32_t n);
 
 // Fills the fields of *rates that are 0 with typical rates of the device's type.
 void fm_rates_default(const struct fathom_gpu_info *gpu, struct fathom_rates *rates);

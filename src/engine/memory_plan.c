@@ -115,20 +115,34 @@ static struct fm_traffic traffic_of(const struct fm_inventory *inv, bool draftin
     return t;
 }
 
+// What earlier runs measured stands in place of the rates: the time of a token whose experts are all in
+// slots.
+static void use_history(
+    const struct fm_expert_history *history, const struct fm_traffic *traffic, struct fathom_rates *rates) {
+    double seconds;
+    if (!fm_expert_history_fit(history, &seconds, &rates->link)) return;
+    rates->device = (double)(traffic->fixed + traffic->experts) / seconds;
+    rates->token_seconds = 0;
+}
+
 // Foretells a token. Where the device could as well read experts in host memory, the slots go if that is
 // foretold to be faster by more than measurements err.
-static void foretell(
-    const struct fm_inventory *inv, bool drafting, bool keep_slots, struct fathom_memory_plan *plan) {
+static void foretell(const struct fm_inventory *inv, const struct fm_hparams *hp,
+    const struct fm_expert_history *history, bool keep_slots, struct fathom_memory_plan *plan) {
     const double clearly = 1.1;
-    const struct fm_traffic traffic = traffic_of(inv, drafting);
+    struct fm_traffic traffic = traffic_of(inv, hp->n_drafting > 0);
+    traffic.recurrent = hp->n_hash_layers > 0;
+    const struct fm_hits known = {history ? history->depths : NULL, history ? history->n_experts : 0},
+                         *hits = &known;
     struct fathom_forecast without;
-    fm_forecast(&traffic, plan, &plan->rates, NULL, &plan->forecast);
+    if (history) use_history(history, &traffic, &plan->rates);
+    fm_forecast(&traffic, plan, &plan->rates, hits, &plan->forecast);
     if (plan->experts != FATHOM_EXPERTS_HOST || plan->n_slots == 0 || keep_slots) return;
     struct fathom_memory_plan other = *plan;
     other.n_slots = 0;
     other.total -= other.slot_bytes;
     other.slot_bytes = 0;
-    fm_forecast(&traffic, &other, &plan->rates, NULL, &without);
+    fm_forecast(&traffic, &other, &plan->rates, hits, &without);
     if (without.seconds * clearly < plan->forecast.seconds) *plan = other, plan->forecast = without;
 }
 
@@ -228,8 +242,8 @@ static struct fm_shortage choose_chunk(const struct fm_hparams *hp, const struct
 }
 
 bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_inspect_params *params, struct fathom_model_info *info,
-    struct fathom_memory_plan *plan, struct fathom_error *err) {
+    const struct fathom_inspect_params *params, const struct fm_expert_history *history,
+    struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err) {
     const enum fathom_type cache_type = fm_cache_type(params->exact, params->cache_8bit);
     const char *path = fm_tensors_path(tensors);
     struct fm_weights_size size;
@@ -262,7 +276,7 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
     const bool possible = plan->n_chunk > 0; // one token's activations fit a binding
     const struct fm_shortage s = choose_chunk(hp, params, gpu, cache_type, &inv, plan);
     plan->fits = plan->fits && possible;
-    foretell(&inv, hp->n_drafting > 0, params->keep_slots, plan);
+    foretell(&inv, hp, history, params->keep_slots, plan);
     const bool ok = !no_experts
         ? !params->gpu || check_shortage(params, &inv, plan, &s, err)
         : fm_fail(err, FATHOM_INVALID, "%s: a place for experts was asked for, the model has none", path);
@@ -275,7 +289,7 @@ bool fathom_model_inspect(const struct fathom_inspect_params *params, struct fat
     struct fm_hparams hp;
     struct fm_tensors *tensors = fm_tensors_open(params->model, err);
     const bool ok = tensors && fm_hparams_read(tensors, &hp, err) &&
-        fm_memory_plan(tensors, &hp, params, info, plan, err);
+        fm_memory_plan(tensors, &hp, params, NULL, info, plan, err);
     fm_tensors_close(&tensors);
     return ok;
 }

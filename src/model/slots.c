@@ -318,6 +318,22 @@ uint64_t fm_slots_expert_size(const struct fm_layer_slots *l) {
     return l->matrix_size[FM_GATE] + l->matrix_size[FM_UP] + l->matrix_size[FM_DOWN];
 }
 
+bool fm_slots_depths(
+    struct fathom_gpu *gpu, const struct fm_slots *s, uint64_t *depths, struct fathom_error *err) {
+    const uint64_t n = s->n_experts + 1ull;
+    uint32_t *counts = malloc(n * sizeof(*counts));
+    bool ok = counts || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    for (uint32_t i = 0; ok && i < s->n_layers; i++) {
+        struct fathom_view view = s->layers[i].state;
+        if (!has_experts(&s->layers[i])) continue;
+        view.offset += view.size - 4 * n, view.size = 4 * n;
+        ok = fathom_download(gpu, view, counts, err);
+        for (uint64_t d = 0; ok && d < n; d++) depths[d] += counts[d];
+    }
+    free(counts);
+    return ok;
+}
+
 bool fm_slots_count(struct fathom_gpu *gpu, const struct fm_slots *s, struct fathom_expert_stats *stats,
     struct fathom_error *err) {
     for (uint32_t i = 0; i < s->n_layers; i++) {
