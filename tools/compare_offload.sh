@@ -47,7 +47,7 @@ peer_mib() {
 # models of make_bench_gguf.py; the rate counts the tokens that there are.
 rates_of_cache() { # WAY ROUND MIB
     "$completion" -m "$model" -ngl 99 -cmoe --moe-cache-mib "$3" -n "$decode" --temp 0 --ignore-eos -no-cnv \
-        -p "$(awk -v n="$prefill" 'BEGIN { for (i = 0; i < n; i++) printf "%c", 97 + i * i % 26 }')" --perf \
+        -c $((prefill + decode + 16)) -p "$(awk -v n="$prefill" 'BEGIN { for (i = 0; i < n; i++) printf "%c", 97 + i * i % 26 }')" --perf \
         >"$work/$1.log" 2>&1 </dev/null || return 0
     awk -v head="$1 $2" '/prompt eval time/ { kind = "pp" } / eval time/ && !/prompt/ { kind = "tg" }
         kind { n = split($0, word, /[ ,(]+/); for (i = 1; i <= n; i++) if (word[i] == "tokens" && word[i + 1] == "per") print head, kind, word[i - 1]; kind = "" }' \

@@ -26,8 +26,7 @@ TARGET = ((0.15, 37.8), (0.18, 42.5), (0.30, 55.6), (0.36, 61.1), (0.45, 67.8), 
 N_TOKENS, N_WARM = 1500, 200  # of a simulation, and those that do not count
 N_TOPICS, PERIOD = 32, 20  # tokens that a text keeps a topic
 TOPIC_SHARE = 0.2  # of the variance of a gate's logits
-EMBEDDED_SHARE = 0.11  # of the variance of the embedding; attention adds the topics of the tokens before
-TOPIC_BOOST, NEXT_BOOST = 9.0, 6.0  # of the logits of the topic's tokens, and of the next token of the cycle
+TOPIC_BOOST, NEXT_BOOST = 9.0, 12.0  # of the logits of the topic's tokens, and of the next token of the cycle
 
 
 def scores(gate, logits):
@@ -132,7 +131,7 @@ def with_topics(reader, seed):
     own, carried, before = np.empty(n_vocab, int), np.empty(n_vocab, int), np.empty(n_vocab, int)
     own[cycle], carried[cycle], before[cycle] = topics, np.roll(topics, -1), np.roll(cycle, 1)
     # The embedding has deviation 1, and the layers add little to it.
-    strength = np.float32(np.sqrt(EMBEDDED_SHARE / (1 - EMBEDDED_SHARE)))
+    strength = np.float32(np.sqrt(TOPIC_SHARE / (1 - TOPIC_SHARE)))
     topic_boost = np.float32(TOPIC_BOOST / (np.sqrt(TOPIC_SHARE) * n_hidden))
     next_boost = np.float32(NEXT_BOOST / (np.sqrt(1 - TOPIC_SHARE) * n_hidden))
 

@@ -151,7 +151,8 @@ void main() {
         const bool is_needed = HAS(needed, e);
         if (!is_needed && slot_of[e] == 0u) continue;
         depth[e] = depth_of(e);
-        if (is_needed) atomicAdd(state[depths_at + (last_use_of(e) != 0u ? depth[e] : args.n_experts)], 1u);
+        if (is_needed && args.history != 0u)
+            atomicAdd(state[depths_at + (last_use_of(e) != 0u ? depth[e] : args.n_experts)], 1u);
     }
     barrier();
     const uint n = TOTAL(needed, needed_below, MAX_EXPERTS / 32u);

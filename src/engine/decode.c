@@ -81,7 +81,7 @@ static bool write_seen(
 static bool submit_step(struct fathom_session *s, struct fathom_stream *step, int32_t token, uint64_t *ticket,
     struct fathom_error *err) {
     const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).submits;
-    if (!fm_residency_submit(s->engine->residency, step, &token, 1, ticket, err)) return false;
+    if (!fm_engine_submit(s->engine, step, &token, 1, ticket, err)) return false;
     s->stats.decode_submits += fathom_gpu_get_counters(s->engine->gpu).submits - before;
     s->stats.decode_steps++;
     return true;

@@ -146,6 +146,15 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     *engine = NULL;
 }
 
+bool fm_engine_submit(const struct fathom_engine *e, struct fathom_stream *stream, const int32_t *ids,
+    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err) {
+    struct fm_slots *slots = e->weights.slots;
+    if (slots && slots->in_doubt && !fm_slots_forget(e->gpu, slots, err)) return false;
+    if (fm_residency_submit(e->residency, stream, ids, n_ids, ticket, err)) return true;
+    if (slots) slots->in_doubt = true;
+    return false;
+}
+
 const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) {
     return &engine->info;
 }

@@ -48,6 +48,12 @@ struct fm_tune_outcome {
 bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_budget,
     const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err);
 
+// Submits a stream whose operators may read experts. After a failure in the middle the slots may lack experts
+// that the device counts on; the next call then empties them first.
+// ids: the tokens that the stream computes, as far as they are known (fm_residency_submit).
+bool fm_engine_submit(const struct fathom_engine *engine, struct fathom_stream *stream, const int32_t *ids,
+    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err);
+
 // The type of the caches' values.
 enum fathom_type fm_cache_type(bool exact, bool cache_8bit);
 

@@ -50,25 +50,38 @@ static uint64_t or_most(uint64_t limit) { // 0: no limit
     return limit ? limit : UINT64_MAX;
 }
 
-// What a card's staging buffers take of the host's memory within a limit, see gpu.h.
-static uint64_t staging_size(const struct fathom_gpu_info *gpu, uint64_t host_limit) {
-    if (gpu->unified_memory || !host_limit) return 0;
-    const uint64_t part = host_limit / 16, size = part < 64 << 10 ? 64 << 10 : least(part, 8 << 20);
-    return 3 * size;
+static uint64_t within(uint64_t size, uint64_t lowest, uint64_t highest) {
+    return size < lowest ? lowest : least(size, highest);
+}
+
+// Host memory within a limit that homes of experts cannot have, see gpu.h: a card's three staging buffers,
+// and a block for what the host and the device tell each other.
+static uint64_t host_overhead(const struct fathom_gpu_info *gpu, uint64_t limit) {
+    if (!limit) return 0;
+    const uint64_t staging = gpu->unified_memory ? 0 : 3 * within(limit / 16, 64 << 10, 8 << 20);
+    return staging + within(limit / 64, 256 << 10, 64 << 20);
+}
+
+// What the allocator may lose within a limit of device memory, see gpu.h: the end of a shared block, and the
+// ends of larger buffers' pages.
+static uint64_t device_slack(const struct fm_hparams *hp, uint64_t limit) {
+    const uint64_t n_buffers = FM_N_WORKSPACE + 4ull * hp->n_layers + 32ull * hp->n_drafting;
+    return limit ? within(limit / 64, 256 << 10, 64 << 20) + n_buffers * 4096 : 0;
 }
 
 static struct fm_machine machine_of(
-    const struct fathom_inspect_params *p, const struct fathom_gpu_info *gpu) {
+    const struct fm_hparams *hp, const struct fathom_inspect_params *p, const struct fathom_gpu_info *gpu) {
     const uint64_t known = p->host_memory ? p->host_memory : fm_available_memory(),
                    free = known == UINT64_MAX ? known : known - known / HOST_RESERVE,
-                   host = least(free, or_most(p->host_limit)), staging = staging_size(gpu, p->host_limit);
+                   host = least(free, or_most(p->host_limit)), other = host_overhead(gpu, p->host_limit);
     return (struct fm_machine){
         .unified = gpu->unified_memory,
         .limited = p->device_limit > 0,
         .in_place = gpu->unified_memory && gpu->max_import > 0,
         .device = least(gpu->memory_free, or_most(p->device_limit)),
-        .host = host > staging ? host - staging : 0,
+        .host = host > other ? host - other : 0,
         .both = gpu->unified_memory ? free : UINT64_MAX,
+        .slack = device_slack(hp, p->device_limit),
         .max_pool = least(least(gpu->max_storage_range, or_most(gpu->max_allocation)), UINT32_MAX),
     };
 }
@@ -76,17 +89,19 @@ static struct fm_machine machine_of(
 // What the plan's chunk and context take beside the weights.
 static void size_steps(const struct fm_hparams *hp, const struct fathom_gpu_info *gpu, bool exact,
     enum fathom_type cache_type, struct fathom_memory_plan *plan) {
-    const uint32_t n_chunk = plan->n_chunk, n_context = plan->n_context;
+    const uint32_t n_chunk = plan->n_chunk, n_context = plan->n_context,
+                   n_positions = fm_positions(hp, n_context);
     plan->cache = fm_caches_size(hp,
         &(struct fm_cache_params){
             .n_context = n_context,
-            .n_positions = fm_positions(hp, n_context),
+            .n_positions = n_positions,
             .n_chunk = n_chunk,
             .n_ahead = FM_RING,
             .type = cache_type,
         });
-    plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_context, exact, gpu->max_storage_range) : 0;
-    plan->scratch += fm_rope_tables_size(hp, n_context) + 4ull * hp->n_vocab; // 4 * n_vocab: the tokens seen
+    plan->scratch = n_chunk ? fm_workspace_size(hp, n_chunk, n_positions, exact, gpu->max_storage_range) : 0;
+    plan->scratch +=
+        fm_rope_tables_size(hp, n_positions) + 4ull * hp->n_vocab; // 4 * n_vocab: the tokens seen
     // see engine/draft.c
     if (hp->n_drafting) plan->scratch += 4ull * hp->n_hidden * (2 * n_chunk + 1) + 4ull * hp->n_vocab;
 }
@@ -140,11 +155,11 @@ static bool check_shortage(const struct fathom_inspect_params *p, const struct f
     case FM_SHORT_FIXED:
         if (!limited && p->experts == FATHOM_EXPERTS_AUTO) return true;
         return fm_fail(err, FATHOM_NO_MEMORY,
-            "%s: %s of device memory is %s, everything but experts needs %s (weights %s, cache %s, scratch "
-            "%s)",
+            "%s: %s of device memory is %s, everything but experts needs %s (weights %s, cache %s, "
+            "scratch %s, ends of blocks %s)",
             p->model, available.text, limited ? "the limit" : "free", needed.text,
             size_text(plan->weights - plan->expert_bytes - plan->in_place).text, size_text(plan->cache).text,
-            size_text(plan->scratch).text);
+            size_text(plan->scratch).text, size_text(s->needed - plan->fixed).text);
     case FM_SHORT_MAPPED:
         if (!p->host_limit && p->experts == FATHOM_EXPERTS_AUTO) return true;
         return fm_fail(err, FATHOM_NO_MEMORY,
@@ -195,7 +210,7 @@ static bool check_shortage(const struct fathom_inspect_params *p, const struct f
 static struct fm_shortage choose_chunk(const struct fm_hparams *hp, const struct fathom_inspect_params *p,
     const struct fathom_gpu_info *gpu, enum fathom_type cache_type, const struct fm_inventory *inv,
     struct fathom_memory_plan *plan) {
-    const struct fm_machine machine = machine_of(p, gpu);
+    const struct fm_machine machine = machine_of(hp, p, gpu);
     struct fathom_memory_plan best = {0}, try = *plan;
     struct fm_shortage s = {FM_ENOUGH, 0, 0};
     for (uint32_t n = plan->n_chunk; n == plan->n_chunk || n >= LEAST_CHUNK; n /= 2) {
@@ -233,7 +248,7 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
     // Without a device, the plan assumes the smallest one that Vulkan 1.2 drivers offer in practice.
     const struct fathom_gpu_info smallest = {.type = FATHOM_GPU_CPU, .max_storage_range = 128 << 20};
     const struct fathom_gpu_info *gpu = params->gpu ? params->gpu : &smallest;
-    const struct fm_machine machine = machine_of(params, gpu);
+    const struct fm_machine machine = machine_of(hp, params, gpu);
     *plan = (struct fathom_memory_plan){
         .n_context = n_context,
         .n_chunk = fm_default_chunk(gpu, hp, n_context),

@@ -1,7 +1,8 @@
 #include "engine/placement.h"
 
-// ALIGN: the allocator's; WINDOW: of reads that pass the system's cache by.
-enum { ALIGN = 256, WINDOW = 4096 };
+// ALIGN: the allocator's, of buffers that share a block; PAGE: of others; WINDOW: of reads that pass the
+// system's cache by.
+enum { ALIGN = 256, PAGE = 4096, WINDOW = 4096 };
 
 static uint64_t least(uint64_t a, uint64_t b) {
     return a < b ? a : b;
@@ -37,7 +38,7 @@ static bool take_host(struct room *r, uint64_t bytes) {
 
 // A pool of n matrices; decoders read the word after the last one.
 static uint64_t pool_size(uint64_t matrix, uint32_t n) {
-    return round_up(n * matrix + 4, ALIGN);
+    return round_up(n * matrix + 4, PAGE);
 }
 
 // The state, the fetches of a chunk and the homes of one layer (ops.h).
@@ -101,7 +102,9 @@ static uint64_t largest_home(const struct fm_inventory *inv) {
 
 uint64_t fm_host_size(const struct fm_inventory *inv) {
     uint64_t size = 0;
-    for (uint32_t i = 0; i < inv->n_layers; i++) size += pools_size(&inv->layers[i], inv->n_experts);
+    for (uint32_t i = 0; i < inv->n_layers; i++)
+        for (int m = 0; m < FM_EXPERT_MATRICES; m++)
+            size += pool_size(inv->layers[i].matrix[m], inv->n_experts);
     return size;
 }
 
@@ -136,6 +139,8 @@ static struct fm_shortage place_on_disk(const struct fm_inventory *inv, const st
     struct room room, struct fathom_memory_plan *plan) {
     const uint64_t home = largest_home(inv), staging = inv->top_k * home, all = fm_homes_size(inv, 1);
     if (inv->converted[0]) return shortage(FM_SHORT_FORM, 0, 0);
+    const uint64_t pages = (inv->n_layers + 1) * PAGE; // one buffer a layer, and the staging
+    if (!take_host(&room, pages)) return shortage(FM_SHORT_STAGING, staging + pages, host_room(&room));
     if (inv->top_k * largest_matrix(inv) + 4 > machine->max_pool)
         return shortage(FM_SHORT_RANGE, inv->top_k * largest_matrix(inv) + 4, machine->max_pool);
     plan->n_slots = slots_that_fit(inv, machine, &room, home, plan->n_chunk);
@@ -209,7 +214,7 @@ struct fm_shortage fm_place(const struct fm_inventory *inv, const struct fm_mach
     whole.total = p.weights + p.cache + p.scratch;
     whole.fits = false;
     struct fm_shortage s = {FM_ENOUGH, 0, 0};
-    const uint64_t padded = fixed + (machine->limited ? inv->padding : 0);
+    const uint64_t padding = inv->padding + machine->slack, padded = fixed + (machine->limited ? padding : 0);
     if (!take_device(&room, padded))
         s = shortage(FM_SHORT_FIXED, padded, device_room(&room));
     else if (!take_host(&room, mapped))
@@ -219,7 +224,7 @@ struct fm_shortage fm_place(const struct fm_inventory *inv, const struct fm_mach
     p.n_slots_fit = p.n_slots;
     whole.n_slots_fit = whole.n_slots;
     p.fits = s.what == FM_ENOUGH;
-    p.total = p.experts == FATHOM_EXPERTS_DEVICE ? whole.total : fixed + inv->padding + p.slot_bytes;
+    p.total = p.experts == FATHOM_EXPERTS_DEVICE ? whole.total : fixed + padding + p.slot_bytes;
     *plan = p.fits ? p : whole;
     return s;
 }

@@ -9,6 +9,7 @@ struct fm_machine {
     bool in_place;         // the device reads weights in the mapped file
     uint64_t device, host; // free bytes, within the limits
     uint64_t both;         // where unified: free bytes of the one memory; else UINT64_MAX
+    uint64_t slack;        // device memory that the allocator may lose within a limit
     uint64_t max_pool;     // most bytes of one buffer that a binding addresses
 };
 

@@ -17,8 +17,7 @@ struct fm_pass fm_session_input_pass(
 static bool run(struct fathom_session *s, uint32_t n_tokens, bool decode_next, struct fathom_error *err) {
     uint64_t ticket;
     if (!fathom_stream_finish(s->prefill, err) ||
-        !fm_residency_submit(
-            s->engine->residency, s->prefill, s->tokens + s->n_evaluated, n_tokens, &ticket, err))
+        !fm_engine_submit(s->engine, s->prefill, s->tokens + s->n_evaluated, n_tokens, &ticket, err))
         return false;
     struct fathom_error later = {0}; // a failure comes again, and is told, when the step is wanted
     if (decode_next) s->drafting ? fm_drafting_record(s, &later) : fm_session_record_decode(s, &later);

@@ -155,7 +155,6 @@ static void forget_slots(struct fm_residency *r) {
 
 // Forgets all homes, and what is in the slots: a read has failed, and the device counts on it.
 static void forget(struct fm_residency *r) {
-    struct fathom_error ignored;
     for (uint32_t i = 0; i < r->slots->n_layers; i++) {
         struct fm_layer_homes *l = &r->layers[i];
         if (!l->homes) continue;
@@ -165,7 +164,6 @@ static void forget(struct fm_residency *r) {
     for (uint32_t i = 0; i < r->n_staging; i++) forget_home(r, &r->staging[i]);
     r->n_guessed = 0;
     forget_slots(r);
-    fm_slots_forget(r->gpu, r->slots, &ignored); // fails only with the device
 }
 
 // The rounds of the layer of part i, from this one on.

@@ -17,7 +17,8 @@ void fm_residency_destroy(struct fm_residency **residency);
 
 // Submits a stream like fathom_stream_submit(), and reads what its parts need before each of them. ids are
 // the tokens that the stream computes, as far as they are known; layers whose experts follow from the tokens
-// are read ahead. A failure leaves all slots empty. residency NULL: the experts are all in memory.
+// are read ahead. A failure leaves all homes empty, and the slots in doubt. residency NULL: the experts are
+// all in memory.
 bool fm_residency_submit(struct fm_residency *residency, struct fathom_stream *stream, const int32_t *ids,
     uint32_t n_ids, uint64_t *ticket, struct fathom_error *err);
 

@@ -154,7 +154,7 @@ static bool write_input(struct tuning *t, uint32_t n_tokens, struct fathom_error
 
 static bool submit_pass(struct tuning *t, struct fathom_error *err) {
     uint64_t ticket;
-    return fm_residency_submit(t->engine->residency, t->stream, NULL, 0, &ticket, err) &&
+    return fm_engine_submit(t->engine, t->stream, NULL, 0, &ticket, err) &&
         fathom_gpu_wait(t->engine->gpu, ticket, err);
 }
 

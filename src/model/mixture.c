@@ -136,6 +136,7 @@ static void compute_in_slots(const struct fm_pass *p, uint32_t layer, uint32_t n
             .top_k = top_k,
             .n_experts = s->n_experts,
             .n_slots = s->n_slots,
+            .history = p->replayed,
         });
     const struct fathom_weight gate = fm_slots_weight(s, layer, FM_GATE, n_rounds),
                                up = fm_slots_weight(s, layer, FM_UP, n_rounds),

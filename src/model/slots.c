@@ -204,6 +204,7 @@ bool fm_slots_resize(struct fathom_gpu *gpu, struct fm_slots *s, uint32_t n_slot
         keep_history(s->n_experts, n_before, s->n_slots, states + i * before, now + i * (s->state_size / 4));
     ok = ok && fathom_upload(gpu, fathom_buffer_view(s->states), now, err);
 done:
+    s->in_doubt = !ok;
     free(now);
     free(states);
     return ok;
@@ -299,7 +300,7 @@ struct fathom_weight fm_slots_weight(const struct fm_slots *s, uint32_t layer, i
     return w;
 }
 
-bool fm_slots_forget(struct fathom_gpu *gpu, const struct fm_slots *s, struct fathom_error *err) {
+bool fm_slots_forget(struct fathom_gpu *gpu, struct fm_slots *s, struct fathom_error *err) {
     uint32_t *none = calloc(s->n_experts, sizeof(*none));
     bool ok = none || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     for (uint32_t i = 0; ok && i < s->n_layers; i++) {
@@ -309,6 +310,7 @@ bool fm_slots_forget(struct fathom_gpu *gpu, const struct fm_slots *s, struct fa
         ok = fathom_upload(gpu, table, none, err) && fathom_upload(gpu, slots, none, err);
     }
     free(none);
+    s->in_doubt = !ok;
     return ok;
 }
 

@@ -36,8 +36,9 @@ struct fm_slots {
     uint32_t version; // changes with n_slots and `guesses`: what was recorded before must be recorded again
     // Each layer of a decode step also runs the next layer's gate, and the host reads those experts ahead.
     bool guesses;
-    bool on_disk; // the file is the experts' place, and homes keep some; else every expert has its home
-    bool shared;  // all layers share the slots, which keep nothing from layer to layer
+    bool on_disk;  // the file is the experts' place, and homes keep some; else every expert has its home
+    bool shared;   // all layers share the slots, which keep nothing from layer to layer
+    bool in_doubt; // a step failed in the middle: fm_slots_forget() must come before the next one
     struct fm_layer_slots *layers; // [n_layers]
     struct fathom_weight *staging; // float32[n_staging][home_size / 4]: homes for one round; NULL: none
     struct fathom_buffer *states, *tables, *fetches, *empty;
@@ -85,8 +86,8 @@ void fm_slots_contents(
     const struct fm_slots *slots, uint32_t layer, struct fathom_view *table, struct fathom_view *in_slots);
 // Bytes of one expert.
 uint64_t fm_slots_expert_size(const struct fm_layer_slots *layer);
-// Empties all slots. Adds to *stats what the device has counted.
-bool fm_slots_forget(struct fathom_gpu *gpu, const struct fm_slots *slots, struct fathom_error *err);
+// Empties all slots, which ends the doubt. Adds to *stats what the device has counted.
+bool fm_slots_forget(struct fathom_gpu *gpu, struct fm_slots *slots, struct fathom_error *err);
 bool fm_slots_count(struct fathom_gpu *gpu, const struct fm_slots *slots, struct fathom_expert_stats *stats,
     struct fathom_error *err);
 

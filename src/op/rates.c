@@ -7,7 +7,14 @@
 
 // CPU_BYTES, CARD_BYTES: a weight that no cache holds. FIRST_BYTES: enough to estimate the time of all of it.
 // MOST_RUNS of a measurement, unless seconds_each are over before; the quickest run counts.
-enum { CPU_BYTES = 32 << 20, CARD_BYTES = 256 << 20, FIRST_BYTES = 1 << 20, LEAST_ROWS = 32, MOST_RUNS = 5 };
+enum {
+    CPU_BYTES = 32 << 20,
+    CARD_BYTES = 256 << 20,
+    FIRST_BYTES = 1 << 20,
+    LEAST_ROWS = 32,
+    MOST_RUNS = 5,
+    LIST_WORDS = 64
+};
 static const double seconds_each = 0.08, seconds_run = 0.02;
 
 struct bench {
@@ -15,6 +22,7 @@ struct bench {
     struct fathom_stream *stream;
     struct fathom_weight *weight;       // in device memory
     struct fathom_buffer *host, *x, *y; // host: as large as the weight
+    struct fathom_buffer *lists;        // a list of expert_fetch, and a table of homes after LIST_WORDS
 };
 
 static uint64_t least(uint64_t a, uint64_t b) {
@@ -42,6 +50,7 @@ static bool create(struct bench *b, enum fathom_type type, uint32_t n_cols, stru
     return (b->stream = fathom_stream_create(b->gpu, err)) &&
         (b->weight = fathom_weight_create(b->gpu, type, 1, n_rows, n_cols, err)) &&
         (b->host = fathom_buffer_create(b->gpu, b->weight->slices[0].view.size, FATHOM_MEMORY_HOST, err)) &&
+        (b->lists = fathom_buffer_create(b->gpu, 8 * LIST_WORDS, FATHOM_MEMORY_HOST, err)) &&
         (b->x = fathom_buffer_create(b->gpu, 4ull * n_cols, FATHOM_MEMORY_DEVICE, err)) &&
         (b->y = fathom_buffer_create(b->gpu, 4ull * n_rows, FATHOM_MEMORY_DEVICE, err));
 }
@@ -50,6 +59,7 @@ static void destroy(struct bench *b) {
     fathom_stream_destroy(&b->stream);
     fathom_weight_destroy(&b->weight);
     fathom_buffer_destroy(&b->host);
+    fathom_buffer_destroy(&b->lists);
     fathom_buffer_destroy(&b->x);
     fathom_buffer_destroy(&b->y);
 }
@@ -75,6 +85,44 @@ static bool time_copy(struct bench *b, uint64_t size, double *seconds, struct fa
     to.size = from.size = size;
     fathom_stream_begin(b->stream);
     fathom_stream_copy(b->stream, from, to);
+    return time_stream(b, seconds, err);
+}
+
+// A fetch of one expert, as decode steps copy. Its three matrices are parts of the weight. *bytes: copied.
+static bool time_fetch(struct bench *b, double *bytes, double *seconds, struct fathom_error *err) {
+    const uint32_t n_rows = b->weight->n_rows / 3 / LEAST_ROWS * LEAST_ROWS;
+    const uint64_t row_size = fathom_row_size(b->weight->type, b->weight->n_cols), size = n_rows * row_size;
+    struct fathom_slice slices[3];
+    struct fathom_weight parts[3];
+    if (size % b->gpu->info.storage_alignment || size % 16 || n_rows == 0) { // an odd type: like a copy
+        *bytes = (double)(row_size * b->weight->n_rows / 4 * 4);
+        return time_copy(b, (uint64_t)*bytes, seconds, err);
+    }
+    for (int i = 0; i < 3; i++) {
+        slices[i] = (struct fathom_slice){b->weight->slices[0].view, 0, n_rows};
+        slices[i].view.offset += i * size, slices[i].view.size = size;
+        parts[i] = *b->weight;
+        parts[i].n_rows = n_rows, parts[i].slices = &slices[i];
+    }
+    uint32_t *words = fathom_buffer_map(b->lists);
+    const uint32_t list[] = {1, 0, 0, 0}, home[] = {0, 0, (uint32_t)(size / 4), (uint32_t)(size / 2)};
+    memcpy(words, list, sizeof(list));
+    memcpy(words + LIST_WORDS, home, sizeof(home));
+    *bytes = 3.0 * (double)size;
+    fathom_stream_begin(b->stream);
+    fathom_expert_fetch(b->stream,
+        &(struct fathom_expert_fetch_params){
+            .fetches = {b->lists, 0, 12},
+            .homes = {b->lists, 4 * LIST_WORDS, 16},
+            .source = fathom_buffer_view(b->host),
+            .gate = &parts[0],
+            .up = &parts[1],
+            .down = &parts[2],
+            .n_experts = 1,
+            .n_slots = 1,
+            .n_tokens = 1,
+            .top_k = 1,
+        });
     return time_stream(b, seconds, err);
 }
 
@@ -114,13 +162,12 @@ bool fm_rates_measure(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_
     struct fathom_rates *rates, struct fathom_error *err) {
     struct bench b = {.gpu = gpu};
     const uint64_t row_size = fathom_row_size(type, n_cols);
-    double cut = 0, device = 0, host = 0, link = 0;
+    double cut = 0, device = 0, host = 0, link = 0, copied = 0;
     uint32_t n_rows = 0;
     const bool ok = create(&b, type, n_cols, err) && time_copy(&b, 4, &cut, err) &&
         choose_rows(&b, row_size, &n_rows, err) && time_product(&b, n_rows, false, &device, err) &&
-        time_product(&b, n_rows, true, &host, err) &&
-        time_copy(&b, row_size * b.weight->n_rows / 4 * 4, &link, err);
-    const double bytes = (double)row_size * n_rows, copied = ok ? (double)row_size * b.weight->n_rows : 0;
+        time_product(&b, n_rows, true, &host, err) && time_fetch(&b, &copied, &link, err);
+    const double bytes = (double)row_size * n_rows;
     destroy(&b);
     if (!ok) return false;
     rates->device = rate(bytes, device, cut);
@@ -157,8 +204,7 @@ bool fm_rates_get(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_cols
     if (!fm_rates_measure(gpu, type, n_cols, rates, err)) return false;
     fm_log(&gpu->params.log, FATHOM_LOG_INFO,
         "%s: measured %.1f GB/s of weights, %.1f GB/s of weights in host memory, %.1f GB/s of copies, %.0f "
-        "us "
-        "a submit, in %.2f s",
+        "us a submit, in %.2f s",
         gpu->info.name, rates->device / 1e9, rates->host / 1e9, rates->link / 1e9, 1e6 * rates->cut_seconds,
         fm_clock() - begin);
     const struct fm_rates_file f = {

@@ -3,8 +3,8 @@
 #define FM_OP_RATES_H
 #include <fathom/fathom.h>
 
-// Sets device, link, host and cut_seconds of *rates, with weights of rows of n_cols elements, by the operator
-// and the variant that a token of such a model takes. Takes less than half a second and builds one pipeline.
+// Sets device, link, host and cut_seconds of *rates, with weights of rows of n_cols elements, by the operators
+// and the variants that a token of such a model takes. Takes less than half a second and builds two pipelines.
 // Allocates no more than an eighth of the free memory, or of a limit.
 bool fm_rates_measure(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_cols,
     struct fathom_rates *rates, struct fathom_error *err);
@@ -18,6 +18,6 @@ struct fm_rates_file {
     uint32_t version, reserved;
     double device, link, host, cut_seconds;
 };
-enum { FM_RATES_VERSION = 1 };
+enum { FM_RATES_VERSION = 2 };
 bool fm_rates_parse(const void *data, size_t size, struct fathom_rates *rates);
 #endif

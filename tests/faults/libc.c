@@ -67,6 +67,7 @@ static bool fails(int kind, const char *name) {
 WRAP(ALLOC, void *, malloc, (size_t n), (n), ENOMEM, NULL)
 WRAP(ALLOC, void *, calloc, (size_t n, size_t size), (n, size), ENOMEM, NULL)
 WRAP(ALLOC, void *, realloc, (void *old, size_t n), (old, n), ENOMEM, NULL)
+WRAP(ALLOC, void *, aligned_alloc, (size_t to, size_t n), (to, n), ENOMEM, NULL)
 WRAP(ALLOC, char *, strdup, (const char *s), (s), ENOMEM, NULL)
 WRAP(ALLOC, char *, strndup, (const char *s, size_t n), (s, n), ENOMEM, NULL)
 WRAP(IO, FILE *, fopen, (const char *path, const char *mode), (path, mode), EIO, NULL)

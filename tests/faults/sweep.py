@@ -27,12 +27,16 @@ MODEL = args.source + '/tests/data/reference/'
 DEMO = args.source + '/tools/demo/minnow-q8_0.gguf'
 QUESTION = ['-p', '2+3', '-n', '3', '--raw', '--greedy']
 SMALL = ['run', '{model}', *QUESTION, '--no-tune']
+SLOTS = [*SMALL, '--discrete', '--vram', '14MiB'] # for a part of DEMO's experts
 # name: arguments, model, environment. {model} is a copy of the model, {out} a file that does not exist.
 VULKAN = {
     'run': (SMALL, MODEL + 'qwen2', {}),
     'exact': ([*SMALL, '--exact'], MODEL + 'v3', {}),
     'V4': (SMALL, MODEL + 'v4', {}),
     'drafts': (['run', '{model}', '-p', '2+3', '-n', '4', '--greedy', '--no-tune', '--draft', 'mtp'], DEMO, {}),
+    'slots': ([*SLOTS, '--experts', 'host'], DEMO, {}),
+    'disk': ([*SLOTS, '--experts', 'disk', '--ram', '1400KiB'], DEMO, {}),
+    'slots, drafts': ([*SLOTS, '--experts', 'host', '--draft', 'mtp'], DEMO, {}),
     'card': (SMALL, MODEL + 'qwen2', {'FAULT_CARD': '1'}),
     'card, first tuning': (SMALL[:-1], MODEL + 'qwen2', {'FAULT_CARD': '1'}),
     'bench': (['bench', '{model}', '-p', '8', '-n', '2', '-r', '1', '--ops'], MODEL + 'qwen2', {}),
@@ -43,6 +47,8 @@ VULKAN = {
 LIBC = {
     'run, JSON': ([*SMALL, '--json'], MODEL + 'qwen2', {}),
     'drafts, JSON': ([*VULKAN['drafts'][0], '--json'], DEMO, {}),
+    'slots, JSON': ([*VULKAN['slots'][0], '--json'], DEMO, {}),
+    'disk, JSON': ([*VULKAN['disk'][0], '--json'], DEMO, {}),
     'card, first tuning': VULKAN['card, first tuning'],
     'bench': VULKAN['bench'],
     'inspect, JSON': (['inspect', '{model}', '--json'], MODEL + 'v3', {}),
@@ -93,7 +99,7 @@ class Run:
         self.left_in_cache = [name for _, _, files in os.walk(folder + '/cache/fathom') for name in files if '.part' in name]
         # numbers with a point, and whole ones in JSON and in tables, are times and sizes
         text = stdout.decode('utf8', 'replace').replace(folder, '')
-        self.output = re.sub(r'-?\d[\d.e+-]*', '#', text) if scenario.split(',')[0] in ('bench', 'tune', 'run', 'drafts', 'inspect', 'devices') else text
+        self.output = re.sub(r'-?\d[\d.e+-]*', '#', text) if scenario.split(',')[0] in ('bench', 'tune', 'run', 'drafts', 'slots', 'disk', 'inspect', 'devices') else text
         self.tokens = re.findall(r'"(?:text|tokens)":\s*(\[[^]]*\]|"[^"]*")', text)
         entries = open(log).read() if os.path.exists(log) else ''
         self.n_calls = max((int(n) for n in re.findall(r'^= (\d+)$', entries, re.M)), default=0)

@@ -62,7 +62,7 @@ for size in 4GiB=4294967296 3g=3221225472 512M=536870912 512MiB=536870912 1.5GB=
     check 0 "\"available\":	${size#*=}," "$fathom" inspect "$demo" --device-memory 8GiB --vram "${size%=*}" --json
 done
 check 0 '"available":	600000000,' "$fathom" inspect "$demo" --device-memory 1GB --vram 60% --json
-check 0 '"host_available":	174834176,' "$fathom" inspect "$demo" --device-memory 1GB --host-memory 1GB --ram 200MB --json
+check 0 '"host_available":	171709176,' "$fathom" inspect "$demo" --device-memory 1GB --host-memory 1GB --ram 200MB --json
 
 # a machine that is thought of, and plans that do not hold the model whole
 check 0 'the model fits$' "$fathom" inspect "$demo" --device-memory 24GiB
@@ -76,6 +76,7 @@ check 0 'device 500.0, link 11.0, host 11.0, disk 7.5' "$fathom" inspect "$demo"
 check 0 '"experts":	"disk"' "$fathom" inspect "$demo" --device-memory 7MiB --experts disk --json
 check 0 '"tokens_per_second"' "$fathom" inspect "$demo" --device-memory 7MiB --experts disk --json
 refused '1.00 MiB of device memory is the limit, everything but experts needs' "$fathom" inspect "$demo" --device-memory 1GiB --vram 1MiB
+check 0 '^7$' "$fathom" run "$demo" -p 'How much is 3 + 4?' --greedy --discrete --vram 9MiB --ram 3MiB --experts disk
 refused 'all experts in device memory were asked for; they need 4.78 MiB' "$fathom" inspect "$demo" --device-memory 5MiB --experts device
 refused 'is the limit, everything but experts needs' "$fathom" run "$demo" -p x --discrete --vram 1MiB
 

@@ -52,6 +52,7 @@ void fathom_expert_place(struct fathom_stream *stream, const struct fathom_exper
         .n_experts = p->n_experts,
         .n_slots = p->n_slots,
         .n_rounds = fathom_expert_rounds(p->n_tokens, p->top_k, p->n_experts, p->n_slots),
+        .history = p->history,
     };
     struct fathom_view ids, state, places, fetches;
     if (!fm_op_bind(stream, op, "ids", p->ids, n_chosen, &ids, &args.ids_base) ||
