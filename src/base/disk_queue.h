@@ -48,7 +48,7 @@ extern const struct fm_disk_engine_ops fm_disk_ring, fm_disk_threads;
 
 struct fm_disk_reader {
     uint32_t request, depth;
-    const struct fathom_log *log;
+    struct fathom_log log; // a copy: the caller's may be gone when a read fails
     const struct fm_disk_engine_ops *ops;
     void *engine; // the engine's own
     uint64_t next_ticket;

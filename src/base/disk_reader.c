@@ -15,7 +15,7 @@ static bool start(struct fm_disk_reader *r, enum fm_disk_engine engine, struct f
         r->ops->stop(r);
         r->engine = NULL;
         if (engine == FM_DISK_RING) return fm_fail(err, refused.status, "%s", refused.message);
-        fm_log(r->log, FATHOM_LOG_NOTICE, "%s: files are read by threads", refused.message);
+        fm_log(&r->log, FATHOM_LOG_NOTICE, "%s: files are read by threads", refused.message);
     }
     r->ops = &fm_disk_threads;
     return r->ops->start(r, err);
@@ -36,7 +36,7 @@ struct fm_disk_reader *fm_disk_open(const struct fm_disk_params *params, struct 
     }
     r->request = p.request ? p.request : FM_DISK_REQUEST;
     r->depth = p.depth ? p.depth : FM_DISK_DEPTH;
-    r->log = p.log;
+    if (p.log) r->log = *p.log;
     r->last = &r->first;
     r->next_ticket = 1;
     pthread_mutex_init(&r->lock, NULL);
@@ -80,7 +80,7 @@ const char *fm_disk_engine_name(const struct fm_disk_reader *r) {
 bool fm_disk_add(struct fm_disk_reader *r, const struct fm_mapped_file *mapped, const char *mirror,
     uint32_t *number, struct fathom_error *err) {
     struct fm_disk_file file;
-    if (!fm_disk_file_open(&file, mapped, mirror, r->log, err)) return false;
+    if (!fm_disk_file_open(&file, mapped, mirror, &r->log, err)) return false;
     pthread_mutex_lock(&r->lock);
     struct fm_disk_file *files = realloc(r->files, (r->n_files + 1) * sizeof(*files));
     if (files) {
@@ -169,7 +169,7 @@ static void tell(struct fm_disk_reader *r) {
     memcpy(note, r->note, sizeof(note));
     r->note[0] = 0;
     pthread_mutex_unlock(&r->lock);
-    fm_log(r->log, FATHOM_LOG_WARNING, "%s; the mirrors are no longer read", note);
+    fm_log(&r->log, FATHOM_LOG_WARNING, "%s; the mirrors are no longer read", note);
     pthread_mutex_lock(&r->lock);
 }
 
