@@ -191,6 +191,7 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
         const volatile uint32_t *given = ring + n_read % FM_RING * width;
         if (n_read++ > 0 && drafts) count_drafts(s, given); // those of the first round are placeholders
         ok = deliver(s, given, width, wish, err);
+        if (!drafts) s->engine->decoded.seconds[s->engine->decoded.n_steps++ % FM_STEPS_KEPT] = seconds;
         if (residency) fm_residency_took(residency, s->drafting, wish->n_done - n_before, seconds);
     }
     if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, ok ? err : NULL) && ok;
@@ -220,7 +221,6 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampl
     ok = ok && count_experts(s, &experts, err);
     if (ok && !s->drafting) { // for forecasts
         s->engine->decoded.n_tokens += wish.n_done;
-        s->engine->decoded.seconds += s->stats.timings.decode_seconds - before.timings.decode_seconds;
         s->engine->decoded.link_bytes += s->stats.experts.fetched_bytes - before.experts.fetched_bytes;
     }
     *n_generated = s->n_tokens - first;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "op/rates.h"
 #include <stdlib.h>
+#include <string.h>
 
 static const double disk_seconds = 0.2; // of measuring a drive
 #define GIB (1024.0 * 1024.0 * 1024.0)
@@ -115,18 +116,32 @@ static bool plan_memory(
     return fm_memory_plan(e->tensors, &e->hp, &wanted, &e->history, &e->info, &e->plan, err);
 }
 
+static int compare(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// The first step may build pipelines, and other programs may be in the way: the median is the typical step.
+static double median_step(const struct fathom_engine *e) {
+    double sorted[FM_STEPS_KEPT];
+    const uint64_t n = e->decoded.n_steps < FM_STEPS_KEPT ? e->decoded.n_steps : FM_STEPS_KEPT;
+    memcpy(sorted, e->decoded.seconds, n * sizeof(*sorted));
+    qsort(sorted, n, sizeof(*sorted), compare);
+    return sorted[n / 2];
+}
+
 // Keeps what this run has shown for the forecasts of the next ones.
 static void remember(struct fathom_engine *e) {
     enum { LEAST_TOKENS = 8 };
     struct fathom_error ignored;
-    if (e->decoded.n_tokens < LEAST_TOKENS) return;
+    if (e->decoded.n_tokens < LEAST_TOKENS || e->decoded.n_steps < LEAST_TOKENS) return;
     uint64_t *depths = e->weights.slots ? calloc(e->hp.n_experts + 1, sizeof(*depths)) : NULL;
     if (depths && !fm_slots_depths(e->gpu, e->weights.slots, depths, &ignored)) free(depths), depths = NULL;
     // where the device reads experts in host memory or waits for the file, a step is more than its operators
     const bool typical = e->plan.experts == FATHOM_EXPERTS_DEVICE ||
         (e->plan.experts == FATHOM_EXPERTS_HOST && e->plan.n_slots);
     const double n = (double)e->decoded.n_tokens;
-    const struct fm_decode_sample sample = {(double)e->decoded.link_bytes / n, e->decoded.seconds / n};
+    const struct fm_decode_sample sample = {(double)e->decoded.link_bytes / n, median_step(e)};
     fm_expert_history_add(&e->history, depths, typical ? &sample : NULL);
     fm_expert_history_save(e->gpu, e->tuning_key, &e->history);
     free(depths);
@@ -167,11 +182,15 @@ struct fathom_engine *fathom_engine_create(
     if (!fm_weights_load(
             e->gpu, e->tensors, &e->hp, &e->plan, &params->progress, &params->gpu.log, &e->weights, err))
         goto fail;
+    if (params->mirror && e->plan.experts != FATHOM_EXPERTS_DISK) {
+        fm_fail(err, FATHOM_INVALID,
+            "%s: a second copy of the file was given, but no experts are read from the file", params->mirror);
+        goto fail;
+    }
     if (e->plan.experts == FATHOM_EXPERTS_DISK &&
         !(e->residency = fm_residency_create(
               e->gpu, e->tensors, e->weights.slots, params->mirror, &params->gpu.log, err)))
         goto fail;
-    fm_pressure_begin(&e->pressure, e->gpu, e->weights.slots, &e->log);
     if (!e->residency && !fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
     if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;
@@ -195,6 +214,9 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     *engine = NULL;
 }
 
+void fm_engine_settle(struct fathom_engine *e) {
+    fm_pressure_begin(&e->pressure, e->gpu, e->weights.slots, &e->log);
+}
 bool fm_engine_pressed(struct fathom_engine *e) {
     return fm_pressure_due(&e->pressure, e->gpu, e->weights.slots, e->plan.n_slots);
 }

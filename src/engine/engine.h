@@ -9,6 +9,8 @@
 #include "text/tokenizer.h"
 #include <fathom/fathom.h>
 
+enum { FM_STEPS_KEPT = 64 };
+
 struct fathom_engine {
     struct fathom_gpu *gpu;
     struct fm_tensors *tensors; // open while loading, and longer where weights are used in place
@@ -27,7 +29,8 @@ struct fathom_engine {
     struct fm_expert_history history; // of earlier runs
     struct {
         uint64_t n_tokens, link_bytes;
-        double seconds;
+        double seconds[FM_STEPS_KEPT]; // of the last steps
+        uint64_t n_steps;
     } decoded;           // by plain steps of this run
     uint64_t tuning_key; // of the model and the cache's type, for the tuning file
 };
@@ -63,6 +66,8 @@ bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_
 bool fm_engine_submit(const struct fathom_engine *engine, struct fathom_stream *stream, const int32_t *ids,
     uint32_t n_ids, uint64_t *ticket, struct fathom_error *err);
 
+// The device memory that is left from now on is the headroom that slots keep free.
+void fm_engine_settle(struct fathom_engine *engine);
 // Whether the number of slots should change now; and the change, which the caller makes while the device is
 // idle.
 bool fm_engine_pressed(struct fathom_engine *engine);

@@ -5,7 +5,7 @@
 #include <fathom/fathom.h>
 
 struct fm_pressure {
-    int64_t headroom;  // bytes that were free within budget and limit when the engine was loaded
+    int64_t headroom;  // bytes that were free within budget and limit when all was loaded
     double interval;   // seconds between two looks at the budget
     double looked;     // fm_clock() of the last one
     uint32_t n_wanted; // slots of a layer, by the last look

@@ -50,6 +50,7 @@ struct fathom_session *fathom_session_create(
         !fm_caches_create(engine->gpu, &engine->hp, &caches, &s->caches, err) || !create_steps(s, err) ||
         !fm_drafting_create(s, err))
         goto fail;
+    fm_engine_settle(engine);
     s->start = engine->start;
     s->start.session = fm_clock() - begin;
     return s;

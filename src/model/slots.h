@@ -87,11 +87,12 @@ void fm_slots_contents(
     const struct fm_slots *slots, uint32_t layer, struct fathom_view *table, struct fathom_view *in_slots);
 // Bytes of one expert.
 uint64_t fm_slots_expert_size(const struct fm_layer_slots *layer);
-// Empties all slots, which ends the doubt. Adds to *stats what the device has counted.
+// Empties all slots, which ends the doubt.
 bool fm_slots_forget(struct fathom_gpu *gpu, struct fm_slots *slots, struct fathom_error *err);
 // Adds the layers' depths (FATHOM_EXPERT_STATE) to depths[n_experts + 1].
 bool fm_slots_depths(
     struct fathom_gpu *gpu, const struct fm_slots *slots, uint64_t *depths, struct fathom_error *err);
+// Adds to *stats what the device has counted.
 bool fm_slots_count(struct fathom_gpu *gpu, const struct fm_slots *slots, struct fathom_expert_stats *stats,
     struct fathom_error *err);
 

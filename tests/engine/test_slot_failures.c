@@ -386,7 +386,7 @@ static void test_settings(void **state) {
         {{MINNOW, NULL, 1, 0, FATHOM_EXPERTS_AUTO}, FATHOM_NO_MEMORY, MINNOW, "of device memory is the limit"},
         {{MINNOW, NULL, share(0.3), 1, disk}, FATHOM_NO_MEMORY, "no host memory", "host_limit allows 1"},
         {{MINNOW, NULL, share(0.3), 600 * KIB, disk}, FATHOM_NO_MEMORY, "4 experts", "host memory"},
-        {{MINNOW, NULL, share(0.3), 3 * MIB, host}, FATHOM_NO_MEMORY, "experts host",
+        {{MINNOW, NULL, share(0.3), 3 * MIB, host}, FATHOM_NO_MEMORY, "all experts in host memory",
             "experts disk would fit"},
         {{MINNOW, NULL, share(0.3), 0, FATHOM_EXPERTS_DEVICE}, FATHOM_NO_MEMORY, "experts device",
             "would fit"},

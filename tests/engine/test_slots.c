@@ -196,10 +196,10 @@ static void test_pressure(void **state) {
         struct fathom_engine *engine = open_engine(&run, &err);
         if (!engine) fail_msg("%s", err.message);
         assert_non_null(engine->weights.slots);
-        engine->pressure.interval = 0;
         struct fathom_session *session =
             fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
         assert_non_null(session);
+        engine->pressure.interval = 0;
         struct squeezed s = {engine, &r, run.device_limit, 0, UINT32_MAX, engine->weights.slots->n_slots};
         s.some = fathom_gpu_get_counters(engine->gpu).device_allocated -
             all.plan.expert_bytes / (i ? 4 : 8); // i: below the least
