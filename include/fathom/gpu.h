@@ -148,6 +148,14 @@ struct fathom_gpu_memory {
 };
 FATHOM_API struct fathom_gpu_memory fathom_gpu_get_memory(const struct fathom_gpu *gpu);
 
+// The limits of fathom_gpu_params, which may change while the gpu is in use: what is allocated stays, and an
+// engine whose experts have slots gives slots back, or takes them again, at its next steps.
+struct fathom_gpu_limits {
+    uint64_t device, host; // bytes; 0: none
+};
+FATHOM_API struct fathom_gpu_limits fathom_gpu_get_limits(const struct fathom_gpu *gpu);
+FATHOM_API void fathom_gpu_set_limits(struct fathom_gpu *gpu, struct fathom_gpu_limits limits);
+
 // ---- Memory ----------------------------------------------------------------------------------------------
 
 enum fathom_memory {

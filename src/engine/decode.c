@@ -178,7 +178,8 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
     // a step ahead would read experts from the file for a token that may not be wanted
     const uint32_t n_ahead = residency ? 1 : FM_IN_FLIGHT;
     bool ok = true;
-    while (ok && wish->wanted && wish->n_done < wish->limit && drafts == drafts_now(s)) {
+    while (ok && wish->wanted && wish->n_done < wish->limit && drafts == drafts_now(s) &&
+        !fm_engine_pressed(s->engine)) {
         const uint32_t n_before = wish->n_done;
         const double begin = fm_clock();
         while (ok && n_submitted - n_read < n_ahead && n_submitted - n_read < wish->limit - wish->n_done) {
@@ -214,7 +215,7 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampl
     if (!check_sampling(&p, err) || !fathom_engine_get_expert_stats(s->engine, &experts, err)) return false;
     const struct fathom_session_stats before = s->stats;
     bool ok;
-    do ok = run_steps(s, &p, drafts_now(s), &wish, err);
+    do ok = fm_engine_relieve(s->engine, err) && run_steps(s, &p, drafts_now(s), &wish, err);
     while (ok && wish.wanted && wish.n_done < wish.limit);
     ok = ok && count_experts(s, &experts, err);
     if (ok && !s->drafting) { // for forecasts

@@ -141,6 +141,7 @@ struct fathom_engine *fathom_engine_create(
         return NULL;
     }
     e->exact = params->gpu.exact;
+    e->log = params->gpu.log;
     e->cache_type = fm_cache_type(e->exact, params->cache_8bit);
     if (e->exact && params->cache_8bit) {
         fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
@@ -170,6 +171,7 @@ struct fathom_engine *fathom_engine_create(
         !(e->residency = fm_residency_create(
               e->gpu, e->tensors, e->weights.slots, params->mirror, &params->gpu.log, err)))
         goto fail;
+    fm_pressure_begin(&e->pressure, e->gpu, e->weights.slots, &e->log);
     if (!e->residency && !fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
     if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;
@@ -191,6 +193,13 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     fm_tensors_close(&e->tensors);
     free(e);
     *engine = NULL;
+}
+
+bool fm_engine_pressed(struct fathom_engine *e) {
+    return fm_pressure_due(&e->pressure, e->gpu, e->weights.slots, e->plan.n_slots);
+}
+bool fm_engine_relieve(struct fathom_engine *e, struct fathom_error *err) {
+    return fm_pressure_follow(&e->pressure, e->gpu, e->weights.slots, &e->log, err);
 }
 
 bool fm_engine_submit(const struct fathom_engine *e, struct fathom_stream *stream, const int32_t *ids,

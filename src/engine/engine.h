@@ -2,6 +2,7 @@
 #ifndef FM_ENGINE_ENGINE_H
 #define FM_ENGINE_ENGINE_H
 #include "base/clock.h"
+#include "engine/pressure.h"
 #include "engine/residency.h"
 #include "model/weights.h"
 #include "op/experts/expert_history.h"
@@ -13,6 +14,8 @@ struct fathom_engine {
     struct fm_tensors *tensors; // open while loading, and longer where weights are used in place
     struct fm_hparams hp;
     struct fm_weights weights;
+    struct fm_pressure pressure;
+    struct fathom_log log;
     struct fm_residency *residency; // NULL: the experts are all in memory
     struct fm_tokenizer *tokenizer; // NULL: the model's file has none
     struct fathom_model_info info;
@@ -59,6 +62,11 @@ bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_
 // ids: the tokens that the stream computes, as far as they are known (fm_residency_submit).
 bool fm_engine_submit(const struct fathom_engine *engine, struct fathom_stream *stream, const int32_t *ids,
     uint32_t n_ids, uint64_t *ticket, struct fathom_error *err);
+
+// Whether the number of slots should change now; and the change, which the caller makes while the device is
+// idle.
+bool fm_engine_pressed(struct fathom_engine *engine);
+bool fm_engine_relieve(struct fathom_engine *engine, struct fathom_error *err);
 
 // The type of the caches' values.
 enum fathom_type fm_cache_type(bool exact, bool cache_8bit);

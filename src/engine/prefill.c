@@ -57,6 +57,7 @@ static bool evaluate_chunk(
     const uint32_t n_next = !s->drafting ? 0
         : is_last                        ? n_tokens - 1
                                          : n_tokens; // tokens whose successor is known
+    if (fm_engine_pressed(s->engine) && !fm_engine_relieve(s->engine, err)) return false;
     struct fathom_view ids = pass.ids, next = ids;
     ids.size = 4ull * (is_last ? n_tokens : n_tokens + 1);
     next.offset += 4, next.size -= 4;

@@ -248,9 +248,10 @@ void fm_residency_took(struct fm_residency *r, bool may_draft, uint32_t n_tokens
     if (!compares_drafts && fm_comparison_add(guesses, n_tokens, seconds))
         fm_log(&r->log, FATHOM_LOG_INFO,
             "experts of the next layer are %s for %u tokens: a token takes %.3g s when they are and %.3g s "
-            "when they are not",
+            "when they are not; of %llu guesses that had to be read %llu were right",
             guesses->best ? "guessed and read ahead" : "not read ahead", guesses->left,
-            guesses->token_seconds[1], guesses->token_seconds[0]);
+            guesses->token_seconds[1], guesses->token_seconds[0], (unsigned long long)r->stats.guessed,
+            (unsigned long long)r->stats.guessed_right);
     fm_slots_guess(r->slots, fm_comparison_way(guesses));
 }
 

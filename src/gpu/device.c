@@ -387,6 +387,13 @@ const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu) 
 struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu) {
     return gpu->counters;
 }
+struct fathom_gpu_limits fathom_gpu_get_limits(const struct fathom_gpu *gpu) {
+    return (struct fathom_gpu_limits){gpu->params.device_limit, gpu->params.host_limit};
+}
+void fathom_gpu_set_limits(struct fathom_gpu *gpu, struct fathom_gpu_limits limits) {
+    gpu->params.device_limit = limits.device;
+    gpu->params.host_limit = limits.host;
+}
 bool fm_gpu_is_exact(const struct fathom_gpu *gpu) {
     return gpu->params.exact;
 }

@@ -291,7 +291,8 @@ bool fathom_stream_submit_part(
     struct fathom_stream *s, uint32_t i, uint64_t *ticket, struct fathom_error *err) {
     if (!s->finished) return fm_fail(err, FATHOM_INVALID, "a stream was submitted before it was finished");
     if (i > s->n_cuts)
-        return fm_fail(err, FATHOM_INVALID, "part %u of a stream of %u parts was submitted", i, s->n_cuts + 1);
+        return fm_fail(
+            err, FATHOM_INVALID, "part %u of a stream of %u parts was submitted", i, s->n_cuts + 1);
     const uint32_t first = i ? s->cuts[i - 1].n_buffers : 0,
                    end = i < s->n_cuts ? s->cuts[i].n_buffers : s->n_buffers;
     for (uint32_t b = first; b < end; b++)

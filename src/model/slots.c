@@ -34,7 +34,7 @@ no_memory:
 void fm_slots_add(struct fm_slots *s, uint32_t layer, int which, const struct fm_tensor *tensor,
     uint32_t n_rows, uint32_t n_cols) {
     struct fm_layer_slots *l = &s->layers[layer];
-    l->matrices[which] = (struct fm_expert_tensors){tensor, n_rows, n_cols};
+    l->matrices[which] = (struct fm_expert_tensors){tensor, tensor->type, n_rows, n_cols};
     l->matrix_size[which] = n_rows * fathom_row_size(tensor->type, n_cols);
 }
 
@@ -50,7 +50,7 @@ bool fm_slots_add_choices(
 }
 
 static bool has_experts(const struct fm_layer_slots *l) {
-    return l->matrices[FM_GATE].tensor != NULL;
+    return l->matrices[FM_GATE].n_rows != 0;
 }
 
 // ---- Sizes -----------------------------------------------------------------------------------------------
@@ -82,14 +82,13 @@ static bool create_pools(struct fathom_gpu *gpu, const struct fm_slots *s, struc
     const struct fm_layer_slots *owner, struct fathom_error *err) {
     for (int i = 0; i < FM_N_MATRICES; i++) {
         const struct fm_expert_tensors *m = &l->matrices[i];
-        l->pools[i] = owner
-            ? owner->pools[i]
-            : fathom_weight_create(gpu, m->tensor->type, s->n_slots, m->n_rows, m->n_cols, err);
-        if (!l->pools[i]) return fm_error_prefix(err, "slots of tensor %s", m->tensor->name), false;
+        l->pools[i] = owner ? owner->pools[i]
+                            : fathom_weight_create(gpu, m->type, s->n_slots, m->n_rows, m->n_cols, err);
+        if (!l->pools[i]) return fm_error_prefix(err, "%u slots of experts", s->n_slots), false;
         if (l->pools[i]->n_slices != 1)
             return fm_fail(err, FATHOM_UNSUPPORTED,
-                "%u slots of tensor %s are more than the device addresses at once", s->n_slots,
-                m->tensor->name);
+                "%u slots of experts of [%u][%u] are more than the device addresses at once", s->n_slots,
+                m->n_rows, m->n_cols);
         if (!(l->rounds[i] = calloc(s->n_rounds, sizeof(*l->rounds[i]))))
             return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         for (uint32_t r = 0; r < s->n_rounds; r++)
@@ -106,7 +105,7 @@ static const struct fm_layer_slots *find_owner(const struct fm_slots *s, uint32_
         const struct fm_layer_slots *o = &s->layers[i];
         bool same = o->pools[0];
         for (int m = 0; same && m < FM_N_MATRICES; m++)
-            same = o->matrices[m].tensor->type == l->matrices[m].tensor->type &&
+            same = o->matrices[m].type == l->matrices[m].type &&
                 o->matrices[m].n_rows == l->matrices[m].n_rows &&
                 o->matrices[m].n_cols == l->matrices[m].n_cols;
         if (same) return o;
@@ -193,10 +192,9 @@ bool fm_slots_resize(struct fathom_gpu *gpu, struct fm_slots *s, uint32_t n_slot
     free_slots(s);
     s->n_slots = n_slots;
     s->version++;
-    if (!(ok = allocate_slots(gpu, s, err)) && n_slots > n_before) { // the memory is not there after all
+    while (!(ok = allocate_slots(gpu, s, err)) && s->n_slots > s->top_k) { // blocks do not come out even
         free_slots(s);
-        s->n_slots = n_before;
-        ok = allocate_slots(gpu, s, err);
+        s->n_slots--;
     }
     ok = ok &&
         ((now = calloc(s->n_layers, s->state_size)) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory"));

@@ -10,15 +10,16 @@ enum { FM_GATE, FM_UP, FM_DOWN, FM_N_MATRICES };
 
 // The tensors of a layer's experts.
 struct fm_expert_tensors {
-    const struct fm_tensor *tensor; // [n_experts][n_rows][n_cols]; NULL: the layer is dense
-    uint32_t n_rows, n_cols;
+    const struct fm_tensor *tensor; // [n_experts][n_rows][n_cols], of the file, while that is open
+    enum fathom_type type;
+    uint32_t n_rows, n_cols; // 0: the layer is dense
 };
 
 struct fm_layer_slots {
-    struct fm_expert_tensors matrices[FM_N_MATRICES]; // the tensors are the file's, and live as long
-    uint64_t matrix_size[FM_N_MATRICES];              // bytes of one expert's
-    struct fathom_weight *pools[FM_N_MATRICES];       // [n_slots] matrices
-    struct fathom_slice *rounds[FM_N_MATRICES];       // [n_rounds]: the pool, once for each round
+    struct fm_expert_tensors matrices[FM_N_MATRICES];
+    uint64_t matrix_size[FM_N_MATRICES];        // bytes of one expert's
+    struct fathom_weight *pools[FM_N_MATRICES]; // [n_slots] matrices
+    struct fathom_slice *rounds[FM_N_MATRICES]; // [n_rounds]: the pool, once for each round
     struct fathom_weight *homes;     // float32[n_homes][home_size / 4], in host memory; NULL: only staging
     uint64_t home_size;              // bytes
     uint64_t home_at[FM_N_MATRICES]; // bytes: where a matrix, or the window of the file around it, begins
@@ -57,8 +58,8 @@ bool fm_slots_add_choices(
     struct fm_slots *slots, uint32_t layer, const uint32_t *choices, struct fathom_error *err);
 // Allocates slots and homes, when all matrices are known.
 bool fm_slots_allocate(struct fathom_gpu *gpu, struct fm_slots *slots, struct fathom_error *err);
-// Changes the number of slots, which are empty afterwards. The device must be idle. If more slots cannot be
-// had, there are as many as before.
+// Changes the number of slots to n_slots, or to as many as there is memory for. They are empty afterwards.
+// The device must be idle.
 bool fm_slots_resize(
     struct fathom_gpu *gpu, struct fm_slots *slots, uint32_t n_slots, struct fathom_error *err);
 void fm_slots_destroy(struct fm_slots **slots);

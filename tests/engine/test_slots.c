@@ -53,6 +53,10 @@ static struct fathom_engine *open_engine(const struct run *run, struct fathom_er
         err);
 }
 
+static void make_prompt(int32_t prompt[N_PROMPT], uint32_t n_vocab) {
+    for (uint32_t i = 0; i < N_PROMPT; i++) prompt[i] = (int32_t)((i * 7919 + i * i * 31) % (n_vocab - 8));
+}
+
 // Reads a prompt in chunks of unequal length, then generates.
 static struct result generate(const struct run *run) {
     struct fathom_error err = {0};
@@ -64,7 +68,7 @@ static struct result generate(const struct run *run) {
         fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
     if (!session) fail_msg("%s", err.message);
     int32_t prompt[N_PROMPT];
-    for (uint32_t i = 0; i < N_PROMPT; i++) prompt[i] = (int32_t)((i * 7919 + i * i * 31) % (n_vocab - 8));
+    make_prompt(prompt, n_vocab);
     float *logits = malloc(sizeof(*logits) * N_PROMPT * n_vocab);
     const struct fathom_sampling sampling = {
         .temperature = run->sampled ? 0.9f : 0, .top_p = 0.95f, .seed = 17};
@@ -156,12 +160,74 @@ static void test_disk(void **state) {
     }
 }
 
+// Another program takes device memory while the device decodes, and gives it back.
+struct squeezed {
+    struct fathom_engine *engine;
+    struct result *result;
+    uint64_t all, some;   // limits
+    uint32_t least, most; // slots
+};
+static bool squeeze(void *user, int32_t id) {
+    struct squeezed *s = user;
+    const uint32_t n = s->engine->weights.slots->n_slots;
+    collect(s->result, id);
+    if (n < s->least) s->least = n;
+    if (s->result->n_ids == 10) { // the limit was lowered five tokens ago
+        assert_true(n < s->most);
+        if (n > s->engine->plan.floor)
+            assert_true(fathom_gpu_get_counters(s->engine->gpu).device_allocated <= s->some);
+    }
+    if (s->result->n_ids == 5)
+        fathom_gpu_set_limits(s->engine->gpu, (struct fathom_gpu_limits){.device = s->some});
+    if (s->result->n_ids == 15)
+        fathom_gpu_set_limits(s->engine->gpu, (struct fathom_gpu_limits){.device = s->all});
+    return true;
+}
+
+static void test_pressure(void **state) {
+    (void)state;
+    struct run run = {.model = MINNOW, .exact = true};
+    const struct result all = generate(&run);
+    for (int i = 0; i < 2; i++) {
+        struct fathom_error err = {0};
+        struct result r = {0};
+        run.experts = i ? FATHOM_EXPERTS_DISK : FATHOM_EXPERTS_HOST;
+        run.device_limit = limit_for(&all.plan, 0.6);
+        struct fathom_engine *engine = open_engine(&run, &err);
+        if (!engine) fail_msg("%s", err.message);
+        assert_non_null(engine->weights.slots);
+        engine->pressure.interval = 0;
+        struct fathom_session *session =
+            fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+        assert_non_null(session);
+        struct squeezed s = {engine, &r, run.device_limit, 0, UINT32_MAX, engine->weights.slots->n_slots};
+        s.some = fathom_gpu_get_counters(engine->gpu).device_allocated -
+            all.plan.expert_bytes / (i ? 4 : 8); // i: below the least
+        int32_t prompt[N_PROMPT];
+        make_prompt(prompt, fathom_engine_get_info(engine)->n_vocab);
+        uint32_t n;
+        if (!fathom_session_append(session, prompt, N_PROMPT, NULL, NULL, &err) ||
+            !fathom_session_generate(session, NULL, N_NEW, squeeze, &s, &n, &err))
+            fail_msg("%s", err.message);
+        print_message("%u slots, %u while memory was scarce, %u again\n", s.most, s.least,
+            engine->weights.slots->n_slots);
+        assert_true(s.least < s.most);
+        // blocks of a small limit do not come out even, so there may be fewer than before
+        assert_true(engine->weights.slots->n_slots > s.least);
+        assert_int_equal(r.n_ids, all.n_ids);
+        assert_memory_equal(r.ids, all.ids, sizeof(*r.ids) * all.n_ids);
+        fathom_session_destroy(&session);
+        fathom_engine_destroy(&engine);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_minnow_exact),
         cmocka_unit_test(test_minnow),
         cmocka_unit_test(test_architectures),
         cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_pressure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
