@@ -87,7 +87,7 @@ void print_experts(FILE *f, const struct fathom_memory_plan *p, const struct dec
     if (d->n_tokens == 0 || (whole(p) && !verbose)) return;
     fprintf(f, "  %.1f tokens/s", d->rate);
     if (forecast_error(p, d, &error))
-        fprintf(f, ", %.1f foretold (%+.0f %%)", 1 / p->forecast.seconds, error);
+        fprintf(f, ", %.1f foretold (%+.1f %%)", 1 / p->forecast.seconds, error);
     if (!whole(p)) {
         const struct token_time t = split(p, d);
         if (d->experts.needed)

@@ -187,7 +187,7 @@ adds_up() { # the parts of a token's time are its whole time
 }
 error_is_right() { holds "sqrt(($(number error_percent) - 100 * ($(number tokens_per_second) / $(number measured) - 1)) ^ 2) < 0.001"; }
 share='[0-9]+ % of experts in slots, [0-9]+ foretold' bytes='a token: [0-9]+\.[0-9]+ MB'
-foretold='^  [0-9.]+ tokens/s, [0-9.]+ foretold \([-+][0-9]+ %\)'
+foretold='^  [0-9.]+ tokens/s, [0-9.]+ foretold \([-+][0-9]+\.[0-9] %\)'
 limited run '"place":	"slots",' -p "$question" --greedy -n 16 --json # 16 tokens, 3 layers, 4 experts
 has '"slots":	4,' '"homes":	16,' '"needed":	192,' '"read":	0,' '"disk_bytes_per_token":	0,' '"disk":	0,' '"waiting":	0$' '"decode_submits":	16,'
 holds "$(number fetched) > 0 && $(number fetched) < 192 && $(number copies) > 0"
