@@ -1,7 +1,6 @@
 // fathom bench: measures tokens per second as llama-bench does. Tokenising and sampling on the host do not
 // count, each test is repeated, and prefill and decode may start at a depth.
 #include "bench.h"
-#include "common.h"
 #include "base/error.h"
 #include "engine/engine.h"
 #include <stdio.h>
@@ -64,7 +63,10 @@ static bool measure(
     for (uint32_t i = 0; i <= t->n_repeats; i++) { // the first one warms up
         const double seconds = bench_once(s, t, ids, err);
         if (seconds < 0) return false;
-        if (i > 0) t->rates[i - 1] = t->n_tokens / seconds;
+        if (i > 0)
+            t->rates[i - 1] = t->n_tokens / seconds;
+        else
+            t->decoding = decoding_begin(s);
         progress_bar.report(NULL, "measuring", i + 1, t->n_repeats + 1);
         if (interrupted()) {
             *err = (struct fathom_error){FATHOM_CANCELLED, "interrupted"};
@@ -72,10 +74,12 @@ static bool measure(
         }
     }
     qsort(t->rates, t->n_repeats, sizeof(*t->rates), compare);
+    decoding_end(&t->decoding, s);
+    t->decoding.rate = median(t);
     return true;
 }
 
-static cJSON *test_json(const struct bench_test *t) {
+static cJSON *test_json(const struct fathom_memory_plan *plan, const struct bench_test *t) {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "test", t->decode ? "decode" : "prefill");
     cJSON_AddNumberToObject(json, "tokens", t->n_tokens);
@@ -84,11 +88,13 @@ static cJSON *test_json(const struct bench_test *t) {
     cJSON_AddNumberToObject(json, "median", median(t));
     cJSON_AddNumberToObject(json, "min", t->rates[0]);
     cJSON_AddNumberToObject(json, "max", t->rates[t->n_repeats - 1]);
+    experts_to_json(json, plan, &t->decoding);
     return json;
 }
 
 static int show(const struct fathom_engine *engine, const struct fathom_session *session, const char *model,
-    const struct bench_test *tests, size_t n, bool as_json) {
+    const struct bench_test *tests, size_t n, bool as_json, bool verbose) {
+    const struct fathom_memory_plan *plan = fathom_engine_get_plan(engine);
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     if (!as_json) {
         printf("%s on %s, %s\n  ", model, device->name, device->driver);
@@ -99,6 +105,7 @@ static int show(const struct fathom_engine *engine, const struct fathom_session 
                 tests[i].decode ? "tg" : "pp", tests[i].n_tokens, tests[i].depth);
             printf("  %-18s %9.2f tokens/s (%.2f to %.2f, %u runs)\n", name, median(&tests[i]),
                 tests[i].rates[0], tests[i].rates[tests[i].n_repeats - 1], tests[i].n_repeats);
+            print_experts(stdout, plan, &tests[i].decoding, verbose);
         }
         print_drafts(stdout, session);
         return EXIT_DONE;
@@ -116,7 +123,7 @@ static int show(const struct fathom_engine *engine, const struct fathom_session 
     cJSON_AddItemToObject(json, "tests", array);
     cJSON *drafts = drafts_json(session);
     if (drafts) cJSON_AddItemToObject(json, "drafts", drafts);
-    for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(array, test_json(&tests[i]));
+    for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(array, test_json(plan, &tests[i]));
     return print_json(json);
 }
 
@@ -172,7 +179,9 @@ int bench_main(int argc, char **argv) {
         session && (ids || fm_fail(&err, FATHOM_NO_MEMORY, "out of host memory for %u token ids", longest));
     for (size_t i = 0; ok && !ops && i < n; i++) ok = measure(session, &tests[i], ids, &err);
     if (ok && ops) ok = bench_ops(engine, session, model, tests, n, ids, &err);
-    const int done = !ok ? refuse(&err) : ops ? EXIT_DONE : show(engine, session, model, tests, n, json);
+    const int done = !ok ? refuse(&err)
+        : ops            ? EXIT_DONE
+                         : show(engine, session, model, tests, n, json, device.verbose);
     free(ids);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);

@@ -1,7 +1,7 @@
 // One test of the bench command, shared by bench.c and bench_ops.c.
 #ifndef TOOL_BENCH_H
 #define TOOL_BENCH_H
-#include <fathom/fathom.h>
+#include "common.h"
 
 enum { BENCH_MAX_REPEATS = 100 };
 
@@ -9,6 +9,7 @@ struct bench_test {
     bool decode;                         // decodes n_tokens with the recorded step; otherwise prefills them
     uint32_t n_tokens, depth, n_repeats; // depth: tokens in the session before the test
     double rates[BENCH_MAX_REPEATS];     // tokens per second
+    struct decoding decoding;            // of all runs but the first, which warms up
 };
 
 // Runs the test once, on an emptied session; ids has depth + n_tokens + 1 tokens. Returns seconds, or -1 on

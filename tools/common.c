@@ -91,8 +91,8 @@ static bool parse_draft(const char *text, uint32_t *n_drafts) {
 
 const struct fathom_gpu_info *choose_device(
     const struct device_options *o, struct fathom_gpu_info *info, struct fathom_error *err) {
-    struct fathom_gpu *gpu =
-        fathom_gpu_create(&(struct fathom_gpu_params){.device = o->device, .separate_memory = o->discrete}, err);
+    struct fathom_gpu *gpu = fathom_gpu_create(
+        &(struct fathom_gpu_params){.device = o->device, .separate_memory = o->discrete}, err);
     if (!gpu) return NULL;
     *info = *fathom_gpu_get_info(gpu);
     fathom_gpu_destroy(&gpu);

@@ -112,6 +112,23 @@ cJSON *start_json(const struct fathom_session *session);
 void print_drafts(FILE *f, const struct fathom_session *session);
 cJSON *drafts_json(const struct fathom_session *session);
 
+// What decoding took, between begin and end: an answer, or the runs of a test.
+struct decoding {
+    double seconds;
+    double rate; // tokens a second; a caller that measured better may set it
+    uint32_t n_tokens;
+    uint64_t n_steps, n_drafts;
+    struct fathom_expert_stats experts;
+};
+struct decoding decoding_begin(const struct fathom_session *session);
+void decoding_end(struct decoding *decoding, const struct fathom_session *session);
+// The experts' places, where the time went, and the forecast's error, as a line of text and as fields of an
+// object. Without tokens nothing. A model that is in device memory whole has the forecast alone, and a line
+// only if `verbose`.
+void print_experts(
+    FILE *f, const struct fathom_memory_plan *plan, const struct decoding *decoding, bool verbose);
+void experts_to_json(cJSON *json, const struct fathom_memory_plan *plan, const struct decoding *decoding);
+
 // Prints "fathom: message" to stderr and returns EXIT_REFUSED.
 int refuse(const struct fathom_error *err);
 int out_of_memory(void); // the same for memory of the program itself

@@ -8,7 +8,7 @@ static void row(FILE *f, const char *what, const char *detail, const char *where
             (double)bytes / (large ? 1u << 30 : 1u << 20), large ? "GiB" : "MiB");
 }
 
-static void print_experts(FILE *f, const struct fathom_memory_plan *p, uint32_t n_experts) {
+static void print_places(FILE *f, const struct fathom_memory_plan *p, uint32_t n_experts) {
     char text[64];
     if (p->n_slots)
         snprintf(text, sizeof(text), "%u of %u a layer", p->n_slots, n_experts);
@@ -57,7 +57,7 @@ void print_plan(FILE *f, const struct fathom_memory_plan *p, uint32_t n_experts)
     row(f, "cache", text, "device memory", p->cache);
     snprintf(text, sizeof(text), "chunks of %u tokens", p->n_chunk);
     row(f, "scratch", text, "device memory", p->scratch);
-    print_experts(f, p, n_experts);
+    print_places(f, p, n_experts);
     print_forecast(f, p);
 }
 

@@ -64,7 +64,7 @@ static cJSON *calls_json(const struct fathom_reply *reply) {
 }
 
 static int show_json(const struct fathom_engine *engine, struct fathom_chat *chat,
-    const struct fathom_reply *reply, const struct run_options *o) {
+    const struct fathom_reply *reply, const struct decoding *decoding, const struct run_options *o) {
     const struct fathom_session_stats stats = fathom_session_get_stats(fathom_chat_get_session(chat));
     const struct fathom_gpu_counters counters = fathom_gpu_get_counters(fathom_engine_get_gpu(engine));
     cJSON *json = cJSON_CreateObject(), *timings = cJSON_CreateObject(), *count = cJSON_CreateObject();
@@ -100,6 +100,7 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     cJSON_AddItemToObject(json, "start", start_json(fathom_chat_get_session(chat)));
     cJSON *drafts = drafts_json(fathom_chat_get_session(chat));
     if (drafts) cJSON_AddItemToObject(json, "drafts", drafts);
+    experts_to_json(json, fathom_engine_get_plan(engine), decoding);
     cJSON_AddItemToObject(json, "counters", count);
     cJSON_AddNumberToObject(count, "decode_steps", (double)stats.decode_steps);
     cJSON_AddNumberToObject(count, "decode_submits", (double)stats.decode_submits);
@@ -107,6 +108,8 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     cJSON_AddNumberToObject(count, "pipelines_built", (double)counters.pipelines_built);
     cJSON_AddNumberToObject(count, "pipelines_from_cache", (double)counters.pipelines_from_cache);
     cJSON_AddNumberToObject(count, "device_memory_bytes", (double)counters.memory_allocated);
+    cJSON_AddNumberToObject(count, "device_peak_bytes", (double)counters.device_peak);
+    cJSON_AddNumberToObject(count, "host_peak_bytes", (double)counters.host_peak);
     cJSON_AddNumberToObject(count, "in_place_bytes", (double)counters.memory_in_place);
     free(text);
     return print_json(json);
@@ -139,19 +142,22 @@ static int answer_once(
         .hide_thought = o->hide_thought,
         .silent = o->json,
     };
+    struct decoding decoding = decoding_begin(fathom_chat_get_session(chat));
     const bool ok = fathom_chat_ask(chat, prompt, print_piece, &printer, &reply, &err);
     if (!ok) {
         leave_thought(&printer); // resets the dim terminal
         return refuse(&err);
     }
     if (o->device.verbose) fputs("fathom: ", stderr), print_start(stderr, fathom_chat_get_session(chat));
-    if (o->json) return show_json(engine, chat, &reply, o);
+    decoding_end(&decoding, fathom_chat_get_session(chat));
+    if (o->json) return show_json(engine, chat, &reply, &decoding, o);
     leave_thought(&printer);
     if (printer.any) fputs("\n", stdout);
     for (size_t i = 0; i < reply.n_tool_calls; i++) // of a model that calls tools without having any
         printf("%s(%s)\n", reply.tool_calls[i].name, reply.tool_calls[i].arguments);
     fflush(stdout);
     print_drafts(stderr, fathom_chat_get_session(chat));
+    print_experts(stderr, fathom_engine_get_plan(engine), &decoding, o->device.verbose);
     say_cut(engine, &reply, o);
     if (reply.end == FATHOM_END_CALLER && !interrupted())
         fprintf(stderr, "fathom: the answer could not be written\n");

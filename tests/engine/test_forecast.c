@@ -11,40 +11,68 @@ static void near_to(double got, double want) {
         fail_msg("%.12g, not %.12g", got, want);
 }
 
+static double rate_of(const struct fm_hits *hits, uint32_t n_experts, uint32_t top_k, uint32_t n) {
+    return fm_hit_rate(hits, &(struct fm_traffic){.n_experts = n_experts, .top_k = top_k}, n);
+}
+static double recurrent_rate(uint32_t n_experts, uint32_t top_k, uint32_t n) {
+    const struct fm_traffic t = {.n_experts = n_experts, .top_k = top_k, .recurrent = true};
+    return fm_hit_rate(NULL, &t, n);
+}
+
 // 10 of 100 uses were of the expert used last, 20 of the one before, 30, 0, and 40 first uses.
 static void hit_rates_of_a_histogram(void **state) {
     (void)state;
     const uint64_t depths[] = {10, 20, 30, 0, 40};
     const struct fm_hits hits = {depths, 4};
-    near_to(fm_hit_rate(&hits, 4, 1, 0), 0);
-    near_to(fm_hit_rate(&hits, 4, 1, 1), 0.1);
-    near_to(fm_hit_rate(&hits, 4, 1, 2), 0.3);
-    near_to(fm_hit_rate(&hits, 4, 1, 3), 0.6);
-    near_to(fm_hit_rate(&hits, 4, 1, 4), 1); // all are resident, first uses too
-    near_to(fm_hit_rate(&hits, 4, 3, 2), 0); // below the floor
-    near_to(fm_hit_rate(&hits, 0, 0, 0), 1); // a dense model
+    near_to(rate_of(&hits, 4, 1, 0), 0);
+    near_to(rate_of(&hits, 4, 1, 1), 0.1);
+    near_to(rate_of(&hits, 4, 1, 2), 0.3);
+    near_to(rate_of(&hits, 4, 1, 3), 0.6);
+    near_to(rate_of(&hits, 4, 1, 4), 1); // all are resident, first uses too
+    near_to(rate_of(&hits, 4, 3, 2), 0); // below the floor
+    near_to(rate_of(&hits, 0, 0, 0), 1); // a dense model
+    const struct fm_traffic recurrent = {.n_experts = 4, .top_k = 1, .recurrent = true};
+    near_to(fm_hit_rate(&hits, &recurrent, 2), 0.3); // what was measured stands before either curve
 }
 
-static void hit_rates_of_the_curve(void **state) {
+// Experts in ten thousands, so that n is a share with four digits.
+static void hit_rates_of_the_usual_curve(void **state) {
     (void)state;
     const uint64_t empty[257] = {0};
     const struct fm_hits unknown = {empty, 256};
-    near_to(fm_hit_rate(NULL, 10000, 8, 938), 0.52);
-    near_to(fm_hit_rate(NULL, 10000, 8, 1094), 0.55); // half of the way to 0.1250, 0.58
-    near_to(fm_hit_rate(NULL, 10000, 8, 8633), 0.975);
-    near_to(fm_hit_rate(&unknown, 256, 8, 32), fm_hit_rate(NULL, 256, 8, 32));
-    near_to(fm_hit_rate(NULL, 256, 8, 7), 0);
-    double last = 0;
+    near_to(rate_of(NULL, 10000, 8, 1000), 0.30);
+    near_to(rate_of(NULL, 10000, 8, 1250), 0.34); // half of the way from 0.10, 0.30 to 0.15, 0.38
+    near_to(rate_of(NULL, 10000, 8, 4500), 0.68);
+    near_to(rate_of(NULL, 10000, 8, 9500), 0.97); // half of the way from 0.90, 0.94 to 1, 1
+    near_to(rate_of(&unknown, 256, 8, 32), rate_of(NULL, 256, 8, 32));
+    near_to(rate_of(NULL, 256, 8, 7), 0);
+}
+
+static void hit_rates_of_the_recurrent_curve(void **state) {
+    (void)state;
+    near_to(recurrent_rate(10000, 6, 938), 0.69);
+    near_to(recurrent_rate(10000, 6, 1094), 0.71);  // half of the way to 0.1250, 0.73
+    near_to(recurrent_rate(10000, 6, 3750), 0.855); // half of the way from 0.30, 0.83 to 0.45, 0.88
+    near_to(recurrent_rate(256, 6, 5), 0);
+}
+
+static void more_slots_hit_more(void **state) {
+    (void)state;
+    double last = 0, last_recurrent = 0;
     for (uint32_t n = 8; n <= 256; n++) {
-        const double rate = fm_hit_rate(NULL, 256, 8, n);
-        assert_true(rate > last);
-        last = rate;
+        const double usual = rate_of(NULL, 256, 8, n), recurrent = recurrent_rate(256, 8, n);
+        if (usual <= last) fail_msg("%u slots: %g, not above %g", n, usual, last);
+        if (recurrent <= last_recurrent)
+            fail_msg("%u slots, recurrent: %g, not above %g", n, recurrent, last_recurrent);
+        if (n < 256 && recurrent <= usual) fail_msg("%u slots: recurrent %g, usual %g", n, recurrent, usual);
+        last = usual, last_recurrent = recurrent;
     }
     near_to(last, 1);
+    near_to(last_recurrent, 1);
 }
 
 // 2 GB that are always read, 4 GB of experts, 10 layers.
-static const struct fm_traffic traffic = {2000000000, 4000000000, 10, 4, 1};
+static const struct fm_traffic traffic = {2000000000, 4000000000, 10, 4, 1, false};
 static const struct fathom_rates rates = {
     .device = 100e9, .link = 20e9, .host = 10e9, .disk = 5e9, .token_seconds = 0.001, .cut_seconds = 0.0002};
 static const uint64_t depths[] = {25, 25, 25, 0, 25};
@@ -123,7 +151,9 @@ static void typical_rates_fill_what_is_not_known(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hit_rates_of_a_histogram),
-        cmocka_unit_test(hit_rates_of_the_curve),
+        cmocka_unit_test(hit_rates_of_the_usual_curve),
+        cmocka_unit_test(hit_rates_of_the_recurrent_curve),
+        cmocka_unit_test(more_slots_hit_more),
         cmocka_unit_test(all_in_the_device),
         cmocka_unit_test(slots_over_host_memory),
         cmocka_unit_test(read_in_host_memory),

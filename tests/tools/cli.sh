@@ -170,13 +170,71 @@ done
 check 0 '' "$fathom" run "$demo" --greedy -n 80 -p "$question"
 [ -z "$(messages)" ] || { failures=$((failures + 1)); echo "FAIL: a whole answer said:"; cat "$work/err"; }
 
-# chats on a terminal. typed LOCALE TERM TEXT: the terminal's text after that line was typed
+# where the experts of a model that does not fit were, where the time went, and the forecast
+limited() { # COMMAND 'PATTERN' options...: with a card of 6 MiB
+    command=$1 pattern=$2
+    shift 2
+    check 0 "$pattern" "$fathom" "$command" "$demo" --discrete --ctx 512 --vram 6MiB "$@"
+    cp "$work/out" "$work/json"
+}
+has() { for field; do check 0 "$field" cat "$work/json"; done; }
+number() { sed -n "s/^.*\"$1\":	\(-\{0,1\}[0-9.e+-]*\),*\$/\1/p" "$work/json" | tail -n 1; }
+holds() { check 0 '^1$' awk "BEGIN { print ($1) }"; }
+adds_up() { # the parts of a token's time are its whole time
+    has '"seconds_per_token":	0\.[0-9]*[1-9]'
+    holds "($(number device) + $(number copies) + $(number disk) + $(number waiting)) / $(number seconds_per_token) - 1 < 1e-9"
+    holds "($(number device) + $(number copies) + $(number disk) + $(number waiting)) / $(number seconds_per_token) - 1 > -1e-9"
+}
+error_is_right() { holds "sqrt(($(number error_percent) - 100 * ($(number tokens_per_second) / $(number measured) - 1)) ^ 2) < 0.001"; }
+share='[0-9]+ % of experts in slots, [0-9]+ foretold' bytes='a token: [0-9]+\.[0-9]+ MB'
+foretold='^  [0-9.]+ tokens/s, [0-9.]+ foretold \([-+][0-9]+\.[0-9] %\)'
+limited run '"place":	"slots",' -p "$question" --greedy -n 16 --json # 16 tokens, 3 layers, 4 experts
+has '"slots":	4,' '"homes":	16,' '"needed":	192,' '"read":	0,' '"disk_bytes_per_token":	0,' '"disk":	0,' '"waiting":	0$' '"decode_submits":	16,'
+holds "$(number fetched) > 0 && $(number fetched) < 192 && $(number copies) > 0"
+holds "sqrt(($(number link_bytes_per_token) - $(number fetched) * 104448 / 16) ^ 2) < 1"
+check 0 "\"hit_rate\":	$(awk "BEGIN { printf \"%.3f\", int(1000 * (1 - $(number fetched) / 192)) / 1000 }")" cat "$work/json"
+holds "$(number device_peak_bytes) > 0 && $(number device_peak_bytes) <= 6291456 && $(number host_peak_bytes) > 0"
+adds_up
+error_is_right
+limited run "$foretold; $share; $bytes copied, [0-9.]+ ms: device [0-9.]+, copies about [0-9.]+$" -p "$question" --greedy
+[ "$(messages | wc -l)" = 1 ] || { failures=$((failures + 1)); echo "FAIL: not one line:"; cat "$work/err"; }
+limited run '"place":	"disk",' -p "$question" --greedy -n 16 --json --ram 3MiB --experts disk
+has '"needed":	192,' '"read":	[1-9]' '"disk_bytes_per_token":	[1-9]'
+holds "$(number disk) > 0 && $(number waiting) > 0"
+adds_up
+error_is_right
+limited run "$foretold; $share; $bytes copied, [0-9.]+ from the file, [0-9.]+ ms: device [0-9.]+, copies about [0-9.]+, disk [0-9.]+, waiting about [0-9.]+$" -p "$question" --greedy --ram 3MiB --experts disk
+limited run '' -p "$question" -n 0
+[ -z "$(messages)" ] || { failures=$((failures + 1)); echo "FAIL: -n 0 wrote:"; cat "$work/err"; }
+check 0 "$foretold; $bytes in host memory, [0-9.]+ ms: device [0-9.]+, host memory about [0-9.]+$" "$fathom" run "$demo" -p "$question" --greedy --ctx 512 --experts host
+limited bench '"place":	"slots",' -p 4 -n 16 -r 2 --json # 16 tokens, two times; the first run warms up
+has '"needed":	384,'
+adds_up
+error_is_right
+check 0 '^1$' grep -c '"forecast":' "$work/json"
+limited bench "$foretold; $share; $bytes copied" -p 4 -n 16 -r 2
+limited bench '"accepted":' -p 0 -n 16 -r 1 --json --draft mtp # the forecast is not of drafts
+has '"measured":'
+check 1 '' grep error_percent "$work/json"
+check 0 '"forecast":' "$fathom" run "$demo" -p "$question" --greedy --json
+cp "$work/out" "$work/json"
+error_is_right
+check 1 '' grep -E '"experts"|"time"' "$work/json"
+check 0 "$foretold$" "$fathom" run "$demo" -p "$question" --greedy --verbose
+
+# chats on a terminal. typed LOCALE TERM TEXT...: the terminal's text after these lines were typed, each after a prompt
+chat_options=
 typed() {
+    with=$1 terminal=$2
+    shift 2
     rm -f "$work/keys" && mkfifo "$work/keys" && : >"$work/screen"
-    env LC_ALL="$1" TERM="$2" script -qefc "'$fathom' run '$demo' --greedy -n 80 --no-tune" "$work/screen" <"$work/keys" >"$work/log" 2>&1 &
+    env LC_ALL="$with" TERM="$terminal" script -qefc "'$fathom' run '$demo' --greedy -n 80 --no-tune $chat_options" "$work/screen" <"$work/keys" >"$work/log" 2>&1 &
     exec 3>"$work/keys"
-    prompts 1 && printf '%s\r' "$3" >&3
-    prompts 2 && printf '/quit\r' >&3
+    n=0
+    for line in "$@" /quit; do
+        n=$((n + 1))
+        prompts $n && printf '%s\r' "$line" >&3
+    done
     exec 3>&-
     wait $!
 }
@@ -199,6 +257,14 @@ if command -v script >/dev/null; then
         check 0 '3\+4: 3\+4\+0=7' cat "$work/screen"
         check 1 '' grep "$(printf '\033')" "$work/screen"
     done
+    chat_options='--discrete --ctx 512 --vram 6MiB'
+    typed C.UTF-8 dumb 'Für 3 + 4?' 'Für 2 + 5?'
+    tr -d '\r' <"$work/screen" | grep -cE "$foretold; $share; $bytes copied" >"$work/lines"
+    check 0 '^2$' cat "$work/lines"
+    chat_options="$chat_options --json -n 16" # needed: of each answer, not of the chat
+    typed C.UTF-8 dumb 'Für 3 + 4?' 'Für 2 + 5?'
+    check 0 '^2$' grep -c '"needed":	192,' "$work/screen"
+    chat_options=
 else
     echo "skipped: chats on a terminal (there is no script)"
 fi
