@@ -34,6 +34,7 @@ void decoding_end(struct decoding *d, const struct fathom_session *session) {
                 .read = now.experts.read - e->read,
                 .read_bytes = now.experts.read_bytes - e->read_bytes,
                 .read_seconds = now.experts.read_seconds - e->read_seconds,
+                .copy_seconds = now.experts.copy_seconds - e->copy_seconds,
                 .known = now.experts.known - e->known,
                 .guessed = now.experts.guessed - e->guessed,
                 .guessed_right = now.experts.guessed_right - e->guessed_right,
@@ -72,7 +73,9 @@ static struct token_time split(const struct fathom_memory_plan *p, const struct 
     t.device = t.seconds;
     t.disk = take(&t.device, d->experts.read_seconds / d->n_tokens);
     t.waiting = take(&t.device, parts * p->rates.cut_seconds);
-    t.copies = take(&t.device, link_bytes(p, d) / (in_host_memory(p) ? p->rates.host : p->rates.link));
+    t.copies = take(&t.device,
+        d->experts.copy_seconds > 0 ? d->experts.copy_seconds / d->n_tokens
+                                    : link_bytes(p, d) / (in_host_memory(p) ? p->rates.host : p->rates.link));
     return t;
 }
 

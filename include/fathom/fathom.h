@@ -146,6 +146,8 @@ struct fathom_expert_stats {
     uint64_t read;          // from the file: of these, the ones in no host memory either; and wrong guesses
     uint64_t read_bytes;    // read from the file
     double read_seconds;    // in which the device waited for the file
+    // of copying to slots, where the host does so because it sees the device's memory
+    double copy_seconds;
     // Of `read`, the ones whose read began before the device asked: they followed from the tokens; they were
     // guessed; they were guessed, and the device then asked for them.
     uint64_t known, guessed, guessed_right;

@@ -153,6 +153,7 @@ static bool count_experts(
     sum->read += now.read - before->read;
     sum->read_bytes += now.read_bytes - before->read_bytes;
     sum->read_seconds += now.read_seconds - before->read_seconds;
+    sum->copy_seconds += now.copy_seconds - before->copy_seconds;
     sum->known += now.known - before->known;
     sum->guessed += now.guessed - before->guessed;
     sum->guessed_right += now.guessed_right - before->guessed_right;
@@ -181,7 +182,7 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
     while (ok && wish->wanted && wish->n_done < wish->limit && drafts == drafts_now(s) &&
         !fm_engine_pressed(s->engine)) {
         const uint32_t n_before = wish->n_done;
-        const double begin = fm_clock();
+        const double begin = fm_clock(), waited = fm_residency_waited(residency);
         while (ok && n_submitted - n_read < n_ahead && n_submitted - n_read < wish->limit - wish->n_done) {
             ok = record(s, drafts, err) && submit_step(s, step, s->tokens[s->n_tokens - 1], &last, err);
             if (ok) tickets[n_submitted++ % FM_RING] = last;
@@ -191,7 +192,9 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
         const volatile uint32_t *given = ring + n_read % FM_RING * width;
         if (n_read++ > 0 && drafts) count_drafts(s, given); // those of the first round are placeholders
         ok = deliver(s, given, width, wish, err);
-        if (!drafts) s->engine->decoded.seconds[s->engine->decoded.n_steps++ % FM_STEPS_KEPT] = seconds;
+        if (!drafts)
+            s->engine->decoded.seconds[s->engine->decoded.n_steps++ % FM_STEPS_KEPT] =
+                seconds - (fm_residency_waited(residency) - waited);
         if (residency) fm_residency_took(residency, s->drafting, wish->n_done - n_before, seconds);
     }
     if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, ok ? err : NULL) && ok;

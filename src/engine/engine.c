@@ -137,11 +137,13 @@ static void remember(struct fathom_engine *e) {
     if (e->decoded.n_tokens < LEAST_TOKENS || e->decoded.n_steps < LEAST_TOKENS) return;
     uint64_t *depths = e->weights.slots ? calloc(e->hp.n_experts + 1, sizeof(*depths)) : NULL;
     if (depths && !fm_slots_depths(e->gpu, e->weights.slots, depths, &ignored)) free(depths), depths = NULL;
-    // where the device reads experts in host memory or waits for the file, a step is more than its operators
-    const bool typical = e->plan.experts == FATHOM_EXPERTS_DEVICE ||
-        (e->plan.experts == FATHOM_EXPERTS_HOST && e->plan.n_slots);
-    const double n = (double)e->decoded.n_tokens;
-    const struct fm_decode_sample sample = {(double)e->decoded.link_bytes / n, median_step(e)};
+    // where the device reads experts in host memory, nothing tells their time from the other operators'
+    const bool typical = e->plan.experts != FATHOM_EXPERTS_HOST || e->plan.n_slots;
+    const double n = (double)e->decoded.n_tokens,
+                 cuts = e->residency ? e->plan.n_expert_layers * e->plan.rates.cut_seconds : 0,
+                 seconds = median_step(e);
+    const struct fm_decode_sample sample = {
+        (double)e->decoded.link_bytes / n, seconds > 2 * cuts ? seconds - cuts : seconds};
     fm_expert_history_add(&e->history, depths, typical ? &sample : NULL);
     fm_expert_history_save(e->gpu, e->tuning_key, &e->history);
     free(depths);

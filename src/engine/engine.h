@@ -29,7 +29,7 @@ struct fathom_engine {
     struct fm_expert_history history; // of earlier runs
     struct {
         uint64_t n_tokens, link_bytes;
-        double seconds[FM_STEPS_KEPT]; // of the last steps
+        double seconds[FM_STEPS_KEPT]; // of the last steps, without waiting for the file
         uint64_t n_steps;
     } decoded;           // by plain steps of this run
     uint64_t tuning_key; // of the model and the cache's type, for the tuning file

@@ -8,7 +8,7 @@ struct fm_traffic {
     uint64_t fixed;                      // bytes of weights that are not experts
     uint64_t experts;                    // bytes of the chosen experts of all layers
     uint32_t n_layers, n_experts, top_k; // layers with experts; 0: a dense model
-    bool recurrent;                      // consecutive tokens share many experts, as in models with hash layers
+    bool recurrent; // consecutive tokens share many experts, as in models with hash layers
 };
 
 // How often recency hits. depths[n_experts + 1]: of the chosen experts, how many had been chosen so many

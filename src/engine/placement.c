@@ -194,7 +194,7 @@ static struct fm_shortage place_experts(const struct fm_inventory *inv, const st
     return place_on_disk(inv, machine, room, plan);
 }
 
-struct fm_shortage fm_place(const struct fm_inventory *inv, const struct fm_machine *machine,
+static struct fm_shortage place(const struct fm_inventory *inv, const struct fm_machine *machine,
     enum fathom_experts wanted, struct fathom_memory_plan *plan) {
     const uint64_t mapped = machine->in_place ? inv->fixed_mapped : 0,
                    fixed = inv->fixed_mapped + inv->fixed_copied - mapped + plan->cache + plan->scratch;
@@ -226,5 +226,20 @@ struct fm_shortage fm_place(const struct fm_inventory *inv, const struct fm_mach
     p.fits = s.what == FM_ENOUGH;
     p.total = p.experts == FATHOM_EXPERTS_DEVICE ? whole.total : fixed + padding + p.slot_bytes;
     *plan = p.fits ? p : whole;
+    return s;
+}
+
+struct fm_shortage fm_place(const struct fm_inventory *inv, const struct fm_machine *machine,
+    enum fathom_experts wanted, struct fathom_memory_plan *plan) {
+    struct fathom_memory_plan p = *plan;
+    struct fm_machine copied = *machine;
+    struct fm_shortage s = place(inv, machine, wanted, &p);
+    // A step that waits for experts from the file must not wait for pages of the mapped file as well.
+    copied.in_place = false;
+    if (p.experts == FATHOM_EXPERTS_DISK && machine->in_place) {
+        p = *plan;
+        s = place(inv, &copied, FATHOM_EXPERTS_DISK, &p);
+    }
+    *plan = p;
     return s;
 }

@@ -14,6 +14,7 @@ struct fm_home {
     uint64_t used;    // the clock of the last round that fetched from it
     uint64_t busy;    // ticket of that round's part: until it is done, the device reads the home
     uint64_t reading; // ticket of the read that fills it, until somebody has waited for it; 0: none
+    uint64_t skip[FM_N_MATRICES]; // bytes before each matrix in its window
 };
 
 // Where a matrix lies in the files.
@@ -43,7 +44,9 @@ struct fm_residency {
     struct fm_layer_homes *layers;
     struct fm_home *staging;
     uint32_t n_staging, next_staging;
-    struct fm_home **used; // [n_experts]: the homes of the round at hand
+    // [n_experts]: the homes of the round at hand, and the slots that take what is in them
+    struct fm_home **used;
+    uint32_t *slot_of_used;
     uint32_t n_used;
     bool *needed; // [n_experts], of one layer
     uint64_t clock;

@@ -19,19 +19,18 @@ static struct fm_disk_range window(
 }
 
 // Begins to read an expert into a home, and writes the home into the device's table.
-static bool start_read(struct fm_residency *r, uint32_t layer, uint32_t expert, uint32_t home,
-    uint64_t *ticket, struct fathom_error *err) {
+static bool start_read(struct fm_residency *r, uint32_t layer, uint32_t expert, struct fm_home *h,
+    uint32_t index, struct fathom_error *err) {
     struct fm_disk_range ranges[FM_N_MATRICES];
-    uint64_t skip[FM_N_MATRICES];
-    char *memory = fm_slots_home(r->slots, layer, home);
+    char *memory = fm_slots_home(r->slots, layer, index);
     for (int i = 0; i < FM_N_MATRICES; i++) {
         ranges[i] = window(r, layer, expert, i, memory);
-        skip[i] = ranges[i].offset % FM_DISK_ALIGNMENT;
+        h->skip[i] = ranges[i].offset % FM_DISK_ALIGNMENT;
         r->stats.read_bytes += ranges[i].size;
     }
     r->stats.read++;
-    fm_slots_set_home(r->slots, layer, expert, home, skip);
-    return fm_disk_submit(r->reader, ranges, FM_N_MATRICES, ticket, err);
+    fm_slots_set_home(r->slots, layer, expert, index, h->skip);
+    return fm_disk_submit(r->reader, ranges, FM_N_MATRICES, &h->reading, err);
 }
 
 // ---- Homes -----------------------------------------------------------------------------------------------
@@ -71,7 +70,7 @@ bool fm_residency_fill(
     struct fm_residency *r, uint32_t layer, uint32_t expert, struct fm_home *h, struct fathom_error *err) {
     struct fm_layer_homes *l = &r->layers[layer];
     const uint32_t index = (uint32_t)(h - l->homes);
-    if (!vacate(r, layer, h, err) || !start_read(r, layer, expert, index, &h->reading, err)) return false;
+    if (!vacate(r, layer, h, err) || !start_read(r, layer, expert, h, index, err)) return false;
     h->used = r->clock;
     h->expert = expert + 1;
     l->home_of[expert] = index + 1;
@@ -91,7 +90,7 @@ static bool bring(struct fm_residency *r, uint32_t layer, uint32_t expert, struc
     r->next_staging = (i + 1) % r->n_staging;
     r->used[r->n_used++] = h = &r->staging[i];
     return fathom_gpu_wait(r->gpu, h->busy, err) &&
-        start_read(r, layer, expert, r->slots->n_homes + i, &h->reading, err);
+        start_read(r, layer, expert, h, r->slots->n_homes + i, err);
 }
 
 // ---- Serving ---------------------------------------------------------------------------------------------
@@ -109,6 +108,23 @@ static void note_slots(struct fm_residency *r, uint32_t layer, const volatile ui
     }
 }
 
+static bool copy_to_slot(const struct fm_residency *r, uint32_t layer, const struct fm_home *h, uint32_t slot,
+    struct fathom_error *err) {
+    const struct fm_layer_homes *l = &r->layers[layer];
+    const struct fm_layer_slots *s = &r->slots->layers[layer];
+    const bool own = h >= l->homes && h < l->homes + r->slots->n_homes;
+    const uint32_t home = (uint32_t)(own ? h - l->homes : r->slots->n_homes + (h - r->staging));
+    const char *memory = fm_slots_home(r->slots, layer, home);
+    for (int m = 0; m < FM_N_MATRICES; m++) {
+        const uint32_t n_rows = s->matrices[m].n_rows;
+        if (slot >= r->slots->n_slots ||
+            !fathom_weight_upload(
+                r->gpu, s->pools[m], slot * n_rows, n_rows, memory + s->home_at[m] + h->skip[m], err))
+            return false;
+    }
+    return true;
+}
+
 // Sees to it that the experts that the device fetches in a round have homes.
 static bool serve(struct fm_residency *r, uint32_t layer, uint32_t round, struct fathom_error *err) {
     struct fm_layer_homes *l = &r->layers[layer];
@@ -124,15 +140,24 @@ static bool serve(struct fm_residency *r, uint32_t layer, uint32_t round, struct
         if (!l->home_of[e]) continue;
         struct fm_home *h = &l->homes[l->home_of[e] - 1];
         h->used = r->clock;
+        r->slot_of_used[r->n_used] = experts[r->slots->n_slots + i];
         r->used[r->n_used++] = h;
     }
-    for (uint32_t i = 0; i < n; i++)
-        if (!l->home_of[experts[i]] && !bring(r, layer, experts[i], err)) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (l->home_of[experts[i]]) continue;
+        r->slot_of_used[r->n_used] = experts[r->slots->n_slots + i];
+        if (!bring(r, layer, experts[i], err)) return false;
+    }
     note_slots(r, layer, experts, n);
-    const double start = fm_clock();
     bool ok = true;
-    for (uint32_t i = 0; ok && i < r->n_used; i++) ok = filled(r, r->used[i], err);
-    r->stats.read_seconds += fm_clock() - start;
+    for (uint32_t i = 0; ok && i < r->n_used; i++) {
+        double start = fm_clock();
+        ok = filled(r, r->used[i], err);
+        r->stats.read_seconds += fm_lap(&start);
+        if (r->slots->host_copies) // while others are still read
+            ok = ok && copy_to_slot(r, layer, r->used[i], r->slot_of_used[i], err);
+        r->stats.copy_seconds += fm_lap(&start);
+    }
     return ok;
 }
 
@@ -222,6 +247,10 @@ bool fm_residency_submit(struct fm_residency *r, struct fathom_stream *stream, c
 void fm_residency_count(const struct fm_residency *r, struct fathom_expert_stats *stats) {
     if (r) *stats = r->stats;
 }
+double fm_residency_waited(const struct fm_residency *r) {
+    return r ? r->stats.read_seconds : 0;
+}
+
 uint64_t fm_residency_late(const struct fm_residency *r, uint32_t layer) {
     return r->layers[layer].n_late;
 }
@@ -301,6 +330,7 @@ struct fm_residency *fm_residency_create(struct fathom_gpu *gpu, const struct fm
         r->n_staging = slots->staging ? slots->staging->n_rows : 0;
         ok = (r->layers = calloc(slots->n_layers, sizeof(*r->layers))) &&
             (r->staging = calloc(r->n_staging + 1, sizeof(*r->staging))) &&
+            (r->slot_of_used = calloc(slots->n_experts, sizeof(*r->slot_of_used))) &&
             (r->used = calloc(slots->n_experts, sizeof(struct fm_home *))) &&
             (r->needed = calloc(slots->n_experts, sizeof(*r->needed)));
     }
@@ -340,6 +370,7 @@ void fm_residency_destroy(struct fm_residency **residency) {
     free(r->files);
     free(r->staging);
     free(r->used);
+    free(r->slot_of_used);
     free(r->needed);
     free(r);
     *residency = NULL;

@@ -24,6 +24,8 @@ bool fm_residency_submit(struct fm_residency *residency, struct fathom_stream *s
 
 // Sets *stats to what was read from the file so far.
 void fm_residency_count(const struct fm_residency *residency, struct fathom_expert_stats *stats);
+// Seconds in which the device has waited for the file so far.
+double fm_residency_waited(const struct fm_residency *residency);
 // How many experts of a layer were read only when the device asked for them.
 uint64_t fm_residency_late(const struct fm_residency *residency, uint32_t layer);
 

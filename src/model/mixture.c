@@ -143,7 +143,7 @@ static void compute_in_slots(const struct fm_pass *p, uint32_t layer, uint32_t n
                                down = fm_slots_weight(s, layer, FM_DOWN, n_rounds);
     for (uint32_t r = 0; r < n_rounds; r++) {
         if (s->on_disk) fathom_stream_cut(p->stream, fm_slots_tag(layer, r, r ? 0 : n_guessed));
-        fetch(p, s, l, r);
+        if (!s->host_copies) fetch(p, s, l, r);
         compute(p, layer,
             &(struct experts){&gate, &up, &down, p->ws->expert_places, {s->n_experts, r, n_rounds}});
     }

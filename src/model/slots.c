@@ -149,6 +149,7 @@ static void free_slots(struct fm_slots *s) {
 
 bool fm_slots_allocate(struct fathom_gpu *gpu, struct fm_slots *s, struct fathom_error *err) {
     uint64_t largest = 0;
+    s->host_copies = s->on_disk && fathom_gpu_get_info(gpu)->unified_memory;
     const uint32_t n_staging = staging_homes(s);
     const uint64_t table_size = round_up(16ull * s->n_experts, STATE_ALIGN);
     if (!(s->tables = fathom_buffer_create(gpu, s->n_layers * table_size, FATHOM_MEMORY_HOST, err)) ||

@@ -37,7 +37,10 @@ struct fm_slots {
     uint32_t version; // changes with n_slots and `guesses`: what was recorded before must be recorded again
     // Each layer of a decode step also runs the next layer's gate, and the host reads those experts ahead.
     bool guesses;
-    bool on_disk;  // the file is the experts' place, and homes keep some; else every expert has its home
+    bool on_disk; // the file is the experts' place, and homes keep some; else every expert has its home
+    // The host copies to the slots, because it sees the device's memory; else expert_fetch does. Only
+    // on_disk.
+    bool host_copies;
     bool shared;   // all layers share the slots, which keep nothing from layer to layer
     bool in_doubt; // a step failed in the middle: fm_slots_forget() must come before the next one
     struct fm_layer_slots *layers; // [n_layers]
