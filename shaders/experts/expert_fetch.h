@@ -6,4 +6,5 @@ ARGS(expert_fetch) {
     uint gate_words, up_words, down_words; // of a matrix
     uint list_base;                        // of the round in `fetches`; words, as the others
     uint homes_base, source_base;
-} ARGS_END
+}
+ARGS_END
