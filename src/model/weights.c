@@ -154,8 +154,8 @@ static bool load_matrix(struct fm_walk *w, const struct fm_need *need, const str
     const bool begun = *need->weight; // another tensor's rows have created the weight
     const bool in_host = need->per_expert && w->plan->experts == FATHOM_EXPERTS_HOST;
     // a step that waits for experts from the file must not wait for pages of the mapped file as well
-    const bool used_in_place = !need->all_rows && w->plan->experts != FATHOM_EXPERTS_DISK &&
-        (*need->weight = in_place(w, need, t));
+    const bool used_in_place =
+        !need->all_rows && w->plan->experts != FATHOM_EXPERTS_DISK && (*need->weight = in_place(w, need, t));
     if (in_host && !used_in_place)
         *need->weight =
             fathom_weight_create_host(w->gpu, t->type, need->n_mats, need->n_rows, need->n_cols, w->err);
