@@ -439,9 +439,9 @@ FATHOM_API void fathom_expert_place(
     struct fathom_stream *stream, const struct fathom_expert_place_params *params);
 
 // Copies the round's missing experts that lie in one source into their slots. homes[e] are four words: the
-// number of the source, and the word offsets, multiples of 4, of the expert's gate, up and down matrices in
-// the source. Experts of other sources are left alone: one call for each source. A matrix must be whole
-// words.
+// number of the source, and the word offsets of the expert's gate, up and down matrices in the source:
+// multiples of 4, unless a matrix is no multiple of 4 words. Experts of other sources are left alone: one
+// call for each source. A matrix must be whole words.
 struct fathom_expert_fetch_params {
     struct fathom_view fetches; // of expert_place
     struct fathom_view homes;   // uint32[n_experts][4]

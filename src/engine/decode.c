@@ -236,8 +236,8 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
     const uint32_t first = s->n_tokens;
     const uint64_t n_vocab = s->engine->hp.n_vocab;
     const struct fathom_sampling greedy = {0};
-    if (!fm_session_evaluate(s, first, NULL, NULL, err) || !fm_session_record_decode(s, err) ||
-        !fm_session_push_tokens(s, ids, n_tokens, err))
+    if (!fm_session_evaluate(s, first, NULL, NULL, err) || !fm_engine_relieve(s->engine, err) ||
+        !fm_session_record_decode(s, err) || !fm_session_push_tokens(s, ids, n_tokens, err))
         return false;
     const double start = fm_clock();
     struct fathom_view row = s->ws.logits;

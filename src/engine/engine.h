@@ -60,6 +60,10 @@ struct fm_tune_outcome {
 bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_budget,
     const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err);
 
+// Adds what this run has measured to the file with the history of the model's experts. A run of few tokens
+// adds nothing. Waits for the device.
+void fm_engine_remember(struct fathom_engine *engine);
+
 // Submits a stream whose operators may read experts. After a failure in the middle the slots may lack experts
 // that the device counts on; the next call then empties them first.
 // ids: the tokens that the stream computes, as far as they are known (fm_residency_submit).

@@ -13,13 +13,14 @@ struct counting {
     struct fm_inventory *inventory;
 };
 
-// Whether each expert can be read from a file as it is stored.
+// Whether each expert can be read from a file as it is stored. expert_fetch copies words, and four at once
+// where a matrix is a multiple of that: the bytes must begin at such a multiple.
 static bool lies_as_stored(const struct fm_tensors *tensors, const struct fm_tensor *t, uint32_t n_experts) {
     const struct fm_mapped_file *file;
-    const uint64_t size = t->size / n_experts;
+    const uint64_t size = t->size / n_experts, unit = size % 16 ? 4 : 16;
     uint64_t offset;
     for (uint32_t i = 0; i < n_experts; i++)
-        if (!fm_tensor_place(tensors, t, i * size, size, &file, &offset)) return false;
+        if (!fm_tensor_place(tensors, t, i * size, size, &file, &offset) || offset % unit) return false;
     return true;
 }
 

@@ -19,7 +19,7 @@ struct fm_inventory {
     struct fm_expert_layer *layers; // with experts, the draft layer's last
     uint32_t n_layers, n_experts, top_k;
     enum fathom_type type; // of the first layer's gates
-    char converted[64];    // an expert tensor whose bytes are not in the file as stored; empty: there is none
+    char converted[64]; // an expert tensor whose bytes the device cannot read as stored; empty: there is none
 };
 // Checks names, shapes and types as fm_weights_measure() does. Free after a success.
 bool fm_inventory_take(const struct fm_tensors *tensors, const struct fm_hparams *hp,

@@ -204,13 +204,15 @@ static bool check_shortage(const struct fathom_inspect_params *p, const struct f
     case FM_SHORT_STAGING:
         return fm_fail(err, FATHOM_NO_MEMORY,
             "%s: the %u experts that a token chooses in one layer are read into %s of host memory, %s is "
-            "free "
-            "within the limit",
+            "free within the limit",
             p->model, plan->floor, needed.text, available.text);
     case FM_SHORT_FORM:
         return fm_fail(err, FATHOM_UNSUPPORTED,
-            "%s: experts %s from the file as they are needed, but tensor %s is converted when it is read; "
-            "convert the model to GGUF first (fathom convert)",
+            "%s: experts %s from the file as they are needed, but the bytes of tensor %s are not there as "
+            "the "
+            "device reads them; write a GGUF file first (fathom convert from a hub folder, fathom quantize "
+            "from "
+            "a GGUF file)",
             p->model,
             p->experts == FATHOM_EXPERTS_DISK ? "would be read" : "do not fit into memory and would be read",
             inv->converted);

@@ -35,6 +35,7 @@ void fm_pressure_begin(struct fm_pressure *p, struct fathom_gpu *gpu, const stru
 
 bool fm_pressure_due(
     struct fm_pressure *p, struct fathom_gpu *gpu, const struct fm_slots *s, uint32_t n_planned) {
+    if (s && !fm_slots_exist(s)) return true;
     if (!s || s->shared || fm_clock() - p->looked < p->interval) return false;
     const int64_t size = slot_size(s), left = room(gpu), more = left - p->headroom;
     int64_t n = s->n_slots;
@@ -50,7 +51,7 @@ bool fm_pressure_due(
 
 bool fm_pressure_follow(struct fm_pressure *p, struct fathom_gpu *gpu, struct fm_slots *s,
     const struct fathom_log *log, struct fathom_error *err) {
-    if (!s || p->n_wanted == s->n_slots) return true;
+    if (!s || (p->n_wanted == s->n_slots && fm_slots_exist(s))) return true;
     const uint32_t before = s->n_slots;
     const struct fathom_gpu_limits limits = fathom_gpu_get_limits(gpu);
     const uint64_t held = fathom_gpu_get_counters(gpu).device_allocated;

@@ -15,7 +15,8 @@ struct fm_pressure {
 void fm_pressure_begin(struct fm_pressure *pressure, struct fathom_gpu *gpu, const struct fm_slots *slots,
     const struct fathom_log *log);
 // Whether the number of slots should change: there is less than a quarter of the headroom, or room for more
-// slots beside it. n_planned: the most slots. Looks at the budget once an interval; costs nothing else.
+// slots beside it, or an earlier change has failed and left no slots. n_planned: the most slots. Looks at the
+// budget once an interval; costs nothing else.
 bool fm_pressure_due(
     struct fm_pressure *pressure, struct fathom_gpu *gpu, const struct fm_slots *slots, uint32_t n_planned);
 // Changes the number of slots if that is due. The device must be idle. Streams must then be recorded again.

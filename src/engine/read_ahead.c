@@ -75,7 +75,9 @@ void fm_judge_guesses(struct fm_residency *r, uint32_t layer, uint32_t n_rounds)
         const uint64_t size = fm_slots_expert_size(&r->slots->layers[layer]),
                        dropped = h->reading ? fm_disk_cancel(r->reader, h->reading) : 0;
         if (!dropped) continue;
-        r->stats.read_bytes -= dropped < size ? dropped : size; // `dropped` counts whole windows
+        const uint64_t unread = dropped < size ? dropped : size; // `dropped` counts whole windows
+        r->stats.read_bytes -= unread;
+        r->stats.ahead_bytes -= unread;
         r->layers[layer].home_of[h->expert - 1] = 0;
         h->expert = 0;
     }

@@ -115,10 +115,12 @@ static bool copy_to_slot(const struct fm_residency *r, uint32_t layer, const str
     const bool own = h >= l->homes && h < l->homes + r->slots->n_homes;
     const uint32_t home = (uint32_t)(own ? h - l->homes : r->slots->n_homes + (h - r->staging));
     const char *memory = fm_slots_home(r->slots, layer, home);
+    if (slot >= r->slots->n_slots)
+        return fm_fail(
+            err, FATHOM_INVALID, "layer %u: the device names slot %u of %u", layer, slot, r->slots->n_slots);
     for (int m = 0; m < FM_N_MATRICES; m++) {
         const uint32_t n_rows = s->matrices[m].n_rows;
-        if (slot >= r->slots->n_slots ||
-            !fathom_weight_upload(
+        if (!fathom_weight_upload(
                 r->gpu, s->pools[m], slot * n_rows, n_rows, memory + s->home_at[m] + h->skip[m], err))
             return false;
     }

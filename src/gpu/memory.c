@@ -229,8 +229,8 @@ static void fail_no_memory(const struct fathom_gpu *gpu, uint64_t size, enum fat
     else if (why->by == BY_HEAP)
         fm_fail(err, FATHOM_NO_MEMORY,
             "%s: no %s memory for a buffer of %llu bytes: heap %u, of %llu bytes, has %llu left by the "
-            "driver's "
-            "budget and the system's available memory, and %llu were to be allocated; the driver might grant "
+            "driver's budget and the system's available memory, and %llu were to be allocated; the driver "
+            "might grant "
             "them and lose the device later",
             gpu->info.name, what, (unsigned long long)size, why->heap,
             (unsigned long long)gpu->memory.memoryHeaps[why->heap].size, (unsigned long long)why->free,

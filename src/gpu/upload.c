@@ -3,7 +3,8 @@
 #include "gpu/internal.h"
 #include <string.h>
 
-// Bytes of each staging buffer. All of them take 3/16 of host_limit at most, but for very small limits.
+// Bytes of a staging buffer that is created now; the limit may change later. All of them take 3/16 of
+// host_limit at most, but for very small limits.
 static uint64_t staging_bytes(const struct fathom_gpu *gpu) {
     const uint64_t most = 8 << 20, few = 64 << 10, part = gpu->params.host_limit / 16 / few * few;
     return !gpu->params.host_limit || part > most ? most : part < few ? few : part;
@@ -119,11 +120,10 @@ bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint6
         memcpy(buffer->mapped + offset, data, size);
         return true;
     }
-    const uint64_t step = staging_bytes(gpu);
-    for (uint64_t done = 0; done < size; done += step) {
-        const uint64_t n = size - done < step ? size - done : step;
+    for (uint64_t done = 0, n; done < size; done += n) {
         struct fm_staging *s = next_staging(gpu, err);
         if (!s) return false;
+        n = size - done < s->buffer->size ? size - done : s->buffer->size;
         const struct fathom_view src = {s->buffer, 0, n}, part = {buffer, offset + done, n};
         memcpy(s->buffer->mapped, (const char *)data + done, n);
         if (!transfer(gpu, s, &src, part, err)) return false;
@@ -143,11 +143,10 @@ bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data,
         memcpy(data, src.buffer->mapped + src.offset, src.size);
         return true;
     }
-    const uint64_t step = staging_bytes(gpu);
-    for (uint64_t done = 0; done < src.size; done += step) {
-        const uint64_t n = src.size - done < step ? src.size - done : step;
+    for (uint64_t done = 0, n; done < src.size; done += n) {
         struct fm_staging *s = next_staging(gpu, err);
         if (!s) return false;
+        n = src.size - done < s->buffer->size ? src.size - done : s->buffer->size;
         const struct fathom_view part = {src.buffer, src.offset + done, n}, dst = {s->buffer, 0, n};
         if (!transfer(gpu, s, &part, dst, err) || !fathom_gpu_wait(gpu, s->ticket, err)) return false;
         memcpy((char *)data + done, s->buffer->mapped, n);

@@ -142,6 +142,7 @@ static void free_slots(struct fm_slots *s) {
             free(l->rounds[m]);
             l->rounds[m] = NULL;
         }
+        l->state = (struct fathom_view){0};
     }
     fathom_buffer_destroy(&s->states);
     fathom_buffer_destroy(&s->fetches);
@@ -183,12 +184,16 @@ static void keep_history(
     memcpy(now + slots + n_now, before + slots + n_before, 4 * ((size_t)n_experts + 1));
 }
 
+bool fm_slots_exist(const struct fm_slots *s) {
+    return s->states;
+}
+
 bool fm_slots_resize(struct fathom_gpu *gpu, struct fm_slots *s, uint32_t n_slots, struct fathom_error *err) {
     const uint32_t n_before = s->n_slots;
     const size_t before = s->state_size / 4;
-    uint32_t *states = malloc(4 * before * s->n_layers), *now = NULL;
+    uint32_t *states = calloc(s->n_layers, 4 * before), *now = NULL;
     bool ok = (states || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory")) &&
-        fathom_download(gpu, fathom_buffer_view(s->states), states, err);
+        (!fm_slots_exist(s) || fathom_download(gpu, fathom_buffer_view(s->states), states, err));
     if (!ok) goto done;
     free_slots(s);
     s->n_slots = n_slots;
@@ -197,6 +202,7 @@ bool fm_slots_resize(struct fathom_gpu *gpu, struct fm_slots *s, uint32_t n_slot
         free_slots(s);
         s->n_slots--;
     }
+    if (!ok) free_slots(s);
     ok = ok &&
         ((now = calloc(s->n_layers, s->state_size)) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory"));
     for (uint32_t i = 0; ok && i < s->n_layers; i++)
@@ -335,7 +341,7 @@ bool fm_slots_depths(
 
 bool fm_slots_count(struct fathom_gpu *gpu, const struct fm_slots *s, struct fathom_expert_stats *stats,
     struct fathom_error *err) {
-    for (uint32_t i = 0; i < s->n_layers; i++) {
+    for (uint32_t i = 0; fm_slots_exist(s) && i < s->n_layers; i++) {
         uint32_t counts[FATHOM_EXPERT_STATE];
         struct fathom_view view = s->layers[i].state;
         view.size = sizeof(counts);

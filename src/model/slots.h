@@ -61,10 +61,12 @@ bool fm_slots_add_choices(
     struct fm_slots *slots, uint32_t layer, const uint32_t *choices, struct fathom_error *err);
 // Allocates slots and homes, when all matrices are known.
 bool fm_slots_allocate(struct fathom_gpu *gpu, struct fm_slots *slots, struct fathom_error *err);
-// Changes the number of slots to n_slots, or to as many as there is memory for. They are empty afterwards.
-// The device must be idle.
+// Changes the number of slots to n_slots, or to as many as there is memory for; n_slots is at most the number
+// in the plan, for which the staging has homes. The slots are empty afterwards. The device must be idle.
+// After a failure there may be no slots: until another call succeeds, no step may be recorded.
 bool fm_slots_resize(
     struct fathom_gpu *gpu, struct fm_slots *slots, uint32_t n_slots, struct fathom_error *err);
+bool fm_slots_exist(const struct fm_slots *slots);
 void fm_slots_destroy(struct fm_slots **slots);
 
 // The host's pointer to a home; NULL: there is no such home. Homes from n_homes on are those of the staging.
@@ -95,7 +97,7 @@ bool fm_slots_forget(struct fathom_gpu *gpu, struct fm_slots *slots, struct fath
 // Adds the layers' depths (FATHOM_EXPERT_STATE) to depths[n_experts + 1].
 bool fm_slots_depths(
     struct fathom_gpu *gpu, const struct fm_slots *slots, uint64_t *depths, struct fathom_error *err);
-// Adds to *stats what the device has counted.
+// Adds to *stats what the device has counted. The counts go with slots that fm_slots_resize() has lost.
 bool fm_slots_count(struct fathom_gpu *gpu, const struct fm_slots *slots, struct fathom_expert_stats *stats,
     struct fathom_error *err);
 

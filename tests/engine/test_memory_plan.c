@@ -169,7 +169,7 @@ static void what_cannot_be_kept_is_refused(void **state) {
     p = limited(0, 0);
     p.model = REFERENCE("v3-fp8");
     p.experts = FATHOM_EXPERTS_DISK;
-    refused(p, FATHOM_UNSUPPORTED, "convert the model to GGUF first");
+    refused(p, FATHOM_UNSUPPORTED, "fathom convert from a hub folder");
     p.model = REFERENCE("llama");
     refused(p, FATHOM_INVALID, "the model has none");
     struct fathom_gpu_info small = card; // no limit of the user's: the plan says that nothing fits

@@ -221,6 +221,46 @@ static void test_pressure(void **state) {
     }
 }
 
+// No memory for any slots: steps are refused, and the first one after that works again.
+static void test_lost_slots(void **state) {
+    (void)state;
+    struct run run = {.model = MINNOW, .exact = true};
+    struct fathom_error err = {0};
+    struct fathom_expert_stats stats;
+    struct result all = generate(&run), r = {0};
+    run.experts = FATHOM_EXPERTS_HOST;
+    run.device_limit = limit_for(&all.plan, 0.6);
+    struct fathom_engine *engine = open_engine(&run, &err);
+    assert_non_null(engine);
+    struct fm_slots *slots = engine->weights.slots;
+    assert_non_null(slots);
+    struct fathom_session *session =
+        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+    assert_non_null(session);
+    int32_t prompt[N_PROMPT];
+    uint32_t n;
+    make_prompt(prompt, fathom_engine_get_info(engine)->n_vocab);
+    fathom_gpu_set_limits(engine->gpu, (struct fathom_gpu_limits){.device = 1});
+    assert_false(fm_slots_resize(engine->gpu, slots, slots->top_k, &err));
+    assert_int_equal(err.status, FATHOM_NO_MEMORY);
+    assert_true(fathom_engine_get_expert_stats(engine, &stats, &err));
+    assert_int_equal(stats.needed, 0);
+    assert_false(fathom_session_append(session, prompt, N_PROMPT, NULL, NULL, &err) &&
+        fathom_session_generate(session, NULL, N_NEW, collect, &r, &n, &err));
+    assert_int_equal(r.n_ids, 0);
+    fathom_session_destroy(&session);
+    fathom_gpu_set_limits(engine->gpu, (struct fathom_gpu_limits){.device = run.device_limit});
+    session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+    assert_non_null(session);
+    if (!fathom_session_append(session, prompt, N_PROMPT, NULL, NULL, &err) ||
+        !fathom_session_generate(session, NULL, N_NEW, collect, &r, &n, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(r.n_ids, all.n_ids);
+    assert_memory_equal(r.ids, all.ids, sizeof(*r.ids) * all.n_ids);
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_minnow_exact),
@@ -228,6 +268,7 @@ int main(void) {
         cmocka_unit_test(test_architectures),
         cmocka_unit_test(test_disk),
         cmocka_unit_test(test_pressure),
+        cmocka_unit_test(test_lost_slots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ static const struct place {
     {"host", FATHOM_EXPERTS_HOST, 0.3, 0, 0},
     {"homes", FATHOM_EXPERTS_DISK, 0.3, 3 << 20, 0},
     {"staging", FATHOM_EXPERTS_DISK, 0.3, 1400 << 10, 0},
-    {"shared", FATHOM_EXPERTS_DISK, 0.02, 1400 << 10, 0},
+    {"shared", FATHOM_EXPERTS_DISK, 0.11, 1400 << 10, 0},
     {"drafts", FATHOM_EXPERTS_HOST, 0.3, 0, 2},
 };
 enum { N_PLACES = sizeof(places) / sizeof(*places) };
