@@ -440,8 +440,8 @@ FATHOM_API void fathom_expert_place(
 
 // Copies the round's missing experts that lie in one source into their slots. homes[e] are four words: the
 // number of the source, and the word offsets of the expert's gate, up and down matrices in the source:
-// multiples of 4, unless a matrix is no multiple of 4 words. Experts of other sources are left alone: one
-// call for each source. A matrix must be whole words.
+// multiples of 4, unless a matrix is no multiple of 4 words or `words` is set. Experts of other sources are
+// left alone: one call for each source. A matrix must be whole words.
 struct fathom_expert_fetch_params {
     struct fathom_view fetches; // of expert_place
     struct fathom_view homes;   // uint32[n_experts][4]
@@ -450,6 +450,7 @@ struct fathom_expert_fetch_params {
     const struct fathom_weight *gate, *up, *down; // [n_slots][..][..], of one slice each
     uint32_t round, n_experts, n_slots;
     uint32_t n_tokens, top_k; // of the call of expert_place, which bound the experts of a round
+    bool words;               // matrices in the sources begin at any word, not only at every fourth
 };
 FATHOM_API void fathom_expert_fetch(
     struct fathom_stream *stream, const struct fathom_expert_fetch_params *params);

@@ -15,7 +15,8 @@
 #endif
 // Bytes at each end of a mirror that are compared. At the end of the file they begin at an aligned offset, so
 // that up to FM_DISK_ALIGNMENT bytes fewer are compared: 64 KiB at least.
-enum { EDGE = (64 << 10) + FM_DISK_ALIGNMENT };
+// PARTS: of a mirror, which are compared with the file's.
+enum { PARTS = 32, PART_BYTES = (64 << 10) + FM_DISK_ALIGNMENT };
 
 // Whether the file system's requirement for direct reads is met by FM_DISK_ALIGNMENT. A system that does not
 // tell requires the size of a block, which is no larger.
@@ -61,19 +62,19 @@ static bool open_copy(struct fm_disk_copy *copy, const char *path, void *block, 
     return true;
 }
 
-// Compares both copies around `offset`, which is aligned. `blocks` has room for EDGE bytes twice.
-static bool same_edge(
+// Compares both copies around `offset`, which is aligned. `blocks` has room for PART_BYTES bytes twice.
+static bool same_part(
     const struct fm_disk_file *file, uint64_t offset, uint8_t *blocks, struct fathom_error *err) {
     const struct fm_disk_copy *a = &file->copies[0], *b = &file->copies[1];
-    const uint64_t wanted = file->size - offset < EDGE ? file->size - offset : EDGE;
+    const uint64_t wanted = file->size - offset < PART_BYTES ? file->size - offset : PART_BYTES;
     for (int i = 0; i < 2; i++) {
-        const ssize_t n = read_at(file->copies[i].fd, blocks + i * EDGE, EDGE, offset);
+        const ssize_t n = read_at(file->copies[i].fd, blocks + i * PART_BYTES, PART_BYTES, offset);
         if (n < 0 || (uint64_t)n < wanted)
             return fm_fail(err, FATHOM_IO, "%s: cannot read %llu bytes at %llu: %s", file->copies[i].path,
                 (unsigned long long)wanted, (unsigned long long)offset,
                 n < 0 ? strerror(errno) : "it ends before");
     }
-    if (!memcmp(blocks, blocks + EDGE, wanted)) return true;
+    if (!memcmp(blocks, blocks + PART_BYTES, wanted)) return true;
     return fm_fail(err, FATHOM_INVALID, "%s: is no copy of %s: the %llu bytes at %llu differ", b->path,
         a->path, (unsigned long long)wanted, (unsigned long long)offset);
 }
@@ -104,11 +105,12 @@ static bool open_mirror(struct fm_disk_file *file, const struct fm_mapped_file *
     if (ok && (uint64_t)status.st_size != mapped->size)
         ok = fm_fail(err, FATHOM_INVALID, "%s: is no copy of %s: it has %llu bytes, expected %llu", mirror,
             mapped->path, (unsigned long long)status.st_size, (unsigned long long)mapped->size);
-    ok = ok && open_copy(&file->copies[1], mirror, blocks, log, err) && same_edge(file, 0, blocks, err) &&
-        (file->size <= EDGE ||
-            same_edge(file,
-                (file->size - EDGE + FM_DISK_ALIGNMENT - 1) / FM_DISK_ALIGNMENT * FM_DISK_ALIGNMENT, blocks,
-                err));
+    ok = ok && open_copy(&file->copies[1], mirror, blocks, log, err);
+    const uint64_t last = file->size > PART_BYTES ? file->size - PART_BYTES + FM_DISK_ALIGNMENT - 1 : 0;
+    for (uint64_t i = 0; ok && i < PARTS; i++) // the first and the last bytes, and others between
+        ok = same_part(file,
+            (uint64_t)((double)last * (double)i / (PARTS - 1)) / FM_DISK_ALIGNMENT * FM_DISK_ALIGNMENT,
+            blocks, err);
     free(joined);
     return ok;
 }
@@ -121,7 +123,7 @@ static bool replaced(const struct fm_mapped_file *mapped, struct fathom_error *e
 bool fm_disk_file_open(struct fm_disk_file *file, const struct fm_mapped_file *mapped, const char *mirror,
     const struct fathom_log *log, struct fathom_error *err) {
     *file = (struct fm_disk_file){.copies = {{.fd = -1}, {.fd = -1}}, .size = mapped->size};
-    uint8_t *blocks = aligned_alloc(FM_DISK_ALIGNMENT, 2 * EDGE);
+    uint8_t *blocks = aligned_alloc(FM_DISK_ALIGNMENT, 2 * PART_BYTES);
     bool ok = blocks || fm_fail(err, FATHOM_NO_MEMORY, "%s: out of host memory", mapped->path);
     ok = ok && (fm_mapped_file_is(mapped, mapped->path) || replaced(mapped, err)) &&
         open_copy(&file->copies[0], mapped->path, blocks, log, err);

@@ -11,16 +11,16 @@ enum { ALIGN = 256, SESSION = 16 << 10 };
 struct counting {
     struct fm_walk walk; // first: the visitor gets a pointer to this
     struct fm_inventory *inventory;
+    uint32_t alignment;
 };
 
-// Whether each expert can be read from a file as it is stored. expert_fetch copies words, and four at once
-// where a matrix is a multiple of that: the bytes must begin at such a multiple.
+// Whether each expert can be read from a file as it is stored. expert_fetch copies words.
 static bool lies_as_stored(const struct fm_tensors *tensors, const struct fm_tensor *t, uint32_t n_experts) {
     const struct fm_mapped_file *file;
-    const uint64_t size = t->size / n_experts, unit = size % 16 ? 4 : 16;
+    const uint64_t size = t->size / n_experts;
     uint64_t offset;
     for (uint32_t i = 0; i < n_experts; i++)
-        if (!fm_tensor_place(tensors, t, i * size, size, &file, &offset) || offset % unit) return false;
+        if (!fm_tensor_place(tensors, t, i * size, size, &file, &offset) || offset % 4) return false;
     return true;
 }
 
@@ -42,7 +42,8 @@ static bool count(struct fm_walk *w, const struct fm_need *need, const struct fm
     struct counting *c = (struct counting *)w;
     struct fm_inventory *inv = c->inventory;
     // weights of several tensors and vectors are copied, see model/weights.c
-    const bool mapped = !need->vector && !need->all_rows && fm_tensor_map(w->tensors, t);
+    const uintptr_t at = (uintptr_t)fm_tensor_map(w->tensors, t);
+    const bool mapped = !need->vector && !need->all_rows && at && at % c->alignment == 0;
     if (need->per_expert) {
         *(mapped ? &inv->experts_mapped : &inv->experts_copied) += t->size;
         count_expert(c, need, t);
@@ -60,7 +61,7 @@ static bool count(struct fm_walk *w, const struct fm_need *need, const struct fm
     return true;
 }
 
-bool fm_inventory_take(const struct fm_tensors *tensors, const struct fm_hparams *hp,
+bool fm_inventory_take(const struct fm_tensors *tensors, const struct fm_hparams *hp, uint32_t alignment,
     struct fm_inventory *inventory, struct fathom_error *err) {
     const uint32_t n_layers = hp->n_layers + hp->n_drafting;
     *inventory = (struct fm_inventory){
@@ -73,6 +74,7 @@ bool fm_inventory_take(const struct fm_tensors *tensors, const struct fm_hparams
     struct counting c = {
         .walk = {.tensors = tensors, .hp = hp, .weights = &names, .visit = count, .err = err},
         .inventory = inventory,
+        .alignment = alignment ? alignment : 1,
     };
     bool ok = (names.layers && inventory->layers) ||
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %u layers", n_layers);

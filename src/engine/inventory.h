@@ -22,7 +22,8 @@ struct fm_inventory {
     char converted[64]; // an expert tensor whose bytes the device cannot read as stored; empty: there is none
 };
 // Checks names, shapes and types as fm_weights_measure() does. Free after a success.
-bool fm_inventory_take(const struct fm_tensors *tensors, const struct fm_hparams *hp,
+// alignment: at which a device binds memory (storage_alignment); what lies elsewhere must be copied. 0: any.
+bool fm_inventory_take(const struct fm_tensors *tensors, const struct fm_hparams *hp, uint32_t alignment,
     struct fm_inventory *inventory, struct fathom_error *err);
 void fm_inventory_free(struct fm_inventory *inventory);
 

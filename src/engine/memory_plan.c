@@ -260,7 +260,8 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
         return fm_fail(err, FATHOM_INVALID,
             "%s: a context of %u tokens was asked for, the model knows positions up to %u", path, n_context,
             hp->n_context_trained);
-    if (!fm_inventory_take(tensors, hp, &inv, err)) return false;
+    if (!fm_inventory_take(tensors, hp, params->gpu ? params->gpu->storage_alignment : 0, &inv, err))
+        return false;
     // Without a device, the plan assumes the smallest one that Vulkan 1.2 drivers offer in practice.
     const struct fathom_gpu_info smallest = {.type = FATHOM_GPU_CPU, .max_storage_range = 128 << 20};
     const struct fathom_gpu_info *gpu = params->gpu ? params->gpu : &smallest;

@@ -178,9 +178,10 @@ static struct fm_shortage place_experts(const struct fm_inventory *inv, const st
     }
     if (!machine->limited && !take_device(&room, inv->padding))
         return shortage(FM_SHORT_FIXED, inv->padding, device_room(&room));
-    // one memory holds no more in the host's buffers than in the device's
+    // what one memory cannot hold in the mapped file, it cannot hold in buffers of the host either; but a
+    // file may lie so that nothing can be used in place
     const bool on_host =
-        wanted == FATHOM_EXPERTS_HOST || (wanted == FATHOM_EXPERTS_AUTO && !machine->unified);
+        wanted == FATHOM_EXPERTS_HOST || (wanted == FATHOM_EXPERTS_AUTO && (!machine->unified || copied > 0));
     plan->experts = on_host ? FATHOM_EXPERTS_HOST : FATHOM_EXPERTS_DISK;
     if (on_host && take_host(&room, homes)) {
         plan->n_homes = inv->n_experts;

@@ -63,6 +63,8 @@ bool fm_pressure_follow(struct fm_pressure *p, struct fathom_gpu *gpu, struct fm
     if (ok)
         fm_log(log, FATHOM_LOG_INFO, "%u slots of experts a layer instead of %u: device memory %s",
             s->n_slots, before, s->n_slots < before ? "became scarce" : "is free again");
+    // blocks do not come out even: what is left now is all that can be had
+    if (ok && s->n_slots < p->n_wanted && room(gpu) > p->headroom) p->headroom = room(gpu);
     p->n_wanted = s->n_slots;
     return ok;
 }

@@ -51,7 +51,7 @@ struct fm_residency {
     bool *needed; // [n_experts], of one layer
     uint64_t clock;
     uint64_t pass, pass_before; // the clock when the stream at hand began, and the one before
-    uint32_t n_slots;           // of the copy of what is in slots
+    uint32_t n_resizes;         // of the slots, when the copy of what is in them began
     // what the gate of the next layer has guessed, and the homes that were given to guesses
     uint32_t guesses[FM_GUESSED_TOKENS * FM_MAX_TOP_K], n_guesses;
     struct fm_home *guessed[FM_MAX_TOP_K];

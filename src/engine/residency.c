@@ -167,7 +167,7 @@ static void forget_home(struct fm_residency *r, struct fm_home *h) {
     struct fathom_error ignored;
     if (h->reading) fm_disk_cancel(r->reader, h->reading);
     if (h->reading) fm_disk_wait(r->reader, h->reading, &ignored); // nothing is written to it afterwards
-    *h = (struct fm_home){0};
+    *h = (struct fm_home){.busy = h->busy};                        // the device may still read it
 }
 
 static void forget_slots(struct fm_residency *r) {
@@ -177,7 +177,7 @@ static void forget_slots(struct fm_residency *r) {
         memset(l->in_slot, 0, r->slots->n_experts * sizeof(*l->in_slot));
         memset(l->slots, 0, r->slots->n_experts * sizeof(*l->slots));
     }
-    r->n_slots = r->slots->n_slots;
+    r->n_resizes = r->slots->n_resizes;
 }
 
 // Forgets all homes, and what is in the slots: a read has failed, and the device counts on it.
@@ -233,7 +233,7 @@ bool fm_residency_submit(struct fm_residency *r, struct fathom_stream *stream, c
     const uint32_t n_parts = fathom_stream_parts(stream);
     uint64_t last = 0;
     if (n_parts > 1) r->pass_before = r->pass, r->pass = r->clock;
-    if (r->n_slots != r->slots->n_slots) forget_slots(r);
+    if (r->n_resizes != r->slots->n_resizes) forget_slots(r);
     r->n_guesses = 0;
     bool ok = fm_read_known(r, ids, n, err);
     for (uint32_t i = 0; ok && i < n_parts; i++) {
@@ -314,6 +314,7 @@ static bool find_places(
                     "%s: tensor %s is not stored as the device needs it, so its experts cannot be read while "
                     "the model runs; `fathom convert` writes a file that can",
                     fm_tensors_path(r->tensors), t->name);
+            r->slots->words |= place->offset % 16 != 0;
             if (!add_file(r, file, mirror, &place->file, err)) return false;
         }
     return true;
@@ -326,7 +327,6 @@ struct fm_residency *fm_residency_create(struct fathom_gpu *gpu, const struct fm
     if (ok) {
         *r = (struct fm_residency){.gpu = gpu, .tensors = tensors, .slots = slots};
         if (log) r->log = *log;
-        r->n_slots = slots->n_slots;
         // without homes there is nowhere to read to ahead of time
         if (!slots->n_homes) r->comparisons[FM_GUESSES].rule = FM_COMPARE_FIRST;
         r->n_staging = slots->staging ? slots->staging->n_rows : 0;

@@ -110,6 +110,7 @@ static void fetch(
         .n_slots = s->n_slots,
         .n_tokens = p->n_tokens,
         .top_k = p->hp->n_experts_used,
+        .words = s->words,
     };
     const struct fathom_weight *sources[] = {l->homes, s->staging};
     for (int i = 0; i < 2; i++)

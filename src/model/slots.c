@@ -197,7 +197,7 @@ bool fm_slots_resize(struct fathom_gpu *gpu, struct fm_slots *s, uint32_t n_slot
     if (!ok) goto done;
     free_slots(s);
     s->n_slots = n_slots;
-    s->version++;
+    s->version++, s->n_resizes++;
     while (!(ok = allocate_slots(gpu, s, err)) && s->n_slots > s->top_k) { // blocks do not come out even
         free_slots(s);
         s->n_slots--;

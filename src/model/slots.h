@@ -34,10 +34,12 @@ struct fm_slots {
     uint32_t n_layers; // with the draft layer; the layers without experts have no pools
     uint32_t n_experts, n_slots, n_homes, n_rounds;
     uint32_t top_k, n_vocab;
+    uint32_t n_resizes;
     uint32_t version; // changes with n_slots and `guesses`: what was recorded before must be recorded again
     // Each layer of a decode step also runs the next layer's gate, and the host reads those experts ahead.
     bool guesses;
     bool on_disk; // the file is the experts' place, and homes keep some; else every expert has its home
+    bool words;   // the file has matrices at any word; see fathom_expert_fetch
     // The host copies to the slots, because it sees the device's memory; else expert_fetch does. Only
     // on_disk.
     bool host_copies;

@@ -160,6 +160,20 @@ static void test_disk(void **state) {
     }
 }
 
+// Experts of a hub folder begin at any word of the file.
+static void test_words(void **state) {
+    (void)state;
+    for (int exact = 0; exact < 2; exact++) {
+        struct run run = {.model = REFERENCE("v4"), .exact = exact};
+        const struct result all = generate(&run);
+        run.experts = FATHOM_EXPERTS_DISK;
+        run.device_limit = limit_for(&all.plan, 0.7);
+        const struct result got = generate(&run);
+        compare(&run, &all, &got);
+        assert_true(got.experts.read > 0);
+    }
+}
+
 // Another program takes device memory while the device decodes, and gives it back.
 struct squeezed {
     struct fathom_engine *engine;
@@ -267,6 +281,7 @@ int main(void) {
         cmocka_unit_test(test_minnow),
         cmocka_unit_test(test_architectures),
         cmocka_unit_test(test_disk),
+        cmocka_unit_test(test_words),
         cmocka_unit_test(test_pressure),
         cmocka_unit_test(test_lost_slots),
     };

@@ -93,8 +93,9 @@ void fathom_expert_fetch(struct fathom_stream *stream, const struct fathom_exper
 
     const struct fathom_view gate = p->gate->slices[0].view, up = p->up->slices[0].view,
                              down = p->down->slices[0].view;
-    const bool quads = args.gate_words % 4 == 0 && args.up_words % 4 == 0 && args.down_words % 4 == 0 &&
-        args.source_base % 4 == 0 && (source.offset | gate.offset | up.offset | down.offset) % 16 == 0;
+    const bool quads = !p->words && args.gate_words % 4 == 0 && args.up_words % 4 == 0 &&
+        args.down_words % 4 == 0 && args.source_base % 4 == 0 &&
+        (source.offset | gate.offset | up.offset | down.offset) % 16 == 0;
     const struct fm_variant *variant = fm_variant_pick(fm_stream_gpu(stream), op, variants,
         fm_op_expert_fetch.n_variants, quads ? FM_CALL_ALIGNED : 0, p->n_tokens);
     const struct fm_shape shape =

@@ -1,5 +1,6 @@
 #include "op/experts/expert_history.h"
 #include "gpu/cache_file.h"
+#include "gpu/internal.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,9 +39,15 @@ bool fm_expert_history_parse(const void *data, size_t size, uint32_t n_experts, 
     return true;
 }
 
+// Memory that counts as apart from the host's has other rates.
+static uint64_t file_key(const struct fathom_gpu *gpu, uint64_t model_key) {
+    const uint64_t parts[] = {model_key, gpu->info.unified_memory};
+    return fm_cache_key_add(fm_cache_key(gpu), parts, sizeof(parts));
+}
+
 void fm_expert_history_load(
     struct fathom_gpu *gpu, uint64_t model_key, uint32_t n_experts, struct fm_expert_history *h) {
-    const uint64_t key = fm_cache_key_add(fm_cache_key(gpu), &model_key, sizeof(model_key));
+    const uint64_t key = file_key(gpu, model_key);
     size_t size = 0;
     bool unusable;
     void *data = fm_cache_read(gpu, "experts", key, &size, &unusable);
@@ -50,10 +57,12 @@ void fm_expert_history_load(
 
 void fm_expert_history_save(
     const struct fathom_gpu *gpu, uint64_t model_key, const struct fm_expert_history *h) {
-    const uint64_t key = fm_cache_key_add(fm_cache_key(gpu), &model_key, sizeof(model_key));
+    const uint64_t key = file_key(gpu, model_key);
     const struct head head = {VERSION, h->n_experts, h->n_samples, 0};
     const size_t depths = (h->n_experts + 1) * sizeof(*h->depths), samples = n_kept(h) * sizeof(*h->samples),
                  size = sizeof(head) + depths + samples;
+    const struct fathom_gpu_params *p = &gpu->params;
+    if (p->variants || p->full_barriers || p->timers) return; // other times than those of an ordinary run
     char *data = malloc(size);
     if (!data) return; // costs a forecast
     memcpy(data, &head, sizeof(head));
