@@ -72,12 +72,13 @@ static uint32_t slot_of(const struct model *m, uint32_t e) {
     return s;
 }
 
-static void count_depths(struct model *m) {
+// Uses the stack of the experts by their last use. Counts only with `history`.
+static void use_stack(struct model *m, bool history) {
     for (uint32_t e = 0; e < m->n_experts; e++) {
         if (!m->needed[e]) continue;
         uint32_t depth = 0;
         while (depth < m->n_stack && m->stack[depth] != e) depth++;
-        m->depths[depth < m->n_stack ? depth : m->n_experts]++;
+        m->depths[depth < m->n_stack ? depth : m->n_experts] += history;
     }
     uint32_t stack[MAX_EXPERTS], n = 0;
     for (uint32_t e = 0; e < m->n_experts; e++)
@@ -89,14 +90,14 @@ static void count_depths(struct model *m) {
 }
 
 static void model_call(struct model *m, const uint32_t *ids, uint32_t n_choices, uint32_t n_rounds,
-    uint32_t *places, uint32_t *fetches) {
+    bool history, uint32_t *places, uint32_t *fetches) {
     memset(m->needed, 0, sizeof(m->needed));
     for (uint32_t i = 0; i < n_choices; i++)
         if (ids[i] < m->n_experts) m->needed[ids[i]] = true;
     uint32_t n = 0, place_of[MAX_EXPERTS] = {0};
     for (uint32_t e = 0; e < m->n_experts; e++)
         if (m->needed[e]) m->round[e] = n++ / m->n_slots;
-    count_depths(m);
+    use_stack(m, history);
     for (uint32_t round = 0; round < n_rounds; round++) {
         uint32_t *list = fetches + round * (1 + 2 * m->n_slots);
         list[0] = 0;
@@ -273,13 +274,15 @@ static void run(struct op_test *test, size_t index) {
                                                                    : 1 + op_random(test) % c->most_tokens;
         choose(test, c, n_tokens, ids);
         params.n_tokens = n_tokens;
+        params.history = single || call % 4 != 3;
         params.ids = op_input(test, ids, (size_t)n_tokens * c->top_k);
         op_begin(test);
         fathom_expert_place(test->stream, &params);
         op_run(test, true);
         if (single && !c->strange) use_caches(caches, m, ids, c->top_k);
         model_call(m, ids, n_tokens * c->top_k,
-            fathom_expert_rounds(n_tokens, c->top_k, c->n_experts, c->n_slots), places, fetches);
+            fathom_expert_rounds(n_tokens, c->top_k, c->n_experts, c->n_slots), params.history, places,
+            fetches);
         op_check_equal(test, "places", op_result(test, params.places), places, n_most);
         op_check_equal(test, "fetches", op_result(test, params.fetches), fetches, n_fetches);
         state = op_result(test, params.state);
