@@ -357,6 +357,9 @@ FATHOM_API uint64_t fathom_expert_gate_scratch(uint32_t n_tokens, uint32_t n_exp
 struct fathom_expert_part {
     uint32_t n_experts;       // of the layer; 0: no slots, and the other two are not read
     uint32_t round, n_rounds; // this call is round `round` of n_rounds
+    // The tokens of the batch that this call's tokens are a part of, for the choice of the variant; 0:
+    // n_tokens.
+    uint32_t n_batch;
 };
 
 // Gate and up projections with SwiGLU (arXiv 2002.05202) of the chosen experts and the shared expert, in one

@@ -121,7 +121,7 @@ static void fetch(
 }
 
 // The experts in slots: as many rounds as the batch may need. n_guessed: see guess_next.
-static void compute_in_slots(const struct fm_pass *p, uint32_t layer, uint32_t n_guessed) {
+static void compute_in_slots(const struct fm_pass *p, uint32_t layer, uint32_t n_batch, uint32_t n_guessed) {
     const struct fm_slots *s = p->weights->slots;
     const struct fm_layer_slots *l = &s->layers[layer];
     const uint32_t top_k = p->hp->n_experts_used,
@@ -146,7 +146,7 @@ static void compute_in_slots(const struct fm_pass *p, uint32_t layer, uint32_t n
         if (s->on_disk) fathom_stream_cut(p->stream, fm_slots_tag(layer, r, r ? 0 : n_guessed));
         if (!s->host_copies) fetch(p, s, l, r);
         compute(p, layer,
-            &(struct experts){&gate, &up, &down, p->ws->expert_places, {s->n_experts, r, n_rounds}});
+            &(struct experts){&gate, &up, &down, p->ws->expert_places, {s->n_experts, r, n_rounds, n_batch}});
     }
 }
 
@@ -156,8 +156,19 @@ static struct fathom_view skip(struct fathom_view v, uint64_t n_words) {
     return v;
 }
 
-// As many tokens at a time as one round takes. Rounds go through the experts in ascending order, and so do
-// the tokens' sums; only a table gives a token its experts in another order, which exact mode keeps.
+// Whether rounds would change the bits of a token's sum. They add the experts in ascending order: exact mode
+// does so anyway, unless a table gives the experts in another order. In default mode the variants for few
+// tokens an expert add all experts of a token at once; the others keep each expert's part until the last
+// round.
+static bool rounds_matter(const struct fm_pass *p, uint32_t layer) {
+    const struct fm_hparams *hp = p->hp;
+    const uint64_t n_chosen = (uint64_t)p->n_tokens * hp->n_experts_used;
+    if (!p->exact && (hp->n_hidden % 32 || hp->n_expert_inter % 32)) return true; // always go token by token
+    return p->exact ? p->weights->layers[layer].expert_table.buffer != NULL
+                    : n_chosen < 3ull * p->hp->n_experts;
+}
+
+// As many tokens at a time as one round takes.
 static void compute_in_single_rounds(const struct fm_pass *p, uint32_t layer, uint32_t n_guessed) {
     const struct fm_hparams *hp = p->hp;
     const uint32_t top_k = hp->n_experts_used, most = p->weights->slots->n_slots / top_k;
@@ -168,10 +179,10 @@ static void compute_in_single_rounds(const struct fm_pass *p, uint32_t layer, ui
         part.n_tokens = p->n_tokens - first < most ? p->n_tokens - first : most;
         ws.x = skip(ws.x, (uint64_t)first * hp->n_hidden * hp->n_streams);
         ws.normed = skip(ws.normed, (uint64_t)first * hp->n_hidden);
-        ws.branch = skip(ws.branch, (uint64_t)first * hp->n_hidden);
+        if (hp->n_streams > 1) ws.branch = skip(ws.branch, (uint64_t)first * hp->n_hidden);
         ws.expert_ids = skip(ws.expert_ids, (uint64_t)first * top_k);
         ws.expert_weights = skip(ws.expert_weights, (uint64_t)first * top_k);
-        compute_in_slots(&part, layer, first ? 0 : n_guessed);
+        compute_in_slots(&part, layer, p->n_tokens, first ? 0 : n_guessed);
     }
 }
 
@@ -183,8 +194,8 @@ void fm_pass_mixture(const struct fm_pass *p, uint32_t layer) {
         return;
     }
     const uint32_t n_guessed = guess_next(p, layer);
-    if (p->exact && l->expert_table.buffer)
+    if (rounds_matter(p, layer))
         compute_in_single_rounds(p, layer, n_guessed);
     else
-        compute_in_slots(p, layer, n_guessed);
+        compute_in_slots(p, layer, p->n_tokens, n_guessed);
 }

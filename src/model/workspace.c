@@ -54,10 +54,12 @@ static void sizes(const struct fm_hparams *hp, uint64_t T, uint32_t n_positions,
                 max64(4ull * n_positions,
                     min64(SCRATCH_BYTES,
                         max_range)))); // the indexer's scores
-    // the down projection groups tokens by expert in the scratch; all of them at once if they fit
+    // the down projection groups tokens by expert in the scratch; all of them at once if they fit beside what
+    // a binding's alignment may take
     if (!exact && hp->n_experts)
         bytes[SCRATCH] = max64(bytes[SCRATCH],
-            min64(SCRATCH_BYTES, fathom_expert_down_scratch((uint32_t)T, hp->n_experts_used, hp->n_hidden)));
+            min64(SCRATCH_BYTES,
+                256 + fathom_expert_down_scratch((uint32_t)T, hp->n_experts_used, hp->n_hidden)));
     bytes[LOGITS] = 4ull * hp->n_vocab * logits_at_once(hp, (uint32_t)T, max_range);
 }
 

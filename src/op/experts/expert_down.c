@@ -296,9 +296,8 @@ static void choose_variant(
     const struct fathom_weight *down = job->p->down, *shared = job->p->shared_down;
     const uint32_t n_experts = fm_expert_count(&job->p->part, down);
     // two tokens of a dense layer would leave half of a group's tile empty
-    const uint64_t chosen = down ? (uint64_t)args->n_tokens * args->top_k / n_experts
-        : args->n_tokens < 3     ? 1
-                                 : args->n_tokens;
+    const uint32_t n_batch = job->p->part.n_batch ? job->p->part.n_batch : args->n_tokens;
+    const uint64_t chosen = down ? (uint64_t)n_batch * args->top_k / n_experts : n_batch < 3 ? 1 : n_batch;
     const uint32_t per_expert = chosen ? (uint32_t)chosen : 1;
     // an expert's rows must be in one slice
     const bool aligned = args->h_base % 4 == 0 && (!down || n_experts > 1 || down->n_slices == 1);
@@ -307,7 +306,7 @@ static void choose_variant(
         (n_experts == 1 ? 0 : FM_CALL_EXPERTS) | (scratch ? FM_CALL_SCRATCH : 0) |
         (fm_expert_packed(down, shared) ? FM_CALL_PACKED : 0) |
         (fm_columns_take_all(down, shared) ? FM_CALL_UNITS : 0);
-    const struct fm_call call = {job->op, args->n_tokens,
+    const struct fm_call call = {job->op, n_batch,
         {down ? down->type : 0, n_experts, args->n_inter, args->top_k, shared ? shared->type : 0,
             args->n_shared, args->n_rows},
         is};
@@ -322,7 +321,7 @@ static void choose_variant(
             .n_rows = args->n_rows,
             .n_cols = args->n_inter > args->n_shared ? args->n_inter : args->n_shared,
             .n_shared = args->n_shared,
-            .n_tokens = args->n_tokens,
+            .n_tokens = n_batch,
             .per_expert = per_expert,
             .size = choice.size,
         });

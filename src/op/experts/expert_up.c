@@ -285,10 +285,11 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
         (n_experts == 1 ? 0 : FM_CALL_EXPERTS) |
         (fm_expert_packed(gate, p->up) && fm_expert_packed(shared, p->shared_up) ? FM_CALL_PACKED : 0) |
         (fm_columns_take_all(gate, p->up) && fm_columns_take_all(shared, p->shared_up) ? FM_CALL_UNITS : 0);
-    uint32_t per_expert = gate ? (uint32_t)((uint64_t)p->n_tokens * p->top_k / n_experts) : p->n_tokens;
+    const uint32_t n_batch = p->part.n_batch ? p->part.n_batch : p->n_tokens;
+    uint32_t per_expert = gate ? (uint32_t)((uint64_t)n_batch * p->top_k / n_experts) : n_batch;
     // two tokens of a dense layer would leave half of a group's tile empty
     if (!per_expert || (!gate && per_expert < 3)) per_expert = 1;
-    const struct fm_call call = {op, p->n_tokens,
+    const struct fm_call call = {op, n_batch,
         {gate ? gate->type : 0, n_experts, gate ? gate->n_rows : 0, p->top_k, shared ? shared->type : 0,
             shared ? shared->n_rows : 0, n_cols},
         is};
@@ -301,7 +302,7 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
             .n_weights = 2,
             .n_rows = gate ? (uint64_t)p->top_k * n_inter : n_shared,
             .n_cols = n_cols,
-            .n_tokens = p->n_tokens,
+            .n_tokens = n_batch,
             .per_expert = per_expert,
             .size = choice.size,
         });
