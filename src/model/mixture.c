@@ -156,16 +156,16 @@ static struct fathom_view skip(struct fathom_view v, uint64_t n_words) {
     return v;
 }
 
-// Whether rounds would change the bits of a token's sum. They add the experts in ascending order: exact mode
-// does so anyway, unless a table gives the experts in another order. In default mode the variants for few
-// tokens an expert add all experts of a token at once; the others keep each expert's part until the last
-// round.
+// Whether several rounds would change the bits of a token's sum. Rounds add the experts in ascending order.
+// Exact mode does so without slots too, unless a table gives the experts in another order. In default mode
+// the variants for few tokens an expert add all experts of a token at once. The other variants keep each
+// expert's part until the last round.
 static bool rounds_matter(const struct fm_pass *p, uint32_t layer) {
     const struct fm_hparams *hp = p->hp;
     const uint64_t n_chosen = (uint64_t)p->n_tokens * hp->n_experts_used;
-    if (!p->exact && (hp->n_hidden % 32 || hp->n_expert_inter % 32)) return true; // always go token by token
-    return p->exact ? p->weights->layers[layer].expert_table.buffer != NULL
-                    : n_chosen < 3ull * p->hp->n_experts;
+    if (!p->exact && (hp->n_hidden % 32 || hp->n_expert_inter % 32))
+        return true; // only these variants take such rows
+    return p->exact ? p->weights->layers[layer].expert_table.buffer != NULL : n_chosen < 3ull * hp->n_experts;
 }
 
 // As many tokens at a time as one round takes.
