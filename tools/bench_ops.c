@@ -23,12 +23,12 @@ struct op_time {
 // Returns the least time of several runs of a stream with one dispatch, and 0 nanoseconds on failure.
 static struct fathom_dispatch_time time_kernel(
     struct fathom_gpu *gpu, struct fathom_stream *stream, struct fathom_error *err) {
-    struct fathom_dispatch_time least = {0}, timing;
+    struct fathom_dispatch_time least = {.size = sizeof(least)}, timing;
     if (!fathom_stream_finish(stream, err)) return least;
     for (int i = 0; i < N_ROUNDS; i++) {
         uint64_t ticket;
         if (!fathom_stream_submit(stream, &ticket, err) || !fathom_gpu_wait(gpu, ticket, err))
-            return (struct fathom_dispatch_time){0};
+            return FATHOM_INIT(fathom_dispatch_time);
         if (fathom_stream_timings(stream, &timing, 1) &&
             (least.nanoseconds == 0 || timing.nanoseconds < least.nanoseconds))
             least = timing;

@@ -92,7 +92,7 @@ static bool parse_draft(const char *text, uint32_t *n_drafts) {
 const struct fathom_gpu_info *choose_device(
     const struct device_options *o, struct fathom_gpu_info *info, struct fathom_error *err) {
     struct fathom_gpu *gpu = fathom_gpu_create(
-        &(struct fathom_gpu_params){.device = o->device, .separate_memory = o->discrete}, err);
+        &FATHOM_INIT(fathom_gpu_params, .device = o->device, .separate_memory = o->discrete), err);
     if (!gpu) return NULL;
     *info = *fathom_gpu_get_info(gpu);
     fathom_gpu_destroy(&gpu);
@@ -105,7 +105,7 @@ static uint64_t limit_bytes(const struct option_size *size, uint64_t whole) {
 
 bool memory_limits(const struct device_options *o, const struct fathom_gpu_info *device,
     uint64_t *device_limit, uint64_t *host_limit, struct fathom_error *err) {
-    struct fathom_gpu_info info = {0};
+    struct fathom_gpu_info info = {.size = sizeof(info)};
     if (!device && o->vram.percent > 0 && !(device = choose_device(o, &info, err))) return false;
     *device_limit = limit_bytes(&o->vram, device ? device->memory_total : 0);
     *host_limit = limit_bytes(&o->ram, fm_available_memory());
@@ -121,31 +121,25 @@ struct fathom_engine *open_engine(const char *model, const struct device_options
     uint64_t device_limit, host_limit;
     if (!memory_limits(o, NULL, &device_limit, &host_limit, &err)) return refuse(&err), NULL;
     char *cache = cache_dir();
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = model,
-            .n_context = o->n_context,
-            .progress = progress_bar,
-            .cache_8bit = o->cache_8bit,
-            .n_drafts = n_drafts,
-            .experts = (enum fathom_experts)o->experts,
-            .mirror = o->mirror,
-            .tuning = o->no_tune ? FATHOM_TUNING_OFF : FATHOM_TUNING_QUICK,
-            .gpu =
-                {
-                    .device = o->device,
-                    .cache_dir = cache,
-                    .exact = o->exact,
-                    .variants = o->variants,
-                    .separate_memory = o->discrete,
-                    .device_limit = device_limit,
-                    .host_limit = host_limit,
-                    .full_barriers = o->full_barriers,
-                    .timers = o->timers,
-                    .log = {write_log, &verbose},
-                },
-        },
-        &err);
+    struct fathom_engine *engine =
+        fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = model, .n_context = o->n_context,
+                                 .progress = progress_bar, .cache_8bit = o->cache_8bit, .n_drafts = n_drafts,
+                                 .experts = (enum fathom_experts)o->experts, .mirror = o->mirror,
+                                 .tuning = o->no_tune ? FATHOM_TUNING_OFF : FATHOM_TUNING_QUICK,
+                                 .gpu =
+                                     {
+                                         .device = o->device,
+                                         .cache_dir = cache,
+                                         .exact = o->exact,
+                                         .variants = o->variants,
+                                         .separate_memory = o->discrete,
+                                         .device_limit = device_limit,
+                                         .host_limit = host_limit,
+                                         .full_barriers = o->full_barriers,
+                                         .timers = o->timers,
+                                         .log = {write_log, &verbose},
+                                     }),
+            &err);
     free(cache);
     if (engine && interrupted()) { // where weights are used in place, nothing else asks
         fathom_engine_destroy(&engine);

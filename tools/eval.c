@@ -185,6 +185,7 @@ static int evaluate(const struct eval_options *o, struct questions *q) {
         return EXIT_REFUSED;
     }
     struct fathom_chat_params params = {
+        .size = sizeof(params),
         .template_name = o->template_name,
         .chat_template = chat_template,
         .disable_thinking = o->disable_thinking,

@@ -125,14 +125,9 @@ struct machine {
 
 // A card as most are: 4 GiB in a binding and in an allocation.
 static const struct fathom_gpu_info *imagine(const struct machine *machine, struct fathom_gpu_info *info) {
-    *info = (struct fathom_gpu_info){
-        .type = FATHOM_GPU_DISCRETE,
-        .memory_total = machine->device_memory.bytes,
-        .memory_free = machine->device_memory.bytes,
-        .max_storage_range = UINT32_MAX,
-        .max_allocation = UINT32_MAX,
-        .storage_alignment = 16,
-    };
+    *info = FATHOM_INIT(fathom_gpu_info, .type = FATHOM_GPU_DISCRETE,
+        .memory_total = machine->device_memory.bytes, .memory_free = machine->device_memory.bytes,
+        .max_storage_range = UINT32_MAX, .max_allocation = UINT32_MAX, .storage_alignment = 16);
     snprintf(info->name, sizeof(info->name), "a card with %.3g GiB", mib(info->memory_total) / 1024);
     return info;
 }

@@ -54,7 +54,7 @@ static bool compute(struct fathom_engine *engine, const int32_t *ids, uint32_t n
     bool decode, struct fm_part_file *out, struct fathom_error *err) {
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = n_chunk}, err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = n_chunk), err);
     float *logits = malloc(sizeof(*logits) * n * n_vocab);
     bool ok = session &&
         (logits || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the logits of %u tokens", n));

@@ -192,6 +192,7 @@ static int with_chat(struct fathom_engine *engine, const char *prompt, const cha
     const struct run_options *o) {
     struct fathom_error err = {0};
     struct fathom_chat_params params = {
+        .size = sizeof(params),
         .sampling = o->sampling,
         .template_name = o->template_name,
         .chat_template = chat_template,
@@ -232,7 +233,7 @@ static int read_prompt(const struct run_options *o, char **prompt) {
 // Sets the values that R1's authors advise, unless the user gave others.
 static void default_sampling(struct run_options *o) {
     if (o->greedy) {
-        o->sampling = (struct fathom_sampling){.repeat_penalty = o->sampling.repeat_penalty};
+        o->sampling = FATHOM_INIT(fathom_sampling, .repeat_penalty = o->sampling.repeat_penalty);
         return;
     }
     if (!o->temperature_given) o->sampling.temperature = 0.6f;

@@ -107,8 +107,8 @@ bool fathom_chat_add(
     const size_t n = chat->messages.n;
     if (chat->params.raw) return fm_fail(err, FATHOM_INVALID, "chat: a raw text has no messages");
     if (n == 0 && chat->system &&
-        !fm_messages_add(
-            &chat->messages, &(struct fathom_message){.role = FATHOM_ROLE_SYSTEM, .content = chat->system}))
+        !fm_messages_add(&chat->messages,
+            &FATHOM_INIT(fathom_message, .role = FATHOM_ROLE_SYSTEM, .content = chat->system)))
         goto no_memory;
     if (!fm_messages_add(&chat->messages, message)) goto no_memory;
     if (fm_chat_check_messages(chat->chat_template, chat->messages.items, chat->messages.n, false, err))
@@ -259,7 +259,8 @@ static bool make_prompt(struct fathom_chat *chat, const char *question, struct f
         return question ? raw_prompt(chat, question, prompt, err)
                         : fm_fail(err, FATHOM_INVALID, "chat: there is no text to continue");
     if (question &&
-        !fathom_chat_add(chat, &(struct fathom_message){.role = FATHOM_ROLE_USER, .content = question}, err))
+        !fathom_chat_add(
+            chat, &FATHOM_INIT(fathom_message, .role = FATHOM_ROLE_USER, .content = question), err))
         return false;
     const struct fm_conversation talk = {
         chat->messages.items, chat->messages.n, chat->tools, chat->params.disable_thinking};
@@ -294,6 +295,7 @@ bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piec
     if (!deliver_rest(&a, a.state.in_answer || chat->params.raw) && a.failed) goto fail;
     if (!finish(&a)) goto fail;
     const struct fathom_message answer = {
+        .size = sizeof(answer),
         .role = FATHOM_ROLE_ASSISTANT,
         .content = chat->answer.text,
         .reasoning = chat->thought.text,
@@ -302,16 +304,10 @@ bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piec
     };
     if (!chat->params.raw && !fathom_chat_add(chat, &answer, err)) goto fail;
     if (reply)
-        *reply = (struct fathom_reply){
-            .thought = chat->thought.text ? chat->thought.text : "",
-            .answer = chat->answer.text ? chat->answer.text : "",
-            .ids = chat->reply_ids.ids,
-            .n_ids = (uint32_t)chat->reply_ids.count,
-            .n_prompt_ids = (uint32_t)prompt.count,
-            .end = a.end,
-            .tool_calls = chat->calls.items,
-            .n_tool_calls = chat->calls.n,
-        };
+        *reply = FATHOM_INIT(fathom_reply, .thought = chat->thought.text ? chat->thought.text : "",
+            .answer = chat->answer.text ? chat->answer.text : "", .ids = chat->reply_ids.ids,
+            .n_ids = (uint32_t)chat->reply_ids.count, .n_prompt_ids = (uint32_t)prompt.count, .end = a.end,
+            .tool_calls = chat->calls.items, .n_tool_calls = chat->calls.n);
     free(prompt.ids);
     return true;
 fail:

@@ -28,14 +28,9 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
     fm_pass_head(&pass, 0, 1);
     if (s->drafting) fm_drafting_step_begin(s, &pass);
     fathom_sample(s->decode,
-        &(struct fathom_sample_params){
-            .logits = s->ws.logits,
-            .step = fathom_buffer_view(s->step),
-            .seen = fathom_buffer_view(s->seen),
-            .ring = fathom_buffer_view(s->ring),
-            .n_vocab = s->engine->hp.n_vocab,
-            .n_ring = FM_RING,
-        });
+        &FATHOM_INIT(fathom_sample_params, .logits = s->ws.logits, .step = fathom_buffer_view(s->step),
+            .seen = fathom_buffer_view(s->seen), .ring = fathom_buffer_view(s->ring),
+            .n_vocab = s->engine->hp.n_vocab, .n_ring = FM_RING));
     if (s->drafting) fm_drafting_step_end(s, &pass);
     if (!fathom_stream_finish(s->decode, err)) return false;
     s->decode_recorded = true;
@@ -212,7 +207,7 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampl
     struct fathom_error *err) {
     *n_generated = 0;
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
-    const struct fathom_sampling p = sampling ? *sampling : (struct fathom_sampling){0};
+    const struct fathom_sampling p = sampling ? *sampling : FATHOM_INIT(fathom_sampling);
     const uint32_t first = s->n_tokens, room = s->n_context - first;
     struct wish wish = {on_token, user, max_tokens < room ? max_tokens : room, 0, true};
     struct fathom_expert_stats experts;
@@ -235,7 +230,7 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
     float *logits, struct fathom_error *err) {
     const uint32_t first = s->n_tokens;
     const uint64_t n_vocab = s->engine->hp.n_vocab;
-    const struct fathom_sampling greedy = {0};
+    const struct fathom_sampling greedy = {.size = sizeof(greedy)};
     if (!fm_session_evaluate(s, first, NULL, NULL, err) || !fm_engine_relieve(s->engine, err) ||
         !fm_session_record_decode(s, err) || !fm_session_push_tokens(s, ids, n_tokens, err))
         return false;

@@ -214,7 +214,7 @@ struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine) {
 
 bool fathom_engine_get_expert_stats(
     struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
-    *stats = (struct fathom_expert_stats){0};
+    *stats = FATHOM_INIT(fathom_expert_stats);
     fm_residency_count(engine->residency, stats);
     return !engine->weights.slots || fm_slots_count(engine->gpu, engine->weights.slots, stats, err);
 }

@@ -227,7 +227,7 @@ static struct fm_shortage choose_chunk(const struct fm_hparams *hp, const struct
     const struct fathom_gpu_info *gpu, enum fathom_type cache_type, const struct fm_inventory *inv,
     struct fathom_memory_plan *plan) {
     const struct fm_machine machine = machine_of(hp, p, gpu);
-    struct fathom_memory_plan best = {0}, try = *plan;
+    struct fathom_memory_plan best = {.size = sizeof(best)}, try = *plan;
     struct fm_shortage s = {FM_ENOUGH, 0, 0};
     for (uint32_t n = plan->n_chunk; n == plan->n_chunk || n >= LEAST_CHUNK; n /= 2) {
         try = *plan;
@@ -263,17 +263,13 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
     if (!fm_inventory_take(tensors, hp, params->gpu ? params->gpu->storage_alignment : 0, &inv, err))
         return false;
     // Without a device, the plan assumes the smallest one that Vulkan 1.2 drivers offer in practice.
-    const struct fathom_gpu_info smallest = {.type = FATHOM_GPU_CPU, .max_storage_range = 128 << 20};
+    const struct fathom_gpu_info smallest = {
+        .size = sizeof(smallest), .type = FATHOM_GPU_CPU, .max_storage_range = 128 << 20};
     const struct fathom_gpu_info *gpu = params->gpu ? params->gpu : &smallest;
     const struct fm_machine machine = machine_of(hp, params, gpu);
-    *plan = (struct fathom_memory_plan){
-        .n_context = n_context,
-        .n_chunk = fm_default_chunk(gpu, hp, n_context),
-        .weights = size.bytes,
-        .available = machine.device,
-        .host_available = machine.host,
-        .rates = params->rates,
-    };
+    *plan = FATHOM_INIT(fathom_memory_plan, .n_context = n_context,
+        .n_chunk = fm_default_chunk(gpu, hp, n_context), .weights = size.bytes, .available = machine.device,
+        .host_available = machine.host, .rates = params->rates);
     fm_rates_default(gpu, &plan->rates);
     const bool no_experts = inv.n_layers == 0 && params->experts > FATHOM_EXPERTS_DEVICE;
     const bool possible = plan->n_chunk > 0; // one token's activations fit a binding

@@ -26,7 +26,7 @@ bool fm_messages_add(struct fm_messages *messages, const struct fathom_message *
         messages->items = grown;
         messages->capacity = capacity;
     }
-    struct fathom_message copy = {.role = message->role};
+    struct fathom_message copy = {.size = sizeof(copy), .role = message->role};
     struct fathom_tool_call *calls =
         message->n_tool_calls ? calloc(message->n_tool_calls, sizeof(*calls)) : NULL;
     bool fits = (calls || !message->n_tool_calls) && copy_text(&copy.content, message->content) &&

@@ -204,7 +204,7 @@ static bool probe(struct tuning *t, struct fm_tuner *tuner, struct fathom_error 
 static bool open_tuning(struct tuning *t, struct fathom_error *err) {
     const uint32_t n_context = t->engine->plan.n_context < N_CONTEXT ? t->engine->plan.n_context : N_CONTEXT;
     t->session =
-        fathom_session_create(t->engine, &(struct fathom_session_params){.n_context = n_context}, err);
+        fathom_session_create(t->engine, &FATHOM_INIT(fathom_session_params, .n_context = n_context), err);
     if (!t->session || !(t->stream = fathom_stream_create(t->engine->gpu, err))) return false;
     t->n_chunk = t->session->n_chunk > 16 ? t->session->n_chunk : 0;
     return find_jobs(t, err);
@@ -227,13 +227,9 @@ static void name_choice(const struct fm_choice *choice, char text[32]) {
 
 static void report(
     const struct job *job, const char *what, const struct fm_trial_result *r, struct fathom_tuned *out) {
-    *out = (struct fathom_tuned){
-        .n_tokens = job->call.n_tokens,
-        .default_nanoseconds = r->by_default.nanoseconds,
-        .best_nanoseconds = r->best.nanoseconds,
-        .n_measured = r->n_measured,
-        .n_wrong = r->n_wrong,
-    };
+    *out = FATHOM_INIT(fathom_tuned, .n_tokens = job->call.n_tokens,
+        .default_nanoseconds = r->by_default.nanoseconds, .best_nanoseconds = r->best.nanoseconds,
+        .n_measured = r->n_measured, .n_wrong = r->n_wrong);
     snprintf(out->op, sizeof(out->op), "%s", job->call.op);
     snprintf(out->what, sizeof(out->what), "%s", what);
     if (r->by_default.choice.variant) name_choice(&r->by_default.choice, out->default_variant);

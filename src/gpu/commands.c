@@ -316,9 +316,9 @@ size_t fathom_stream_timings(struct fathom_stream *s, struct fathom_dispatch_tim
                 sizeof(*ticks), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
             return 0; // a part of the dispatches would look like a faster step
         const struct fm_dispatch *d = &s->entries[i].dispatch;
-        list[i] = (struct fathom_dispatch_time){d->op, d->variant ? d->variant->name : "",
+        list[i] = FATHOM_INIT(fathom_dispatch_time, d->op, d->variant ? d->variant->name : "",
             (double)((ticks[1] - ticks[0]) & s->gpu->timestamp_mask) * (double)s->gpu->info.timestamp_period,
-            d->flops, d->bytes};
+            d->flops, d->bytes);
     }
     return s->n_entries;
 }

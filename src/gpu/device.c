@@ -101,7 +101,7 @@ size_t fathom_gpu_list(struct fathom_gpu_info *list, size_t capacity, struct fat
     if (!instance) return 0;
     if (!enumerate(instance, physical, &n, err)) n = 0;
     for (uint32_t i = 0; i < n && i < capacity; i++) {
-        list[i] = (struct fathom_gpu_info){.index = i};
+        list[i] = FATHOM_INIT(fathom_gpu_info, .index = i);
         fm_capabilities(instance, physical[i], &list[i]);
     }
     vkDestroyInstance(instance, NULL);
@@ -130,12 +130,12 @@ static int preference(const struct fathom_gpu_info *info) {
 
 static bool choose(struct fathom_gpu *gpu, const char *wanted, struct fathom_error *err) {
     VkPhysicalDevice physical[MAX_DEVICES];
-    struct fathom_gpu_info last = {0};
+    struct fathom_gpu_info last = {.size = sizeof(last)};
     bool found = false;
     uint32_t n;
     if (!enumerate(gpu->instance, physical, &n, err)) return false;
     for (uint32_t i = 0; i < n; i++) {
-        struct fathom_gpu_info info = {.index = i};
+        struct fathom_gpu_info info = {.size = sizeof(info), .index = i};
         fm_capabilities(gpu->instance, physical[i], &info);
         if (wanted && !is_named(&info, wanted)) continue;
         last = info;

@@ -100,7 +100,7 @@ static uint64_t below_limit(uint64_t limit, uint64_t allocated) {
 struct fathom_gpu_memory fathom_gpu_get_memory(const struct fathom_gpu *gpu) {
     VkPhysicalDeviceMemoryProperties memory;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget;
-    struct fathom_gpu_memory m = {0};
+    struct fathom_gpu_memory m = {.size = sizeof(m)};
     const uint64_t system = fm_available_memory();
     read_heaps(gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
     for (uint32_t i = 0; i < memory.memoryHeapCount; i++) {

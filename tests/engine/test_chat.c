@@ -15,7 +15,7 @@ static const char tools[] =
 static int open_engine(void **state) {
     struct fathom_error err = {0};
     *state = fathom_engine_create(
-        &(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf"}, &err);
+        &FATHOM_INIT(fathom_engine_params, .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf"), &err);
     if (!*state) print_error("%s\n", err.message);
     return *state ? 0 : -1;
 }
@@ -52,7 +52,8 @@ static void refuse(struct fathom_chat *chat, const struct fathom_message *messag
 // Earlier turns have the same prompt whether they were given or generated. The thought is not evaluated
 // again.
 static void given_turns(void **state) {
-    const struct fathom_chat_params params = {.system = "Be brief.", .max_tokens = 200};
+    const struct fathom_chat_params params = {
+        .size = sizeof(params), .system = "Be brief.", .max_tokens = 200};
     struct fathom_chat *had = open_chat(*state, &params), *given = open_chat(*state, &params);
     struct fathom_reply first, second, same;
     ask(had, "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?", &first);
@@ -61,10 +62,10 @@ static void given_turns(void **state) {
     assert_string_not_equal(first.answer, "");
     assert_int_equal(first.n_tool_calls, 0);
     add(given,
-        &(struct fathom_message){
-            FATHOM_ROLE_USER, "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?"});
-    add(given, &(struct fathom_message){FATHOM_ROLE_ASSISTANT, first.answer, first.thought});
-    add(given, &(struct fathom_message){FATHOM_ROLE_USER, "Et 3 boîtes ?"});
+        &FATHOM_INIT(
+            fathom_message, FATHOM_ROLE_USER, "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?"));
+    add(given, &FATHOM_INIT(fathom_message, FATHOM_ROLE_ASSISTANT, first.answer, first.thought));
+    add(given, &FATHOM_INIT(fathom_message, FATHOM_ROLE_USER, "Et 3 boîtes ?"));
     ask(had, "Et 3 boîtes ?", &second);
     ask(given, NULL, &same);
     assert_int_equal(second.n_prompt_ids, same.n_prompt_ids);
@@ -129,7 +130,8 @@ static void check_second_answer(
 
 static struct fathom_engine *open_exact(const char *model, uint32_t n_context) {
     struct fathom_error err = {0};
-    const struct fathom_engine_params params = {.model = model, .n_context = n_context, .gpu.exact = true};
+    const struct fathom_engine_params params = {
+        .size = sizeof(params), .model = model, .n_context = n_context, .gpu.exact = true};
     struct fathom_engine *engine = fathom_engine_create(&params, &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
@@ -139,8 +141,9 @@ static void second_answer(void **state) {
     (void)state;
     static const char *const questions[2] = {
         "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?", "Et 3 boîtes ?"};
-    const struct fathom_chat_params brief = {.system = "Be brief.", .max_tokens = 200};
-    const struct fathom_chat_params small_chunks = {.max_tokens = 30, .session.n_chunk = 5};
+    const struct fathom_chat_params brief = {.size = sizeof(brief), .system = "Be brief.", .max_tokens = 200};
+    const struct fathom_chat_params small_chunks = {
+        .size = sizeof(small_chunks), .max_tokens = 30, .session.n_chunk = 5};
     struct fathom_engine *engine = open_exact(FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", 1024);
     check_second_answer(engine, &brief, questions);
     check_second_answer(engine, &small_chunks, questions);
@@ -153,6 +156,7 @@ static void second_answer_of_rings(void **state) {
     (void)state;
     static const char *const questions[2] = {"How many books are in eight boxes?", "And in three?"};
     const struct fathom_chat_params params = {
+        .size = sizeof(params),
         .template_name = "deepseek-v4",
         .max_tokens = 90,
         .session.n_chunk = 48,
@@ -164,9 +168,9 @@ static void second_answer_of_rings(void **state) {
 
 static void with_tools(void **state) {
     struct fathom_chat *chat = open_chat(*state,
-        &(struct fathom_chat_params){.template_name = "deepseek-v4", .tools = tools, .max_tokens = 2});
+        &FATHOM_INIT(fathom_chat_params, .template_name = "deepseek-v4", .tools = tools, .max_tokens = 2));
     struct fathom_chat *plain =
-        open_chat(*state, &(struct fathom_chat_params){.template_name = "deepseek-v4", .max_tokens = 2});
+        open_chat(*state, &FATHOM_INIT(fathom_chat_params, .template_name = "deepseek-v4", .max_tokens = 2));
     struct fathom_reply reply, other;
     ask(chat, "1 + 1?", &reply);
     ask(plain, "1 + 1?", &other);
@@ -175,24 +179,25 @@ static void with_tools(void **state) {
 
     fathom_chat_clear(chat);
     struct fathom_tool_call calls[] = {{"add", "{\"a\": 1, \"b\": 1}", "one"}, {"add", "{}", "two"}};
-    add(chat, &(struct fathom_message){FATHOM_ROLE_USER, "1 + 1?"});
-    refuse(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2"}, "after a message with 0 calls");
-    refuse(chat, &(struct fathom_message){FATHOM_ROLE_SYSTEM, "x"}, "comes first");
+    add(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_USER, "1 + 1?"));
+    refuse(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_TOOL, "2"), "after a message with 0 calls");
+    refuse(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_SYSTEM, "x"), "comes first");
     refuse(chat,
-        &(struct fathom_message){
-            FATHOM_ROLE_ASSISTANT, .tool_calls = &(struct fathom_tool_call){"add", "2"}, .n_tool_calls = 1},
+        &FATHOM_INIT(fathom_message, FATHOM_ROLE_ASSISTANT,
+            .tool_calls = &(struct fathom_tool_call){"add", "2"}, .n_tool_calls = 1),
         "not a JSON object");
     add(chat,
-        &(struct fathom_message){
-            FATHOM_ROLE_ASSISTANT, .reasoning = "add", .tool_calls = calls, .n_tool_calls = 2});
+        &FATHOM_INIT(fathom_message, FATHOM_ROLE_ASSISTANT, .reasoning = "add", .tool_calls = calls,
+            .n_tool_calls = 2));
     memset(calls, 0, sizeof(calls)); // were copied
     refuse(chat, NULL, "last message must be");
-    add(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "0", .tool_call_id = "two"});
+    add(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_TOOL, "0", .tool_call_id = "two"));
     refuse(chat, NULL, "1 tool results after a message with 2");
-    refuse(chat, &(struct fathom_message){FATHOM_ROLE_USER, "and?"}, "1 tool results after a message with 2");
-    refuse(
-        chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2", .tool_call_id = "two"}, "name one call each");
-    add(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2", .tool_call_id = "one"});
+    refuse(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_USER, "and?"),
+        "1 tool results after a message with 2");
+    refuse(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_TOOL, "2", .tool_call_id = "two"),
+        "name one call each");
+    add(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_TOOL, "2", .tool_call_id = "one"));
     ask(chat, NULL, &other);
     assert_true(other.n_prompt_ids > reply.n_prompt_ids);
     fathom_chat_destroy(&chat);
@@ -216,8 +221,8 @@ static void refused_tools(void **state) {
         assert_null(fathom_chat_create(*state, &bad[i].params, &err));
         if (!strstr(err.message, bad[i].says)) fail_msg("\"%s\" and not \"%s\"", err.message, bad[i].says);
     }
-    struct fathom_chat *raw = open_chat(*state, &(struct fathom_chat_params){.raw = true});
-    refuse(raw, &(struct fathom_message){FATHOM_ROLE_USER, "x"}, "no messages");
+    struct fathom_chat *raw = open_chat(*state, &FATHOM_INIT(fathom_chat_params, .raw = true));
+    refuse(raw, &FATHOM_INIT(fathom_message, FATHOM_ROLE_USER, "x"), "no messages");
     refuse(raw, NULL, "no text");
     fathom_chat_destroy(&raw);
 }
@@ -228,7 +233,7 @@ static void begins_once(void **state) {
     struct fathom_reply replies[2];
     struct fathom_chat *chats[2];
     for (int i = 0; i < 2; i++) {
-        chats[i] = open_chat(*state, &(struct fathom_chat_params){.raw = true, .max_tokens = 1});
+        chats[i] = open_chat(*state, &FATHOM_INIT(fathom_chat_params, .raw = true, .max_tokens = 1));
         ask(chats[i], texts[i], &replies[i]);
     }
     assert_int_equal(replies[0].n_prompt_ids, replies[1].n_prompt_ids);
@@ -247,10 +252,10 @@ static void every_end_stops(void **state) {
     for (int round = 0; round < 2; round++) {
         struct fathom_error err = {0};
         struct fathom_engine *engine = fathom_engine_create(
-            &(struct fathom_engine_params){.model = f.path, .tuning = FATHOM_TUNING_OFF}, &err);
+            &FATHOM_INIT(fathom_engine_params, .model = f.path, .tuning = FATHOM_TUNING_OFF), &err);
         if (!engine) fail_msg("%s", err.message);
         struct fathom_chat *chat =
-            open_chat(engine, &(struct fathom_chat_params){.raw = true, .max_tokens = 12});
+            open_chat(engine, &FATHOM_INIT(fathom_chat_params, .raw = true, .max_tokens = 12));
         struct fathom_reply reply;
         ask(chat, "The 3 brothers", &reply);
         if (round == 0) {

@@ -17,14 +17,10 @@ enum { N_VOCAB = 768, N_GOLDEN = 128, MAX_NEW = 400, END = 764 };
 
 static struct fathom_engine *open_engine(const char *model, bool exact, uint32_t n_drafts) {
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = model,
-            .gpu.exact = exact,
-            .n_context = 1024,
-            .n_drafts = n_drafts,
-        },
-        &err);
+    struct fathom_engine *engine =
+        fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = model, .gpu.exact = exact,
+                                 .n_context = 1024, .n_drafts = n_drafts),
+            &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
@@ -111,7 +107,7 @@ static void golden_logits(void **state) {
     assert_int_equal(n, (N_GOLDEN - 1) * N_VOCAB);
     struct fathom_engine *engine = open_engine(folder, true, 1);
     struct fathom_session *session =
-        open_session(engine, (struct fathom_session_params){.n_chunk = N_GOLDEN});
+        open_session(engine, FATHOM_INIT(fathom_session_params, .n_chunk = N_GOLDEN));
     layer_logits(session, ids, got);
     double worst = 0, squares = 0;
     for (size_t i = 0; i < n; i++) {
@@ -173,7 +169,7 @@ static struct pair open_pair(bool exact, uint32_t n_drafts) {
     struct pair p;
     for (uint32_t i = 0; i < 2; i++) {
         p.engines[i] = open_engine(SHIPPED, exact, i * n_drafts);
-        p.sessions[i] = open_session(p.engines[i], (struct fathom_session_params){.n_chunk = 64});
+        p.sessions[i] = open_session(p.engines[i], FATHOM_INIT(fathom_session_params, .n_chunk = 64));
     }
     return p;
 }
@@ -235,6 +231,7 @@ static double report(const struct pair *p, const char *what, uint32_t n_asked, u
 static void exact_texts(void **state) {
     (void)state;
     static const struct fathom_sampling sampled = {
+        .size = sizeof(sampled),
         .temperature = 2,
         .top_p = 0.95f,
         .repeat_penalty = 1.1f,
@@ -283,7 +280,7 @@ static void edges(void **state) {
     for (uint32_t i = 0; i < 2; i++) {
         engines[i] = open_engine(SHIPPED, true, 3 * i);
         struct fathom_session *s =
-            open_session(engines[i], (struct fathom_session_params){.n_context = 64, .n_chunk = 7});
+            open_session(engines[i], FATHOM_INIT(fathom_session_params, .n_context = 64, .n_chunk = 7));
         logits[i] = malloc(sizeof(float) * 8 * N_VOCAB);
         assert_true(fathom_session_append(s, prompt, 20, NULL, NULL, &err));
         continue_text(s, NULL, 1, &texts[i][0]); // fewer tokens than a round gives
@@ -307,14 +304,15 @@ static void edges(void **state) {
 static void refused(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    assert_null(fathom_engine_create(
-        &(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tests/data/reference/v3", .n_drafts = 1},
-        &err));
+    assert_null(
+        fathom_engine_create(&FATHOM_INIT(fathom_engine_params,
+                                 .model = FATHOM_SOURCE_DIR "/tests/data/reference/v3", .n_drafts = 1),
+            &err));
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
     assert_non_null(strstr(err.message, "no draft layer"));
     err = (struct fathom_error){0};
     assert_null(fathom_engine_create(
-        &(struct fathom_engine_params){.model = SHIPPED, .n_drafts = FATHOM_MAX_DRAFTS + 1}, &err));
+        &FATHOM_INIT(fathom_engine_params, .model = SHIPPED, .n_drafts = FATHOM_MAX_DRAFTS + 1), &err));
     assert_non_null(strstr(err.message, "at most 7"));
 }
 
@@ -328,7 +326,7 @@ static void distribution(void **state) {
     enum { N = 3, SEEDS = 3000, GUESS = 1 };
     static const float share[2][N] = {{0.5f, 0.3f, 0.2f}, {0.1f, 0.2f, 0.7f}};
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params), &err);
     if (!gpu) fail_msg("%s", err.message);
     struct fathom_buffer *logits = fathom_buffer_create(gpu, sizeof(share), FATHOM_MEMORY_DEVICE, &err);
     struct fathom_buffer *ring = fathom_buffer_create(gpu, 8, FATHOM_MEMORY_HOST, &err);
@@ -351,16 +349,10 @@ static void distribution(void **state) {
     assert_true(fathom_upload(gpu, fathom_buffer_view(drafts), &guess, &err));
     fathom_stream_begin(stream);
     fathom_sample(stream,
-        &(struct fathom_sample_params){
-            .logits = fathom_buffer_view(logits),
-            .step = fathom_buffer_view(step),
-            .seen = fathom_buffer_view(seen),
-            .ring = fathom_buffer_view(ring),
-            .drafts = fathom_buffer_view(drafts),
-            .n_vocab = N,
-            .n_ring = 2,
-            .n_rows = 2,
-        });
+        &FATHOM_INIT(fathom_sample_params, .logits = fathom_buffer_view(logits),
+            .step = fathom_buffer_view(step), .seen = fathom_buffer_view(seen),
+            .ring = fathom_buffer_view(ring), .drafts = fathom_buffer_view(drafts), .n_vocab = N, .n_ring = 2,
+            .n_rows = 2));
     if (!fathom_stream_finish(stream, &err)) fail_msg("%s", err.message);
     uint32_t firsts[N] = {0}, seconds[N] = {0};
     const volatile uint32_t *given = fathom_buffer_map(ring);

@@ -72,7 +72,7 @@ static struct fathom_engine *open_engine_with(const struct reference *r, struct 
 }
 
 static struct fathom_engine *open_engine(const struct reference *r, bool exact) {
-    return open_engine_with(r, (struct fathom_engine_params){.gpu.exact = exact});
+    return open_engine_with(r, FATHOM_INIT(fathom_engine_params, .gpu.exact = exact));
 }
 
 // The last way is for texts of several pages.
@@ -84,7 +84,7 @@ static float *read_logits(struct fathom_engine *engine, const int32_t *ids, uint
     const uint32_t n_chunk = way == CHUNKS_OF_7 ? 7 : way == CHUNKS_OF_64 ? 64 : n;
     struct fathom_error err = {0};
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = n_chunk}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = n_chunk), &err);
     if (!session) fail_msg("%s", err.message);
     float *logits = malloc(sizeof(float) * n * N_VOCAB);
     const bool ok = way == TOKEN_BY_TOKEN ? fathom_session_append_decode(session, ids, n, logits, &err)
@@ -188,7 +188,8 @@ static void cache_8bit(void **state) {
     } models[] = {{0, 1e-3}, {3, 1e-5}};
     for (int i = 0; i < 2; i++) {
         const struct reference *r = &references[models[i].reference];
-        struct fathom_engine *engine = open_engine_with(r, (struct fathom_engine_params){.cache_8bit = true});
+        struct fathom_engine *engine =
+            open_engine_with(r, FATHOM_INIT(fathom_engine_params, .cache_8bit = true));
         check_ways(r, "8-bit cache", engine, models[i].most);
         fathom_engine_destroy(&engine);
     }
@@ -227,7 +228,7 @@ static void full_barriers(void **state) {
     (void)state;
     const struct reference *r = &references[8]; // the most operators
     struct fathom_engine *engine =
-        open_engine_with(r, (struct fathom_engine_params){.gpu = {.exact = true, .full_barriers = true}});
+        open_engine_with(r, FATHOM_INIT(fathom_engine_params, .gpu = {.exact = true, .full_barriers = true}));
     int32_t *ids = golden(r, "input_ids", r->n_tokens);
     for (enum way way = 0; way < N_WAYS; way++) {
         float *got = read_logits(engine, ids, r->n_tokens, way);

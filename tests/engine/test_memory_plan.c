@@ -53,7 +53,8 @@ static struct inspected inspect(
 // mixture takes shorter chunks.
 static void fits_to_the_byte(void **state) {
     (void)state;
-    struct fathom_gpu_info gpu = {.type = FATHOM_GPU_DISCRETE, .max_storage_range = 1u << 30};
+    struct fathom_gpu_info gpu = {
+        .size = sizeof(gpu), .type = FATHOM_GPU_DISCRETE, .max_storage_range = 1u << 30};
     for (size_t m = 0; m < N_MODELS; m++)
         for (int exact = 0; exact < 2; exact++) {
             gpu.memory_free = 1ull << 40;
@@ -84,7 +85,8 @@ static void fits_to_the_byte(void **state) {
 // ---- Models that do not fit whole
 // --------------------------------------------------------------------------
 
-static const struct fathom_gpu_info card = {.type = FATHOM_GPU_DISCRETE,
+static const struct fathom_gpu_info card = {.size = sizeof(card),
+    .type = FATHOM_GPU_DISCRETE,
     .max_storage_range = 1u << 30,
     .memory_free = 1ull << 40,
     .memory_total = 1ull << 40};
@@ -239,13 +241,13 @@ static void check_taken(const char *model, struct fathom_engine_params params) {
 static void takes_what_was_planned(void **state) {
     (void)state;
     for (size_t i = 0; i < N_MODELS; i++) {
-        check_taken(models[i], (struct fathom_engine_params){.n_context = 128});
-        check_taken(models[i], (struct fathom_engine_params){.n_context = 128, .gpu.exact = true});
-        check_taken(models[i], (struct fathom_engine_params){.n_context = 500});
+        check_taken(models[i], FATHOM_INIT(fathom_engine_params, .n_context = 128));
+        check_taken(models[i], FATHOM_INIT(fathom_engine_params, .n_context = 128, .gpu.exact = true));
+        check_taken(models[i], FATHOM_INIT(fathom_engine_params, .n_context = 500));
     }
-    check_taken(models[0], (struct fathom_engine_params){.n_context = 500, .cache_8bit = true});
-    check_taken(minnow, (struct fathom_engine_params){.n_context = 500});
-    check_taken(minnow, (struct fathom_engine_params){.n_context = 500, .n_drafts = 2});
+    check_taken(models[0], FATHOM_INIT(fathom_engine_params, .n_context = 500, .cache_8bit = true));
+    check_taken(minnow, FATHOM_INIT(fathom_engine_params, .n_context = 500));
+    check_taken(minnow, FATHOM_INIT(fathom_engine_params, .n_context = 500, .n_drafts = 2));
 }
 
 int main(void) {

@@ -94,7 +94,7 @@ static struct fathom_engine *open_engine(const char *model, const char *file, bo
     }
     fclose(f);
     struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){.model = model, .gpu.exact = exact, .n_context = 1024}, &err);
+        &FATHOM_INIT(fathom_engine_params, .model = model, .gpu.exact = exact, .n_context = 1024), &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
@@ -134,7 +134,7 @@ static void shipped_answers(void **state) {
     const char *model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf";
     struct fathom_engine *engine = open_engine(model, model, false);
     struct fathom_chat *chat =
-        fathom_chat_create(engine, &(struct fathom_chat_params){.max_tokens = MAX_NEW}, &err);
+        fathom_chat_create(engine, &FATHOM_INIT(fathom_chat_params, .max_tokens = MAX_NEW), &err);
     if (!chat) fail_msg("%s", err.message);
     uint32_t n_asked;
     const uint32_t n_good = for_each_question(1, right_answer, chat, &n_asked);

@@ -59,14 +59,10 @@ static void says_so(bool ok, const struct fathom_error *err, const char *says) {
 // be either: attention weighs the positions ahead with 0, and 0 times NaN is NaN.)
 static void every_way(const char *path, uint32_t n_drafts, const int32_t *ids, uint32_t n_good) {
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = path,
-            .n_context = 64,
-            .n_drafts = n_drafts,
-            .gpu = device_params((struct fathom_gpu_params){0}),
-        },
-        &err);
+    struct fathom_engine *engine =
+        fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = path, .n_context = 64,
+                                 .n_drafts = n_drafts, .gpu = device_params(FATHOM_INIT(fathom_gpu_params))),
+            &err);
     struct fathom_session *s = engine ? fathom_session_create(engine, NULL, &err) : NULL;
     if (!s) fail_msg("%s", err.message);
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
@@ -98,7 +94,7 @@ static void every_way(const char *path, uint32_t n_drafts, const int32_t *ids, u
     free(logits);
     fathom_session_destroy(&s);
     struct fathom_chat *chat =
-        fathom_chat_create(engine, &(struct fathom_chat_params){.max_tokens = 5}, &err);
+        fathom_chat_create(engine, &FATHOM_INIT(fathom_chat_params, .max_tokens = 5), &err);
     if (!chat) fail_msg("%s", err.message);
     if (n_good == 0) {
         err = (struct fathom_error){0};

@@ -42,16 +42,9 @@ static bool collect(void *user, int32_t id) {
 static struct fathom_engine *open_engine(
     const struct run *run, uint64_t device_limit, uint64_t host_limit, struct fathom_error *err) {
     return fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = run->model,
-            .gpu.exact = run->exact,
-            .gpu.discrete = true,
-            .gpu.device_limit = device_limit,
-            .gpu.host_limit = host_limit,
-            .n_context = N_CONTEXT,
-            .n_drafts = run->n_drafts,
-            .experts = run->n_homes ? FATHOM_EXPERTS_DISK : FATHOM_EXPERTS_AUTO,
-        },
+        &FATHOM_INIT(fathom_engine_params, .model = run->model, .gpu.exact = run->exact, .gpu.discrete = true,
+            .gpu.device_limit = device_limit, .gpu.host_limit = host_limit, .n_context = N_CONTEXT,
+            .n_drafts = run->n_drafts, .experts = run->n_homes ? FATHOM_EXPERTS_DISK : FATHOM_EXPERTS_AUTO),
         err);
 }
 
@@ -89,12 +82,13 @@ static struct result generate(const struct run *run) {
         fm_residency_comparison(engine->residency, FM_NO_DRAFTS)->window = run->window;
     }
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 10}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 10), &err);
     if (!session) fail_msg("%s", err.message);
     int32_t prompt[N_PROMPT];
     for (uint32_t i = 0; i < N_PROMPT; i++) prompt[i] = (int32_t)((i * 7919 + i * i * 31) % (n_vocab - 8));
     float *logits = malloc(sizeof(*logits) * N_PROMPT * n_vocab);
-    const struct fathom_sampling sampling = {.temperature = run->temperature, .seed = 5};
+    const struct fathom_sampling sampling = {
+        .size = sizeof(sampling), .temperature = run->temperature, .seed = 5};
     uint32_t n;
     if (!fathom_session_append(session, prompt, N_PROMPT, logits, NULL, &err)) fail_msg("%s", err.message);
     for (uint32_t i = 0; engine->residency && i < n_layers; i++)
@@ -227,7 +221,7 @@ static void steps_keep_the_drafts_cache(void **state) {
     struct fm_comparison *drafts = fm_residency_comparison(engine->residency, FM_NO_DRAFTS);
     struct result results[2] = {0};
     const int32_t prompt[] = {5, 100, 31, 7, 400, 12};
-    const struct fathom_sampling sampling = {.temperature = 0.5f, .seed = 2};
+    const struct fathom_sampling sampling = {.size = sizeof(sampling), .temperature = 0.5f, .seed = 2};
     uint32_t n;
     for (int i = 0; i < 2; i++) {
         struct result *r = &results[i];

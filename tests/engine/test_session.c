@@ -16,9 +16,10 @@ static const char model[] = FATHOM_SOURCE_DIR "/tests/data/reference/v3";
 static struct fathom_engine *open_engine(uint32_t n_context) {
     struct fathom_error err = {0};
     const struct fathom_engine_params params = {
+        .size = sizeof(params),
         .model = model,
         .n_context = n_context,
-        .gpu = device_params((struct fathom_gpu_params){0}),
+        .gpu = device_params(FATHOM_INIT(fathom_gpu_params)),
     };
     struct fathom_engine *engine = fathom_engine_create(&params, &err);
     if (!engine) fail_msg("%s", err.message);
@@ -108,7 +109,7 @@ static void a_cancelled_append_keeps_chunks(void **state) {
     struct fathom_engine *engine = open_engine(128);
     struct fathom_error err = {0};
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 16}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 16), &err);
     int32_t ids[40];
     for (int i = 0; i < 40; i++) ids[i] = i + 5;
     struct collected whole, part, wanted[2];
@@ -138,15 +139,12 @@ static void rings_continue_after_a_cut(void **state) {
     (void)state;
     struct fathom_error err = {0};
     struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
-            .n_context = 200,
-            .gpu = device_params((struct fathom_gpu_params){.exact = true}),
-        },
+        &FATHOM_INIT(fathom_engine_params, .model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
+            .n_context = 200, .gpu = device_params(FATHOM_INIT(fathom_gpu_params, .exact = true))),
         &err);
     if (!engine) fail_msg("%s", err.message);
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 7}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 7), &err);
     struct collected whole = {.n = 0}, part = {.stop_after = 10};
     uint32_t n;
     generate(session, NULL, 70, &whole); // once around the ring
@@ -178,7 +176,8 @@ static void appends_after_a_stop(void **state) {
         struct fathom_error err = {0};
         char path[512];
         snprintf(path, sizeof(path), FATHOM_SOURCE_DIR "/tests/data/reference/%s", models[i]);
-        const struct fathom_engine_params params = {.model = path, .n_context = 128, .gpu.exact = true};
+        const struct fathom_engine_params params = {
+            .size = sizeof(params), .model = path, .n_context = 128, .gpu.exact = true};
         struct fathom_engine *engine = fathom_engine_create(&params, &err);
         struct fathom_session *session = engine ? fathom_session_create(engine, NULL, &err) : NULL;
         struct fathom_session *anew = session ? fathom_session_create(engine, NULL, &err) : NULL;
@@ -208,6 +207,7 @@ static void rings_hold_a_chunk(void **state) {
     static const uint32_t chunks[] = {N, 56, 64};
     struct fathom_error err = {0};
     const struct fathom_engine_params params = {
+        .size = sizeof(params),
         .model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
         .n_context = N,
         .gpu.exact = true,
@@ -218,7 +218,7 @@ static void rings_hold_a_chunk(void **state) {
     for (uint32_t i = 0; i < N; i++) ids[i] = (int32_t)((i * 2654435761u >> 16) % 700);
     float *want = malloc(sizeof(float) * N * N_VOCAB), *got = malloc(sizeof(float) * N * N_VOCAB);
     for (size_t c = 0; c < sizeof(chunks) / sizeof(*chunks); c++) {
-        const struct fathom_session_params by_chunk = {.n_chunk = chunks[c]};
+        const struct fathom_session_params by_chunk = {.size = sizeof(by_chunk), .n_chunk = chunks[c]};
         struct fathom_session *session = fathom_session_create(engine, &by_chunk, &err);
         if (!session || !fathom_session_append(session, ids, N, c ? got : want, NULL, &err))
             fail_msg("%s", err.message);
@@ -238,6 +238,7 @@ static void seeds_repeat(void **state) {
     struct fathom_error err = {0};
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
     const struct fathom_sampling warm = {
+        .size = sizeof(warm),
         .temperature = 1.5f,
         .top_p = 0.95f,
         .min_p = 0.001f,
@@ -278,11 +279,8 @@ static float *logits_without(uint32_t caps, uint64_t *in_place, size_t *n) {
     const int32_t prompt[] = {1, 2, 3, 4, 5};
     struct fathom_error err = {0};
     struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
-            .n_context = 64,
-            .gpu = device_params((struct fathom_gpu_params){.disabled_caps = caps}),
-        },
+        &FATHOM_INIT(fathom_engine_params, .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
+            .n_context = 64, .gpu = device_params(FATHOM_INIT(fathom_gpu_params, .disabled_caps = caps))),
         &err);
     struct fathom_session *session = engine ? fathom_session_create(engine, NULL, &err) : NULL;
     if (!session) fail_msg("%s", err.message);
@@ -343,7 +341,7 @@ static void refuses(void **state) {
     (void)state;
     struct fathom_engine *engine = open_engine(64);
     struct fathom_error err = {0};
-    assert_null(fathom_session_create(engine, &(struct fathom_session_params){.n_context = 65}, &err));
+    assert_null(fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_context = 65), &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     err = (struct fathom_error){0};
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
@@ -358,14 +356,14 @@ static void refuses(void **state) {
     const int32_t fine = 1;
     assert_true(fathom_session_append(session, &fine, 1, NULL, NULL, NULL));
     err = (struct fathom_error){0};
-    assert_false(
-        fathom_session_generate(session, &(struct fathom_sampling){.top_p = 2}, 1, collect, NULL, &n, &err));
+    assert_false(fathom_session_generate(
+        session, &FATHOM_INIT(fathom_sampling, .top_p = 2), 1, collect, NULL, &n, &err));
     assert_non_null(strstr(err.message, "top-p"));
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
     err = (struct fathom_error){0};
     assert_null(
-        fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = 100000}, &err));
+        fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = model, .n_context = 100000), &err));
     assert_non_null(strstr(err.message, "100000"));
 }
 

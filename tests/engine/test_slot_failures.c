@@ -43,19 +43,13 @@ static void keep_warning(void *user, enum fathom_log_level level, const char *me
 static struct fathom_engine *create(const struct setup *s, struct fathom_error *err) {
     warnings[0] = 0;
     *err = (struct fathom_error){0};
-    return fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = s->model,
-            .mirror = s->mirror,
-            .gpu = {.exact = true,
-                .discrete = true,
-                .device_limit = s->device_limit,
-                .host_limit = s->host_limit,
-                .log.write = keep_warning},
-            .n_context = N_CONTEXT,
-            .n_drafts = s->n_drafts,
-            .experts = s->experts,
-        },
+    return fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = s->model, .mirror = s->mirror,
+                                    .gpu = {.exact = true,
+                                        .discrete = true,
+                                        .device_limit = s->device_limit,
+                                        .host_limit = s->host_limit,
+                                        .log.write = keep_warning},
+                                    .n_context = N_CONTEXT, .n_drafts = s->n_drafts, .experts = s->experts),
         err);
 }
 
@@ -69,7 +63,7 @@ static struct fathom_engine *must_create(const struct setup *s) {
 static struct fathom_session *open_session(struct fathom_engine *engine) {
     struct fathom_error err = {0};
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 16}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 16), &err);
     if (!session) fail_msg("%s", err.message);
     return session;
 }

@@ -40,16 +40,9 @@ static bool collect(void *user, int32_t id) {
 
 static struct fathom_engine *open_engine(const struct run *run, struct fathom_error *err) {
     return fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = run->model,
-            .gpu.exact = run->exact,
-            .gpu.discrete = true,
-            .gpu.device_limit = run->device_limit,
-            .gpu.host_limit = run->host_limit,
-            .n_context = N_CONTEXT,
-            .n_drafts = run->n_drafts,
-            .experts = run->experts,
-        },
+        &FATHOM_INIT(fathom_engine_params, .model = run->model, .gpu.exact = run->exact, .gpu.discrete = true,
+            .gpu.device_limit = run->device_limit, .gpu.host_limit = run->host_limit, .n_context = N_CONTEXT,
+            .n_drafts = run->n_drafts, .experts = run->experts),
         err);
 }
 
@@ -65,13 +58,13 @@ static struct result generate(const struct run *run) {
     if (!engine) fail_msg("%s: %s", run->model, err.message);
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 20), &err);
     if (!session) fail_msg("%s", err.message);
     int32_t prompt[N_PROMPT];
     make_prompt(prompt, n_vocab);
     float *logits = malloc(sizeof(*logits) * N_PROMPT * n_vocab);
     const struct fathom_sampling sampling = {
-        .temperature = run->sampled ? 0.9f : 0, .top_p = 0.95f, .seed = 17};
+        .size = sizeof(sampling), .temperature = run->sampled ? 0.9f : 0, .top_p = 0.95f, .seed = 17};
     uint32_t n;
     if (!fathom_session_append(session, prompt, N_PROMPT, logits, NULL, &err) ||
         !fathom_session_generate(session, &sampling, N_NEW, collect, &r, &n, &err) ||
@@ -211,7 +204,7 @@ static void test_pressure(void **state) {
         if (!engine) fail_msg("%s", err.message);
         assert_non_null(engine->weights.slots);
         struct fathom_session *session =
-            fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+            fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 20), &err);
         assert_non_null(session);
         engine->pressure.interval = 0;
         struct squeezed s = {engine, &r, run.device_limit, 0, UINT32_MAX, engine->weights.slots->n_slots};
@@ -249,7 +242,7 @@ static void test_lost_slots(void **state) {
     struct fm_slots *slots = engine->weights.slots;
     assert_non_null(slots);
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 20), &err);
     assert_non_null(session);
     int32_t prompt[N_PROMPT];
     uint32_t n;
@@ -264,7 +257,7 @@ static void test_lost_slots(void **state) {
     assert_int_equal(r.n_ids, 0);
     fathom_session_destroy(&session);
     fathom_gpu_set_limits(engine->gpu, (struct fathom_gpu_limits){.device = run.device_limit});
-    session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+    session = fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 20), &err);
     assert_non_null(session);
     if (!fathom_session_append(session, prompt, N_PROMPT, NULL, NULL, &err) ||
         !fathom_session_generate(session, NULL, N_NEW, collect, &r, &n, &err))

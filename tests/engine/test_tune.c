@@ -44,7 +44,7 @@ static struct fathom_engine *start_model(const char *model, struct fathom_engine
 
 static struct fathom_engine *start(struct fathom_gpu_params gpu, enum fathom_tuning tuning) {
     return start_model("tools/demo/minnow-q8_0.gguf",
-        (struct fathom_engine_params){.n_context = 256, .gpu = gpu, .tuning = tuning});
+        FATHOM_INIT(fathom_engine_params, .n_context = 256, .gpu = gpu, .tuning = tuning));
 }
 
 static void finish(struct fathom_engine **engine) {
@@ -82,20 +82,20 @@ static void test_first_and_second_start(void **state) {
     (void)state;
     char path[512];
     struct fathom_engine *engine =
-        start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+        start(FATHOM_INIT(fathom_gpu_params, .cache_dir = folder), FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 1);
     assert_non_null(strstr(heard.notice, "first use of this model on"));
     assert_int_equal(heard.n_warnings, 0);
     assert_int_equal(n_tuning_files(path, sizeof(path)), 1);
     const size_t n = engine->gpu->n_tuned;
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+    engine = start(FATHOM_INIT(fathom_gpu_params, .cache_dir = folder), FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
     assert_int_equal(engine->gpu->n_tuned, n);
     assert_int_equal(fathom_gpu_get_counters(engine->gpu).dispatches, 0); // nothing was measured
     finish(&engine);
     // only the folder keeps the choices
-    engine = start((struct fathom_gpu_params){0}, FATHOM_TUNING_QUICK);
+    engine = start(FATHOM_INIT(fathom_gpu_params), FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
     finish(&engine);
 }
@@ -132,7 +132,7 @@ static void test_file_decides(void **state) {
     char path[512];
     uint64_t most = 6;
     struct fathom_engine *engine =
-        start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_OFF);
+        start(FATHOM_INIT(fathom_gpu_params, .cache_dir = folder, .timers = true), FATHOM_TUNING_OFF);
     assert_int_equal(heard.n_notices + n_tuning_files(path, sizeof(path)), 0);
     uint64_t none = 0; // a tuning that measured nothing writes no file, which would be taken for a tuning
     if (!fathom_engine_tune(engine, 600, &(struct fathom_progress){stop_soon, &none}, list, 6, &n, &err))
@@ -155,7 +155,7 @@ static void test_file_decides(void **state) {
     struct fm_tuned rows[6];
     memcpy(rows, engine->gpu->tuned, sizeof(rows));
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_QUICK);
+    engine = start(FATHOM_INIT(fathom_gpu_params, .cache_dir = folder, .timers = true), FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
     assert_int_equal(engine->gpu->n_tuned, 6);
     assert_memory_equal(engine->gpu->tuned, rows, sizeof(rows));
@@ -167,22 +167,22 @@ static void test_file_decides(void **state) {
     assert_int_equal(n_changed, 2); // dense layers, and those with experts
     fm_tuned_save(engine->gpu, engine->tuning_key);
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_QUICK);
+    engine = start(FATHOM_INIT(fathom_gpu_params, .cache_dir = folder, .timers = true), FATHOM_TUNING_QUICK);
     check_step(engine, true);
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_OFF);
+    engine = start(FATHOM_INIT(fathom_gpu_params, .cache_dir = folder, .timers = true), FATHOM_TUNING_OFF);
     check_step(engine, false);
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_OFF);
+    engine = start(FATHOM_INIT(fathom_gpu_params, .cache_dir = folder), FATHOM_TUNING_OFF);
     assert_int_equal(engine->gpu->n_tuned, 0);
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder, .exact = true}, FATHOM_TUNING_QUICK);
+    engine = start(FATHOM_INIT(fathom_gpu_params, .cache_dir = folder, .exact = true), FATHOM_TUNING_QUICK);
     assert_int_equal(engine->gpu->n_tuned, 0);
     if (fathom_engine_tune(engine, 1, NULL, NULL, 0, &n, &err)) fail_msg("exact mode was tuned");
     assert_non_null(strstr(err.message, "exact mode"));
     finish(&engine);
     engine = start(
-        (struct fathom_gpu_params){.cache_dir = folder, .variants = "matmul=plain"}, FATHOM_TUNING_QUICK);
+        FATHOM_INIT(fathom_gpu_params, .cache_dir = folder, .variants = "matmul=plain"), FATHOM_TUNING_QUICK);
     assert_int_equal(engine->gpu->n_tuned, 0);
     finish(&engine);
 }
@@ -192,7 +192,7 @@ static void test_damaged(void **state) {
     (void)state;
     char path[512];
     struct fathom_engine *engine =
-        start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+        start(FATHOM_INIT(fathom_gpu_params, .cache_dir = folder), FATHOM_TUNING_QUICK);
     finish(&engine);
     assert_int_equal(n_tuning_files(path, sizeof(path)), 1);
     FILE *f = fopen(path, "r+b");
@@ -202,11 +202,11 @@ static void test_damaged(void **state) {
     fseek(f, -1, SEEK_END);
     fputc(byte ^ 1, f);
     fclose(f);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+    engine = start(FATHOM_INIT(fathom_gpu_params, .cache_dir = folder), FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 2);
     assert_non_null(strstr(heard.notice, "is damaged"));
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+    engine = start(FATHOM_INIT(fathom_gpu_params, .cache_dir = folder), FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
     finish(&engine);
 }
@@ -237,12 +237,8 @@ static struct fathom_engine *open_model(const struct model *m, struct fathom_gpu
     char path[64];
     snprintf(path, sizeof(path), "tests/data/reference/%s", m->name);
     return start_model(path,
-        (struct fathom_engine_params){
-            .n_context = N_TOKENS,
-            .cache_8bit = m->cache_8bit,
-            .tuning = FATHOM_TUNING_OFF,
-            .gpu = gpu,
-        });
+        FATHOM_INIT(fathom_engine_params, .n_context = N_TOKENS, .cache_8bit = m->cache_8bit,
+            .tuning = FATHOM_TUNING_OFF, .gpu = gpu));
 }
 
 // Checks that all calls of every number of tokens are there. Attention is one, with the cache's type.
@@ -314,7 +310,7 @@ static void test_every_model(void **state) {
     size_t n;
     for (int i = 0; i < N_MODELS; i++) {
         const struct model *m = &models[i];
-        struct fathom_engine *engine = open_model(m, (struct fathom_gpu_params){0});
+        struct fathom_engine *engine = open_model(m, FATHOM_INIT(fathom_gpu_params));
         uint64_t most = N_MEASURED;
         // no time at all: all calls are listed, none is measured
         if (!fathom_engine_tune(engine, 1e-9, NULL, list, MAX_LIST, &n, &err))
@@ -343,7 +339,8 @@ static void test_quick_form(void **state) {
     (void)state;
     struct fathom_error err = {0};
     struct fm_tune_outcome outcome;
-    struct fathom_engine *engine = open_model(&models[LLAMA], (struct fathom_gpu_params){.discrete = true});
+    struct fathom_engine *engine =
+        open_model(&models[LLAMA], FATHOM_INIT(fathom_gpu_params, .discrete = true));
     if (!fm_tune_quickly(engine, 600, 0, NULL, &outcome, &err)) fail_msg("%s", err.message);
     assert_int_equal(heard.n_warnings, 0);
     assert_true(outcome.n_calls > 20);
@@ -368,7 +365,7 @@ static void test_first_start_of_a_card(void **state) {
     char path[512];
     uint64_t none = 0;
     struct fathom_engine *engine =
-        open_model(&models[V4], (struct fathom_gpu_params){.discrete = true, .cache_dir = folder});
+        open_model(&models[V4], FATHOM_INIT(fathom_gpu_params, .discrete = true, .cache_dir = folder));
     assert_false(fm_tune_start(engine, &(struct fathom_progress){stop_soon, &none}, &err));
     assert_int_equal(err.status, FATHOM_CANCELLED);
     assert_int_equal(n_tuning_files(path, sizeof(path)) + (int)engine->gpu->n_tuned + heard.n_notices, 0);
@@ -404,12 +401,12 @@ static void test_key(void **state) {
     (void)state;
     uint64_t keys[N_MODELS];
     for (int i = 0; i < N_MODELS; i++) {
-        struct fathom_engine *engine = open_model(&models[i], (struct fathom_gpu_params){0});
+        struct fathom_engine *engine = open_model(&models[i], FATHOM_INIT(fathom_gpu_params));
         keys[i] = engine->tuning_key;
         finish(&engine);
         for (int j = 0; j < i; j++) assert_int_not_equal(keys[i], keys[j]);
     }
-    struct fathom_engine *engine = open_model(&models[0], (struct fathom_gpu_params){0});
+    struct fathom_engine *engine = open_model(&models[0], FATHOM_INIT(fathom_gpu_params));
     assert_int_equal(engine->tuning_key, keys[0]);
     finish(&engine);
 }

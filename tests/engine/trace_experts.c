@@ -138,10 +138,10 @@ int main(int argc, char **argv) {
     const double temperature = argc > 4 ? atof(argv[4]) : 1;
     random_state = 0x9E3779B97F4A7C15ull * (1 + (argc > 5 ? strtoull(argv[5], NULL, 10) : 0));
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = argv[1], .n_context = n_tokens + 128, .tuning = FATHOM_TUNING_OFF},
-        &err);
+    struct fathom_engine *engine =
+        fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = argv[1], .n_context = n_tokens + 128,
+                                 .tuning = FATHOM_TUNING_OFF),
+            &err);
     FILE *out = engine ? fopen(argv[2], "w") : NULL;
     bool ok = out && trace(engine, out, n_tokens, temperature, argc > 6 ? argv[6] : NULL, &err);
     if (engine && !out) fm_fail(&err, FATHOM_IO, "%s cannot be written", argv[2]);

@@ -19,11 +19,8 @@ static size_t size; // of the logits, in bytes
 static struct fathom_engine *open_engine(void) {
     struct fathom_error err = {0};
     struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = FATHOM_SOURCE_DIR "/tests/data/reference/qwen2",
-            .n_context = 128,
-            .gpu = {.timers = true},
-        },
+        &FATHOM_INIT(fathom_engine_params, .model = FATHOM_SOURCE_DIR "/tests/data/reference/qwen2",
+            .n_context = 128, .gpu = {.timers = true}),
         &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
@@ -115,7 +112,7 @@ static void a_lost_device_says_why(void **state) {
 static void a_loss_while_freeing_is_kept(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.discrete = true}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params, .discrete = true), &err);
     if (!gpu) fail_msg("%s", err.message);
     struct fathom_buffer *buffer = fathom_buffer_create(gpu, 1 << 20, FATHOM_MEMORY_DEVICE, &err);
     if (!buffer) fail_msg("%s", err.message);

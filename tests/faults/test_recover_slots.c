@@ -37,17 +37,13 @@ enum { N_PLACES = sizeof(places) / sizeof(*places) };
 static struct fathom_engine *open_engine(const struct place *p) {
     struct fathom_error err = {0};
     struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
-            .n_context = 64,
-            .n_drafts = p->n_drafts,
-            .experts = p->experts,
+        &FATHOM_INIT(fathom_engine_params, .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
+            .n_context = 64, .n_drafts = p->n_drafts, .experts = p->experts,
             .gpu = {.exact = true,
                 .discrete = true,
                 .short_submits = true,
                 .device_limit = p->share > 0 ? fixed + (uint64_t)(p->share * (double)experts) : 0,
-                .host_limit = p->host_limit},
-        },
+                .host_limit = p->host_limit}),
         &err);
     if (!engine) fail_msg("%s: %s", p->name, err.message);
     return engine;
@@ -56,7 +52,7 @@ static struct fathom_engine *open_engine(const struct place *p) {
 static struct fathom_session *open_session(struct fathom_engine *engine) {
     struct fathom_error err = {0};
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 8}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 8), &err);
     if (!session) fail_msg("%s", err.message);
     return session;
 }

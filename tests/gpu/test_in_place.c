@@ -84,7 +84,7 @@ static void refuse_in_place(
 
 static void test_in_place(void **state) {
     (void)state;
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.max_storage_range = RANGE});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .max_storage_range = RANGE));
     if (gpu->import_alignment == 0) {
         fathom_gpu_destroy(&gpu);
         skip();
@@ -196,10 +196,10 @@ static void test_max_import(void **state) {
     assert_int_equal(fathom_gpu_get_counters(gpu).submits, 0);
     assert_int_equal(fathom_gpu_get_counters(gpu).memory_in_place, 0);
     fathom_gpu_destroy(&gpu);
-    gpu = create_gpu(&(struct fathom_gpu_params){.disabled_caps = FATHOM_CAP_HOST_IMPORT});
+    gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .disabled_caps = FATHOM_CAP_HOST_IMPORT));
     assert_int_equal(fathom_gpu_get_info(gpu)->max_import, 0);
     fathom_gpu_destroy(&gpu);
-    gpu = create_gpu(&(struct fathom_gpu_params){.discrete = true});
+    gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .discrete = true));
     assert_int_equal(fathom_gpu_get_info(gpu)->max_import, 0);
     fathom_gpu_destroy(&gpu);
 }
@@ -241,7 +241,7 @@ static void test_in_place_refused(void **state) {
     (void)state;
     const struct fathom_host_range file = map_file(4 * PAGE);
     struct fathom_gpu *gpu =
-        create_gpu(&(struct fathom_gpu_params){.disabled_caps = FATHOM_CAP_HOST_IMPORT}); // no extension
+        create_gpu(&FATHOM_INIT(fathom_gpu_params, .disabled_caps = FATHOM_CAP_HOST_IMPORT)); // no extension
     refuse_in_place(gpu, file.data, file, 4);
     fathom_gpu_destroy(&gpu);
     gpu = create_gpu(NULL);

@@ -124,7 +124,7 @@ static void test_staging_waits(void **state) {
     (void)state;
     enum { N_BUFFERS = 2 * FM_N_STAGING + 1, N_WORDS = 1000 };
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params), &err);
     check(gpu != NULL, &err);
     struct fathom_buffer *rest = play_lazy_card(gpu);
     static uint32_t got[N_WORDS], words[N_WORDS];
@@ -163,7 +163,7 @@ static void test_staging_waits(void **state) {
 static void lazy_turns(bool card) {
     enum { N_WORDS = 640 };
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params), &err);
     check(gpu != NULL, &err);
     struct fathom_buffer *rest = card ? play_lazy_card(gpu) : NULL;
     if (!card) make_lazy(gpu);
@@ -280,7 +280,7 @@ static void test_row_size(void **state) {
 static void slices(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
     enum { RANGE = 16384 };
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.max_storage_range = RANGE});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .max_storage_range = RANGE));
     struct fathom_weight *w = fathom_weight_create(gpu, type, n_mats, n_rows, n_cols, &err);
     check(w != NULL, &err);
     const uint64_t row = fathom_row_size(type, n_cols);

@@ -8,7 +8,7 @@
 // A plan whose sum is nearly the limit can be placed: large buffers cost whole pages, small ones little more
 // than their sum.
 static void place(uint64_t limit, uint64_t large, uint32_t n_large, uint64_t small, uint32_t n_small) {
-    struct fathom_gpu *gpu = watched_gpu((struct fathom_gpu_params){.device_limit = limit});
+    struct fathom_gpu *gpu = watched_gpu(FATHOM_INIT(fathom_gpu_params, .device_limit = limit));
     struct fathom_buffer **held = calloc(n_large + n_small, sizeof(struct fathom_buffer *));
     for (uint32_t i = 0; i < n_large + n_small; i++) {
         const bool is_large =
@@ -36,7 +36,7 @@ static void test_plan_fits(void **state) {
 static void test_last_block(void **state) {
     (void)state;
     enum { N_SMALL = 200 };
-    struct fathom_gpu *gpu = watched_gpu((struct fathom_gpu_params){.device_limit = 3 * MIB});
+    struct fathom_gpu *gpu = watched_gpu(FATHOM_INIT(fathom_gpu_params, .device_limit = 3 * MIB));
     struct fathom_buffer *large = raw(gpu, 3 * MIB - 60000, FATHOM_MEMORY_DEVICE), *small[N_SMALL];
     for (int i = 0; i < N_SMALL; i++) small[i] = raw(gpu, 256, FATHOM_MEMORY_DEVICE);
     assert_int_equal(watch.n, 2);
@@ -50,7 +50,7 @@ static void test_refused_above_limit(void **state) {
     (void)state;
     struct fathom_error err = {0};
     struct fathom_gpu *gpu =
-        watched_gpu((struct fathom_gpu_params){.device_limit = 4 * MIB + 1000, .host_limit = 2 * MIB});
+        watched_gpu(FATHOM_INIT(fathom_gpu_params, .device_limit = 4 * MIB + 1000, .host_limit = 2 * MIB));
     struct fathom_buffer *a = raw(gpu, 3 * MIB, FATHOM_MEMORY_DEVICE);
     assert_null(fm_buffer_create_raw(gpu, 3 * MIB / 2, FATHOM_MEMORY_DEVICE, &err));
     assert_int_equal(err.status, FATHOM_NO_MEMORY);
@@ -79,7 +79,7 @@ static void test_lives_below_limit(void **state) {
     uint64_t seed = (uint64_t)getpid() * 0x9e3779b97f4a7c15u + 1;
     print_message("seed %llu\n", (unsigned long long)seed);
     struct fathom_gpu *gpu =
-        watched_gpu((struct fathom_gpu_params){.device_limit = 20 * MIB, .host_limit = 9 * MIB});
+        watched_gpu(FATHOM_INIT(fathom_gpu_params, .device_limit = 20 * MIB, .host_limit = 9 * MIB));
     const struct fathom_gpu_counters before = fathom_gpu_get_counters(gpu);
     struct fathom_buffer *held[N_SLOTS] = {0};
     uint32_t n_refused = 0;
@@ -112,7 +112,7 @@ static void test_staging_below_limit(void **state) {
     enum { N_WORDS = 3 << 20 };
     struct fathom_error err = {0};
     struct fathom_gpu *gpu = watched_gpu(
-        (struct fathom_gpu_params){.device_limit = 13 * MIB, .host_limit = 3 * MIB, .discrete = true});
+        FATHOM_INIT(fathom_gpu_params, .device_limit = 13 * MIB, .host_limit = 3 * MIB, .discrete = true));
     struct fathom_buffer *b = raw(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE);
     uint32_t *words = malloc(4 * N_WORDS), *got = calloc(N_WORDS, 4);
     for (uint32_t i = 0; i < N_WORDS; i++) words[i] = i * 0x9e3779b9u;
@@ -131,7 +131,7 @@ static void test_staging_below_limit(void **state) {
 
 static void test_large_blocks_go_back(void **state) {
     (void)state;
-    struct fathom_gpu *gpu = watched_gpu((struct fathom_gpu_params){0});
+    struct fathom_gpu *gpu = watched_gpu(FATHOM_INIT(fathom_gpu_params));
     struct fathom_buffer *small = raw(gpu, 1000, FATHOM_MEMORY_DEVICE);
     const uint64_t before = watch.total;
     struct fathom_buffer *a = raw(gpu, 40 * MIB, FATHOM_MEMORY_DEVICE),
@@ -152,7 +152,8 @@ static void test_large_blocks_go_back(void **state) {
 static void test_used_block_stays(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.device_limit = 200 * MIB}, &err);
+    struct fathom_gpu *gpu =
+        fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params, .device_limit = 200 * MIB), &err);
     check(gpu != NULL, &err);
     make_lazy(gpu);
     struct fathom_buffer *x = raw(gpu, 40 * MIB, FATHOM_MEMORY_DEVICE),
@@ -177,7 +178,7 @@ static void test_host_weight(void **state) {
     (void)state;
     enum { N_ROWS = 300, N_COLS = 64 };
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.max_storage_range = 16384});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .max_storage_range = 16384));
     struct fathom_weight *w = fathom_weight_create_host(gpu, FATHOM_F32, 1, N_ROWS, N_COLS, &err);
     check(w != NULL, &err);
     assert_true(w->n_slices > 1);
@@ -211,7 +212,7 @@ static void test_host_weight(void **state) {
 static void test_host_upload_waits_only_for_its_readers(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params), &err);
     check(gpu != NULL, &err);
     make_lazy(gpu);
     struct fathom_weight *w = fathom_weight_create_host(gpu, FATHOM_F32, 1, 1, 64, &err);

@@ -39,7 +39,7 @@ static void kept_in_a_file(void **state) {
     (void)state;
     char folder[] = "/tmp/fathom_rates_XXXXXX", file[512] = "";
     assert_non_null(mkdtemp(folder));
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.cache_dir = folder});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .cache_dir = folder));
     struct fathom_error err = {0};
     struct fathom_rates first = {0}, second = {0}, third = {0};
     assert_true(fm_rates_get(gpu, FATHOM_Q8_0, 256, &first, &err));

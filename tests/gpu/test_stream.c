@@ -36,7 +36,7 @@ static struct fathom_view slot(const struct bench *b, uint32_t i) {
 
 // A random program over overlapping ranges, compared with the same program on the host.
 static void random_program(bool full_barriers, uint64_t seed) {
-    struct bench b = begin(&(struct fathom_gpu_params){.full_barriers = full_barriers});
+    struct bench b = begin(&FATHOM_INIT(fathom_gpu_params, .full_barriers = full_barriers));
     struct fathom_error err = {0};
     static uint32_t model[ROOM], got[ROOM];
     for (uint32_t i = 0; i < ROOM; i++) model[i] = next_random(&seed);
@@ -271,7 +271,7 @@ static const struct split_case {
 
 static void check_split(const struct split_case *c, bool by_bytes) {
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params), &err);
     check(gpu != NULL, &err);
     struct bench b = begin_on(gpu);
     uint32_t got[N], n = 0;
@@ -323,7 +323,7 @@ static void test_host_results(void **state) {
 
 static void test_timings(void **state) {
     (void)state;
-    struct bench b = begin(&(struct fathom_gpu_params){.timers = true});
+    struct bench b = begin(&FATHOM_INIT(fathom_gpu_params, .timers = true));
     struct fathom_dispatch_time list[4];
     if (fathom_gpu_get_info(b.gpu)->timestamp_period == 0) {
         end(&b);

@@ -422,13 +422,9 @@ static int run_variants(const struct op_suite *suite, const struct fm_op *op,
     };
     int failures = 1;
     test.gpu = fathom_gpu_create(
-        &(struct fathom_gpu_params){
-            .device = options->device,
-            .timers = !options->compile_only,
-            .statistics = options->statistics,
-            .max_storage_range = small_slices ? suite->small_range : 0,
-            .log = {.write = log_line, .user = (void *)options},
-        },
+        &FATHOM_INIT(fathom_gpu_params, .device = options->device, .timers = !options->compile_only,
+            .statistics = options->statistics, .max_storage_range = small_slices ? suite->small_range : 0,
+            .log = {.write = log_line, .user = (void *)options}),
         &err);
     if (test.gpu) test.stream = fathom_stream_create(test.gpu, &err);
     if (!test.stream) goto end;

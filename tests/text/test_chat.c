@@ -29,7 +29,7 @@ static void check_question(
     struct fathom_error err = {0};
     struct fm_chat_state state = {.in_answer = true};
     if (!fm_chat_prompt(r1,
-            &(struct fm_conversation){&(struct fathom_message){FATHOM_ROLE_USER, question}, 1}, &tokens,
+            &(struct fm_conversation){&FATHOM_INIT(fathom_message, FATHOM_ROLE_USER, question), 1}, &tokens,
             &state, &err))
         fail_msg("%s", err.message);
     assert_false(state.in_answer);
@@ -290,7 +290,7 @@ static void nobody_forges_a_turn(void **state) {
         struct fm_tokens tokens = {0}, wanted = {0};
         struct fm_chat_state chat;
         struct fathom_error err = {0};
-        const struct fathom_message message = {FATHOM_ROLE_USER, rows[i].question};
+        const struct fathom_message message = {.size = sizeof(message), FATHOM_ROLE_USER, rows[i].question};
         if (!fm_chat_prompt(t, &(struct fm_conversation){&message, 1}, &tokens, &chat, &err))
             fail_msg("row %zu: %s", i, err.message);
         append_mark(tokenizer, &wanted, rows[i].own);
@@ -412,7 +412,7 @@ static void template_for_tools(void **state) {
     struct fm_chat_template *t = open_template(tokenizer, NULL, NULL);
     assert_true(t->call_form.text_arguments);
     assert_int_equal(fm_chat_call_style(t, true), FM_CALL_JSON);
-    const struct fathom_message question = {FATHOM_ROLE_USER, "x"};
+    const struct fathom_message question = {.size = sizeof(question), FATHOM_ROLE_USER, "x"};
     static const char *const tools[] = {NULL, "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]"};
     for (int i = 0; i < 2; i++) {
         char *text = rendered_text(tokenizer, t, &(struct fm_conversation){&question, 1, tools[i]});
@@ -527,12 +527,9 @@ static void read_talk(const cJSON *json, struct talk *t) {
     cJSON_ArrayForEach(entry, cJSON_GetObjectItem(json, "messages")) {
         struct fathom_message *message = &t->messages[t->talk.n++];
         assert_true(t->talk.n <= 16);
-        *message = (struct fathom_message){
-            .content = string_of(entry, "content"),
-            .reasoning = string_of(entry, "reasoning"),
-            .tool_calls = t->calls + n_calls,
-            .tool_call_id = string_of(entry, "tool_call_id"),
-        };
+        *message = FATHOM_INIT(fathom_message, .content = string_of(entry, "content"),
+            .reasoning = string_of(entry, "reasoning"), .tool_calls = t->calls + n_calls,
+            .tool_call_id = string_of(entry, "tool_call_id"));
         while (strcmp(roles[message->role], string_of(entry, "role")) != 0) message->role++;
         cJSON_ArrayForEach(call, cJSON_GetObjectItem(entry, "tool_calls")) {
             assert_true(n_calls < 16);

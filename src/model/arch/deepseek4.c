@@ -329,49 +329,26 @@ static uint64_t scratch(const struct fm_hparams *hp, uint32_t n_positions) {
 static void mix(const struct fm_pass *p, const struct fm_hyper *hyper, struct fathom_view norm) {
     fm_pass_project(p, hyper->logits, p->ws->x, p->ws->mix_logits);
     fathom_hyper_mix(p->stream,
-        &(struct fathom_hyper_mix_params){
-            .x = p->ws->x,
-            .logits = p->ws->mix_logits,
-            .scale = hyper->scale,
-            .base = hyper->base,
-            .w = norm,
-            .y = p->ws->normed,
-            .mix = p->ws->mix,
-            .n_tokens = p->n_tokens,
-            .n = p->hp->n_hidden,
-            .n_iterations = p->hp->n_mix_iterations,
-            .eps = p->hp->mix_eps,
-            .norm_eps = p->hp->norm_eps,
-        });
+        &FATHOM_INIT(fathom_hyper_mix_params, .x = p->ws->x, .logits = p->ws->mix_logits,
+            .scale = hyper->scale, .base = hyper->base, .w = norm, .y = p->ws->normed, .mix = p->ws->mix,
+            .n_tokens = p->n_tokens, .n = p->hp->n_hidden, .n_iterations = p->hp->n_mix_iterations,
+            .eps = p->hp->mix_eps, .norm_eps = p->hp->norm_eps));
 }
 
 static void expand(const struct fm_pass *p) {
     fathom_hyper_expand(p->stream,
-        &(struct fathom_hyper_expand_params){
-            .x = p->ws->x,
-            .y = p->ws->branch,
-            .mix = p->ws->mix,
-            .n_tokens = p->n_tokens,
-            .n = p->hp->n_hidden,
-        });
+        &FATHOM_INIT(fathom_hyper_expand_params, .x = p->ws->x, .y = p->ws->branch, .mix = p->ws->mix,
+            .n_tokens = p->n_tokens, .n = p->hp->n_hidden));
 }
 
 // The residual streams begin as copies of the embedding.
 static void layers(const struct fm_pass *p) {
     fathom_embed(p->stream,
-        &(struct fathom_embed_params){
-            .w = p->weights->embedding,
-            .ids = p->ids,
-            .x = p->ws->branch,
-            .n_tokens = p->n_tokens,
-        });
+        &FATHOM_INIT(fathom_embed_params, .w = p->weights->embedding, .ids = p->ids, .x = p->ws->branch,
+            .n_tokens = p->n_tokens));
     fathom_hyper_expand(p->stream,
-        &(struct fathom_hyper_expand_params){
-            .x = p->ws->x,
-            .y = p->ws->branch,
-            .n_tokens = p->n_tokens,
-            .n = p->hp->n_hidden,
-        });
+        &FATHOM_INIT(fathom_hyper_expand_params, .x = p->ws->x, .y = p->ws->branch, .n_tokens = p->n_tokens,
+            .n = p->hp->n_hidden));
     for (uint32_t i = 0; i < p->hp->n_layers; i++) {
         const struct fm_layer *l = &p->weights->layers[i];
         mix(p, &l->attn_mix, l->attn_norm);
@@ -386,20 +363,11 @@ static void layers(const struct fm_pass *p) {
 static void last_norm(const struct fm_pass *p, struct fathom_view x, uint32_t n) {
     const struct fm_hyper *last = &p->weights->final_mix;
     fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){.w = last->logits, .x = x, .y = p->ws->mix_logits, .n_tokens = n});
+        &FATHOM_INIT(fathom_matmul_params, .w = last->logits, .x = x, .y = p->ws->mix_logits, .n_tokens = n));
     fathom_hyper_mix(p->stream,
-        &(struct fathom_hyper_mix_params){
-            .x = x,
-            .logits = p->ws->mix_logits,
-            .scale = last->scale,
-            .base = last->base,
-            .w = p->weights->final_norm,
-            .y = p->ws->normed,
-            .n_tokens = n,
-            .n = p->hp->n_hidden,
-            .eps = p->hp->mix_eps,
-            .norm_eps = p->hp->norm_eps,
-        });
+        &FATHOM_INIT(fathom_hyper_mix_params, .x = x, .logits = p->ws->mix_logits, .scale = last->scale,
+            .base = last->base, .w = p->weights->final_norm, .y = p->ws->normed, .n_tokens = n,
+            .n = p->hp->n_hidden, .eps = p->hp->mix_eps, .norm_eps = p->hp->norm_eps));
 }
 
 const struct fm_arch fm_arch_deepseek4 = {
