@@ -1,6 +1,7 @@
 // A conversation in the model's own chat template, over one session.
 #include "text/chat.h"
 #include "base/clock.h"
+#include "base/sized.h"
 #include "base/text_buffer.h"
 #include "engine/messages.h"
 #include "engine/session.h"
@@ -11,7 +12,7 @@
 struct fathom_chat {
     struct fathom_engine *engine;
     struct fathom_session *session;
-    struct fathom_chat_params params;       // `system` and `tools` point to the copies below
+    bool raw;
     struct fm_chat_template *chat_template; // NULL: the chat is raw
     enum fm_call_style call_style;          // of chat_template
     char *system, *tools;
@@ -36,23 +37,25 @@ struct answering {
 
 struct fathom_chat *fathom_chat_create(
     struct fathom_engine *engine, const struct fathom_chat_params *params, struct fathom_error *err) {
+    struct fathom_chat_params p = {.size = sizeof(p)};
+    struct fathom_template_params t = {.size = sizeof(t)};
     struct fathom_chat *chat = NULL;
+    if (!fm_sized_read(&p, sizeof(p), params, "fathom_chat_create: params", err) ||
+        !fm_sized_read(&t, sizeof(t), p.chat_template, "fathom_chat_create: params.chat_template", err))
+        return NULL;
     if (!engine->tokenizer) {
         fm_fail(err, FATHOM_INVALID, "the model has no tokenizer: it can give logits, but cannot read text");
         return NULL;
     }
     if (!(chat = calloc(1, sizeof(*chat)))) goto no_memory;
     chat->engine = engine;
-    if (params) chat->params = *params;
-    if (chat->params.system && !(chat->system = strdup(chat->params.system))) goto no_memory;
-    if (chat->params.tools && !(chat->tools = strdup(chat->params.tools))) goto no_memory;
-    chat->params.system = chat->system;
-    chat->params.tools = chat->tools;
-    chat->params.template_name = chat->params.chat_template = NULL; // the caller owns the texts
-    if (!chat->params.raw) {
+    chat->raw = p.raw;
+    if (p.system && !(chat->system = strdup(p.system))) goto no_memory;
+    if (p.tools && !(chat->tools = strdup(p.tools))) goto no_memory;
+    if (!p.raw) {
         const struct fm_chat_source source = {
-            .name = params ? params->template_name : NULL,
-            .text = params ? params->chat_template : NULL,
+            .name = t.name,
+            .text = t.text,
             .architecture = fathom_engine_get_info(engine)->architecture,
             .now = fm_clock_local(),
         };
@@ -68,7 +71,7 @@ struct fathom_chat *fathom_chat_create(
         (chat->chat_template ? !fm_chat_check_tools(chat->chat_template, chat->tools, err)
                              : !fm_fail(err, FATHOM_INVALID, "chat: tools need a template")))
         goto fail;
-    if (!(chat->session = fathom_session_create(engine, &chat->params.session, err))) goto fail;
+    if (!(chat->session = fathom_session_create(engine, p.session, err))) goto fail;
     return chat;
 no_memory:
     fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -105,7 +108,7 @@ struct fathom_session *fathom_chat_get_session(const struct fathom_chat *chat) {
 bool fathom_chat_add(
     struct fathom_chat *chat, const struct fathom_message *message, struct fathom_error *err) {
     const size_t n = chat->messages.n;
-    if (chat->params.raw) return fm_fail(err, FATHOM_INVALID, "chat: a raw text has no messages");
+    if (chat->raw) return fm_fail(err, FATHOM_INVALID, "chat: a raw text has no messages");
     if (n == 0 && chat->system &&
         !fm_messages_add(&chat->messages,
             &FATHOM_INIT(fathom_message, .role = FATHOM_ROLE_SYSTEM, .content = chat->system)))
@@ -136,7 +139,7 @@ static bool hand_over(struct answering *a, bool in_answer, struct fm_text *whole
 // Holds back bytes of the answer that may begin a tool call.
 static bool deliver(struct answering *a, bool in_answer, const char *text, size_t length) {
     struct fm_text *whole = in_answer ? &a->chat->answer : &a->chat->thought;
-    if (whole->length == 0 && !a->chat->params.raw)
+    if (whole->length == 0 && !a->chat->raw)
         while (length && *text == '\n') text++, length--;
     if (length == 0) return true;
     size_t begin = whole->length;
@@ -206,7 +209,7 @@ static bool on_token(void *user, int32_t id) {
         a->end = FATHOM_END_STOP;
         return false;
     }
-    if (a->chat->params.raw) return deliver_token(a, true, id);
+    if (a->chat->raw) return deliver_token(a, true, id);
     switch (fm_chat_follow(a->chat->chat_template, &a->state, id)) {
     case FM_CHAT_THOUGHT: return deliver_token(a, false, id);
     case FM_CHAT_THOUGHT_MARK: return deliver_rest(a, false);
@@ -249,13 +252,12 @@ static bool read_prompt(struct fathom_chat *chat, const struct fm_tokens *prompt
             chat->session->n_context);
     while (same < n_held && same < prompt->count && held[same] == prompt->ids[same]) same++;
     return fathom_session_truncate(chat->session, same, err) &&
-        fathom_session_append(chat->session, prompt->ids + same, (uint32_t)prompt->count - same, NULL,
-            &chat->params.progress, err);
+        fathom_session_append(chat->session, prompt->ids + same, (uint32_t)prompt->count - same, NULL, err);
 }
 
-static bool make_prompt(struct fathom_chat *chat, const char *question, struct fm_tokens *prompt,
-    struct fm_chat_state *state, struct fathom_error *err) {
-    if (chat->params.raw)
+static bool make_prompt(struct fathom_chat *chat, const char *question, bool disable_thinking,
+    struct fm_tokens *prompt, struct fm_chat_state *state, struct fathom_error *err) {
+    if (chat->raw)
         return question ? raw_prompt(chat, question, prompt, err)
                         : fm_fail(err, FATHOM_INVALID, "chat: there is no text to continue");
     if (question &&
@@ -263,16 +265,18 @@ static bool make_prompt(struct fathom_chat *chat, const char *question, struct f
             chat, &FATHOM_INIT(fathom_message, .role = FATHOM_ROLE_USER, .content = question), err))
         return false;
     const struct fm_conversation talk = {
-        chat->messages.items, chat->messages.n, chat->tools, chat->params.disable_thinking};
+        chat->messages.items, chat->messages.n, chat->tools, disable_thinking};
     return fm_chat_prompt(chat->chat_template, &talk, prompt, state, err);
 }
 
-bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piece_fn on_piece, void *user,
+bool fathom_chat_ask(struct fathom_chat *chat, const char *question, const struct fathom_ask_params *params,
     struct fathom_reply *reply, struct fathom_error *err) {
+    struct fathom_ask_params p = {.size = sizeof(p)};
+    if (!fm_sized_read(&p, sizeof(p), params, "fathom_chat_ask: params", err)) return false;
     struct answering a = {
         .chat = chat,
-        .on_piece = on_piece,
-        .user = user,
+        .on_piece = p.on_piece,
+        .user = p.user,
         .err = err,
         .end = FATHOM_END_LENGTH,
     };
@@ -283,16 +287,21 @@ bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piec
     fm_text_clear(&chat->thought);
     fm_text_clear(&chat->answer);
     chat->reply_ids.count = 0;
-    if (!make_prompt(chat, question, &prompt, &a.state, err) || !read_prompt(chat, &prompt, err)) goto fail;
-    const uint32_t room = chat->session->n_context - (uint32_t)prompt.count;
-    const uint32_t limit = chat->params.prompt_only                  ? 0
-        : chat->params.max_tokens && chat->params.max_tokens <= room ? chat->params.max_tokens
-                                                                     : room;
-    if (!fathom_session_generate(chat->session, &chat->params.sampling, limit, on_token, &a, &n_kept, err) ||
-        a.failed)
+    if (!make_prompt(chat, question, p.disable_thinking, &prompt, &a.state, err) ||
+        !read_prompt(chat, &prompt, err))
         goto fail;
-    if (a.end == FATHOM_END_LENGTH && limit && limit != chat->params.max_tokens) a.end = FATHOM_END_CONTEXT;
-    if (!deliver_rest(&a, a.state.in_answer || chat->params.raw) && a.failed) goto fail;
+    const uint32_t room = chat->session->n_context - (uint32_t)prompt.count;
+    const uint32_t limit = p.prompt_only ? 0 : p.max_tokens && p.max_tokens <= room ? p.max_tokens : room;
+    const struct fathom_generate_params generate = {
+        .size = sizeof(generate),
+        .sampling = p.sampling,
+        .max_tokens = limit,
+        .on_token = on_token,
+        .user = &a,
+    };
+    if (!fathom_session_generate(chat->session, &generate, &n_kept, err) || a.failed) goto fail;
+    if (a.end == FATHOM_END_LENGTH && limit && limit != p.max_tokens) a.end = FATHOM_END_CONTEXT;
+    if (!deliver_rest(&a, a.state.in_answer || chat->raw) && a.failed) goto fail;
     if (!finish(&a)) goto fail;
     const struct fathom_message answer = {
         .size = sizeof(answer),
@@ -302,12 +311,14 @@ bool fathom_chat_ask(struct fathom_chat *chat, const char *question, fathom_piec
         .tool_calls = chat->calls.items,
         .n_tool_calls = chat->calls.n,
     };
-    if (!chat->params.raw && !fathom_chat_add(chat, &answer, err)) goto fail;
+    if (!chat->raw && !fathom_chat_add(chat, &answer, err)) goto fail;
     if (reply)
-        *reply = FATHOM_INIT(fathom_reply, .thought = chat->thought.text ? chat->thought.text : "",
-            .answer = chat->answer.text ? chat->answer.text : "", .ids = chat->reply_ids.ids,
-            .n_ids = (uint32_t)chat->reply_ids.count, .n_prompt_ids = (uint32_t)prompt.count, .end = a.end,
-            .tool_calls = chat->calls.items, .n_tool_calls = chat->calls.n);
+        fm_sized_write(reply,
+            &FATHOM_INIT(fathom_reply, .thought = chat->thought.text ? chat->thought.text : "",
+                .answer = chat->answer.text ? chat->answer.text : "", .ids = chat->reply_ids.ids,
+                .n_ids = (uint32_t)chat->reply_ids.count, .n_prompt_ids = (uint32_t)prompt.count,
+                .end = a.end, .tool_calls = chat->calls.items, .n_tool_calls = chat->calls.n),
+            sizeof(*reply));
     free(prompt.ids);
     return true;
 fail:

@@ -1,6 +1,7 @@
 // Decoding: one token a step. The step is recorded once. The device itself feeds the sampled token to the
 // next step, so the host only submits a few steps ahead and reads the ring of sampled tokens.
 #include "engine/session.h"
+#include "base/sized.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
     if (s->decode_recorded && s->decode_version == fm_session_version(s)) return true;
     s->decode_recorded = false;
     s->decode_version = fm_session_version(s);
-    const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
+    const uint64_t before = fm_engine_counters(s->engine).recorded;
     struct fm_pass pass = fm_session_pass(s, s->decode);
     pass.ids = STEP_FIELD(s, token), pass.position = STEP_FIELD(s, position);
     pass.n_tokens = 1, pass.n_positions = fm_positions(&s->engine->hp, s->n_context), pass.replayed = true;
@@ -34,7 +35,7 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
     if (s->drafting) fm_drafting_step_end(s, &pass);
     if (!fathom_stream_finish(s->decode, err)) return false;
     s->decode_recorded = true;
-    s->stats.decode_recordings += fathom_gpu_get_counters(s->engine->gpu).recorded - before;
+    s->stats.decode_recordings += fm_engine_counters(s->engine).recorded - before;
     return true;
 }
 
@@ -75,9 +76,9 @@ static bool write_seen(
 // token: the step's first, where it is known when the step is submitted.
 static bool submit_step(struct fathom_session *s, struct fathom_stream *step, int32_t token, uint64_t *ticket,
     struct fathom_error *err) {
-    const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).submits;
+    const uint64_t before = fm_engine_counters(s->engine).submits;
     if (!fm_engine_submit(s->engine, step, &token, 1, ticket, err)) return false;
-    s->stats.decode_submits += fathom_gpu_get_counters(s->engine->gpu).submits - before;
+    s->stats.decode_submits += fm_engine_counters(s->engine).submits - before;
     s->stats.decode_steps++;
     return true;
 }
@@ -103,7 +104,7 @@ static bool record(struct fathom_session *s, bool drafts, struct fathom_error *e
 static bool start_steps(
     struct fathom_session *s, const struct fathom_sampling *sampling, bool drafts, struct fathom_error *err) {
     const uint32_t last = s->n_tokens - 1;
-    if (!fm_session_evaluate(s, last, NULL, NULL, err) || !write_step(s, last, sampling, err) ||
+    if (!fm_session_evaluate(s, last, NULL, err) || !write_step(s, last, sampling, err) ||
         !write_seen(s, sampling, err))
         return false;
     return record(s, drafts, err) && (!drafts || fm_drafting_start(s, s->tokens[last], err));
@@ -139,9 +140,9 @@ static void count_drafts(struct fathom_session *s, const volatile uint32_t *give
 // Adds to the session's counts what the engine has counted since `before`.
 static bool count_experts(
     struct fathom_session *s, const struct fathom_expert_stats *before, struct fathom_error *err) {
-    struct fathom_expert_stats now, *sum = &s->stats.experts;
+    struct fathom_expert_stats now, *sum = &s->experts;
     if (!s->engine->weights.slots) return true;
-    if (!fathom_engine_get_expert_stats(s->engine, &now, err)) return false;
+    if (!fm_engine_count_experts(s->engine, &now, err)) return false;
     sum->needed += now.needed - before->needed;
     sum->fetched += now.fetched - before->fetched;
     sum->fetched_bytes += now.fetched_bytes - before->fetched_bytes;
@@ -198,31 +199,35 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
     const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + n_submitted;
     s->n_evaluated = !ok ? first - 1 : read < s->n_tokens ? read : s->n_tokens;
     fm_drafting_set_length(s, s->n_evaluated);
-    s->stats.timings.decode_seconds += fm_clock() - start;
+    s->stats.decode_seconds += fm_clock() - start;
     return ok;
 }
 
-bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampling *sampling,
-    uint32_t max_tokens, bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_generated,
-    struct fathom_error *err) {
-    *n_generated = 0;
+bool fathom_session_generate(struct fathom_session *s, const struct fathom_generate_params *params,
+    uint32_t *n_generated, struct fathom_error *err) {
+    struct fathom_generate_params g = {.size = sizeof(g)};
+    struct fathom_sampling p = {.size = sizeof(p)};
+    if (n_generated) *n_generated = 0;
+    if (!fm_sized_read(&g, sizeof(g), params, "fathom_session_generate: params", err) ||
+        !fm_sized_read(&p, sizeof(p), g.sampling, "fathom_session_generate: params.sampling", err))
+        return false;
+    if (!g.sampling) p = *fathom_engine_get_sampling(s->engine);
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
-    const struct fathom_sampling p = sampling ? *sampling : FATHOM_INIT(fathom_sampling);
     const uint32_t first = s->n_tokens, room = s->n_context - first;
-    struct wish wish = {on_token, user, max_tokens < room ? max_tokens : room, 0, true};
+    struct wish wish = {g.on_token, g.user, g.max_tokens < room ? g.max_tokens : room, 0, true};
     struct fathom_expert_stats experts;
-    if (!check_sampling(&p, err) || !fathom_engine_get_expert_stats(s->engine, &experts, err)) return false;
-    const struct fathom_session_stats before = s->stats;
+    if (!check_sampling(&p, err) || !fm_engine_count_experts(s->engine, &experts, err)) return false;
+    const uint64_t fetched_bytes = s->experts.fetched_bytes;
     bool ok;
     do ok = fm_engine_relieve(s->engine, err) && run_steps(s, &p, drafts_now(s), &wish, err);
     while (ok && wish.wanted && wish.n_done < wish.limit);
     ok = ok && count_experts(s, &experts, err);
     if (ok && !s->drafting) { // for forecasts
         s->engine->decoded.n_tokens += wish.n_done;
-        s->engine->decoded.link_bytes += s->stats.experts.fetched_bytes - before.experts.fetched_bytes;
+        s->engine->decoded.link_bytes += s->experts.fetched_bytes - fetched_bytes;
     }
-    *n_generated = s->n_tokens - first;
-    s->stats.timings.decode_tokens += wish.n_done;
+    if (n_generated) *n_generated = s->n_tokens - first;
+    s->stats.decode_tokens += wish.n_done;
     return ok;
 }
 
@@ -231,7 +236,7 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
     const uint32_t first = s->n_tokens;
     const uint64_t n_vocab = s->engine->hp.n_vocab;
     const struct fathom_sampling greedy = {.size = sizeof(greedy)};
-    if (!fm_session_evaluate(s, first, NULL, NULL, err) || !fm_engine_relieve(s->engine, err) ||
+    if (!fm_session_evaluate(s, first, NULL, err) || !fm_engine_relieve(s->engine, err) ||
         !fm_session_record_decode(s, err) || !fm_session_push_tokens(s, ids, n_tokens, err))
         return false;
     const double start = fm_clock();
@@ -248,7 +253,7 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
         if (ok) s->n_evaluated++;
     }
     s->n_tokens = s->n_evaluated;
-    s->stats.timings.decode_seconds += fm_clock() - start;
-    s->stats.timings.decode_tokens += s->n_evaluated - first;
+    s->stats.decode_seconds += fm_clock() - start;
+    s->stats.decode_tokens += s->n_evaluated - first;
     return ok;
 }

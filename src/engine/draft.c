@@ -99,13 +99,11 @@ static void guess(const struct fathom_session *s, const struct fm_pass *pass, st
     const uint32_t n_drafts = s->engine->n_drafts;
     fm_draft_head(pass, state, 1);
     fathom_sample(d->round,
-        &FATHOM_INIT(fathom_sample_params, .logits = s->ws.logits,
-            .step = DRAFTS_FIELD(d, step),
+        &FATHOM_INIT(fathom_sample_params, .logits = s->ws.logits, .step = DRAFTS_FIELD(d, step),
             .seen = fathom_buffer_view(d->guessed),
             .ring = field(d, offsetof(struct fathom_drafts, ids[1]), 4ull * n_drafts),
-            .n_vocab = s->engine->hp.n_vocab,
-            .n_ring = n_drafts,
-            .guess = true, // logits that are not finite give a guess, which the trunk rejects));
+            .n_vocab = s->engine->hp.n_vocab, .n_ring = n_drafts,
+            .guess = true)); // logits that are not finite give a guess, which the trunk rejects
 }
 
 static void record_guesses(const struct fathom_session *s, struct fm_pass pass) {
@@ -132,7 +130,7 @@ bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
     if (d->recorded && d->version == fm_session_version(s)) return true;
     d->recorded = false;
     d->version = fm_session_version(s);
-    const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
+    const uint64_t before = fm_engine_counters(s->engine).recorded;
     const uint32_t n_rows = 1 + s->engine->n_drafts;
     struct fm_pass pass = fm_session_pass(s, d->round);
     pass.ids = DRAFTS_FIELD(d, ids),
@@ -150,7 +148,7 @@ bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
     record_guesses(s, pass);
     if (!fathom_stream_finish(d->round, err)) return false;
     d->recorded = true;
-    s->stats.decode_recordings += fathom_gpu_get_counters(s->engine->gpu).recorded - before;
+    s->stats.decode_recordings += fm_engine_counters(s->engine).recorded - before;
     return true;
 }
 

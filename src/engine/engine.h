@@ -7,7 +7,7 @@
 #include "model/weights.h"
 #include "op/experts/expert_history.h"
 #include "text/tokenizer.h"
-#include <fathom/fathom.h>
+#include <fathom/debug.h>
 
 enum { FM_STEPS_KEPT = 64 };
 
@@ -23,6 +23,9 @@ struct fathom_engine {
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
     struct fathom_start_times start;
+    struct fathom_sampling sampling; // the defaults of the model
+    struct fathom_tuned *tuned;      // what the last tuning found
+    size_t n_tuned;
     enum fathom_type cache_type;
     bool exact;
     uint32_t n_drafts;
@@ -77,12 +80,31 @@ void fm_engine_settle(struct fathom_engine *engine);
 bool fm_engine_pressed(struct fathom_engine *engine);
 bool fm_engine_relieve(struct fathom_engine *engine, struct fathom_error *err);
 
+// As fathom_engine_get_expert_stats, to a struct of this library.
+bool fm_engine_count_experts(
+    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err);
+struct fathom_gpu_counters fm_engine_counters(const struct fathom_engine *engine);
+
 // The type of the caches' values.
 enum fathom_type fm_cache_type(bool exact, bool cache_8bit);
 
-// Describes a model and plans its memory; see fathom_model_inspect. `params->model` is only named in errors.
+// What a plan is made for: an engine's parameters, and a machine.
+struct fm_plan_request {
+    const char *model;                 // named in errors
+    const struct fathom_gpu_info *gpu; // NULL: no device
+    bool exact, cache_8bit;
+    uint32_t n_context;
+    enum fathom_experts experts;
+    uint64_t device_limit, host_limit, host_memory; // host_memory 0: of this machine, now
+    bool keep_slots; // experts in host memory get slots wherever these fit, not only where they are faster
+    struct fathom_rates rates;
+};
+struct fm_plan_request fm_plan_request(
+    const struct fathom_engine_params *params, const struct fathom_gpu_info *gpu);
+
+// Describes a model and plans its memory; see fathom_model_inspect.
 // history NULL: the forecast knows nothing of earlier runs.
 bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_inspect_params *params, const struct fm_expert_history *history,
+    const struct fm_plan_request *params, const struct fm_expert_history *history,
     struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err);
 #endif

@@ -7,6 +7,7 @@
 #include "engine/session.h"
 #include "model/arch/arch.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 // DRAFT_POSITIONS: one round, and two in flight after the last. LEAST_CHUNK: shorter chunks are not worth the
 // slots that they leave room for. HOST_RESERVE: one part in 16 of the host's free memory is left to others.
@@ -70,7 +71,7 @@ static uint64_t device_slack(const struct fm_hparams *hp, uint64_t limit) {
 }
 
 static struct fm_machine machine_of(
-    const struct fm_hparams *hp, const struct fathom_inspect_params *p, const struct fathom_gpu_info *gpu) {
+    const struct fm_hparams *hp, const struct fm_plan_request *p, const struct fathom_gpu_info *gpu) {
     const uint64_t known = p->host_memory ? p->host_memory : fm_available_memory(),
                    free = known == UINT64_MAX ? known : known - known / HOST_RESERVE,
                    host = least(free, or_most(p->host_limit)), other = host_overhead(gpu, p->host_limit);
@@ -160,7 +161,7 @@ static struct size_text size_text(uint64_t bytes) {
 
 // Says what is short. Without a limit or a wish that was not kept this is no error: the plan says that the
 // model does not fit.
-static bool check_shortage(const struct fathom_inspect_params *p, const struct fm_inventory *inv,
+static bool check_shortage(const struct fm_plan_request *p, const struct fm_inventory *inv,
     const struct fathom_memory_plan *plan, const struct fm_shortage *s, struct fathom_error *err) {
     const struct size_text needed = size_text(s->needed), available = size_text(s->available);
     const bool limited = p->device_limit && p->device_limit <= plan->available;
@@ -223,7 +224,7 @@ static bool check_shortage(const struct fathom_inspect_params *p, const struct f
 // Plans with the longest chunk with which all experts fit into device memory; without such a chunk, with the
 // longest one that leaves room for slots; else with the longest that fits. What is short is that of the
 // shortest chunk.
-static struct fm_shortage choose_chunk(const struct fm_hparams *hp, const struct fathom_inspect_params *p,
+static struct fm_shortage choose_chunk(const struct fm_hparams *hp, const struct fm_plan_request *p,
     const struct fathom_gpu_info *gpu, enum fathom_type cache_type, const struct fm_inventory *inv,
     struct fathom_memory_plan *plan) {
     const struct fm_machine machine = machine_of(hp, p, gpu);
@@ -244,7 +245,7 @@ static struct fm_shortage choose_chunk(const struct fm_hparams *hp, const struct
 }
 
 bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_inspect_params *params, const struct fm_expert_history *history,
+    const struct fm_plan_request *params, const struct fm_expert_history *history,
     struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err) {
     const enum fathom_type cache_type = fm_cache_type(params->exact, params->cache_8bit);
     const char *path = fm_tensors_path(tensors);
@@ -283,12 +284,54 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
     return ok;
 }
 
-bool fathom_model_inspect(const struct fathom_inspect_params *params, struct fathom_model_info *info,
-    struct fathom_memory_plan *plan, struct fathom_error *err) {
+struct fm_plan_request fm_plan_request(
+    const struct fathom_engine_params *params, const struct fathom_gpu_info *gpu) {
+    const struct fathom_gpu_params *p = params->gpu;
+    return (struct fm_plan_request){
+        .model = params->model,
+        .gpu = gpu,
+        .exact = p && p->exact,
+        .cache_8bit = params->cache_8bit,
+        .n_context = params->n_context,
+        .experts = params->experts,
+        .device_limit = p ? p->device_limit : 0,
+        .host_limit = p ? p->host_limit : 0,
+        // reading the host's memory costs a pretended card nothing
+        .keep_slots = p && p->debug && (p->debug->discrete || p->debug->separate_memory),
+    };
+}
+
+struct fathom_inspection {
+    struct fathom_model_info info;
+    struct fathom_memory_plan plan;
+};
+
+struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params *params,
+    const struct fathom_machine *machine, struct fathom_error *err) {
+    struct fathom_inspection *inspection = calloc(1, sizeof(*inspection));
     struct fm_hparams hp;
+    struct fm_plan_request request = fm_plan_request(params, machine ? machine->gpu : NULL);
+    if (!inspection) {
+        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        return NULL;
+    }
+    if (machine) request.host_memory = machine->host_memory, request.rates = machine->rates;
     struct fm_tensors *tensors = fm_tensors_open(params->model, err);
-    const bool ok = tensors && fm_hparams_read(tensors, &hp, err) &&
-        fm_memory_plan(tensors, &hp, params, NULL, info, plan, err);
+    if (!tensors || !fm_hparams_read(tensors, &hp, err) ||
+        !fm_memory_plan(tensors, &hp, &request, NULL, &inspection->info, &inspection->plan, err))
+        fathom_inspection_destroy(&inspection);
     fm_tensors_close(&tensors);
-    return ok;
+    return inspection;
+}
+
+void fathom_inspection_destroy(struct fathom_inspection **inspection) {
+    if (!inspection) return;
+    free(*inspection);
+    *inspection = NULL;
+}
+const struct fathom_model_info *fathom_inspection_get_info(const struct fathom_inspection *inspection) {
+    return &inspection->info;
+}
+const struct fathom_memory_plan *fathom_inspection_get_plan(const struct fathom_inspection *inspection) {
+    return &inspection->plan;
 }

@@ -25,8 +25,9 @@ struct fathom_session {
     bool decode_recorded;
     uint32_t decode_version;      // fm_slots.version when the step was recorded
     struct fm_drafting *drafting; // NULL: the engine does not draft
+    struct fathom_progress progress;
     struct fathom_session_stats stats;
-    struct fathom_start_times start;
+    struct fathom_expert_stats experts; // of the decode steps
 };
 
 // The fields that all passes of the session share; the caller sets ids, position, tokens and positions.
@@ -45,6 +46,5 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
 uint32_t fm_session_version(const struct fathom_session *s);
 // Reads every token before `end` that is not in the cache yet. logits, if not NULL, gets a row for each token
 // read; without them the decode step, which is likely to come next, is recorded meanwhile.
-bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits,
-    const struct fathom_progress *progress, struct fathom_error *err);
+bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, struct fathom_error *err);
 #endif

@@ -1,4 +1,5 @@
 // Creates instances, chooses a device, creates and destroys it.
+#include "base/sized.h"
 #include "gpu/internal.h"
 #include "gpu/tuned.h"
 #include <stdio.h>
@@ -94,18 +95,40 @@ static bool enumerate(
     return *n > 0 || fm_fail(err, FATHOM_NO_DEVICE, "Vulkan works, but its drivers found no device");
 }
 
-size_t fathom_gpu_list(struct fathom_gpu_info *list, size_t capacity, struct fathom_error *err) {
+struct fathom_gpu_list {
+    uint32_t n;
+    struct fathom_gpu_info info[MAX_DEVICES];
+};
+
+struct fathom_gpu_list *fathom_gpu_list_create(struct fathom_error *err) {
     VkPhysicalDevice physical[MAX_DEVICES];
-    uint32_t n = 0;
-    const VkInstance instance = create_instance(err);
-    if (!instance) return 0;
-    if (!enumerate(instance, physical, &n, err)) n = 0;
-    for (uint32_t i = 0; i < n && i < capacity; i++) {
-        list[i] = FATHOM_INIT(fathom_gpu_info, .index = i);
-        fm_capabilities(instance, physical[i], &list[i]);
+    struct fathom_gpu_list *list = calloc(1, sizeof(*list));
+    if (!list) {
+        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        return NULL;
     }
-    vkDestroyInstance(instance, NULL);
-    return n;
+    const VkInstance instance = create_instance(err);
+    if (!instance || !enumerate(instance, physical, &list->n, err)) fathom_gpu_list_destroy(&list);
+    for (uint32_t i = 0; list && i < list->n; i++) {
+        list->info[i] = FATHOM_INIT(fathom_gpu_info, .index = i);
+        fm_capabilities(instance, physical[i], &list->info[i]);
+    }
+    if (instance) vkDestroyInstance(instance, NULL);
+    return list;
+}
+
+void fathom_gpu_list_destroy(struct fathom_gpu_list **list) {
+    if (!list) return;
+    free(*list);
+    *list = NULL;
+}
+
+size_t fathom_gpu_list_count(const struct fathom_gpu_list *list) {
+    return list->n;
+}
+
+const struct fathom_gpu_info *fathom_gpu_list_get(const struct fathom_gpu_list *list, size_t i) {
+    return i < list->n ? &list->info[i] : NULL;
 }
 
 // Does `wanted` (an index, or part of a name) mean this device?
@@ -227,7 +250,7 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
         matrices.pNext = f.pNext, f.pNext = &matrices;
         extensions[n++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
     }
-    if (gpu->params.statistics) {
+    if (gpu->debug.statistics) {
         executables.pNext = f.pNext, f.pNext = &executables;
         extensions[n++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
     }
@@ -273,7 +296,7 @@ static bool copy_string(const char **string) {
 }
 
 static void apply_params(struct fathom_gpu *gpu) {
-    const struct fathom_gpu_params *p = &gpu->params;
+    const struct fathom_gpu_debug *p = &gpu->debug;
     if (p->discrete) {
         const uint32_t of_cpus = FATHOM_CAP_READ_AHEAD | FATHOM_CAP_DEVICE_ADDRESS | FATHOM_CAP_UNIFORM_LOADS;
         gpu->info.type = FATHOM_GPU_DISCRETE;
@@ -283,7 +306,7 @@ static void apply_params(struct fathom_gpu *gpu) {
     gpu->info.unified_memory &= !p->separate_memory;
     gpu->info.caps &= ~p->disabled_caps;
     fm_import_measure(gpu->physical, &gpu->info);
-    gpu->params.statistics = p->statistics && (gpu->info.caps & FATHOM_CAP_STATISTICS);
+    gpu->debug.statistics = p->statistics && (gpu->info.caps & FATHOM_CAP_STATISTICS);
     if (p->max_storage_range && p->max_storage_range < gpu->info.max_storage_range)
         gpu->info.max_storage_range = p->max_storage_range;
 }
@@ -331,7 +354,13 @@ static bool try_import(struct fathom_gpu *gpu, bool is_cpu, struct fathom_error 
 struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, struct fathom_error *err) {
     struct fathom_gpu *gpu = calloc(1, sizeof(*gpu));
     if (!gpu) goto no_memory;
-    if (params) gpu->params = *params;
+    if (!fm_sized_read(&gpu->params, sizeof(gpu->params), params, "fathom_gpu_create: params", err) ||
+        !fm_sized_read(
+            &gpu->debug, sizeof(gpu->debug), gpu->params.debug, "fathom_gpu_create: params.debug", err)) {
+        free(gpu); // which owns no strings yet
+        return NULL;
+    }
+    gpu->params.debug = &gpu->debug;
     const char **strings[] = {&gpu->params.device, &gpu->params.cache_dir, &gpu->params.variants};
     bool copied = true;
     for (size_t i = 0; i < 3; i++) copied = copied ? copy_string(strings[i]) : (*strings[i] = NULL, false);
@@ -384,8 +413,8 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
 const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu) {
     return &gpu->info;
 }
-struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu) {
-    return gpu->counters;
+void fathom_gpu_get_counters(const struct fathom_gpu *gpu, struct fathom_gpu_counters *counters) {
+    fm_sized_write(counters, &gpu->counters, sizeof(gpu->counters));
 }
 struct fathom_gpu_limits fathom_gpu_get_limits(const struct fathom_gpu *gpu) {
     return (struct fathom_gpu_limits){gpu->params.device_limit, gpu->params.host_limit};

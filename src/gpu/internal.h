@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gpu/dispatch.h"
 #include "gpu/spirv.h"
+#include <fathom/debug.h>
 #include <string.h>
 #define VK_NO_PROTOTYPES
 #include "gpu/vulkan_compat.h"
@@ -27,7 +28,8 @@ struct fm_called {
 };
 
 struct fathom_gpu {
-    struct fathom_gpu_params params; // strings are owned copies
+    struct fathom_gpu_params params; // strings are owned copies; debug points to the next member
+    struct fathom_gpu_debug debug;
     struct fathom_gpu_info info;
     struct fathom_gpu_counters counters;
     VkInstance instance;

@@ -171,7 +171,7 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
     const VkComputePipelineCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .pNext = gpu->creation_feedback ? &feedback : NULL,
-        .flags = gpu->params.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
+        .flags = gpu->debug.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -223,7 +223,7 @@ static bool check_built(struct fathom_gpu *gpu, const struct work *work, struct 
                 gpu->counters.pipelines_from_cache++;
             else
                 gpu->counters.pipelines_built++;
-            if (gpu->params.statistics) fm_pipeline_log_statistics(gpu, p);
+            if (gpu->debug.statistics) fm_pipeline_log_statistics(gpu, p);
         } else if (ok) {
             ok = fm_vk_check(gpu, p->result, p->failed_call, err);
             fm_error_prefix(err, "shader %s", gpu->layouts[p->layout].shader->name);

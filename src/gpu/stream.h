@@ -32,7 +32,9 @@ struct fathom_stream {
     uint32_t n_buffers, buffer_capacity;
     VkDescriptorPool *descriptor_pools;
     uint32_t n_descriptor_pools;
-    VkQueryPool timers;                   // two timestamps an entry
+    VkQueryPool timers;                 // two timestamps an entry
+    struct fathom_dispatch_time *times; // that were read last
+    size_t n_times;
     struct fm_call only;                  // only dispatches of such calls are kept; op NULL: everything is
     uint32_t max_kept, n_kept, last_kept; // calls; the last one's serial
 };

@@ -178,7 +178,7 @@ bool fm_rates_parse(const void *data, size_t size, struct fathom_rates *rates) {
 
 bool fm_rates_get(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_cols, struct fathom_rates *rates,
     struct fathom_error *err) {
-    const uint32_t shape[] = {(uint32_t)type, n_cols, gpu->params.discrete, gpu->info.unified_memory};
+    const uint32_t shape[] = {(uint32_t)type, n_cols, gpu->debug.discrete, gpu->info.unified_memory};
     const uint64_t key = fm_cache_key_add(fm_cache_key(gpu), shape, sizeof(shape));
     const bool kept = !gpu->params.exact && !gpu->params.variants;
     size_t size = 0;

@@ -117,9 +117,9 @@ static bool probe_calls(struct fm_chat_template *t, const char *text, struct fat
     static const char list[] =
         "[{\"type\": \"function\", \"function\": {\"name\": \"probe_name\", \"description\": \"d\", "
         "\"parameters\": {\"type\": \"object\", \"properties\": {}}}}]";
-    static const struct fathom_message messages[] = {{FATHOM_ROLE_USER, "q"},
-        {FATHOM_ROLE_ASSISTANT, .tool_calls = &call, .n_tool_calls = 1},
-        {FATHOM_ROLE_TOOL, "r", .tool_call_id = "call00000"}};
+    static const struct fathom_message messages[] = {{.role = FATHOM_ROLE_USER, .content = "q"},
+        {.role = FATHOM_ROLE_ASSISTANT, .tool_calls = &call, .n_tool_calls = 1},
+        {.role = FATHOM_ROLE_TOOL, .content = "r", .tool_call_id = "call00000"}};
     const char *tools = t->with_tools ? list : NULL; // takes the template that writes the calls
     bool no_memory = false;
     size_t n_none = 0;
