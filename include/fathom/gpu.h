@@ -79,6 +79,8 @@ struct fathom_gpu_info {
 // is no Vulkan driver.
 FATHOM_API size_t fathom_gpu_list(struct fathom_gpu_info *list, size_t capacity, struct fathom_error *err);
 
+struct fathom_vulkan;
+
 struct fathom_gpu_params {
     const char *device;    // index, or part of the name, any case; NULL: the best usable one (discrete first)
     const char *cache_dir; // folder of the pipeline cache, made when missing; NULL: nothing is kept on disk
@@ -105,6 +107,9 @@ struct fathom_gpu_params {
                         // (FATHOM_CAP_STATISTICS)
     uint32_t n_threads; // that build pipelines; 0: one a core
     struct fathom_log log;
+    // A gpu over a program's own VkDevice and queue (<fathom/vulkan.h>); `device` must be NULL then. NULL:
+    // Fathom makes an instance and a device of its own.
+    const struct fathom_vulkan *vulkan;
 };
 
 struct fathom_gpu;

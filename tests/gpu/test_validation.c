@@ -1,5 +1,6 @@
 // The validation layer prints nothing for the commands that we record. It reports a hazard if a barrier is
 // left out on purpose, so its silence means something. The layer prints to the output of a child process.
+#include "base/library.h"
 #include "gpu/support.h"
 
 enum { N = 256 };
@@ -48,10 +49,17 @@ static int chain(bool planted) {
 static bool has_layer(void) {
     VkLayerProperties layers[64];
     uint32_t n = 64;
-    if (volkInitialize() != VK_SUCCESS || vkEnumerateInstanceLayerProperties(&n, layers) < 0) return false;
-    for (uint32_t i = 0; i < n; i++)
-        if (!strcmp(layers[i].layerName, "VK_LAYER_KHRONOS_validation")) return true;
-    return false;
+    PFN_vkGetInstanceProcAddr get;
+    void *loader = fm_loader_open(&get, NULL);
+    if (!loader) return false;
+    const PFN_vkEnumerateInstanceLayerProperties list =
+        (PFN_vkEnumerateInstanceLayerProperties)get(NULL, "vkEnumerateInstanceLayerProperties");
+    const bool listed = list(&n, layers) >= 0;
+    bool found = false;
+    for (uint32_t i = 0; listed && i < n; i++)
+        found |= !strcmp(layers[i].layerName, "VK_LAYER_KHRONOS_validation");
+    fm_library_close(loader);
+    return found;
 }
 
 static void run_chain(const char *name, char *output, size_t size) {
