@@ -91,11 +91,19 @@ static bool choose(struct fathom_gpu *gpu, const char *wanted, struct fathom_err
         "no device is called \"%s\", of %u in all; `fathom devices` lists them", wanted, n);
 }
 
+uint32_t fm_queue_families(const struct fm_instance_functions *vki, VkPhysicalDevice physical,
+    VkQueueFamilyProperties list[FM_MOST_FAMILIES]) {
+    uint32_t n; // asked for alone first: SwiftShader fills all of a longer list
+    vki->vkGetPhysicalDeviceQueueFamilyProperties(physical, &n, NULL);
+    if (n > FM_MOST_FAMILIES) n = FM_MOST_FAMILIES;
+    vki->vkGetPhysicalDeviceQueueFamilyProperties(physical, &n, list);
+    return n;
+}
+
 bool fm_find_queue(const struct fm_instance_functions *vki, VkPhysicalDevice physical, uint32_t *family) {
     VkQueueFamilyProperties families[FM_MOST_FAMILIES];
-    uint32_t n = FM_MOST_FAMILIES;
+    const uint32_t n = fm_queue_families(vki, physical, families);
     bool found = false;
-    vki->vkGetPhysicalDeviceQueueFamilyProperties(physical, &n, families);
     for (uint32_t i = 0; i < n; i++) {
         if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT)) continue;
         const bool alone = !(families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT);
@@ -109,8 +117,7 @@ bool fm_find_queue(const struct fm_instance_functions *vki, VkPhysicalDevice phy
 
 static void measure_timestamps(struct fathom_gpu *gpu) {
     VkQueueFamilyProperties families[FM_MOST_FAMILIES];
-    uint32_t n = FM_MOST_FAMILIES;
-    gpu->instance.vk.vkGetPhysicalDeviceQueueFamilyProperties(gpu->physical, &n, families);
+    fm_queue_families(&gpu->instance.vk, gpu->physical, families);
     const uint32_t bits = families[gpu->queue_family].timestampValidBits;
     gpu->timestamp_mask = bits < 64 ? (1ull << bits) - 1 : UINT64_MAX;
     if (bits == 0) gpu->info.timestamp_period = 0;

@@ -200,6 +200,9 @@ bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, stru
 const char *fm_vk_result_name(VkResult result);
 
 enum { FM_MOST_FAMILIES = 32 };
+// Lists the families of queues; returns how many.
+uint32_t fm_queue_families(const struct fm_instance_functions *vki, VkPhysicalDevice physical,
+    VkQueueFamilyProperties list[FM_MOST_FAMILIES]);
 // Finds a queue that computes, preferably one without graphics, which does not wait for the desktop.
 bool fm_find_queue(const struct fm_instance_functions *vki, VkPhysicalDevice physical, uint32_t *family);
 // Takes over a program's own instance, device and queue: sets instance, physical, device, queue, vk, offer

@@ -59,8 +59,7 @@ static bool read_params(
 
 static bool check_family(struct fathom_gpu *gpu, const char *device, struct fathom_error *err) {
     VkQueueFamilyProperties families[FM_MOST_FAMILIES];
-    uint32_t n = FM_MOST_FAMILIES;
-    gpu->instance.vk.vkGetPhysicalDeviceQueueFamilyProperties(gpu->physical, &n, families);
+    const uint32_t n = fm_queue_families(&gpu->instance.vk, gpu->physical, families);
     if (gpu->queue_family >= n)
         return fm_fail(err, FATHOM_INVALID, "fathom_gpu_create: vulkan.queue_family is %u; %s has %u",
             gpu->queue_family, device, n);
