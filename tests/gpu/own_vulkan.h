@@ -10,6 +10,7 @@
 #define OWN_FUNCTIONS(X) \
     X(vkEnumeratePhysicalDevices) \
     X(vkGetPhysicalDeviceMemoryProperties) \
+    X(vkGetPhysicalDeviceProperties) \
     X(vkCreateDevice) \
     X(vkGetDeviceQueue) \
     X(vkCreateBuffer) \
@@ -27,6 +28,7 @@
     X(vkResetFences) \
     X(vkWaitForFences) \
     X(vkQueueSubmit) \
+    X(vkQueueWaitIdle) \
     X(vkDeviceWaitIdle) \
     X(vkDestroyFence) \
     X(vkDestroyCommandPool) \
@@ -65,8 +67,10 @@ struct own {
 // What the functions that Fathom gets have seen. One own device at a time.
 static struct {
     pthread_mutex_t lock;
+    // n_submits: all calls on the queue
     atomic_uint n_locked, n_submits, n_unlocked_submits, n_forbidden;
     PFN_vkGetDeviceProcAddr get_device;
+    bool integrated; // a device that is no CPU, for which an import is a trial
 } seen = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static _Thread_local bool locked;
 
@@ -87,6 +91,18 @@ static VKAPI_ATTR VkResult VKAPI_CALL seen_submit(
     if (!locked) seen.n_unlocked_submits++;
     return vkQueueSubmit(queue, n, submits, fence);
 }
+static VKAPI_ATTR VkResult VKAPI_CALL seen_queue_wait(VkQueue queue) {
+    seen.n_submits++;
+    if (!locked) seen.n_unlocked_submits++;
+    return vkQueueWaitIdle(queue);
+}
+
+static VKAPI_ATTR void VKAPI_CALL seen_properties(
+    VkPhysicalDevice physical, VkPhysicalDeviceProperties *properties) {
+    vkGetPhysicalDeviceProperties(physical, properties);
+    if (seen.integrated) properties->deviceType = VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+}
+
 // These would touch what is the program's.
 static VKAPI_ATTR VkResult VKAPI_CALL seen_wait_idle(VkDevice device) {
     seen.n_forbidden++;
@@ -110,6 +126,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL seen_create_device(VkPhysicalDevice physic
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL seen_get_device(VkDevice device, const char *name) {
     if (!strcmp(name, "vkQueueSubmit")) return (PFN_vkVoidFunction)seen_submit;
+    if (!strcmp(name, "vkQueueWaitIdle")) return (PFN_vkVoidFunction)seen_queue_wait;
     if (!strcmp(name, "vkDeviceWaitIdle")) return (PFN_vkVoidFunction)seen_wait_idle;
     if (!strcmp(name, "vkDestroyDevice")) return (PFN_vkVoidFunction)seen_destroy_device;
     return seen.get_device(device, name);
@@ -117,6 +134,7 @@ static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL seen_get_device(VkDevice device,
 
 static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL seen_get(VkInstance instance, const char *name) {
     if (!strcmp(name, "vkGetDeviceProcAddr")) return (PFN_vkVoidFunction)seen_get_device;
+    if (!strcmp(name, "vkGetPhysicalDeviceProperties")) return (PFN_vkVoidFunction)seen_properties;
     if (!strcmp(name, "vkDestroyInstance")) return (PFN_vkVoidFunction)seen_destroy_instance;
     if (!strcmp(name, "vkCreateDevice")) return (PFN_vkVoidFunction)seen_create_device;
     return vkGetInstanceProcAddr(instance, name);
@@ -149,8 +167,7 @@ static inline void own_instance(struct own *own, uint32_t api_version) {
     assert_true(vkEnumeratePhysicalDevices(own->instance, &n, &own->physical) >= 0);
     assert_int_equal(n, 1);
     struct fathom_error err = {0};
-    own->wants =
-        fathom_vulkan_wants_create(vkGetInstanceProcAddr, own->instance, api_version, own->physical, &err);
+    own->wants = fathom_vulkan_wants_create(seen_get, own->instance, api_version, own->physical, &err);
     check(own->wants != NULL, &err);
 }
 

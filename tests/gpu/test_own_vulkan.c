@@ -142,6 +142,46 @@ static void test_minimum(void **state) {
     assert_null(strstr(message, "timelineSemaphore"));
 }
 
+static bool wants_import(const struct own *own) {
+    for (uint32_t i = 0; i < own->wants->n_extensions; i++)
+        if (!strcmp(own->wants->extensions[i], VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)) return true;
+    return false;
+}
+
+// On a device that is no CPU the import of a mapped file is a trial, which a program's device is spared.
+// After a loss only the queue is waited for, under the lock: other queues of the device are the program's.
+static void test_no_cpu(void **state) {
+    (void)state;
+    struct own own;
+    struct fathom_error err = {0};
+    seen.integrated = true;
+    own_instance(&own, VK_API_VERSION_1_3);
+    assert_false(wants_import(&own));
+    own_device(&own, NULL);
+    own_work(&own);
+    seen.n_locked = seen.n_submits = seen.n_unlocked_submits = seen.n_forbidden = 0;
+    const char *const names[] = {VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME};
+    struct fathom_vulkan vulkan = own_params(&own, NULL);
+    vulkan.extensions = names, vulkan.n_extensions = 1; // as if the program had enabled it
+    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.vulkan = &vulkan}, &err);
+    check(gpu != NULL, &err);
+    assert_true(gpu->info.unified_memory);
+    assert_null(gpu->marks);
+    assert_int_equal(gpu->import_alignment, 0);
+    assert_int_equal(gpu->info.max_import, 0);
+    assert_int_equal(seen.n_submits, 0);
+    multiply(gpu, FATHOM_F32);
+    const uint32_t before = seen.n_submits;
+    assert_false(fm_vk_check(gpu, VK_ERROR_DEVICE_LOST, "a call", &err));
+    fathom_gpu_destroy(&gpu);
+    assert_int_equal(seen.n_submits, before + 1);
+    assert_int_equal(seen.n_unlocked_submits, 0);
+    assert_int_equal(seen.n_forbidden, 0);
+    assert_true(own_submit(&own));
+    own_destroy(&own);
+    seen.integrated = false;
+}
+
 static void expect_refused(
     const struct fathom_vulkan *vulkan, const char *device, enum fathom_status status, const char *part) {
     struct fathom_error err = {0};
@@ -286,6 +326,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all),
         cmocka_unit_test(test_minimum),
+        cmocka_unit_test(test_no_cpu),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_wants_refusals),
         cmocka_unit_test(test_chains),
