@@ -1,14 +1,13 @@
 # How each dependency is found; README.md beside this file says why each was chosen.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-find_path(VOLK_INCLUDE_DIR volk.c REQUIRED)          # header and source, no library: src/gpu/volk.c builds it
-find_path(VULKAN_INCLUDE_DIR vulkan/vulkan.h REQUIRED)
+find_path(VULKAN_INCLUDE_DIR vulkan/vulkan_core.h REQUIRED) # headers alone: src/gpu/instance.c opens the loader
 pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 
 add_library(fathom_dependencies INTERFACE)
-target_include_directories(fathom_dependencies SYSTEM INTERFACE ${VOLK_INCLUDE_DIR} ${VULKAN_INCLUDE_DIR})
+target_include_directories(fathom_dependencies SYSTEM INTERFACE ${VULKAN_INCLUDE_DIR})
 target_link_libraries(fathom_dependencies INTERFACE PkgConfig::CJSON PkgConfig::PCRE2 PkgConfig::UTF8PROC Threads::Threads ${CMAKE_DL_LIBS} m)
 
 pkg_check_modules(URING IMPORTED_TARGET liburing)
