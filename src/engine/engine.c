@@ -45,9 +45,9 @@ static bool load_tokenizer(
     if (!fm_meta_has(tensors, "tokenizer.ggml.model")) return true; // logits and benchmarks need no tokenizer
     e->tokenizer = fm_tokenizer_of_model(tensors, err);
     if (!e->tokenizer) return false;
-    if (fm_tokenizer_size(e->tokenizer) > e->hp.n_vocab)
-        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %zu tokens, the model %u",
-            fm_tensors_path(tensors), fm_tokenizer_size(e->tokenizer), e->hp.n_vocab);
+    if (fathom_tokenizer_count(e->tokenizer) > e->hp.n_vocab)
+        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %u tokens, the model %u",
+            fm_tensors_path(tensors), fathom_tokenizer_count(e->tokenizer), e->hp.n_vocab);
     return true;
 }
 
@@ -165,7 +165,7 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     if (e->gpu && e->hp.n_experts) fm_engine_remember(e);
     fm_residency_destroy(&e->residency);
     fm_weights_free(&e->weights);
-    fm_tokenizer_destroy(&e->tokenizer);
+    fathom_tokenizer_destroy(&e->tokenizer);
     fathom_gpu_destroy(&e->gpu);
     fm_tensors_close(&e->tensors);
     free(e->tuned);
@@ -198,6 +198,9 @@ struct fathom_gpu_counters fm_engine_counters(const struct fathom_engine *engine
     return counters;
 }
 
+const struct fathom_tokenizer *fathom_engine_get_tokenizer(const struct fathom_engine *engine) {
+    return engine ? engine->tokenizer : NULL;
+}
 const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) {
     return &engine->info;
 }

@@ -18,8 +18,8 @@ struct fathom_engine {
     struct fm_weights weights;
     struct fm_pressure pressure;
     struct fathom_log log;
-    struct fm_residency *residency; // NULL: the experts are all in memory
-    struct fm_tokenizer *tokenizer; // NULL: the model's file has none
+    struct fm_residency *residency;     // NULL: the experts are all in memory
+    struct fathom_tokenizer *tokenizer; // NULL: the model's file has none
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
     struct fathom_start_times start;

@@ -35,7 +35,14 @@ struct fm_tensors;
 struct fm_tensors *fm_tensors_open(const char *path, struct fathom_error *err);
 // Whether a folder stands for the one GGUF model in it, and not for a hub folder.
 bool fm_folder_holds_gguf(const char *path);
+// A directory with only the keys of the chat templates in a hub folder, which needs no weights.
+struct fm_tensors *fm_folder_templates(const char *path, struct fathom_error *err);
+// Reads a GGUF file from memory, which must outlive the directory. `name` is for messages.
+struct fm_tensors *fm_tensors_from_memory(
+    const char *name, const void *data, uint64_t size, struct fathom_error *err);
 void fm_tensors_close(struct fm_tensors **tensors);
+// Whether the directory presents a hub folder, whose path it has.
+bool fm_tensors_is_hub(const struct fm_tensors *tensors);
 const char *fm_tensors_path(const struct fm_tensors *tensors);
 
 size_t fm_tensors_count(const struct fm_tensors *tensors);

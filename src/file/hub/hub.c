@@ -41,6 +41,7 @@ struct fm_tensors *fm_hub_open(const char *dir, struct fathom_error *err) {
     struct fm_hub hub = {.dir = dir, .err = err};
     hub.tensors = fm_tensors_new(dir, err);
     if (!hub.tensors) return NULL;
+    hub.tensors->hub = true;
     cJSON *config = NULL;
     hub.path = fm_hub_path(&hub, "config.json");
     if (!hub.path) goto fail;

@@ -98,3 +98,13 @@ bool fm_hub_chat_templates(struct fm_hub *hub, const cJSON *config) {
             });
     return !hub->failed;
 }
+
+struct fm_tensors *fm_folder_templates(const char *path, struct fathom_error *err) {
+    struct fm_hub hub = {.dir = path, .tensors = fm_tensors_new(path, err), .err = err};
+    cJSON *config = NULL;
+    const char *file = hub.tensors ? fm_hub_path(&hub, "tokenizer_config.json") : NULL;
+    const bool read = file && (access(file, F_OK) != 0 || (config = fm_json_load(file, err)));
+    if (!read || !fm_hub_chat_templates(&hub, config)) fm_tensors_close(&hub.tensors);
+    cJSON_Delete(config);
+    return hub.tensors;
+}
