@@ -230,6 +230,10 @@ enum fathom_type {
 // Returns the bytes of one row of n_cols elements. Returns 0 when the type is unknown, or n_cols is not a
 // multiple of the type's block (4 for floats, 32 for F8_E4M3).
 FATHOM_API uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols);
+// The type's name, "Q4_K"; "?" for a number that is no type.
+FATHOM_API const char *fathom_type_name(enum fathom_type type);
+// The type of a name, in any case. Returns false, and leaves *type as it was, where there is none.
+FATHOM_API bool fathom_type_find(const char *name, enum fathom_type *type);
 
 // The part of a weight that one binding addresses: rows [first_row, first_row + n_rows), counted through all
 // matrices. Never grows.
