@@ -210,7 +210,7 @@ cJSON *drafts_json(const struct fathom_session *session) {
 
 char *demo_model(void) {
     static const char *const places[] = {
-        "../share/fathom/minnow-q8_0.gguf", "../tools/demo/minnow-q8_0.gguf"};
+        "../share/fathom/minnow-q8_0.gguf", "minnow-q8_0.gguf"};
     char self[PATH_MAX], path[PATH_MAX + 64];
     const ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     char *slash = n > 0 ? (self[n] = 0, strrchr(self, '/')) : NULL;
@@ -218,9 +218,6 @@ char *demo_model(void) {
         snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - self), self, places[i]);
         if (access(path, R_OK) == 0) return strdup(path);
     }
-#ifdef FATHOM_DEMO_MODEL
-    if (access(FATHOM_DEMO_MODEL, R_OK) == 0) return strdup(FATHOM_DEMO_MODEL);
-#endif
     fprintf(stderr, "fathom: the demonstration model is not installed beside the program; name a model\n");
     return NULL;
 }

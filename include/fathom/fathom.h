@@ -16,8 +16,6 @@
 extern "C" {
 #endif
 
-FATHOM_API const char *fathom_version(void); // "0.1.0"
-
 // ---- Engine ----------------------------------------------------------------------------------------------
 
 // Called repeatedly during long work: `done` of `total` bytes or tokens. Return false to cancel.

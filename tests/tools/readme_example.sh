@@ -14,7 +14,7 @@ sed -n '/<!-- example: ask.c -->/,/^```$/p' "$source/include/README.md" | sed '1
 cat >"$work/ask/CMakeLists.txt" <<'C'
 cmake_minimum_required(VERSION 3.25)
 project(ask C)
-find_package(fathom 0.1 REQUIRED)
+find_package(fathom 0.2 REQUIRED)
 add_executable(ask ask.c)
 target_link_libraries(ask fathom::fathom)
 add_executable(ask_static ask.c)
