@@ -2,6 +2,7 @@
 # " (42959f8-dirty)" where tracked files were changed. FATHOM_COMMIT is empty where the tree is not a git
 # repository itself: a release's archive, or a copy inside another repository.
 #   cmake -DSOURCE= -DOUT= -P commit.cmake      runs in every build; OUT changes only when the commit does
+cmake_minimum_required(VERSION 3.25)
 find_program(git NAMES git)
 set(commit "")
 if(git)
