@@ -1,5 +1,6 @@
 # cmake --install: the program, both libraries, the headers, a CMake package (find_package(fathom)), a
 # pkg-config file, the demonstration model.
+include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # The libraries that users of the static library must link.
