@@ -13,7 +13,7 @@ function(fathom_one_object_trial out)
     if(NOT CMAKE_OBJCOPY OR NOT CMAKE_NM)
         return()
     endif()
-    set(folder ${PROJECT_BINARY_DIR}/one_object)
+    set(folder ${PROJECT_BINARY_DIR}/one_object/trial)
     file(WRITE ${folder}/a.c
         "int hidden(void);\n__attribute__((visibility(\"default\"))) int shown(void) { return hidden(); }\n")
     file(WRITE ${folder}/b.c "int hidden(void) { return 1; }\n")
@@ -36,6 +36,7 @@ endfunction()
 
 function(fathom_one_object out)
     fathom_one_object_trial(possible)
+    file(REMOVE_RECURSE ${PROJECT_BINARY_DIR}/one_object/trial)
     if(NOT possible)
         message(STATUS "libfathom.a shows the library's internal names, too: this toolchain cannot hide them "
             "(objcopy: ${CMAKE_OBJCOPY}). A program with a function of the same name cannot link libfathom.a; "
