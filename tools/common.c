@@ -209,8 +209,7 @@ cJSON *drafts_json(const struct fathom_session *session) {
 }
 
 char *demo_model(void) {
-    static const char *const places[] = {
-        "../share/fathom/minnow-q8_0.gguf", "minnow-q8_0.gguf"};
+    static const char *const places[] = {"../share/fathom/minnow-q8_0.gguf", "minnow-q8_0.gguf"};
     char self[PATH_MAX], path[PATH_MAX + 64];
     const ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     char *slash = n > 0 ? (self[n] = 0, strrchr(self, '/')) : NULL;

@@ -18,8 +18,8 @@
 extern "C" {
 #endif
 
-// The version of the library that runs, and the commit that it was built from: "0.2.0 (42959f8)". A library from
-// a release's archive says "0.2.0"; one with changes that are in no commit says "0.2.0 (42959f8-dirty)".
+// The version of the library that runs, and the commit that it was built from: "0.2.0 (42959f8)". A library
+// from a release's archive says "0.2.0"; one with changes that are in no commit says "0.2.0 (42959f8-dirty)".
 FATHOM_API const char *fathom_version(void);
 
 enum fathom_status {

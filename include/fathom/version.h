@@ -1,6 +1,6 @@
 // The version of these headers. fathom_version() says which library runs.
 //
-// Until 1.0 a minor version may break programs: the soname is libfathom.so.0.MINOR. A patch version breaks none.
+// Until 1.0 a minor version may break compiled programs, so the soname is libfathom.so.0.MINOR.
 #ifndef FATHOM_VERSION_H
 #define FATHOM_VERSION_H
 
