@@ -9,10 +9,6 @@
 static const double disk_seconds = 0.2; // of measuring a drive
 #define GIB (1024.0 * 1024.0 * 1024.0)
 
-const char *fathom_version(void) {
-    return FATHOM_VERSION;
-}
-
 // The longest context, in whole pages, whose cache fits beside the weights and the scratch.
 static uint32_t context_that_fits(const struct fathom_engine *e) {
     const uint64_t fixed = e->plan.weights + e->plan.scratch;
