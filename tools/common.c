@@ -178,8 +178,7 @@ cJSON *drafts_json(const struct fathom_session *session) {
 }
 
 char *demo_model(void) {
-    static const char *const places[] = {
-        "../share/fathom/minnow-q8_0.gguf", "minnow-q8_0.gguf"};
+    static const char *const places[] = {"../share/fathom/minnow-q8_0.gguf", "minnow-q8_0.gguf"};
     for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
         char *path = beside_program(places[i]);
         if (path) return path;
