@@ -1,10 +1,10 @@
 // Compares the draft layer with its golden logits, and drafting with plain decoding: the same tokens, greedy
 // and sampled, in fewer steps. The test asks some questions; all 200 with FATHOM_ALL_QUESTIONS set.
 // FATHOM_DRAFTS sets the number of drafted tokens in default mode.
+#include "device.h"
 #include "engine/golden.h"
 #include "engine/session.h"
 #include "model/draft.h"
-#include <fathom/fathom.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,8 +18,8 @@ enum { N_VOCAB = 768, N_GOLDEN = 128, MAX_NEW = 400, END = 764 };
 static struct fathom_engine *open_engine(const char *model, bool exact, uint32_t n_drafts) {
     struct fathom_error err = {0};
     struct fathom_engine *engine =
-        fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = model, .gpu.exact = exact,
-                                 .n_context = 1024, .n_drafts = n_drafts),
+        open_opening((struct opening){.engine = {.model = model, .n_context = 1024, .n_drafts = n_drafts},
+                         .gpu.exact = exact},
             &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
@@ -143,15 +143,14 @@ static void continue_text(struct fathom_session *session, const struct fathom_sa
     struct fathom_error err = {0};
     uint32_t n;
     text->n = 0;
-    if (!fathom_session_generate(session, sampling, max_tokens, collect, text, &n, &err))
-        fail_msg("%s", err.message);
+    if (!generate_of(session, sampling, max_tokens, collect, text, &n, &err)) fail_msg("%s", err.message);
 }
 
 static void answer(struct fathom_session *session, const int32_t *prompt, uint32_t n_prompt,
     const struct fathom_sampling *sampling, struct text *text) {
     struct fathom_error err = {0};
     if (!fathom_session_truncate(session, 0, &err) ||
-        !fathom_session_append(session, prompt, n_prompt, NULL, NULL, &err))
+        !fathom_session_append(session, prompt, n_prompt, NULL, &err))
         fail_msg("%s", err.message);
     continue_text(session, sampling, MAX_NEW, text);
 }
@@ -214,15 +213,13 @@ static uint32_t ask_both(
 }
 
 static double report(const struct pair *p, const char *what, uint32_t n_asked, uint32_t n_different) {
-    const struct fathom_session_stats plain = fathom_session_get_stats(p->sessions[0]),
-                                      drafting = fathom_session_get_stats(p->sessions[1]);
+    const struct fathom_session_stats plain = stats_of(p->sessions[0]), drafting = stats_of(p->sessions[1]);
     const double accepted = (double)drafting.drafts_accepted / (double)drafting.drafts;
     print_message("%s: %u of %u answers differ; %.1f %% of %llu drafts accepted, %llu rounds for %u tokens; "
                   "%.0f tokens/s, plain %.0f\n",
         what, n_different, n_asked, 100 * accepted, (unsigned long long)drafting.drafts,
-        (unsigned long long)drafting.decode_steps, drafting.timings.decode_tokens,
-        drafting.timings.decode_tokens / drafting.timings.decode_seconds,
-        plain.timings.decode_tokens / plain.timings.decode_seconds);
+        (unsigned long long)drafting.decode_steps, drafting.decode_tokens,
+        drafting.decode_tokens / drafting.decode_seconds, plain.decode_tokens / plain.decode_seconds);
     assert_int_equal(drafting.decode_submits, drafting.decode_steps);
     return accepted;
 }
@@ -282,9 +279,9 @@ static void edges(void **state) {
         struct fathom_session *s =
             open_session(engines[i], FATHOM_INIT(fathom_session_params, .n_context = 64, .n_chunk = 7));
         logits[i] = malloc(sizeof(float) * 8 * N_VOCAB);
-        assert_true(fathom_session_append(s, prompt, 20, NULL, NULL, &err));
+        assert_true(fathom_session_append(s, prompt, 20, NULL, &err));
         continue_text(s, NULL, 1, &texts[i][0]); // fewer tokens than a round gives
-        assert_true(fathom_session_append(s, prompt + 20, 8, logits[i], NULL, &err));
+        assert_true(fathom_session_append(s, prompt + 20, 8, logits[i], &err));
         continue_text(s, NULL, 5, &texts[i][1]);
         assert_true(fathom_session_truncate(s, 15, &err));
         assert_true(fathom_session_append_decode(s, prompt + 30, 3, NULL, &err));

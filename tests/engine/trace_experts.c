@@ -98,8 +98,7 @@ static bool read_prompt(const struct fathom_engine *engine, struct fathom_sessio
     if (!engine->tokenizer) return fm_fail(err, FATHOM_INVALID, "the model has no tokenizer for the prompt");
     struct fm_tokens ids = {0};
     bool ok = fm_tokenizer_encode(engine->tokenizer, prompt, strlen(prompt), true, &ids, err);
-    if (ok && ids.count > 1)
-        ok = fathom_session_append(session, ids.ids, (uint32_t)ids.count - 1, NULL, NULL, err);
+    if (ok && ids.count > 1) ok = fathom_session_append(session, ids.ids, (uint32_t)ids.count - 1, NULL, err);
     if (ok && ids.count) *last = ids.ids[ids.count - 1];
     free(ids.ids);
     return ok;

@@ -2,17 +2,17 @@
 #include "gpu/support.h"
 #include "gpu/tuned.h"
 
-enum { CAPACITY = 16 };
-
 static void test_list(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_gpu_info list[CAPACITY];
-    const size_t n = fathom_gpu_list(list, CAPACITY, &err);
-    if (n == 0) fail_msg("%s", err.message);
-    assert_int_equal(fathom_gpu_list(NULL, 0, &err), n);
-    for (size_t i = 0; i < n && i < CAPACITY; i++) {
-        const struct fathom_gpu_info *d = &list[i];
+    struct fathom_gpu_list *list = fathom_gpu_list_create(&err);
+    if (!list) fail_msg("%s", err.message);
+    const size_t n = fathom_gpu_list_count(list);
+    assert_true(n > 0);
+    assert_null(fathom_gpu_list_get(list, n));
+    for (size_t i = 0; i < n; i++) {
+        const struct fathom_gpu_info *d = fathom_gpu_list_get(list, i);
+        assert_int_equal(d->size, sizeof(*d));
         assert_int_equal(d->index, i);
         assert_true(d->name[0] != 0);
         if (d->unusable[0]) continue;
@@ -98,9 +98,10 @@ static void test_variants(void **state) {
     assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 1)->name, "few");
     assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 5)->name, sub ? "sub" : "plain");
     fathom_gpu_destroy(&gpu);
-    gpu = create_gpu(
-        &FATHOM_INIT(fathom_gpu_params, .disabled_caps = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16,
-            .variants = "other=few,op=few"));
+    gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params,
+        .debug = &FATHOM_INIT(
+            fathom_gpu_debug, .disabled_caps = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16),
+        .variants = "other=few,op=few"));
     assert_int_equal(
         fathom_gpu_get_info(gpu)->caps & (FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16), 0);
     assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 9)->name, "few");
@@ -159,7 +160,8 @@ static void test_discrete(void **state) {
     (void)state;
     struct fathom_error err = {0};
     struct fathom_gpu *gpu = create_gpu(NULL);
-    struct fathom_gpu *card = create_gpu(&FATHOM_INIT(fathom_gpu_params, .discrete = true));
+    struct fathom_gpu *card = create_gpu(
+        &FATHOM_INIT(fathom_gpu_params, .debug = &FATHOM_INIT(fathom_gpu_debug, .discrete = true)));
     const struct fathom_gpu_info *info = fathom_gpu_get_info(card);
     const uint32_t of_cpus = FATHOM_CAP_READ_AHEAD | FATHOM_CAP_DEVICE_ADDRESS | FATHOM_CAP_UNIFORM_LOADS;
     assert_int_equal(info->type, FATHOM_GPU_DISCRETE);
@@ -169,7 +171,7 @@ static void test_discrete(void **state) {
     struct fathom_buffer *buffer = fathom_buffer_create(card, 256, FATHOM_MEMORY_DEVICE, &err);
     check(buffer != NULL, &err);
     assert_null(buffer->mapped);
-    assert_int_equal(fathom_gpu_get_counters(card).submits, 1); // its zeros
+    assert_int_equal(counters_of(card).submits, 1); // its zeros
     assert_int_equal(card->import_alignment, 0);
     fathom_buffer_destroy(&buffer);
     fathom_gpu_destroy(&card);
@@ -301,7 +303,7 @@ static void test_driver_does_not_load(void **state) {
 static int create_and_print(void) {
     struct fathom_error err = {0}, list_err = {0};
     struct fathom_gpu *gpu = fathom_gpu_create(NULL, &err);
-    if (gpu || fathom_gpu_list(NULL, 0, &list_err)) return 1;
+    if (gpu || fathom_gpu_list_create(&list_err)) return 1;
     printf("%s\n%s\n", err.message, list_err.message);
     return err.status == FATHOM_NO_DEVICE && list_err.status == FATHOM_NO_DEVICE ? 3 : 2;
 }

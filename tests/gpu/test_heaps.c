@@ -75,7 +75,8 @@ static void tell_heaps(VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperti
 
 static struct fathom_gpu *pretend(const VkPhysicalDeviceMemoryProperties *memory, enum fathom_gpu_type type,
     bool budget, struct fathom_gpu_params params) {
-    params.discrete = type == FATHOM_GPU_DISCRETE;
+    const struct fathom_gpu_debug debug = {.size = sizeof(debug), .discrete = type == FATHOM_GPU_DISCRETE};
+    params.debug = &debug;
     struct fathom_gpu *gpu = watched_gpu(params);
     gpu->memory = *memory;
     gpu->info.type = type;
@@ -83,7 +84,7 @@ static struct fathom_gpu *pretend(const VkPhysicalDeviceMemoryProperties *memory
     gpu->info.caps &= ~(uint32_t)FATHOM_CAP_MEMORY_BUDGET;
     if (budget) gpu->info.caps |= FATHOM_CAP_MEMORY_BUDGET;
     fm_marks_destroy(gpu); // no CPU
-    watch.total = fathom_gpu_get_counters(gpu).memory_allocated;
+    watch.total = counters_of(gpu).memory_allocated;
     watch.all_types = true;
     memset(&told, 0, sizeof(told));
     told.memory = memory;
@@ -162,7 +163,7 @@ static void test_get_memory(void **state) {
     struct fathom_gpu *gpu = pretend(&card_with_window, FATHOM_GPU_DISCRETE, true, limited);
     told.budget[0] = 8 * GIB, told.budget[1] = 4 * GIB, told.budget[2] = 200 * MIB;
     told.usage[0] = 1 * GIB, told.usage[1] = 5 * MIB, told.usage[2] = 10 * MIB;
-    struct fathom_gpu_memory m = fathom_gpu_get_memory(gpu);
+    struct fathom_gpu_memory m = memory_of(gpu);
     assert_int_equal(m.device_total, 16 * GIB);
     assert_int_equal(m.device_budget, 8 * GIB + 200 * MIB);
     assert_int_equal(m.device_usage, 1 * GIB + 10 * MIB);
@@ -170,20 +171,20 @@ static void test_get_memory(void **state) {
     assert_int_equal(m.host_total, 32 * GIB);
     assert_int_equal(m.host_budget, 4 * GIB);
     assert_int_equal(m.host_usage, 5 * MIB);
-    assert_int_equal(m.host_free, 3 * MIB - fathom_gpu_get_counters(gpu).host_allocated);
+    assert_int_equal(m.host_free, 3 * MIB - counters_of(gpu).host_allocated);
     struct fathom_buffer *b = raw(gpu, 10 * MIB, FATHOM_MEMORY_DEVICE);
-    assert_int_equal(fathom_gpu_get_memory(gpu).device_free, 6 * GIB - 10 * MIB);
+    assert_int_equal(memory_of(gpu).device_free, 6 * GIB - 10 * MIB);
     told.budget[0] = 3 * GIB; // another program took memory
-    m = fathom_gpu_get_memory(gpu);
+    m = memory_of(gpu);
     assert_int_equal(m.device_free, 2 * GIB + 190 * MIB);
     told.budget[0] = told.usage[0] / 2; // and more than there was
-    m = fathom_gpu_get_memory(gpu);
+    m = memory_of(gpu);
     assert_int_equal(m.device_budget, 512 * MIB + 200 * MIB);
     assert_int_equal(m.device_free, 190 * MIB);
     fathom_buffer_destroy(&b);
     fathom_gpu_destroy(&gpu);
     gpu = pretend(&split, FATHOM_GPU_INTEGRATED, false, FATHOM_INIT(fathom_gpu_params));
-    m = fathom_gpu_get_memory(gpu);
+    m = memory_of(gpu);
     assert_int_equal(m.device_total, 12 * GIB + 512 * MIB);
     assert_int_equal(m.device_budget, m.device_total);
     assert_int_equal(m.host_total, m.device_total);

@@ -16,9 +16,9 @@ static void place(uint64_t limit, uint64_t large, uint32_t n_large, uint64_t sma
         held[i] = raw(gpu, is_large ? large : small, FATHOM_MEMORY_DEVICE);
         check_counters(gpu);
     }
-    assert_true(watch.most <= limit + fathom_gpu_get_counters(gpu).host_peak);
+    assert_true(watch.most <= limit + counters_of(gpu).host_peak);
     for (uint32_t i = 0; i < n_large + n_small; i++) fathom_buffer_destroy(&held[i]);
-    assert_int_equal(fathom_gpu_get_counters(gpu).device_allocated, 0);
+    assert_int_equal(counters_of(gpu).device_allocated, 0);
     check_counters(gpu);
     free(held);
     fathom_gpu_destroy(&gpu);
@@ -80,7 +80,7 @@ static void test_lives_below_limit(void **state) {
     print_message("seed %llu\n", (unsigned long long)seed);
     struct fathom_gpu *gpu =
         watched_gpu(FATHOM_INIT(fathom_gpu_params, .device_limit = 20 * MIB, .host_limit = 9 * MIB));
-    const struct fathom_gpu_counters before = fathom_gpu_get_counters(gpu);
+    const struct fathom_gpu_counters before = counters_of(gpu);
     struct fathom_buffer *held[N_SLOTS] = {0};
     uint32_t n_refused = 0;
     for (int step = 0; step < 3000; step++) {
@@ -99,7 +99,7 @@ static void test_lives_below_limit(void **state) {
     }
     assert_true(n_refused > 10);
     for (int i = 0; i < N_SLOTS; i++) fathom_buffer_destroy(&held[i]);
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    const struct fathom_gpu_counters c = counters_of(gpu);
     assert_int_equal(c.device_allocated, before.device_allocated);
     assert_int_equal(c.host_allocated, before.host_allocated);
     assert_true(c.device_peak > 15 * MIB);
@@ -111,8 +111,8 @@ static void test_staging_below_limit(void **state) {
     (void)state;
     enum { N_WORDS = 3 << 20 };
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = watched_gpu(
-        FATHOM_INIT(fathom_gpu_params, .device_limit = 13 * MIB, .host_limit = 3 * MIB, .discrete = true));
+    struct fathom_gpu *gpu = watched_gpu(FATHOM_INIT(fathom_gpu_params, .device_limit = 13 * MIB,
+        .host_limit = 3 * MIB, .debug = &FATHOM_INIT(fathom_gpu_debug, .discrete = true)));
     struct fathom_buffer *b = raw(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE);
     uint32_t *words = malloc(4 * N_WORDS), *got = calloc(N_WORDS, 4);
     for (uint32_t i = 0; i < N_WORDS; i++) words[i] = i * 0x9e3779b9u;
@@ -120,7 +120,7 @@ static void test_staging_below_limit(void **state) {
     check(fathom_download(gpu, fathom_buffer_view(b), got, &err), &err);
     assert_memory_equal(got, words, 4 * N_WORDS);
     check_counters(gpu);
-    assert_in_range(fathom_gpu_get_counters(gpu).host_peak, 3 * 64 * 1024, 3 * MIB / 4);
+    assert_in_range(counters_of(gpu).host_peak, 3 * 64 * 1024, 3 * MIB / 4);
     free(words);
     free(got);
     fathom_buffer_destroy(&b);
@@ -143,7 +143,7 @@ static void test_large_blocks_go_back(void **state) {
     assert_int_equal(watch.total, before);
     fathom_buffer_destroy(&small);
     assert_int_equal(watch.total, before); // a small block stays for the next buffer
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    const struct fathom_gpu_counters c = counters_of(gpu);
     assert_int_equal(c.device_peak, c.device_allocated + 90 * MIB);
     fathom_gpu_destroy(&gpu);
 }
@@ -168,7 +168,7 @@ static void test_used_block_stays(void **state) {
     assert_int_equal(lazy.n_kept, 0); // it waited
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&y);
-    assert_int_equal(fathom_gpu_get_counters(gpu).device_allocated, 0);
+    assert_int_equal(counters_of(gpu).device_allocated, 0);
     fathom_gpu_destroy(&gpu);
 }
 
@@ -178,7 +178,8 @@ static void test_host_weight(void **state) {
     (void)state;
     enum { N_ROWS = 300, N_COLS = 64 };
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .max_storage_range = 16384));
+    struct fathom_gpu *gpu = create_gpu(
+        &FATHOM_INIT(fathom_gpu_params, .debug = &FATHOM_INIT(fathom_gpu_debug, .max_storage_range = 16384)));
     struct fathom_weight *w = fathom_weight_create_host(gpu, FATHOM_F32, 1, N_ROWS, N_COLS, &err);
     check(w != NULL, &err);
     assert_true(w->n_slices > 1);
@@ -202,7 +203,7 @@ static void test_host_weight(void **state) {
         fathom_stream_destroy(&stream);
         fathom_buffer_destroy(&y);
     }
-    assert_true(fathom_gpu_get_counters(gpu).host_allocated >= sizeof(data));
+    assert_true(counters_of(gpu).host_allocated >= sizeof(data));
     fathom_weight_destroy(&w);
     assert_null(fathom_weight_create_host(gpu, FATHOM_Q4_0, 1, 4, 48, &err));
     fathom_gpu_destroy(&gpu);

@@ -32,7 +32,7 @@ static struct fathom_gpu_counters live(const char *cache_dir, uint32_t n_threads
     }
     check(fathom_download(gpu, fathom_buffer_view(buffer), got, &err), &err);
     for (int i = 0; i < N && !compile_only; i++) assert_int_equal(got[i], want);
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    const struct fathom_gpu_counters c = counters_of(gpu);
     assert_int_equal(c.pipelines_built + c.pipelines_from_cache, N_PIPELINES);
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&buffer);

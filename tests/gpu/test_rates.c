@@ -17,10 +17,10 @@ static void measured(void **state) {
     assert_true(rates.cut_seconds > 0);
     assert_true(rates.disk == 7); // not of the device
     assert_true(rates.token_seconds == 8);
-    const uint64_t used = fathom_gpu_get_counters(gpu).memory_used; // of the gpu itself
+    const uint64_t used = counters_of(gpu).memory_used; // of the gpu itself
     assert_in_range(used, 0, 25 << 20);
     assert_true(fm_rates_measure(gpu, FATHOM_Q4_K, 512, &rates, &err));
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_used, used);
+    assert_int_equal(counters_of(gpu).memory_used, used);
     assert_false(fm_rates_measure(gpu, FATHOM_Q4_K, 100, &rates, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     fathom_gpu_destroy(&gpu);

@@ -231,7 +231,7 @@ static void test_calls(void **state) {
     free(writes);
     check(fathom_stream_finish(stream, &err), &err);
     // a joined dispatch of another name is kept with its call
-    const uint64_t before = fathom_gpu_get_counters(gpu).dispatches;
+    const uint64_t before = counters_of(gpu).dispatches;
     fathom_stream_begin(stream);
     fm_stream_only(stream, &(struct fm_call){"raise", 1, {N, 1}}, 1);
     record_calls(stream, &s, 1);
@@ -240,7 +240,7 @@ static void test_calls(void **state) {
     fm_stream_join(stream, false);
     dispatch(stream, &s, "other", &variants[FAST], 1, 0);
     check(fathom_stream_finish(stream, &err), &err);
-    assert_int_equal(fathom_gpu_get_counters(gpu).dispatches - before, 2);
+    assert_int_equal(counters_of(gpu).dispatches - before, 2);
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&buffer);
     fathom_gpu_destroy(&gpu);
