@@ -1,6 +1,7 @@
 // One question: makes its prompt, brings the session to the prompt, and generates the answer.
 #include "engine/chat.h"
 #include "base/sized.h"
+#include "model/arch/arch.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,13 +40,11 @@ static bool make_prompt(struct fathom_chat *chat, size_t n, const char *raw_text
     return fm_chat_prompt(chat->chat_template, &talk, prompt, state, err);
 }
 
-// How many tokens of the prompt the session holds already.
-static uint32_t count_held(const struct fathom_chat *chat, const struct fm_tokens *prompt) {
-    const int32_t *held = fathom_session_tokens(chat->session);
-    const uint32_t n_held = fathom_session_length(chat->session);
+// How many tokens of the prompt fathom_session_sync() would find in the cache.
+static uint32_t count_held(const struct fathom_session *session, const struct fm_tokens *prompt) {
     uint32_t n = 0;
-    while (n < n_held && n < prompt->count && held[n] == prompt->ids[n]) n++;
-    return n;
+    while (n < session->n_tokens && n < prompt->count && session->tokens[n] == prompt->ids[n]) n++;
+    return n < session->n_evaluated ? session->engine->hp.arch->cache_truncate(n) : n;
 }
 
 static bool read_prompt(
@@ -53,10 +52,7 @@ static bool read_prompt(
     if (prompt->count >= chat->session->n_context)
         return fm_fail(err, FATHOM_INVALID, "the prompt has %zu tokens, the context holds %u", prompt->count,
             chat->session->n_context);
-    *n_reused = count_held(chat, prompt);
-    return fathom_session_truncate(chat->session, *n_reused, err) &&
-        fathom_session_append(
-            chat->session, prompt->ids + *n_reused, (uint32_t)prompt->count - *n_reused, NULL, err);
+    return fathom_session_sync(chat->session, prompt->ids, (uint32_t)prompt->count, n_reused, err);
 }
 
 // ---- Answer ----------------------------------------------------------------------------------------------
@@ -271,7 +267,7 @@ bool fathom_chat_count_tokens(struct fathom_chat *chat, const char *question,
     const bool ok = add_question(chat, question, err) &&
         make_prompt(chat, chat->talk.messages.n, question, p.disable_thinking, &prompt, &state, err);
     if (ok && n_tokens) *n_tokens = (uint32_t)prompt.count;
-    if (ok && n_reused) *n_reused = count_held(chat, &prompt);
+    if (ok && n_reused) *n_reused = count_held(chat->session, &prompt);
     fm_messages_cut(&chat->talk.messages, n);
     free(prompt.ids);
     return ok;
