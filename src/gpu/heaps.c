@@ -103,6 +103,7 @@ struct fathom_gpu_memory fathom_gpu_get_memory(const struct fathom_gpu *gpu) {
     struct fathom_gpu_memory m = {0};
     const uint64_t system = fm_available_memory();
     read_heaps(gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
+    fm_lock_take(&gpu->lock);
     for (uint32_t i = 0; i < memory.memoryHeapCount; i++) {
         const struct heap_state s = heap_state(gpu, i, &memory, &budget, system);
         if (holds_weights(&memory, i, gpu->info.unified_memory))
@@ -117,5 +118,6 @@ struct fathom_gpu_memory fathom_gpu_get_memory(const struct fathom_gpu *gpu) {
     const struct fathom_gpu_counters *c = &gpu->counters;
     m.device_free = least(m.device_free, below_limit(gpu->params.device_limit, c->device_allocated));
     m.host_free = least(m.host_free, below_limit(gpu->params.host_limit, c->host_allocated));
+    fm_lock_release(&gpu->lock);
     return m;
 }
