@@ -94,9 +94,10 @@ bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_erro
 }
 
 uint64_t fm_gpu_poll(struct fathom_gpu *gpu) {
+    if (gpu->lost) return gpu->done_ticket;
     uint64_t value;
-    if (!gpu->lost && gpu->vk.vkGetSemaphoreCounterValue(gpu->device, gpu->timeline, &value) == VK_SUCCESS)
-        note_done(gpu, value);
+    const VkResult result = gpu->vk.vkGetSemaphoreCounterValue(gpu->device, gpu->timeline, &value);
+    if (fm_vk_check(gpu, result, "vkGetSemaphoreCounterValue", NULL)) note_done(gpu, value);
     return gpu->done_ticket;
 }
 
