@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 #include "base/disk_reader.h"
 #include "base/log.h"
+#include "op/op.h"
 #include "op/rates.h"
 #include <stdlib.h>
 #include <string.h>
@@ -116,10 +117,18 @@ static bool plan_memory(
     return fm_memory_plan(e->tensors, &e->hp, &wanted, &e->history, &e->info, &e->plan, err);
 }
 
+static bool create_locks(struct fathom_engine *e) {
+    if (!fm_turn_create(&e->turn)) return false;
+    if (fm_lock_create(&e->lock)) return true;
+    fm_turn_destroy(&e->turn);
+    return false;
+}
+
 struct fathom_engine *fathom_engine_create(
     const struct fathom_engine_params *params, struct fathom_error *err) {
     double start = fm_clock();
     struct fathom_engine *e = calloc(1, sizeof(*e));
+    if (e && !create_locks(e)) free(e), e = NULL;
     if (!e) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         return NULL;
@@ -141,6 +150,7 @@ struct fathom_engine *fathom_engine_create(
     if (!load_tokenizer(e, e->tensors, err)) goto fail;
     e->start.tokenizer = fm_lap(&start);
     if (!(e->gpu = fathom_gpu_create(&params->gpu, err))) goto fail;
+    e->log = fm_gpu_params(e->gpu)->log; // from here on, one message at a time
     e->start.device = fm_lap(&start);
     if (!plan_memory(e, params, err)) goto fail;
     if (!check_fit(e, params->model, err)) goto fail;
@@ -148,8 +158,7 @@ struct fathom_engine *fathom_engine_create(
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
         params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
         (double)e->plan.scratch / GIB, (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
-    if (!fm_weights_load(
-            e->gpu, e->tensors, &e->hp, &e->plan, &params->progress, &params->gpu.log, &e->weights, err))
+    if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &e->plan, &params->progress, &e->log, &e->weights, err))
         goto fail;
     if (params->mirror && e->plan.experts != FATHOM_EXPERTS_DISK) {
         fm_fail(err, FATHOM_INVALID,
@@ -157,8 +166,8 @@ struct fathom_engine *fathom_engine_create(
         goto fail;
     }
     if (e->plan.experts == FATHOM_EXPERTS_DISK &&
-        !(e->residency = fm_residency_create(
-              e->gpu, e->tensors, e->weights.slots, params->mirror, &params->gpu.log, err)))
+        !(e->residency =
+                fm_residency_create(e->gpu, e->tensors, e->weights.slots, params->mirror, &e->log, err)))
         goto fail;
     if (!e->residency && !fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
@@ -179,27 +188,10 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     fm_tokenizer_destroy(&e->tokenizer);
     fathom_gpu_destroy(&e->gpu);
     fm_tensors_close(&e->tensors);
+    fm_lock_destroy(&e->lock);
+    fm_turn_destroy(&e->turn);
     free(e);
     *engine = NULL;
-}
-
-void fm_engine_settle(struct fathom_engine *e) {
-    fm_pressure_begin(&e->pressure, e->gpu, e->weights.slots, &e->log);
-}
-bool fm_engine_pressed(struct fathom_engine *e) {
-    return fm_pressure_due(&e->pressure, e->gpu, e->weights.slots, e->plan.n_slots);
-}
-bool fm_engine_relieve(struct fathom_engine *e, struct fathom_error *err) {
-    return fm_pressure_follow(&e->pressure, e->gpu, e->weights.slots, &e->log, err);
-}
-
-bool fm_engine_submit(const struct fathom_engine *e, struct fathom_stream *stream, const int32_t *ids,
-    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err) {
-    struct fm_slots *slots = e->weights.slots;
-    if (slots && slots->in_doubt && !fm_slots_forget(e->gpu, slots, err)) return false;
-    if (fm_residency_submit(e->residency, stream, ids, n_ids, ticket, err)) return true;
-    if (slots) slots->in_doubt = true;
-    return false;
 }
 
 const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) {
@@ -210,11 +202,4 @@ const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engi
 }
 struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine) {
     return engine->gpu;
-}
-
-bool fathom_engine_get_expert_stats(
-    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
-    *stats = (struct fathom_expert_stats){0};
-    fm_residency_count(engine->residency, stats);
-    return !engine->weights.slots || fm_slots_count(engine->gpu, engine->weights.slots, stats, err);
 }

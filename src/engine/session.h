@@ -25,6 +25,7 @@ struct fathom_session {
     bool decode_recorded;
     uint32_t decode_version;      // fm_slots.version when the step was recorded
     struct fm_drafting *drafting; // NULL: the engine does not draft
+    double waited;                // seconds in which the session's decode steps waited for the file
     struct fathom_session_stats stats;
     struct fathom_start_times start;
 };
