@@ -65,7 +65,6 @@ static bool hear(void *user, enum fathom_piece kind, const char *text) {
     return true;
 }
 
-
 // The thought ends after as many tokens as asked; then comes the mark, and an answer.
 static void budget(void **state) {
     struct fathom_chat *chat = open_chat(*state, NULL);
