@@ -206,7 +206,7 @@ error_is_right
 limited run "$foretold; $share; $bytes copied, [0-9.]+ from the file, [0-9.]+ ms: device [0-9.]+, copies about [0-9.]+, disk [0-9.]+, waiting about [0-9.]+$" -p "$question" --greedy --ram 3MiB --experts disk
 limited run '' -p "$question" -n 0
 [ -z "$(messages)" ] || { failures=$((failures + 1)); echo "FAIL: -n 0 wrote:"; cat "$work/err"; }
-check 0 "$foretold; $bytes in host memory, [0-9.]+ ms: device [0-9.]+, host memory about [0-9.]+$" "$fathom" run "$demo" -p "$question" --greedy --ctx 512 --experts host
+check 0 "$foretold; $bytes in host memory, [0-9.]+ ms: device [0-9.]+, host memory about [0-9.]+$" "$fathom" run "$demo" -p "$question" --greedy --discrete --ctx 512 --vram 4500KiB --experts host # no slots fit
 limited bench '"place":	"slots",' -p 4 -n 16 -r 2 --json # 16 tokens, two times; the first run warms up
 has '"needed":	384,'
 adds_up
