@@ -9,10 +9,6 @@
 static const double disk_seconds = 0.2; // of measuring a drive
 #define GIB (1024.0 * 1024.0 * 1024.0)
 
-const char *fathom_version(void) {
-    return FATHOM_VERSION;
-}
-
 // The longest context, in whole pages, whose cache fits beside the weights and the scratch.
 static uint32_t context_that_fits(const struct fathom_engine *e) {
     const uint64_t fixed = e->plan.weights + e->plan.scratch;
@@ -150,6 +146,7 @@ struct fathom_engine *fathom_engine_create(
         !(e->residency =
                 fm_residency_create(e->gpu, e->tensors, e->weights.slots, params->mirror, &e->log, err)))
         goto fail;
+    e->model_key = fm_model_key(e->tensors, &e->hp); // of bytes that loading has just read
     if (!e->residency && !fm_engine_counters(e).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
     if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;
