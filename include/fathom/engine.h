@@ -35,8 +35,12 @@ struct fathom_engine_params {
     // ends the process). FATHOM_CAP_HOST_IMPORT in fathom_gpu_debug.disabled_caps makes the engine copy the
     // weights.
     const char *model;
-    // The bytes of a GGUF file in memory, in place of a path: a program that has a descriptor maps it. They
-    // must stay as they are until the engine is destroyed. `model` may then name them for messages.
+    // The bytes of a GGUF file of one part in memory, in place of a path: a program that has a descriptor
+    // maps it. They must stay as they are until the engine or the inspection is destroyed. They may lie at
+    // any address. A device that shares the host's memory uses weights in place that lie there as it needs
+    // them (a mapping of the file does), and the engine copies the others. Experts that would be read from
+    // the file are refused with FATHOM_UNSUPPORTED, because there is no file: they must fit into device
+    // memory and host memory. `model` may name the bytes for messages; NULL: "the model in memory".
     const void *model_data;
     uint64_t model_size;
     const struct fathom_gpu_params *gpu; // device, cache folder, exact mode, log; NULL: the defaults
@@ -194,8 +198,8 @@ struct fathom_machine {
     uint64_t host_memory;              // free bytes of the host's memory; 0: of this machine, now
     struct fathom_rates rates;
 };
-// Bytes of host memory that can be taken now without swapping, limits of containers included. UINT64_MAX where
-// nothing is known.
+// Bytes of host memory that can be taken now without swapping, limits of containers included. UINT64_MAX
+// where nothing is known.
 FATHOM_API uint64_t fathom_host_memory_free(void);
 // Reads a model's header and plans its memory for the engine that `params` describes, without a device and
 // without loading the model. params->gpu gives exact mode and limits; its device is not opened. machine NULL:

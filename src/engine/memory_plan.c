@@ -281,7 +281,8 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
     bool ok = !no_experts
         ? !params->gpu || check_shortage(params, &inv, plan, &s, err)
         : fm_fail(err, FATHOM_INVALID, "%s: a place for experts was asked for, the model has none", path);
-    if (ok && params->in_memory && plan->experts == FATHOM_EXPERTS_DISK)
+    if (ok && params->in_memory &&
+        (plan->experts == FATHOM_EXPERTS_DISK || params->experts == FATHOM_EXPERTS_DISK))
         ok = fm_fail(err, FATHOM_UNSUPPORTED,
             "%s: %s of experts, %s of device memory and %s of host memory are free: the others would be read "
             "from a file as they are needed, but the model is in memory; give the path of its file",
