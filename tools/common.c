@@ -178,15 +178,11 @@ cJSON *drafts_json(const struct fathom_session *session) {
 }
 
 char *demo_model(void) {
-    static const char *const places[] = {
-        "../share/fathom/minnow-q8_0.gguf", "../tools/demo/minnow-q8_0.gguf"};
+    static const char *const places[] = {"../share/fathom/minnow-q8_0.gguf", "minnow-q8_0.gguf"};
     for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
         char *path = beside_program(places[i]);
         if (path) return path;
     }
-#ifdef FATHOM_DEMO_MODEL
-    if (is_readable(FATHOM_DEMO_MODEL)) return strdup(FATHOM_DEMO_MODEL);
-#endif
     fprintf(stderr, "fathom: the demonstration model is not installed beside the program; name a model\n");
     return NULL;
 }

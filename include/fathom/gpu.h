@@ -83,6 +83,7 @@ FATHOM_API size_t fathom_gpu_list_count(const struct fathom_gpu_list *list);
 FATHOM_API const struct fathom_gpu_info *fathom_gpu_list_get(const struct fathom_gpu_list *list, size_t i);
 
 struct fathom_gpu_debug; // debug.h
+struct fathom_vulkan;    // vulkan.h
 struct fathom_gpu_params {
     size_t size;
     const char *device;    // index, or part of the name, any case; NULL: the best usable one (discrete first)
@@ -98,6 +99,9 @@ struct fathom_gpu_params {
     bool timers;        // keep a GPU time for every dispatch
     uint32_t n_threads; // that build pipelines; 0: one a core
     struct fathom_log log;
+    // A gpu over a program's own VkDevice and queue (<fathom/vulkan.h>); `device` must be NULL then. NULL:
+    // Fathom makes an instance and a device of its own.
+    const struct fathom_vulkan *vulkan;
     const struct fathom_gpu_debug *debug; // NULL: none
 };
 

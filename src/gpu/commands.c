@@ -206,7 +206,7 @@ static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct 
 
 static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t *n_sets,
     struct fathom_error *err) {
-    const struct VolkDeviceTable *vk = &s->gpu->vk;
+    const struct fm_device_functions *vk = &s->gpu->vk;
     const struct fm_dispatch *d = &e->dispatch;
     if (e->is_copy) {
         const struct fathom_view src = d->views[0], dst = d->views[1];
