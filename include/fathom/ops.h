@@ -528,6 +528,7 @@ struct fathom_sample_params {
     struct fathom_view drafts;        // struct fathom_drafts; buffer NULL: one row
     uint32_t n_vocab, n_ring, n_rows; // n_rows 0: 1
     bool guess;                       // the device reads the ring: an entry must be a token
+    bool forbids; // a logit of -infinity excludes its token; where no other is left, there is no token
 };
 FATHOM_API void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_params *params);
 

@@ -3,6 +3,7 @@
 #include "base/library.h"
 #include "gpu/internal.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 void *fm_loader_open(PFN_vkGetInstanceProcAddr *get, struct fathom_error *err) {
     static const char *const names[] = {"libvulkan.so.1", "libvulkan.so", NULL};

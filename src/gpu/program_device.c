@@ -137,9 +137,9 @@ struct fathom_vulkan_wants *fathom_vulkan_wants_create(PFN_vkGetInstanceProcAddr
     const uint32_t left_out =
         FATHOM_CAP_STATISTICS | (info.type == FATHOM_GPU_CPU ? 0 : FATHOM_CAP_HOST_IMPORT);
     fm_wanted_set(&w->wanted, &offer, info.caps & ~left_out);
-    w->public = FATHOM_INIT(fathom_vulkan_wants, .size = sizeof(w->public), .queue_family = family,
-        .n_extensions = w->wanted.n_extensions, .extensions = w->wanted.extensions,
-        .features = &w->wanted.base);
+    w->public =
+        FATHOM_INIT(fathom_vulkan_wants, .queue_family = family, .n_extensions = w->wanted.n_extensions,
+            .extensions = w->wanted.extensions, .features = &w->wanted.base);
     return &w->public;
 }
 

@@ -79,6 +79,12 @@ enum fm_chat_part { FM_CHAT_THOUGHT, FM_CHAT_THOUGHT_MARK, FM_CHAT_ANSWER, FM_CH
 enum fm_chat_part fm_chat_follow(
     const struct fathom_template *chat_template, struct fm_chat_state *state, int32_t id);
 
+// Appends the tokens that end the thought in place of the model: the closing mark. Where the model's opening
+// mark stands on a line of its own, so does the closing mark, and an empty line follows ("\n</think>\n\n").
+// ids: the text so far, the prompt and the reply, which is in its thought.
+bool fm_chat_end_thought(const struct fm_chat_template *chat_template, const int32_t *ids, size_t n,
+    struct fm_tokens *tokens, struct fathom_error *err);
+
 // How the model writes calls of tools, told from a prompt that the template renders with a call. tools: the
 // conversation has a list of tools. Without one Llama's style is none, because any object would be a call.
 enum fm_call_style fm_chat_call_style(const struct fathom_template *chat_template, bool tools);

@@ -93,7 +93,9 @@ static void *create_in_thread(void *user) {
     struct fathom_error *err = user;
     for (int i = 0; i < 4; i++) {
         struct fathom_gpu *gpu = fathom_gpu_create(NULL, err);
-        if (!gpu || !fathom_gpu_list(NULL, 0, err)) return NULL;
+        struct fathom_gpu_list *list = fathom_gpu_list_create(err);
+        if (!gpu || !list) return NULL;
+        fathom_gpu_list_destroy(&list);
         fathom_gpu_destroy(&gpu);
     }
     return err;

@@ -80,8 +80,9 @@ static uint32_t run_own(bool all, char message[1024]) {
     seen.n_locked = seen.n_submits = seen.n_unlocked_submits = seen.n_forbidden = 0;
     message[0] = 0;
     const struct fathom_vulkan vulkan = own_params(&own, features);
-    const struct fathom_gpu_params params =
-        device_params(FATHOM_INIT(fathom_gpu_params, .vulkan = &vulkan, .log = {keep_message, message}));
+    struct fathom_gpu_debug debug;
+    const struct fathom_gpu_params params = device_params(
+        FATHOM_INIT(fathom_gpu_params, .vulkan = &vulkan, .log = {keep_message, message}), &debug);
     struct fathom_gpu *gpu = fathom_gpu_create(&params, &err);
     check(gpu != NULL, &err);
     const uint32_t caps = fathom_gpu_get_info(gpu)->caps;
