@@ -326,8 +326,7 @@ struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params
         return NULL;
     }
     if (machine) request.host_memory = machine->host_memory, request.rates = machine->rates;
-    struct fm_tensors *tensors = inspection->tensors =
-        fm_model_open(params, "fathom_model_inspect", err);
+    struct fm_tensors *tensors = inspection->tensors = fm_model_open(params, "fathom_model_inspect", err);
     if (!tensors || !fm_hparams_read(tensors, &hp, err) ||
         !fm_memory_plan(tensors, &hp, &request, NULL, &inspection->info, &inspection->plan, err))
         fathom_inspection_destroy(&inspection);
