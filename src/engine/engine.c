@@ -2,16 +2,13 @@
 #include "base/disk_reader.h"
 #include "base/log.h"
 #include "base/sized.h"
+#include "op/op.h"
 #include "op/rates.h"
 #include <stdlib.h>
 #include <string.h>
 
 static const double disk_seconds = 0.2; // of measuring a drive
 #define GIB (1024.0 * 1024.0 * 1024.0)
-
-const char *fathom_version(void) {
-    return FATHOM_VERSION;
-}
 
 // The longest context, in whole pages, whose cache fits beside the weights and the scratch.
 static uint32_t context_that_fits(const struct fathom_engine *e) {
@@ -45,9 +42,9 @@ static bool load_tokenizer(
     if (!fm_meta_has(tensors, "tokenizer.ggml.model")) return true; // logits and benchmarks need no tokenizer
     e->tokenizer = fm_tokenizer_of_model(tensors, err);
     if (!e->tokenizer) return false;
-    if (fm_tokenizer_size(e->tokenizer) > e->hp.n_vocab)
-        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %zu tokens, the model %u",
-            fm_tensors_path(tensors), fm_tokenizer_size(e->tokenizer), e->hp.n_vocab);
+    if (fathom_tokenizer_count(e->tokenizer) > e->hp.n_vocab)
+        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %u tokens, the model %u",
+            fm_tensors_path(tensors), fathom_tokenizer_count(e->tokenizer), e->hp.n_vocab);
     return true;
 }
 
@@ -106,37 +103,47 @@ static bool plan_memory(
     return fm_memory_plan(e->tensors, &e->hp, &wanted, &e->history, &e->info, &e->plan, err);
 }
 
+static bool create_locks(struct fathom_engine *e) {
+    if (!fm_turn_create(&e->turn)) return false;
+    if (fm_lock_create(&e->lock)) return true;
+    fm_turn_destroy(&e->turn);
+    return false;
+}
+
 struct fathom_engine *fathom_engine_create(
     const struct fathom_engine_params *params, struct fathom_error *err) {
     double start = fm_clock();
     struct fathom_engine *e = calloc(1, sizeof(*e));
+    if (e && !create_locks(e)) free(e), e = NULL;
     if (!e) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         return NULL;
     }
     e->exact = params->gpu && params->gpu->exact;
     if (params->gpu) e->log = params->gpu->log;
-    e->sampling = FATHOM_INIT(fathom_sampling, .temperature = 0.6f, .top_p = 0.95f);
     e->cache_type = fm_cache_type(e->exact, params->cache_8bit);
     if (e->exact && params->cache_8bit) {
         fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
         goto fail;
     }
     // checks the file before it opens a device
-    if (!(e->tensors = fm_tensors_open(params->model, err)) || !fm_hparams_read(e->tensors, &e->hp, err))
+    if (!(e->tensors = fm_model_open(params, "fathom_engine_create", err)) ||
+        !fm_hparams_read(e->tensors, &e->hp, err))
         goto fail;
     if (e->hp.note) fm_log(&e->log, FATHOM_LOG_WARNING, "%s: %s", fm_tensors_path(e->tensors), e->hp.note);
+    e->sampling = fm_model_sampling(e->tensors, &e->log);
     if (params->n_drafts && !check_drafting(e, params->n_drafts, err)) goto fail;
     e->start.file = fm_lap(&start);
     if (!load_tokenizer(e, e->tensors, err)) goto fail;
     e->start.tokenizer = fm_lap(&start);
     if (!(e->gpu = fathom_gpu_create(params->gpu, err))) goto fail;
+    e->log = fm_gpu_params(e->gpu)->log; // from here on, one message at a time
     e->start.device = fm_lap(&start);
     if (!plan_memory(e, params, err)) goto fail;
-    if (!check_fit(e, params->model, err)) goto fail;
+    if (!check_fit(e, fm_model_name(params), err)) goto fail;
     fm_log(&e->log, FATHOM_LOG_INFO,
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
-        params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
+        fm_model_name(params), (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
         (double)e->plan.scratch / GIB, (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
     if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &e->plan, &params->progress, &e->log, &e->weights, err))
         goto fail;
@@ -166,31 +173,14 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     if (e->gpu && e->hp.n_experts) fm_engine_remember(e);
     fm_residency_destroy(&e->residency);
     fm_weights_free(&e->weights);
-    fm_tokenizer_destroy(&e->tokenizer);
+    fathom_tokenizer_destroy(&e->tokenizer);
     fathom_gpu_destroy(&e->gpu);
     fm_tensors_close(&e->tensors);
     free(e->tuned);
+    fm_lock_destroy(&e->lock);
+    fm_turn_destroy(&e->turn);
     free(e);
     *engine = NULL;
-}
-
-void fm_engine_settle(struct fathom_engine *e) {
-    fm_pressure_begin(&e->pressure, e->gpu, e->weights.slots, &e->log);
-}
-bool fm_engine_pressed(struct fathom_engine *e) {
-    return fm_pressure_due(&e->pressure, e->gpu, e->weights.slots, e->plan.n_slots);
-}
-bool fm_engine_relieve(struct fathom_engine *e, struct fathom_error *err) {
-    return fm_pressure_follow(&e->pressure, e->gpu, e->weights.slots, &e->log, err);
-}
-
-bool fm_engine_submit(const struct fathom_engine *e, struct fathom_stream *stream, const int32_t *ids,
-    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err) {
-    struct fm_slots *slots = e->weights.slots;
-    if (slots && slots->in_doubt && !fm_slots_forget(e->gpu, slots, err)) return false;
-    if (fm_residency_submit(e->residency, stream, ids, n_ids, ticket, err)) return true;
-    if (slots) slots->in_doubt = true;
-    return false;
 }
 
 struct fathom_gpu_counters fm_engine_counters(const struct fathom_engine *engine) {
@@ -199,6 +189,9 @@ struct fathom_gpu_counters fm_engine_counters(const struct fathom_engine *engine
     return counters;
 }
 
+const struct fathom_tokenizer *fathom_engine_get_tokenizer(const struct fathom_engine *engine) {
+    return engine ? engine->tokenizer : NULL;
+}
 const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) {
     return &engine->info;
 }
@@ -214,19 +207,4 @@ const struct fathom_sampling *fathom_engine_get_sampling(const struct fathom_eng
 }
 void fathom_engine_get_start_times(const struct fathom_engine *engine, struct fathom_start_times *times) {
     fm_sized_write(times, &engine->start, sizeof(engine->start));
-}
-
-bool fm_engine_count_experts(
-    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
-    *stats = FATHOM_INIT(fathom_expert_stats);
-    fm_residency_count(engine->residency, stats);
-    return !engine->weights.slots || fm_slots_count(engine->gpu, engine->weights.slots, stats, err);
-}
-
-bool fathom_engine_get_expert_stats(
-    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
-    struct fathom_expert_stats now;
-    if (!fm_engine_count_experts(engine, &now, err)) return false;
-    fm_sized_write(stats, &now, sizeof(now));
-    return true;
 }
