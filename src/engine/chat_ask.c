@@ -11,7 +11,7 @@
 // The session's text, which is empty or begins with the token that begins every text, and then `text`.
 static bool raw_prompt(
     struct fathom_chat *chat, const char *text, struct fm_tokens *tokens, struct fathom_error *err) {
-    const int32_t bos = fm_tokenizer_first(chat->engine->tokenizer);
+    const int32_t bos = fathom_tokenizer_first(chat->engine->tokenizer);
     const uint32_t n = fathom_session_length(chat->session);
     const size_t count = n ? n : bos >= 0;
     if (!n && !text) return fm_fail(err, FATHOM_INVALID, "chat: there is no text to continue");

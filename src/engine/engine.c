@@ -45,9 +45,9 @@ static bool load_tokenizer(
     if (!fm_meta_has(tensors, "tokenizer.ggml.model")) return true; // logits and benchmarks need no tokenizer
     e->tokenizer = fm_tokenizer_of_model(tensors, err);
     if (!e->tokenizer) return false;
-    if (fm_tokenizer_size(e->tokenizer) > e->hp.n_vocab)
-        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %zu tokens, the model %u",
-            fm_tensors_path(tensors), fm_tokenizer_size(e->tokenizer), e->hp.n_vocab);
+    if (fathom_tokenizer_count(e->tokenizer) > e->hp.n_vocab)
+        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %u tokens, the model %u",
+            fm_tensors_path(tensors), fathom_tokenizer_count(e->tokenizer), e->hp.n_vocab);
     return true;
 }
 
@@ -116,16 +116,17 @@ struct fathom_engine *fathom_engine_create(
     }
     e->exact = params->gpu && params->gpu->exact;
     if (params->gpu) e->log = params->gpu->log;
-    e->sampling = FATHOM_INIT(fathom_sampling, .temperature = 0.6f, .top_p = 0.95f);
     e->cache_type = fm_cache_type(e->exact, params->cache_8bit);
     if (e->exact && params->cache_8bit) {
         fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
         goto fail;
     }
     // checks the file before it opens a device
-    if (!(e->tensors = fm_tensors_open(params->model, err)) || !fm_hparams_read(e->tensors, &e->hp, err))
+    if (!(e->tensors = fm_model_open(params, "fathom_engine_create", err)) ||
+        !fm_hparams_read(e->tensors, &e->hp, err))
         goto fail;
     if (e->hp.note) fm_log(&e->log, FATHOM_LOG_WARNING, "%s: %s", fm_tensors_path(e->tensors), e->hp.note);
+    e->sampling = fm_model_sampling(e->tensors, &e->log);
     if (params->n_drafts && !check_drafting(e, params->n_drafts, err)) goto fail;
     e->start.file = fm_lap(&start);
     if (!load_tokenizer(e, e->tensors, err)) goto fail;
@@ -133,10 +134,10 @@ struct fathom_engine *fathom_engine_create(
     if (!(e->gpu = fathom_gpu_create(params->gpu, err))) goto fail;
     e->start.device = fm_lap(&start);
     if (!plan_memory(e, params, err)) goto fail;
-    if (!check_fit(e, params->model, err)) goto fail;
+    if (!check_fit(e, fm_model_name(params), err)) goto fail;
     fm_log(&e->log, FATHOM_LOG_INFO,
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
-        params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
+        fm_model_name(params), (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
         (double)e->plan.scratch / GIB, (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
     if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &e->plan, &params->progress, &e->log, &e->weights, err))
         goto fail;
@@ -165,7 +166,7 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     if (e->gpu && e->hp.n_experts) fm_engine_remember(e);
     fm_residency_destroy(&e->residency);
     fm_weights_free(&e->weights);
-    fm_tokenizer_destroy(&e->tokenizer);
+    fathom_tokenizer_destroy(&e->tokenizer);
     fathom_gpu_destroy(&e->gpu);
     fm_tensors_close(&e->tensors);
     free(e->tuned);
@@ -198,6 +199,9 @@ struct fathom_gpu_counters fm_engine_counters(const struct fathom_engine *engine
     return counters;
 }
 
+const struct fathom_tokenizer *fathom_engine_get_tokenizer(const struct fathom_engine *engine) {
+    return engine ? engine->tokenizer : NULL;
+}
 const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) {
     return &engine->info;
 }

@@ -18,8 +18,8 @@ struct fathom_engine {
     struct fm_weights weights;
     struct fm_pressure pressure;
     struct fathom_log log;
-    struct fm_residency *residency; // NULL: the experts are all in memory
-    struct fm_tokenizer *tokenizer; // NULL: the model's file has none
+    struct fm_residency *residency;     // NULL: the experts are all in memory
+    struct fathom_tokenizer *tokenizer; // NULL: the model's file has none
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
     struct fathom_start_times start;
@@ -37,6 +37,13 @@ struct fathom_engine {
     } decoded;           // by plain steps of this run
     uint64_t tuning_key; // of the model and the cache's type, for the tuning file
 };
+
+// Opens the model of an engine's parameters; `function` is for messages. The name is for messages, too.
+struct fm_tensors *fm_model_open(
+    const struct fathom_engine_params *params, const char *function, struct fathom_error *err);
+const char *fm_model_name(const struct fathom_engine_params *params);
+// The sampling that the model's file asks for. A number that makes no sense is left out, with a warning.
+struct fathom_sampling fm_model_sampling(const struct fm_tensors *tensors, const struct fathom_log *log);
 
 // Tokens of one prefill step unless the caller says: enough to use each weight many times, short enough for
 // one submit.
@@ -93,6 +100,7 @@ struct fm_plan_request {
     const char *model;                 // named in errors
     const struct fathom_gpu_info *gpu; // NULL: no device
     bool exact, cache_8bit;
+    bool in_memory; // the model is in a program's memory: no file has the experts
     uint32_t n_context;
     enum fathom_experts experts;
     uint64_t device_limit, host_limit, host_memory; // host_memory 0: of this machine, now

@@ -277,9 +277,15 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
     const struct fm_shortage s = choose_chunk(hp, params, gpu, cache_type, &inv, plan);
     plan->fits = plan->fits && possible;
     foretell(&inv, hp, history, params->keep_slots, plan);
-    const bool ok = !no_experts
+    bool ok = !no_experts
         ? !params->gpu || check_shortage(params, &inv, plan, &s, err)
         : fm_fail(err, FATHOM_INVALID, "%s: a place for experts was asked for, the model has none", path);
+    if (ok && params->in_memory && plan->experts == FATHOM_EXPERTS_DISK)
+        ok = fm_fail(err, FATHOM_UNSUPPORTED,
+            "%s: %s of experts, %s of device memory and %s of host memory are free: the others would be read "
+            "from a file as they are needed, but the model is in memory; give the path of its file",
+            path, size_text(plan->expert_bytes).text, size_text(machine.device).text,
+            size_text(machine.host).text);
     fm_inventory_free(&inv);
     return ok;
 }
@@ -288,10 +294,11 @@ struct fm_plan_request fm_plan_request(
     const struct fathom_engine_params *params, const struct fathom_gpu_info *gpu) {
     const struct fathom_gpu_params *p = params->gpu;
     return (struct fm_plan_request){
-        .model = params->model,
+        .model = fm_model_name(params),
         .gpu = gpu,
         .exact = p && p->exact,
         .cache_8bit = params->cache_8bit,
+        .in_memory = params->model_data,
         .n_context = params->n_context,
         .experts = params->experts,
         .device_limit = p ? p->device_limit : 0,
@@ -316,7 +323,7 @@ struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params
         return NULL;
     }
     if (machine) request.host_memory = machine->host_memory, request.rates = machine->rates;
-    struct fm_tensors *tensors = fm_tensors_open(params->model, err);
+    struct fm_tensors *tensors = fm_model_open(params, "fathom_model_inspect", err);
     if (!tensors || !fm_hparams_read(tensors, &hp, err) ||
         !fm_memory_plan(tensors, &hp, &request, NULL, &inspection->info, &inspection->plan, err))
         fathom_inspection_destroy(&inspection);
