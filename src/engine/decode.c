@@ -187,13 +187,14 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
         const uint32_t n_before = wish->n_done;
         const double begin = fm_clock(), waited = fm_residency_waited(residency);
         while (ok && n_submitted - n_read < n_ahead && n_submitted - n_read < wish->limit - wish->n_done) {
-            ok = wish->on_logits ? fm_constrained_step(s, wish->on_logits, wish->user, &wish->wanted, &last, err)
-                                 : record(s, drafts, err) &&
-                    submit_step(s, step, s->tokens[s->n_tokens - 1], &last, err);
+            ok = wish->on_logits
+                ? fm_constrained_step(s, wish->on_logits, wish->user, &wish->wanted, &last, err)
+                : record(s, drafts, err) && submit_step(s, step, s->tokens[s->n_tokens - 1], &last, err);
             if (!ok || !wish->wanted) break;
             tickets[n_submitted++ % FM_RING] = last;
         }
-        if (!ok || !wish->wanted || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], err))) break;
+        if (!ok || !wish->wanted || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], err)))
+            break;
         const double seconds = fm_clock() - begin;
         const volatile uint32_t *given = ring + n_read % FM_RING * width;
         if (n_read++ > 0 && drafts) count_drafts(s, given); // those of the first round are placeholders
@@ -243,8 +244,7 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_gener
 }
 
 // Runs the recorded step on the text's token at `position`, and downloads its logits if `logits` is not NULL.
-static bool step_once(
-    struct fathom_session *s, uint32_t position, float *logits, struct fathom_error *err) {
+static bool step_once(struct fathom_session *s, uint32_t position, float *logits, struct fathom_error *err) {
     const struct fathom_sampling greedy = {.size = sizeof(greedy)};
     struct fathom_view row = s->ws.logits;
     row.size = 4ull * s->engine->hp.n_vocab;

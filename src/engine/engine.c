@@ -150,6 +150,7 @@ struct fathom_engine *fathom_engine_create(
         !(e->residency =
                 fm_residency_create(e->gpu, e->tensors, e->weights.slots, params->mirror, &e->log, err)))
         goto fail;
+    e->model_key = fm_model_key(e->tensors, &e->hp); // of bytes that loading has just read
     if (!e->residency && !fm_engine_counters(e).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
     if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;

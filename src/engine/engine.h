@@ -36,6 +36,7 @@ struct fathom_engine {
         uint64_t n_steps;
     } decoded;           // by plain steps of this run
     uint64_t tuning_key; // of the model and the cache's type, for the tuning file
+    uint64_t model_key;  // fm_model_key, for sessions in files
 };
 
 // Opens the model of an engine's parameters; `function` is for messages. The name is for messages, too.
@@ -56,6 +57,10 @@ uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context);
 // A hash of everything in the engine that choices of variants depend on: tensors, numbers in the metadata,
 // the cache's type. `tensors` must be open.
 uint64_t fm_tuning_key(const struct fathom_engine *engine);
+// The same of a directory of tensors alone; `key` is what the hash begins with.
+uint64_t fm_directory_key(const struct fm_tensors *tensors, uint64_t key);
+// Tells models apart, also those whose tensors have the same names and sizes: see model_key.c.
+uint64_t fm_model_key(const struct fm_tensors *tensors, const struct fm_hparams *hp);
 
 // Reads the model's tuning file, or measures quickly and writes the file; see enum fathom_tuning. Returns
 // false only if the device fails or the caller cancels.

@@ -148,8 +148,8 @@ const struct fathom_dispatch_time *fathom_session_get_timing(
     return fathom_stream_get_timing(timed(session, decode), i);
 }
 
-bool fathom_session_sync(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens,
-    uint32_t *n_reused, struct fathom_error *err) {
+bool fathom_session_sync(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, uint32_t *n_reused,
+    struct fathom_error *err) {
     if (n_reused) *n_reused = 0;
     if (!fm_session_check_tokens(s, 0, ids, n_tokens, err)) return false;
     uint32_t n_same = 0;

@@ -24,8 +24,8 @@ struct fathom_session {
     struct fathom_buffer *seen, *ring;
     struct fathom_stream *prefill, *decode; // decode is recorded once
     bool decode_recorded;
-    uint32_t decode_version;      // fm_slots.version when the step was recorded
-    struct fm_drafting *drafting; // NULL: the engine does not draft
+    uint32_t decode_version;            // fm_slots.version when the step was recorded
+    struct fm_drafting *drafting;       // NULL: the engine does not draft
     struct fm_constrained *constrained; // NULL: no generation had a callback for logits
     struct fathom_progress progress;
     struct fathom_session_stats stats;
@@ -47,12 +47,12 @@ bool fm_session_push_tokens(
     struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
 // Records the decode step and builds its pipelines, once; and again when fm_slots.version changes.
 bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err);
-// Appends the operators of the decode step: up to its logits to one stream, the others to the second, which may
-// be the same one. Where they differ, logits of -infinity are allowed.
+// Appends the operators of the decode step: up to its logits to one stream, the others to the second, which
+// may be the same one. Where they differ, logits of -infinity are allowed.
 void fm_session_record_step(
     struct fathom_session *s, struct fathom_stream *logits, struct fathom_stream *sample);
-// The used parts of a layer's caches (fm_caches_used) for the text, which is shorter in the draft layer; and the
-// bytes of all layers'.
+// The used parts of a layer's caches (fm_caches_used) for the text, which is shorter in the draft layer; and
+// the bytes of all layers'.
 uint32_t fm_session_cache_parts(
     const struct fathom_session *s, uint32_t layer, struct fathom_view parts[FM_MAX_CACHE_PARTS]);
 uint64_t fm_session_cache_size(const struct fathom_session *s);

@@ -16,8 +16,7 @@ static bool run(struct fathom_session *s, struct fathom_stream *stream, uint64_t
 }
 
 // The caches of the same layer of both sessions are cut into the same parts.
-static bool copy_caches(
-    struct fathom_session *from, struct fathom_session *to, struct fathom_error *err) {
+static bool copy_caches(struct fathom_session *from, struct fathom_session *to, struct fathom_error *err) {
     const uint64_t total = fm_session_cache_size(from);
     struct fathom_stream *stream = fathom_stream_create(from->engine->gpu, err);
     bool ok = stream != NULL;
@@ -42,8 +41,8 @@ static bool copy_caches(
 
 struct fathom_session *fathom_session_fork(struct fathom_session *s, struct fathom_error *err) {
     struct fathom_session *fork = fathom_session_create(s->engine,
-        &FATHOM_INIT(fathom_session_params, .n_context = s->n_context, .n_chunk = s->n_chunk,
-            .progress = s->progress),
+        &FATHOM_INIT(
+            fathom_session_params, .n_context = s->n_context, .n_chunk = s->n_chunk, .progress = s->progress),
         err);
     if (!fork) return NULL;
     memcpy(fork->tokens, s->tokens, s->n_tokens * sizeof(*s->tokens));

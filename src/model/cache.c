@@ -91,8 +91,8 @@ uint32_t fm_caches_used(const struct fm_hparams *hp, const struct fm_caches *cac
     return hp->arch->cache_used(hp, caches, layer, n_positions, parts);
 }
 
-uint32_t fm_ring_parts(struct fathom_view ring, uint64_t row_size, uint32_t first, uint32_t n_rows,
-    struct fathom_view *parts) {
+uint32_t fm_ring_parts(
+    struct fathom_view ring, uint64_t row_size, uint32_t first, uint32_t n_rows, struct fathom_view *parts) {
     const uint64_t size = n_rows * row_size, at = first * row_size % ring.size, left = ring.size - at;
     if (size == 0) return 0;
     parts[0] = (struct fathom_view){ring.buffer, ring.offset + at, size < left ? size : left};

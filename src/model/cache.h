@@ -46,10 +46,10 @@ enum { FM_MAX_CACHE_PARTS = 8 };
 uint32_t fm_caches_used(const struct fm_hparams *hp, const struct fm_caches *caches, uint32_t layer,
     uint32_t n_positions, struct fathom_view parts[FM_MAX_CACHE_PARTS]);
 
-// For the architectures' rows. fm_ring_parts: rows [first, first + n_rows) of a ring, in two parts where these
-// go around its end. Returns the number of parts, also 0.
-uint32_t fm_ring_parts(struct fathom_view ring, uint64_t row_size, uint32_t first, uint32_t n_rows,
-    struct fathom_view *parts);
+// For the architectures' rows. fm_ring_parts: rows [first, first + n_rows) of a ring, in two parts where
+// these go around its end. Returns the number of parts, also 0.
+uint32_t fm_ring_parts(
+    struct fathom_view ring, uint64_t row_size, uint32_t first, uint32_t n_rows, struct fathom_view *parts);
 // fm_pages: pages that hold n_rows rows.
 uint32_t fm_pages(uint64_t n_rows);
 bool fm_page_table_create(struct fathom_gpu *gpu, const uint32_t *pages, uint32_t n_pages,

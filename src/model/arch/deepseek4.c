@@ -297,8 +297,9 @@ static uint32_t cache_truncate(uint32_t length) {
     return 0;
 }
 
-// The sliding window, the compressed rows of both kinds, and the positions that the next compressed rows take.
-// Each of the two rings holds more than that, by numbers that depend on the chunk and on the steps in flight.
+// The sliding window, the compressed rows of both kinds, and the positions that the next compressed rows
+// take. Each of the two rings holds more than that, by numbers that depend on the chunk and on the steps in
+// flight.
 static uint32_t cache_used(const struct fm_hparams *hp, const struct fm_caches *caches, uint32_t layer,
     uint32_t n_positions, struct fathom_view parts[FM_MAX_CACHE_PARTS]) {
     const struct fm_layer_cache *l = &caches->layers[layer];

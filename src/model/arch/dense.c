@@ -176,9 +176,9 @@ static uint64_t scratch(const struct fm_hparams *hp, uint32_t n_positions) {
 #define GROUPED_ROW \
     .cpu_chunk = 128, .cache_check = cache_check, .cache_token_size = cache_token_size, \
     .cache_size = cache_size, .cache_create = cache_create, .cache_truncate = cache_truncate, \
-    .cache_used = cache_used, \
-    .tensors = tensors, .widths = widths, .scratch = scratch, .layers = fm_pass_residual_layers, \
-    .attention = fm_pass_grouped_attention, .last_norm = fm_pass_last_norm
+    .cache_used = cache_used, .tensors = tensors, .widths = widths, .scratch = scratch, \
+    .layers = fm_pass_residual_layers, .attention = fm_pass_grouped_attention, \
+    .last_norm = fm_pass_last_norm
 
 const struct fm_arch fm_arch_llama = {.name = "llama", .read = read_llama, GROUPED_ROW};
 const struct fm_arch fm_arch_qwen2 = {.name = "qwen2", .read = read_dense, GROUPED_ROW};
