@@ -2,16 +2,13 @@
 #include "base/disk_reader.h"
 #include "base/log.h"
 #include "base/sized.h"
+#include "op/op.h"
 #include "op/rates.h"
 #include <stdlib.h>
 #include <string.h>
 
 static const double disk_seconds = 0.2; // of measuring a drive
 #define GIB (1024.0 * 1024.0 * 1024.0)
-
-const char *fathom_version(void) {
-    return FATHOM_VERSION;
-}
 
 // The longest context, in whole pages, whose cache fits beside the weights and the scratch.
 static uint32_t context_that_fits(const struct fathom_engine *e) {
@@ -106,10 +103,18 @@ static bool plan_memory(
     return fm_memory_plan(e->tensors, &e->hp, &wanted, &e->history, &e->info, &e->plan, err);
 }
 
+static bool create_locks(struct fathom_engine *e) {
+    if (!fm_turn_create(&e->turn)) return false;
+    if (fm_lock_create(&e->lock)) return true;
+    fm_turn_destroy(&e->turn);
+    return false;
+}
+
 struct fathom_engine *fathom_engine_create(
     const struct fathom_engine_params *params, struct fathom_error *err) {
     double start = fm_clock();
     struct fathom_engine *e = calloc(1, sizeof(*e));
+    if (e && !create_locks(e)) free(e), e = NULL;
     if (!e) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         return NULL;
@@ -132,6 +137,7 @@ struct fathom_engine *fathom_engine_create(
     if (!load_tokenizer(e, e->tensors, err)) goto fail;
     e->start.tokenizer = fm_lap(&start);
     if (!(e->gpu = fathom_gpu_create(params->gpu, err))) goto fail;
+    e->log = fm_gpu_params(e->gpu)->log; // from here on, one message at a time
     e->start.device = fm_lap(&start);
     if (!plan_memory(e, params, err)) goto fail;
     if (!check_fit(e, fm_model_name(params), err)) goto fail;
@@ -171,27 +177,10 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     fathom_gpu_destroy(&e->gpu);
     fm_tensors_close(&e->tensors);
     free(e->tuned);
+    fm_lock_destroy(&e->lock);
+    fm_turn_destroy(&e->turn);
     free(e);
     *engine = NULL;
-}
-
-void fm_engine_settle(struct fathom_engine *e) {
-    fm_pressure_begin(&e->pressure, e->gpu, e->weights.slots, &e->log);
-}
-bool fm_engine_pressed(struct fathom_engine *e) {
-    return fm_pressure_due(&e->pressure, e->gpu, e->weights.slots, e->plan.n_slots);
-}
-bool fm_engine_relieve(struct fathom_engine *e, struct fathom_error *err) {
-    return fm_pressure_follow(&e->pressure, e->gpu, e->weights.slots, &e->log, err);
-}
-
-bool fm_engine_submit(const struct fathom_engine *e, struct fathom_stream *stream, const int32_t *ids,
-    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err) {
-    struct fm_slots *slots = e->weights.slots;
-    if (slots && slots->in_doubt && !fm_slots_forget(e->gpu, slots, err)) return false;
-    if (fm_residency_submit(e->residency, stream, ids, n_ids, ticket, err)) return true;
-    if (slots) slots->in_doubt = true;
-    return false;
 }
 
 struct fathom_gpu_counters fm_engine_counters(const struct fathom_engine *engine) {
@@ -218,19 +207,4 @@ const struct fathom_sampling *fathom_engine_get_sampling(const struct fathom_eng
 }
 void fathom_engine_get_start_times(const struct fathom_engine *engine, struct fathom_start_times *times) {
     fm_sized_write(times, &engine->start, sizeof(engine->start));
-}
-
-bool fm_engine_count_experts(
-    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
-    *stats = FATHOM_INIT(fathom_expert_stats);
-    fm_residency_count(engine->residency, stats);
-    return !engine->weights.slots || fm_slots_count(engine->gpu, engine->weights.slots, stats, err);
-}
-
-bool fathom_engine_get_expert_stats(
-    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
-    struct fathom_expert_stats now;
-    if (!fm_engine_count_experts(engine, &now, err)) return false;
-    fm_sized_write(stats, &now, sizeof(now));
-    return true;
 }

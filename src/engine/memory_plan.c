@@ -5,6 +5,7 @@
 #include "engine/forecast.h"
 #include "engine/placement.h"
 #include "engine/session.h"
+#include "file/output.h"
 #include "model/arch/arch.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -311,6 +312,8 @@ struct fm_plan_request fm_plan_request(
 struct fathom_inspection {
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
+    struct fm_tensors *tensors;
+    struct fathom_tensor_info tensor; // the last one asked for
 };
 
 struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params *params,
@@ -323,16 +326,16 @@ struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params
         return NULL;
     }
     if (machine) request.host_memory = machine->host_memory, request.rates = machine->rates;
-    struct fm_tensors *tensors = fm_model_open(params, "fathom_model_inspect", err);
+    struct fm_tensors *tensors = inspection->tensors = fm_model_open(params, "fathom_model_inspect", err);
     if (!tensors || !fm_hparams_read(tensors, &hp, err) ||
         !fm_memory_plan(tensors, &hp, &request, NULL, &inspection->info, &inspection->plan, err))
         fathom_inspection_destroy(&inspection);
-    fm_tensors_close(&tensors);
     return inspection;
 }
 
 void fathom_inspection_destroy(struct fathom_inspection **inspection) {
-    if (!inspection) return;
+    if (!inspection || !*inspection) return;
+    fm_tensors_close(&(*inspection)->tensors);
     free(*inspection);
     *inspection = NULL;
 }
@@ -341,4 +344,23 @@ const struct fathom_model_info *fathom_inspection_get_info(const struct fathom_i
 }
 const struct fathom_memory_plan *fathom_inspection_get_plan(const struct fathom_inspection *inspection) {
     return &inspection->plan;
+}
+
+size_t fathom_inspection_count_tensors(const struct fathom_inspection *inspection) {
+    return fm_tensors_count(inspection->tensors);
+}
+const struct fathom_tensor_info *fathom_inspection_get_tensor(
+    struct fathom_inspection *inspection, size_t i) {
+    if (i >= fm_tensors_count(inspection->tensors)) return NULL;
+    const struct fm_tensor *t = fm_tensors_at(inspection->tensors, i);
+    inspection->tensor = FATHOM_INIT(fathom_tensor_info, .name = t->name, .type = t->type,
+        .n_dims = t->n_dims, .dims = {t->dims[0], t->dims[1], t->dims[2], t->dims[3]}, .bytes = t->size);
+    return &inspection->tensor;
+}
+bool fathom_inspection_has_file(const struct fathom_inspection *inspection, const char *path) {
+    return fm_output_is_input(inspection->tensors, path);
+}
+
+uint64_t fathom_host_memory_free(void) {
+    return fm_available_memory();
 }

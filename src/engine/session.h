@@ -28,6 +28,7 @@ struct fathom_session {
     struct fm_drafting *drafting;       // NULL: the engine does not draft
     struct fm_constrained *constrained; // NULL: no generation had a callback for logits
     struct fathom_progress progress;
+    double waited; // seconds in which the session's decode steps waited for the file
     struct fathom_session_stats stats;
     struct fathom_expert_stats experts; // of the decode steps
 };
