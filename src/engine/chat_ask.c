@@ -159,8 +159,8 @@ static bool keep_answer(struct fathom_chat *chat, size_t n, struct fathom_error 
     const struct fathom_message message = {
         .size = sizeof(message),
         .role = FATHOM_ROLE_ASSISTANT,
-        .content = a->answer.text,
-        .reasoning = a->thought.text,
+        .content = a->answer.length ? a->answer.text : "",
+        .reasoning = a->thought.length ? a->thought.text : NULL,
         .tool_calls = a->calls.items,
         .n_tool_calls = a->calls.n,
     };

@@ -226,3 +226,18 @@ write("session", {
     "past_the_end": session(body=section(1, 0, THREE, 1 << 40)), "overflow": session(body=section(1, 0, THREE, (1 << 64) - 8)), "few_tokens": session(body=section(1, 0, THREE[4:])),
     "many_layers": session(layers=(b"",) * 2, body=section(1, 0, THREE) + section(2, 0, b"")),
 })
+
+
+def talk(messages=(), **members):
+    return json.dumps({"version": 1, "raw": False, "fixed_system": False, "time": [126, 10, 30, 16, 50, 0, 1, 333, 0], "messages": messages} | members).encode()
+
+
+USER, CALLS = {"role": "user", "content": "é🙂\u0001\"\\"}, [{"name": "f", "arguments": "{}", "id": "1"}, {"name": "g", "arguments": "2"}]
+TURN = [USER, {"role": "assistant", "reasoning": "", "tool_calls": CALLS}, {"role": "tool", "content": "7", "tool_call_id": "1"}]
+write("talk", {
+    "empty": b"", "none": talk(), "turn": talk(TURN), "system": talk([{"role": "system", "content": "s"}] + TURN, fixed_system=True, tools="[{}]", template_name="deepseek-v4"),
+    "text": talk([USER], template_text="{{ messages }}"), "raw": talk(raw=True), "raw_messages": talk(TURN, raw=True), "both": talk(template_name="a", template_text="b"),
+    "version": talk(version=2), "no_version": talk(version=None), "cut": talk(TURN)[:-9], "no_system": talk([USER], fixed_system=True), "role": talk([{"role": "king"}]),
+    "no_role": talk([{}]), "content": talk([{"role": "user", "content": 7}]), "call": talk([{"role": "assistant", "tool_calls": [{"name": "f"}]}]), "calls": talk([{"role": "user", "tool_calls": 1}]),
+    "time": talk(time=[0, 12, 1, 0, 0, 0, 0, 0, 0]), "times": talk(time=[0] * 10), "no_time": talk(time=None), "zero": talk([{"role": "user", "content": "a\u0000b"}]), "array": b"[]", "messages": talk(messages={}),
+})

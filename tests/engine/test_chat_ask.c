@@ -40,7 +40,7 @@ static void default_sampling(void **state) {
 
 static void limits(void **state) {
     struct fathom_chat *chat = open_chat(*state,
-        &FATHOM_INIT(fathom_chat_params, .session = &FATHOM_INIT(fathom_session_params, .n_context = 64)));
+        &FATHOM_INIT(fathom_chat_params, .session = &FATHOM_INIT(fathom_session_params, .n_context = 40)));
     struct said said;
     ask(chat, paul, (struct fathom_ask_params){.max_tokens = 7}, &said);
     assert_int_equal(said.r.n_ids, 7);
@@ -48,7 +48,7 @@ static void limits(void **state) {
     fathom_chat_clear(chat);
     ask(chat, paul, (struct fathom_ask_params){0}, &said);
     assert_int_equal(said.r.end, FATHOM_END_CONTEXT);
-    assert_int_equal(said.r.n_prompt_ids + said.r.n_ids, 64);
+    assert_int_equal(said.r.n_prompt_ids + said.r.n_ids, 40);
     fathom_chat_destroy(&chat);
 }
 
@@ -180,7 +180,9 @@ static void raw_text(void **state) {
         size_t length, end = 0;
         const struct fathom_tokenizer *tokenizer = fathom_engine_get_tokenizer(*state);
         for (uint32_t j = said.r.n_prompt_ids; j < fathom_session_length(session); j++, end += length) {
-            const char *bytes = fathom_token_bytes(tokenizer, fathom_session_tokens(session)[j], &length);
+            const int32_t id = fathom_session_tokens(session)[j];
+            const char *bytes = fathom_token_bytes(tokenizer, id, &length);
+            if (fathom_token_is_control(tokenizer, id)) length = 0;
             memcpy(text + end, bytes, length);
         }
         text[end] = 0;
