@@ -83,8 +83,7 @@ static bool evaluate_chunk(
     return true;
 }
 
-bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits,
-    const struct fathom_progress *progress, struct fathom_error *err) {
+bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, struct fathom_error *err) {
     // tokens that the draft layer has missed are read again
     if (s->drafting && s->n_evaluated > fm_drafting_length(s)) s->n_evaluated = fm_drafting_length(s);
     const double start = fm_clock();
@@ -94,24 +93,30 @@ bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits,
         const uint32_t left = end - s->n_evaluated, n = left < s->n_chunk ? left : s->n_chunk,
                        done = s->n_evaluated - first;
         ok = evaluate_chunk(s, n, logits ? logits + (uint64_t)done * s->engine->hp.n_vocab : NULL, err);
-        if (ok && progress && progress->report &&
-            !progress->report(progress->user, "reading", done + n, total))
+        if (ok && s->progress.report &&
+            !s->progress.report(s->progress.user, FATHOM_PHASE_PROMPT, done + n, total))
             ok = fm_fail(err, FATHOM_CANCELLED, "reading the prompt was cancelled");
     }
-    if (total) s->stats.timings.prefill_seconds += fm_clock() - start;
-    s->stats.timings.prefill_tokens += s->n_evaluated - first;
+    if (total) s->stats.prefill_seconds += fm_clock() - start;
+    s->stats.prefill_tokens += s->n_evaluated - first;
     return ok;
 }
 
-bool fm_session_push_tokens(
-    struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err) {
-    if (n_tokens > s->n_context - s->n_tokens)
+bool fm_session_check_tokens(const struct fathom_session *s, uint32_t n_before, const int32_t *ids,
+    uint32_t n_tokens, struct fathom_error *err) {
+    if (n_tokens > s->n_context - n_before)
         return fm_fail(err, FATHOM_INVALID, "the text would have %llu tokens, the context holds %u",
-            (unsigned long long)s->n_tokens + n_tokens, s->n_context);
+            (unsigned long long)n_before + n_tokens, s->n_context);
     for (uint32_t i = 0; i < n_tokens; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= s->engine->hp.n_vocab)
             return fm_fail(err, FATHOM_INVALID, "token id %d is not in the vocabulary of %u", ids[i],
                 s->engine->hp.n_vocab);
+    return true;
+}
+
+bool fm_session_push_tokens(
+    struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err) {
+    if (!fm_session_check_tokens(s, s->n_tokens, ids, n_tokens, err)) return false;
     if (n_tokens) memcpy(s->tokens + s->n_tokens, ids, n_tokens * sizeof(*ids));
     s->n_tokens += n_tokens;
     return true;
@@ -120,13 +125,13 @@ bool fm_session_push_tokens(
 // The last token is left to the decode step, unless its logits are wanted now: that step needs a token to
 // start from.
 bool fathom_session_append(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, float *logits,
-    const struct fathom_progress *progress, struct fathom_error *err) {
+    struct fathom_error *err) {
     const uint32_t before = s->n_tokens;
     if (!fm_session_push_tokens(s, ids, n_tokens, err)) return false;
     if (n_tokens == 0) return true;
-    const bool ok = logits ? fm_session_evaluate(s, before, NULL, NULL, err) &&
-            fm_session_evaluate(s, s->n_tokens, logits, progress, err)
-                           : fm_session_evaluate(s, s->n_tokens - 1, NULL, progress, err);
+    const bool ok = logits
+        ? fm_session_evaluate(s, before, NULL, err) && fm_session_evaluate(s, s->n_tokens, logits, err)
+        : fm_session_evaluate(s, s->n_tokens - 1, NULL, err);
     if (!ok) fathom_session_truncate(s, s->n_evaluated > before ? s->n_evaluated : before, NULL);
     return ok;
 }

@@ -1,4 +1,5 @@
 // What the sessions of an engine share, while several threads run them.
+#include "base/sized.h"
 #include "engine/engine.h"
 
 // ---- Turns -----------------------------------------------------------------------------------------------
@@ -35,14 +36,22 @@ bool fm_engine_submit(const struct fathom_engine *e, struct fathom_stream *strea
     return false;
 }
 
-bool fathom_engine_get_expert_stats(
+bool fm_engine_count_experts(
     struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
-    *stats = (struct fathom_expert_stats){0};
+    *stats = FATHOM_INIT(fathom_expert_stats);
     fm_engine_take_turn(engine);
     fm_residency_count(engine->residency, stats);
     const bool ok = !engine->weights.slots || fm_slots_count(engine->gpu, engine->weights.slots, stats, err);
     fm_engine_end_turn(engine);
     return ok;
+}
+
+bool fathom_engine_get_expert_stats(
+    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
+    struct fathom_expert_stats now;
+    if (!fm_engine_count_experts(engine, &now, err)) return false;
+    fm_sized_write(stats, &now, sizeof(now));
+    return true;
 }
 
 bool fm_engine_drafts(struct fathom_engine *e) {

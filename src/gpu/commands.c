@@ -205,7 +205,7 @@ static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct 
 
 static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t *n_sets,
     struct fathom_error *err) {
-    const struct VolkDeviceTable *vk = &s->gpu->vk;
+    const struct fm_device_functions *vk = &s->gpu->vk;
     const struct fm_dispatch *d = &e->dispatch;
     if (e->is_copy) {
         const struct fathom_view src = d->views[0], dst = d->views[1];
@@ -269,7 +269,7 @@ static void count_commands(const struct fathom_stream *s) {
 }
 
 bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
-    const double most = s->gpu->params.short_submits ? pretended_submit_seconds : submit_seconds;
+    const double most = s->gpu->debug.short_submits ? pretended_submit_seconds : submit_seconds;
     struct accesses past = {0};
     VkCommandBuffer c = VK_NULL_HANDLE;
     double seconds = 0;
@@ -292,7 +292,7 @@ bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
         if (!ok) break;
         struct access now[FM_END_BINDINGS + 1];
         const uint32_t n_now = entry_accesses(s->gpu, e, now);
-        if (conflicts(&past, now, n_now) || (s->gpu->params.full_barriers && past.n)) {
+        if (conflicts(&past, now, n_now) || (s->gpu->debug.full_barriers && past.n)) {
             barrier(s, c);
             past.n = 0;
         }
@@ -316,19 +316,35 @@ void fm_stream_release(struct fathom_stream *s) {
         gpu->vk.vkResetDescriptorPool(gpu->device, s->descriptor_pools[i], 0);
     gpu->vk.vkDestroyQueryPool(gpu->device, s->timers, NULL);
     s->timers = VK_NULL_HANDLE;
+    free(s->times);
+    s->times = NULL;
+    s->n_times = 0;
 }
 
-size_t fathom_stream_timings(struct fathom_stream *s, struct fathom_dispatch_time *list, size_t capacity) {
+static bool read_time(const struct fathom_stream *s, uint32_t i, struct fathom_dispatch_time *time) {
+    const struct fathom_gpu *gpu = s->gpu;
+    const struct fm_dispatch *d = &s->entries[i].dispatch;
+    uint64_t ticks[2];
+    const VkResult result = gpu->vk.vkGetQueryPoolResults(
+        gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks, sizeof(*ticks), VK_QUERY_RESULT_64_BIT);
+    const double n_ticks = (double)((ticks[1] - ticks[0]) & gpu->timestamp_mask);
+    *time = FATHOM_INIT(fathom_dispatch_time, .op = d->op, .variant = d->variant ? d->variant->name : "",
+        .nanoseconds = n_ticks * (double)gpu->info.timestamp_period, .flops = d->flops, .bytes = d->bytes);
+    return result == VK_SUCCESS;
+}
+
+size_t fathom_stream_read_timings(struct fathom_stream *s) {
+    free(s->times);
+    s->times = NULL;
+    s->n_times = 0;
     if (!s->timers || !s->last_ticket || !fathom_gpu_wait(s->gpu, s->last_ticket, NULL)) return 0;
-    for (uint32_t i = 0; i < s->n_entries && i < capacity; i++) {
-        uint64_t ticks[2];
-        if (s->gpu->vk.vkGetQueryPoolResults(s->gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks,
-                sizeof(*ticks), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
+    if (!(s->times = calloc(s->n_entries + 1, sizeof(*s->times)))) return 0;
+    for (uint32_t i = 0; i < s->n_entries; i++)
+        if (!read_time(s, i, &s->times[i]))
             return 0; // a part of the dispatches would look like a faster step
-        const struct fm_dispatch *d = &s->entries[i].dispatch;
-        list[i] = (struct fathom_dispatch_time){d->op, d->variant ? d->variant->name : "",
-            (double)((ticks[1] - ticks[0]) & s->gpu->timestamp_mask) * (double)s->gpu->info.timestamp_period,
-            d->flops, d->bytes};
-    }
-    return s->n_entries;
+    return s->n_times = s->n_entries;
+}
+
+const struct fathom_dispatch_time *fathom_stream_get_timing(const struct fathom_stream *s, size_t i) {
+    return i < s->n_times ? &s->times[i] : NULL;
 }

@@ -1,5 +1,6 @@
 // The heaps of a device: their sizes, the driver's budget, and what this gpu holds there.
 #include "base/system_memory.h"
+#include "base/sized.h"
 #include "gpu/internal.h"
 
 // Heaps that can hold weights: the device-local ones, or all heaps when the device shares the host's memory,
@@ -35,8 +36,8 @@ void fm_memory_sizes(const VkPhysicalDeviceMemoryProperties *m,
     }
 }
 
-static void read_heaps(VkPhysicalDevice physical, bool wants_budget, VkPhysicalDeviceMemoryProperties *memory,
-    VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget) {
+static void read_heaps(const struct fm_instance_functions *vki, VkPhysicalDevice physical, bool wants_budget,
+    VkPhysicalDeviceMemoryProperties *memory, VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget) {
     *budget = (VkPhysicalDeviceMemoryBudgetPropertiesEXT){
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
     };
@@ -44,15 +45,16 @@ static void read_heaps(VkPhysicalDevice physical, bool wants_budget, VkPhysicalD
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
         .pNext = wants_budget ? budget : NULL,
     };
-    vkGetPhysicalDeviceMemoryProperties2(physical, &both);
+    vki->vkGetPhysicalDeviceMemoryProperties2(physical, &both);
     *memory = both.memoryProperties;
 }
 
-void fm_memory_measure(VkPhysicalDevice physical, struct fathom_gpu_info *info) {
+void fm_memory_measure(
+    const struct fm_instance_functions *vki, VkPhysicalDevice physical, struct fathom_gpu_info *info) {
     VkPhysicalDeviceMemoryProperties memory;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget;
     const bool has_budget = info->caps & FATHOM_CAP_MEMORY_BUDGET;
-    read_heaps(physical, has_budget, &memory, &budget);
+    read_heaps(vki, physical, has_budget, &memory, &budget);
     fm_memory_sizes(&memory, has_budget ? &budget : NULL, info);
 }
 
@@ -85,7 +87,7 @@ static struct heap_state heap_state(const struct fathom_gpu *gpu, uint32_t heap,
 uint64_t fm_heap_free(const struct fathom_gpu *gpu, uint32_t heap) {
     VkPhysicalDeviceMemoryProperties memory;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget;
-    read_heaps(gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
+    read_heaps(&gpu->instance.vk, gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
     return heap_state(gpu, heap, &memory, &budget, fm_available_memory()).free;
 }
 
@@ -97,12 +99,12 @@ static uint64_t below_limit(uint64_t limit, uint64_t allocated) {
     return limit ? without(limit, allocated) : UINT64_MAX;
 }
 
-struct fathom_gpu_memory fathom_gpu_get_memory(const struct fathom_gpu *gpu) {
+void fathom_gpu_get_memory(const struct fathom_gpu *gpu, struct fathom_gpu_memory *given) {
     VkPhysicalDeviceMemoryProperties memory;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget;
-    struct fathom_gpu_memory m = {0};
+    struct fathom_gpu_memory m = {.size = sizeof(m)};
     const uint64_t system = fm_available_memory();
-    read_heaps(gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
+    read_heaps(&gpu->instance.vk, gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
     fm_lock_take(&gpu->lock);
     for (uint32_t i = 0; i < memory.memoryHeapCount; i++) {
         const struct heap_state s = heap_state(gpu, i, &memory, &budget, system);
@@ -119,5 +121,5 @@ struct fathom_gpu_memory fathom_gpu_get_memory(const struct fathom_gpu *gpu) {
     m.device_free = least(m.device_free, below_limit(gpu->params.device_limit, c->device_allocated));
     m.host_free = least(m.host_free, below_limit(gpu->params.host_limit, c->host_allocated));
     fm_lock_release(&gpu->lock);
-    return m;
+    fm_sized_write(given, &m, sizeof(m));
 }

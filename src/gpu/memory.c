@@ -218,7 +218,9 @@ fail:
 // Without gpu->lock.
 static void fail_no_memory(const struct fathom_gpu *gpu, uint64_t size, enum fathom_memory kind,
     const struct refusal *why, struct fathom_error *err) {
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    struct fathom_gpu_memory m = {.size = sizeof(m)};
+    struct fathom_gpu_counters c = {.size = sizeof(c)};
+    fathom_gpu_get_counters(gpu, &c);
     const struct fathom_gpu_limits limits = fathom_gpu_get_limits(gpu);
     const bool host = kind == FATHOM_MEMORY_HOST;
     const char *what = host ? "host" : "device";
@@ -238,11 +240,13 @@ static void fail_no_memory(const struct fathom_gpu *gpu, uint64_t size, enum fat
             gpu->info.name, what, (unsigned long long)size, why->heap,
             (unsigned long long)gpu->memory.memoryHeaps[why->heap].size, (unsigned long long)why->free,
             (unsigned long long)why->asked);
-    else
+    else {
+        fathom_gpu_get_memory(gpu, &m);
         fm_fail(err, FATHOM_NO_MEMORY,
             "%s: no memory for a buffer of %llu bytes; %llu are in use, %llu are free (%s)", gpu->info.name,
-            (unsigned long long)size, (unsigned long long)c.memory_used,
-            (unsigned long long)fathom_gpu_get_memory(gpu).device_free, fm_vk_result_name(why->result));
+            (unsigned long long)size, (unsigned long long)c.memory_used, (unsigned long long)m.device_free,
+            fm_vk_result_name(why->result));
+    }
 }
 
 struct fm_block *fm_block_create(

@@ -218,7 +218,7 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
     const VkComputePipelineCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .pNext = gpu->creation_feedback ? &feedback : NULL,
-        .flags = gpu->params.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
+        .flags = gpu->debug.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -290,7 +290,7 @@ static bool note_built(struct work *work, double seconds, struct fathom_error *e
     bool ok = true;
     for (size_t i = 0; i < work->n_missing; i++) {
         const struct fm_pipeline *p = work->missing[i];
-        if (p->result == VK_SUCCESS && gpu->params.statistics) fm_pipeline_log_statistics(gpu, p);
+        if (p->result == VK_SUCCESS && gpu->debug.statistics) fm_pipeline_log_statistics(gpu, p);
         if (p->result == VK_SUCCESS || !ok) continue;
         ok = fm_vk_check(gpu, p->result, p->failed_call, err);
         fm_error_prefix(err, "shader %s", p->layout->shader->name);

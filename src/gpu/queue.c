@@ -13,6 +13,14 @@ static bool check_alive(const struct fathom_gpu *gpu, struct fathom_error *err) 
             gpu->loss);
 }
 
+// A program's own queue is used under the program's lock.
+static void lock_queue(const struct fathom_gpu *gpu) {
+    if (gpu->program.lock_queue) gpu->program.lock_queue(gpu->program.user);
+}
+static void unlock_queue(const struct fathom_gpu *gpu) {
+    if (gpu->program.unlock_queue) gpu->program.unlock_queue(gpu->program.user);
+}
+
 // Notes that all submits up to `ticket` are done.
 static void note_done(struct fathom_gpu *gpu, uint64_t ticket) {
     uint64_t known = gpu->done_ticket;
@@ -50,7 +58,9 @@ bool fm_gpu_submit(
         .signalSemaphoreCount = 1,
         .pSignalSemaphores = &gpu->timeline,
     };
+    lock_queue(gpu);
     const VkResult result = gpu->vk.vkQueueSubmit(gpu->queue, 1, &submit, VK_NULL_HANDLE);
+    unlock_queue(gpu);
     if (result == VK_SUCCESS) gpu->last_ticket = value;
     fm_lock_release(&gpu->queue_lock);
     if (!fm_vk_check(gpu, result, "vkQueueSubmit", err)) return false;
@@ -119,10 +129,15 @@ static bool has_ended(struct fathom_gpu *gpu, uint64_t ticket, bool *sure) {
     // the threads of a CPU device may go on after a call has said that the device is lost
     if (gpu->marks) return fm_mark_reached(gpu);
     fm_lock_take(&gpu->queue_lock);
-    const VkResult device = gpu->vk.vkDeviceWaitIdle(gpu->device),
-                   queue = device == VK_SUCCESS || device == VK_ERROR_DEVICE_LOST
-        ? device
-        : gpu->vk.vkQueueWaitIdle(gpu->queue);
+    // a program may be using other queues of its own device
+    VkResult device = VK_INCOMPLETE, queue;
+    if (!gpu->program.size) device = gpu->vk.vkDeviceWaitIdle(gpu->device);
+    queue = device;
+    if (device != VK_SUCCESS && device != VK_ERROR_DEVICE_LOST) {
+        lock_queue(gpu);
+        queue = gpu->vk.vkQueueWaitIdle(gpu->queue);
+        unlock_queue(gpu);
+    }
     fm_lock_release(&gpu->queue_lock);
     return says_idle(gpu, device, "vkDeviceWaitIdle") || says_idle(gpu, queue, "vkQueueWaitIdle");
 }

@@ -40,11 +40,13 @@ struct fathom_stream {
     uint32_t n_buffers, buffer_capacity;
     VkDescriptorPool *descriptor_pools;
     uint32_t n_descriptor_pools;
-    bool wants_timers;                    // fathom_gpu_params.timers
-    VkQueryPool timers;                   // two timestamps an entry
-    uint64_t n_dispatches, n_barriers;    // of the recording at hand
-    struct fm_called called;              // the last one of an operator that may be tuned
-    bool joined;                          // what is recorded is part of it, whatever its name
+    bool wants_timers;                  // fathom_gpu_params.timers
+    VkQueryPool timers;                 // two timestamps an entry
+    uint64_t n_dispatches, n_barriers;  // of the recording at hand
+    struct fm_called called;            // the last one of an operator that may be tuned
+    bool joined;                        // what is recorded is part of it, whatever its name
+    struct fathom_dispatch_time *times; // that were read last
+    size_t n_times;
     struct fm_call only;                  // only dispatches of such calls are kept; op NULL: everything is
     uint32_t max_kept, n_kept, last_kept; // calls; the last one's serial
 };
