@@ -2,6 +2,7 @@
 // memory, in slots, and in the file; several engines live at once; sessions and engines are created and
 // destroyed meanwhile. The preset tsan builds this program for ThreadSanitizer (tests/tools/tsan.sh).
 //   test_engine_threads [SECONDS]    repeats the chats in two threads for so long; 0: once
+#include "device.h"
 #include "engine/session.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -48,31 +49,52 @@ static struct fathom_session *open_session(
     struct fathom_engine *engine, uint32_t number, struct failure *failure) {
     struct fathom_error err = {0};
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 10 + number % 3}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 10 + number % 3), &err);
     if (!session) note_failure(failure, "session", &err);
     return session;
 }
 
-static bool continue_text(struct fathom_session *session, struct text *t, struct failure *failure) {
+static bool read_prompt(struct fathom_session *session, const struct text *t, struct failure *failure) {
     struct fathom_error err = {0};
     const uint32_t n_vocab = session->engine->hp.n_vocab;
-    const struct fathom_sampling sampling = {
-        .temperature = t->number % 2 ? 0.8f : 0, .top_p = 0.95f, .seed = t->number};
     int32_t prompt[N_PROMPT];
-    uint32_t n;
     for (uint32_t i = 0; i < N_PROMPT; i++)
         prompt[i] = (int32_t)((i * 7919 + i * i * 31 + t->number * 101) % (n_vocab - 8));
-    t->n_ids = 0;
+    return fathom_session_append(session, prompt, N_PROMPT, NULL, &err) ||
+        note_failure(failure, "prompt", &err);
+}
+
+static bool generate(
+    struct fathom_session *session, struct text *t, uint32_t n_tokens, struct failure *failure) {
+    struct fathom_error err = {0};
+    const struct fathom_sampling sampling = {
+        .size = sizeof(sampling), .temperature = t->number % 2 ? 0.8f : 0, .top_p = 0.95f, .seed = t->number};
+    uint32_t n;
     t->engine = session->engine;
-    return (fathom_session_append(session, prompt, N_PROMPT, NULL, NULL, &err) &&
-               fathom_session_generate(session, &sampling, N_NEW, collect, t, &n, &err)) ||
+    return generate_of(session, &sampling, n_tokens, collect, t, &n, &err) ||
         note_failure(failure, "text", &err);
+}
+
+static bool continue_text(struct fathom_session *session, struct text *t, struct failure *failure) {
+    return read_prompt(session, t, failure) && generate(session, t, N_NEW, failure);
 }
 
 static bool write_text(struct fathom_engine *engine, struct text *t, struct failure *failure) {
     struct fathom_session *session = open_session(engine, t->number, failure);
     const bool ok = session && continue_text(session, t, failure);
     fathom_session_destroy(&session);
+    return ok;
+}
+
+// Writes half of the text, and the rest by a copy of the session.
+static bool write_forked(struct fathom_engine *engine, struct text *t, struct failure *failure) {
+    struct fathom_error err = {0};
+    struct fathom_session *session = open_session(engine, t->number, failure), *fork = NULL;
+    bool ok = session && read_prompt(session, t, failure) && generate(session, t, N_NEW / 2, failure);
+    if (ok && !(fork = fathom_session_fork(session, &err))) ok = note_failure(failure, "fork", &err);
+    fathom_session_destroy(&session);
+    ok = ok && generate(fork, t, N_NEW - N_NEW / 2, failure);
+    fathom_session_destroy(&fork);
     return ok;
 }
 
@@ -88,8 +110,8 @@ static void *write_texts(void *user) {
     struct writer *w = user;
     for (int i = 0; i < N_ROUNDS; i++) {
         struct text t = {.number = w->wanted->number};
-        struct fathom_expert_stats stats;
-        if (!write_text(w->engine, &t, &w->failure)) return NULL;
+        struct fathom_expert_stats stats = {.size = sizeof(stats)};
+        if (!(i % 2 ? write_forked : write_text)(w->engine, &t, &w->failure)) return NULL;
         if (t.n_ids != w->wanted->n_ids || memcmp(t.ids, w->wanted->ids, sizeof(t.ids)))
             snprintf(w->failure.text, sizeof(w->failure.text), "text %u is another one", t.number);
         fathom_engine_get_expert_stats(w->engine, &stats, NULL);
@@ -97,11 +119,11 @@ static void *write_texts(void *user) {
     return NULL;
 }
 
-static struct fathom_engine *open_engine(struct fathom_engine_params params) {
+static struct fathom_engine *open_engine(struct opening opening) {
     struct fathom_error err = {0};
-    if (!params.model) params.model = MINNOW;
-    params.n_context = N_CONTEXT;
-    struct fathom_engine *engine = fathom_engine_create(&params, &err);
+    opening.engine.model = MINNOW;
+    if (!opening.engine.n_context) opening.engine.n_context = N_CONTEXT;
+    struct fathom_engine *engine = open_opening(opening, &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
@@ -125,21 +147,21 @@ static void write_together(struct fathom_engine *engine) {
 
 static void test_sessions(void **state) {
     (void)state;
-    struct fathom_engine *engine = open_engine((struct fathom_engine_params){0});
+    struct fathom_engine *engine = open_engine((struct opening){0});
     write_together(engine);
     fathom_engine_destroy(&engine);
 }
 
 static void test_drafting(void **state) {
     (void)state;
-    struct fathom_engine *engine = open_engine((struct fathom_engine_params){.n_drafts = 2});
+    struct fathom_engine *engine = open_engine((struct opening){.engine.n_drafts = 2});
     write_together(engine);
     fathom_engine_destroy(&engine);
 }
 
 // Device memory for everything but the experts, and for this share of the experts.
 static uint64_t limit_for(double share) {
-    struct fathom_engine *engine = open_engine((struct fathom_engine_params){.gpu.discrete = true});
+    struct fathom_engine *engine = open_engine((struct opening){.debug.discrete = true});
     const struct fathom_memory_plan *all = fathom_engine_get_plan(engine);
     const uint64_t limit = all->total - all->expert_bytes + (uint64_t)(share * (double)all->expert_bytes);
     fathom_engine_destroy(&engine);
@@ -148,11 +170,11 @@ static uint64_t limit_for(double share) {
 
 static uint64_t session_bytes(void) {
     struct fathom_error err = {0};
-    struct fathom_engine *engine = open_engine((struct fathom_engine_params){.gpu.discrete = true});
-    const uint64_t before = fathom_gpu_get_counters(engine->gpu).memory_used;
+    struct fathom_engine *engine = open_engine((struct opening){.debug.discrete = true});
+    const uint64_t before = counters_of(engine->gpu).memory_used;
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
     assert_non_null(session);
-    const uint64_t bytes = fathom_gpu_get_counters(engine->gpu).memory_used - before;
+    const uint64_t bytes = counters_of(engine->gpu).memory_used - before;
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
     return bytes;
@@ -161,11 +183,11 @@ static uint64_t session_bytes(void) {
 // The engine plans for one session. The limit is raised for the caches and workspaces of the others.
 static struct fathom_engine *open_limited(double share, enum fathom_experts experts, uint32_t n_drafts) {
     const uint64_t limit = limit_for(share);
-    struct fathom_engine *engine = open_engine((struct fathom_engine_params){
-        .gpu.discrete = true,
+    struct fathom_engine *engine = open_engine((struct opening){
+        .debug.discrete = true,
         .gpu.device_limit = limit,
-        .experts = experts,
-        .n_drafts = n_drafts,
+        .engine.experts = experts,
+        .engine.n_drafts = n_drafts,
     });
     assert_int_equal(fathom_engine_get_plan(engine)->experts, experts);
     assert_non_null(engine->weights.slots);
@@ -186,7 +208,7 @@ static void test_disk(void **state) {
     for (int i = 0; i < 2; i++) {
         struct fathom_engine *engine = open_limited(i ? 0.02 : 0.4, FATHOM_EXPERTS_DISK, i ? 0 : 2);
         write_together(engine);
-        struct fathom_expert_stats stats;
+        struct fathom_expert_stats stats = {.size = sizeof(stats)};
         assert_true(fathom_engine_get_expert_stats(engine, &stats, NULL));
         assert_true(stats.read > 0);
         fathom_engine_destroy(&engine);
@@ -198,7 +220,7 @@ static void squeeze(struct fathom_engine *engine, uint32_t n_ids) {
     static uint64_t limit;
     if (n_ids == 3) {
         limit = fathom_gpu_get_limits(engine->gpu).device;
-        const uint64_t held = fathom_gpu_get_counters(engine->gpu).device_allocated;
+        const uint64_t held = counters_of(engine->gpu).device_allocated;
         fathom_gpu_set_limits(
             engine->gpu, (struct fathom_gpu_limits){.device = held - engine->plan.expert_bytes / 8});
     }
@@ -262,12 +284,13 @@ static void *talk(void *user) {
     struct talker *t = user;
     do {
         struct fathom_error err = {0};
-        struct fathom_reply reply;
-        struct fathom_chat *chat = fathom_chat_create(t->engine,
-            &(struct fathom_chat_params){
-                .max_tokens = 24, .sampling = {.temperature = 0.7f, .seed = t->number}},
-            &err);
-        if (!chat || !fathom_chat_ask(chat, questions[t->number], NULL, NULL, &reply, &err)) {
+        struct fathom_reply reply = {.size = sizeof(reply)};
+        const struct fathom_sampling sampling = {
+            .size = sizeof(sampling), .temperature = 0.7f, .seed = t->number};
+        const struct fathom_ask_params params = {
+            .size = sizeof(params), .sampling = &sampling, .max_tokens = 24};
+        struct fathom_chat *chat = fathom_chat_create(t->engine, NULL, &err);
+        if (!chat || !fathom_chat_ask(chat, questions[t->number], &params, &reply, &err)) {
             note_failure(&t->failure, "chat", &err);
         } else {
             char text[sizeof(t->first)];
@@ -284,9 +307,7 @@ static void *talk(void *user) {
 
 static void test_chats(void **state) {
     (void)state;
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){.model = MINNOW, .n_context = 512}, &(struct fathom_error){0});
-    assert_non_null(engine);
+    struct fathom_engine *engine = open_engine((struct opening){.engine.n_context = 512});
     struct talker together[2];
     pthread_t threads[2];
     for (uint32_t i = 0; i < 2; i++) {
@@ -315,9 +336,9 @@ static void *own_engines(void *user) {
     struct owner *o = user;
     for (int i = 0; i < N_ROUNDS; i++) {
         struct fathom_error err = {0};
-        struct fathom_engine *engine = fathom_engine_create(
-            &(struct fathom_engine_params){
-                .model = MINNOW, .n_context = N_CONTEXT, .gpu.discrete = o->discrete},
+        struct fathom_engine *engine = open_opening(
+            (struct opening){
+                .engine.model = MINNOW, .engine.n_context = N_CONTEXT, .debug.discrete = o->discrete},
             &err);
         struct text t = {.number = o->wanted.number};
         if (!engine) return note_failure(&o->failure, "engine", &err), NULL;
@@ -335,12 +356,11 @@ static void test_engines(void **state) {
     struct failure failure = {""};
     pthread_t threads[2];
     for (int i = 0; i < 2; i++) {
-        struct fathom_engine *engine =
-            open_engine((struct fathom_engine_params){.gpu.discrete = owners[i].discrete});
+        struct fathom_engine *engine = open_engine((struct opening){.debug.discrete = owners[i].discrete});
         if (!write_text(engine, &owners[i].wanted, &failure)) fail_msg("%s", failure.text);
         fathom_engine_destroy(&engine);
     }
-    struct fathom_engine *engine = open_engine((struct fathom_engine_params){0});
+    struct fathom_engine *engine = open_engine((struct opening){0});
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, own_engines, &owners[i]), 0);
     write_together(engine);
@@ -351,8 +371,8 @@ static void test_engines(void **state) {
 
 // ---- Tuning ----------------------------------------------------------------------------------------------
 
-static bool try_session(void *user, const char *what, uint64_t done, uint64_t total) {
-    (void)what, (void)done, (void)total;
+static bool try_session(void *user, enum fathom_phase phase, uint64_t done, uint64_t total) {
+    (void)phase, (void)done, (void)total;
     struct fathom_error err = {0};
     struct fathom_session *session = fathom_session_create(*(struct fathom_engine **)user, NULL, &err);
     assert_null(session);
@@ -363,17 +383,17 @@ static bool try_session(void *user, const char *what, uint64_t done, uint64_t to
 static void test_tuning_is_alone(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    size_t n;
-    struct fathom_engine *engine = open_engine((struct fathom_engine_params){.tuning = FATHOM_TUNING_OFF});
+    struct fathom_engine *engine = open_engine((struct opening){.engine.tuning = FATHOM_TUNING_OFF});
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
     assert_non_null(session);
-    assert_false(fathom_engine_tune(engine, 1, NULL, NULL, 0, &n, &err));
+    assert_false(fathom_engine_tune(engine, &FATHOM_INIT(fathom_tune_params, .seconds = 1), &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     assert_non_null(strstr(err.message, "has 1 sessions"));
     fathom_session_destroy(&session);
     err = (struct fathom_error){0};
-    const struct fathom_progress progress = {try_session, &engine};
-    if (!fathom_engine_tune(engine, 1, &progress, NULL, 0, &n, &err)) fail_msg("%s", err.message);
+    const struct fathom_tune_params params = {
+        .size = sizeof(params), .seconds = 1, .progress = {try_session, &engine}};
+    if (!fathom_engine_tune(engine, &params, &err)) fail_msg("%s", err.message);
     session = fathom_session_create(engine, NULL, &err);
     assert_non_null(session);
     fathom_session_destroy(&session);

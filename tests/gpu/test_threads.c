@@ -94,11 +94,11 @@ static void *compute_all(void *user) {
 
 static void test_streams(void **state) {
     (void)state;
-    struct fathom_gpu *gpu =
-        create_gpu(&(struct fathom_gpu_params){.statistics = true, .log = {.write = write_log}});
-    const uint64_t used = fathom_gpu_get_counters(gpu).memory_used;
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params,
+        .debug = &FATHOM_INIT(fathom_gpu_debug, .statistics = true), .log = {.write = write_log}));
+    const uint64_t used = counters_of(gpu).memory_used;
     run_threads(gpu, compute_all);
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    const struct fathom_gpu_counters c = counters_of(gpu);
     // each of the three once, whoever asked first
     assert_int_equal(c.pipelines_built + c.pipelines_from_cache, n_rounds < 3 ? n_rounds : 3);
     assert_int_equal(c.recorded, N_THREADS * n_rounds);
@@ -108,7 +108,7 @@ static void test_streams(void **state) {
     uint64_t staging = 0;
     for (int i = 0; i < FM_N_STAGING; i++)
         if (gpu->staging[i].buffer) staging += gpu->staging[i].buffer->room;
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_used, used + staging);
+    assert_int_equal(counters_of(gpu).memory_used, used + staging);
     assert_int_equal(n_overlaps, 0);
     fathom_gpu_destroy(&gpu);
 }
@@ -130,8 +130,8 @@ static bool multiply(struct user *u) {
     for (int i = 0; i < 256; i++) x[i] = (float)i;
     if (ok)
         fathom_matmul(stream,
-            &(struct fathom_matmul_params){
-                .w = w, .x = fathom_buffer_view(in), .y = fathom_buffer_view(out), .n_tokens = 1});
+            &FATHOM_INIT(fathom_matmul_params, .w = w, .x = fathom_buffer_view(in),
+                .y = fathom_buffer_view(out), .n_tokens = 1));
     ok = ok && fathom_weight_upload(u->gpu, w, 0, N_ROWS, rows, &err) &&
         fathom_upload(u->gpu, fathom_buffer_view(in), x, &err) && fathom_stream_finish(stream, &err) &&
         fathom_stream_submit(stream, NULL, &err) && fathom_download(u->gpu, fathom_buffer_view(out), y, &err);
@@ -155,8 +155,8 @@ static void *work(void *user) {
         }
         const struct fathom_gpu_limits limits = fathom_gpu_get_limits(u->gpu);
         fathom_gpu_set_limits(u->gpu, limits);
-        const struct fathom_gpu_memory memory = fathom_gpu_get_memory(u->gpu);
-        const struct fathom_gpu_counters counters = fathom_gpu_get_counters(u->gpu);
+        const struct fathom_gpu_memory memory = memory_of(u->gpu);
+        const struct fathom_gpu_counters counters = counters_of(u->gpu);
         if (memory.device_total == 0 || counters.device_allocated > 1ull << 40)
             snprintf(u->failure, sizeof(u->failure), "the gpu counts wrongly");
         struct fm_call call = {.op = "matmul", .n_tokens = 1};
@@ -200,9 +200,9 @@ static void *fill_memory(void *user) {
 
 static void test_little_memory(void **state) {
     (void)state;
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.device_limit = 16 << 20});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .device_limit = 16 << 20));
     run_threads(gpu, fill_memory);
-    assert_true(fathom_gpu_get_counters(gpu).device_peak <= 16 << 20);
+    assert_true(counters_of(gpu).device_peak <= 16 << 20);
     fathom_gpu_destroy(&gpu);
 }
 
