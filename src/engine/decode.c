@@ -33,7 +33,7 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
             .seen = fathom_buffer_view(s->seen), .ring = fathom_buffer_view(s->ring),
             .n_vocab = s->engine->hp.n_vocab, .n_ring = FM_RING));
     if (s->drafting) fm_drafting_step_end(s, &pass);
-    if (!fathom_stream_finish(s->decode, err)) return false;
+    if (!fm_stream_finish(s->decode, &s->watch, err)) return false;
     s->decode_recorded = true;
     s->stats.decode_recordings += fm_engine_counters(s->engine).recorded - before;
     return true;
@@ -77,7 +77,7 @@ static bool write_seen(
 static bool submit_step(struct fathom_session *s, struct fathom_stream *step, int32_t token, uint64_t *ticket,
     struct fathom_error *err) {
     const uint64_t before = fm_engine_counters(s->engine).submits;
-    if (!fm_engine_submit(s->engine, step, &token, 1, ticket, err)) return false;
+    if (!fm_engine_submit(s->engine, step, &token, 1, &s->watch, ticket, err)) return false;
     s->stats.decode_submits += fm_engine_counters(s->engine).submits - before;
     s->stats.decode_steps++;
     return true;
@@ -174,7 +174,7 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
     uint32_t n_submitted = 0, n_read = 0;
     // a step ahead would read experts from the file for a token that may not be wanted
     const uint32_t n_ahead = residency ? 1 : FM_IN_FLIGHT;
-    bool ok = true;
+    bool ok = fm_watch_tell(&s->watch, FATHOM_PHASE_ANSWER, wish->n_done, wish->limit, err);
     while (ok && wish->wanted && wish->n_done < wish->limit && drafts == drafts_now(s) &&
         !fm_engine_pressed(s->engine)) {
         const uint32_t n_before = wish->n_done;
@@ -183,21 +183,25 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
             ok = record(s, drafts, err) && submit_step(s, step, s->tokens[s->n_tokens - 1], &last, err);
             if (ok) tickets[n_submitted++ % FM_RING] = last;
         }
-        if (!ok || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], err))) break;
+        if (!ok || !(ok = fm_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], &s->watch, err))) break;
         const double seconds = fm_clock() - begin;
         const volatile uint32_t *given = ring + n_read % FM_RING * width;
         if (n_read++ > 0 && drafts) count_drafts(s, given); // those of the first round are placeholders
         ok = deliver(s, given, width, wish, err);
+        s->watch.done = wish->n_done;
         if (!drafts)
             s->engine->decoded.seconds[s->engine->decoded.n_steps++ % FM_STEPS_KEPT] =
                 seconds - (fm_residency_waited(residency) - waited);
         if (residency) fm_residency_took(residency, s->drafting, wish->n_done - n_before, seconds);
     }
-    if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, ok ? err : NULL) && ok;
+    // nothing waits for the steps in flight of a call that was cancelled: all that follows comes after them
+    const bool cancelled = s->watch.cancelled;
+    if (n_submitted > n_read && !cancelled)
+        ok = fm_gpu_wait(s->engine->gpu, last, &s->watch, ok ? err : NULL) && ok;
     // step i read the token at first - 1 + i; a round may have left its last token for the next round, and
     // the draft layer may have seen another successor of the last token
     const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + n_submitted;
-    s->n_evaluated = !ok ? first - 1 : read < s->n_tokens ? read : s->n_tokens;
+    s->n_evaluated = !ok && !cancelled ? first - 1 : read < s->n_tokens ? read : s->n_tokens;
     fm_drafting_set_length(s, s->n_evaluated);
     s->stats.decode_seconds += fm_clock() - start;
     return ok;
@@ -213,6 +217,7 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_gener
         return false;
     if (!g.sampling) p = *fathom_engine_get_sampling(s->engine);
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
+    if (!fm_session_settle(s, err)) return false;
     const uint32_t first = s->n_tokens, room = s->n_context - first;
     struct wish wish = {g.on_token, g.user, g.max_tokens < room ? g.max_tokens : room, 0, true};
     struct fathom_expert_stats experts;
@@ -236,8 +241,9 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
     const uint32_t first = s->n_tokens;
     const uint64_t n_vocab = s->engine->hp.n_vocab;
     const struct fathom_sampling greedy = {.size = sizeof(greedy)};
-    if (!fm_session_evaluate(s, first, NULL, err) || !fm_engine_relieve(s->engine, err) ||
-        !fm_session_record_decode(s, err) || !fm_session_push_tokens(s, ids, n_tokens, err))
+    if (!fm_session_settle(s, err) || !fm_session_evaluate(s, first, NULL, err) ||
+        !fm_engine_relieve(s->engine, err) || !fm_session_record_decode(s, err) ||
+        !fm_session_push_tokens(s, ids, n_tokens, err))
         return false;
     const double start = fm_clock();
     struct fathom_view row = s->ws.logits;
@@ -247,7 +253,7 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
     for (uint32_t i = 0; ok && i < n_tokens; i++) {
         uint64_t ticket;
         ok = write_step(s, first + i, &greedy, err) && submit_step(s, s->decode, ids[i], &ticket, err) &&
-            fathom_gpu_wait(s->engine->gpu, ticket, err) &&
+            fm_gpu_wait(s->engine->gpu, ticket, &s->watch, err) &&
             (!logits || fathom_download(s->engine->gpu, row, logits + i * n_vocab, err)) &&
             (ring[0] != FATHOM_NOT_FINITE || fm_session_fail_logits(first + i, err));
         if (ok) s->n_evaluated++;

@@ -52,8 +52,7 @@ uint64_t fm_tuning_key(const struct fathom_engine *engine);
 
 // Reads the model's tuning file, or measures quickly and writes the file; see enum fathom_tuning. Returns
 // false only if the device fails or the caller cancels.
-bool fm_tune_start(
-    struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);
+bool fm_tune_start(struct fathom_engine *engine, struct fm_watch *watch, struct fathom_error *err);
 // The quick form itself: up to `seconds`; once one choice takes longer than `build_budget` to build, no more
 // are tried (0: any time). False when anything fails; the table then has no rows.
 struct fm_tune_outcome {
@@ -61,7 +60,7 @@ struct fm_tune_outcome {
     double slow_seconds; // what one choice takes, where that is more than the build_budget; else 0
 };
 bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_budget,
-    const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err);
+    struct fm_watch *watch, struct fm_tune_outcome *outcome, struct fathom_error *err);
 
 // Adds what this run has measured to the file with the history of the model's experts. A run of few tokens
 // adds nothing. Waits for the device.
@@ -71,7 +70,7 @@ void fm_engine_remember(struct fathom_engine *engine);
 // that the device counts on; the next call then empties them first.
 // ids: the tokens that the stream computes, as far as they are known (fm_residency_submit).
 bool fm_engine_submit(const struct fathom_engine *engine, struct fathom_stream *stream, const int32_t *ids,
-    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err);
+    uint32_t n_ids, struct fm_watch *watch, uint64_t *ticket, struct fathom_error *err);
 
 // The device memory that is left from now on is the headroom that slots keep free.
 void fm_engine_settle(struct fathom_engine *engine);

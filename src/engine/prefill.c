@@ -16,12 +16,14 @@ struct fm_pass fm_session_input_pass(
 // n_tokens: those at s->n_evaluated that the stream takes through the layers.
 static bool run(struct fathom_session *s, uint32_t n_tokens, bool decode_next, struct fathom_error *err) {
     uint64_t ticket;
-    if (!fathom_stream_finish(s->prefill, err) ||
-        !fm_engine_submit(s->engine, s->prefill, s->tokens + s->n_evaluated, n_tokens, &ticket, err))
+    if (!fm_stream_finish(s->prefill, &s->watch, err)) return false;
+    s->torn = true;
+    if (!fm_engine_submit(
+            s->engine, s->prefill, s->tokens + s->n_evaluated, n_tokens, &s->watch, &ticket, err))
         return false;
     struct fathom_error later = {0}; // a failure comes again, and is told, when the step is wanted
     if (decode_next) s->drafting ? fm_drafting_record(s, &later) : fm_session_record_decode(s, &later);
-    return fathom_gpu_wait(s->engine->gpu, ticket, err);
+    return fm_gpu_wait(s->engine->gpu, ticket, &s->watch, err);
 }
 
 static bool is_finite(const float *values, uint64_t n) {
@@ -74,6 +76,7 @@ static bool evaluate_chunk(
     if ((!logits || n_next) && !run(s, logits ? 0 : n_tokens, !logits, err)) return false;
     if (s->drafting) fm_drafting_set_length(s, s->n_evaluated + n_next);
     s->n_evaluated = end;
+    s->torn = false;
     return true;
 }
 
@@ -82,14 +85,12 @@ bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, 
     if (s->drafting && s->n_evaluated > fm_drafting_length(s)) s->n_evaluated = fm_drafting_length(s);
     const double start = fm_clock();
     const uint32_t first = s->n_evaluated, total = end > first ? end - first : 0;
-    bool ok = true;
+    bool ok = !total || fm_watch_tell(&s->watch, FATHOM_PHASE_PROMPT, 0, total, err);
     while (ok && s->n_evaluated < end) {
         const uint32_t left = end - s->n_evaluated, n = left < s->n_chunk ? left : s->n_chunk,
                        done = s->n_evaluated - first;
         ok = evaluate_chunk(s, n, logits ? logits + (uint64_t)done * s->engine->hp.n_vocab : NULL, err);
-        if (ok && s->progress.report &&
-            !s->progress.report(s->progress.user, FATHOM_PHASE_PROMPT, done + n, total))
-            ok = fm_fail(err, FATHOM_CANCELLED, "reading the prompt was cancelled");
+        ok = ok && fm_watch_tell(&s->watch, FATHOM_PHASE_PROMPT, done + n, total, err);
     }
     if (total) s->stats.prefill_seconds += fm_clock() - start;
     s->stats.prefill_tokens += s->n_evaluated - first;
@@ -117,7 +118,8 @@ bool fathom_session_append(struct fathom_session *s, const int32_t *ids, uint32_
     const uint32_t before = s->n_tokens;
     if (!fm_session_push_tokens(s, ids, n_tokens, err)) return false;
     if (n_tokens == 0) return true;
-    const bool ok = logits
+    const bool ok = !fm_session_settle(s, err) ? false
+        : logits
         ? fm_session_evaluate(s, before, NULL, err) && fm_session_evaluate(s, s->n_tokens, logits, err)
         : fm_session_evaluate(s, s->n_tokens - 1, NULL, err);
     if (!ok) fathom_session_truncate(s, s->n_evaluated > before ? s->n_evaluated : before, NULL);

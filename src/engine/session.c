@@ -22,7 +22,7 @@ struct fathom_session *fathom_session_create(
     if (!s) goto no_memory;
     s->engine = engine;
     if (!fm_sized_read(&p, sizeof(p), params, "fathom_session_create: params", err)) goto fail;
-    s->progress = p.progress;
+    s->watch.progress = p.progress;
     s->n_context = p.n_context ? p.n_context : engine->plan.n_context;
     if (s->n_context > engine->plan.n_context) {
         fm_fail(err, FATHOM_INVALID, "a session of %u tokens was asked for, the engine was planned for %u",
@@ -128,6 +128,13 @@ size_t fathom_session_read_timings(struct fathom_session *session, bool decode) 
 const struct fathom_dispatch_time *fathom_session_get_timing(
     const struct fathom_session *session, bool decode, size_t i) {
     return fathom_stream_get_timing(timed(session, decode), i);
+}
+
+bool fm_session_settle(struct fathom_session *s, struct fathom_error *err) {
+    s->watch.cancelled = false;
+    if (s->torn) s->n_evaluated = s->engine->hp.arch->cache_truncate(s->n_evaluated);
+    s->torn = false;
+    return fm_gpu_settle(s->engine->gpu, &s->watch, err);
 }
 
 bool fathom_session_truncate(struct fathom_session *s, uint32_t length, struct fathom_error *err) {

@@ -25,7 +25,8 @@ struct fathom_session {
     bool decode_recorded;
     uint32_t decode_version;      // fm_slots.version when the step was recorded
     struct fm_drafting *drafting; // NULL: the engine does not draft
-    struct fathom_progress progress;
+    struct fm_watch watch;        // of the call at hand
+    bool torn; // a chunk was cancelled or failed: what the cache holds after n_evaluated is undefined
     struct fathom_session_stats stats;
     struct fathom_expert_stats experts; // of the decode steps
 };
@@ -42,6 +43,9 @@ bool fm_session_push_tokens(
     struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
 // Records the decode step and builds its pipelines, once; and again when fm_slots.version changes.
 bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err);
+// Call first in every call that uses the device, or copies the cache: a new call begins for the watch, and
+// what a cancelled one left ends.
+bool fm_session_settle(struct fathom_session *s, struct fathom_error *err);
 // 0, or fm_slots.version.
 uint32_t fm_session_version(const struct fathom_session *s);
 // Reads every token before `end` that is not in the cache yet. logits, if not NULL, gets a row for each token

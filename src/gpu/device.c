@@ -354,6 +354,7 @@ static bool try_import(struct fathom_gpu *gpu, bool is_cpu, struct fathom_error 
 struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, struct fathom_error *err) {
     struct fathom_gpu *gpu = calloc(1, sizeof(*gpu));
     if (!gpu) goto no_memory;
+    gpu->pace = 1;
     if (!fm_sized_read(&gpu->params, sizeof(gpu->params), params, "fathom_gpu_create: params", err) ||
         !fm_sized_read(
             &gpu->debug, sizeof(gpu->debug), gpu->params.debug, "fathom_gpu_create: params.debug", err)) {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "gpu/dispatch.h"
 #include "gpu/spirv.h"
+#include "gpu/watched.h"
 #include <fathom/debug.h>
 #include <string.h>
 #define VK_NO_PROTOTYPES
@@ -45,6 +46,7 @@ struct fathom_gpu {
     bool lost, ended;                  // the device is lost; what it was given before is known to have ended
     char loss[400];                    // the message of the loss
     struct fm_marks *marks;            // NULL: the device is no CPU; see gpu/marks.c
+    _Atomic double pace;               // of a CPU: measured seconds of an estimated one; see gpu/commands.c
 
     struct fm_block *blocks;                 // list of the allocations from the driver
     uint32_t n_blocks;                       // in that list
@@ -141,6 +143,7 @@ struct fm_pipeline {
     uint32_t spec[FM_MAX_SPEC], n_spec, subgroup_size;
     VkPipeline handle; // VK_NULL_HANDLE until built
     VkResult result;   // of the last attempt
+    bool whole;        // its workgroups must run in one dispatch (fm_spirv_whole)
     const char *failed_call;
     bool from_cache;
 };
@@ -156,7 +159,7 @@ struct fm_entry;
 struct fm_pipeline *fm_pipeline_request(
     struct fathom_gpu *gpu, const struct fm_entry *entry, struct fathom_error *err);
 // Builds all requested pipelines that are not built yet, on several threads.
-bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err);
+bool fm_pipelines_build(struct fathom_gpu *gpu, struct fm_watch *watch, struct fathom_error *err);
 
 // Logs the statistics of the driver's compiler for a built pipeline. Only for gpus with params.statistics.
 void fm_pipeline_log_statistics(struct fathom_gpu *gpu, const struct fm_pipeline *pipeline);

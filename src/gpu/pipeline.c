@@ -127,11 +127,12 @@ struct fm_pipeline *fm_pipeline_request(
 }
 
 // Creates the shader module, without the code that this pipeline's constants switch off.
-static VkResult create_module(struct fathom_gpu *gpu, const struct fm_pipeline *p, VkShaderModule *module) {
+static VkResult create_module(struct fathom_gpu *gpu, struct fm_pipeline *p, VkShaderModule *module) {
     uint32_t *words;
     size_t n_words;
     if (!fm_spirv_trim(gpu->layouts[p->layout].shader, p->spec, p->n_spec, &words, &n_words))
         return VK_ERROR_OUT_OF_HOST_MEMORY;
+    p->whole = fm_spirv_whole(words, n_words);
     const VkShaderModuleCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
         .codeSize = 4 * n_words,
@@ -171,7 +172,8 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
     const VkComputePipelineCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .pNext = gpu->creation_feedback ? &feedback : NULL,
-        .flags = gpu->debug.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
+        .flags = (gpu->debug.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0) |
+            (gpu->marks && !p->whole ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0),
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -232,9 +234,10 @@ static bool check_built(struct fathom_gpu *gpu, const struct work *work, struct 
     return ok;
 }
 
-bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err) {
+bool fm_pipelines_build(struct fathom_gpu *gpu, struct fm_watch *watch, struct fathom_error *err) {
     struct work work = {.gpu = gpu, .missing = malloc((gpu->n_pipelines + 1) * sizeof(*work.missing))};
     if (!work.missing) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    if (!fm_watch_goes_on(watch, err)) return free(work.missing), false;
     for (size_t i = 0; i < gpu->pipeline_slots; i++)
         if (gpu->pipelines[i] && !gpu->pipelines[i]->handle && gpu->pipelines[i]->result == VK_SUCCESS)
             work.missing[work.n_missing++] = gpu->pipelines[i];
