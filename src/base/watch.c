@@ -24,8 +24,8 @@ static bool cancelled(const struct fm_watch *w, struct fathom_error *err) {
 
 static bool report(struct fm_watch *w, struct fathom_error *err) {
     if (!w->cancelled) {
-        w->cancelled = !w->progress.report(w->progress.user, w->phase, w->done, w->total);
         w->last = fm_clock();
+        w->cancelled = !w->progress.report(w->progress.user, w->phase, w->done, w->total);
     }
     return !w->cancelled || cancelled(w, err);
 }

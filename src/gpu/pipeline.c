@@ -173,7 +173,7 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .pNext = gpu->creation_feedback ? &feedback : NULL,
         .flags = (gpu->debug.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0) |
-            (gpu->marks && !p->whole ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0),
+            (gpu->info.type == FATHOM_GPU_CPU && !p->whole ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0),
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
