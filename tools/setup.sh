@@ -55,5 +55,5 @@ need_matrices() {
 }
 
 # The packages of the build, and a Vulkan driver that runs without a GPU, too.
-BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config glslc libvulkan-dev libvulkan-volk-dev spirv-headers libcjson-dev libpcre2-dev libutf8proc-dev libedit-dev liburing-dev"
+BUILD_PACKAGES="gcc libc6-dev cmake ninja-build pkg-config glslc libvulkan-dev spirv-headers libcjson-dev libpcre2-dev libutf8proc-dev libedit-dev liburing-dev"
 RUN_PACKAGES="libvulkan1 mesa-vulkan-drivers"

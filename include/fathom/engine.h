@@ -194,6 +194,9 @@ struct fathom_machine {
     uint64_t host_memory;              // free bytes of the host's memory; 0: of this machine, now
     struct fathom_rates rates;
 };
+// Bytes of host memory that can be taken now without swapping, limits of containers included. UINT64_MAX where
+// nothing is known.
+FATHOM_API uint64_t fathom_host_memory_free(void);
 // Reads a model's header and plans its memory for the engine that `params` describes, without a device and
 // without loading the model. params->gpu gives exact mode and limits; its device is not opened. machine NULL:
 // no device.
@@ -204,6 +207,22 @@ FATHOM_API void fathom_inspection_destroy(struct fathom_inspection **inspection)
 // Owned by the inspection.
 FATHOM_API const struct fathom_model_info *fathom_inspection_get_info(const struct fathom_inspection *i);
 FATHOM_API const struct fathom_memory_plan *fathom_inspection_get_plan(const struct fathom_inspection *i);
+
+// The tensors of the file, under GGUF's names ("blk.0.attn_q_a.weight"), a hub folder's too.
+struct fathom_tensor_info {
+    size_t size;
+    const char *name;
+    enum fathom_type type; // or a number that is no enum fathom_type, of tables (26: 32-bit integers)
+    uint32_t n_dims;
+    uint64_t dims[4]; // GGUF's order: dims[0] is the length of a row; unused ones are 1
+    uint64_t bytes;
+};
+FATHOM_API size_t fathom_inspection_count_tensors(const struct fathom_inspection *inspection);
+// Tensor i, until the next call with this inspection; NULL: there is none.
+FATHOM_API const struct fathom_tensor_info *fathom_inspection_get_tensor(
+    struct fathom_inspection *inspection, size_t i);
+// Is the path one of the model's own files, which an output must not replace?
+FATHOM_API bool fathom_inspection_has_file(const struct fathom_inspection *inspection, const char *path);
 
 #ifdef __cplusplus
 }

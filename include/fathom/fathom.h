@@ -13,13 +13,4 @@
 
 #include <fathom/chat.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-FATHOM_API const char *fathom_version(void); // "0.2.0 (commit)"
-
-#ifdef __cplusplus
-}
-#endif
 #endif

@@ -83,6 +83,7 @@ FATHOM_API size_t fathom_gpu_list_count(const struct fathom_gpu_list *list);
 FATHOM_API const struct fathom_gpu_info *fathom_gpu_list_get(const struct fathom_gpu_list *list, size_t i);
 
 struct fathom_gpu_debug; // debug.h
+struct fathom_vulkan;    // vulkan.h
 struct fathom_gpu_params {
     size_t size;
     const char *device;    // index, or part of the name, any case; NULL: the best usable one (discrete first)
@@ -98,6 +99,9 @@ struct fathom_gpu_params {
     bool timers;        // keep a GPU time for every dispatch
     uint32_t n_threads; // that build pipelines; 0: one a core
     struct fathom_log log;
+    // A gpu over a program's own VkDevice and queue (<fathom/vulkan.h>); `device` must be NULL then. NULL:
+    // Fathom makes an instance and a device of its own.
+    const struct fathom_vulkan *vulkan;
     const struct fathom_gpu_debug *debug; // NULL: none
 };
 
@@ -226,6 +230,10 @@ enum fathom_type {
 // Returns the bytes of one row of n_cols elements. Returns 0 when the type is unknown, or n_cols is not a
 // multiple of the type's block (4 for floats, 32 for F8_E4M3).
 FATHOM_API uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols);
+// The type's name, "Q4_K"; "?" for a number that is no type.
+FATHOM_API const char *fathom_type_name(enum fathom_type type);
+// The type of a name, in any case. Returns false, and leaves *type as it was, where there is none.
+FATHOM_API bool fathom_type_find(const char *name, enum fathom_type *type);
 
 // The part of a weight that one binding addresses: rows [first_row, first_row + n_rows), counted through all
 // matrices. Never grows.

@@ -528,8 +528,16 @@ struct fathom_sample_params {
     struct fathom_view drafts;        // struct fathom_drafts; buffer NULL: one row
     uint32_t n_vocab, n_ring, n_rows; // n_rows 0: 1
     bool guess;                       // the device reads the ring: an entry must be a token
+    bool forbids; // a logit of -infinity excludes its token; where no other is left, there is no token
 };
 FATHOM_API void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_params *params);
+
+// The operators that have variants, by number: the name, as in fathom_gpu_params.variants, and the variant
+// that a device takes for n_tokens (1: one token; 512: a long prompt) where no tuning says otherwise and the
+// call satisfies every condition. NULL: there is no operator i.
+FATHOM_API const char *fathom_op_name(size_t i);
+FATHOM_API const char *fathom_op_default_variant(
+    size_t i, const struct fathom_gpu_info *info, uint32_t n_tokens);
 
 #ifdef __cplusplus
 }

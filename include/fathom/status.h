@@ -13,6 +13,7 @@
 #ifndef FATHOM_STATUS_H
 #define FATHOM_STATUS_H
 
+#include <fathom/version.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +41,10 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+// The version of the library that runs, and the commit that it was built from: "0.2.0 (42959f8)". A library
+// from a release's archive says "0.2.0"; one with changes that are in no commit says "0.2.0 (42959f8-dirty)".
+FATHOM_API const char *fathom_version(void);
 
 enum fathom_status {
     FATHOM_OK = 0,

@@ -1,5 +1,5 @@
-// Tokens and text: a model's tokenizer and its chat template, alone. Both are immutable: any thread may use
-// them at any time.
+// Tokens and text: a model's tokenizer and its chat template, alone. Both are immutable: several threads may
+// use one at the same time.
 #ifndef FATHOM_TOKENS_H
 #define FATHOM_TOKENS_H
 
@@ -22,7 +22,10 @@ FATHOM_API void fathom_tokenizer_destroy(struct fathom_tokenizer **tokenizer);
 // The tokenizer of an engine, which owns it; NULL: the model's file has none.
 FATHOM_API const struct fathom_tokenizer *fathom_engine_get_tokenizer(const struct fathom_engine *engine);
 
-// The vocabulary. Ids are 0 to n - 1; some of them may have no bytes.
+// A tokenizer NULL has no tokens in the functions without an error: 0, -1, false or NULL.
+
+// The vocabulary. Ids are 0 to n - 1; some of them may have no bytes. A model may have more logits than its
+// tokenizer has tokens.
 FATHOM_API uint32_t fathom_tokenizer_count(const struct fathom_tokenizer *tokenizer);
 // The id of the token whose text is exactly this (marks such as "<think>" too); -1: there is none.
 FATHOM_API int32_t fathom_tokenizer_find(const struct fathom_tokenizer *tokenizer, const char *text);
@@ -40,22 +43,28 @@ FATHOM_API const char *fathom_token_bytes(
 
 // Text to tokens. marks: marks in the text (<think>, <|User|>) become their tokens; a person's text is read
 // without, so that it cannot forge a turn. No token is added before or after. Writes at most `capacity` ids;
-// *n_tokens is the number that there are, so capacity 0 counts.
+// *n_tokens is the number that there are, so capacity 0 counts. A call that fails writes nothing.
+// Any bytes are a text, less than 512 MiB of them at once: a zero byte is a character like another one, and
+// bytes that are no UTF-8 become the tokens of these bytes. A model that normalizes texts (Qwen) gets the
+// normal form of the characters; with all others the bytes of the tokens are those of the text.
 FATHOM_API bool fathom_tokenize(const struct fathom_tokenizer *tokenizer, const char *text, size_t length,
     bool marks, int32_t *ids, size_t capacity, size_t *n_tokens, struct fathom_error *err);
 
 // Tokens to text, as they come: gives only whole UTF-8 characters, and holds back the bytes of an incomplete
-// one. Bytes that are no UTF-8 become U+FFFD. One thread at a time.
+// one. Bytes that are no UTF-8 become U+FFFD, and so do zero bytes, because the text is zero-terminated;
+// fathom_token_bytes() has all bytes. One thread at a time.
 struct fathom_detokenizer;
+// The tokenizer must live as long as the detokenizer.
 // control: control tokens are written as their text; else they are left out.
 FATHOM_API struct fathom_detokenizer *fathom_detokenizer_create(
     const struct fathom_tokenizer *tokenizer, bool control, struct fathom_error *err);
 FATHOM_API void fathom_detokenizer_destroy(struct fathom_detokenizer **detokenizer);
 // Takes one token, and gives the text that is complete now: zero-terminated, perhaps empty, until the next
-// call. NULL with *err set for an id that is not in the vocabulary, or without memory.
+// call. NULL with *err set, and nothing changed, for an id that is not in the vocabulary, or without memory.
 FATHOM_API const char *fathom_detokenizer_push(
     struct fathom_detokenizer *detokenizer, int32_t id, struct fathom_error *err);
-// The text that is held back, as at the end of a text.
+// Ends a text: gives U+FFFD where an incomplete character is held back, else an empty text. The next push
+// begins another text.
 FATHOM_API const char *fathom_detokenizer_flush(struct fathom_detokenizer *detokenizer);
 
 // ---- Chat template ---------------------------------------------------------------------------------------
@@ -67,10 +76,13 @@ struct fathom_template_params {
     // deepseek-v3.2 and deepseek-v4, and deepseek-r1, deepseek-v3, chatml and llama3 for models that bring no
     // template.
     const char *name, *text;
-    const char *architecture; // of the model ("deepseek2"), where the tokenizer was opened alone; or NULL
+    // The model's ("deepseek32"), which decides between the two encoders where a model brings no template;
+    // NULL: that of the model's file, else the tokens decide.
+    const char *architecture;
 };
 struct fathom_template;
-// The tokenizer must live as long as the template.
+// The tokenizer must live as long as the template. params NULL: the model's own. A template that writes the
+// date writes that of this call.
 FATHOM_API struct fathom_template *fathom_template_create(const struct fathom_tokenizer *tokenizer,
     const struct fathom_template_params *params, struct fathom_error *err);
 FATHOM_API void fathom_template_destroy(struct fathom_template **chat_template);
@@ -81,12 +93,15 @@ struct fathom_conversation {
     size_t n_messages;
     const char *tools; // as in fathom_chat_params
     bool disable_thinking;
-    bool
-        complete; // no answer follows: the conversation may end with any message, and nothing opens an answer
+    // No answer follows: the conversation may end with any message, and nothing opens an answer. Otherwise it
+    // ends with a question, or with results of tools. FATHOM_UNSUPPORTED for a template in Jinja without
+    // add_generation_prompt, which always opens an answer.
+    bool complete;
 };
 // Applies the template. Writes at most `capacity` bytes of the text, the final zero included, and at most
 // n_capacity ids; *length and *n_tokens (may be NULL) are the bytes, without the zero, and the tokens that
 // there are, so capacities of 0 count. The ids are not always those of the text: marks in messages are text.
+// They are those that a chat reads. A call that fails writes nothing.
 FATHOM_API bool fathom_template_apply(const struct fathom_template *chat_template,
     const struct fathom_conversation *conversation, char *text, size_t capacity, size_t *length, int32_t *ids,
     size_t n_capacity, size_t *n_tokens, struct fathom_error *err);

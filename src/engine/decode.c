@@ -16,23 +16,29 @@ uint32_t fm_session_version(const struct fathom_session *s) {
     return slots ? slots->version : 0;
 }
 
+void fm_session_record_step(
+    struct fathom_session *s, struct fathom_stream *logits, struct fathom_stream *sample) {
+    struct fm_pass pass = fm_session_pass(s, logits);
+    pass.ids = STEP_FIELD(s, token), pass.position = STEP_FIELD(s, position);
+    pass.n_tokens = 1, pass.n_positions = fm_positions(&s->engine->hp, s->n_context), pass.replayed = true;
+    fm_pass_layers(&pass);
+    fm_pass_head(&pass, 0, 1);
+    if (s->drafting) fm_drafting_step_begin(s, &pass);
+    pass.stream = sample;
+    fathom_sample(sample,
+        &FATHOM_INIT(fathom_sample_params, .logits = s->ws.logits, .step = fathom_buffer_view(s->step),
+            .seen = fathom_buffer_view(s->seen), .ring = fathom_buffer_view(s->ring),
+            .n_vocab = s->engine->hp.n_vocab, .n_ring = FM_RING, .forbids = sample != logits));
+    if (s->drafting) fm_drafting_step_end(s, &pass);
+}
+
 bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err) {
     if (s->decode_recorded && s->decode_version == fm_session_version(s)) return true;
     s->decode_recorded = false;
     s->decode_version = fm_session_version(s);
     const uint64_t before = fm_engine_counters(s->engine).recorded;
-    struct fm_pass pass = fm_session_pass(s, s->decode);
-    pass.ids = STEP_FIELD(s, token), pass.position = STEP_FIELD(s, position);
-    pass.n_tokens = 1, pass.n_positions = fm_positions(&s->engine->hp, s->n_context), pass.replayed = true;
     fathom_stream_begin(s->decode);
-    fm_pass_layers(&pass);
-    fm_pass_head(&pass, 0, 1);
-    if (s->drafting) fm_drafting_step_begin(s, &pass);
-    fathom_sample(s->decode,
-        &FATHOM_INIT(fathom_sample_params, .logits = s->ws.logits, .step = fathom_buffer_view(s->step),
-            .seen = fathom_buffer_view(s->seen), .ring = fathom_buffer_view(s->ring),
-            .n_vocab = s->engine->hp.n_vocab, .n_ring = FM_RING));
-    if (s->drafting) fm_drafting_step_end(s, &pass);
+    fm_session_record_step(s, s->decode, s->decode);
     if (!fm_stream_finish(s->decode, &s->watch, err)) return false;
     s->decode_recorded = true;
     s->stats.decode_recordings += fm_engine_counters(s->engine).recorded - before;
@@ -113,9 +119,10 @@ static bool start_steps(
 // What the caller of fathom_session_generate wants.
 struct wish {
     bool (*on_token)(void *user, int32_t id);
+    bool (*on_logits)(void *user, float *logits, uint32_t n_vocab);
     void *user;
     uint32_t limit, n_done; // tokens
-    bool wanted;            // until on_token wants no more
+    bool wanted;            // until a callback wants no more
 };
 
 // Hands over the tokens of one step, `width` at most.
@@ -157,8 +164,8 @@ static bool count_experts(
     return true;
 }
 
-static bool drafts_now(const struct fathom_session *s) {
-    return s->drafting && fm_residency_drafts(s->engine->residency);
+static bool drafts_now(const struct fathom_session *s, const struct wish *wish) {
+    return s->drafting && !wish->on_logits && fm_residency_drafts(s->engine->residency);
 }
 
 // Runs steps, or rounds of drafting, until nothing more is wanted, or the other of the two is better.
@@ -173,35 +180,40 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
     uint64_t tickets[FM_RING], last = 0;
     uint32_t n_submitted = 0, n_read = 0;
     // a step ahead would read experts from the file for a token that may not be wanted
-    const uint32_t n_ahead = residency ? 1 : FM_IN_FLIGHT;
+    const uint32_t n_ahead = residency || wish->on_logits ? 1 : FM_IN_FLIGHT;
     bool ok = fm_watch_tell(&s->watch, FATHOM_PHASE_ANSWER, wish->n_done, wish->limit, err);
-    while (ok && wish->wanted && wish->n_done < wish->limit && drafts == drafts_now(s) &&
+    while (ok && wish->wanted && wish->n_done < wish->limit && drafts == drafts_now(s, wish) &&
         !fm_engine_pressed(s->engine)) {
         const uint32_t n_before = wish->n_done;
         const double begin = fm_clock(), waited = fm_residency_waited(residency);
         while (ok && n_submitted - n_read < n_ahead && n_submitted - n_read < wish->limit - wish->n_done) {
-            ok = record(s, drafts, err) && submit_step(s, step, s->tokens[s->n_tokens - 1], &last, err);
-            if (ok) tickets[n_submitted++ % FM_RING] = last;
+            ok = wish->on_logits
+                ? fm_constrained_step(s, wish->on_logits, wish->user, &wish->wanted, &last, err)
+                : record(s, drafts, err) && submit_step(s, step, s->tokens[s->n_tokens - 1], &last, err);
+            if (!ok || !wish->wanted) break;
+            tickets[n_submitted++ % FM_RING] = last;
         }
-        if (!ok || !(ok = fm_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], &s->watch, err))) break;
+        if (!ok || !wish->wanted ||
+            !(ok = fm_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], &s->watch, err)))
+            break;
         const double seconds = fm_clock() - begin;
         const volatile uint32_t *given = ring + n_read % FM_RING * width;
         if (n_read++ > 0 && drafts) count_drafts(s, given); // those of the first round are placeholders
         ok = deliver(s, given, width, wish, err);
         s->watch.done = wish->n_done;
+        if (wish->on_logits) continue; // the time is the callback's, too
         if (!drafts)
             s->engine->decoded.seconds[s->engine->decoded.n_steps++ % FM_STEPS_KEPT] =
                 seconds - (fm_residency_waited(residency) - waited);
         if (residency) fm_residency_took(residency, s->drafting, wish->n_done - n_before, seconds);
     }
     // nothing waits for the steps in flight of a call that was cancelled: all that follows comes after them
-    const bool cancelled = s->watch.cancelled;
-    if (n_submitted > n_read && !cancelled)
+    if (n_submitted > n_read && !s->watch.cancelled)
         ok = fm_gpu_wait(s->engine->gpu, last, &s->watch, ok ? err : NULL) && ok;
     // step i read the token at first - 1 + i; a round may have left its last token for the next round, and
     // the draft layer may have seen another successor of the last token
-    const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + n_submitted;
-    s->n_evaluated = !ok && !cancelled ? first - 1 : read < s->n_tokens ? read : s->n_tokens;
+    const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + (ok ? n_submitted : n_read);
+    s->n_evaluated = read < s->n_tokens ? read : s->n_tokens;
     fm_drafting_set_length(s, s->n_evaluated);
     s->stats.decode_seconds += fm_clock() - start;
     return ok;
@@ -219,15 +231,15 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_gener
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
     if (!fm_session_settle(s, err)) return false;
     const uint32_t first = s->n_tokens, room = s->n_context - first;
-    struct wish wish = {g.on_token, g.user, g.max_tokens < room ? g.max_tokens : room, 0, true};
+    struct wish wish = {g.on_token, g.on_logits, g.user, g.max_tokens < room ? g.max_tokens : room, 0, true};
     struct fathom_expert_stats experts;
     if (!check_sampling(&p, err) || !fm_engine_count_experts(s->engine, &experts, err)) return false;
     const uint64_t fetched_bytes = s->experts.fetched_bytes;
     bool ok;
-    do ok = fm_engine_relieve(s->engine, err) && run_steps(s, &p, drafts_now(s), &wish, err);
+    do ok = fm_engine_relieve(s->engine, err) && run_steps(s, &p, drafts_now(s, &wish), &wish, err);
     while (ok && wish.wanted && wish.n_done < wish.limit);
     ok = ok && count_experts(s, &experts, err);
-    if (ok && !s->drafting) { // for forecasts
+    if (ok && !s->drafting && !g.on_logits) { // for forecasts
         s->engine->decoded.n_tokens += wish.n_done;
         s->engine->decoded.link_bytes += s->experts.fetched_bytes - fetched_bytes;
     }
@@ -236,28 +248,49 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_gener
     return ok;
 }
 
+// Runs the recorded step on the text's token at `position`, and downloads its logits if `logits` is not NULL.
+static bool step_once(struct fathom_session *s, uint32_t position, float *logits, struct fathom_error *err) {
+    const struct fathom_sampling greedy = {.size = sizeof(greedy)};
+    struct fathom_view row = s->ws.logits;
+    row.size = 4ull * s->engine->hp.n_vocab;
+    uint64_t ticket;
+    if (!write_step(s, position, &greedy, err) ||
+        !submit_step(s, s->decode, s->tokens[position], &ticket, err) ||
+        !fm_gpu_wait(s->engine->gpu, ticket, &s->watch, err) ||
+        (logits && !fathom_download(s->engine->gpu, row, logits, err)))
+        return false;
+    const volatile uint32_t *ring = fathom_buffer_map(s->ring);
+    if (ring[0] == FATHOM_NOT_FINITE) return fm_session_fail_logits(position, err);
+    s->n_evaluated = position + 1;
+    return true;
+}
+
+// By the recorded step, also where the last token is in the cache already: these are the logits that
+// generate would sample from.
+bool fathom_session_get_logits(struct fathom_session *s, float *logits, struct fathom_error *err) {
+    if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "no logits: the session is empty");
+    const uint32_t last = s->n_tokens - 1;
+    if (!fm_session_settle(s, err) || !fm_session_evaluate(s, last, NULL, err) ||
+        !fm_engine_relieve(s->engine, err) || !fm_session_record_decode(s, err))
+        return false;
+    const double start = fm_clock();
+    const bool ok = step_once(s, last, logits, err);
+    s->stats.decode_seconds += fm_clock() - start;
+    return ok;
+}
+
 bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens,
     float *logits, struct fathom_error *err) {
     const uint32_t first = s->n_tokens;
     const uint64_t n_vocab = s->engine->hp.n_vocab;
-    const struct fathom_sampling greedy = {.size = sizeof(greedy)};
     if (!fm_session_settle(s, err) || !fm_session_evaluate(s, first, NULL, err) ||
         !fm_engine_relieve(s->engine, err) || !fm_session_record_decode(s, err) ||
         !fm_session_push_tokens(s, ids, n_tokens, err))
         return false;
     const double start = fm_clock();
-    struct fathom_view row = s->ws.logits;
-    row.size = 4 * n_vocab;
-    const volatile uint32_t *ring = fathom_buffer_map(s->ring);
     bool ok = true;
-    for (uint32_t i = 0; ok && i < n_tokens; i++) {
-        uint64_t ticket;
-        ok = write_step(s, first + i, &greedy, err) && submit_step(s, s->decode, ids[i], &ticket, err) &&
-            fm_gpu_wait(s->engine->gpu, ticket, &s->watch, err) &&
-            (!logits || fathom_download(s->engine->gpu, row, logits + i * n_vocab, err)) &&
-            (ring[0] != FATHOM_NOT_FINITE || fm_session_fail_logits(first + i, err));
-        if (ok) s->n_evaluated++;
-    }
+    for (uint32_t i = 0; ok && i < n_tokens; i++)
+        ok = step_once(s, first + i, logits ? logits + i * n_vocab : NULL, err);
     s->n_tokens = s->n_evaluated;
     s->stats.decode_seconds += fm_clock() - start;
     s->stats.decode_tokens += s->n_evaluated - first;

@@ -9,10 +9,6 @@
 static const double disk_seconds = 0.2; // of measuring a drive
 #define GIB (1024.0 * 1024.0 * 1024.0)
 
-const char *fathom_version(void) {
-    return FATHOM_VERSION;
-}
-
 // The longest context, in whole pages, whose cache fits beside the weights and the scratch.
 static uint32_t context_that_fits(const struct fathom_engine *e) {
     const uint64_t fixed = e->plan.weights + e->plan.scratch;
@@ -45,9 +41,9 @@ static bool load_tokenizer(
     if (!fm_meta_has(tensors, "tokenizer.ggml.model")) return true; // logits and benchmarks need no tokenizer
     e->tokenizer = fm_tokenizer_of_model(tensors, err);
     if (!e->tokenizer) return false;
-    if (fm_tokenizer_size(e->tokenizer) > e->hp.n_vocab)
-        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %zu tokens, the model %u",
-            fm_tensors_path(tensors), fm_tokenizer_size(e->tokenizer), e->hp.n_vocab);
+    if (fathom_tokenizer_count(e->tokenizer) > e->hp.n_vocab)
+        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %u tokens, the model %u",
+            fm_tensors_path(tensors), fathom_tokenizer_count(e->tokenizer), e->hp.n_vocab);
     return true;
 }
 
@@ -128,10 +124,11 @@ struct opening {
 
 static bool open_file(struct opening *o) {
     struct fathom_engine *e = o->engine;
-    if (!(e->tensors = fm_tensors_open(o->params->model, o->err)) ||
+    if (!(e->tensors = fm_model_open(o->params, "fathom_engine_create", o->err)) ||
         !fm_hparams_read(e->tensors, &e->hp, o->err))
         return false;
     if (e->hp.note) fm_log(&e->log, FATHOM_LOG_WARNING, "%s: %s", fm_tensors_path(e->tensors), e->hp.note);
+    e->sampling = fm_model_sampling(e->tensors, &e->log);
     if (o->params->n_drafts && !check_drafting(e, o->params->n_drafts, o->err)) return false;
     e->start.file = fm_lap(o->start);
     return true;
@@ -176,7 +173,6 @@ struct fathom_engine *fathom_engine_create(
     }
     e->exact = params->gpu && params->gpu->exact;
     if (params->gpu) e->log = params->gpu->log;
-    e->sampling = FATHOM_INIT(fathom_sampling, .temperature = 0.6f, .top_p = 0.95f);
     e->cache_type = fm_cache_type(e->exact, params->cache_8bit);
     if (e->exact && params->cache_8bit) {
         fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
@@ -185,10 +181,10 @@ struct fathom_engine *fathom_engine_create(
     struct fm_watch watch = {.progress = params->progress};
     struct opening opening = {.engine = e, .params = params, .start = &start, .err = err};
     if (!open_all(&opening, &watch) || !plan_memory(e, params, &watch, err)) goto fail;
-    if (!check_fit(e, params->model, err)) goto fail;
+    if (!check_fit(e, fm_model_name(params), err)) goto fail;
     fm_log(&e->log, FATHOM_LOG_INFO,
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
-        params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
+        fm_model_name(params), (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
         (double)e->plan.scratch / GIB, (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
     if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &e->plan, &watch, &e->log, &e->weights, err)) goto fail;
     if (params->mirror && e->plan.experts != FATHOM_EXPERTS_DISK) {
@@ -200,6 +196,7 @@ struct fathom_engine *fathom_engine_create(
         !(e->residency =
                 fm_residency_create(e->gpu, e->tensors, e->weights.slots, params->mirror, &e->log, err)))
         goto fail;
+    e->model_key = fm_model_key(e->tensors, &e->hp); // of bytes that loading has just read
     if (!e->residency && !fm_engine_counters(e).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
     if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &watch, err)) goto fail;
@@ -216,7 +213,7 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     if (e->gpu && e->hp.n_experts) fm_engine_remember(e);
     fm_residency_destroy(&e->residency);
     fm_weights_free(&e->weights);
-    fm_tokenizer_destroy(&e->tokenizer);
+    fathom_tokenizer_destroy(&e->tokenizer);
     fathom_gpu_destroy(&e->gpu);
     fm_tensors_close(&e->tensors);
     free(e->tuned);
@@ -249,6 +246,9 @@ struct fathom_gpu_counters fm_engine_counters(const struct fathom_engine *engine
     return counters;
 }
 
+const struct fathom_tokenizer *fathom_engine_get_tokenizer(const struct fathom_engine *engine) {
+    return engine ? engine->tokenizer : NULL;
+}
 const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) {
     return &engine->info;
 }

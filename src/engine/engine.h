@@ -18,8 +18,8 @@ struct fathom_engine {
     struct fm_weights weights;
     struct fm_pressure pressure;
     struct fathom_log log;
-    struct fm_residency *residency; // NULL: the experts are all in memory
-    struct fm_tokenizer *tokenizer; // NULL: the model's file has none
+    struct fm_residency *residency;     // NULL: the experts are all in memory
+    struct fathom_tokenizer *tokenizer; // NULL: the model's file has none
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
     struct fathom_start_times start;
@@ -36,7 +36,15 @@ struct fathom_engine {
         uint64_t n_steps;
     } decoded;           // by plain steps of this run
     uint64_t tuning_key; // of the model and the cache's type, for the tuning file
+    uint64_t model_key;  // fm_model_key, for sessions in files
 };
+
+// Opens the model of an engine's parameters; `function` is for messages. The name is for messages, too.
+struct fm_tensors *fm_model_open(
+    const struct fathom_engine_params *params, const char *function, struct fathom_error *err);
+const char *fm_model_name(const struct fathom_engine_params *params);
+// The sampling that the model's file asks for. A number that makes no sense is left out, with a warning.
+struct fathom_sampling fm_model_sampling(const struct fm_tensors *tensors, const struct fathom_log *log);
 
 // Tokens of one prefill step unless the caller says: enough to use each weight many times, short enough for
 // one submit.
@@ -49,6 +57,10 @@ uint32_t fm_positions(const struct fm_hparams *hp, uint32_t n_context);
 // A hash of everything in the engine that choices of variants depend on: tensors, numbers in the metadata,
 // the cache's type. `tensors` must be open.
 uint64_t fm_tuning_key(const struct fathom_engine *engine);
+// The same of a directory of tensors alone; `key` is what the hash begins with.
+uint64_t fm_directory_key(const struct fm_tensors *tensors, uint64_t key);
+// Tells models apart, also those whose tensors have the same names and sizes: see model_key.c.
+uint64_t fm_model_key(const struct fm_tensors *tensors, const struct fm_hparams *hp);
 
 // Reads the model's tuning file, or measures quickly and writes the file; see enum fathom_tuning. Returns
 // false only if the device fails or the caller cancels.
@@ -92,6 +104,7 @@ struct fm_plan_request {
     const char *model;                 // named in errors
     const struct fathom_gpu_info *gpu; // NULL: no device
     bool exact, cache_8bit;
+    bool in_memory; // the model is in a program's memory: no file has the experts
     uint32_t n_context;
     enum fathom_experts experts;
     uint64_t device_limit, host_limit, host_memory; // host_memory 0: of this machine, now

@@ -5,6 +5,7 @@
 #include "engine/forecast.h"
 #include "engine/placement.h"
 #include "engine/session.h"
+#include "file/output.h"
 #include "model/arch/arch.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,9 +278,15 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
     const struct fm_shortage s = choose_chunk(hp, params, gpu, cache_type, &inv, plan);
     plan->fits = plan->fits && possible;
     foretell(&inv, hp, history, params->keep_slots, plan);
-    const bool ok = !no_experts
+    bool ok = !no_experts
         ? !params->gpu || check_shortage(params, &inv, plan, &s, err)
         : fm_fail(err, FATHOM_INVALID, "%s: a place for experts was asked for, the model has none", path);
+    if (ok && params->in_memory && plan->experts == FATHOM_EXPERTS_DISK)
+        ok = fm_fail(err, FATHOM_UNSUPPORTED,
+            "%s: %s of experts, %s of device memory and %s of host memory are free: the others would be read "
+            "from a file as they are needed, but the model is in memory; give the path of its file",
+            path, size_text(plan->expert_bytes).text, size_text(machine.device).text,
+            size_text(machine.host).text);
     fm_inventory_free(&inv);
     return ok;
 }
@@ -288,10 +295,11 @@ struct fm_plan_request fm_plan_request(
     const struct fathom_engine_params *params, const struct fathom_gpu_info *gpu) {
     const struct fathom_gpu_params *p = params->gpu;
     return (struct fm_plan_request){
-        .model = params->model,
+        .model = fm_model_name(params),
         .gpu = gpu,
         .exact = p && p->exact,
         .cache_8bit = params->cache_8bit,
+        .in_memory = params->model_data,
         .n_context = params->n_context,
         .experts = params->experts,
         .device_limit = p ? p->device_limit : 0,
@@ -304,6 +312,8 @@ struct fm_plan_request fm_plan_request(
 struct fathom_inspection {
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
+    struct fm_tensors *tensors;
+    struct fathom_tensor_info tensor; // the last one asked for
 };
 
 struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params *params,
@@ -316,16 +326,16 @@ struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params
         return NULL;
     }
     if (machine) request.host_memory = machine->host_memory, request.rates = machine->rates;
-    struct fm_tensors *tensors = fm_tensors_open(params->model, err);
+    struct fm_tensors *tensors = inspection->tensors = fm_model_open(params, "fathom_model_inspect", err);
     if (!tensors || !fm_hparams_read(tensors, &hp, err) ||
         !fm_memory_plan(tensors, &hp, &request, NULL, &inspection->info, &inspection->plan, err))
         fathom_inspection_destroy(&inspection);
-    fm_tensors_close(&tensors);
     return inspection;
 }
 
 void fathom_inspection_destroy(struct fathom_inspection **inspection) {
-    if (!inspection) return;
+    if (!inspection || !*inspection) return;
+    fm_tensors_close(&(*inspection)->tensors);
     free(*inspection);
     *inspection = NULL;
 }
@@ -334,4 +344,23 @@ const struct fathom_model_info *fathom_inspection_get_info(const struct fathom_i
 }
 const struct fathom_memory_plan *fathom_inspection_get_plan(const struct fathom_inspection *inspection) {
     return &inspection->plan;
+}
+
+size_t fathom_inspection_count_tensors(const struct fathom_inspection *inspection) {
+    return fm_tensors_count(inspection->tensors);
+}
+const struct fathom_tensor_info *fathom_inspection_get_tensor(
+    struct fathom_inspection *inspection, size_t i) {
+    if (i >= fm_tensors_count(inspection->tensors)) return NULL;
+    const struct fm_tensor *t = fm_tensors_at(inspection->tensors, i);
+    inspection->tensor = FATHOM_INIT(fathom_tensor_info, .name = t->name, .type = t->type,
+        .n_dims = t->n_dims, .dims = {t->dims[0], t->dims[1], t->dims[2], t->dims[3]}, .bytes = t->size);
+    return &inspection->tensor;
+}
+bool fathom_inspection_has_file(const struct fathom_inspection *inspection, const char *path) {
+    return fm_output_is_input(inspection->tensors, path);
+}
+
+uint64_t fathom_host_memory_free(void) {
+    return fm_available_memory();
 }

@@ -45,8 +45,15 @@ bool fm_messages_add(struct fm_messages *messages, const struct fathom_message *
     return fits;
 }
 
+void fm_messages_remove(struct fm_messages *messages, size_t first, size_t end) {
+    if (first >= end) return;
+    for (size_t i = first; i < end; i++) free_message(&messages->items[i]);
+    memmove(messages->items + first, messages->items + end, (messages->n - end) * sizeof(*messages->items));
+    messages->n -= end - first;
+}
+
 void fm_messages_cut(struct fm_messages *messages, size_t n) {
-    while (messages->n > n) free_message(&messages->items[--messages->n]);
+    fm_messages_remove(messages, n, messages->n);
 }
 
 void fm_messages_free(struct fm_messages *messages) {

@@ -97,15 +97,21 @@ bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, 
     return ok;
 }
 
-bool fm_session_push_tokens(
-    struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err) {
-    if (n_tokens > s->n_context - s->n_tokens)
+bool fm_session_check_tokens(const struct fathom_session *s, uint32_t n_before, const int32_t *ids,
+    uint32_t n_tokens, struct fathom_error *err) {
+    if (n_tokens > s->n_context - n_before)
         return fm_fail(err, FATHOM_INVALID, "the text would have %llu tokens, the context holds %u",
-            (unsigned long long)s->n_tokens + n_tokens, s->n_context);
+            (unsigned long long)n_before + n_tokens, s->n_context);
     for (uint32_t i = 0; i < n_tokens; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= s->engine->hp.n_vocab)
             return fm_fail(err, FATHOM_INVALID, "token id %d is not in the vocabulary of %u", ids[i],
                 s->engine->hp.n_vocab);
+    return true;
+}
+
+bool fm_session_push_tokens(
+    struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err) {
+    if (!fm_session_check_tokens(s, s->n_tokens, ids, n_tokens, err)) return false;
     if (n_tokens) memcpy(s->tokens + s->n_tokens, ids, n_tokens * sizeof(*ids));
     s->n_tokens += n_tokens;
     return true;

@@ -70,6 +70,7 @@ void fathom_session_destroy(struct fathom_session **session) {
     fathom_stream_destroy(&s->prefill);
     fathom_stream_destroy(&s->decode);
     fm_drafting_destroy(s);
+    fm_constrained_destroy(s);
     struct fathom_buffer **buffers[] = {&s->input, &s->step, &s->seen, &s->ring};
     for (size_t i = 0; i < sizeof(buffers) / sizeof(*buffers); i++) fathom_buffer_destroy(buffers[i]);
     fm_workspace_free(&s->ws);
@@ -91,6 +92,23 @@ struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_str
     };
     if (s->caches.rope_tables[1]) pass.compressed_rope_table = fathom_buffer_view(s->caches.rope_tables[1]);
     return pass;
+}
+
+uint32_t fm_session_cache_parts(
+    const struct fathom_session *s, uint32_t layer, struct fathom_view parts[FM_MAX_CACHE_PARTS]) {
+    const struct fm_hparams *hp = &s->engine->hp;
+    return fm_caches_used(
+        hp, &s->caches, layer, layer < hp->n_layers ? s->n_evaluated : fm_drafting_length(s), parts);
+}
+
+uint64_t fm_session_cache_size(const struct fathom_session *s) {
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < s->caches.n_layers; i++) {
+        struct fathom_view parts[FM_MAX_CACHE_PARTS];
+        const uint32_t n = fm_session_cache_parts(s, i, parts);
+        for (uint32_t j = 0; j < n; j++) total += parts[j].size;
+    }
+    return total;
 }
 
 bool fm_session_fail_logits(uint32_t position, struct fathom_error *err) {
@@ -135,6 +153,19 @@ bool fm_session_settle(struct fathom_session *s, struct fathom_error *err) {
     if (s->torn) s->n_evaluated = s->engine->hp.arch->cache_truncate(s->n_evaluated);
     s->torn = false;
     return fm_gpu_settle(s->engine->gpu, &s->watch, err);
+}
+
+bool fathom_session_sync(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, uint32_t *n_reused,
+    struct fathom_error *err) {
+    if (n_reused) *n_reused = 0;
+    if (!fm_session_check_tokens(s, 0, ids, n_tokens, err) || !fm_session_settle(s, err)) return false;
+    uint32_t n_same = 0;
+    while (n_same < n_tokens && n_same < s->n_tokens && ids[n_same] == s->tokens[n_same]) n_same++;
+    const bool cuts_cache = n_same < s->n_evaluated;
+    if (!fathom_session_truncate(s, n_same, err)) return false;
+    // a cut may cost more of the cache than of the text
+    if (n_reused) *n_reused = cuts_cache ? s->n_evaluated : n_same;
+    return fathom_session_append(s, ids + n_same, n_tokens - n_same, NULL, err);
 }
 
 bool fathom_session_truncate(struct fathom_session *s, uint32_t length, struct fathom_error *err) {

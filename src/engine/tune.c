@@ -110,23 +110,26 @@ static bool find_jobs(struct tuning *t, struct fathom_error *err) {
 }
 
 uint64_t fm_tuning_key(const struct fathom_engine *e) {
-    uint64_t key = e->cache_type;
-    for (size_t i = 0; i < fm_tensors_count(e->tensors); i++) {
-        const struct fm_tensor *tensor = fm_tensors_at(e->tensors, i);
+    return fm_directory_key(e->tensors, e->cache_type);
+}
+
+uint64_t fm_directory_key(const struct fm_tensors *tensors, uint64_t key) {
+    for (size_t i = 0; i < fm_tensors_count(tensors); i++) {
+        const struct fm_tensor *tensor = fm_tensors_at(tensors, i);
         const uint64_t own[] = {key, fm_hash(tensor->name, strlen(tensor->name)), tensor->type,
             tensor->dims[0], tensor->dims[1], tensor->dims[2], tensor->dims[3]};
         key = fm_hash(own, sizeof(own));
     }
-    for (size_t i = 0; i < fm_meta_count(e->tensors); i++) {
+    for (size_t i = 0; i < fm_meta_count(tensors); i++) {
         enum fm_value_type type;
-        const char *name = fm_meta_key(e->tensors, i, &type);
+        const char *name = fm_meta_key(tensors, i, &type);
         struct fathom_error unsuitable = {0}; // ignored: no operator could take such a number
         uint32_t number = 0;
         float real = 0;
         if (type == FM_VALUE_UINT || type == FM_VALUE_INT)
-            fm_meta_u32(e->tensors, name, &number, &unsuitable);
+            fm_meta_u32(tensors, name, &number, &unsuitable);
         else if (type == FM_VALUE_FLOAT)
-            fm_meta_f32(e->tensors, name, &real, &unsuitable), memcpy(&number, &real, 4);
+            fm_meta_f32(tensors, name, &real, &unsuitable), memcpy(&number, &real, 4);
         else
             continue;
         const uint64_t own[] = {key, fm_hash(name, strlen(name)), number};

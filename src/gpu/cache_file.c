@@ -21,7 +21,7 @@ uint64_t fm_cache_key_add(uint64_t key, const void *data, size_t size) {
 
 uint64_t fm_cache_key(const struct fathom_gpu *gpu) {
     VkPhysicalDeviceProperties p;
-    vkGetPhysicalDeviceProperties(gpu->physical, &p);
+    gpu->instance.vk.vkGetPhysicalDeviceProperties(gpu->physical, &p);
     uint64_t key = fm_cache_key_add(0xcbf29ce484222325u, p.pipelineCacheUUID, sizeof(p.pipelineCacheUUID));
     const uint32_t ids[] = {p.vendorID, p.deviceID, p.driverVersion, p.apiVersion, gpu->info.subgroup_size};
     key = fm_cache_key_add(key, ids, sizeof(ids));

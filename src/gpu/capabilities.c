@@ -1,27 +1,6 @@
 // Derives fathom_gpu_info from the properties and features of a Vulkan device.
 #include "gpu/internal.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-VkExtensionProperties *fm_extensions(VkPhysicalDevice physical, uint32_t *n, VkResult *result) {
-    VkExtensionProperties *list = NULL;
-    *n = 0;
-    *result = vkEnumerateDeviceExtensionProperties(physical, NULL, n, NULL);
-    if (*result != VK_SUCCESS) return NULL;
-    list = calloc(*n ? *n : 1, sizeof(*list));
-    *result =
-        list ? vkEnumerateDeviceExtensionProperties(physical, NULL, n, list) : VK_ERROR_OUT_OF_HOST_MEMORY;
-    if (*result >= 0) return list; // VK_INCOMPLETE: the driver has got more meanwhile
-    free(list);
-    return NULL;
-}
-
-bool fm_has_extension(const VkExtensionProperties *list, uint32_t n, const char *name) {
-    for (uint32_t i = 0; i < n; i++)
-        if (!strcmp(list[i].extensionName, name)) return true;
-    return false;
-}
 
 static enum fathom_gpu_type type_of(VkPhysicalDeviceType type) {
     switch (type) {
@@ -45,74 +24,28 @@ static bool follows_few_streams(void) {
 #endif
 }
 
-static uint32_t caps_of(VkPhysicalDevice physical, const VkPhysicalDeviceProperties *properties,
-    const VkExtensionProperties *list, uint32_t n, const VkPhysicalDeviceVulkan11Properties *p11,
-    bool *timeline) {
-    const bool cpu = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU,
-               v13 = properties->apiVersion >= VK_API_VERSION_1_3;
-    const bool size_control = v13 || fm_has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
-    const bool dot = v13 || fm_has_extension(list, n, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);
-    const bool matrix = fm_has_extension(list, n, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME);
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
-    };
-    const bool statistics = fm_has_extension(list, n, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME);
-    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
-    };
-    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
-    };
-    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-    };
-    VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
-    VkPhysicalDeviceVulkan11Features f11 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
-        .pNext = &f12,
-    };
-    VkPhysicalDeviceFeatures2 f = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f11};
-    if (size_control) sizes.pNext = f.pNext, f.pNext = &sizes;
-    if (dot) dots.pNext = f.pNext, f.pNext = &dots;
-    if (statistics) executables.pNext = f.pNext, f.pNext = &executables;
-    if (matrix) matrices.pNext = f.pNext, f.pNext = &matrices;
-    vkGetPhysicalDeviceFeatures2(physical, &f);
-    *timeline = f12.timelineSemaphore;
+static uint32_t caps_of(const VkPhysicalDeviceProperties *properties, const struct fm_offer *offer,
+    const VkPhysicalDeviceVulkan11Properties *p11) {
+    const bool cpu = properties->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     const VkSubgroupFeatureFlags arithmetic =
         VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
-    const bool subgroups = (p11->subgroupSupportedOperations & arithmetic) == arithmetic &&
-        (p11->subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT);
-    const struct {
-        bool has;
-        uint32_t cap;
-    } table[] = {
-        {subgroups, FATHOM_CAP_SUBGROUP_ARITHMETIC},
-        {sizes.subgroupSizeControl && sizes.computeFullSubgroups, FATHOM_CAP_SUBGROUP_SIZE_CONTROL},
-        {f11.storageBuffer16BitAccess, FATHOM_CAP_STORAGE_16BIT},
-        {f12.storageBuffer8BitAccess, FATHOM_CAP_STORAGE_8BIT}, {f12.shaderFloat16, FATHOM_CAP_FLOAT16},
-        {f12.shaderInt8, FATHOM_CAP_INT8}, {f.features.shaderInt16, FATHOM_CAP_INT16},
-        {f.features.shaderInt64, FATHOM_CAP_INT64}, {dots.shaderIntegerDotProduct, FATHOM_CAP_INTEGER_DOT},
-        {matrices.cooperativeMatrix && f12.vulkanMemoryModel, FATHOM_CAP_COOPERATIVE_MATRIX},
-        {fm_has_extension(list, n, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME), FATHOM_CAP_MEMORY_BUDGET},
-        {fm_has_extension(list, n, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME), FATHOM_CAP_HOST_IMPORT},
-        {executables.pipelineExecutableInfo, FATHOM_CAP_STATISTICS},
-        {cpu && follows_few_streams(), FATHOM_CAP_READ_AHEAD},
-        {cpu && f12.bufferDeviceAddress, FATHOM_CAP_DEVICE_ADDRESS}, // no variant for cards uses addresses
-        {cpu && f12.bufferDeviceAddress, FATHOM_CAP_UNIFORM_LOADS},  // a quirk may remove this
-    };
-    uint32_t caps = 0;
-    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-        if (table[i].has) caps |= table[i].cap;
+    uint32_t caps = fm_offer_caps(offer);
+    if ((p11->subgroupSupportedOperations & arithmetic) == arithmetic &&
+        (p11->subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT))
+        caps |= FATHOM_CAP_SUBGROUP_ARITHMETIC;
+    if (!cpu) return caps & ~(uint32_t)FATHOM_CAP_DEVICE_ADDRESS; // no variant for cards uses addresses
+    if (follows_few_streams()) caps |= FATHOM_CAP_READ_AHEAD;
+    if (caps & FATHOM_CAP_DEVICE_ADDRESS) caps |= FATHOM_CAP_UNIFORM_LOADS; // a quirk may remove this
     return caps;
 }
 
 // Finds the cooperative matrix shape with the most products, among the shapes that a subgroup multiplies in
 // float16 and adds in float32. The shape must divide 32 rows, columns and tokens, and must leave few sums an
 // invocation. Returns false when the device has no such shape.
-static bool find_matrix(VkInstance instance, VkPhysicalDevice physical, struct fathom_gpu_info *info) {
+static bool find_matrix(
+    const struct fm_instance_functions *vki, VkPhysicalDevice physical, struct fathom_gpu_info *info) {
     const PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR get =
-        (PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)vkGetInstanceProcAddr(
-            instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+        vki->vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR;
     VkCooperativeMatrixPropertiesKHR list[256];
     for (size_t i = 0; i < 256; i++)
         list[i] =
@@ -144,9 +77,10 @@ static void limits(const VkPhysicalDeviceLimits *l, bool timers, struct fathom_g
     info->timestamp_period = timers && l->timestampComputeAndGraphics ? l->timestampPeriod : 0;
 }
 
-void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fathom_gpu_info *info) {
+void fm_capabilities(const struct fm_instance_functions *vki, VkPhysicalDevice physical,
+    const struct fm_offer *offer, struct fathom_gpu_info *info) {
     VkPhysicalDeviceProperties base;
-    vkGetPhysicalDeviceProperties(physical, &base);
+    vki->vkGetPhysicalDeviceProperties(physical, &base);
     snprintf(info->name, sizeof(info->name), "%s", base.deviceName);
     info->vendor_id = base.vendorID;
     info->device_id = base.deviceID;
@@ -158,16 +92,7 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
             VK_API_VERSION_MAJOR(base.apiVersion), VK_API_VERSION_MINOR(base.apiVersion));
         return;
     }
-    uint32_t n;
-    VkResult result;
-    VkExtensionProperties *list = fm_extensions(physical, &n, &result);
-    if (!list) {
-        snprintf(info->unusable, sizeof(info->unusable),
-            "vkEnumerateDeviceExtensionProperties: %s (VkResult %d)", fm_vk_result_name(result), result);
-        return;
-    }
-    const bool size_control = base.apiVersion >= VK_API_VERSION_1_3 ||
-        fm_has_extension(list, n, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME);
+    const bool size_control = offer->extensions & FM_EXTENSION_SUBGROUP_SIZE_CONTROL;
     VkPhysicalDeviceSubgroupSizeControlProperties sizes = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES,
     };
@@ -180,27 +105,24 @@ void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fath
         .pNext = &p12,
     };
     VkPhysicalDeviceProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &p11};
-    vkGetPhysicalDeviceProperties2(physical, &p);
+    vki->vkGetPhysicalDeviceProperties2(physical, &p);
     snprintf(info->driver, sizeof(info->driver), "%.120s %.120s", p12.driverName, p12.driverInfo);
     info->max_allocation = p11.maxMemoryAllocationSize;
     info->subgroup_size = p11.subgroupSize;
     info->min_subgroup_size = size_control ? sizes.minSubgroupSize : p11.subgroupSize;
     info->max_subgroup_size = size_control ? sizes.maxSubgroupSize : p11.subgroupSize;
-    bool timeline;
-    info->caps =
-        fm_quirks(caps_of(physical, &base, list, n, &p11, &timeline), base.driverVersion, p12.driverID, info);
+    info->caps = fm_quirks(caps_of(&base, offer, &p11), base.driverVersion, p12.driverID, info);
     if (!(sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT))
         info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_SIZE_CONTROL;
     if (info->min_subgroup_size < 4) info->caps &= ~(uint32_t)FATHOM_CAP_SUBGROUP_ARITHMETIC;
     // the number of sums an invocation holds depends on the subgroup size
     const bool one_size =
         (info->caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) || info->min_subgroup_size == info->max_subgroup_size;
-    if ((info->caps & FATHOM_CAP_COOPERATIVE_MATRIX) && (!one_size || !find_matrix(instance, physical, info)))
+    if ((info->caps & FATHOM_CAP_COOPERATIVE_MATRIX) && (!one_size || !find_matrix(vki, physical, info)))
         info->caps &= ~(uint32_t)FATHOM_CAP_COOPERATIVE_MATRIX;
-    fm_memory_measure(physical, info);
-    fm_import_measure(physical, info);
-    free(list);
-    if (!timeline)
+    fm_memory_measure(vki, physical, info);
+    fm_import_measure(vki, physical, info);
+    if (!(offer->features & FM_FEATURE_TIMELINE))
         snprintf(info->unusable, sizeof(info->unusable), "it has no timeline semaphores");
     else if (info->max_invocations < 256 || info->max_shared_memory < 32768)
         snprintf(info->unusable, sizeof(info->unusable),

@@ -283,7 +283,7 @@ static void write_first_tile(struct fathom_stream *s, VkCommandBuffer c, const u
 
 static void dispatch(
     struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t i, uint32_t n) {
-    const struct VolkDeviceTable *vk = &s->gpu->vk;
+    const struct fm_device_functions *vk = &s->gpu->vk;
     const struct fm_dispatch *d = &e->dispatch;
     const struct range r = range_of(d, i, n);
     static const uint32_t zero[3];
@@ -304,7 +304,7 @@ static void dispatch(
 // Records an entry, or part i of n.
 static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t i,
     uint32_t n, uint32_t *n_sets, struct fathom_error *err) {
-    const struct VolkDeviceTable *vk = &s->gpu->vk;
+    const struct fm_device_functions *vk = &s->gpu->vk;
     const struct fm_dispatch *d = &e->dispatch;
     if (e->is_copy) {
         const struct fathom_view src = d->views[0], dst = d->views[1];

@@ -1,4 +1,4 @@
-// Creates instances, chooses a device, creates and destroys it.
+// Chooses a device, creates and destroys it.
 #include "base/sized.h"
 #include "gpu/internal.h"
 #include "gpu/tuned.h"
@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-enum { MAX_DEVICES = 64 };
 
 const char *fm_vk_result_name(VkResult result) {
     switch (result) {
@@ -47,90 +45,6 @@ bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, stru
         gpu->info.name, call, fm_vk_result_name(result), result);
 }
 
-static VkInstance create_instance(struct fathom_error *err) {
-    if (volkInitialize() != VK_SUCCESS) {
-        fm_fail(err, FATHOM_NO_DEVICE,
-            "no Vulkan loader (libvulkan.so.1) was found; install the system's Vulkan loader and a driver");
-        return VK_NULL_HANDLE;
-    }
-    uint32_t version = VK_API_VERSION_1_0;
-    if (vkEnumerateInstanceVersion) vkEnumerateInstanceVersion(&version);
-    if (version > VK_API_VERSION_1_3) version = VK_API_VERSION_1_3;
-    const VkApplicationInfo application = {
-        .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
-        .pApplicationName = "fathom",
-        .pEngineName = "fathom",
-        .apiVersion = version,
-    };
-    VkInstance instance = VK_NULL_HANDLE;
-    const VkResult result = vkCreateInstance(
-        &(VkInstanceCreateInfo){
-            .sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
-            .pApplicationInfo = &application,
-        },
-        NULL, &instance);
-    const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    if (result == VK_ERROR_INCOMPATIBLE_DRIVER)
-        fm_fail(err, FATHOM_NO_DEVICE,
-            "no Vulkan driver was found, or none that loads; install one (Mesa's mesa-vulkan-drivers runs "
-            "without a GPU too)");
-    else if (result != VK_SUCCESS)
-        fm_fail(err, memory ? FATHOM_NO_MEMORY : FATHOM_NO_DEVICE,
-            "Vulkan does not start: vkCreateInstance: %s (VkResult %d)", fm_vk_result_name(result), result);
-    if (result != VK_SUCCESS) return VK_NULL_HANDLE;
-    volkLoadInstanceOnly(instance);
-    return instance;
-}
-
-// Returns false with *err set when the devices cannot be listed, or there is none.
-static bool enumerate(
-    VkInstance instance, VkPhysicalDevice physical[MAX_DEVICES], uint32_t *n, struct fathom_error *err) {
-    *n = MAX_DEVICES;
-    const VkResult result = vkEnumeratePhysicalDevices(instance, n, physical);
-    const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    if (result < 0)
-        return fm_fail(err, memory ? FATHOM_NO_MEMORY : FATHOM_NO_DEVICE,
-            "the devices could not be listed: vkEnumeratePhysicalDevices: %s (VkResult %d)",
-            fm_vk_result_name(result), result);
-    return *n > 0 || fm_fail(err, FATHOM_NO_DEVICE, "Vulkan works, but its drivers found no device");
-}
-
-struct fathom_gpu_list {
-    uint32_t n;
-    struct fathom_gpu_info info[MAX_DEVICES];
-};
-
-struct fathom_gpu_list *fathom_gpu_list_create(struct fathom_error *err) {
-    VkPhysicalDevice physical[MAX_DEVICES];
-    struct fathom_gpu_list *list = calloc(1, sizeof(*list));
-    if (!list) {
-        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
-        return NULL;
-    }
-    const VkInstance instance = create_instance(err);
-    if (!instance || !enumerate(instance, physical, &list->n, err)) fathom_gpu_list_destroy(&list);
-    for (uint32_t i = 0; list && i < list->n; i++) {
-        list->info[i] = FATHOM_INIT(fathom_gpu_info, .index = i);
-        fm_capabilities(instance, physical[i], &list->info[i]);
-    }
-    if (instance) vkDestroyInstance(instance, NULL);
-    return list;
-}
-
-void fathom_gpu_list_destroy(struct fathom_gpu_list **list) {
-    if (!list) return;
-    free(*list);
-    *list = NULL;
-}
-
-size_t fathom_gpu_list_count(const struct fathom_gpu_list *list) {
-    return list->n;
-}
-
-const struct fathom_gpu_info *fathom_gpu_list_get(const struct fathom_gpu_list *list, size_t i) {
-    return i < list->n ? &list->info[i] : NULL;
-}
-
 // Does `wanted` (an index, or part of a name) mean this device?
 static bool is_named(const struct fathom_gpu_info *info, const char *wanted) {
     char *end;
@@ -152,19 +66,21 @@ static int preference(const struct fathom_gpu_info *info) {
 }
 
 static bool choose(struct fathom_gpu *gpu, const char *wanted, struct fathom_error *err) {
-    VkPhysicalDevice physical[MAX_DEVICES];
+    VkPhysicalDevice physical[FM_MOST_DEVICES];
     struct fathom_gpu_info last = {.size = sizeof(last)};
     bool found = false;
     uint32_t n;
-    if (!enumerate(gpu->instance, physical, &n, err)) return false;
+    if (!fm_instance_devices(&gpu->instance, physical, &n, err)) return false;
     for (uint32_t i = 0; i < n; i++) {
-        struct fathom_gpu_info info = {.size = sizeof(info), .index = i};
-        fm_capabilities(gpu->instance, physical[i], &info);
+        struct fathom_gpu_info info;
+        struct fm_offer offer;
+        fm_instance_describe(&gpu->instance, physical[i], i, &offer, &info);
         if (wanted && !is_named(&info, wanted)) continue;
         last = info;
         if (info.unusable[0] || (found && preference(&info) <= preference(&gpu->info))) continue;
         gpu->info = info;
         gpu->physical = physical[i];
+        gpu->offer = offer;
         found = true;
         if (wanted) break;
     }
@@ -176,95 +92,44 @@ static bool choose(struct fathom_gpu *gpu, const char *wanted, struct fathom_err
         "no device is called \"%s\", of %u in all; `fathom devices` lists them", wanted, n);
 }
 
-// Finds a queue that computes, preferably one without graphics, which does not wait for the desktop.
-static bool find_queue(struct fathom_gpu *gpu, struct fathom_error *err) {
-    VkQueueFamilyProperties families[32];
-    uint32_t n = 32;
+uint32_t fm_queue_families(const struct fm_instance_functions *vki, VkPhysicalDevice physical,
+    VkQueueFamilyProperties list[FM_MOST_FAMILIES]) {
+    uint32_t n; // asked for alone first: SwiftShader fills all of a longer list
+    vki->vkGetPhysicalDeviceQueueFamilyProperties(physical, &n, NULL);
+    if (n > FM_MOST_FAMILIES) n = FM_MOST_FAMILIES;
+    vki->vkGetPhysicalDeviceQueueFamilyProperties(physical, &n, list);
+    return n;
+}
+
+bool fm_find_queue(const struct fm_instance_functions *vki, VkPhysicalDevice physical, uint32_t *family) {
+    VkQueueFamilyProperties families[FM_MOST_FAMILIES];
+    const uint32_t n = fm_queue_families(vki, physical, families);
     bool found = false;
-    vkGetPhysicalDeviceQueueFamilyProperties(gpu->physical, &n, families);
     for (uint32_t i = 0; i < n; i++) {
         if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT)) continue;
         const bool alone = !(families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT);
         if (found && !alone) continue;
-        gpu->queue_family = i;
-        gpu->timestamp_mask =
-            families[i].timestampValidBits < 64 ? (1ull << families[i].timestampValidBits) - 1 : UINT64_MAX;
+        *family = i;
         found = true;
         if (alone) break;
     }
-    if (gpu->timestamp_mask == 0) gpu->info.timestamp_period = 0;
-    return found || fm_fail(err, FATHOM_NO_DEVICE, "%s has no queue that computes", gpu->info.name);
+    return found;
+}
+
+static void measure_timestamps(struct fathom_gpu *gpu) {
+    VkQueueFamilyProperties families[FM_MOST_FAMILIES];
+    fm_queue_families(&gpu->instance.vk, gpu->physical, families);
+    const uint32_t bits = families[gpu->queue_family].timestampValidBits;
+    gpu->timestamp_mask = bits < 64 ? (1ull << bits) - 1 : UINT64_MAX;
+    if (bits == 0) gpu->info.timestamp_period = 0;
 }
 
 static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
-    const uint32_t caps = gpu->info.caps;
-    gpu->import_alignment = fm_import_alignment(gpu->physical, &gpu->info);
-    const bool v13 = gpu->info.api_version >= VK_API_VERSION_1_3;
-    const char *extensions[8];
-    uint32_t n = 0;
-    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrices = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR,
-        .cooperativeMatrix = VK_TRUE,
-    };
-    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR,
-        .pipelineExecutableInfo = VK_TRUE,
-    };
-    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
-        .shaderIntegerDotProduct = VK_TRUE,
-    };
-    VkPhysicalDeviceSubgroupSizeControlFeatures sizes = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
-        .subgroupSizeControl = VK_TRUE,
-        .computeFullSubgroups = VK_TRUE,
-    };
-    VkPhysicalDeviceVulkan12Features f12 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES,
-        .timelineSemaphore = VK_TRUE,
-        .storageBuffer8BitAccess = !!(caps & FATHOM_CAP_STORAGE_8BIT),
-        .shaderFloat16 = !!(caps & FATHOM_CAP_FLOAT16),
-        .shaderInt8 = !!(caps & FATHOM_CAP_INT8),
-        .bufferDeviceAddress = !!(caps & FATHOM_CAP_DEVICE_ADDRESS),
-        .vulkanMemoryModel = !!(caps & FATHOM_CAP_COOPERATIVE_MATRIX),
-    };
-    VkPhysicalDeviceVulkan11Features f11 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES,
-        .pNext = &f12,
-        .storageBuffer16BitAccess = !!(caps & FATHOM_CAP_STORAGE_16BIT),
-    };
-    VkPhysicalDeviceFeatures2 f = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-        .pNext = &f11,
-        .features = {.shaderInt16 = !!(caps & FATHOM_CAP_INT16), .shaderInt64 = !!(caps & FATHOM_CAP_INT64)},
-    };
-    if (caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) {
-        sizes.pNext = f.pNext, f.pNext = &sizes;
-        if (!v13) extensions[n++] = VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME;
-    }
-    if (caps & FATHOM_CAP_INTEGER_DOT) {
-        dots.pNext = f.pNext, f.pNext = &dots;
-        if (!v13) extensions[n++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
-    }
-    if (caps & FATHOM_CAP_COOPERATIVE_MATRIX) {
-        matrices.pNext = f.pNext, f.pNext = &matrices;
-        extensions[n++] = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
-    }
-    if (gpu->debug.statistics) {
-        executables.pNext = f.pNext, f.pNext = &executables;
-        extensions[n++] = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
-    }
-    if (caps & FATHOM_CAP_MEMORY_BUDGET) extensions[n++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
-    if (gpu->import_alignment) extensions[n++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
-    VkPhysicalDeviceFaultFeaturesEXT fault = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT,
-        .pNext = f.pNext,
-        .deviceFault = VK_TRUE,
-    };
-    if ((gpu->device_fault = fm_fault_offered(gpu->physical))) {
-        f.pNext = &fault;
-        extensions[n++] = VK_EXT_DEVICE_FAULT_EXTENSION_NAME;
-    }
+    uint32_t caps = gpu->info.caps;
+    if (!gpu->import_alignment) caps &= ~(uint32_t)FATHOM_CAP_HOST_IMPORT;
+    if (!gpu->debug.statistics) caps &= ~(uint32_t)FATHOM_CAP_STATISTICS;
+    struct fm_wanted wanted;
+    fm_wanted_set(&wanted, &gpu->offer, caps);
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -274,18 +139,24 @@ static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
     };
     const VkDeviceCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
-        .pNext = &f,
+        .pNext = &wanted.base,
         .queueCreateInfoCount = 1,
         .pQueueCreateInfos = &queue,
-        .enabledExtensionCount = n,
-        .ppEnabledExtensionNames = extensions,
+        .enabledExtensionCount = wanted.n_extensions,
+        .ppEnabledExtensionNames = wanted.extensions,
     };
-    const VkResult result = fm_vk_made(
-        vkCreateDevice(gpu->physical, &create, NULL, &gpu->device), &gpu->device, sizeof(gpu->device));
+    const VkResult result =
+        fm_vk_made(gpu->instance.vk.vkCreateDevice(gpu->physical, &create, NULL, &gpu->device), &gpu->device,
+            sizeof(gpu->device));
     if (!fm_vk_check(gpu, result, "vkCreateDevice", err)) return false;
-    volkLoadDeviceTable(&gpu->vk, gpu->device);
+    const char *missing =
+        fm_device_functions_load(&gpu->vk, gpu->instance.vk.vkGetDeviceProcAddr, gpu->device);
+    if (missing) {
+        if (gpu->vk.vkDestroyDevice) gpu->vk.vkDestroyDevice(gpu->device, NULL);
+        gpu->device = VK_NULL_HANDLE;
+        return fm_fail(err, FATHOM_NO_DEVICE, "%s: its driver has no %s", gpu->info.name, missing);
+    }
     gpu->vk.vkGetDeviceQueue(gpu->device, gpu->queue_family, 0, &gpu->queue);
-    gpu->creation_feedback = v13;
     return true;
 }
 
@@ -301,18 +172,18 @@ static void apply_params(struct fathom_gpu *gpu) {
         const uint32_t of_cpus = FATHOM_CAP_READ_AHEAD | FATHOM_CAP_DEVICE_ADDRESS | FATHOM_CAP_UNIFORM_LOADS;
         gpu->info.type = FATHOM_GPU_DISCRETE;
         gpu->info.caps &= ~of_cpus;
-        fm_memory_measure(gpu->physical, &gpu->info);
+        fm_memory_measure(&gpu->instance.vk, gpu->physical, &gpu->info);
     }
     gpu->info.unified_memory &= !p->separate_memory;
     gpu->info.caps &= ~p->disabled_caps;
-    fm_import_measure(gpu->physical, &gpu->info);
+    fm_import_measure(&gpu->instance.vk, gpu->physical, &gpu->info);
     gpu->debug.statistics = p->statistics && (gpu->info.caps & FATHOM_CAP_STATISTICS);
     if (p->max_storage_range && p->max_storage_range < gpu->info.max_storage_range)
         gpu->info.max_storage_range = p->max_storage_range;
 }
 
 static bool open_device(struct fathom_gpu *gpu, bool is_cpu, struct fathom_error *err) {
-    if (!create_device(gpu, err)) return false;
+    if (!gpu->program.size && !create_device(gpu, err)) return false;
     const VkSemaphoreTypeCreateInfo type = {
         .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
         .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE,
@@ -330,7 +201,7 @@ static void close_device(struct fathom_gpu *gpu) {
     if (!gpu->device) return;
     fm_marks_destroy(gpu);
     gpu->vk.vkDestroySemaphore(gpu->device, gpu->timeline, NULL);
-    gpu->vk.vkDestroyDevice(gpu->device, NULL);
+    if (!gpu->program.size) gpu->vk.vkDestroyDevice(gpu->device, NULL);
     gpu->device = VK_NULL_HANDLE;
     gpu->timeline = VK_NULL_HANDLE;
     gpu->last_ticket = gpu->done_ticket = 0;
@@ -345,10 +216,17 @@ static bool try_import(struct fathom_gpu *gpu, bool is_cpu, struct fathom_error 
     if (works) return true;
     gpu->import_alignment = gpu->info.max_import = 0;
     if (!gpu->lost) return true;
-    if (!fm_gpu_idle(gpu)) return fm_fail(err, FATHOM_DEVICE_LOST, "%s: %s", gpu->info.name, gpu->loss);
+    if (gpu->program.size || !fm_gpu_idle(gpu))
+        return fm_fail(err, FATHOM_DEVICE_LOST, "%s: %s", gpu->info.name, gpu->loss);
     close_device(gpu);
     gpu->info.caps &= ~(uint32_t)FATHOM_CAP_HOST_IMPORT;
     return open_device(gpu, is_cpu, err);
+}
+
+static bool choose_own(struct fathom_gpu *gpu, struct fathom_error *err) {
+    if (!fm_instance_create(&gpu->instance, err) || !choose(gpu, gpu->params.device, err)) return false;
+    return fm_find_queue(&gpu->instance.vk, gpu->physical, &gpu->queue_family) ||
+        fm_fail(err, FATHOM_NO_DEVICE, "%s has no queue that computes", gpu->info.name);
 }
 
 struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, struct fathom_error *err) {
@@ -361,21 +239,28 @@ struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, str
         free(gpu); // which owns no strings yet
         return NULL;
     }
+    const struct fathom_vulkan *vulkan = gpu->params.vulkan;
     gpu->params.debug = &gpu->debug;
     const char **strings[] = {&gpu->params.device, &gpu->params.cache_dir, &gpu->params.variants};
     bool copied = true;
     for (size_t i = 0; i < 3; i++) copied = copied ? copy_string(strings[i]) : (*strings[i] = NULL, false);
     if (!copied) goto no_memory;
-    if (!(gpu->instance = create_instance(err)) || !choose(gpu, gpu->params.device, err) ||
-        !find_queue(gpu, err))
-        goto fail;
+    gpu->params.vulkan = NULL;
+    if (!(vulkan ? fm_program_device_take(gpu, vulkan, err) : choose_own(gpu, err))) goto fail;
+    measure_timestamps(gpu);
     apply_params(gpu);
     VkPhysicalDeviceProperties properties;
-    vkGetPhysicalDeviceProperties(gpu->physical, &properties);
+    gpu->instance.vk.vkGetPhysicalDeviceProperties(gpu->physical, &properties);
     memcpy(gpu->max_groups, properties.limits.maxComputeWorkGroupCount, sizeof(gpu->max_groups));
     gpu->max_imports = properties.limits.maxMemoryAllocationCount / 2;
-    vkGetPhysicalDeviceMemoryProperties(gpu->physical, &gpu->memory);
+    gpu->instance.vk.vkGetPhysicalDeviceMemoryProperties(gpu->physical, &gpu->memory);
+    gpu->creation_feedback = gpu->offer.api_version >= VK_API_VERSION_1_3;
+    gpu->device_fault = gpu->offer.features & FM_FEATURE_FAULT;
     const bool is_cpu = properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    // the trial of an import may lose the device; the driver of a CPU reads the process's memory by its
+    // pointers
+    if (is_cpu || !gpu->program.size)
+        gpu->import_alignment = fm_import_alignment(&gpu->instance.vk, gpu->physical, &gpu->info);
     if (!open_device(gpu, is_cpu, err) || !try_import(gpu, is_cpu, err)) goto fail;
     if (!fm_pipeline_cache_open(gpu, err)) goto fail;
     fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "device %u: %s, %s", gpu->info.index, gpu->info.name,
@@ -402,7 +287,7 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
         fm_memory_free_blocks(gpu);
         close_device(gpu);
     }
-    if (gpu->instance) vkDestroyInstance(gpu->instance, NULL);
+    fm_instance_destroy(&gpu->instance);
     free((char *)gpu->params.device);
     free((char *)gpu->params.cache_dir);
     free((char *)gpu->params.variants);

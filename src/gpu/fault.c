@@ -1,26 +1,8 @@
 // Describes why a device was lost, for drivers with VK_EXT_device_fault.
 #include "gpu/internal.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { MAX_REPORTS = 4 };
-
-bool fm_fault_offered(VkPhysicalDevice physical) {
-    VkPhysicalDeviceFaultFeaturesEXT fault = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FAULT_FEATURES_EXT};
-    VkPhysicalDeviceFeatures2 features = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
-        .pNext = &fault,
-    };
-    uint32_t n;
-    VkResult result;
-    VkExtensionProperties *list = fm_extensions(physical, &n, &result);
-    const bool there = list && fm_has_extension(list, n, VK_EXT_DEVICE_FAULT_EXTENSION_NAME);
-    free(list);
-    if (!there) return false;
-    vkGetPhysicalDeviceFeatures2(physical, &features);
-    return fault.deviceFault;
-}
 
 void fm_fault_describe(const struct fathom_gpu *gpu, char *text, size_t capacity) {
     VkDeviceFaultAddressInfoEXT addresses[MAX_REPORTS];

@@ -36,8 +36,8 @@ void fm_memory_sizes(const VkPhysicalDeviceMemoryProperties *m,
     }
 }
 
-static void read_heaps(VkPhysicalDevice physical, bool wants_budget, VkPhysicalDeviceMemoryProperties *memory,
-    VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget) {
+static void read_heaps(const struct fm_instance_functions *vki, VkPhysicalDevice physical, bool wants_budget,
+    VkPhysicalDeviceMemoryProperties *memory, VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget) {
     *budget = (VkPhysicalDeviceMemoryBudgetPropertiesEXT){
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT,
     };
@@ -45,15 +45,16 @@ static void read_heaps(VkPhysicalDevice physical, bool wants_budget, VkPhysicalD
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
         .pNext = wants_budget ? budget : NULL,
     };
-    vkGetPhysicalDeviceMemoryProperties2(physical, &both);
+    vki->vkGetPhysicalDeviceMemoryProperties2(physical, &both);
     *memory = both.memoryProperties;
 }
 
-void fm_memory_measure(VkPhysicalDevice physical, struct fathom_gpu_info *info) {
+void fm_memory_measure(
+    const struct fm_instance_functions *vki, VkPhysicalDevice physical, struct fathom_gpu_info *info) {
     VkPhysicalDeviceMemoryProperties memory;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget;
     const bool has_budget = info->caps & FATHOM_CAP_MEMORY_BUDGET;
-    read_heaps(physical, has_budget, &memory, &budget);
+    read_heaps(vki, physical, has_budget, &memory, &budget);
     fm_memory_sizes(&memory, has_budget ? &budget : NULL, info);
 }
 
@@ -86,7 +87,7 @@ static struct heap_state heap_state(const struct fathom_gpu *gpu, uint32_t heap,
 uint64_t fm_heap_free(const struct fathom_gpu *gpu, uint32_t heap) {
     VkPhysicalDeviceMemoryProperties memory;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget;
-    read_heaps(gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
+    read_heaps(&gpu->instance.vk, gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
     return heap_state(gpu, heap, &memory, &budget, fm_available_memory()).free;
 }
 
@@ -103,7 +104,7 @@ void fathom_gpu_get_memory(const struct fathom_gpu *gpu, struct fathom_gpu_memor
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget;
     struct fathom_gpu_memory m = {.size = sizeof(m)};
     const uint64_t system = fm_available_memory();
-    read_heaps(gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
+    read_heaps(&gpu->instance.vk, gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
     for (uint32_t i = 0; i < memory.memoryHeapCount; i++) {
         const struct heap_state s = heap_state(gpu, i, &memory, &budget, system);
         if (holds_weights(&memory, i, gpu->info.unified_memory))

@@ -3,7 +3,8 @@
 #include "gpu/memory.h"
 #include <stdlib.h>
 
-uint64_t fm_import_alignment(VkPhysicalDevice physical, const struct fathom_gpu_info *info) {
+uint64_t fm_import_alignment(
+    const struct fm_instance_functions *vki, VkPhysicalDevice physical, const struct fathom_gpu_info *info) {
     const VkPhysicalDeviceExternalBufferInfo wanted = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_BUFFER_INFO,
         .usage = fm_buffer_usage(info->caps),
@@ -18,16 +19,17 @@ uint64_t fm_import_alignment(VkPhysicalDevice physical, const struct fathom_gpu_
         .pNext = &host,
     };
     if (!(info->caps & FATHOM_CAP_HOST_IMPORT) || !info->unified_memory) return 0;
-    vkGetPhysicalDeviceExternalBufferProperties(physical, &wanted, &buffers);
+    vki->vkGetPhysicalDeviceExternalBufferProperties(physical, &wanted, &buffers);
     if (!(buffers.externalMemoryProperties.externalMemoryFeatures &
             VK_EXTERNAL_MEMORY_FEATURE_IMPORTABLE_BIT))
         return 0;
-    vkGetPhysicalDeviceProperties2(physical, &properties);
+    vki->vkGetPhysicalDeviceProperties2(physical, &properties);
     return host.minImportedHostPointerAlignment;
 }
 
-void fm_import_measure(VkPhysicalDevice physical, struct fathom_gpu_info *info) {
-    const uint64_t unit = fm_import_alignment(physical, info);
+void fm_import_measure(
+    const struct fm_instance_functions *vki, VkPhysicalDevice physical, struct fathom_gpu_info *info) {
+    const uint64_t unit = fm_import_alignment(vki, physical, info);
     info->max_import = unit ? info->max_allocation / unit * unit : 0;
 }
 

@@ -3,12 +3,12 @@
 #define FM_GPU_INTERNAL_H
 #include "base/log.h"
 #include "gpu/dispatch.h"
+#include "gpu/instance.h"
 #include "gpu/spirv.h"
 #include "gpu/watched.h"
 #include <fathom/debug.h>
+#include <fathom/vulkan.h>
 #include <string.h>
-#define VK_NO_PROTOTYPES
-#include "gpu/vulkan_compat.h"
 
 struct fm_pipeline;
 struct fm_block;
@@ -33,10 +33,12 @@ struct fathom_gpu {
     struct fathom_gpu_debug debug;
     struct fathom_gpu_info info;
     struct fathom_gpu_counters counters;
-    VkInstance instance;
+    struct fm_instance instance;
     VkPhysicalDevice physical;
+    struct fm_offer offer; // of the driver; on a program's own device what the program has enabled
     VkDevice device;
-    struct VolkDeviceTable vk;
+    struct fm_device_functions vk;
+    struct fathom_vulkan program; // size 0: the device is Fathom's own. The lists are not kept.
     VkPhysicalDeviceMemoryProperties memory;
     VkQueue queue;
     uint32_t queue_family;
@@ -95,9 +97,11 @@ struct fathom_buffer *fm_buffer_create_raw(
     struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
 // Returns the alignment in bytes of the start and end of imported memory, or 0 when the device cannot import.
 // Callable before the device is created.
-uint64_t fm_import_alignment(VkPhysicalDevice physical, const struct fathom_gpu_info *info);
+uint64_t fm_import_alignment(
+    const struct fm_instance_functions *vki, VkPhysicalDevice physical, const struct fathom_gpu_info *info);
 // Sets max_import by what the driver says.
-void fm_import_measure(VkPhysicalDevice physical, struct fathom_gpu_info *info);
+void fm_import_measure(
+    const struct fm_instance_functions *vki, VkPhysicalDevice physical, struct fathom_gpu_info *info);
 // Does the device read a page of a mapped file? Imports the page and reads it in a submit, which may lose the
 // device.
 bool fm_import_works(struct fathom_gpu *gpu);
@@ -118,14 +122,17 @@ void fm_memory_free_blocks(struct fathom_gpu *gpu);
 // the system leave. Without a budget: the heap's size without what this gpu holds there.
 uint64_t fm_heap_free(const struct fathom_gpu *gpu, uint32_t heap);
 
-// Fills info from a physical device; info->unusable says what is missing.
-void fm_capabilities(VkInstance instance, VkPhysicalDevice physical, struct fathom_gpu_info *info);
+// Fills info from a physical device, with the capabilities that the offer allows; info->unusable says what is
+// missing.
+void fm_capabilities(const struct fm_instance_functions *vki, VkPhysicalDevice physical,
+    const struct fm_offer *offer, struct fathom_gpu_info *info);
 // Sets unified_memory, memory_total, memory_free and host_visible_device_memory, from info->type and the
 // heaps. budget NULL: the driver has none.
 void fm_memory_sizes(const VkPhysicalDeviceMemoryProperties *memory,
     const VkPhysicalDeviceMemoryBudgetPropertiesEXT *budget, struct fathom_gpu_info *info);
 // The same with the present values of a device; the budget is read if info->caps has it.
-void fm_memory_measure(VkPhysicalDevice physical, struct fathom_gpu_info *info);
+void fm_memory_measure(
+    const struct fm_instance_functions *vki, VkPhysicalDevice physical, struct fathom_gpu_info *info);
 // Returns caps without the capabilities that this driver implements badly. Reads the type and the subgroup
 // sizes of info.
 uint32_t fm_quirks(
@@ -197,11 +204,18 @@ static inline VkResult fm_vk_made(VkResult result, void *handle, size_t size) {
 bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, struct fathom_error *err);
 const char *fm_vk_result_name(VkResult result);
 
-// Lists a device's extensions; the caller frees the list. Returns NULL with *result set on failure.
-VkExtensionProperties *fm_extensions(VkPhysicalDevice physical, uint32_t *n, VkResult *result);
-bool fm_has_extension(const VkExtensionProperties *list, uint32_t n, const char *name);
-// fm_fault_offered(): whether the driver can report why it lost a device. fm_fault_describe(): writes its
-// report on the last loss as the end of a sentence, or an empty text without the extension.
-bool fm_fault_offered(VkPhysicalDevice physical);
+enum { FM_MOST_FAMILIES = 32 };
+// Lists the families of queues; returns how many.
+uint32_t fm_queue_families(const struct fm_instance_functions *vki, VkPhysicalDevice physical,
+    VkQueueFamilyProperties list[FM_MOST_FAMILIES]);
+// Finds a queue that computes, preferably one without graphics, which does not wait for the desktop.
+bool fm_find_queue(const struct fm_instance_functions *vki, VkPhysicalDevice physical, uint32_t *family);
+// Takes over a program's own instance, device and queue: sets instance, physical, device, queue, vk, offer
+// and info of the gpu.
+bool fm_program_device_take(
+    struct fathom_gpu *gpu, const struct fathom_vulkan *vulkan, struct fathom_error *err);
+
+// Writes the driver's report on the last loss as the end of a sentence, or an empty text when the device does
+// not report faults.
 void fm_fault_describe(const struct fathom_gpu *gpu, char *text, size_t capacity);
 #endif

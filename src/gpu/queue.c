@@ -15,6 +15,14 @@ static bool check_alive(const struct fathom_gpu *gpu, struct fathom_error *err) 
             gpu->loss);
 }
 
+// A program's own queue is used under the program's lock.
+static void lock_queue(const struct fathom_gpu *gpu) {
+    if (gpu->program.lock_queue) gpu->program.lock_queue(gpu->program.user);
+}
+static void unlock_queue(const struct fathom_gpu *gpu) {
+    if (gpu->program.unlock_queue) gpu->program.unlock_queue(gpu->program.user);
+}
+
 bool fm_gpu_submit(
     struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err) {
     if (!check_alive(gpu, err)) return false;
@@ -35,9 +43,10 @@ bool fm_gpu_submit(
         .signalSemaphoreCount = 1,
         .pSignalSemaphores = &gpu->timeline,
     };
-    if (!fm_vk_check(
-            gpu, gpu->vk.vkQueueSubmit(gpu->queue, 1, &submit, VK_NULL_HANDLE), "vkQueueSubmit", err))
-        return false;
+    lock_queue(gpu);
+    const VkResult result = gpu->vk.vkQueueSubmit(gpu->queue, 1, &submit, VK_NULL_HANDLE);
+    unlock_queue(gpu);
+    if (!fm_vk_check(gpu, result, "vkQueueSubmit", err)) return false;
     gpu->last_ticket = value;
     gpu->counters.submits++;
     if (ticket) *ticket = value;
@@ -105,8 +114,13 @@ static bool has_ended(struct fathom_gpu *gpu, bool *sure) {
         return *sure = true;
     // the threads of a CPU device may go on after a call has said that the device is lost
     if (gpu->marks) return fm_mark_reached(gpu);
-    return says_idle(gpu, gpu->vk.vkDeviceWaitIdle(gpu->device), "vkDeviceWaitIdle") ||
-        says_idle(gpu, gpu->vk.vkQueueWaitIdle(gpu->queue), "vkQueueWaitIdle");
+    // a program may be using other queues of its own device
+    if (!gpu->program.size && says_idle(gpu, gpu->vk.vkDeviceWaitIdle(gpu->device), "vkDeviceWaitIdle"))
+        return true;
+    lock_queue(gpu);
+    const VkResult result = gpu->vk.vkQueueWaitIdle(gpu->queue);
+    unlock_queue(gpu);
+    return says_idle(gpu, result, "vkQueueWaitIdle");
 }
 
 bool fm_gpu_idle(struct fathom_gpu *gpu) {

@@ -1,7 +1,11 @@
-// Declarations that older Vulkan headers lack; Debian 12 has headers of version 1.3.239.
+// Vulkan's types, without the declarations of its functions, which are called through tables (functions.h),
+// and what older Vulkan headers lack; Debian 12 has headers of version 1.3.239.
 #ifndef FM_GPU_VULKAN_COMPAT_H
 #define FM_GPU_VULKAN_COMPAT_H
-#include <volk.h>
+#ifndef VK_NO_PROTOTYPES
+#define VK_NO_PROTOTYPES
+#endif
+#include <vulkan/vulkan_core.h>
 
 #ifndef VK_KHR_cooperative_matrix // since 1.3.255
 #define VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME "VK_KHR_cooperative_matrix"

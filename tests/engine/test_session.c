@@ -81,10 +81,10 @@ static void continues_after_a_cut(void **state) {
     fathom_engine_destroy(&engine);
 }
 
-// Stops an append at its second report.
-static bool stop_second(void *user, const char *what, uint64_t done, uint64_t total) {
-    (void)what, (void)done, (void)total;
-    return ++*(int *)user != 2;
+// Stops an append once 32 tokens are read, where *user is true.
+static bool stop_at_32(void *user, enum fathom_phase phase, uint64_t done, uint64_t total) {
+    (void)total;
+    return !*(const bool *)user || phase != FATHOM_PHASE_PROMPT || done < 32;
 }
 
 // Appends n of 40 ids, and generates 5 tokens.
@@ -103,8 +103,10 @@ static void a_cancelled_append_keeps_chunks(void **state) {
     (void)state;
     struct fathom_engine *engine = open_engine(128);
     struct fathom_error err = {0};
-    struct fathom_session *session =
-        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 16), &err);
+    bool stops = false;
+    const struct fathom_session_params params = {
+        .size = sizeof(params), .n_chunk = 16, .progress = {stop_at_32, &stops}};
+    struct fathom_session *session = fathom_session_create(engine, &params, &err);
     int32_t ids[40];
     for (int i = 0; i < 40; i++) ids[i] = i + 5;
     struct collected whole, part, wanted[2];
@@ -112,12 +114,13 @@ static void a_cancelled_append_keeps_chunks(void **state) {
     assert_true(fathom_session_truncate(session, 0, &err));
     continue_with(session, ids, 32, &wanted[1]);
     for (int now = 0; now < 2; now++) {
-        int n_reports = 0;
+        stops = true;
         err = (struct fathom_error){0};
         assert_true(fathom_session_truncate(session, 0, &err));
         assert_false(fathom_session_append(session, ids, 40, NULL, &err));
         assert_int_equal(err.status, FATHOM_CANCELLED);
         assert_int_equal(fathom_session_length(session), 32);
+        stops = false;
         struct collected *got = now ? &part : &whole;
         continue_with(session, ids + 32, now ? 0 : 8, got);
         assert_int_equal(got->n, wanted[now].n);

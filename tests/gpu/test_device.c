@@ -1,6 +1,7 @@
 // Devices: the list, the choice of a device, capabilities that are taken away, machines without a driver.
 #include "gpu/support.h"
 #include "gpu/tuned.h"
+#include <pthread.h>
 
 static void test_list(void **state) {
     (void)state;
@@ -85,6 +86,33 @@ static void test_two_at_once(void **state) {
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&y);
     fathom_gpu_destroy(&b);
+}
+
+// Creates and destroys gpus, each with a loader of its own; nothing of it is shared.
+static void *create_in_thread(void *user) {
+    struct fathom_error *err = user;
+    for (int i = 0; i < 4; i++) {
+        struct fathom_gpu *gpu = fathom_gpu_create(NULL, err);
+        struct fathom_gpu_list *list = fathom_gpu_list_create(err);
+        if (!gpu || !list) return NULL;
+        fathom_gpu_list_destroy(&list);
+        fathom_gpu_destroy(&gpu);
+    }
+    return err;
+}
+
+static void test_threads(void **state) {
+    (void)state;
+    enum { N = 3 };
+    struct fathom_error errors[N] = {0};
+    pthread_t threads[N];
+    for (int i = 0; i < N; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, create_in_thread, &errors[i]), 0);
+    for (int i = 0; i < N; i++) {
+        void *ok;
+        assert_int_equal(pthread_join(threads[i], &ok), 0);
+        if (!ok) fail_msg("%s", errors[i].message);
+    }
 }
 
 // Variants by capability, by name, and in exact mode.
@@ -314,6 +342,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_two_at_once),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_variants),
         cmocka_unit_test(test_calls_taken),
         cmocka_unit_test(test_discrete),

@@ -88,7 +88,7 @@ static struct fathom_gpu *pretend(const VkPhysicalDeviceMemoryProperties *memory
     watch.all_types = true;
     memset(&told, 0, sizeof(told));
     told.memory = memory;
-    vkGetPhysicalDeviceMemoryProperties2 = tell_heaps;
+    gpu->instance.vk.vkGetPhysicalDeviceMemoryProperties2 = tell_heaps;
     return gpu;
 }
 

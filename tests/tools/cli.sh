@@ -50,7 +50,7 @@ check 2 'needs its N' "$fathom" run -n
 check 2 'argument is missing' "$fathom" inspect
 check 2 'too many' "$fathom" inspect a b
 check 2 'f32, f16, bf16, q8_0 or q4_0' "$fathom" convert "$v3" "$work/x.gguf" --type q9
-check 0 '^fathom [0-9]' "$fathom" --version
+check 0 '^fathom [0-9]+\.[0-9]+\.[0-9]+( \([0-9a-f]{7,}(-dirty)?\))?$' "$fathom" --version
 
 # sizes and places: the message names the option and the text
 for wrong in 7x 0 -1 101% 0% 4KiBs nan 1e40 0x10 GiB ''; do
