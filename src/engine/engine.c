@@ -2,6 +2,7 @@
 #include "base/disk_reader.h"
 #include "base/log.h"
 #include "base/sized.h"
+#include "op/op.h"
 #include "op/rates.h"
 #include <stdlib.h>
 #include <string.h>
@@ -146,8 +147,10 @@ static void run_load_tokenizer(void *argument) {
 
 static void run_open_device(void *argument) {
     struct opening *o = argument;
-    o->ok = (o->engine->gpu = fathom_gpu_create(o->params->gpu, o->err));
-    o->engine->start.device = fm_lap(o->start);
+    struct fathom_engine *e = o->engine;
+    if ((o->ok = (e->gpu = fathom_gpu_create(o->params->gpu, o->err))))
+        e->log = fm_gpu_params(e->gpu)->log; // from here on, one message at a time
+    e->start.device = fm_lap(o->start);
 }
 
 // Checks the file before it opens a device.
@@ -163,10 +166,18 @@ static bool open_all(struct opening *o, struct fm_watch *watch) {
     return ok;
 }
 
+static bool create_locks(struct fathom_engine *e) {
+    if (!fm_turn_create(&e->turn)) return false;
+    if (fm_lock_create(&e->lock)) return true;
+    fm_turn_destroy(&e->turn);
+    return false;
+}
+
 struct fathom_engine *fathom_engine_create(
     const struct fathom_engine_params *params, struct fathom_error *err) {
     double start = fm_clock();
     struct fathom_engine *e = calloc(1, sizeof(*e));
+    if (e && !create_locks(e)) free(e), e = NULL;
     if (!e) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         return NULL;
@@ -217,27 +228,10 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     fathom_gpu_destroy(&e->gpu);
     fm_tensors_close(&e->tensors);
     free(e->tuned);
+    fm_lock_destroy(&e->lock);
+    fm_turn_destroy(&e->turn);
     free(e);
     *engine = NULL;
-}
-
-void fm_engine_settle(struct fathom_engine *e) {
-    fm_pressure_begin(&e->pressure, e->gpu, e->weights.slots, &e->log);
-}
-bool fm_engine_pressed(struct fathom_engine *e) {
-    return fm_pressure_due(&e->pressure, e->gpu, e->weights.slots, e->plan.n_slots);
-}
-bool fm_engine_relieve(struct fathom_engine *e, struct fathom_error *err) {
-    return fm_pressure_follow(&e->pressure, e->gpu, e->weights.slots, &e->log, err);
-}
-
-bool fm_engine_submit(const struct fathom_engine *e, struct fathom_stream *stream, const int32_t *ids,
-    uint32_t n_ids, struct fm_watch *watch, uint64_t *ticket, struct fathom_error *err) {
-    struct fm_slots *slots = e->weights.slots;
-    if (slots && slots->in_doubt && !fm_slots_forget(e->gpu, slots, err)) return false;
-    if (fm_residency_submit(e->residency, stream, ids, n_ids, watch, ticket, err)) return true;
-    if (slots) slots->in_doubt = true;
-    return false;
 }
 
 struct fathom_gpu_counters fm_engine_counters(const struct fathom_engine *engine) {
@@ -264,19 +258,4 @@ const struct fathom_sampling *fathom_engine_get_sampling(const struct fathom_eng
 }
 void fathom_engine_get_start_times(const struct fathom_engine *engine, struct fathom_start_times *times) {
     fm_sized_write(times, &engine->start, sizeof(engine->start));
-}
-
-bool fm_engine_count_experts(
-    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
-    *stats = FATHOM_INIT(fathom_expert_stats);
-    fm_residency_count(engine->residency, stats);
-    return !engine->weights.slots || fm_slots_count(engine->gpu, engine->weights.slots, stats, err);
-}
-
-bool fathom_engine_get_expert_stats(
-    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
-    struct fathom_expert_stats now;
-    if (!fm_engine_count_experts(engine, &now, err)) return false;
-    fm_sized_write(stats, &now, sizeof(now));
-    return true;
 }

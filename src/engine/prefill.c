@@ -13,17 +13,19 @@ struct fm_pass fm_session_input_pass(
     return pass;
 }
 
-// n_tokens: those at s->n_evaluated that the stream takes through the layers.
+// Runs the recorded stream. The caller has the engine's turn, which ends here. n_tokens: those at
+// s->n_evaluated that the stream takes through the layers.
 static bool run(struct fathom_session *s, uint32_t n_tokens, bool decode_next, struct fathom_error *err) {
     uint64_t ticket;
-    if (!fm_stream_finish(s->prefill, &s->watch, err)) return false;
-    s->torn = true;
-    if (!fm_engine_submit(
-            s->engine, s->prefill, s->tokens + s->n_evaluated, n_tokens, &s->watch, &ticket, err))
-        return false;
+    bool ok = fm_stream_finish(s->prefill, &s->watch, err);
+    s->torn |= ok;
+    ok = ok &&
+        fm_engine_submit(
+            s->engine, s->prefill, s->tokens + s->n_evaluated, n_tokens, &s->watch, &ticket, err);
     struct fathom_error later = {0}; // a failure comes again, and is told, when the step is wanted
-    if (decode_next) s->drafting ? fm_drafting_record(s, &later) : fm_session_record_decode(s, &later);
-    return fm_gpu_wait(s->engine->gpu, ticket, &s->watch, err);
+    if (ok && decode_next) s->drafting ? fm_drafting_record(s, &later) : fm_session_record_decode(s, &later);
+    fm_engine_end_turn(s->engine);
+    return ok && fm_gpu_wait(s->engine->gpu, ticket, &s->watch, err);
 }
 
 static bool is_finite(const float *values, uint64_t n) {
@@ -38,6 +40,7 @@ static bool read_logits(
     const uint64_t n_vocab = s->engine->hp.n_vocab;
     for (uint32_t first = 0; first < pass->n_tokens; first += s->ws.n_logits) {
         const uint32_t left = pass->n_tokens - first, n = left < s->ws.n_logits ? left : s->ws.n_logits;
+        if (!fm_engine_take_turn(s->engine, &s->watch, err)) return false;
         fathom_stream_begin(s->prefill);
         fm_pass_head(pass, first, n);
         struct fathom_view rows = s->ws.logits;
@@ -59,21 +62,25 @@ static bool evaluate_chunk(
     const uint32_t n_next = !s->drafting ? 0
         : is_last                        ? n_tokens - 1
                                          : n_tokens; // tokens whose successor is known
-    if (fm_engine_pressed(s->engine) && !fm_engine_relieve(s->engine, err)) return false;
     struct fathom_view ids = pass.ids, next = ids;
     ids.size = 4ull * (is_last ? n_tokens : n_tokens + 1);
     next.offset += 4, next.size -= 4;
     if (!fathom_upload(s->engine->gpu, pass.position, &s->n_evaluated, err) ||
         !fathom_upload(s->engine->gpu, ids, s->tokens + s->n_evaluated, err))
         return false;
+    if (!fm_engine_begin(s->engine, &s->watch, err)) return false;
     fathom_stream_begin(s->prefill);
     fm_pass_layers(&pass);
     if (logits) {
         if (!run(s, n_tokens, false, err) || !read_logits(s, &pass, logits, err)) return false;
+        if (!fm_engine_take_turn(s->engine, &s->watch, err)) return false;
         fathom_stream_begin(s->prefill);
     }
     if (n_next) fm_drafting_read(s, &pass, next, n_next);
-    if ((!logits || n_next) && !run(s, logits ? 0 : n_tokens, !logits, err)) return false;
+    if (logits && !n_next)
+        fm_engine_end_turn(s->engine);
+    else if (!run(s, logits ? 0 : n_tokens, !logits, err))
+        return false;
     if (s->drafting) fm_drafting_set_length(s, s->n_evaluated + n_next);
     s->n_evaluated = end;
     s->torn = false;

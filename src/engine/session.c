@@ -18,8 +18,12 @@ struct fathom_session *fathom_session_create(
     struct fathom_engine *engine, const struct fathom_session_params *params, struct fathom_error *err) {
     const struct fathom_gpu_info *info = fathom_gpu_get_info(engine->gpu);
     struct fathom_session_params p = {.size = sizeof(p)};
+    if (!fm_engine_add_session(engine, err)) return NULL;
     struct fathom_session *s = calloc(1, sizeof(*s));
-    if (!s) goto no_memory;
+    if (!s) {
+        fm_engine_remove_session(engine);
+        goto no_memory;
+    }
     s->engine = engine;
     if (!fm_sized_read(&p, sizeof(p), params, "fathom_session_create: params", err)) goto fail;
     s->watch.progress = p.progress;
@@ -75,6 +79,7 @@ void fathom_session_destroy(struct fathom_session **session) {
     for (size_t i = 0; i < sizeof(buffers) / sizeof(*buffers); i++) fathom_buffer_destroy(buffers[i]);
     fm_workspace_free(&s->ws);
     fm_caches_free(&s->caches);
+    fm_engine_remove_session(s->engine);
     free(s->tokens);
     free(s);
     *session = NULL;

@@ -28,7 +28,8 @@ struct fathom_session {
     struct fm_drafting *drafting;       // NULL: the engine does not draft
     struct fm_constrained *constrained; // NULL: no generation had a callback for logits
     struct fm_watch watch;              // of the call at hand
-    bool torn; // a chunk was cancelled or failed: what the cache holds after n_evaluated is undefined
+    bool torn;     // a chunk was cancelled or failed: what the cache holds after n_evaluated is undefined
+    double waited; // seconds in which the session's decode steps waited for the file
     struct fathom_session_stats stats;
     struct fathom_expert_stats experts; // of the decode steps
 };

@@ -34,6 +34,7 @@ struct job {
 struct tuning {
     struct fathom_engine *engine;
     struct fathom_session *session;
+    bool tuning; // fm_engine_begin_tuning() has succeeded
     struct fathom_stream *stream;
     struct job *jobs;
     size_t n_jobs;
@@ -159,8 +160,10 @@ static bool write_input(struct tuning *t, uint32_t n_tokens, struct fathom_error
 
 static bool submit_pass(struct tuning *t, struct fathom_error *err) {
     uint64_t ticket;
-    return fm_engine_submit(t->engine, t->stream, NULL, 0, t->watch, &ticket, err) &&
-        fm_gpu_wait(t->engine->gpu, ticket, t->watch, err);
+    if (!fm_engine_take_turn(t->engine, t->watch, err)) return false;
+    const bool ok = fm_engine_submit(t->engine, t->stream, NULL, 0, t->watch, &ticket, err);
+    fm_engine_end_turn(t->engine);
+    return ok && fm_gpu_wait(t->engine->gpu, ticket, t->watch, err);
 }
 
 static bool run_pass(struct tuning *t, uint32_t n_tokens, struct fathom_error *err) {
@@ -210,13 +213,16 @@ static bool open_tuning(struct tuning *t, struct fathom_error *err) {
     const uint32_t n_context = t->engine->plan.n_context < N_CONTEXT ? t->engine->plan.n_context : N_CONTEXT;
     t->session =
         fathom_session_create(t->engine, &FATHOM_INIT(fathom_session_params, .n_context = n_context), err);
-    if (!t->session || !(t->stream = fathom_stream_create(t->engine->gpu, err))) return false;
+    if (!t->session || !(t->tuning = fm_engine_begin_tuning(t->engine, err)) ||
+        !(t->stream = fathom_stream_create(t->engine->gpu, err)))
+        return false;
     t->n_chunk = t->session->n_chunk > 16 ? t->session->n_chunk : 0;
     return find_jobs(t, err);
 }
 
 static void close_tuning(struct tuning *t) {
     fathom_stream_destroy(&t->stream);
+    if (t->tuning) fm_engine_end_tuning(t->engine);
     fathom_session_destroy(&t->session);
     free(t->jobs);
 }

@@ -64,7 +64,7 @@ static uint32_t entry_accesses(
     const struct fathom_gpu *gpu, const struct fm_entry *e, struct access out[FM_END_BINDINGS + 1]) {
     uint32_t n = 0;
     const struct fm_dispatch *d = &e->dispatch;
-    const struct fm_spirv *spirv = e->is_copy ? NULL : &gpu->layouts[e->pipeline->layout].spirv;
+    const struct fm_spirv *spirv = e->is_copy ? NULL : &e->pipeline->layout->spirv;
     for (uint32_t i = 0; i < d->n_views; i++)
         if (d->views[i].buffer) out[n++] = access(d->views[i], spirv ? spirv->writes[i] : i == 1);
     for (uint32_t i = FM_MAX_BINDINGS; spirv && i < FM_END_BINDINGS; i++)
@@ -108,7 +108,7 @@ static void barrier(struct fathom_stream *s, VkCommandBuffer c) {
     const VkPipelineStageFlags work = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
     s->gpu->vk.vkCmdPipelineBarrier(
         c, work, work | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT, 0, 1, &memory, 0, NULL, 0, NULL);
-    s->gpu->counters.barriers++;
+    s->n_barriers++;
 }
 
 // ---- Command buffers -------------------------------------------------------------------------------------
@@ -149,7 +149,6 @@ static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_err
     s->buffers[s->n_buffers++] = c;
     if (!fm_vk_check(gpu, gpu->vk.vkBeginCommandBuffer(c, &begin), "vkBeginCommandBuffer", err))
         return VK_NULL_HANDLE;
-    gpu->counters.recorded++;
     barrier(s, c);
     return c;
 }
@@ -201,7 +200,7 @@ static struct fathom_view stand_in(
 static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t n_sets,
     struct fathom_error *err) {
     struct fathom_gpu *gpu = s->gpu;
-    const struct fm_layout *layout = &gpu->layouts[e->pipeline->layout];
+    const struct fm_layout *layout = e->pipeline->layout;
     if (n_sets / SETS_PER_POOL >= s->n_descriptor_pools && !add_descriptor_pool(s, err)) return false;
     VkDescriptorSet set;
     const VkDescriptorSetAllocateInfo allocate = {
@@ -287,7 +286,7 @@ static void dispatch(
     const struct fm_dispatch *d = &e->dispatch;
     const struct range r = range_of(d, i, n);
     static const uint32_t zero[3];
-    const bool tiles = fm_spirv_binds(&s->gpu->layouts[e->pipeline->layout].spirv, FM_TILES_BINDING);
+    const bool tiles = fm_spirv_binds(&e->pipeline->layout->spirv, FM_TILES_BINDING);
     if (d->indirect.buffer) {
         vk->vkCmdDispatchIndirect(
             c, fm_block_buffer(d->indirect.buffer->block), d->indirect.buffer->offset + d->indirect.offset);
@@ -298,7 +297,7 @@ static void dispatch(
         vk->vkCmdDispatchBase(c, r.first[0], r.first[1], r.first[2], r.n[0], r.n[1], r.n[2]);
         if (tiles) write_first_tile(s, c, zero);
     }
-    s->gpu->counters.dispatches++;
+    s->n_dispatches++;
 }
 
 // Records an entry, or part i of n.
@@ -320,14 +319,14 @@ static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_e
     vk->vkCmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, e->pipeline->handle);
     if (!bind_views(s, c, e, (*n_sets)++, err)) return false;
     if (d->args_size)
-        vk->vkCmdPushConstants(c, s->gpu->layouts[e->pipeline->layout].pipeline, VK_SHADER_STAGE_COMPUTE_BIT,
-            0, d->args_size, e->args);
+        vk->vkCmdPushConstants(
+            c, e->pipeline->layout->pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0, d->args_size, e->args);
     dispatch(s, c, e, i, n);
     return true;
 }
 
 static bool create_timers(struct fathom_stream *s, struct fathom_error *err) {
-    if (!s->gpu->params.timers || s->gpu->info.timestamp_period == 0 || s->n_entries == 0) return true;
+    if (!s->wants_timers || s->gpu->info.timestamp_period == 0 || s->n_entries == 0) return true;
     const VkQueryPoolCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
         .queryType = VK_QUERY_TYPE_TIMESTAMP,
@@ -393,7 +392,17 @@ static bool encode_part(
     return true;
 }
 
+static void count_commands(const struct fathom_stream *s) {
+    struct fathom_gpu_counters *c = &s->gpu->counters;
+    fm_lock_take(&s->gpu->lock);
+    c->recorded += s->n_buffers;
+    c->dispatches += s->n_dispatches;
+    c->barriers += s->n_barriers;
+    fm_lock_release(&s->gpu->lock);
+}
+
 bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
+    s->n_dispatches = s->n_barriers = 0;
     struct encoding e = {.stream = s, .most = most_seconds(s)};
     uint32_t n_cuts = 0;
     bool ok = create_timers(s, err);
@@ -404,6 +413,7 @@ bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
     }
     free(e.past.list);
     end_parts(s, s->n_entries, &n_cuts);
+    count_commands(s);
     return ok && end_submit(&e, err);
 }
 

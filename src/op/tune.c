@@ -183,6 +183,7 @@ static bool prepare(
     const double start = fm_clock();
     *c = (struct candidate){.timing = {.choice = choice}, .stream = fathom_stream_create(t->gpu, err)};
     if (!c->stream) return false;
+    fm_stream_set_timers(c->stream, true);
     r->n++;
     record(r, c, there);
     if (!*there) {
@@ -372,7 +373,6 @@ static bool compare_choices(struct run *r, struct fm_trial_result *result, struc
 
 bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_result *result,
     struct fathom_error *err) {
-    const bool timers = fm_gpu_params(t->gpu)->timers;
     struct run r = {.tuner = t, .trial = trial};
     *result = (struct fm_trial_result){0};
     if (!time_left(t)) return true;
@@ -380,11 +380,9 @@ bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_r
     memcpy(r.row.shape, trial->call.shape, sizeof(r.row.shape));
     r.row.first_token = trial->first_token;
     r.row.last_token = trial->last_token;
-    fm_gpu_set_timers(t->gpu, true);
     const bool ok = compare_choices(&r, result, err) && put_back(&r, err);
     if (!ok) fm_tuned_remove(t->gpu, &r.row);
     for (size_t i = 0; i < r.n; i++) fathom_stream_destroy(&r.list[i].stream);
-    fm_gpu_set_timers(t->gpu, timers);
     free(r.writes);
     free(r.saved);
     free(r.want);

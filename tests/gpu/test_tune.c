@@ -44,8 +44,12 @@ struct subject {
     uint32_t n_tokens;
 };
 
+static struct fm_call call_of(const struct subject *s) {
+    return (struct fm_call){"raise", s->n_tokens, {N, 1}};
+}
+
 static struct fm_choice choose(const struct subject *s) {
-    const struct fm_call call = {"raise", s->n_tokens, {N, 1}};
+    const struct fm_call call = call_of(s);
     return fm_variant_choose(s->gpu, &call, s->op->variants, s->op->n_variants, s->n_tokens);
 }
 
@@ -67,7 +71,9 @@ static void dispatch(struct fathom_stream *stream, const struct subject *s, cons
 
 static void record_calls(struct fathom_stream *stream, const struct subject *s, int n) {
     for (int i = 0; i < n; i++) {
-        const struct fm_variant *v = choose(s).variant;
+        const struct fm_call call = call_of(s);
+        const struct fm_variant *v =
+            fm_stream_choose(stream, &call, s->op->variants, s->op->n_variants, s->n_tokens).variant;
         dispatch(stream, s, "raise", v,
             v == &variants[SLOW]       ? 10000
                 : v == &variants[FAST] ? 2
