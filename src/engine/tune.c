@@ -377,6 +377,7 @@ bool fm_tune_start(struct fathom_engine *engine, struct fm_watch *watch, struct 
 
 bool fathom_engine_tune(
     struct fathom_engine *engine, const struct fathom_tune_params *params, struct fathom_error *err) {
+    if (!FM_GIVEN(engine, "engine", err)) return false;
     struct fathom_tune_params p = {.size = sizeof(p)};
     struct fm_watch watch = {0};
     struct tuning t = {.engine = engine, .watch = &watch};
@@ -403,8 +404,10 @@ bool fathom_engine_tune(
 }
 
 size_t fathom_engine_count_tuned(const struct fathom_engine *engine) {
+    if (!engine) return 0;
     return engine->n_tuned;
 }
 const struct fathom_tuned *fathom_engine_get_tuned(const struct fathom_engine *engine, size_t i) {
+    if (!engine) return NULL;
     return i < engine->n_tuned ? &engine->tuned[i] : NULL;
 }
