@@ -1,6 +1,7 @@
 // Decoding with a caller that sees the logits before a token is sampled, and may change them. The step is
 // recorded in two streams: up to the logits, which may read experts, and the sampling.
 #include "engine/session.h"
+#include "op/op.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -39,13 +40,13 @@ static bool record(struct fathom_session *s, struct fathom_error *err) {
     if (c->recorded && c->version == fm_session_version(s)) return true;
     c->recorded = false;
     c->version = fm_session_version(s);
-    const uint64_t before = fm_engine_counters(s->engine).recorded;
     fathom_stream_begin(c->logits);
     fathom_stream_begin(c->sample);
     fm_session_record_step(s, c->logits, c->sample);
-    if (!fathom_stream_finish(c->logits, err) || !fathom_stream_finish(c->sample, err)) return false;
+    if (!fm_stream_finish(c->logits, &s->watch, err) || !fm_stream_finish(c->sample, &s->watch, err))
+        return false;
     c->recorded = true;
-    s->stats.decode_recordings += fm_engine_counters(s->engine).recorded - before;
+    s->stats.decode_recordings += fm_stream_buffers(c->logits) + fm_stream_buffers(c->sample);
     return true;
 }
 
@@ -70,11 +71,13 @@ bool fm_constrained_step(struct fathom_session *s,
     const uint32_t n_vocab = s->engine->hp.n_vocab, last = s->n_tokens - 1;
     struct fathom_view row = s->ws.logits;
     row.size = 4ull * n_vocab;
-    const uint64_t before = fm_engine_counters(s->engine).submits;
-    if (!record(s, err)) return false;
+    if (!fm_engine_begin(s->engine, &s->watch, err)) return false;
+    const bool submitted = record(s, err) &&
+        fm_engine_submit(s->engine, s->constrained->logits, s->tokens + last, 1, &s->watch, ticket, err);
+    fm_engine_end_turn(s->engine);
     struct fm_constrained *c = s->constrained;
-    if (!fm_engine_submit(s->engine, c->logits, s->tokens + last, 1, ticket, err) ||
-        !fathom_gpu_wait(gpu, *ticket, err) || !fathom_download(gpu, row, c->values, err))
+    if (!submitted || !fm_gpu_wait(gpu, *ticket, &s->watch, err) ||
+        !fathom_download(gpu, row, c->values, err))
         return false;
     for (uint32_t i = 0; i < n_vocab; i++)
         if (!isfinite(c->values[i])) return fm_session_fail_logits(last, err);
@@ -82,7 +85,7 @@ bool fm_constrained_step(struct fathom_session *s,
     if (!check_changed(c->values, n_vocab, err) || !fathom_upload(gpu, row, c->values, err) ||
         !fathom_stream_submit(c->sample, ticket, err))
         return false;
-    s->stats.decode_submits += fm_engine_counters(s->engine).submits - before;
+    s->stats.decode_submits += fm_stream_buffers(c->logits) + fm_stream_buffers(c->sample);
     s->stats.decode_steps++;
     return true;
 }

@@ -3,6 +3,7 @@
 // alone decides how many tokens a round accepts, so the host submits rounds ahead, like steps.
 #include "engine/session.h"
 #include "model/draft.h"
+#include "op/op.h"
 #include <stdlib.h>
 
 struct fm_drafting {
@@ -130,7 +131,6 @@ bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
     if (d->recorded && d->version == fm_session_version(s)) return true;
     d->recorded = false;
     d->version = fm_session_version(s);
-    const uint64_t before = fm_engine_counters(s->engine).recorded;
     const uint32_t n_rows = 1 + s->engine->n_drafts;
     struct fm_pass pass = fm_session_pass(s, d->round);
     pass.ids = DRAFTS_FIELD(d, ids),
@@ -146,9 +146,9 @@ bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
             .drafts = fathom_buffer_view(d->drafts), .n_vocab = s->engine->hp.n_vocab,
             .n_ring = FM_RING * n_rows, .n_rows = n_rows));
     record_guesses(s, pass);
-    if (!fathom_stream_finish(d->round, err)) return false;
+    if (!fm_stream_finish(d->round, &s->watch, err)) return false;
     d->recorded = true;
-    s->stats.decode_recordings += fm_engine_counters(s->engine).recorded - before;
+    s->stats.decode_recordings += fm_stream_buffers(d->round);
     return true;
 }
 

@@ -2,6 +2,7 @@
 #ifndef FM_ENGINE_ENGINE_H
 #define FM_ENGINE_ENGINE_H
 #include "base/clock.h"
+#include "base/lock.h"
 #include "engine/pressure.h"
 #include "engine/residency.h"
 #include "model/weights.h"
@@ -30,13 +31,21 @@ struct fathom_engine {
     bool exact;
     uint32_t n_drafts;
     struct fm_expert_history history; // of earlier runs
+    uint64_t tuning_key;              // of the model and the cache's type, for the tuning file
+    uint64_t model_key;               // fm_model_key, for sessions in files
+
+    // Experts in slots are shared by all sessions: `turn` is the right to record and submit streams that use
+    // weights.slots, and to use the slots, `pressure` and `residency`. It is taken before any lock.
+    struct fm_turn turn;
+    struct fm_lock lock;             // for what follows
+    uint32_t n_sessions, n_decoding; // sessions; those in fathom_session_generate()
+    uint64_t n_begun;                // calls of it so far
+    bool is_tuning;
     struct {
         uint64_t n_tokens, link_bytes;
         double seconds[FM_STEPS_KEPT]; // of the last steps, without waiting for the file
         uint64_t n_steps;
-    } decoded;           // by plain steps of this run
-    uint64_t tuning_key; // of the model and the cache's type, for the tuning file
-    uint64_t model_key;  // fm_model_key, for sessions in files
+    } decoded; // by plain steps of this run, while one session decoded alone
 };
 
 // Opens the model of an engine's parameters; `function` is for messages. The name is for messages, too.
@@ -64,8 +73,7 @@ uint64_t fm_model_key(const struct fm_tensors *tensors, const struct fm_hparams 
 
 // Reads the model's tuning file, or measures quickly and writes the file; see enum fathom_tuning. Returns
 // false only if the device fails or the caller cancels.
-bool fm_tune_start(
-    struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);
+bool fm_tune_start(struct fathom_engine *engine, struct fm_watch *watch, struct fathom_error *err);
 // The quick form itself: up to `seconds`; once one choice takes longer than `build_budget` to build, no more
 // are tried (0: any time). False when anything fails; the table then has no rows.
 struct fm_tune_outcome {
@@ -73,28 +81,52 @@ struct fm_tune_outcome {
     double slow_seconds; // what one choice takes, where that is more than the build_budget; else 0
 };
 bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_budget,
-    const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err);
+    struct fm_watch *watch, struct fm_tune_outcome *outcome, struct fathom_error *err);
 
 // Adds what this run has measured to the file with the history of the model's experts. A run of few tokens
 // adds nothing. Waits for the device.
 void fm_engine_remember(struct fathom_engine *engine);
 
-// Submits a stream whose operators may read experts. After a failure in the middle the slots may lack experts
-// that the device counts on; the next call then empties them first.
-// ids: the tokens that the stream computes, as far as they are known (fm_residency_submit).
+// Where the model has slots, takes the turn, and changes the number of slots if that is due: streams that
+// were recorded for another fm_slots.version must then be recorded again. A failure leaves no turn.
+bool fm_engine_begin(struct fathom_engine *engine, struct fm_watch *watch, struct fathom_error *err);
+// The turn alone, where the model has slots.
+bool fm_engine_take_turn(struct fathom_engine *engine, struct fm_watch *watch, struct fathom_error *err);
+void fm_engine_end_turn(struct fathom_engine *engine);
+
+// Submits a stream whose operators may read experts; the caller has the turn. After a failure in the middle
+// the slots may lack experts that the device counts on; the next call then empties them first. ids: the
+// tokens that the stream computes, as far as they are known (fm_residency_submit).
 bool fm_engine_submit(const struct fathom_engine *engine, struct fathom_stream *stream, const int32_t *ids,
-    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err);
+    uint32_t n_ids, struct fm_watch *watch, uint64_t *ticket, struct fathom_error *err);
 
 // The device memory that is left from now on is the headroom that slots keep free.
 void fm_engine_settle(struct fathom_engine *engine);
-// Whether the number of slots should change now; and the change, which the caller makes while the device is
-// idle.
-bool fm_engine_pressed(struct fathom_engine *engine);
-bool fm_engine_relieve(struct fathom_engine *engine, struct fathom_error *err);
+
+// Counts sessions. While the engine is tuned there is only the tuner's.
+bool fm_engine_add_session(struct fathom_engine *engine, struct fathom_error *err);
+void fm_engine_remove_session(struct fathom_engine *engine);
+bool fm_engine_begin_tuning(struct fathom_engine *engine, struct fathom_error *err);
+void fm_engine_end_tuning(struct fathom_engine *engine);
+
+// Whether sessions that can draft should do so now.
+bool fm_engine_drafts(struct fathom_engine *engine, struct fm_watch *watch);
+// A session begins and ends to decode. Returns a mark for the end, where the counts are noted if no other
+// session decoded meanwhile.
+uint64_t fm_engine_begin_decoding(struct fathom_engine *engine);
+void fm_engine_end_decoding(
+    struct fathom_engine *engine, uint64_t mark, uint64_t n_tokens, uint64_t link_bytes);
+// Notes what a step, or a round of drafting, took.
+struct fm_taken {
+    uint32_t n_tokens;
+    double seconds, waited; // waited: of these, for the file
+};
+void fm_engine_took(struct fathom_engine *engine, const struct fm_taken *taken, bool drafts, bool may_draft,
+    struct fm_watch *watch);
 
 // As fathom_engine_get_expert_stats, to a struct of this library.
-bool fm_engine_count_experts(
-    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err);
+bool fm_engine_count_experts(struct fathom_engine *engine, struct fathom_expert_stats *stats,
+    struct fm_watch *watch, struct fathom_error *err);
 struct fathom_gpu_counters fm_engine_counters(const struct fathom_engine *engine);
 
 // The type of the caches' values.

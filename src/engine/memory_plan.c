@@ -1,4 +1,5 @@
 // Describes a model and computes the memory that it needs, before anything is uploaded.
+#include "base/sized.h"
 #include "base/system_memory.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
@@ -314,7 +315,6 @@ struct fathom_inspection {
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
     struct fm_tensors *tensors;
-    struct fathom_tensor_info tensor; // the last one asked for
 };
 
 struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params *params,
@@ -350,13 +350,19 @@ const struct fathom_memory_plan *fathom_inspection_get_plan(const struct fathom_
 size_t fathom_inspection_count_tensors(const struct fathom_inspection *inspection) {
     return fm_tensors_count(inspection->tensors);
 }
-const struct fathom_tensor_info *fathom_inspection_get_tensor(
-    struct fathom_inspection *inspection, size_t i) {
-    if (i >= fm_tensors_count(inspection->tensors)) return NULL;
+bool fathom_inspection_get_tensor(
+    const struct fathom_inspection *inspection, size_t i, struct fathom_tensor_info *tensor) {
+    if (i >= fm_tensors_count(inspection->tensors)) return false;
     const struct fm_tensor *t = fm_tensors_at(inspection->tensors, i);
-    inspection->tensor = FATHOM_INIT(fathom_tensor_info, .name = t->name, .type = t->type,
-        .n_dims = t->n_dims, .dims = {t->dims[0], t->dims[1], t->dims[2], t->dims[3]}, .bytes = t->size);
-    return &inspection->tensor;
+    const struct fathom_tensor_info info = {.size = sizeof(info), 
+        .name = t->name,
+        .type = t->type,
+        .n_dims = t->n_dims,
+        .dims = {t->dims[0], t->dims[1], t->dims[2], t->dims[3]},
+        .bytes = t->size,
+    };
+    fm_sized_write(tensor, &info, sizeof(info));
+    return true;
 }
 bool fathom_inspection_has_file(const struct fathom_inspection *inspection, const char *path) {
     return fm_output_is_input(inspection->tensors, path);

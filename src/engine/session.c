@@ -18,11 +18,15 @@ struct fathom_session *fathom_session_create(
     struct fathom_engine *engine, const struct fathom_session_params *params, struct fathom_error *err) {
     const struct fathom_gpu_info *info = fathom_gpu_get_info(engine->gpu);
     struct fathom_session_params p = {.size = sizeof(p)};
+    if (!fm_engine_add_session(engine, err)) return NULL;
     struct fathom_session *s = calloc(1, sizeof(*s));
-    if (!s) goto no_memory;
+    if (!s) {
+        fm_engine_remove_session(engine);
+        goto no_memory;
+    }
     s->engine = engine;
     if (!fm_sized_read(&p, sizeof(p), params, "fathom_session_create: params", err)) goto fail;
-    s->progress = p.progress;
+    s->watch.progress = p.progress;
     s->n_context = p.n_context ? p.n_context : engine->plan.n_context;
     if (s->n_context > engine->plan.n_context) {
         fm_fail(err, FATHOM_INVALID, "a session of %u tokens was asked for, the engine was planned for %u",
@@ -75,6 +79,7 @@ void fathom_session_destroy(struct fathom_session **session) {
     for (size_t i = 0; i < sizeof(buffers) / sizeof(*buffers); i++) fathom_buffer_destroy(buffers[i]);
     fm_workspace_free(&s->ws);
     fm_caches_free(&s->caches);
+    fm_engine_remove_session(s->engine);
     free(s->tokens);
     free(s);
     *session = NULL;
@@ -148,10 +153,17 @@ const struct fathom_dispatch_time *fathom_session_get_timing(
     return fathom_stream_get_timing(timed(session, decode), i);
 }
 
+bool fm_session_settle(struct fathom_session *s, struct fathom_error *err) {
+    s->watch.cancelled = false;
+    if (s->torn) s->n_evaluated = s->engine->hp.arch->cache_truncate(s->n_evaluated);
+    s->torn = false;
+    return fm_gpu_settle(s->engine->gpu, &s->watch, err);
+}
+
 bool fathom_session_sync(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, uint32_t *n_reused,
     struct fathom_error *err) {
     if (n_reused) *n_reused = 0;
-    if (!fm_session_check_tokens(s, 0, ids, n_tokens, err)) return false;
+    if (!fm_session_check_tokens(s, 0, ids, n_tokens, err) || !fm_session_settle(s, err)) return false;
     uint32_t n_same = 0;
     while (n_same < n_tokens && n_same < s->n_tokens && ids[n_same] == s->tokens[n_same]) n_same++;
     const bool cuts_cache = n_same < s->n_evaluated;

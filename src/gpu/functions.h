@@ -33,6 +33,8 @@
     X(vkCmdBindPipeline) \
     X(vkCmdCopyBuffer) \
     X(vkCmdDispatch) \
+    X(vkCmdDispatchBase) \
+    X(vkCmdUpdateBuffer) \
     X(vkCmdDispatchIndirect) \
     X(vkCmdFillBuffer) \
     X(vkCmdPipelineBarrier) \
@@ -69,6 +71,7 @@
     X(vkGetDeviceQueue) \
     X(vkGetPipelineCacheData) \
     X(vkGetQueryPoolResults) \
+    X(vkGetSemaphoreCounterValue) \
     X(vkMapMemory) \
     X(vkQueueSubmit) \
     X(vkQueueWaitIdle) \

@@ -105,6 +105,7 @@ void fathom_gpu_get_memory(const struct fathom_gpu *gpu, struct fathom_gpu_memor
     struct fathom_gpu_memory m = {.size = sizeof(m)};
     const uint64_t system = fm_available_memory();
     read_heaps(&gpu->instance.vk, gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
+    fm_lock_take(&gpu->lock);
     for (uint32_t i = 0; i < memory.memoryHeapCount; i++) {
         const struct heap_state s = heap_state(gpu, i, &memory, &budget, system);
         if (holds_weights(&memory, i, gpu->info.unified_memory))
@@ -119,5 +120,6 @@ void fathom_gpu_get_memory(const struct fathom_gpu *gpu, struct fathom_gpu_memor
     const struct fathom_gpu_counters *c = &gpu->counters;
     m.device_free = least(m.device_free, below_limit(gpu->params.device_limit, c->device_allocated));
     m.host_free = least(m.host_free, below_limit(gpu->params.host_limit, c->host_allocated));
+    fm_lock_release(&gpu->lock);
     fm_sized_write(given, &m, sizeof(m));
 }

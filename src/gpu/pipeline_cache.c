@@ -32,6 +32,7 @@ static void save_cache(struct fathom_gpu *gpu) {
 }
 
 void fm_pipelines_destroy(struct fathom_gpu *gpu) {
+    fm_builds_join(gpu, true);
     if (gpu->pipeline_cache) save_cache(gpu);
     for (size_t i = 0; i < gpu->pipeline_slots; i++) {
         if (!gpu->pipelines[i]) continue;
@@ -39,8 +40,9 @@ void fm_pipelines_destroy(struct fathom_gpu *gpu) {
         free(gpu->pipelines[i]);
     }
     for (size_t i = 0; i < gpu->n_layouts; i++) {
-        gpu->vk.vkDestroyPipelineLayout(gpu->device, gpu->layouts[i].pipeline, NULL);
-        gpu->vk.vkDestroyDescriptorSetLayout(gpu->device, gpu->layouts[i].set, NULL);
+        gpu->vk.vkDestroyPipelineLayout(gpu->device, gpu->layouts[i]->pipeline, NULL);
+        gpu->vk.vkDestroyDescriptorSetLayout(gpu->device, gpu->layouts[i]->set, NULL);
+        free(gpu->layouts[i]);
     }
     gpu->vk.vkDestroyPipelineCache(gpu->device, gpu->pipeline_cache, NULL);
     free(gpu->pipelines);

@@ -66,7 +66,8 @@ bool fm_tune_agrees(const float *want, const float *got, size_t n) {
 
 static bool submit(struct run *r, struct candidate *c, struct fathom_error *err) {
     uint64_t ticket;
-    return fathom_stream_submit(c->stream, &ticket, err) && fathom_gpu_wait(r->tuner->gpu, ticket, err);
+    struct fm_tuner *t = r->tuner;
+    return fm_stream_submit(c->stream, t->watch, &ticket, err) && fm_gpu_wait(t->gpu, ticket, t->watch, err);
 }
 
 // Nanoseconds of one call in the stream's last run, by the device's clock. By the host's clock, if the device
@@ -85,9 +86,7 @@ static bool run_time(
 }
 
 bool fm_tune_goes_on(const struct fm_tuner *t, struct fathom_error *err) {
-    const struct fathom_progress *p = t->progress;
-    return !p || !p->report || p->report(p->user, FATHOM_PHASE_TUNE, t->done, t->total) ||
-        fm_fail(err, FATHOM_CANCELLED, "tuning was cancelled");
+    return fm_watch_tell(t->watch, FATHOM_PHASE_TUNE, t->done, t->total, err);
 }
 
 static bool measure(struct run *r, struct candidate *c, struct fathom_error *err) {
@@ -184,6 +183,7 @@ static bool prepare(
     const double start = fm_clock();
     *c = (struct candidate){.timing = {.choice = choice}, .stream = fathom_stream_create(t->gpu, err)};
     if (!c->stream) return false;
+    fm_stream_set_timers(c->stream, true);
     r->n++;
     record(r, c, there);
     if (!*there) {
@@ -191,7 +191,7 @@ static bool prepare(
         r->n--;
         return true;
     }
-    if (!fathom_stream_finish(c->stream, err) || (!r->saved && !find_writes(r, c, err)) ||
+    if (!fm_stream_finish(c->stream, t->watch, err) || (!r->saved && !find_writes(r, c, err)) ||
         !fill_writes(r, *result, err) || !submit(r, c, err) || !read_writes(r, *result, err))
         return false;
     c->first_seconds = fm_clock() - start;
@@ -266,7 +266,7 @@ static bool build_all(
     for (size_t i = 0; ok && i < n; i++)
         if ((ok = fm_tune_goes_on(r->tuner, err) && set_row(r, choices[i], err)))
             r->trial->record(stream, r->trial->user);
-    ok = ok && fathom_stream_finish(stream, err);
+    ok = ok && fm_stream_finish(stream, r->tuner->watch, err);
     fathom_stream_destroy(&stream);
     *seconds = fm_clock() - start;
     return ok;
@@ -373,7 +373,6 @@ static bool compare_choices(struct run *r, struct fm_trial_result *result, struc
 
 bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_result *result,
     struct fathom_error *err) {
-    const bool timers = fm_gpu_params(t->gpu)->timers;
     struct run r = {.tuner = t, .trial = trial};
     *result = (struct fm_trial_result){0};
     if (!time_left(t)) return true;
@@ -381,11 +380,9 @@ bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_r
     memcpy(r.row.shape, trial->call.shape, sizeof(r.row.shape));
     r.row.first_token = trial->first_token;
     r.row.last_token = trial->last_token;
-    fm_gpu_set_timers(t->gpu, true);
     const bool ok = compare_choices(&r, result, err) && put_back(&r, err);
     if (!ok) fm_tuned_remove(t->gpu, &r.row);
     for (size_t i = 0; i < r.n; i++) fathom_stream_destroy(&r.list[i].stream);
-    fm_gpu_set_timers(t->gpu, timers);
     free(r.writes);
     free(r.saved);
     free(r.want);

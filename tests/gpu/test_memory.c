@@ -201,10 +201,15 @@ static void lazy_turns(bool card) {
     record_affine(stream, fathom_buffer_view(x), fathom_buffer_view(y), args);
     check(fathom_stream_finish(stream, &err), &err);
     assert_false(lazy.freed_early);
-    // a buffer that a submit still uses gives its memory back after the submit: the next buffer there is
-    // empty
+    // a buffer that a submit still uses gives its memory back after the submit, for which its destruction
+    // does not wait: the next buffer there is empty
     check(fathom_stream_submit(stream, NULL, &err), &err);
+    const uint64_t used = counters_of(gpu).memory_used;
     fathom_buffer_destroy(&y);
+    assert_int_equal(lazy.n_kept, 1);
+    assert_int_equal(counters_of(gpu).memory_used, used);
+    check(fm_gpu_wait_all(gpu, &err), &err);
+    assert_int_equal(counters_of(gpu).memory_used, used - 4 * N_WORDS);
     check((y = fathom_buffer_create(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE, &err)) != NULL, &err);
     check(fathom_download(gpu, fathom_buffer_view(y), got, &err), &err);
     for (uint32_t i = 0; i < N_WORDS; i++) assert_int_equal(got[i], 0);
@@ -213,7 +218,10 @@ static void lazy_turns(bool card) {
     check(fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err), &err);
     assert_int_equal(lazy.n_kept, 1);
     fathom_stream_destroy(&stream);
-    assert_int_equal(lazy.n_kept, 0); // it waited
+    assert_int_equal(lazy.n_kept, 1);
+    assert_false(lazy.freed_early);
+    check(fm_gpu_wait_all(gpu, &err), &err);
+    assert_int_equal(gpu->n_retired, 0);
     fathom_buffer_destroy(&host);
     fathom_buffer_destroy(&y);
     fathom_buffer_destroy(&x);

@@ -148,7 +148,7 @@ static void test_large_blocks_go_back(void **state) {
     fathom_gpu_destroy(&gpu);
 }
 
-// A block does not go back while the device may use it.
+// A block does not go back while the device may use it. An allocation that finds no room waits for that.
 static void test_used_block_stays(void **state) {
     (void)state;
     struct fathom_error err = {0};
@@ -164,8 +164,16 @@ static void test_used_block_stays(void **state) {
         stream, (struct fathom_view){x, 0, 4096}, fathom_buffer_view(y), (struct affine_args){64, 1, 0});
     check(fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err), &err);
     assert_int_equal(lazy.n_kept, 1);
+    const uint64_t before = counters_of(gpu).device_allocated;
     fathom_buffer_destroy(&x);
+    assert_int_equal(lazy.n_kept, 1);
+    assert_int_equal(counters_of(gpu).device_allocated, before);
+    check((x = raw(gpu, 40 * MIB, FATHOM_MEMORY_DEVICE)) != NULL, &err); // there is room beside it
+    assert_int_equal(lazy.n_kept, 1);
+    fathom_buffer_destroy(&x);
+    check((x = raw(gpu, 180 * MIB, FATHOM_MEMORY_DEVICE)) != NULL, &err);
     assert_int_equal(lazy.n_kept, 0); // it waited
+    fathom_buffer_destroy(&x);
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&y);
     assert_int_equal(counters_of(gpu).device_allocated, 0);

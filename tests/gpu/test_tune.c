@@ -44,8 +44,12 @@ struct subject {
     uint32_t n_tokens;
 };
 
+static struct fm_call call_of(const struct subject *s) {
+    return (struct fm_call){"raise", s->n_tokens, {N, 1}};
+}
+
 static struct fm_choice choose(const struct subject *s) {
-    const struct fm_call call = {"raise", s->n_tokens, {N, 1}};
+    const struct fm_call call = call_of(s);
     return fm_variant_choose(s->gpu, &call, s->op->variants, s->op->n_variants, s->n_tokens);
 }
 
@@ -67,7 +71,9 @@ static void dispatch(struct fathom_stream *stream, const struct subject *s, cons
 
 static void record_calls(struct fathom_stream *stream, const struct subject *s, int n) {
     for (int i = 0; i < n; i++) {
-        const struct fm_variant *v = choose(s).variant;
+        const struct fm_call call = call_of(s);
+        const struct fm_variant *v =
+            fm_stream_choose(stream, &call, s->op->variants, s->op->n_variants, s->n_tokens).variant;
         dispatch(stream, s, "raise", v,
             v == &variants[SLOW]       ? 10000
                 : v == &variants[FAST] ? 2
@@ -378,14 +384,17 @@ static void test_file(void **state) {
 static void test_before_the_file(void **state) {
     (void)state;
     static const struct {
-        struct fathom_gpu_params params;
+        bool exact;
+        const char *variants;
         int variant;
         uint32_t size;
-    } want[] = {{{.exact = true}, SLOW, 0}, {{.variants = "raise=plain"}, SLOW, 0},
-        {{.variants = "other=plain"}, FAST, 2}, {{.variants = "raise=fast:1"}, FAST, 1},
-        {{.variants = "x=y,raise=fast:3"}, FAST, 0}, {{.exact = true, .variants = "raise=fast"}, SLOW, 0}};
+    } want[] = {{true, NULL, SLOW, 0}, {false, "raise=plain", SLOW, 0}, {false, "other=plain", FAST, 2},
+        {false, "raise=fast:1", FAST, 1}, {false, "x=y,raise=fast:3", FAST, 0},
+        {true, "raise=fast", SLOW, 0}};
     for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
-        struct subject s = {.gpu = create_gpu(&want[i].params), .op = &without, .n_tokens = 5};
+        const struct fathom_gpu_params params = {
+            .size = sizeof(params), .exact = want[i].exact, .variants = want[i].variants};
+        struct subject s = {.gpu = create_gpu(&params), .op = &without, .n_tokens = 5};
         assert_true(fm_tuned_set(s.gpu, &rows[1]));
         assert_ptr_equal(choose(&s).variant, &variants[want[i].variant]);
         assert_int_equal(choose(&s).size, want[i].size);
