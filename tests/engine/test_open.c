@@ -100,6 +100,7 @@ static void memory_gives_what_the_file_gives(void **state) {
         run_engine((struct opening){.engine.model_data = odd + 1, .engine.model_size = gguf_size});
     check_same(&file, &mapped);
     check_same(&file, &copied);
+    assert_memory_equal(page, gguf, gguf_size); // the program's memory, which the engine did not free
     assert_int_equal(mapped.in_place, file.in_place);
     assert_int_equal(copied.in_place, 0);
     print_message("%llu of %zu bytes in place\n", (unsigned long long)mapped.in_place, gguf_size);
