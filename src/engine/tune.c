@@ -127,6 +127,8 @@ uint64_t fm_directory_key(const struct fm_tensors *tensors, uint64_t key) {
         struct fathom_error unsuitable = {0}; // ignored: no operator could take such a number
         uint32_t number = 0;
         float real = 0;
+        // advice, which a person may edit: the model stays the same
+        if (!strncmp(name, "general.sampling.", strlen("general.sampling."))) continue;
         if (type == FM_VALUE_UINT || type == FM_VALUE_INT)
             fm_meta_u32(tensors, name, &number, &unsuitable);
         else if (type == FM_VALUE_FLOAT)
