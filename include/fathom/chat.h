@@ -73,7 +73,7 @@ enum fathom_end {
 };
 struct fathom_reply {
     size_t size;
-    const char *thought, *answer; // whole texts, owned by the chat until the next reply
+    const char *thought, *answer; // whole texts, owned by the chat until the next question
     const int32_t *ids;           // the tokens generated, the end token included
     uint32_t n_ids;
     uint32_t n_prompt_ids, n_reused; // prompt tokens in all; those of them that were in the cache already
