@@ -213,7 +213,7 @@ static bool read_params(struct fathom_ask_params *p, const struct fathom_ask_par
     const struct fathom_reply *reply, const char *function, struct fathom_error *err) {
     char name[64];
     snprintf(name, sizeof(name), "%s: params", function);
-    *p = (struct fathom_ask_params){.size = sizeof(*p)};
+    *p = FATHOM_INIT(fathom_ask_params);
     if (!fm_sized_read(p, sizeof(*p), params, name, err)) return false;
     if (reply && reply->size < sizeof(reply->size))
         return fm_fail(err, FATHOM_INVALID, "%s: reply: the size is %zu: set it to the sizeof of the struct",

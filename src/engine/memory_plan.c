@@ -354,7 +354,7 @@ bool fathom_inspection_get_tensor(
     const struct fathom_inspection *inspection, size_t i, struct fathom_tensor_info *tensor) {
     if (i >= fm_tensors_count(inspection->tensors)) return false;
     const struct fm_tensor *t = fm_tensors_at(inspection->tensors, i);
-    const struct fathom_tensor_info info = {
+    const struct fathom_tensor_info info = {.size = sizeof(info), 
         .name = t->name,
         .type = t->type,
         .n_dims = t->n_dims,
