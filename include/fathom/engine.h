@@ -178,8 +178,8 @@ struct fathom_tune_params {
 // Measures every variant of every operator at this model's shapes on its device, for 1, 2, 4 and 8 tokens and
 // a prefill chunk; compares the results with the plain variant's; uses the fastest variants from now on; and
 // writes the file that engines start with. A call for which `seconds` leave no time, or that comes after
-// `progress` asked to stop, keeps its choice. The engine must have no session yet. Refused in exact mode and
-// with forced variants.
+// `progress` asked to stop, keeps its choice. Refused while the engine has sessions, in exact mode and with
+// forced variants. No session can be created meanwhile.
 FATHOM_API bool fathom_engine_tune(
     struct fathom_engine *engine, const struct fathom_tune_params *params, struct fathom_error *err);
 // What the last fathom_engine_tune() found: the number of entries, and entry i, which the engine owns until
@@ -194,8 +194,8 @@ struct fathom_machine {
     uint64_t host_memory;              // free bytes of the host's memory; 0: of this machine, now
     struct fathom_rates rates;
 };
-// Bytes of host memory that can be taken now without swapping, limits of containers included. UINT64_MAX where
-// nothing is known.
+// Bytes of host memory that can be taken now without swapping, limits of containers included. UINT64_MAX
+// where nothing is known.
 FATHOM_API uint64_t fathom_host_memory_free(void);
 // Reads a model's header and plans its memory for the engine that `params` describes, without a device and
 // without loading the model. params->gpu gives exact mode and limits; its device is not opened. machine NULL:
