@@ -85,8 +85,7 @@ bool fm_engine_begin_tuning(struct fathom_engine *e, struct fathom_error *err) {
     fm_lock_release(&e->lock);
     return !n_others ||
         fm_fail(err, FATHOM_INVALID,
-            "tuning: the engine has %u sessions; destroy them first, and create them "
-            "again after the tuning",
+            "tuning: the engine has %u sessions; destroy them first, and create them again afterwards",
             n_others);
 }
 
