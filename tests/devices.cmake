@@ -4,7 +4,7 @@
 # lavapipe26 has cooperative matrices, which Debian 12's Mesa lacks. Only tests of cooperative matrices name it.
 set(FATHOM_LAVAPIPE_ICD "" CACHE FILEPATH "lavapipe's driver manifest")
 set(FATHOM_SWIFTSHADER_ICD "" CACHE FILEPATH "SwiftShader's driver manifest")
-set(FATHOM_LAVAPIPE26 ${CMAKE_SOURCE_DIR}/build/lavapipe26 CACHE PATH
+set(FATHOM_LAVAPIPE26 ${PROJECT_SOURCE_DIR}/build/lavapipe26 CACHE PATH
     "a tree with Mesa 26, as tests/tools/fetch_lavapipe26.sh makes it")
 if(NOT FATHOM_LAVAPIPE_ICD)
     file(GLOB found /usr/share/vulkan/icd.d/lvp_icd*.json)
@@ -74,7 +74,7 @@ function(fathom_device_test name)
         endif()
         add_test(NAME ${test} COMMAND ${command} ${part})
         set(environment "VK_DRIVER_FILES=${${device}_icd}" "VK_ICD_FILENAMES=${${device}_icd}"
-            "XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/cache" ${${device}_environment} ${t_ENVIRONMENT})
+            "XDG_CACHE_HOME=${PROJECT_BINARY_DIR}/cache" ${${device}_environment} ${t_ENVIRONMENT})
         if(${device}_width)
             list(APPEND environment "LP_NATIVE_VECTOR_WIDTH=${${device}_width}")
             if(FATHOM_SANITIZE)

@@ -1,12 +1,9 @@
 // fathom bench: measures tokens per second as llama-bench does. Tokenising and sampling on the host do not
 // count, each test is repeated, and prefill and decode may start at a depth.
 #include "bench.h"
-#include "base/error.h"
-#include "engine/engine.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static int compare(const void *a, const void *b) {
     return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
@@ -38,8 +35,7 @@ static bool set_text(struct fathom_session *s, const int32_t *ids, uint32_t n, s
     const uint32_t most = n - 1 < fathom_session_length(s) ? n - 1 : fathom_session_length(s);
     uint32_t same = 0;
     while (same < most && tokens[same] == ids[same]) same++;
-    return fathom_session_truncate(s, same, err) &&
-        fathom_session_append(s, ids + same, n - same, NULL, NULL, err);
+    return fathom_session_truncate(s, same, err) && fathom_session_append(s, ids + same, n - same, NULL, err);
 }
 
 // The first decode step reads the last token of a prompt, so the test gives one more token.
@@ -52,10 +48,17 @@ double bench_once(
                    given = t->depth + t->n_tokens + 1;
     uint32_t n = 0;
     if (!(before ? set_text(s, ids, before, err) : fathom_session_truncate(s, 0, err))) return -1;
-    const double start = fm_clock();
-    const bool ok = decode ? fathom_session_generate(s, NULL, t->n_tokens, keep_going, NULL, &n, err)
-                           : fathom_session_append(s, ids + before, given - before, NULL, NULL, err);
-    return ok ? fm_clock() - start : -1;
+    const double start = clock_seconds();
+    const struct fathom_sampling greedy = {.size = sizeof(greedy)};
+    const struct fathom_generate_params params = {
+        .size = sizeof(params),
+        .sampling = &greedy,
+        .max_tokens = t->n_tokens,
+        .on_token = keep_going,
+    };
+    const bool ok = decode ? fathom_session_generate(s, &params, &n, err)
+                           : fathom_session_append(s, ids + before, given - before, NULL, err);
+    return ok ? clock_seconds() - start : -1;
 }
 
 static bool measure(
@@ -67,11 +70,8 @@ static bool measure(
             t->rates[i - 1] = t->n_tokens / seconds;
         else
             t->decoding = decoding_begin(s);
-        progress_bar.report(NULL, "measuring", i + 1, t->n_repeats + 1);
-        if (interrupted()) {
-            *err = (struct fathom_error){FATHOM_CANCELLED, "interrupted"};
-            return false;
-        }
+        if (!show_progress("measuring", i + 1, t->n_repeats + 1))
+            return fail(err, FATHOM_CANCELLED, "interrupted");
     }
     qsort(t->rates, t->n_repeats, sizeof(*t->rates), compare);
     decoding_end(&t->decoding, s);
@@ -98,7 +98,7 @@ static int show(const struct fathom_engine *engine, const struct fathom_session 
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     if (!as_json) {
         printf("%s on %s, %s\n  ", model, device->name, device->driver);
-        print_start(stdout, session);
+        print_start(stdout, engine, session);
         for (size_t i = 0; i < n; i++) {
             char name[64];
             snprintf(name, sizeof(name), tests[i].depth ? "%s%u @ d%u" : "%s%u",
@@ -111,15 +111,14 @@ static int show(const struct fathom_engine *engine, const struct fathom_session 
         return EXIT_DONE;
     }
     char date[32];
-    const time_t now = time(NULL);
-    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
+    clock_date(date);
     cJSON *json = cJSON_CreateObject(), *array = cJSON_CreateArray();
     cJSON_AddStringToObject(json, "model", model);
     cJSON_AddStringToObject(json, "device", device->name);
     cJSON_AddStringToObject(json, "driver", device->driver);
     cJSON_AddStringToObject(json, "version", fathom_version());
     cJSON_AddStringToObject(json, "date", date);
-    cJSON_AddItemToObject(json, "start", start_json(session));
+    cJSON_AddItemToObject(json, "start", start_json(engine, session));
     cJSON_AddItemToObject(json, "tests", array);
     cJSON *drafts = drafts_json(session);
     if (drafts) cJSON_AddItemToObject(json, "drafts", drafts);
@@ -166,7 +165,8 @@ int bench_main(int argc, char **argv) {
     struct fathom_error err = {0};
     struct fathom_engine *engine = open_engine(model, &device);
     if (!engine) return EXIT_REFUSED;
-    struct fathom_session *session = fathom_session_create(engine, NULL, &err);
+    struct fathom_session *session =
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .progress = no_bar), &err);
     int32_t *ids = random_ids(longest, fathom_engine_get_info(engine)->n_vocab);
     struct bench_test tests[2];
     size_t n = 0;
@@ -176,7 +176,7 @@ int bench_main(int argc, char **argv) {
         tests[n++] =
             (struct bench_test){.decode = true, .n_tokens = n_decode, .depth = depth, .n_repeats = n_repeats};
     bool ok =
-        session && (ids || fm_fail(&err, FATHOM_NO_MEMORY, "out of host memory for %u token ids", longest));
+        session && (ids || fail(&err, FATHOM_NO_MEMORY, "out of host memory for %u token ids", longest));
     for (size_t i = 0; ok && !ops && i < n; i++) ok = measure(session, &tests[i], ids, &err);
     if (ok && ops) ok = bench_ops(engine, session, model, tests, n, ids, &err);
     const int done = !ok ? refuse(&err)

@@ -1,18 +1,12 @@
 // fathom bench --ops: shows the time of a step by operator, and compares each operator with the limits of the
 // device: reading speed and float32 multiply-adds, both measured by plain shaders in the same run.
 #include "bench.h"
-#include "common.h"
-#include "base/error.h"
-#include "op/roofline/roofline.h"
+#include <fathom/debug.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DISPATCHES = 16384, N_ROUNDS = 7, READ_BYTES = 128 << 20 };
-
-struct roofline {
-    double bytes_per_second, flops_per_second;
-};
+enum { MAX_DISPATCHES = 16384 };
 
 struct op_time {
     const char *op, *variant;
@@ -20,53 +14,14 @@ struct op_time {
     double seconds, flops, bytes;
 };
 
-// Returns the least time of several runs of a stream with one dispatch, and 0 nanoseconds on failure.
-static struct fathom_dispatch_time time_kernel(
-    struct fathom_gpu *gpu, struct fathom_stream *stream, struct fathom_error *err) {
-    struct fathom_dispatch_time least = {0}, timing;
-    if (!fathom_stream_finish(stream, err)) return least;
-    for (int i = 0; i < N_ROUNDS; i++) {
-        uint64_t ticket;
-        if (!fathom_stream_submit(stream, &ticket, err) || !fathom_gpu_wait(gpu, ticket, err))
-            return (struct fathom_dispatch_time){0};
-        if (fathom_stream_timings(stream, &timing, 1) &&
-            (least.nanoseconds == 0 || timing.nanoseconds < least.nanoseconds))
-            least = timing;
-    }
-    return least;
-}
-
-static bool measure_roofline(struct fathom_gpu *gpu, struct roofline *roofline, struct fathom_error *err) {
-    const uint64_t range = fathom_gpu_get_info(gpu)->max_storage_range,
-                   size = range < READ_BYTES ? range / 4 * 4 : READ_BYTES;
-    const float one = 1;
-    bool ok = false;
-    struct fathom_stream *stream = fathom_stream_create(gpu, err);
-    struct fathom_buffer *x = fathom_buffer_create(gpu, size, FATHOM_MEMORY_DEVICE, err);
-    struct fathom_buffer *y = fathom_buffer_create(gpu, 4 * FM_ROOFLINE_RESULTS, FATHOM_MEMORY_DEVICE, err);
-    if (!stream || !x || !y || !fathom_upload(gpu, (struct fathom_view){x, 0, 4}, &one, err)) goto fail;
-    fm_roofline_read(stream, fathom_buffer_view(x), fathom_buffer_view(y));
-    const struct fathom_dispatch_time reading = time_kernel(gpu, stream, err);
-    fathom_stream_begin(stream);
-    fm_roofline_fma(stream, fathom_buffer_view(x), fathom_buffer_view(y));
-    const struct fathom_dispatch_time computing = time_kernel(gpu, stream, err);
-    ok = reading.nanoseconds > 0 && computing.nanoseconds > 0;
-    if (ok)
-        *roofline = (struct roofline){
-            1e9 * reading.bytes / reading.nanoseconds, 1e9 * computing.flops / computing.nanoseconds};
-    else if (!err->status)
-        fm_fail(err, FATHOM_UNSUPPORTED, "%s has no GPU timers, or they cannot be read",
-            fathom_gpu_get_info(gpu)->name);
-fail:
-    fathom_stream_destroy(&stream);
-    fathom_buffer_destroy(&x);
-    fathom_buffer_destroy(&y);
-    return ok;
-}
+// One dispatch: what a fathom_dispatch_time says.
+struct dispatch {
+    const char *op, *variant;
+    double nanoseconds, flops, bytes;
+};
 
 // Adds up the dispatches of each variant of an operator, in order of first use.
-static size_t add_up(
-    const struct fathom_dispatch_time *list, size_t n, struct op_time *ops, size_t capacity) {
+static size_t add_up(const struct dispatch *list, size_t n, struct op_time *ops, size_t capacity) {
     size_t n_ops = 0;
     for (size_t i = 0; i < n; i++) {
         size_t at = 0;
@@ -82,19 +37,19 @@ static size_t add_up(
     return n_ops;
 }
 
-static double share(const struct roofline *r, double bytes, double flops, double seconds) {
+static double share(const struct fathom_roofline *r, double bytes, double flops, double seconds) {
     const double reading = bytes / r->bytes_per_second, computing = flops / r->flops_per_second;
     return 100 * (reading > computing ? reading : computing) / seconds;
 }
 
-static void show_line(
-    const char *op, const char *variant, uint32_t n, const struct op_time *t, const struct roofline *r) {
+static void show_line(const char *op, const char *variant, uint32_t n, const struct op_time *t,
+    const struct fathom_roofline *r) {
     printf("| %s | %s | %u | %.0f | %.2f | %.2f | %.0f %% |\n", op, variant, n, 1e6 * t->seconds,
         t->bytes / t->seconds / 1e9, t->flops / t->seconds / 1e9, share(r, t->bytes, t->flops, t->seconds));
 }
 
 static void show_step(
-    const char *title, const struct fathom_dispatch_time *list, size_t n, const struct roofline *r) {
+    const char *title, const struct dispatch *list, size_t n, const struct fathom_roofline *r) {
     struct op_time ops[64], all = {0};
     const size_t n_ops = add_up(list, n, ops, sizeof(ops) / sizeof(*ops));
     printf("\n| %s | variant | dispatches | us | GB/s | GFLOP/s | of the roofline "
@@ -112,34 +67,32 @@ static void show_step(
 
 // Keeps the least time of each dispatch, because disturbances only add time.
 static bool least_times(struct fathom_session *s, const struct bench_test *test, const int32_t *ids,
-    struct fathom_dispatch_time *list, size_t *n, struct fathom_error *err) {
-    struct fathom_dispatch_time *now = malloc(MAX_DISPATCHES * sizeof(*now));
-    bool ok = now ||
-        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the times of %d dispatches", MAX_DISPATCHES);
-    for (uint32_t i = 0; ok && i <= test->n_repeats; i++) { // the first one warms up
-        ok = bench_once(s, test, ids, err) >= 0;
-        *n = ok ? fathom_session_get_timings(s, test->decode, now, MAX_DISPATCHES) : 0;
-        if (ok && *n == 0)
-            ok = fm_fail(err, FATHOM_UNSUPPORTED, "the times of the dispatches could not be read");
+    struct dispatch *list, size_t *n, struct fathom_error *err) {
+    for (uint32_t i = 0; i <= test->n_repeats; i++) { // the first one warms up
+        if (bench_once(s, test, ids, err) < 0) return false;
+        *n = fathom_session_read_timings(s, test->decode);
+        if (*n == 0) return fail(err, FATHOM_UNSUPPORTED, "the times of the dispatches could not be read");
         if (*n > MAX_DISPATCHES) *n = MAX_DISPATCHES;
-        for (size_t j = 0; j < *n; j++)
-            if (i <= 1 || now[j].nanoseconds < list[j].nanoseconds) list[j] = now[j];
-        progress_bar.report(NULL, "measuring", i + 1, test->n_repeats + 1);
-        if (ok && interrupted()) ok = fm_fail(err, FATHOM_CANCELLED, "interrupted");
+        for (size_t j = 0; j < *n; j++) {
+            const struct fathom_dispatch_time *t = fathom_session_get_timing(s, test->decode, j);
+            if (i <= 1 || t->nanoseconds < list[j].nanoseconds)
+                list[j] = (struct dispatch){t->op, t->variant, t->nanoseconds, t->flops, t->bytes};
+        }
+        if (!show_progress("measuring", i + 1, test->n_repeats + 1))
+            return fail(err, FATHOM_CANCELLED, "interrupted");
     }
-    free(now);
-    return ok;
+    return true;
 }
 
 bool bench_ops(struct fathom_engine *engine, struct fathom_session *s, const char *model,
     const struct bench_test *tests, size_t n_tests, const int32_t *ids, struct fathom_error *err) {
     struct fathom_gpu *gpu = fathom_engine_get_gpu(engine);
     const struct fathom_gpu_info *device = fathom_gpu_get_info(gpu);
-    struct roofline before, after;
-    struct fathom_dispatch_time *list = malloc(MAX_DISPATCHES * sizeof(*list));
+    struct fathom_roofline before, after;
+    struct dispatch *list = malloc(MAX_DISPATCHES * sizeof(*list));
     bool ok = list ||
-        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the times of %d dispatches", MAX_DISPATCHES);
-    ok = ok && measure_roofline(gpu, &before, err);
+        fail(err, FATHOM_NO_MEMORY, "out of host memory for the times of %d dispatches", MAX_DISPATCHES);
+    ok = ok && fathom_gpu_measure_roofline(gpu, &before, err);
     if (ok) printf("%s on %s, %s\n", model, device->name, device->driver);
     for (size_t i = 0; ok && i < n_tests; i++) {
         size_t n = 0;
@@ -150,7 +103,7 @@ bool bench_ops(struct fathom_engine *engine, struct fathom_session *s, const cha
             tests[i].decode ? tests[i].depth + tests[i].n_tokens - 1 : tests[i].n_tokens, tests[i].depth);
         show_step(title, list, n, &before);
     }
-    ok = ok && measure_roofline(gpu, &after, err);
+    ok = ok && fathom_gpu_measure_roofline(gpu, &after, err);
     if (ok)
         printf("\nRoofline, before and after: reading %.2f and %.2f GB/s, float32 multiply-adds %.1f and "
                "%.1f GFLOP/s.\n",

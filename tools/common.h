@@ -3,6 +3,7 @@
 #define TOOL_COMMON_H
 #include "options.h"
 #include "signals.h"
+#include "system.h"
 #include <cjson/cJSON.h>
 #include <fathom/fathom.h>
 #include <stdio.h>
@@ -70,15 +71,15 @@ struct device_options {
         "--chat-template", OPTION_TEXT, file, "FILE", "the chat template in this file, in Jinja", NULL \
     }
 
-// Most tokens of an answer; the value is what chat_limit() takes.
+// Most tokens of an answer; the value is what ask_limit() takes.
 #define LIMIT_OPTION(value) \
     { \
         "-n", OPTION_LIMIT, value, "N", \
             "most tokens of an answer and its thought (-1: what fits; 0: read only)", NULL \
     }
-// Sets a chat's limit of tokens. OPTION_NO_LIMIT: as many as the context holds. 0: the prompt is read, and
+// Sets an answer's limit of tokens. OPTION_NO_LIMIT: as many as the context holds. 0: the prompt is read, and
 // nothing is generated.
-void chat_limit(struct fathom_chat_params *params, uint32_t n_tokens);
+void ask_limit(struct fathom_ask_params *params, uint32_t n_tokens);
 
 #define DRAFT_OPTION(o) \
     { \
@@ -104,8 +105,10 @@ void plan_to_json(cJSON *json, const struct fathom_memory_plan *plan); // adds t
 struct fathom_engine *open_engine(const char *model, const struct device_options *options);
 
 // The durations of the parts of the start, as a line of text and as an object.
-void print_start(FILE *f, const struct fathom_session *session);
-cJSON *start_json(const struct fathom_session *session);
+void print_start(FILE *f, const struct fathom_engine *engine, const struct fathom_session *session);
+cJSON *start_json(const struct fathom_engine *engine, const struct fathom_session *session);
+double load_seconds(const struct fathom_engine *engine); // of these, the ones until the engine was there
+struct fathom_session_stats session_stats(const struct fathom_session *session);
 
 // How many drafted tokens the model accepted, as a line of text and as an object. Without drafts the
 // functions print nothing and return NULL.
@@ -133,9 +136,16 @@ void experts_to_json(cJSON *json, const struct fathom_memory_plan *plan, const s
 int refuse(const struct fathom_error *err);
 int out_of_memory(void); // the same for memory of the program itself
 
-// Shows a progress bar on a terminal, and plain lines elsewhere. Cancels the work when the user interrupts.
-extern const struct fathom_progress progress_bar;
+// Fills *err and returns false; a later failure replaces an earlier one.
+bool fail(struct fathom_error *err, enum fathom_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// Shows a bar on a terminal, and plain lines elsewhere. Returns false when the user has interrupted. `what`
+// is a constant.
+bool show_progress(const char *what, uint64_t done, uint64_t total);
 void progress_clear(void);
+// The same for the library's work. no_bar shows nothing. Both cancel the work when the user interrupts.
+extern const struct fathom_progress progress_bar, no_bar;
 
 // Returns the path of the demonstration model, installed or in the source tree; the caller frees the path.
 // Prints the reason and returns NULL on failure.
@@ -158,6 +168,8 @@ bool is_blank(const char *text); // nothing but white space
 
 // Call first in main(). JSON that does not fit into memory then ends the program with a message.
 void json_starts(void);
+// Prints a text to stdout, in which bytes that are no UTF-8 (of a path, a name) become U+FFFD.
+bool print_utf8(const char *text);
 // Prints the object to stdout with a line end, and deletes the object. Returns EXIT_DONE, or EXIT_REFUSED
 // when stdout fails.
 int print_json(cJSON *json);

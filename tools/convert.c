@@ -1,7 +1,6 @@
 // fathom convert: converts a hub folder to one GGUF file.
 #include "common.h"
-#include "convert/convert.h"
-#include "quant/types.h"
+#include <fathom/convert.h>
 #include <stdio.h>
 
 int convert_main(int argc, char **argv) {
@@ -20,16 +19,25 @@ int convert_main(int argc, char **argv) {
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, paths, &n_positional);
     if (code != EXIT_NOT_YET) return code;
-    const struct fm_type_info *type = type_name ? fm_type_find(type_name) : NULL;
+    enum fathom_type type;
     // `fathom quantize` writes the other types
-    if (!type || (type->block > 1 && type->type != FATHOM_Q8_0 && type->type != FATHOM_Q4_0)) {
+    if (!type_name || !fathom_type_find(type_name, &type) ||
+        (type != FATHOM_F32 && type != FATHOM_F16 && type != FATHOM_BF16 && type != FATHOM_Q8_0 &&
+            type != FATHOM_Q4_0)) {
         fprintf(stderr, "fathom convert: --type is f32, f16, bf16, q8_0 or q4_0%s%s\n",
             type_name ? ", not " : "", type_name ? type_name : "");
         return EXIT_WRONG_USE;
     }
     struct fathom_error err = {0};
+    const struct fathom_convert_params params = {
+        .size = sizeof(params),
+        .in = paths[0],
+        .out = paths[1],
+        .type = type,
+        .drop_draft_layers = no_draft,
+        .progress = progress_bar,
+    };
     watch_interrupt();
-    if (!fm_convert(paths[0], paths[1], (enum fathom_type)type->type, !no_draft, &progress_bar, &err))
-        return refuse(&err);
+    if (!fathom_convert(&params, &err)) return refuse(&err);
     return EXIT_DONE;
 }

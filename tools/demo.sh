@@ -10,7 +10,7 @@ need $BUILD_PACKAGES $RUN_PACKAGES
 need_matrices
 
 # Without the tests, which need more packages. test.sh turns the tests on in the same folder.
-[ -e build/build.ninja ] || cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF >/dev/null
+[ -e build/build.ninja ] || cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DFATHOM_BUILD_TESTS=OFF >/dev/null
 cmake --build build --target fathom -- --quiet >&2
 
 question=${1:-"What does this program print?

@@ -1,10 +1,7 @@
 // fathom devices: lists the Vulkan devices, and the variants that Fathom would use on each.
 #include "common.h"
-#include "op/op.h"
 #include <inttypes.h>
 #include <stdio.h>
-
-enum { MAX_DEVICES = 64 };
 
 static const struct {
     uint32_t cap;
@@ -27,12 +24,6 @@ static const struct {
     {FATHOM_CAP_DEVICE_ADDRESS, "device-address"},
     {FATHOM_CAP_UNIFORM_LOADS, "uniform-loads"},
 };
-
-// The variants of an operator for one token and for a long prompt, where a call satisfies every row.
-static const char *default_variant(
-    const struct fathom_gpu_info *info, const struct fm_op *op, uint32_t n_tokens) {
-    return fm_variant_default(info, op->variants, op->n_variants, UINT32_MAX, n_tokens)->name;
-}
 
 static cJSON *device_json(const struct fathom_gpu_info *d) {
     cJSON *json = cJSON_CreateObject(), *caps = cJSON_CreateArray(), *variants = cJSON_CreateObject();
@@ -57,10 +48,10 @@ static cJSON *device_json(const struct fathom_gpu_info *d) {
     cJSON_AddBoolToObject(json, "usable", !d->unusable[0]);
     if (d->unusable[0]) cJSON_AddStringToObject(json, "unusable", d->unusable);
     cJSON_AddItemToObject(json, "variants", variants);
-    for (size_t i = 0; i < fm_n_ops && !d->unusable[0]; i++) {
-        cJSON *op = cJSON_AddObjectToObject(variants, fm_ops[i]->name);
-        cJSON_AddStringToObject(op, "decode", default_variant(d, fm_ops[i], 1));
-        cJSON_AddStringToObject(op, "prefill", default_variant(d, fm_ops[i], 512));
+    for (size_t i = 0; fathom_op_name(i) && !d->unusable[0]; i++) {
+        cJSON *op = cJSON_AddObjectToObject(variants, fathom_op_name(i));
+        cJSON_AddStringToObject(op, "decode", fathom_op_default_variant(i, d, 1));
+        cJSON_AddStringToObject(op, "prefill", fathom_op_default_variant(i, d, 512));
     }
     return json;
 }
@@ -83,9 +74,9 @@ static void print_device(const struct fathom_gpu_info *d) {
     for (size_t i = 0; i < sizeof(cap_names) / sizeof(*cap_names); i++)
         if (d->caps & cap_names[i].cap) printf(" %s", cap_names[i].name);
     printf("\n   variants ");
-    for (size_t i = 0; i < fm_n_ops; i++) {
-        const char *one = default_variant(d, fm_ops[i], 1), *many = default_variant(d, fm_ops[i], 512);
-        printf(" %s=%s", fm_ops[i]->name, one);
+    for (size_t i = 0; fathom_op_name(i); i++) {
+        const char *one = fathom_op_default_variant(i, d, 1), *many = fathom_op_default_variant(i, d, 512);
+        printf(" %s=%s", fathom_op_name(i), one);
         if (one != many) printf("/%s", many);
     }
     printf("\n");
@@ -101,16 +92,18 @@ int devices_main(int argc, char **argv) {
     size_t n_positional;
     const int code = options_parse(&usage, argc, argv, NULL, &n_positional);
     if (code != EXIT_NOT_YET) return code;
-    static struct fathom_gpu_info list[MAX_DEVICES];
     struct fathom_error err = {0};
-    size_t n = fathom_gpu_list(list, MAX_DEVICES, &err);
-    if (n == 0) return refuse(&err);
-    if (n > MAX_DEVICES) n = MAX_DEVICES;
-    if (!json) {
-        for (size_t i = 0; i < n; i++) print_device(&list[i]);
-        return EXIT_DONE;
-    }
+    struct fathom_gpu_list *list = fathom_gpu_list_create(&err);
+    if (!list) return refuse(&err);
     cJSON *array = cJSON_CreateArray();
-    for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(array, device_json(&list[i]));
+    for (size_t i = 0; i < fathom_gpu_list_count(list); i++) {
+        const struct fathom_gpu_info *device = fathom_gpu_list_get(list, i);
+        if (json)
+            cJSON_AddItemToArray(array, device_json(device));
+        else
+            print_device(device);
+    }
+    fathom_gpu_list_destroy(&list);
+    if (!json) return cJSON_Delete(array), EXIT_DONE;
     return print_json(array);
 }

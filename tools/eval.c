@@ -1,9 +1,6 @@
 // fathom eval: asks questions with one right answer each, with greedy decoding. A reply is right when it
 // equals the answer exactly.
 #include "common.h"
-#include "base/clock.h"
-#include "base/error.h"
-#include "base/json.h"
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,15 +49,14 @@ static bool add_question(
     if (q->n == q->capacity) {
         const size_t capacity = 2 * q->capacity + 64;
         struct question *grown = realloc(q->list, capacity * sizeof(*grown));
-        if (!grown) return fm_fail(err, FATHOM_NO_MEMORY, "%s: out of host memory", where);
+        if (!grown) return fail(err, FATHOM_NO_MEMORY, "%s: out of host memory", where);
         q->list = grown;
         q->capacity = capacity;
     }
     if (has_zero(line, length))
-        return fm_fail(
-            err, FATHOM_INVALID, "%s: there is a zero character, \\u0000, which no text has", where);
-    cJSON *json = fm_json_parse(where, line, length, err);
-    if (!json) return false;
+        return fail(err, FATHOM_INVALID, "%s: there is a zero character, \\u0000, which no text has", where);
+    cJSON *json = cJSON_ParseWithLength(line, length);
+    if (!json) return fail(err, FATHOM_INVALID, "%s: is no JSON", where);
     struct question *new = &q->list[q->n++];
     *new = (struct question){
         .line = json,
@@ -68,9 +64,9 @@ static bool add_question(
         .answer = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json, "answer")),
     };
     if (!new->text || !new->answer)
-        return fm_fail(
+        return fail(
             err, FATHOM_INVALID, "%s: there is no string \"%s\"", where, new->text ? "answer" : "question");
-    if (is_blank(new->text)) return fm_fail(err, FATHOM_INVALID, "%s: the question is empty", where);
+    if (is_blank(new->text)) return fail(err, FATHOM_INVALID, "%s: the question is empty", where);
     return true;
 }
 
@@ -86,7 +82,7 @@ static bool read_questions(const char *path, struct questions *q, struct fathom_
         if (line + strspn(line, " \t\r\n") < end)
             ok = add_question(q, where, line, (size_t)(end - line), err);
     }
-    if (ok && !q->n) ok = fm_fail(err, FATHOM_INVALID, "%s: holds no question", path);
+    if (ok && !q->n) ok = fail(err, FATHOM_INVALID, "%s: holds no question", path);
     free(text);
     return ok;
 }
@@ -104,25 +100,28 @@ static bool same(const char *a, const char *b) {
     return trim(&b) == n && !memcmp(a, b, n);
 }
 
-static bool keep_going(void *user, enum fathom_piece kind, const char *text) {
-    (void)user, (void)kind, (void)text;
-    return !interrupted();
-}
-
-static bool ask_all(struct fathom_chat *chat, struct questions *q, struct fathom_error *err) {
+static bool ask_all(
+    struct fathom_chat *chat, const struct eval_options *o, struct questions *q, struct fathom_error *err) {
+    const struct fathom_sampling greedy = {.size = sizeof(greedy)};
+    struct fathom_ask_params params = {
+        .size = sizeof(params),
+        .sampling = &greedy,
+        .disable_thinking = o->disable_thinking,
+    };
+    ask_limit(&params, o->n_tokens);
     for (; q->n_asked < q->n; q->n_asked++) {
         struct question *one = &q->list[q->n_asked];
-        struct fathom_reply reply;
+        struct fathom_reply reply = {.size = sizeof(reply)};
         fathom_chat_clear(chat);
-        if (!fathom_chat_ask(chat, one->text, keep_going, NULL, &reply, err)) return false;
-        if (!progress_bar.report(NULL, "asking", q->n_asked + 1, q->n))
-            return fm_fail(err, FATHOM_CANCELLED, "interrupted after %zu of %zu questions", q->n_asked, q->n);
+        if (!fathom_chat_ask(chat, one->text, &params, &reply, err)) return false;
+        if (!show_progress("asking", q->n_asked + 1, q->n))
+            return fail(err, FATHOM_CANCELLED, "interrupted after %zu of %zu questions", q->n_asked, q->n);
         q->n_tokens += reply.n_ids;
         q->n_cut += !reply.answer[0] && (reply.end == FATHOM_END_LENGTH || reply.end == FATHOM_END_CONTEXT);
         if (same(reply.answer, one->answer))
             q->n_right++;
         else if (!(one->wrong = strdup(reply.answer)))
-            return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+            return fail(err, FATHOM_NO_MEMORY, "out of host memory");
     }
     return true;
 }
@@ -185,16 +184,16 @@ static int evaluate(const struct eval_options *o, struct questions *q) {
         return EXIT_REFUSED;
     }
     struct fathom_chat_params params = {
-        .template_name = o->template_name,
-        .chat_template = chat_template,
-        .disable_thinking = o->disable_thinking,
+        .size = sizeof(params),
+        .chat_template =
+            &FATHOM_INIT(fathom_template_params, .name = o->template_name, .text = chat_template),
+        .session = &FATHOM_INIT(fathom_session_params, .progress = no_bar),
     };
-    chat_limit(&params, o->n_tokens);
     struct fathom_chat *chat = fathom_chat_create(engine, &params, &err);
     free(chat_template);
-    const double start = fm_clock();
+    const double start = clock_seconds();
     const int done =
-        chat && ask_all(chat, q, &err) ? show(engine, chat, o, q, fm_clock() - start) : refuse(&err);
+        chat && ask_all(chat, o, q, &err) ? show(engine, chat, o, q, clock_seconds() - start) : refuse(&err);
     fathom_chat_destroy(&chat);
     fathom_engine_destroy(&engine);
     return done;

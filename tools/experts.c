@@ -8,14 +8,16 @@ struct token_time {
 };
 
 struct decoding decoding_begin(const struct fathom_session *session) {
-    const struct fathom_session_stats s = fathom_session_get_stats(session);
-    return (struct decoding){
-        .seconds = s.timings.decode_seconds,
-        .n_tokens = s.timings.decode_tokens,
+    const struct fathom_session_stats s = session_stats(session);
+    struct decoding d = {
+        .seconds = s.decode_seconds,
+        .n_tokens = s.decode_tokens,
         .n_steps = s.decode_steps,
         .n_drafts = s.drafts,
-        .experts = s.experts,
+        .experts = {.size = sizeof(d.experts)},
     };
+    fathom_session_get_expert_stats(session, &d.experts);
+    return d;
 }
 
 void decoding_end(struct decoding *d, const struct fathom_session *session) {

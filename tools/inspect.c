@@ -1,8 +1,7 @@
 // fathom inspect: shows a model's shape and sizes, read from its header, and the memory that the model would
 // need.
 #include "common.h"
-#include "file/tensors.h"
-#include "quant/types.h"
+#include <fathom/debug.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,15 +12,15 @@ struct type_sum {
     uint64_t n_tensors, bytes;
 };
 
-static size_t sum_types(const struct fm_tensors *tensors, struct type_sum sums[MAX_TYPES]) {
+static size_t sum_types(struct fathom_inspection *inspection, struct type_sum sums[MAX_TYPES]) {
+    const struct fathom_tensor_info *t;
     size_t n = 0;
-    for (size_t i = 0; i < fm_tensors_count(tensors); i++) {
-        const struct fm_tensor *t = fm_tensors_at(tensors, i);
+    for (size_t i = 0; (t = fathom_inspection_get_tensor(inspection, i)); i++) {
         size_t j = 0;
         while (j < n && sums[j].type != t->type) j++;
         if (j == n && n++ < MAX_TYPES) sums[j] = (struct type_sum){.type = t->type};
         sums[j].n_tensors++;
-        sums[j].bytes += t->size;
+        sums[j].bytes += t->bytes;
     }
     return n;
 }
@@ -66,7 +65,7 @@ static int show_json(const struct fathom_model_info *m, const struct fathom_memo
           *plan = cJSON_AddObjectToObject(json, "plan");
     for (size_t i = 0; i < n; i++) {
         cJSON *row = cJSON_CreateObject();
-        cJSON_AddStringToObject(row, "type", fm_type_name(sums[i].type));
+        cJSON_AddStringToObject(row, "type", fathom_type_name(sums[i].type));
         cJSON_AddNumberToObject(row, "tensors", (double)sums[i].n_tensors);
         cJSON_AddNumberToObject(row, "bytes", (double)sums[i].bytes);
         cJSON_AddItemToArray(types, row);
@@ -101,7 +100,7 @@ static void show(const struct fathom_model_info *m, const struct fathom_memory_p
         printf(
             "  experts     %u, %u chosen, %u shared\n", m->n_experts, m->n_experts_used, m->n_experts_shared);
     for (size_t i = 0; i < n; i++)
-        printf("  %-10s  %llu tensors, %.1f MiB\n", fm_type_name(sums[i].type),
+        printf("  %-10s  %llu tensors, %.1f MiB\n", fathom_type_name(sums[i].type),
             (unsigned long long)sums[i].n_tensors, mib(sums[i].bytes));
     printf("  cache       %llu bytes a token\n", (unsigned long long)m->cache_bytes_per_token);
     printf("  memory      %.1f MiB%s for a context of %u: weights %.1f, cache %.1f, scratch %.1f\n",
@@ -125,14 +124,9 @@ struct machine {
 
 // A card as most are: 4 GiB in a binding and in an allocation.
 static const struct fathom_gpu_info *imagine(const struct machine *machine, struct fathom_gpu_info *info) {
-    *info = (struct fathom_gpu_info){
-        .type = FATHOM_GPU_DISCRETE,
-        .memory_total = machine->device_memory.bytes,
-        .memory_free = machine->device_memory.bytes,
-        .max_storage_range = UINT32_MAX,
-        .max_allocation = UINT32_MAX,
-        .storage_alignment = 16,
-    };
+    *info = FATHOM_INIT(fathom_gpu_info, .type = FATHOM_GPU_DISCRETE,
+        .memory_total = machine->device_memory.bytes, .memory_free = machine->device_memory.bytes,
+        .max_storage_range = UINT32_MAX, .max_allocation = UINT32_MAX, .storage_alignment = 16);
     snprintf(info->name, sizeof(info->name), "a card with %.3g GiB", mib(info->memory_total) / 1024);
     return info;
 }
@@ -154,34 +148,41 @@ static int inspect(
     const char *model, const struct device_options *o, const struct machine *machine, bool json) {
     struct fathom_error err = {0}, no_device = {0};
     struct fathom_gpu_info info;
-    struct fathom_model_info m;
-    struct fathom_memory_plan plan;
     const struct fathom_gpu_info *device =
         machine->device_memory.bytes ? imagine(machine, &info) : choose_device(o, &info, &no_device);
     if (!device && (o->device || no_device.status != FATHOM_NO_DEVICE)) return refuse(&no_device);
     if (!device) fprintf(stderr, "fathom: no device to plan for: %s\n", no_device.message);
-    struct fathom_inspect_params params = {
+    if (!device && o->vram.percent > 0) return refuse(&no_device);
+    const struct fathom_gpu_debug debug = {.size = sizeof(debug), .separate_memory = o->discrete};
+    struct fathom_gpu_params gpu = {.size = sizeof(gpu), .exact = o->exact, .debug = &debug};
+    if (!memory_limits(o, device, &gpu.device_limit, &gpu.host_limit, &err)) return refuse(&err);
+    const struct fathom_engine_params params = {
+        .size = sizeof(params),
         .model = model,
-        .gpu = device,
-        .exact = o->exact,
-        .cache_8bit = o->cache_8bit,
+        .gpu = &gpu,
         .n_context = o->n_context,
+        .cache_8bit = o->cache_8bit,
         .experts = (enum fathom_experts)o->experts,
-        .keep_slots = o->discrete,
+    };
+    const struct fathom_machine planned = {
+        .size = sizeof(planned),
+        .gpu = device,
         .host_memory = machine->host_memory.bytes,
         .rates = rates_of(machine),
     };
-    if (!device && o->vram.percent > 0) return refuse(&no_device);
-    if (!memory_limits(o, device, &params.device_limit, &params.host_limit, &err)) return refuse(&err);
-    if (!fathom_model_inspect(&params, &m, &plan, &err)) return refuse(&err);
-    struct fm_tensors *tensors = fm_tensors_open(model, &err);
-    if (!tensors) return refuse(&err);
+    struct fathom_inspection *inspection = fathom_model_inspect(&params, &planned, &err);
+    if (!inspection) return refuse(&err);
     struct type_sum sums[MAX_TYPES];
-    const size_t n = sum_types(tensors, sums);
-    fm_tensors_close(&tensors);
-    if (json) return show_json(&m, &plan, device, sums, n);
-    show(&m, &plan, device, sums, n);
-    return EXIT_DONE;
+    const size_t n = sum_types(inspection, sums);
+    const struct fathom_model_info *m = fathom_inspection_get_info(inspection);
+    const struct fathom_memory_plan *plan = fathom_inspection_get_plan(inspection);
+    int code = EXIT_DONE;
+    if (json)
+        code = show_json(m, plan, device, sums, n);
+    else
+        show(m, plan, device, sums, n);
+    fathom_inspection_destroy(&inspection);
+    return code;
 }
 
 int inspect_main(int argc, char **argv) {

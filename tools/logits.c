@@ -1,8 +1,6 @@
 // fathom logits: computes a model's logits for given tokens, for conformance checks.
 #include "common.h"
-#include "base/error.h"
-#include "base/part_file.h"
-#include "file/output.h"
+#include <fathom/debug.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +25,8 @@ static bool parse_ids(const char *list, int32_t *ids, uint32_t *n) {
 }
 
 // Writes one tensor, `logits` [n_tokens][n_vocab].
-static bool write_safetensors(struct fm_part_file *file, const float *logits, uint64_t n_tokens,
-    uint64_t n_vocab, struct fathom_error *err) {
+static bool write_safetensors(
+    struct output *file, const float *logits, uint64_t n_tokens, uint64_t n_vocab, struct fathom_error *err) {
     char header[256];
     const uint64_t size = 4 * n_tokens * n_vocab;
     int n = snprintf(header, sizeof(header),
@@ -36,31 +34,35 @@ static bool write_safetensors(struct fm_part_file *file, const float *logits, ui
         (unsigned long long)n_tokens, (unsigned long long)n_vocab, (unsigned long long)size);
     while (n % 8) header[n++] = ' ';
     const uint64_t length = (uint64_t)n;
-    file->size = 8 + length + size;
-    return fm_part_file_write(file, &length, 8, err) && fm_part_file_write(file, header, length, err) &&
-        fm_part_file_write(file, logits, size, err) && fm_part_file_finish(file, false, err);
+    return output_write(file, &length, 8, err) && output_write(file, header, length, err) &&
+        output_write(file, logits, size, err) && output_finish(file, err);
 }
 
 // Creates the output, before the work begins. Refuses one of the model's own files.
-static bool open_output(
-    const char *model, const char *path, struct fm_part_file *file, struct fathom_error *err) {
-    struct fm_tensors *tensors = fm_tensors_open(model, err);
-    const bool ok = tensors && fm_output_check(tensors, path, err) && fm_part_file_create(file, path, err);
-    fm_tensors_close(&tensors);
-    return ok;
+static bool open_output(const char *model, const char *path, struct output *file, struct fathom_error *err) {
+    struct fathom_inspection *inspection =
+        fathom_model_inspect(&FATHOM_INIT(fathom_engine_params, .model = model), NULL, err);
+    if (!inspection) return false;
+    const bool is_input = fathom_inspection_has_file(inspection, path);
+    fathom_inspection_destroy(&inspection);
+    if (is_input)
+        return fail(err, FATHOM_INVALID,
+            "%s: is both the input and the output; writing it would destroy the model %s; name another file",
+            path, model);
+    return output_create(file, path, err);
 }
 
 static bool compute(struct fathom_engine *engine, const int32_t *ids, uint32_t n, uint32_t n_chunk,
-    bool decode, struct fm_part_file *out, struct fathom_error *err) {
+    bool decode, struct output *out, struct fathom_error *err) {
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
-    struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = n_chunk}, err);
+    struct fathom_session *session = fathom_session_create(
+        engine, &FATHOM_INIT(fathom_session_params, .n_chunk = n_chunk, .progress = progress_bar), err);
     float *logits = malloc(sizeof(*logits) * n * n_vocab);
     bool ok = session &&
-        (logits || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the logits of %u tokens", n));
+        (logits || fail(err, FATHOM_NO_MEMORY, "out of host memory for the logits of %u tokens", n));
     ok = ok &&
         (decode ? fathom_session_append_decode(session, ids, n, logits, err)
-                : fathom_session_append(session, ids, n, logits, &progress_bar, err));
+                : fathom_session_append(session, ids, n, logits, err));
     ok = ok && write_safetensors(out, logits, n, n_vocab, err);
     free(logits);
     fathom_session_destroy(&session);
@@ -94,12 +96,12 @@ int logits_main(int argc, char **argv) {
     if (!parse_ids(list, ids, &n)) return free(ids), EXIT_WRONG_USE;
     struct fathom_error err = {0};
     watch_interrupt();
-    struct fm_part_file file = {0};
+    struct output file = {0};
     const bool opened = open_output(model, out, &file, &err);
     struct fathom_engine *engine = opened ? open_engine(model, &device) : NULL;
     int done = opened ? EXIT_REFUSED : refuse(&err);
     if (engine) done = compute(engine, ids, n, n_chunk, decode, &file, &err) ? EXIT_DONE : refuse(&err);
-    fm_part_file_discard(&file);
+    output_discard(&file);
     fathom_engine_destroy(&engine);
     free(ids);
     return done;

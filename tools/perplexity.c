@@ -2,9 +2,6 @@
 // cut into windows of --ctx tokens. Each window begins with the model's first token, if the model has one,
 // and the first half of a window is read but not scored.
 #include "common.h"
-#include "base/clock.h"
-#include "base/error.h"
-#include "text/tokenizer.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,29 +22,34 @@ static double surprise(const float *logits, uint32_t n_vocab, int32_t id) {
     return log(sum) - ((double)logits[id] - top);
 }
 
+struct text {
+    int32_t *ids;
+    size_t n;
+    int32_t begin; // the model's first token; -1: none
+};
+
 // The place of a window in the text, for the progress bar over all windows.
 struct reading {
     uint64_t before, total;
 };
 
-static bool report(void *user, const char *what, uint64_t done, uint64_t total) {
-    (void)what, (void)total;
+static bool report(void *user, enum fathom_phase phase, uint64_t done, uint64_t total) {
+    (void)total;
     const struct reading *r = user;
-    return progress_bar.report(progress_bar.user, "scoring", r->before + done, r->total);
+    if (phase != FATHOM_PHASE_PROMPT) return !interrupted();
+    return show_progress("scoring", r->before + done, r->total);
 }
 
 // The logits of token i predict token i + 1. The logits of the window's second half count, except those of
 // the last token.
 static bool score_window(struct fathom_session *s, const int32_t *ids, uint32_t n_window, uint32_t n_vocab,
-    float *logits, struct reading reading, struct sums *sums, struct fathom_error *err) {
+    float *logits, struct reading *reading, struct sums *sums, struct fathom_error *err) {
     const uint32_t first = n_window / 2, last = n_window - 1;
-    const struct fathom_progress progress = {report, &reading};
-    if (!fathom_session_truncate(s, 0, err) || !fathom_session_append(s, ids, first, NULL, &progress, err))
-        return false;
+    if (!fathom_session_truncate(s, 0, err) || !fathom_session_append(s, ids, first, NULL, err)) return false;
     for (uint32_t i = first, n; i < last; i += n) {
         n = last - i < MAX_ROWS ? last - i : MAX_ROWS;
-        reading.before += i == first ? first : MAX_ROWS;
-        if (!fathom_session_append(s, ids + i, n, logits, &progress, err)) return false;
+        reading->before += i == first ? first : MAX_ROWS;
+        if (!fathom_session_append(s, ids + i, n, logits, err)) return false;
         for (uint32_t row = 0; row < n; row++) {
             const double nll = surprise(logits + (size_t)row * n_vocab, n_vocab, ids[i + row + 1]);
             sums->nll += nll;
@@ -58,17 +60,17 @@ static bool score_window(struct fathom_session *s, const int32_t *ids, uint32_t 
     return true;
 }
 
-static bool score(struct fathom_session *s, struct fm_tokens *tokens, int32_t begin, uint32_t n_window,
-    uint32_t n_vocab, struct sums *sums, struct fathom_error *err) {
-    const uint64_t n_windows = tokens->count / n_window;
+static bool score(struct fathom_session *s, struct text *text, uint32_t n_window, uint32_t n_vocab,
+    struct reading *reading, struct sums *sums, struct fathom_error *err) {
+    const uint64_t n_windows = text->n / n_window;
     float *logits = malloc(sizeof(*logits) * MAX_ROWS * n_vocab);
     bool ok =
-        logits || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for the logits of %d tokens", MAX_ROWS);
+        logits || fail(err, FATHOM_NO_MEMORY, "out of host memory for the logits of %d tokens", MAX_ROWS);
     for (uint64_t i = 0; ok && i < n_windows; i++) {
-        int32_t *ids = tokens->ids + i * n_window;
-        if (begin >= 0) ids[0] = begin;
-        ok = score_window(s, ids, n_window, n_vocab, logits,
-            (struct reading){i * n_window, n_windows * n_window}, sums, err);
+        int32_t *ids = text->ids + i * n_window;
+        if (text->begin >= 0) ids[0] = text->begin;
+        *reading = (struct reading){i * n_window, n_windows * n_window};
+        ok = score_window(s, ids, n_window, n_vocab, logits, reading, sums, err);
     }
     progress_clear();
     free(logits);
@@ -106,25 +108,32 @@ static int show(const struct fathom_engine *engine, const char *model, const cha
     return print_json(json);
 }
 
-// Reads the text and encodes it, after the model's first token. Returns false with *err set.
-static bool read_tokens(const char *model, const char *file, uint32_t n_window, struct fm_tokens *tokens,
-    int32_t *begin, struct fathom_error *err) {
+// Encodes a text, after the model's first token.
+static bool encode(const struct fathom_tokenizer *tokenizer, const char *bytes, size_t size,
+    struct text *text, struct fathom_error *err) {
+    size_t n;
+    if (!fathom_tokenize(tokenizer, bytes, size, false, NULL, 0, &n, err)) return false;
+    text->begin = fathom_tokenizer_first(tokenizer);
+    const size_t first = text->begin >= 0;
+    text->ids = malloc((first + n + 1) * sizeof(*text->ids));
+    if (!text->ids) return fail(err, FATHOM_NO_MEMORY, "out of host memory for %zu tokens", n);
+    text->ids[0] = text->begin;
+    text->n = first + n;
+    return fathom_tokenize(tokenizer, bytes, size, false, text->ids + first, n, &n, err);
+}
+
+static bool read_tokens(
+    const char *model, const char *file, uint32_t n_window, struct text *text, struct fathom_error *err) {
     size_t size = 0;
-    char *text = read_text(file, SIZE_MAX / 4, &size, err);
-    struct fm_tokenizer *tokenizer = text ? fm_tokenizer_open(model, err) : NULL;
-    bool ok = tokenizer != NULL;
-    if (ok && (*begin = fm_tokenizer_first(tokenizer)) >= 0) {
-        ok = (tokens->ids = malloc(sizeof(*tokens->ids))) ||
-            fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
-        if (ok) tokens->ids[0] = *begin, tokens->count = tokens->capacity = 1;
-    }
-    ok = ok && fm_tokenizer_encode(tokenizer, text, size, false, tokens, err);
-    if (ok && tokens->count < n_window)
-        ok = fm_fail(err, FATHOM_INVALID,
-            "%s: has %zu tokens, but a window has %u; use a longer text or a smaller --ctx", file,
-            tokens->count, n_window);
-    fm_tokenizer_destroy(&tokenizer);
-    free(text);
+    char *bytes = read_text(file, SIZE_MAX / 4, &size, err);
+    struct fathom_tokenizer *tokenizer = bytes ? fathom_tokenizer_open(model, err) : NULL;
+    bool ok = tokenizer && encode(tokenizer, bytes, size, text, err);
+    if (ok && text->n < n_window)
+        ok = fail(err, FATHOM_INVALID,
+            "%s: has %zu tokens, but a window has %u; use a longer text or a smaller --ctx", file, text->n,
+            n_window);
+    fathom_tokenizer_destroy(&tokenizer);
+    free(bytes);
     return ok;
 }
 
@@ -150,27 +159,28 @@ int perplexity_main(int argc, char **argv) {
     }
     watch_interrupt();
     struct fathom_error err = {0};
-    struct fm_tokens tokens = {0};
+    struct text text = {0};
     struct sums sums = {0};
-    int32_t begin;
-    if (!read_tokens(paths[0], paths[1], device.n_context, &tokens, &begin, &err)) {
-        free(tokens.ids);
+    struct reading reading = {0};
+    if (!read_tokens(paths[0], paths[1], device.n_context, &text, &err)) {
+        free(text.ids);
         return refuse(&err);
     }
     int done = EXIT_REFUSED;
     struct fathom_engine *engine = open_engine(paths[0], &device);
     if (engine) {
-        struct fathom_session *session = fathom_session_create(engine, NULL, &err);
-        const double start = fm_clock();
+        struct fathom_session *session = fathom_session_create(
+            engine, &FATHOM_INIT(fathom_session_params, .progress = {report, &reading}), &err);
+        const double start = clock_seconds();
         const bool ok = session &&
-            score(session, &tokens, begin, device.n_context, fathom_engine_get_info(engine)->n_vocab, &sums,
+            score(session, &text, device.n_context, fathom_engine_get_info(engine)->n_vocab, &reading, &sums,
                 &err);
-        done = ok ? show(engine, paths[0], paths[1], tokens.count, device.n_context, &sums,
-                        fm_clock() - start, json)
-                  : refuse(&err);
+        done = ok
+            ? show(engine, paths[0], paths[1], text.n, device.n_context, &sums, clock_seconds() - start, json)
+            : refuse(&err);
         fathom_session_destroy(&session);
     }
     fathom_engine_destroy(&engine);
-    free(tokens.ids);
+    free(text.ids);
     return done;
 }

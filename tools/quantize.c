@@ -1,13 +1,12 @@
 // fathom quantize: writes a model's matrices in fewer bits.
 #include "common.h"
-#include "convert/quantize.h"
-#include "quant/types.h"
+#include <fathom/convert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static void print_types(FILE *f) {
-    for (size_t i = 0; fm_preset_at(i); i++) fprintf(f, "%s%s", i ? ", " : "", fm_preset_at(i)->name);
+    for (size_t i = 0; fathom_preset_name(i); i++) fprintf(f, "%s%s", i ? ", " : "", fathom_preset_name(i));
     fputs("\n", f);
 }
 
@@ -18,27 +17,26 @@ static int wrong_type(const char *option, const char *name) {
 }
 
 // Parses "PATTERN=TYPE". The pattern is a copy that the caller frees.
-static int parse_rule(const char *text, struct fm_tensor_rule *rule) {
+static int parse_rule(const char *text, struct fathom_tensor_rule *rule) {
     const char *equals = strrchr(text, '=');
     if (!equals || equals == text) {
         fprintf(stderr, "fathom quantize: --tensor takes PATTERN=TYPE, not \"%s\"\n", text);
         return EXIT_WRONG_USE;
     }
-    const struct fm_type_info *type = fm_type_find(equals + 1);
-    if (!type) return wrong_type("--tensor", equals + 1);
-    *rule = (struct fm_tensor_rule){strndup(text, (size_t)(equals - text)), (enum fathom_type)type->type};
+    enum fathom_type type;
+    if (!fathom_type_find(equals + 1, &type)) return wrong_type("--tensor", equals + 1);
+    *rule = (struct fathom_tensor_rule){strndup(text, (size_t)(equals - text)), type};
     if (rule->pattern) return EXIT_NOT_YET;
-    fprintf(stderr, "fathom: out of host memory\n");
-    return EXIT_REFUSED;
+    return out_of_memory();
 }
 
-static void print_result(const char *out, const struct fm_quantize_result *r, bool importance) {
+static void print_result(const char *out, const struct fathom_quantize_result *r, bool importance) {
     printf("%s: %.1f MiB of weights from %.1f MiB, %.2f bits a weight\n", out, (double)r->bytes / 0x1p20,
         (double)r->bytes_before / 0x1p20, 8.0 * (double)r->bytes / (double)r->elements);
     const char *separator = "  ";
-    for (uint32_t i = 0; i < FM_QUANTIZE_TYPES; i++) {
+    for (size_t i = 0; i < sizeof(r->n_tensors) / sizeof(*r->n_tensors); i++) {
         if (!r->n_tensors[i]) continue;
-        printf("%s%u %s", separator, r->n_tensors[i], fm_type_name((enum fathom_type)i));
+        printf("%s%u %s", separator, r->n_tensors[i], fathom_type_name((enum fathom_type)i));
         separator = ", ";
     }
     printf(" tensors\n");
@@ -70,24 +68,27 @@ int quantize_main(int argc, char **argv) {
     size_t n_positional;
     int code = options_parse(&usage, argc, argv, paths, &n_positional);
     if (code != EXIT_NOT_YET) return code;
-    const struct fm_preset *preset = type_name ? fm_preset_find(type_name) : NULL;
+    const char *preset = type_name ? fathom_preset_find(type_name) : NULL;
     if (!preset) return wrong_type("--type", type_name ? type_name : "");
-    struct fm_tensor_rule rules[OPTION_LIST_MOST];
+    struct fathom_tensor_rule rules[OPTION_LIST_MOST];
     size_t n_rules = 0;
     for (; n_rules < tensors.count && code == EXIT_NOT_YET; n_rules += code == EXIT_NOT_YET)
         code = parse_rule(tensors.items[n_rules], &rules[n_rules]);
     if (code == EXIT_NOT_YET) {
         struct fathom_error err = {0};
-        struct fm_quantize_result result;
-        const struct fm_quantize_params params = {
+        struct fathom_quantize_result result = {.size = sizeof(result)};
+        const struct fathom_quantize_params params = {
+            .size = sizeof(params),
+            .in = paths[0],
+            .out = paths[1],
             .preset = preset,
             .rules = rules,
             .n_rules = n_rules,
             .importance = importance,
-            .progress = &progress_bar,
+            .progress = progress_bar,
         };
         watch_interrupt();
-        code = fm_quantize(paths[0], paths[1], &params, &result, &err) ? EXIT_DONE : refuse(&err);
+        code = fathom_quantize(&params, &result, &err) ? EXIT_DONE : refuse(&err);
         if (code == EXIT_DONE) print_result(paths[1], &result, importance != NULL);
     }
     for (size_t i = 0; i < n_rules; i++) free((char *)rules[i].pattern);

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAX_PROMPT_BYTES (64u << 20)
@@ -12,12 +11,15 @@
 struct run_options {
     struct device_options device;
     const char *model, *prompt, *file, *template_name, *template_file;
-    bool raw, disable_thinking, greedy, json, hide_thought, seed_given, temperature_given, top_p_given;
-    struct fathom_sampling sampling;
+    bool raw, disable_thinking, greedy, json, hide_thought;
+    struct fathom_sampling sampling; // of the options; then what is used
+    struct {
+        bool temperature, top_k, top_p, min_p, repeat_penalty, seed;
+    } given;
     uint32_t n_tokens;
 };
 
-// The state of the output. A terminal shows the thought dim.
+// The state of the output. A terminal shows the thought dim. any: something of this answer was printed.
 struct printer {
     bool to_terminal, hide_thought, silent, in_thought, any;
     char last;
@@ -48,7 +50,8 @@ static const char *end_name(enum fathom_end end) {
     static const char *const names[] = {[FATHOM_END_STOP] = "stop",
         [FATHOM_END_LENGTH] = "length",
         [FATHOM_END_CONTEXT] = "context",
-        [FATHOM_END_CALLER] = "interrupted"};
+        [FATHOM_END_CALLER] = "interrupted",
+        [FATHOM_END_STRING] = "string"};
     return names[end];
 }
 
@@ -65,8 +68,9 @@ static cJSON *calls_json(const struct fathom_reply *reply) {
 
 static int show_json(const struct fathom_engine *engine, struct fathom_chat *chat,
     const struct fathom_reply *reply, const struct decoding *decoding, const struct run_options *o) {
-    const struct fathom_session_stats stats = fathom_session_get_stats(fathom_chat_get_session(chat));
-    const struct fathom_gpu_counters counters = fathom_gpu_get_counters(fathom_engine_get_gpu(engine));
+    const struct fathom_session_stats stats = session_stats(fathom_chat_get_session(chat));
+    struct fathom_gpu_counters counters = {.size = sizeof(counters)};
+    fathom_gpu_get_counters(fathom_engine_get_gpu(engine), &counters);
     cJSON *json = cJSON_CreateObject(), *timings = cJSON_CreateObject(), *count = cJSON_CreateObject();
     const size_t n_thought = strlen(reply->thought), n_text = n_thought + strlen(reply->answer) + 16;
     char *text = malloc(n_text);
@@ -87,8 +91,8 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     snprintf(seed, sizeof(seed), "%llu", (unsigned long long)o->sampling.seed);
     cJSON_AddStringToObject(json, "seed", seed);
     cJSON_AddItemToObject(json, "timings", timings);
-    const struct fathom_session_times *t = &stats.timings;
-    cJSON_AddNumberToObject(timings, "load_seconds", t->load_seconds);
+    const struct fathom_session_stats *t = &stats;
+    cJSON_AddNumberToObject(timings, "load_seconds", load_seconds(engine));
     cJSON_AddNumberToObject(timings, "prefill_seconds", t->prefill_seconds);
     cJSON_AddNumberToObject(timings, "prefill_tokens", t->prefill_tokens);
     cJSON_AddNumberToObject(timings, "prefill_tokens_per_second",
@@ -97,7 +101,7 @@ static int show_json(const struct fathom_engine *engine, struct fathom_chat *cha
     cJSON_AddNumberToObject(timings, "decode_tokens", t->decode_tokens);
     cJSON_AddNumberToObject(timings, "decode_tokens_per_second",
         t->decode_seconds > 0 ? t->decode_tokens / t->decode_seconds : 0);
-    cJSON_AddItemToObject(json, "start", start_json(fathom_chat_get_session(chat)));
+    cJSON_AddItemToObject(json, "start", start_json(engine, fathom_chat_get_session(chat)));
     cJSON *drafts = drafts_json(fathom_chat_get_session(chat));
     if (drafts) cJSON_AddItemToObject(json, "drafts", drafts);
     experts_to_json(json, fathom_engine_get_plan(engine), decoding);
@@ -136,19 +140,28 @@ static void say_cut(
 static int answer_once(
     struct fathom_engine *engine, struct fathom_chat *chat, const char *prompt, const struct run_options *o) {
     struct fathom_error err = {0};
-    struct fathom_reply reply;
+    struct fathom_reply reply = {.size = sizeof(reply)};
     struct printer printer = {
         .to_terminal = takes_escapes(STDOUT_FILENO),
         .hide_thought = o->hide_thought,
         .silent = o->json,
     };
     struct decoding decoding = decoding_begin(fathom_chat_get_session(chat));
-    const bool ok = fathom_chat_ask(chat, prompt, print_piece, &printer, &reply, &err);
+    struct fathom_ask_params params = {
+        .size = sizeof(params),
+        .on_piece = print_piece,
+        .user = &printer,
+        .sampling = &o->sampling,
+        .disable_thinking = o->disable_thinking,
+    };
+    ask_limit(&params, o->n_tokens);
+    const bool ok = fathom_chat_ask(chat, prompt, &params, &reply, &err);
     if (!ok) {
         leave_thought(&printer); // resets the dim terminal
         return refuse(&err);
     }
-    if (o->device.verbose) fputs("fathom: ", stderr), print_start(stderr, fathom_chat_get_session(chat));
+    if (o->device.verbose)
+        fputs("fathom: ", stderr), print_start(stderr, engine, fathom_chat_get_session(chat));
     decoding_end(&decoding, fathom_chat_get_session(chat));
     if (o->json) return show_json(engine, chat, &reply, &decoding, o);
     leave_thought(&printer);
@@ -192,14 +205,12 @@ static int with_chat(struct fathom_engine *engine, const char *prompt, const cha
     const struct run_options *o) {
     struct fathom_error err = {0};
     struct fathom_chat_params params = {
-        .sampling = o->sampling,
-        .template_name = o->template_name,
-        .chat_template = chat_template,
-        .disable_thinking = o->disable_thinking,
+        .size = sizeof(params),
+        .chat_template =
+            &FATHOM_INIT(fathom_template_params, .name = o->template_name, .text = chat_template),
         .raw = o->raw,
-        .progress = progress_bar,
+        .session = &FATHOM_INIT(fathom_session_params, .progress = progress_bar),
     };
-    chat_limit(&params, o->n_tokens);
     struct fathom_chat *chat = fathom_chat_create(engine, &params, &err);
     if (!chat) return refuse(&err);
     const int code = prompt ? answer_once(engine, chat, prompt, o) : converse(engine, chat, o);
@@ -229,20 +240,22 @@ static int read_prompt(const struct run_options *o, char **prompt) {
     return EXIT_WRONG_USE;
 }
 
-// Sets the values that R1's authors advise, unless the user gave others.
-static void default_sampling(struct run_options *o) {
-    if (o->greedy) {
-        o->sampling = (struct fathom_sampling){.repeat_penalty = o->sampling.repeat_penalty};
-        return;
+// The model's own sampling, but for what the options say.
+static struct fathom_sampling choose_sampling(
+    const struct fathom_engine *engine, const struct run_options *o) {
+    struct fathom_sampling s = {.size = sizeof(s)};
+    const struct fathom_sampling *own = fathom_engine_get_sampling(engine);
+    if (!o->greedy) {
+        s.temperature = o->given.temperature ? o->sampling.temperature : own->temperature;
+        s.top_k = o->given.top_k ? o->sampling.top_k : own->top_k;
+        s.top_p = o->given.top_p ? o->sampling.top_p : own->top_p;
+        s.min_p = o->given.min_p ? o->sampling.min_p : own->min_p;
+        s.repeat_penalty = own->repeat_penalty;
+        s.seed = o->given.seed ? o->sampling.seed : clock_seed();
+        if (o->given.top_p && s.top_p == 0) s.temperature = 0; // the limit: the likeliest token alone
     }
-    if (!o->temperature_given) o->sampling.temperature = 0.6f;
-    if (!o->top_p_given) o->sampling.top_p = 0.95f;
-    if (o->sampling.top_p == 0) o->sampling.temperature = 0; // the limit: the likeliest token alone
-    if (!o->seed_given) {
-        struct timespec t;
-        clock_gettime(CLOCK_REALTIME, &t);
-        o->sampling.seed = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-    }
+    if (o->given.repeat_penalty) s.repeat_penalty = o->sampling.repeat_penalty;
+    return s;
 }
 
 int run_main(int argc, char **argv) {
@@ -256,17 +269,18 @@ int run_main(int argc, char **argv) {
         {"--no-think", OPTION_FLAG, &o.disable_thinking, NULL,
             "answer without a thought, if the template can", NULL},
         {"--greedy", OPTION_FLAG, &o.greedy, NULL, "always the likeliest token", NULL},
-        {"--temp", OPTION_NUMBER, &o.sampling.temperature, "T", "temperature (0.6; 0: greedy)",
-            &o.temperature_given, 1000},
-        {"--top-k", OPTION_COUNT, &o.sampling.top_k, "K", "only the K likeliest (0: off)", NULL},
-        {"--top-p", OPTION_NUMBER, &o.sampling.top_p, "P", "only the likeliest that make up P (0.95; 1: off)",
-            &o.top_p_given, 1},
+        {"--temp", OPTION_NUMBER, &o.sampling.temperature, "T", "temperature (the model's; 0: greedy)",
+            &o.given.temperature, 1000},
+        {"--top-k", OPTION_COUNT, &o.sampling.top_k, "K", "only the K likeliest (the model's; 0: off)",
+            &o.given.top_k},
+        {"--top-p", OPTION_NUMBER, &o.sampling.top_p, "P",
+            "only the likeliest that make up P (the model's; 1: off)", &o.given.top_p, 1},
         {"--min-p", OPTION_NUMBER, &o.sampling.min_p, "P",
-            "only those at least P times as likely as the best (0: off)", NULL, 1},
+            "only those at least P times as likely as the best (the model's; 0: off)", &o.given.min_p, 1},
         {"--repeat-penalty", OPTION_NUMBER, &o.sampling.repeat_penalty, "R",
-            "divide the logits of earlier tokens by R (1: off)", NULL, 1000},
+            "divide the logits of earlier tokens by R (the model's; 1: off)", &o.given.repeat_penalty, 1000},
         {"--seed", OPTION_SEED, &o.sampling.seed, "N", "the same seed gives the same text (the clock)",
-            &o.seed_given},
+            &o.given.seed},
         {"--json", OPTION_FLAG, &o.json, NULL, "one object: tokens, text, thought, answer, timings", NULL},
         {"--no-think-print", OPTION_FLAG, &o.hide_thought, NULL, "print the answer only", NULL},
         DRAFT_OPTION(o.device),
@@ -292,11 +306,11 @@ int run_main(int argc, char **argv) {
         free(chat_template);
         return code;
     }
-    default_sampling(&o);
     watch_interrupt();
     struct fathom_engine *engine = NULL;
     code = EXIT_REFUSED;
     if (o.model || (demo = demo_model())) engine = open_engine(o.model ? o.model : demo, &o.device);
+    if (engine) o.sampling = choose_sampling(engine, &o);
     if (engine) code = with_chat(engine, prompt, chat_template, &o);
     fathom_engine_destroy(&engine);
     free(demo);

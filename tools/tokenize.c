@@ -1,41 +1,48 @@
 // fathom tokenize: converts text to ids and back.
 #include "common.h"
-#include "base/error.h"
-#include "text/tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int print_ids(const struct fm_tokens *tokens) {
+static int print_ids(const int32_t *ids, size_t n) {
     printf("[");
-    for (size_t i = 0; i < tokens->count; i++) printf(i ? ", %d" : "%d", tokens->ids[i]);
+    for (size_t i = 0; i < n; i++) printf(i ? ", %d" : "%d", ids[i]);
     printf("]\n");
     return EXIT_DONE; // main() finds out whether all was written
 }
 
-static int encode(const struct fm_tokenizer *tokenizer, const char *path) {
+static int encode_text(const struct fathom_tokenizer *tokenizer, const char *text, size_t size) {
     struct fathom_error err = {0};
-    struct fm_tokens tokens = {0};
+    size_t n;
+    if (!fathom_tokenize(tokenizer, text, size, true, NULL, 0, &n, &err)) return refuse(&err);
+    int32_t *ids = malloc((n + 1) * sizeof(*ids));
+    if (!ids) return out_of_memory();
+    const bool ok = fathom_tokenize(tokenizer, text, size, true, ids, n, &n, &err);
+    const int code = ok ? print_ids(ids, n) : refuse(&err);
+    free(ids);
+    return code;
+}
+
+static int encode(const struct fathom_tokenizer *tokenizer, const char *path) {
+    struct fathom_error err = {0};
     size_t size;
     char *text = read_file(path, SIZE_MAX / 4, &size, &err);
     // any other bytes are a text here, which a conformance test may ask for
     const char *wide = text ? wide_encoding(text, size) : NULL;
-    if (wide) fm_fail(&err, FATHOM_INVALID, "%s: the text is %s, and must be UTF-8", path, wide);
-    const bool ok = text && !wide && fm_tokenizer_encode(tokenizer, text, size, true, &tokens, &err);
-    const int code = ok ? print_ids(&tokens) : refuse(&err);
-    free(tokens.ids);
+    if (wide) fail(&err, FATHOM_INVALID, "%s: the text is %s, and must be UTF-8", path, wide);
+    const int code = text && !wide ? encode_text(tokenizer, text, size) : refuse(&err);
     free(text);
     return code;
 }
 
-static int decode(const struct fm_tokenizer *tokenizer, const char *list) {
+static int decode(const struct fathom_tokenizer *tokenizer, const char *list) {
     for (const char *at = list; *at;) {
         char *end;
         const long id = strtol(at, &end, 10);
         size_t length;
         const char *bytes = end == at || id < 0 || id > INT32_MAX
             ? NULL
-            : fm_tokenizer_bytes(tokenizer, (int32_t)id, &length);
+            : fathom_token_bytes(tokenizer, (int32_t)id, &length);
         if (!bytes || (*end && *end != ',')) {
             fprintf(stderr, "fathom tokenize: \"%s\" does not begin with an id of this tokenizer\n", at);
             return EXIT_REFUSED;
@@ -65,9 +72,9 @@ int tokenize_main(int argc, char **argv) {
         return EXIT_WRONG_USE;
     }
     struct fathom_error err = {0};
-    struct fm_tokenizer *tokenizer = fm_tokenizer_open(model, &err);
+    struct fathom_tokenizer *tokenizer = fathom_tokenizer_open(model, &err);
     if (!tokenizer) return refuse(&err);
     const int done = text_file ? encode(tokenizer, text_file) : decode(tokenizer, ids);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
     return done;
 }

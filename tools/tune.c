@@ -2,8 +2,6 @@
 #include "common.h"
 #include <stdio.h>
 
-enum { MAX_ROWS = 1024 };
-
 static cJSON *row_json(const struct fathom_tuned *r) {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "operator", r->op);
@@ -28,13 +26,13 @@ static void print_row(const struct fathom_tuned *r) {
             r->n_wrong ? "  (others gave wrong results)" : "");
 }
 
-static int show(const struct fathom_engine *engine, const char *model, const struct fathom_tuned *rows,
-    size_t n, bool as_json) {
+static int show(const struct fathom_engine *engine, const char *model, bool as_json) {
+    const size_t n = fathom_engine_count_tuned(engine);
     const struct fathom_gpu_info *device = fathom_gpu_get_info(fathom_engine_get_gpu(engine));
     if (!as_json) {
         printf("%s on %s, %s\n%-18s %-44s %6s  %-14s %13s  faster than\n", model, device->name,
             device->driver, "operator", "shape", "tokens", "best", "a call");
-        for (size_t i = 0; i < n; i++) print_row(&rows[i]);
+        for (size_t i = 0; i < n; i++) print_row(fathom_engine_get_tuned(engine, i));
         return EXIT_DONE;
     }
     cJSON *json = cJSON_CreateObject(), *array = cJSON_CreateArray();
@@ -43,7 +41,7 @@ static int show(const struct fathom_engine *engine, const char *model, const str
     cJSON_AddStringToObject(json, "driver", device->driver);
     cJSON_AddStringToObject(json, "version", fathom_version());
     cJSON_AddItemToObject(json, "choices", array);
-    for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(array, row_json(&rows[i]));
+    for (size_t i = 0; i < n; i++) cJSON_AddItemToArray(array, row_json(fathom_engine_get_tuned(engine, i)));
     return print_json(json);
 }
 
@@ -67,7 +65,7 @@ int tune_main(int argc, char **argv) {
         "Measures every operator's variants at this model's shapes, checks their results, and\nkeeps the "
         "fastest for every later start on this device.",
         options, sizeof(options) / sizeof(*options), 1, 1};
-    size_t n_positional, n = 0;
+    size_t n_positional;
     const int code = options_parse(&usage, argc, argv, &model, &n_positional);
     if (code != EXIT_NOT_YET) return code;
     if (!(seconds > 0 && seconds <= 86400)) {
@@ -75,12 +73,16 @@ int tune_main(int argc, char **argv) {
         return EXIT_WRONG_USE;
     }
     watch_interrupt();
-    static struct fathom_tuned rows[MAX_ROWS];
     struct fathom_error err = {0};
     struct fathom_engine *engine = open_engine(model, &device);
     if (!engine) return EXIT_REFUSED;
-    const bool ok = fathom_engine_tune(engine, seconds, &progress_bar, rows, MAX_ROWS, &n, &err);
-    int done = ok ? show(engine, model, rows, n < MAX_ROWS ? n : MAX_ROWS, json) : refuse(&err);
+    const struct fathom_tune_params params = {
+        .size = sizeof(params),
+        .seconds = seconds,
+        .progress = progress_bar,
+    };
+    const bool ok = fathom_engine_tune(engine, &params, &err);
+    int done = ok ? show(engine, model, json) : refuse(&err);
     if (ok && interrupted()) {
         fprintf(stderr, "fathom: tuning was interrupted; what was measured is kept\n");
         done = EXIT_REFUSED;

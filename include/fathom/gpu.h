@@ -8,9 +8,6 @@
 #define FATHOM_GPU_H
 
 #include <fathom/status.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,6 +45,7 @@ enum fathom_gpu_type {
 };
 
 struct fathom_gpu_info {
+    size_t size;
     uint32_t index; // position in the list; accepted by fathom_gpu_params.device
     char name[256];
     char driver[256]; // name and version of the driver
@@ -75,41 +73,36 @@ struct fathom_gpu_info {
     char unusable[256];                    // why Fathom cannot use it; empty: it can
 };
 
-// Writes up to `capacity` devices and returns the number of all devices. Returns 0 with *err set when there
-// is no Vulkan driver.
-FATHOM_API size_t fathom_gpu_list(struct fathom_gpu_info *list, size_t capacity, struct fathom_error *err);
+// The devices of this machine, in the drivers' order. Returns NULL with *err set when there is no Vulkan
+// driver, or the drivers find no device.
+struct fathom_gpu_list;
+FATHOM_API struct fathom_gpu_list *fathom_gpu_list_create(struct fathom_error *err);
+FATHOM_API void fathom_gpu_list_destroy(struct fathom_gpu_list **list);
+FATHOM_API size_t fathom_gpu_list_count(const struct fathom_gpu_list *list);
+// Owned by the list; NULL when there is no device i.
+FATHOM_API const struct fathom_gpu_info *fathom_gpu_list_get(const struct fathom_gpu_list *list, size_t i);
 
-struct fathom_vulkan;
-
+struct fathom_gpu_debug; // debug.h
+struct fathom_vulkan;    // vulkan.h
 struct fathom_gpu_params {
+    size_t size;
     const char *device;    // index, or part of the name, any case; NULL: the best usable one (discrete first)
     const char *cache_dir; // folder of the pipeline cache, made when missing; NULL: nothing is kept on disk
     bool exact;            // only the plain variants, whose results are the same bits on every device
     const char *variants;  // "op=variant,op=variant": choose these instead of the defaults; NULL: defaults
-    uint32_t disabled_caps;     // pretend that the device lacks these (tests)
-    uint64_t max_storage_range; // pretend that a binding addresses no more than this (tests); 0: the device's
-    // Pretend that the host sees none of the device's memory (tests, and measurements without a card):
-    // buffers and weights are staged, nothing is used in place.
-    bool separate_memory;
-    bool discrete; // pretend that the device is a discrete card (tests): the same, and what only CPUs have is
-                   // missing
-    bool short_submits; // a submit holds a hundred-thousandth of a real card's work (tests): small models are
-                        // split
     // Most bytes of device memory and of host memory that the gpu allocates; 0: no limit but the driver's. An
     // allocation past a limit fails with FATHOM_NO_MEMORY. With a limit, blocks are small, so that buffers of
     // nearly the limit in all fit: what is lost is at most an eighth of the buffers that are smaller than a
     // 512th of the limit (but 32 KiB to 8 MiB), and 4095 bytes of each larger one. On a card that stages,
     // three staging buffers of a 16th of host_limit each (64 KiB to 8 MiB) count as host memory.
     uint64_t device_limit, host_limit;
-    bool full_barriers; // a full barrier after every dispatch, to find a missing one
     bool timers;        // keep a GPU time for every dispatch
-    bool statistics;    // log, for debugging, what the driver tells of every pipeline it builds
-                        // (FATHOM_CAP_STATISTICS)
     uint32_t n_threads; // that build pipelines; 0: one a core
     struct fathom_log log;
     // A gpu over a program's own VkDevice and queue (<fathom/vulkan.h>); `device` must be NULL then. NULL:
     // Fathom makes an instance and a device of its own.
     const struct fathom_vulkan *vulkan;
+    const struct fathom_gpu_debug *debug; // NULL: none
 };
 
 struct fathom_gpu;
@@ -121,6 +114,7 @@ FATHOM_API void fathom_gpu_destroy(struct fathom_gpu **gpu);
 FATHOM_API const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu);
 
 struct fathom_gpu_counters {
+    size_t size;
     uint64_t submits;    // vkQueueSubmit calls
     uint64_t recorded;   // recorded command buffers
     uint64_t dispatches; // recorded dispatches
@@ -134,7 +128,7 @@ struct fathom_gpu_counters {
     double pipeline_seconds;  // host time spent waiting for pipelines; lavapipe builds none while it
                               // executes, so its execution time counts too
 };
-FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu);
+FATHOM_API void fathom_gpu_get_counters(const struct fathom_gpu *gpu, struct fathom_gpu_counters *counters);
 
 // The present state of memory, in bytes. The call asks the driver and the system, takes well under a
 // millisecond, and may come between any two submits. "device" is the heaps that hold weights, "host" the
@@ -143,6 +137,7 @@ FATHOM_API struct fathom_gpu_counters fathom_gpu_get_counters(const struct fatho
 // device_usage, and then move memory of this process out of the way: shrink as soon as device_budget -
 // device_usage is below the wanted headroom, and grow when it is above the headroom and what would be added.
 struct fathom_gpu_memory {
+    size_t size;
     uint64_t device_total;  // size of the heaps
     uint64_t device_budget; // of this process, by the driver; without FATHOM_CAP_MEMORY_BUDGET device_total,
                             // on CPUs what the system leaves
@@ -151,10 +146,10 @@ struct fathom_gpu_memory {
     uint64_t device_free;   // what can be allocated now: within the budget, the system's memory, device_limit
     uint64_t host_total, host_budget, host_usage, host_free; // the same of host memory, and host_limit
 };
-FATHOM_API struct fathom_gpu_memory fathom_gpu_get_memory(const struct fathom_gpu *gpu);
+FATHOM_API void fathom_gpu_get_memory(const struct fathom_gpu *gpu, struct fathom_gpu_memory *memory);
 
 // The limits of fathom_gpu_params, which may change while the gpu is in use: what is allocated stays, and an
-// engine whose experts have slots gives slots back, or takes them again, at its next steps.
+// engine whose experts have slots gives slots back, or takes them again, at its next steps. Never grows.
 struct fathom_gpu_limits {
     uint64_t device, host; // bytes; 0: none
 };
@@ -171,7 +166,7 @@ enum fathom_memory {
 struct fathom_buffer;
 
 // A range of a buffer, in bytes. Operators take views. An offset must be a multiple of 4. Where the device
-// requires a larger alignment, the shader receives the remainder, so every multiple of 4 works.
+// requires a larger alignment, the shader receives the remainder, so every multiple of 4 works. Never grows.
 struct fathom_view {
     struct fathom_buffer *buffer;
     uint64_t offset, size;
@@ -235,9 +230,13 @@ enum fathom_type {
 // Returns the bytes of one row of n_cols elements. Returns 0 when the type is unknown, or n_cols is not a
 // multiple of the type's block (4 for floats, 32 for F8_E4M3).
 FATHOM_API uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols);
+// The type's name, "Q4_K"; "?" for a number that is no type.
+FATHOM_API const char *fathom_type_name(enum fathom_type type);
+// The type of a name, in any case. Returns false, and leaves *type as it was, where there is none.
+FATHOM_API bool fathom_type_find(const char *name, enum fathom_type *type);
 
 // The part of a weight that one binding addresses: rows [first_row, first_row + n_rows), counted through all
-// matrices.
+// matrices. Never grows.
 struct fathom_slice {
     struct fathom_view view;
     uint32_t first_row, n_rows;
@@ -265,7 +264,7 @@ FATHOM_API struct fathom_weight *fathom_weight_create_host(struct fathom_gpu *gp
 // around the bytes in whole pages (the mapped file); it must not change until the weight is destroyed. Such a
 // weight cannot be uploaded to, and the device never writes to it. Fails with FATHOM_UNSUPPORTED when the
 // device, the driver or the alignment of the bytes does not allow this; then create a weight and upload to
-// it.
+// it. fathom_host_range never grows.
 struct fathom_host_range {
     const void *data;
     uint64_t size;
@@ -308,14 +307,18 @@ FATHOM_API bool fathom_stream_submit_part(
 // Waits for a submit of any stream of this gpu, and, because the queue is in order, for all earlier submits.
 FATHOM_API bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err);
 
-// The time of each dispatch of the stream's last completed submit. Needs fathom_gpu_params.timers. Returns
-// the number of dispatches, and fills at most `capacity` entries; returns 0 when not all of them can be read.
+// The time of each dispatch of the stream's last completed submit. Needs fathom_gpu_params.timers.
+// fathom_stream_read_timings() returns the number of dispatches, or 0 when not all can be read;
+// fathom_stream_get_timing() gives dispatch i of these until the next read, begin or destroy; NULL: there is
+// none.
 struct fathom_dispatch_time {
+    size_t size;
     const char *op, *variant;
     double nanoseconds, flops, bytes;
 };
-FATHOM_API size_t fathom_stream_timings(
-    struct fathom_stream *stream, struct fathom_dispatch_time *list, size_t capacity);
+FATHOM_API size_t fathom_stream_read_timings(struct fathom_stream *stream);
+FATHOM_API const struct fathom_dispatch_time *fathom_stream_get_timing(
+    const struct fathom_stream *stream, size_t i);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,7 @@
 #ifndef FATHOM_MESSAGE_H
 #define FATHOM_MESSAGE_H
 
-#include <stddef.h>
+#include <fathom/status.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -10,12 +10,14 @@ extern "C" {
 
 enum fathom_role { FATHOM_ROLE_SYSTEM, FATHOM_ROLE_USER, FATHOM_ROLE_ASSISTANT, FATHOM_ROLE_TOOL };
 
+// Never grows.
 struct fathom_tool_call {
     const char *name, *arguments; // arguments: a JSON object
     const char *id;               // the tool_call_id of a result names this id; NULL: none
 };
 
 struct fathom_message {
+    size_t size;
     enum fathom_role role;
     const char *content;   // NULL: empty. For a tool: the result
     const char *reasoning; // the assistant's thought before the content; NULL: none. The template

@@ -1,5 +1,6 @@
 // The operators. Each call appends to a stream; all are asynchronous, and their errors are sticky in the
-// stream. Included by gpu.h. "Exact" variants are the ones that fathom_gpu_params.exact allows.
+// stream. Included by gpu.h. "Exact" variants are the ones that fathom_gpu_params.exact allows. Structs
+// without `size` (caches, norms, parts, steps) never grow.
 #ifndef FATHOM_OPS_H
 #define FATHOM_OPS_H
 
@@ -12,6 +13,7 @@ extern "C" {
 // Embedding: x[t] = row ids[t] of w, de-quantised. ids uint32[n_tokens], each < w->n_rows;
 // x[n_tokens][w->n_cols].
 struct fathom_embed_params {
+    size_t size;
     const struct fathom_weight *w;
     struct fathom_view ids, x;
     uint32_t n_tokens;
@@ -21,6 +23,7 @@ FATHOM_API void fathom_embed(struct fathom_stream *stream, const struct fathom_e
 // RMS norm (arXiv 1910.07467): y[t][i] = w[i] * x[t][i] / sqrt(mean_i(x[t][i]^2) + eps).
 // w float32[n_cols]; buffer NULL: all 1. y may be x.
 struct fathom_rms_norm_params {
+    size_t size;
     struct fathom_view x, w, y;
     uint32_t n_tokens, n_cols;
     uint32_t x_stride, y_stride; // floats from one token to the next; 0: n_cols
@@ -40,6 +43,7 @@ struct fathom_norm_after {
 // y[t][m][r] = (residual ? residual[t][m][r] : 0) + sum_k w[m][r][k] * x[t][m][k]      for every matrix m of
 // w. x and y have their own strides, in floats; residual has y's shape and may be y itself.
 struct fathom_matmul_params {
+    size_t size;
     const struct fathom_weight *w;
     struct fathom_view x, y, residual; // residual.buffer NULL: none
     uint32_t n_tokens;
@@ -75,6 +79,7 @@ FATHOM_API uint64_t fathom_latent_row_size(enum fathom_type type, uint32_t kv_ra
 // position + t. x and y have n_rope values a head, and strides in floats for tokens and heads. x and y may be
 // the same view.
 struct fathom_rope_params {
+    size_t size;
     struct fathom_view x, y, rope_table, position;
     uint32_t n_tokens, n_heads, n_rope;
     uint32_t x_token_stride, x_head_stride, y_token_stride, y_head_stride; // multiples of 2
@@ -86,6 +91,7 @@ FATHOM_API void fathom_rope(struct fathom_stream *stream, const struct fathom_ro
 // The first kv_rank values go through an RMS norm (w float32[kv_rank], eps); the last n_rope values are
 // rotated. Where the cache has n_rope 0, the last n_rotated values of the normed latent are rotated.
 struct fathom_latent_store_params {
+    size_t size;
     struct fathom_view kv, w, rope_table, position;
     struct fathom_latent_cache cache;
     uint32_t n_tokens, n_rotated; // n_rotated: a multiple of 4; 0 where the cache has n_rope
@@ -102,6 +108,7 @@ FATHOM_API void fathom_latent_store(
 // merges the splits in order by log-sum-exp.
 enum { FATHOM_SPLIT = 256 };
 struct fathom_latent_attention_params {
+    size_t size;
     struct fathom_view q, out, position;
     struct fathom_latent_cache cache;
     // At least fathom_latent_attention_scratch(n_heads, kv_rank, max_positions) bytes; a dispatch takes as
@@ -147,6 +154,7 @@ FATHOM_API uint64_t fathom_index_row_size(enum fathom_type type, uint32_t n_key)
 // eps). The first n_rope values of q and k are rotated in pairs (i, i + n_rope / 2) by the angle of position
 // + t. Queries stay in q; the key is stored in the cache at position + t.
 struct fathom_index_store_params {
+    size_t size;
     struct fathom_view q, k, w, b, rope_table, position;
     struct fathom_index_cache cache;
     uint32_t n_tokens, n_heads, n_rope; // n_rope: a multiple of 4; n_heads 0: the key alone
@@ -159,6 +167,7 @@ FATHOM_API void fathom_index_store(
 // positions j <= position + t. The rest of a row is not written. q and weights have first_token + n_tokens
 // rows, as index_store leaves them.
 struct fathom_index_score_params {
+    size_t size;
     struct fathom_view q, weights, position;
     struct fathom_view scores; // float32[n_tokens][max_positions]
     struct fathom_index_cache cache;
@@ -175,6 +184,7 @@ FATHOM_API void fathom_index_score(
 // Among equal scores the first positions win. A token that sees at most top_k positions gets all of these;
 // the rest of its row is not written.
 struct fathom_index_select_params {
+    size_t size;
     struct fathom_view scores, position;
     struct fathom_view selected;                                 // uint32[first_token + n_tokens][top_k]
     uint32_t n_tokens, first_token, top_k, max_positions, ratio; // as of index_score
@@ -188,6 +198,7 @@ FATHOM_API void fathom_index_select(
 // k_b is [n_heads][kv_rank][n_nope] (GGUF's attn_k_b), v_b is [n_heads][n_v][kv_rank].
 // out[n_tokens][n_heads][n_v].
 struct fathom_expanded_attention_params {
+    size_t size;
     const struct fathom_weight *k_b, *v_b;
     struct fathom_view q, out, position; // position is not read; the position is n_positions - n_tokens
     struct fathom_latent_cache cache;
@@ -210,6 +221,7 @@ FATHOM_API uint64_t fathom_expanded_attention_scratch(
 // first_row + r of the cache. `state` keeps the positions that later rows need: a ring of at least (overlap ?
 // 2 : 1) * ratio positions. A larger ring lets a text be cut back by as many tokens as it has positions more.
 struct fathom_compress_params {
+    size_t size;
     struct fathom_view kv, gate; // [n_tokens][overlap ? 2 * n_key : n_key]
     struct fathom_view bias;     // float32[ratio][the same]
     struct fathom_view w;        // float32[n_key]
@@ -240,6 +252,7 @@ enum {
     FATHOM_MIX = FATHOM_RESIDUALS * (1 + FATHOM_RESIDUALS),
 };
 struct fathom_hyper_mix_params {
+    size_t size;
     struct fathom_view x;           // [n_tokens][FATHOM_RESIDUALS][n]
     struct fathom_view logits;      // [n_tokens][FATHOM_MIX_LOGITS], or [n_tokens][FATHOM_RESIDUALS]
     struct fathom_view scale, base; // float32[3], float32[FATHOM_MIX_LOGITS]; or [1], [FATHOM_RESIDUALS]
@@ -252,6 +265,7 @@ FATHOM_API void fathom_hyper_mix(struct fathom_stream *stream, const struct fath
 
 // x[t][i] = post[i] * y[t] + sum_j comb[j][i] * x[t][j], in place. With mix.buffer NULL: x[t][i] = y[t].
 struct fathom_hyper_expand_params {
+    size_t size;
     struct fathom_view x, y, mix; // as of hyper_mix
     uint32_t n_tokens, n;
 };
@@ -276,6 +290,7 @@ FATHOM_API uint64_t fathom_kv_row_size(enum fathom_type type, uint32_t n_kv, uin
 // keys by the angle of position + t. Queries stay in qkv; keys and values are stored in the cache at position
 // + t.
 struct fathom_kv_store_params {
+    size_t size;
     struct fathom_view qkv, rope_table, position;
     struct fathom_view q_bias, k_bias,
         v_bias;                        // float32[n_heads * n_head], [n_kv * n_head] twice; buffer NULL: none
@@ -293,6 +308,7 @@ FATHOM_API void fathom_kv_store(struct fathom_stream *stream, const struct fatho
 // Few tokens are computed over splits of the cache, as in latent attention; many tokens in tiles of queries,
 // which need no scratch.
 struct fathom_grouped_attention_params {
+    size_t size;
     struct fathom_view q, out, position;
     struct fathom_kv_cache cache;
     struct fathom_view
@@ -328,6 +344,7 @@ enum fathom_group_score { FATHOM_GROUP_MAX, FATHOM_GROUP_TOP2 };
 //                                      at 6.103515625e-5) where `normalise`, times scale
 // With a table (DeepSeek-V4's hashed layers) ids[t] = table[tokens[t]], in the table's order.
 struct fathom_expert_gate_params {
+    size_t size;
     const struct fathom_weight *w;    // [1][n_experts][n_cols]
     struct fathom_view x;             // [n_tokens][n_cols]
     struct fathom_view bias;          // float32[n_experts]; buffer NULL: none
@@ -368,6 +385,7 @@ struct fathom_expert_part {
 // shared_gate and shared_up                r < n_shared Without experts (gate NULL, top_k 0) the operator is
 // a dense SwiGLU layer with the weights shared_gate and shared_up.
 struct fathom_expert_up_params {
+    size_t size;
     const struct fathom_weight *gate, *up;               // [n_experts][n_inter][n_cols], or NULL
     const struct fathom_weight *shared_gate, *shared_up; // [1][n_shared][n_cols], or NULL
     struct fathom_view x, ids, h;
@@ -381,6 +399,7 @@ FATHOM_API void fathom_expert_up(struct fathom_stream *stream, const struct fath
 // y[t][r] = residual[t][r] + shared_down[r] . h[t][top_k * n_inter ...] + sum_s weights[t][s] * (down[e_s][r]
 // . h[t][s * n_inter ...]) summed in that order. residual may be y itself; residual.buffer NULL: none.
 struct fathom_expert_down_params {
+    size_t size;
     const struct fathom_weight *down;        // [n_experts][n_rows][n_inter], or NULL
     const struct fathom_weight *shared_down; // [1][n_rows][n_shared], or NULL
     struct fathom_view h, ids, weights, residual, y;
@@ -431,6 +450,7 @@ FATHOM_API uint64_t fathom_expert_fetches_size(
 // the slots hold is read from `slots`; `table` is only written. After the call both say what the slots hold
 // when all rounds are done.
 struct fathom_expert_place_params {
+    size_t size;
     struct fathom_view ids;     // uint32[n_tokens][top_k], experts
     struct fathom_view state;   // fathom_expert_state_size() bytes
     struct fathom_view places;  // uint32[n_tokens][top_k], written: round * n_slots + slot of each choice
@@ -446,6 +466,7 @@ FATHOM_API void fathom_expert_place(
 // multiples of 4, unless a matrix is no multiple of 4 words or `words` is set. Experts of other sources are
 // left alone: one call for each source. A matrix must be whole words.
 struct fathom_expert_fetch_params {
+    size_t size;
     struct fathom_view fetches; // of expert_place
     struct fathom_view homes;   // uint32[n_experts][4]
     struct fathom_view source;
@@ -500,14 +521,23 @@ struct fathom_drafts {
         next[1 + FATHOM_MAX_DRAFTS]; // the token of each row; of a row that was not sampled, the last token
 };
 struct fathom_sample_params {
+    size_t size;
     struct fathom_view logits, step;  // step: struct fathom_step
     struct fathom_view seen;          // uint32[n_vocab], non-zero: part of the text so far
     struct fathom_view ring;          // uint32[n_ring], FATHOM_MEMORY_HOST
     struct fathom_view drafts;        // struct fathom_drafts; buffer NULL: one row
     uint32_t n_vocab, n_ring, n_rows; // n_rows 0: 1
     bool guess;                       // the device reads the ring: an entry must be a token
+    bool forbids; // a logit of -infinity excludes its token; where no other is left, there is no token
 };
 FATHOM_API void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_params *params);
+
+// The operators that have variants, by number: the name, as in fathom_gpu_params.variants, and the variant
+// that a device takes for n_tokens (1: one token; 512: a long prompt) where no tuning says otherwise and the
+// call satisfies every condition. NULL: there is no operator i.
+FATHOM_API const char *fathom_op_name(size_t i);
+FATHOM_API const char *fathom_op_default_variant(
+    size_t i, const struct fathom_gpu_info *info, uint32_t n_tokens);
 
 #ifdef __cplusplus
 }

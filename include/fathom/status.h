@@ -1,10 +1,22 @@
-// Errors and log messages, shared by fathom.h and gpu.h.
+// Errors, log messages, progress and the form of parameter structs, shared by all headers.
 //
 // The library never prints, exits, reads the environment or keeps global state. A function that can fail
-// returns false or NULL and fills the caller's struct fathom_error. The caller may pass NULL and then gets no
+// returns false or NULL, and sets the caller's struct fathom_error. The caller may pass NULL and then gets no
 // message.
+//
+//  - A call that fails sets the error anew. A call that succeeds leaves the error as it was.
+//  - NULL where it is not allowed is FATHOM_INVALID; the message names the function and the parameter.
+//  destroy
+//    functions accept NULL and a pointer to NULL.
+//  - After FATHOM_DEVICE_LOST every call that needs the device fails in the same way. Destroy the objects,
+//    which works as always, and create them again. Sessions can be saved before a loss, not after it.
 #ifndef FATHOM_STATUS_H
 #define FATHOM_STATUS_H
+
+#include <fathom/version.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #if defined(__GNUC__)
 #define FATHOM_API __attribute__((visibility("default")))
@@ -12,9 +24,27 @@
 #define FATHOM_API
 #endif
 
+// Structs of parameters and results begin with `size`, the bytes of the struct as the program was compiled:
+// so a program works with a library whose structs have got new members at their ends. A parameter struct with
+// a size of 0 is FATHOM_INVALID; one with members that are set and that the library does not know is
+// FATHOM_UNSUPPORTED. All other members may be zero, which means default. A caller that gives a struct for a
+// result sets its size before the call; the library writes no more bytes than these.
+//
+//     engine = fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = path), &err);
+//     struct fathom_gpu_counters counters = {.size = sizeof(counters)};
+//
+// FATHOM_INIT is a compound literal, for C. A program in C++ sets the member itself.
+// Structs without `size` never grow.
+#define FATHOM_INIT(...) FATHOM_INIT_(__VA_ARGS__, )
+#define FATHOM_INIT_(type, ...) ((struct type){.size = sizeof(struct type), __VA_ARGS__})
+
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+// The version of the library that runs, and the commit that it was built from: "0.2.0 (42959f8)". A library
+// from a release's archive says "0.2.0"; one with changes that are in no commit says "0.2.0 (42959f8-dirty)".
+FATHOM_API const char *fathom_version(void);
 
 enum fathom_status {
     FATHOM_OK = 0,
@@ -23,7 +53,7 @@ enum fathom_status {
     FATHOM_NO_MEMORY,   // not enough host or device memory
     FATHOM_NO_DEVICE,   // no Vulkan driver, no usable device, or no device of that name
     FATHOM_UNSUPPORTED, // well-formed, but this build or this device does not support it
-    FATHOM_DEVICE_LOST, // the driver gave up on the device; every later call on it fails the same way
+    FATHOM_DEVICE_LOST, // the driver gave up on the device
     FATHOM_CANCELLED,   // a callback asked to stop
 };
 
@@ -43,9 +73,30 @@ enum fathom_log_level {
 };
 
 // The receiver of log messages. A zeroed struct drops the messages. The library calls `write` from any
-// thread, one call at a time.
+// thread, one call at a time for each gpu.
 struct fathom_log {
     void (*write)(void *user, enum fathom_log_level level, const char *message);
+    void *user;
+};
+
+// What a long call is doing. The units of `done` and `total`; total 0: not known.
+enum fathom_phase {
+    FATHOM_PHASE_OPEN,      // opening files, reading the tokenizer, creating the device: 0 of 0
+    FATHOM_PHASE_WEIGHTS,   // bytes of weights, brought to the device
+    FATHOM_PHASE_TUNE,      // calls of operators, measured
+    FATHOM_PHASE_PIPELINES, // pipelines, built
+    FATHOM_PHASE_PROMPT,    // tokens of a prompt, read
+    FATHOM_PHASE_ANSWER,    // tokens, generated; total: the limit
+    FATHOM_PHASE_STATE,     // bytes of a session's state, saved, restored or copied
+    FATHOM_PHASE_CONVERT,   // bytes of tensors, written
+};
+
+// Called in the thread that made the call, at least every 100 ms of a long call, also while the call waits
+// for the device. Return false to cancel: the call ends with FATHOM_CANCELLED within half a second. To cancel
+// from another thread, set an atomic flag that `report` reads. A zeroed struct reports nothing. `report` must
+// not call functions on the object that reports.
+struct fathom_progress {
+    bool (*report)(void *user, enum fathom_phase phase, uint64_t done, uint64_t total);
     void *user;
 };
 

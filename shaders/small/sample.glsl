@@ -158,7 +158,8 @@ void find_best() {
     barrier();
     uint key = 0xffffffffu, id_of_key = 0u, size = 0u;
     for (uint id = gl_LocalInvocationID.x; id < args.n_vocab; id += gl_WorkGroupSize.x) {
-        size = max(size, floatBitsToUint(logits[args.logits_base + row * args.n_vocab + id]) & 0x7fffffffu);
+        const uint bits = floatBitsToUint(logits[args.logits_base + row * args.n_vocab + id]);
+        size = max(size, bits == args.forbidden ? 0u : bits & 0x7fffffffu);
         const uint k = key_of(score(id));
         if (k < key) {
             key = k;
@@ -240,7 +241,8 @@ void main() {
         min_share = 0.0;
         inv_temperature = 1.0;
         find_best();
-        finite = largest < 0x7f800000u;
+        // -infinity has itself as its key: no other token is left
+        finite = largest < 0x7f800000u && (args.forbidden == 0u || best_key < args.forbidden);
         if (!greedy) {
             inv_temperature = exact_reciprocal(uintBitsToFloat(word(TEMPERATURE)));
             top = score(best_id);

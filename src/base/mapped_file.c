@@ -52,22 +52,30 @@ fail:
     return false;
 }
 
+bool fm_mapped_file_of_memory(struct fm_mapped_file *file, const char *name, const void *data, uint64_t size,
+    struct fathom_error *err) {
+    *file = (struct fm_mapped_file){.data = data, .size = size, .path = strdup(name), .memory = true};
+    return file->path || fm_fail(err, FATHOM_NO_MEMORY, "%s: out of host memory", name);
+}
+
 void fm_mapped_file_expect(const struct fm_mapped_file *file) {
     posix_madvise((void *)(uintptr_t)file->data, (size_t)file->size, POSIX_MADV_WILLNEED);
 }
 
 uint64_t fm_mapped_file_readable(const struct fm_mapped_file *file) {
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-    return (file->size + page - 1) / page * page;
+    const uint64_t begin = (uintptr_t)file->data; // a file begins a page, memory may begin anywhere
+    return (begin + file->size + page - 1) / page * page - begin;
 }
 
 bool fm_mapped_file_is(const struct fm_mapped_file *file, const char *path) {
     struct stat status;
-    return stat(path, &status) == 0 && status.st_dev == file->device && status.st_ino == file->number;
+    return !file->memory && stat(path, &status) == 0 && status.st_dev == file->device &&
+        status.st_ino == file->number;
 }
 
 void fm_mapped_file_close(struct fm_mapped_file *file) {
-    if (file->data) munmap((void *)(uintptr_t)file->data, (size_t)file->size);
+    if (file->data && !file->memory) munmap((void *)(uintptr_t)file->data, (size_t)file->size);
     free(file->path);
     *file = (struct fm_mapped_file){0};
 }

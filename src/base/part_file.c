@@ -146,6 +146,10 @@ bool fm_part_file_write(struct fm_part_file *f, const void *data, uint64_t size,
     return true;
 }
 
+bool fm_part_file_flush(struct fm_part_file *f, struct fathom_error *err) {
+    return (fflush(f->file) == 0 && fsync(fileno(f->file)) == 0) || io_failed(f, "writing", err);
+}
+
 // Writes the new name to the disk. Some file systems cannot sync a folder; that is not an error.
 static void sync_folder(const char *path) {
     char *copy = strdup(path);
@@ -159,7 +163,8 @@ static void sync_folder(const char *path) {
 }
 
 bool fm_part_file_finish(struct fm_part_file *f, bool durable, struct fathom_error *err) {
-    if (fflush(f->file) != 0 || (durable && fsync(fileno(f->file)) != 0)) return io_failed(f, "writing", err);
+    if (durable ? !fm_part_file_flush(f, err) : fflush(f->file) != 0 && !io_failed(f, "writing", err))
+        return false;
     if (!f->part && take_name(f, link_named, fileno(f->file)) < 0)
         return io_failed(f, "naming the finished file", err);
     FILE *file = f->file;

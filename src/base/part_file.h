@@ -19,6 +19,8 @@ struct fm_part_file {
 
 bool fm_part_file_create(struct fm_part_file *file, const char *path, struct fathom_error *err);
 bool fm_part_file_write(struct fm_part_file *file, const void *data, uint64_t size, struct fathom_error *err);
+// Brings what was written so far to the disk, so that a durable end has little left to do.
+bool fm_part_file_flush(struct fm_part_file *file, struct fathom_error *err);
 // Gives the file its name and frees *file, which then is zeroed. `durable`: the bytes and the name are on the
 // disk first. On failure call fm_part_file_discard().
 bool fm_part_file_finish(struct fm_part_file *file, bool durable, struct fathom_error *err);

@@ -1,9 +1,11 @@
 #include "convert/convert.h"
+#include "base/sized.h"
 #include "file/directory.h"
 #include "convert/transcode.h"
 #include "file/output.h"
 #include "file/scaled.h"
 #include "quant/types.h"
+#include <fathom/convert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,5 +145,33 @@ bool fm_convert(const char *in_path, const char *out_path, enum fathom_type type
     free(c.list);
     fm_meta_free(&c.meta);
     fm_tensors_close(&in);
+    return ok;
+}
+
+static bool check_params(const struct fathom_convert_params *p, struct fathom_error *err) {
+    if (!p->in || !p->out)
+        return fm_fail(err, FATHOM_INVALID, "fathom_convert: params.%s is NULL", p->in ? "out" : "in");
+    switch (p->type) {
+    case FATHOM_F32:
+    case FATHOM_F16:
+    case FATHOM_BF16:
+    case FATHOM_Q8_0:
+    case FATHOM_Q4_0: return true;
+    default:
+        return fm_fail(err, FATHOM_UNSUPPORTED,
+            "fathom_convert: params.type is F32, F16, BF16, Q8_0 or Q4_0, not %s; fathom_quantize() writes "
+            "the "
+            "others",
+            fm_type_name(p->type));
+    }
+}
+
+bool fathom_convert(const struct fathom_convert_params *params, struct fathom_error *err) {
+    struct fathom_convert_params p = {0};
+    struct fathom_error failure = {0};
+    const bool ok = fm_sized_read(&p, sizeof(p), params, "fathom_convert: params", &failure) &&
+        check_params(&p, &failure) &&
+        fm_convert(p.in, p.out, p.type, !p.drop_draft_layers, &p.progress, &failure);
+    if (!ok && err) *err = failure;
     return ok;
 }

@@ -1,5 +1,6 @@
 #include "convert/preset.h"
 #include "quant/types.h"
+#include <fathom/convert.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -31,16 +32,21 @@ static const struct fm_preset presets[] = {
 };
 enum { N_MIXES = sizeof(presets) / sizeof(*presets) };
 
-const struct fm_preset *fm_preset_at(size_t i) {
-    return i < N_MIXES ? &presets[i] : NULL;
-}
-
 const struct fm_preset *fm_preset_find(const char *name) {
     char medium[16];
     snprintf(medium, sizeof(medium), "%.12s_M", name);
     for (int i = 0; i < N_MIXES; i++)
         if (!strcasecmp(presets[i].name, name) || !strcasecmp(presets[i].name, medium)) return &presets[i];
     return NULL;
+}
+
+const char *fathom_preset_name(size_t i) {
+    return i < N_MIXES ? presets[i].name : NULL;
+}
+
+const char *fathom_preset_find(const char *name) {
+    const struct fm_preset *preset = name ? fm_preset_find(name) : NULL;
+    return preset ? preset->name : NULL;
 }
 
 static bool ends_with(const char *name, const char *end) {

@@ -14,8 +14,6 @@ struct fm_preset {
 // Finds a preset by name, in any case. "Q4_K" means "Q4_K_M", as in llama.cpp. Returns NULL for an unknown
 // name.
 const struct fm_preset *fm_preset_find(const char *name);
-// Returns preset i, for lists of names, and NULL past the last one.
-const struct fm_preset *fm_preset_at(size_t i);
 
 // The numbers of a model that presets depend on, and a counter over its tensors in file order. Zeroed before
 // the first tensor.

@@ -1,24 +1,28 @@
-#include "convert/quantize.h"
+// Writes a model with its matrices in fewer bits. Tensors for which fm_preset_applies() is false are copied.
 #include "base/paths.h"
+#include "base/sized.h"
 #include "file/directory.h"
 #include "convert/convert.h"
 #include "convert/importance.h"
+#include "convert/preset.h"
 #include "convert/transcode.h"
 #include "file/output.h"
 #include "file/scaled.h"
 #include "quant/types.h"
+#include <fathom/convert.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct quantization {
-    const struct fm_quantize_params *params;
+    const struct fathom_quantize_params *params;
+    const struct fm_preset *preset;
     const struct fm_tensors *in;
     struct fm_importance *importance;
     struct fm_meta meta;
     struct fm_tensor *list; // tensors of the output; impl: the tensor of the input
-    struct fm_quantize_result *result;
+    struct fathom_quantize_result *result;
     struct fathom_error *err;
 };
 
@@ -45,7 +49,7 @@ static bool check_tokenizer(const struct quantization *q) {
 static bool make_keys(struct quantization *q) {
     const struct fm_meta_value more[] = {
         {.key = "general.quantization_version", .type = FM_META_U32, .u = 2},
-        {.key = "general.file_type", .type = FM_META_U32, .u = q->params->preset->file_type},
+        {.key = "general.file_type", .type = FM_META_U32, .u = q->preset->file_type},
     };
     for (size_t i = 0; i < q->in->meta.count; i++) {
         const struct fm_meta_value *value = &q->in->meta.values[i];
@@ -108,7 +112,7 @@ static bool matches(const char *pattern, const char *name) {
 // Returns the type of the last rule that matches, or `otherwise` when none matches. Sets used[i] for each
 // rule that matches.
 static enum fathom_type apply_rules(
-    const struct fm_quantize_params *p, const char *name, enum fathom_type otherwise, bool *used) {
+    const struct fathom_quantize_params *p, const char *name, enum fathom_type otherwise, bool *used) {
     for (size_t i = 0; i < p->n_rules; i++) {
         if (!matches(p->rules[i].pattern, name)) continue;
         used[i] = true;
@@ -119,14 +123,14 @@ static enum fathom_type apply_rules(
 
 static bool choose_tensor(struct quantization *q, struct fm_preset_model *model, const struct fm_tensor *from,
     struct fm_tensor *to, bool *used) {
-    struct fm_quantize_result *r = q->result;
+    struct fathom_quantize_result *r = q->result;
     struct fm_source source;
     *to = fm_scaled_widen(from, &source); // a type that cannot be written to a file becomes F32
     to->impl = from;
     const uint64_t elements = fm_tensor_elements(to);
     if (fm_preset_applies(from)) {
         const enum fathom_type wanted =
-            apply_rules(q->params, from->name, fm_preset_choose(q->params->preset, model, from), used);
+            apply_rules(q->params, from->name, fm_preset_choose(q->preset, model, from), used);
         to->type = fm_preset_fit(wanted, from->dims[0]);
         r->n_fallen_back += to->type != wanted;
         r->n_requantized += to->type != from->type && fm_type_info(from->type)->block > 1;
@@ -147,7 +151,7 @@ static bool choose_tensor(struct quantization *q, struct fm_preset_model *model,
 }
 
 static bool choose_tensors(struct quantization *q) {
-    const struct fm_quantize_params *p = q->params;
+    const struct fathom_quantize_params *p = q->params;
     struct fm_preset_model model = read_model(q);
     bool *used = calloc(p->n_rules + 1, sizeof(*used));
     q->list = calloc(q->in->count + 1, sizeof(*q->list));
@@ -162,14 +166,47 @@ static bool choose_tensors(struct quantization *q) {
     return ok;
 }
 
-bool fm_quantize(const char *in_path, const char *out_path, const struct fm_quantize_params *params,
-    struct fm_quantize_result *result, struct fathom_error *err) {
-    struct fm_tensors *in = fm_tensors_open(in_path, err);
-    if (!in) return false;
-    *result = (struct fm_quantize_result){0};
-    struct quantization q = {.params = params, .in = in, .result = result, .err = err};
-    bool ok = check_output(in, out_path, params->importance, err);
-    if (ok && params->importance) ok = (q.importance = fm_importance_open(params->importance, err)) != NULL;
+static bool check_rule(const struct fathom_tensor_rule *rule, size_t i, struct fathom_error *err) {
+    if (!rule->pattern)
+        return fm_fail(err, FATHOM_INVALID, "fathom_quantize: params.rules[%zu].pattern is NULL", i);
+    const struct fm_type_info *type = fm_type_info((uint32_t)rule->type);
+    return (type && type->writable) ||
+        fm_fail(err, FATHOM_UNSUPPORTED,
+            "%s: the type %s is read, not written; Q8_0, Q6_K, Q5_K, Q4_K, IQ4_XS and others are written",
+            rule->pattern, fm_type_name(rule->type));
+}
+
+static bool check_params(
+    const struct fathom_quantize_params *p, const struct fm_preset *preset, struct fathom_error *err) {
+    if (!p->in || !p->out)
+        return fm_fail(err, FATHOM_INVALID, "fathom_quantize: params.%s is NULL", p->in ? "out" : "in");
+    if (!preset)
+        return fm_fail(err, FATHOM_INVALID,
+            "fathom_quantize: params.preset is \"%s\", which is none of fathom_preset_name()",
+            p->preset ? p->preset : "");
+    if (p->n_rules && !p->rules) return fm_fail(err, FATHOM_INVALID, "fathom_quantize: params.rules is NULL");
+    for (size_t i = 0; i < p->n_rules; i++)
+        if (!check_rule(&p->rules[i], i, err)) return false;
+    return true;
+}
+
+bool fathom_quantize(const struct fathom_quantize_params *params, struct fathom_quantize_result *result,
+    struct fathom_error *err) {
+    struct fathom_quantize_params p = {0};
+    struct fathom_quantize_result r = {0};
+    struct fathom_error failure = {0};
+    bool ok = fm_sized_read(&p, sizeof(p), params, "fathom_quantize: params", &failure);
+    struct quantization q = {
+        .params = &p,
+        .preset = p.preset ? fm_preset_find(p.preset) : NULL,
+        .result = &r,
+        .err = &failure,
+    };
+    ok = ok && check_params(&p, q.preset, &failure);
+    struct fm_tensors *in = ok ? fm_tensors_open(p.in, &failure) : NULL;
+    q.in = in;
+    ok = in && check_output(in, p.out, p.importance, &failure);
+    if (ok && p.importance) ok = (q.importance = fm_importance_open(p.importance, &failure)) != NULL;
     ok = ok && check_tokenizer(&q) && make_keys(&q) && choose_tensors(&q);
     ok = ok &&
         fm_transcode(
@@ -180,12 +217,14 @@ bool fm_quantize(const char *in_path, const char *out_path, const struct fm_quan
                 .count = in->count,
                 .importance = q.importance,
                 .verb = "quantizing",
-                .progress = params->progress,
+                .progress = &p.progress,
             },
-            out_path, err);
+            p.out, &failure);
     free(q.list);
     fm_meta_free(&q.meta);
     fm_importance_close(&q.importance);
     fm_tensors_close(&in);
+    if (ok && result) fm_sized_write(result, &r, sizeof(r));
+    if (!ok && err) *err = failure;
     return ok;
 }

@@ -91,7 +91,8 @@ static bool recode_piece(const struct work *w, const struct fm_tensor *from, con
 
 static bool report(struct work *w) {
     const struct fathom_progress *progress = w->job->progress;
-    if (!progress || !progress->report || progress->report(progress->user, w->job->verb, w->done, w->total))
+    if (!progress || !progress->report ||
+        progress->report(progress->user, FATHOM_PHASE_CONVERT, w->done, w->total))
         return true;
     return fm_fail(
         w->err, FATHOM_CANCELLED, "%s %s was cancelled", w->job->verb, fm_tensors_path(w->job->in));

@@ -1,6 +1,8 @@
 // Decoding: one token a step. The step is recorded once. The device itself feeds the sampled token to the
 // next step, so the host only submits a few steps ahead and reads the ring of sampled tokens.
 #include "engine/session.h"
+#include "base/sized.h"
+#include "op/op.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,31 +17,31 @@ uint32_t fm_session_version(const struct fathom_session *s) {
     return slots ? slots->version : 0;
 }
 
+void fm_session_record_step(
+    struct fathom_session *s, struct fathom_stream *logits, struct fathom_stream *sample) {
+    struct fm_pass pass = fm_session_pass(s, logits);
+    pass.ids = STEP_FIELD(s, token), pass.position = STEP_FIELD(s, position);
+    pass.n_tokens = 1, pass.n_positions = fm_positions(&s->engine->hp, s->n_context), pass.replayed = true;
+    fm_pass_layers(&pass);
+    fm_pass_head(&pass, 0, 1);
+    if (s->drafting) fm_drafting_step_begin(s, &pass);
+    pass.stream = sample;
+    fathom_sample(sample,
+        &FATHOM_INIT(fathom_sample_params, .logits = s->ws.logits, .step = fathom_buffer_view(s->step),
+            .seen = fathom_buffer_view(s->seen), .ring = fathom_buffer_view(s->ring),
+            .n_vocab = s->engine->hp.n_vocab, .n_ring = FM_RING, .forbids = sample != logits));
+    if (s->drafting) fm_drafting_step_end(s, &pass);
+}
+
 bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err) {
     if (s->decode_recorded && s->decode_version == fm_session_version(s)) return true;
     s->decode_recorded = false;
     s->decode_version = fm_session_version(s);
-    const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
-    struct fm_pass pass = fm_session_pass(s, s->decode);
-    pass.ids = STEP_FIELD(s, token), pass.position = STEP_FIELD(s, position);
-    pass.n_tokens = 1, pass.n_positions = fm_positions(&s->engine->hp, s->n_context), pass.replayed = true;
     fathom_stream_begin(s->decode);
-    fm_pass_layers(&pass);
-    fm_pass_head(&pass, 0, 1);
-    if (s->drafting) fm_drafting_step_begin(s, &pass);
-    fathom_sample(s->decode,
-        &(struct fathom_sample_params){
-            .logits = s->ws.logits,
-            .step = fathom_buffer_view(s->step),
-            .seen = fathom_buffer_view(s->seen),
-            .ring = fathom_buffer_view(s->ring),
-            .n_vocab = s->engine->hp.n_vocab,
-            .n_ring = FM_RING,
-        });
-    if (s->drafting) fm_drafting_step_end(s, &pass);
+    fm_session_record_step(s, s->decode, s->decode);
     if (!fathom_stream_finish(s->decode, err)) return false;
     s->decode_recorded = true;
-    s->stats.decode_recordings += fathom_gpu_get_counters(s->engine->gpu).recorded - before;
+    s->stats.decode_recordings += fm_stream_buffers(s->decode);
     return true;
 }
 
@@ -77,14 +79,32 @@ static bool write_seen(
     return ok;
 }
 
+// Records the step or the drafting round, unless it is recorded. The caller has the engine's turn.
+static bool record(struct fathom_session *s, bool drafts, struct fathom_error *err) {
+    return drafts ? fm_drafting_record(s, err) : fm_session_record_decode(s, err);
+}
+
 // token: the step's first, where it is known when the step is submitted.
-static bool submit_step(struct fathom_session *s, struct fathom_stream *step, int32_t token, uint64_t *ticket,
-    struct fathom_error *err) {
-    const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).submits;
-    if (!fm_engine_submit(s->engine, step, &token, 1, ticket, err)) return false;
-    s->stats.decode_submits += fathom_gpu_get_counters(s->engine->gpu).submits - before;
+static bool submit_step(
+    struct fathom_session *s, bool drafts, int32_t token, uint64_t *ticket, struct fathom_error *err) {
+    if (!fm_engine_begin(s->engine, err)) return false;
+    const double before = fm_residency_waited(s->engine->residency);
+    struct fathom_stream *step = drafts ? fm_drafting_round(s) : s->decode;
+    const bool ok = record(s, drafts, err) && fm_engine_submit(s->engine, step, &token, 1, ticket, err);
+    s->waited += fm_residency_waited(s->engine->residency) - before;
+    fm_engine_end_turn(s->engine);
+    if (!ok) return false;
+    s->stats.decode_submits += fm_stream_buffers(step);
     s->stats.decode_steps++;
     return true;
+}
+
+// Records ahead of the first step, whose time is not that of the pipelines.
+static bool record_ahead(struct fathom_session *s, bool drafts, struct fathom_error *err) {
+    if (!fm_engine_begin(s->engine, err)) return false;
+    const bool ok = record(s, drafts, err);
+    fm_engine_end_turn(s->engine);
+    return ok;
 }
 
 static bool check_sampling(const struct fathom_sampling *p, struct fathom_error *err) {
@@ -100,26 +120,23 @@ static bool check_sampling(const struct fathom_sampling *p, struct fathom_error 
     return true;
 }
 
-static bool record(struct fathom_session *s, bool drafts, struct fathom_error *err) {
-    return drafts ? fm_drafting_record(s, err) : fm_session_record_decode(s, err);
-}
-
 // Sets the device to the text's last token, and records the step or the drafting round.
 static bool start_steps(
     struct fathom_session *s, const struct fathom_sampling *sampling, bool drafts, struct fathom_error *err) {
     const uint32_t last = s->n_tokens - 1;
-    if (!fm_session_evaluate(s, last, NULL, NULL, err) || !write_step(s, last, sampling, err) ||
+    if (!fm_session_evaluate(s, last, NULL, err) || !write_step(s, last, sampling, err) ||
         !write_seen(s, sampling, err))
         return false;
-    return record(s, drafts, err) && (!drafts || fm_drafting_start(s, s->tokens[last], err));
+    return record_ahead(s, drafts, err) && (!drafts || fm_drafting_start(s, s->tokens[last], err));
 }
 
 // What the caller of fathom_session_generate wants.
 struct wish {
     bool (*on_token)(void *user, int32_t id);
+    bool (*on_logits)(void *user, float *logits, uint32_t n_vocab);
     void *user;
     uint32_t limit, n_done; // tokens
-    bool wanted;            // until on_token wants no more
+    bool wanted;            // until a callback wants no more
 };
 
 // Hands over the tokens of one step, `width` at most.
@@ -144,9 +161,9 @@ static void count_drafts(struct fathom_session *s, const volatile uint32_t *give
 // Adds to the session's counts what the engine has counted since `before`.
 static bool count_experts(
     struct fathom_session *s, const struct fathom_expert_stats *before, struct fathom_error *err) {
-    struct fathom_expert_stats now, *sum = &s->stats.experts;
+    struct fathom_expert_stats now, *sum = &s->experts;
     if (!s->engine->weights.slots) return true;
-    if (!fathom_engine_get_expert_stats(s->engine, &now, err)) return false;
+    if (!fm_engine_count_experts(s->engine, &now, err)) return false;
     sum->needed += now.needed - before->needed;
     sum->fetched += now.fetched - before->fetched;
     sum->fetched_bytes += now.fetched_bytes - before->fetched_bytes;
@@ -161,73 +178,103 @@ static bool count_experts(
     return true;
 }
 
-static bool drafts_now(const struct fathom_session *s) {
-    return s->drafting && fm_residency_drafts(s->engine->residency);
+static bool drafts_now(const struct fathom_session *s, const struct wish *wish) {
+    return s->drafting && !wish->on_logits && fm_engine_drafts(s->engine);
 }
 
 // Runs steps, or rounds of drafting, until nothing more is wanted, or the other of the two is better.
 static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sampling, bool drafts,
     struct wish *wish, struct fathom_error *err) {
-    struct fm_residency *residency = s->engine->residency;
     if (!start_steps(s, sampling, drafts, err)) return false;
-    struct fathom_stream *step = drafts ? fm_drafting_round(s) : s->decode;
     const uint32_t first = s->n_tokens, width = drafts ? 1 + s->engine->n_drafts : 1;
     const double start = fm_clock();
     const volatile uint32_t *ring = fathom_buffer_map(s->ring);
     uint64_t tickets[FM_RING], last = 0;
     uint32_t n_submitted = 0, n_read = 0;
     // a step ahead would read experts from the file for a token that may not be wanted
-    const uint32_t n_ahead = residency ? 1 : FM_IN_FLIGHT;
+    const uint32_t n_ahead = s->engine->residency || wish->on_logits ? 1 : FM_IN_FLIGHT;
     bool ok = true;
-    while (ok && wish->wanted && wish->n_done < wish->limit && drafts == drafts_now(s) &&
-        !fm_engine_pressed(s->engine)) {
+    while (ok && wish->wanted && wish->n_done < wish->limit && drafts == drafts_now(s, wish)) {
         const uint32_t n_before = wish->n_done;
-        const double begin = fm_clock(), waited = fm_residency_waited(residency);
+        const double begin = fm_clock(), waited = s->waited;
         while (ok && n_submitted - n_read < n_ahead && n_submitted - n_read < wish->limit - wish->n_done) {
-            ok = record(s, drafts, err) && submit_step(s, step, s->tokens[s->n_tokens - 1], &last, err);
-            if (ok) tickets[n_submitted++ % FM_RING] = last;
+            ok = wish->on_logits
+                ? fm_constrained_step(s, wish->on_logits, wish->user, &wish->wanted, &last, err)
+                : submit_step(s, drafts, s->tokens[s->n_tokens - 1], &last, err);
+            if (!ok || !wish->wanted) break;
+            tickets[n_submitted++ % FM_RING] = last;
         }
-        if (!ok || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], err))) break;
+        if (!ok || !wish->wanted || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], err)))
+            break;
         const double seconds = fm_clock() - begin;
         const volatile uint32_t *given = ring + n_read % FM_RING * width;
         if (n_read++ > 0 && drafts) count_drafts(s, given); // those of the first round are placeholders
         ok = deliver(s, given, width, wish, err);
-        if (!drafts)
-            s->engine->decoded.seconds[s->engine->decoded.n_steps++ % FM_STEPS_KEPT] =
-                seconds - (fm_residency_waited(residency) - waited);
-        if (residency) fm_residency_took(residency, s->drafting, wish->n_done - n_before, seconds);
+        if (wish->on_logits) continue; // the time is the callback's, too
+        const struct fm_taken taken = {wish->n_done - n_before, seconds, s->waited - waited};
+        fm_engine_took(s->engine, &taken, drafts, s->drafting);
     }
     if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, ok ? err : NULL) && ok;
     // step i read the token at first - 1 + i; a round may have left its last token for the next round, and
     // the draft layer may have seen another successor of the last token
-    const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + n_submitted;
-    s->n_evaluated = !ok ? first - 1 : read < s->n_tokens ? read : s->n_tokens;
+    const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + (ok ? n_submitted : n_read);
+    s->n_evaluated = read < s->n_tokens ? read : s->n_tokens;
     fm_drafting_set_length(s, s->n_evaluated);
-    s->stats.timings.decode_seconds += fm_clock() - start;
+    s->stats.decode_seconds += fm_clock() - start;
     return ok;
 }
 
-bool fathom_session_generate(struct fathom_session *s, const struct fathom_sampling *sampling,
-    uint32_t max_tokens, bool (*on_token)(void *user, int32_t id), void *user, uint32_t *n_generated,
-    struct fathom_error *err) {
-    *n_generated = 0;
+bool fathom_session_generate(struct fathom_session *s, const struct fathom_generate_params *params,
+    uint32_t *n_generated, struct fathom_error *err) {
+    struct fathom_generate_params g = {.size = sizeof(g)};
+    struct fathom_sampling p = {.size = sizeof(p)};
+    if (n_generated) *n_generated = 0;
+    if (!fm_sized_read(&g, sizeof(g), params, "fathom_session_generate: params", err) ||
+        !fm_sized_read(&p, sizeof(p), g.sampling, "fathom_session_generate: params.sampling", err))
+        return false;
+    if (!g.sampling) p = *fathom_engine_get_sampling(s->engine);
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
-    const struct fathom_sampling p = sampling ? *sampling : (struct fathom_sampling){0};
     const uint32_t first = s->n_tokens, room = s->n_context - first;
-    struct wish wish = {on_token, user, max_tokens < room ? max_tokens : room, 0, true};
+    struct wish wish = {g.on_token, g.on_logits, g.user, g.max_tokens < room ? g.max_tokens : room, 0, true};
     struct fathom_expert_stats experts;
-    if (!check_sampling(&p, err) || !fathom_engine_get_expert_stats(s->engine, &experts, err)) return false;
-    const struct fathom_session_stats before = s->stats;
+    if (!check_sampling(&p, err) || !fm_engine_count_experts(s->engine, &experts, err)) return false;
+    const uint64_t bytes = s->experts.fetched_bytes, mark = fm_engine_begin_decoding(s->engine);
     bool ok;
-    do ok = fm_engine_relieve(s->engine, err) && run_steps(s, &p, drafts_now(s), &wish, err);
+    do ok = run_steps(s, &p, drafts_now(s, &wish), &wish, err);
     while (ok && wish.wanted && wish.n_done < wish.limit);
     ok = ok && count_experts(s, &experts, err);
-    if (ok && !s->drafting) { // for forecasts
-        s->engine->decoded.n_tokens += wish.n_done;
-        s->engine->decoded.link_bytes += s->stats.experts.fetched_bytes - before.experts.fetched_bytes;
-    }
-    *n_generated = s->n_tokens - first;
-    s->stats.timings.decode_tokens += wish.n_done;
+    const bool counts = ok && !s->drafting && !g.on_logits; // for forecasts
+    fm_engine_end_decoding(s->engine, counts ? mark : 0, wish.n_done, s->experts.fetched_bytes - bytes);
+    if (n_generated) *n_generated = s->n_tokens - first;
+    s->stats.decode_tokens += wish.n_done;
+    return ok;
+}
+
+// Runs the recorded step on the text's token at `position`, and downloads its logits if `logits` is not NULL.
+static bool step_once(struct fathom_session *s, uint32_t position, float *logits, struct fathom_error *err) {
+    const struct fathom_sampling greedy = {.size = sizeof(greedy)};
+    struct fathom_view row = s->ws.logits;
+    row.size = 4ull * s->engine->hp.n_vocab;
+    uint64_t ticket;
+    if (!write_step(s, position, &greedy, err) || !submit_step(s, false, s->tokens[position], &ticket, err) ||
+        !fathom_gpu_wait(s->engine->gpu, ticket, err) ||
+        (logits && !fathom_download(s->engine->gpu, row, logits, err)))
+        return false;
+    const volatile uint32_t *ring = fathom_buffer_map(s->ring);
+    if (ring[0] == FATHOM_NOT_FINITE) return fm_session_fail_logits(position, err);
+    s->n_evaluated = position + 1;
+    return true;
+}
+
+// By the recorded step, also where the last token is in the cache already: these are the logits that
+// generate would sample from.
+bool fathom_session_get_logits(struct fathom_session *s, float *logits, struct fathom_error *err) {
+    if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "no logits: the session is empty");
+    const uint32_t last = s->n_tokens - 1;
+    if (!fm_session_evaluate(s, last, NULL, err) || !record_ahead(s, false, err)) return false;
+    const double start = fm_clock();
+    const bool ok = step_once(s, last, logits, err);
+    s->stats.decode_seconds += fm_clock() - start;
     return ok;
 }
 
@@ -235,25 +282,15 @@ bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, 
     float *logits, struct fathom_error *err) {
     const uint32_t first = s->n_tokens;
     const uint64_t n_vocab = s->engine->hp.n_vocab;
-    const struct fathom_sampling greedy = {0};
-    if (!fm_session_evaluate(s, first, NULL, NULL, err) || !fm_engine_relieve(s->engine, err) ||
-        !fm_session_record_decode(s, err) || !fm_session_push_tokens(s, ids, n_tokens, err))
+    if (!fm_session_evaluate(s, first, NULL, err) || !record_ahead(s, false, err) ||
+        !fm_session_push_tokens(s, ids, n_tokens, err))
         return false;
     const double start = fm_clock();
-    struct fathom_view row = s->ws.logits;
-    row.size = 4 * n_vocab;
-    const volatile uint32_t *ring = fathom_buffer_map(s->ring);
     bool ok = true;
-    for (uint32_t i = 0; ok && i < n_tokens; i++) {
-        uint64_t ticket;
-        ok = write_step(s, first + i, &greedy, err) && submit_step(s, s->decode, ids[i], &ticket, err) &&
-            fathom_gpu_wait(s->engine->gpu, ticket, err) &&
-            (!logits || fathom_download(s->engine->gpu, row, logits + i * n_vocab, err)) &&
-            (ring[0] != FATHOM_NOT_FINITE || fm_session_fail_logits(first + i, err));
-        if (ok) s->n_evaluated++;
-    }
+    for (uint32_t i = 0; ok && i < n_tokens; i++)
+        ok = step_once(s, first + i, logits ? logits + i * n_vocab : NULL, err);
     s->n_tokens = s->n_evaluated;
-    s->stats.timings.decode_seconds += fm_clock() - start;
-    s->stats.timings.decode_tokens += s->n_evaluated - first;
+    s->stats.decode_seconds += fm_clock() - start;
+    s->stats.decode_tokens += s->n_evaluated - first;
     return ok;
 }

@@ -3,6 +3,7 @@
 // alone decides how many tokens a round accepts, so the host submits rounds ahead, like steps.
 #include "engine/session.h"
 #include "model/draft.h"
+#include "op/op.h"
 #include <stdlib.h>
 
 struct fm_drafting {
@@ -88,12 +89,8 @@ static void take_row(const struct fathom_session *s, uint32_t n_rows) {
         .slices = &slice,
     };
     fathom_embed(s->drafting->round,
-        &(struct fathom_embed_params){
-            .w = &rows,
-            .ids = DRAFTS_FIELD(s->drafting, row),
-            .x = fathom_buffer_view(s->drafting->state),
-            .n_tokens = 1,
-        });
+        &FATHOM_INIT(fathom_embed_params, .w = &rows, .ids = DRAFTS_FIELD(s->drafting, row),
+            .x = fathom_buffer_view(s->drafting->state), .n_tokens = 1));
 }
 
 // Adds the most likely token after `state` to the drafts. The sampling is greedy, and its ring is the array
@@ -103,15 +100,11 @@ static void guess(const struct fathom_session *s, const struct fm_pass *pass, st
     const uint32_t n_drafts = s->engine->n_drafts;
     fm_draft_head(pass, state, 1);
     fathom_sample(d->round,
-        &(struct fathom_sample_params){
-            .logits = s->ws.logits,
-            .step = DRAFTS_FIELD(d, step),
+        &FATHOM_INIT(fathom_sample_params, .logits = s->ws.logits, .step = DRAFTS_FIELD(d, step),
             .seen = fathom_buffer_view(d->guessed),
             .ring = field(d, offsetof(struct fathom_drafts, ids[1]), 4ull * n_drafts),
-            .n_vocab = s->engine->hp.n_vocab,
-            .n_ring = n_drafts,
-            .guess = true, // logits that are not finite give a guess, which the trunk rejects
-        });
+            .n_vocab = s->engine->hp.n_vocab, .n_ring = n_drafts,
+            .guess = true)); // logits that are not finite give a guess, which the trunk rejects
 }
 
 static void record_guesses(const struct fathom_session *s, struct fm_pass pass) {
@@ -138,7 +131,6 @@ bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
     if (d->recorded && d->version == fm_session_version(s)) return true;
     d->recorded = false;
     d->version = fm_session_version(s);
-    const uint64_t before = fathom_gpu_get_counters(s->engine->gpu).recorded;
     const uint32_t n_rows = 1 + s->engine->n_drafts;
     struct fm_pass pass = fm_session_pass(s, d->round);
     pass.ids = DRAFTS_FIELD(d, ids),
@@ -149,20 +141,14 @@ bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
     fm_pass_layers(&pass);
     fm_pass_head(&pass, 0, n_rows);
     fathom_sample(d->round,
-        &(struct fathom_sample_params){
-            .logits = s->ws.logits,
-            .step = fathom_buffer_view(s->step),
-            .seen = fathom_buffer_view(s->seen),
-            .ring = fathom_buffer_view(s->ring),
-            .drafts = fathom_buffer_view(d->drafts),
-            .n_vocab = s->engine->hp.n_vocab,
-            .n_ring = FM_RING * n_rows,
-            .n_rows = n_rows,
-        });
+        &FATHOM_INIT(fathom_sample_params, .logits = s->ws.logits, .step = fathom_buffer_view(s->step),
+            .seen = fathom_buffer_view(s->seen), .ring = fathom_buffer_view(s->ring),
+            .drafts = fathom_buffer_view(d->drafts), .n_vocab = s->engine->hp.n_vocab,
+            .n_ring = FM_RING * n_rows, .n_rows = n_rows));
     record_guesses(s, pass);
     if (!fathom_stream_finish(d->round, err)) return false;
     d->recorded = true;
-    s->stats.decode_recordings += fathom_gpu_get_counters(s->engine->gpu).recorded - before;
+    s->stats.decode_recordings += fm_stream_buffers(d->round);
     return true;
 }
 

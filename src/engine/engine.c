@@ -1,16 +1,14 @@
 #include "engine/engine.h"
 #include "base/disk_reader.h"
 #include "base/log.h"
+#include "base/sized.h"
+#include "op/op.h"
 #include "op/rates.h"
 #include <stdlib.h>
 #include <string.h>
 
 static const double disk_seconds = 0.2; // of measuring a drive
 #define GIB (1024.0 * 1024.0 * 1024.0)
-
-const char *fathom_version(void) {
-    return FATHOM_VERSION;
-}
 
 // The longest context, in whole pages, whose cache fits beside the weights and the scratch.
 static uint32_t context_that_fits(const struct fathom_engine *e) {
@@ -44,9 +42,9 @@ static bool load_tokenizer(
     if (!fm_meta_has(tensors, "tokenizer.ggml.model")) return true; // logits and benchmarks need no tokenizer
     e->tokenizer = fm_tokenizer_of_model(tensors, err);
     if (!e->tokenizer) return false;
-    if (fm_tokenizer_size(e->tokenizer) > e->hp.n_vocab)
-        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %zu tokens, the model %u",
-            fm_tensors_path(tensors), fm_tokenizer_size(e->tokenizer), e->hp.n_vocab);
+    if (fathom_tokenizer_count(e->tokenizer) > e->hp.n_vocab)
+        return fm_fail(err, FATHOM_INVALID, "%s: the tokenizer has %u tokens, the model %u",
+            fm_tensors_path(tensors), fathom_tokenizer_count(e->tokenizer), e->hp.n_vocab);
     return true;
 }
 
@@ -89,67 +87,65 @@ static double disk_rate(const struct fathom_engine *e, const struct fathom_log *
 // after the first time, so that a forecast for a model that fits costs nothing.
 static bool plan_memory(
     struct fathom_engine *e, const struct fathom_engine_params *params, struct fathom_error *err) {
-    struct fathom_inspect_params wanted = {
-        .model = params->model,
-        .gpu = fathom_gpu_get_info(e->gpu),
-        .exact = e->exact,
-        .cache_8bit = params->cache_8bit,
-        .n_context = params->n_context,
-        .experts = params->experts,
-        .device_limit = params->gpu.device_limit,
-        .host_limit = params->gpu.host_limit,
-        // reading the host's memory costs a pretended card nothing
-        .keep_slots = params->gpu.discrete || params->gpu.separate_memory,
-    };
+    struct fm_plan_request wanted = fm_plan_request(params, fathom_gpu_get_info(e->gpu));
+    const char *cache_dir = params->gpu ? params->gpu->cache_dir : NULL;
     e->tuning_key = fm_tuning_key(e);
     fm_expert_history_load(e->gpu, e->tuning_key, e->hp.n_experts, &e->history);
     if (!fm_memory_plan(e->tensors, &e->hp, &wanted, &e->history, &e->info, &e->plan, err)) return false;
     const bool whole = e->plan.experts == FATHOM_EXPERTS_DEVICE;
-    if (!e->plan.fits || (whole && (e->hp.n_experts == 0 || !params->gpu.cache_dir || e->history.n_samples)))
-        return true;
+    if (!e->plan.fits || (whole && (e->hp.n_experts == 0 || !cache_dir || e->history.n_samples))) return true;
     struct fathom_error failure = {0};
     if (!fm_rates_get(e->gpu, e->plan.expert_type, e->hp.n_hidden, &wanted.rates, &failure)) {
         if (failure.status == FATHOM_DEVICE_LOST) return fm_fail(err, failure.status, "%s", failure.message);
-        fm_log(&params->gpu.log, FATHOM_LOG_INFO, "no rates of the device: %s", failure.message);
+        fm_log(&e->log, FATHOM_LOG_INFO, "no rates of the device: %s", failure.message);
     }
-    if (e->plan.experts == FATHOM_EXPERTS_DISK) wanted.rates.disk = disk_rate(e, &params->gpu.log);
+    if (e->plan.experts == FATHOM_EXPERTS_DISK) wanted.rates.disk = disk_rate(e, &e->log);
     return fm_memory_plan(e->tensors, &e->hp, &wanted, &e->history, &e->info, &e->plan, err);
+}
+
+static bool create_locks(struct fathom_engine *e) {
+    if (!fm_turn_create(&e->turn)) return false;
+    if (fm_lock_create(&e->lock)) return true;
+    fm_turn_destroy(&e->turn);
+    return false;
 }
 
 struct fathom_engine *fathom_engine_create(
     const struct fathom_engine_params *params, struct fathom_error *err) {
     double start = fm_clock();
     struct fathom_engine *e = calloc(1, sizeof(*e));
+    if (e && !create_locks(e)) free(e), e = NULL;
     if (!e) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         return NULL;
     }
-    e->exact = params->gpu.exact;
-    e->log = params->gpu.log;
+    e->exact = params->gpu && params->gpu->exact;
+    if (params->gpu) e->log = params->gpu->log;
     e->cache_type = fm_cache_type(e->exact, params->cache_8bit);
     if (e->exact && params->cache_8bit) {
         fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
         goto fail;
     }
     // checks the file before it opens a device
-    if (!(e->tensors = fm_tensors_open(params->model, err)) || !fm_hparams_read(e->tensors, &e->hp, err))
+    if (!(e->tensors = fm_model_open(params, "fathom_engine_create", err)) ||
+        !fm_hparams_read(e->tensors, &e->hp, err))
         goto fail;
-    if (e->hp.note)
-        fm_log(&params->gpu.log, FATHOM_LOG_WARNING, "%s: %s", fm_tensors_path(e->tensors), e->hp.note);
+    if (e->hp.note) fm_log(&e->log, FATHOM_LOG_WARNING, "%s: %s", fm_tensors_path(e->tensors), e->hp.note);
+    e->sampling = fm_model_sampling(e->tensors, &e->log);
     if (params->n_drafts && !check_drafting(e, params->n_drafts, err)) goto fail;
     e->start.file = fm_lap(&start);
     if (!load_tokenizer(e, e->tensors, err)) goto fail;
     e->start.tokenizer = fm_lap(&start);
-    if (!(e->gpu = fathom_gpu_create(&params->gpu, err))) goto fail;
+    if (!(e->gpu = fathom_gpu_create(params->gpu, err))) goto fail;
+    e->log = fm_gpu_params(e->gpu)->log; // from here on, one message at a time
     e->start.device = fm_lap(&start);
     if (!plan_memory(e, params, err)) goto fail;
-    if (!check_fit(e, params->model, err)) goto fail;
-    fm_log(&params->gpu.log, FATHOM_LOG_INFO,
+    if (!check_fit(e, fm_model_name(params), err)) goto fail;
+    fm_log(&e->log, FATHOM_LOG_INFO,
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
-        params->model, (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
+        fm_model_name(params), (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
         (double)e->plan.scratch / GIB, (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
-    if (!fm_weights_load(
-            e->gpu, e->tensors, &e->hp, &e->plan, &params->progress, &params->gpu.log, &e->weights, err))
+    if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &e->plan, &params->progress, &e->log, &e->weights, err))
         goto fail;
     if (params->mirror && e->plan.experts != FATHOM_EXPERTS_DISK) {
         fm_fail(err, FATHOM_INVALID,
@@ -157,10 +153,11 @@ struct fathom_engine *fathom_engine_create(
         goto fail;
     }
     if (e->plan.experts == FATHOM_EXPERTS_DISK &&
-        !(e->residency = fm_residency_create(
-              e->gpu, e->tensors, e->weights.slots, params->mirror, &params->gpu.log, err)))
+        !(e->residency =
+                fm_residency_create(e->gpu, e->tensors, e->weights.slots, params->mirror, &e->log, err)))
         goto fail;
-    if (!e->residency && !fathom_gpu_get_counters(e->gpu).memory_in_place) fm_tensors_close(&e->tensors);
+    e->model_key = fm_model_key(e->tensors, &e->hp); // of bytes that loading has just read
+    if (!e->residency && !fm_engine_counters(e).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
     if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;
     e->start.tuning = fm_lap(&start);
@@ -176,32 +173,25 @@ void fathom_engine_destroy(struct fathom_engine **engine) {
     if (e->gpu && e->hp.n_experts) fm_engine_remember(e);
     fm_residency_destroy(&e->residency);
     fm_weights_free(&e->weights);
-    fm_tokenizer_destroy(&e->tokenizer);
+    fathom_tokenizer_destroy(&e->tokenizer);
     fathom_gpu_destroy(&e->gpu);
     fm_tensors_close(&e->tensors);
+    free(e->tuned);
+    fm_lock_destroy(&e->lock);
+    fm_turn_destroy(&e->turn);
     free(e);
     *engine = NULL;
 }
 
-void fm_engine_settle(struct fathom_engine *e) {
-    fm_pressure_begin(&e->pressure, e->gpu, e->weights.slots, &e->log);
-}
-bool fm_engine_pressed(struct fathom_engine *e) {
-    return fm_pressure_due(&e->pressure, e->gpu, e->weights.slots, e->plan.n_slots);
-}
-bool fm_engine_relieve(struct fathom_engine *e, struct fathom_error *err) {
-    return fm_pressure_follow(&e->pressure, e->gpu, e->weights.slots, &e->log, err);
+struct fathom_gpu_counters fm_engine_counters(const struct fathom_engine *engine) {
+    struct fathom_gpu_counters counters = {.size = sizeof(counters)};
+    fathom_gpu_get_counters(engine->gpu, &counters);
+    return counters;
 }
 
-bool fm_engine_submit(const struct fathom_engine *e, struct fathom_stream *stream, const int32_t *ids,
-    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err) {
-    struct fm_slots *slots = e->weights.slots;
-    if (slots && slots->in_doubt && !fm_slots_forget(e->gpu, slots, err)) return false;
-    if (fm_residency_submit(e->residency, stream, ids, n_ids, ticket, err)) return true;
-    if (slots) slots->in_doubt = true;
-    return false;
+const struct fathom_tokenizer *fathom_engine_get_tokenizer(const struct fathom_engine *engine) {
+    return engine ? engine->tokenizer : NULL;
 }
-
 const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) {
     return &engine->info;
 }
@@ -212,9 +202,9 @@ struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine) {
     return engine->gpu;
 }
 
-bool fathom_engine_get_expert_stats(
-    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
-    *stats = (struct fathom_expert_stats){0};
-    fm_residency_count(engine->residency, stats);
-    return !engine->weights.slots || fm_slots_count(engine->gpu, engine->weights.slots, stats, err);
+const struct fathom_sampling *fathom_engine_get_sampling(const struct fathom_engine *engine) {
+    return &engine->sampling;
+}
+void fathom_engine_get_start_times(const struct fathom_engine *engine, struct fathom_start_times *times) {
+    fm_sized_write(times, &engine->start, sizeof(engine->start));
 }

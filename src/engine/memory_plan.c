@@ -5,8 +5,10 @@
 #include "engine/forecast.h"
 #include "engine/placement.h"
 #include "engine/session.h"
+#include "file/output.h"
 #include "model/arch/arch.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 // DRAFT_POSITIONS: one round, and two in flight after the last. LEAST_CHUNK: shorter chunks are not worth the
 // slots that they leave room for. HOST_RESERVE: one part in 16 of the host's free memory is left to others.
@@ -70,7 +72,7 @@ static uint64_t device_slack(const struct fm_hparams *hp, uint64_t limit) {
 }
 
 static struct fm_machine machine_of(
-    const struct fm_hparams *hp, const struct fathom_inspect_params *p, const struct fathom_gpu_info *gpu) {
+    const struct fm_hparams *hp, const struct fm_plan_request *p, const struct fathom_gpu_info *gpu) {
     const uint64_t known = p->host_memory ? p->host_memory : fm_available_memory(),
                    free = known == UINT64_MAX ? known : known - known / HOST_RESERVE,
                    host = least(free, or_most(p->host_limit)), other = host_overhead(gpu, p->host_limit);
@@ -160,7 +162,7 @@ static struct size_text size_text(uint64_t bytes) {
 
 // Says what is short. Without a limit or a wish that was not kept this is no error: the plan says that the
 // model does not fit.
-static bool check_shortage(const struct fathom_inspect_params *p, const struct fm_inventory *inv,
+static bool check_shortage(const struct fm_plan_request *p, const struct fm_inventory *inv,
     const struct fathom_memory_plan *plan, const struct fm_shortage *s, struct fathom_error *err) {
     const struct size_text needed = size_text(s->needed), available = size_text(s->available);
     const bool limited = p->device_limit && p->device_limit <= plan->available;
@@ -223,11 +225,11 @@ static bool check_shortage(const struct fathom_inspect_params *p, const struct f
 // Plans with the longest chunk with which all experts fit into device memory; without such a chunk, with the
 // longest one that leaves room for slots; else with the longest that fits. What is short is that of the
 // shortest chunk.
-static struct fm_shortage choose_chunk(const struct fm_hparams *hp, const struct fathom_inspect_params *p,
+static struct fm_shortage choose_chunk(const struct fm_hparams *hp, const struct fm_plan_request *p,
     const struct fathom_gpu_info *gpu, enum fathom_type cache_type, const struct fm_inventory *inv,
     struct fathom_memory_plan *plan) {
     const struct fm_machine machine = machine_of(hp, p, gpu);
-    struct fathom_memory_plan best = {0}, try = *plan;
+    struct fathom_memory_plan best = {.size = sizeof(best)}, try = *plan;
     struct fm_shortage s = {FM_ENOUGH, 0, 0};
     for (uint32_t n = plan->n_chunk; n == plan->n_chunk || n >= LEAST_CHUNK; n /= 2) {
         try = *plan;
@@ -244,7 +246,7 @@ static struct fm_shortage choose_chunk(const struct fm_hparams *hp, const struct
 }
 
 bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_inspect_params *params, const struct fm_expert_history *history,
+    const struct fm_plan_request *params, const struct fm_expert_history *history,
     struct fathom_model_info *info, struct fathom_memory_plan *plan, struct fathom_error *err) {
     const enum fathom_type cache_type = fm_cache_type(params->exact, params->cache_8bit);
     const char *path = fm_tensors_path(tensors);
@@ -263,36 +265,102 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
     if (!fm_inventory_take(tensors, hp, params->gpu ? params->gpu->storage_alignment : 0, &inv, err))
         return false;
     // Without a device, the plan assumes the smallest one that Vulkan 1.2 drivers offer in practice.
-    const struct fathom_gpu_info smallest = {.type = FATHOM_GPU_CPU, .max_storage_range = 128 << 20};
+    const struct fathom_gpu_info smallest = {
+        .size = sizeof(smallest), .type = FATHOM_GPU_CPU, .max_storage_range = 128 << 20};
     const struct fathom_gpu_info *gpu = params->gpu ? params->gpu : &smallest;
     const struct fm_machine machine = machine_of(hp, params, gpu);
-    *plan = (struct fathom_memory_plan){
-        .n_context = n_context,
-        .n_chunk = fm_default_chunk(gpu, hp, n_context),
-        .weights = size.bytes,
-        .available = machine.device,
-        .host_available = machine.host,
-        .rates = params->rates,
-    };
+    *plan = FATHOM_INIT(fathom_memory_plan, .n_context = n_context,
+        .n_chunk = fm_default_chunk(gpu, hp, n_context), .weights = size.bytes, .available = machine.device,
+        .host_available = machine.host, .rates = params->rates);
     fm_rates_default(gpu, &plan->rates);
     const bool no_experts = inv.n_layers == 0 && params->experts > FATHOM_EXPERTS_DEVICE;
     const bool possible = plan->n_chunk > 0; // one token's activations fit a binding
     const struct fm_shortage s = choose_chunk(hp, params, gpu, cache_type, &inv, plan);
     plan->fits = plan->fits && possible;
     foretell(&inv, hp, history, params->keep_slots, plan);
-    const bool ok = !no_experts
+    bool ok = !no_experts
         ? !params->gpu || check_shortage(params, &inv, plan, &s, err)
         : fm_fail(err, FATHOM_INVALID, "%s: a place for experts was asked for, the model has none", path);
+    if (ok && params->in_memory && plan->experts == FATHOM_EXPERTS_DISK)
+        ok = fm_fail(err, FATHOM_UNSUPPORTED,
+            "%s: %s of experts, %s of device memory and %s of host memory are free: the others would be read "
+            "from a file as they are needed, but the model is in memory; give the path of its file",
+            path, size_text(plan->expert_bytes).text, size_text(machine.device).text,
+            size_text(machine.host).text);
     fm_inventory_free(&inv);
     return ok;
 }
 
-bool fathom_model_inspect(const struct fathom_inspect_params *params, struct fathom_model_info *info,
-    struct fathom_memory_plan *plan, struct fathom_error *err) {
+struct fm_plan_request fm_plan_request(
+    const struct fathom_engine_params *params, const struct fathom_gpu_info *gpu) {
+    const struct fathom_gpu_params *p = params->gpu;
+    return (struct fm_plan_request){
+        .model = fm_model_name(params),
+        .gpu = gpu,
+        .exact = p && p->exact,
+        .cache_8bit = params->cache_8bit,
+        .in_memory = params->model_data,
+        .n_context = params->n_context,
+        .experts = params->experts,
+        .device_limit = p ? p->device_limit : 0,
+        .host_limit = p ? p->host_limit : 0,
+        // reading the host's memory costs a pretended card nothing
+        .keep_slots = p && p->debug && (p->debug->discrete || p->debug->separate_memory),
+    };
+}
+
+struct fathom_inspection {
+    struct fathom_model_info info;
+    struct fathom_memory_plan plan;
+    struct fm_tensors *tensors;
+    struct fathom_tensor_info tensor; // the last one asked for
+};
+
+struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params *params,
+    const struct fathom_machine *machine, struct fathom_error *err) {
+    struct fathom_inspection *inspection = calloc(1, sizeof(*inspection));
     struct fm_hparams hp;
-    struct fm_tensors *tensors = fm_tensors_open(params->model, err);
-    const bool ok = tensors && fm_hparams_read(tensors, &hp, err) &&
-        fm_memory_plan(tensors, &hp, params, NULL, info, plan, err);
-    fm_tensors_close(&tensors);
-    return ok;
+    struct fm_plan_request request = fm_plan_request(params, machine ? machine->gpu : NULL);
+    if (!inspection) {
+        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        return NULL;
+    }
+    if (machine) request.host_memory = machine->host_memory, request.rates = machine->rates;
+    struct fm_tensors *tensors = inspection->tensors = fm_model_open(params, "fathom_model_inspect", err);
+    if (!tensors || !fm_hparams_read(tensors, &hp, err) ||
+        !fm_memory_plan(tensors, &hp, &request, NULL, &inspection->info, &inspection->plan, err))
+        fathom_inspection_destroy(&inspection);
+    return inspection;
+}
+
+void fathom_inspection_destroy(struct fathom_inspection **inspection) {
+    if (!inspection || !*inspection) return;
+    fm_tensors_close(&(*inspection)->tensors);
+    free(*inspection);
+    *inspection = NULL;
+}
+const struct fathom_model_info *fathom_inspection_get_info(const struct fathom_inspection *inspection) {
+    return &inspection->info;
+}
+const struct fathom_memory_plan *fathom_inspection_get_plan(const struct fathom_inspection *inspection) {
+    return &inspection->plan;
+}
+
+size_t fathom_inspection_count_tensors(const struct fathom_inspection *inspection) {
+    return fm_tensors_count(inspection->tensors);
+}
+const struct fathom_tensor_info *fathom_inspection_get_tensor(
+    struct fathom_inspection *inspection, size_t i) {
+    if (i >= fm_tensors_count(inspection->tensors)) return NULL;
+    const struct fm_tensor *t = fm_tensors_at(inspection->tensors, i);
+    inspection->tensor = FATHOM_INIT(fathom_tensor_info, .name = t->name, .type = t->type,
+        .n_dims = t->n_dims, .dims = {t->dims[0], t->dims[1], t->dims[2], t->dims[3]}, .bytes = t->size);
+    return &inspection->tensor;
+}
+bool fathom_inspection_has_file(const struct fathom_inspection *inspection, const char *path) {
+    return fm_output_is_input(inspection->tensors, path);
+}
+
+uint64_t fathom_host_memory_free(void) {
+    return fm_available_memory();
 }

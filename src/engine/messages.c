@@ -26,7 +26,7 @@ bool fm_messages_add(struct fm_messages *messages, const struct fathom_message *
         messages->items = grown;
         messages->capacity = capacity;
     }
-    struct fathom_message copy = {.role = message->role};
+    struct fathom_message copy = {.size = sizeof(copy), .role = message->role};
     struct fathom_tool_call *calls =
         message->n_tool_calls ? calloc(message->n_tool_calls, sizeof(*calls)) : NULL;
     bool fits = (calls || !message->n_tool_calls) && copy_text(&copy.content, message->content) &&
@@ -45,8 +45,15 @@ bool fm_messages_add(struct fm_messages *messages, const struct fathom_message *
     return fits;
 }
 
+void fm_messages_remove(struct fm_messages *messages, size_t first, size_t end) {
+    if (first >= end) return;
+    for (size_t i = first; i < end; i++) free_message(&messages->items[i]);
+    memmove(messages->items + first, messages->items + end, (messages->n - end) * sizeof(*messages->items));
+    messages->n -= end - first;
+}
+
 void fm_messages_cut(struct fm_messages *messages, size_t n) {
-    while (messages->n > n) free_message(&messages->items[--messages->n]);
+    fm_messages_remove(messages, n, messages->n);
 }
 
 void fm_messages_free(struct fm_messages *messages) {

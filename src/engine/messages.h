@@ -11,6 +11,8 @@ struct fm_messages {
 
 // Adds a copy. False: out of memory.
 bool fm_messages_add(struct fm_messages *messages, const struct fathom_message *message);
+void fm_messages_remove(
+    struct fm_messages *messages, size_t first, size_t end);  // those from first to end - 1
 void fm_messages_cut(struct fm_messages *messages, size_t n); // keeps the first n
 void fm_messages_free(struct fm_messages *messages);
 #endif

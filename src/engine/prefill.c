@@ -13,15 +13,16 @@ struct fm_pass fm_session_input_pass(
     return pass;
 }
 
-// n_tokens: those at s->n_evaluated that the stream takes through the layers.
+// Runs the recorded stream. The caller has the engine's turn, which ends here. n_tokens: those at
+// s->n_evaluated that the stream takes through the layers.
 static bool run(struct fathom_session *s, uint32_t n_tokens, bool decode_next, struct fathom_error *err) {
     uint64_t ticket;
-    if (!fathom_stream_finish(s->prefill, err) ||
-        !fm_engine_submit(s->engine, s->prefill, s->tokens + s->n_evaluated, n_tokens, &ticket, err))
-        return false;
+    const bool ok = fathom_stream_finish(s->prefill, err) &&
+        fm_engine_submit(s->engine, s->prefill, s->tokens + s->n_evaluated, n_tokens, &ticket, err);
     struct fathom_error later = {0}; // a failure comes again, and is told, when the step is wanted
-    if (decode_next) s->drafting ? fm_drafting_record(s, &later) : fm_session_record_decode(s, &later);
-    return fathom_gpu_wait(s->engine->gpu, ticket, err);
+    if (ok && decode_next) s->drafting ? fm_drafting_record(s, &later) : fm_session_record_decode(s, &later);
+    fm_engine_end_turn(s->engine);
+    return ok && fathom_gpu_wait(s->engine->gpu, ticket, err);
 }
 
 static bool is_finite(const float *values, uint64_t n) {
@@ -36,6 +37,7 @@ static bool read_logits(
     const uint64_t n_vocab = s->engine->hp.n_vocab;
     for (uint32_t first = 0; first < pass->n_tokens; first += s->ws.n_logits) {
         const uint32_t left = pass->n_tokens - first, n = left < s->ws.n_logits ? left : s->ws.n_logits;
+        fm_engine_take_turn(s->engine);
         fathom_stream_begin(s->prefill);
         fm_pass_head(pass, first, n);
         struct fathom_view rows = s->ws.logits;
@@ -57,28 +59,31 @@ static bool evaluate_chunk(
     const uint32_t n_next = !s->drafting ? 0
         : is_last                        ? n_tokens - 1
                                          : n_tokens; // tokens whose successor is known
-    if (fm_engine_pressed(s->engine) && !fm_engine_relieve(s->engine, err)) return false;
     struct fathom_view ids = pass.ids, next = ids;
     ids.size = 4ull * (is_last ? n_tokens : n_tokens + 1);
     next.offset += 4, next.size -= 4;
     if (!fathom_upload(s->engine->gpu, pass.position, &s->n_evaluated, err) ||
         !fathom_upload(s->engine->gpu, ids, s->tokens + s->n_evaluated, err))
         return false;
+    if (!fm_engine_begin(s->engine, err)) return false;
     fathom_stream_begin(s->prefill);
     fm_pass_layers(&pass);
     if (logits) {
         if (!run(s, n_tokens, false, err) || !read_logits(s, &pass, logits, err)) return false;
+        fm_engine_take_turn(s->engine);
         fathom_stream_begin(s->prefill);
     }
     if (n_next) fm_drafting_read(s, &pass, next, n_next);
-    if ((!logits || n_next) && !run(s, logits ? 0 : n_tokens, !logits, err)) return false;
+    if (logits && !n_next)
+        fm_engine_end_turn(s->engine);
+    else if (!run(s, logits ? 0 : n_tokens, !logits, err))
+        return false;
     if (s->drafting) fm_drafting_set_length(s, s->n_evaluated + n_next);
     s->n_evaluated = end;
     return true;
 }
 
-bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits,
-    const struct fathom_progress *progress, struct fathom_error *err) {
+bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, struct fathom_error *err) {
     // tokens that the draft layer has missed are read again
     if (s->drafting && s->n_evaluated > fm_drafting_length(s)) s->n_evaluated = fm_drafting_length(s);
     const double start = fm_clock();
@@ -88,24 +93,30 @@ bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits,
         const uint32_t left = end - s->n_evaluated, n = left < s->n_chunk ? left : s->n_chunk,
                        done = s->n_evaluated - first;
         ok = evaluate_chunk(s, n, logits ? logits + (uint64_t)done * s->engine->hp.n_vocab : NULL, err);
-        if (ok && progress && progress->report &&
-            !progress->report(progress->user, "reading", done + n, total))
+        if (ok && s->progress.report &&
+            !s->progress.report(s->progress.user, FATHOM_PHASE_PROMPT, done + n, total))
             ok = fm_fail(err, FATHOM_CANCELLED, "reading the prompt was cancelled");
     }
-    if (total) s->stats.timings.prefill_seconds += fm_clock() - start;
-    s->stats.timings.prefill_tokens += s->n_evaluated - first;
+    if (total) s->stats.prefill_seconds += fm_clock() - start;
+    s->stats.prefill_tokens += s->n_evaluated - first;
     return ok;
 }
 
-bool fm_session_push_tokens(
-    struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err) {
-    if (n_tokens > s->n_context - s->n_tokens)
+bool fm_session_check_tokens(const struct fathom_session *s, uint32_t n_before, const int32_t *ids,
+    uint32_t n_tokens, struct fathom_error *err) {
+    if (n_tokens > s->n_context - n_before)
         return fm_fail(err, FATHOM_INVALID, "the text would have %llu tokens, the context holds %u",
-            (unsigned long long)s->n_tokens + n_tokens, s->n_context);
+            (unsigned long long)n_before + n_tokens, s->n_context);
     for (uint32_t i = 0; i < n_tokens; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= s->engine->hp.n_vocab)
             return fm_fail(err, FATHOM_INVALID, "token id %d is not in the vocabulary of %u", ids[i],
                 s->engine->hp.n_vocab);
+    return true;
+}
+
+bool fm_session_push_tokens(
+    struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err) {
+    if (!fm_session_check_tokens(s, s->n_tokens, ids, n_tokens, err)) return false;
     if (n_tokens) memcpy(s->tokens + s->n_tokens, ids, n_tokens * sizeof(*ids));
     s->n_tokens += n_tokens;
     return true;
@@ -114,13 +125,13 @@ bool fm_session_push_tokens(
 // The last token is left to the decode step, unless its logits are wanted now: that step needs a token to
 // start from.
 bool fathom_session_append(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, float *logits,
-    const struct fathom_progress *progress, struct fathom_error *err) {
+    struct fathom_error *err) {
     const uint32_t before = s->n_tokens;
     if (!fm_session_push_tokens(s, ids, n_tokens, err)) return false;
     if (n_tokens == 0) return true;
-    const bool ok = logits ? fm_session_evaluate(s, before, NULL, NULL, err) &&
-            fm_session_evaluate(s, s->n_tokens, logits, progress, err)
-                           : fm_session_evaluate(s, s->n_tokens - 1, NULL, progress, err);
+    const bool ok = logits
+        ? fm_session_evaluate(s, before, NULL, err) && fm_session_evaluate(s, s->n_tokens, logits, err)
+        : fm_session_evaluate(s, s->n_tokens - 1, NULL, err);
     if (!ok) fathom_session_truncate(s, s->n_evaluated > before ? s->n_evaluated : before, NULL);
     return ok;
 }

@@ -8,8 +8,10 @@ static const double interval = 0.5; // seconds; a look takes 0.2 ms
 // Bytes that are free within the driver's budget and the limit; less than 0 if they have shrunk below what
 // the gpu holds.
 static int64_t room(const struct fathom_gpu *gpu) {
-    const struct fathom_gpu_memory m = fathom_gpu_get_memory(gpu);
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    struct fathom_gpu_memory m = {.size = sizeof(m)};
+    struct fathom_gpu_counters c = {.size = sizeof(c)};
+    fathom_gpu_get_memory(gpu, &m);
+    fathom_gpu_get_counters(gpu, &c);
     const uint64_t limit = fathom_gpu_get_limits(gpu).device;
     const int64_t budget = (int64_t)m.device_budget - (int64_t)m.device_usage,
                   within = limit ? (int64_t)limit - (int64_t)c.device_allocated : INT64_MAX;
@@ -54,7 +56,9 @@ bool fm_pressure_follow(struct fm_pressure *p, struct fathom_gpu *gpu, struct fm
     if (!s || (p->n_wanted == s->n_slots && fm_slots_exist(s))) return true;
     const uint32_t before = s->n_slots;
     const struct fathom_gpu_limits limits = fathom_gpu_get_limits(gpu);
-    const uint64_t held = fathom_gpu_get_counters(gpu).device_allocated;
+    struct fathom_gpu_counters c = {.size = sizeof(c)};
+    fathom_gpu_get_counters(gpu, &c);
+    const uint64_t held = c.device_allocated;
     // the least slots stay, even beyond a limit that was lowered since: the run goes on
     if (p->n_wanted == s->top_k && limits.device && held > limits.device)
         fathom_gpu_set_limits(gpu, (struct fathom_gpu_limits){held, limits.host});

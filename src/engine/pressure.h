@@ -19,7 +19,7 @@ void fm_pressure_begin(struct fm_pressure *pressure, struct fathom_gpu *gpu, con
 // budget once an interval; costs nothing else.
 bool fm_pressure_due(
     struct fm_pressure *pressure, struct fathom_gpu *gpu, const struct fm_slots *slots, uint32_t n_planned);
-// Changes the number of slots if that is due. The device must be idle. Streams must then be recorded again.
+// Changes the number of slots if that is due. Streams must then be recorded again.
 bool fm_pressure_follow(struct fm_pressure *pressure, struct fathom_gpu *gpu, struct fm_slots *slots,
     const struct fathom_log *log, struct fathom_error *err);
 #endif

@@ -1,4 +1,5 @@
 #include "engine/session.h"
+#include "base/sized.h"
 #include "model/arch/arch.h"
 #include <stdlib.h>
 #include <string.h>
@@ -16,16 +17,23 @@ static bool create_steps(struct fathom_session *s, struct fathom_error *err) {
 struct fathom_session *fathom_session_create(
     struct fathom_engine *engine, const struct fathom_session_params *params, struct fathom_error *err) {
     const struct fathom_gpu_info *info = fathom_gpu_get_info(engine->gpu);
+    struct fathom_session_params p = {.size = sizeof(p)};
+    if (!fm_engine_add_session(engine, err)) return NULL;
     struct fathom_session *s = calloc(1, sizeof(*s));
-    if (!s) goto no_memory;
+    if (!s) {
+        fm_engine_remove_session(engine);
+        goto no_memory;
+    }
     s->engine = engine;
-    s->n_context = params && params->n_context ? params->n_context : engine->plan.n_context;
+    if (!fm_sized_read(&p, sizeof(p), params, "fathom_session_create: params", err)) goto fail;
+    s->progress = p.progress;
+    s->n_context = p.n_context ? p.n_context : engine->plan.n_context;
     if (s->n_context > engine->plan.n_context) {
         fm_fail(err, FATHOM_INVALID, "a session of %u tokens was asked for, the engine was planned for %u",
             s->n_context, engine->plan.n_context);
         goto fail;
     }
-    s->n_chunk = params && params->n_chunk ? params->n_chunk : engine->plan.n_chunk;
+    s->n_chunk = p.n_chunk ? p.n_chunk : engine->plan.n_chunk;
     if (s->n_chunk > s->n_context) s->n_chunk = s->n_context;
     s->n_chunk = fm_workspace_max_tokens(&engine->hp, info->max_storage_range, s->n_chunk);
     if (s->n_chunk == 0) {
@@ -51,8 +59,7 @@ struct fathom_session *fathom_session_create(
         !fm_drafting_create(s, err))
         goto fail;
     fm_engine_settle(engine);
-    s->start = engine->start;
-    s->start.session = fm_clock() - begin;
+    s->stats.create_seconds = fm_clock() - begin;
     return s;
 no_memory:
     fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -67,10 +74,12 @@ void fathom_session_destroy(struct fathom_session **session) {
     fathom_stream_destroy(&s->prefill);
     fathom_stream_destroy(&s->decode);
     fm_drafting_destroy(s);
+    fm_constrained_destroy(s);
     struct fathom_buffer **buffers[] = {&s->input, &s->step, &s->seen, &s->ring};
     for (size_t i = 0; i < sizeof(buffers) / sizeof(*buffers); i++) fathom_buffer_destroy(buffers[i]);
     fm_workspace_free(&s->ws);
     fm_caches_free(&s->caches);
+    fm_engine_remove_session(s->engine);
     free(s->tokens);
     free(s);
     *session = NULL;
@@ -90,6 +99,23 @@ struct fm_pass fm_session_pass(const struct fathom_session *s, struct fathom_str
     return pass;
 }
 
+uint32_t fm_session_cache_parts(
+    const struct fathom_session *s, uint32_t layer, struct fathom_view parts[FM_MAX_CACHE_PARTS]) {
+    const struct fm_hparams *hp = &s->engine->hp;
+    return fm_caches_used(
+        hp, &s->caches, layer, layer < hp->n_layers ? s->n_evaluated : fm_drafting_length(s), parts);
+}
+
+uint64_t fm_session_cache_size(const struct fathom_session *s) {
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < s->caches.n_layers; i++) {
+        struct fathom_view parts[FM_MAX_CACHE_PARTS];
+        const uint32_t n = fm_session_cache_parts(s, i, parts);
+        for (uint32_t j = 0; j < n; j++) total += parts[j].size;
+    }
+    return total;
+}
+
 bool fm_session_fail_logits(uint32_t position, struct fathom_error *err) {
     return fm_fail(err, FATHOM_INVALID,
         "the logits at position %u are not finite: the model's weights hold NaN or infinity, or its values "
@@ -103,20 +129,41 @@ uint32_t fathom_session_length(const struct fathom_session *session) {
 const int32_t *fathom_session_tokens(const struct fathom_session *session) {
     return session->tokens;
 }
-struct fathom_session_stats fathom_session_get_stats(const struct fathom_session *session) {
-    struct fathom_session_stats stats = session->stats;
-    const struct fathom_start_times *t = &session->start;
-    stats.start = *t;
-    stats.start.pipelines = fathom_gpu_get_counters(session->engine->gpu).pipeline_seconds;
-    stats.timings.load_seconds = t->file + t->tokenizer + t->device + t->weights + t->tuning;
-    return stats;
+uint32_t fathom_session_context(const struct fathom_session *session) {
+    return session->n_context;
 }
-size_t fathom_session_get_timings(
-    const struct fathom_session *session, bool decode, struct fathom_dispatch_time *list, size_t capacity) {
-    return fathom_stream_timings(!decode ? session->prefill
-            : session->drafting          ? fm_drafting_round(session)
-                                         : session->decode,
-        list, capacity);
+void fathom_session_get_stats(const struct fathom_session *session, struct fathom_session_stats *given) {
+    struct fathom_session_stats stats = session->stats;
+    stats.pipeline_seconds = fm_engine_counters(session->engine).pipeline_seconds;
+    fm_sized_write(given, &stats, sizeof(stats));
+}
+void fathom_session_get_expert_stats(
+    const struct fathom_session *session, struct fathom_expert_stats *stats) {
+    fm_sized_write(stats, &session->experts, sizeof(session->experts));
+}
+
+static struct fathom_stream *timed(const struct fathom_session *session, bool decode) {
+    return !decode ? session->prefill : session->drafting ? fm_drafting_round(session) : session->decode;
+}
+size_t fathom_session_read_timings(struct fathom_session *session, bool decode) {
+    return fathom_stream_read_timings(timed(session, decode));
+}
+const struct fathom_dispatch_time *fathom_session_get_timing(
+    const struct fathom_session *session, bool decode, size_t i) {
+    return fathom_stream_get_timing(timed(session, decode), i);
+}
+
+bool fathom_session_sync(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, uint32_t *n_reused,
+    struct fathom_error *err) {
+    if (n_reused) *n_reused = 0;
+    if (!fm_session_check_tokens(s, 0, ids, n_tokens, err)) return false;
+    uint32_t n_same = 0;
+    while (n_same < n_tokens && n_same < s->n_tokens && ids[n_same] == s->tokens[n_same]) n_same++;
+    const bool cuts_cache = n_same < s->n_evaluated;
+    if (!fathom_session_truncate(s, n_same, err)) return false;
+    // a cut may cost more of the cache than of the text
+    if (n_reused) *n_reused = cuts_cache ? s->n_evaluated : n_same;
+    return fathom_session_append(s, ids + n_same, n_tokens - n_same, NULL, err);
 }
 
 bool fathom_session_truncate(struct fathom_session *s, uint32_t length, struct fathom_error *err) {

@@ -3,6 +3,7 @@
 #include "op/tune.h"
 #include "base/log.h"
 #include "base/names.h"
+#include "base/sized.h"
 #include "engine/session.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ struct job {
 struct tuning {
     struct fathom_engine *engine;
     struct fathom_session *session;
+    bool tuning; // fm_engine_begin_tuning() has succeeded
     struct fathom_stream *stream;
     struct job *jobs;
     size_t n_jobs;
@@ -108,23 +110,26 @@ static bool find_jobs(struct tuning *t, struct fathom_error *err) {
 }
 
 uint64_t fm_tuning_key(const struct fathom_engine *e) {
-    uint64_t key = e->cache_type;
-    for (size_t i = 0; i < fm_tensors_count(e->tensors); i++) {
-        const struct fm_tensor *tensor = fm_tensors_at(e->tensors, i);
+    return fm_directory_key(e->tensors, e->cache_type);
+}
+
+uint64_t fm_directory_key(const struct fm_tensors *tensors, uint64_t key) {
+    for (size_t i = 0; i < fm_tensors_count(tensors); i++) {
+        const struct fm_tensor *tensor = fm_tensors_at(tensors, i);
         const uint64_t own[] = {key, fm_hash(tensor->name, strlen(tensor->name)), tensor->type,
             tensor->dims[0], tensor->dims[1], tensor->dims[2], tensor->dims[3]};
         key = fm_hash(own, sizeof(own));
     }
-    for (size_t i = 0; i < fm_meta_count(e->tensors); i++) {
+    for (size_t i = 0; i < fm_meta_count(tensors); i++) {
         enum fm_value_type type;
-        const char *name = fm_meta_key(e->tensors, i, &type);
+        const char *name = fm_meta_key(tensors, i, &type);
         struct fathom_error unsuitable = {0}; // ignored: no operator could take such a number
         uint32_t number = 0;
         float real = 0;
         if (type == FM_VALUE_UINT || type == FM_VALUE_INT)
-            fm_meta_u32(e->tensors, name, &number, &unsuitable);
+            fm_meta_u32(tensors, name, &number, &unsuitable);
         else if (type == FM_VALUE_FLOAT)
-            fm_meta_f32(e->tensors, name, &real, &unsuitable), memcpy(&number, &real, 4);
+            fm_meta_f32(tensors, name, &real, &unsuitable), memcpy(&number, &real, 4);
         else
             continue;
         const uint64_t own[] = {key, fm_hash(name, strlen(name)), number};
@@ -154,8 +159,10 @@ static bool write_input(struct tuning *t, uint32_t n_tokens, struct fathom_error
 
 static bool submit_pass(struct tuning *t, struct fathom_error *err) {
     uint64_t ticket;
-    return fm_engine_submit(t->engine, t->stream, NULL, 0, &ticket, err) &&
-        fathom_gpu_wait(t->engine->gpu, ticket, err);
+    fm_engine_take_turn(t->engine);
+    const bool ok = fm_engine_submit(t->engine, t->stream, NULL, 0, &ticket, err);
+    fm_engine_end_turn(t->engine);
+    return ok && fathom_gpu_wait(t->engine->gpu, ticket, err);
 }
 
 static bool run_pass(struct tuning *t, uint32_t n_tokens, struct fathom_error *err) {
@@ -170,7 +177,7 @@ static bool run_pass(struct tuning *t, uint32_t n_tokens, struct fathom_error *e
 static bool run_passes(struct tuning *t, struct fm_tuner *tuner, struct fathom_error *err) {
     const struct fathom_session *s = t->session;
     const double start = fm_clock();
-    const uint64_t before = fathom_gpu_get_counters(tuner->gpu).pipelines_built;
+    const uint64_t before = fm_engine_counters(t->engine).pipelines_built;
     const uint32_t few = s->n_chunk < MAX_FEW ? s->n_chunk : MAX_FEW, room = s->n_context - few;
     t->position = s->n_chunk < room ? s->n_chunk : room;
     if (!run_pass(t, 1, err)) return false;
@@ -184,7 +191,7 @@ static bool run_passes(struct tuning *t, struct fm_tuner *tuner, struct fathom_e
     if (one * t->n_chunk * chunk_part > left / 2) t->n_chunk = 0;
     if (!fm_tune_goes_on(tuner, err)) return false;
     if (!run_pass(t, t->n_chunk ? t->n_chunk : few, err) || !run_pass(t, 1, err)) return false;
-    const uint64_t n_built = fathom_gpu_get_counters(tuner->gpu).pipelines_built - before;
+    const uint64_t n_built = fm_engine_counters(t->engine).pipelines_built - before;
     if (n_built) tuner->prepare_seconds = (fm_clock() - start) / (double)n_built;
     return true;
 }
@@ -204,14 +211,17 @@ static bool probe(struct tuning *t, struct fm_tuner *tuner, struct fathom_error 
 static bool open_tuning(struct tuning *t, struct fathom_error *err) {
     const uint32_t n_context = t->engine->plan.n_context < N_CONTEXT ? t->engine->plan.n_context : N_CONTEXT;
     t->session =
-        fathom_session_create(t->engine, &(struct fathom_session_params){.n_context = n_context}, err);
-    if (!t->session || !(t->stream = fathom_stream_create(t->engine->gpu, err))) return false;
+        fathom_session_create(t->engine, &FATHOM_INIT(fathom_session_params, .n_context = n_context), err);
+    if (!t->session || !(t->tuning = fm_engine_begin_tuning(t->engine, err)) ||
+        !(t->stream = fathom_stream_create(t->engine->gpu, err)))
+        return false;
     t->n_chunk = t->session->n_chunk > 16 ? t->session->n_chunk : 0;
     return find_jobs(t, err);
 }
 
 static void close_tuning(struct tuning *t) {
     fathom_stream_destroy(&t->stream);
+    if (t->tuning) fm_engine_end_tuning(t->engine);
     fathom_session_destroy(&t->session);
     free(t->jobs);
 }
@@ -225,15 +235,17 @@ static void name_choice(const struct fm_choice *choice, char text[32]) {
         snprintf(text, 32, "%.31s", choice->variant->name);
 }
 
+static void forget_tuned(struct fathom_engine *engine) {
+    free(engine->tuned);
+    engine->tuned = NULL;
+    engine->n_tuned = 0;
+}
+
 static void report(
     const struct job *job, const char *what, const struct fm_trial_result *r, struct fathom_tuned *out) {
-    *out = (struct fathom_tuned){
-        .n_tokens = job->call.n_tokens,
-        .default_nanoseconds = r->by_default.nanoseconds,
-        .best_nanoseconds = r->best.nanoseconds,
-        .n_measured = r->n_measured,
-        .n_wrong = r->n_wrong,
-    };
+    *out = FATHOM_INIT(fathom_tuned, .n_tokens = job->call.n_tokens,
+        .default_nanoseconds = r->by_default.nanoseconds, .best_nanoseconds = r->best.nanoseconds,
+        .n_measured = r->n_measured, .n_wrong = r->n_wrong);
     snprintf(out->op, sizeof(out->op), "%s", job->call.op);
     snprintf(out->what, sizeof(out->what), "%s", what);
     if (r->by_default.choice.variant) name_choice(&r->by_default.choice, out->default_variant);
@@ -262,9 +274,12 @@ static bool measure_job(struct tuning *t, struct fm_tuner *tuner, const struct j
 }
 
 // Measures all jobs in their order, until the tuner's deadline.
-static bool measure(struct tuning *t, struct fm_tuner *tuner, struct fathom_tuned *list, size_t capacity,
-    struct fm_tune_outcome *outcome, struct fathom_error *err) {
+static bool measure(
+    struct tuning *t, struct fm_tuner *tuner, struct fm_tune_outcome *outcome, struct fathom_error *err) {
+    struct fathom_engine *e = t->engine;
     if (!open_tuning(t, err)) return false;
+    if (!(e->tuned = calloc(t->n_jobs + 1, sizeof(*e->tuned))))
+        return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     tuner->total = t->n_jobs;
     if (!fm_tune_goes_on(tuner, err) || (tuner->build_budget && !probe(t, tuner, err))) return false;
     const bool slow = tuner->build_budget && tuner->prepare_seconds > tuner->build_budget;
@@ -279,7 +294,7 @@ static bool measure(struct tuning *t, struct fm_tuner *tuner, struct fathom_tune
             result.best.choice.size != result.by_default.choice.size;
         outcome->n_measured += result.best.nanoseconds > 0;
         outcome->n_better += result.best.nanoseconds > 0 && better;
-        if (i < capacity) report(job, what, &result, &list[i]);
+        report(job, what, &result, &e->tuned[e->n_tuned++]);
         outcome->n_calls++;
         tuner->done++;
         if (!fm_tune_goes_on(tuner, err)) return false;
@@ -298,10 +313,11 @@ bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_
         .progress = progress,
     };
     *outcome = (struct fm_tune_outcome){0};
-    const bool ok = measure(&t, &tuner, NULL, 0, outcome, err);
+    const bool ok = measure(&t, &tuner, outcome, err);
     if (build_budget && tuner.prepare_seconds > build_budget) outcome->slow_seconds = tuner.prepare_seconds;
     if (!ok) fm_tuned_clear(engine->gpu);
     close_tuning(&t);
+    forget_tuned(engine); // the quick form is told in the log
     return ok;
 }
 
@@ -359,26 +375,33 @@ bool fm_tune_start(
     return true;
 }
 
-bool fathom_engine_tune(struct fathom_engine *engine, double seconds, const struct fathom_progress *progress,
-    struct fathom_tuned *list, size_t capacity, size_t *n, struct fathom_error *err) {
+bool fathom_engine_tune(
+    struct fathom_engine *engine, const struct fathom_tune_params *params, struct fathom_error *err) {
+    struct fathom_tune_params p = {.size = sizeof(p)};
     struct tuning t = {.engine = engine};
-    struct fm_tuner tuner = {
-        .gpu = engine->gpu,
-        .deadline = fm_clock() + (seconds > 0 ? seconds : DEFAULT_SECONDS),
-        .progress = progress,
-    };
-    const struct fathom_gpu_params *params = fm_gpu_params(engine->gpu);
+    const struct fathom_gpu_params *gpu = fm_gpu_params(engine->gpu);
     struct fm_tune_outcome outcome = {0};
     struct fathom_error failure = {0};
-    *n = 0;
-    if (params->exact || params->variants)
+    if (!fm_sized_read(&p, sizeof(p), params, "fathom_engine_tune: params", err)) return false;
+    struct fm_tuner tuner = {
+        .gpu = engine->gpu,
+        .deadline = fm_clock() + (p.seconds > 0 ? p.seconds : DEFAULT_SECONDS),
+        .progress = &p.progress,
+    };
+    if (gpu->exact || gpu->variants)
         return fm_fail(err, FATHOM_INVALID, "tuning has nothing to choose: %s",
-            params->exact ? "exact mode has one variant" : "variants are forced");
-    const bool ok =
-        measure(&t, &tuner, list, capacity, &outcome, &failure) || failure.status == FATHOM_CANCELLED;
+            gpu->exact ? "exact mode has one variant" : "variants are forced");
+    forget_tuned(engine);
+    const bool ok = measure(&t, &tuner, &outcome, &failure) || failure.status == FATHOM_CANCELLED;
     if (ok && outcome.n_measured) fm_tuned_save(engine->gpu, engine->tuning_key); // else the old file stays
     if (!ok) fm_fail(err, failure.status, "%s", failure.message);
-    *n = ok ? outcome.n_calls : 0;
     close_tuning(&t);
     return ok;
+}
+
+size_t fathom_engine_count_tuned(const struct fathom_engine *engine) {
+    return engine->n_tuned;
+}
+const struct fathom_tuned *fathom_engine_get_tuned(const struct fathom_engine *engine, size_t i) {
+    return i < engine->n_tuned ? &engine->tuned[i] : NULL;
 }

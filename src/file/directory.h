@@ -40,6 +40,7 @@ struct fm_source {
 
 struct fm_tensors {
     char *path;
+    bool hub;              // of a hub folder
     struct fm_arena arena; // owns names, strings and sources
     struct fm_meta meta;
     struct fm_tensor *list;

@@ -3,7 +3,9 @@
 #define FM_FILE_OUTPUT_H
 #include "file/tensors.h"
 
-// Refuses a path that means one of the model's own files: a file of weights, or of a hub folder any file that
-// is no GGUF file.
+// Does a path mean one of the model's own files: a file of weights, or of a hub folder any file that is no
+// GGUF file?
+bool fm_output_is_input(const struct fm_tensors *in, const char *path);
+// Refuses such a path.
 bool fm_output_check(const struct fm_tensors *in, const char *path, struct fathom_error *err);
 #endif

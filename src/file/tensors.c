@@ -81,6 +81,9 @@ void fm_tensors_close(struct fm_tensors **tensors) {
     *tensors = NULL;
 }
 
+bool fm_tensors_is_hub(const struct fm_tensors *tensors) {
+    return tensors->hub;
+}
 const char *fm_tensors_path(const struct fm_tensors *tensors) {
     return tensors->path;
 }

@@ -35,7 +35,11 @@ struct fm_tensors;
 struct fm_tensors *fm_tensors_open(const char *path, struct fathom_error *err);
 // Whether a folder stands for the one GGUF model in it, and not for a hub folder.
 bool fm_folder_holds_gguf(const char *path);
+// A directory with only the keys of the chat templates in a hub folder, which needs no weights.
+struct fm_tensors *fm_folder_templates(const char *path, struct fathom_error *err);
 void fm_tensors_close(struct fm_tensors **tensors);
+// Whether the directory presents a hub folder, whose path it has.
+bool fm_tensors_is_hub(const struct fm_tensors *tensors);
 const char *fm_tensors_path(const struct fm_tensors *tensors);
 
 size_t fm_tensors_count(const struct fm_tensors *tensors);
@@ -55,8 +59,8 @@ const void *fm_tensor_map(const struct fm_tensors *tensors, const struct fm_tens
 struct fm_mapped_file;
 bool fm_tensor_place(const struct fm_tensors *tensors, const struct fm_tensor *tensor, uint64_t offset,
     uint64_t size, const struct fm_mapped_file **file, uint64_t *file_offset);
-// Returns the range, in whole pages, that may be read around a byte of a mapped file. Data is NULL when the
-// byte is in none of the files.
+// Returns the range, to the end of a page, that may be read around a byte of a mapped file. Data is NULL when
+// the byte is in none of the files.
 struct fathom_host_range fm_tensors_around(const struct fm_tensors *tensors, const void *byte);
 // Tells the system that all files will be read soon.
 void fm_tensors_expect(const struct fm_tensors *tensors);

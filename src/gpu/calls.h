@@ -1,5 +1,5 @@
 // The operators' calls in a recording; the tuner measures one of them. A dispatch belongs to the last call of
-// fm_variant_choose() if the dispatch has that operator's name, or a name that begins with it
+// fm_stream_choose() if the dispatch has that operator's name, or a name that begins with it
 // ("expert_down_sum"), or if the operator joined the dispatch to the call (fm_stream_join).
 #ifndef FM_GPU_CALLS_H
 #define FM_GPU_CALLS_H
@@ -24,7 +24,7 @@ bool fm_stream_calls(
 // equal `call`.
 void fm_stream_only(struct fathom_stream *stream, const struct fm_call *call, uint32_t max_calls);
 // Returns the number of calls kept. *choice is the choice of the last one; if the operator did not follow
-// fm_variant_choose(), the variant is the dispatch's.
+// fm_stream_choose(), the variant is the dispatch's.
 uint32_t fm_stream_kept(const struct fathom_stream *stream, struct fm_choice *choice);
 
 // A range that dispatches of the recording write, according to their shaders.

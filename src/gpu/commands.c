@@ -37,7 +37,7 @@ static uint32_t entry_accesses(
     const struct fathom_gpu *gpu, const struct fm_entry *e, struct access out[FM_END_BINDINGS + 1]) {
     uint32_t n = 0;
     const struct fm_dispatch *d = &e->dispatch;
-    const struct fm_spirv *spirv = e->is_copy ? NULL : &gpu->layouts[e->pipeline->layout].spirv;
+    const struct fm_spirv *spirv = e->is_copy ? NULL : &e->pipeline->layout->spirv;
     for (uint32_t i = 0; i < d->n_views; i++)
         if (d->views[i].buffer) out[n++] = access(d->views[i], spirv ? spirv->writes[i] : i == 1);
     for (uint32_t i = FM_MAX_BINDINGS; spirv && i < FM_END_BINDINGS; i++)
@@ -81,7 +81,7 @@ static void barrier(struct fathom_stream *s, VkCommandBuffer c) {
     const VkPipelineStageFlags work = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
     s->gpu->vk.vkCmdPipelineBarrier(
         c, work, work | VK_PIPELINE_STAGE_DRAW_INDIRECT_BIT, 0, 1, &memory, 0, NULL, 0, NULL);
-    s->gpu->counters.barriers++;
+    s->n_barriers++;
 }
 
 // ---- Command buffers -------------------------------------------------------------------------------------
@@ -115,7 +115,6 @@ static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_err
     s->buffers[s->n_buffers++] = c;
     if (!fm_vk_check(gpu, gpu->vk.vkBeginCommandBuffer(c, &begin), "vkBeginCommandBuffer", err))
         return VK_NULL_HANDLE;
-    gpu->counters.recorded++;
     barrier(s, c);
     return c;
 }
@@ -167,7 +166,7 @@ static struct fathom_view stand_in(
 static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t n_sets,
     struct fathom_error *err) {
     struct fathom_gpu *gpu = s->gpu;
-    const struct fm_layout *layout = &gpu->layouts[e->pipeline->layout];
+    const struct fm_layout *layout = e->pipeline->layout;
     if (n_sets / SETS_PER_POOL >= s->n_descriptor_pools && !add_descriptor_pool(s, err)) return false;
     VkDescriptorSet set;
     const VkDescriptorSetAllocateInfo allocate = {
@@ -222,19 +221,19 @@ static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_e
     vk->vkCmdBindPipeline(c, VK_PIPELINE_BIND_POINT_COMPUTE, e->pipeline->handle);
     if (!bind_views(s, c, e, (*n_sets)++, err)) return false;
     if (d->args_size)
-        vk->vkCmdPushConstants(c, s->gpu->layouts[e->pipeline->layout].pipeline, VK_SHADER_STAGE_COMPUTE_BIT,
-            0, d->args_size, e->args);
+        vk->vkCmdPushConstants(
+            c, e->pipeline->layout->pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0, d->args_size, e->args);
     if (d->indirect.buffer)
         vk->vkCmdDispatchIndirect(
             c, fm_block_buffer(d->indirect.buffer->block), d->indirect.buffer->offset + d->indirect.offset);
     else
         vk->vkCmdDispatch(c, d->groups[0], d->groups[1], d->groups[2]);
-    s->gpu->counters.dispatches++;
+    s->n_dispatches++;
     return true;
 }
 
 static bool create_timers(struct fathom_stream *s, struct fathom_error *err) {
-    if (!s->gpu->params.timers || s->gpu->info.timestamp_period == 0 || s->n_entries == 0) return true;
+    if (!s->wants_timers || s->gpu->info.timestamp_period == 0 || s->n_entries == 0) return true;
     const VkQueryPoolCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
         .queryType = VK_QUERY_TYPE_TIMESTAMP,
@@ -260,12 +259,22 @@ static uint32_t end_parts(struct fathom_stream *s, uint32_t entry, uint32_t *n_c
     return *n_cuts - before;
 }
 
+static void count_commands(const struct fathom_stream *s) {
+    struct fathom_gpu_counters *c = &s->gpu->counters;
+    fm_lock_take(&s->gpu->lock);
+    c->recorded += s->n_buffers;
+    c->dispatches += s->n_dispatches;
+    c->barriers += s->n_barriers;
+    fm_lock_release(&s->gpu->lock);
+}
+
 bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
-    const double most = s->gpu->params.short_submits ? pretended_submit_seconds : submit_seconds;
+    const double most = s->gpu->debug.short_submits ? pretended_submit_seconds : submit_seconds;
     struct accesses past = {0};
     VkCommandBuffer c = VK_NULL_HANDLE;
     double seconds = 0;
     uint32_t n_sets = 0, n_cuts = 0;
+    s->n_dispatches = s->n_barriers = 0;
     bool ok = create_timers(s, err);
     for (uint32_t i = 0; ok && i < s->n_entries; i++) {
         const struct fm_entry *e = &s->entries[i];
@@ -283,7 +292,7 @@ bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
         if (!ok) break;
         struct access now[FM_END_BINDINGS + 1];
         const uint32_t n_now = entry_accesses(s->gpu, e, now);
-        if (conflicts(&past, now, n_now) || (s->gpu->params.full_barriers && past.n)) {
+        if (conflicts(&past, now, n_now) || (s->gpu->debug.full_barriers && past.n)) {
             barrier(s, c);
             past.n = 0;
         }
@@ -295,6 +304,7 @@ bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
     }
     free(past.list);
     end_parts(s, s->n_entries, &n_cuts);
+    count_commands(s);
     return ok && (!c || end_commands(s, c, err));
 }
 
@@ -306,19 +316,35 @@ void fm_stream_release(struct fathom_stream *s) {
         gpu->vk.vkResetDescriptorPool(gpu->device, s->descriptor_pools[i], 0);
     gpu->vk.vkDestroyQueryPool(gpu->device, s->timers, NULL);
     s->timers = VK_NULL_HANDLE;
+    free(s->times);
+    s->times = NULL;
+    s->n_times = 0;
 }
 
-size_t fathom_stream_timings(struct fathom_stream *s, struct fathom_dispatch_time *list, size_t capacity) {
+static bool read_time(const struct fathom_stream *s, uint32_t i, struct fathom_dispatch_time *time) {
+    const struct fathom_gpu *gpu = s->gpu;
+    const struct fm_dispatch *d = &s->entries[i].dispatch;
+    uint64_t ticks[2];
+    const VkResult result = gpu->vk.vkGetQueryPoolResults(
+        gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks, sizeof(*ticks), VK_QUERY_RESULT_64_BIT);
+    const double n_ticks = (double)((ticks[1] - ticks[0]) & gpu->timestamp_mask);
+    *time = FATHOM_INIT(fathom_dispatch_time, .op = d->op, .variant = d->variant ? d->variant->name : "",
+        .nanoseconds = n_ticks * (double)gpu->info.timestamp_period, .flops = d->flops, .bytes = d->bytes);
+    return result == VK_SUCCESS;
+}
+
+size_t fathom_stream_read_timings(struct fathom_stream *s) {
+    free(s->times);
+    s->times = NULL;
+    s->n_times = 0;
     if (!s->timers || !s->last_ticket || !fathom_gpu_wait(s->gpu, s->last_ticket, NULL)) return 0;
-    for (uint32_t i = 0; i < s->n_entries && i < capacity; i++) {
-        uint64_t ticks[2];
-        if (s->gpu->vk.vkGetQueryPoolResults(s->gpu->device, s->timers, 2 * i, 2, sizeof(ticks), ticks,
-                sizeof(*ticks), VK_QUERY_RESULT_64_BIT) != VK_SUCCESS)
+    if (!(s->times = calloc(s->n_entries + 1, sizeof(*s->times)))) return 0;
+    for (uint32_t i = 0; i < s->n_entries; i++)
+        if (!read_time(s, i, &s->times[i]))
             return 0; // a part of the dispatches would look like a faster step
-        const struct fm_dispatch *d = &s->entries[i].dispatch;
-        list[i] = (struct fathom_dispatch_time){d->op, d->variant ? d->variant->name : "",
-            (double)((ticks[1] - ticks[0]) & s->gpu->timestamp_mask) * (double)s->gpu->info.timestamp_period,
-            d->flops, d->bytes};
-    }
-    return s->n_entries;
+    return s->n_times = s->n_entries;
+}
+
+const struct fathom_dispatch_time *fathom_stream_get_timing(const struct fathom_stream *s, size_t i) {
+    return i < s->n_times ? &s->times[i] : NULL;
 }

@@ -1,4 +1,5 @@
 // Chooses a device, creates and destroys it.
+#include "base/sized.h"
 #include "gpu/internal.h"
 #include "gpu/tuned.h"
 #include <stdio.h>
@@ -33,9 +34,12 @@ bool fm_vk_check(struct fathom_gpu *gpu, VkResult result, const char *call, stru
     if (result == VK_ERROR_DEVICE_LOST) {
         char cause[320] = "; the device was not opened";
         if (gpu->device) fm_fault_describe(gpu, cause, sizeof(cause));
-        snprintf(gpu->loss, sizeof(gpu->loss), "the driver gave up on the device (%s: device lost)%s%s", call,
-            gpu->device ? "; a submit ran too long, or the driver failed" : "", cause);
+        fm_lock_take(&gpu->lock);
+        if (!gpu->lost)
+            snprintf(gpu->loss, sizeof(gpu->loss), "the driver gave up on the device (%s: device lost)%s%s",
+                call, gpu->device ? "; a submit ran too long, or the driver failed" : "", cause);
         gpu->lost = true;
+        fm_lock_release(&gpu->lock);
         return fm_fail(err, FATHOM_DEVICE_LOST, "%s: %s", gpu->info.name, gpu->loss);
     }
     const bool memory = result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY ||
@@ -66,7 +70,7 @@ static int preference(const struct fathom_gpu_info *info) {
 
 static bool choose(struct fathom_gpu *gpu, const char *wanted, struct fathom_error *err) {
     VkPhysicalDevice physical[FM_MOST_DEVICES];
-    struct fathom_gpu_info last = {0};
+    struct fathom_gpu_info last = {.size = sizeof(last)};
     bool found = false;
     uint32_t n;
     if (!fm_instance_devices(&gpu->instance, physical, &n, err)) return false;
@@ -126,7 +130,7 @@ static void measure_timestamps(struct fathom_gpu *gpu) {
 static bool create_device(struct fathom_gpu *gpu, struct fathom_error *err) {
     uint32_t caps = gpu->info.caps;
     if (!gpu->import_alignment) caps &= ~(uint32_t)FATHOM_CAP_HOST_IMPORT;
-    if (!gpu->params.statistics) caps &= ~(uint32_t)FATHOM_CAP_STATISTICS;
+    if (!gpu->debug.statistics) caps &= ~(uint32_t)FATHOM_CAP_STATISTICS;
     struct fm_wanted wanted;
     fm_wanted_set(&wanted, &gpu->offer, caps);
     const float priority = 1;
@@ -166,7 +170,7 @@ static bool copy_string(const char **string) {
 }
 
 static void apply_params(struct fathom_gpu *gpu) {
-    const struct fathom_gpu_params *p = &gpu->params;
+    const struct fathom_gpu_debug *p = &gpu->debug;
     if (p->discrete) {
         const uint32_t of_cpus = FATHOM_CAP_READ_AHEAD | FATHOM_CAP_DEVICE_ADDRESS | FATHOM_CAP_UNIFORM_LOADS;
         gpu->info.type = FATHOM_GPU_DISCRETE;
@@ -176,7 +180,7 @@ static void apply_params(struct fathom_gpu *gpu) {
     gpu->info.unified_memory &= !p->separate_memory;
     gpu->info.caps &= ~p->disabled_caps;
     fm_import_measure(&gpu->instance.vk, gpu->physical, &gpu->info);
-    gpu->params.statistics = p->statistics && (gpu->info.caps & FATHOM_CAP_STATISTICS);
+    gpu->debug.statistics = p->statistics && (gpu->info.caps & FATHOM_CAP_STATISTICS);
     if (p->max_storage_range && p->max_storage_range < gpu->info.max_storage_range)
         gpu->info.max_storage_range = p->max_storage_range;
 }
@@ -203,7 +207,7 @@ static void close_device(struct fathom_gpu *gpu) {
     if (!gpu->program.size) gpu->vk.vkDestroyDevice(gpu->device, NULL);
     gpu->device = VK_NULL_HANDLE;
     gpu->timeline = VK_NULL_HANDLE;
-    gpu->last_ticket = gpu->done_ticket = 0;
+    gpu->last_ticket = gpu->done_ticket = gpu->uncounted = 0;
     gpu->lost = gpu->ended = false;
 }
 
@@ -211,7 +215,7 @@ static void close_device(struct fathom_gpu *gpu) {
 // at the submit that reads them; then the device is opened anew.
 static bool try_import(struct fathom_gpu *gpu, bool is_cpu, struct fathom_error *err) {
     const bool works = gpu->import_alignment && fm_import_works(gpu);
-    gpu->counters.submits = 0;
+    gpu->uncounted = gpu->last_ticket;
     if (works) return true;
     gpu->import_alignment = gpu->info.max_import = 0;
     if (!gpu->lost) return true;
@@ -228,17 +232,36 @@ static bool choose_own(struct fathom_gpu *gpu, struct fathom_error *err) {
         fm_fail(err, FATHOM_NO_DEVICE, "%s has no queue that computes", gpu->info.name);
 }
 
+static bool create_locks(struct fathom_gpu *gpu, const struct fathom_log *log) {
+    if (!fm_lock_create(&gpu->lock)) return false;
+    if (!fm_lock_create(&gpu->queue_lock)) goto no_queue_lock;
+    if (fm_shared_log_create(&gpu->shared_log, log)) return true;
+    fm_lock_destroy(&gpu->queue_lock);
+no_queue_lock:
+    fm_lock_destroy(&gpu->lock);
+    return false;
+}
+
 struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, struct fathom_error *err) {
+    struct fathom_gpu_params p = {.size = sizeof(p)};
+    struct fathom_gpu_debug debug = {.size = sizeof(debug)};
+    if (!fm_sized_read(&p, sizeof(p), params, "fathom_gpu_create: params", err) ||
+        !fm_sized_read(&debug, sizeof(debug), p.debug, "fathom_gpu_create: params.debug", err))
+        return NULL;
     struct fathom_gpu *gpu = calloc(1, sizeof(*gpu));
+    if (gpu && !create_locks(gpu, &p.log)) free(gpu), gpu = NULL;
     if (!gpu) goto no_memory;
-    if (params) gpu->params = *params;
+    const struct fathom_vulkan *vulkan = p.vulkan;
+    gpu->params = p;
+    gpu->debug = debug;
+    gpu->params.debug = &gpu->debug;
+    gpu->params.log = fm_shared_log(&gpu->shared_log);
     const char **strings[] = {&gpu->params.device, &gpu->params.cache_dir, &gpu->params.variants};
     bool copied = true;
     for (size_t i = 0; i < 3; i++) copied = copied ? copy_string(strings[i]) : (*strings[i] = NULL, false);
     if (!copied) goto no_memory;
     gpu->params.vulkan = NULL;
-    if (!(params && params->vulkan ? fm_program_device_take(gpu, params->vulkan, err) : choose_own(gpu, err)))
-        goto fail;
+    if (!(vulkan ? fm_program_device_take(gpu, vulkan, err) : choose_own(gpu, err))) goto fail;
     measure_timestamps(gpu);
     apply_params(gpu);
     VkPhysicalDeviceProperties properties;
@@ -273,6 +296,7 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
         return;
     }
     if (gpu->device) {
+        fm_retired_release_all(gpu);
         fm_pipelines_destroy(gpu);
         for (uint32_t i = 0; i < FM_END_BINDINGS - FM_MAX_BINDINGS; i++) fathom_buffer_destroy(&gpu->own[i]);
         fm_staging_destroy(gpu);
@@ -284,6 +308,9 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
     free((char *)gpu->params.cache_dir);
     free((char *)gpu->params.variants);
     fm_tuned_clear(gpu);
+    fm_shared_log_destroy(&gpu->shared_log);
+    fm_lock_destroy(&gpu->queue_lock);
+    fm_lock_destroy(&gpu->lock);
     free(gpu);
     *pointer = NULL;
 }
@@ -291,22 +318,28 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
 const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu) {
     return &gpu->info;
 }
-struct fathom_gpu_counters fathom_gpu_get_counters(const struct fathom_gpu *gpu) {
-    return gpu->counters;
+void fathom_gpu_get_counters(const struct fathom_gpu *gpu, struct fathom_gpu_counters *given) {
+    fm_lock_take(&gpu->lock);
+    struct fathom_gpu_counters counters = gpu->counters;
+    fm_lock_release(&gpu->lock);
+    counters.submits = gpu->last_ticket - gpu->uncounted;
+    fm_sized_write(given, &counters, sizeof(counters));
 }
 struct fathom_gpu_limits fathom_gpu_get_limits(const struct fathom_gpu *gpu) {
-    return (struct fathom_gpu_limits){gpu->params.device_limit, gpu->params.host_limit};
+    fm_lock_take(&gpu->lock);
+    const struct fathom_gpu_limits limits = {gpu->params.device_limit, gpu->params.host_limit};
+    fm_lock_release(&gpu->lock);
+    return limits;
 }
 void fathom_gpu_set_limits(struct fathom_gpu *gpu, struct fathom_gpu_limits limits) {
+    fm_lock_take(&gpu->lock);
     gpu->params.device_limit = limits.device;
     gpu->params.host_limit = limits.host;
+    fm_lock_release(&gpu->lock);
 }
 bool fm_gpu_is_exact(const struct fathom_gpu *gpu) {
     return gpu->params.exact;
 }
 const struct fathom_gpu_params *fm_gpu_params(const struct fathom_gpu *gpu) {
     return &gpu->params;
-}
-void fm_gpu_set_timers(struct fathom_gpu *gpu, bool timers) {
-    gpu->params.timers = timers;
 }

@@ -37,7 +37,12 @@ void fm_dispatch_add(struct fm_dispatch *dispatch, const struct fm_constant *con
 // given twice, one that is missing.
 void fm_stream_dispatch(struct fathom_stream *stream, const struct fm_dispatch *dispatch);
 
-// While `join` is set, dispatches of any name belong to the last call of fm_variant_choose(). For an operator
+// Chooses the variant of an operator's call, as fm_variant_choose() does. The dispatches that follow belong
+// to the call; see gpu/calls.h.
+struct fm_choice fm_stream_choose(struct fathom_stream *stream, const struct fm_call *call,
+    const struct fm_variant *table, size_t n_rows, uint32_t n_tokens);
+
+// While `join` is set, dispatches of any name belong to the last call of fm_stream_choose(). For an operator
 // that calls another operator for a part which its other variants do themselves. See gpu/calls.h.
 void fm_stream_join(struct fathom_stream *stream, bool join);
 
@@ -55,6 +60,8 @@ bool fm_stream_fail(struct fathom_stream *stream, enum fathom_status status, con
 struct fathom_gpu *fm_stream_gpu(const struct fathom_stream *stream);
 bool fm_gpu_is_exact(const struct fathom_gpu *gpu);
 const struct fathom_gpu_params *fm_gpu_params(const struct fathom_gpu *gpu);
-void fm_gpu_set_timers(
-    struct fathom_gpu *gpu, bool timers); // fathom_gpu_params.timers, for recordings from now on
+// fathom_gpu_params.timers, for this stream's recordings from now on.
+void fm_stream_set_timers(struct fathom_stream *stream, bool timers);
+// The command buffers of a finished stream, each of which is a submit.
+uint32_t fm_stream_buffers(const struct fathom_stream *stream);
 #endif

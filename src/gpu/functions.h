@@ -69,6 +69,7 @@
     X(vkGetDeviceQueue) \
     X(vkGetPipelineCacheData) \
     X(vkGetQueryPoolResults) \
+    X(vkGetSemaphoreCounterValue) \
     X(vkMapMemory) \
     X(vkQueueSubmit) \
     X(vkQueueWaitIdle) \

@@ -1,5 +1,6 @@
 // The heaps of a device: their sizes, the driver's budget, and what this gpu holds there.
 #include "base/system_memory.h"
+#include "base/sized.h"
 #include "gpu/internal.h"
 
 // Heaps that can hold weights: the device-local ones, or all heaps when the device shares the host's memory,
@@ -98,12 +99,13 @@ static uint64_t below_limit(uint64_t limit, uint64_t allocated) {
     return limit ? without(limit, allocated) : UINT64_MAX;
 }
 
-struct fathom_gpu_memory fathom_gpu_get_memory(const struct fathom_gpu *gpu) {
+void fathom_gpu_get_memory(const struct fathom_gpu *gpu, struct fathom_gpu_memory *given) {
     VkPhysicalDeviceMemoryProperties memory;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget;
-    struct fathom_gpu_memory m = {0};
+    struct fathom_gpu_memory m = {.size = sizeof(m)};
     const uint64_t system = fm_available_memory();
     read_heaps(&gpu->instance.vk, gpu->physical, gpu->info.caps & FATHOM_CAP_MEMORY_BUDGET, &memory, &budget);
+    fm_lock_take(&gpu->lock);
     for (uint32_t i = 0; i < memory.memoryHeapCount; i++) {
         const struct heap_state s = heap_state(gpu, i, &memory, &budget, system);
         if (holds_weights(&memory, i, gpu->info.unified_memory))
@@ -118,5 +120,6 @@ struct fathom_gpu_memory fathom_gpu_get_memory(const struct fathom_gpu *gpu) {
     const struct fathom_gpu_counters *c = &gpu->counters;
     m.device_free = least(m.device_free, below_limit(gpu->params.device_limit, c->device_allocated));
     m.host_free = least(m.host_free, below_limit(gpu->params.host_limit, c->host_allocated));
-    return m;
+    fm_lock_release(&gpu->lock);
+    fm_sized_write(given, &m, sizeof(m));
 }

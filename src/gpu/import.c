@@ -73,11 +73,20 @@ static VkResult import_memory(struct fathom_gpu *gpu, struct fm_block *b, void *
     return result == VK_SUCCESS ? fm_block_bind(gpu, b) : result;
 }
 
+// Counts one more import, if there may be one.
+static bool count_import(struct fathom_gpu *gpu, uint64_t size) {
+    fm_lock_take(&gpu->lock);
+    const bool may = gpu->n_imports < gpu->max_imports;
+    if (may) gpu->n_imports++, gpu->counters.memory_in_place += size;
+    fm_lock_release(&gpu->lock);
+    return may;
+}
+
 struct fathom_buffer *fm_buffer_import(
     struct fathom_gpu *gpu, const void *data, uint64_t size, struct fathom_host_range readable) {
     const uint64_t unit = gpu->import_alignment, at = (uintptr_t)data, first = (uintptr_t)readable.data;
-    if (unit == 0 || !gpu->info.unified_memory || gpu->n_imports == gpu->max_imports || at < first ||
-        at - first > readable.size || size > readable.size - (at - first))
+    if (unit == 0 || !gpu->info.unified_memory || at < first || at - first > readable.size ||
+        size > readable.size - (at - first))
         return NULL;
     const uint64_t begin = at / unit * unit, end = (at + size + unit - 1) / unit * unit;
     if (begin < first || end > first + readable.size || (at - begin) % gpu->info.storage_alignment ||
@@ -85,14 +94,15 @@ struct fathom_buffer *fm_buffer_import(
         return NULL;
     struct fathom_buffer *buffer = calloc(1, sizeof(*buffer));
     struct fm_block *b = calloc(1, sizeof(*b));
-    if (!buffer || !b) goto fail;
+    const bool counted = buffer && b && count_import(gpu, size);
+    if (!counted) goto fail;
     b->size = end - begin;
     const VkResult result = import_memory(gpu, b, (void *)(uintptr_t)begin);
     if (result != VK_SUCCESS) {
         fm_log(&gpu->params.log, FATHOM_LOG_DEBUG,
             "%s does not use memory of the host in place (%s, VkResult %d)", gpu->info.name,
             fm_vk_result_name(result), result);
-        gpu->import_alignment = gpu->info.max_import = 0; // the driver would refuse the next import, too
+        gpu->import_alignment = 0; // the driver would refuse the next import, too
         goto fail;
     }
     *buffer = (struct fathom_buffer){
@@ -104,11 +114,12 @@ struct fathom_buffer *fm_buffer_import(
         .memory = FATHOM_MEMORY_DEVICE,
         .read_only = true,
     };
-    gpu->n_imports++;
-    gpu->counters.memory_in_place += size;
     return buffer;
 fail:
+    fm_lock_take(&gpu->lock);
     if (b) fm_block_destroy(gpu, b);
+    if (counted) gpu->n_imports--, gpu->counters.memory_in_place -= size;
+    fm_lock_release(&gpu->lock);
     free(buffer);
     return NULL;
 }

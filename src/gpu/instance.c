@@ -3,6 +3,7 @@
 #include "base/library.h"
 #include "gpu/internal.h"
 #include <stdio.h>
+#include <stdlib.h>
 
 void *fm_loader_open(PFN_vkGetInstanceProcAddr *get, struct fathom_error *err) {
     static const char *const names[] = {"libvulkan.so.1", "libvulkan.so", NULL};
@@ -82,7 +83,7 @@ bool fm_instance_devices(const struct fm_instance *instance, VkPhysicalDevice li
 
 void fm_instance_describe(const struct fm_instance *instance, VkPhysicalDevice physical, uint32_t index,
     struct fm_offer *offer, struct fathom_gpu_info *info) {
-    *info = (struct fathom_gpu_info){.index = index};
+    *info = FATHOM_INIT(fathom_gpu_info, .index = index);
     const VkResult result = fm_offer_read(&instance->vk, physical, instance->api_version, offer);
     fm_capabilities(&instance->vk, physical, offer, info);
     if (result != VK_SUCCESS)
@@ -90,15 +91,41 @@ void fm_instance_describe(const struct fm_instance *instance, VkPhysicalDevice p
             "vkEnumerateDeviceExtensionProperties: %s (VkResult %d)", fm_vk_result_name(result), result);
 }
 
-size_t fathom_gpu_list(struct fathom_gpu_info *list, size_t capacity, struct fathom_error *err) {
+struct fathom_gpu_list {
+    uint32_t n;
+    struct fathom_gpu_info info[FM_MOST_DEVICES];
+};
+
+struct fathom_gpu_list *fathom_gpu_list_create(struct fathom_error *err) {
     VkPhysicalDevice physical[FM_MOST_DEVICES];
     struct fm_instance instance;
     struct fm_offer offer;
-    uint32_t n = 0;
-    if (!fm_instance_create(&instance, err)) return 0;
-    if (!fm_instance_devices(&instance, physical, &n, err)) n = 0;
-    for (uint32_t i = 0; i < n && i < capacity; i++)
-        fm_instance_describe(&instance, physical[i], i, &offer, &list[i]);
+    struct fathom_gpu_list *list = calloc(1, sizeof(*list));
+    if (!list) {
+        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+        return NULL;
+    }
+    if (!fm_instance_create(&instance, err)) {
+        fathom_gpu_list_destroy(&list);
+        return NULL;
+    }
+    if (!fm_instance_devices(&instance, physical, &list->n, err)) fathom_gpu_list_destroy(&list);
+    for (uint32_t i = 0; list && i < list->n; i++)
+        fm_instance_describe(&instance, physical[i], i, &offer, &list->info[i]);
     fm_instance_destroy(&instance);
-    return n;
+    return list;
+}
+
+void fathom_gpu_list_destroy(struct fathom_gpu_list **list) {
+    if (!list) return;
+    free(*list);
+    *list = NULL;
+}
+
+size_t fathom_gpu_list_count(const struct fathom_gpu_list *list) {
+    return list->n;
+}
+
+const struct fathom_gpu_info *fathom_gpu_list_get(const struct fathom_gpu_list *list, size_t i) {
+    return i < list->n ? &list->info[i] : NULL;
 }

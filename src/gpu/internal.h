@@ -1,11 +1,15 @@
 // The internals of a gpu, private to this folder.
 #ifndef FM_GPU_INTERNAL_H
 #define FM_GPU_INTERNAL_H
+#include "base/lock.h"
 #include "base/log.h"
 #include "gpu/dispatch.h"
 #include "gpu/instance.h"
+#include "gpu/retire.h"
 #include "gpu/spirv.h"
+#include <fathom/debug.h>
 #include <fathom/vulkan.h>
+#include <stdatomic.h>
 #include <string.h>
 
 struct fm_pipeline;
@@ -17,19 +21,19 @@ struct fm_staging {
     VkCommandPool pool;
     VkCommandBuffer commands;
     uint64_t ticket; // ticket of the last transfer
+    bool taken;      // by a thread
 };
 
-// A call of fm_variant_choose().
-struct fm_called {
-    struct fm_call call;
-    struct fm_choice choice; // that it got
-    uint32_t serial;         // of the gpu's calls, from 1; 0: none
-};
-
+// Several threads use a gpu at once. Fields that have no lock are set while the gpu is created, or atomic.
+// The order of locks: an engine's turn (engine/engine.h), `lock`, `queue_lock`, the lock of `shared_log`. No
+// function takes `lock` while it holds `queue_lock`; messages are logged without either. No lock is held
+// while the device is waited for, but for a device that fails (fm_gpu_idle).
 struct fathom_gpu {
-    struct fathom_gpu_params params; // strings are owned copies
+    // strings are owned copies; debug points to the next member; log goes to shared_log
+    struct fathom_gpu_params params;
+    struct fathom_gpu_debug debug;
+    struct fm_shared_log shared_log;
     struct fathom_gpu_info info;
-    struct fathom_gpu_counters counters;
     struct fm_instance instance;
     VkPhysicalDevice physical;
     struct fm_offer offer; // of the driver; on a program's own device what the program has enabled
@@ -37,57 +41,70 @@ struct fathom_gpu {
     struct fm_device_functions vk;
     struct fathom_vulkan program; // size 0: the device is Fathom's own. The lists are not kept.
     VkPhysicalDeviceMemoryProperties memory;
-    VkQueue queue;
     uint32_t queue_family;
-    uint64_t timestamp_mask;           // valid bits of the queue's timestamps
-    VkSemaphore timeline;              // counts submits
-    uint64_t last_ticket, done_ticket; // last ticket submitted; last ticket known to be done
-    bool lost, ended;                  // the device is lost; what it was given before is known to have ended
-    char loss[400];                    // the message of the loss
-    struct fm_marks *marks;            // NULL: the device is no CPU; see gpu/marks.c
+    uint64_t timestamp_mask; // valid bits of the queue's timestamps
+    VkSemaphore timeline;    // counts submits
+    struct fm_marks *marks;  // NULL: the device is no CPU; see gpu/marks.c
+    bool creation_feedback;  // the driver distinguishes cache hits from builds
+    bool device_fault;       // the driver reports why it lost the device
+    uint32_t max_groups[3];
+    uint64_t max_imports; // each import is an allocation, and the driver limits allocations
+    uint64_t uncounted;   // submits of the gpu's creation, which the counters leave out
+    VkPipelineCache pipeline_cache;
 
+    // The queue is used under queue_lock, which makes tickets and submits come in the same order.
+    struct fm_lock queue_lock;
+    VkQueue queue;
+    _Atomic uint64_t last_ticket, done_ticket; // last ticket submitted; last ticket known to be done
+    atomic_bool lost, ended;           // the device is lost; what it was given before is known to have ended
+    _Atomic uint64_t import_alignment; // of imported host memory, in bytes; 0: the device cannot import
+    atomic_size_t n_retired;           // in `retired`
+
+    // All that follows is used under `lock`, and params.device_limit and params.host_limit.
+    struct fm_lock lock;
+    char loss[400];                          // the message of the loss; does not change once `lost` is true
+    struct fathom_gpu_counters counters;     // but submits, which are the tickets
     struct fm_block *blocks;                 // list of the allocations from the driver
     uint32_t n_blocks;                       // in that list
     uint64_t heap_held[VK_MAX_MEMORY_HEAPS]; // bytes that are allocated in each heap
+    uint64_t n_imports;
+    struct fm_retired *retired; // list; see gpu/retire.h
     // buffers of the gpu itself, for the bindings from FM_GRIDS_BINDING on; NULL: no shader has needed the
-    // buffer yet
+    // buffer yet. A thread that has a layout with the binding reads the pointer without the lock.
     struct fathom_buffer *own[FM_END_BINDINGS - FM_MAX_BINDINGS];
-    struct fm_staging staging[FM_N_STAGING]; // used when the host does not see device memory
+    // Used when the host does not see device memory. A thread takes one for each transfer.
+    struct fm_staging staging[FM_N_STAGING];
     uint32_t next_staging;
-
     struct fm_pipeline **pipelines; // hash table, open addressing
     size_t n_pipelines, pipeline_slots;
-    struct fm_layout *layouts; // one for each shader in use
+    struct fm_layout **layouts; // one for each shader in use
     size_t n_layouts;
-    VkPipelineCache pipeline_cache;
-    bool creation_feedback; // the driver distinguishes cache hits from builds
-    uint32_t max_groups[3];
-    uint64_t import_alignment;       // of imported host memory, in bytes; 0: the device cannot import
-    uint64_t n_imports, max_imports; // each import is an allocation, and the driver limits allocations
-    bool device_fault;               // the driver reports why it lost the device
-
     struct fm_tuned *tuned; // the measured best choices
     size_t n_tuned;
-    struct fm_called called; // the last one of an operator that may be tuned
-    bool joined;             // what is recorded is part of it, whatever its name
 };
 
 // A sub-allocation of a block.
 struct fathom_buffer {
+    struct fm_retired retired;
     struct fathom_gpu *gpu;
     struct fm_block *block;
     uint64_t offset, size; // offset in the block; the requested size (room is the rounded size)
     uint64_t room;
     char *mapped; // NULL: the host does not see it
     enum fathom_memory memory;
-    bool read_only; // imported host memory
-    bool recorded;  // a stream was given the buffer: a submit may use it
+    bool read_only;     // imported host memory
+    atomic_bool in_use; // a stream or a transfer was given the buffer: a submit may use it
 };
+// Call when a buffer is given to a stream or a transfer.
+static inline void fm_buffer_use(struct fathom_buffer *buffer) {
+    if (!atomic_load_explicit(&buffer->in_use, memory_order_relaxed))
+        atomic_store_explicit(&buffer->in_use, true, memory_order_relaxed);
+}
 VkBuffer fm_block_buffer(const struct fm_block *block);
 // A block for the gpu's own use, in host memory and outside the gpu's list. NULL with *err set on failure.
 struct fm_block *fm_block_create(
     struct fathom_gpu *gpu, uint64_t size, void **mapped, struct fathom_error *err);
-void fm_block_destroy(struct fathom_gpu *gpu, struct fm_block *block);
+void fm_block_destroy(struct fathom_gpu *gpu, struct fm_block *block); // gpu->lock is held
 // Creates a buffer without filling it with zeros, for a caller that overwrites the whole buffer.
 struct fathom_buffer *fm_buffer_create_raw(
     struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
@@ -115,7 +132,7 @@ void fm_staging_destroy(struct fathom_gpu *gpu);
 void fm_memory_free_blocks(struct fathom_gpu *gpu);
 
 // The bytes that may still be allocated in a heap: what the driver's budget and, for a heap of host memory,
-// the system leave. Without a budget: the heap's size without what this gpu holds there.
+// the system leave. Without a budget: the heap's size without what this gpu holds there. gpu->lock is held.
 uint64_t fm_heap_free(const struct fathom_gpu *gpu, uint32_t heap);
 
 // Fills info from a physical device, with the capabilities that the offer allows; info->unusable says what is
@@ -134,18 +151,22 @@ void fm_memory_measure(
 uint32_t fm_quirks(
     uint32_t caps, uint32_t driver_version, VkDriverId driver, const struct fathom_gpu_info *info);
 
-// The bindings of a shader and the Vulkan objects for its dispatches. Each shader has one layout.
+// The bindings of a shader and the Vulkan objects for its dispatches. Each shader has one layout, which lives
+// as long as the gpu.
 struct fm_layout {
     const struct fm_shader *shader;
     struct fm_spirv spirv;
     VkDescriptorSetLayout set;
     VkPipelineLayout pipeline;
 };
+enum fm_pipeline_state { FM_PIPELINE_WANTED, FM_PIPELINE_IN_WORK, FM_PIPELINE_BUILT, FM_PIPELINE_FAILED };
+// Whoever sets IN_WORK owns what follows `state`, until that thread sets BUILT or FAILED.
 struct fm_pipeline {
-    uint32_t layout; // index into gpu->layouts
+    const struct fm_layout *layout;
     uint32_t spec[FM_MAX_SPEC], n_spec, subgroup_size;
-    VkPipeline handle; // VK_NULL_HANDLE until built
-    VkResult result;   // of the last attempt
+    enum fm_pipeline_state state; // under gpu->lock
+    VkPipeline handle;            // VK_NULL_HANDLE until built
+    VkResult result;              // of the last attempt
     const char *failed_call;
     bool from_cache;
 };
@@ -160,8 +181,10 @@ const struct fm_layout *fm_layout_get(
 struct fm_entry;
 struct fm_pipeline *fm_pipeline_request(
     struct fathom_gpu *gpu, const struct fm_entry *entry, struct fathom_error *err);
-// Builds all requested pipelines that are not built yet, on several threads.
-bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err);
+// Builds those of the list that are not built yet, on several threads. Waits for those that another call has
+// in work. NULL entries are passed over.
+bool fm_pipelines_build(
+    struct fathom_gpu *gpu, struct fm_pipeline *const *list, size_t n, struct fathom_error *err);
 
 // Logs the statistics of the driver's compiler for a built pipeline. Only for gpus with params.statistics.
 void fm_pipeline_log_statistics(struct fathom_gpu *gpu, const struct fm_pipeline *pipeline);
@@ -170,9 +193,11 @@ void fm_pipeline_log_statistics(struct fathom_gpu *gpu, const struct fm_pipeline
 bool fm_gpu_submit(
     struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err);
 bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err);
-// Call before what the device may use is freed or recorded anew. Waits until all submits have ended, also on
-// a lost device and where waiting fails. Returns false if nothing tells that they have ended: then keep what
-// they use.
+// Returns the last ticket that is done, without waiting.
+uint64_t fm_gpu_poll(struct fathom_gpu *gpu);
+// Call before what the device may use is freed or recorded anew. Waits until all submits so far have ended,
+// also on a lost device and where waiting fails. Returns false if nothing tells that they have ended: then
+// keep what they use. Where waiting for the timeline fails, queue_lock is held while the queue is waited for.
 bool fm_gpu_idle(struct fathom_gpu *gpu);
 
 // Marks in host memory at the end of each submit, for devices that are CPUs.

@@ -67,7 +67,9 @@ void fm_marks_destroy(struct fathom_gpu *gpu) {
     struct fm_marks *m = gpu->marks;
     if (!m) return;
     gpu->vk.vkDestroyCommandPool(gpu->device, m->pool, NULL);
+    fm_lock_take(&gpu->lock);
     if (m->block) fm_block_destroy(gpu, m->block);
+    fm_lock_release(&gpu->lock);
     free(m);
     gpu->marks = NULL;
 }

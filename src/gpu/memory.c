@@ -1,5 +1,6 @@
 // Device memory. The driver allocates blocks, one VkBuffer each, and this file sub-allocates, so that
-// hundreds of weights need only a few allocations.
+// hundreds of weights need only a few allocations. Functions below fm_buffer_create_raw() run under
+// gpu->lock.
 #include "gpu/memory.h"
 #include <stdlib.h>
 #include <string.h>
@@ -214,18 +215,22 @@ fail:
     return NULL;
 }
 
+// Without gpu->lock.
 static void fail_no_memory(const struct fathom_gpu *gpu, uint64_t size, enum fathom_memory kind,
     const struct refusal *why, struct fathom_error *err) {
-    const struct fathom_gpu_counters *c = &gpu->counters;
+    struct fathom_gpu_memory m = {.size = sizeof(m)};
+    struct fathom_gpu_counters c = {.size = sizeof(c)};
+    fathom_gpu_get_counters(gpu, &c);
+    const struct fathom_gpu_limits limits = fathom_gpu_get_limits(gpu);
     const bool host = kind == FATHOM_MEMORY_HOST;
     const char *what = host ? "host" : "device";
-    const unsigned long long taken = host ? c->host_allocated : c->device_allocated;
+    const unsigned long long taken = host ? c.host_allocated : c.device_allocated;
     if (why->by == BY_LIMIT)
         fm_fail(err, FATHOM_NO_MEMORY,
             "%s: no %s memory for a buffer of %llu bytes: %llu bytes are allocated, %s_limit allows %llu in "
             "all; a higher limit or a smaller context would work",
             gpu->info.name, what, (unsigned long long)size, taken, what,
-            (unsigned long long)limit_of(gpu, kind));
+            (unsigned long long)(host ? limits.host : limits.device));
     else if (why->by == BY_HEAP)
         fm_fail(err, FATHOM_NO_MEMORY,
             "%s: no %s memory for a buffer of %llu bytes: heap %u, of %llu bytes, has %llu left by the "
@@ -235,17 +240,21 @@ static void fail_no_memory(const struct fathom_gpu *gpu, uint64_t size, enum fat
             gpu->info.name, what, (unsigned long long)size, why->heap,
             (unsigned long long)gpu->memory.memoryHeaps[why->heap].size, (unsigned long long)why->free,
             (unsigned long long)why->asked);
-    else
+    else {
+        fathom_gpu_get_memory(gpu, &m);
         fm_fail(err, FATHOM_NO_MEMORY,
             "%s: no memory for a buffer of %llu bytes; %llu are in use, %llu are free (%s)", gpu->info.name,
-            (unsigned long long)size, (unsigned long long)c->memory_used,
-            (unsigned long long)fathom_gpu_get_memory(gpu).device_free, fm_vk_result_name(why->result));
+            (unsigned long long)size, (unsigned long long)c.memory_used, (unsigned long long)m.device_free,
+            fm_vk_result_name(why->result));
+    }
 }
 
 struct fm_block *fm_block_create(
     struct fathom_gpu *gpu, uint64_t size, void **mapped, struct fathom_error *err) {
     struct refusal why;
+    fm_lock_take(&gpu->lock);
     struct fm_block *b = create_block(gpu, size, FATHOM_MEMORY_HOST, &why);
+    fm_lock_release(&gpu->lock);
     if (b)
         *mapped = b->mapped;
     else
@@ -296,6 +305,19 @@ static struct fm_block *find_room(
     return fm_holes_reserve(&b->holes) && fm_holes_take(&b->holes, room, offset) ? b : NULL;
 }
 
+// Finds room for a buffer. Where there is none until the device has done what destroyed buffers wait for,
+// waits for that.
+static bool take_room(struct fathom_gpu *gpu, struct fathom_buffer *buffer, struct refusal *why) {
+    fm_retired_collect(gpu);
+    do {
+        fm_lock_take(&gpu->lock);
+        buffer->block = find_room(gpu, buffer->room, buffer->memory, &buffer->offset, why);
+        if (buffer->block) gpu->counters.memory_used += buffer->room;
+        fm_lock_release(&gpu->lock);
+    } while (!buffer->block && fm_retired_wait(gpu));
+    return buffer->block;
+}
+
 // Gives a block without buffers back to the driver, if it is large or memory is limited. Small ones stay for
 // the next buffer.
 static void release_if_empty(struct fathom_gpu *gpu, struct fm_block *b) {
@@ -324,10 +346,8 @@ struct fathom_buffer *fm_buffer_create_raw(
         .room = (size + ALIGN - 1) / ALIGN * ALIGN,
         .memory = memory,
     };
-    buffer->block = find_room(gpu, buffer->room, memory, &buffer->offset, &why);
-    if (!buffer->block) goto fail;
+    if (!take_room(gpu, buffer, &why)) goto fail;
     if (buffer->block->mapped) buffer->mapped = buffer->block->mapped + buffer->offset;
-    gpu->counters.memory_used += buffer->room;
     return buffer;
 fail:
     free(buffer);
@@ -335,21 +355,27 @@ fail:
     return NULL;
 }
 
+static void release(struct fathom_gpu *gpu, struct fm_retired *retired) {
+    struct fathom_buffer *buffer = (struct fathom_buffer *)retired;
+    if (buffer->read_only) {
+        gpu->n_imports--;
+        gpu->counters.memory_in_place -= buffer->size;
+        fm_block_destroy(gpu, buffer->block);
+    } else {
+        fm_holes_give_back(&buffer->block->holes, buffer->offset, buffer->room);
+        gpu->counters.memory_used -= buffer->room;
+        release_if_empty(gpu, buffer->block);
+    }
+    free(buffer);
+}
+
 void fathom_buffer_destroy(struct fathom_buffer **pointer) {
     struct fathom_buffer *buffer = pointer ? *pointer : NULL;
     if (!buffer) return;
-    if (!fm_gpu_idle(buffer->gpu)) {
-        // the device may still use the range, which stays taken
-    } else if (buffer->read_only) {
-        buffer->gpu->n_imports--;
-        buffer->gpu->counters.memory_in_place -= buffer->size;
-        fm_block_destroy(buffer->gpu, buffer->block);
-    } else {
-        fm_holes_give_back(&buffer->block->holes, buffer->offset, buffer->room);
-        buffer->gpu->counters.memory_used -= buffer->room;
-        release_if_empty(buffer->gpu, buffer->block);
-    }
-    free(buffer);
+    struct fathom_gpu *gpu = buffer->gpu;
+    // the caller may unmap the host's memory as soon as a buffer in place is gone
+    if (buffer->read_only && buffer->in_use) fm_gpu_idle(gpu);
+    fm_retire(gpu, &buffer->retired, buffer->in_use ? gpu->last_ticket : 0, release);
     *pointer = NULL;
 }
 
@@ -361,9 +387,11 @@ void *fathom_buffer_map(struct fathom_buffer *buffer) {
 }
 
 void fm_memory_free_blocks(struct fathom_gpu *gpu) {
+    fm_lock_take(&gpu->lock);
     while (gpu->blocks) {
         struct fm_block *b = gpu->blocks;
         gpu->blocks = b->next;
         fm_block_destroy(gpu, b);
     }
+    fm_lock_release(&gpu->lock);
 }

@@ -10,25 +10,36 @@
 // Creates, unless it exists, the gpu's own buffer for a binding.
 static bool create_own(struct fathom_gpu *gpu, uint32_t binding, struct fathom_error *err) {
     struct fathom_buffer **own = &gpu->own[binding - FM_MAX_BINDINGS];
-    if (!*own)
-        *own = binding == FM_GRIDS_BINDING
-            ? fm_grids_create(gpu, err)
-            : fathom_buffer_create(gpu, FM_TILES_SIZE, FATHOM_MEMORY_DEVICE, err);
-    return *own != NULL;
+    fm_lock_take(&gpu->lock);
+    const bool exists = *own;
+    fm_lock_release(&gpu->lock);
+    if (exists) return true;
+    struct fathom_buffer *made = binding == FM_GRIDS_BINDING
+        ? fm_grids_create(gpu, err)
+        : fathom_buffer_create(gpu, FM_TILES_SIZE, FATHOM_MEMORY_DEVICE, err);
+    if (!made) return false;
+    fm_lock_take(&gpu->lock);
+    if (!*own) *own = made, made = NULL;
+    fm_lock_release(&gpu->lock);
+    fathom_buffer_destroy(&made); // another thread was first
+    return true;
 }
 
-const struct fm_layout *fm_layout_get(
+static void destroy_layout(const struct fathom_gpu *gpu, struct fm_layout *l) {
+    if (!l) return;
+    gpu->vk.vkDestroyPipelineLayout(gpu->device, l->pipeline, NULL);
+    gpu->vk.vkDestroyDescriptorSetLayout(gpu->device, l->set, NULL);
+    free(l);
+}
+
+static struct fm_layout *create_layout(
     struct fathom_gpu *gpu, const struct fm_shader *shader, struct fathom_error *err) {
-    for (size_t i = 0; i < gpu->n_layouts; i++)
-        if (gpu->layouts[i].shader == shader) return &gpu->layouts[i];
-    struct fm_layout *grown = realloc(gpu->layouts, (gpu->n_layouts + 1) * sizeof(*grown));
-    if (!grown) {
+    struct fm_layout *l = calloc(1, sizeof(*l));
+    if (!l) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         return NULL;
     }
-    gpu->layouts = grown;
-    struct fm_layout *l = &gpu->layouts[gpu->n_layouts];
-    *l = (struct fm_layout){.shader = shader};
+    l->shader = shader;
     if (!fm_spirv_reflect(shader, &l->spirv, err)) goto fail;
     VkDescriptorSetLayoutBinding bindings[FM_END_BINDINGS];
     uint32_t n_bindings = 0;
@@ -58,19 +69,51 @@ const struct fm_layout *fm_layout_get(
         .pushConstantRangeCount = l->spirv.args_size > 0,
         .pPushConstantRanges = &range,
     };
-    if (!fm_vk_check(gpu, FM_VK_CREATE(gpu, vkCreatePipelineLayout, &layout, &l->pipeline),
+    if (fm_vk_check(gpu, FM_VK_CREATE(gpu, vkCreatePipelineLayout, &layout, &l->pipeline),
             "vkCreatePipelineLayout", err))
-        goto fail;
-    gpu->n_layouts++;
-    return l;
+        return l;
 fail:
     fm_error_prefix(err, "shader %s", shader->name);
-    gpu->vk.vkDestroyDescriptorSetLayout(gpu->device, l->set, NULL);
+    destroy_layout(gpu, l);
     return NULL;
 }
 
+// Under gpu->lock. NULL: there is none yet.
+static struct fm_layout *find_layout(const struct fathom_gpu *gpu, const struct fm_shader *shader) {
+    for (size_t i = 0; i < gpu->n_layouts; i++)
+        if (gpu->layouts[i]->shader == shader) return gpu->layouts[i];
+    return NULL;
+}
+
+// Adds a layout, unless another thread has added one for its shader. Returns the one that counts; NULL: out
+// of host memory.
+static struct fm_layout *add_layout(struct fathom_gpu *gpu, struct fm_layout *made) {
+    fm_lock_take(&gpu->lock);
+    struct fm_layout *l = find_layout(gpu, made->shader);
+    struct fm_layout **grown = l ? NULL : realloc(gpu->layouts, (gpu->n_layouts + 1) * sizeof(*grown));
+    if (grown) {
+        gpu->layouts = grown;
+        l = gpu->layouts[gpu->n_layouts++] = made;
+    }
+    fm_lock_release(&gpu->lock);
+    return l;
+}
+
+const struct fm_layout *fm_layout_get(
+    struct fathom_gpu *gpu, const struct fm_shader *shader, struct fathom_error *err) {
+    fm_lock_take(&gpu->lock);
+    struct fm_layout *l = find_layout(gpu, shader);
+    fm_lock_release(&gpu->lock);
+    if (l) return l;
+    struct fm_layout *made = create_layout(gpu, shader, err);
+    if (!made) return NULL;
+    if (!(l = add_layout(gpu, made))) fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    if (l != made) destroy_layout(gpu, made);
+    return l;
+}
+
 static uint64_t hash_key(const struct fm_pipeline *key) {
-    uint64_t hash = key->layout * 0x9e3779b97f4a7c15u + key->subgroup_size;
+    uint64_t hash = (uintptr_t)key->layout * 0x9e3779b97f4a7c15u + key->subgroup_size;
     for (uint32_t i = 0; i < key->n_spec; i++) hash = (hash ^ key->spec[i]) * 0x100000001b3u;
     return hash ^ hash >> 29;
 }
@@ -102,27 +145,32 @@ static bool grow_table(struct fathom_gpu *gpu) {
     return true;
 }
 
+// Returns the key's pipeline, which is added if need be; NULL: out of host memory. Under gpu->lock.
+static struct fm_pipeline *find_pipeline(struct fathom_gpu *gpu, const struct fm_pipeline *key) {
+    struct fm_pipeline **at = grow_table(gpu) ? slot(gpu, key) : NULL;
+    if (!at || *at) return at ? *at : NULL;
+    struct fm_pipeline *p = malloc(sizeof(*p));
+    if (!p) return NULL;
+    *p = *key;
+    *at = p;
+    gpu->n_pipelines++;
+    return p;
+}
+
 struct fm_pipeline *fm_pipeline_request(
     struct fathom_gpu *gpu, const struct fm_entry *e, struct fathom_error *err) {
     const struct fm_dispatch *d = &e->dispatch;
     const struct fm_layout *layout = fm_layout_get(gpu, d->variant->shader, err);
     if (!layout) return NULL;
-    struct fm_pipeline key = {.layout = (uint32_t)(layout - gpu->layouts), .n_spec = e->n_spec};
+    struct fm_pipeline key = {.layout = layout, .n_spec = e->n_spec};
     if (gpu->info.caps & FATHOM_CAP_SUBGROUP_SIZE_CONTROL) key.subgroup_size = d->subgroup_size;
     memcpy(key.spec, e->spec, e->n_spec * sizeof(*key.spec));
-    struct fm_pipeline **at = grow_table(gpu) ? slot(gpu, &key) : NULL;
-    if (at && *at) {
-        (*at)->result = VK_SUCCESS; // one that failed is tried again: memory may be free by now
-        return *at;
-    }
-    struct fm_pipeline *p = at ? malloc(sizeof(*p)) : NULL;
-    if (!p) {
-        fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
-        return NULL;
-    }
-    *p = key;
-    *at = p;
-    gpu->n_pipelines++;
+    fm_lock_take(&gpu->lock);
+    struct fm_pipeline *p = find_pipeline(gpu, &key);
+    // one that failed is tried again: memory may be free by now
+    if (p && p->state == FM_PIPELINE_FAILED) p->state = FM_PIPELINE_WANTED;
+    fm_lock_release(&gpu->lock);
+    if (!p) fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     return p;
 }
 
@@ -130,7 +178,7 @@ struct fm_pipeline *fm_pipeline_request(
 static VkResult create_module(struct fathom_gpu *gpu, const struct fm_pipeline *p, VkShaderModule *module) {
     uint32_t *words;
     size_t n_words;
-    if (!fm_spirv_trim(gpu->layouts[p->layout].shader, p->spec, p->n_spec, &words, &n_words))
+    if (!fm_spirv_trim(p->layout->shader, p->spec, p->n_spec, &words, &n_words))
         return VK_ERROR_OUT_OF_HOST_MEMORY;
     const VkShaderModuleCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
@@ -143,7 +191,6 @@ static VkResult create_module(struct fathom_gpu *gpu, const struct fm_pipeline *
 }
 
 static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
-    const struct fm_layout *l = &gpu->layouts[p->layout];
     VkShaderModule module;
     p->failed_call = "vkCreateShaderModule";
     p->result = create_module(gpu, p, &module);
@@ -171,7 +218,7 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
     const VkComputePipelineCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .pNext = gpu->creation_feedback ? &feedback : NULL,
-        .flags = gpu->params.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
+        .flags = gpu->debug.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0,
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -182,7 +229,7 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
                 .pName = "main",
                 .pSpecializationInfo = &constants,
             },
-        .layout = l->pipeline,
+        .layout = p->layout->pipeline,
     };
     p->failed_call = "vkCreateComputePipelines";
     p->result = fm_vk_made(
@@ -214,40 +261,79 @@ static size_t thread_count(const struct fathom_gpu *gpu, size_t n_missing) {
     return n > 64 ? 64 : n;
 }
 
-static bool check_built(struct fathom_gpu *gpu, const struct work *work, struct fathom_error *err) {
+// Takes those of the list that nobody builds yet.
+static void take_missing(struct work *work, struct fm_pipeline *const *list, size_t n) {
+    work->n_missing = 0;
+    work->next = 0;
+    fm_lock_take(&work->gpu->lock);
+    for (size_t i = 0; i < n; i++)
+        if (list[i] && list[i]->state == FM_PIPELINE_WANTED) {
+            list[i]->state = FM_PIPELINE_IN_WORK;
+            work->missing[work->n_missing++] = list[i];
+        }
+    fm_lock_release(&work->gpu->lock);
+}
+
+static void build_missing(struct work *work) {
+    pthread_t threads[64];
+    const size_t n_wanted = thread_count(work->gpu, work->n_missing);
+    size_t n_threads = 0;
+    while (n_threads + 1 < n_wanted && !pthread_create(&threads[n_threads], NULL, build_some, work))
+        n_threads++;
+    build_some(work);
+    for (size_t i = 0; i < n_threads; i++) pthread_join(threads[i], NULL);
+}
+
+// Tells the others what became of the pipelines that were missing, and counts them.
+static bool note_built(struct work *work, double seconds, struct fathom_error *err) {
+    struct fathom_gpu *gpu = work->gpu;
     bool ok = true;
     for (size_t i = 0; i < work->n_missing; i++) {
         const struct fm_pipeline *p = work->missing[i];
-        if (p->result == VK_SUCCESS) {
-            if (p->from_cache)
-                gpu->counters.pipelines_from_cache++;
-            else
-                gpu->counters.pipelines_built++;
-            if (gpu->params.statistics) fm_pipeline_log_statistics(gpu, p);
-        } else if (ok) {
-            ok = fm_vk_check(gpu, p->result, p->failed_call, err);
-            fm_error_prefix(err, "shader %s", gpu->layouts[p->layout].shader->name);
-        }
+        if (p->result == VK_SUCCESS && gpu->debug.statistics) fm_pipeline_log_statistics(gpu, p);
+        if (p->result == VK_SUCCESS || !ok) continue;
+        ok = fm_vk_check(gpu, p->result, p->failed_call, err);
+        fm_error_prefix(err, "shader %s", p->layout->shader->name);
     }
+    fm_lock_take(&gpu->lock);
+    for (size_t i = 0; i < work->n_missing; i++) {
+        struct fm_pipeline *p = work->missing[i];
+        p->state = p->result == VK_SUCCESS ? FM_PIPELINE_BUILT : FM_PIPELINE_FAILED;
+        gpu->counters.pipelines_from_cache += p->result == VK_SUCCESS && p->from_cache;
+        gpu->counters.pipelines_built += p->result == VK_SUCCESS && !p->from_cache;
+    }
+    gpu->counters.pipeline_seconds += seconds;
+    fm_lock_signal(&gpu->lock);
+    fm_lock_release(&gpu->lock);
     return ok;
 }
 
-bool fm_pipelines_build(struct fathom_gpu *gpu, struct fathom_error *err) {
-    struct work work = {.gpu = gpu, .missing = malloc((gpu->n_pipelines + 1) * sizeof(*work.missing))};
+// Waits until another call has built, or failed to build, what it has in work. *again: one failed, and must
+// be built by this call.
+static void wait_for_others(struct fathom_gpu *gpu, struct fm_pipeline *const *list, size_t n, bool *again) {
+    *again = false;
+    fm_lock_take(&gpu->lock);
+    for (size_t i = 0; i < n; i++) {
+        while (list[i] && list[i]->state == FM_PIPELINE_IN_WORK) fm_lock_wait(&gpu->lock);
+        if (!list[i] || list[i]->state == FM_PIPELINE_BUILT) continue;
+        list[i]->state = FM_PIPELINE_WANTED;
+        *again = true;
+    }
+    fm_lock_release(&gpu->lock);
+}
+
+bool fm_pipelines_build(
+    struct fathom_gpu *gpu, struct fm_pipeline *const *list, size_t n, struct fathom_error *err) {
+    struct work work = {.gpu = gpu, .missing = malloc((n + 1) * sizeof(*work.missing))};
     if (!work.missing) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
-    for (size_t i = 0; i < gpu->pipeline_slots; i++)
-        if (gpu->pipelines[i] && !gpu->pipelines[i]->handle && gpu->pipelines[i]->result == VK_SUCCESS)
-            work.missing[work.n_missing++] = gpu->pipelines[i];
-    const double start = fm_clock();
-    pthread_t threads[64];
-    const size_t n_wanted = thread_count(gpu, work.n_missing);
-    size_t n_threads = 0;
-    while (n_threads + 1 < n_wanted && !pthread_create(&threads[n_threads], NULL, build_some, &work))
-        n_threads++;
-    build_some(&work);
-    for (size_t i = 0; i < n_threads; i++) pthread_join(threads[i], NULL);
-    if (work.n_missing) gpu->counters.pipeline_seconds += fm_clock() - start;
-    const bool ok = check_built(gpu, &work, err);
+    bool ok = true;
+    for (bool again = true; ok && again;) {
+        const double start = fm_clock();
+        take_missing(&work, list, n);
+        if (work.n_missing) build_missing(&work);
+        ok = !work.n_missing || note_built(&work, fm_clock() - start, err);
+        if (ok) wait_for_others(gpu, list, n, &again);
+    }
     free(work.missing);
     return ok;
 }

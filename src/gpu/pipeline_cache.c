@@ -39,8 +39,9 @@ void fm_pipelines_destroy(struct fathom_gpu *gpu) {
         free(gpu->pipelines[i]);
     }
     for (size_t i = 0; i < gpu->n_layouts; i++) {
-        gpu->vk.vkDestroyPipelineLayout(gpu->device, gpu->layouts[i].pipeline, NULL);
-        gpu->vk.vkDestroyDescriptorSetLayout(gpu->device, gpu->layouts[i].set, NULL);
+        gpu->vk.vkDestroyPipelineLayout(gpu->device, gpu->layouts[i]->pipeline, NULL);
+        gpu->vk.vkDestroyDescriptorSetLayout(gpu->device, gpu->layouts[i]->set, NULL);
+        free(gpu->layouts[i]);
     }
     gpu->vk.vkDestroyPipelineCache(gpu->device, gpu->pipeline_cache, NULL);
     free(gpu->pipelines);

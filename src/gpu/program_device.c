@@ -1,4 +1,5 @@
 // A gpu over a program's own instance, device and queue, and what to enable on such a device.
+#include "base/sized.h"
 #include "gpu/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,31 +26,22 @@ static bool look(struct fm_instance *instance, VkPhysicalDevice physical, PFN_vk
         fm_fail(err, FATHOM_NO_DEVICE, "device %u, %s, is unusable: %s", index, info->name, info->unusable);
 }
 
-// Copies a struct of this size over zeros. What a later version's has beyond ours must be zero.
 static bool read_params(
     struct fathom_vulkan *to, const struct fathom_vulkan *from, struct fathom_error *err) {
-    const unsigned char *bytes = (const unsigned char *)from;
-    if (from->size < sizeof(*to))
-        return fm_fail(err, FATHOM_INVALID,
-            "fathom_gpu_create: vulkan.size is %zu: write sizeof(struct fathom_vulkan), %zu", from->size,
-            sizeof(*to));
-    for (size_t i = sizeof(*to); i < from->size; i++)
-        if (bytes[i])
-            return fm_fail(err, FATHOM_UNSUPPORTED,
-                "fathom_gpu_create: byte %zu of vulkan is of a later version of Fathom than this one", i);
-    *to = *from;
+    to->size = sizeof(*to);
+    if (!fm_sized_read(to, sizeof(*to), from, "fathom_gpu_create: params.vulkan", err)) return false;
     const struct {
         bool there;
         const char *name;
     } needed[] = {
-        {from->get_proc_addr, "get_proc_addr"},
-        {from->instance, "instance"},
-        {from->physical, "physical"},
-        {from->device, "device"},
-        {from->queue, "queue"},
-        {from->extensions || !from->n_extensions, "extensions"},
-        {from->lock_queue || !from->unlock_queue, "lock_queue"},
-        {from->unlock_queue || !from->lock_queue, "unlock_queue"},
+        {to->get_proc_addr, "get_proc_addr"},
+        {to->instance, "instance"},
+        {to->physical, "physical"},
+        {to->device, "device"},
+        {to->queue, "queue"},
+        {to->extensions || !to->n_extensions, "extensions"},
+        {to->lock_queue || !to->unlock_queue, "lock_queue"},
+        {to->unlock_queue || !to->lock_queue, "unlock_queue"},
     };
     for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
         if (!needed[i].there)
@@ -97,7 +89,7 @@ bool fm_program_device_take(
     if (names[0])
         fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "%s: the program's device was made without: %s", info.name,
             names);
-    gpu->info = (struct fathom_gpu_info){.index = info.index};
+    gpu->info = FATHOM_INIT(fathom_gpu_info, .index = info.index);
     fm_capabilities(&gpu->instance.vk, gpu->physical, &gpu->offer, &gpu->info);
     const char *missing = fm_device_functions_load(&gpu->vk, gpu->instance.vk.vkGetDeviceProcAddr, v.device);
     if (missing)
@@ -145,13 +137,9 @@ struct fathom_vulkan_wants *fathom_vulkan_wants_create(PFN_vkGetInstanceProcAddr
     const uint32_t left_out =
         FATHOM_CAP_STATISTICS | (info.type == FATHOM_GPU_CPU ? 0 : FATHOM_CAP_HOST_IMPORT);
     fm_wanted_set(&w->wanted, &offer, info.caps & ~left_out);
-    w->public = (struct fathom_vulkan_wants){
-        .size = sizeof(w->public),
-        .queue_family = family,
-        .n_extensions = w->wanted.n_extensions,
-        .extensions = w->wanted.extensions,
-        .features = &w->wanted.base,
-    };
+    w->public =
+        FATHOM_INIT(fathom_vulkan_wants, .queue_family = family, .n_extensions = w->wanted.n_extensions,
+            .extensions = w->wanted.extensions, .features = &w->wanted.base);
     return &w->public;
 }
 

@@ -21,12 +21,29 @@ static void unlock_queue(const struct fathom_gpu *gpu) {
     if (gpu->program.unlock_queue) gpu->program.unlock_queue(gpu->program.user);
 }
 
+// Notes that all submits up to `ticket` are done.
+static void note_done(struct fathom_gpu *gpu, uint64_t ticket) {
+    uint64_t known = gpu->done_ticket;
+    while (known < ticket && !atomic_compare_exchange_weak(&gpu->done_ticket, &known, ticket)) {}
+}
+
+// Takes queue_lock when one more submit may be in flight. *value is its ticket.
+static bool enter_queue(struct fathom_gpu *gpu, uint64_t *value, struct fathom_error *err) {
+    while (check_alive(gpu, err)) {
+        fm_lock_take(&gpu->queue_lock);
+        *value = gpu->last_ticket + 1;
+        const uint64_t before = *value > FM_MOST_IN_FLIGHT ? *value - FM_MOST_IN_FLIGHT : 0;
+        if (!gpu->marks || before <= gpu->done_ticket) return true;
+        fm_lock_release(&gpu->queue_lock);
+        if (!fathom_gpu_wait(gpu, before, err)) return false;
+    }
+    return false;
+}
+
 bool fm_gpu_submit(
     struct fathom_gpu *gpu, VkCommandBuffer commands, uint64_t *ticket, struct fathom_error *err) {
-    if (!check_alive(gpu, err)) return false;
-    const uint64_t value = gpu->last_ticket + 1;
-    if (gpu->marks && value > FM_MOST_IN_FLIGHT && !fathom_gpu_wait(gpu, value - FM_MOST_IN_FLIGHT, err))
-        return false;
+    uint64_t value;
+    if (!enter_queue(gpu, &value, err)) return false;
     const VkTimelineSemaphoreSubmitInfo timeline = {
         .sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO,
         .signalSemaphoreValueCount = 1,
@@ -44,10 +61,11 @@ bool fm_gpu_submit(
     lock_queue(gpu);
     const VkResult result = gpu->vk.vkQueueSubmit(gpu->queue, 1, &submit, VK_NULL_HANDLE);
     unlock_queue(gpu);
+    if (result == VK_SUCCESS) gpu->last_ticket = value;
+    fm_lock_release(&gpu->queue_lock);
     if (!fm_vk_check(gpu, result, "vkQueueSubmit", err)) return false;
-    gpu->last_ticket = value;
-    gpu->counters.submits++;
     if (ticket) *ticket = value;
+    fm_retired_collect(gpu);
     return true;
 }
 
@@ -80,8 +98,17 @@ bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_erro
             (unsigned long long)gpu->last_ticket);
     if (ticket <= gpu->done_ticket) return true;
     if (!fm_vk_check(gpu, wait_for(gpu, ticket), "vkWaitSemaphores", err)) return false;
-    gpu->done_ticket = ticket;
+    note_done(gpu, ticket);
+    fm_retired_collect(gpu);
     return true;
+}
+
+uint64_t fm_gpu_poll(struct fathom_gpu *gpu) {
+    if (gpu->lost) return gpu->done_ticket;
+    uint64_t value;
+    const VkResult result = gpu->vk.vkGetSemaphoreCounterValue(gpu->device, gpu->timeline, &value);
+    if (fm_vk_check(gpu, result, "vkGetSemaphoreCounterValue", NULL)) note_done(gpu, value);
+    return gpu->done_ticket;
 }
 
 bool fm_gpu_wait_all(struct fathom_gpu *gpu, struct fathom_error *err) {
@@ -96,31 +123,37 @@ static bool says_idle(struct fathom_gpu *gpu, VkResult result, const char *call)
 }
 
 // *sure: a call has said so, not a mark alone, after which the driver still has a few steps to do.
-static bool has_ended(struct fathom_gpu *gpu, bool *sure) {
-    if (!gpu->lost && says_idle(gpu, wait_for(gpu, gpu->last_ticket), "vkWaitSemaphores") && !gpu->lost)
+static bool has_ended(struct fathom_gpu *gpu, uint64_t ticket, bool *sure) {
+    if (!gpu->lost && says_idle(gpu, wait_for(gpu, ticket), "vkWaitSemaphores") && !gpu->lost)
         return *sure = true;
     // the threads of a CPU device may go on after a call has said that the device is lost
     if (gpu->marks) return fm_mark_reached(gpu);
+    fm_lock_take(&gpu->queue_lock);
     // a program may be using other queues of its own device
-    if (!gpu->program.size && says_idle(gpu, gpu->vk.vkDeviceWaitIdle(gpu->device), "vkDeviceWaitIdle"))
-        return true;
-    lock_queue(gpu);
-    const VkResult result = gpu->vk.vkQueueWaitIdle(gpu->queue);
-    unlock_queue(gpu);
-    return says_idle(gpu, result, "vkQueueWaitIdle");
+    VkResult device = VK_INCOMPLETE, queue;
+    if (!gpu->program.size) device = gpu->vk.vkDeviceWaitIdle(gpu->device);
+    queue = device;
+    if (device != VK_SUCCESS && device != VK_ERROR_DEVICE_LOST) {
+        lock_queue(gpu);
+        queue = gpu->vk.vkQueueWaitIdle(gpu->queue);
+        unlock_queue(gpu);
+    }
+    fm_lock_release(&gpu->queue_lock);
+    return says_idle(gpu, device, "vkDeviceWaitIdle") || says_idle(gpu, queue, "vkQueueWaitIdle");
 }
 
 bool fm_gpu_idle(struct fathom_gpu *gpu) {
-    if (gpu->lost ? gpu->ended : gpu->done_ticket == gpu->last_ticket) return true;
+    const uint64_t ticket = gpu->last_ticket;
+    if (gpu->lost ? gpu->ended : gpu->done_ticket >= ticket) return true;
     const int most = gpu->marks ? MOST_RETRIES_ON_CPU : MOST_RETRIES;
     bool sure = false;
-    for (int i = 0; !has_ended(gpu, &sure); i++) {
+    for (int i = 0; !has_ended(gpu, ticket, &sure); i++) {
         if (i == most && !gpu->lost) return false;
         if (i == most) break;
         fm_sleep(RETRY_MS / 1e3);
     }
     if (!sure && gpu->marks) fm_sleep(RETRY_MS / 1e3);
-    gpu->done_ticket = gpu->last_ticket;
-    gpu->ended = gpu->lost;
+    note_done(gpu, ticket);
+    if (gpu->lost) gpu->ended = true;
     return true;
 }

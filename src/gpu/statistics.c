@@ -56,6 +56,6 @@ void fm_pipeline_log_statistics(struct fathom_gpu *gpu, const struct fm_pipeline
         size_t length = 0;
         for (uint32_t j = 0; j < n; j++) append(text, sizeof(text), &length, list[j].name, &list[j]);
         fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "statistics of %s, %s, subgroups of %u: %s",
-            gpu->layouts[p->layout].shader->name, executables[i].name, executables[i].subgroupSize, text);
+            p->layout->shader->name, executables[i].name, executables[i].subgroupSize, text);
     }
 }

@@ -14,6 +14,7 @@ struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom
         return NULL;
     }
     s->gpu = gpu;
+    s->wants_timers = gpu->params.timers;
     const VkCommandPoolCreateInfo pool = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
         .queueFamilyIndex = gpu->queue_family,
@@ -24,20 +25,23 @@ struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom
     return s;
 }
 
-void fathom_stream_destroy(struct fathom_stream **pointer) {
-    struct fathom_stream *s = pointer ? *pointer : NULL;
-    if (!s) return;
-    if (fm_gpu_idle(s->gpu)) { // else the device may still use all of it
-        fm_stream_release(s);
-        for (uint32_t i = 0; i < s->n_descriptor_pools; i++)
-            s->gpu->vk.vkDestroyDescriptorPool(s->gpu->device, s->descriptor_pools[i], NULL);
-        s->gpu->vk.vkDestroyCommandPool(s->gpu->device, s->pool, NULL);
-    }
+static void release(struct fathom_gpu *gpu, struct fm_retired *retired) {
+    struct fathom_stream *s = (struct fathom_stream *)retired;
+    fm_stream_release(s);
+    for (uint32_t i = 0; i < s->n_descriptor_pools; i++)
+        gpu->vk.vkDestroyDescriptorPool(gpu->device, s->descriptor_pools[i], NULL);
+    gpu->vk.vkDestroyCommandPool(gpu->device, s->pool, NULL);
     free(s->descriptor_pools);
     free(s->buffers);
     free(s->entries);
     free(s->cuts);
     free(s);
+}
+
+void fathom_stream_destroy(struct fathom_stream **pointer) {
+    struct fathom_stream *s = pointer ? *pointer : NULL;
+    if (!s) return;
+    fm_retire(s->gpu, &s->retired, s->last_ticket, release);
     *pointer = NULL;
 }
 
@@ -51,6 +55,8 @@ void fathom_stream_begin(struct fathom_stream *s) {
     s->n_entries = s->n_cuts = 0;
     s->finished = false;
     s->only.op = NULL;
+    s->called = (struct fm_called){0};
+    s->joined = false;
     s->n_kept = s->last_kept = 0;
 }
 
@@ -116,13 +122,13 @@ static bool check_views(struct fathom_stream *s, const struct fm_dispatch *d) {
                 "%s: binding %u has %llu bytes at offset %llu; %s binds %llu bytes at multiples of %u", d->op,
                 i, (unsigned long long)v.size, (unsigned long long)v.offset, info->name,
                 (unsigned long long)info->max_storage_range, info->storage_alignment);
-        v.buffer->recorded = true;
+        fm_buffer_use(v.buffer);
     }
     return true;
 }
 
 static bool check_size(struct fathom_stream *s, const struct fm_dispatch *d) {
-    if (d->indirect.buffer) d->indirect.buffer->recorded = true;
+    if (d->indirect.buffer) fm_buffer_use(d->indirect.buffer);
     if (d->indirect.buffer)
         return (in_buffer(d->indirect) && d->indirect.size >= 12 && d->indirect.offset % 4 == 0) ||
             fm_stream_fail(
@@ -168,16 +174,23 @@ static bool find_constants(
     return true;
 }
 
+struct fm_choice fm_stream_choose(struct fathom_stream *s, const struct fm_call *call,
+    const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
+    const struct fm_choice choice = fm_variant_choose(s->gpu, call, table, n_rows, n_tokens);
+    s->called = (struct fm_called){*call, choice, s->called.serial + 1};
+    return choice;
+}
+
 void fm_stream_join(struct fathom_stream *s, bool join) {
-    s->gpu->joined = join;
+    s->joined = join;
 }
 
 // The call that a dispatch is part of. serial is 0 if there is none.
-static struct fm_called called_by(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
-    const char *op = gpu->called.serial ? gpu->called.call.op : "";
+static struct fm_called called_by(const struct fathom_stream *s, const struct fm_dispatch *d) {
+    const char *op = s->called.serial ? s->called.call.op : "";
     const size_t n = strlen(op);
     const bool own = n && !strncmp(d->op, op, n) && (d->op[n] == 0 || d->op[n] == '_');
-    return own || gpu->joined ? gpu->called : (struct fm_called){0};
+    return own || s->joined ? s->called : (struct fm_called){0};
 }
 
 // Does the recording keep a dispatch of this call? Also counts the calls.
@@ -210,7 +223,7 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
                 "%s: binding %u is written, but is the host's own memory, which is only read", d->op, i);
             return;
         }
-    const struct fm_called called = called_by(s->gpu, d);
+    const struct fm_called called = called_by(s, d);
     if (!keep(s, &called)) return;
     struct fm_entry *e = append(s);
     if (!e) return;
@@ -234,7 +247,8 @@ void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct 
         return;
     }
     if (s->only.op) return; // a copy is part of no call
-    src.buffer->recorded = dst.buffer->recorded = true;
+    fm_buffer_use(src.buffer);
+    fm_buffer_use(dst.buffer);
     struct fm_entry *e = append(s);
     if (!e) return;
     *e = (struct fm_entry){
@@ -243,16 +257,23 @@ void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct 
     };
 }
 
+static bool build_pipelines(struct fathom_stream *s, struct fathom_error *err) {
+    if (s->error.status != FATHOM_OK) return false;
+    struct fm_pipeline **list = calloc(s->n_entries + 1, sizeof(*list));
+    bool ok = list || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    for (uint32_t i = 0; ok && i < s->n_entries; i++)
+        if (!s->entries[i].is_copy)
+            ok = (list[i] = s->entries[i].pipeline = fm_pipeline_request(s->gpu, &s->entries[i], err));
+    ok = ok && fm_pipelines_build(s->gpu, list, s->n_entries, err);
+    free(list);
+    return ok;
+}
+
 bool fathom_stream_finish(struct fathom_stream *s, struct fathom_error *err) {
-    struct fathom_gpu *gpu = s->gpu;
     if (s->finished && s->error.status == FATHOM_OK)
         return fm_fail(
             err, FATHOM_INVALID, "a stream was finished twice; fathom_stream_begin starts a new recording");
-    for (uint32_t i = 0; i < s->n_entries && s->error.status == FATHOM_OK; i++)
-        if (!s->entries[i].is_copy)
-            s->entries[i].pipeline = fm_pipeline_request(gpu, &s->entries[i], &s->error);
-    bool ok =
-        s->error.status == FATHOM_OK && fm_pipelines_build(gpu, &s->error) && fm_stream_encode(s, &s->error);
+    const bool ok = build_pipelines(s, &s->error) && fm_stream_encode(s, &s->error);
     s->finished = ok;
     return ok || fm_fail(err, s->error.status, "%s", s->error.message);
 }
@@ -278,6 +299,13 @@ void fathom_stream_cut(struct fathom_stream *s, uint64_t tag) {
         s->cut_capacity = capacity;
     }
     s->cuts[s->n_cuts++] = (struct fm_cut){.tag = tag, .n_entries = s->n_entries};
+}
+
+uint32_t fm_stream_buffers(const struct fathom_stream *s) {
+    return s->n_buffers;
+}
+void fm_stream_set_timers(struct fathom_stream *s, bool timers) {
+    s->wants_timers = timers;
 }
 
 uint32_t fathom_stream_parts(const struct fathom_stream *s) {

@@ -3,6 +3,13 @@
 #define FM_GPU_STREAM_H
 #include "gpu/internal.h"
 
+// A call of fm_stream_choose().
+struct fm_called {
+    struct fm_call call;
+    struct fm_choice choice; // that it got
+    uint32_t serial;         // of the stream's calls, from 1; 0: none
+};
+
 struct fm_entry {
     struct fm_dispatch dispatch;
     struct fm_pipeline *pipeline;
@@ -19,6 +26,7 @@ struct fm_cut {
 };
 
 struct fathom_stream {
+    struct fm_retired retired;
     struct fathom_gpu *gpu;
     struct fathom_error error; // sticky
     struct fm_entry *entries;
@@ -32,7 +40,13 @@ struct fathom_stream {
     uint32_t n_buffers, buffer_capacity;
     VkDescriptorPool *descriptor_pools;
     uint32_t n_descriptor_pools;
-    VkQueryPool timers;                   // two timestamps an entry
+    bool wants_timers;                  // fathom_gpu_params.timers
+    VkQueryPool timers;                 // two timestamps an entry
+    uint64_t n_dispatches, n_barriers;  // of the recording at hand
+    struct fm_called called;            // the last one of an operator that may be tuned
+    bool joined;                        // what is recorded is part of it, whatever its name
+    struct fathom_dispatch_time *times; // that were read last
+    size_t n_times;
     struct fm_call only;                  // only dispatches of such calls are kept; op NULL: everything is
     uint32_t max_kept, n_kept, last_kept; // calls; the last one's serial
 };

@@ -9,41 +9,57 @@ static bool same_place(const struct fm_tuned *a, const struct fm_tuned *b) {
         a->first_token == b->first_token && a->last_token == b->last_token;
 }
 
-const struct fm_tuned *fm_tuned_find(const struct fathom_gpu *gpu, const struct fm_call *call) {
-    for (size_t i = 0; i < gpu->n_tuned; i++) {
+bool fm_tuned_find(const struct fathom_gpu *gpu, const struct fm_call *call, struct fm_tuned *found) {
+    bool is_there = false;
+    fm_lock_take(&gpu->lock);
+    for (size_t i = 0; i < gpu->n_tuned && !is_there; i++) {
         const struct fm_tuned *row = &gpu->tuned[i];
-        if (call->n_tokens >= row->first_token && call->n_tokens <= row->last_token &&
-            !memcmp(call->shape, row->shape, sizeof(row->shape)) && !strcmp(call->op, row->op))
-            return row;
+        is_there = call->n_tokens >= row->first_token && call->n_tokens <= row->last_token &&
+            !memcmp(call->shape, row->shape, sizeof(row->shape)) && !strcmp(call->op, row->op);
+        if (is_there) *found = *row;
     }
-    return NULL;
+    fm_lock_release(&gpu->lock);
+    return is_there;
+}
+
+// The number of the row of the same place; gpu->n_tuned: there is none. Under gpu->lock.
+static size_t find_place(const struct fathom_gpu *gpu, const struct fm_tuned *row) {
+    size_t at = 0;
+    while (at < gpu->n_tuned && !same_place(&gpu->tuned[at], row)) at++;
+    return at;
 }
 
 bool fm_tuned_set(struct fathom_gpu *gpu, const struct fm_tuned *row) {
-    size_t at = 0;
-    while (at < gpu->n_tuned && !same_place(&gpu->tuned[at], row)) at++;
-    if (at == gpu->n_tuned) {
-        struct fm_tuned *grown = at < FM_MAX_TUNED ? realloc(gpu->tuned, (at + 1) * sizeof(*grown)) : NULL;
-        if (!grown) return false;
-        gpu->tuned = grown;
-        gpu->n_tuned++;
+    fm_lock_take(&gpu->lock);
+    const size_t at = find_place(gpu, row);
+    struct fm_tuned *table = gpu->tuned;
+    if (at == gpu->n_tuned) table = at < FM_MAX_TUNED ? realloc(table, (at + 1) * sizeof(*table)) : NULL;
+    if (table) {
+        gpu->n_tuned += at == gpu->n_tuned;
+        gpu->tuned = table;
+        gpu->tuned[at] = *row;
     }
-    gpu->tuned[at] = *row;
-    return true;
+    fm_lock_release(&gpu->lock);
+    return table;
 }
 
 void fm_tuned_remove(struct fathom_gpu *gpu, const struct fm_tuned *row) {
-    for (size_t i = 0; i < gpu->n_tuned; i++)
-        if (same_place(&gpu->tuned[i], row)) {
-            gpu->tuned[i] = gpu->tuned[--gpu->n_tuned];
-            return;
-        }
+    fm_lock_take(&gpu->lock);
+    const size_t at = find_place(gpu, row);
+    if (at < gpu->n_tuned) gpu->tuned[at] = gpu->tuned[--gpu->n_tuned];
+    fm_lock_release(&gpu->lock);
+}
+
+static void set_table(struct fathom_gpu *gpu, struct fm_tuned *rows, size_t n) {
+    fm_lock_take(&gpu->lock);
+    free(gpu->tuned);
+    gpu->tuned = rows;
+    gpu->n_tuned = n;
+    fm_lock_release(&gpu->lock);
 }
 
 void fm_tuned_clear(struct fathom_gpu *gpu) {
-    free(gpu->tuned);
-    gpu->tuned = NULL;
-    gpu->n_tuned = 0;
+    set_table(gpu, NULL, 0);
 }
 
 static uint64_t file_key(const struct fathom_gpu *gpu, uint64_t model_key) {
@@ -59,19 +75,19 @@ enum fm_tuned_file fm_tuned_load(struct fathom_gpu *gpu, uint64_t model_key) {
     const long n = fm_tuned_parse(data, size, &rows);
     free(data);
     if (n < 0) return FM_TUNED_UNUSABLE;
-    fm_tuned_clear(gpu);
-    gpu->tuned = rows;
-    gpu->n_tuned = (size_t)n;
+    set_table(gpu, rows, (size_t)n);
     return FM_TUNED_READ;
 }
 
 void fm_tuned_save(const struct fathom_gpu *gpu, uint64_t model_key) {
     const struct fm_tuned_head head = {FM_TUNED_VERSION, sizeof(*gpu->tuned)};
+    fm_lock_take(&gpu->lock);
     const size_t size = gpu->n_tuned * sizeof(*gpu->tuned);
     char *data = malloc(sizeof(head) + size);
+    if (data && size) memcpy(data + sizeof(head), gpu->tuned, size);
+    fm_lock_release(&gpu->lock);
     if (!data) return;
     memcpy(data, &head, sizeof(head));
-    if (size) memcpy(data + sizeof(head), gpu->tuned, size);
     fm_cache_write(gpu, "tuning", file_key(gpu, model_key), data, sizeof(head) + size);
     free(data);
 }

@@ -12,8 +12,8 @@ struct fm_tuned {
     uint32_t size;                    // as in struct fm_choice
 };
 
-// Returns the row for a call, or NULL when the call was not measured.
-const struct fm_tuned *fm_tuned_find(const struct fathom_gpu *gpu, const struct fm_call *call);
+// Copies the row for a call. Returns false when the call was not measured.
+bool fm_tuned_find(const struct fathom_gpu *gpu, const struct fm_call *call, struct fm_tuned *row);
 // Adds a row, or replaces the row of the same operator, shape and tokens. Returns false when out of host
 // memory.
 bool fm_tuned_set(struct fathom_gpu *gpu, const struct fm_tuned *row);

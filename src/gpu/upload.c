@@ -6,8 +6,9 @@
 // Bytes of a staging buffer that is created now; the limit may change later. All of them take 3/16 of
 // host_limit at most, but for very small limits.
 static uint64_t staging_bytes(const struct fathom_gpu *gpu) {
-    const uint64_t most = 8 << 20, few = 64 << 10, part = gpu->params.host_limit / 16 / few * few;
-    return !gpu->params.host_limit || part > most ? most : part < few ? few : part;
+    const uint64_t limit = fathom_gpu_get_limits(gpu).host;
+    const uint64_t most = 8 << 20, few = 64 << 10, part = limit / 16 / few * few;
+    return !limit || part > most ? most : part < few ? few : part;
 }
 
 static bool check_view(struct fathom_view v, const char *what, struct fathom_error *err) {
@@ -38,18 +39,36 @@ static bool create_commands(struct fathom_gpu *gpu, struct fm_staging *s, struct
             "vkAllocateCommandBuffers", err);
 }
 
-// The next staging buffer, after its last transfer is done. Created at first use. NULL with *err set on
-// failure.
-static struct fm_staging *next_staging(struct fathom_gpu *gpu, struct fathom_error *err) {
-    struct fm_staging *s = &gpu->staging[gpu->next_staging];
-    if (!create_commands(gpu, s, err)) return NULL;
-    if (!s->buffer && !(s->buffer = fm_buffer_create_raw(gpu, staging_bytes(gpu), FATHOM_MEMORY_HOST, err)))
-        return NULL;
-    if (!fathom_gpu_wait(gpu, s->ticket, err) ||
-        !fm_vk_check(gpu, gpu->vk.vkResetCommandPool(gpu->device, s->pool, 0), "vkResetCommandPool", err))
-        return NULL;
-    gpu->next_staging = (gpu->next_staging + 1) % FM_N_STAGING;
+// Takes a staging buffer that no thread uses, for give_staging(). Waits for one if need be.
+static struct fm_staging *take_staging(struct fathom_gpu *gpu) {
+    struct fm_staging *s = NULL;
+    fm_lock_take(&gpu->lock);
+    while (!s) {
+        for (uint32_t i = 0; !s && i < FM_N_STAGING; i++) {
+            struct fm_staging *next = &gpu->staging[(gpu->next_staging + i) % FM_N_STAGING];
+            if (!next->taken) s = next;
+        }
+        if (!s) fm_lock_wait(&gpu->lock);
+    }
+    s->taken = true;
+    gpu->next_staging = (uint32_t)(s - gpu->staging + 1) % FM_N_STAGING;
+    fm_lock_release(&gpu->lock);
     return s;
+}
+
+static void give_staging(struct fathom_gpu *gpu, struct fm_staging *s) {
+    fm_lock_take(&gpu->lock);
+    s->taken = false;
+    fm_lock_signal(&gpu->lock);
+    fm_lock_release(&gpu->lock);
+}
+
+// Creates the staging buffer at first use, and waits until its last transfer is done.
+static bool prepare_staging(struct fathom_gpu *gpu, struct fm_staging *s, struct fathom_error *err) {
+    return create_commands(gpu, s, err) &&
+        (s->buffer || (s->buffer = fm_buffer_create_raw(gpu, staging_bytes(gpu), FATHOM_MEMORY_HOST, err))) &&
+        fathom_gpu_wait(gpu, s->ticket, err) &&
+        fm_vk_check(gpu, gpu->vk.vkResetCommandPool(gpu->device, s->pool, 0), "vkResetCommandPool", err);
 }
 
 void fm_staging_destroy(struct fathom_gpu *gpu) {
@@ -75,6 +94,8 @@ static bool transfer(struct fathom_gpu *gpu, struct fm_staging *s, const struct 
         .dstAccessMask = all,
     };
     const VkPipelineStageFlags commands = VK_PIPELINE_STAGE_ALL_COMMANDS_BIT;
+    fm_buffer_use(dst.buffer);
+    if (src) fm_buffer_use(src->buffer);
     if (!fm_vk_check(gpu, gpu->vk.vkBeginCommandBuffer(c, &begin), "vkBeginCommandBuffer", err)) return false;
     gpu->vk.vkCmdPipelineBarrier(c, commands, commands, 0, 1, &barrier, 0, NULL, 0, NULL);
     const VkBuffer to = fm_block_buffer(dst.buffer->block);
@@ -103,10 +124,32 @@ struct fathom_buffer *fathom_buffer_create(
         memset(buffer->mapped, 0, buffer->room);
     } else {
         const struct fathom_view all = {buffer, 0, buffer->room};
-        struct fm_staging *s = next_staging(gpu, err);
-        if (!s || !transfer(gpu, s, NULL, all, err)) fathom_buffer_destroy(&buffer);
+        struct fm_staging *s = take_staging(gpu);
+        const bool ok = prepare_staging(gpu, s, err) && transfer(gpu, s, NULL, all, err);
+        give_staging(gpu, s);
+        if (!ok) fathom_buffer_destroy(&buffer);
     }
     return buffer;
+}
+
+// Uploads as much of dst as the staging buffer takes. *n: bytes.
+static bool upload_part(struct fathom_gpu *gpu, struct fm_staging *s, struct fathom_view dst,
+    const void *data, uint64_t *n, struct fathom_error *err) {
+    if (dst.size > s->buffer->size) dst.size = s->buffer->size;
+    const struct fathom_view src = {s->buffer, 0, dst.size};
+    *n = dst.size;
+    memcpy(s->buffer->mapped, data, dst.size);
+    return transfer(gpu, s, &src, dst, err);
+}
+
+static bool download_part(struct fathom_gpu *gpu, struct fm_staging *s, struct fathom_view src, void *data,
+    uint64_t *n, struct fathom_error *err) {
+    if (src.size > s->buffer->size) src.size = s->buffer->size;
+    const struct fathom_view dst = {s->buffer, 0, src.size};
+    *n = src.size;
+    if (!transfer(gpu, s, &src, dst, err) || !fathom_gpu_wait(gpu, s->ticket, err)) return false;
+    memcpy(data, s->buffer->mapped, src.size);
+    return true;
 }
 
 bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint64_t offset, const void *data,
@@ -116,19 +159,20 @@ bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint6
             err, FATHOM_INVALID, "upload: the buffer is the host's own memory, which is only read");
     if (buffer->mapped) {
         // a submit may still read the old bytes; a new weight has none
-        if (buffer->recorded && !fm_gpu_wait_all(gpu, err)) return false;
+        if (buffer->in_use && !fm_gpu_wait_all(gpu, err)) return false;
         memcpy(buffer->mapped + offset, data, size);
         return true;
     }
-    for (uint64_t done = 0, n; done < size; done += n) {
-        struct fm_staging *s = next_staging(gpu, err);
-        if (!s) return false;
-        n = size - done < s->buffer->size ? size - done : s->buffer->size;
-        const struct fathom_view src = {s->buffer, 0, n}, part = {buffer, offset + done, n};
-        memcpy(s->buffer->mapped, (const char *)data + done, n);
-        if (!transfer(gpu, s, &src, part, err)) return false;
+    bool ok = true;
+    for (uint64_t done = 0, n; ok && done < size; done += n) {
+        struct fm_staging *s = take_staging(gpu);
+        n = size - done;
+        ok = prepare_staging(gpu, s, err) &&
+            upload_part(
+                gpu, s, (struct fathom_view){buffer, offset + done, n}, (const char *)data + done, &n, err);
+        give_staging(gpu, s);
     }
-    return true;
+    return ok;
 }
 
 bool fathom_upload(
@@ -143,15 +187,16 @@ bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data,
         memcpy(data, src.buffer->mapped + src.offset, src.size);
         return true;
     }
-    for (uint64_t done = 0, n; done < src.size; done += n) {
-        struct fm_staging *s = next_staging(gpu, err);
-        if (!s) return false;
-        n = src.size - done < s->buffer->size ? src.size - done : s->buffer->size;
-        const struct fathom_view part = {src.buffer, src.offset + done, n}, dst = {s->buffer, 0, n};
-        if (!transfer(gpu, s, &part, dst, err) || !fathom_gpu_wait(gpu, s->ticket, err)) return false;
-        memcpy((char *)data + done, s->buffer->mapped, n);
+    bool ok = true;
+    for (uint64_t done = 0, n; ok && done < src.size; done += n) {
+        struct fm_staging *s = take_staging(gpu);
+        n = src.size - done;
+        ok = prepare_staging(gpu, s, err) &&
+            download_part(
+                gpu, s, (struct fathom_view){src.buffer, src.offset + done, n}, (char *)data + done, &n, err);
+        give_staging(gpu, s);
     }
-    return true;
+    return ok;
 }
 
 bool fm_read_back(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint32_t words[64]) {
@@ -166,6 +211,8 @@ bool fm_read_back(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint32_t
     if (ok) memcpy(words, mapped, SIZE);
     if (!fm_gpu_idle(gpu)) return false; // the device may still use all of it
     gpu->vk.vkDestroyCommandPool(gpu->device, s.pool, NULL);
+    fm_lock_take(&gpu->lock);
     if (block) fm_block_destroy(gpu, block);
+    fm_lock_release(&gpu->lock);
     return ok;
 }

@@ -75,21 +75,15 @@ const struct fm_variant *fm_variant_pick(const struct fathom_gpu *gpu, const cha
     return v ? v : fm_variant_default(&gpu->info, table, n_rows, is, n_tokens);
 }
 
-static struct fm_choice choose(const struct fathom_gpu *gpu, const struct fm_call *call,
+struct fm_choice fm_variant_choose(const struct fathom_gpu *gpu, const struct fm_call *call,
     const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
     uint32_t size;
     const struct fm_variant *v = settled(gpu, call, table, n_rows, &size);
     if (v) return (struct fm_choice){v, size};
-    const struct fm_tuned *row = fm_tuned_find(gpu, call);
-    for (size_t i = 0; row && i < n_rows; i++)
-        if (!strcmp(row->variant, table[i].name) && takes(&gpu->info, &table[i], call->is))
-            return (struct fm_choice){&table[i], known_size(&table[i], row->size)};
+    struct fm_tuned row;
+    const bool tuned = fm_tuned_find(gpu, call, &row);
+    for (size_t i = 0; tuned && i < n_rows; i++)
+        if (!strcmp(row.variant, table[i].name) && takes(&gpu->info, &table[i], call->is))
+            return (struct fm_choice){&table[i], known_size(&table[i], row.size)};
     return (struct fm_choice){fm_variant_default(&gpu->info, table, n_rows, call->is, n_tokens), 0};
-}
-
-struct fm_choice fm_variant_choose(struct fathom_gpu *gpu, const struct fm_call *call,
-    const struct fm_variant *table, size_t n_rows, uint32_t n_tokens) {
-    gpu->called =
-        (struct fm_called){*call, choose(gpu, call, table, n_rows, n_tokens), gpu->called.serial + 1};
-    return gpu->called.choice;
 }

@@ -69,11 +69,12 @@ struct fm_choice {
 // Chooses the variant for a call: in exact mode the plain variant; else the variant that
 // fathom_gpu_params.variants names; else the variant that was measured best (gpu/tuned.h); else the default
 // for n_tokens. This device can run the variant, and the variant takes the call.
-struct fm_choice fm_variant_choose(struct fathom_gpu *gpu, const struct fm_call *call,
+struct fm_choice fm_variant_choose(const struct fathom_gpu *gpu, const struct fm_call *call,
     const struct fm_variant *table, size_t n_rows, uint32_t n_tokens);
 
 // Sets the variants of later recordings, in place of fathom_gpu_params.variants. A test that tries several
-// variants on one gpu compiles their common shaders once. False: out of host memory.
+// variants on one gpu compiles their common shaders once. No other thread may use the gpu meanwhile. False:
+// out of host memory.
 bool fm_variants_force(struct fathom_gpu *gpu, const char *choices);
 
 // fm_variant_choose for an operator whose variants the tuner does not measure; `is` as in struct fm_call.

@@ -86,6 +86,21 @@ bool fm_caches_create(struct fathom_gpu *gpu, const struct fm_hparams *hp,
     return ok;
 }
 
+uint32_t fm_caches_used(const struct fm_hparams *hp, const struct fm_caches *caches, uint32_t layer,
+    uint32_t n_positions, struct fathom_view parts[FM_MAX_CACHE_PARTS]) {
+    return hp->arch->cache_used(hp, caches, layer, n_positions, parts);
+}
+
+uint32_t fm_ring_parts(
+    struct fathom_view ring, uint64_t row_size, uint32_t first, uint32_t n_rows, struct fathom_view *parts) {
+    const uint64_t size = n_rows * row_size, at = first * row_size % ring.size, left = ring.size - at;
+    if (size == 0) return 0;
+    parts[0] = (struct fathom_view){ring.buffer, ring.offset + at, size < left ? size : left};
+    if (size <= left) return 1;
+    parts[1] = (struct fathom_view){ring.buffer, ring.offset, size - left};
+    return 2;
+}
+
 void fm_caches_free(struct fm_caches *caches) {
     for (uint32_t i = 0; caches->layers && i < caches->n_layers; i++)
         for (size_t j = 0; j < sizeof(caches->layers->buffers) / sizeof(*caches->layers->buffers); j++)

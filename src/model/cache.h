@@ -27,6 +27,7 @@ struct fm_caches {
     struct fm_layer_cache *layers; // [n_layers], plus the draft layer's
     uint32_t n_layers;
     uint32_t first_compressed; // DeepSeek-V4: the row of a layer's cache where the compressed rows begin
+    uint32_t n_ring;           // DeepSeek-V4: rows of the ring, from row 0 of a layer's cache on
     struct fathom_buffer *page_table;
     struct fathom_buffer *rope_tables[FM_MAX_ROPE_TABLES]; // [n_positions][n_rope], as fm_rope_table
 };
@@ -38,7 +39,18 @@ bool fm_caches_create(struct fathom_gpu *gpu, const struct fm_hparams *hp,
     const struct fm_cache_params *params, struct fm_caches *caches, struct fathom_error *err);
 void fm_caches_free(struct fm_caches *caches);
 
-// For the architectures' rows. fm_pages: pages that hold n_rows rows.
+// What a layer's caches hold of a text of n_positions, as far as later positions need it: parts whose bytes,
+// one after the other, are the same for every n_context and n_chunk, though the parts may be cut differently.
+// Returns the number of parts.
+enum { FM_MAX_CACHE_PARTS = 8 };
+uint32_t fm_caches_used(const struct fm_hparams *hp, const struct fm_caches *caches, uint32_t layer,
+    uint32_t n_positions, struct fathom_view parts[FM_MAX_CACHE_PARTS]);
+
+// For the architectures' rows. fm_ring_parts: rows [first, first + n_rows) of a ring, in two parts where
+// these go around its end. Returns the number of parts, also 0.
+uint32_t fm_ring_parts(
+    struct fathom_view ring, uint64_t row_size, uint32_t first, uint32_t n_rows, struct fathom_view *parts);
+// fm_pages: pages that hold n_rows rows.
 uint32_t fm_pages(uint64_t n_rows);
 bool fm_page_table_create(struct fathom_gpu *gpu, const uint32_t *pages, uint32_t n_pages,
     struct fm_caches *caches, struct fathom_error *err);

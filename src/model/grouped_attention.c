@@ -8,13 +8,8 @@ static void project_part(const struct fm_pass *p, const struct fathom_weight *w,
     struct fathom_view y = p->ws->q;
     y.offset += 4ull * first_head * hp->n_value, y.size -= 4ull * first_head * hp->n_value;
     fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){
-            .w = w,
-            .x = p->ws->normed,
-            .y = y,
-            .n_tokens = p->n_tokens,
-            .y_token_stride = (hp->n_heads + 2 * hp->n_kv) * hp->n_value,
-        });
+        &FATHOM_INIT(fathom_matmul_params, .w = w, .x = p->ws->normed, .y = y, .n_tokens = p->n_tokens,
+            .y_token_stride = (hp->n_heads + 2 * hp->n_kv) * hp->n_value));
 }
 
 void fm_pass_grouped_attention(const struct fm_pass *p, uint32_t layer) {
@@ -30,42 +25,17 @@ void fm_pass_grouped_attention(const struct fm_pass *p, uint32_t layer) {
         project_part(p, l->v, hp->n_heads + hp->n_kv);
     }
     fathom_kv_store(p->stream,
-        &(struct fathom_kv_store_params){
-            .qkv = ws->q,
-            .rope_table = p->rope_table,
-            .position = p->position,
-            .q_bias = l->q_bias,
-            .k_bias = l->k_bias,
-            .v_bias = l->v_bias,
-            .q_norm = l->q_norm,
-            .k_norm = l->k_norm,
-            .cache = *cache,
-            .n_tokens = p->n_tokens,
-            .n_heads = hp->n_heads,
-            .halves = hp->rope_halves,
-            .eps = hp->norm_eps,
-        });
+        &FATHOM_INIT(fathom_kv_store_params, .qkv = ws->q, .rope_table = p->rope_table,
+            .position = p->position, .q_bias = l->q_bias, .k_bias = l->k_bias, .v_bias = l->v_bias,
+            .q_norm = l->q_norm, .k_norm = l->k_norm, .cache = *cache, .n_tokens = p->n_tokens,
+            .n_heads = hp->n_heads, .halves = hp->rope_halves, .eps = hp->norm_eps));
     fathom_grouped_attention(p->stream,
-        &(struct fathom_grouped_attention_params){
-            .q = ws->q,
-            .out = ws->attended,
-            .position = p->position,
-            .cache = *cache,
-            .scratch = ws->scratch,
-            .counters = ws->counters,
-            .n_tokens = p->n_tokens,
-            .n_heads = hp->n_heads,
-            .q_stride = (hp->n_heads + 2 * hp->n_kv) * hp->n_value,
-            .max_positions = p->n_positions,
-            .scale = hp->softmax_scale,
-        });
+        &FATHOM_INIT(fathom_grouped_attention_params, .q = ws->q, .out = ws->attended,
+            .position = p->position, .cache = *cache, .scratch = ws->scratch, .counters = ws->counters,
+            .n_tokens = p->n_tokens, .n_heads = hp->n_heads,
+            .q_stride = (hp->n_heads + 2 * hp->n_kv) * hp->n_value, .max_positions = p->n_positions,
+            .scale = hp->softmax_scale));
     fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){
-            .w = l->out,
-            .x = ws->attended,
-            .y = ws->x,
-            .residual = ws->x,
-            .n_tokens = p->n_tokens,
-            .norm = fm_pass_norm(p, l->ffn_norm),
-        });
+        &FATHOM_INIT(fathom_matmul_params, .w = l->out, .x = ws->attended, .y = ws->x, .residual = ws->x,
+            .n_tokens = p->n_tokens, .norm = fm_pass_norm(p, l->ffn_norm)));
 }

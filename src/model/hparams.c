@@ -181,24 +181,12 @@ bool fm_hparams_read(const struct fm_tensors *tensors, struct fm_hparams *hp, st
 }
 
 void fm_hparams_describe(const struct fm_hparams *hp, struct fathom_model_info *info) {
-    *info = (struct fathom_model_info){
-        .n_layers = hp->n_layers,
-        .n_dense_layers = hp->n_dense_layers,
-        .n_hidden = hp->n_hidden,
-        .n_vocab = hp->n_vocab,
-        .n_heads = hp->n_heads,
-        .n_kv = hp->n_kv,
-        .n_experts = hp->n_experts,
-        .n_experts_used = hp->n_experts_used,
-        .n_experts_shared = hp->n_experts_shared,
-        .q_rank = hp->q_rank,
-        .kv_rank = hp->kv_rank,
-        .n_rope = hp->n_rope,
-        .n_nope = hp->n_nope,
-        .n_value = hp->n_value,
-        .n_draft_layers = hp->n_draft_layers,
-        .n_context_trained = hp->n_context_trained,
-    };
+    *info = FATHOM_INIT(fathom_model_info, .n_layers = hp->n_layers, .n_dense_layers = hp->n_dense_layers,
+        .n_hidden = hp->n_hidden, .n_vocab = hp->n_vocab, .n_heads = hp->n_heads, .n_kv = hp->n_kv,
+        .n_experts = hp->n_experts, .n_experts_used = hp->n_experts_used,
+        .n_experts_shared = hp->n_experts_shared, .q_rank = hp->q_rank, .kv_rank = hp->kv_rank,
+        .n_rope = hp->n_rope, .n_nope = hp->n_nope, .n_value = hp->n_value,
+        .n_draft_layers = hp->n_draft_layers, .n_context_trained = hp->n_context_trained);
     snprintf(info->architecture, sizeof(info->architecture), "%s", hp->arch->name);
 }
 

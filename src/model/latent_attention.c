@@ -15,14 +15,8 @@ static void project_query(const struct fm_pass *p, const struct fm_layer *l) {
     }
     fm_pass_project(p, l->q_a, ws->normed, ws->q_latent);
     fathom_rms_norm(p->stream,
-        &(struct fathom_rms_norm_params){
-            .x = ws->q_latent,
-            .w = l->q_a_norm,
-            .y = ws->q_latent,
-            .n_tokens = p->n_tokens,
-            .n_cols = p->hp->q_rank,
-            .eps = LATENT_EPS,
-        });
+        &FATHOM_INIT(fathom_rms_norm_params, .x = ws->q_latent, .w = l->q_a_norm, .y = ws->q_latent,
+            .n_tokens = p->n_tokens, .n_cols = p->hp->q_rank, .eps = LATENT_EPS));
     fm_pass_project(p, l->q_b, ws->q_latent, ws->q);
 }
 
@@ -30,15 +24,9 @@ static void store_latent(
     const struct fm_pass *p, const struct fm_layer *l, const struct fathom_latent_cache *cache) {
     fm_pass_project(p, l->kv_a, p->ws->normed, p->ws->kv);
     fathom_latent_store(p->stream,
-        &(struct fathom_latent_store_params){
-            .kv = p->ws->kv,
-            .w = l->kv_a_norm,
-            .rope_table = p->rope_table,
-            .position = p->position,
-            .cache = *cache,
-            .n_tokens = p->n_tokens,
-            .eps = LATENT_EPS,
-        });
+        &FATHOM_INIT(fathom_latent_store_params, .kv = p->ws->kv, .w = l->kv_a_norm,
+            .rope_table = p->rope_table, .position = p->position, .cache = *cache, .n_tokens = p->n_tokens,
+            .eps = LATENT_EPS));
 }
 
 // The lightning indexer (DeepSeek-V3.2): stores its key of every token in its own cache. `queries`: also
@@ -49,19 +37,10 @@ static void store_index(const struct fm_pass *p, const struct fm_layer *l, uint3
     if (queries) fm_pass_project(p, l->index_q, ws->q_latent, ws->index_q);
     fm_pass_project(p, l->index_k, ws->normed, ws->index_k);
     fathom_index_store(p->stream,
-        &(struct fathom_index_store_params){
-            .q = ws->index_q,
-            .k = ws->index_k,
-            .w = l->index_norm,
-            .b = l->index_norm_bias,
-            .rope_table = p->rope_table,
-            .position = p->position,
-            .cache = p->caches->layers[layer].index,
-            .n_tokens = p->n_tokens,
-            .n_heads = queries ? hp->n_index_heads : 0,
-            .n_rope = hp->n_rope,
-            .eps = INDEX_EPS,
-        });
+        &FATHOM_INIT(fathom_index_store_params, .q = ws->index_q, .k = ws->index_k, .w = l->index_norm,
+            .b = l->index_norm_bias, .rope_table = p->rope_table, .position = p->position,
+            .cache = p->caches->layers[layer].index, .n_tokens = p->n_tokens,
+            .n_heads = queries ? hp->n_index_heads : 0, .n_rope = hp->n_rope, .eps = INDEX_EPS));
 }
 
 // ws->selected = the positions that each token attends to. The scores lie in the scratch, for as many tokens
@@ -75,28 +54,15 @@ static void select_positions(const struct fm_pass *p, const struct fm_layer *l, 
     for (uint32_t t = 0; t < p->n_tokens; t += at_once) {
         const uint32_t n = p->n_tokens - t < at_once ? p->n_tokens - t : at_once;
         fathom_index_score(p->stream,
-            &(struct fathom_index_score_params){
-                .q = ws->index_q,
-                .weights = ws->index_weights,
-                .position = p->position,
-                .scores = ws->scratch,
-                .cache = p->caches->layers[layer].index,
-                .n_tokens = n,
-                .first_token = t,
-                .n_heads = hp->n_index_heads,
+            &FATHOM_INIT(fathom_index_score_params, .q = ws->index_q, .weights = ws->index_weights,
+                .position = p->position, .scores = ws->scratch, .cache = p->caches->layers[layer].index,
+                .n_tokens = n, .first_token = t, .n_heads = hp->n_index_heads,
                 .max_positions = p->n_positions,
-                .scale = 1 / sqrtf((float)(hp->n_index_heads * hp->n_index)),
-            });
+                .scale = 1 / sqrtf((float)(hp->n_index_heads * hp->n_index))));
         fathom_index_select(p->stream,
-            &(struct fathom_index_select_params){
-                .scores = ws->scratch,
-                .position = p->position,
-                .selected = ws->selected,
-                .n_tokens = n,
-                .first_token = t,
-                .top_k = hp->index_top_k,
-                .max_positions = p->n_positions,
-            });
+            &FATHOM_INIT(fathom_index_select_params, .scores = ws->scratch, .position = p->position,
+                .selected = ws->selected, .n_tokens = n, .first_token = t, .top_k = hp->index_top_k,
+                .max_positions = p->n_positions));
     }
 }
 
@@ -109,19 +75,10 @@ static void rotate_query(
     x.offset += 4 * hp->n_nope, x.size -= 4 * hp->n_nope;
     y.offset += 4 * y_first, y.size -= 4 * y_first;
     fathom_rope(p->stream,
-        &(struct fathom_rope_params){
-            .x = x,
-            .y = y,
-            .rope_table = p->rope_table,
-            .position = p->position,
-            .n_tokens = p->n_tokens,
-            .n_heads = hp->n_heads,
-            .n_rope = hp->n_rope,
-            .x_token_stride = hp->n_heads * q_head,
-            .x_head_stride = q_head,
-            .y_token_stride = hp->n_heads * y_head_stride,
-            .y_head_stride = y_head_stride,
-        });
+        &FATHOM_INIT(fathom_rope_params, .x = x, .y = y, .rope_table = p->rope_table, .position = p->position,
+            .n_tokens = p->n_tokens, .n_heads = hp->n_heads, .n_rope = hp->n_rope,
+            .x_token_stride = hp->n_heads * q_head, .x_head_stride = q_head,
+            .y_token_stride = hp->n_heads * y_head_stride, .y_head_stride = y_head_stride));
 }
 
 // Absorbed attention: the key's up-projection is applied to the query, and the value's to the mean latent. No
@@ -132,32 +89,17 @@ static void attend_absorbed(
     const struct fm_workspace *ws = p->ws;
     const uint32_t q_head = hp->n_nope + hp->n_rope, latent = hp->kv_rank + hp->n_rope;
     fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){
-            .w = l->k_b,
-            .x = ws->q,
-            .y = ws->q_absorbed,
-            .n_tokens = p->n_tokens,
-            .x_token_stride = hp->n_heads * q_head,
-            .x_mat_stride = q_head,
-            .y_token_stride = hp->n_heads * latent,
-            .y_mat_stride = latent,
-        });
+        &FATHOM_INIT(fathom_matmul_params, .w = l->k_b, .x = ws->q, .y = ws->q_absorbed,
+            .n_tokens = p->n_tokens, .x_token_stride = hp->n_heads * q_head, .x_mat_stride = q_head,
+            .y_token_stride = hp->n_heads * latent, .y_mat_stride = latent));
     rotate_query(p, ws->q_absorbed, latent, hp->kv_rank);
     fathom_latent_attention(p->stream,
-        &(struct fathom_latent_attention_params){
-            .q = ws->q_absorbed,
-            .out = ws->context,
-            .position = p->position,
-            .cache = *cache,
-            .scratch = ws->scratch,
-            .counters = ws->counters,
-            .n_tokens = p->n_tokens,
-            .n_heads = hp->n_heads,
+        &FATHOM_INIT(fathom_latent_attention_params, .q = ws->q_absorbed, .out = ws->context,
+            .position = p->position, .cache = *cache, .scratch = ws->scratch, .counters = ws->counters,
+            .n_tokens = p->n_tokens, .n_heads = hp->n_heads,
             .max_positions = sparse ? hp->index_top_k : p->n_positions,
-            .selected = sparse ? ws->selected : (struct fathom_view){0},
-            .top_k = hp->index_top_k,
-            .scale = hp->softmax_scale,
-        });
+            .selected = sparse ? ws->selected : (struct fathom_view){0}, .top_k = hp->index_top_k,
+            .scale = hp->softmax_scale));
     fm_pass_project(p, l->v_b, ws->context, ws->attended);
 }
 
@@ -166,21 +108,10 @@ static void attend_expanded(
     const struct fm_hparams *hp = p->hp;
     rotate_query(p, p->ws->q, hp->n_nope + hp->n_rope, hp->n_nope);
     fathom_expanded_attention(p->stream,
-        &(struct fathom_expanded_attention_params){
-            .k_b = l->k_b,
-            .v_b = l->v_b,
-            .q = p->ws->q,
-            .out = p->ws->attended,
-            .position = p->position,
-            .cache = *cache,
-            .scratch = p->ws->scratch,
-            .n_tokens = p->n_tokens,
-            .n_heads = hp->n_heads,
-            .n_nope = hp->n_nope,
-            .n_v = hp->n_value,
-            .n_positions = p->n_positions,
-            .scale = hp->softmax_scale,
-        });
+        &FATHOM_INIT(fathom_expanded_attention_params, .k_b = l->k_b, .v_b = l->v_b, .q = p->ws->q,
+            .out = p->ws->attended, .position = p->position, .cache = *cache, .scratch = p->ws->scratch,
+            .n_tokens = p->n_tokens, .n_heads = hp->n_heads, .n_nope = hp->n_nope, .n_v = hp->n_value,
+            .n_positions = p->n_positions, .scale = hp->softmax_scale));
 }
 
 // Compares the multiplications per head. Expanding costs some for every key, and saves some for every
@@ -215,12 +146,6 @@ void fm_pass_latent_attention(const struct fm_pass *p, uint32_t layer) {
     else
         attend_absorbed(p, l, cache, sparse);
     fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){
-            .w = l->out,
-            .x = p->ws->attended,
-            .y = p->ws->x,
-            .residual = p->ws->x,
-            .n_tokens = p->n_tokens,
-            .norm = fm_pass_norm(p, l->ffn_norm),
-        });
+        &FATHOM_INIT(fathom_matmul_params, .w = l->out, .x = p->ws->attended, .y = p->ws->x,
+            .residual = p->ws->x, .n_tokens = p->n_tokens, .norm = fm_pass_norm(p, l->ffn_norm)));
 }

@@ -7,25 +7,12 @@ static void route(
     const struct fm_pass *p, const struct fm_layer *l, struct fathom_view ids, struct fathom_view weights) {
     const struct fm_hparams *hp = p->hp;
     fathom_expert_gate(p->stream,
-        &(struct fathom_expert_gate_params){
-            .w = l->router,
-            .x = p->ws->normed,
-            .bias = l->router_bias,
-            .table = l->expert_table,
-            .tokens = p->ids,
-            .n_vocab = hp->n_vocab,
-            .ids = ids,
-            .weights = weights,
-            .scratch = p->ws->counters,
-            .n_tokens = p->n_tokens,
-            .top_k = hp->n_experts_used,
-            .n_groups = hp->n_groups,
-            .n_groups_used = hp->n_groups_used,
-            .score = hp->gate_score,
-            .group_score = hp->group_score,
-            .normalise = hp->gate_normalise,
-            .scale = hp->gate_scale,
-        });
+        &FATHOM_INIT(fathom_expert_gate_params, .w = l->router, .x = p->ws->normed, .bias = l->router_bias,
+            .table = l->expert_table, .tokens = p->ids, .n_vocab = hp->n_vocab, .ids = ids,
+            .weights = weights, .scratch = p->ws->counters, .n_tokens = p->n_tokens,
+            .top_k = hp->n_experts_used, .n_groups = hp->n_groups, .n_groups_used = hp->n_groups_used,
+            .score = hp->gate_score, .group_score = hp->group_score, .normalise = hp->gate_normalise,
+            .scale = hp->gate_scale));
 }
 
 // Guesses the experts of the next layer: its gate, on the state that this layer's gate reads. The host may
@@ -56,35 +43,16 @@ static void compute(const struct fm_pass *p, uint32_t layer, const struct expert
     const bool streams = p->hp->n_streams > 1;
     const bool norms = !streams && layer + 1 < p->hp->n_layers;
     fathom_expert_up(p->stream,
-        &(struct fathom_expert_up_params){
-            .gate = e->gate,
-            .up = e->up,
-            .shared_gate = l->shared_gate,
-            .shared_up = l->shared_up,
-            .x = ws->normed,
-            .ids = e->ids,
-            .h = ws->h,
-            .n_tokens = p->n_tokens,
-            .top_k = top_k,
-            .part = e->part,
-            .limit = p->hp->swiglu_limit,
-        });
+        &FATHOM_INIT(fathom_expert_up_params, .gate = e->gate, .up = e->up, .shared_gate = l->shared_gate,
+            .shared_up = l->shared_up, .x = ws->normed, .ids = e->ids, .h = ws->h, .n_tokens = p->n_tokens,
+            .top_k = top_k, .part = e->part, .limit = p->hp->swiglu_limit));
     fathom_expert_down(p->stream,
-        &(struct fathom_expert_down_params){
-            .down = e->down,
-            .shared_down = l->shared_down,
-            .h = ws->h,
-            .ids = e->ids,
-            .weights = ws->expert_weights,
-            .scratch = ws->scratch,
-            .residual = streams ? (struct fathom_view){0} : ws->x,
-            .y = streams ? ws->branch : ws->x,
-            .n_tokens = p->n_tokens,
-            .top_k = top_k,
-            .part = e->part,
+        &FATHOM_INIT(fathom_expert_down_params, .down = e->down, .shared_down = l->shared_down, .h = ws->h,
+            .ids = e->ids, .weights = ws->expert_weights, .scratch = ws->scratch,
+            .residual = streams ? (struct fathom_view){0} : ws->x, .y = streams ? ws->branch : ws->x,
+            .n_tokens = p->n_tokens, .top_k = top_k, .part = e->part,
             .norm =
-                fm_pass_norm(p, norms ? p->weights->layers[layer + 1].attn_norm : (struct fathom_view){0}),
-        });
+                fm_pass_norm(p, norms ? p->weights->layers[layer + 1].attn_norm : (struct fathom_view){0})));
 }
 
 // Forgets what is in the slots, which the layer before has used.
@@ -100,6 +68,7 @@ static void empty_slots(const struct fm_pass *p, uint32_t layer) {
 static void fetch(
     const struct fm_pass *p, const struct fm_slots *s, const struct fm_layer_slots *l, uint32_t round) {
     struct fathom_expert_fetch_params fetch = {
+        .size = sizeof(fetch),
         .fetches = fathom_buffer_view(s->fetches),
         .homes = l->table,
         .gate = l->pools[FM_GATE],
@@ -128,17 +97,10 @@ static void compute_in_slots(const struct fm_pass *p, uint32_t layer, uint32_t n
                    n_rounds = fathom_expert_rounds(p->n_tokens, top_k, s->n_experts, s->n_slots);
     if (s->shared) empty_slots(p, layer);
     fathom_expert_place(p->stream,
-        &(struct fathom_expert_place_params){
-            .ids = p->ws->expert_ids,
-            .state = l->state,
-            .places = p->ws->expert_places,
-            .fetches = fathom_buffer_view(s->fetches),
-            .n_tokens = p->n_tokens,
-            .top_k = top_k,
-            .n_experts = s->n_experts,
-            .n_slots = s->n_slots,
-            .history = p->replayed,
-        });
+        &FATHOM_INIT(fathom_expert_place_params, .ids = p->ws->expert_ids, .state = l->state,
+            .places = p->ws->expert_places, .fetches = fathom_buffer_view(s->fetches),
+            .n_tokens = p->n_tokens, .top_k = top_k, .n_experts = s->n_experts, .n_slots = s->n_slots,
+            .history = p->replayed));
     const struct fathom_weight gate = fm_slots_weight(s, layer, FM_GATE, n_rounds),
                                up = fm_slots_weight(s, layer, FM_UP, n_rounds),
                                down = fm_slots_weight(s, layer, FM_DOWN, n_rounds);

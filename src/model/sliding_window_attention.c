@@ -10,20 +10,10 @@ static void rotate(const struct fm_pass *p, struct fathom_view x, struct fathom_
     const uint32_t first = width - p->hp->n_rope;
     x.offset += 4 * first, x.size -= 4 * first;
     fathom_rope(p->stream,
-        &(struct fathom_rope_params){
-            .x = x,
-            .y = x,
-            .rope_table = table,
-            .position = p->position,
-            .n_tokens = p->n_tokens,
-            .n_heads = n_heads,
-            .n_rope = p->hp->n_rope,
-            .x_token_stride = n_heads * width,
-            .x_head_stride = width,
-            .y_token_stride = n_heads * width,
-            .y_head_stride = width,
-            .inverse = inverse,
-        });
+        &FATHOM_INIT(fathom_rope_params, .x = x, .y = x, .rope_table = table, .position = p->position,
+            .n_tokens = p->n_tokens, .n_heads = n_heads, .n_rope = p->hp->n_rope,
+            .x_token_stride = n_heads * width, .x_head_stride = width, .y_token_stride = n_heads * width,
+            .y_head_stride = width, .inverse = inverse));
 }
 
 static void project_query(const struct fm_pass *p, const struct fm_layer *l, struct fathom_view table) {
@@ -31,23 +21,12 @@ static void project_query(const struct fm_pass *p, const struct fm_layer *l, str
     const struct fm_workspace *ws = p->ws;
     fm_pass_project(p, l->q_a, ws->normed, ws->q_latent);
     fathom_rms_norm(p->stream,
-        &(struct fathom_rms_norm_params){
-            .x = ws->q_latent,
-            .w = l->q_a_norm,
-            .y = ws->q_latent,
-            .n_tokens = p->n_tokens,
-            .n_cols = hp->q_rank,
-            .eps = hp->norm_eps,
-        });
+        &FATHOM_INIT(fathom_rms_norm_params, .x = ws->q_latent, .w = l->q_a_norm, .y = ws->q_latent,
+            .n_tokens = p->n_tokens, .n_cols = hp->q_rank, .eps = hp->norm_eps));
     fm_pass_project(p, l->q_b, ws->q_latent, ws->q);
     fathom_rms_norm(p->stream,
-        &(struct fathom_rms_norm_params){
-            .x = ws->q,
-            .y = ws->q,
-            .n_tokens = p->n_tokens * hp->n_heads,
-            .n_cols = hp->kv_rank,
-            .eps = hp->norm_eps,
-        });
+        &FATHOM_INIT(fathom_rms_norm_params, .x = ws->q, .y = ws->q, .n_tokens = p->n_tokens * hp->n_heads,
+            .n_cols = hp->kv_rank, .eps = hp->norm_eps));
     rotate(p, ws->q, table, hp->n_heads, hp->kv_rank, false);
 }
 
@@ -58,23 +37,11 @@ static void compress(const struct fm_pass *p, const struct fm_compressor *c, str
     fm_pass_project(p, c->kv, ws->normed, ws->pool_kv);
     fm_pass_project(p, c->gate, ws->normed, ws->pool_gate);
     fathom_compress(p->stream,
-        &(struct fathom_compress_params){
-            .kv = ws->pool_kv,
-            .gate = ws->pool_gate,
-            .bias = c->bias,
-            .w = c->norm,
-            .rope_table = p->compressed_rope_table,
-            .position = p->position,
-            .state = state,
-            .cache = cache,
-            .n_tokens = p->n_tokens,
-            .n_state = p->caches->layers[layer].n_state,
-            .ratio = p->hp->ratios[layer],
-            .n_rope = p->hp->n_rope,
-            .first_row = first_row,
-            .overlap = p->hp->ratios[layer] == FM_INDEXED_RATIO,
-            .eps = p->hp->norm_eps,
-        });
+        &FATHOM_INIT(fathom_compress_params, .kv = ws->pool_kv, .gate = ws->pool_gate, .bias = c->bias,
+            .w = c->norm, .rope_table = p->compressed_rope_table, .position = p->position, .state = state,
+            .cache = cache, .n_tokens = p->n_tokens, .n_state = p->caches->layers[layer].n_state,
+            .ratio = p->hp->ratios[layer], .n_rope = p->hp->n_rope, .first_row = first_row,
+            .overlap = p->hp->ratios[layer] == FM_INDEXED_RATIO, .eps = p->hp->norm_eps));
 }
 
 // ws->selected = the compressed rows that each token attends to. The scores lie in the scratch, for as many
@@ -91,30 +58,14 @@ static void select_compressed(
     for (uint32_t t = 0; t < p->n_tokens; t += at_once) {
         const uint32_t n = p->n_tokens - t < at_once ? p->n_tokens - t : at_once;
         fathom_index_score(p->stream,
-            &(struct fathom_index_score_params){
-                .q = ws->index_q,
-                .weights = ws->index_weights,
-                .position = p->position,
-                .scores = ws->scratch,
-                .cache = p->caches->layers[layer].index,
-                .n_tokens = n,
-                .first_token = t,
-                .n_heads = hp->n_index_heads,
-                .max_positions = n_rows,
-                .ratio = ratio,
-                .scale = 1 / sqrtf((float)(hp->n_index_heads * hp->n_index)),
-            });
+            &FATHOM_INIT(fathom_index_score_params, .q = ws->index_q, .weights = ws->index_weights,
+                .position = p->position, .scores = ws->scratch, .cache = p->caches->layers[layer].index,
+                .n_tokens = n, .first_token = t, .n_heads = hp->n_index_heads, .max_positions = n_rows,
+                .ratio = ratio, .scale = 1 / sqrtf((float)(hp->n_index_heads * hp->n_index))));
         fathom_index_select(p->stream,
-            &(struct fathom_index_select_params){
-                .scores = ws->scratch,
-                .position = p->position,
-                .selected = ws->selected,
-                .n_tokens = n,
-                .first_token = t,
-                .top_k = hp->index_top_k,
-                .max_positions = n_rows,
-                .ratio = ratio,
-            });
+            &FATHOM_INIT(fathom_index_select_params, .scores = ws->scratch, .position = p->position,
+                .selected = ws->selected, .n_tokens = n, .first_token = t, .top_k = hp->index_top_k,
+                .max_positions = n_rows, .ratio = ratio));
     }
 }
 
@@ -130,16 +81,9 @@ void fm_pass_sliding_window_attention(const struct fm_pass *p, uint32_t layer) {
     project_query(p, l, table);
     fm_pass_project(p, l->kv_a, ws->normed, ws->kv);
     fathom_latent_store(p->stream,
-        &(struct fathom_latent_store_params){
-            .kv = ws->kv,
-            .w = l->kv_a_norm,
-            .rope_table = table,
-            .position = p->position,
-            .cache = *cache,
-            .n_tokens = p->n_tokens,
-            .n_rotated = hp->n_rope,
-            .eps = hp->norm_eps,
-        });
+        &FATHOM_INIT(fathom_latent_store_params, .kv = ws->kv, .w = l->kv_a_norm, .rope_table = table,
+            .position = p->position, .cache = *cache, .n_tokens = p->n_tokens, .n_rotated = hp->n_rope,
+            .eps = hp->norm_eps));
     if (ratio)
         compress(
             p, &l->compressor, *cache, p->caches->layers[layer].state, layer, p->caches->first_compressed);
@@ -156,25 +100,14 @@ void fm_pass_sliding_window_attention(const struct fm_pass *p, uint32_t layer) {
     }
     if (sparse) select_compressed(p, l, layer, n_rows);
     fathom_latent_attention(p->stream,
-        &(struct fathom_latent_attention_params){
-            .q = ws->q,
-            .out = ws->context,
-            .position = p->position,
-            .cache = *cache,
-            .scratch = ws->scratch,
-            .counters = ws->counters,
-            .n_tokens = p->n_tokens,
+        &FATHOM_INIT(fathom_latent_attention_params, .q = ws->q, .out = ws->context, .position = p->position,
+            .cache = *cache, .scratch = ws->scratch, .counters = ws->counters, .n_tokens = p->n_tokens,
             .n_heads = hp->n_heads,
             .max_positions = (sparse ? hp->index_top_k : n_rows) +
                 (p->n_positions < hp->sliding_window ? p->n_positions : hp->sliding_window),
-            .selected = sparse ? ws->selected : (struct fathom_view){0},
-            .top_k = hp->index_top_k,
-            .sliding_window = hp->sliding_window,
-            .ratio = ratio,
-            .first_compressed = p->caches->first_compressed,
-            .sinks = l->sinks,
-            .scale = hp->softmax_scale,
-        });
+            .selected = sparse ? ws->selected : (struct fathom_view){0}, .top_k = hp->index_top_k,
+            .sliding_window = hp->sliding_window, .ratio = ratio,
+            .first_compressed = p->caches->first_compressed, .sinks = l->sinks, .scale = hp->softmax_scale));
     rotate(p, ws->context, table, hp->n_heads, hp->kv_rank, true);
     fm_pass_project(p, l->out_a, ws->context, ws->attended);
     fm_pass_project(p, l->out, ws->attended, ws->branch);

@@ -64,7 +64,7 @@ bool fm_slots_add_choices(
 // Allocates slots and homes, when all matrices are known.
 bool fm_slots_allocate(struct fathom_gpu *gpu, struct fm_slots *slots, struct fathom_error *err);
 // Changes the number of slots to n_slots, or to as many as there is memory for; n_slots is at most the number
-// in the plan, for which the staging has homes. The slots are empty afterwards. The device must be idle.
+// in the plan, for which the staging has homes. The slots are empty afterwards. Waits for the device.
 // After a failure there may be no slots: until another call succeeds, no step may be recorded.
 bool fm_slots_resize(
     struct fathom_gpu *gpu, struct fm_slots *slots, uint32_t n_slots, struct fathom_error *err);

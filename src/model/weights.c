@@ -97,7 +97,8 @@ bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparam
 
 static bool report(struct fm_walk *w) {
     const struct fathom_progress *p = w->progress;
-    if (!p || !p->report || p->report(p->user, "loading", w->bytes_done, w->size.bytes)) return true;
+    if (!p || !p->report || p->report(p->user, FATHOM_PHASE_WEIGHTS, w->bytes_done, w->size.bytes))
+        return true;
     return fm_fail(w->err, FATHOM_CANCELLED, "loading %s was cancelled", fm_tensors_path(w->tensors));
 }
 

@@ -111,18 +111,9 @@ static bool time_fetch(struct bench *b, double *bytes, double *seconds, struct f
     *bytes = 3.0 * (double)size;
     fathom_stream_begin(b->stream);
     fathom_expert_fetch(b->stream,
-        &(struct fathom_expert_fetch_params){
-            .fetches = {b->lists, 0, 12},
-            .homes = {b->lists, 4 * LIST_WORDS, 16},
-            .source = fathom_buffer_view(b->host),
-            .gate = &parts[0],
-            .up = &parts[1],
-            .down = &parts[2],
-            .n_experts = 1,
-            .n_slots = 1,
-            .n_tokens = 1,
-            .top_k = 1,
-        });
+        &FATHOM_INIT(fathom_expert_fetch_params, .fetches = {b->lists, 0, 12},
+            .homes = {b->lists, 4 * LIST_WORDS, 16}, .source = fathom_buffer_view(b->host), .gate = &parts[0],
+            .up = &parts[1], .down = &parts[2], .n_experts = 1, .n_slots = 1, .n_tokens = 1, .top_k = 1));
     return time_stream(b, seconds, err);
 }
 
@@ -136,12 +127,8 @@ static bool time_product(
     if (host) slice.view = fathom_buffer_view(b->host);
     fathom_stream_begin(b->stream);
     fathom_matmul(b->stream,
-        &(struct fathom_matmul_params){
-            .w = &weight,
-            .x = fathom_buffer_view(b->x),
-            .y = (struct fathom_view){b->y, 0, 4ull * n_rows},
-            .n_tokens = 1,
-        });
+        &FATHOM_INIT(fathom_matmul_params, .w = &weight, .x = fathom_buffer_view(b->x),
+            .y = (struct fathom_view){b->y, 0, 4ull * n_rows}, .n_tokens = 1));
     return time_stream(b, seconds, err);
 }
 
@@ -191,7 +178,7 @@ bool fm_rates_parse(const void *data, size_t size, struct fathom_rates *rates) {
 
 bool fm_rates_get(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_cols, struct fathom_rates *rates,
     struct fathom_error *err) {
-    const uint32_t shape[] = {(uint32_t)type, n_cols, gpu->params.discrete, gpu->info.unified_memory};
+    const uint32_t shape[] = {(uint32_t)type, n_cols, gpu->debug.discrete, gpu->info.unified_memory};
     const uint64_t key = fm_cache_key_add(fm_cache_key(gpu), shape, sizeof(shape));
     const bool kept = !gpu->params.exact && !gpu->params.variants;
     size_t size = 0;

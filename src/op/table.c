@@ -1,5 +1,6 @@
 // All operators: what `devices` shows and the tests go through. A new one adds its two lines.
 #include "op/op.h"
+#include "base/sized.h"
 #include "quant/types.h"
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +56,17 @@ const struct fm_op *fm_op_find(const char *name) {
     for (size_t i = 0; i < fm_n_ops; i++)
         if (!strcmp(fm_ops[i]->name, name)) return fm_ops[i];
     return NULL;
+}
+
+const char *fathom_op_name(size_t i) {
+    return i < fm_n_ops ? fm_ops[i]->name : NULL;
+}
+
+const char *fathom_op_default_variant(size_t i, const struct fathom_gpu_info *info, uint32_t n_tokens) {
+    struct fathom_gpu_info known = {0};
+    if (i >= fm_n_ops || !fm_sized_read(&known, sizeof(known), info, "fathom_op_default_variant: info", NULL))
+        return NULL;
+    return fm_variant_default(&known, fm_ops[i]->variants, fm_ops[i]->n_variants, UINT32_MAX, n_tokens)->name;
 }
 
 // How the shapes of calls read: @ is a stored type, # a number, in the order of fm_call.shape. A part between

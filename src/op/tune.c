@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CANDIDATES = 16, QUICK_ROUNDS = 3, ROUNDS = 9, MAX_TIMINGS = 1024 };
+enum { MAX_CANDIDATES = 16, QUICK_ROUNDS = 3, ROUNDS = 9 };
 
 // Another choice replaces the operator's own choice only if its best time is at most this part of the own
 // choice's, and if it was faster in three quarters of the rounds. Other load on the machine can slow down
@@ -39,7 +39,6 @@ struct run {
     char *saved, *want, *got;
     uint32_t n_calls;
     size_t n_rounds; // so far
-    struct fathom_dispatch_time *timings;
 };
 
 bool fm_tune_agrees(const float *want, const float *got, size_t n) {
@@ -75,19 +74,19 @@ static bool submit(struct run *r, struct candidate *c, struct fathom_error *err)
 static bool run_time(
     struct run *r, struct candidate *c, double host_seconds, double *nanoseconds, struct fathom_error *err) {
     const struct fathom_gpu_info *info = fathom_gpu_get_info(r->tuner->gpu);
-    const size_t n = fathom_stream_timings(c->stream, r->timings, MAX_TIMINGS);
+    const size_t n = fathom_stream_read_timings(c->stream);
     double sum = 0;
-    for (size_t i = 0; i < n && i < MAX_TIMINGS; i++) sum += r->timings[i].nanoseconds;
+    for (size_t i = 0; i < n; i++) sum += fathom_stream_get_timing(c->stream, i)->nanoseconds;
     if (n == 0 && info->timestamp_period > 0)
         return fm_fail(
             err, FATHOM_UNSUPPORTED, "%s: the times of %s could not be read", info->name, r->trial->what);
-    *nanoseconds = (sum > 0 && n <= MAX_TIMINGS ? sum : 1e9 * host_seconds) / r->n_calls;
+    *nanoseconds = (sum > 0 ? sum : 1e9 * host_seconds) / r->n_calls;
     return true;
 }
 
 bool fm_tune_goes_on(const struct fm_tuner *t, struct fathom_error *err) {
     const struct fathom_progress *p = t->progress;
-    return !p || !p->report || p->report(p->user, "tuning", t->done, t->total) ||
+    return !p || !p->report || p->report(p->user, FATHOM_PHASE_TUNE, t->done, t->total) ||
         fm_fail(err, FATHOM_CANCELLED, "tuning was cancelled");
 }
 
@@ -185,6 +184,7 @@ static bool prepare(
     const double start = fm_clock();
     *c = (struct candidate){.timing = {.choice = choice}, .stream = fathom_stream_create(t->gpu, err)};
     if (!c->stream) return false;
+    fm_stream_set_timers(c->stream, true);
     r->n++;
     record(r, c, there);
     if (!*there) {
@@ -374,7 +374,6 @@ static bool compare_choices(struct run *r, struct fm_trial_result *result, struc
 
 bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_result *result,
     struct fathom_error *err) {
-    const bool timers = fm_gpu_params(t->gpu)->timers;
     struct run r = {.tuner = t, .trial = trial};
     *result = (struct fm_trial_result){0};
     if (!time_left(t)) return true;
@@ -382,14 +381,9 @@ bool fm_tune(struct fm_tuner *t, const struct fm_trial *trial, struct fm_trial_r
     memcpy(r.row.shape, trial->call.shape, sizeof(r.row.shape));
     r.row.first_token = trial->first_token;
     r.row.last_token = trial->last_token;
-    r.timings = malloc(MAX_TIMINGS * sizeof(*r.timings));
-    fm_gpu_set_timers(t->gpu, true);
-    bool ok = r.timings || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
-    ok = ok && compare_choices(&r, result, err) && put_back(&r, err);
+    const bool ok = compare_choices(&r, result, err) && put_back(&r, err);
     if (!ok) fm_tuned_remove(t->gpu, &r.row);
     for (size_t i = 0; i < r.n; i++) fathom_stream_destroy(&r.list[i].stream);
-    fm_gpu_set_timers(t->gpu, timers);
-    free(r.timings);
     free(r.writes);
     free(r.saved);
     free(r.want);

@@ -50,6 +50,19 @@ const struct fm_type_info *fm_type_find(const char *name) {
     return NULL;
 }
 
+const char *fathom_type_name(enum fathom_type type) {
+    return fm_type_name(type);
+}
+
+bool fathom_type_find(const char *name, enum fathom_type *type) {
+    for (int i = 0; i < N_TYPES; i++)
+        if (types[i].info.supported && name && !strcasecmp(types[i].info.name, name)) {
+            *type = (enum fathom_type)types[i].info.type;
+            return true;
+        }
+    return false;
+}
+
 uint32_t fm_type_unit(const struct fm_type_info *info) {
     return info->cut ? info->cut : info->block;
 }

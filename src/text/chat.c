@@ -19,19 +19,21 @@ static const struct fm_chat_builtin *builtin_named(const char *name, struct fath
 }
 
 // The mark of a template that the tokenizer lacks; NULL: none.
-static const char *missing_mark(const struct fm_chat_builtin *builtin, const struct fm_tokenizer *tokenizer) {
+static const char *missing_mark(
+    const struct fm_chat_builtin *builtin, const struct fathom_tokenizer *tokenizer) {
     for (size_t i = 0; i < sizeof(builtin->marks) / sizeof(*builtin->marks) && builtin->marks[i]; i++)
-        if (fm_tokenizer_find(tokenizer, builtin->marks[i]) < 0) return builtin->marks[i];
+        if (fathom_tokenizer_find(tokenizer, builtin->marks[i]) < 0) return builtin->marks[i];
     return NULL;
 }
 
 // The template for a model that brings none: V3.2 and V4 by architecture or by the mark that only V4 has, the
 // others by the marks of the tokenizer.
 static const struct fm_chat_builtin *builtin_for(
-    const struct fm_tokenizer *tokenizer, const char *architecture, struct fathom_error *err) {
+    const struct fathom_tokenizer *tokenizer, const char *architecture, struct fathom_error *err) {
+    if (!architecture) architecture = "";
     const bool v4 = !strcmp(architecture, "deepseek4"), v32 = !strcmp(architecture, "deepseek32"),
-               dsml = fm_tokenizer_find(tokenizer, "｜DSML｜") >= 0;
-    if (v4 || (dsml && !v32 && fm_tokenizer_find(tokenizer, "<｜latest_reminder｜>") >= 0))
+               dsml = fathom_tokenizer_find(tokenizer, "｜DSML｜") >= 0;
+    if (v4 || (dsml && !v32 && fathom_tokenizer_find(tokenizer, "<｜latest_reminder｜>") >= 0))
         return builtin_named("deepseek-v4", err);
     if (v32 || dsml) return builtin_named("deepseek-v3.2", err);
     for (size_t i = 0; i < fm_chat_n_builtins; i++)
@@ -43,14 +45,14 @@ static const struct fm_chat_builtin *builtin_for(
     return NULL;
 }
 
-static void find_thought_marks(struct fm_chat_template *t) {
+static void find_thought_marks(struct fathom_template *t) {
     static const char *const pairs[][2] = {{"<think>", "</think>"}, {"[THINK]", "[/THINK]"},
         {"<|START_THINKING|>", "<|END_THINKING|>"}, {"<seed:think>", "</seed:think>"},
         {"◁think▷", "◁/think▷"}};
     t->open_thought = t->close_thought = -1;
     for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++) {
-        const int32_t open = fm_tokenizer_find(t->tokenizer, pairs[i][0]),
-                      close = fm_tokenizer_find(t->tokenizer, pairs[i][1]);
+        const int32_t open = fathom_tokenizer_find(t->tokenizer, pairs[i][0]),
+                      close = fathom_tokenizer_find(t->tokenizer, pairs[i][1]);
         if (open < 0 || close < 0) continue;
         t->open_thought = open, t->close_thought = close;
         t->open_mark = pairs[i][0], t->close_mark = pairs[i][1];
@@ -58,7 +60,7 @@ static void find_thought_marks(struct fm_chat_template *t) {
     }
 }
 
-static bool render(const struct fm_chat_template *t, const struct fm_conversation *talk,
+static bool render(const struct fathom_template *t, const struct fm_conversation *talk,
     const struct fm_call_form *form, struct fm_jinja_output *out, struct fathom_error *err) {
     struct fm_text variables = {0};
     bool done = fm_chat_variables(talk, t->tokenizer, form, &variables);
@@ -77,7 +79,7 @@ static bool render(const struct fm_chat_template *t, const struct fm_conversatio
 
 // Returns true when the template, for a conversation with or without tools, has the word in its code or its
 // text.
-static bool mentions(const struct fm_chat_template *t, bool tools, const char *word) {
+static bool mentions(const struct fathom_template *t, bool tools, const char *word) {
     return !t->jinja || fm_jinja_mentions(tools && t->with_tools ? t->with_tools : t->jinja, word);
 }
 
@@ -89,7 +91,7 @@ static size_t count(const char *text, const char *word) {
 
 // Renders a conversation, and tells whether it shows the call of probe_calls(): the name and the argument,
 // without a dict as Python prints it, and with at most *n_none times None.
-static bool shows_call(const struct fm_chat_template *t, const struct fm_conversation *talk,
+static bool shows_call(const struct fathom_template *t, const struct fm_conversation *talk,
     const struct fm_call_form *form, size_t *n_none, enum fm_call_style *style, bool *no_memory) {
     struct fm_jinja_output out = {0};
     struct fathom_error why = {0};
@@ -110,16 +112,16 @@ static bool shows_call(const struct fm_chat_template *t, const struct fm_convers
 // conversation with a call shows the call, and no None that a conversation without calls does not show. A
 // template that renders no call is asked by its text. A template without tool_calls could not render a call
 // that an answer has: such a call stays text.
-static bool probe_calls(struct fm_chat_template *t, const char *text, struct fathom_error *err) {
+static bool probe_calls(struct fathom_template *t, const char *text, struct fathom_error *err) {
     static const struct fm_call_form forms[] = {{false, false}, {true, false}, {false, true}, {true, true}};
     static const struct fathom_tool_call call = {
         "probe_name", "{\"probe_key\": \"probe_value\"}", "call00000"};
     static const char list[] =
         "[{\"type\": \"function\", \"function\": {\"name\": \"probe_name\", \"description\": \"d\", "
         "\"parameters\": {\"type\": \"object\", \"properties\": {}}}}]";
-    static const struct fathom_message messages[] = {{FATHOM_ROLE_USER, "q"},
-        {FATHOM_ROLE_ASSISTANT, .tool_calls = &call, .n_tool_calls = 1},
-        {FATHOM_ROLE_TOOL, "r", .tool_call_id = "call00000"}};
+    static const struct fathom_message messages[] = {{.role = FATHOM_ROLE_USER, .content = "q"},
+        {.role = FATHOM_ROLE_ASSISTANT, .tool_calls = &call, .n_tool_calls = 1},
+        {.role = FATHOM_ROLE_TOOL, .content = "r", .tool_call_id = "call00000"}};
     const char *tools = t->with_tools ? list : NULL; // takes the template that writes the calls
     bool no_memory = false;
     size_t n_none = 0;
@@ -143,8 +145,11 @@ static bool parse(struct fm_jinja **jinja, const char *text, struct fathom_error
 }
 
 static bool open_template(
-    struct fm_chat_template *t, const struct fm_chat_source *source, struct fathom_error *err) {
+    struct fathom_template *t, const struct fm_chat_source *source, struct fathom_error *err) {
     const char *text = source->name ? NULL : source->text, *with_tools = NULL;
+    if (source->name && source->text)
+        return fm_fail(
+            err, FATHOM_INVALID, "chat: the name of a template and a template are given; one is wanted");
     if (!source->name && !text) {
         text = fm_tokenizer_chat_template(t->tokenizer);
         with_tools = fm_tokenizer_tool_template(t->tokenizer);
@@ -169,21 +174,21 @@ static bool open_template(
     return !t->jinja || probe_calls(t, with_tools ? with_tools : text, err);
 }
 
-struct fm_chat_template *fm_chat_template_create(
-    const struct fm_tokenizer *tokenizer, const struct fm_chat_source *source, struct fathom_error *err) {
-    struct fm_chat_template *t = calloc(1, sizeof(*t));
+struct fathom_template *fm_chat_template_create(
+    const struct fathom_tokenizer *tokenizer, const struct fm_chat_source *source, struct fathom_error *err) {
+    struct fathom_template *t = calloc(1, sizeof(*t));
     if (!t) {
         fm_fail(err, FATHOM_NO_MEMORY, "chat: no memory for the template");
         return NULL;
     }
     t->tokenizer = tokenizer;
     t->now = source->now;
-    if (!open_template(t, source, err)) fm_chat_template_destroy(&t);
+    if (!open_template(t, source, err)) fathom_template_destroy(&t);
     return t;
 }
 
-void fm_chat_template_destroy(struct fm_chat_template **chat_template) {
-    struct fm_chat_template *t = chat_template ? *chat_template : NULL;
+void fathom_template_destroy(struct fathom_template **chat_template) {
+    struct fathom_template *t = chat_template ? *chat_template : NULL;
     if (!t) return;
     fm_jinja_destroy(&t->jinja);
     fm_jinja_destroy(&t->with_tools);
@@ -194,11 +199,11 @@ void fm_chat_template_destroy(struct fm_chat_template **chat_template) {
 // ---- Checks ----------------------------------------------------------------------------------------------
 
 // Returns true when the template reads the variable.
-static bool reads(const struct fm_chat_template *t, bool tools, const char *variable) {
+static bool reads(const struct fathom_template *t, bool tools, const char *variable) {
     return !t->jinja || fm_jinja_names(tools && t->with_tools ? t->with_tools : t->jinja, variable);
 }
 
-bool fm_chat_check_tools(const struct fm_chat_template *t, const char *tools, struct fathom_error *err) {
+bool fm_chat_check_tools(const struct fathom_template *t, const char *tools, struct fathom_error *err) {
     if (!reads(t, true, "tools"))
         return fm_fail(err, FATHOM_UNSUPPORTED,
             "chat: the chat template has no list of tools: the system prompt can describe them");
@@ -262,7 +267,7 @@ static bool check_results(
         fm_fail(err, FATHOM_INVALID, "chat: the tool results do not name one call each");
 }
 
-static bool check_message(const struct fm_chat_template *t, const struct fathom_message *message, size_t i,
+static bool check_message(const struct fathom_template *t, const struct fathom_message *message, size_t i,
     struct fathom_error *err) {
     if ((unsigned)message->role > FATHOM_ROLE_TOOL)
         return fm_fail(err, FATHOM_INVALID, "chat: message %zu has no role", i);
@@ -277,7 +282,7 @@ static bool check_message(const struct fm_chat_template *t, const struct fathom_
     return check_calls(message, err);
 }
 
-bool fm_chat_check_messages(const struct fm_chat_template *t, const struct fathom_message *messages, size_t n,
+bool fm_chat_check_messages(const struct fathom_template *t, const struct fathom_message *messages, size_t n,
     bool complete, struct fathom_error *err) {
     for (size_t i = 0, n_results = 0; i < n; i++) {
         const bool result = messages[i].role == FATHOM_ROLE_TOOL,
@@ -292,10 +297,15 @@ bool fm_chat_check_messages(const struct fm_chat_template *t, const struct fatho
 }
 
 static bool check_talk(
-    const struct fm_chat_template *t, const struct fm_conversation *talk, struct fathom_error *err) {
+    const struct fathom_template *t, const struct fm_conversation *talk, struct fathom_error *err) {
     const enum fathom_role last = talk->n ? talk->messages[talk->n - 1].role : FATHOM_ROLE_SYSTEM;
-    if (last != FATHOM_ROLE_USER && last != FATHOM_ROLE_TOOL)
+    if (talk->complete && !talk->n)
+        return fm_fail(err, FATHOM_INVALID, "chat: the conversation has no messages");
+    if (!talk->complete && last != FATHOM_ROLE_USER && last != FATHOM_ROLE_TOOL)
         return fm_fail(err, FATHOM_INVALID, "chat: the last message must be the user's, or a tool's result");
+    if (talk->complete && !reads(t, talk->tools, "add_generation_prompt"))
+        return fm_fail(err, FATHOM_UNSUPPORTED,
+            "chat: the chat template has no switch add_generation_prompt, so that it always opens an answer");
     if (talk->disable_thinking && t->close_mark && !reads(t, talk->tools, "enable_thinking") &&
         !reads(t, talk->tools, "thinking") && mentions(t, talk->tools, t->close_mark))
         return fm_fail(err, FATHOM_UNSUPPORTED,
@@ -317,36 +327,54 @@ static bool ends_with(const char *text, const uint8_t *foreign, size_t length, c
     return true;
 }
 
-static bool read_prompt(const struct fm_chat_template *t, const struct fm_conversation *talk,
-    const char *text, const uint8_t *foreign, size_t length, struct fm_tokens *tokens,
-    struct fm_chat_state *state, struct fathom_error *err) {
-    if (!length)
-        return fm_fail(
-            err, FATHOM_INVALID, "chat: the chat template makes an empty prompt of the conversation");
-    const bool thinks = ends_with(text, foreign, length, t->open_mark);
-    if (thinks && talk->disable_thinking)
-        return fm_fail(err, FATHOM_UNSUPPORTED,
-            "chat: the chat template opens a thought, although thinking is disabled: the model "
-            "always thinks");
-    *state = (struct fm_chat_state){.in_answer = !thinks};
-    return fm_tokenizer_encode_rendered(t->tokenizer, text, foreign, length, tokens, err);
+static bool write_text(const struct fathom_template *t, const struct fm_conversation *talk,
+    struct fm_chat_text *out, struct fathom_error *err) {
+    if (!t->jinja)
+        return fm_chat_encode(t->builtin->encoder, talk, out) ||
+            fm_fail(err, FATHOM_NO_MEMORY, "chat: no memory for the prompt");
+    struct fm_jinja_output rendered = {0};
+    if (!render(t, talk, &t->call_form, &rendered, err)) return false;
+    const size_t n = rendered.length;
+    *out = (struct fm_chat_text){{rendered.text, n, n + 1}, {(char *)rendered.foreign, n, n}};
+    return true;
 }
 
-bool fm_chat_prompt(const struct fm_chat_template *t, const struct fm_conversation *talk,
+static const uint8_t *foreign(const struct fm_chat_text *text) {
+    return (const uint8_t *)text->foreign.text;
+}
+
+static bool opens_thought(const struct fathom_template *t, const struct fm_chat_text *text) {
+    return ends_with(text->bytes.text, foreign(text), text->bytes.length, t->open_mark);
+}
+
+bool fm_chat_render(const struct fathom_template *t, const struct fm_conversation *talk,
+    struct fm_chat_text *out, struct fathom_error *err) {
+    if (!check_talk(t, talk, err) || !write_text(t, talk, out, err)) return false;
+    if (!out->bytes.length)
+        return fm_fail(
+            err, FATHOM_INVALID, "chat: the chat template makes an empty prompt of the conversation");
+    return !talk->disable_thinking || talk->complete || !opens_thought(t, out) ||
+        fm_fail(err, FATHOM_UNSUPPORTED,
+            "chat: the chat template opens a thought, although thinking is disabled: the model "
+            "always thinks");
+}
+
+bool fm_chat_encode_text(const struct fathom_template *t, const struct fm_chat_text *text,
+    struct fm_tokens *tokens, struct fathom_error *err) {
+    return fm_tokenizer_encode_rendered(
+        t->tokenizer, text->bytes.text, foreign(text), text->bytes.length, tokens, err);
+}
+
+bool fm_chat_prompt(const struct fathom_template *t, const struct fm_conversation *talk,
     struct fm_tokens *tokens, struct fm_chat_state *state, struct fathom_error *err) {
-    if (!check_talk(t, talk, err)) return false;
-    if (t->jinja) {
-        struct fm_jinja_output out = {0};
-        const bool done = render(t, talk, &t->call_form, &out, err) &&
-            read_prompt(t, talk, out.text, out.foreign, out.length, tokens, state, err);
-        fm_jinja_output_free(&out);
-        return done;
-    }
-    struct fm_chat_text out = {0};
-    const bool done = fm_chat_encode(t->builtin->encoder, talk, &out)
-        ? read_prompt(t, talk, out.bytes.text, (const uint8_t *)out.foreign.text, out.bytes.length, tokens,
-              state, err)
-        : fm_fail(err, FATHOM_NO_MEMORY, "chat: no memory for the prompt");
-    fm_chat_text_free(&out);
+    struct fm_chat_text text = {0};
+    const bool done = fm_chat_render(t, talk, &text, err) && fm_chat_encode_text(t, &text, tokens, err);
+    if (done) *state = (struct fm_chat_state){.in_answer = !opens_thought(t, &text)};
+    fm_chat_text_free(&text);
     return done;
+}
+
+void fm_chat_text_free(struct fm_chat_text *text) {
+    fm_text_free(&text->bytes);
+    fm_text_free(&text->foreign);
 }

@@ -11,20 +11,17 @@
 #include <fathom/message.h>
 #include <time.h>
 
-struct fm_chat_template;
-
 struct fm_chat_source {
     const char *name;         // a template that is built in: "deepseek-v4", …; NULL: not asked for
     const char *text;         // a text in Jinja; NULL: not given
-    const char *architecture; // of the model
+    const char *architecture; // of the model; NULL: not known
     struct tm now;            // for templates that write the date
 };
 // Takes the template that `source` names or gives, else the model's own. Without one the architecture
 // decides, or the marks that the tokenizer has. The tokenizer must live as long as the template. Returns NULL
 // with *err set when there is no template, or when it is wrong.
-struct fm_chat_template *fm_chat_template_create(
-    const struct fm_tokenizer *tokenizer, const struct fm_chat_source *source, struct fathom_error *err);
-void fm_chat_template_destroy(struct fm_chat_template **chat_template);
+struct fathom_template *fm_chat_template_create(
+    const struct fathom_tokenizer *tokenizer, const struct fm_chat_source *source, struct fathom_error *err);
 
 // ---- Prompt ----------------------------------------------------------------------------------------------
 
@@ -33,6 +30,7 @@ struct fm_conversation {
     size_t n;
     const char *tools;     // tools to call: JSON array of {"type": "function", "function": {…}}; NULL: none
     bool disable_thinking; // the model answers without a thought
+    bool complete;         // no answer follows
 };
 // The state of a reply: whether the thought has ended, and whether any token has been seen.
 struct fm_chat_state {
@@ -41,15 +39,29 @@ struct fm_chat_state {
 
 // Checks that a conversation can continue from these messages. complete: also checks that the model can
 // answer.
-bool fm_chat_check_messages(const struct fm_chat_template *chat_template,
+bool fm_chat_check_messages(const struct fathom_template *chat_template,
     const struct fathom_message *messages, size_t n, bool complete, struct fathom_error *err);
 bool fm_chat_check_tools(
-    const struct fm_chat_template *chat_template, const char *tools, struct fathom_error *err);
+    const struct fathom_template *chat_template, const char *tools, struct fathom_error *err);
+// A text, and for each byte whether the byte is foreign: from a user, a tool or an earlier answer.
+struct fm_chat_text {
+    struct fm_text bytes, foreign;
+};
+void fm_chat_text_free(struct fm_chat_text *text);
+
+// Writes the text of a conversation to *out, which is empty before. An answer follows, so that a user's
+// message or results of tools end the conversation, and the text opens the answer; or the conversation is
+// complete, and ends with any message.
+bool fm_chat_render(const struct fathom_template *chat_template, const struct fm_conversation *talk,
+    struct fm_chat_text *out, struct fathom_error *err);
+// Appends the tokens of such a text. Marks are recognised in the template's own text alone, so that a message
+// cannot forge a turn.
+bool fm_chat_encode_text(const struct fathom_template *chat_template, const struct fm_chat_text *text,
+    struct fm_tokens *tokens, struct fathom_error *err);
 // Appends the prompt of the whole conversation, which must end with a user's message or with results of
 // tools. The prompt opens the answer, or the thought before it; *state is the start state for
-// fm_chat_follow(). Marks are recognised in the template's own text alone, so that a message cannot forge a
-// turn.
-bool fm_chat_prompt(const struct fm_chat_template *chat_template, const struct fm_conversation *talk,
+// fm_chat_follow().
+bool fm_chat_prompt(const struct fathom_template *chat_template, const struct fm_conversation *talk,
     struct fm_tokens *tokens, struct fm_chat_state *state, struct fathom_error *err);
 
 // ---- Reply -----------------------------------------------------------------------------------------------
@@ -65,9 +77,15 @@ enum fm_chat_part { FM_CHAT_THOUGHT, FM_CHAT_THOUGHT_MARK, FM_CHAT_ANSWER, FM_CH
 // Classifies each generated token: a part of the thought, a mark of the thought, a part of the answer, or the
 // end.
 enum fm_chat_part fm_chat_follow(
-    const struct fm_chat_template *chat_template, struct fm_chat_state *state, int32_t id);
+    const struct fathom_template *chat_template, struct fm_chat_state *state, int32_t id);
+
+// Appends the tokens that end the thought in place of the model: the closing mark. Where the model's opening
+// mark stands on a line of its own, so does the closing mark, and an empty line follows ("\n</think>\n\n").
+// ids: the text so far, the prompt and the reply, which is in its thought.
+bool fm_chat_end_thought(const struct fm_chat_template *chat_template, const int32_t *ids, size_t n,
+    struct fm_tokens *tokens, struct fathom_error *err);
 
 // How the model writes calls of tools, told from a prompt that the template renders with a call. tools: the
 // conversation has a list of tools. Without one Llama's style is none, because any object would be a call.
-enum fm_call_style fm_chat_call_style(const struct fm_chat_template *chat_template, bool tools);
+enum fm_call_style fm_chat_call_style(const struct fathom_template *chat_template, bool tools);
 #endif

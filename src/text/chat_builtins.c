@@ -7,7 +7,7 @@
     BOS "{% for m in messages %}" \
         "{% if m.role == 'user' %}<｜User｜>{{ m.content }}" \
         "{% elif m.role == 'assistant' %}<｜Assistant｜>{{ m.content }}" EOS "{% else %}{{ m.content }}" \
-        "{% endif %}{% endfor %}{{ '<｜Assistant｜" opening "' }}"
+        "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<｜Assistant｜" opening "' }}{% endif %}"
 
 const struct fm_chat_builtin fm_chat_builtins[] = {
     {"deepseek-v3.2", &fm_chat_v32, NULL, {BOS, EOS, "<｜User｜>", "<｜Assistant｜>", "</think>"}},
@@ -19,7 +19,7 @@ const struct fm_chat_builtin fm_chat_builtins[] = {
         NULL,
         "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor "
         "%}"
-        "{{ '<|im_start|>assistant\\n' }}",
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
         {"<|im_start|>", "<|im_end|>"},
     },
     {
@@ -27,7 +27,8 @@ const struct fm_chat_builtin fm_chat_builtins[] = {
         NULL,
         "<|begin_of_text|>{% for m in messages %}"
         "{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\\n\\n' + m.content|trim + '<|eot_id|>' }}"
-        "{% endfor %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}",
+        "{% endfor %}{% if add_generation_prompt %}"
+        "{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}",
         {"<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"},
     },
 };

@@ -230,12 +230,9 @@ bool fm_chat_encode(
             break;
         }
     }
-    open_answer(&p, talk->n);
-    add(&p, talk->disable_thinking ? "</think>" : "<think>");
+    if (!talk->complete) {
+        open_answer(&p, talk->n);
+        add(&p, talk->disable_thinking ? "</think>" : "<think>");
+    }
     return !p.failed;
-}
-
-void fm_chat_text_free(struct fm_chat_text *text) {
-    fm_text_free(&text->bytes);
-    fm_text_free(&text->foreign);
 }

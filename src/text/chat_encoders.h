@@ -7,12 +7,6 @@
 struct fm_chat_encoder;
 extern const struct fm_chat_encoder fm_chat_v32, fm_chat_v4;
 
-// A text, and for each byte whether the byte is foreign: from a user, a tool or an earlier answer.
-struct fm_chat_text {
-    struct fm_text bytes, foreign;
-};
-void fm_chat_text_free(struct fm_chat_text *text);
-
 // Appends the prompt of a conversation that fm_chat_check_messages() accepts. Returns false when out of
 // memory.
 bool fm_chat_encode(

@@ -15,8 +15,8 @@ struct fm_chat_builtin {
 extern const struct fm_chat_builtin fm_chat_builtins[];
 extern const size_t fm_chat_n_builtins;
 
-struct fm_chat_template {
-    const struct fm_tokenizer *tokenizer;
+struct fathom_template {
+    const struct fathom_tokenizer *tokenizer;
     const struct fm_chat_builtin *builtin; // NULL: the text is the model's or the caller's
     struct fm_jinja *jinja;                // NULL: builtin->encoder
     struct fm_jinja *with_tools;           // for conversations with tools, where the model has one; or NULL

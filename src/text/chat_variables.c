@@ -68,7 +68,7 @@ static bool add_messages(
     return true;
 }
 
-bool fm_chat_variables(const struct fm_conversation *talk, const struct fm_tokenizer *tokenizer,
+bool fm_chat_variables(const struct fm_conversation *talk, const struct fathom_tokenizer *tokenizer,
     const struct fm_call_form *form, struct fm_text *out) {
     static const char *const named[FM_NAMED_TOKENS] = {
         [FM_NAMED_BOS] = "bos_token",
@@ -78,7 +78,8 @@ bool fm_chat_variables(const struct fm_conversation *talk, const struct fm_token
     };
     if (!add(out, "{\"documents\": null, \"messages\": [") || !add_messages(out, talk, form) ||
         !add(out, "]") || !add(out, ", \"tools\": ") || !add(out, talk->tools ? talk->tools : "null") ||
-        !add(out, ", \"add_generation_prompt\": true") ||
+        !add(out,
+            talk->complete ? ", \"add_generation_prompt\": false" : ", \"add_generation_prompt\": true") ||
         !add(out,
             talk->disable_thinking ? ", \"enable_thinking\": false, \"thinking\": false"
                                    : ", \"enable_thinking\": true, \"thinking\": true"))

@@ -12,7 +12,7 @@ struct fm_call_form {
 // Appends a JSON object: messages, tools, add_generation_prompt, the switches for thinking (enable_thinking,
 // thinking) and the texts of the tokenizer's named tokens. Results of tools are put in the order of their
 // calls. Returns false when out of memory.
-bool fm_chat_variables(const struct fm_conversation *talk, const struct fm_tokenizer *tokenizer,
+bool fm_chat_variables(const struct fm_conversation *talk, const struct fathom_tokenizer *tokenizer,
     const struct fm_call_form *form, struct fm_text *out);
 // Members of the variables whose texts are the template's own, for struct fm_jinja_input.
 extern const char *const fm_chat_own_variables[];

@@ -9,8 +9,8 @@
 
 // ---- Building --------------------------------------------------------------------------------------------
 
-struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err) {
-    struct fm_tokenizer *tokenizer = calloc(1, sizeof(*tokenizer));
+struct fathom_tokenizer *fm_tokenizer_new(struct fathom_error *err) {
+    struct fathom_tokenizer *tokenizer = calloc(1, sizeof(*tokenizer));
     if (!tokenizer) {
         fm_fail(err, FATHOM_NO_MEMORY, "tokenizer: no memory");
         return NULL;
@@ -20,7 +20,7 @@ struct fm_tokenizer *fm_tokenizer_new(struct fathom_error *err) {
     return tokenizer;
 }
 
-void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer) {
+void fathom_tokenizer_destroy(struct fathom_tokenizer **tokenizer) {
     if (!tokenizer || !*tokenizer) return;
     fm_vocab_clear(&(*tokenizer)->vocab);
     fm_pretokenizer_clear(&(*tokenizer)->pretokenizer);
@@ -28,12 +28,13 @@ void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer) {
     fm_added_tokens_clear(&(*tokenizer)->added_normal);
     free((*tokenizer)->chat_template);
     free((*tokenizer)->tool_template);
+    free((*tokenizer)->architecture);
     for (size_t i = 0; i < FM_NAMED_TOKENS; i++) free((*tokenizer)->named[i]);
     free(*tokenizer);
     *tokenizer = NULL;
 }
 
-bool fm_tokenizer_add_added(struct fm_tokenizer *tokenizer, struct fm_added_token token, bool special,
+bool fm_tokenizer_add_added(struct fathom_tokenizer *tokenizer, struct fm_added_token token, bool special,
     bool normalized, struct fathom_error *err) {
     token.mark = special || fm_looks_like_mark(token.content, token.length);
     const uint8_t flags =
@@ -77,7 +78,7 @@ static bool find_whole(struct fm_vocab *vocab, bool ignore_merges, struct fathom
     return done;
 }
 
-void fm_tokenizer_add_end(struct fm_tokenizer *tokenizer, int32_t id) {
+void fm_tokenizer_add_end(struct fathom_tokenizer *tokenizer, int32_t id) {
     tokenizer->vocab.tokens[id].flags |= FM_TOKEN_END;
 }
 
@@ -87,13 +88,13 @@ static bool has_added(const struct fm_vocab *vocab, const char *name) {
 }
 
 // The first of the names that is an added token; -1: none.
-static int32_t find_first(const struct fm_tokenizer *tokenizer, const char *const *names) {
+static int32_t find_first(const struct fathom_tokenizer *tokenizer, const char *const *names) {
     while (*names && !has_added(&tokenizer->vocab, *names)) names++;
-    return *names ? fm_tokenizer_find(tokenizer, *names) : -1;
+    return *names ? fathom_tokenizer_find(tokenizer, *names) : -1;
 }
 
 // <|end|> ends one message of several in the tokenizers that have <|return|> and <|call|>.
-static void find_ends(struct fm_tokenizer *tokenizer) {
+static void find_ends(struct fathom_tokenizer *tokenizer) {
     struct fm_vocab *vocab = &tokenizer->vocab;
     const bool several = has_added(vocab, "<|return|>") && has_added(vocab, "<|call|>");
     for (size_t id = 0; id < vocab->n_tokens; id++) {
@@ -113,18 +114,18 @@ bool fm_tokenizer_set_text(char **text, const char *value, size_t length, struct
     return true;
 }
 
-bool fm_tokenizer_name_known(struct fm_tokenizer *tokenizer, struct fathom_error *err) {
+bool fm_tokenizer_name_known(struct fathom_tokenizer *tokenizer, struct fathom_error *err) {
     const int32_t ids[] = {[FM_NAMED_BOS] = tokenizer->bos, [FM_NAMED_EOS] = tokenizer->eos};
     for (size_t i = 0; i < 2; i++) {
         size_t length;
-        const char *text = fm_tokenizer_bytes(tokenizer, ids[i], &length);
+        const char *text = fathom_token_bytes(tokenizer, ids[i], &length);
         if (text && !tokenizer->named[i] && !fm_tokenizer_set_text(&tokenizer->named[i], text, length, err))
             return false;
     }
     return true;
 }
 
-bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *err) {
+bool fm_tokenizer_finish(struct fathom_tokenizer *tokenizer, struct fathom_error *err) {
     static const char *const bos_names[] = {"<｜begin▁of▁sentence｜>", "<|begin_of_text|>", "<s>", NULL};
     static const char *const eos_names[] = {"<｜end▁of▁sentence｜>", "<|eot_id|>", "<|im_end|>",
         "<|end_of_text|>", "</s>", "<|endoftext|>", NULL};
@@ -141,56 +142,60 @@ bool fm_tokenizer_finish(struct fm_tokenizer *tokenizer, struct fathom_error *er
 
 // ---- Tokens ----------------------------------------------------------------------------------------------
 
-const char *fm_tokenizer_bytes(const struct fm_tokenizer *tokenizer, int32_t id, size_t *length) {
+const char *fathom_token_bytes(const struct fathom_tokenizer *tokenizer, int32_t id, size_t *length) {
     *length = 0;
-    if (id < 0 || (size_t)id >= tokenizer->vocab.n_tokens) return NULL;
+    if (!tokenizer || id < 0 || (size_t)id >= tokenizer->vocab.n_tokens) return NULL;
     const struct fm_token *token = &tokenizer->vocab.tokens[id];
     if (!(token->flags & FM_TOKEN_PRESENT)) return NULL;
     *length = token->length;
     return tokenizer->vocab.bytes + token->offset;
 }
 
-bool fm_tokenizer_is_special(const struct fm_tokenizer *tokenizer, int32_t id) {
-    return id >= 0 && (size_t)id < tokenizer->vocab.n_tokens &&
+bool fathom_token_is_control(const struct fathom_tokenizer *tokenizer, int32_t id) {
+    return tokenizer && id >= 0 && (size_t)id < tokenizer->vocab.n_tokens &&
         (tokenizer->vocab.tokens[id].flags & FM_TOKEN_SPECIAL);
 }
 
-int32_t fm_tokenizer_find(const struct fm_tokenizer *tokenizer, const char *content) {
-    int32_t id = fm_vocab_find_name(&tokenizer->vocab, content, strlen(content));
+int32_t fathom_tokenizer_find(const struct fathom_tokenizer *tokenizer, const char *content) {
+    if (!tokenizer || !content) return -1;
+    const int32_t id = fm_vocab_find_name(&tokenizer->vocab, content, strlen(content));
     return id >= 0 ? id : fm_vocab_find_word(&tokenizer->vocab, content, strlen(content));
 }
 
-int32_t fm_tokenizer_bos(const struct fm_tokenizer *tokenizer) {
+int32_t fm_tokenizer_bos(const struct fathom_tokenizer *tokenizer) {
     return tokenizer->bos;
 }
-int32_t fm_tokenizer_eos(const struct fm_tokenizer *tokenizer) {
-    return tokenizer->eos;
+int32_t fathom_tokenizer_last(const struct fathom_tokenizer *tokenizer) {
+    return tokenizer ? tokenizer->eos : -1;
 }
-bool fm_tokenizer_is_end(const struct fm_tokenizer *tokenizer, int32_t id) {
-    return id >= 0 && (size_t)id < tokenizer->vocab.n_tokens &&
+bool fathom_token_is_end(const struct fathom_tokenizer *tokenizer, int32_t id) {
+    return tokenizer && id >= 0 && (size_t)id < tokenizer->vocab.n_tokens &&
         (id == tokenizer->eos || (tokenizer->vocab.tokens[id].flags & FM_TOKEN_END));
 }
-int32_t fm_tokenizer_first(const struct fm_tokenizer *tokenizer) {
-    return tokenizer->first;
+int32_t fathom_tokenizer_first(const struct fathom_tokenizer *tokenizer) {
+    return tokenizer ? tokenizer->first : -1;
 }
-const char *fm_tokenizer_chat_template(const struct fm_tokenizer *tokenizer) {
+const char *fm_tokenizer_chat_template(const struct fathom_tokenizer *tokenizer) {
     return tokenizer->chat_template;
 }
-const char *fm_tokenizer_tool_template(const struct fm_tokenizer *tokenizer) {
+const char *fm_tokenizer_tool_template(const struct fathom_tokenizer *tokenizer) {
     return tokenizer->tool_template;
 }
-const char *fm_tokenizer_named(const struct fm_tokenizer *tokenizer, enum fm_named_token which) {
+const char *fm_tokenizer_named(const struct fathom_tokenizer *tokenizer, enum fm_named_token which) {
     return tokenizer->named[which];
 }
-size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer) {
-    return tokenizer->vocab.n_tokens;
+const char *fm_tokenizer_architecture(const struct fathom_tokenizer *tokenizer) {
+    return tokenizer->architecture;
+}
+uint32_t fathom_tokenizer_count(const struct fathom_tokenizer *tokenizer) {
+    return tokenizer ? (uint32_t)tokenizer->vocab.n_tokens : 0; // FM_MAX_TOKENS at most
 }
 
 // ---- Encoding --------------------------------------------------------------------------------------------
 
 // The state of one call.
 struct encoding {
-    const struct fm_tokenizer *tokenizer;
+    const struct fathom_tokenizer *tokenizer;
     struct fm_tokens *tokens;
     struct fathom_error *err;
     struct fm_bpe_scratch bpe;
@@ -277,7 +282,7 @@ static bool encode_runs(struct encoding *e, const char *text, size_t length, str
     return true;
 }
 
-static bool encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length,
+static bool encode(const struct fathom_tokenizer *tokenizer, const char *text, size_t length,
     struct fm_origin origin, struct fm_tokens *tokens, struct fathom_error *err) {
     if (length >= 1u << 29)
         return fm_fail(err, FATHOM_INVALID, "tokenizer: a text of %zu bytes; up to %u can be encoded at once",
@@ -291,12 +296,12 @@ static bool encode(const struct fm_tokenizer *tokenizer, const char *text, size_
     return done;
 }
 
-bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length,
+bool fm_tokenizer_encode(const struct fathom_tokenizer *tokenizer, const char *text, size_t length,
     bool parse_marks, struct fm_tokens *tokens, struct fathom_error *err) {
     return encode(tokenizer, text, length, (struct fm_origin){!parse_marks, NULL}, tokens, err);
 }
 
-bool fm_tokenizer_encode_rendered(const struct fm_tokenizer *tokenizer, const char *text,
+bool fm_tokenizer_encode_rendered(const struct fathom_tokenizer *tokenizer, const char *text,
     const uint8_t *foreign, size_t length, struct fm_tokens *tokens, struct fathom_error *err) {
     return encode(tokenizer, text, length, (struct fm_origin){.of_byte = foreign}, tokens, err);
 }

@@ -1,23 +1,21 @@
-// Byte-level BPE tokenizers, from tokenizer.json or from the tokenizer.ggml.* keys of a GGUF file.
+// Byte-level BPE tokenizers, from tokenizer.json or from the tokenizer.ggml.* keys of a GGUF file. What
+// programs see of them is in fathom/tokens.h. A tokenizer is immutable.
 #ifndef FM_TEXT_TOKENIZER_H
 #define FM_TEXT_TOKENIZER_H
 #include "base/error.h"
 #include "file/tensors.h"
+#include <fathom/tokens.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct fm_tokenizer;
-
-struct fm_tokenizer *fm_tokenizer_from_json(const char *text, size_t length, struct fathom_error *err);
+struct fathom_tokenizer *fm_tokenizer_from_json(const char *text, size_t length, struct fathom_error *err);
 // Reads GGUF keys. Supported: model "gpt2", and the pre-tokenizers of file/known_patterns.c. A token that
 // looks like a mark, but has another type than a mark's, is a mark when no merge makes it.
-struct fm_tokenizer *fm_tokenizer_from_tensors(const struct fm_tensors *tensors, struct fathom_error *err);
+struct fathom_tokenizer *fm_tokenizer_from_tensors(
+    const struct fm_tensors *tensors, struct fathom_error *err);
 // Reads the tokenizer of an open model: the tokenizer.json of a hub folder, or the keys of a GGUF file.
-struct fm_tokenizer *fm_tokenizer_of_model(const struct fm_tensors *tensors, struct fathom_error *err);
-// Opens a GGUF file, a hub folder, or a folder that holds only a tokenizer.json.
-struct fm_tokenizer *fm_tokenizer_open(const char *path, struct fathom_error *err);
-void fm_tokenizer_destroy(struct fm_tokenizer **tokenizer);
+struct fathom_tokenizer *fm_tokenizer_of_model(const struct fm_tensors *tensors, struct fathom_error *err);
 
 struct fm_tokens {
     int32_t *ids;
@@ -32,30 +30,34 @@ struct fm_tokens {
 // Appends the ids of the text. parse_marks: recognises marks in the text too. A text of a user is encoded
 // without parse_marks, so that the text cannot forge a turn. The function adds no tokens before or after the
 // text.
-bool fm_tokenizer_encode(const struct fm_tokenizer *tokenizer, const char *text, size_t length,
+bool fm_tokenizer_encode(const struct fathom_tokenizer *tokenizer, const char *text, size_t length,
     bool parse_marks, struct fm_tokens *tokens, struct fathom_error *err);
 // Appends the ids of a rendered template. foreign: for each byte of the text 1 or 0; a mark that covers a
 // foreign byte is not recognised.
-bool fm_tokenizer_encode_rendered(const struct fm_tokenizer *tokenizer, const char *text,
+bool fm_tokenizer_encode_rendered(const struct fathom_tokenizer *tokenizer, const char *text,
     const uint8_t *foreign, size_t length, struct fm_tokens *tokens, struct fathom_error *err);
 
-// Returns the bytes of one token, which are not zero-terminated and may be a part of a UTF-8 character.
-// Returns NULL, with *length 0, for an unknown id.
-const char *fm_tokenizer_bytes(const struct fm_tokenizer *tokenizer, int32_t id, size_t *length);
-bool fm_tokenizer_is_special(const struct fm_tokenizer *tokenizer, int32_t id); // control token, not printed
-int32_t fm_tokenizer_find(const struct fm_tokenizer *tokenizer, const char *content); // -1: no such token
-int32_t fm_tokenizer_bos(const struct fm_tokenizer *tokenizer);                       // -1: none
-int32_t fm_tokenizer_eos(const struct fm_tokenizer *tokenizer);                       // -1: none
-// Returns true for every token that ends an answer: eos, all ids that the model's files give as an end of
-// text, turn or message, and the added tokens that are known to be such ends (<|im_end|>, <|eot_id|>).
-bool fm_tokenizer_is_end(const struct fm_tokenizer *tokenizer, int32_t id);
-// Returns the token that the model wants before plain text; -1: none.
-int32_t fm_tokenizer_first(const struct fm_tokenizer *tokenizer);
-const char *fm_tokenizer_chat_template(const struct fm_tokenizer *tokenizer); // in Jinja; NULL: none
+int32_t fm_tokenizer_bos(const struct fathom_tokenizer *tokenizer);               // -1: none
+const char *fm_tokenizer_chat_template(const struct fathom_tokenizer *tokenizer); // in Jinja; NULL: none
 // The template named "tool_use", for conversations with tools, where the model has several; NULL: none.
-const char *fm_tokenizer_tool_template(const struct fm_tokenizer *tokenizer);
+const char *fm_tokenizer_tool_template(const struct fathom_tokenizer *tokenizer);
 // The texts that templates know as bos_token, eos_token, unk_token and pad_token. Returns NULL for none.
 enum fm_named_token { FM_NAMED_BOS, FM_NAMED_EOS, FM_NAMED_UNK, FM_NAMED_PAD, FM_NAMED_TOKENS };
-const char *fm_tokenizer_named(const struct fm_tokenizer *tokenizer, enum fm_named_token which);
-size_t fm_tokenizer_size(const struct fm_tokenizer *tokenizer); // largest id + 1
+const char *fm_tokenizer_named(const struct fathom_tokenizer *tokenizer, enum fm_named_token which);
+// The architecture of the model whose file the tokenizer is from; NULL: not known.
+const char *fm_tokenizer_architecture(const struct fathom_tokenizer *tokenizer);
+
+// Names of before, until the callers are changed.
+#define fm_tokenizer fathom_tokenizer
+#define fm_tokenizer_open fathom_tokenizer_open
+#define fm_tokenizer_destroy fathom_tokenizer_destroy
+#define fm_tokenizer_find fathom_tokenizer_find
+#define fm_tokenizer_size fathom_tokenizer_count
+#define fm_tokenizer_first fathom_tokenizer_first
+#define fm_tokenizer_eos fathom_tokenizer_last
+#define fm_tokenizer_is_end fathom_token_is_end
+#define fm_tokenizer_is_special fathom_token_is_control
+#define fm_tokenizer_bytes fathom_token_bytes
+#define fm_chat_template fathom_template
+#define fm_chat_template_destroy fathom_template_destroy
 #endif

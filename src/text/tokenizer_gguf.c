@@ -19,14 +19,14 @@ static bool read_string(
     return fm_fail(err, wrong.status, "%s", wrong.message);
 }
 
-static bool read_id(const struct fm_tensors *tensors, const struct fm_tokenizer *tokenizer, const char *key,
-    int32_t *id, struct fathom_error *err) {
+static bool read_id(const struct fm_tensors *tensors, const struct fathom_tokenizer *tokenizer,
+    const char *key, int32_t *id, struct fathom_error *err) {
     struct fathom_error wrong = {0};
     uint32_t value;
     if (fm_meta_u32(tensors, key, &value, &wrong)) {
-        if (value >= fm_tokenizer_size(tokenizer))
-            return fm_fail(err, FATHOM_INVALID, "%s is %u, the tokenizer has %zu tokens", key, value,
-                fm_tokenizer_size(tokenizer));
+        if (value >= fathom_tokenizer_count(tokenizer))
+            return fm_fail(err, FATHOM_INVALID, "%s is %u, the tokenizer has %u tokens", key, value,
+                fathom_tokenizer_count(tokenizer));
         *id = (int32_t)value;
     } else if (wrong.status != FATHOM_OK) {
         return fm_fail(err, wrong.status, "%s", wrong.message);
@@ -42,7 +42,7 @@ static bool read_bool(
 }
 
 static bool add_splits(
-    struct fm_tokenizer *tokenizer, const char *pre, bool *adds_bos, struct fathom_error *err) {
+    struct fathom_tokenizer *tokenizer, const char *pre, bool *adds_bos, struct fathom_error *err) {
     const struct fm_known_patterns *known = fm_known_patterns_find(pre);
     if (!known)
         return fm_fail(err, FATHOM_UNSUPPORTED,
@@ -58,7 +58,7 @@ static bool add_splits(
     return true;
 }
 
-static bool add_token(struct fm_tokenizer *tokenizer, size_t id, int32_t type, const char *text,
+static bool add_token(struct fathom_tokenizer *tokenizer, size_t id, int32_t type, const char *text,
     size_t length, struct fathom_error *err) {
     switch (type) {
     case TYPE_CONTROL:
@@ -81,7 +81,7 @@ static bool array_length(
 }
 
 static bool add_tokens(
-    const struct fm_tensors *tensors, struct fm_tokenizer *tokenizer, struct fathom_error *err) {
+    const struct fm_tensors *tensors, struct fathom_tokenizer *tokenizer, struct fathom_error *err) {
     size_t n, n_types;
     if (!array_length(tensors, "tokenizer.ggml.tokens", &n, err) ||
         !array_length(tensors, "tokenizer.ggml.token_type", &n_types, err))
@@ -152,7 +152,7 @@ static void find_merged(const struct fm_vocab *vocab, bool *merged) {
 // words of the vocabulary that look like marks, such as "<s>" of Qwen, come from merges. "[PAD1]" fills a gap
 // in the vocabulary, and <0x00> is a byte.
 static bool correct_types(
-    const struct fm_tensors *tensors, struct fm_tokenizer *tokenizer, struct fathom_error *err) {
+    const struct fm_tensors *tensors, struct fathom_tokenizer *tokenizer, struct fathom_error *err) {
     struct fm_vocab *vocab = &tokenizer->vocab;
     bool *merged = calloc(vocab->n_tokens, sizeof(*merged)), done = true;
     if (!merged)
@@ -178,7 +178,7 @@ static bool correct_types(
 
 // The keys of llama.cpp for single tokens, and the key of Ollama for a list.
 static bool read_ends(
-    const struct fm_tensors *tensors, struct fm_tokenizer *tokenizer, struct fathom_error *err) {
+    const struct fm_tensors *tensors, struct fathom_tokenizer *tokenizer, struct fathom_error *err) {
     static const char *const keys[] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"},
                              list[] = "tokenizer.ggml.eos_token_ids";
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
@@ -190,9 +190,10 @@ static bool read_ends(
     if (!array_length(tensors, list, &n, err)) return false;
     for (size_t i = 0; i < n; i++) {
         int32_t id;
-        if (!fm_meta_array_i32(tensors, list, i, &id) || id < 0 || (size_t)id >= fm_tokenizer_size(tokenizer))
-            return fm_fail(err, FATHOM_INVALID, "%s: entry %zu is not an id of the %zu tokens", list, i,
-                fm_tokenizer_size(tokenizer));
+        if (!fm_meta_array_i32(tensors, list, i, &id) || id < 0 ||
+            (size_t)id >= fathom_tokenizer_count(tokenizer))
+            return fm_fail(err, FATHOM_INVALID, "%s: entry %zu is not an id of the %u tokens", list, i,
+                fathom_tokenizer_count(tokenizer));
         fm_tokenizer_add_end(tokenizer, id);
         if (tokenizer->eos < 0) tokenizer->eos = id;
     }
@@ -201,14 +202,14 @@ static bool read_ends(
 
 // Templates alone use unk and pad: a wrong id of these does no harm.
 static bool read_named(
-    const struct fm_tensors *tensors, struct fm_tokenizer *tokenizer, struct fathom_error *err) {
+    const struct fm_tensors *tensors, struct fathom_tokenizer *tokenizer, struct fathom_error *err) {
     static const char *const keys[FM_NAMED_TOKENS] = {[FM_NAMED_UNK] = "tokenizer.ggml.unknown_token_id",
         [FM_NAMED_PAD] = "tokenizer.ggml.padding_token_id"};
     for (size_t i = FM_NAMED_UNK; i < FM_NAMED_TOKENS; i++) {
         int32_t id = -1;
         size_t length;
         read_id(tensors, tokenizer, keys[i], &id, NULL);
-        const char *text = fm_tokenizer_bytes(tokenizer, id, &length);
+        const char *text = fathom_token_bytes(tokenizer, id, &length);
         if (text && !fm_tokenizer_set_text(&tokenizer->named[i], text, length, err)) return false;
     }
     return read_id(tensors, tokenizer, "tokenizer.ggml.bos_token_id", &tokenizer->bos, err) &&
@@ -216,7 +217,7 @@ static bool read_named(
 }
 
 static bool read_all(
-    const struct fm_tensors *tensors, struct fm_tokenizer *tokenizer, struct fathom_error *err) {
+    const struct fm_tensors *tensors, struct fathom_tokenizer *tokenizer, struct fathom_error *err) {
     const char *model, *pre;
     bool adds_bos;
     if (!read_string(tensors, "tokenizer.ggml.model", &model, err) ||
@@ -249,15 +250,16 @@ static bool set_template(
 }
 
 bool fm_tokenizer_read_templates(
-    const struct fm_tensors *tensors, struct fm_tokenizer *tokenizer, struct fathom_error *err) {
+    const struct fm_tensors *tensors, struct fathom_tokenizer *tokenizer, struct fathom_error *err) {
     return set_template(tensors, "tokenizer.chat_template", &tokenizer->chat_template, err) &&
         set_template(tensors, "tokenizer.chat_template.tool_use", &tokenizer->tool_template, err);
 }
 
-struct fm_tokenizer *fm_tokenizer_from_tensors(const struct fm_tensors *tensors, struct fathom_error *err) {
-    struct fm_tokenizer *tokenizer = fm_tokenizer_new(err);
+struct fathom_tokenizer *fm_tokenizer_from_tensors(
+    const struct fm_tensors *tensors, struct fathom_error *err) {
+    struct fathom_tokenizer *tokenizer = fm_tokenizer_new(err);
     if (tokenizer &&
         (!read_all(tensors, tokenizer, err) || !fm_tokenizer_read_templates(tensors, tokenizer, err)))
-        fm_tokenizer_destroy(&tokenizer);
+        fathom_tokenizer_destroy(&tokenizer);
     return tokenizer;
 }

@@ -27,7 +27,7 @@ static bool unsupported(struct fathom_error *err, const char *part, const char *
 
 // ---- Normalizer ------------------------------------------------------------------------------------------
 
-static bool read_normalizer(struct fm_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
+static bool read_normalizer(struct fathom_tokenizer *tokenizer, const cJSON *json, struct fathom_error *err) {
     if (!json || cJSON_IsNull(json)) return true;
     const char *type = string_member(json, "type");
     if (!type) return fm_fail(err, FATHOM_INVALID, "tokenizer: a normalizer has no type");
@@ -138,7 +138,7 @@ static bool check_model(const cJSON *model, struct fathom_error *err) {
     return true;
 }
 
-static bool read_model(struct fm_tokenizer *tokenizer, const cJSON *model, struct fathom_error *err) {
+static bool read_model(struct fathom_tokenizer *tokenizer, const cJSON *model, struct fathom_error *err) {
     if (!check_model(model, err)) return false;
     const cJSON *item;
     cJSON_ArrayForEach(item, member(model, "vocab")) {
@@ -163,7 +163,7 @@ static bool added_flag(const cJSON *json, const cJSON *override, const char *nam
     return cJSON_IsBool(value) ? cJSON_IsTrue(value) : is_true(json, name);
 }
 
-static bool read_added_token(struct fm_tokenizer *tokenizer, const cJSON *json, const cJSON *override,
+static bool read_added_token(struct fathom_tokenizer *tokenizer, const cJSON *json, const cJSON *override,
     uint64_t id, struct fathom_error *err) {
     const char *content = string_member(json, "content");
     struct fm_added_token token = {
@@ -196,7 +196,7 @@ static const cJSON *find_content(const cJSON *list, const char *content) {
 }
 
 // Makes a token that tokenizer_config.json names a special one, when it is only a word of the vocabulary.
-static bool add_named(struct fm_tokenizer *tokenizer, const cJSON *value, struct fathom_error *err) {
+static bool add_named(struct fathom_tokenizer *tokenizer, const cJSON *value, struct fathom_error *err) {
     const char *text = cJSON_GetStringValue(cJSON_IsObject(value) ? member(value, "content") : value);
     const int32_t id = text ? fm_vocab_find_spelled(&tokenizer->vocab, text, strlen(text)) : -1;
     if (id < 0 || (tokenizer->vocab.tokens[id].flags & FM_TOKEN_ADDED)) return true;
@@ -204,7 +204,8 @@ static bool add_named(struct fm_tokenizer *tokenizer, const cJSON *value, struct
     return fm_tokenizer_add_added(tokenizer, token, true, false, err);
 }
 
-static bool add_named_tokens(struct fm_tokenizer *tokenizer, const cJSON *config, struct fathom_error *err) {
+static bool add_named_tokens(
+    struct fathom_tokenizer *tokenizer, const cJSON *config, struct fathom_error *err) {
     static const char *const names[] = {"bos_token", "eos_token", "unk_token", "pad_token"};
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (!add_named(tokenizer, member(config, names[i]), err)) return false;
@@ -219,7 +220,7 @@ static bool add_named_tokens(struct fm_tokenizer *tokenizer, const cJSON *config
 // keyed by their ids; a token that the vocabulary has already keeps the vocabulary's id. A token whose id
 // another one has is left out: tokenizer.json says what the model was trained with.
 static bool read_added_tokens(
-    struct fm_tokenizer *tokenizer, const cJSON *list, const cJSON *decoder, struct fathom_error *err) {
+    struct fathom_tokenizer *tokenizer, const cJSON *list, const cJSON *decoder, struct fathom_error *err) {
     const cJSON *item;
     cJSON_ArrayForEach(item, list) {
         uint64_t id = 0;
@@ -266,7 +267,7 @@ static bool check_decoder(const cJSON *decoder, struct fathom_error *err) {
 }
 
 static bool read_all(
-    struct fm_tokenizer *tokenizer, const cJSON *json, const cJSON *config, struct fathom_error *err) {
+    struct fathom_tokenizer *tokenizer, const cJSON *json, const cJSON *config, struct fathom_error *err) {
     if (!cJSON_IsObject(json)) return fm_fail(err, FATHOM_INVALID, "tokenizer: not a JSON object");
     if (!check_decoder(member(json, "decoder"), err)) return false;
     bool byte_level = false;
@@ -286,22 +287,22 @@ static bool read_all(
         return false;
     // as on the hub, an unk_token that does not exist matters only to a byte without a token
     const char *unknown = string_member(model, "unk_token");
-    if (unknown) tokenizer->unknown = fm_tokenizer_find(tokenizer, unknown);
+    if (unknown) tokenizer->unknown = fathom_tokenizer_find(tokenizer, unknown);
     const char *first = first_special(member(json, "post_processor"));
-    if (first) tokenizer->first = fm_tokenizer_find(tokenizer, first);
+    if (first) tokenizer->first = fathom_tokenizer_find(tokenizer, first);
     return fm_tokenizer_finish(tokenizer, err);
 }
 
-struct fm_tokenizer *fm_tokenizer_read(const cJSON *json, const cJSON *config, struct fathom_error *err) {
-    struct fm_tokenizer *tokenizer = fm_tokenizer_new(err);
-    if (tokenizer && !read_all(tokenizer, json, config, err)) fm_tokenizer_destroy(&tokenizer);
+struct fathom_tokenizer *fm_tokenizer_read(const cJSON *json, const cJSON *config, struct fathom_error *err) {
+    struct fathom_tokenizer *tokenizer = fm_tokenizer_new(err);
+    if (tokenizer && !read_all(tokenizer, json, config, err)) fathom_tokenizer_destroy(&tokenizer);
     return tokenizer;
 }
 
-struct fm_tokenizer *fm_tokenizer_from_json(const char *text, size_t length, struct fathom_error *err) {
+struct fathom_tokenizer *fm_tokenizer_from_json(const char *text, size_t length, struct fathom_error *err) {
     cJSON *json = fm_json_parse("tokenizer", text, length, err);
-    struct fm_tokenizer *tokenizer = json ? fm_tokenizer_read(json, NULL, err) : NULL;
+    struct fathom_tokenizer *tokenizer = json ? fm_tokenizer_read(json, NULL, err) : NULL;
     cJSON_Delete(json);
-    if (tokenizer && !fm_tokenizer_name_known(tokenizer, err)) fm_tokenizer_destroy(&tokenizer);
+    if (tokenizer && !fm_tokenizer_name_known(tokenizer, err)) fathom_tokenizer_destroy(&tokenizer);
     return tokenizer;
 }

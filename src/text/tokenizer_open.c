@@ -16,7 +16,7 @@ static bool join(char path[PATH_MAX], const char *folder, const char *name, stru
 
 // The ids that the files of a folder give; -1: none.
 struct ends {
-    struct fm_tokenizer *tokenizer;
+    struct fathom_tokenizer *tokenizer;
     const char *path; // of the file that is read
     int32_t bos, eos;
     struct fathom_error *err;
@@ -36,7 +36,7 @@ static bool named_token(
     const char *text = value->valuestring;
     char **named = &e->tokenizer->named[which];
     if (!*named && !fm_tokenizer_set_text(named, text, strlen(text), e->err)) return false;
-    if (id && *id < 0) *id = fm_tokenizer_find(e->tokenizer, text);
+    if (id && *id < 0) *id = fathom_tokenizer_find(e->tokenizer, text);
     return true;
 }
 
@@ -56,9 +56,9 @@ static bool one_id(const struct ends *e, const cJSON *value, const char *key, in
     if (cJSON_IsNull(value) || (cJSON_IsNumber(value) && value->valuedouble == -1)) return true;
     if (!fm_json_whole(value, &number))
         return fm_fail(e->err, FATHOM_INVALID, "%s: %s is not a token id", e->path, key);
-    if (number >= fm_tokenizer_size(e->tokenizer))
-        return fm_fail(e->err, FATHOM_INVALID, "%s: %s is %llu, but the tokenizer has %zu tokens", e->path,
-            key, (unsigned long long)number, fm_tokenizer_size(e->tokenizer));
+    if (number >= fathom_tokenizer_count(e->tokenizer))
+        return fm_fail(e->err, FATHOM_INVALID, "%s: %s is %llu, but the tokenizer has %u tokens", e->path,
+            key, (unsigned long long)number, fathom_tokenizer_count(e->tokenizer));
     *id = (int32_t)number;
     return true;
 }
@@ -114,7 +114,7 @@ static bool read_ends(struct ends *e, const char *folder, const cJSON *config) {
         cJSON_Delete(json);
         if (!read) return false;
     }
-    struct fm_tokenizer *tokenizer = e->tokenizer;
+    struct fathom_tokenizer *tokenizer = e->tokenizer;
     if (e->bos >= 0) tokenizer->bos = e->bos; // the files override the known names
     if (e->eos >= 0) tokenizer->eos = e->eos;
     const cJSON *adds_bos = cJSON_GetObjectItemCaseSensitive(config, "add_bos_token");
@@ -122,7 +122,7 @@ static bool read_ends(struct ends *e, const char *folder, const cJSON *config) {
     return true;
 }
 
-static struct fm_tokenizer *read_folder(
+static struct fathom_tokenizer *read_folder(
     const char *folder, const cJSON *json, const cJSON *config, struct fathom_error *err) {
     struct ends e = {.tokenizer = fm_tokenizer_read(json, config, err), .bos = -1, .eos = -1, .err = err};
     if (!e.tokenizer) {
@@ -130,49 +130,52 @@ static struct fm_tokenizer *read_folder(
         return NULL;
     }
     if (!read_ends(&e, folder, config) || (!config && !fm_tokenizer_name_known(e.tokenizer, err)))
-        fm_tokenizer_destroy(&e.tokenizer);
+        fathom_tokenizer_destroy(&e.tokenizer);
     return e.tokenizer;
 }
 
-static struct fm_tokenizer *open_folder(const char *folder, struct fathom_error *err) {
+// templates: a directory with the keys of the chat templates.
+static struct fathom_tokenizer *open_folder(
+    const char *folder, const struct fm_tensors *templates, struct fathom_error *err) {
     char path[PATH_MAX];
     cJSON *json = NULL, *config = NULL;
-    struct fm_tokenizer *tokenizer = NULL;
+    struct fathom_tokenizer *tokenizer = NULL;
     if (join(path, folder, "tokenizer.json", err) && (json = fm_json_load(path, err)) &&
         load(folder, "tokenizer_config.json", path, &config, err))
         tokenizer = read_folder(folder, json, config, err);
+    if (tokenizer && !fm_tokenizer_read_templates(templates, tokenizer, err))
+        fathom_tokenizer_destroy(&tokenizer);
     cJSON_Delete(json);
     cJSON_Delete(config);
     return tokenizer;
 }
 
-static bool is_folder(const char *path) {
-    struct stat info;
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-struct fm_tokenizer *fm_tokenizer_of_model(const struct fm_tensors *tensors, struct fathom_error *err) {
-    const char *path = fm_tensors_path(tensors);
-    if (is_folder(path)) {
-        struct fm_tokenizer *tokenizer = open_folder(path, err);
-        if (tokenizer && !fm_tokenizer_read_templates(tensors, tokenizer, err))
-            fm_tokenizer_destroy(&tokenizer);
-        return tokenizer;
-    }
-    struct fm_tokenizer *tokenizer = fm_tokenizer_from_tensors(tensors, err);
-    if (!tokenizer) fm_error_prefix(err, "%s", path);
+struct fathom_tokenizer *fm_tokenizer_of_model(const struct fm_tensors *tensors, struct fathom_error *err) {
+    const char *path = fm_tensors_path(tensors), *architecture;
+    size_t length;
+    const bool folder = fm_tensors_is_hub(tensors);
+    struct fathom_tokenizer *tokenizer =
+        folder ? open_folder(path, tensors, err) : fm_tokenizer_from_tensors(tensors, err);
+    if (!tokenizer && !folder) fm_error_prefix(err, "%s", path);
+    if (tokenizer && fm_meta_string(tensors, "general.architecture", &architecture, &length, NULL) &&
+        !fm_tokenizer_set_text(&tokenizer->architecture, architecture, length, err))
+        fathom_tokenizer_destroy(&tokenizer);
     return tokenizer;
 }
 
-struct fm_tokenizer *fm_tokenizer_open(const char *path, struct fathom_error *err) {
+struct fathom_tokenizer *fathom_tokenizer_open(const char *path, struct fathom_error *err) {
+    struct fathom_tokenizer *tokenizer = NULL;
+    struct fm_tensors *tensors = NULL;
     struct stat info;
-    if (stat(path, &info) != 0) {
+    if (!path) {
+        fm_fail(err, FATHOM_INVALID, "fathom_tokenizer_open: path is NULL");
+    } else if (stat(path, &info) != 0) {
         fm_fail(err, FATHOM_IO, "%s: %s", path, strerror(errno));
-        return NULL;
+    } else if (S_ISDIR(info.st_mode) && !fm_folder_holds_gguf(path)) {
+        if ((tensors = fm_folder_templates(path, err))) tokenizer = open_folder(path, tensors, err);
+    } else if ((tensors = fm_tensors_open(path, err))) {
+        tokenizer = fm_tokenizer_of_model(tensors, err);
     }
-    if (is_folder(path) && !fm_folder_holds_gguf(path)) return open_folder(path, err);
-    struct fm_tensors *tensors = fm_tensors_open(path, err);
-    struct fm_tokenizer *tokenizer = tensors ? fm_tokenizer_of_model(tensors, err) : NULL;
     fm_tensors_close(&tensors);
     return tokenizer;
 }

@@ -30,11 +30,10 @@ size_t fm_utf8_push(struct fm_utf8_stream *stream, const char *bytes, size_t len
             int n = fm_utf8_decode((const char *)stream->held, stream->n_held, &code);
             if (n == 0) break;
             size_t used = n > 0 ? (size_t)n : (size_t)-n;
-            if (n > 0)
-                memcpy(out + written, stream->held, used);
-            else
-                memcpy(out + written, replacement, sizeof(replacement));
-            written += n > 0 ? used : sizeof(replacement);
+            const bool kept = n > 0 && code;
+            memcpy(out + written, kept ? (const char *)stream->held : replacement,
+                kept ? used : sizeof(replacement));
+            written += kept ? used : sizeof(replacement);
             stream->n_held -= (unsigned char)used;
             memmove(stream->held, stream->held + used, stream->n_held);
         }

@@ -13,8 +13,9 @@ struct fm_utf8_stream {
 };
 
 // Writes the whole characters of the held bytes and `bytes` to out, holds back an unfinished tail, and
-// replaces invalid bytes by U+FFFD. Out has room for length + 4 bytes, plus 3 * (length + 4) for
-// replacements. Returns the number of bytes written.
+// replaces invalid bytes, and zero bytes, which a C string cannot hold, by U+FFFD. Out has room for
+// FM_UTF8_ROOM(length) bytes. Returns the number of bytes written.
+#define FM_UTF8_ROOM(length) (3 * ((length) + 4))
 size_t fm_utf8_push(struct fm_utf8_stream *stream, const char *bytes, size_t length, char *out);
 // Writes U+FFFD when an unfinished character is still held at the end.
 size_t fm_utf8_flush(struct fm_utf8_stream *stream, char *out);

@@ -4,6 +4,7 @@
 #include "file/gguf/gguf_write.h"
 #include "quant/types.h"
 #include "file/folder.h"
+#include <fathom/convert.h>
 #include <math.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -38,7 +39,14 @@ static struct fm_tensors *open_path(const char *path) {
 
 static void convert(const char *in, enum fathom_type type, bool keep_draft_layer) {
     struct fathom_error err = {0};
-    if (!fm_convert(in, out_path, type, keep_draft_layer, NULL, &err)) fail_msg("%s", err.message);
+    const struct fathom_convert_params params = {
+        .size = sizeof(params),
+        .in = in,
+        .out = out_path,
+        .type = type,
+        .drop_draft_layers = !keep_draft_layer,
+    };
+    if (!fathom_convert(&params, &err)) fail_msg("%s", err.message);
     assert_int_equal(folder_count(&out), 1);
 }
 
@@ -200,9 +208,12 @@ static void values_that_do_not_fit_are_named(void **state) {
 
 static void check_failure(
     const char *in, const struct fathom_progress *progress, enum fathom_status status, const char *message) {
-    struct fathom_error err = {0};
+    struct fathom_error err = {FATHOM_NO_DEVICE, "of an earlier call"};
+    struct fathom_convert_params params = {
+        .size = sizeof(params), .in = in, .out = out_path, .type = FATHOM_Q8_0};
+    if (progress) params.progress = *progress;
     write_bytes(out_path, "before", 6);
-    assert_false(fm_convert(in, out_path, FATHOM_Q8_0, true, progress, &err));
+    assert_false(fathom_convert(&params, &err));
     assert_int_equal(err.status, status);
     if (!strstr(err.message, message)) fail_msg("\"%s\", expected \"%s\"", err.message, message);
     assert_int_equal(folder_count(&out), 1);
@@ -227,8 +238,8 @@ static void a_full_disk_leaves_nothing(void **state) {
     signal(SIGXFSZ, old);
 }
 
-static bool stop_at_ten(void *user, const char *what, uint64_t done, uint64_t total) {
-    assert_string_equal(what, "converting");
+static bool stop_at_ten(void *user, enum fathom_phase phase, uint64_t done, uint64_t total) {
+    assert_int_equal(phase, FATHOM_PHASE_CONVERT);
     assert_true(done <= total);
     return ++*(int *)user < 10;
 }
@@ -255,6 +266,26 @@ static void bad_input_leaves_nothing(void **state) {
     assert_int_equal(unlink(path), 0);
     check_failure(in.path, NULL, FATHOM_INVALID, ": tokenizer.json is missing");
     folder_remove(&in);
+}
+
+static void bad_parameters_are_named(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    assert_false(fathom_convert(NULL, &err));
+    assert_int_equal(err.status, FATHOM_INVALID);
+    assert_non_null(strstr(err.message, "params.in is NULL"));
+    assert_false(fathom_convert(&FATHOM_INIT(fathom_convert_params, .in = REFERENCE "v3"), &err));
+    assert_non_null(strstr(err.message, "params.out is NULL"));
+    assert_false(fathom_convert(
+        &FATHOM_INIT(fathom_convert_params, .in = REFERENCE "v3", .out = out_path, .type = FATHOM_Q4_K),
+        &err));
+    assert_int_equal(err.status, FATHOM_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "params.type is F32, F16, BF16, Q8_0 or Q4_0, not Q4_K"));
+    assert_false(
+        fathom_convert(&(struct fathom_convert_params){.in = REFERENCE "v3", .out = out_path}, &err));
+    assert_int_equal(err.status, FATHOM_INVALID);
+    assert_non_null(strstr(err.message, "fathom_convert: params: the size is 0"));
+    assert_int_equal(folder_count(&out), 0);
 }
 
 static void a_missing_folder_is_named(void **state) {
@@ -308,6 +339,7 @@ int main(void) {
         CASE(a_full_disk_leaves_nothing),
         CASE(cancelling_leaves_nothing),
         CASE(bad_input_leaves_nothing),
+        CASE(bad_parameters_are_named),
         CASE(a_missing_folder_is_named),
         CASE(the_draft_layer_may_stay_out),
     };

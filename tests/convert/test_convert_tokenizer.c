@@ -1,11 +1,11 @@
 // The tokenizer of a converted folder: the GGUF file gives the same ids, ends and templates as the folder.
 #include "convert/convert.h"
-#include "convert/quantize.h"
 #include "file/directory.h"
 #include "file/folder.h"
 #include "file/hub/hub_parts.h"
 #include "file/known_patterns.h"
 #include "text/tokenizer.h"
+#include <fathom/convert.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -223,9 +223,9 @@ static void splits_without_a_name_are_refused(void **state) {
         static const char says[] = "the splits in pre_tokenizer of tokenizer.json are not supported";
         assert_non_null(strstr(err.message, says));
         err = (struct fathom_error){0};
-        struct fm_quantize_result result;
-        const struct fm_quantize_params params = {.preset = fm_preset_at(0)};
-        assert_false(fm_quantize(in.path, out_path, &params, &result, &err));
+        const struct fathom_quantize_params params = {
+            .size = sizeof(params), .in = in.path, .out = out_path, .preset = "F32"};
+        assert_false(fathom_quantize(&params, NULL, &err));
         assert_non_null(strstr(err.message, says));
     }
 }

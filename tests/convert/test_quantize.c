@@ -1,9 +1,9 @@
 // Quantising: errors of the encoders, the choice of types, importances, and files that are whole or absent.
-#include "convert/quantize.h"
 #include "file/directory.h"
 #include "convert/importance.h"
 #include "quant/types.h"
 #include "file/folder.h"
+#include <fathom/convert.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -138,17 +138,20 @@ static void hard_rows(void **state) {
 
 // ---- Files -----------------------------------------------------------------------------------------------
 
-static struct fm_quantize_result quantize(
-    const char *in, const char *preset, const struct fm_tensor_rule *rules, size_t n_rules) {
+static struct fathom_quantize_result quantize(
+    const char *in, const char *preset, const struct fathom_tensor_rule *rules, size_t n_rules) {
     struct fathom_error err = {0};
-    struct fm_quantize_result result;
-    const struct fm_quantize_params params = {
-        .preset = fm_preset_find(preset),
+    struct fathom_quantize_result result = {.size = sizeof(result)};
+    const struct fathom_quantize_params params = {
+        .size = sizeof(params),
+        .in = in,
+        .out = out_path,
+        .preset = preset,
         .rules = rules,
         .n_rules = n_rules,
     };
-    assert_non_null(params.preset);
-    if (!fm_quantize(in, out_path, &params, &result, &err)) fail_msg("%s", err.message);
+    if (!fathom_quantize(&params, &result, &err)) fail_msg("%s", err.message);
+    assert_int_equal(result.size, sizeof(result));
     assert_int_equal(folder_count(&out), 1);
     return result;
 }
@@ -166,15 +169,21 @@ static enum fathom_type type_of(const char *name) {
 // v3's rows have 32, 64 or 96 elements and hold no super-block
 static void types_go_where_they_should(void **state) {
     (void)state;
-    const struct fm_quantize_result r = quantize(REFERENCE "v3", "q4_k", NULL, 0);
+    const struct fathom_quantize_result r = quantize(REFERENCE "v3", "q4_k", NULL, 0);
     assert_int_equal(type_of("blk.1.ffn_up_exps.weight"), FATHOM_Q5_0);
     assert_int_equal(type_of("output.weight"), FATHOM_Q8_0);
     assert_int_equal(type_of("blk.1.ffn_gate_inp.weight"), FATHOM_F32);
     assert_int_equal(type_of("blk.1.attn_q_a_norm.weight"), FATHOM_F32);
     assert_true(r.n_fallen_back > 20);
     assert_int_equal(r.n_requantized, 0);
+    struct fm_tensors *t = fm_tensors_open(out_path, NULL);
+    uint32_t n_tensors[64] = {0};
+    assert_non_null(t);
+    for (size_t i = 0; i < fm_tensors_count(t); i++) n_tensors[fm_tensors_at(t, i)->type]++;
+    assert_memory_equal(n_tensors, r.n_tensors, sizeof(n_tensors));
+    fm_tensors_close(&t);
     assert_true(r.bytes < r.bytes_before);
-    static const struct fm_tensor_rule rules[] = {
+    static const struct fathom_tensor_rule rules[] = {
         {"ffn_down", FATHOM_Q8_0}, {"blk.[01].attn_output.weight", FATHOM_F16}};
     quantize(REFERENCE "v3", "iq4_xs", rules, 2);
     assert_int_equal(type_of("blk.1.ffn_down_exps.weight"), FATHOM_Q8_0);
@@ -192,9 +201,9 @@ static void the_same_every_time(void **state) {
     folder_file(&out, "first.gguf", other);
     quantize(REFERENCE "v3", "q5_k_m", NULL, 0);
     assert_int_equal(rename(out_path, other), 0);
-    struct fm_quantize_result result;
-    assert_true(fm_quantize(REFERENCE "v3", out_path,
-        &(struct fm_quantize_params){.preset = fm_preset_find("q5_k_m")}, &result, NULL));
+    assert_true(fathom_quantize(
+        &FATHOM_INIT(fathom_quantize_params, .in = REFERENCE "v3", .out = out_path, .preset = "q5_k_m"), NULL,
+        NULL));
     struct fm_tensors *a = fm_tensors_open(other, NULL), *b = fm_tensors_open(out_path, NULL);
     assert_non_null(a);
     assert_non_null(b);
@@ -240,12 +249,12 @@ static void importance_files(void **state) {
         static uint8_t file[4096];
         const int32_t one = 1;
         struct fathom_error err = {0};
-        struct fm_quantize_result result;
+        struct fathom_quantize_result result = {.size = sizeof(result)};
         memcpy(file, &one, 4);
         write_bytes(path, file, 4 + put_matrix(file + 4, cases[i].name, cases[i].n, cases[i].value));
-        const bool ok = fm_quantize(REFERENCE "v3", out_path,
-            &(struct fm_quantize_params){.preset = fm_preset_find("q4_0"), .importance = path}, &result,
-            &err);
+        const bool ok = fathom_quantize(&FATHOM_INIT(fathom_quantize_params, .in = REFERENCE "v3",
+                                            .out = out_path, .preset = "q4_0", .importance = path),
+            &result, &err);
         if (ok != !cases[i].message || (!ok && !strstr(err.message, cases[i].message)))
             fail_msg("case %zu: \"%s\"", i, ok ? "accepted" : err.message);
         if (ok) assert_int_equal(result.n_important, 1);
@@ -260,34 +269,47 @@ static void importance_files(void **state) {
 
 // ---- Failures: one message, no new file, and an old file stays -------------------------------------------
 
-static bool cancel(void *user, const char *what, uint64_t done, uint64_t total) {
-    (void)user, (void)what;
+static bool cancel(void *user, enum fathom_phase phase, uint64_t done, uint64_t total) {
+    (void)user;
+    if (phase != FATHOM_PHASE_CONVERT) return true;
     return done < total / 2;
 }
 
 static void failures_leave_nothing(void **state) {
     (void)state;
-    static const struct fm_tensor_rule nowhere[] = {{"attn_qqq", FATHOM_Q8_0}};
+    static const struct fathom_tensor_rule nowhere[] = {{"attn_qqq", FATHOM_Q8_0}},
+                                           read_only[] = {{"attn_q", FATHOM_IQ2_XXS}},
+                                           nameless[] = {{NULL, FATHOM_Q8_0}};
     const struct fathom_progress progress = {cancel, NULL};
-    const struct fm_preset *preset = fm_preset_find("Q4_0");
+    const char *const v3 = REFERENCE "v3", *const none = "/nonexistent/imatrix";
     const struct {
-        const char *in;
-        struct fm_quantize_params params;
+        struct fathom_quantize_params params;
+        enum fathom_status status;
         const char *message;
     } cases[] = {
-        {REFERENCE "v3", {.preset = preset, .rules = nowhere, .n_rules = 1},
+        {{.in = v3, .preset = "Q4_0", .rules = nowhere, .n_rules = 1}, FATHOM_INVALID,
             "no matrix has a name like \"attn_qqq\""},
-        {REFERENCE "v3", {.preset = preset, .progress = &progress}, "was cancelled"},
-        {REFERENCE "v3", {.preset = preset, .importance = "/nonexistent/imatrix"}, "/nonexistent/imatrix"},
-        {"/nonexistent/model.gguf", {.preset = preset}, "/nonexistent/model.gguf"},
+        {{.in = v3, .preset = "Q4_0", .rules = read_only, .n_rules = 1}, FATHOM_UNSUPPORTED,
+            "attn_q: the type IQ2_XXS is read, not written"},
+        {{.in = v3, .preset = "Q4_0", .rules = nameless, .n_rules = 1}, FATHOM_INVALID, "rules[0].pattern"},
+        {{.in = v3, .preset = "Q4_0", .n_rules = 1}, FATHOM_INVALID, "params.rules is NULL"},
+        {{.in = v3, .preset = "Q9"}, FATHOM_INVALID, "params.preset is \"Q9\""},
+        {{.in = v3}, FATHOM_INVALID, "params.preset"},
+        {{.preset = "Q4_0"}, FATHOM_INVALID, "params.in is NULL"},
+        {{.in = v3, .preset = "Q4_0", .progress = progress}, FATHOM_CANCELLED, "was cancelled"},
+        {{.in = v3, .preset = "Q4_0", .importance = none}, FATHOM_IO, none},
+        {{.in = "/nonexistent/model.gguf", .preset = "Q4_0"}, FATHOM_IO, "/nonexistent/model.gguf"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct fathom_error err = {0};
-        struct fm_quantize_result result;
+        struct fathom_error err = {FATHOM_NO_DEVICE, "of an earlier call"};
+        struct fathom_quantize_params params = cases[i].params;
+        params.size = sizeof(params);
+        params.out = out_path;
         write_bytes(out_path, "before", 6);
-        assert_false(fm_quantize(cases[i].in, out_path, &cases[i].params, &result, &err));
+        assert_false(fathom_quantize(&params, NULL, &err));
         if (!strstr(err.message, cases[i].message))
             fail_msg("case %zu: \"%s\", expected \"%s\"", i, err.message, cases[i].message);
+        assert_int_equal(err.status, cases[i].status);
         char *text = read_text(out_path);
         assert_string_equal(text, "before");
         free(text);
@@ -295,11 +317,32 @@ static void failures_leave_nothing(void **state) {
     }
     quantize(REFERENCE "v3", "q8_0", NULL, 0);
     struct fathom_error err = {0};
-    struct fm_quantize_result result;
-    assert_false(
-        fm_quantize(out_path, out_path, &(struct fm_quantize_params){.preset = preset}, &result, &err));
+    assert_false(fathom_quantize(
+        &FATHOM_INIT(fathom_quantize_params, .in = out_path, .out = out_path, .preset = "q4_0"), NULL, &err));
     assert_non_null(strstr(err.message, "is both the input and the output"));
     assert_int_equal(type_of("blk.1.attn_output.weight"), FATHOM_Q8_0);
+}
+
+// Programs list the presets, and find the one that a person means.
+static void presets_have_names(void **state) {
+    (void)state;
+    size_t n = 0;
+    for (const char *name; (name = fathom_preset_name(n)); n++)
+        assert_ptr_equal(fathom_preset_find(name), name);
+    assert_int_equal(n, 20);
+    assert_null(fathom_preset_name(SIZE_MAX));
+    assert_string_equal(fathom_preset_find("q4_k"), "Q4_K_M");
+    assert_null(fathom_preset_find("q9"));
+    assert_null(fathom_preset_find(NULL));
+    enum fathom_type type = FATHOM_F32;
+    assert_true(fathom_type_find("iq2_xxs", &type));
+    assert_int_equal(type, FATHOM_IQ2_XXS);
+    assert_string_equal(fathom_type_name(type), "IQ2_XXS");
+    assert_false(fathom_type_find("q4_k_m", &type)); // a preset, no type
+    assert_false(fathom_type_find("i32", &type));    // of no weight
+    assert_false(fathom_type_find(NULL, &type));
+    assert_int_equal(type, FATHOM_IQ2_XXS);
+    assert_string_equal(fathom_type_name((enum fathom_type)9999), "?");
 }
 
 int main(void) {
@@ -307,6 +350,7 @@ int main(void) {
         cmocka_unit_test(errors_are_small),
         cmocka_unit_test(importances_are_heeded),
         cmocka_unit_test(hard_rows),
+        cmocka_unit_test(presets_have_names),
         cmocka_unit_test_setup_teardown(types_go_where_they_should, make_out, remove_out),
         cmocka_unit_test_setup_teardown(the_same_every_time, make_out, remove_out),
         cmocka_unit_test_setup_teardown(importance_files, make_out, remove_out),

@@ -1,4 +1,5 @@
 // Conversations given as messages, and tools.
+#include "device.h"
 #include "file/folder.h"
 #include <fathom/fathom.h>
 #include <setjmp.h>
@@ -15,7 +16,7 @@ static const char tools[] =
 static int open_engine(void **state) {
     struct fathom_error err = {0};
     *state = fathom_engine_create(
-        &(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf"}, &err);
+        &FATHOM_INIT(fathom_engine_params, .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf"), &err);
     if (!*state) print_error("%s\n", err.message);
     return *state ? 0 : -1;
 }
@@ -25,6 +26,8 @@ static int close_engine(void **state) {
     return 0;
 }
 
+static const struct fathom_template_params v4_template = {.size = sizeof(v4_template), .name = "deepseek-v4"};
+
 static struct fathom_chat *open_chat(struct fathom_engine *engine, const struct fathom_chat_params *params) {
     struct fathom_error err = {0};
     struct fathom_chat *chat = fathom_chat_create(engine, params, &err);
@@ -32,9 +35,10 @@ static struct fathom_chat *open_chat(struct fathom_engine *engine, const struct 
     return chat;
 }
 
-static void ask(struct fathom_chat *chat, const char *question, struct fathom_reply *reply) {
+static void ask(
+    struct fathom_chat *chat, const char *question, uint32_t max_tokens, struct fathom_reply *reply) {
     struct fathom_error err = {0};
-    if (!fathom_chat_ask(chat, question, NULL, NULL, reply, &err)) fail_msg("%s", err.message);
+    if (!ask_of(chat, question, max_tokens, reply, &err)) fail_msg("%s", err.message);
 }
 
 static void add(struct fathom_chat *chat, const struct fathom_message *message) {
@@ -45,28 +49,28 @@ static void add(struct fathom_chat *chat, const struct fathom_message *message) 
 static void refuse(struct fathom_chat *chat, const struct fathom_message *message, const char *says) {
     struct fathom_error err = {0};
     assert_false(
-        message ? fathom_chat_add(chat, message, &err) : fathom_chat_ask(chat, NULL, NULL, NULL, NULL, &err));
+        message ? fathom_chat_add(chat, message, &err) : fathom_chat_ask(chat, NULL, NULL, NULL, &err));
     if (!strstr(err.message, says)) fail_msg("\"%s\" and not \"%s\"", err.message, says);
 }
 
 // Earlier turns have the same prompt whether they were given or generated. The thought is not evaluated
 // again.
 static void given_turns(void **state) {
-    const struct fathom_chat_params params = {.system = "Be brief.", .max_tokens = 200};
+    const struct fathom_chat_params params = {.size = sizeof(params), .system = "Be brief."};
     struct fathom_chat *had = open_chat(*state, &params), *given = open_chat(*state, &params);
     struct fathom_reply first, second, same;
-    ask(had, "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?", &first);
+    ask(had, "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?", 200, &first);
     assert_int_equal(first.end, FATHOM_END_STOP);
     assert_string_not_equal(first.thought, "");
     assert_string_not_equal(first.answer, "");
     assert_int_equal(first.n_tool_calls, 0);
     add(given,
-        &(struct fathom_message){
-            FATHOM_ROLE_USER, "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?"});
-    add(given, &(struct fathom_message){FATHOM_ROLE_ASSISTANT, first.answer, first.thought});
-    add(given, &(struct fathom_message){FATHOM_ROLE_USER, "Et 3 boîtes ?"});
-    ask(had, "Et 3 boîtes ?", &second);
-    ask(given, NULL, &same);
+        &FATHOM_INIT(
+            fathom_message, FATHOM_ROLE_USER, "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?"));
+    add(given, &FATHOM_INIT(fathom_message, FATHOM_ROLE_ASSISTANT, first.answer, first.thought));
+    add(given, &FATHOM_INIT(fathom_message, FATHOM_ROLE_USER, "Et 3 boîtes ?"));
+    ask(had, "Et 3 boîtes ?", 200, &second);
+    ask(given, NULL, 200, &same);
     assert_int_equal(second.n_prompt_ids, same.n_prompt_ids);
     assert_memory_equal(fathom_session_tokens(fathom_chat_get_session(had)),
         fathom_session_tokens(fathom_chat_get_session(given)), second.n_prompt_ids * sizeof(int32_t));
@@ -90,12 +94,12 @@ static void check_rows(const char *what, const float *got, const float *want, ui
 // The cache of a chat holds the first question, its answer without the thought, the second question and its
 // answer. Each part was evaluated at another time. A new session evaluates the whole text at once. In exact
 // mode both give the same bits.
-static void check_second_answer(
-    struct fathom_engine *engine, const struct fathom_chat_params *params, const char *const questions[2]) {
+static void check_second_answer(struct fathom_engine *engine, const struct fathom_chat_params *params,
+    uint32_t max_tokens, const char *const questions[2]) {
     struct fathom_error err = {0};
     struct fathom_chat *chat = open_chat(engine, params);
     struct fathom_reply reply;
-    for (int i = 0; i < 2; i++) ask(chat, questions[i], &reply);
+    for (int i = 0; i < 2; i++) ask(chat, questions[i], max_tokens, &reply);
     struct fathom_session *session = fathom_chat_get_session(chat);
     struct fathom_session *anew = fathom_session_create(engine, NULL, &err);
     if (!anew) fail_msg("%s", err.message);
@@ -108,7 +112,7 @@ static void check_second_answer(
     memcpy(ids, fathom_session_tokens(session), length * sizeof(*ids));
     ids[length] = ids[0];
     print_message("%u tokens, %u of the second answer\n", length, reply.n_ids);
-    if (!fathom_session_append(anew, ids, n, want, NULL, &err)) fail_msg("%s", err.message);
+    if (!fathom_session_append(anew, ids, n, want, &err)) fail_msg("%s", err.message);
     // every token of the answer was the best one
     for (uint32_t i = 0; i < reply.n_ids; i++)
         assert_int_equal(reply.ids[i], best_of(want + (size_t)(first + i) * n_vocab, n_vocab));
@@ -129,8 +133,8 @@ static void check_second_answer(
 
 static struct fathom_engine *open_exact(const char *model, uint32_t n_context) {
     struct fathom_error err = {0};
-    const struct fathom_engine_params params = {.model = model, .n_context = n_context, .gpu.exact = true};
-    struct fathom_engine *engine = fathom_engine_create(&params, &err);
+    struct fathom_engine *engine = open_opening(
+        (struct opening){.engine = {.model = model, .n_context = n_context}, .gpu.exact = true}, &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
@@ -139,11 +143,12 @@ static void second_answer(void **state) {
     (void)state;
     static const char *const questions[2] = {
         "Paul a 8 boîtes de 62 livres. Combien de livres en tout ?", "Et 3 boîtes ?"};
-    const struct fathom_chat_params brief = {.system = "Be brief.", .max_tokens = 200};
-    const struct fathom_chat_params small_chunks = {.max_tokens = 30, .session.n_chunk = 5};
+    const struct fathom_chat_params brief = {.size = sizeof(brief), .system = "Be brief."};
+    const struct fathom_session_params chunks_of_5 = {.size = sizeof(chunks_of_5), .n_chunk = 5};
+    const struct fathom_chat_params small_chunks = {.size = sizeof(small_chunks), .session = &chunks_of_5};
     struct fathom_engine *engine = open_exact(FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", 1024);
-    check_second_answer(engine, &brief, questions);
-    check_second_answer(engine, &small_chunks, questions);
+    check_second_answer(engine, &brief, 200, questions);
+    check_second_answer(engine, &small_chunks, 30, questions);
     fathom_engine_destroy(&engine);
 }
 
@@ -152,72 +157,74 @@ static void second_answer(void **state) {
 static void second_answer_of_rings(void **state) {
     (void)state;
     static const char *const questions[2] = {"How many books are in eight boxes?", "And in three?"};
+    const struct fathom_session_params chunks = {.size = sizeof(chunks), .n_chunk = 48};
     const struct fathom_chat_params params = {
-        .template_name = "deepseek-v4",
-        .max_tokens = 90,
-        .session.n_chunk = 48,
-    };
+        .size = sizeof(params), .chat_template = &v4_template, .session = &chunks};
     struct fathom_engine *engine = open_exact(FATHOM_SOURCE_DIR "/tests/data/reference/v4", 400);
-    check_second_answer(engine, &params, questions);
+    check_second_answer(engine, &params, 90, questions);
     fathom_engine_destroy(&engine);
 }
 
 static void with_tools(void **state) {
-    struct fathom_chat *chat = open_chat(*state,
-        &(struct fathom_chat_params){.template_name = "deepseek-v4", .tools = tools, .max_tokens = 2});
+    struct fathom_chat *chat =
+        open_chat(*state, &FATHOM_INIT(fathom_chat_params, .chat_template = &v4_template, .tools = tools));
     struct fathom_chat *plain =
-        open_chat(*state, &(struct fathom_chat_params){.template_name = "deepseek-v4", .max_tokens = 2});
+        open_chat(*state, &FATHOM_INIT(fathom_chat_params, .chat_template = &v4_template));
     struct fathom_reply reply, other;
-    ask(chat, "1 + 1?", &reply);
-    ask(plain, "1 + 1?", &other);
+    ask(chat, "1 + 1?", 2, &reply);
+    ask(plain, "1 + 1?", 2, &other);
     assert_true(reply.n_prompt_ids > other.n_prompt_ids + 200); // the list is in it
     fathom_chat_destroy(&plain);
 
     fathom_chat_clear(chat);
     struct fathom_tool_call calls[] = {{"add", "{\"a\": 1, \"b\": 1}", "one"}, {"add", "{}", "two"}};
-    add(chat, &(struct fathom_message){FATHOM_ROLE_USER, "1 + 1?"});
-    refuse(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2"}, "after a message with 0 calls");
-    refuse(chat, &(struct fathom_message){FATHOM_ROLE_SYSTEM, "x"}, "comes first");
+    add(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_USER, "1 + 1?"));
+    refuse(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_TOOL, "2"), "after a message with 0 calls");
+    refuse(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_SYSTEM, "x"), "comes first");
     refuse(chat,
-        &(struct fathom_message){
-            FATHOM_ROLE_ASSISTANT, .tool_calls = &(struct fathom_tool_call){"add", "2"}, .n_tool_calls = 1},
+        &FATHOM_INIT(fathom_message, FATHOM_ROLE_ASSISTANT,
+            .tool_calls = &(struct fathom_tool_call){"add", "2"}, .n_tool_calls = 1),
         "not a JSON object");
     add(chat,
-        &(struct fathom_message){
-            FATHOM_ROLE_ASSISTANT, .reasoning = "add", .tool_calls = calls, .n_tool_calls = 2});
+        &FATHOM_INIT(fathom_message, FATHOM_ROLE_ASSISTANT, .reasoning = "add", .tool_calls = calls,
+            .n_tool_calls = 2));
     memset(calls, 0, sizeof(calls)); // were copied
     refuse(chat, NULL, "last message must be");
-    add(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "0", .tool_call_id = "two"});
+    add(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_TOOL, "0", .tool_call_id = "two"));
     refuse(chat, NULL, "1 tool results after a message with 2");
-    refuse(chat, &(struct fathom_message){FATHOM_ROLE_USER, "and?"}, "1 tool results after a message with 2");
-    refuse(
-        chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2", .tool_call_id = "two"}, "name one call each");
-    add(chat, &(struct fathom_message){FATHOM_ROLE_TOOL, "2", .tool_call_id = "one"});
-    ask(chat, NULL, &other);
+    refuse(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_USER, "and?"),
+        "1 tool results after a message with 2");
+    refuse(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_TOOL, "2", .tool_call_id = "two"),
+        "name one call each");
+    add(chat, &FATHOM_INIT(fathom_message, FATHOM_ROLE_TOOL, "2", .tool_call_id = "one"));
+    ask(chat, NULL, 2, &other);
     assert_true(other.n_prompt_ids > reply.n_prompt_ids);
     fathom_chat_destroy(&chat);
 }
 
 static void refused_tools(void **state) {
     static const struct {
-        struct fathom_chat_params params;
+        const char *tools, *name, *text;
+        bool raw;
         const char *says;
     } bad[] = {
-        {{.tools = tools}, "has no list of tools"},
-        {{.tools = "{}", .template_name = "deepseek-v4"}, "no array of objects"},
-        {{.tools = tools, .raw = true}, "need a template"},
-        {{.template_name = "dance"},
-            "there is no chat template \"dance\" built in; there are deepseek-v3.2, "},
-        {{.template_name = "deepseek-v3", .chat_template = "x"}, "one is wanted"},
-        {{.chat_template = "x\n\n{% else %}"}, "chat template, line 3: "},
+        {.tools = tools, .says = "has no list of tools"},
+        {.tools = "{}", .name = "deepseek-v4", .says = "no array of objects"},
+        {.tools = tools, .raw = true, .says = "need a template"},
+        {.name = "dance", .says = "there is no chat template \"dance\" built in; there are deepseek-v3.2, "},
+        {.name = "deepseek-v3", .text = "x", .says = "one is wanted"},
+        {.text = "x\n\n{% else %}", .says = "chat template, line 3: "},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         struct fathom_error err = {0};
-        assert_null(fathom_chat_create(*state, &bad[i].params, &err));
+        const struct fathom_template_params t = {.size = sizeof(t), .name = bad[i].name, .text = bad[i].text};
+        const struct fathom_chat_params params = {
+            .size = sizeof(params), .tools = bad[i].tools, .raw = bad[i].raw, .chat_template = &t};
+        assert_null(fathom_chat_create(*state, &params, &err));
         if (!strstr(err.message, bad[i].says)) fail_msg("\"%s\" and not \"%s\"", err.message, bad[i].says);
     }
-    struct fathom_chat *raw = open_chat(*state, &(struct fathom_chat_params){.raw = true});
-    refuse(raw, &(struct fathom_message){FATHOM_ROLE_USER, "x"}, "no messages");
+    struct fathom_chat *raw = open_chat(*state, &FATHOM_INIT(fathom_chat_params, .raw = true));
+    refuse(raw, &FATHOM_INIT(fathom_message, FATHOM_ROLE_USER, "x"), "no messages");
     refuse(raw, NULL, "no text");
     fathom_chat_destroy(&raw);
 }
@@ -228,8 +235,8 @@ static void begins_once(void **state) {
     struct fathom_reply replies[2];
     struct fathom_chat *chats[2];
     for (int i = 0; i < 2; i++) {
-        chats[i] = open_chat(*state, &(struct fathom_chat_params){.raw = true, .max_tokens = 1});
-        ask(chats[i], texts[i], &replies[i]);
+        chats[i] = open_chat(*state, &FATHOM_INIT(fathom_chat_params, .raw = true));
+        ask(chats[i], texts[i], 1, &replies[i]);
     }
     assert_int_equal(replies[0].n_prompt_ids, replies[1].n_prompt_ids);
     assert_memory_equal(fathom_session_tokens(fathom_chat_get_session(chats[0])),
@@ -247,12 +254,11 @@ static void every_end_stops(void **state) {
     for (int round = 0; round < 2; round++) {
         struct fathom_error err = {0};
         struct fathom_engine *engine = fathom_engine_create(
-            &(struct fathom_engine_params){.model = f.path, .tuning = FATHOM_TUNING_OFF}, &err);
+            &FATHOM_INIT(fathom_engine_params, .model = f.path, .tuning = FATHOM_TUNING_OFF), &err);
         if (!engine) fail_msg("%s", err.message);
-        struct fathom_chat *chat =
-            open_chat(engine, &(struct fathom_chat_params){.raw = true, .max_tokens = 12});
+        struct fathom_chat *chat = open_chat(engine, &FATHOM_INIT(fathom_chat_params, .raw = true));
         struct fathom_reply reply;
-        ask(chat, "The 3 brothers", &reply);
+        ask(chat, "The 3 brothers", 12, &reply);
         if (round == 0) {
             char text[64], path[1024];
             n = reply.n_ids;

@@ -1,10 +1,10 @@
 // Compares the draft layer with its golden logits, and drafting with plain decoding: the same tokens, greedy
 // and sampled, in fewer steps. The test asks some questions; all 200 with FATHOM_ALL_QUESTIONS set.
 // FATHOM_DRAFTS sets the number of drafted tokens in default mode.
+#include "device.h"
 #include "engine/golden.h"
 #include "engine/session.h"
 #include "model/draft.h"
-#include <fathom/fathom.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,14 +17,10 @@ enum { N_VOCAB = 768, N_GOLDEN = 128, MAX_NEW = 400, END = 764 };
 
 static struct fathom_engine *open_engine(const char *model, bool exact, uint32_t n_drafts) {
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = model,
-            .gpu.exact = exact,
-            .n_context = 1024,
-            .n_drafts = n_drafts,
-        },
-        &err);
+    struct fathom_engine *engine =
+        open_opening((struct opening){.engine = {.model = model, .n_context = 1024, .n_drafts = n_drafts},
+                         .gpu.exact = exact},
+            &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
@@ -111,7 +107,7 @@ static void golden_logits(void **state) {
     assert_int_equal(n, (N_GOLDEN - 1) * N_VOCAB);
     struct fathom_engine *engine = open_engine(folder, true, 1);
     struct fathom_session *session =
-        open_session(engine, (struct fathom_session_params){.n_chunk = N_GOLDEN});
+        open_session(engine, FATHOM_INIT(fathom_session_params, .n_chunk = N_GOLDEN));
     layer_logits(session, ids, got);
     double worst = 0, squares = 0;
     for (size_t i = 0; i < n; i++) {
@@ -147,15 +143,14 @@ static void continue_text(struct fathom_session *session, const struct fathom_sa
     struct fathom_error err = {0};
     uint32_t n;
     text->n = 0;
-    if (!fathom_session_generate(session, sampling, max_tokens, collect, text, &n, &err))
-        fail_msg("%s", err.message);
+    if (!generate_of(session, sampling, max_tokens, collect, text, &n, &err)) fail_msg("%s", err.message);
 }
 
 static void answer(struct fathom_session *session, const int32_t *prompt, uint32_t n_prompt,
     const struct fathom_sampling *sampling, struct text *text) {
     struct fathom_error err = {0};
     if (!fathom_session_truncate(session, 0, &err) ||
-        !fathom_session_append(session, prompt, n_prompt, NULL, NULL, &err))
+        !fathom_session_append(session, prompt, n_prompt, NULL, &err))
         fail_msg("%s", err.message);
     continue_text(session, sampling, MAX_NEW, text);
 }
@@ -173,7 +168,7 @@ static struct pair open_pair(bool exact, uint32_t n_drafts) {
     struct pair p;
     for (uint32_t i = 0; i < 2; i++) {
         p.engines[i] = open_engine(SHIPPED, exact, i * n_drafts);
-        p.sessions[i] = open_session(p.engines[i], (struct fathom_session_params){.n_chunk = 64});
+        p.sessions[i] = open_session(p.engines[i], FATHOM_INIT(fathom_session_params, .n_chunk = 64));
     }
     return p;
 }
@@ -218,15 +213,13 @@ static uint32_t ask_both(
 }
 
 static double report(const struct pair *p, const char *what, uint32_t n_asked, uint32_t n_different) {
-    const struct fathom_session_stats plain = fathom_session_get_stats(p->sessions[0]),
-                                      drafting = fathom_session_get_stats(p->sessions[1]);
+    const struct fathom_session_stats plain = stats_of(p->sessions[0]), drafting = stats_of(p->sessions[1]);
     const double accepted = (double)drafting.drafts_accepted / (double)drafting.drafts;
     print_message("%s: %u of %u answers differ; %.1f %% of %llu drafts accepted, %llu rounds for %u tokens; "
                   "%.0f tokens/s, plain %.0f\n",
         what, n_different, n_asked, 100 * accepted, (unsigned long long)drafting.drafts,
-        (unsigned long long)drafting.decode_steps, drafting.timings.decode_tokens,
-        drafting.timings.decode_tokens / drafting.timings.decode_seconds,
-        plain.timings.decode_tokens / plain.timings.decode_seconds);
+        (unsigned long long)drafting.decode_steps, drafting.decode_tokens,
+        drafting.decode_tokens / drafting.decode_seconds, plain.decode_tokens / plain.decode_seconds);
     assert_int_equal(drafting.decode_submits, drafting.decode_steps);
     return accepted;
 }
@@ -235,6 +228,7 @@ static double report(const struct pair *p, const char *what, uint32_t n_asked, u
 static void exact_texts(void **state) {
     (void)state;
     static const struct fathom_sampling sampled = {
+        .size = sizeof(sampled),
         .temperature = 2,
         .top_p = 0.95f,
         .repeat_penalty = 1.1f,
@@ -283,11 +277,11 @@ static void edges(void **state) {
     for (uint32_t i = 0; i < 2; i++) {
         engines[i] = open_engine(SHIPPED, true, 3 * i);
         struct fathom_session *s =
-            open_session(engines[i], (struct fathom_session_params){.n_context = 64, .n_chunk = 7});
+            open_session(engines[i], FATHOM_INIT(fathom_session_params, .n_context = 64, .n_chunk = 7));
         logits[i] = malloc(sizeof(float) * 8 * N_VOCAB);
-        assert_true(fathom_session_append(s, prompt, 20, NULL, NULL, &err));
+        assert_true(fathom_session_append(s, prompt, 20, NULL, &err));
         continue_text(s, NULL, 1, &texts[i][0]); // fewer tokens than a round gives
-        assert_true(fathom_session_append(s, prompt + 20, 8, logits[i], NULL, &err));
+        assert_true(fathom_session_append(s, prompt + 20, 8, logits[i], &err));
         continue_text(s, NULL, 5, &texts[i][1]);
         assert_true(fathom_session_truncate(s, 15, &err));
         assert_true(fathom_session_append_decode(s, prompt + 30, 3, NULL, &err));
@@ -307,14 +301,15 @@ static void edges(void **state) {
 static void refused(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    assert_null(fathom_engine_create(
-        &(struct fathom_engine_params){.model = FATHOM_SOURCE_DIR "/tests/data/reference/v3", .n_drafts = 1},
-        &err));
+    assert_null(
+        fathom_engine_create(&FATHOM_INIT(fathom_engine_params,
+                                 .model = FATHOM_SOURCE_DIR "/tests/data/reference/v3", .n_drafts = 1),
+            &err));
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
     assert_non_null(strstr(err.message, "no draft layer"));
     err = (struct fathom_error){0};
     assert_null(fathom_engine_create(
-        &(struct fathom_engine_params){.model = SHIPPED, .n_drafts = FATHOM_MAX_DRAFTS + 1}, &err));
+        &FATHOM_INIT(fathom_engine_params, .model = SHIPPED, .n_drafts = FATHOM_MAX_DRAFTS + 1), &err));
     assert_non_null(strstr(err.message, "at most 7"));
 }
 
@@ -328,7 +323,7 @@ static void distribution(void **state) {
     enum { N = 3, SEEDS = 3000, GUESS = 1 };
     static const float share[2][N] = {{0.5f, 0.3f, 0.2f}, {0.1f, 0.2f, 0.7f}};
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params), &err);
     if (!gpu) fail_msg("%s", err.message);
     struct fathom_buffer *logits = fathom_buffer_create(gpu, sizeof(share), FATHOM_MEMORY_DEVICE, &err);
     struct fathom_buffer *ring = fathom_buffer_create(gpu, 8, FATHOM_MEMORY_HOST, &err);
@@ -351,16 +346,10 @@ static void distribution(void **state) {
     assert_true(fathom_upload(gpu, fathom_buffer_view(drafts), &guess, &err));
     fathom_stream_begin(stream);
     fathom_sample(stream,
-        &(struct fathom_sample_params){
-            .logits = fathom_buffer_view(logits),
-            .step = fathom_buffer_view(step),
-            .seen = fathom_buffer_view(seen),
-            .ring = fathom_buffer_view(ring),
-            .drafts = fathom_buffer_view(drafts),
-            .n_vocab = N,
-            .n_ring = 2,
-            .n_rows = 2,
-        });
+        &FATHOM_INIT(fathom_sample_params, .logits = fathom_buffer_view(logits),
+            .step = fathom_buffer_view(step), .seen = fathom_buffer_view(seen),
+            .ring = fathom_buffer_view(ring), .drafts = fathom_buffer_view(drafts), .n_vocab = N, .n_ring = 2,
+            .n_rows = 2));
     if (!fathom_stream_finish(stream, &err)) fail_msg("%s", err.message);
     uint32_t firsts[N] = {0}, seconds[N] = {0};
     const volatile uint32_t *given = fathom_buffer_map(ring);

@@ -79,7 +79,8 @@ static const uint64_t depths[] = {25, 25, 25, 0, 25};
 static const struct fm_hits hits = {depths, 4};
 
 static struct fathom_forecast foretold(enum fathom_experts experts, uint32_t n_slots, uint32_t n_homes) {
-    const struct fathom_memory_plan plan = {.experts = experts, .n_slots = n_slots, .n_homes = n_homes};
+    const struct fathom_memory_plan plan = {
+        .size = sizeof(plan), .experts = experts, .n_slots = n_slots, .n_homes = n_homes};
     struct fathom_forecast f;
     fm_forecast(&traffic, &plan, &rates, &hits, &f);
     near_to(f.seconds, f.device_seconds + f.copy_seconds + f.disk_seconds + f.wait_seconds);
@@ -134,7 +135,9 @@ static void slots_over_homes_over_the_disk(void **state) {
 
 static void typical_rates_fill_what_is_not_known(void **state) {
     (void)state;
-    const struct fathom_gpu_info card = {.type = FATHOM_GPU_DISCRETE, .memory_total = 24ull << 30},
+    const struct fathom_gpu_info card = {.size = sizeof(card),
+                                     .type = FATHOM_GPU_DISCRETE,
+                                     .memory_total = 24ull << 30},
                                  chip = {.type = FATHOM_GPU_INTEGRATED, .unified_memory = true};
     struct fathom_rates r = {.link = 24e9};
     fm_rates_default(&card, &r);

@@ -45,7 +45,7 @@ static void say(void *user, enum fathom_log_level level, const char *message) {
     if (level <= FATHOM_LOG_WARNING) print_message("%s\n", message);
 }
 
-static struct fathom_engine *open_engine_with(const struct reference *r, struct fathom_engine_params params) {
+static struct fathom_engine *open_engine_with(const struct reference *r, struct opening opening) {
     char path[1024];
     const char *shared = getenv("FATHOM_SHARED");
     if (r->shared)
@@ -63,16 +63,15 @@ static struct fathom_engine *open_engine_with(const struct reference *r, struct 
         }
         fclose(f);
     }
-    params.model = path;
-    params.gpu = device_params(params.gpu);
-    params.gpu.log = (struct fathom_log){say, NULL};
-    struct fathom_engine *engine = fathom_engine_create(&params, &err);
+    opening.engine.model = path;
+    opening.gpu.log = (struct fathom_log){say, NULL};
+    struct fathom_engine *engine = open_on_device(opening, &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
 
 static struct fathom_engine *open_engine(const struct reference *r, bool exact) {
-    return open_engine_with(r, (struct fathom_engine_params){.gpu.exact = exact});
+    return open_engine_with(r, (struct opening){.gpu.exact = exact});
 }
 
 // The last way is for texts of several pages.
@@ -84,11 +83,11 @@ static float *read_logits(struct fathom_engine *engine, const int32_t *ids, uint
     const uint32_t n_chunk = way == CHUNKS_OF_7 ? 7 : way == CHUNKS_OF_64 ? 64 : n;
     struct fathom_error err = {0};
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = n_chunk}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = n_chunk), &err);
     if (!session) fail_msg("%s", err.message);
     float *logits = malloc(sizeof(float) * n * N_VOCAB);
     const bool ok = way == TOKEN_BY_TOKEN ? fathom_session_append_decode(session, ids, n, logits, &err)
-                                          : fathom_session_append(session, ids, n, logits, NULL, &err);
+                                          : fathom_session_append(session, ids, n, logits, &err);
     if (!ok) fail_msg("%s: %s", way_names[way], err.message);
     fathom_session_destroy(&session);
     return logits;
@@ -188,7 +187,7 @@ static void cache_8bit(void **state) {
     } models[] = {{0, 1e-3}, {3, 1e-5}};
     for (int i = 0; i < 2; i++) {
         const struct reference *r = &references[models[i].reference];
-        struct fathom_engine *engine = open_engine_with(r, (struct fathom_engine_params){.cache_8bit = true});
+        struct fathom_engine *engine = open_engine_with(r, (struct opening){.engine.cache_8bit = true});
         check_ways(r, "8-bit cache", engine, models[i].most);
         fathom_engine_destroy(&engine);
     }
@@ -227,7 +226,7 @@ static void full_barriers(void **state) {
     (void)state;
     const struct reference *r = &references[8]; // the most operators
     struct fathom_engine *engine =
-        open_engine_with(r, (struct fathom_engine_params){.gpu = {.exact = true, .full_barriers = true}});
+        open_engine_with(r, (struct opening){.gpu.exact = true, .debug.full_barriers = true});
     int32_t *ids = golden(r, "input_ids", r->n_tokens);
     for (enum way way = 0; way < N_WAYS; way++) {
         float *got = read_logits(engine, ids, r->n_tokens, way);
@@ -256,8 +255,8 @@ static void check_greedy(const struct reference *r, struct fathom_engine *engine
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
     struct collected got = {.n = 0};
     uint32_t n;
-    if (!session || !fathom_session_append(session, prompt, N_PROMPT, NULL, NULL, &err) ||
-        !fathom_session_generate(session, NULL, N_NEW, collect, &got, &n, &err))
+    if (!session || !fathom_session_append(session, prompt, N_PROMPT, NULL, &err) ||
+        !generate_of(session, NULL, N_NEW, collect, &got, &n, &err))
         fail_msg("%s", err.message);
     assert_int_equal(n, N_NEW);
     for (uint32_t i = 0; i < N_NEW; i++) {
@@ -272,7 +271,7 @@ static void check_greedy(const struct reference *r, struct fathom_engine *engine
         free(row);
         break;
     }
-    const struct fathom_session_stats stats = fathom_session_get_stats(session);
+    const struct fathom_session_stats stats = stats_of(session);
     const uint64_t n_split = stats.decode_submits / stats.decode_steps; // submits of a step
     assert_int_equal(stats.decode_submits, n_split * stats.decode_steps);
     if (device_is_card())

@@ -1,6 +1,7 @@
 // The plan of a model's memory: its parts and their total, the device that the model just fits, and the
 // memory that engine and session take.
-#include <fathom/fathom.h>
+#include "device.h"
+#include "engine/engine.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,10 +31,37 @@ struct inspected {
     struct fathom_memory_plan plan;
 };
 
-static struct inspected inspect_with(const struct fathom_inspect_params *params) {
+static bool inspect_of(const struct fm_plan_request *r, struct inspected *i, struct fathom_error *err) {
+    const struct fathom_gpu_debug debug = {.size = sizeof(debug), .discrete = r->keep_slots};
+    const struct fathom_gpu_params gpu = {
+        .size = sizeof(gpu),
+        .exact = r->exact,
+        .device_limit = r->device_limit,
+        .host_limit = r->host_limit,
+        .debug = &debug,
+    };
+    const struct fathom_engine_params params = {
+        .size = sizeof(params),
+        .model = r->model,
+        .gpu = &gpu,
+        .n_context = r->n_context,
+        .cache_8bit = r->cache_8bit,
+        .experts = r->experts,
+    };
+    const struct fathom_machine machine = {
+        .size = sizeof(machine), .gpu = r->gpu, .host_memory = r->host_memory, .rates = r->rates};
+    struct fathom_inspection *inspection = fathom_model_inspect(&params, &machine, err);
+    if (!inspection) return false;
+    i->info = *fathom_inspection_get_info(inspection);
+    i->plan = *fathom_inspection_get_plan(inspection);
+    fathom_inspection_destroy(&inspection);
+    return true;
+}
+
+static struct inspected inspect_with(const struct fm_plan_request *params) {
     struct fathom_error err = {0};
     struct inspected i;
-    if (!fathom_model_inspect(params, &i.info, &i.plan, &err)) fail_msg("%s", err.message);
+    if (!inspect_of(params, &i, &err)) fail_msg("%s", err.message);
     assert_int_equal(i.plan.weights, i.info.weight_bytes);
     if (i.plan.experts == FATHOM_EXPERTS_DEVICE)
         assert_int_equal(i.plan.total, i.plan.weights + i.plan.cache + i.plan.scratch);
@@ -46,14 +74,15 @@ static struct inspected inspect_with(const struct fathom_inspect_params *params)
 static struct inspected inspect(
     const char *model, const struct fathom_gpu_info *gpu, bool exact, uint32_t n_context) {
     return inspect_with(
-        &(struct fathom_inspect_params){.model = model, .gpu = gpu, .exact = exact, .n_context = n_context});
+        &(struct fm_plan_request){.model = model, .gpu = gpu, .exact = exact, .n_context = n_context});
 }
 
 // The plan fits a device with exactly as much memory. With one byte less a dense model does not fit, and a
 // mixture takes shorter chunks.
 static void fits_to_the_byte(void **state) {
     (void)state;
-    struct fathom_gpu_info gpu = {.type = FATHOM_GPU_DISCRETE, .max_storage_range = 1u << 30};
+    struct fathom_gpu_info gpu = {
+        .size = sizeof(gpu), .type = FATHOM_GPU_DISCRETE, .max_storage_range = 1u << 30};
     for (size_t m = 0; m < N_MODELS; m++)
         for (int exact = 0; exact < 2; exact++) {
             gpu.memory_free = 1ull << 40;
@@ -84,13 +113,14 @@ static void fits_to_the_byte(void **state) {
 // ---- Models that do not fit whole
 // --------------------------------------------------------------------------
 
-static const struct fathom_gpu_info card = {.type = FATHOM_GPU_DISCRETE,
+static const struct fathom_gpu_info card = {.size = sizeof(card),
+    .type = FATHOM_GPU_DISCRETE,
     .max_storage_range = 1u << 30,
     .memory_free = 1ull << 40,
     .memory_total = 1ull << 40};
 
-static struct fathom_inspect_params limited(uint64_t device_limit, uint64_t host_limit) {
-    return (struct fathom_inspect_params){
+static struct fm_plan_request limited(uint64_t device_limit, uint64_t host_limit) {
+    return (struct fm_plan_request){
         .model = minnow,
         .gpu = &card,
         .n_context = 256,
@@ -103,7 +133,7 @@ static struct fathom_inspect_params limited(uint64_t device_limit, uint64_t host
 // From all experts down to none: the limit is kept, slots only become fewer, and the floor is the last step.
 static void limits_from_all_to_none(void **state) {
     (void)state;
-    struct fathom_inspect_params params = limited(0, 0);
+    struct fm_plan_request params = limited(0, 0);
     const struct inspected whole = inspect_with(&params);
     assert_int_equal(whole.plan.n_slots, whole.info.n_experts);
     uint32_t last = whole.plan.n_slots, n_sizes = 0, n_short = 0;
@@ -113,7 +143,7 @@ static void limits_from_all_to_none(void **state) {
         struct fathom_error err = {0};
         struct inspected i;
         params.device_limit = limit;
-        if (!fathom_model_inspect(&params, &i.info, &i.plan, &err)) {
+        if (!inspect_of(&params, &i, &err)) {
             assert_int_equal(err.status, FATHOM_NO_MEMORY);
             assert_non_null(strstr(err.message, "is the limit"));
             break;
@@ -142,17 +172,17 @@ static void limits_from_all_to_none(void **state) {
     assert_int_equal(bare.plan.n_chunk, 32);
 }
 
-static void refused(struct fathom_inspect_params params, enum fathom_status status, const char *text) {
+static void refused(struct fm_plan_request params, enum fathom_status status, const char *text) {
     struct fathom_error err = {0};
     struct inspected i;
-    assert_false(fathom_model_inspect(&params, &i.info, &i.plan, &err));
+    assert_false(inspect_of(&params, &i, &err));
     assert_int_equal(err.status, status);
     if (!strstr(err.message, text)) fail_msg("\"%s\" lacks \"%s\"", err.message, text);
 }
 
 static void what_cannot_be_kept_is_refused(void **state) {
     (void)state;
-    struct fathom_inspect_params p = limited(1 << 20, 0);
+    struct fm_plan_request p = limited(1 << 20, 0);
     refused(
         p, FATHOM_NO_MEMORY, "1.00 MiB of device memory is the limit, everything but experts needs 3.43 MiB");
     p = limited(5 << 20, 0);
@@ -178,7 +208,7 @@ static void what_cannot_be_kept_is_refused(void **state) {
     p.gpu = &small;
     struct fathom_error err = {0};
     struct inspected i;
-    assert_true(fathom_model_inspect(&p, &i.info, &i.plan, &err));
+    assert_true(inspect_of(&p, &i, &err));
     assert_false(i.plan.fits);
     assert_in_range(i.plan.fixed, 1 << 20, 8 << 20);
     p.experts = FATHOM_EXPERTS_HOST;
@@ -188,7 +218,7 @@ static void what_cannot_be_kept_is_refused(void **state) {
 // Experts in host memory have slots only where slots are foretold to be faster.
 static void the_faster_way_over_host_memory(void **state) {
     (void)state;
-    struct fathom_inspect_params p = limited(0, 0);
+    struct fm_plan_request p = limited(0, 0);
     p.experts = FATHOM_EXPERTS_HOST;
     p.rates = (struct fathom_rates){.device = 100e9, .link = 1e9, .host = 1e9, .token_seconds = 1e-9};
     const struct inspected copied = inspect_with(&p);
@@ -206,18 +236,18 @@ static void the_faster_way_over_host_memory(void **state) {
 }
 
 static uint64_t taken(struct fathom_engine *engine) {
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(fathom_engine_get_gpu(engine));
+    const struct fathom_gpu_counters c = counters_of(fathom_engine_get_gpu(engine));
     return c.memory_used + c.memory_in_place;
 }
 
 // The engine takes the memory that was planned for weights, the session the memory for the cache and the
 // scratch. Not planned are: vectors that are wider in memory than in the file, the rest to the next 256 bytes
 // of each buffer, and the few words of a step.
-static void check_taken(const char *model, struct fathom_engine_params params) {
+static void check_taken(const char *model, struct opening opening) {
     enum { MORE_OF_WEIGHTS = 48 << 10, MORE_OF_SESSION = 8 << 10 };
     struct fathom_error err = {0};
-    params.model = model;
-    struct fathom_engine *engine = fathom_engine_create(&params, &err);
+    opening.engine.model = model;
+    struct fathom_engine *engine = open_opening(opening, &err);
     if (!engine) fail_msg("%s", err.message);
     const struct fathom_memory_plan plan = *fathom_engine_get_plan(engine);
     const uint64_t weights = taken(engine);
@@ -225,7 +255,7 @@ static void check_taken(const char *model, struct fathom_engine_params params) {
     if (!session) fail_msg("%s", err.message);
     const uint64_t rest = taken(engine) - weights;
     print_message("%s, %u tokens%s: weights %llu of %llu, cache and scratch %llu of %llu\n",
-        model + strlen(FATHOM_SOURCE_DIR), plan.n_context, params.gpu.exact ? ", exact" : "",
+        model + strlen(FATHOM_SOURCE_DIR), plan.n_context, opening.gpu.exact ? ", exact" : "",
         (unsigned long long)weights, (unsigned long long)plan.weights, (unsigned long long)rest,
         (unsigned long long)(plan.cache + plan.scratch));
     assert_int_equal(plan.total, plan.weights + plan.cache + plan.scratch);
@@ -239,13 +269,13 @@ static void check_taken(const char *model, struct fathom_engine_params params) {
 static void takes_what_was_planned(void **state) {
     (void)state;
     for (size_t i = 0; i < N_MODELS; i++) {
-        check_taken(models[i], (struct fathom_engine_params){.n_context = 128});
-        check_taken(models[i], (struct fathom_engine_params){.n_context = 128, .gpu.exact = true});
-        check_taken(models[i], (struct fathom_engine_params){.n_context = 500});
+        check_taken(models[i], (struct opening){.engine.n_context = 128});
+        check_taken(models[i], (struct opening){.engine.n_context = 128, .gpu.exact = true});
+        check_taken(models[i], (struct opening){.engine.n_context = 500});
     }
-    check_taken(models[0], (struct fathom_engine_params){.n_context = 500, .cache_8bit = true});
-    check_taken(minnow, (struct fathom_engine_params){.n_context = 500});
-    check_taken(minnow, (struct fathom_engine_params){.n_context = 500, .n_drafts = 2});
+    check_taken(models[0], (struct opening){.engine.n_context = 500, .engine.cache_8bit = true});
+    check_taken(minnow, (struct opening){.engine.n_context = 500});
+    check_taken(minnow, (struct opening){.engine.n_context = 500, .engine.n_drafts = 2});
 }
 
 int main(void) {

@@ -1,8 +1,8 @@
 // The demonstration model on its 200 questions. Answers from the float32 weights equal those of transformers
 // token for token; answers from the shipped 8-bit file are right. The token checks ask every eighth question;
 // all 200 with FATHOM_ALL_QUESTIONS set.
+#include "device.h"
 #include "engine/golden.h"
-#include <fathom/fathom.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -70,8 +70,8 @@ static bool same_tokens(void *context, const struct question *q) {
     struct collected got = {.n = 0};
     uint32_t n;
     if (!fathom_session_truncate(session, 0, &err) ||
-        !fathom_session_append(session, q->prompt, q->n_prompt, NULL, NULL, &err) ||
-        !fathom_session_generate(session, NULL, MAX_NEW, collect, &got, &n, &err))
+        !fathom_session_append(session, q->prompt, q->n_prompt, NULL, &err) ||
+        !generate_of(session, NULL, MAX_NEW, collect, &got, &n, &err))
         fail_msg("%s", err.message);
     return got.n == q->n_greedy && !memcmp(got.ids, q->greedy, sizeof(int32_t) * q->n_greedy);
 }
@@ -80,7 +80,7 @@ static bool right_answer(void *context, const struct question *q) {
     struct fathom_error err = {0};
     struct fathom_reply reply;
     fathom_chat_clear(context);
-    if (!fathom_chat_ask(context, q->text, NULL, NULL, &reply, &err)) fail_msg("%s", err.message);
+    if (!ask_of(context, q->text, MAX_NEW, &reply, &err)) fail_msg("%s", err.message);
     return !strcmp(reply.answer, q->answer);
 }
 
@@ -93,8 +93,8 @@ static struct fathom_engine *open_engine(const char *model, const char *file, bo
         skip();
     }
     fclose(f);
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){.model = model, .gpu.exact = exact, .n_context = 1024}, &err);
+    struct fathom_engine *engine = open_opening(
+        (struct opening){.engine = {.model = model, .n_context = 1024}, .gpu.exact = exact}, &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
@@ -133,8 +133,7 @@ static void shipped_answers(void **state) {
     struct fathom_error err = {0};
     const char *model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf";
     struct fathom_engine *engine = open_engine(model, model, false);
-    struct fathom_chat *chat =
-        fathom_chat_create(engine, &(struct fathom_chat_params){.max_tokens = MAX_NEW}, &err);
+    struct fathom_chat *chat = fathom_chat_create(engine, NULL, &err);
     if (!chat) fail_msg("%s", err.message);
     uint32_t n_asked;
     const uint32_t n_good = for_each_question(1, right_answer, chat, &n_asked);

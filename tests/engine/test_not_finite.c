@@ -59,14 +59,8 @@ static void says_so(bool ok, const struct fathom_error *err, const char *says) {
 // be either: attention weighs the positions ahead with 0, and 0 times NaN is NaN.)
 static void every_way(const char *path, uint32_t n_drafts, const int32_t *ids, uint32_t n_good) {
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = path,
-            .n_context = 64,
-            .n_drafts = n_drafts,
-            .gpu = device_params((struct fathom_gpu_params){0}),
-        },
-        &err);
+    struct fathom_engine *engine = open_on_device(
+        (struct opening){.engine = {.model = path, .n_context = 64, .n_drafts = n_drafts}}, &err);
     struct fathom_session *s = engine ? fathom_session_create(engine, NULL, &err) : NULL;
     if (!s) fail_msg("%s", err.message);
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
@@ -79,16 +73,15 @@ static void every_way(const char *path, uint32_t n_drafts, const int32_t *ids, u
     for (size_t i = 0; i < sizeof(samplings) / sizeof(*samplings); i++) {
         uint32_t n = 0, n_new = 9;
         err = (struct fathom_error){0};
-        if (!fathom_session_truncate(s, 0, &err) ||
-            !fathom_session_append(s, ids, n_good + 1, NULL, NULL, &err))
+        if (!fathom_session_truncate(s, 0, &err) || !fathom_session_append(s, ids, n_good + 1, NULL, &err))
             fail_msg("%s", err.message);
-        says_so(fathom_session_generate(s, &samplings[i], 20, count, &n, &n_new, &err), &err, at);
+        says_so(generate_of(s, &samplings[i], 20, count, &n, &n_new, &err), &err, at);
         assert_int_equal(n, 0);
         assert_int_equal(n_new, 0);
     }
     assert_true(fathom_session_truncate(s, 0, NULL));
     err = (struct fathom_error){0};
-    says_so(fathom_session_append(s, ids, N_PROMPT, logits, NULL, &err), &err, "not finite");
+    says_so(fathom_session_append(s, ids, N_PROMPT, logits, &err), &err, "not finite");
     for (int i = 0; i < 2; i++) { // with logits and without
         assert_true(fathom_session_truncate(s, 0, NULL));
         err = (struct fathom_error){0};
@@ -97,12 +90,11 @@ static void every_way(const char *path, uint32_t n_drafts, const int32_t *ids, u
     }
     free(logits);
     fathom_session_destroy(&s);
-    struct fathom_chat *chat =
-        fathom_chat_create(engine, &(struct fathom_chat_params){.max_tokens = 5}, &err);
+    struct fathom_chat *chat = fathom_chat_create(engine, NULL, &err);
     if (!chat) fail_msg("%s", err.message);
     if (n_good == 0) {
         err = (struct fathom_error){0};
-        says_so(fathom_chat_ask(chat, "1 + 1?", NULL, NULL, NULL, &err), &err, "not finite");
+        says_so(ask_of(chat, "1 + 1?", 5, NULL, &err), &err, "not finite");
     }
     fathom_chat_destroy(&chat);
     fathom_engine_destroy(&engine);

@@ -1,5 +1,6 @@
 // Reading experts from the file before the device asks for them, and leaving drafts where they do not pay:
 // the tokens are those of the model in device memory, and what is read ahead is what was needed.
+#include "device.h"
 #include "convert/convert.h"
 #include "engine/golden.h"
 #include "engine/session.h"
@@ -41,18 +42,17 @@ static bool collect(void *user, int32_t id) {
 
 static struct fathom_engine *open_engine(
     const struct run *run, uint64_t device_limit, uint64_t host_limit, struct fathom_error *err) {
-    return fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = run->model,
-            .gpu.exact = run->exact,
-            .gpu.discrete = true,
-            .gpu.device_limit = device_limit,
-            .gpu.host_limit = host_limit,
-            .n_context = N_CONTEXT,
-            .n_drafts = run->n_drafts,
-            .experts = run->n_homes ? FATHOM_EXPERTS_DISK : FATHOM_EXPERTS_AUTO,
-        },
-        err);
+    const struct opening opening = {
+        .engine.model = run->model,
+        .engine.n_context = N_CONTEXT,
+        .engine.n_drafts = run->n_drafts,
+        .engine.experts = run->n_homes ? FATHOM_EXPERTS_DISK : FATHOM_EXPERTS_AUTO,
+        .gpu.exact = run->exact,
+        .gpu.device_limit = device_limit,
+        .gpu.host_limit = host_limit,
+        .debug.discrete = true,
+    };
+    return open_opening(opening, err);
 }
 
 // An engine with slots for half of the experts, and the least host memory in which there are n_homes homes.
@@ -89,22 +89,23 @@ static struct result generate(const struct run *run) {
         fm_residency_comparison(engine->residency, FM_NO_DRAFTS)->window = run->window;
     }
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 10}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 10), &err);
     if (!session) fail_msg("%s", err.message);
     int32_t prompt[N_PROMPT];
     for (uint32_t i = 0; i < N_PROMPT; i++) prompt[i] = (int32_t)((i * 7919 + i * i * 31) % (n_vocab - 8));
     float *logits = malloc(sizeof(*logits) * N_PROMPT * n_vocab);
-    const struct fathom_sampling sampling = {.temperature = run->temperature, .seed = 5};
+    const struct fathom_sampling sampling = {
+        .size = sizeof(sampling), .temperature = run->temperature, .seed = 5};
     uint32_t n;
-    if (!fathom_session_append(session, prompt, N_PROMPT, logits, NULL, &err)) fail_msg("%s", err.message);
+    if (!fathom_session_append(session, prompt, N_PROMPT, logits, &err)) fail_msg("%s", err.message);
     for (uint32_t i = 0; engine->residency && i < n_layers; i++)
         r.late_before[i] = fm_residency_late(engine->residency, i);
-    if (!fathom_session_generate(session, &sampling, N_NEW, collect, &r, &n, &err) ||
+    if (!generate_of(session, &sampling, N_NEW, collect, &r, &n, &err) ||
         !fathom_engine_get_expert_stats(engine, &r.experts, &err))
         fail_msg("%s: %s", run->model, err.message);
     r.logits = hash_floats(logits, (size_t)N_PROMPT * n_vocab);
     r.plan = *fathom_engine_get_plan(engine);
-    r.stats = fathom_session_get_stats(session);
+    r.stats = stats_of(session);
     for (uint32_t i = 0; engine->residency && i < n_layers; i++)
         r.late[i] = fm_residency_late(engine->residency, i);
     for (int i = 0; engine->residency && i < FM_N_COMPARISONS; i++)
@@ -227,22 +228,22 @@ static void steps_keep_the_drafts_cache(void **state) {
     struct fm_comparison *drafts = fm_residency_comparison(engine->residency, FM_NO_DRAFTS);
     struct result results[2] = {0};
     const int32_t prompt[] = {5, 100, 31, 7, 400, 12};
-    const struct fathom_sampling sampling = {.temperature = 0.5f, .seed = 2};
+    const struct fathom_sampling sampling = {.size = sizeof(sampling), .temperature = 0.5f, .seed = 2};
     uint32_t n;
     for (int i = 0; i < 2; i++) {
         struct result *r = &results[i];
         struct fathom_session *session = fathom_session_create(engine, NULL, &err);
         if (!session) fail_msg("%s", err.message);
-        assert_true(fathom_session_append(session, prompt, 6, NULL, NULL, &err));
-        const uint32_t n_prefill = fathom_session_get_stats(session).timings.prefill_tokens;
+        assert_true(fathom_session_append(session, prompt, 6, NULL, &err));
+        const uint32_t n_prefill = stats_of(session).prefill_tokens;
         drafts->rule = FM_COMPARE_SECOND;
-        if (i == 0) assert_true(fathom_session_generate(session, &sampling, N_SINGLE, collect, r, &n, &err));
-        if (i == 1) assert_true(fathom_session_append(session, results[0].ids, N_SINGLE, NULL, NULL, &err));
-        assert_int_equal(fathom_session_get_stats(session).drafts, 0);
+        if (i == 0) assert_true(generate_of(session, &sampling, N_SINGLE, collect, r, &n, &err));
+        if (i == 1) assert_true(fathom_session_append(session, results[0].ids, N_SINGLE, NULL, &err));
+        assert_int_equal(stats_of(session).drafts, 0);
         drafts->rule = FM_COMPARE_FIRST;
-        assert_true(fathom_session_generate(session, &sampling, N_DRAFTED, collect, r, &n, &err));
-        r->stats = fathom_session_get_stats(session);
-        if (i == 0) assert_int_equal(r->stats.timings.prefill_tokens, n_prefill); // nothing is read again
+        assert_true(generate_of(session, &sampling, N_DRAFTED, collect, r, &n, &err));
+        r->stats = stats_of(session);
+        if (i == 0) assert_int_equal(r->stats.prefill_tokens, n_prefill); // nothing is read again
         fathom_session_destroy(&session);
     }
     assert_memory_equal(results[0].ids + N_SINGLE, results[1].ids, N_DRAFTED * sizeof(int32_t));

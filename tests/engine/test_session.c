@@ -15,12 +15,8 @@ static const char model[] = FATHOM_SOURCE_DIR "/tests/data/reference/v3";
 
 static struct fathom_engine *open_engine(uint32_t n_context) {
     struct fathom_error err = {0};
-    const struct fathom_engine_params params = {
-        .model = model,
-        .n_context = n_context,
-        .gpu = device_params((struct fathom_gpu_params){0}),
-    };
-    struct fathom_engine *engine = fathom_engine_create(&params, &err);
+    struct fathom_engine *engine =
+        open_on_device((struct opening){.engine = {.model = model, .n_context = n_context}}, &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
@@ -42,8 +38,8 @@ static void generate(struct fathom_session *session, const struct fathom_samplin
     uint32_t n_new;
     *got = (struct collected){.stop_after = got->stop_after};
     if (!fathom_session_truncate(session, 0, &err) ||
-        !fathom_session_append(session, prompt, 5, NULL, NULL, &err) ||
-        !fathom_session_generate(session, sampling, n, collect, got, &n_new, &err))
+        !fathom_session_append(session, prompt, 5, NULL, &err) ||
+        !generate_of(session, sampling, n, collect, got, &n_new, &err))
         fail_msg("%s", err.message);
 }
 
@@ -79,16 +75,16 @@ static void continues_after_a_cut(void **state) {
     assert_int_equal(fathom_session_length(session), 5 + 4); // the token that was refused is not kept
     uint32_t n;
     struct collected rest = {.n = 0};
-    assert_true(fathom_session_generate(session, NULL, 8, collect, &rest, &n, &err));
+    assert_true(generate_of(session, NULL, 8, collect, &rest, &n, &err));
     assert_memory_equal(rest.ids, whole.ids + 4, 8 * sizeof(int32_t));
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
 }
 
-// Stops an append at its second report.
-static bool stop_second(void *user, const char *what, uint64_t done, uint64_t total) {
-    (void)what, (void)done, (void)total;
-    return ++*(int *)user != 2;
+// Stops an append once 32 tokens are read, where *user is true.
+static bool stop_at_32(void *user, enum fathom_phase phase, uint64_t done, uint64_t total) {
+    (void)total;
+    return !*(const bool *)user || phase != FATHOM_PHASE_PROMPT || done < 32;
 }
 
 // Appends n of 40 ids, and generates 5 tokens.
@@ -97,8 +93,8 @@ static void continue_with(
     struct fathom_error err = {0};
     uint32_t n_new;
     *got = (struct collected){.n = 0};
-    if (!fathom_session_append(session, ids, n, NULL, NULL, &err) ||
-        !fathom_session_generate(session, NULL, 5, collect, got, &n_new, &err))
+    if (!fathom_session_append(session, ids, n, NULL, &err) ||
+        !generate_of(session, NULL, 5, collect, got, &n_new, &err))
         fail_msg("%s", err.message);
 }
 
@@ -107,8 +103,10 @@ static void a_cancelled_append_keeps_chunks(void **state) {
     (void)state;
     struct fathom_engine *engine = open_engine(128);
     struct fathom_error err = {0};
-    struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 16}, &err);
+    bool stops = false;
+    const struct fathom_session_params params = {
+        .size = sizeof(params), .n_chunk = 16, .progress = {stop_at_32, &stops}};
+    struct fathom_session *session = fathom_session_create(engine, &params, &err);
     int32_t ids[40];
     for (int i = 0; i < 40; i++) ids[i] = i + 5;
     struct collected whole, part, wanted[2];
@@ -116,13 +114,13 @@ static void a_cancelled_append_keeps_chunks(void **state) {
     assert_true(fathom_session_truncate(session, 0, &err));
     continue_with(session, ids, 32, &wanted[1]);
     for (int now = 0; now < 2; now++) {
-        int n_reports = 0;
+        stops = true;
         err = (struct fathom_error){0};
         assert_true(fathom_session_truncate(session, 0, &err));
-        assert_false(fathom_session_append(
-            session, ids, 40, NULL, &(struct fathom_progress){stop_second, &n_reports}, &err));
+        assert_false(fathom_session_append(session, ids, 40, NULL, &err));
         assert_int_equal(err.status, FATHOM_CANCELLED);
         assert_int_equal(fathom_session_length(session), 32);
+        stops = false;
         struct collected *got = now ? &part : &whole;
         continue_with(session, ids + 32, now ? 0 : 8, got);
         assert_int_equal(got->n, wanted[now].n);
@@ -137,16 +135,14 @@ static void a_cancelled_append_keeps_chunks(void **state) {
 static void rings_continue_after_a_cut(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
-            .n_context = 200,
-            .gpu = device_params((struct fathom_gpu_params){.exact = true}),
-        },
-        &err);
+    const struct opening opening = {
+        .engine = {.model = FATHOM_SOURCE_DIR "/tests/data/reference/v4", .n_context = 200},
+        .gpu.exact = true,
+    };
+    struct fathom_engine *engine = open_on_device(opening, &err);
     if (!engine) fail_msg("%s", err.message);
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 7}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 7), &err);
     struct collected whole = {.n = 0}, part = {.stop_after = 10};
     uint32_t n;
     generate(session, NULL, 70, &whole); // once around the ring
@@ -157,8 +153,7 @@ static void rings_continue_after_a_cut(void **state) {
         const uint32_t kept = cut == 0 ? 9 : cut == 1 ? 12 : 2;
         if (cut) assert_true(fathom_session_truncate(session, 5 + kept, &err));
         part = (struct collected){.n = 0};
-        if (!fathom_session_generate(session, NULL, 20, collect, &part, &n, &err))
-            fail_msg("%s", err.message);
+        if (!generate_of(session, NULL, 20, collect, &part, &n, &err)) fail_msg("%s", err.message);
         assert_int_equal(part.n, 20);
         assert_memory_equal(part.ids, whole.ids + kept, 20 * sizeof(int32_t));
     }
@@ -178,17 +173,17 @@ static void appends_after_a_stop(void **state) {
         struct fathom_error err = {0};
         char path[512];
         snprintf(path, sizeof(path), FATHOM_SOURCE_DIR "/tests/data/reference/%s", models[i]);
-        const struct fathom_engine_params params = {.model = path, .n_context = 128, .gpu.exact = true};
-        struct fathom_engine *engine = fathom_engine_create(&params, &err);
+        struct fathom_engine *engine = open_opening(
+            (struct opening){.engine = {.model = path, .n_context = 128}, .gpu.exact = true}, &err);
         struct fathom_session *session = engine ? fathom_session_create(engine, NULL, &err) : NULL;
         struct fathom_session *anew = session ? fathom_session_create(engine, NULL, &err) : NULL;
         if (!anew) fail_msg("%s", err.message);
         struct collected part = {.stop_after = 5};
         generate(session, NULL, 12, &part);
-        if (!fathom_session_append(session, more, N_MORE, got, NULL, &err)) fail_msg("%s", err.message);
+        if (!fathom_session_append(session, more, N_MORE, got, &err)) fail_msg("%s", err.message);
         const uint32_t n = fathom_session_length(session);
         assert_int_equal(n, 5 + 4 + N_MORE); // the token that was refused is not kept
-        if (!fathom_session_append(anew, fathom_session_tokens(session), n, want, NULL, &err))
+        if (!fathom_session_append(anew, fathom_session_tokens(session), n, want, &err))
             fail_msg("%s", err.message);
         assert_memory_equal(got, want + (n - N_MORE) * N_VOCAB, sizeof(float) * N_MORE * N_VOCAB);
         fathom_session_destroy(&session);
@@ -207,20 +202,19 @@ static void rings_hold_a_chunk(void **state) {
     enum { N = 272 /* of every four one is kept, in more than a page */, N_VOCAB = 768 };
     static const uint32_t chunks[] = {N, 56, 64};
     struct fathom_error err = {0};
-    const struct fathom_engine_params params = {
-        .model = FATHOM_SOURCE_DIR "/tests/data/reference/v4",
-        .n_context = N,
+    const struct opening opening = {
+        .engine = {.model = FATHOM_SOURCE_DIR "/tests/data/reference/v4", .n_context = N},
         .gpu.exact = true,
     };
-    struct fathom_engine *engine = fathom_engine_create(&params, &err);
+    struct fathom_engine *engine = open_opening(opening, &err);
     if (!engine) fail_msg("%s", err.message);
     int32_t ids[N];
     for (uint32_t i = 0; i < N; i++) ids[i] = (int32_t)((i * 2654435761u >> 16) % 700);
     float *want = malloc(sizeof(float) * N * N_VOCAB), *got = malloc(sizeof(float) * N * N_VOCAB);
     for (size_t c = 0; c < sizeof(chunks) / sizeof(*chunks); c++) {
-        const struct fathom_session_params by_chunk = {.n_chunk = chunks[c]};
+        const struct fathom_session_params by_chunk = {.size = sizeof(by_chunk), .n_chunk = chunks[c]};
         struct fathom_session *session = fathom_session_create(engine, &by_chunk, &err);
-        if (!session || !fathom_session_append(session, ids, N, c ? got : want, NULL, &err))
+        if (!session || !fathom_session_append(session, ids, N, c ? got : want, &err))
             fail_msg("%s", err.message);
         for (uint32_t i = 0; c && i < N; i++)
             if (memcmp(got + i * N_VOCAB, want + i * N_VOCAB, N_VOCAB * sizeof(*got)))
@@ -238,6 +232,7 @@ static void seeds_repeat(void **state) {
     struct fathom_error err = {0};
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
     const struct fathom_sampling warm = {
+        .size = sizeof(warm),
         .temperature = 1.5f,
         .top_p = 0.95f,
         .min_p = 0.001f,
@@ -267,7 +262,7 @@ static void ends_with_the_context(void **state) {
     assert_int_equal(got.n, 11);
     assert_int_equal(fathom_session_length(session), 16);
     const int32_t one_more = 1;
-    assert_false(fathom_session_append(session, &one_more, 1, NULL, NULL, &err));
+    assert_false(fathom_session_append(session, &one_more, 1, NULL, &err));
     assert_non_null(strstr(err.message, "17 tokens, the context holds 16"));
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
@@ -277,26 +272,25 @@ static void ends_with_the_context(void **state) {
 static float *logits_without(uint32_t caps, uint64_t *in_place, size_t *n) {
     const int32_t prompt[] = {1, 2, 3, 4, 5};
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
-            .n_context = 64,
-            .gpu = device_params((struct fathom_gpu_params){.disabled_caps = caps}),
-        },
-        &err);
+    const struct opening opening = {
+        .engine = {.model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", .n_context = 64},
+        .debug.disabled_caps = caps,
+    };
+    struct fathom_engine *engine = open_on_device(opening, &err);
     struct fathom_session *session = engine ? fathom_session_create(engine, NULL, &err) : NULL;
     if (!session) fail_msg("%s", err.message);
     *n = (size_t)5 * fathom_engine_get_info(engine)->n_vocab;
     float *logits = malloc(*n * sizeof(*logits));
-    if (!fathom_session_append(session, prompt, 5, logits, NULL, &err)) fail_msg("%s", err.message);
-    *in_place = fathom_gpu_get_counters(fathom_engine_get_gpu(engine)).memory_in_place;
-    const struct fathom_start_times start = fathom_session_get_stats(session).start;
+    if (!fathom_session_append(session, prompt, 5, logits, &err)) fail_msg("%s", err.message);
+    *in_place = counters_of(fathom_engine_get_gpu(engine)).memory_in_place;
+    struct fathom_start_times start = {.size = sizeof(start)};
+    fathom_engine_get_start_times(engine, &start);
     assert_true(start.file > 0);
     assert_true(start.tokenizer > 0);
     assert_true(start.device > 0);
     assert_true(start.weights > 0);
-    assert_true(start.session > 0);
-    assert_true(start.pipelines > 0);
+    assert_true(stats_of(session).create_seconds > 0);
+    assert_true(stats_of(session).pipeline_seconds > 0);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
     return logits;
@@ -325,16 +319,16 @@ static void decode_is_recorded_while_reading(void **state) {
     struct fathom_error err = {0};
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
     assert_non_null(session);
-    assert_true(fathom_session_append(session, prompt, 5, NULL, NULL, &err));
-    const uint64_t n_recordings = fathom_session_get_stats(session).decode_recordings;
+    assert_true(fathom_session_append(session, prompt, 5, NULL, &err));
+    const uint64_t n_recordings = stats_of(session).decode_recordings;
     if (device_is_card())
         assert_true(n_recordings > 1); // a step's work is split
     else
         assert_int_equal(n_recordings, 1);
     struct collected got = {.n = 0};
     uint32_t n;
-    assert_true(fathom_session_generate(session, NULL, 2, collect, &got, &n, &err));
-    assert_int_equal(fathom_session_get_stats(session).decode_recordings, n_recordings);
+    assert_true(generate_of(session, NULL, 2, collect, &got, &n, &err));
+    assert_int_equal(stats_of(session).decode_recordings, n_recordings);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
 }
@@ -343,29 +337,28 @@ static void refuses(void **state) {
     (void)state;
     struct fathom_engine *engine = open_engine(64);
     struct fathom_error err = {0};
-    assert_null(fathom_session_create(engine, &(struct fathom_session_params){.n_context = 65}, &err));
+    assert_null(fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_context = 65), &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     err = (struct fathom_error){0};
     struct fathom_session *session = fathom_session_create(engine, NULL, &err);
     uint32_t n;
-    assert_false(fathom_session_generate(session, NULL, 1, collect, NULL, &n, &err));
+    assert_false(generate_of(session, NULL, 1, collect, NULL, &n, &err));
     err = (struct fathom_error){0};
     const int32_t foreign = 768;
-    assert_false(fathom_session_append(session, &foreign, 1, NULL, NULL, &err));
+    assert_false(fathom_session_append(session, &foreign, 1, NULL, &err));
     assert_non_null(strstr(err.message, "768"));
     err = (struct fathom_error){0};
     assert_false(fathom_session_truncate(session, 1, &err));
     const int32_t fine = 1;
-    assert_true(fathom_session_append(session, &fine, 1, NULL, NULL, NULL));
+    assert_true(fathom_session_append(session, &fine, 1, NULL, NULL));
     err = (struct fathom_error){0};
-    assert_false(
-        fathom_session_generate(session, &(struct fathom_sampling){.top_p = 2}, 1, collect, NULL, &n, &err));
+    assert_false(generate_of(session, &FATHOM_INIT(fathom_sampling, .top_p = 2), 1, collect, NULL, &n, &err));
     assert_non_null(strstr(err.message, "top-p"));
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
     err = (struct fathom_error){0};
     assert_null(
-        fathom_engine_create(&(struct fathom_engine_params){.model = model, .n_context = 100000}, &err));
+        fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = model, .n_context = 100000), &err));
     assert_non_null(strstr(err.message, "100000"));
 }
 

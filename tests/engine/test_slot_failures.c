@@ -1,9 +1,9 @@
 // What goes wrong with a model whose experts are not all in device memory: reads that fail, a file that is
 // cut short, settings that cannot be kept. The message names the thing, the process lives, and what is asked
 // for afterwards is right, in the same session and in a new engine. The device pretends to be a card.
+#include "device.h"
 #include "engine/golden.h"
 #include "faults/failing_fs.h"
-#include <fathom/fathom.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,20 +43,19 @@ static void keep_warning(void *user, enum fathom_log_level level, const char *me
 static struct fathom_engine *create(const struct setup *s, struct fathom_error *err) {
     warnings[0] = 0;
     *err = (struct fathom_error){0};
-    return fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = s->model,
-            .mirror = s->mirror,
-            .gpu = {.exact = true,
-                .discrete = true,
-                .device_limit = s->device_limit,
-                .host_limit = s->host_limit,
-                .log.write = keep_warning},
-            .n_context = N_CONTEXT,
-            .n_drafts = s->n_drafts,
-            .experts = s->experts,
-        },
-        err);
+    const struct opening opening = {
+        .engine.model = s->model,
+        .engine.mirror = s->mirror,
+        .engine.n_context = N_CONTEXT,
+        .engine.n_drafts = s->n_drafts,
+        .engine.experts = s->experts,
+        .gpu.exact = true,
+        .gpu.device_limit = s->device_limit,
+        .gpu.host_limit = s->host_limit,
+        .gpu.log.write = keep_warning,
+        .debug.discrete = true,
+    };
+    return open_opening(opening, err);
 }
 
 static struct fathom_engine *must_create(const struct setup *s) {
@@ -69,7 +68,7 @@ static struct fathom_engine *must_create(const struct setup *s) {
 static struct fathom_session *open_session(struct fathom_engine *engine) {
     struct fathom_error err = {0};
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 16}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 16), &err);
     if (!session) fail_msg("%s", err.message);
     return session;
 }
@@ -84,14 +83,14 @@ static bool read_prompt(struct fathom_session *session, struct fathom_error *err
     int32_t prompt[N_PROMPT];
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + i * i * 31) % 760;
     *err = (struct fathom_error){0};
-    return fathom_session_append(session, prompt, N_PROMPT, NULL, NULL, err);
+    return fathom_session_append(session, prompt, N_PROMPT, NULL, err);
 }
 
 static bool generate(struct fathom_session *session, int32_t *ids, struct fathom_error *err) {
     uint32_t n;
     *err = (struct fathom_error){0};
     memset(ids, 0xff, N_NEW * sizeof(*ids));
-    return fathom_session_generate(session, NULL, N_NEW, collect, &ids, &n, err);
+    return generate_of(session, NULL, N_NEW, collect, &ids, &n, err);
 }
 
 // What the session gives from the beginning is right.

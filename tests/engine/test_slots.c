@@ -2,6 +2,7 @@
 // experts in slots, in host memory and in the file; no allocation past the limits; one submit a token where
 // host memory holds all experts. The device pretends to be a card, because a device that shares the host's
 // memory needs no slots.
+#include "device.h"
 #include "engine/golden.h"
 #include "engine/session.h"
 #include <setjmp.h>
@@ -39,18 +40,17 @@ static bool collect(void *user, int32_t id) {
 }
 
 static struct fathom_engine *open_engine(const struct run *run, struct fathom_error *err) {
-    return fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = run->model,
-            .gpu.exact = run->exact,
-            .gpu.discrete = true,
-            .gpu.device_limit = run->device_limit,
-            .gpu.host_limit = run->host_limit,
-            .n_context = N_CONTEXT,
-            .n_drafts = run->n_drafts,
-            .experts = run->experts,
-        },
-        err);
+    const struct opening opening = {
+        .engine.model = run->model,
+        .engine.n_context = N_CONTEXT,
+        .engine.n_drafts = run->n_drafts,
+        .engine.experts = run->experts,
+        .gpu.exact = run->exact,
+        .gpu.device_limit = run->device_limit,
+        .gpu.host_limit = run->host_limit,
+        .debug.discrete = true,
+    };
+    return open_opening(opening, err);
 }
 
 static void make_prompt(int32_t prompt[N_PROMPT], uint32_t n_vocab) {
@@ -65,22 +65,22 @@ static struct result generate(const struct run *run) {
     if (!engine) fail_msg("%s: %s", run->model, err.message);
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 20), &err);
     if (!session) fail_msg("%s", err.message);
     int32_t prompt[N_PROMPT];
     make_prompt(prompt, n_vocab);
     float *logits = malloc(sizeof(*logits) * N_PROMPT * n_vocab);
     const struct fathom_sampling sampling = {
-        .temperature = run->sampled ? 0.9f : 0, .top_p = 0.95f, .seed = 17};
+        .size = sizeof(sampling), .temperature = run->sampled ? 0.9f : 0, .top_p = 0.95f, .seed = 17};
     uint32_t n;
-    if (!fathom_session_append(session, prompt, N_PROMPT, logits, NULL, &err) ||
-        !fathom_session_generate(session, &sampling, N_NEW, collect, &r, &n, &err) ||
+    if (!fathom_session_append(session, prompt, N_PROMPT, logits, &err) ||
+        !generate_of(session, &sampling, N_NEW, collect, &r, &n, &err) ||
         !fathom_engine_get_expert_stats(engine, &r.experts, &err))
         fail_msg("%s: %s", run->model, err.message);
     r.logits = hash_floats(logits, (size_t)N_PROMPT * n_vocab);
     r.plan = *fathom_engine_get_plan(engine);
-    r.stats = fathom_session_get_stats(session);
-    r.counters = fathom_gpu_get_counters(engine->gpu);
+    r.stats = stats_of(session);
+    r.counters = counters_of(engine->gpu);
     free(logits);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
@@ -188,8 +188,7 @@ static bool squeeze(void *user, int32_t id) {
     if (n < s->least) s->least = n;
     if (s->result->n_ids == 10) { // the limit was lowered five tokens ago
         assert_true(n < s->most);
-        if (n > s->engine->plan.floor)
-            assert_true(fathom_gpu_get_counters(s->engine->gpu).device_allocated <= s->some);
+        if (n > s->engine->plan.floor) assert_true(counters_of(s->engine->gpu).device_allocated <= s->some);
     }
     if (s->result->n_ids == 5)
         fathom_gpu_set_limits(s->engine->gpu, (struct fathom_gpu_limits){.device = s->some});
@@ -211,17 +210,17 @@ static void test_pressure(void **state) {
         if (!engine) fail_msg("%s", err.message);
         assert_non_null(engine->weights.slots);
         struct fathom_session *session =
-            fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+            fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 20), &err);
         assert_non_null(session);
         engine->pressure.interval = 0;
         struct squeezed s = {engine, &r, run.device_limit, 0, UINT32_MAX, engine->weights.slots->n_slots};
-        s.some = fathom_gpu_get_counters(engine->gpu).device_allocated -
+        s.some = counters_of(engine->gpu).device_allocated -
             all.plan.expert_bytes / (i ? 4 : 8); // i: below the least
         int32_t prompt[N_PROMPT];
         make_prompt(prompt, fathom_engine_get_info(engine)->n_vocab);
         uint32_t n;
-        if (!fathom_session_append(session, prompt, N_PROMPT, NULL, NULL, &err) ||
-            !fathom_session_generate(session, NULL, N_NEW, squeeze, &s, &n, &err))
+        if (!fathom_session_append(session, prompt, N_PROMPT, NULL, &err) ||
+            !generate_of(session, NULL, N_NEW, squeeze, &s, &n, &err))
             fail_msg("%s", err.message);
         print_message("%u slots, %u while memory was scarce, %u again\n", s.most, s.least,
             engine->weights.slots->n_slots);
@@ -249,7 +248,7 @@ static void test_lost_slots(void **state) {
     struct fm_slots *slots = engine->weights.slots;
     assert_non_null(slots);
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 20), &err);
     assert_non_null(session);
     int32_t prompt[N_PROMPT];
     uint32_t n;
@@ -259,15 +258,15 @@ static void test_lost_slots(void **state) {
     assert_int_equal(err.status, FATHOM_NO_MEMORY);
     assert_true(fathom_engine_get_expert_stats(engine, &stats, &err));
     assert_int_equal(stats.needed, 0);
-    assert_false(fathom_session_append(session, prompt, N_PROMPT, NULL, NULL, &err) &&
-        fathom_session_generate(session, NULL, N_NEW, collect, &r, &n, &err));
+    assert_false(fathom_session_append(session, prompt, N_PROMPT, NULL, &err) &&
+        generate_of(session, NULL, N_NEW, collect, &r, &n, &err));
     assert_int_equal(r.n_ids, 0);
     fathom_session_destroy(&session);
     fathom_gpu_set_limits(engine->gpu, (struct fathom_gpu_limits){.device = run.device_limit});
-    session = fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 20}, &err);
+    session = fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 20), &err);
     assert_non_null(session);
-    if (!fathom_session_append(session, prompt, N_PROMPT, NULL, NULL, &err) ||
-        !fathom_session_generate(session, NULL, N_NEW, collect, &r, &n, &err))
+    if (!fathom_session_append(session, prompt, N_PROMPT, NULL, &err) ||
+        !generate_of(session, NULL, N_NEW, collect, &r, &n, &err))
         fail_msg("%s", err.message);
     assert_int_equal(r.n_ids, all.n_ids);
     assert_memory_equal(r.ids, all.ids, sizeof(*r.ids) * all.n_ids);

@@ -89,7 +89,7 @@ static void check_start(const char *model, int layer, const char *says) {
     struct fathom_error err = {0};
     char name[64];
     snprintf(name, sizeof(name), "blk.%d.ffn_gate_tid2eid.weight", layer);
-    const struct fathom_engine_params params = {.model = model, .n_context = 64};
+    const struct fathom_engine_params params = {.size = sizeof(params), .model = model, .n_context = 64};
     struct fathom_engine *engine = fathom_engine_create(&params, &err);
     if (!says && !engine) fail_msg("%s", err.message);
     if (says && engine) fail_msg("%s was loaded; it should say \"%s\"", model, says);

@@ -1,5 +1,6 @@
 // Tuning of a model: choices are measured once, and then the file alone decides. And tuning of every
 // architecture: all calls of its pass are found, and its logits stay those of the reference.
+#include "device.h"
 #include "engine/golden.h"
 #include "engine/session.h"
 #include "gpu/internal.h"
@@ -30,21 +31,22 @@ static void hear(void *user, enum fathom_log_level level, const char *message) {
     if (!heard.n_notices++) snprintf(heard.notice, sizeof(heard.notice), "%s", message);
 }
 
-static struct fathom_engine *start_model(const char *model, struct fathom_engine_params params) {
+static struct fathom_engine *start_model(const char *model, struct opening opening) {
     struct fathom_error err = {0};
     char path[512];
     snprintf(path, sizeof(path), FATHOM_SOURCE_DIR "/%s", model);
     heard = (struct heard){0};
-    params.model = path;
-    params.gpu.log.write = hear;
-    struct fathom_engine *engine = fathom_engine_create(&params, &err);
+    opening.engine.model = path;
+    opening.gpu.log.write = hear;
+    struct fathom_engine *engine = open_opening(opening, &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
 }
 
-static struct fathom_engine *start(struct fathom_gpu_params gpu, enum fathom_tuning tuning) {
-    return start_model("tools/demo/minnow-q8_0.gguf",
-        (struct fathom_engine_params){.n_context = 256, .gpu = gpu, .tuning = tuning});
+static struct fathom_engine *start(struct opening opening, enum fathom_tuning tuning) {
+    opening.engine.n_context = 256;
+    opening.engine.tuning = tuning;
+    return start_model("tools/demo/minnow-q8_0.gguf", opening);
 }
 
 static void finish(struct fathom_engine **engine) {
@@ -81,42 +83,51 @@ static int remove_folder(void **state) {
 static void test_first_and_second_start(void **state) {
     (void)state;
     char path[512];
-    struct fathom_engine *engine =
-        start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+    struct fathom_engine *engine = start((struct opening){.gpu.cache_dir = folder}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 1);
     assert_non_null(strstr(heard.notice, "first use of this model on"));
     assert_int_equal(heard.n_warnings, 0);
     assert_int_equal(n_tuning_files(path, sizeof(path)), 1);
     const size_t n = engine->gpu->n_tuned;
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+    engine = start((struct opening){.gpu.cache_dir = folder}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
     assert_int_equal(engine->gpu->n_tuned, n);
-    assert_int_equal(fathom_gpu_get_counters(engine->gpu).dispatches, 0); // nothing was measured
+    assert_int_equal(counters_of(engine->gpu).dispatches, 0); // nothing was measured
     finish(&engine);
     // only the folder keeps the choices
-    engine = start((struct fathom_gpu_params){0}, FATHOM_TUNING_QUICK);
+    engine = start((struct opening){0}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
     finish(&engine);
 }
 
-static bool stop_soon(void *user, const char *what, uint64_t done, uint64_t total) {
+static bool stop_soon(void *user, enum fathom_phase phase, uint64_t done, uint64_t total) {
     (void)total;
-    return strcmp(what, "tuning") || done < *(const uint64_t *)user;
+    return phase != FATHOM_PHASE_TUNE || done < *(const uint64_t *)user;
+}
+
+// most: calls to measure; NULL: all.
+static bool tune_of(struct fathom_engine *engine, double seconds, uint64_t *most, struct fathom_error *err) {
+    const struct fathom_tune_params params = {
+        .size = sizeof(params),
+        .seconds = seconds,
+        .progress = {most ? stop_soon : NULL, most},
+    };
+    return fathom_engine_tune(engine, &params, err);
 }
 
 // Does a decode step use the plain variant of expert_up, and no other?
 static void check_step(struct fathom_engine *engine, bool plain) {
-    static struct fathom_dispatch_time list[1024];
     struct fathom_error err = {0};
     const int32_t ids[] = {1, 2, 3};
     struct fathom_session *s = fathom_session_create(engine, NULL, &err);
     if (!s || !fathom_session_append_decode(s, ids, 3, NULL, &err)) fail_msg("%s", err.message);
-    const size_t n = fathom_stream_timings(s->decode, list, 1024);
+    const size_t n = fathom_session_read_timings(s, true);
     uint32_t n_seen = 0;
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(list[i].op, "expert_up")) continue;
-        assert_int_equal(!strcmp(list[i].variant, "plain"), plain);
+        const struct fathom_dispatch_time *t = fathom_session_get_timing(s, true, i);
+        if (strcmp(t->op, "expert_up")) continue;
+        assert_int_equal(!strcmp(t->variant, "plain"), plain);
         n_seen++;
     }
     assert_true(n_seen >= engine->hp.n_layers);
@@ -127,35 +138,32 @@ static void check_step(struct fathom_engine *engine, bool plain) {
 static void test_file_decides(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_tuned list[6];
-    size_t n;
     char path[512];
     uint64_t most = 6;
     struct fathom_engine *engine =
-        start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_OFF);
+        start((struct opening){.gpu.cache_dir = folder, .gpu.timers = true}, FATHOM_TUNING_OFF);
     assert_int_equal(heard.n_notices + n_tuning_files(path, sizeof(path)), 0);
     uint64_t none = 0; // a tuning that measured nothing writes no file, which would be taken for a tuning
-    if (!fathom_engine_tune(engine, 600, &(struct fathom_progress){stop_soon, &none}, list, 6, &n, &err))
-        fail_msg("%s", err.message);
+    if (!tune_of(engine, 600, &none, &err)) fail_msg("%s", err.message);
     assert_int_equal(n_tuning_files(path, sizeof(path)), 0);
-    if (!fathom_engine_tune(engine, 600, &(struct fathom_progress){stop_soon, &most}, list, 6, &n, &err))
-        fail_msg("%s", err.message);
+    if (!tune_of(engine, 600, &most, &err)) fail_msg("%s", err.message);
     assert_int_equal(heard.n_warnings, 0);
-    assert_int_equal(n, 6);
+    assert_int_equal(fathom_engine_count_tuned(engine), 6);
     assert_int_equal(engine->gpu->n_tuned, 6);
-    for (size_t i = 0; i < n; i++) {
-        assert_int_equal(list[i].n_tokens, 1);
-        assert_string_not_equal(list[i].default_variant, "");
-        assert_string_not_equal(list[i].best, "");
-        assert_true(list[i].best_nanoseconds > 0);
-        assert_true(list[i].best_nanoseconds <= list[i].default_nanoseconds);
-        assert_true(list[i].n_measured >= 1);
-        assert_int_equal(list[i].n_wrong, 0);
+    for (size_t i = 0; i < fathom_engine_count_tuned(engine); i++) {
+        const struct fathom_tuned *t = fathom_engine_get_tuned(engine, i);
+        assert_int_equal(t->n_tokens, 1);
+        assert_string_not_equal(t->default_variant, "");
+        assert_string_not_equal(t->best, "");
+        assert_true(t->best_nanoseconds > 0);
+        assert_true(t->best_nanoseconds <= t->default_nanoseconds);
+        assert_true(t->n_measured >= 1);
+        assert_int_equal(t->n_wrong, 0);
     }
     struct fm_tuned rows[6];
     memcpy(rows, engine->gpu->tuned, sizeof(rows));
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_QUICK);
+    engine = start((struct opening){.gpu.cache_dir = folder, .gpu.timers = true}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
     assert_int_equal(engine->gpu->n_tuned, 6);
     assert_memory_equal(engine->gpu->tuned, rows, sizeof(rows));
@@ -167,22 +175,22 @@ static void test_file_decides(void **state) {
     assert_int_equal(n_changed, 2); // dense layers, and those with experts
     fm_tuned_save(engine->gpu, engine->tuning_key);
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_QUICK);
+    engine = start((struct opening){.gpu.cache_dir = folder, .gpu.timers = true}, FATHOM_TUNING_QUICK);
     check_step(engine, true);
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder, .timers = true}, FATHOM_TUNING_OFF);
+    engine = start((struct opening){.gpu.cache_dir = folder, .gpu.timers = true}, FATHOM_TUNING_OFF);
     check_step(engine, false);
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_OFF);
+    engine = start((struct opening){.gpu.cache_dir = folder}, FATHOM_TUNING_OFF);
     assert_int_equal(engine->gpu->n_tuned, 0);
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder, .exact = true}, FATHOM_TUNING_QUICK);
+    engine = start((struct opening){.gpu.cache_dir = folder, .gpu.exact = true}, FATHOM_TUNING_QUICK);
     assert_int_equal(engine->gpu->n_tuned, 0);
-    if (fathom_engine_tune(engine, 1, NULL, NULL, 0, &n, &err)) fail_msg("exact mode was tuned");
+    if (tune_of(engine, 1, NULL, &err)) fail_msg("exact mode was tuned");
     assert_non_null(strstr(err.message, "exact mode"));
     finish(&engine);
-    engine = start(
-        (struct fathom_gpu_params){.cache_dir = folder, .variants = "matmul=plain"}, FATHOM_TUNING_QUICK);
+    engine =
+        start((struct opening){.gpu.cache_dir = folder, .gpu.variants = "matmul=plain"}, FATHOM_TUNING_QUICK);
     assert_int_equal(engine->gpu->n_tuned, 0);
     finish(&engine);
 }
@@ -191,8 +199,7 @@ static void test_file_decides(void **state) {
 static void test_damaged(void **state) {
     (void)state;
     char path[512];
-    struct fathom_engine *engine =
-        start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+    struct fathom_engine *engine = start((struct opening){.gpu.cache_dir = folder}, FATHOM_TUNING_QUICK);
     finish(&engine);
     assert_int_equal(n_tuning_files(path, sizeof(path)), 1);
     FILE *f = fopen(path, "r+b");
@@ -202,11 +209,11 @@ static void test_damaged(void **state) {
     fseek(f, -1, SEEK_END);
     fputc(byte ^ 1, f);
     fclose(f);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+    engine = start((struct opening){.gpu.cache_dir = folder}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 2);
     assert_non_null(strstr(heard.notice, "is damaged"));
     finish(&engine);
-    engine = start((struct fathom_gpu_params){.cache_dir = folder}, FATHOM_TUNING_QUICK);
+    engine = start((struct opening){.gpu.cache_dir = folder}, FATHOM_TUNING_QUICK);
     assert_int_equal(heard.n_notices, 0);
     finish(&engine);
 }
@@ -233,33 +240,31 @@ static const struct model {
 };
 enum { N_MODELS = sizeof(models) / sizeof(models[0]), V4 = 5, LLAMA = 6 };
 
-static struct fathom_engine *open_model(const struct model *m, struct fathom_gpu_params gpu) {
+static struct fathom_engine *open_model(const struct model *m, struct opening opening) {
     char path[64];
     snprintf(path, sizeof(path), "tests/data/reference/%s", m->name);
-    return start_model(path,
-        (struct fathom_engine_params){
-            .n_context = N_TOKENS,
-            .cache_8bit = m->cache_8bit,
-            .tuning = FATHOM_TUNING_OFF,
-            .gpu = gpu,
-        });
+    opening.engine.n_context = N_TOKENS;
+    opening.engine.cache_8bit = m->cache_8bit;
+    opening.engine.tuning = FATHOM_TUNING_OFF;
+    return start_model(path, opening);
 }
 
 // Checks that all calls of every number of tokens are there. Attention is one, with the cache's type.
-static void check_list(const struct model *m, const struct fathom_tuned *list, size_t n) {
+static void check_list(const struct model *m, const struct fathom_engine *engine) {
+    const size_t n = fathom_engine_count_tuned(engine);
     static const uint32_t counts[] = {1, N_TOKENS, 2, 4, 8};
     size_t n_listed = 0;
     for (size_t c = 0; c < sizeof(counts) / sizeof(*counts); c++) {
         uint32_t n_attention = 0, n_matmul = 0, n_down = 0;
         for (size_t i = 0; i < n; i++) {
-            if (list[i].n_tokens != counts[c]) continue;
+            const struct fathom_tuned *t = fathom_engine_get_tuned(engine, i);
+            if (t->n_tokens != counts[c]) continue;
             n_listed++;
-            n_matmul += !strcmp(list[i].op, "matmul");
-            n_down += !strcmp(list[i].op, "expert_down");
-            if (!strstr(list[i].op, "attention")) continue;
+            n_matmul += !strcmp(t->op, "matmul");
+            n_down += !strcmp(t->op, "expert_down");
+            if (!strstr(t->op, "attention")) continue;
             n_attention++;
-            assert_int_equal(
-                strncmp(list[i].what, m->cache_8bit ? "Q8_0 " : "F16 ", m->cache_8bit ? 5 : 4), 0);
+            assert_int_equal(strncmp(t->what, m->cache_8bit ? "Q8_0 " : "F16 ", m->cache_8bit ? 5 : 4), 0);
         }
         assert_int_equal(n_attention, 1);
         assert_in_range(n_matmul, 2, 12); // a chunk's pass has no head
@@ -285,7 +290,7 @@ static double divergence(const struct model *m, struct fathom_engine *engine) {
     if (!ids || !want || !got || n_ids != N_TOKENS || n_logits != N_TOKENS * N_VOCAB) fail_msg("%s", path);
     struct fathom_session *s = fathom_session_create(engine, NULL, &err);
     // a chunk, then token by token
-    if (!s || !fathom_session_append(s, ids, N_TOKENS / 2, got, NULL, &err) ||
+    if (!s || !fathom_session_append(s, ids, N_TOKENS / 2, got, &err) ||
         !fathom_session_append_decode(
             s, ids + N_TOKENS / 2, N_TOKENS / 2, got + N_TOKENS / 2 * N_VOCAB, &err))
         fail_msg("%s", err.message);
@@ -309,28 +314,30 @@ static double divergence(const struct model *m, struct fathom_engine *engine) {
 
 static void test_every_model(void **state) {
     (void)state;
-    static struct fathom_tuned list[MAX_LIST];
     struct fathom_error err = {0};
-    size_t n;
     for (int i = 0; i < N_MODELS; i++) {
         const struct model *m = &models[i];
-        struct fathom_engine *engine = open_model(m, (struct fathom_gpu_params){0});
+        struct fathom_engine *engine = open_model(m, (struct opening){0});
         uint64_t most = N_MEASURED;
         // no time at all: all calls are listed, none is measured
-        if (!fathom_engine_tune(engine, 1e-9, NULL, list, MAX_LIST, &n, &err))
-            fail_msg("%s: %s", m->name, err.message);
-        check_list(m, list, n);
-        for (size_t j = 0; j < n; j++) assert_true(!list[j].best[0] && list[j].n_measured == 0);
+        if (!tune_of(engine, 1e-9, NULL, &err)) fail_msg("%s: %s", m->name, err.message);
+        check_list(m, engine);
+        for (size_t j = 0; j < fathom_engine_count_tuned(engine); j++) {
+            assert_int_equal(fathom_engine_get_tuned(engine, j)->best[0], 0);
+            assert_int_equal(fathom_engine_get_tuned(engine, j)->n_measured, 0);
+        }
         assert_int_equal(engine->gpu->n_tuned, 0);
-        if (!fathom_engine_tune(
-                engine, 600, &(struct fathom_progress){stop_soon, &most}, list, MAX_LIST, &n, &err))
-            fail_msg("%s: %s", m->name, err.message);
-        assert_int_equal(n, N_MEASURED);
+        if (!tune_of(engine, 600, &most, &err)) fail_msg("%s: %s", m->name, err.message);
+        assert_int_equal(fathom_engine_count_tuned(engine), N_MEASURED);
         assert_int_equal(engine->gpu->n_tuned, N_MEASURED);
-        for (size_t j = 0; j < n; j++) assert_true(list[j].best[0] && list[j].n_wrong == 0);
+        for (size_t j = 0; j < fathom_engine_count_tuned(engine); j++) {
+            assert_true(fathom_engine_get_tuned(engine, j)->best[0]);
+            assert_int_equal(fathom_engine_get_tuned(engine, j)->n_wrong, 0);
+        }
+        const struct fathom_tuned *t = fathom_engine_get_tuned(engine, 0);
         const double kl = divergence(m, engine);
         print_message("%s%s: mean divergence %.2e after %s %s for %s\n", m->name,
-            m->cache_8bit ? ", 8-bit cache" : "", kl, list[0].op, list[0].best, list[0].default_variant);
+            m->cache_8bit ? ", 8-bit cache" : "", kl, t->op, t->best, t->default_variant);
         assert_true(kl < m->most);
         assert_int_equal(heard.n_warnings, 0);
         finish(&engine);
@@ -343,7 +350,7 @@ static void test_quick_form(void **state) {
     (void)state;
     struct fathom_error err = {0};
     struct fm_tune_outcome outcome;
-    struct fathom_engine *engine = open_model(&models[LLAMA], (struct fathom_gpu_params){.discrete = true});
+    struct fathom_engine *engine = open_model(&models[LLAMA], (struct opening){.debug.discrete = true});
     if (!fm_tune_quickly(engine, 600, 0, NULL, &outcome, &err)) fail_msg("%s", err.message);
     assert_int_equal(heard.n_warnings, 0);
     assert_true(outcome.n_calls > 20);
@@ -368,7 +375,7 @@ static void test_first_start_of_a_card(void **state) {
     char path[512];
     uint64_t none = 0;
     struct fathom_engine *engine =
-        open_model(&models[V4], (struct fathom_gpu_params){.discrete = true, .cache_dir = folder});
+        open_model(&models[V4], (struct opening){.debug.discrete = true, .gpu.cache_dir = folder});
     assert_false(fm_tune_start(engine, &(struct fathom_progress){stop_soon, &none}, &err));
     assert_int_equal(err.status, FATHOM_CANCELLED);
     assert_int_equal(n_tuning_files(path, sizeof(path)) + (int)engine->gpu->n_tuned + heard.n_notices, 0);
@@ -390,11 +397,11 @@ static void test_first_start_of_a_card(void **state) {
     print_message("%s\n", heard.notice);
     if (kept) {
         const size_t n = engine->gpu->n_tuned;
-        const uint64_t before = fathom_gpu_get_counters(engine->gpu).dispatches;
+        const uint64_t before = counters_of(engine->gpu).dispatches;
         if (!fm_tune_start(engine, NULL, &err)) fail_msg("%s", err.message);
         assert_int_equal(heard.n_notices, 1);
         assert_int_equal(engine->gpu->n_tuned, n);
-        assert_int_equal(fathom_gpu_get_counters(engine->gpu).dispatches, before);
+        assert_int_equal(counters_of(engine->gpu).dispatches, before);
     }
     finish(&engine);
 }
@@ -404,12 +411,12 @@ static void test_key(void **state) {
     (void)state;
     uint64_t keys[N_MODELS];
     for (int i = 0; i < N_MODELS; i++) {
-        struct fathom_engine *engine = open_model(&models[i], (struct fathom_gpu_params){0});
+        struct fathom_engine *engine = open_model(&models[i], (struct opening){0});
         keys[i] = engine->tuning_key;
         finish(&engine);
         for (int j = 0; j < i; j++) assert_int_not_equal(keys[i], keys[j]);
     }
-    struct fathom_engine *engine = open_model(&models[0], (struct fathom_gpu_params){0});
+    struct fathom_engine *engine = open_model(&models[0], (struct opening){0});
     assert_int_equal(engine->tuning_key, keys[0]);
     finish(&engine);
 }

@@ -98,8 +98,7 @@ static bool read_prompt(const struct fathom_engine *engine, struct fathom_sessio
     if (!engine->tokenizer) return fm_fail(err, FATHOM_INVALID, "the model has no tokenizer for the prompt");
     struct fm_tokens ids = {0};
     bool ok = fm_tokenizer_encode(engine->tokenizer, prompt, strlen(prompt), true, &ids, err);
-    if (ok && ids.count > 1)
-        ok = fathom_session_append(session, ids.ids, (uint32_t)ids.count - 1, NULL, NULL, err);
+    if (ok && ids.count > 1) ok = fathom_session_append(session, ids.ids, (uint32_t)ids.count - 1, NULL, err);
     if (ok && ids.count) *last = ids.ids[ids.count - 1];
     free(ids.ids);
     return ok;
@@ -138,10 +137,10 @@ int main(int argc, char **argv) {
     const double temperature = argc > 4 ? atof(argv[4]) : 1;
     random_state = 0x9E3779B97F4A7C15ull * (1 + (argc > 5 ? strtoull(argv[5], NULL, 10) : 0));
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = argv[1], .n_context = n_tokens + 128, .tuning = FATHOM_TUNING_OFF},
-        &err);
+    struct fathom_engine *engine =
+        fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = argv[1], .n_context = n_tokens + 128,
+                                 .tuning = FATHOM_TUNING_OFF),
+            &err);
     FILE *out = engine ? fopen(argv[2], "w") : NULL;
     bool ok = out && trace(engine, out, n_tokens, temperature, argc > 6 ? argv[6] : NULL, &err);
     if (engine && !out) fm_fail(&err, FATHOM_IO, "%s cannot be written", argv[2]);

@@ -92,6 +92,8 @@ static const struct {
         HOST | DEVICE | LOST, NULL, 0, 0) \
     Y(vkQueueWaitIdle, (VkQueue q), (q), HOST | DEVICE | LOST, NULL, 0, 0) \
     Y(vkDeviceWaitIdle, (VkDevice d), (d), HOST | DEVICE | LOST, NULL, 0, 0) \
+    Y(vkGetSemaphoreCounterValue, (VkDevice d, VkSemaphore s, uint64_t * out), (d, s, out), \
+        HOST | DEVICE | LOST, out, sizeof(*out), NONSENSE) \
     Y(vkWaitSemaphores, (VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t t), (d, i, t), \
         HOST | DEVICE | LOST | TIMEOUT, NULL, 0, 0) \
     Y(vkGetQueryPoolResults, \

@@ -1,7 +1,7 @@
 // A fault in the middle: the call that met it says so, and the next one gives what it gives without faults.
 // Runs under the layer of layer.c.
+#include "device.h"
 #include <dlfcn.h>
-#include <fathom/fathom.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,11 +19,8 @@ static size_t size; // of the logits, in bytes
 static struct fathom_engine *open_engine(void) {
     struct fathom_error err = {0};
     struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = FATHOM_SOURCE_DIR "/tests/data/reference/qwen2",
-            .n_context = 128,
-            .gpu = {.timers = true},
-        },
+        &FATHOM_INIT(fathom_engine_params, .model = FATHOM_SOURCE_DIR "/tests/data/reference/qwen2",
+            .n_context = 128, .gpu = &FATHOM_INIT(fathom_gpu_params, .timers = true)),
         &err);
     if (!engine) fail_msg("%s", err.message);
     return engine;
@@ -46,7 +43,7 @@ static int find_logits(void **state) {
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
     struct fathom_session *session = open_session(engine);
     size = sizeof(*wanted) * N_IDS * n_vocab;
-    const bool ok = n_vocab <= N_VOCAB_MOST && fathom_session_append(session, ids, N_IDS, wanted, NULL, &err);
+    const bool ok = n_vocab <= N_VOCAB_MOST && fathom_session_append(session, ids, N_IDS, wanted, &err);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
     return ok && fault_plan ? 0 : -1;
@@ -76,14 +73,14 @@ static void the_next_call_is_right(void **state) {
         struct fathom_engine *engine = open_engine();
         fault_plan(faults[i].fault, faults[i].call);
         struct fathom_session *session = fathom_session_create(engine, NULL, &err);
-        const bool failed = !session || !fathom_session_append(session, ids, N_IDS, got, NULL, &err);
+        const bool failed = !session || !fathom_session_append(session, ids, N_IDS, got, &err);
         fault_plan(NULL, NULL);
         if (!failed) fail_msg("%s of %s was not met", faults[i].fault, faults[i].call);
         if (!strstr(err.message, faults[i].call)) fail_msg("%s: %s", faults[i].call, err.message);
         err = (struct fathom_error){0};
         if (!session) session = open_session(engine);
         assert_true(fathom_session_truncate(session, 0, &err));
-        if (!fathom_session_append(session, ids, N_IDS, got, NULL, &err))
+        if (!fathom_session_append(session, ids, N_IDS, got, &err))
             fail_msg("after %s: %s", faults[i].call, err.message);
         assert_memory_equal(got, wanted, size);
         fathom_session_destroy(&session);
@@ -97,11 +94,11 @@ static void a_lost_device_says_why(void **state) {
     struct fathom_engine *engine = open_engine();
     struct fathom_session *session = open_session(engine);
     fault_plan("lost@1", "vkQueueSubmit");
-    assert_false(fathom_session_append(session, ids, N_IDS, got, NULL, &err));
+    assert_false(fathom_session_append(session, ids, N_IDS, got, &err));
     assert_int_equal(err.status, FATHOM_DEVICE_LOST);
     for (int i = 0; i < 2; i++) {
         err = (struct fathom_error){0};
-        assert_false(fathom_session_append(session, ids, N_IDS, got, NULL, &err));
+        assert_false(fathom_session_append(session, ids, N_IDS, got, &err));
         assert_int_equal(err.status, FATHOM_DEVICE_LOST);
         assert_non_null(strstr(err.message, "lost earlier"));
         assert_non_null(strstr(err.message, "vkQueueSubmit"));
@@ -115,17 +112,18 @@ static void a_lost_device_says_why(void **state) {
 static void a_loss_while_freeing_is_kept(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.discrete = true}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(
+        &FATHOM_INIT(fathom_gpu_params, .debug = &FATHOM_INIT(fathom_gpu_debug, .discrete = true)), &err);
     if (!gpu) fail_msg("%s", err.message);
     struct fathom_buffer *buffer = fathom_buffer_create(gpu, 1 << 20, FATHOM_MEMORY_DEVICE, &err);
     if (!buffer) fail_msg("%s", err.message);
-    fault_plan("lost@1", "vkWaitSemaphores");
+    fault_plan("lost@1", "vkGetSemaphoreCounterValue");
     fathom_buffer_destroy(&buffer);
     assert_false(fathom_gpu_wait(gpu, 0, &err));
     fault_plan(NULL, NULL);
     assert_int_equal(err.status, FATHOM_DEVICE_LOST);
     assert_non_null(strstr(err.message, "lost earlier"));
-    assert_non_null(strstr(err.message, "vkWaitSemaphores"));
+    assert_non_null(strstr(err.message, "vkGetSemaphoreCounterValue"));
     fathom_gpu_destroy(&gpu);
 }
 
@@ -153,7 +151,7 @@ static void a_gpu_does_without_imports(void **state) {
         fault_plan(NULL, NULL);
         if (!gpu) fail_msg("%s of %s: %s", faults[i].fault, faults[i].call, err.message);
         if (fathom_gpu_get_info(gpu)->max_import) fail_msg("%s was not met", faults[i].call);
-        assert_int_equal(fathom_gpu_get_counters(gpu).device_allocated, 0);
+        assert_int_equal(counters_of(gpu).device_allocated, 0);
         struct fathom_stream *stream = fathom_stream_create(gpu, &err);
         struct fathom_buffer *a = fathom_buffer_create(gpu, 4096, FATHOM_MEMORY_HOST, &err),
                              *b = fathom_buffer_create(gpu, 4096, FATHOM_MEMORY_HOST, &err);
@@ -174,15 +172,14 @@ static void a_gpu_does_without_imports(void **state) {
 
 static void times_are_whole_or_none(void **state) {
     (void)state;
-    static struct fathom_dispatch_time list[4096];
     struct fathom_error err = {0};
     struct fathom_engine *engine = open_engine();
     struct fathom_session *session = open_session(engine);
-    if (!fathom_session_append(session, ids, N_IDS, NULL, NULL, &err)) fail_msg("%s", err.message);
+    if (!fathom_session_append(session, ids, N_IDS, NULL, &err)) fail_msg("%s", err.message);
     fault_plan("not-ready@3", "vkGetQueryPoolResults");
-    assert_int_equal(fathom_session_get_timings(session, false, list, 4096), 0);
+    assert_int_equal(fathom_session_read_timings(session, false), 0);
     fault_plan(NULL, NULL);
-    assert_true(fathom_session_get_timings(session, false, list, 4096) > 3);
+    assert_true(fathom_session_read_timings(session, false) > 3);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
 }

@@ -1,8 +1,8 @@
 // A fault in the middle of a step whose experts are not all in device memory: the call that met it says so,
 // and the same session goes on with the right tokens. After a lost device a new engine does. Runs under the
 // layer of layer.c; the device pretends to be a card, and a step is many submits, any of which can fail.
+#include "device.h"
 #include <dlfcn.h>
-#include <fathom/fathom.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,19 +36,18 @@ enum { N_PLACES = sizeof(places) / sizeof(*places) };
 
 static struct fathom_engine *open_engine(const struct place *p) {
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
-            .n_context = 64,
-            .n_drafts = p->n_drafts,
-            .experts = p->experts,
-            .gpu = {.exact = true,
-                .discrete = true,
-                .short_submits = true,
-                .device_limit = p->share > 0 ? fixed + (uint64_t)(p->share * (double)experts) : 0,
-                .host_limit = p->host_limit},
-        },
-        &err);
+    const struct opening opening = {
+        .engine.model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
+        .engine.n_context = 64,
+        .engine.n_drafts = p->n_drafts,
+        .engine.experts = p->experts,
+        .gpu.exact = true,
+        .gpu.device_limit = p->share > 0 ? fixed + (uint64_t)(p->share * (double)experts) : 0,
+        .gpu.host_limit = p->host_limit,
+        .debug.discrete = true,
+        .debug.short_submits = true,
+    };
+    struct fathom_engine *engine = open_opening(opening, &err);
     if (!engine) fail_msg("%s: %s", p->name, err.message);
     return engine;
 }
@@ -56,7 +55,7 @@ static struct fathom_engine *open_engine(const struct place *p) {
 static struct fathom_session *open_session(struct fathom_engine *engine) {
     struct fathom_error err = {0};
     struct fathom_session *session =
-        fathom_session_create(engine, &(struct fathom_session_params){.n_chunk = 8}, &err);
+        fathom_session_create(engine, &FATHOM_INIT(fathom_session_params, .n_chunk = 8), &err);
     if (!session) fail_msg("%s", err.message);
     return session;
 }
@@ -73,10 +72,9 @@ static bool go_on(struct fathom_session *session, struct fathom_error *err) {
     uint32_t n = fathom_session_length(session);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + i * i * 31) % 760;
     *err = (struct fathom_error){0};
-    if (n < N_PROMPT && !fathom_session_append(session, prompt + n, N_PROMPT - n, NULL, NULL, err))
-        return false;
+    if (n < N_PROMPT && !fathom_session_append(session, prompt + n, N_PROMPT - n, NULL, err)) return false;
     n = N_PROMPT + N_NEW - fathom_session_length(session);
-    return fathom_session_generate(session, NULL, n, collect, &next, &n, err);
+    return generate_of(session, NULL, n, collect, &next, &n, err);
 }
 
 static void is_right(const struct place *p, struct fathom_session *session) {

@@ -44,14 +44,14 @@ static struct fm_tokenizer *make_tokenizer(void) {
 static void prompt(const struct fm_chat_template *chat_template, const struct fm_tokenizer *tokenizer,
     const char *tools, const struct fathom_tool_call *calls, size_t n, const char *result, int must) {
     struct fathom_message messages[16] = {
-        {FATHOM_ROLE_USER, result}, {FATHOM_ROLE_ASSISTANT, result, result, calls, n}};
-    for (size_t i = 0; i < n; i++) messages[2 + i] = (struct fathom_message){FATHOM_ROLE_TOOL, result};
+        {.role = FATHOM_ROLE_USER, result}, {.role = FATHOM_ROLE_ASSISTANT, result, result, calls, n}};
+    for (size_t i = 0; i < n; i++) messages[2 + i] = FATHOM_INIT(fathom_message, FATHOM_ROLE_TOOL, result);
     for (int last = 0; last < 2; last++) { // a question comes last, or a result does
         struct fm_conversation talk = {messages, 2 + n, tools, 0};
         struct fm_tokens tokens = {0};
         struct fm_chat_state state;
         struct fathom_error err = {0};
-        if (last || !n) messages[talk.n++] = (struct fathom_message){FATHOM_ROLE_USER, result};
+        if (last || !n) messages[talk.n++] = FATHOM_INIT(fathom_message, FATHOM_ROLE_USER, result);
         const bool ok = fm_chat_prompt(chat_template, &talk, &tokens, &state, &err);
         fuzz_check(&err, ok);
         if (must && !ok) abort();

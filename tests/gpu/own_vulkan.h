@@ -194,22 +194,13 @@ static inline void own_device(struct own *own, const VkPhysicalDeviceFeatures2 *
 
 // What Fathom is given. features as for own_device().
 static inline struct fathom_vulkan own_params(struct own *own, const VkPhysicalDeviceFeatures2 *features) {
-    return (struct fathom_vulkan){
-        .size = sizeof(struct fathom_vulkan),
-        .get_proc_addr = seen_get,
-        .instance = own->instance,
-        .api_version = own->api_version,
-        .physical = own->physical,
-        .device = own->device,
-        .queue = own->queue,
-        .queue_family = own->wants->queue_family,
+    return FATHOM_INIT(fathom_vulkan, .get_proc_addr = seen_get, .instance = own->instance,
+        .api_version = own->api_version, .physical = own->physical, .device = own->device,
+        .queue = own->queue, .queue_family = own->wants->queue_family,
         .extensions = features ? NULL : own->wants->extensions,
         .n_extensions = features ? 0 : own->wants->n_extensions,
-        .features = features ? features : own->wants->features,
-        .lock_queue = lock_queue,
-        .unlock_queue = unlock_queue,
-        .user = &seen.lock,
-    };
+        .features = features ? features : own->wants->features, .lock_queue = lock_queue,
+        .unlock_queue = unlock_queue, .user = &seen.lock);
 }
 
 // Commands that fill the program's buffer with 7.

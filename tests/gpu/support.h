@@ -55,7 +55,9 @@ static inline void record_affine(
 
 static inline struct fathom_gpu *create_gpu(const struct fathom_gpu_params *params) {
     struct fathom_error err = {0};
-    const struct fathom_gpu_params wanted = device_params(params ? *params : (struct fathom_gpu_params){0});
+    struct fathom_gpu_debug debug;
+    const struct fathom_gpu_params wanted =
+        device_params(params ? *params : FATHOM_INIT(fathom_gpu_params), &debug);
     struct fathom_gpu *gpu = fathom_gpu_create(&wanted, &err);
     if (!gpu) fail_msg("%s", err.message);
     return gpu;

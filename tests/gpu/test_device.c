@@ -3,17 +3,17 @@
 #include "gpu/tuned.h"
 #include <pthread.h>
 
-enum { CAPACITY = 16 };
-
 static void test_list(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_gpu_info list[CAPACITY];
-    const size_t n = fathom_gpu_list(list, CAPACITY, &err);
-    if (n == 0) fail_msg("%s", err.message);
-    assert_int_equal(fathom_gpu_list(NULL, 0, &err), n);
-    for (size_t i = 0; i < n && i < CAPACITY; i++) {
-        const struct fathom_gpu_info *d = &list[i];
+    struct fathom_gpu_list *list = fathom_gpu_list_create(&err);
+    if (!list) fail_msg("%s", err.message);
+    const size_t n = fathom_gpu_list_count(list);
+    assert_true(n > 0);
+    assert_null(fathom_gpu_list_get(list, n));
+    for (size_t i = 0; i < n; i++) {
+        const struct fathom_gpu_info *d = fathom_gpu_list_get(list, i);
+        assert_int_equal(d->size, sizeof(*d));
         assert_int_equal(d->index, i);
         assert_true(d->name[0] != 0);
         if (d->unusable[0]) continue;
@@ -46,18 +46,18 @@ static void test_choice(void **state) {
     part[7] = 0;
     const char *names[] = {index, part, info.name};
     for (int i = 0; i < 3; i++) {
-        gpu = create_gpu(&(struct fathom_gpu_params){.device = names[i]});
+        gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .device = names[i]));
         assert_string_equal(fathom_gpu_get_info(gpu)->name, info.name);
         fathom_gpu_destroy(&gpu);
     }
     const char *wrong[] = {"no such device", "999", "-1", "99999999999999999999999"};
     for (int i = 0; i < 4; i++) {
         struct fathom_error err = {0};
-        assert_null(fathom_gpu_create(&(struct fathom_gpu_params){.device = wrong[i]}, &err));
+        assert_null(fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params, .device = wrong[i]), &err));
         assert_int_equal(err.status, FATHOM_NO_DEVICE);
         assert_non_null(strstr(err.message, wrong[i]));
     }
-    assert_null(fathom_gpu_create(&(struct fathom_gpu_params){.device = "nothing"}, NULL));
+    assert_null(fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params, .device = "nothing"), NULL));
 }
 
 static void test_two_at_once(void **state) {
@@ -93,7 +93,9 @@ static void *create_in_thread(void *user) {
     struct fathom_error *err = user;
     for (int i = 0; i < 4; i++) {
         struct fathom_gpu *gpu = fathom_gpu_create(NULL, err);
-        if (!gpu || !fathom_gpu_list(NULL, 0, err)) return NULL;
+        struct fathom_gpu_list *list = fathom_gpu_list_create(err);
+        if (!gpu || !list) return NULL;
+        fathom_gpu_list_destroy(&list);
         fathom_gpu_destroy(&gpu);
     }
     return err;
@@ -124,16 +126,16 @@ static void test_variants(void **state) {
     assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 1)->name, "few");
     assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 5)->name, sub ? "sub" : "plain");
     fathom_gpu_destroy(&gpu);
-    gpu = create_gpu(&(struct fathom_gpu_params){
-        .disabled_caps = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16,
-        .variants = "other=few,op=few",
-    });
+    gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params,
+        .debug = &FATHOM_INIT(
+            fathom_gpu_debug, .disabled_caps = FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16),
+        .variants = "other=few,op=few"));
     assert_int_equal(
         fathom_gpu_get_info(gpu)->caps & (FATHOM_CAP_SUBGROUP_ARITHMETIC | FATHOM_CAP_FLOAT16), 0);
     assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 9)->name, "few");
     assert_string_equal(fm_variant_pick(gpu, "third", table, 3, 0, 9)->name, "plain");
     fathom_gpu_destroy(&gpu);
-    gpu = create_gpu(&(struct fathom_gpu_params){.exact = true, .variants = "op=sub"});
+    gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .exact = true, .variants = "op=sub"));
     assert_true(fm_gpu_is_exact(gpu));
     assert_string_equal(fm_variant_pick(gpu, "op", table, 3, 0, 9)->name, "plain");
     fathom_gpu_destroy(&gpu);
@@ -159,7 +161,7 @@ static void test_calls_taken(void **state) {
         {A | B, 2, "b", "both"},
     };
     struct fathom_gpu *gpu = create_gpu(NULL),
-                      *forced = create_gpu(&(struct fathom_gpu_params){.variants = "op=both"}),
+                      *forced = create_gpu(&FATHOM_INIT(fathom_gpu_params, .variants = "op=both")),
                       *tuned = create_gpu(NULL);
     const struct fm_tuned row = {.op = "op", .variant = "both", .first_token = 1, .last_token = 9};
     assert_true(fm_tuned_set(tuned, &row));
@@ -186,7 +188,8 @@ static void test_discrete(void **state) {
     (void)state;
     struct fathom_error err = {0};
     struct fathom_gpu *gpu = create_gpu(NULL);
-    struct fathom_gpu *card = create_gpu(&(struct fathom_gpu_params){.discrete = true});
+    struct fathom_gpu *card = create_gpu(
+        &FATHOM_INIT(fathom_gpu_params, .debug = &FATHOM_INIT(fathom_gpu_debug, .discrete = true)));
     const struct fathom_gpu_info *info = fathom_gpu_get_info(card);
     const uint32_t of_cpus = FATHOM_CAP_READ_AHEAD | FATHOM_CAP_DEVICE_ADDRESS | FATHOM_CAP_UNIFORM_LOADS;
     assert_int_equal(info->type, FATHOM_GPU_DISCRETE);
@@ -196,7 +199,7 @@ static void test_discrete(void **state) {
     struct fathom_buffer *buffer = fathom_buffer_create(card, 256, FATHOM_MEMORY_DEVICE, &err);
     check(buffer != NULL, &err);
     assert_null(buffer->mapped);
-    assert_int_equal(fathom_gpu_get_counters(card).submits, 1); // its zeros
+    assert_int_equal(counters_of(card).submits, 1); // its zeros
     assert_int_equal(card->import_alignment, 0);
     fathom_buffer_destroy(&buffer);
     fathom_gpu_destroy(&card);
@@ -210,7 +213,8 @@ static void test_variants_of_kinds(void **state) {
         {.name = "card", .shader = &affine_shader, .card_only = true},
         {.name = "cpu", .shader = &affine_shader, .cpu_only = true},
         {.name = "ahead", .shader = &affine_shader, .cpu_only = true, .wants = FATHOM_CAP_READ_AHEAD}};
-    struct fathom_gpu_info info = {.type = FATHOM_GPU_DISCRETE, .caps = FATHOM_CAP_READ_AHEAD};
+    struct fathom_gpu_info info = {
+        .size = sizeof(info), .type = FATHOM_GPU_DISCRETE, .caps = FATHOM_CAP_READ_AHEAD};
     assert_string_equal(fm_variant_default(&info, table, 4, 0, 1)->name, "card");
     info.type = FATHOM_GPU_CPU;
     assert_string_equal(fm_variant_default(&info, table, 4, 0, 1)->name, "ahead");
@@ -222,7 +226,7 @@ static void test_variants_of_kinds(void **state) {
 static void test_quirks(void **state) {
     (void)state;
     const uint32_t caps = FATHOM_CAP_COOPERATIVE_MATRIX | FATHOM_CAP_FLOAT16;
-    struct fathom_gpu_info cpu = {.type = FATHOM_GPU_CPU, .min_subgroup_size = 16},
+    struct fathom_gpu_info cpu = {.size = sizeof(cpu), .type = FATHOM_GPU_CPU, .min_subgroup_size = 16},
                            card = {.type = FATHOM_GPU_INTEGRATED, .min_subgroup_size = 8};
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_LLVMPIPE, &cpu), FATHOM_CAP_FLOAT16);
     assert_int_equal(fm_quirks(caps, 1, VK_DRIVER_ID_MESA_RADV, &cpu), caps);
@@ -327,7 +331,7 @@ static void test_driver_does_not_load(void **state) {
 static int create_and_print(void) {
     struct fathom_error err = {0}, list_err = {0};
     struct fathom_gpu *gpu = fathom_gpu_create(NULL, &err);
-    if (gpu || fathom_gpu_list(NULL, 0, &list_err)) return 1;
+    if (gpu || fathom_gpu_list_create(&list_err)) return 1;
     printf("%s\n%s\n", err.message, list_err.message);
     return err.status == FATHOM_NO_DEVICE && list_err.status == FATHOM_NO_DEVICE ? 3 : 2;
 }

@@ -198,7 +198,7 @@ static void kept_in_a_file(void **state) {
     (void)state;
     char folder[] = "/tmp/fathom_history_XXXXXX";
     assert_non_null(mkdtemp(folder));
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.cache_dir = folder});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .cache_dir = folder));
     struct fm_expert_history saved = {.n_experts = 4}, loaded;
     const uint64_t depths[5] = {9, 8, 7, 6, 5};
     fm_expert_history_load(gpu, 1, 4, &loaded);

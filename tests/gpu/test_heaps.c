@@ -35,7 +35,7 @@ static const VkPhysicalDeviceMemoryProperties split = {
 
 static void test_sizes(void **state) {
     (void)state;
-    struct fathom_gpu_info info = {.type = FATHOM_GPU_DISCRETE};
+    struct fathom_gpu_info info = {.size = sizeof(info), .type = FATHOM_GPU_DISCRETE};
     fm_memory_sizes(&card_with_window, NULL, &info);
     assert_false(info.unified_memory);
     assert_int_equal(info.memory_total, 16 * GIB);
@@ -75,7 +75,8 @@ static void tell_heaps(VkPhysicalDevice physical, VkPhysicalDeviceMemoryProperti
 
 static struct fathom_gpu *pretend(const VkPhysicalDeviceMemoryProperties *memory, enum fathom_gpu_type type,
     bool budget, struct fathom_gpu_params params) {
-    params.discrete = type == FATHOM_GPU_DISCRETE;
+    const struct fathom_gpu_debug debug = {.size = sizeof(debug), .discrete = type == FATHOM_GPU_DISCRETE};
+    params.debug = &debug;
     struct fathom_gpu *gpu = watched_gpu(params);
     gpu->memory = *memory;
     gpu->info.type = type;
@@ -83,7 +84,7 @@ static struct fathom_gpu *pretend(const VkPhysicalDeviceMemoryProperties *memory
     gpu->info.caps &= ~(uint32_t)FATHOM_CAP_MEMORY_BUDGET;
     if (budget) gpu->info.caps |= FATHOM_CAP_MEMORY_BUDGET;
     fm_marks_destroy(gpu); // no CPU
-    watch.total = fathom_gpu_get_counters(gpu).memory_allocated;
+    watch.total = counters_of(gpu).memory_allocated;
     watch.all_types = true;
     memset(&told, 0, sizeof(told));
     told.memory = memory;
@@ -99,7 +100,8 @@ static uint32_t type_for(struct fathom_gpu *gpu, enum fathom_memory memory) {
 
 static void test_types(void **state) {
     (void)state;
-    const struct fathom_gpu_params limited = {.device_limit = GIB, .host_limit = GIB};
+    const struct fathom_gpu_params limited = {
+        .size = sizeof(limited), .device_limit = GIB, .host_limit = GIB};
     struct fathom_gpu *gpu = pretend(&card_with_window, FATHOM_GPU_DISCRETE, false, limited);
     assert_int_equal(type_for(gpu, FATHOM_MEMORY_DEVICE), 0);
     assert_int_equal(type_for(gpu, FATHOM_MEMORY_HOST), 3);
@@ -131,7 +133,7 @@ static void test_budget_is_asked(void **state) {
     (void)state;
     struct fathom_error err = {0};
     struct fathom_gpu *gpu =
-        pretend(&card_with_bar, FATHOM_GPU_DISCRETE, true, (struct fathom_gpu_params){0});
+        pretend(&card_with_bar, FATHOM_GPU_DISCRETE, true, FATHOM_INIT(fathom_gpu_params));
     told.budget[0] = 100 * MIB, told.budget[1] = 8 * GIB; // of host memory, of device memory
     told.usage[0] = 60 * MIB;
     expect_refusal(gpu, 41 * MIB, "heap 0, of 34359738368 bytes, has 41943040 left");
@@ -144,7 +146,7 @@ static void test_budget_is_asked(void **state) {
     static VkPhysicalDeviceMemoryProperties low;
     low = card_with_bar;
     low.memoryHeaps[0].size = 100 * MIB;
-    gpu = pretend(&low, FATHOM_GPU_DISCRETE, false, (struct fathom_gpu_params){0});
+    gpu = pretend(&low, FATHOM_GPU_DISCRETE, false, FATHOM_INIT(fathom_gpu_params));
     memset(gpu->heap_held, 0, sizeof(gpu->heap_held));
     struct fathom_buffer *b = raw(gpu, 60 * MIB, FATHOM_MEMORY_HOST);
     expect_refusal(gpu, 41 * MIB, "has 41943040 left");
@@ -156,11 +158,12 @@ static void test_budget_is_asked(void **state) {
 
 static void test_get_memory(void **state) {
     (void)state;
-    const struct fathom_gpu_params limited = {.device_limit = 6 * GIB, .host_limit = 3 * MIB};
+    const struct fathom_gpu_params limited = {
+        .size = sizeof(limited), .device_limit = 6 * GIB, .host_limit = 3 * MIB};
     struct fathom_gpu *gpu = pretend(&card_with_window, FATHOM_GPU_DISCRETE, true, limited);
     told.budget[0] = 8 * GIB, told.budget[1] = 4 * GIB, told.budget[2] = 200 * MIB;
     told.usage[0] = 1 * GIB, told.usage[1] = 5 * MIB, told.usage[2] = 10 * MIB;
-    struct fathom_gpu_memory m = fathom_gpu_get_memory(gpu);
+    struct fathom_gpu_memory m = memory_of(gpu);
     assert_int_equal(m.device_total, 16 * GIB);
     assert_int_equal(m.device_budget, 8 * GIB + 200 * MIB);
     assert_int_equal(m.device_usage, 1 * GIB + 10 * MIB);
@@ -168,20 +171,20 @@ static void test_get_memory(void **state) {
     assert_int_equal(m.host_total, 32 * GIB);
     assert_int_equal(m.host_budget, 4 * GIB);
     assert_int_equal(m.host_usage, 5 * MIB);
-    assert_int_equal(m.host_free, 3 * MIB - fathom_gpu_get_counters(gpu).host_allocated);
+    assert_int_equal(m.host_free, 3 * MIB - counters_of(gpu).host_allocated);
     struct fathom_buffer *b = raw(gpu, 10 * MIB, FATHOM_MEMORY_DEVICE);
-    assert_int_equal(fathom_gpu_get_memory(gpu).device_free, 6 * GIB - 10 * MIB);
+    assert_int_equal(memory_of(gpu).device_free, 6 * GIB - 10 * MIB);
     told.budget[0] = 3 * GIB; // another program took memory
-    m = fathom_gpu_get_memory(gpu);
+    m = memory_of(gpu);
     assert_int_equal(m.device_free, 2 * GIB + 190 * MIB);
     told.budget[0] = told.usage[0] / 2; // and more than there was
-    m = fathom_gpu_get_memory(gpu);
+    m = memory_of(gpu);
     assert_int_equal(m.device_budget, 512 * MIB + 200 * MIB);
     assert_int_equal(m.device_free, 190 * MIB);
     fathom_buffer_destroy(&b);
     fathom_gpu_destroy(&gpu);
-    gpu = pretend(&split, FATHOM_GPU_INTEGRATED, false, (struct fathom_gpu_params){0});
-    m = fathom_gpu_get_memory(gpu);
+    gpu = pretend(&split, FATHOM_GPU_INTEGRATED, false, FATHOM_INIT(fathom_gpu_params));
+    m = memory_of(gpu);
     assert_int_equal(m.device_total, 12 * GIB + 512 * MIB);
     assert_int_equal(m.device_budget, m.device_total);
     assert_int_equal(m.host_total, m.device_total);

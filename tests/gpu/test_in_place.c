@@ -40,11 +40,11 @@ static void in_place(struct fathom_gpu *gpu, struct fathom_host_range file, uint
     enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
     struct fathom_error err = {0};
     const uint8_t *data = (const uint8_t *)file.data + at;
-    const uint64_t row = fathom_row_size(type, n_cols), used = fathom_gpu_get_counters(gpu).memory_in_place;
+    const uint64_t row = fathom_row_size(type, n_cols), used = counters_of(gpu).memory_in_place;
     struct fathom_weight *w =
         fathom_weight_create_in_place(gpu, type, n_mats, n_rows, n_cols, data, file, &err);
     check(w != NULL, &err);
-    assert_true(fathom_gpu_get_counters(gpu).memory_in_place >= used + n_mats * n_rows * row);
+    assert_true(counters_of(gpu).memory_in_place >= used + n_mats * n_rows * row);
     uint8_t *got = malloc(RANGE);
     uint32_t next = 0;
     for (uint32_t i = 0; i < w->n_slices; i++) {
@@ -64,17 +64,17 @@ static void in_place(struct fathom_gpu *gpu, struct fathom_host_range file, uint
     assert_int_equal(err.status, FATHOM_INVALID);
     free(got);
     fathom_weight_destroy(&w);
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_in_place, used);
+    assert_int_equal(counters_of(gpu).memory_in_place, used);
 }
 
 static void refuse_in_place_of(struct fathom_gpu *gpu, const void *data, struct fathom_host_range readable,
     uint32_t n_mats, uint32_t n_rows) {
     struct fathom_error err = {0};
-    const struct fathom_gpu_counters before = fathom_gpu_get_counters(gpu);
+    const struct fathom_gpu_counters before = counters_of(gpu);
     assert_null(fathom_weight_create_in_place(gpu, FATHOM_F32, n_mats, n_rows, 64, data, readable, &err));
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_in_place, before.memory_in_place);
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_allocated, before.memory_allocated);
+    assert_int_equal(counters_of(gpu).memory_in_place, before.memory_in_place);
+    assert_int_equal(counters_of(gpu).memory_allocated, before.memory_allocated);
 }
 
 static void refuse_in_place(
@@ -84,7 +84,8 @@ static void refuse_in_place(
 
 static void test_in_place(void **state) {
     (void)state;
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.max_storage_range = RANGE});
+    struct fathom_gpu *gpu = create_gpu(
+        &FATHOM_INIT(fathom_gpu_params, .debug = &FATHOM_INIT(fathom_gpu_debug, .max_storage_range = RANGE)));
     if (gpu->import_alignment == 0) {
         fathom_gpu_destroy(&gpu);
         skip();
@@ -144,8 +145,7 @@ static void test_in_place_beyond_the_heap(void **state) {
     assert_true(data != MAP_FAILED);
     close(fd);
     const struct fathom_host_range file = {data, size};
-    const uint64_t allocated = fathom_gpu_get_counters(gpu).memory_allocated,
-                   usage = fathom_gpu_get_memory(gpu).device_usage;
+    const uint64_t allocated = counters_of(gpu).memory_allocated, usage = memory_of(gpu).device_usage;
     const uint32_t most = 1u << 20; // rows of one weight: 4 GiB
     uint32_t n_marks = 0, n_weights = 0;
     struct fathom_weight *weights[256];
@@ -158,9 +158,9 @@ static void test_in_place_beyond_the_heap(void **state) {
         check(w != NULL, &err);
         weights[n_weights++] = w;
     }
-    assert_true(fathom_gpu_get_counters(gpu).memory_in_place > heap);
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_allocated, allocated);
-    assert_true(fathom_gpu_get_memory(gpu).device_usage < usage + heap / 2);
+    assert_true(counters_of(gpu).memory_in_place > heap);
+    assert_int_equal(counters_of(gpu).memory_allocated, allocated);
+    assert_true(memory_of(gpu).device_usage < usage + heap / 2);
     for (uint32_t i = 0; i < n_weights; i++)
         for (uint32_t k = 0; k < weights[i]->n_slices; k++) {
             const struct fathom_slice *s = &weights[i]->slices[k];
@@ -185,21 +185,24 @@ static void test_in_place_beyond_the_heap(void **state) {
 static void test_max_import(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_gpu_info list[8];
     struct fathom_gpu *gpu = fathom_gpu_create(NULL, &err);
     check(gpu != NULL, &err);
     const uint64_t most = fathom_gpu_get_info(gpu)->max_import;
-    assert_true(fathom_gpu_list(list, 8, &err) > gpu->info.index);
-    assert_int_equal(list[gpu->info.index].max_import, most);
+    struct fathom_gpu_list *list = fathom_gpu_list_create(&err);
+    check(list != NULL, &err);
+    assert_int_equal(fathom_gpu_list_get(list, gpu->info.index)->max_import, most);
+    fathom_gpu_list_destroy(&list);
     assert_int_equal(most > 0, gpu->import_alignment > 0);
     assert_true(most <= gpu->info.max_allocation);
-    assert_int_equal(fathom_gpu_get_counters(gpu).submits, 0);
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_in_place, 0);
+    assert_int_equal(counters_of(gpu).submits, 0);
+    assert_int_equal(counters_of(gpu).memory_in_place, 0);
     fathom_gpu_destroy(&gpu);
-    gpu = create_gpu(&(struct fathom_gpu_params){.disabled_caps = FATHOM_CAP_HOST_IMPORT});
+    gpu = create_gpu(&FATHOM_INIT(
+        fathom_gpu_params, .debug = &FATHOM_INIT(fathom_gpu_debug, .disabled_caps = FATHOM_CAP_HOST_IMPORT)));
     assert_int_equal(fathom_gpu_get_info(gpu)->max_import, 0);
     fathom_gpu_destroy(&gpu);
-    gpu = create_gpu(&(struct fathom_gpu_params){.discrete = true});
+    gpu = create_gpu(
+        &FATHOM_INIT(fathom_gpu_params, .debug = &FATHOM_INIT(fathom_gpu_debug, .discrete = true)));
     assert_int_equal(fathom_gpu_get_info(gpu)->max_import, 0);
     fathom_gpu_destroy(&gpu);
 }
@@ -240,15 +243,15 @@ static VkResult refuse_pointer(VkDevice device, VkExternalMemoryHandleTypeFlagBi
 static void test_in_place_refused(void **state) {
     (void)state;
     const struct fathom_host_range file = map_file(4 * PAGE);
-    struct fathom_gpu *gpu =
-        create_gpu(&(struct fathom_gpu_params){.disabled_caps = FATHOM_CAP_HOST_IMPORT}); // no extension
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params,
+        .debug = &FATHOM_INIT(fathom_gpu_debug, .disabled_caps = FATHOM_CAP_HOST_IMPORT))); // no extension
     refuse_in_place(gpu, file.data, file, 4);
     fathom_gpu_destroy(&gpu);
     gpu = create_gpu(NULL);
     gpu->vk.vkGetMemoryHostPointerPropertiesEXT =
         refuse_pointer; // like drivers that take only anonymous memory
     refuse_in_place(gpu, file.data, file, 4);
-    assert_int_equal(fathom_gpu_get_info(gpu)->max_import, 0);
+    assert_int_equal(gpu->import_alignment, 0); // no other import is tried
     refuse_in_place(gpu, file.data, file, 4);
     gpu->info.unified_memory = false; // a card
     refuse_in_place(gpu, file.data, file, 4);

@@ -42,7 +42,7 @@ static void create_one(
 static void lives(struct fathom_gpu *gpu, uint64_t seed) {
     static uint32_t got[LARGEST + 1], want[LARGEST + 1];
     static struct held held[N_SLOTS];
-    const uint64_t used = fathom_gpu_get_counters(gpu).memory_used;
+    const uint64_t used = counters_of(gpu).memory_used;
     print_message("seed %llu\n", (unsigned long long)seed);
     for (int step = 0; step < 600; step++) {
         struct held *h = &held[next_random(&seed) % N_SLOTS];
@@ -59,12 +59,12 @@ static void lives(struct fathom_gpu *gpu, uint64_t seed) {
         fathom_buffer_destroy(&held[i].buffer);
     }
     // all memory came back: the same again takes from the driver only what fragments of one range cost
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    const struct fathom_gpu_counters c = counters_of(gpu);
     assert_true(c.memory_used <= used + (24u << 20)); // apart from the staging buffers
     struct fathom_error err = {0};
     struct fathom_buffer *whole = fathom_buffer_create(gpu, 15u << 20, FATHOM_MEMORY_DEVICE, &err);
     check(whole != NULL, &err);
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_allocated, c.memory_allocated);
+    assert_int_equal(counters_of(gpu).memory_allocated, c.memory_allocated);
     fathom_buffer_destroy(&whole);
 }
 
@@ -124,7 +124,7 @@ static void test_staging_waits(void **state) {
     (void)state;
     enum { N_BUFFERS = 2 * FM_N_STAGING + 1, N_WORDS = 1000 };
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params), &err);
     check(gpu != NULL, &err);
     struct fathom_buffer *rest = play_lazy_card(gpu);
     static uint32_t got[N_WORDS], words[N_WORDS];
@@ -163,7 +163,7 @@ static void test_staging_waits(void **state) {
 static void lazy_turns(bool card) {
     enum { N_WORDS = 640 };
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params), &err);
     check(gpu != NULL, &err);
     struct fathom_buffer *rest = card ? play_lazy_card(gpu) : NULL;
     if (!card) make_lazy(gpu);
@@ -201,10 +201,15 @@ static void lazy_turns(bool card) {
     record_affine(stream, fathom_buffer_view(x), fathom_buffer_view(y), args);
     check(fathom_stream_finish(stream, &err), &err);
     assert_false(lazy.freed_early);
-    // a buffer that a submit still uses gives its memory back after the submit: the next buffer there is
-    // empty
+    // a buffer that a submit still uses gives its memory back after the submit, for which its destruction
+    // does not wait: the next buffer there is empty
     check(fathom_stream_submit(stream, NULL, &err), &err);
+    const uint64_t used = counters_of(gpu).memory_used;
     fathom_buffer_destroy(&y);
+    assert_int_equal(lazy.n_kept, 1);
+    assert_int_equal(counters_of(gpu).memory_used, used);
+    check(fm_gpu_wait_all(gpu, &err), &err);
+    assert_int_equal(counters_of(gpu).memory_used, used - 4 * N_WORDS);
     check((y = fathom_buffer_create(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE, &err)) != NULL, &err);
     check(fathom_download(gpu, fathom_buffer_view(y), got, &err), &err);
     for (uint32_t i = 0; i < N_WORDS; i++) assert_int_equal(got[i], 0);
@@ -213,7 +218,10 @@ static void lazy_turns(bool card) {
     check(fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err), &err);
     assert_int_equal(lazy.n_kept, 1);
     fathom_stream_destroy(&stream);
-    assert_int_equal(lazy.n_kept, 0); // it waited
+    assert_int_equal(lazy.n_kept, 1);
+    assert_false(lazy.freed_early);
+    check(fm_gpu_wait_all(gpu, &err), &err);
+    assert_int_equal(gpu->n_retired, 0);
     fathom_buffer_destroy(&host);
     fathom_buffer_destroy(&y);
     fathom_buffer_destroy(&x);
@@ -241,12 +249,12 @@ static void test_refused(void **state) {
     expect_no_buffer(gpu, 0, FATHOM_INVALID);
     expect_no_buffer(gpu, gpu->info.max_allocation + 1, FATHOM_NO_MEMORY);
     expect_no_buffer(gpu, UINT64_MAX, FATHOM_NO_MEMORY);
-    const uint64_t largest = gpu->info.max_allocation, used = fathom_gpu_get_counters(gpu).memory_used;
+    const uint64_t largest = gpu->info.max_allocation, used = counters_of(gpu).memory_used;
     gpu->info.max_allocation = UINT64_MAX / 2; // so that the driver refuses
     assert_null(fathom_buffer_create(gpu, 1ull << 50, FATHOM_MEMORY_DEVICE, &err));
     assert_int_equal(err.status, FATHOM_NO_MEMORY);
     assert_non_null(strstr(err.message, "are free"));
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_used, used);
+    assert_int_equal(counters_of(gpu).memory_used, used);
     err = (struct fathom_error){0};
     gpu->info.max_allocation = largest;
     struct fathom_buffer *b = fathom_buffer_create(gpu, 64, FATHOM_MEMORY_DEVICE, &err);
@@ -280,7 +288,8 @@ static void test_row_size(void **state) {
 static void slices(enum fathom_type type, uint32_t n_mats, uint32_t n_rows, uint32_t n_cols) {
     enum { RANGE = 16384 };
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.max_storage_range = RANGE});
+    struct fathom_gpu *gpu = create_gpu(
+        &FATHOM_INIT(fathom_gpu_params, .debug = &FATHOM_INIT(fathom_gpu_debug, .max_storage_range = RANGE)));
     struct fathom_weight *w = fathom_weight_create(gpu, type, n_mats, n_rows, n_cols, &err);
     check(w != NULL, &err);
     const uint64_t row = fathom_row_size(type, n_cols);

@@ -8,7 +8,7 @@
 // A plan whose sum is nearly the limit can be placed: large buffers cost whole pages, small ones little more
 // than their sum.
 static void place(uint64_t limit, uint64_t large, uint32_t n_large, uint64_t small, uint32_t n_small) {
-    struct fathom_gpu *gpu = watched_gpu((struct fathom_gpu_params){.device_limit = limit});
+    struct fathom_gpu *gpu = watched_gpu(FATHOM_INIT(fathom_gpu_params, .device_limit = limit));
     struct fathom_buffer **held = calloc(n_large + n_small, sizeof(struct fathom_buffer *));
     for (uint32_t i = 0; i < n_large + n_small; i++) {
         const bool is_large =
@@ -16,9 +16,9 @@ static void place(uint64_t limit, uint64_t large, uint32_t n_large, uint64_t sma
         held[i] = raw(gpu, is_large ? large : small, FATHOM_MEMORY_DEVICE);
         check_counters(gpu);
     }
-    assert_true(watch.most <= limit + fathom_gpu_get_counters(gpu).host_peak);
+    assert_true(watch.most <= limit + counters_of(gpu).host_peak);
     for (uint32_t i = 0; i < n_large + n_small; i++) fathom_buffer_destroy(&held[i]);
-    assert_int_equal(fathom_gpu_get_counters(gpu).device_allocated, 0);
+    assert_int_equal(counters_of(gpu).device_allocated, 0);
     check_counters(gpu);
     free(held);
     fathom_gpu_destroy(&gpu);
@@ -36,7 +36,7 @@ static void test_plan_fits(void **state) {
 static void test_last_block(void **state) {
     (void)state;
     enum { N_SMALL = 200 };
-    struct fathom_gpu *gpu = watched_gpu((struct fathom_gpu_params){.device_limit = 3 * MIB});
+    struct fathom_gpu *gpu = watched_gpu(FATHOM_INIT(fathom_gpu_params, .device_limit = 3 * MIB));
     struct fathom_buffer *large = raw(gpu, 3 * MIB - 60000, FATHOM_MEMORY_DEVICE), *small[N_SMALL];
     for (int i = 0; i < N_SMALL; i++) small[i] = raw(gpu, 256, FATHOM_MEMORY_DEVICE);
     assert_int_equal(watch.n, 2);
@@ -50,7 +50,7 @@ static void test_refused_above_limit(void **state) {
     (void)state;
     struct fathom_error err = {0};
     struct fathom_gpu *gpu =
-        watched_gpu((struct fathom_gpu_params){.device_limit = 4 * MIB + 1000, .host_limit = 2 * MIB});
+        watched_gpu(FATHOM_INIT(fathom_gpu_params, .device_limit = 4 * MIB + 1000, .host_limit = 2 * MIB));
     struct fathom_buffer *a = raw(gpu, 3 * MIB, FATHOM_MEMORY_DEVICE);
     assert_null(fm_buffer_create_raw(gpu, 3 * MIB / 2, FATHOM_MEMORY_DEVICE, &err));
     assert_int_equal(err.status, FATHOM_NO_MEMORY);
@@ -79,8 +79,8 @@ static void test_lives_below_limit(void **state) {
     uint64_t seed = (uint64_t)getpid() * 0x9e3779b97f4a7c15u + 1;
     print_message("seed %llu\n", (unsigned long long)seed);
     struct fathom_gpu *gpu =
-        watched_gpu((struct fathom_gpu_params){.device_limit = 20 * MIB, .host_limit = 9 * MIB});
-    const struct fathom_gpu_counters before = fathom_gpu_get_counters(gpu);
+        watched_gpu(FATHOM_INIT(fathom_gpu_params, .device_limit = 20 * MIB, .host_limit = 9 * MIB));
+    const struct fathom_gpu_counters before = counters_of(gpu);
     struct fathom_buffer *held[N_SLOTS] = {0};
     uint32_t n_refused = 0;
     for (int step = 0; step < 3000; step++) {
@@ -99,7 +99,7 @@ static void test_lives_below_limit(void **state) {
     }
     assert_true(n_refused > 10);
     for (int i = 0; i < N_SLOTS; i++) fathom_buffer_destroy(&held[i]);
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    const struct fathom_gpu_counters c = counters_of(gpu);
     assert_int_equal(c.device_allocated, before.device_allocated);
     assert_int_equal(c.host_allocated, before.host_allocated);
     assert_true(c.device_peak > 15 * MIB);
@@ -111,8 +111,8 @@ static void test_staging_below_limit(void **state) {
     (void)state;
     enum { N_WORDS = 3 << 20 };
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = watched_gpu(
-        (struct fathom_gpu_params){.device_limit = 13 * MIB, .host_limit = 3 * MIB, .discrete = true});
+    struct fathom_gpu *gpu = watched_gpu(FATHOM_INIT(fathom_gpu_params, .device_limit = 13 * MIB,
+        .host_limit = 3 * MIB, .debug = &FATHOM_INIT(fathom_gpu_debug, .discrete = true)));
     struct fathom_buffer *b = raw(gpu, 4 * N_WORDS, FATHOM_MEMORY_DEVICE);
     uint32_t *words = malloc(4 * N_WORDS), *got = calloc(N_WORDS, 4);
     for (uint32_t i = 0; i < N_WORDS; i++) words[i] = i * 0x9e3779b9u;
@@ -120,7 +120,7 @@ static void test_staging_below_limit(void **state) {
     check(fathom_download(gpu, fathom_buffer_view(b), got, &err), &err);
     assert_memory_equal(got, words, 4 * N_WORDS);
     check_counters(gpu);
-    assert_in_range(fathom_gpu_get_counters(gpu).host_peak, 3 * 64 * 1024, 3 * MIB / 4);
+    assert_in_range(counters_of(gpu).host_peak, 3 * 64 * 1024, 3 * MIB / 4);
     free(words);
     free(got);
     fathom_buffer_destroy(&b);
@@ -131,7 +131,7 @@ static void test_staging_below_limit(void **state) {
 
 static void test_large_blocks_go_back(void **state) {
     (void)state;
-    struct fathom_gpu *gpu = watched_gpu((struct fathom_gpu_params){0});
+    struct fathom_gpu *gpu = watched_gpu(FATHOM_INIT(fathom_gpu_params));
     struct fathom_buffer *small = raw(gpu, 1000, FATHOM_MEMORY_DEVICE);
     const uint64_t before = watch.total;
     struct fathom_buffer *a = raw(gpu, 40 * MIB, FATHOM_MEMORY_DEVICE),
@@ -143,16 +143,17 @@ static void test_large_blocks_go_back(void **state) {
     assert_int_equal(watch.total, before);
     fathom_buffer_destroy(&small);
     assert_int_equal(watch.total, before); // a small block stays for the next buffer
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    const struct fathom_gpu_counters c = counters_of(gpu);
     assert_int_equal(c.device_peak, c.device_allocated + 90 * MIB);
     fathom_gpu_destroy(&gpu);
 }
 
-// A block does not go back while the device may use it.
+// A block does not go back while the device may use it. An allocation that finds no room waits for that.
 static void test_used_block_stays(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.device_limit = 200 * MIB}, &err);
+    struct fathom_gpu *gpu =
+        fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params, .device_limit = 200 * MIB), &err);
     check(gpu != NULL, &err);
     make_lazy(gpu);
     struct fathom_buffer *x = raw(gpu, 40 * MIB, FATHOM_MEMORY_DEVICE),
@@ -163,11 +164,19 @@ static void test_used_block_stays(void **state) {
         stream, (struct fathom_view){x, 0, 4096}, fathom_buffer_view(y), (struct affine_args){64, 1, 0});
     check(fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err), &err);
     assert_int_equal(lazy.n_kept, 1);
+    const uint64_t before = counters_of(gpu).device_allocated;
     fathom_buffer_destroy(&x);
+    assert_int_equal(lazy.n_kept, 1);
+    assert_int_equal(counters_of(gpu).device_allocated, before);
+    check((x = raw(gpu, 40 * MIB, FATHOM_MEMORY_DEVICE)) != NULL, &err); // there is room beside it
+    assert_int_equal(lazy.n_kept, 1);
+    fathom_buffer_destroy(&x);
+    check((x = raw(gpu, 180 * MIB, FATHOM_MEMORY_DEVICE)) != NULL, &err);
     assert_int_equal(lazy.n_kept, 0); // it waited
+    fathom_buffer_destroy(&x);
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&y);
-    assert_int_equal(fathom_gpu_get_counters(gpu).device_allocated, 0);
+    assert_int_equal(counters_of(gpu).device_allocated, 0);
     fathom_gpu_destroy(&gpu);
 }
 
@@ -177,7 +186,8 @@ static void test_host_weight(void **state) {
     (void)state;
     enum { N_ROWS = 300, N_COLS = 64 };
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.max_storage_range = 16384});
+    struct fathom_gpu *gpu = create_gpu(
+        &FATHOM_INIT(fathom_gpu_params, .debug = &FATHOM_INIT(fathom_gpu_debug, .max_storage_range = 16384)));
     struct fathom_weight *w = fathom_weight_create_host(gpu, FATHOM_F32, 1, N_ROWS, N_COLS, &err);
     check(w != NULL, &err);
     assert_true(w->n_slices > 1);
@@ -201,7 +211,7 @@ static void test_host_weight(void **state) {
         fathom_stream_destroy(&stream);
         fathom_buffer_destroy(&y);
     }
-    assert_true(fathom_gpu_get_counters(gpu).host_allocated >= sizeof(data));
+    assert_true(counters_of(gpu).host_allocated >= sizeof(data));
     fathom_weight_destroy(&w);
     assert_null(fathom_weight_create_host(gpu, FATHOM_Q4_0, 1, 4, 48, &err));
     fathom_gpu_destroy(&gpu);
@@ -211,7 +221,7 @@ static void test_host_weight(void **state) {
 static void test_host_upload_waits_only_for_its_readers(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params), &err);
     check(gpu != NULL, &err);
     make_lazy(gpu);
     struct fathom_weight *w = fathom_weight_create_host(gpu, FATHOM_F32, 1, 1, 64, &err);

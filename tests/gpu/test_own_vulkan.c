@@ -32,12 +32,8 @@ static void multiply(struct fathom_gpu *gpu, enum fathom_type type) {
     check(fathom_upload(gpu, fathom_buffer_view(in), x, &err), &err);
     fathom_stream_begin(stream);
     fathom_matmul(stream,
-        &(struct fathom_matmul_params){
-            .w = weight,
-            .x = fathom_buffer_view(in),
-            .y = fathom_buffer_view(out),
-            .n_tokens = N_TOKENS,
-        });
+        &FATHOM_INIT(fathom_matmul_params, .w = weight, .x = fathom_buffer_view(in),
+            .y = fathom_buffer_view(out), .n_tokens = N_TOKENS));
     check(fathom_stream_finish(stream, &err), &err);
     for (int i = 0; i < N_RUNS; i++) {
         uint64_t ticket;
@@ -85,10 +81,9 @@ static uint32_t run_own(bool all, char message[1024]) {
     seen.n_locked = seen.n_submits = seen.n_unlocked_submits = seen.n_forbidden = 0;
     message[0] = 0;
     const struct fathom_vulkan vulkan = own_params(&own, features);
-    const struct fathom_gpu_params params = device_params((struct fathom_gpu_params){
-        .vulkan = &vulkan,
-        .log = {keep_message, message},
-    });
+    struct fathom_gpu_debug debug;
+    const struct fathom_gpu_params params = device_params(
+        FATHOM_INIT(fathom_gpu_params, .vulkan = &vulkan, .log = {keep_message, message}), &debug);
     struct fathom_gpu *gpu = fathom_gpu_create(&params, &err);
     check(gpu != NULL, &err);
     const uint32_t caps = fathom_gpu_get_info(gpu)->caps;
@@ -148,19 +143,19 @@ static float *read_logits(const struct fathom_vulkan *vulkan, uint32_t *n_vocab)
     static const int32_t ids[] = {1, 20, 300, 7, 45, 9};
     enum { N = sizeof(ids) / sizeof(*ids) };
     struct fathom_error err = {0};
+    struct fathom_gpu_debug debug;
+    const struct fathom_gpu_params gpu =
+        device_params(FATHOM_INIT(fathom_gpu_params, .vulkan = vulkan, .exact = true), &debug);
     struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
-            .gpu = device_params((struct fathom_gpu_params){.vulkan = vulkan, .exact = true}),
-            .n_context = 64,
-        },
+        &FATHOM_INIT(fathom_engine_params, .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
+            .gpu = &gpu, .n_context = 64),
         &err);
     struct fathom_session *session = engine ? fathom_session_create(engine, NULL, &err) : NULL;
     check(session != NULL, &err);
     *n_vocab = fathom_engine_get_info(engine)->n_vocab;
     float *logits = calloc((size_t)N * *n_vocab, sizeof(*logits));
     assert_non_null(logits);
-    check(fathom_session_append(session, ids, N, logits, NULL, &err), &err);
+    check(fathom_session_append(session, ids, N, logits, &err), &err);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
     memmove(logits, logits + (size_t)(N - 1) * *n_vocab, *n_vocab * sizeof(*logits));
@@ -211,7 +206,7 @@ static void test_no_cpu(void **state) {
     const char *const names[] = {VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME};
     struct fathom_vulkan vulkan = own_params(&own, NULL);
     vulkan.extensions = names, vulkan.n_extensions = 1; // as if the program had enabled it
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.vulkan = &vulkan}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params, .vulkan = &vulkan), &err);
     check(gpu != NULL, &err);
     assert_true(gpu->info.unified_memory);
     assert_null(gpu->marks);
@@ -234,7 +229,7 @@ static void expect_refused(
     const struct fathom_vulkan *vulkan, const char *device, enum fathom_status status, const char *part) {
     struct fathom_error err = {0};
     struct fathom_gpu *gpu =
-        fathom_gpu_create(&(struct fathom_gpu_params){.vulkan = vulkan, .device = device}, &err);
+        fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params, .vulkan = vulkan, .device = device), &err);
     if (gpu) fail_msg("accepted: %s", part);
     if (!strstr(err.message, part)) fail_msg("\"%s\" does not name %s", err.message, part);
     assert_int_equal(err.status, status);
@@ -288,7 +283,8 @@ static void test_refusals(void **state) {
     expect_refused(&longer.vulkan, NULL, FATHOM_UNSUPPORTED, "later version");
     longer.later = 0;
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.vulkan = &longer.vulkan}, &err);
+    struct fathom_gpu *gpu =
+        fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params, .vulkan = &longer.vulkan), &err);
     check(gpu != NULL, &err);
     fathom_gpu_destroy(&gpu);
     assert_int_equal(seen.n_forbidden, 0);

@@ -12,7 +12,7 @@ static bool compile_only;
 static struct fathom_gpu_counters live(const char *cache_dir, uint32_t n_threads) {
     struct fathom_error err = {0};
     struct fathom_gpu *gpu =
-        create_gpu(&(struct fathom_gpu_params){.cache_dir = cache_dir, .n_threads = n_threads});
+        create_gpu(&FATHOM_INIT(fathom_gpu_params, .cache_dir = cache_dir, .n_threads = n_threads));
     struct fathom_buffer *buffer = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     assert_non_null(buffer);
@@ -32,7 +32,7 @@ static struct fathom_gpu_counters live(const char *cache_dir, uint32_t n_threads
     }
     check(fathom_download(gpu, fathom_buffer_view(buffer), got, &err), &err);
     for (int i = 0; i < N && !compile_only; i++) assert_int_equal(got[i], want);
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    const struct fathom_gpu_counters c = counters_of(gpu);
     assert_int_equal(c.pipelines_built + c.pipelines_from_cache, N_PIPELINES);
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&buffer);
@@ -127,7 +127,7 @@ static void test_no_folder(void **state) {
     close(mkstemp(path)); // a file in place of the folder
     snprintf(below, sizeof(below), "%s/sub", path);
     struct fathom_gpu *gpu =
-        create_gpu(&(struct fathom_gpu_params){.cache_dir = below, .log = {count_warnings, &n_warnings}});
+        create_gpu(&FATHOM_INIT(fathom_gpu_params, .cache_dir = below, .log = {count_warnings, &n_warnings}));
     struct fathom_buffer *buffer = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);
     fathom_stream_begin(stream);

@@ -1,6 +1,6 @@
 // Uses the backend as a foreign program does: includes only <fathom/gpu.h> of Fathom, and multiplies two
 // matrices.
-#include <fathom/gpu.h>
+#include <fathom/debug.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -17,7 +17,8 @@ static void multiply(bool exact) {
 
     struct fathom_error err = {0};
     const bool card = getenv("FATHOM_TEST_CARD") != NULL;
-    const struct fathom_gpu_params params = {.exact = exact, .discrete = card, .short_submits = card};
+    const struct fathom_gpu_debug debug = {.size = sizeof(debug), .discrete = card, .short_submits = card};
+    const struct fathom_gpu_params params = {.size = sizeof(params), .exact = exact, .debug = &debug};
     struct fathom_gpu *gpu = fathom_gpu_create(&params, &err);
     if (!gpu) fail_msg("%s", err.message);
     struct fathom_weight *weight = fathom_weight_create(gpu, FATHOM_F32, 1, N_ROWS, N_COLS, &err);
@@ -32,12 +33,8 @@ static void multiply(bool exact) {
     uint64_t ticket;
     fathom_stream_begin(stream);
     fathom_matmul(stream,
-        &(struct fathom_matmul_params){
-            .w = weight,
-            .x = fathom_buffer_view(in),
-            .y = fathom_buffer_view(out),
-            .n_tokens = N_TOKENS,
-        });
+        &FATHOM_INIT(fathom_matmul_params, .w = weight, .x = fathom_buffer_view(in),
+            .y = fathom_buffer_view(out), .n_tokens = N_TOKENS));
     if (!fathom_stream_finish(stream, &err) || !fathom_stream_submit(stream, &ticket, &err) ||
         !fathom_gpu_wait(gpu, ticket, &err) || !fathom_download(gpu, fathom_buffer_view(out), y, &err))
         fail_msg("%s", err.message);

@@ -17,10 +17,10 @@ static void measured(void **state) {
     assert_true(rates.cut_seconds > 0);
     assert_true(rates.disk == 7); // not of the device
     assert_true(rates.token_seconds == 8);
-    const uint64_t used = fathom_gpu_get_counters(gpu).memory_used; // of the gpu itself
+    const uint64_t used = counters_of(gpu).memory_used; // of the gpu itself
     assert_in_range(used, 0, 25 << 20);
     assert_true(fm_rates_measure(gpu, FATHOM_Q4_K, 512, &rates, &err));
-    assert_int_equal(fathom_gpu_get_counters(gpu).memory_used, used);
+    assert_int_equal(counters_of(gpu).memory_used, used);
     assert_false(fm_rates_measure(gpu, FATHOM_Q4_K, 100, &rates, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     fathom_gpu_destroy(&gpu);
@@ -39,7 +39,7 @@ static void kept_in_a_file(void **state) {
     (void)state;
     char folder[] = "/tmp/fathom_rates_XXXXXX", file[512] = "";
     assert_non_null(mkdtemp(folder));
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.cache_dir = folder});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .cache_dir = folder));
     struct fathom_error err = {0};
     struct fathom_rates first = {0}, second = {0}, third = {0};
     assert_true(fm_rates_get(gpu, FATHOM_Q8_0, 256, &first, &err));

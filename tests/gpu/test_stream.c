@@ -36,7 +36,8 @@ static struct fathom_view slot(const struct bench *b, uint32_t i) {
 
 // A random program over overlapping ranges, compared with the same program on the host.
 static void random_program(bool full_barriers, uint64_t seed) {
-    struct bench b = begin(&(struct fathom_gpu_params){.full_barriers = full_barriers});
+    struct bench b = begin(&FATHOM_INIT(
+        fathom_gpu_params, .debug = &FATHOM_INIT(fathom_gpu_debug, .full_barriers = full_barriers)));
     struct fathom_error err = {0};
     static uint32_t model[ROOM], got[ROOM];
     for (uint32_t i = 0; i < ROOM; i++) model[i] = next_random(&seed);
@@ -60,7 +61,7 @@ static void random_program(bool full_barriers, uint64_t seed) {
     run_stream(b.gpu, b.stream);
     check(fathom_download(b.gpu, fathom_buffer_view(b.buffer), got, &err), &err);
     assert_memory_equal(got, model, sizeof(model));
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(b.gpu);
+    const struct fathom_gpu_counters c = counters_of(b.gpu);
     if (full_barriers) assert_true(c.barriers >= 239); // one before every entry except the first
     assert_true(c.submits > 0);
     if (device_is_card())
@@ -85,7 +86,7 @@ static uint64_t barriers_of(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
     record_affine(bench.stream, slot(&bench, a), slot(&bench, b), args);
     record_affine(bench.stream, slot(&bench, c), slot(&bench, d), args);
     run_stream(bench.gpu, bench.stream);
-    const uint64_t n = fathom_gpu_get_counters(bench.gpu).barriers;
+    const uint64_t n = counters_of(bench.gpu).barriers;
     end(&bench);
     return n - 1; // without the barrier at the head of the command buffer
 }
@@ -120,7 +121,7 @@ static void test_replay(void **state) {
     assert_false(fathom_gpu_wait(b.gpu, ticket + 1, &err)); // before the download, which is a submit on cards
     check(fathom_download(b.gpu, slot(&b, 0), got, &err), &err);
     for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], affine(i, 20, args));
-    assert_int_equal(fathom_gpu_get_counters(b.gpu).recorded, 1);
+    assert_int_equal(counters_of(b.gpu).recorded, 1);
     // the same stream, recorded anew
     fathom_stream_begin(b.stream);
     record_affine(b.stream, slot(&b, 0), slot(&b, 1), args);
@@ -147,7 +148,7 @@ static void test_parts(void **state) {
     check(fathom_stream_finish(b.stream, &err), &err);
     assert_int_equal(fathom_stream_parts(b.stream), 5);
     for (uint32_t i = 1; i < 5; i++) assert_int_equal(fathom_stream_tag(b.stream, i), 9 + i);
-    const uint64_t before = fathom_gpu_get_counters(b.gpu).recorded;
+    const uint64_t before = counters_of(b.gpu).recorded;
     for (uint32_t round = 0; round < 3; round++) {
         uint64_t ticket;
         for (uint32_t i = 0; i < 5; i++) {
@@ -166,7 +167,7 @@ static void test_parts(void **state) {
         check(fathom_download(b.gpu, slot(&b, 2), got, &err), &err);
         for (uint32_t j = 0; j < N; j++) assert_int_equal(got[j], affine(j + round, 1, args));
     }
-    assert_int_equal(fathom_gpu_get_counters(b.gpu).recorded, before);
+    assert_int_equal(counters_of(b.gpu).recorded, before);
     assert_false(fathom_stream_submit_part(b.stream, 5, NULL, &err));
     fathom_stream_begin(b.stream);
     record_affine(b.stream, slot(&b, 0), slot(&b, 1), args);
@@ -191,7 +192,7 @@ static void test_indirect(void **state) {
     d.groups[0] = 0;
     fm_stream_dispatch(b.stream, &d);
     run_stream(b.gpu, b.stream);
-    assert_int_equal(fathom_gpu_get_counters(b.gpu).barriers, 2);
+    assert_int_equal(counters_of(b.gpu).barriers, 2);
     check(fathom_download(b.gpu, slot(&b, 3), got, &err), &err);
     for (uint32_t i = 0; i < N; i++) assert_int_equal(got[i], i < 64 ? 9 : 0); // one workgroup
     end(&b);
@@ -220,7 +221,7 @@ static void test_tiles(void **state) {
                 .groups = {X, Y, Z},
             });
     check(fathom_stream_finish(b.stream, &err), &err);
-    assert_int_equal(fathom_gpu_get_counters(b.gpu).barriers, 2); // the first one heads the command buffer
+    assert_int_equal(counters_of(b.gpu).barriers, 2); // the first one heads the command buffer
     for (uint32_t i = 0; i < SUBMITS; i++) check(fathom_stream_submit(b.stream, NULL, &err), &err);
     for (uint32_t i = 0; i < 2; i++) {
         check(fathom_download(b.gpu, slot(&b, i), got, &err), &err);
@@ -244,7 +245,7 @@ static void test_splits(void **state) {
         fm_stream_dispatch(b.stream, &d);
     }
     run_stream(b.gpu, b.stream);
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(b.gpu);
+    const struct fathom_gpu_counters c = counters_of(b.gpu);
     assert_in_range(c.recorded, 8, 40);
     assert_int_equal(c.dispatches, 40);
     check(fathom_download(b.gpu, slot(&b, 0), got, &err), &err);
@@ -271,7 +272,7 @@ static const struct split_case {
 
 static void check_split(const struct split_case *c, bool by_bytes) {
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){0}, &err);
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params), &err);
     check(gpu != NULL, &err);
     struct bench b = begin_on(gpu);
     uint32_t got[N], n = 0;
@@ -285,7 +286,7 @@ static void check_split(const struct split_case *c, bool by_bytes) {
         fm_stream_dispatch(b.stream, &d);
     }
     run_stream(b.gpu, b.stream);
-    const struct fathom_gpu_counters counters = fathom_gpu_get_counters(b.gpu);
+    const struct fathom_gpu_counters counters = counters_of(b.gpu);
     assert_int_equal(counters.recorded, c->n_submits);
     assert_int_equal(counters.dispatches, n);
     assert_int_equal(counters.barriers, n); // one between all dispatches or at the head of a submit
@@ -323,8 +324,7 @@ static void test_host_results(void **state) {
 
 static void test_timings(void **state) {
     (void)state;
-    struct bench b = begin(&(struct fathom_gpu_params){.timers = true});
-    struct fathom_dispatch_time list[4];
+    struct bench b = begin(&FATHOM_INIT(fathom_gpu_params, .timers = true));
     if (fathom_gpu_get_info(b.gpu)->timestamp_period == 0) {
         end(&b);
         print_message("skipped: the device has no timers\n");
@@ -337,16 +337,16 @@ static void test_timings(void **state) {
     d.bytes = 13;
     fm_stream_dispatch(b.stream, &d);
     fathom_stream_copy(b.stream, slot(&b, 1), slot(&b, 2));
-    assert_int_equal(fathom_stream_timings(b.stream, list, 4), 0); // not submitted yet
+    assert_int_equal(fathom_stream_read_timings(b.stream), 0); // not submitted yet
     run_stream(b.gpu, b.stream);
-    assert_int_equal(fathom_stream_timings(b.stream, list, 4), 2);
-    assert_string_equal(list[0].op, "affine");
-    assert_string_equal(list[0].variant, "plain");
-    assert_true(list[0].flops == 11);
-    assert_true(list[0].bytes == 13);
-    assert_true(list[0].nanoseconds > 0);
-    assert_true(list[0].nanoseconds < 10e9);
-    assert_string_equal(list[1].op, "copy");
+    assert_int_equal(fathom_stream_read_timings(b.stream), 2);
+    assert_string_equal(fathom_stream_get_timing(b.stream, 0)->op, "affine");
+    assert_string_equal(fathom_stream_get_timing(b.stream, 0)->variant, "plain");
+    assert_true(fathom_stream_get_timing(b.stream, 0)->flops == 11);
+    assert_true(fathom_stream_get_timing(b.stream, 0)->bytes == 13);
+    assert_true(fathom_stream_get_timing(b.stream, 0)->nanoseconds > 0);
+    assert_true(fathom_stream_get_timing(b.stream, 0)->nanoseconds < 10e9);
+    assert_string_equal(fathom_stream_get_timing(b.stream, 1)->op, "copy");
     end(&b);
 }
 

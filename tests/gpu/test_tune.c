@@ -44,8 +44,12 @@ struct subject {
     uint32_t n_tokens;
 };
 
+static struct fm_call call_of(const struct subject *s) {
+    return (struct fm_call){"raise", s->n_tokens, {N, 1}};
+}
+
 static struct fm_choice choose(const struct subject *s) {
-    const struct fm_call call = {"raise", s->n_tokens, {N, 1}};
+    const struct fm_call call = call_of(s);
     return fm_variant_choose(s->gpu, &call, s->op->variants, s->op->n_variants, s->n_tokens);
 }
 
@@ -67,7 +71,9 @@ static void dispatch(struct fathom_stream *stream, const struct subject *s, cons
 
 static void record_calls(struct fathom_stream *stream, const struct subject *s, int n) {
     for (int i = 0; i < n; i++) {
-        const struct fm_variant *v = choose(s).variant;
+        const struct fm_call call = call_of(s);
+        const struct fm_variant *v =
+            fm_stream_choose(stream, &call, s->op->variants, s->op->n_variants, s->n_tokens).variant;
         dispatch(stream, s, "raise", v,
             v == &variants[SLOW]       ? 10000
                 : v == &variants[FAST] ? 2
@@ -107,7 +113,7 @@ static struct fm_choice tune_at(const struct fm_op *op, bool in_place, bool quic
     struct fm_trial_result *result, struct heard *heard) {
     struct fathom_error err = {0};
     *heard = (struct heard){0};
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.log = {hear, heard}});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .log = {hear, heard}));
     struct fathom_buffer *x = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err),
                          *y = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_DEVICE, &err);
     struct fathom_buffer *counter = fathom_buffer_create(gpu, 4, FATHOM_MEMORY_DEVICE, &err);
@@ -231,7 +237,7 @@ static void test_calls(void **state) {
     free(writes);
     check(fathom_stream_finish(stream, &err), &err);
     // a joined dispatch of another name is kept with its call
-    const uint64_t before = fathom_gpu_get_counters(gpu).dispatches;
+    const uint64_t before = counters_of(gpu).dispatches;
     fathom_stream_begin(stream);
     fm_stream_only(stream, &(struct fm_call){"raise", 1, {N, 1}}, 1);
     record_calls(stream, &s, 1);
@@ -240,7 +246,7 @@ static void test_calls(void **state) {
     fm_stream_join(stream, false);
     dispatch(stream, &s, "other", &variants[FAST], 1, 0);
     check(fathom_stream_finish(stream, &err), &err);
-    assert_int_equal(fathom_gpu_get_counters(gpu).dispatches - before, 2);
+    assert_int_equal(counters_of(gpu).dispatches - before, 2);
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&buffer);
     fathom_gpu_destroy(&gpu);
@@ -326,14 +332,14 @@ static void tuning_file(const char *folder, char *path, size_t size) {
 }
 
 static void save(const char *folder, uint64_t key) {
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.cache_dir = folder});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .cache_dir = folder));
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) assert_true(fm_tuned_set(gpu, &rows[i]));
     fm_tuned_save(gpu, key);
     fathom_gpu_destroy(&gpu);
 }
 
 static enum fm_tuned_file load(const char *folder, uint64_t key, size_t *n) {
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.cache_dir = folder});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .cache_dir = folder));
     const enum fm_tuned_file file = fm_tuned_load(gpu, key);
     *n = gpu->n_tuned;
     fathom_gpu_destroy(&gpu);
@@ -355,7 +361,7 @@ static void test_file(void **state) {
     assert_int_equal(load(folder, KEY, &n), FM_TUNED_ABSENT);
     save(folder, KEY);
     assert_int_equal(load(folder, KEY + 1, &n), FM_TUNED_ABSENT);
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.cache_dir = folder});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .cache_dir = folder));
     assert_int_equal(fm_tuned_load(gpu, KEY), FM_TUNED_READ);
     assert_int_equal(gpu->n_tuned, 4);
     assert_memory_equal(gpu->tuned, rows, sizeof(rows));

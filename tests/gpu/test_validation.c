@@ -9,7 +9,7 @@ enum { N = 256 };
 // chain has no barriers.
 static int chain(bool planted) {
     struct fathom_error err = {0};
-    struct fathom_gpu *gpu = create_gpu(&(struct fathom_gpu_params){.timers = true});
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .timers = true));
     struct fathom_buffer *buffer = fathom_buffer_create(gpu, 5 * 4 * N, FATHOM_MEMORY_DEVICE, &err),
                          *host = fathom_buffer_create(gpu, 4 * N, FATHOM_MEMORY_HOST, &err);
     struct fathom_stream *stream = fathom_stream_create(gpu, &err);

@@ -59,7 +59,7 @@ static inline struct fathom_gpu *watched_gpu(struct fathom_gpu_params params) {
     watch.allocate = gpu->vk.vkAllocateMemory;
     watch.free = gpu->vk.vkFreeMemory;
     watch.requirements = gpu->vk.vkGetBufferMemoryRequirements;
-    watch.total = watch.most = fathom_gpu_get_counters(gpu).memory_allocated; // the gpu's own
+    watch.total = watch.most = counters_of(gpu).memory_allocated; // the gpu's own
     gpu->vk.vkAllocateMemory = watched_allocate;
     gpu->vk.vkFreeMemory = watched_free;
     gpu->vk.vkGetBufferMemoryRequirements = watched_requirements;
@@ -67,7 +67,7 @@ static inline struct fathom_gpu *watched_gpu(struct fathom_gpu_params params) {
 }
 
 static inline void check_counters(const struct fathom_gpu *gpu) {
-    const struct fathom_gpu_counters c = fathom_gpu_get_counters(gpu);
+    const struct fathom_gpu_counters c = counters_of(gpu);
     assert_int_equal(c.memory_allocated, watch.total);
     assert_int_equal(c.device_allocated + c.host_allocated, c.memory_allocated);
     assert_true(c.device_peak >= c.device_allocated);

@@ -237,8 +237,7 @@ static void check_any(const struct bytes *whole, unsigned char *copy, const char
     struct fathom_memory_plan plan;
     struct fm_tensors *t = fm_gguf_from_memory("any.gguf", copy, whole->size, &err);
     const bool ok = t && fm_hparams_read(t, &hp, &err) &&
-        fm_memory_plan(
-            t, &hp, &(struct fathom_inspect_params){.model = "any.gguf"}, NULL, &info, &plan, &err);
+        fm_memory_plan(t, &hp, &(struct fm_plan_request){.model = "any.gguf"}, NULL, &info, &plan, &err);
     if (ok != (err.message[0] == 0)) fail_msg("%s: %s", key, err.message);
     fm_tensors_close(&t);
 }

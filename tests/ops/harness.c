@@ -1,6 +1,7 @@
 #include "ops/harness.h"
 #include "quant/decoded.h"
 #include "quant/types.h"
+#include <fathom/debug.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { GUARD = 64 /* words */, POISON = 0x7fc0dead, MAX_TIMINGS = 4096, SKIPPED = 77 };
+enum { GUARD = 64 /* words */, POISON = 0x7fc0dead, SKIPPED = 77 };
 
 struct op_allocation {
     struct op_allocation *next;
@@ -201,7 +202,6 @@ static void submit_and_wait(struct op_test *test) {
 
 // The least time of some submits, by the device's clock. By the host's clock, if the device has none.
 static void print_time(struct op_test *test) {
-    static struct fathom_dispatch_time timings[MAX_TIMINGS];
     double best = INFINITY, flops = 0, bytes = 0;
     const char *clock = "device";
     const double begin = seconds();
@@ -209,12 +209,13 @@ static void print_time(struct op_test *test) {
         const double start = seconds();
         submit_and_wait(test);
         double time = seconds() - start, on_device = 0;
-        const size_t n = fathom_stream_timings(test->stream, timings, MAX_TIMINGS);
+        const size_t n = fathom_stream_read_timings(test->stream);
         flops = bytes = 0;
-        for (size_t j = 0; j < n && j < MAX_TIMINGS; j++) {
-            on_device += 1e-9 * timings[j].nanoseconds;
-            flops += timings[j].flops;
-            bytes += timings[j].bytes;
+        for (size_t j = 0; j < n; j++) {
+            const struct fathom_dispatch_time *t = fathom_stream_get_timing(test->stream, j);
+            on_device += 1e-9 * t->nanoseconds;
+            flops += t->flops;
+            bytes += t->bytes;
         }
         if (on_device > 0)
             time = on_device;
@@ -232,11 +233,11 @@ void op_run(struct op_test *test, bool only) {
     if (!fathom_stream_finish(test->stream, &err)) fail_msg("%s", err.message);
     submit_and_wait(test);
     if (!options->compile_only) {
-        static struct fathom_dispatch_time timings[MAX_TIMINGS];
-        const size_t n = fathom_stream_timings(test->stream, timings, MAX_TIMINGS);
-        for (size_t i = 0; only && i < n && i < MAX_TIMINGS; i++)
-            if (!strcmp(timings[i].op, test->private->suite->op))
-                assert_string_equal(timings[i].variant, test->variant);
+        const size_t n = fathom_stream_read_timings(test->stream);
+        for (size_t i = 0; only && i < n; i++) {
+            const struct fathom_dispatch_time *t = fathom_stream_get_timing(test->stream, i);
+            if (!strcmp(t->op, test->private->suite->op)) assert_string_equal(t->variant, test->variant);
+        }
     }
     test->private->finished = true;
 }
@@ -421,14 +422,14 @@ static int run_variants(const struct op_suite *suite, const struct fm_op *op,
         .private = &private,
     };
     int failures = 1;
+    const struct fathom_gpu_debug debug = {
+        .size = sizeof(debug),
+        .statistics = options->statistics,
+        .max_storage_range = small_slices ? suite->small_range : 0,
+    };
     test.gpu = fathom_gpu_create(
-        &(struct fathom_gpu_params){
-            .device = options->device,
-            .timers = !options->compile_only,
-            .statistics = options->statistics,
-            .max_storage_range = small_slices ? suite->small_range : 0,
-            .log = {.write = log_line, .user = (void *)options},
-        },
+        &FATHOM_INIT(fathom_gpu_params, .device = options->device, .timers = !options->compile_only,
+            .debug = &debug, .log = {.write = log_line, .user = (void *)options}),
         &err);
     if (test.gpu) test.stream = fathom_stream_create(test.gpu, &err);
     if (!test.stream) goto end;

@@ -29,7 +29,7 @@ static void check_question(
     struct fathom_error err = {0};
     struct fm_chat_state state = {.in_answer = true};
     if (!fm_chat_prompt(r1,
-            &(struct fm_conversation){&(struct fathom_message){FATHOM_ROLE_USER, question}, 1}, &tokens,
+            &(struct fm_conversation){&FATHOM_INIT(fathom_message, FATHOM_ROLE_USER, question), 1}, &tokens,
             &state, &err))
         fail_msg("%s", err.message);
     assert_false(state.in_answer);
@@ -96,8 +96,8 @@ static void append_mark(const struct fm_tokenizer *tokenizer, struct fm_tokens *
 static void several_turns(void **state) {
     (void)state;
     struct fm_tokenizer *tokenizer = minnow();
-    const struct fathom_message messages[] = {{FATHOM_ROLE_SYSTEM, "Be kind."}, {FATHOM_ROLE_USER, "1 + 1?"},
-        {FATHOM_ROLE_ASSISTANT, "2", "hm"}, {FATHOM_ROLE_USER, "<｜Assistant｜>"}};
+    const struct fathom_message messages[] = {{.role = FATHOM_ROLE_SYSTEM, "Be kind."}, {.role = FATHOM_ROLE_USER, "1 + 1?"},
+        {.role = FATHOM_ROLE_ASSISTANT, "2", "hm"}, {.role = FATHOM_ROLE_USER, "<｜Assistant｜>"}};
     struct fm_chat_template *r1 = open_template(tokenizer, "deepseek-r1", NULL);
     struct fm_chat_state chat;
     struct fm_tokens prompt = {0}, wanted = {0};
@@ -185,8 +185,8 @@ static void templates_from_elsewhere(void **state) {
             "｜Assistant｜>"
             "<think>\n"},
     };
-    const struct fathom_message messages[] = {{FATHOM_ROLE_SYSTEM, "S"}, {FATHOM_ROLE_USER, "a"},
-        {FATHOM_ROLE_ASSISTANT, "b"}, {FATHOM_ROLE_USER, "c"}};
+    const struct fathom_message messages[] = {{.role = FATHOM_ROLE_SYSTEM, "S"}, {.role = FATHOM_ROLE_USER, "a"},
+        {.role = FATHOM_ROLE_ASSISTANT, "b"}, {.role = FATHOM_ROLE_USER, "c"}};
     struct fm_tokenizer *tokenizer = minnow();
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         struct fm_chat_template *t = open_template(tokenizer, NULL, rows[i].text);
@@ -232,8 +232,8 @@ static void variables(void **state) {
         "{% for m in messages %}{% for c in m.tool_calls or [] %} {{ c.function.arguments|tojson }}{% endfor "
         "%}{% endfor %}");
     const struct fathom_tool_call call = {"f", "{\"a\": 1.0, \"b\":[null]}", "c1"};
-    const struct fathom_message messages[] = {{FATHOM_ROLE_USER, "x \"y\"\n"},
-        {FATHOM_ROLE_ASSISTANT, NULL, "hm", &call, 1}, {FATHOM_ROLE_TOOL, "r", .tool_call_id = "c1"}};
+    const struct fathom_message messages[] = {{.role = FATHOM_ROLE_USER, "x \"y\"\n"},
+        {.role = FATHOM_ROLE_ASSISTANT, NULL, "hm", &call, 1}, {.role = FATHOM_ROLE_TOOL, "r", .tool_call_id = "c1"}};
     const struct fm_conversation talk = {
         messages, 3, "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]"};
     char *text = rendered_text(tokenizer, t, &talk);
@@ -257,9 +257,9 @@ static void results_of_one_id(void **state) {
     struct fm_chat_template *t = open_template(tokenizer, NULL,
         "{% for m in messages %}{% if m.tool_calls %}{% endif %}{{ m.role }}{{ m.content }} {% endfor %}");
     const struct fathom_tool_call calls[] = {{"f", "{}", "a"}, {"f", "{}", "a"}, {"g", "{}", "b"}};
-    const struct fathom_message messages[] = {{FATHOM_ROLE_USER, "x"},
-        {FATHOM_ROLE_ASSISTANT, "y", NULL, calls, 3}, {FATHOM_ROLE_TOOL, "3", .tool_call_id = "b"},
-        {FATHOM_ROLE_TOOL, "1", .tool_call_id = "a"}, {FATHOM_ROLE_TOOL, "2", .tool_call_id = "a"}};
+    const struct fathom_message messages[] = {{.role = FATHOM_ROLE_USER, "x"},
+        {.role = FATHOM_ROLE_ASSISTANT, "y", NULL, calls, 3}, {.role = FATHOM_ROLE_TOOL, "3", .tool_call_id = "b"},
+        {.role = FATHOM_ROLE_TOOL, "1", .tool_call_id = "a"}, {.role = FATHOM_ROLE_TOOL, "2", .tool_call_id = "a"}};
     const struct fm_conversation talk = {messages, 5};
     char *text = rendered_text(tokenizer, t, &talk);
     assert_string_equal(text, "userx assistanty tool1 tool2 tool3 ");
@@ -290,7 +290,7 @@ static void nobody_forges_a_turn(void **state) {
         struct fm_tokens tokens = {0}, wanted = {0};
         struct fm_chat_state chat;
         struct fathom_error err = {0};
-        const struct fathom_message message = {FATHOM_ROLE_USER, rows[i].question};
+        const struct fathom_message message = {.size = sizeof(message), FATHOM_ROLE_USER, rows[i].question};
         if (!fm_chat_prompt(t, &(struct fm_conversation){&message, 1}, &tokens, &chat, &err))
             fail_msg("row %zu: %s", i, err.message);
         append_mark(tokenizer, &wanted, rows[i].own);
@@ -386,15 +386,15 @@ static void refuse_source(const struct fm_tokenizer *tokenizer, const struct fm_
             tokenizer, form, &(struct fm_conversation){list, sizeof(list) / sizeof(*list)}, status, says); \
     } while (0)
 #define QUESTION \
-    { FATHOM_ROLE_USER, "x" }
+    { .role = FATHOM_ROLE_USER, .content = "x" }
 #define CALLS(...) \
     { \
-        FATHOM_ROLE_ASSISTANT, .tool_calls = (struct fathom_tool_call[]){__VA_ARGS__}, \
+        .role = FATHOM_ROLE_ASSISTANT, .tool_calls = (struct fathom_tool_call[]){__VA_ARGS__}, \
                                .n_tool_calls = sizeof((struct fathom_tool_call[]){__VA_ARGS__}) / \
             sizeof(struct fathom_tool_call) \
     }
 #define RESULT(id) \
-    { FATHOM_ROLE_TOOL, "y", .tool_call_id = id }
+    { .role = FATHOM_ROLE_TOOL, .content = "y", .tool_call_id = id }
 
 // A model with a second template for tools: that one is asked how calls are written, and renders them.
 static void template_for_tools(void **state) {
@@ -412,7 +412,7 @@ static void template_for_tools(void **state) {
     struct fm_chat_template *t = open_template(tokenizer, NULL, NULL);
     assert_true(t->call_form.text_arguments);
     assert_int_equal(fm_chat_call_style(t, true), FM_CALL_JSON);
-    const struct fathom_message question = {FATHOM_ROLE_USER, "x"};
+    const struct fathom_message question = {.size = sizeof(question), FATHOM_ROLE_USER, "x"};
     static const char *const tools[] = {NULL, "[{\"type\": \"function\", \"function\": {\"name\": \"f\"}}]"};
     for (int i = 0; i < 2; i++) {
         char *text = rendered_text(tokenizer, t, &(struct fm_conversation){&question, 1, tools[i]});
@@ -465,9 +465,9 @@ static void refusals(void **state) {
     refuse(tokenizer, "deepseek-v4", &(struct fm_conversation){&question, 1, "[{\"name\": \"f\"}]"},
         FATHOM_INVALID, "\"function\"");
     refuse(tokenizer, "deepseek-v4", &(struct fm_conversation){&question, 1, "["}, FATHOM_INVALID, "tools");
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "last message", {FATHOM_ROLE_ASSISTANT, "x"});
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "no role", {(enum fathom_role)4, "x"}, QUESTION);
-    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "comes first", QUESTION, {FATHOM_ROLE_SYSTEM, "x"}, QUESTION);
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "last message", {.role = FATHOM_ROLE_ASSISTANT, "x"});
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "no role", {.role = (enum fathom_role)4, "x"}, QUESTION);
+    REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "comes first", QUESTION, {.role = FATHOM_ROLE_SYSTEM, "x"}, QUESTION);
     REFUSE_TALK("deepseek-v4", FATHOM_INVALID, "before any call", RESULT(NULL));
     REFUSE_TALK(
         "deepseek-v4", FATHOM_INVALID, "1 tool results after a message with 0", QUESTION, RESULT(NULL));
@@ -527,12 +527,9 @@ static void read_talk(const cJSON *json, struct talk *t) {
     cJSON_ArrayForEach(entry, cJSON_GetObjectItem(json, "messages")) {
         struct fathom_message *message = &t->messages[t->talk.n++];
         assert_true(t->talk.n <= 16);
-        *message = (struct fathom_message){
-            .content = string_of(entry, "content"),
-            .reasoning = string_of(entry, "reasoning"),
-            .tool_calls = t->calls + n_calls,
-            .tool_call_id = string_of(entry, "tool_call_id"),
-        };
+        *message = FATHOM_INIT(fathom_message, .content = string_of(entry, "content"),
+            .reasoning = string_of(entry, "reasoning"), .tool_calls = t->calls + n_calls,
+            .tool_call_id = string_of(entry, "tool_call_id"));
         while (strcmp(roles[message->role], string_of(entry, "role")) != 0) message->role++;
         cJSON_ArrayForEach(call, cJSON_GetObjectItem(entry, "tool_calls")) {
             assert_true(n_calls < 16);

@@ -50,7 +50,7 @@ check 2 'needs its N' "$fathom" run -n
 check 2 'argument is missing' "$fathom" inspect
 check 2 'too many' "$fathom" inspect a b
 check 2 'f32, f16, bf16, q8_0 or q4_0' "$fathom" convert "$v3" "$work/x.gguf" --type q9
-check 0 '^fathom [0-9]' "$fathom" --version
+check 0 '^fathom [0-9]+\.[0-9]+\.[0-9]+( \([0-9a-f]{7,}(-dirty)?\))?$' "$fathom" --version
 
 # sizes and places: the message names the option and the text
 for wrong in 7x 0 -1 101% 0% 4KiBs nan 1e40 0x10 GiB ''; do
@@ -206,7 +206,7 @@ error_is_right
 limited run "$foretold; $share; $bytes copied, [0-9.]+ from the file, [0-9.]+ ms: device [0-9.]+, copies about [0-9.]+, disk [0-9.]+, waiting about [0-9.]+$" -p "$question" --greedy --ram 3MiB --experts disk
 limited run '' -p "$question" -n 0
 [ -z "$(messages)" ] || { failures=$((failures + 1)); echo "FAIL: -n 0 wrote:"; cat "$work/err"; }
-check 0 "$foretold; $bytes in host memory, [0-9.]+ ms: device [0-9.]+, host memory about [0-9.]+$" "$fathom" run "$demo" -p "$question" --greedy --ctx 512 --experts host
+check 0 "$foretold; $bytes in host memory, [0-9.]+ ms: device [0-9.]+, host memory about [0-9.]+$" "$fathom" run "$demo" -p "$question" --greedy --discrete --ctx 512 --vram 4500KiB --experts host # no slots fit
 limited bench '"place":	"slots",' -p 4 -n 16 -r 2 --json # 16 tokens, two times; the first run warms up
 has '"needed":	384,'
 adds_up

@@ -3,6 +3,6 @@
 set -eu
 for header in "$1"/include/fathom/*.h; do
     name=fathom/$(basename "$header")
-    echo "#include <$name>" | cc -std=c17 -Wall -Wextra -Wpedantic -Werror -I "$1/include" -fsyntax-only -x c -
+    printf '#include <%s>\nextern int not_empty;\n' "$name" | cc -std=c17 -Wall -Wextra -Wpedantic -Werror -I "$1/include" -fsyntax-only -x c -
     echo "#include <$name>" | c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -I "$1/include" -fsyntax-only -x c++ -
 done

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks that includes go one way: base < quant < gpu < op < model < engine; file stands on quant; convert and
-# text stand on file; model reads file. Only the tools see convert; only engine and tools see text; model and
-# engine include no Vulkan header. Checks also that the library never prints, exits or reads the environment.
+# text stand on file; model reads file. No folder sees convert; only engine sees text; model and engine
+# include no Vulkan header; tools/ sees the public headers alone. Checks also that the library never prints,
+# exits or reads the environment.
 #   includes.sh SOURCE_DIR
 set -eu
 cd "$1"
@@ -36,6 +37,11 @@ for path in shaders/*/; do
     case $family in include | quant) continue ;; esac
     [ -d "src/op/$family" ] || { echo "shaders/$family has no src/op/$family"; bad=1; }
 done
+# The program is the proof that the public headers suffice. CMake gives it no path to src/, either.
+if grep -nE '^ *# *include *("[^"]*/|<(\.|base|quant|file|convert|text|gpu|op|model|engine|src|shaders|volk|vulkan)\b)' tools/*.[ch]; then
+    echo "tools/ includes something else than <fathom/...>, its own headers and the system's"
+    bad=1
+fi
 if grep -rlE '#include *[<"](fathom/)?vulkan' src --include='*.[ch]' | grep -v '^src/gpu/'; then echo "a Vulkan header outside src/gpu"; bad=1; fi
 if grep -rnE '^#include "gpu/' src/model src/engine; then echo "model and engine use the public gpu.h, not src/gpu"; bad=1; fi
 # The engine calls the functions of an architecture's row.

@@ -14,7 +14,7 @@ sed -n '/<!-- example: ask.c -->/,/^```$/p' "$source/include/README.md" | sed '1
 cat >"$work/ask/CMakeLists.txt" <<'C'
 cmake_minimum_required(VERSION 3.25)
 project(ask C)
-find_package(fathom 0.1 REQUIRED)
+find_package(fathom 0.2 REQUIRED)
 add_executable(ask ask.c)
 target_link_libraries(ask fathom::fathom)
 add_executable(ask_static ask.c)
@@ -32,4 +32,6 @@ for program in build/ask build/ask_static ask_pc; do
 done
 # the installed program finds its demonstration model by itself
 "$work/inst/bin/fathom" run -p 'Paul a 8 boîtes de 62 livres. Combien de livres en tout ?' --greedy --no-think-print | grep -qx 'Paul a 496 livres.'
+# what is installed may be moved, and tells nobody where it was built
+if ! grep -qE '^CMAKE_BUILD_TYPE:.*=(Debug|RelWithDebInfo)$' "$build/CMakeCache.txt" && grep -rlF -e "$source/" -e "$build/" "$work/inst"; then echo "these files hold the path of the source or of the build"; exit 1; fi
 echo "the example answers through CMake (shared, static) and pkg-config; the installed program too"

@@ -5,7 +5,7 @@
 # without words, whose variant runs nowhere.
 find_program(FATHOM_GLSLC NAMES glslc glslang glslangValidator REQUIRED
     DOC "GLSL compiler: shaderc's glslc, or glslang")
-file(GLOB fetched CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/build/glslang/cmeel.prefix/bin/glslang)
+file(GLOB fetched CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/build/glslang/cmeel.prefix/bin/glslang)
 find_program(installed NAMES glslang glslangValidator NO_CACHE)
 set(compilers ${FATHOM_GLSLC} ${fetched})
 if(installed)
@@ -13,8 +13,8 @@ if(installed)
 endif()
 list(REMOVE_DUPLICATES compilers)
 
-set(shader_dir ${CMAKE_SOURCE_DIR}/shaders)
-set(generated_dir ${CMAKE_BINARY_DIR}/shaders)
+set(shader_dir ${PROJECT_SOURCE_DIR}/shaders)
+set(generated_dir ${PROJECT_BINARY_DIR}/shaders)
 set(glslang_as_glslc ${CMAKE_CURRENT_LIST_DIR}/glslang_as_glslc.sh)
 file(MAKE_DIRECTORY ${generated_dir})
 file(GLOB shader_files CONFIGURE_DEPENDS ${shader_dir}/*/*.comp)
@@ -62,7 +62,7 @@ foreach(compiler IN LISTS compilers)
 endforeach()
 set(FATHOM_GLSLC_COMMAND ${command_${FATHOM_GLSLC}}) # for the tests' own shaders
 
-set(constants_script ${CMAKE_SOURCE_DIR}/tools/cmake/constants.cmake)
+set(constants_script ${PROJECT_SOURCE_DIR}/tools/cmake/constants.cmake)
 set(declarations "")
 set(entries "")
 set(externs "")

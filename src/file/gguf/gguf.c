@@ -356,34 +356,44 @@ static struct fm_tensors *read_file(
     return r.tensors;
 }
 
-struct fm_tensors *fm_gguf_from_memory(
-    const char *path, const void *data, uint64_t size, struct fathom_error *err) {
-    struct fm_tensors *tensors = read_file(path, data, size, err);
-    uint32_t count, number;
-    if (tensors && (!read_split(tensors, &count, &number, err) || !fm_gguf_split_joined(tensors, err)))
-        fm_tensors_close(&tensors);
-    if (tensors && count > 1) {
-        fm_fail(err, FATHOM_UNSUPPORTED,
-            "%s: is file %u of the %u of a split model, which cannot come from memory", path, number + 1,
-            count);
+// Reads the first file, or the only one, and takes it over.
+static struct fm_tensors *open_mapped(struct fm_mapped_file *file, struct fathom_error *err) {
+    struct fm_tensors *tensors = read_file(file->path, file->data, file->size, err);
+    if (tensors && !(tensors->files = malloc(sizeof(*tensors->files)))) {
+        fm_no_memory(tensors, err);
         fm_tensors_close(&tensors);
     }
+    if (tensors)
+        tensors->files[tensors->n_files++] = *file;
+    else
+        fm_mapped_file_close(file);
+    return tensors;
+}
+
+static bool check_single(const struct fm_tensors *tensors, struct fathom_error *err) {
+    uint32_t count, number;
+    if (!read_split(tensors, &count, &number, err)) return false;
+    return count == 1 ||
+        fm_fail(err, FATHOM_UNSUPPORTED,
+            "%s: is file %u of the %u of a split model, which cannot come from memory", tensors->path,
+            number + 1, count);
+}
+
+struct fm_tensors *fm_gguf_from_memory(
+    const char *path, const void *data, uint64_t size, struct fathom_error *err) {
+    struct fm_mapped_file file;
+    if (!fm_mapped_file_of_memory(&file, path, data, size, err)) return NULL;
+    struct fm_tensors *tensors = open_mapped(&file, err);
+    if (tensors && (!check_single(tensors, err) || !fm_gguf_split_joined(tensors, err)))
+        fm_tensors_close(&tensors);
     return tensors;
 }
 
 struct fm_tensors *fm_gguf_open(const char *path, struct fathom_error *err) {
     struct fm_mapped_file file;
     if (!fm_mapped_file_open(&file, path, err)) return NULL;
-    struct fm_tensors *tensors = read_file(path, file.data, file.size, err);
-    if (tensors && !(tensors->files = malloc(sizeof(*tensors->files)))) {
-        fm_no_memory(tensors, err);
+    struct fm_tensors *tensors = open_mapped(&file, err);
+    if (tensors && (!add_files(tensors, err) || !fm_gguf_split_joined(tensors, err)))
         fm_tensors_close(&tensors);
-    }
-    if (!tensors) {
-        fm_mapped_file_close(&file);
-        return NULL;
-    }
-    tensors->files[tensors->n_files++] = file;
-    if (!add_files(tensors, err) || !fm_gguf_split_joined(tensors, err)) fm_tensors_close(&tensors);
     return tensors;
 }

@@ -1,6 +1,7 @@
 #include "file/hub/hub.h"
 #include "file/hub/hub_parts.h"
 #include <string.h>
+#include <unistd.h>
 
 const char *fm_hub_path(struct fm_hub *hub, const char *name) {
     const size_t length = strlen(hub->dir);
@@ -8,6 +9,12 @@ const char *fm_hub_path(struct fm_hub *hub, const char *name) {
         &hub->tensors->arena, "%s%s%s", hub->dir, length && hub->dir[length - 1] == '/' ? "" : "/", name);
     if (!path) hub->failed = !fm_no_memory(hub->tensors, hub->err);
     return path;
+}
+
+bool fm_hub_json(struct fm_hub *hub, const char *name, cJSON **json) {
+    const char *path = fm_hub_path(hub, name);
+    *json = NULL;
+    return path && (access(path, F_OK) != 0 || (*json = fm_json_load(path, hub->err)));
 }
 
 void fm_hub_set(struct fm_hub *hub, const char *key, struct fm_meta_value value) {
@@ -41,13 +48,15 @@ struct fm_tensors *fm_hub_open(const char *dir, struct fathom_error *err) {
     struct fm_hub hub = {.dir = dir, .err = err};
     hub.tensors = fm_tensors_new(dir, err);
     if (!hub.tensors) return NULL;
+    hub.tensors->hub = true;
     cJSON *config = NULL;
     hub.path = fm_hub_path(&hub, "config.json");
     if (!hub.path) goto fail;
     config = fm_json_load(hub.path, err);
     if (!config) goto fail;
     hub.config = config;
-    if (!fm_hub_keys(&hub) || !fm_hub_weights(&hub) || !fm_hub_tokenizer(&hub)) goto fail;
+    if (!fm_hub_keys(&hub) || !fm_hub_weights(&hub) || !fm_hub_tokenizer(&hub) || !fm_hub_sampling(&hub))
+        goto fail;
     cJSON_Delete(config);
     return hub.tensors;
 fail:

@@ -104,7 +104,7 @@ struct fm_hub_form {
 bool fm_hub_form(struct fm_hub *hub, const struct fm_safetensor *stored, const struct fm_safetensor *scales,
     struct fm_hub_form *form);
 // hub_tokenizer.c: makes tokenizer.* keys from tokenizer.json, tokenizer_config.json and
-// generation_config.json. A folder without tokenizer.json gets no such keys.
+// the ids of generation_config.json. A folder without tokenizer.json gets no such keys.
 bool fm_hub_tokenizer(struct fm_hub *hub);
 // hub_splits.c: returns GGUF's name of the pre-tokenizer of a tokenizer.json. Returns NULL where GGUF has
 // none.
@@ -112,6 +112,11 @@ const char *fm_hub_pre_tokenizer(const cJSON *tokenizer);
 // hub_templates.c: makes the keys of the chat templates. config: tokenizer_config.json, or NULL.
 bool fm_hub_chat_templates(struct fm_hub *hub, const cJSON *config);
 
+// hub_sampling.c: makes the keys general.sampling.* from generation_config.json.
+bool fm_hub_sampling(struct fm_hub *hub);
+
+// Loads a JSON file of the folder. *json is NULL when there is no such file. Free with cJSON_Delete().
+bool fm_hub_json(struct fm_hub *hub, const char *name, cJSON **json);
 // Returns the path of the folder's file `name`, in the directory's arena. Returns NULL without memory, with
 // the failure set.
 const char *fm_hub_path(struct fm_hub *hub, const char *name);

@@ -67,11 +67,9 @@ static bool add_file(struct templates *t, const char *name, const char *file_nam
 }
 
 static bool add_json(struct templates *t, const char *file_name) {
-    const char *path = fm_hub_path(t->hub, file_name);
-    if (!path) return false;
-    if (access(path, F_OK) != 0) return true;
-    cJSON *json = fm_json_load(path, t->hub->err);
-    const bool added = json && add_value(t, cJSON_GetObjectItemCaseSensitive(json, "chat_template"));
+    cJSON *json;
+    if (!fm_hub_json(t->hub, file_name, &json)) return false;
+    const bool added = add_value(t, cJSON_GetObjectItemCaseSensitive(json, "chat_template"));
     cJSON_Delete(json);
     return added;
 }
@@ -97,4 +95,14 @@ bool fm_hub_chat_templates(struct fm_hub *hub, const cJSON *config) {
                 .strings = t.names,
             });
     return !hub->failed;
+}
+
+struct fm_tensors *fm_folder_templates(const char *path, struct fathom_error *err) {
+    struct fm_hub hub = {.dir = path, .tensors = fm_tensors_new(path, err), .err = err};
+    cJSON *config = NULL;
+    if (!hub.tensors) return NULL;
+    if (!fm_hub_json(&hub, "tokenizer_config.json", &config) || !fm_hub_chat_templates(&hub, config))
+        fm_tensors_close(&hub.tensors);
+    cJSON_Delete(config);
+    return hub.tensors;
 }

@@ -299,20 +299,13 @@ static bool set_all(struct vocabulary *v) {
     return set_ends(v) && fm_hub_chat_templates(v->hub, v->config);
 }
 
-// *json is NULL when there is no such file.
-static bool load(struct fm_hub *hub, const char *name, cJSON **json) {
-    const char *path = fm_hub_path(hub, name);
-    *json = NULL;
-    return path && (access(path, F_OK) != 0 || (*json = fm_json_load(path, hub->err)));
-}
-
 bool fm_hub_tokenizer(struct fm_hub *hub) {
     struct vocabulary v = {.hub = hub, .path = fm_hub_path(hub, "tokenizer.json")};
     if (!v.path) return false;
     if (access(v.path, F_OK) != 0) return true;
     cJSON *json = fm_json_load(v.path, hub->err), *config = NULL, *generation = NULL;
-    bool ok = json && load(hub, "tokenizer_config.json", &config) &&
-        load(hub, "generation_config.json", &generation);
+    bool ok = json && fm_hub_json(hub, "tokenizer_config.json", &config) &&
+        fm_hub_json(hub, "generation_config.json", &generation);
     v.json = json;
     v.config = config;
     v.generation = generation;

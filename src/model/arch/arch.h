@@ -23,12 +23,15 @@ struct fm_arch {
     // Caches. check: whether caches of the type are possible. token_size: average bytes per token of the
     // context. size: bytes in all. create: fills *caches, whose layers are allocated, except the rotary
     // tables. truncate: the number of tokens that the caches still hold after the text is cut to `length`.
+    // used: fm_caches_used.
     bool (*cache_check)(const struct fm_hparams *hp, enum fathom_type type, struct fathom_error *err);
     uint64_t (*cache_token_size)(const struct fm_hparams *hp, enum fathom_type type);
     uint64_t (*cache_size)(const struct fm_hparams *hp, const struct fm_cache_params *params);
     bool (*cache_create)(struct fathom_gpu *gpu, const struct fm_hparams *hp,
         const struct fm_cache_params *params, struct fm_caches *caches, struct fathom_error *err);
     uint32_t (*cache_truncate)(uint32_t length);
+    uint32_t (*cache_used)(const struct fm_hparams *hp, const struct fm_caches *caches, uint32_t layer,
+        uint32_t n_positions, struct fathom_view parts[FM_MAX_CACHE_PARTS]);
 
     // Activations. widths: adds the words per token of the attention's and the residual's buffers to those
     // that every model has. scratch: bytes for one token's attention. chunk_scratch: the least bytes for a

@@ -121,6 +121,15 @@ static uint32_t cache_truncate(uint32_t length) {
     return length;
 }
 
+static uint32_t cache_used(const struct fm_hparams *hp, const struct fm_caches *caches, uint32_t layer,
+    uint32_t n_positions, struct fathom_view parts[FM_MAX_CACHE_PARTS]) {
+    const struct fm_layer_cache *l = &caches->layers[layer];
+    uint32_t n = fm_ring_parts(l->latents.pages, row_size(hp, l->latents.type), 0, n_positions, parts);
+    if (hp->n_index)
+        n += fm_ring_parts(l->index.pages, index_row_size(hp, l->latents.type), 0, n_positions, parts + n);
+    return n;
+}
+
 static void widths(const struct fm_hparams *hp, struct fm_widths *w) {
     const uint64_t heads = hp->n_heads;
     w->q_latent = hp->q_rank;
@@ -143,9 +152,9 @@ static uint64_t chunk_scratch(const struct fm_hparams *hp, uint32_t n_tokens) {
 #define LATENT_ROW \
     .cpu_chunk = 512, .cache_check = cache_check, .cache_token_size = cache_token_size, \
     .cache_size = cache_size, .cache_create = cache_create, .cache_truncate = cache_truncate, \
-    .tensors = tensors, .widths = widths, .scratch = scratch, .chunk_scratch = chunk_scratch, \
-    .layers = fm_pass_residual_layers, .attention = fm_pass_latent_attention, .store = fm_pass_store, \
-    .last_norm = fm_pass_last_norm
+    .cache_used = cache_used, .tensors = tensors, .widths = widths, .scratch = scratch, \
+    .chunk_scratch = chunk_scratch, .layers = fm_pass_residual_layers, \
+    .attention = fm_pass_latent_attention, .store = fm_pass_store, .last_norm = fm_pass_last_norm
 
 const struct fm_arch fm_arch_deepseek2 = {.name = "deepseek2", .read = read_deepseek2, LATENT_ROW};
 const struct fm_arch fm_arch_deepseek32 = {.name = "deepseek32", .read = read_deepseek32, LATENT_ROW};

@@ -254,6 +254,7 @@ static bool cache_create(struct fathom_gpu *gpu, const struct fm_hparams *hp,
     }
     if (!create_page_table(gpu, n_pages, ring_pages(hp, params), n_compressed, caches, err)) return false;
     caches->first_compressed = n_pages * FATHOM_PAGE;
+    caches->n_ring = ring_pages(hp, params) * FATHOM_PAGE;
     const struct fathom_view table = {caches->page_table, 0, 4ull * (n_pages + n_compressed)};
     const struct fathom_view index_table = {caches->page_table, table.size, 4ull * n_compressed};
     for (uint32_t i = 0; i < hp->n_layers; i++) {
@@ -296,6 +297,31 @@ static uint32_t cache_truncate(uint32_t length) {
     return 0;
 }
 
+// The sliding window, the compressed rows of both kinds, and the positions that the next compressed rows
+// take. Each of the two rings holds more than that, by numbers that depend on the chunk and on the steps in
+// flight.
+static uint32_t cache_used(const struct fm_hparams *hp, const struct fm_caches *caches, uint32_t layer,
+    uint32_t n_positions, struct fathom_view parts[FM_MAX_CACHE_PARTS]) {
+    const struct fm_layer_cache *l = &caches->layers[layer];
+    const uint32_t ratio = hp->ratios[layer],
+                   n_window = n_positions < hp->sliding_window ? n_positions : hp->sliding_window;
+    const uint64_t row = row_size(hp, l->latents.type);
+    struct fathom_view ring = l->latents.pages, compressed = ring;
+    ring.size = caches->n_ring * row;
+    compressed.offset += ring.size, compressed.size -= ring.size;
+    uint32_t n = fm_ring_parts(ring, row, n_positions - n_window, n_window, parts);
+    if (!ratio) return n;
+    n += fm_ring_parts(compressed, row, 0, n_positions / ratio, parts + n);
+    uint32_t n_kept = kept_positions(ratio, 0);
+    if (n_kept > n_positions) n_kept = n_positions;
+    const uint32_t first = n_positions - n_kept;
+    n += fm_ring_parts(l->state, l->state.size / l->n_state, first, n_kept, parts + n);
+    if (ratio != FM_INDEXED_RATIO) return n;
+    n += fm_ring_parts(
+        l->index.pages, fathom_index_row_size(l->index.type, hp->n_index), 0, n_positions / ratio, parts + n);
+    return n + fm_ring_parts(l->index_state, l->index_state.size / l->n_state, first, n_kept, parts + n);
+}
+
 static void widths(const struct fm_hparams *hp, struct fm_widths *w) {
     const uint64_t heads = hp->n_heads, key = hp->kv_rank > hp->n_index ? hp->kv_rank : hp->n_index,
                    pooled = (hp->n_indexed ? 2 : 1) * key;
@@ -329,49 +355,26 @@ static uint64_t scratch(const struct fm_hparams *hp, uint32_t n_positions) {
 static void mix(const struct fm_pass *p, const struct fm_hyper *hyper, struct fathom_view norm) {
     fm_pass_project(p, hyper->logits, p->ws->x, p->ws->mix_logits);
     fathom_hyper_mix(p->stream,
-        &(struct fathom_hyper_mix_params){
-            .x = p->ws->x,
-            .logits = p->ws->mix_logits,
-            .scale = hyper->scale,
-            .base = hyper->base,
-            .w = norm,
-            .y = p->ws->normed,
-            .mix = p->ws->mix,
-            .n_tokens = p->n_tokens,
-            .n = p->hp->n_hidden,
-            .n_iterations = p->hp->n_mix_iterations,
-            .eps = p->hp->mix_eps,
-            .norm_eps = p->hp->norm_eps,
-        });
+        &FATHOM_INIT(fathom_hyper_mix_params, .x = p->ws->x, .logits = p->ws->mix_logits,
+            .scale = hyper->scale, .base = hyper->base, .w = norm, .y = p->ws->normed, .mix = p->ws->mix,
+            .n_tokens = p->n_tokens, .n = p->hp->n_hidden, .n_iterations = p->hp->n_mix_iterations,
+            .eps = p->hp->mix_eps, .norm_eps = p->hp->norm_eps));
 }
 
 static void expand(const struct fm_pass *p) {
     fathom_hyper_expand(p->stream,
-        &(struct fathom_hyper_expand_params){
-            .x = p->ws->x,
-            .y = p->ws->branch,
-            .mix = p->ws->mix,
-            .n_tokens = p->n_tokens,
-            .n = p->hp->n_hidden,
-        });
+        &FATHOM_INIT(fathom_hyper_expand_params, .x = p->ws->x, .y = p->ws->branch, .mix = p->ws->mix,
+            .n_tokens = p->n_tokens, .n = p->hp->n_hidden));
 }
 
 // The residual streams begin as copies of the embedding.
 static void layers(const struct fm_pass *p) {
     fathom_embed(p->stream,
-        &(struct fathom_embed_params){
-            .w = p->weights->embedding,
-            .ids = p->ids,
-            .x = p->ws->branch,
-            .n_tokens = p->n_tokens,
-        });
+        &FATHOM_INIT(fathom_embed_params, .w = p->weights->embedding, .ids = p->ids, .x = p->ws->branch,
+            .n_tokens = p->n_tokens));
     fathom_hyper_expand(p->stream,
-        &(struct fathom_hyper_expand_params){
-            .x = p->ws->x,
-            .y = p->ws->branch,
-            .n_tokens = p->n_tokens,
-            .n = p->hp->n_hidden,
-        });
+        &FATHOM_INIT(fathom_hyper_expand_params, .x = p->ws->x, .y = p->ws->branch, .n_tokens = p->n_tokens,
+            .n = p->hp->n_hidden));
     for (uint32_t i = 0; i < p->hp->n_layers; i++) {
         const struct fm_layer *l = &p->weights->layers[i];
         mix(p, &l->attn_mix, l->attn_norm);
@@ -386,20 +389,11 @@ static void layers(const struct fm_pass *p) {
 static void last_norm(const struct fm_pass *p, struct fathom_view x, uint32_t n) {
     const struct fm_hyper *last = &p->weights->final_mix;
     fathom_matmul(p->stream,
-        &(struct fathom_matmul_params){.w = last->logits, .x = x, .y = p->ws->mix_logits, .n_tokens = n});
+        &FATHOM_INIT(fathom_matmul_params, .w = last->logits, .x = x, .y = p->ws->mix_logits, .n_tokens = n));
     fathom_hyper_mix(p->stream,
-        &(struct fathom_hyper_mix_params){
-            .x = x,
-            .logits = p->ws->mix_logits,
-            .scale = last->scale,
-            .base = last->base,
-            .w = p->weights->final_norm,
-            .y = p->ws->normed,
-            .n_tokens = n,
-            .n = p->hp->n_hidden,
-            .eps = p->hp->mix_eps,
-            .norm_eps = p->hp->norm_eps,
-        });
+        &FATHOM_INIT(fathom_hyper_mix_params, .x = x, .logits = p->ws->mix_logits, .scale = last->scale,
+            .base = last->base, .w = p->weights->final_norm, .y = p->ws->normed, .n_tokens = n,
+            .n = p->hp->n_hidden, .eps = p->hp->mix_eps, .norm_eps = p->hp->norm_eps));
 }
 
 const struct fm_arch fm_arch_deepseek4 = {
@@ -410,6 +404,7 @@ const struct fm_arch fm_arch_deepseek4 = {
     .cache_size = cache_size,
     .cache_create = cache_create,
     .cache_truncate = cache_truncate,
+    .cache_used = cache_used,
     .read = read_deepseek4,
     .tensors = tensors,
     .last_tensors = last_tensors,

@@ -158,6 +158,12 @@ static uint32_t cache_truncate(uint32_t length) {
     return length;
 }
 
+static uint32_t cache_used(const struct fm_hparams *hp, const struct fm_caches *caches, uint32_t layer,
+    uint32_t n_positions, struct fathom_view parts[FM_MAX_CACHE_PARTS]) {
+    const struct fathom_kv_cache *kv = &caches->layers[layer].kv;
+    return fm_ring_parts(kv->pages, row_size(hp, kv->type), 0, n_positions, parts);
+}
+
 static void widths(const struct fm_hparams *hp, struct fm_widths *w) {
     w->q = (hp->n_heads + 2ull * hp->n_kv) * hp->n_value;
     w->attended = (uint64_t)hp->n_heads * hp->n_value;
@@ -170,8 +176,9 @@ static uint64_t scratch(const struct fm_hparams *hp, uint32_t n_positions) {
 #define GROUPED_ROW \
     .cpu_chunk = 128, .cache_check = cache_check, .cache_token_size = cache_token_size, \
     .cache_size = cache_size, .cache_create = cache_create, .cache_truncate = cache_truncate, \
-    .tensors = tensors, .widths = widths, .scratch = scratch, .layers = fm_pass_residual_layers, \
-    .attention = fm_pass_grouped_attention, .last_norm = fm_pass_last_norm
+    .cache_used = cache_used, .tensors = tensors, .widths = widths, .scratch = scratch, \
+    .layers = fm_pass_residual_layers, .attention = fm_pass_grouped_attention, \
+    .last_norm = fm_pass_last_norm
 
 const struct fm_arch fm_arch_llama = {.name = "llama", .read = read_llama, GROUPED_ROW};
 const struct fm_arch fm_arch_qwen2 = {.name = "qwen2", .read = read_dense, GROUPED_ROW};

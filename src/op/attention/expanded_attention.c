@@ -271,8 +271,8 @@ void fathom_expanded_attention(
         fm_attention_tiles(info, &(struct fm_matrix_attention_work){n_tokens, width, n_v, .size = 0});
     const struct fm_call call = {op, n_tokens,
         {cache->type, params->k_b->type, n_heads, cache->kv_rank, params->n_nope, cache->n_rope, n_v}, is};
-    const struct fm_choice choice = fm_variant_choose(
-        fm_stream_gpu(stream), &call, variants, fm_op_expanded_attention.n_variants, n_tokens);
+    const struct fm_choice choice =
+        fm_stream_choose(stream, &call, variants, fm_op_expanded_attention.n_variants, n_tokens);
     const struct fm_shape shape = fm_variant_shape(choice.variant,
         &(struct fm_attention_call){
             info, n_tokens, n_heads, n_heads, width, n_v, params->n_positions, choice.size});

@@ -143,8 +143,8 @@ void fathom_grouped_attention(
     const uint32_t is =
         fm_attention_tiles(info, &work) | (rows_come_to_an_end(&shape_call) ? FM_CALL_ENDS : 0);
     const struct fm_call call = {op, params->n_tokens, {cache->type, n_heads, cache->n_kv, n_head}, is};
-    const struct fm_choice choice = fm_variant_choose(
-        fm_stream_gpu(stream), &call, variants, fm_op_grouped_attention.n_variants, params->n_tokens);
+    const struct fm_choice choice =
+        fm_stream_choose(stream, &call, variants, fm_op_grouped_attention.n_variants, params->n_tokens);
     shape_call.size = choice.size;
     if (!(choice.variant->does & FM_DOES_SPLITS)) {
         const struct fm_shape shape = fm_variant_shape(choice.variant, &shape_call);

@@ -99,7 +99,7 @@ void fathom_latent_attention(
     const struct fm_call call = {
         op, params->n_tokens, {cache->type, n_heads, cache->kv_rank, cache->n_rope}, is};
     const struct fm_choice choice =
-        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_latent_attention.n_variants, n_heads);
+        fm_stream_choose(stream, &call, variants, fm_op_latent_attention.n_variants, n_heads);
     shape_call.size = choice.size;
     fm_attend_splits(stream,
         &(struct fm_split_attention){

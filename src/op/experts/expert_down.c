@@ -311,7 +311,7 @@ static void choose_variant(
             args->n_shared, args->n_rows},
         is};
     const struct fm_choice choice =
-        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_down.n_variants, per_expert);
+        fm_stream_choose(stream, &call, variants, fm_op_expert_down.n_variants, per_expert);
     job->variant = choice.variant;
     job->shape = fm_variant_shape(choice.variant,
         &(struct fm_expert_call){

@@ -129,8 +129,7 @@ void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert
     const uint32_t is = (args.x_base % 4 ? 0 : FM_CALL_ALIGNED) | (w->n_cols % 32 ? 0 : FM_CALL_BLOCKS);
     const struct fm_call call = {op, p->n_tokens, {w->type, w->n_rows, w->n_cols, p->top_k}, is};
     const struct fm_variant *variant =
-        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_gate.n_variants, p->n_tokens)
-            .variant;
+        fm_stream_choose(stream, &call, variants, fm_op_expert_gate.n_variants, p->n_tokens).variant;
     const struct fm_shape shape =
         fm_variant_shape(variant, &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), w->n_cols});
     for (uint32_t i = 0; i < w->n_slices; i++) args.n_tiles += fm_op_groups(w->slices[i].n_rows, shape.rows);

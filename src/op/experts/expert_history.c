@@ -62,7 +62,8 @@ void fm_expert_history_save(
     const size_t depths = (h->n_experts + 1) * sizeof(*h->depths), samples = n_kept(h) * sizeof(*h->samples),
                  size = sizeof(head) + depths + samples;
     const struct fathom_gpu_params *p = &gpu->params;
-    if (p->variants || p->full_barriers || p->timers) return; // other times than those of an ordinary run
+    if (p->variants || gpu->debug.full_barriers || p->timers)
+        return; // other times than those of an ordinary run
     char *data = malloc(size);
     if (!data) return; // costs a forecast
     memcpy(data, &head, sizeof(head));

@@ -294,7 +294,7 @@ void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_u
             shared ? shared->n_rows : 0, n_cols},
         is};
     const struct fm_choice choice =
-        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_expert_up.n_variants, per_expert);
+        fm_stream_choose(stream, &call, variants, fm_op_expert_up.n_variants, per_expert);
     const struct fm_shape shape = fm_variant_shape(choice.variant,
         &(struct fm_expert_call){
             .info = fathom_gpu_get_info(fm_stream_gpu(stream)),

@@ -251,7 +251,7 @@ void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_para
         (fm_columns_take(w->type, w->n_cols) ? FM_CALL_UNITS : 0);
     const struct fm_call call = {op, params->n_tokens, {w->type, w->n_mats, w->n_rows, w->n_cols}, is};
     const struct fm_choice choice =
-        fm_variant_choose(fm_stream_gpu(stream), &call, variants, fm_op_matmul.n_variants, params->n_tokens);
+        fm_stream_choose(stream, &call, variants, fm_op_matmul.n_variants, params->n_tokens);
     const struct fm_shape shape = fm_variant_shape(choice.variant,
         &(struct call){fathom_gpu_get_info(fm_stream_gpu(stream)), w, params->n_tokens, choice.size,
             (uint64_t)w->n_mats * w->n_rows});

@@ -18,13 +18,7 @@ void fm_op_norm_apart(struct fathom_stream *stream, const struct fathom_norm_aft
     if (!bound->w.buffer || bound->fused) return;
     fm_stream_join(stream, true);
     fathom_rms_norm(stream,
-        &(struct fathom_rms_norm_params){
-            .x = y,
-            .w = norm->w,
-            .y = norm->y,
-            .n_tokens = n_tokens,
-            .n_cols = n,
-            .eps = norm->eps,
-        });
+        &FATHOM_INIT(fathom_rms_norm_params, .x = y, .w = norm->w, .y = norm->y, .n_tokens = n_tokens,
+            .n_cols = n, .eps = norm->eps));
     fm_stream_join(stream, false);
 }

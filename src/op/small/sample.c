@@ -19,6 +19,7 @@ void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_para
         .n_ring = params->n_ring,
         .n_rows = fm_op_default(params->n_rows, 1),
         .not_finite = params->guess ? 0 : FATHOM_NOT_FINITE,
+        .forbidden = params->forbids ? 0xff800000u : 0,
     };
     if (!fm_op_multiple(stream, op, "n_vocab", n_vocab, 1) ||
         !fm_op_multiple(stream, op, "n_ring", params->n_ring, 1) ||

@@ -124,6 +124,7 @@ static void run(struct op_test *test, size_t index) {
     struct fathom_view kv = op_input(test, in.kv, n_values), gate = op_input(test, in.gate, n_values),
                        position = op_input(test, &zero, 1);
     struct fathom_compress_params params = {
+        .size = sizeof(params),
         .bias = op_input(test, in.bias, (size_t)c->ratio * width),
         .w = op_input(test, in.w, c->n_key),
         .rope_table = op_input(test, in.table, (size_t)c->n_tokens * c->n_rope),

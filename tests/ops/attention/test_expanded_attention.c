@@ -151,6 +151,7 @@ static void run(struct op_test *test, size_t index) {
     const uint64_t scratch =
         fathom_expanded_attention_scratch(c->n_tokens, c->n_heads, c->n_nope, c->n_rope, c->n_v);
     const struct fathom_expanded_attention_params whole = {
+        .size = sizeof(whole),
         .k_b = k_b,
         .v_b = v_b,
         .q = op_input(test, in.q, n_q),

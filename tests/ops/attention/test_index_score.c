@@ -35,6 +35,7 @@ static void run(struct op_test *test, size_t index) {
     const struct cache_rows rows = cache_rows(test, c->type, n_rows, max_rows, c->n_key);
     test->offset_words = c->offset_words;
     struct fathom_index_score_params params = {
+        .size = sizeof(params),
         .q = op_input(test, q, n_q),
         .weights = op_input(test, weights, (size_t)end * c->n_heads),
         .position = op_input(test, &c->position, 1),

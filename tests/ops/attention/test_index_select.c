@@ -45,6 +45,7 @@ static void run(struct op_test *test, size_t index) {
         scores[i] = c->n_values > 1 ? (float)(op_random(test) % c->n_values) - 1.0f : i % 2 ? 0.0f : -0.0f;
     test->offset_words = c->offset_words;
     struct fathom_index_select_params params = {
+        .size = sizeof(params),
         .scores = op_input(test, scores, n_scores),
         .position = op_input(test, &c->position, 1),
         .selected = op_output(test, n_selected),

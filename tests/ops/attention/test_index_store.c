@@ -78,6 +78,7 @@ static void run(struct op_test *test, size_t index) {
     for (uint32_t i = 0; i < n_pages; i++) page_table[i] = n_pages - 1 - i;
     test->offset_words = c->offset_words;
     struct fathom_index_store_params params = {
+        .size = sizeof(params),
         .k = op_input(test, k, n_k),
         .w = op_input(test, w, c->n_key),
         .b = op_input(test, b, c->n_key),

@@ -107,6 +107,7 @@ static void run(struct op_test *test, size_t index) {
     struct fathom_error err = {0};
     if (!fathom_upload(test->gpu, qkv, x, &err)) fail_msg("%s", err.message);
     struct fathom_kv_store_params params = {
+        .size = sizeof(params),
         .qkv = qkv,
         .rope_table = op_input(test, table, (size_t)n_positions * n),
         .position = op_input(test, &c->position, 1),

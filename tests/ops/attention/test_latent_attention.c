@@ -169,6 +169,7 @@ static void run(struct op_test *test, size_t index) {
     test->offset_words = index % 2 ? 1 : 4;
     struct fathom_view position = op_input(test, &c->position, 1), out = op_output(test, n_out);
     struct fathom_latent_attention_params params = {
+        .size = sizeof(params),
         .q = op_input(test, q, n_q),
         .out = out,
         .position = position,

@@ -107,6 +107,7 @@ static void run(struct op_test *test, size_t index) {
     const size_t n_words = (size_t)n_pages * FATHOM_PAGE * row_words;
     const struct fathom_view pages = op_output(test, n_words);
     struct fathom_latent_store_params params = {
+        .size = sizeof(params),
         .kv = op_input(test, kv, (size_t)c->n_tokens * width),
         .w = op_input(test, w, c->kv_rank),
         .rope_table = op_input(test, table, (size_t)n_positions * n_rotated),

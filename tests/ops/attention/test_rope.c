@@ -55,6 +55,7 @@ static void run(struct op_test *test, size_t index) {
     struct fathom_view y_part = part;
     y_part.buffer = y_view.buffer;
     struct fathom_rope_params params = {
+        .size = sizeof(params),
         .x = part,
         .y = y_part,
         .rope_table = op_input(test, table, (size_t)n_positions * c->n_rope),

@@ -155,6 +155,7 @@ static void run(struct op_test *test, size_t index) {
         in.shared = op_weight(test, c->shared, 1, c->n_rows, c->n_shared, 1.0f, &in.shared_bytes);
     test->offset_words = c->offset_words;
     struct fathom_expert_down_params params = {
+        .size = sizeof(params),
         .down = in.down,
         .shared_down = in.shared,
         .h = op_input(test, in.h, c->n_tokens * h_stride),

@@ -141,6 +141,7 @@ static void run(struct op_test *test, size_t index) {
     }
     test->offset_words = c->offset_words;
     struct fathom_expert_fetch_params params = {
+        .size = sizeof(params),
         .fetches = op_input(test, fetches, (size_t)n_rounds * stride),
         .homes = op_input(test, homes, 4 * (size_t)c->n_experts),
         .gate = &m[0].weight,

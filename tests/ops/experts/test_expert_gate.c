@@ -197,6 +197,7 @@ static void run(struct op_test *test, size_t index) {
     test->offset_words = c->offset_words;
     const struct fathom_view scratch = op_input(test, op_alloc(test, 4 * n_scratch), n_scratch);
     struct fathom_expert_gate_params params = {
+        .size = sizeof(params),
         .w = w,
         .x = op_input(test, x, n_x),
         .ids = op_output(test, n_chosen),

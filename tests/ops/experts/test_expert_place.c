@@ -256,6 +256,7 @@ static void run(struct op_test *test, size_t index) {
         fathom_expert_fetches_size(c->most_tokens, c->top_k, c->n_experts, c->n_slots) / 4;
     const struct fathom_view zero = op_input(test, op_alloc(test, n_state * 4), n_state);
     struct fathom_expert_place_params params = {
+        .size = sizeof(params),
         .state = zero,
         .places = op_output(test, n_most),
         .fetches = op_output(test, n_fetches),

@@ -134,6 +134,7 @@ static void run(struct op_test *test, size_t index) {
     const uint32_t *ids = expert_choices(test, c->n_tokens, c->top_k, c->n_experts);
     test->offset_words = c->offset_words;
     struct fathom_expert_up_params params = {
+        .size = sizeof(params),
         .gate = experts.gate,
         .up = experts.up,
         .shared_gate = shared.gate,

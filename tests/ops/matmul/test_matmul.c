@@ -164,6 +164,7 @@ static void run(struct op_test *test, size_t index) {
     const struct fathom_view residual_view =
         c->residual ? op_input(test, residual, n_y) : (struct fathom_view){0};
     struct fathom_matmul_params params = {
+        .size = sizeof(params),
         .w = w,
         .x = x_view,
         .y = y_view,

@@ -55,12 +55,12 @@ static void multiplies_in_every_invocation(void **state) {
 }
 
 static int start(void **state) {
-    *state = create_gpu(&(struct fathom_gpu_params){0});
+    *state = create_gpu(&FATHOM_INIT(fathom_gpu_params));
     return 0;
 }
 
 static int start_columns(void **state) {
-    *state = create_gpu(&(struct fathom_gpu_params){.variants = "roofline=columns"});
+    *state = create_gpu(&FATHOM_INIT(fathom_gpu_params, .variants = "roofline=columns"));
     return 0;
 }
 

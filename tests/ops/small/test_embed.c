@@ -63,6 +63,7 @@ static void run(struct op_test *test, size_t index) {
     test->offset_words = c->offset_words;
     const struct fathom_view x = op_output(test, n);
     struct fathom_embed_params params = {
+        .size = sizeof(params),
         .w = w,
         .ids = op_input(test, ids, c->n_tokens),
         .x = x,

@@ -29,6 +29,7 @@ static void run(struct op_test *test, size_t index) {
                 *mix = op_random_floats(test, n_mix, 0, 2);
     test->offset_words = c->offset_words;
     struct fathom_hyper_expand_params params = {
+        .size = sizeof(params),
         .x = op_input(test, x, n_x),
         .y = op_input(test, y, n_y),
         .n_tokens = c->n_tokens,

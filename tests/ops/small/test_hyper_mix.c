@@ -147,6 +147,7 @@ static void run(struct op_test *test, size_t index) {
                 *w = op_random_floats(test, c->n, 0.5f, 2);
     test->offset_words = c->offset_words;
     struct fathom_hyper_mix_params params = {
+        .size = sizeof(params),
         .x = op_input(test, x, n_x),
         .logits = op_input(test, logits, (size_t)c->n_tokens * n_logits),
         .scale = op_input(test, scale, c->mixes ? 3 : 1),

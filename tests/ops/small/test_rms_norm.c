@@ -46,6 +46,7 @@ static void run(struct op_test *test, size_t index) {
     test->offset_words = c->offset_words;
     const struct fathom_view y_view = op_output(test, n_y);
     struct fathom_rms_norm_params params = {
+        .size = sizeof(params),
         .x = op_input(test, x, n_x),
         .w = w ? op_input(test, w, c->n_cols) : (struct fathom_view){0},
         .y = y_view,

@@ -244,16 +244,9 @@ static void check_rows(struct op_test *test, const struct sample_case *c) {
     }
     const struct fathom_view drafts_view = op_input(test, &drafts, sizeof(drafts) / 4);
     fathom_sample(test->stream,
-        &(struct fathom_sample_params){
-            .logits = op_input(test, logits, N_ROWS * n),
-            .step = step_view,
-            .seen = seen_view,
-            .ring = ring,
-            .drafts = drafts_view,
-            .n_vocab = n,
-            .n_ring = N_RING,
-            .n_rows = N_ROWS,
-        });
+        &FATHOM_INIT(fathom_sample_params, .logits = op_input(test, logits, N_ROWS * n), .step = step_view,
+            .seen = seen_view, .ring = ring, .drafts = drafts_view, .n_vocab = n, .n_ring = N_RING,
+            .n_rows = N_ROWS));
     op_run(test, true);
     want_ring[(FIRST + 2) % N_RING] = FATHOM_NO_TOKEN;
     step.n_sampled += N_ROWS;
@@ -288,17 +281,10 @@ static void check_not_finite(
                              seen_view = op_input(test, seen, n), ring = op_output(test, N_RING),
                              drafts_view = op_input(test, &drafts, sizeof(drafts) / 4);
     fathom_sample(test->stream,
-        &(struct fathom_sample_params){
-            .logits = op_input(test, logits + first * n, n_rows * n),
-            .step = step_view,
-            .seen = seen_view,
-            .ring = ring,
-            .drafts = guess ? (struct fathom_view){0} : drafts_view,
-            .n_vocab = n,
-            .n_ring = N_RING,
-            .n_rows = n_rows,
-            .guess = guess,
-        });
+        &FATHOM_INIT(fathom_sample_params, .logits = op_input(test, logits + first * n, n_rows * n),
+            .step = step_view, .seen = seen_view, .ring = ring,
+            .drafts = guess ? (struct fathom_view){0} : drafts_view, .n_vocab = n, .n_ring = N_RING,
+            .n_rows = n_rows, .guess = guess));
     op_run(test, true);
     if (!guess) seen[token] = 1;
     step.position = guess ? 1 : 2;
@@ -343,6 +329,7 @@ static void run(struct op_test *test, size_t index) {
     const struct fathom_view step_view = op_input(test, &step, sizeof(step) / 4),
                              seen_view = op_input(test, seen, n), ring = op_output(test, N_RING);
     struct fathom_sample_params params = {
+        .size = sizeof(params),
         .logits = op_input(test, logits, n),
         .step = step_view,
         .seen = seen_view,
