@@ -26,7 +26,7 @@ struct fathom_session *fathom_session_create(
     }
     s->engine = engine;
     if (!fm_sized_read(&p, sizeof(p), params, "fathom_session_create: params", err)) goto fail;
-    s->progress = p.progress;
+    s->watch.progress = p.progress;
     s->n_context = p.n_context ? p.n_context : engine->plan.n_context;
     if (s->n_context > engine->plan.n_context) {
         fm_fail(err, FATHOM_INVALID, "a session of %u tokens was asked for, the engine was planned for %u",
@@ -153,10 +153,17 @@ const struct fathom_dispatch_time *fathom_session_get_timing(
     return fathom_stream_get_timing(timed(session, decode), i);
 }
 
+bool fm_session_settle(struct fathom_session *s, struct fathom_error *err) {
+    s->watch.cancelled = false;
+    if (s->torn) s->n_evaluated = s->engine->hp.arch->cache_truncate(s->n_evaluated);
+    s->torn = false;
+    return fm_gpu_settle(s->engine->gpu, &s->watch, err);
+}
+
 bool fathom_session_sync(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, uint32_t *n_reused,
     struct fathom_error *err) {
     if (n_reused) *n_reused = 0;
-    if (!fm_session_check_tokens(s, 0, ids, n_tokens, err)) return false;
+    if (!fm_session_check_tokens(s, 0, ids, n_tokens, err) || !fm_session_settle(s, err)) return false;
     uint32_t n_same = 0;
     while (n_same < n_tokens && n_same < s->n_tokens && ids[n_same] == s->tokens[n_same]) n_same++;
     const bool cuts_cache = n_same < s->n_evaluated;

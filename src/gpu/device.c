@@ -253,6 +253,7 @@ struct fathom_gpu *fathom_gpu_create(const struct fathom_gpu_params *params, str
     if (!gpu) goto no_memory;
     const struct fathom_vulkan *vulkan = p.vulkan;
     gpu->params = p;
+    gpu->pace = 1;
     gpu->debug = debug;
     gpu->params.debug = &gpu->debug;
     gpu->params.log = fm_shared_log(&gpu->shared_log);

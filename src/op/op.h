@@ -3,6 +3,7 @@
 #ifndef FM_OP_OP_H
 #define FM_OP_OP_H
 #include "gpu/dispatch.h"
+#include "gpu/watched.h"
 #include <stdint.h>
 
 // An operator and its variants; the first one is the plain variant. Each operator's file in src/op/<family>
