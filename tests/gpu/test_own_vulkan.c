@@ -248,7 +248,7 @@ static void test_refusals(void **state) {
     v.features = NULL;
     expect_refused(&v, NULL, FATHOM_INVALID, "timelineSemaphore");
     v = right, v.size = 0;
-    expect_refused(&v, NULL, FATHOM_INVALID, "params.vulkan: the size is 0");
+    expect_refused(&v, NULL, FATHOM_INVALID, "vulkan.size is 0");
     v = right, v.get_proc_addr = NULL;
     expect_refused(&v, NULL, FATHOM_INVALID, "vulkan.get_proc_addr is NULL");
     v = right, v.instance = VK_NULL_HANDLE;
