@@ -2,8 +2,20 @@
 // models. The backend can be used alone: it knows no files and no models. Users need no Vulkan headers.
 //
 // Shapes are written outermost first: x[n_tokens][n_cols] is row-major, n_cols adjacent. Activations are
-// float32. Errors of recording calls are sticky in the stream; fathom_stream_finish() returns them. Only one
-// thread at a time may use a gpu.
+// float32. Errors of recording calls are sticky in the stream; fathom_stream_finish() returns them.
+//
+// Threads
+//  - Any function may be called from any thread. Several threads may use a gpu at once: all functions that
+//    take a gpu may run at the same time. A stream is used by one thread at a time, and so is a buffer or a
+//    weight that is uploaded to.
+//  - Submits of all threads run on the device one after the other, in the order of the calls, as do uploads.
+//    The submits of one fathom_stream_submit() may have those of another thread between them.
+//  - Destroy an object when no other thread uses it, and buffers, weights and streams before their gpu. No
+//    destruction waits for the device, but fathom_gpu_destroy() and that of a weight in place; memory comes
+//    back when the submits so far are done. A stream that has recorded a buffer must not be submitted after
+//    the buffer is destroyed.
+//  - Callbacks run in a thread that calls the library. `log.write` gets one call at a time; it must not use
+//    the gpu.
 #ifndef FATHOM_GPU_H
 #define FATHOM_GPU_H
 
@@ -175,6 +187,8 @@ struct fathom_view {
 // Creates a buffer of at most max_allocation bytes, sub-allocated from larger blocks and filled with zeros.
 FATHOM_API struct fathom_buffer *fathom_buffer_create(
     struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
+// Does not wait for the device: the memory comes back when the submits so far are done. An allocation that
+// finds no room waits for that.
 FATHOM_API void fathom_buffer_destroy(struct fathom_buffer **buffer);
 FATHOM_API struct fathom_view fathom_buffer_view(struct fathom_buffer *buffer); // the whole buffer
 // Returns the host pointer of a FATHOM_MEMORY_HOST buffer, and NULL for other buffers.
@@ -272,6 +286,7 @@ struct fathom_host_range {
 FATHOM_API struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, const void *data, struct fathom_host_range readable,
     struct fathom_error *err);
+// As fathom_buffer_destroy(). For a weight in place, waits for the device.
 FATHOM_API void fathom_weight_destroy(struct fathom_weight **weight);
 // Writes n_rows rows from first_row on (counted through all matrices), in the weight's stored type.
 FATHOM_API bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *weight, uint32_t first_row,
@@ -283,7 +298,7 @@ FATHOM_API bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weigh
 // what each dispatch declares to read and write, and splits work that is too long for one submit.
 struct fathom_stream;
 FATHOM_API struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom_error *err);
-FATHOM_API void fathom_stream_destroy(struct fathom_stream **stream); // waits for its submits first
+FATHOM_API void fathom_stream_destroy(struct fathom_stream **stream); // its submits run to their end
 // Empties the stream for a new recording; waits until its earlier submits are done.
 FATHOM_API void fathom_stream_begin(struct fathom_stream *stream);
 // Records a copy. Both views must have the same size, a multiple of 4 bytes.

@@ -118,7 +118,7 @@ struct fathom_session_stats {
 };
 FATHOM_API void fathom_session_get_stats(
     const struct fathom_session *session, struct fathom_session_stats *stats);
-// Of the session's decode steps.
+// Of the session's decode steps; and of other sessions' steps, where these ran at the same time.
 FATHOM_API void fathom_session_get_expert_stats(
     const struct fathom_session *session, struct fathom_expert_stats *stats);
 // With gpu.timers: the time of each dispatch of the last prefill chunk, or of the last decode step; as

@@ -73,7 +73,8 @@ enum fathom_log_level {
 };
 
 // The receiver of log messages. A zeroed struct drops the messages. The library calls `write` from any
-// thread, one call at a time for each gpu.
+// thread, one call at a time for each gpu. It must not use what logs: the gpu, and engines, sessions and
+// chats on it.
 struct fathom_log {
     void (*write)(void *user, enum fathom_log_level level, const char *message);
     void *user;

@@ -175,6 +175,7 @@ static bool create_locks(struct fathom_engine *e) {
 
 struct fathom_engine *fathom_engine_create(
     const struct fathom_engine_params *params, struct fathom_error *err) {
+    if (!FM_GIVEN(params, "params", err)) return NULL;
     double start = fm_clock();
     struct fathom_engine *e = calloc(1, sizeof(*e));
     if (e && !create_locks(e)) free(e), e = NULL;
@@ -244,18 +245,23 @@ const struct fathom_tokenizer *fathom_engine_get_tokenizer(const struct fathom_e
     return engine ? engine->tokenizer : NULL;
 }
 const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return &engine->info;
 }
 const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return &engine->plan;
 }
 struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return engine->gpu;
 }
 
 const struct fathom_sampling *fathom_engine_get_sampling(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return &engine->sampling;
 }
 void fathom_engine_get_start_times(const struct fathom_engine *engine, struct fathom_start_times *times) {
+    if (!engine || !times) return;
     fm_sized_write(times, &engine->start, sizeof(engine->start));
 }

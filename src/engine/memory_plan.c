@@ -319,6 +319,7 @@ struct fathom_inspection {
 
 struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params *params,
     const struct fathom_machine *machine, struct fathom_error *err) {
+    if (!FM_GIVEN(params, "params", err)) return NULL;
     struct fathom_inspection *inspection = calloc(1, sizeof(*inspection));
     struct fm_hparams hp;
     struct fm_plan_request request = fm_plan_request(params, machine ? machine->gpu : NULL);
@@ -341,20 +342,25 @@ void fathom_inspection_destroy(struct fathom_inspection **inspection) {
     *inspection = NULL;
 }
 const struct fathom_model_info *fathom_inspection_get_info(const struct fathom_inspection *inspection) {
+    if (!inspection) return NULL;
     return &inspection->info;
 }
 const struct fathom_memory_plan *fathom_inspection_get_plan(const struct fathom_inspection *inspection) {
+    if (!inspection) return NULL;
     return &inspection->plan;
 }
 
 size_t fathom_inspection_count_tensors(const struct fathom_inspection *inspection) {
+    if (!inspection) return 0;
     return fm_tensors_count(inspection->tensors);
 }
 bool fathom_inspection_get_tensor(
     const struct fathom_inspection *inspection, size_t i, struct fathom_tensor_info *tensor) {
+    if (!inspection || !tensor) return false;
     if (i >= fm_tensors_count(inspection->tensors)) return false;
     const struct fm_tensor *t = fm_tensors_at(inspection->tensors, i);
     const struct fathom_tensor_info info = {
+        .size = sizeof(info),
         .name = t->name,
         .type = t->type,
         .n_dims = t->n_dims,
@@ -365,6 +371,7 @@ bool fathom_inspection_get_tensor(
     return true;
 }
 bool fathom_inspection_has_file(const struct fathom_inspection *inspection, const char *path) {
+    if (!inspection || !path) return false;
     return fm_output_is_input(inspection->tensors, path);
 }
 

@@ -123,6 +123,7 @@ bool fm_session_save(
 }
 
 bool fathom_session_save(struct fathom_session *session, const char *path, struct fathom_error *err) {
+    if (!FM_GIVEN(session, "session", err) || !FM_GIVEN(path, "path", err)) return false;
     return fm_session_save(session, path, NULL, 0, err);
 }
 
@@ -233,5 +234,6 @@ struct fathom_session *fm_session_restore(struct fathom_engine *e, const char *p
 
 struct fathom_session *fathom_session_restore(struct fathom_engine *engine, const char *path,
     const struct fathom_session_params *params, struct fathom_error *err) {
+    if (!FM_GIVEN(engine, "engine", err) || !FM_GIVEN(path, "path", err)) return NULL;
     return fm_session_restore(engine, path, params, NULL, NULL, err);
 }

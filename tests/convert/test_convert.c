@@ -315,7 +315,7 @@ static void bad_parameters_are_named(void **state) {
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
     assert_non_null(strstr(err.message, "params.type is F32, F16, BF16, Q8_0 or Q4_0, not Q4_K"));
     assert_false(
-        fathom_convert(&(struct fathom_convert_params){.in = REFERENCE "v3", .out = out_path}, &err));
+        fathom_convert(&FATHOM_INIT(fathom_convert_params, .in = REFERENCE "v3", .out = out_path), &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     assert_non_null(strstr(err.message, "fathom_convert: params: the size is 0"));
     assert_int_equal(folder_count(&out), 0);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static const struct fathom_ask_params some = {.max_tokens = 24};
+static const struct fathom_ask_params some = {.size = sizeof(some), .max_tokens = 24};
 
 static const char file[] = "test_chat_file.session";
 
@@ -104,15 +104,15 @@ static void forks_are_apart(void **state) {
 static void in_the_middle(void **state) {
     struct fathom_chat *raw = open_chat(*state, &FATHOM_INIT(fathom_chat_params, .raw = true));
     struct said whole, part, rest, copied;
-    ask(raw, paul, (struct fathom_ask_params){.max_tokens = 24}, &whole);
+    ask(raw, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 24), &whole);
     fathom_chat_clear(raw);
-    ask(raw, paul, (struct fathom_ask_params){.max_tokens = 10}, &part);
+    ask(raw, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 10), &part);
     struct fathom_chat *fork = fork_of(raw), *loaded = restored(*state, raw);
-    ask(raw, NULL, (struct fathom_ask_params){.max_tokens = 14}, &rest);
+    ask(raw, NULL, FATHOM_INIT(fathom_ask_params, .max_tokens = 14), &rest);
     assert_memory_equal(rest.ids, whole.ids + 10, 14 * sizeof(*rest.ids));
-    ask(fork, NULL, (struct fathom_ask_params){.max_tokens = 14}, &copied);
+    ask(fork, NULL, FATHOM_INIT(fathom_ask_params, .max_tokens = 14), &copied);
     same_reply(&rest, &copied);
-    ask(loaded, NULL, (struct fathom_ask_params){.max_tokens = 14}, &copied);
+    ask(loaded, NULL, FATHOM_INIT(fathom_ask_params, .max_tokens = 14), &copied);
     same_reply(&rest, &copied);
     fathom_chat_destroy(&raw);
     fathom_chat_destroy(&fork);
@@ -123,7 +123,7 @@ static void refused(void **state) {
     struct fathom_error err = {0};
     struct fathom_chat *chat = open_chat(*state, NULL);
     struct said said;
-    ask(chat, paul, (struct fathom_ask_params){.max_tokens = 2}, &said);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 2), &said);
     assert_true(fathom_session_save(fathom_chat_get_session(chat), file, &err));
     assert_null(fathom_chat_restore(*state, file, NULL, &err));
     if (!strstr(err.message, "test_chat_file.session: holds a session without a conversation"))

@@ -143,19 +143,17 @@ static float *read_logits(const struct fathom_vulkan *vulkan, uint32_t *n_vocab)
     static const int32_t ids[] = {1, 20, 300, 7, 45, 9};
     enum { N = sizeof(ids) / sizeof(*ids) };
     struct fathom_error err = {0};
-    struct fathom_engine *engine = fathom_engine_create(
-        &(struct fathom_engine_params){
-            .model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf",
-            .gpu = device_params((struct fathom_gpu_params){.vulkan = vulkan, .exact = true}),
-            .n_context = 64,
-        },
-        &err);
+    const struct opening opening = {
+        .engine = {.model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", .n_context = 64},
+        .gpu = {.vulkan = vulkan, .exact = true},
+    };
+    struct fathom_engine *engine = open_on_device(opening, &err);
     struct fathom_session *session = engine ? fathom_session_create(engine, NULL, &err) : NULL;
     check(session != NULL, &err);
     *n_vocab = fathom_engine_get_info(engine)->n_vocab;
     float *logits = calloc((size_t)N * *n_vocab, sizeof(*logits));
     assert_non_null(logits);
-    check(fathom_session_append(session, ids, N, logits, NULL, &err), &err);
+    check(fathom_session_append(session, ids, N, logits, &err), &err);
     fathom_session_destroy(&session);
     fathom_engine_destroy(&engine);
     memmove(logits, logits + (size_t)(N - 1) * *n_vocab, *n_vocab * sizeof(*logits));
