@@ -73,7 +73,7 @@ enum fathom_end {
 };
 struct fathom_reply {
     size_t size;
-    const char *thought, *answer; // whole texts, owned by the chat, until the next ask or destroy
+    const char *thought, *answer; // whole texts, owned by the chat until the next question
     const int32_t *ids;           // the tokens generated, the end token included
     uint32_t n_ids;
     uint32_t n_prompt_ids, n_reused; // prompt tokens in all; those of them that were in the cache already
@@ -123,7 +123,8 @@ FATHOM_API bool fathom_chat_count_tokens(struct fathom_chat *chat, const char *q
 
 // ---- Copies ----------------------------------------------------------------------------------------------
 
-// A chat with the same conversation, text and cache.
+// A chat with the same conversation, text and cache. The last reply stays with the first chat. To templates
+// that write the date, copies give the day on which the first chat was created.
 FATHOM_API struct fathom_chat *fathom_chat_fork(struct fathom_chat *chat, struct fathom_error *err);
 // As fathom_session_save() and fathom_session_restore(), with the conversation. The system prompt, tools and
 // template are those of the file; params gives the session's parameters.

@@ -5,8 +5,9 @@
 //     for (uint round = 0u; take_tile(round); round++) ..., with `tile` in place of gl_WorkGroupID
 // Enable GL_KHR_shader_subgroup_ballot. The workgroup is one subgroup.
 #include "include/bindings.h"
-// zero before and after a dispatch
-layout(binding = FM_TILES_BINDING) coherent buffer Tiles { uint n_taken, n_left; };
+// n_taken, n_left: zero before and after a dispatch. x_first and so on: the first tile of a part of a dispatch
+// (gpu/commands.c writes them), where gl_NumWorkGroups is that of the part.
+layout(binding = FM_TILES_BINDING) coherent buffer Tiles { uint n_taken, n_left, x_first, y_first, z_first; };
 uvec3 tile;
 
 // Rounds of one workgroup. lavapipe 22.3 ends an invocation
@@ -23,6 +24,6 @@ bool take_tile(uint round) {
         if (i >= n_tiles && atomicAdd(n_left, 1u) + 1u == n_tiles) n_taken = n_left = 0u;
     }
     i = subgroupBroadcastFirst(i);
-    tile = uvec3(i % n.x, i / n.x % n.y, i / n.x / n.y);
+    tile = uvec3(x_first, y_first, z_first) + uvec3(i % n.x, i / n.x % n.y, i / n.x / n.y);
     return i < n_tiles;
 }

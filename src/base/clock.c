@@ -23,3 +23,12 @@ void fm_sleep(double seconds) {
     const time_t whole = (time_t)seconds;
     nanosleep(&(struct timespec){whole, (long)(1e9 * (seconds - (double)whole))}, NULL);
 }
+
+struct timespec fm_clock_after(double seconds) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    const double nanoseconds = (double)t.tv_nsec + 1e9 * seconds;
+    t.tv_sec += (time_t)(nanoseconds / 1e9);
+    t.tv_nsec = (long)(nanoseconds - 1e9 * (double)(time_t)(nanoseconds / 1e9));
+    return t;
+}

@@ -9,4 +9,6 @@ double fm_lap(double *start);
 // The date and time of day, in local time.
 struct tm fm_clock_local(void);
 void fm_sleep(double seconds);
+// The time so many seconds from now by the clock that pthread_cond_timedwait() follows.
+struct timespec fm_clock_after(double seconds);
 #endif

@@ -222,6 +222,15 @@ bool fm_disk_done(struct fm_disk_reader *r, uint64_t ticket) {
     return done;
 }
 
+bool fm_disk_wait_for(struct fm_disk_reader *r, uint64_t ticket, double seconds) {
+    const struct timespec until = fm_clock_after(seconds);
+    pthread_mutex_lock(&r->lock);
+    while (!is_done(r, ticket) && !pthread_cond_timedwait(&r->ended, &r->lock, &until)) {}
+    const bool done = is_done(r, ticket);
+    pthread_mutex_unlock(&r->lock);
+    return done;
+}
+
 bool fm_disk_wait(struct fm_disk_reader *r, uint64_t ticket, struct fathom_error *err) {
     pthread_mutex_lock(&r->lock);
     while (!is_done(r, ticket)) pthread_cond_wait(&r->ended, &r->lock);

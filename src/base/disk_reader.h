@@ -65,6 +65,8 @@ uint64_t fm_disk_cancel(struct fm_disk_reader *reader, uint64_t ticket);
 // for any of them, and the next fm_disk_submit(), wait until no read is in flight, so that nothing is written
 // to a destination afterwards, and return the error. Later tickets are read as if nothing had been.
 bool fm_disk_wait(struct fm_disk_reader *reader, uint64_t ticket, struct fathom_error *err);
+// Waits for at most so many seconds. Returns fm_disk_done().
+bool fm_disk_wait_for(struct fm_disk_reader *reader, uint64_t ticket, double seconds);
 
 // What was read since the reader was opened.
 struct fm_disk_counts {

@@ -43,7 +43,8 @@ static bool record(struct fathom_session *s, struct fathom_error *err) {
     fathom_stream_begin(c->logits);
     fathom_stream_begin(c->sample);
     fm_session_record_step(s, c->logits, c->sample);
-    if (!fathom_stream_finish(c->logits, err) || !fathom_stream_finish(c->sample, err)) return false;
+    if (!fm_stream_finish(c->logits, &s->watch, err) || !fm_stream_finish(c->sample, &s->watch, err))
+        return false;
     c->recorded = true;
     s->stats.decode_recordings += fm_stream_buffers(c->logits) + fm_stream_buffers(c->sample);
     return true;
@@ -70,12 +71,13 @@ bool fm_constrained_step(struct fathom_session *s,
     const uint32_t n_vocab = s->engine->hp.n_vocab, last = s->n_tokens - 1;
     struct fathom_view row = s->ws.logits;
     row.size = 4ull * n_vocab;
-    if (!fm_engine_begin(s->engine, err)) return false;
+    if (!fm_engine_begin(s->engine, &s->watch, err)) return false;
     const bool submitted = record(s, err) &&
-        fm_engine_submit(s->engine, s->constrained->logits, s->tokens + last, 1, ticket, err);
+        fm_engine_submit(s->engine, s->constrained->logits, s->tokens + last, 1, &s->watch, ticket, err);
     fm_engine_end_turn(s->engine);
     struct fm_constrained *c = s->constrained;
-    if (!submitted || !fathom_gpu_wait(gpu, *ticket, err) || !fathom_download(gpu, row, c->values, err))
+    if (!submitted || !fm_gpu_wait(gpu, *ticket, &s->watch, err) ||
+        !fathom_download(gpu, row, c->values, err))
         return false;
     for (uint32_t i = 0; i < n_vocab; i++)
         if (!isfinite(c->values[i])) return fm_session_fail_logits(last, err);

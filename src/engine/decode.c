@@ -39,7 +39,7 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
     s->decode_version = fm_session_version(s);
     fathom_stream_begin(s->decode);
     fm_session_record_step(s, s->decode, s->decode);
-    if (!fathom_stream_finish(s->decode, err)) return false;
+    if (!fm_stream_finish(s->decode, &s->watch, err)) return false;
     s->decode_recorded = true;
     s->stats.decode_recordings += fm_stream_buffers(s->decode);
     return true;
@@ -87,10 +87,11 @@ static bool record(struct fathom_session *s, bool drafts, struct fathom_error *e
 // token: the step's first, where it is known when the step is submitted.
 static bool submit_step(
     struct fathom_session *s, bool drafts, int32_t token, uint64_t *ticket, struct fathom_error *err) {
-    if (!fm_engine_begin(s->engine, err)) return false;
+    if (!fm_engine_begin(s->engine, &s->watch, err)) return false;
     const double before = fm_residency_waited(s->engine->residency);
     struct fathom_stream *step = drafts ? fm_drafting_round(s) : s->decode;
-    const bool ok = record(s, drafts, err) && fm_engine_submit(s->engine, step, &token, 1, ticket, err);
+    const bool ok =
+        record(s, drafts, err) && fm_engine_submit(s->engine, step, &token, 1, &s->watch, ticket, err);
     s->waited += fm_residency_waited(s->engine->residency) - before;
     fm_engine_end_turn(s->engine);
     if (!ok) return false;
@@ -101,7 +102,7 @@ static bool submit_step(
 
 // Records ahead of the first step, whose time is not that of the pipelines.
 static bool record_ahead(struct fathom_session *s, bool drafts, struct fathom_error *err) {
-    if (!fm_engine_begin(s->engine, err)) return false;
+    if (!fm_engine_begin(s->engine, &s->watch, err)) return false;
     const bool ok = record(s, drafts, err);
     fm_engine_end_turn(s->engine);
     return ok;
@@ -163,7 +164,7 @@ static bool count_experts(
     struct fathom_session *s, const struct fathom_expert_stats *before, struct fathom_error *err) {
     struct fathom_expert_stats now, *sum = &s->experts;
     if (!s->engine->weights.slots) return true;
-    if (!fm_engine_count_experts(s->engine, &now, err)) return false;
+    if (!fm_engine_count_experts(s->engine, &now, &s->watch, err)) return false;
     sum->needed += now.needed - before->needed;
     sum->fetched += now.fetched - before->fetched;
     sum->fetched_bytes += now.fetched_bytes - before->fetched_bytes;
@@ -178,8 +179,8 @@ static bool count_experts(
     return true;
 }
 
-static bool drafts_now(const struct fathom_session *s, const struct wish *wish) {
-    return s->drafting && !wish->on_logits && fm_engine_drafts(s->engine);
+static bool drafts_now(struct fathom_session *s, const struct wish *wish) {
+    return s->drafting && !wish->on_logits && fm_engine_drafts(s->engine, &s->watch);
 }
 
 // Runs steps, or rounds of drafting, until nothing more is wanted, or the other of the two is better.
@@ -193,7 +194,7 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
     uint32_t n_submitted = 0, n_read = 0;
     // a step ahead would read experts from the file for a token that may not be wanted
     const uint32_t n_ahead = s->engine->residency || wish->on_logits ? 1 : FM_IN_FLIGHT;
-    bool ok = true;
+    bool ok = fm_watch_tell(&s->watch, FATHOM_PHASE_ANSWER, wish->n_done, wish->limit, err);
     while (ok && wish->wanted && wish->n_done < wish->limit && drafts == drafts_now(s, wish)) {
         const uint32_t n_before = wish->n_done;
         const double begin = fm_clock(), waited = s->waited;
@@ -204,17 +205,21 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
             if (!ok || !wish->wanted) break;
             tickets[n_submitted++ % FM_RING] = last;
         }
-        if (!ok || !wish->wanted || !(ok = fathom_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], err)))
+        if (!ok || !wish->wanted ||
+            !(ok = fm_gpu_wait(s->engine->gpu, tickets[n_read % FM_RING], &s->watch, err)))
             break;
         const double seconds = fm_clock() - begin;
         const volatile uint32_t *given = ring + n_read % FM_RING * width;
         if (n_read++ > 0 && drafts) count_drafts(s, given); // those of the first round are placeholders
         ok = deliver(s, given, width, wish, err);
+        s->watch.done = wish->n_done;
         if (wish->on_logits) continue; // the time is the callback's, too
         const struct fm_taken taken = {wish->n_done - n_before, seconds, s->waited - waited};
-        fm_engine_took(s->engine, &taken, drafts, s->drafting);
+        fm_engine_took(s->engine, &taken, drafts, s->drafting, &s->watch);
     }
-    if (n_submitted > n_read) ok = fathom_gpu_wait(s->engine->gpu, last, ok ? err : NULL) && ok;
+    // nothing waits for the steps in flight of a call that was cancelled: all that follows comes after them
+    if (n_submitted > n_read && !s->watch.cancelled)
+        ok = fm_gpu_wait(s->engine->gpu, last, &s->watch, ok ? err : NULL) && ok;
     // step i read the token at first - 1 + i; a round may have left its last token for the next round, and
     // the draft layer may have seen another successor of the last token
     const uint32_t read = s->drafting ? s->n_tokens - 1 : first - 1 + (ok ? n_submitted : n_read);
@@ -226,6 +231,7 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
 
 bool fathom_session_generate(struct fathom_session *s, const struct fathom_generate_params *params,
     uint32_t *n_generated, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err) || !FM_GIVEN(params, "params", err)) return false;
     struct fathom_generate_params g = {.size = sizeof(g)};
     struct fathom_sampling p = {.size = sizeof(p)};
     if (n_generated) *n_generated = 0;
@@ -234,10 +240,12 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_gener
         return false;
     if (!g.sampling) p = *fathom_engine_get_sampling(s->engine);
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
+    if (!fm_session_settle(s, err)) return false;
     const uint32_t first = s->n_tokens, room = s->n_context - first;
     struct wish wish = {g.on_token, g.on_logits, g.user, g.max_tokens < room ? g.max_tokens : room, 0, true};
     struct fathom_expert_stats experts;
-    if (!check_sampling(&p, err) || !fm_engine_count_experts(s->engine, &experts, err)) return false;
+    if (!check_sampling(&p, err) || !fm_engine_count_experts(s->engine, &experts, &s->watch, err))
+        return false;
     const uint64_t bytes = s->experts.fetched_bytes, mark = fm_engine_begin_decoding(s->engine);
     bool ok;
     do ok = run_steps(s, &p, drafts_now(s, &wish), &wish, err);
@@ -257,7 +265,7 @@ static bool step_once(struct fathom_session *s, uint32_t position, float *logits
     row.size = 4ull * s->engine->hp.n_vocab;
     uint64_t ticket;
     if (!write_step(s, position, &greedy, err) || !submit_step(s, false, s->tokens[position], &ticket, err) ||
-        !fathom_gpu_wait(s->engine->gpu, ticket, err) ||
+        !fm_gpu_wait(s->engine->gpu, ticket, &s->watch, err) ||
         (logits && !fathom_download(s->engine->gpu, row, logits, err)))
         return false;
     const volatile uint32_t *ring = fathom_buffer_map(s->ring);
@@ -269,9 +277,12 @@ static bool step_once(struct fathom_session *s, uint32_t position, float *logits
 // By the recorded step, also where the last token is in the cache already: these are the logits that
 // generate would sample from.
 bool fathom_session_get_logits(struct fathom_session *s, float *logits, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err) || !FM_GIVEN(logits, "logits", err)) return false;
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "no logits: the session is empty");
     const uint32_t last = s->n_tokens - 1;
-    if (!fm_session_evaluate(s, last, NULL, err) || !record_ahead(s, false, err)) return false;
+    if (!fm_session_settle(s, err) || !fm_session_evaluate(s, last, NULL, err) ||
+        !record_ahead(s, false, err))
+        return false;
     const double start = fm_clock();
     const bool ok = step_once(s, last, logits, err);
     s->stats.decode_seconds += fm_clock() - start;
@@ -280,10 +291,11 @@ bool fathom_session_get_logits(struct fathom_session *s, float *logits, struct f
 
 bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens,
     float *logits, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err) || !FM_GIVEN(ids || !n_tokens, "ids", err)) return false;
     const uint32_t first = s->n_tokens;
     const uint64_t n_vocab = s->engine->hp.n_vocab;
-    if (!fm_session_evaluate(s, first, NULL, err) || !record_ahead(s, false, err) ||
-        !fm_session_push_tokens(s, ids, n_tokens, err))
+    if (!fm_session_settle(s, err) || !fm_session_evaluate(s, first, NULL, err) ||
+        !record_ahead(s, false, err) || !fm_session_push_tokens(s, ids, n_tokens, err))
         return false;
     const double start = fm_clock();
     bool ok = true;

@@ -146,7 +146,7 @@ bool fm_drafting_record(struct fathom_session *s, struct fathom_error *err) {
             .drafts = fathom_buffer_view(d->drafts), .n_vocab = s->engine->hp.n_vocab,
             .n_ring = FM_RING * n_rows, .n_rows = n_rows));
     record_guesses(s, pass);
-    if (!fathom_stream_finish(d->round, err)) return false;
+    if (!fm_stream_finish(d->round, &s->watch, err)) return false;
     d->recorded = true;
     s->stats.decode_recordings += fm_stream_buffers(d->round);
     return true;

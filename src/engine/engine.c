@@ -63,7 +63,13 @@ static bool check_drafting(struct fathom_engine *e, uint32_t n_drafts, struct fa
 }
 
 // The rate of the drive with the file, read as experts are read. 0: not known.
-static double disk_rate(const struct fathom_engine *e, const struct fathom_log *log) {
+struct drive {
+    const struct fathom_engine *engine;
+    double rate;
+};
+static void measure_drive(void *argument) {
+    struct drive *drive = argument;
+    const struct fathom_engine *e = drive->engine;
     struct fathom_error ignored;
     const struct fm_mapped_file *file = NULL;
     double rate = 0;
@@ -75,18 +81,19 @@ static double disk_rate(const struct fathom_engine *e, const struct fathom_log *
             file = NULL;
     }
     struct fm_disk_reader *reader =
-        file ? fm_disk_open(&(struct fm_disk_params){.log = log}, &ignored) : NULL;
+        file ? fm_disk_open(&(struct fm_disk_params){.log = &e->log}, &ignored) : NULL;
     if (!reader || !fm_disk_add(reader, file, NULL, NULL, &ignored) ||
         !fm_disk_measure(reader, disk_seconds, &rate, &ignored))
         rate = 0;
     fm_disk_close(&reader);
-    return rate;
+    drive->rate = rate;
 }
 
 // A model that does not fit whole is planned again with measured rates. The rates of the device are in a file
 // after the first time, so that a forecast for a model that fits costs nothing.
-static bool plan_memory(
-    struct fathom_engine *e, const struct fathom_engine_params *params, struct fathom_error *err) {
+static bool plan_memory(struct fathom_engine *e, const struct fathom_engine_params *params,
+    struct fm_watch *watch, struct fathom_error *err) {
+    struct drive drive = {.engine = e};
     struct fm_plan_request wanted = fm_plan_request(params, fathom_gpu_get_info(e->gpu));
     const char *cache_dir = params->gpu ? params->gpu->cache_dir : NULL;
     e->tuning_key = fm_tuning_key(e);
@@ -95,12 +102,68 @@ static bool plan_memory(
     const bool whole = e->plan.experts == FATHOM_EXPERTS_DEVICE;
     if (!e->plan.fits || (whole && (e->hp.n_experts == 0 || !cache_dir || e->history.n_samples))) return true;
     struct fathom_error failure = {0};
-    if (!fm_rates_get(e->gpu, e->plan.expert_type, e->hp.n_hidden, &wanted.rates, &failure)) {
-        if (failure.status == FATHOM_DEVICE_LOST) return fm_fail(err, failure.status, "%s", failure.message);
+    if (!fm_rates_get(e->gpu, e->plan.expert_type, e->hp.n_hidden, &wanted.rates, watch, &failure)) {
+        if (failure.status == FATHOM_DEVICE_LOST || failure.status == FATHOM_CANCELLED)
+            return fm_fail(err, failure.status, "%s", failure.message);
         fm_log(&e->log, FATHOM_LOG_INFO, "no rates of the device: %s", failure.message);
     }
-    if (e->plan.experts == FATHOM_EXPERTS_DISK) wanted.rates.disk = disk_rate(e, &e->log);
+    if (e->plan.experts == FATHOM_EXPERTS_DISK) {
+        if (!fm_watch_run(watch, measure_drive, &drive, err)) return false;
+        wanted.rates.disk = drive.rate;
+    }
     return fm_memory_plan(e->tensors, &e->hp, &wanted, &e->history, &e->info, &e->plan, err);
+}
+
+// What opening a model does without telling how far it is.
+struct opening {
+    struct fathom_engine *engine;
+    const struct fathom_engine_params *params;
+    double *start;
+    bool ok;
+    struct fathom_error *err;
+};
+
+static bool open_file(struct opening *o) {
+    struct fathom_engine *e = o->engine;
+    if (!(e->tensors = fm_model_open(o->params, "fathom_engine_create", o->err)) ||
+        !fm_hparams_read(e->tensors, &e->hp, o->err))
+        return false;
+    if (e->hp.note) fm_log(&e->log, FATHOM_LOG_WARNING, "%s: %s", fm_tensors_path(e->tensors), e->hp.note);
+    e->sampling = fm_model_sampling(e->tensors, &e->log);
+    if (o->params->n_drafts && !check_drafting(e, o->params->n_drafts, o->err)) return false;
+    e->start.file = fm_lap(o->start);
+    return true;
+}
+static void run_open_file(void *argument) {
+    struct opening *o = argument;
+    o->ok = open_file(o);
+}
+
+static void run_load_tokenizer(void *argument) {
+    struct opening *o = argument;
+    o->ok = load_tokenizer(o->engine, o->engine->tensors, o->err);
+    o->engine->start.tokenizer = fm_lap(o->start);
+}
+
+static void run_open_device(void *argument) {
+    struct opening *o = argument;
+    struct fathom_engine *e = o->engine;
+    if ((o->ok = (e->gpu = fathom_gpu_create(o->params->gpu, o->err))))
+        e->log = fm_gpu_params(e->gpu)->log; // from here on, one message at a time
+    e->start.device = fm_lap(o->start);
+}
+
+// Checks the file before it opens a device.
+static bool open_all(struct opening *o, struct fm_watch *watch) {
+    void (*const steps[])(void *) = {run_open_file, run_load_tokenizer, run_open_device};
+    bool ok = fm_watch_tell(watch, FATHOM_PHASE_OPEN, 0, 0, o->err);
+    for (size_t i = 0; ok && i < sizeof(steps) / sizeof(*steps); i++) {
+        struct fathom_error cancelled = {0};
+        ok = fm_watch_run(watch, steps[i], o, &cancelled) && o->ok &&
+            fm_watch_tell(watch, FATHOM_PHASE_OPEN, 0, 0, &cancelled);
+        if (cancelled.status) fm_fail(o->err, cancelled.status, "%s", cancelled.message);
+    }
+    return ok;
 }
 
 static bool create_locks(struct fathom_engine *e) {
@@ -112,6 +175,7 @@ static bool create_locks(struct fathom_engine *e) {
 
 struct fathom_engine *fathom_engine_create(
     const struct fathom_engine_params *params, struct fathom_error *err) {
+    if (!FM_GIVEN(params, "params", err)) return NULL;
     double start = fm_clock();
     struct fathom_engine *e = calloc(1, sizeof(*e));
     if (e && !create_locks(e)) free(e), e = NULL;
@@ -126,27 +190,15 @@ struct fathom_engine *fathom_engine_create(
         fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
         goto fail;
     }
-    // checks the file before it opens a device
-    if (!(e->tensors = fm_model_open(params, "fathom_engine_create", err)) ||
-        !fm_hparams_read(e->tensors, &e->hp, err))
-        goto fail;
-    if (e->hp.note) fm_log(&e->log, FATHOM_LOG_WARNING, "%s: %s", fm_tensors_path(e->tensors), e->hp.note);
-    e->sampling = fm_model_sampling(e->tensors, &e->log);
-    if (params->n_drafts && !check_drafting(e, params->n_drafts, err)) goto fail;
-    e->start.file = fm_lap(&start);
-    if (!load_tokenizer(e, e->tensors, err)) goto fail;
-    e->start.tokenizer = fm_lap(&start);
-    if (!(e->gpu = fathom_gpu_create(params->gpu, err))) goto fail;
-    e->log = fm_gpu_params(e->gpu)->log; // from here on, one message at a time
-    e->start.device = fm_lap(&start);
-    if (!plan_memory(e, params, err)) goto fail;
+    struct fm_watch watch = {.progress = params->progress};
+    struct opening opening = {.engine = e, .params = params, .start = &start, .err = err};
+    if (!open_all(&opening, &watch) || !plan_memory(e, params, &watch, err)) goto fail;
     if (!check_fit(e, fm_model_name(params), err)) goto fail;
     fm_log(&e->log, FATHOM_LOG_INFO,
         "%s: %.2f GiB of weights, %.2f GiB of cache for %u tokens, %.2f GiB of scratch; %.2f GiB free on %s",
         fm_model_name(params), (double)e->plan.weights / GIB, (double)e->plan.cache / GIB, e->plan.n_context,
         (double)e->plan.scratch / GIB, (double)e->plan.available / GIB, fathom_gpu_get_info(e->gpu)->name);
-    if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &e->plan, &params->progress, &e->log, &e->weights, err))
-        goto fail;
+    if (!fm_weights_load(e->gpu, e->tensors, &e->hp, &e->plan, &watch, &e->log, &e->weights, err)) goto fail;
     if (params->mirror && e->plan.experts != FATHOM_EXPERTS_DISK) {
         fm_fail(err, FATHOM_INVALID,
             "%s: a second copy of the file was given, but no experts are read from the file", params->mirror);
@@ -159,7 +211,7 @@ struct fathom_engine *fathom_engine_create(
     e->model_key = fm_model_key(e->tensors, &e->hp); // of bytes that loading has just read
     if (!e->residency && !fm_engine_counters(e).memory_in_place) fm_tensors_close(&e->tensors);
     e->start.weights = fm_lap(&start);
-    if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &params->progress, err)) goto fail;
+    if (params->tuning == FATHOM_TUNING_QUICK && !fm_tune_start(e, &watch, err)) goto fail;
     e->start.tuning = fm_lap(&start);
     return e;
 fail:
@@ -193,18 +245,23 @@ const struct fathom_tokenizer *fathom_engine_get_tokenizer(const struct fathom_e
     return engine ? engine->tokenizer : NULL;
 }
 const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return &engine->info;
 }
 const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return &engine->plan;
 }
 struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return engine->gpu;
 }
 
 const struct fathom_sampling *fathom_engine_get_sampling(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return &engine->sampling;
 }
 void fathom_engine_get_start_times(const struct fathom_engine *engine, struct fathom_start_times *times) {
+    if (!engine || !times) return;
     fm_sized_write(times, &engine->start, sizeof(engine->start));
 }

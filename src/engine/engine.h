@@ -73,8 +73,7 @@ uint64_t fm_model_key(const struct fm_tensors *tensors, const struct fm_hparams 
 
 // Reads the model's tuning file, or measures quickly and writes the file; see enum fathom_tuning. Returns
 // false only if the device fails or the caller cancels.
-bool fm_tune_start(
-    struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err);
+bool fm_tune_start(struct fathom_engine *engine, struct fm_watch *watch, struct fathom_error *err);
 // The quick form itself: up to `seconds`; once one choice takes longer than `build_budget` to build, no more
 // are tried (0: any time). False when anything fails; the table then has no rows.
 struct fm_tune_outcome {
@@ -82,7 +81,7 @@ struct fm_tune_outcome {
     double slow_seconds; // what one choice takes, where that is more than the build_budget; else 0
 };
 bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_budget,
-    const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err);
+    struct fm_watch *watch, struct fm_tune_outcome *outcome, struct fathom_error *err);
 
 // Adds what this run has measured to the file with the history of the model's experts. A run of few tokens
 // adds nothing. Waits for the device.
@@ -90,16 +89,16 @@ void fm_engine_remember(struct fathom_engine *engine);
 
 // Where the model has slots, takes the turn, and changes the number of slots if that is due: streams that
 // were recorded for another fm_slots.version must then be recorded again. A failure leaves no turn.
-bool fm_engine_begin(struct fathom_engine *engine, struct fathom_error *err);
+bool fm_engine_begin(struct fathom_engine *engine, struct fm_watch *watch, struct fathom_error *err);
 // The turn alone, where the model has slots.
-void fm_engine_take_turn(struct fathom_engine *engine);
+bool fm_engine_take_turn(struct fathom_engine *engine, struct fm_watch *watch, struct fathom_error *err);
 void fm_engine_end_turn(struct fathom_engine *engine);
 
 // Submits a stream whose operators may read experts; the caller has the turn. After a failure in the middle
 // the slots may lack experts that the device counts on; the next call then empties them first. ids: the
 // tokens that the stream computes, as far as they are known (fm_residency_submit).
 bool fm_engine_submit(const struct fathom_engine *engine, struct fathom_stream *stream, const int32_t *ids,
-    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err);
+    uint32_t n_ids, struct fm_watch *watch, uint64_t *ticket, struct fathom_error *err);
 
 // The device memory that is left from now on is the headroom that slots keep free.
 void fm_engine_settle(struct fathom_engine *engine);
@@ -111,7 +110,7 @@ bool fm_engine_begin_tuning(struct fathom_engine *engine, struct fathom_error *e
 void fm_engine_end_tuning(struct fathom_engine *engine);
 
 // Whether sessions that can draft should do so now.
-bool fm_engine_drafts(struct fathom_engine *engine);
+bool fm_engine_drafts(struct fathom_engine *engine, struct fm_watch *watch);
 // A session begins and ends to decode. Returns a mark for the end, where the counts are noted if no other
 // session decoded meanwhile.
 uint64_t fm_engine_begin_decoding(struct fathom_engine *engine);
@@ -122,11 +121,12 @@ struct fm_taken {
     uint32_t n_tokens;
     double seconds, waited; // waited: of these, for the file
 };
-void fm_engine_took(struct fathom_engine *engine, const struct fm_taken *taken, bool drafts, bool may_draft);
+void fm_engine_took(struct fathom_engine *engine, const struct fm_taken *taken, bool drafts, bool may_draft,
+    struct fm_watch *watch);
 
 // As fathom_engine_get_expert_stats, to a struct of this library.
-bool fm_engine_count_experts(
-    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err);
+bool fm_engine_count_experts(struct fathom_engine *engine, struct fathom_expert_stats *stats,
+    struct fm_watch *watch, struct fathom_error *err);
 struct fathom_gpu_counters fm_engine_counters(const struct fathom_engine *engine);
 
 // The type of the caches' values.

@@ -17,12 +17,15 @@ struct fm_pass fm_session_input_pass(
 // s->n_evaluated that the stream takes through the layers.
 static bool run(struct fathom_session *s, uint32_t n_tokens, bool decode_next, struct fathom_error *err) {
     uint64_t ticket;
-    const bool ok = fathom_stream_finish(s->prefill, err) &&
-        fm_engine_submit(s->engine, s->prefill, s->tokens + s->n_evaluated, n_tokens, &ticket, err);
+    bool ok = fm_stream_finish(s->prefill, &s->watch, err);
+    s->torn |= ok;
+    ok = ok &&
+        fm_engine_submit(
+            s->engine, s->prefill, s->tokens + s->n_evaluated, n_tokens, &s->watch, &ticket, err);
     struct fathom_error later = {0}; // a failure comes again, and is told, when the step is wanted
     if (ok && decode_next) s->drafting ? fm_drafting_record(s, &later) : fm_session_record_decode(s, &later);
     fm_engine_end_turn(s->engine);
-    return ok && fathom_gpu_wait(s->engine->gpu, ticket, err);
+    return ok && fm_gpu_wait(s->engine->gpu, ticket, &s->watch, err);
 }
 
 static bool is_finite(const float *values, uint64_t n) {
@@ -37,7 +40,7 @@ static bool read_logits(
     const uint64_t n_vocab = s->engine->hp.n_vocab;
     for (uint32_t first = 0; first < pass->n_tokens; first += s->ws.n_logits) {
         const uint32_t left = pass->n_tokens - first, n = left < s->ws.n_logits ? left : s->ws.n_logits;
-        fm_engine_take_turn(s->engine);
+        if (!fm_engine_take_turn(s->engine, &s->watch, err)) return false;
         fathom_stream_begin(s->prefill);
         fm_pass_head(pass, first, n);
         struct fathom_view rows = s->ws.logits;
@@ -65,12 +68,12 @@ static bool evaluate_chunk(
     if (!fathom_upload(s->engine->gpu, pass.position, &s->n_evaluated, err) ||
         !fathom_upload(s->engine->gpu, ids, s->tokens + s->n_evaluated, err))
         return false;
-    if (!fm_engine_begin(s->engine, err)) return false;
+    if (!fm_engine_begin(s->engine, &s->watch, err)) return false;
     fathom_stream_begin(s->prefill);
     fm_pass_layers(&pass);
     if (logits) {
         if (!run(s, n_tokens, false, err) || !read_logits(s, &pass, logits, err)) return false;
-        fm_engine_take_turn(s->engine);
+        if (!fm_engine_take_turn(s->engine, &s->watch, err)) return false;
         fathom_stream_begin(s->prefill);
     }
     if (n_next) fm_drafting_read(s, &pass, next, n_next);
@@ -80,6 +83,7 @@ static bool evaluate_chunk(
         return false;
     if (s->drafting) fm_drafting_set_length(s, s->n_evaluated + n_next);
     s->n_evaluated = end;
+    s->torn = false;
     return true;
 }
 
@@ -88,14 +92,12 @@ bool fm_session_evaluate(struct fathom_session *s, uint32_t end, float *logits, 
     if (s->drafting && s->n_evaluated > fm_drafting_length(s)) s->n_evaluated = fm_drafting_length(s);
     const double start = fm_clock();
     const uint32_t first = s->n_evaluated, total = end > first ? end - first : 0;
-    bool ok = true;
+    bool ok = !total || fm_watch_tell(&s->watch, FATHOM_PHASE_PROMPT, 0, total, err);
     while (ok && s->n_evaluated < end) {
         const uint32_t left = end - s->n_evaluated, n = left < s->n_chunk ? left : s->n_chunk,
                        done = s->n_evaluated - first;
         ok = evaluate_chunk(s, n, logits ? logits + (uint64_t)done * s->engine->hp.n_vocab : NULL, err);
-        if (ok && s->progress.report &&
-            !s->progress.report(s->progress.user, FATHOM_PHASE_PROMPT, done + n, total))
-            ok = fm_fail(err, FATHOM_CANCELLED, "reading the prompt was cancelled");
+        ok = ok && fm_watch_tell(&s->watch, FATHOM_PHASE_PROMPT, done + n, total, err);
     }
     if (total) s->stats.prefill_seconds += fm_clock() - start;
     s->stats.prefill_tokens += s->n_evaluated - first;
@@ -126,10 +128,12 @@ bool fm_session_push_tokens(
 // start from.
 bool fathom_session_append(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, float *logits,
     struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err) || !FM_GIVEN(ids || !n_tokens, "ids", err)) return false;
     const uint32_t before = s->n_tokens;
     if (!fm_session_push_tokens(s, ids, n_tokens, err)) return false;
     if (n_tokens == 0) return true;
-    const bool ok = logits
+    const bool ok = !fm_session_settle(s, err) ? false
+        : logits
         ? fm_session_evaluate(s, before, NULL, err) && fm_session_evaluate(s, s->n_tokens, logits, err)
         : fm_session_evaluate(s, s->n_tokens - 1, NULL, err);
     if (!ok) fathom_session_truncate(s, s->n_evaluated > before ? s->n_evaluated : before, NULL);

@@ -39,6 +39,7 @@ struct fm_residency {
     const struct fm_tensors *tensors;
     struct fm_slots *slots;
     struct fm_disk_reader *reader;
+    struct fm_watch *watch;              // of the submit at hand
     const struct fm_mapped_file **files; // of the reader, by number
     uint32_t n_files;
     struct fm_layer_homes *layers;

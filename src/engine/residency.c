@@ -37,6 +37,9 @@ static bool start_read(struct fm_residency *r, uint32_t layer, uint32_t expert, 
 
 // Waits for the read that fills a home.
 static bool filled(struct fm_residency *r, struct fm_home *h, struct fathom_error *err) {
+    while (
+        h->reading && fm_watch_exists(r->watch) && !fm_disk_wait_for(r->reader, h->reading, FM_WATCH_SECONDS))
+        if (!fm_watch_goes_on(r->watch, err)) return false;
     if (h->reading && !fm_disk_wait(r->reader, h->reading, err)) return false;
     h->reading = 0;
     return true;
@@ -62,7 +65,7 @@ static bool vacate(struct fm_residency *r, uint32_t layer, struct fm_home *h, st
     if (h->expert) r->layers[layer].home_of[h->expert - 1] = 0;
     h->expert = 0;
     if (h->reading) fm_disk_cancel(r->reader, h->reading);
-    return filled(r, h, err) && fathom_gpu_wait(r->gpu, h->busy, err);
+    return filled(r, h, err) && fm_gpu_wait(r->gpu, h->busy, r->watch, err);
 }
 
 // Begins to read an expert into one of the layer's homes.
@@ -89,7 +92,7 @@ static bool bring(struct fm_residency *r, uint32_t layer, uint32_t expert, struc
     const uint32_t i = r->next_staging;
     r->next_staging = (i + 1) % r->n_staging;
     r->used[r->n_used++] = h = &r->staging[i];
-    return fathom_gpu_wait(r->gpu, h->busy, err) &&
+    return fm_gpu_wait(r->gpu, h->busy, r->watch, err) &&
         start_read(r, layer, expert, h, r->slots->n_homes + i, err);
 }
 
@@ -209,7 +212,7 @@ static bool prepare(struct fm_residency *r, const struct fathom_stream *stream, 
     const uint64_t tag = fathom_stream_tag(stream, i);
     const uint32_t layer = fm_slots_tag_layer(tag), round = fm_slots_tag_round(tag);
     if (round == 0) {
-        if (!fathom_gpu_wait(r->gpu, before, err)) return false;
+        if (!fm_gpu_wait(r->gpu, before, r->watch, err)) return false;
         if (fm_slots_tag_guessed(tag)) fm_take_guesses(r, fm_slots_tag_guessed(tag));
         fm_judge_guesses(r, layer, rounds_from(stream, i));
     }
@@ -227,21 +230,30 @@ static bool look_ahead(
     return ok;
 }
 
+// What was read stays, but for the slots: the device may have got a part of the stream.
+static void stop(struct fm_residency *r) {
+    r->n_guessed = 0;
+    forget_slots(r);
+}
+
 bool fm_residency_submit(struct fm_residency *r, struct fathom_stream *stream, const int32_t *ids, uint32_t n,
-    uint64_t *ticket, struct fathom_error *err) {
-    if (!r) return fathom_stream_submit(stream, ticket, err);
+    struct fm_watch *watch, uint64_t *ticket, struct fathom_error *err) {
+    if (!r) return fm_stream_submit(stream, watch, ticket, err);
     const uint32_t n_parts = fathom_stream_parts(stream);
     uint64_t last = 0;
     if (n_parts > 1) r->pass_before = r->pass, r->pass = r->clock;
     if (r->n_resizes != r->slots->n_resizes) forget_slots(r);
     r->n_guesses = 0;
+    r->watch = watch;
     bool ok = fm_read_known(r, ids, n, err);
     for (uint32_t i = 0; ok && i < n_parts; i++) {
-        ok = (i == 0 || prepare(r, stream, i, last, err)) && fathom_stream_submit_part(stream, i, &last, err);
+        ok = (i == 0 || prepare(r, stream, i, last, err)) &&
+            fm_stream_submit_part(stream, i, watch, &last, err);
         for (uint32_t j = 0; ok && i > 0 && j < r->n_used; j++) r->used[j]->busy = last;
         ok = ok && (i == 0 || look_ahead(r, stream, i, err));
     }
-    if (!ok) forget(r);
+    r->watch = NULL;
+    if (!ok) watch && watch->cancelled ? stop(r) : forget(r);
     *ticket = last;
     return ok;
 }

@@ -6,6 +6,7 @@
 #include "engine/comparison.h"
 #include "file/tensors.h"
 #include "model/slots.h"
+#include "op/op.h"
 #include <fathom/fathom.h>
 
 struct fm_residency;
@@ -17,10 +18,10 @@ void fm_residency_destroy(struct fm_residency **residency);
 
 // Submits a stream like fathom_stream_submit(), and reads what its parts need before each of them. ids are
 // the tokens that the stream computes, as far as they are known; layers whose experts follow from the tokens
-// are read ahead. A failure leaves all homes empty, and the slots in doubt. residency NULL: the experts are
-// all in memory.
+// are read ahead. A failure leaves all homes empty, and the slots in doubt; a call that is cancelled leaves
+// the slots in doubt alone. residency NULL: the experts are all in memory.
 bool fm_residency_submit(struct fm_residency *residency, struct fathom_stream *stream, const int32_t *ids,
-    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err);
+    uint32_t n_ids, struct fm_watch *watch, uint64_t *ticket, struct fathom_error *err);
 
 // Sets *stats to what was read from the file so far.
 void fm_residency_count(const struct fm_residency *residency, struct fathom_expert_stats *stats);

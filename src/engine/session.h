@@ -27,7 +27,8 @@ struct fathom_session {
     uint32_t decode_version;            // fm_slots.version when the step was recorded
     struct fm_drafting *drafting;       // NULL: the engine does not draft
     struct fm_constrained *constrained; // NULL: no generation had a callback for logits
-    struct fathom_progress progress;
+    struct fm_watch watch;              // of the call at hand
+    bool torn;     // a chunk was cancelled or failed: what the cache holds after n_evaluated is undefined
     double waited; // seconds in which the session's decode steps waited for the file
     struct fathom_session_stats stats;
     struct fathom_expert_stats experts; // of the decode steps
@@ -48,6 +49,9 @@ bool fm_session_push_tokens(
     struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, struct fathom_error *err);
 // Records the decode step and builds its pipelines, once; and again when fm_slots.version changes.
 bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err);
+// Call first in every call that uses the device, or copies the cache: a new call begins for the watch, and
+// what a cancelled one left ends.
+bool fm_session_settle(struct fathom_session *s, struct fathom_error *err);
 // Appends the operators of the decode step: up to its logits to one stream, the others to the second, which
 // may be the same one. Where they differ, logits of -infinity are allowed.
 void fm_session_record_step(

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 4 << 20 /* bytes between two reports */, BETWEEN_FLUSHES = 64 << 20 };
+enum { AT_ONCE = 4 << 20 /* bytes between two reports */, BETWEEN_FLUSHES = 16 << 20 };
 
 // ---- Writing ---------------------------------------------------------------------------------------------
 
@@ -105,7 +105,8 @@ static bool put_cache(struct writer *w, const struct fathom_session *s, uint32_t
 
 bool fm_session_save(
     struct fathom_session *s, const char *path, const void *extra, size_t n_extra, struct fathom_error *err) {
-    struct writer w = {.progress = &s->progress};
+    struct writer w = {.progress = &s->watch.progress};
+    if (!fm_session_settle(s, err)) return false;
     uint8_t *buffer = malloc(AT_ONCE);
     bool ok = buffer || fm_fail(err, FATHOM_NO_MEMORY, "%s: out of host memory", path);
     ok = ok && fm_part_file_create(&w.file, path, err);
@@ -122,6 +123,7 @@ bool fm_session_save(
 }
 
 bool fathom_session_save(struct fathom_session *session, const char *path, struct fathom_error *err) {
+    if (!FM_GIVEN(session, "session", err) || !FM_GIVEN(path, "path", err)) return false;
     return fm_session_save(session, path, NULL, 0, err);
 }
 
@@ -177,8 +179,7 @@ static bool take_cache(struct fathom_session *s, uint32_t layer, const struct fm
             piece.size = end - piece.offset < AT_ONCE ? end - piece.offset : AT_ONCE;
             if (!fathom_upload(s->engine->gpu, piece, from, err)) return false;
             *done += piece.size;
-            if (s->progress.report && !s->progress.report(s->progress.user, FATHOM_PHASE_STATE, *done, total))
-                return fm_fail(err, FATHOM_CANCELLED, "restoring a session was cancelled");
+            if (!fm_watch_tell(&s->watch, FATHOM_PHASE_STATE, *done, total, err)) return false;
         }
     }
     return true;
@@ -212,6 +213,7 @@ struct fathom_session *fm_session_restore(struct fathom_engine *e, const char *p
     if (!fm_sized_read(&p, sizeof(p), params, "fathom_session_restore: params", err) ||
         !fm_mapped_file_open(&file, path, err))
         return NULL;
+    fm_mapped_file_expect(&file);
     if (fm_session_parse(file.data, file.size, &p.progress, &contents, err)) {
         const size_t n = (size_t)contents.extra.size;
         if (extra && n && !(bytes = malloc(n)))
@@ -232,5 +234,6 @@ struct fathom_session *fm_session_restore(struct fathom_engine *e, const char *p
 
 struct fathom_session *fathom_session_restore(struct fathom_engine *engine, const char *path,
     const struct fathom_session_params *params, struct fathom_error *err) {
+    if (!FM_GIVEN(engine, "engine", err) || !FM_GIVEN(path, "path", err)) return NULL;
     return fm_session_restore(engine, path, params, NULL, NULL, err);
 }

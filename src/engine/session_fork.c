@@ -7,12 +7,11 @@ static const uint64_t AT_ONCE = 256ull << 20; // bytes of one submit, so that a 
 static bool run(struct fathom_session *s, struct fathom_stream *stream, uint64_t done, uint64_t total,
     struct fathom_error *err) {
     uint64_t ticket;
-    if (!fathom_stream_finish(stream, err) || !fathom_stream_submit(stream, &ticket, err) ||
-        !fathom_gpu_wait(s->engine->gpu, ticket, err))
+    if (!fm_stream_finish(stream, &s->watch, err) || !fm_stream_submit(stream, &s->watch, &ticket, err) ||
+        !fm_gpu_wait(s->engine->gpu, ticket, &s->watch, err))
         return false;
     fathom_stream_begin(stream);
-    return !s->progress.report || s->progress.report(s->progress.user, FATHOM_PHASE_STATE, done, total) ||
-        fm_fail(err, FATHOM_CANCELLED, "copying a session was cancelled");
+    return fm_watch_tell(&s->watch, FATHOM_PHASE_STATE, done, total, err);
 }
 
 // The caches of the same layer of both sessions are cut into the same parts.
@@ -40,9 +39,11 @@ static bool copy_caches(struct fathom_session *from, struct fathom_session *to, 
 }
 
 struct fathom_session *fathom_session_fork(struct fathom_session *s, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err)) return NULL;
+    if (!fm_session_settle(s, err)) return NULL;
     struct fathom_session *fork = fathom_session_create(s->engine,
-        &FATHOM_INIT(
-            fathom_session_params, .n_context = s->n_context, .n_chunk = s->n_chunk, .progress = s->progress),
+        &FATHOM_INIT(fathom_session_params, .n_context = s->n_context, .n_chunk = s->n_chunk,
+            .progress = s->watch.progress),
         err);
     if (!fork) return NULL;
     memcpy(fork->tokens, s->tokens, s->n_tokens * sizeof(*s->tokens));

@@ -4,16 +4,16 @@
 
 // ---- Turns -----------------------------------------------------------------------------------------------
 
-void fm_engine_take_turn(struct fathom_engine *e) {
-    if (e->weights.slots) fm_turn_take(&e->turn);
+bool fm_engine_take_turn(struct fathom_engine *e, struct fm_watch *watch, struct fathom_error *err) {
+    return !e->weights.slots || fm_turn_take(&e->turn, watch, err);
 }
 void fm_engine_end_turn(struct fathom_engine *e) {
     if (e->weights.slots) fm_turn_end(&e->turn);
 }
 
-bool fm_engine_begin(struct fathom_engine *e, struct fathom_error *err) {
+bool fm_engine_begin(struct fathom_engine *e, struct fm_watch *watch, struct fathom_error *err) {
     struct fm_slots *slots = e->weights.slots;
-    fm_engine_take_turn(e);
+    if (!fm_engine_take_turn(e, watch, err)) return false;
     if (!fm_pressure_due(&e->pressure, e->gpu, slots, e->plan.n_slots) ||
         fm_pressure_follow(&e->pressure, e->gpu, slots, &e->log, err))
         return true;
@@ -22,24 +22,24 @@ bool fm_engine_begin(struct fathom_engine *e, struct fathom_error *err) {
 }
 
 void fm_engine_settle(struct fathom_engine *e) {
-    fm_engine_take_turn(e);
+    fm_engine_take_turn(e, NULL, NULL);
     fm_pressure_begin(&e->pressure, e->gpu, e->weights.slots, &e->log);
     fm_engine_end_turn(e);
 }
 
 bool fm_engine_submit(const struct fathom_engine *e, struct fathom_stream *stream, const int32_t *ids,
-    uint32_t n_ids, uint64_t *ticket, struct fathom_error *err) {
+    uint32_t n_ids, struct fm_watch *watch, uint64_t *ticket, struct fathom_error *err) {
     struct fm_slots *slots = e->weights.slots;
     if (slots && slots->in_doubt && !fm_slots_forget(e->gpu, slots, err)) return false;
-    if (fm_residency_submit(e->residency, stream, ids, n_ids, ticket, err)) return true;
+    if (fm_residency_submit(e->residency, stream, ids, n_ids, watch, ticket, err)) return true;
     if (slots) slots->in_doubt = true;
     return false;
 }
 
-bool fm_engine_count_experts(
-    struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
+bool fm_engine_count_experts(struct fathom_engine *engine, struct fathom_expert_stats *stats,
+    struct fm_watch *watch, struct fathom_error *err) {
     *stats = FATHOM_INIT(fathom_expert_stats);
-    fm_engine_take_turn(engine);
+    if (!fm_engine_take_turn(engine, watch, err)) return false;
     fm_residency_count(engine->residency, stats);
     const bool ok = !engine->weights.slots || fm_slots_count(engine->gpu, engine->weights.slots, stats, err);
     fm_engine_end_turn(engine);
@@ -48,15 +48,15 @@ bool fm_engine_count_experts(
 
 bool fathom_engine_get_expert_stats(
     struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
+    if (!FM_GIVEN(engine, "engine", err) || !FM_GIVEN(stats, "stats", err)) return false;
     struct fathom_expert_stats now;
-    if (!fm_engine_count_experts(engine, &now, err)) return false;
+    if (!fm_engine_count_experts(engine, &now, NULL, err)) return false;
     fm_sized_write(stats, &now, sizeof(now));
     return true;
 }
 
-bool fm_engine_drafts(struct fathom_engine *e) {
-    if (!e->residency) return true;
-    fm_engine_take_turn(e);
+bool fm_engine_drafts(struct fathom_engine *e, struct fm_watch *watch) {
+    if (!e->residency || !fm_engine_take_turn(e, watch, NULL)) return true;
     const bool drafts = fm_residency_drafts(e->residency);
     fm_engine_end_turn(e);
     return drafts;
@@ -115,14 +115,14 @@ void fm_engine_end_decoding(struct fathom_engine *e, uint64_t mark, uint64_t n_t
     fm_lock_release(&e->lock);
 }
 
-void fm_engine_took(struct fathom_engine *e, const struct fm_taken *taken, bool drafts, bool may_draft) {
+void fm_engine_took(struct fathom_engine *e, const struct fm_taken *taken, bool drafts, bool may_draft,
+    struct fm_watch *watch) {
     fm_lock_take(&e->lock);
     const bool alone = e->n_decoding == 1;
     if (alone && !drafts)
         e->decoded.seconds[e->decoded.n_steps++ % FM_STEPS_KEPT] = taken->seconds - taken->waited;
     fm_lock_release(&e->lock);
-    if (!alone || !e->residency) return;
-    fm_engine_take_turn(e);
+    if (!alone || !e->residency || !fm_engine_take_turn(e, watch, NULL)) return;
     fm_residency_took(e->residency, may_draft, taken->n_tokens, taken->seconds);
     fm_engine_end_turn(e);
 }

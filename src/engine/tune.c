@@ -41,6 +41,7 @@ struct tuning {
     uint32_t n_chunk;  // tokens of a chunk; 0: no chunk is measured
     uint32_t position; // of a replayed pass: after the positions that the chunk stored; a chunk is at 0
     uint32_t n_tokens; // of the pass that is recorded
+    struct fm_watch *watch;
 };
 
 // ---- The calls of a model --------------------------------------------------------------------------------
@@ -126,6 +127,8 @@ uint64_t fm_directory_key(const struct fm_tensors *tensors, uint64_t key) {
         struct fathom_error unsuitable = {0}; // ignored: no operator could take such a number
         uint32_t number = 0;
         float real = 0;
+        // advice, which a person may edit: the model stays the same
+        if (!strncmp(name, "general.sampling.", strlen("general.sampling."))) continue;
         if (type == FM_VALUE_UINT || type == FM_VALUE_INT)
             fm_meta_u32(tensors, name, &number, &unsuitable);
         else if (type == FM_VALUE_FLOAT)
@@ -159,17 +162,17 @@ static bool write_input(struct tuning *t, uint32_t n_tokens, struct fathom_error
 
 static bool submit_pass(struct tuning *t, struct fathom_error *err) {
     uint64_t ticket;
-    fm_engine_take_turn(t->engine);
-    const bool ok = fm_engine_submit(t->engine, t->stream, NULL, 0, &ticket, err);
+    if (!fm_engine_take_turn(t->engine, t->watch, err)) return false;
+    const bool ok = fm_engine_submit(t->engine, t->stream, NULL, 0, t->watch, &ticket, err);
     fm_engine_end_turn(t->engine);
-    return ok && fathom_gpu_wait(t->engine->gpu, ticket, err);
+    return ok && fm_gpu_wait(t->engine->gpu, ticket, t->watch, err);
 }
 
 static bool run_pass(struct tuning *t, uint32_t n_tokens, struct fathom_error *err) {
     t->n_tokens = n_tokens;
     fathom_stream_begin(t->stream);
     record_pass(t->stream, t);
-    return write_input(t, n_tokens, err) && fathom_stream_finish(t->stream, err) && submit_pass(t, err);
+    return write_input(t, n_tokens, err) && fm_stream_finish(t->stream, t->watch, err) && submit_pass(t, err);
 }
 
 // Fills the caches and the activations by a chunk and then one token. If there is no time for a chunk, a few
@@ -203,7 +206,7 @@ static bool probe(struct tuning *t, struct fm_tuner *tuner, struct fathom_error 
     fathom_stream_begin(t->stream);
     fm_stream_only(t->stream, &t->jobs[0].call, 1);
     record_pass(t->stream, t);
-    if (!fathom_stream_finish(t->stream, err)) return false;
+    if (!fm_stream_finish(t->stream, t->watch, err)) return false;
     tuner->prepare_seconds = fm_clock() - start;
     return true;
 }
@@ -303,14 +306,14 @@ static bool measure(
 }
 
 bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_budget,
-    const struct fathom_progress *progress, struct fm_tune_outcome *outcome, struct fathom_error *err) {
-    struct tuning t = {.engine = engine};
+    struct fm_watch *watch, struct fm_tune_outcome *outcome, struct fathom_error *err) {
+    struct tuning t = {.engine = engine, .watch = watch};
     struct fm_tuner tuner = {
         .gpu = engine->gpu,
         .deadline = fm_clock() + seconds,
         .build_budget = build_budget,
         .quick = true,
-        .progress = progress,
+        .watch = watch,
     };
     *outcome = (struct fm_tune_outcome){0};
     const bool ok = measure(&t, &tuner, outcome, err);
@@ -332,8 +335,7 @@ static bool read_file(struct fathom_engine *engine) {
     return file == FM_TUNED_READ;
 }
 
-bool fm_tune_start(
-    struct fathom_engine *engine, const struct fathom_progress *progress, struct fathom_error *err) {
+bool fm_tune_start(struct fathom_engine *engine, struct fm_watch *watch, struct fathom_error *err) {
     const double start = fm_clock();
     const struct fathom_gpu_params *params = fm_gpu_params(engine->gpu);
     const struct fathom_gpu_info *info = fathom_gpu_get_info(engine->gpu);
@@ -348,7 +350,7 @@ bool fm_tune_start(
         fm_tuned_save(engine->gpu, engine->tuning_key);
         return true;
     }
-    if (!fm_tune_quickly(engine, quick_seconds, quick_build_budget, progress, &outcome, &failure)) {
+    if (!fm_tune_quickly(engine, quick_seconds, quick_build_budget, watch, &outcome, &failure)) {
         if (failure.status == FATHOM_DEVICE_LOST || failure.status == FATHOM_CANCELLED)
             return fm_fail(err, failure.status, "%s", failure.message);
         fm_log(&params->log, FATHOM_LOG_WARNING, "tuning stopped, and is tried again at the next start: %s",
@@ -377,8 +379,10 @@ bool fm_tune_start(
 
 bool fathom_engine_tune(
     struct fathom_engine *engine, const struct fathom_tune_params *params, struct fathom_error *err) {
+    if (!FM_GIVEN(engine, "engine", err)) return false;
     struct fathom_tune_params p = {.size = sizeof(p)};
-    struct tuning t = {.engine = engine};
+    struct fm_watch watch = {0};
+    struct tuning t = {.engine = engine, .watch = &watch};
     const struct fathom_gpu_params *gpu = fm_gpu_params(engine->gpu);
     struct fm_tune_outcome outcome = {0};
     struct fathom_error failure = {0};
@@ -386,22 +390,26 @@ bool fathom_engine_tune(
     struct fm_tuner tuner = {
         .gpu = engine->gpu,
         .deadline = fm_clock() + (p.seconds > 0 ? p.seconds : DEFAULT_SECONDS),
-        .progress = &p.progress,
+        .watch = &watch,
     };
     if (gpu->exact || gpu->variants)
         return fm_fail(err, FATHOM_INVALID, "tuning has nothing to choose: %s",
             gpu->exact ? "exact mode has one variant" : "variants are forced");
+    watch.progress = p.progress;
     forget_tuned(engine);
-    const bool ok = measure(&t, &tuner, &outcome, &failure) || failure.status == FATHOM_CANCELLED;
-    if (ok && outcome.n_measured) fm_tuned_save(engine->gpu, engine->tuning_key); // else the old file stays
+    const bool ok = measure(&t, &tuner, &outcome, &failure);
+    if ((ok || watch.cancelled) && outcome.n_measured)
+        fm_tuned_save(engine->gpu, engine->tuning_key); // else the old file stays
     if (!ok) fm_fail(err, failure.status, "%s", failure.message);
     close_tuning(&t);
     return ok;
 }
 
 size_t fathom_engine_count_tuned(const struct fathom_engine *engine) {
+    if (!engine) return 0;
     return engine->n_tuned;
 }
 const struct fathom_tuned *fathom_engine_get_tuned(const struct fathom_engine *engine, size_t i) {
+    if (!engine) return NULL;
     return i < engine->n_tuned ? &engine->tuned[i] : NULL;
 }

@@ -2,17 +2,44 @@
 #include "gpu/stream.h"
 #include <stdlib.h>
 
-enum { SETS_PER_POOL = 256 };
+enum { SETS_PER_POOL = 256, MOST_RANGES = 1024 };
 
 // Seconds of estimated work in one submit. Drivers kill a queue after 2 s, and the estimate may be far off.
 static const double submit_seconds = 0.2;
-static const double pretended_submit_seconds = 2e-6; // with params.short_submits
+// No watchdog stops work on a CPU. There a submit is short for the sake of those who cancel; and a dispatch
+// may take seconds, and is then split as well. A stream that is short as a whole stays one submit.
+static const double cpu_submit_seconds = 0.1, cpu_stream_seconds = 0.25;
+// with params.short_submits
+static const double pretended_submit_seconds = 2e-6, pretended_cpu_submit_seconds = 2e-4;
+
+static bool is_cpu(const struct fathom_gpu *gpu) {
+    return gpu->info.type == FATHOM_GPU_CPU;
+}
 
 static double estimate_seconds(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
-    double flops = 1e12, bytes = 1e11;              // a second, on a slow device of its kind
-    if (gpu->info.type == FATHOM_GPU_CPU) return 0; // no watchdog stops work on a CPU
+    double flops = 1e12, bytes = 1e11; // a second, on a slow device of its kind
     if (gpu->info.type != FATHOM_GPU_DISCRETE) flops = 2e11, bytes = 2e10;
+    if (is_cpu(gpu)) flops = 2e10, bytes = 5e9;
     return d->flops / flops + d->bytes / bytes;
+}
+
+// CPUs differ a hundredfold, so what they take is measured: the pace follows it slowly, since estimates of
+// single submits are rough.
+void fm_pace_note(struct fathom_gpu *gpu, double estimate, double seconds) {
+    const double least = 1.0 / 64, most = 64, now = seconds / estimate;
+    if (!is_cpu(gpu) || estimate <= 0) return;
+    gpu->pace = 0.8 * gpu->pace + 0.2 * (now < least ? least : now > most ? most : now);
+}
+
+// Seconds of work in one submit, as estimate_seconds() counts them.
+static double most_seconds(const struct fathom_stream *s) {
+    const struct fathom_gpu *gpu = s->gpu;
+    double sum = 0;
+    if (gpu->debug.short_submits)
+        return is_cpu(gpu) ? pretended_cpu_submit_seconds : pretended_submit_seconds;
+    if (!is_cpu(gpu)) return submit_seconds;
+    for (uint32_t i = 0; i < s->n_entries; i++) sum += estimate_seconds(gpu, &s->entries[i].dispatch);
+    return sum * gpu->pace <= cpu_stream_seconds ? sum + 1 : cpu_submit_seconds / gpu->pace;
 }
 
 // ---- Barriers: the ranges touched since the last one -----------------------------------------------------
@@ -96,6 +123,12 @@ static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_err
             return VK_NULL_HANDLE;
         }
         s->buffers = grown;
+        double *seconds = realloc(s->seconds, (2 * s->buffer_capacity + 4) * sizeof(*seconds));
+        if (!seconds) {
+            fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+            return VK_NULL_HANDLE;
+        }
+        s->seconds = seconds;
         s->buffer_capacity = 2 * s->buffer_capacity + 4;
     }
     VkCommandBuffer c;
@@ -112,6 +145,7 @@ static VkCommandBuffer begin_commands(struct fathom_stream *s, struct fathom_err
     if (!fm_vk_check(gpu, FM_VK_ALLOCATE(gpu, vkAllocateCommandBuffers, &allocate, &c),
             "vkAllocateCommandBuffers", err))
         return VK_NULL_HANDLE;
+    s->seconds[s->n_buffers] = 0;
     s->buffers[s->n_buffers++] = c;
     if (!fm_vk_check(gpu, gpu->vk.vkBeginCommandBuffer(c, &begin), "vkBeginCommandBuffer", err))
         return VK_NULL_HANDLE;
@@ -203,8 +237,72 @@ static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct 
     return true;
 }
 
-static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t *n_sets,
-    struct fathom_error *err) {
+// A part of a dispatch: a range of the workgroups in one dimension.
+struct range {
+    uint32_t first[3], n[3];
+};
+
+// The dimension to split in n parts: the outermost that has as many workgroups, so that the order of the
+// workgroups stays; else the one that has most.
+static uint32_t split_dimension(const struct fm_dispatch *d, uint32_t n) {
+    uint32_t most = 0;
+    for (uint32_t i = 3; i-- > 0;)
+        if (d->groups[i] >= n) return i;
+    for (uint32_t i = 1; i < 3; i++)
+        if (d->groups[i] > d->groups[most]) most = i;
+    return most;
+}
+
+// The number of parts for an entry, where `most` seconds go into a submit.
+static uint32_t count_ranges(const struct fathom_gpu *gpu, const struct fm_entry *e, double most) {
+    const double seconds = estimate_seconds(gpu, &e->dispatch);
+    if (!is_cpu(gpu) || e->is_copy || e->dispatch.indirect.buffer || e->pipeline->whole || seconds <= most)
+        return 1;
+    const uint32_t n = seconds / most < MOST_RANGES ? (uint32_t)(seconds / most) + 1 : MOST_RANGES,
+                   groups = e->dispatch.groups[split_dimension(&e->dispatch, n)];
+    return n < groups ? n : groups;
+}
+
+static struct range range_of(const struct fm_dispatch *d, uint32_t i, uint32_t n) {
+    const uint32_t dimension = split_dimension(d, n);
+    struct range r = {.n = {d->groups[0], d->groups[1], d->groups[2]}};
+    const uint64_t all = d->groups[dimension];
+    r.first[dimension] = (uint32_t)(all * i / n);
+    r.n[dimension] = (uint32_t)(all * (i + 1) / n) - r.first[dimension];
+    return r;
+}
+
+// Tells include/tiles.glsl where a part begins.
+static void write_first_tile(struct fathom_stream *s, VkCommandBuffer c, const uint32_t first[3]) {
+    const struct fathom_buffer *tiles = s->gpu->own[FM_TILES_BINDING - FM_MAX_BINDINGS];
+    barrier(s, c);
+    s->gpu->vk.vkCmdUpdateBuffer(c, fm_block_buffer(tiles->block), tiles->offset + 8, 12, first);
+    barrier(s, c);
+}
+
+static void dispatch(
+    struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t i, uint32_t n) {
+    const struct fm_device_functions *vk = &s->gpu->vk;
+    const struct fm_dispatch *d = &e->dispatch;
+    const struct range r = range_of(d, i, n);
+    static const uint32_t zero[3];
+    const bool tiles = fm_spirv_binds(&e->pipeline->layout->spirv, FM_TILES_BINDING);
+    if (d->indirect.buffer) {
+        vk->vkCmdDispatchIndirect(
+            c, fm_block_buffer(d->indirect.buffer->block), d->indirect.buffer->offset + d->indirect.offset);
+    } else if (n == 1) {
+        vk->vkCmdDispatch(c, d->groups[0], d->groups[1], d->groups[2]);
+    } else {
+        if (tiles) write_first_tile(s, c, r.first);
+        vk->vkCmdDispatchBase(c, r.first[0], r.first[1], r.first[2], r.n[0], r.n[1], r.n[2]);
+        if (tiles) write_first_tile(s, c, zero);
+    }
+    s->n_dispatches++;
+}
+
+// Records an entry, or part i of n.
+static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t i,
+    uint32_t n, uint32_t *n_sets, struct fathom_error *err) {
     const struct fm_device_functions *vk = &s->gpu->vk;
     const struct fm_dispatch *d = &e->dispatch;
     if (e->is_copy) {
@@ -223,12 +321,7 @@ static bool record(struct fathom_stream *s, VkCommandBuffer c, const struct fm_e
     if (d->args_size)
         vk->vkCmdPushConstants(
             c, e->pipeline->layout->pipeline, VK_SHADER_STAGE_COMPUTE_BIT, 0, d->args_size, e->args);
-    if (d->indirect.buffer)
-        vk->vkCmdDispatchIndirect(
-            c, fm_block_buffer(d->indirect.buffer->block), d->indirect.buffer->offset + d->indirect.offset);
-    else
-        vk->vkCmdDispatch(c, d->groups[0], d->groups[1], d->groups[2]);
-    s->n_dispatches++;
+    dispatch(s, c, e, i, n);
     return true;
 }
 
@@ -259,6 +352,46 @@ static uint32_t end_parts(struct fathom_stream *s, uint32_t entry, uint32_t *n_c
     return *n_cuts - before;
 }
 
+// What is being recorded.
+struct encoding {
+    struct fathom_stream *stream;
+    VkCommandBuffer commands; // VK_NULL_HANDLE: between two
+    struct accesses past;
+    double seconds, most; // of work in the commands; limit
+    uint32_t n_sets;
+};
+
+static bool end_submit(struct encoding *e, struct fathom_error *err) {
+    const VkCommandBuffer c = e->commands;
+    e->commands = VK_NULL_HANDLE;
+    e->past.n = 0;
+    e->seconds = 0;
+    return !c || end_commands(e->stream, c, err);
+}
+
+// Appends part i of n of an entry to the commands, or to new ones.
+static bool encode_part(
+    struct encoding *e, uint32_t entry, uint32_t i, uint32_t n, struct fathom_error *err) {
+    struct fathom_stream *s = e->stream;
+    const struct fm_entry *d = &s->entries[entry];
+    const double seconds = estimate_seconds(s->gpu, &d->dispatch) / n;
+    if (e->commands && e->seconds + seconds > e->most && !end_submit(e, err)) return false;
+    if (!e->commands && !(e->commands = begin_commands(s, err))) return false;
+    struct access now[FM_END_BINDINGS + 1];
+    const uint32_t n_now = entry_accesses(s->gpu, d, now);
+    if (conflicts(&e->past, now, n_now) || (s->gpu->debug.full_barriers && e->past.n)) {
+        barrier(s, e->commands);
+        e->past.n = 0;
+    }
+    if (i == 0) stamp(s, e->commands, entry, false);
+    if (!remember(&e->past, now, n_now)) return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
+    if (!record(s, e->commands, d, i, n, &e->n_sets, err)) return false;
+    if (i + 1 == n) stamp(s, e->commands, entry, true);
+    e->seconds += seconds;
+    s->seconds[s->n_buffers - 1] = e->seconds;
+    return true;
+}
+
 static void count_commands(const struct fathom_stream *s) {
     struct fathom_gpu_counters *c = &s->gpu->counters;
     fm_lock_take(&s->gpu->lock);
@@ -269,43 +402,19 @@ static void count_commands(const struct fathom_stream *s) {
 }
 
 bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
-    const double most = s->gpu->debug.short_submits ? pretended_submit_seconds : submit_seconds;
-    struct accesses past = {0};
-    VkCommandBuffer c = VK_NULL_HANDLE;
-    double seconds = 0;
-    uint32_t n_sets = 0, n_cuts = 0;
     s->n_dispatches = s->n_barriers = 0;
+    struct encoding e = {.stream = s, .most = most_seconds(s)};
+    uint32_t n_cuts = 0;
     bool ok = create_timers(s, err);
     for (uint32_t i = 0; ok && i < s->n_entries; i++) {
-        const struct fm_entry *e = &s->entries[i];
-        const double more = estimate_seconds(s->gpu, &e->dispatch);
-        const uint32_t ended = end_parts(s, i, &n_cuts);
-        if (c && (ended || seconds + more > most)) {
-            ok = end_commands(s, c, err);
-            c = VK_NULL_HANDLE;
-        }
-        if (ok && !c) {
-            ok = (c = begin_commands(s, err)) != VK_NULL_HANDLE;
-            past.n = 0;
-            seconds = 0;
-        }
-        if (!ok) break;
-        struct access now[FM_END_BINDINGS + 1];
-        const uint32_t n_now = entry_accesses(s->gpu, e, now);
-        if (conflicts(&past, now, n_now) || (s->gpu->debug.full_barriers && past.n)) {
-            barrier(s, c);
-            past.n = 0;
-        }
-        stamp(s, c, i, false);
-        ok = remember(&past, now, n_now) ? record(s, c, e, &n_sets, err)
-                                         : fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
-        stamp(s, c, i, true);
-        seconds += more;
+        const uint32_t n = count_ranges(s->gpu, &s->entries[i], e.most);
+        if (end_parts(s, i, &n_cuts)) ok = end_submit(&e, err);
+        for (uint32_t j = 0; ok && j < n; j++) ok = encode_part(&e, i, j, n, err);
     }
-    free(past.list);
+    free(e.past.list);
     end_parts(s, s->n_entries, &n_cuts);
     count_commands(s);
-    return ok && (!c || end_commands(s, c, err));
+    return ok && end_submit(&e, err);
 }
 
 void fm_stream_release(struct fathom_stream *s) {
@@ -334,6 +443,7 @@ static bool read_time(const struct fathom_stream *s, uint32_t i, struct fathom_d
 }
 
 size_t fathom_stream_read_timings(struct fathom_stream *s) {
+    if (!s) return 0;
     free(s->times);
     s->times = NULL;
     s->n_times = 0;
@@ -346,5 +456,6 @@ size_t fathom_stream_read_timings(struct fathom_stream *s) {
 }
 
 const struct fathom_dispatch_time *fathom_stream_get_timing(const struct fathom_stream *s, size_t i) {
+    if (!s) return NULL;
     return i < s->n_times ? &s->times[i] : NULL;
 }

@@ -9,7 +9,7 @@
 
 // FM_MAX_BINDINGS: of views. After them come buffers of the gpu's own, which the stream binds.
 enum { FM_MAX_BINDINGS = FM_GRIDS_BINDING, FM_END_BINDINGS = FM_TILES_BINDING + 1 };
-enum { FM_MAX_ARGS = 128 /* bytes, the least that Vulkan promises */, FM_TILES_SIZE = 8 /* bytes */ };
+enum { FM_MAX_ARGS = 128 /* bytes, the least that Vulkan promises */, FM_TILES_SIZE = 32 /* bytes */ };
 
 struct fm_dispatch {
     const char *op; // "matmul"

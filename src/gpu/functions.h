@@ -33,6 +33,8 @@
     X(vkCmdBindPipeline) \
     X(vkCmdCopyBuffer) \
     X(vkCmdDispatch) \
+    X(vkCmdDispatchBase) \
+    X(vkCmdUpdateBuffer) \
     X(vkCmdDispatchIndirect) \
     X(vkCmdFillBuffer) \
     X(vkCmdPipelineBarrier) \

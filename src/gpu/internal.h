@@ -7,6 +7,7 @@
 #include "gpu/instance.h"
 #include "gpu/retire.h"
 #include "gpu/spirv.h"
+#include "gpu/watched.h"
 #include <fathom/debug.h>
 #include <fathom/vulkan.h>
 #include <stdatomic.h>
@@ -45,6 +46,7 @@ struct fathom_gpu {
     uint64_t timestamp_mask; // valid bits of the queue's timestamps
     VkSemaphore timeline;    // counts submits
     struct fm_marks *marks;  // NULL: the device is no CPU; see gpu/marks.c
+    _Atomic double pace;     // of a CPU: measured seconds of an estimated one; see gpu/commands.c
     bool creation_feedback;  // the driver distinguishes cache hits from builds
     bool device_fault;       // the driver reports why it lost the device
     uint32_t max_groups[3];
@@ -79,7 +81,8 @@ struct fathom_gpu {
     size_t n_pipelines, pipeline_slots;
     struct fm_layout **layouts; // one for each shader in use
     size_t n_layouts;
-    struct fm_tuned *tuned; // the measured best choices
+    struct fm_build *builds; // list of the ones that calls have left
+    struct fm_tuned *tuned;  // the measured best choices
     size_t n_tuned;
 };
 
@@ -167,6 +170,7 @@ struct fm_pipeline {
     enum fm_pipeline_state state; // under gpu->lock
     VkPipeline handle;            // VK_NULL_HANDLE until built
     VkResult result;              // of the last attempt
+    bool whole;                   // its workgroups must run in one dispatch (fm_spirv_whole)
     const char *failed_call;
     bool from_cache;
 };
@@ -182,9 +186,11 @@ struct fm_entry;
 struct fm_pipeline *fm_pipeline_request(
     struct fathom_gpu *gpu, const struct fm_entry *entry, struct fathom_error *err);
 // Builds those of the list that are not built yet, on several threads. Waits for those that another call has
-// in work. NULL entries are passed over.
-bool fm_pipelines_build(
-    struct fathom_gpu *gpu, struct fm_pipeline *const *list, size_t n, struct fathom_error *err);
+// in work. NULL entries are passed over. A call that is cancelled leaves those in work to their threads.
+bool fm_pipelines_build(struct fathom_gpu *gpu, struct fm_pipeline *const *list, size_t n,
+    struct fm_watch *watch, struct fathom_error *err);
+// Waits for the threads that cancelled calls have left; for the ended ones, unless `all`.
+void fm_builds_join(struct fathom_gpu *gpu, bool all);
 
 // Logs the statistics of the driver's compiler for a built pipeline. Only for gpus with params.statistics.
 void fm_pipeline_log_statistics(struct fathom_gpu *gpu, const struct fm_pipeline *pipeline);

@@ -380,9 +380,11 @@ void fathom_buffer_destroy(struct fathom_buffer **pointer) {
 }
 
 struct fathom_view fathom_buffer_view(struct fathom_buffer *buffer) {
+    if (!buffer) return (struct fathom_view){0};
     return (struct fathom_view){buffer, 0, buffer->size};
 }
 void *fathom_buffer_map(struct fathom_buffer *buffer) {
+    if (!buffer) return NULL;
     return buffer->memory == FATHOM_MEMORY_HOST ? buffer->mapped : NULL;
 }
 

@@ -32,6 +32,7 @@ static void save_cache(struct fathom_gpu *gpu) {
 }
 
 void fm_pipelines_destroy(struct fathom_gpu *gpu) {
+    fm_builds_join(gpu, true);
     if (gpu->pipeline_cache) save_cache(gpu);
     for (size_t i = 0; i < gpu->pipeline_slots; i++) {
         if (!gpu->pipelines[i]) continue;

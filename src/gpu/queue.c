@@ -2,7 +2,8 @@
 #include "base/clock.h"
 #include "gpu/internal.h"
 
-enum { WAIT_SLICE_MS = 500, RETRY_MS = 10, MOST_RETRIES = 200, MOST_RETRIES_ON_CPU = 3000 };
+static const double wait_seconds = 0.5; // of a slice of waiting
+enum { RETRY_MS = 10, MOST_RETRIES = 200, MOST_RETRIES_ON_CPU = 3000 };
 // A submit that takes longer than this is named in the log. A CPU is given whole passes.
 enum { LONG_SECONDS = 10, LONG_SECONDS_ON_CPU = 120 };
 
@@ -69,8 +70,9 @@ bool fm_gpu_submit(
     return true;
 }
 
-// In time slices: a driver that has lost the device may report the loss only at the next call.
-static VkResult wait_for(struct fathom_gpu *gpu, uint64_t ticket) {
+// In time slices: a driver that has lost the device may report the loss only at the next call. VK_TIMEOUT:
+// the watch has been cancelled.
+static VkResult wait_for(struct fathom_gpu *gpu, uint64_t ticket, struct fm_watch *watch) {
     const VkSemaphoreWaitInfo wait = {
         .sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
         .semaphoreCount = 1,
@@ -78,11 +80,11 @@ static VkResult wait_for(struct fathom_gpu *gpu, uint64_t ticket) {
         .pValues = &ticket,
     };
     const int most = gpu->marks ? LONG_SECONDS_ON_CPU : LONG_SECONDS;
-    const double start = fm_clock();
+    const double start = fm_clock(), slice = fm_watch_exists(watch) ? FM_WATCH_SECONDS : wait_seconds;
     bool told = false;
     VkResult result = VK_TIMEOUT;
-    while (result == VK_TIMEOUT) {
-        result = gpu->vk.vkWaitSemaphores(gpu->device, &wait, WAIT_SLICE_MS * 1000000ull);
+    while (result == VK_TIMEOUT && fm_watch_goes_on(watch, NULL)) {
+        result = gpu->vk.vkWaitSemaphores(gpu->device, &wait, (uint64_t)(1e9 * slice));
         if (result != VK_TIMEOUT || told || fm_clock() - start < most) continue;
         fm_log(&gpu->params.log, FATHOM_LOG_WARNING, "%s has not finished a submit for %d s; it may hang",
             gpu->info.name, most);
@@ -91,16 +93,27 @@ static VkResult wait_for(struct fathom_gpu *gpu, uint64_t ticket) {
     return result;
 }
 
-bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err) {
+bool fm_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fm_watch *watch, struct fathom_error *err) {
     if (!check_alive(gpu, err)) return false;
     if (ticket > gpu->last_ticket)
         return fm_fail(err, FATHOM_INVALID, "wait for submit %llu, of %llu", (unsigned long long)ticket,
             (unsigned long long)gpu->last_ticket);
-    if (ticket <= gpu->done_ticket) return true;
-    if (!fm_vk_check(gpu, wait_for(gpu, ticket), "vkWaitSemaphores", err)) return false;
+    if (ticket <= gpu->done_ticket) return fm_watch_goes_on(watch, err);
+    const VkResult result = wait_for(gpu, ticket, watch);
+    if (result == VK_TIMEOUT) return fm_watch_goes_on(watch, err);
+    if (!fm_vk_check(gpu, result, "vkWaitSemaphores", err)) return false;
     note_done(gpu, ticket);
     fm_retired_collect(gpu);
     return true;
+}
+
+bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err)) return false;
+    return fm_gpu_wait(gpu, ticket, NULL, err);
+}
+
+bool fm_gpu_settle(struct fathom_gpu *gpu, struct fm_watch *watch, struct fathom_error *err) {
+    return fm_gpu_wait(gpu, gpu->last_ticket, watch, err);
 }
 
 uint64_t fm_gpu_poll(struct fathom_gpu *gpu) {
@@ -124,7 +137,7 @@ static bool says_idle(struct fathom_gpu *gpu, VkResult result, const char *call)
 
 // *sure: a call has said so, not a mark alone, after which the driver still has a few steps to do.
 static bool has_ended(struct fathom_gpu *gpu, uint64_t ticket, bool *sure) {
-    if (!gpu->lost && says_idle(gpu, wait_for(gpu, ticket), "vkWaitSemaphores") && !gpu->lost)
+    if (!gpu->lost && says_idle(gpu, wait_for(gpu, ticket, NULL), "vkWaitSemaphores") && !gpu->lost)
         return *sure = true;
     // the threads of a CPU device may go on after a call has said that the device is lost
     if (gpu->marks) return fm_mark_reached(gpu);

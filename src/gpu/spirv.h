@@ -23,4 +23,8 @@ bool fm_spirv_reflect(const struct fm_shader *shader, struct fm_spirv *spirv, st
 // still to be specialized. The shader is one that fm_spirv_reflect() takes. False: out of memory.
 bool fm_spirv_trim(
     const struct fm_shader *shader, const uint32_t *spec, uint32_t n_spec, uint32_t **words, size_t *n_words);
+
+// Must all workgroups of a dispatch of this module run in one dispatch? For a module as fm_spirv_trim()
+// leaves it, which lacks the code that its constants switch off.
+bool fm_spirv_whole(const uint32_t *words, size_t n_words);
 #endif

@@ -1,13 +1,17 @@
 // The recording of a stream: a list of dispatches and copies, each checked when it is added. commands.c
 // translates the list into command buffers.
 #include "gpu/stream.h"
+#include "base/clock.h"
 #include "gpu/calls.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static const double short_wait = 1e-3; // seconds: what was waited for had ended before
+
 struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err)) return NULL;
     struct fathom_stream *s = calloc(1, sizeof(*s));
     if (!s) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -33,6 +37,7 @@ static void release(struct fathom_gpu *gpu, struct fm_retired *retired) {
     gpu->vk.vkDestroyCommandPool(gpu->device, s->pool, NULL);
     free(s->descriptor_pools);
     free(s->buffers);
+    free(s->seconds);
     free(s->entries);
     free(s->cuts);
     free(s);
@@ -46,6 +51,7 @@ void fathom_stream_destroy(struct fathom_stream **pointer) {
 }
 
 void fathom_stream_begin(struct fathom_stream *s) {
+    if (!s) return;
     s->error = (struct fathom_error){0};
     const bool waited = !s->last_ticket || fathom_gpu_wait(s->gpu, s->last_ticket, &s->error);
     if (waited || fm_gpu_idle(s->gpu)) { // else the next begin tries again; until then nothing is recorded
@@ -257,36 +263,48 @@ void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct 
     };
 }
 
-static bool build_pipelines(struct fathom_stream *s, struct fathom_error *err) {
+static bool build_pipelines(struct fathom_stream *s, struct fm_watch *watch, struct fathom_error *err) {
     if (s->error.status != FATHOM_OK) return false;
     struct fm_pipeline **list = calloc(s->n_entries + 1, sizeof(*list));
     bool ok = list || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     for (uint32_t i = 0; ok && i < s->n_entries; i++)
         if (!s->entries[i].is_copy)
             ok = (list[i] = s->entries[i].pipeline = fm_pipeline_request(s->gpu, &s->entries[i], err));
-    ok = ok && fm_pipelines_build(s->gpu, list, s->n_entries, err);
+    ok = ok && fm_pipelines_build(s->gpu, list, s->n_entries, watch, err);
     free(list);
     return ok;
 }
 
-bool fathom_stream_finish(struct fathom_stream *s, struct fathom_error *err) {
+bool fm_stream_finish(struct fathom_stream *s, struct fm_watch *watch, struct fathom_error *err) {
     if (s->finished && s->error.status == FATHOM_OK)
         return fm_fail(
             err, FATHOM_INVALID, "a stream was finished twice; fathom_stream_begin starts a new recording");
-    const bool ok = build_pipelines(s, &s->error) && fm_stream_encode(s, &s->error);
+    const bool ok = build_pipelines(s, watch, &s->error) && fm_stream_encode(s, &s->error);
     s->finished = ok;
     return ok || fm_fail(err, s->error.status, "%s", s->error.message);
 }
 
-bool fathom_stream_submit(struct fathom_stream *s, uint64_t *ticket, struct fathom_error *err) {
+bool fathom_stream_finish(struct fathom_stream *s, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "stream", err)) return false;
+    return fm_stream_finish(s, NULL, err);
+}
+
+bool fm_stream_submit(
+    struct fathom_stream *s, struct fm_watch *watch, uint64_t *ticket, struct fathom_error *err) {
     for (uint32_t i = 0; i < fathom_stream_parts(s); i++)
-        if (!fathom_stream_submit_part(s, i, ticket, err)) return false;
+        if (!fm_stream_submit_part(s, i, watch, ticket, err)) return false;
     return true;
+}
+
+bool fathom_stream_submit(struct fathom_stream *s, uint64_t *ticket, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "stream", err)) return false;
+    return fm_stream_submit(s, NULL, ticket, err);
 }
 
 // ---- Parts -----------------------------------------------------------------------------------------------
 
 void fathom_stream_cut(struct fathom_stream *s, uint64_t tag) {
+    if (!s) return;
     if (s->only.op || !may_record(s)) return; // a cut is part of no call
     if (s->n_cuts == s->cut_capacity) {
         const uint32_t capacity = 2 * s->cut_capacity + 64;
@@ -309,22 +327,49 @@ void fm_stream_set_timers(struct fathom_stream *s, bool timers) {
 }
 
 uint32_t fathom_stream_parts(const struct fathom_stream *s) {
+    if (!s) return 0;
     return s->n_cuts + 1;
 }
 uint64_t fathom_stream_tag(const struct fathom_stream *s, uint32_t i) {
+    if (!s) return 0;
     return i > 0 && i <= s->n_cuts ? s->cuts[i - 1].tag : 0;
 }
 
-bool fathom_stream_submit_part(
-    struct fathom_stream *s, uint32_t i, uint64_t *ticket, struct fathom_error *err) {
+// Waits for a command buffer of a submit. Notes how long it took, if it began at *begun and the wait tells
+// when it ended; *begun becomes the time of its end, or 0.
+static bool wait_for_buffer(struct fathom_stream *s, uint32_t buffer, uint64_t ticket, double *begun,
+    struct fm_watch *watch, struct fathom_error *err) {
+    const double start = fm_clock();
+    if (!fm_gpu_wait(s->gpu, ticket, watch, err)) return false;
+    const double end = fm_clock();
+    const bool waited = end - start > short_wait;
+    if (waited && *begun > 0) fm_pace_note(s->gpu, s->seconds[buffer], end - *begun);
+    *begun = waited ? end : 0;
+    return true;
+}
+
+bool fm_stream_submit_part(
+    struct fathom_stream *s, uint32_t i, struct fm_watch *watch, uint64_t *ticket, struct fathom_error *err) {
     if (!s->finished) return fm_fail(err, FATHOM_INVALID, "a stream was submitted before it was finished");
     if (i > s->n_cuts)
         return fm_fail(
             err, FATHOM_INVALID, "part %u of a stream of %u parts was submitted", i, s->n_cuts + 1);
     const uint32_t first = i ? s->cuts[i - 1].n_buffers : 0,
                    end = i < s->n_cuts ? s->cuts[i].n_buffers : s->n_buffers;
-    for (uint32_t b = first; b < end; b++)
+    uint64_t tickets[2] = {0}; // of the last two
+    double begun = 0;
+    for (uint32_t b = first; b < end; b++) {
+        if (watch && b - first >= 2 && !wait_for_buffer(s, b - 2, tickets[b % 2], &begun, watch, err))
+            return false;
         if (!fm_gpu_submit(s->gpu, s->buffers[b], &s->last_ticket, err)) return false;
+        tickets[b % 2] = s->last_ticket;
+    }
     if (ticket) *ticket = end ? s->last_ticket : s->gpu->last_ticket;
     return true;
+}
+
+bool fathom_stream_submit_part(
+    struct fathom_stream *s, uint32_t i, uint64_t *ticket, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "stream", err)) return false;
+    return fm_stream_submit_part(s, i, NULL, ticket, err);
 }

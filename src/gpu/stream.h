@@ -37,6 +37,7 @@ struct fathom_stream {
     uint64_t last_ticket;
     VkCommandPool pool;
     VkCommandBuffer *buffers; // in the order of submission
+    double *seconds;          // of each, estimated; without the pace
     uint32_t n_buffers, buffer_capacity;
     VkDescriptorPool *descriptor_pools;
     uint32_t n_descriptor_pools;
@@ -55,4 +56,6 @@ struct fathom_stream {
 bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err);
 // Lets go of the command buffers, descriptor sets and timers of the last recording.
 void fm_stream_release(struct fathom_stream *s);
+// Takes note that work with this estimate took so many seconds.
+void fm_pace_note(struct fathom_gpu *gpu, double estimate, double seconds);
 #endif

@@ -118,6 +118,7 @@ static bool transfer(struct fathom_gpu *gpu, struct fm_staging *s, const struct 
 
 struct fathom_buffer *fathom_buffer_create(
     struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err)) return NULL;
     struct fathom_buffer *buffer = fm_buffer_create_raw(gpu, size, memory, err);
     if (!buffer) return NULL;
     if (buffer->mapped) {
@@ -177,11 +178,13 @@ bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint6
 
 bool fathom_upload(
     struct fathom_gpu *gpu, struct fathom_view dst, const void *data, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err) || !FM_GIVEN(data, "data", err)) return false;
     return check_view(dst, "upload", err) &&
         fm_upload_bytes(gpu, dst.buffer, dst.offset, data, dst.size, err);
 }
 
 bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err) || !FM_GIVEN(data, "data", err)) return false;
     if (!check_view(src, "download", err) || !fm_gpu_wait_all(gpu, err)) return false;
     if (src.buffer->mapped) {
         memcpy(data, src.buffer->mapped + src.offset, src.size);

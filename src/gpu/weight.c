@@ -111,17 +111,20 @@ static struct fathom_weight *create_weight(struct fathom_gpu *gpu, enum fathom_t
 
 struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats,
     uint32_t n_rows, uint32_t n_cols, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err)) return NULL;
     return create_weight(gpu, type, n_mats, n_rows, n_cols, FATHOM_MEMORY_DEVICE, err);
 }
 
 struct fathom_weight *fathom_weight_create_host(struct fathom_gpu *gpu, enum fathom_type type,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err)) return NULL;
     return create_weight(gpu, type, n_mats, n_rows, n_cols, FATHOM_MEMORY_HOST, err);
 }
 
 struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, const void *data, struct fathom_host_range readable,
     struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err) || !FM_GIVEN(data, "data", err)) return NULL;
     uint64_t per_window;
     struct fathom_weight *w = begin_weight(gpu, type, n_mats, n_rows, n_cols, true, &per_window, err);
     if (!w) return NULL;
@@ -151,6 +154,8 @@ void fathom_weight_destroy(struct fathom_weight **pointer) {
 
 bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *w, uint32_t first_row,
     uint32_t n_rows, const void *data, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err) || !FM_GIVEN(w, "weight", err) || !FM_GIVEN(data, "data", err))
+        return false;
     const uint64_t row_size = fathom_row_size(w->type, w->n_cols), end = (uint64_t)first_row + n_rows,
                    total = (uint64_t)w->n_mats * w->n_rows;
     if (end > total)

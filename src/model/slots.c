@@ -148,7 +148,8 @@ static void free_slots(struct fm_slots *s) {
     fathom_buffer_destroy(&s->fetches);
 }
 
-bool fm_slots_allocate(struct fathom_gpu *gpu, struct fm_slots *s, struct fathom_error *err) {
+bool fm_slots_allocate(
+    struct fathom_gpu *gpu, struct fm_slots *s, struct fm_watch *watch, struct fathom_error *err) {
     uint64_t largest = 0;
     s->host_copies = s->on_disk && fathom_gpu_get_info(gpu)->unified_memory;
     const uint32_t n_staging = staging_homes(s);
@@ -164,6 +165,7 @@ bool fm_slots_allocate(struct fathom_gpu *gpu, struct fm_slots *s, struct fathom
     for (uint32_t i = 0; i < s->n_layers; i++) {
         struct fm_layer_slots *l = &s->layers[i];
         if (!has_experts(l)) continue;
+        if (!fm_watch_goes_on(watch, err)) return false;
         measure_home(s, l);
         if (l->home_size > largest) largest = l->home_size;
         l->table = (struct fathom_view){s->tables, i * table_size, 16ull * s->n_experts};

@@ -2,6 +2,7 @@
 // and homes in host memory, from which expert_fetch copies them. See fathom_expert_place.
 #ifndef FM_MODEL_SLOTS_H
 #define FM_MODEL_SLOTS_H
+#include "base/watch.h"
 #include "file/tensors.h"
 #include "model/hparams.h"
 #include <fathom/fathom.h>
@@ -62,7 +63,8 @@ void fm_slots_add(struct fm_slots *slots, uint32_t layer, int which, const struc
 bool fm_slots_add_choices(
     struct fm_slots *slots, uint32_t layer, const uint32_t *choices, struct fathom_error *err);
 // Allocates slots and homes, when all matrices are known.
-bool fm_slots_allocate(struct fathom_gpu *gpu, struct fm_slots *slots, struct fathom_error *err);
+bool fm_slots_allocate(
+    struct fathom_gpu *gpu, struct fm_slots *slots, struct fm_watch *watch, struct fathom_error *err);
 // Changes the number of slots to n_slots, or to as many as there is memory for; n_slots is at most the number
 // in the plan, for which the staging has homes. The slots are empty afterwards. Waits for the device.
 // After a failure there may be no slots: until another call succeeds, no step may be recorded.

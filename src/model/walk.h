@@ -28,7 +28,7 @@ struct fm_walk {
     // used by the visitors
     struct fathom_gpu *gpu;
     const struct fathom_memory_plan *plan;
-    const struct fathom_progress *progress;
+    struct fm_watch *watch;
     struct fm_weights_size size;
     uint64_t vector_bytes, bytes_done;
     size_t n_matrices;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 // VECTOR_ALIGN: the largest binding alignment of a known device, in bytes.
-enum { UPLOAD_BYTES = 16 << 20, VECTOR_ALIGN = 256 };
+enum { UPLOAD_BYTES = 4 << 20, VECTOR_ALIGN = 256 };
 
 static bool measure(struct fm_walk *w, const struct fm_need *need, const struct fm_tensor *t) {
     const uint64_t elements = (uint64_t)need->n_mats * need->n_rows * need->n_cols;
@@ -96,10 +96,7 @@ bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparam
 }
 
 static bool report(struct fm_walk *w) {
-    const struct fathom_progress *p = w->progress;
-    if (!p || !p->report || p->report(p->user, FATHOM_PHASE_WEIGHTS, w->bytes_done, w->size.bytes))
-        return true;
-    return fm_fail(w->err, FATHOM_CANCELLED, "loading %s was cancelled", fm_tensors_path(w->tensors));
+    return fm_watch_tell(w->watch, FATHOM_PHASE_WEIGHTS, w->bytes_done, w->size.bytes, w->err);
 }
 
 // Checks that every number is that of an expert.
@@ -172,7 +169,7 @@ static bool load_matrix(struct fm_walk *w, const struct fm_need *need, const str
     const uint64_t step = row_size < UPLOAD_BYTES ? UPLOAD_BYTES / row_size : 1;
     const char *mapped = fm_tensor_map(w->tensors, t);
     // a row longer than UPLOAD_BYTES needs more; no row is longer than 2^24 elements of 4 bytes
-    if (!mapped && !w->staging && !(w->staging = malloc(4 * (uint64_t)UPLOAD_BYTES)))
+    if (!mapped && !w->staging && !(w->staging = malloc(16 * (uint64_t)UPLOAD_BYTES)))
         return fm_fail(w->err, FATHOM_NO_MEMORY, "out of host memory for staging weights");
     for (uint64_t row = 0; row < n_rows; row += step) {
         const uint64_t n = n_rows - row < step ? n_rows - row : step;
@@ -226,8 +223,8 @@ static bool fill_homes(struct fm_walk *w) {
 }
 
 bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_memory_plan *plan, const struct fathom_progress *progress,
-    const struct fathom_log *log, struct fm_weights *weights, struct fathom_error *err) {
+    const struct fathom_memory_plan *plan, struct fm_watch *watch, const struct fathom_log *log,
+    struct fm_weights *weights, struct fathom_error *err) {
     *weights = (struct fm_weights){.layers = new_layers(hp, err)};
     struct fm_walk w = {
         .tensors = tensors,
@@ -237,7 +234,7 @@ bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, c
         .err = err,
         .gpu = gpu,
         .plan = plan,
-        .progress = progress,
+        .watch = watch,
     };
     const bool slots =
         plan->experts == FATHOM_EXPERTS_DISK || (plan->experts == FATHOM_EXPERTS_HOST && plan->n_slots);
@@ -253,10 +250,11 @@ bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, c
         goto fail;
     }
     if (plan->experts != FATHOM_EXPERTS_DISK) fm_tensors_expect(tensors);
+    if (!report(&w)) goto fail;
     w.vector_bytes = 0;
     w.visit = load;
     if (!fm_walk_model(&w)) goto fail;
-    if (slots && !fm_slots_allocate(gpu, weights->slots, err)) goto fail;
+    if (!report(&w) || (slots && !fm_slots_allocate(gpu, weights->slots, watch, err))) goto fail;
     if (slots && !weights->slots->on_disk && !fill_homes(&w)) goto fail;
     if (!weights->head) weights->head = weights->embedding;
     free(w.staging);

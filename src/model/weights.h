@@ -2,6 +2,7 @@
 #ifndef FM_MODEL_WEIGHTS_H
 #define FM_MODEL_WEIGHTS_H
 #include "model/hparams.h"
+#include "base/watch.h"
 #include "model/slots.h"
 #include <fathom/fathom.h>
 
@@ -79,7 +80,7 @@ bool fm_weights_measure(const struct fm_tensors *tensors, const struct fm_hparam
 // file. A file with a tensor that would have to be applied, and is not, is
 // refused by both functions; other tensors that are not used go to the log.
 bool fm_weights_load(struct fathom_gpu *gpu, const struct fm_tensors *tensors, const struct fm_hparams *hp,
-    const struct fathom_memory_plan *plan, const struct fathom_progress *progress,
-    const struct fathom_log *log, struct fm_weights *weights, struct fathom_error *err);
+    const struct fathom_memory_plan *plan, struct fm_watch *watch, const struct fathom_log *log,
+    struct fm_weights *weights, struct fathom_error *err);
 void fm_weights_free(struct fm_weights *weights);
 #endif

@@ -1,7 +1,25 @@
 #include "op/op.h"
+#include "base/sized.h"
 #include "shaders/quant/packed.h"
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
+
+const void *fm_op_params(
+    struct fathom_stream *stream, const char *op, const void *params, void *known, size_t size) {
+    struct fathom_error error = {0};
+    char name[64];
+    if (!stream) return NULL; // there is nothing to fail
+    if (!params) {
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: params is NULL", op);
+        return NULL;
+    }
+    if (*(const size_t *)params == size) return params;
+    snprintf(name, sizeof(name), "%s: params", op);
+    if (fm_sized_read(known, size, params, name, &error)) return known;
+    fm_stream_fail(stream, error.status, "%s", error.message);
+    return NULL;
+}
 
 uint32_t fm_op_groups(uint64_t n, uint32_t per_group) {
     const uint64_t groups = n / per_group + (n % per_group != 0);

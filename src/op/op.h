@@ -3,6 +3,7 @@
 #ifndef FM_OP_OP_H
 #define FM_OP_OP_H
 #include "gpu/dispatch.h"
+#include "gpu/watched.h"
 #include <stdint.h>
 
 // An operator and its variants; the first one is the plain variant. Each operator's file in src/op/<family>
@@ -40,6 +41,14 @@ enum {
     FM_DOES_MERGE = 1 << 4,   // the last workgroup can merge: constant MERGE_LAST, a binding of counters
     FM_DOES_HALVES = 1 << 5,  // expands keys and values to float16
 };
+
+// The parameters of a call, as this version of the library knows them: `params`, or a copy in the calling
+// function where the program was compiled with another size. NULL with the stream failed when they are
+// refused.
+#define FM_OP_PARAMS(stream, op, type, params) \
+    fm_op_params(stream, op, params, &(struct type){.size = sizeof(struct type)}, sizeof(struct type))
+const void *fm_op_params(
+    struct fathom_stream *stream, const char *op, const void *params, void *known, size_t size);
 
 // The most workgroups in one dimension that every device takes. Shaders loop over the rest.
 enum { FM_MAX_GROUPS = 65535 };

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "gpu/cache_file.h"
 #include "gpu/internal.h"
+#include "gpu/watched.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ static const double seconds_each = 0.08, seconds_run = 0.02;
 
 struct bench {
     struct fathom_gpu *gpu;
+    struct fm_watch *watch;
     struct fathom_stream *stream;
     struct fathom_weight *weight;       // in device memory
     struct fathom_buffer *host, *x, *y; // host: as large as the weight
@@ -67,11 +69,12 @@ static void destroy(struct bench *b) {
 // Ends the recording and runs it several times. *seconds: of the quickest run.
 static bool time_stream(struct bench *b, double *seconds, struct fathom_error *err) {
     const double begin = fm_clock();
-    if (!fathom_stream_finish(b->stream, err)) return false;
+    if (!fm_stream_finish(b->stream, b->watch, err)) return false;
     for (int i = 0; i < MOST_RUNS && (i < 2 || fm_clock() - begin < seconds_each); i++) {
         uint64_t ticket;
         double start = fm_clock();
-        if (!fathom_stream_submit(b->stream, &ticket, err) || !fathom_gpu_wait(b->gpu, ticket, err))
+        if (!fm_stream_submit(b->stream, b->watch, &ticket, err) ||
+            !fm_gpu_wait(b->gpu, ticket, b->watch, err))
             return false;
         const double took = fm_lap(&start);
         if (i == 0 || took < *seconds) *seconds = took;
@@ -146,14 +149,15 @@ static double rate(double bytes, double seconds, double overhead) {
 }
 
 bool fm_rates_measure(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_cols,
-    struct fathom_rates *rates, struct fathom_error *err) {
-    struct bench b = {.gpu = gpu};
+    struct fathom_rates *rates, struct fm_watch *watch, struct fathom_error *err) {
+    struct bench b = {.gpu = gpu, .watch = watch};
     const uint64_t row_size = fathom_row_size(type, n_cols);
     double cut = 0, device = 0, host = 0, link = 0, copied = 0;
     uint32_t n_rows = 0;
-    const bool ok = create(&b, type, n_cols, err) && time_copy(&b, 4, &cut, err) &&
-        choose_rows(&b, row_size, &n_rows, err) && time_product(&b, n_rows, false, &device, err) &&
-        time_product(&b, n_rows, true, &host, err) && time_fetch(&b, &copied, &link, err);
+    const bool ok = fm_watch_tell(watch, FATHOM_PHASE_TUNE, 0, 0, err) && create(&b, type, n_cols, err) &&
+        time_copy(&b, 4, &cut, err) && choose_rows(&b, row_size, &n_rows, err) &&
+        time_product(&b, n_rows, false, &device, err) && time_product(&b, n_rows, true, &host, err) &&
+        time_fetch(&b, &copied, &link, err);
     const double bytes = (double)row_size * n_rows;
     destroy(&b);
     if (!ok) return false;
@@ -177,7 +181,7 @@ bool fm_rates_parse(const void *data, size_t size, struct fathom_rates *rates) {
 }
 
 bool fm_rates_get(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_cols, struct fathom_rates *rates,
-    struct fathom_error *err) {
+    struct fm_watch *watch, struct fathom_error *err) {
     const uint32_t shape[] = {(uint32_t)type, n_cols, gpu->debug.discrete, gpu->info.unified_memory};
     const uint64_t key = fm_cache_key_add(fm_cache_key(gpu), shape, sizeof(shape));
     const bool kept = !gpu->params.exact && !gpu->params.variants;
@@ -188,7 +192,7 @@ bool fm_rates_get(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_cols
     free(data);
     if (read) return true;
     const double begin = fm_clock();
-    if (!fm_rates_measure(gpu, type, n_cols, rates, err)) return false;
+    if (!fm_rates_measure(gpu, type, n_cols, rates, watch, err)) return false;
     fm_log(&gpu->params.log, FATHOM_LOG_INFO,
         "%s: measured %.1f GB/s of weights, %.1f GB/s of weights in host memory, %.1f GB/s of copies, %.0f "
         "us a submit, in %.2f s",

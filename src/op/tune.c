@@ -66,7 +66,8 @@ bool fm_tune_agrees(const float *want, const float *got, size_t n) {
 
 static bool submit(struct run *r, struct candidate *c, struct fathom_error *err) {
     uint64_t ticket;
-    return fathom_stream_submit(c->stream, &ticket, err) && fathom_gpu_wait(r->tuner->gpu, ticket, err);
+    struct fm_tuner *t = r->tuner;
+    return fm_stream_submit(c->stream, t->watch, &ticket, err) && fm_gpu_wait(t->gpu, ticket, t->watch, err);
 }
 
 // Nanoseconds of one call in the stream's last run, by the device's clock. By the host's clock, if the device
@@ -85,9 +86,7 @@ static bool run_time(
 }
 
 bool fm_tune_goes_on(const struct fm_tuner *t, struct fathom_error *err) {
-    const struct fathom_progress *p = t->progress;
-    return !p || !p->report || p->report(p->user, FATHOM_PHASE_TUNE, t->done, t->total) ||
-        fm_fail(err, FATHOM_CANCELLED, "tuning was cancelled");
+    return fm_watch_tell(t->watch, FATHOM_PHASE_TUNE, t->done, t->total, err);
 }
 
 static bool measure(struct run *r, struct candidate *c, struct fathom_error *err) {
@@ -192,7 +191,7 @@ static bool prepare(
         r->n--;
         return true;
     }
-    if (!fathom_stream_finish(c->stream, err) || (!r->saved && !find_writes(r, c, err)) ||
+    if (!fm_stream_finish(c->stream, t->watch, err) || (!r->saved && !find_writes(r, c, err)) ||
         !fill_writes(r, *result, err) || !submit(r, c, err) || !read_writes(r, *result, err))
         return false;
     c->first_seconds = fm_clock() - start;
@@ -267,7 +266,7 @@ static bool build_all(
     for (size_t i = 0; ok && i < n; i++)
         if ((ok = fm_tune_goes_on(r->tuner, err) && set_row(r, choices[i], err)))
             r->trial->record(stream, r->trial->user);
-    ok = ok && fathom_stream_finish(stream, err);
+    ok = ok && fm_stream_finish(stream, r->tuner->watch, err);
     fathom_stream_destroy(&stream);
     *seconds = fm_clock() - start;
     return ok;

@@ -41,16 +41,16 @@ struct fm_tuner {
     double build_budget; // once one choice took longer than this to prepare, no more are tried; 0: any time
     // An estimate of the time to build and first run one choice: the most of late. 0 at first.
     double prepare_seconds;
-    const struct fathom_progress *progress; // asked between runs, with `done` of `total`; NULL: none
+    struct fm_watch *watch; // told `done` of `total`
     uint64_t done, total;
 };
 
-// Returns false only if the device, memory or the recording fails, or the progress asks to stop. A trial
+// Returns false only if the device, memory or the recording fails, or the watch is cancelled. A trial
 // without time leaves the table unchanged and nanoseconds 0.
 bool fm_tune(struct fm_tuner *tuner, const struct fm_trial *trial, struct fm_trial_result *result,
     struct fathom_error *err);
 
-// Tells the progress. Returns false when the progress asks to stop.
+// Tells the watch. Returns false when tuning is cancelled.
 bool fm_tune_goes_on(const struct fm_tuner *tuner, struct fathom_error *err);
 
 // Do two results of the same operator agree? They may differ as far as another order of additions, and

@@ -8,7 +8,7 @@ static void measured(void **state) {
     struct fathom_gpu *gpu = create_gpu(NULL);
     struct fathom_error err = {0};
     struct fathom_rates rates = {.disk = 7, .token_seconds = 8};
-    if (!fm_rates_measure(gpu, FATHOM_Q4_K, 512, &rates, &err)) fail_msg("%s", err.message);
+    if (!fm_rates_measure(gpu, FATHOM_Q4_K, 512, &rates, NULL, &err)) fail_msg("%s", err.message);
     print_message("GB/s: device %.2f, host %.2f, link %.2f; %.0f us a submit\n", rates.device / 1e9,
         rates.host / 1e9, rates.link / 1e9, 1e6 * rates.cut_seconds);
     assert_true(rates.device > 1e6);
@@ -19,9 +19,9 @@ static void measured(void **state) {
     assert_true(rates.token_seconds == 8);
     const uint64_t used = counters_of(gpu).memory_used; // of the gpu itself
     assert_in_range(used, 0, 25 << 20);
-    assert_true(fm_rates_measure(gpu, FATHOM_Q4_K, 512, &rates, &err));
+    assert_true(fm_rates_measure(gpu, FATHOM_Q4_K, 512, &rates, NULL, &err));
     assert_int_equal(counters_of(gpu).memory_used, used);
-    assert_false(fm_rates_measure(gpu, FATHOM_Q4_K, 100, &rates, &err));
+    assert_false(fm_rates_measure(gpu, FATHOM_Q4_K, 100, &rates, NULL, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     fathom_gpu_destroy(&gpu);
 }
@@ -42,9 +42,9 @@ static void kept_in_a_file(void **state) {
     struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params, .cache_dir = folder));
     struct fathom_error err = {0};
     struct fathom_rates first = {0}, second = {0}, third = {0};
-    assert_true(fm_rates_get(gpu, FATHOM_Q8_0, 256, &first, &err));
+    assert_true(fm_rates_get(gpu, FATHOM_Q8_0, 256, &first, NULL, &err));
     assert_int_equal(count_files(folder, file, sizeof(file)), 1);
-    assert_true(fm_rates_get(gpu, FATHOM_Q8_0, 256, &second, &err));
+    assert_true(fm_rates_get(gpu, FATHOM_Q8_0, 256, &second, NULL, &err));
     assert_memory_equal(&first, &second, sizeof(first)); // read, since no two measurements are equal
     // a changed byte: the file is not used, and is written anew
     FILE *f = fopen(file, "r+b");
@@ -52,10 +52,10 @@ static void kept_in_a_file(void **state) {
     assert_int_equal(fseek(f, -1, SEEK_END), 0);
     assert_int_not_equal(fputc(0x55, f), EOF);
     fclose(f);
-    assert_true(fm_rates_get(gpu, FATHOM_Q8_0, 256, &third, &err));
+    assert_true(fm_rates_get(gpu, FATHOM_Q8_0, 256, &third, NULL, &err));
     assert_true(third.device > 0);
     assert_memory_not_equal(&first, &third, sizeof(first));
-    assert_true(fm_rates_get(gpu, FATHOM_Q8_0, 512, &second, &err)); // another shape
+    assert_true(fm_rates_get(gpu, FATHOM_Q8_0, 512, &second, NULL, &err)); // another shape
     assert_int_equal(count_files(folder, file, sizeof(file)), 2);
     fathom_gpu_destroy(&gpu);
     char command[600];

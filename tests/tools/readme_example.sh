@@ -21,7 +21,7 @@ add_executable(ask_static ask.c)
 target_link_libraries(ask_static fathom::fathom_static)
 C
 cmake -S "$work/ask" -B "$work/ask/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/inst" >/dev/null
-cmake --build "$work/ask/build" >/dev/null
+cmake --build "$work/ask/build" >"$work/out" 2>&1 || { cat "$work/out"; exit 1; }
 export PKG_CONFIG_PATH="$work/inst/lib/pkgconfig:$work/inst/lib/$(cc -print-multiarch)/pkgconfig"
 # shellcheck disable=SC2046
 cc -Wall -Wextra -Werror -o "$work/ask/ask_pc" "$work/ask/ask.c" $(pkg-config --cflags --libs fathom) -Wl,-rpath,"$(pkg-config --variable=libdir fathom)"

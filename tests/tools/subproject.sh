@@ -57,7 +57,7 @@ if(NOT CMAKE_BUILD_TYPE STREQUAL before_BUILD_TYPE)
     message(FATAL_ERROR "Fathom sets CMAKE_BUILD_TYPE")
 endif()
 get_property(cached DIRECTORY PROPERTY CACHE_VARIABLES)
-list(FILTER cached EXCLUDE REGEX "FATHOM|^(fathom|host|CMAKE|_CMAKE|FETCH|FETCHCONTENT|PKG_CONFIG|FIND_PACKAGE|VOLK|VULKAN)_")
+list(FILTER cached EXCLUDE REGEX "FATHOM|^(fathom|host|CMAKE|_CMAKE|FETCH|FETCHCONTENT|PKG_CONFIG|FIND_PACKAGE|VULKAN)_")
 list(REMOVE_ITEM cached FETCH prefix_result) # the second is of CMake's pkg_check_modules
 if(cached)
     message(FATAL_ERROR "Fathom caches ${cached}")
@@ -65,7 +65,9 @@ endif()
 C
 cat >"$work/host/use.c" <<'C'
 #include <fathom/fathom.h>
+#include <fathom/debug.h>
 #include <fathom/ops.h>
+#include <fathom/tokens.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,7 +78,14 @@ cat >"$work/host/use.c" <<'C'
 int main(void) {
     struct fathom_error err;
     memset(&err, 0, sizeof(err));
-    struct fathom_gpu *gpu = fathom_gpu_create(NULL, &err);
+#ifdef __cplusplus
+    struct fathom_gpu_params params;
+    memset(&params, 0, sizeof(params));
+    params.size = sizeof(params);
+    struct fathom_gpu *gpu = fathom_gpu_create(&params, &err);
+#else
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params, .device = "0"), &err);
+#endif
     if (!gpu) {
         fprintf(stderr, "%s\n", err.message);
         return 1;

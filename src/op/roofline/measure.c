@@ -24,6 +24,7 @@ static bool time_kernel(struct fathom_gpu *gpu, struct fathom_stream *stream,
 
 bool fathom_gpu_measure_roofline(
     struct fathom_gpu *gpu, struct fathom_roofline *roofline, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err) || !FM_GIVEN(roofline, "roofline", err)) return false;
     const uint64_t range = fathom_gpu_get_info(gpu)->max_storage_range,
                    size = range < READ_BYTES ? range / 4 * 4 : READ_BYTES;
     const float one = 1;
