@@ -12,15 +12,15 @@ struct type_sum {
     uint64_t n_tensors, bytes;
 };
 
-static size_t sum_types(struct fathom_inspection *inspection, struct type_sum sums[MAX_TYPES]) {
-    const struct fathom_tensor_info *t;
+static size_t sum_types(const struct fathom_inspection *inspection, struct type_sum sums[MAX_TYPES]) {
+    struct fathom_tensor_info t = {.size = sizeof(t)};
     size_t n = 0;
-    for (size_t i = 0; (t = fathom_inspection_get_tensor(inspection, i)); i++) {
+    for (size_t i = 0; fathom_inspection_get_tensor(inspection, i, &t); i++) {
         size_t j = 0;
-        while (j < n && sums[j].type != t->type) j++;
-        if (j == n && n++ < MAX_TYPES) sums[j] = (struct type_sum){.type = t->type};
+        while (j < n && sums[j].type != t.type) j++;
+        if (j == n && n++ < MAX_TYPES) sums[j] = (struct type_sum){.type = t.type};
         sums[j].n_tensors++;
-        sums[j].bytes += t->bytes;
+        sums[j].bytes += t.bytes;
     }
     return n;
 }

@@ -25,6 +25,20 @@ struct printer {
     char last;
 };
 
+// The text of an answer is on the terminal, and a bar would run into it.
+static bool text_begun;
+static double stop_seen; // when the work first heard of an interruption; 0: of none
+
+// Cancels every phase. An answer gets a moment for its next token first: print_piece then ends the answer,
+// and the conversation keeps what there is of it.
+static bool report(void *user, enum fathom_phase phase, uint64_t done, uint64_t total) {
+    (void)user;
+    const bool go_on = (text_begun ? no_bar : progress_bar).report(NULL, phase, done, total);
+    if (go_on || phase != FATHOM_PHASE_ANSWER) return go_on;
+    if (stop_seen == 0) stop_seen = clock_seconds();
+    return clock_seconds() - stop_seen < 0.3;
+}
+
 static void leave_thought(struct printer *p) {
     if (!p->in_thought) return;
     if (!p->hide_thought) printf("%s%s\n", p->to_terminal ? "\033[0m" : "", p->last == '\n' ? "" : "\n");
@@ -34,6 +48,7 @@ static void leave_thought(struct printer *p) {
 static bool print_piece(void *user, enum fathom_piece kind, const char *text) {
     struct printer *p = user;
     if (!p->silent) {
+        text_begun = true;
         if (kind == FATHOM_PIECE_THOUGHT && !p->in_thought) {
             p->in_thought = true;
             if (!p->hide_thought && p->to_terminal) fputs("\033[2m", stdout);
@@ -146,6 +161,8 @@ static int answer_once(
         .hide_thought = o->hide_thought,
         .silent = o->json,
     };
+    text_begun = false;
+    stop_seen = 0;
     struct decoding decoding = decoding_begin(fathom_chat_get_session(chat));
     struct fathom_ask_params params = {
         .size = sizeof(params),
@@ -177,6 +194,14 @@ static int answer_once(
     return reply.end == FATHOM_END_CALLER ? EXIT_REFUSED : EXIT_DONE;
 }
 
+// A chat whose context is nearly full says so before the next question.
+static void say_left(struct fathom_chat *chat) {
+    const struct fathom_session *session = fathom_chat_get_session(chat);
+    const uint32_t all = fathom_session_context(session), left = all - fathom_session_length(session);
+    if (left < all / 4)
+        fprintf(stderr, "fathom: %u of %u positions are left; /clear makes room\n", left, all);
+}
+
 // Reads questions until /quit or the end of the input. /clear begins a new conversation.
 static int converse(struct fathom_engine *engine, struct fathom_chat *chat, const struct run_options *o) {
     struct lines *lines = lines_open();
@@ -191,8 +216,10 @@ static int converse(struct fathom_engine *engine, struct fathom_chat *chat, cons
         work_begins();
         if (!strcmp(question, "/clear"))
             fathom_chat_clear(chat);
-        else if (!is_blank(question))
+        else if (!is_blank(question)) {
             answer_once(engine, chat, question, o); // the chat continues after an error
+            say_left(chat);
+        }
         work_ends();
     }
     lines_close(lines);
@@ -209,7 +236,7 @@ static int with_chat(struct fathom_engine *engine, const char *prompt, const cha
         .chat_template =
             &FATHOM_INIT(fathom_template_params, .name = o->template_name, .text = chat_template),
         .raw = o->raw,
-        .session = &FATHOM_INIT(fathom_session_params, .progress = progress_bar),
+        .session = &FATHOM_INIT(fathom_session_params, .progress = {report, NULL}),
     };
     struct fathom_chat *chat = fathom_chat_create(engine, &params, &err);
     if (!chat) return refuse(&err);

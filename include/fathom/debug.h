@@ -28,9 +28,10 @@ struct fathom_gpu_debug {
 FATHOM_API bool fathom_session_append_decode(struct fathom_session *session, const int32_t *ids,
     uint32_t n_tokens, float *logits, struct fathom_error *err);
 
-// The limits of a device, by two kernels, in the quickest of several runs: one reads and computes nothing, one
-// computes and reads nothing. An operator is compared with the larger of the two times that its bytes and its
-// operations would take (the roofline model, Williams et al. 2009). The gpu must have timers. Never grows.
+// The limits of a device, by two kernels, each in the quickest of several runs: one reads and computes
+// nothing, one computes and reads nothing. An operator is compared with the larger of the two times that its
+// bytes and its operations would take (the roofline model, Williams et al. 2009). The gpu must have timers.
+// Never grows.
 struct fathom_roofline {
     double bytes_per_second, flops_per_second; // flops: of float32 multiply-adds
 };

@@ -35,8 +35,12 @@ struct fathom_engine_params {
     // ends the process). FATHOM_CAP_HOST_IMPORT in fathom_gpu_debug.disabled_caps makes the engine copy the
     // weights.
     const char *model;
-    // The bytes of a GGUF file in memory, in place of a path: a program that has a descriptor maps it. They
-    // must stay as they are until the engine is destroyed. `model` may then name them for messages.
+    // The bytes of a GGUF file of one part in memory, in place of a path: a program that has a descriptor
+    // maps it. They must stay as they are until the engine or the inspection is destroyed. They may lie at
+    // any address. A device that shares the host's memory uses weights in place that lie there as it needs
+    // them (a mapping of the file does), and the engine copies the others. Experts that would be read from
+    // the file are refused with FATHOM_UNSUPPORTED, because there is no file: they must fit into device
+    // memory and host memory. `model` may name the bytes for messages; NULL: "the model in memory".
     const void *model_data;
     uint64_t model_size;
     const struct fathom_gpu_params *gpu; // device, cache folder, exact mode, log; NULL: the defaults
@@ -194,9 +198,10 @@ struct fathom_machine {
     uint64_t host_memory;              // free bytes of the host's memory; 0: of this machine, now
     struct fathom_rates rates;
 };
-// Bytes of host memory that can be taken now without swapping, limits of containers included. UINT64_MAX where
-// nothing is known.
+// Bytes of host memory that can be taken now without swapping, by the system and by the limits of containers.
+// UINT64_MAX where nothing is known.
 FATHOM_API uint64_t fathom_host_memory_free(void);
+
 // Reads a model's header and plans its memory for the engine that `params` describes, without a device and
 // without loading the model. params->gpu gives exact mode and limits; its device is not opened. machine NULL:
 // no device.
@@ -218,9 +223,10 @@ struct fathom_tensor_info {
     uint64_t bytes;
 };
 FATHOM_API size_t fathom_inspection_count_tensors(const struct fathom_inspection *inspection);
-// Tensor i, until the next call with this inspection; NULL: there is none.
-FATHOM_API const struct fathom_tensor_info *fathom_inspection_get_tensor(
-    struct fathom_inspection *inspection, size_t i);
+// Tensor i, whose name lives as long as the inspection. Returns false, and writes nothing, where there is
+// none.
+FATHOM_API bool fathom_inspection_get_tensor(
+    const struct fathom_inspection *inspection, size_t i, struct fathom_tensor_info *tensor);
 // Is the path one of the model's own files, which an output must not replace?
 FATHOM_API bool fathom_inspection_has_file(const struct fathom_inspection *inspection, const char *path);
 

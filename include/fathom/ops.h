@@ -501,8 +501,9 @@ struct fathom_step {
 // ring[n_sampled % n_ring]. Probabilities become integers (parts of 2^30) before they are summed, so the same
 // seed and the same logits give the same token on any device.
 //
-// Where any logit is NaN or infinite there is no token: the ring gets FATHOM_NOT_FINITE, or 0 for a guess,
-// and the step's next token is 0, so that steps submitted ahead read a token that exists.
+// Where any logit is NaN or infinite (-infinity may be allowed: `forbids`) there is no token: the ring gets
+// FATHOM_NOT_FINITE, or 0 for a guess, and the step's next token is 0, so that steps submitted ahead read a
+// token that exists.
 //
 // With `drafts` the logits belong to n_rows tokens; all tokens but the first are guesses. Row r is sampled as
 // the step after row r - 1 while row r - 1 gave the guessed token (speculative sampling, arXiv 2211.17192, of

@@ -60,9 +60,12 @@ struct fathom_sampling {
     float repeat_penalty; // 0 or 1: off; over the whole text so far
     uint64_t seed;        // the same seed gives the same text on the same device; exact mode: on any device
 };
-// The defaults of the model: of generation_config.json in a hub folder, of the keys general.sampling.* in a
-// GGUF file. A model that says nothing gets temperature 0.6 and top_p 0.95, R1's own advice; a model that
-// wants no sampling ("do_sample": false) is greedy. Owned by the engine.
+// The defaults of the model: of generation_config.json in a hub folder (temperature, top_k, top_p, min_p,
+// repetition_penalty, do_sample), of llama.cpp's keys general.sampling.{temp, top_k, top_p, min_p,
+// penalty_repeat} in a GGUF file. A model that says nothing gets temperature 0.6 and top_p 0.95, R1's own
+// advice. A model that says anything gets that, temperature 1 where it gives none, and nothing else; one that
+// wants no sampling ("do_sample": false) is greedy. A number out of its range is left out, with a warning in
+// the log; a generation_config.json with anything but a number there is refused. Owned by the engine.
 FATHOM_API const struct fathom_sampling *fathom_engine_get_sampling(const struct fathom_engine *engine);
 
 struct fathom_generate_params {

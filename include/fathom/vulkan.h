@@ -25,20 +25,24 @@
 extern "C" {
 #endif
 
-// The gpu is created over these objects with fathom_gpu_params.vulkan, and an engine with
-// fathom_engine_params.gpu.vulkan. The struct and what it points to are read during that call alone. The
-// instance, the device and the queue must live until the gpu is destroyed; destroying the gpu destroys none
-// of them. Before the gpu is destroyed, its work has ended.
+// A gpu is created over these objects by fathom_gpu_params.vulkan, and an engine by
+// fathom_engine_params.gpu.vulkan. The struct and what it points to are read during that call alone; `user`
+// is kept. Instance, device and queue must live until the gpu is destroyed. Destroying the gpu waits for its
+// work and destroys none of the three. Several gpus may stand on one queue, with the same lock.
 //
 // What the gpu can do follows from what the program has enabled: a capability (enum fathom_gpu_caps) whose
-// feature or extension is missing is missing, and the log names what is missing at FATHOM_LOG_DEBUG. Fathom
-// allocates its own memory, command buffers and a timeline semaphore on the device, and touches nothing of
-// the program's. To read a buffer of the gpu's in a submit of its own, the program downloads it.
+// feature or extension is missing is missing, and the log names these at FATHOM_LOG_DEBUG. Fathom allocates
+// memory, command buffers and a timeline semaphore of its own on the device, and shares no buffer with the
+// program's commands: use fathom_upload() and fathom_download().
 //
-// Weights of a mapped file are used in place on devices that are CPUs alone (fathom_gpu_info.max_import is 0
-// on others): whether another driver can do so, only a trial shows that may lose the device.
+// Weights of a mapped file are used in place only on devices that are CPUs; fathom_gpu_info.max_import is 0
+// on others. Whether another driver can use them shows in a trial that may lose the device, which Fathom
+// makes on devices of its own alone.
 //
-// After a loss of the device (FATHOM_DEVICE_LOST) destroy the gpu, then the device.
+// Errors of the call: FATHOM_INVALID names the member that is wrong, or the required feature that was not
+// enabled; FATHOM_NO_DEVICE says why Fathom cannot use the device; FATHOM_UNSUPPORTED: the struct is larger
+// than this version's, and the rest is not zero. After a loss of the device (FATHOM_DEVICE_LOST) destroy the
+// gpu, then the device.
 struct fathom_vulkan {
     size_t size; // sizeof(struct fathom_vulkan)
     // vkGetInstanceProcAddr of the loader, through which Fathom fetches all functions. Fathom opens no
@@ -75,10 +79,11 @@ struct fathom_vulkan_wants {
     uint32_t queue_family; // that computes, preferably one without graphics; any that computes will do
     uint32_t n_extensions;
     const char *const *extensions;
-    // The head of a chain for pNext of VkDeviceCreateInfo, with VkPhysicalDeviceVulkan11Features and
-    // VkPhysicalDeviceVulkan12Features. A program with features of its own sets them here or copies the flags
-    // to its own chain, where each structure may occur once; VkPhysicalDeviceVulkan13Features has the flags
-    // of VkPhysicalDeviceSubgroupSizeControlFeatures and VkPhysicalDeviceShaderIntegerDotProductFeatures.
+    // The head of a chain for pNext of VkDeviceCreateInfo, with VkPhysicalDeviceVulkan11Features,
+    // VkPhysicalDeviceVulkan12Features and the structures of the listed extensions. A program with features
+    // of its own sets them here or copies the flags to its own chain, where each structure may occur once;
+    // VkPhysicalDeviceVulkan13Features has the flags of VkPhysicalDeviceSubgroupSizeControlFeatures and
+    // VkPhysicalDeviceShaderIntegerDotProductFeatures.
     VkPhysicalDeviceFeatures2 *features;
 };
 

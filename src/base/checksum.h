@@ -1,4 +1,4 @@
-// A checksum of bytes that come in pieces, for files: 64 bits, several gigabytes a second. Where one aligned
+// A checksum of bytes that come in pieces, for files: 64 bits, 2 GB a second and core. Where one aligned
 // word of eight bytes differs, the checksum differs; of other differences one in 2^64 goes unseen. The
 // checksum is no proof against intent. It depends on the machine's byte order.
 #ifndef FM_BASE_CHECKSUM_H

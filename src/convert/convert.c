@@ -167,7 +167,7 @@ static bool check_params(const struct fathom_convert_params *p, struct fathom_er
 }
 
 bool fathom_convert(const struct fathom_convert_params *params, struct fathom_error *err) {
-    struct fathom_convert_params p = {0};
+    struct fathom_convert_params p = {.size = sizeof(p)};
     struct fathom_error failure = {0};
     const bool ok = fm_sized_read(&p, sizeof(p), params, "fathom_convert: params", &failure) &&
         check_params(&p, &failure) &&

@@ -192,8 +192,8 @@ static bool check_params(
 
 bool fathom_quantize(const struct fathom_quantize_params *params, struct fathom_quantize_result *result,
     struct fathom_error *err) {
-    struct fathom_quantize_params p = {0};
-    struct fathom_quantize_result r = {0};
+    struct fathom_quantize_params p = {.size = sizeof(p)};
+    struct fathom_quantize_result r = {.size = sizeof(r)};
     struct fathom_error failure = {0};
     bool ok = fm_sized_read(&p, sizeof(p), params, "fathom_quantize: params", &failure);
     struct quantization q = {

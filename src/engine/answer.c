@@ -64,9 +64,9 @@ static bool add_incomplete(struct fm_answer *a, bool in_answer) {
 
 static bool add_token(struct fm_answer *a, bool in_answer, int32_t id) {
     size_t length;
-    const char *bytes = fm_tokenizer_bytes(a->form.tokenizer, id, &length);
+    const char *bytes = fathom_token_bytes(a->form.tokenizer, id, &length);
     size_t *end = &a->ends[a->ids.count - 1];
-    if (fm_tokenizer_is_special(a->form.tokenizer, id) &&
+    if (fathom_token_is_control(a->form.tokenizer, id) &&
         !fm_call_has_mark(a->form.call_style, bytes, length))
         return true;
     char *out = malloc(4 * length + 16);
@@ -115,7 +115,7 @@ void fm_answer_start(
 }
 
 bool fm_answer_take(struct fm_answer *a, int32_t id) {
-    const enum fm_chat_part part = fm_tokenizer_is_end(a->form.tokenizer, id) ? FM_CHAT_END
+    const enum fm_chat_part part = fathom_token_is_end(a->form.tokenizer, id) ? FM_CHAT_END
         : a->form.chat_template ? fm_chat_follow(a->form.chat_template, &a->state, id)
                                 : FM_CHAT_ANSWER;
     if (part == FM_CHAT_THOUGHT && a->form.max_thought && a->n_thought == a->form.max_thought) {

@@ -9,8 +9,8 @@
 
 // What the tokens are of, and who wants the pieces. The answer keeps these pointers until it is finished.
 struct fm_answer_form {
-    const struct fm_tokenizer *tokenizer;
-    const struct fm_chat_template *chat_template; // NULL: a raw text, which is all answer
+    const struct fathom_tokenizer *tokenizer;
+    const struct fathom_template *chat_template; // NULL: a raw text, which is all answer
     enum fm_call_style call_style;
     const char *tools;
     fathom_piece_fn on_piece; // NULL: none

@@ -86,7 +86,7 @@ void fathom_chat_destroy(struct fathom_chat **pointer) {
     fm_answer_free(&chat->reply);
     fm_talk_free(&chat->talk);
     fathom_session_destroy(&chat->session);
-    fm_chat_template_destroy(&chat->chat_template);
+    fathom_template_destroy(&chat->chat_template);
     free(chat);
     *pointer = NULL;
 }

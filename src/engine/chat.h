@@ -9,9 +9,9 @@ struct fathom_chat {
     struct fathom_engine *engine;
     struct fathom_session *session;
     struct fm_talk talk;
-    struct fm_chat_template *chat_template; // NULL: the chat is raw
-    enum fm_call_style call_style;          // of chat_template
-    struct fm_answer reply;                 // the last one
+    struct fathom_template *chat_template; // NULL: the chat is raw
+    enum fm_call_style call_style;         // of chat_template
+    struct fm_answer reply;                // the last one
 };
 
 // A chat that has no session yet, with the conversation *talk, which it takes and leaves empty, on failure

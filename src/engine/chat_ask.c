@@ -11,7 +11,7 @@
 // The session's text, which is empty or begins with the token that begins every text, and then `text`.
 static bool raw_prompt(
     struct fathom_chat *chat, const char *text, struct fm_tokens *tokens, struct fathom_error *err) {
-    const int32_t bos = fm_tokenizer_first(chat->engine->tokenizer);
+    const int32_t bos = fathom_tokenizer_first(chat->engine->tokenizer);
     const uint32_t n = fathom_session_length(chat->session);
     const size_t count = n ? n : bos >= 0;
     if (!n && !text) return fm_fail(err, FATHOM_INVALID, "chat: there is no text to continue");
@@ -159,8 +159,8 @@ static bool keep_answer(struct fathom_chat *chat, size_t n, struct fathom_error 
     const struct fathom_message message = {
         .size = sizeof(message),
         .role = FATHOM_ROLE_ASSISTANT,
-        .content = a->answer.text,
-        .reasoning = a->thought.text,
+        .content = a->answer.length ? a->answer.text : "",
+        .reasoning = a->thought.length ? a->thought.text : NULL,
         .tool_calls = a->calls.items,
         .n_tool_calls = a->calls.n,
     };
@@ -213,7 +213,7 @@ static bool read_params(struct fathom_ask_params *p, const struct fathom_ask_par
     const struct fathom_reply *reply, const char *function, struct fathom_error *err) {
     char name[64];
     snprintf(name, sizeof(name), "%s: params", function);
-    *p = (struct fathom_ask_params){.size = sizeof(*p)};
+    *p = FATHOM_INIT(fathom_ask_params);
     if (!fm_sized_read(p, sizeof(*p), params, name, err)) return false;
     if (reply && reply->size < sizeof(reply->size))
         return fm_fail(err, FATHOM_INVALID, "%s: reply: the size is %zu: set it to the sizeof of the struct",

@@ -4,7 +4,8 @@
 
 struct fathom_sampling fm_model_sampling(const struct fm_tensors *tensors, const struct fathom_log *log) {
     enum { TEMPERATURE, TOP_K, TOP_P, MIN_P, PENALTY, N };
-    // llama.cpp's keys. A top_k of -1 or 0 is none. The other bounds are those of fathom_session_generate().
+    // The keys of converters to GGUF. A top_k of -1 or 0 is none. The other bounds are those of
+    // fathom_session_generate().
     static const struct {
         const char *key;
         float least, most;

@@ -1,4 +1,5 @@
 // Describes a model and computes the memory that it needs, before anything is uploaded.
+#include "base/sized.h"
 #include "base/system_memory.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
@@ -281,7 +282,8 @@ bool fm_memory_plan(const struct fm_tensors *tensors, const struct fm_hparams *h
     bool ok = !no_experts
         ? !params->gpu || check_shortage(params, &inv, plan, &s, err)
         : fm_fail(err, FATHOM_INVALID, "%s: a place for experts was asked for, the model has none", path);
-    if (ok && params->in_memory && plan->experts == FATHOM_EXPERTS_DISK)
+    if (ok && params->in_memory &&
+        (plan->experts == FATHOM_EXPERTS_DISK || params->experts == FATHOM_EXPERTS_DISK))
         ok = fm_fail(err, FATHOM_UNSUPPORTED,
             "%s: %s of experts, %s of device memory and %s of host memory are free: the others would be read "
             "from a file as they are needed, but the model is in memory; give the path of its file",
@@ -313,7 +315,6 @@ struct fathom_inspection {
     struct fathom_model_info info;
     struct fathom_memory_plan plan;
     struct fm_tensors *tensors;
-    struct fathom_tensor_info tensor; // the last one asked for
 };
 
 struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params *params,
@@ -349,13 +350,19 @@ const struct fathom_memory_plan *fathom_inspection_get_plan(const struct fathom_
 size_t fathom_inspection_count_tensors(const struct fathom_inspection *inspection) {
     return fm_tensors_count(inspection->tensors);
 }
-const struct fathom_tensor_info *fathom_inspection_get_tensor(
-    struct fathom_inspection *inspection, size_t i) {
-    if (i >= fm_tensors_count(inspection->tensors)) return NULL;
+bool fathom_inspection_get_tensor(
+    const struct fathom_inspection *inspection, size_t i, struct fathom_tensor_info *tensor) {
+    if (i >= fm_tensors_count(inspection->tensors)) return false;
     const struct fm_tensor *t = fm_tensors_at(inspection->tensors, i);
-    inspection->tensor = FATHOM_INIT(fathom_tensor_info, .name = t->name, .type = t->type,
-        .n_dims = t->n_dims, .dims = {t->dims[0], t->dims[1], t->dims[2], t->dims[3]}, .bytes = t->size);
-    return &inspection->tensor;
+    const struct fathom_tensor_info info = {.size = sizeof(info), 
+        .name = t->name,
+        .type = t->type,
+        .n_dims = t->n_dims,
+        .dims = {t->dims[0], t->dims[1], t->dims[2], t->dims[3]},
+        .bytes = t->size,
+    };
+    fm_sized_write(tensor, &info, sizeof(info));
+    return true;
 }
 bool fathom_inspection_has_file(const struct fathom_inspection *inspection, const char *path) {
     return fm_output_is_input(inspection->tensors, path);

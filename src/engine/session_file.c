@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AT_ONCE = 4 << 20 /* bytes between two reports */, BETWEEN_FLUSHES = 64 << 20 };
+enum { AT_ONCE = 4 << 20 /* bytes between two reports */, BETWEEN_FLUSHES = 16 << 20 };
 
 // ---- Writing ---------------------------------------------------------------------------------------------
 
@@ -212,6 +212,7 @@ struct fathom_session *fm_session_restore(struct fathom_engine *e, const char *p
     if (!fm_sized_read(&p, sizeof(p), params, "fathom_session_restore: params", err) ||
         !fm_mapped_file_open(&file, path, err))
         return NULL;
+    fm_mapped_file_expect(&file);
     if (fm_session_parse(file.data, file.size, &p.progress, &contents, err)) {
         const size_t n = (size_t)contents.extra.size;
         if (extra && n && !(bytes = malloc(n)))

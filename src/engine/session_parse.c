@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { AT_ONCE = 16 << 20 }; // bytes between two reports
+enum { AT_ONCE = 4 << 20 }; // bytes between two reports
 
 struct reader {
     struct fm_cursor at;

@@ -63,7 +63,7 @@ const char *fathom_op_name(size_t i) {
 }
 
 const char *fathom_op_default_variant(size_t i, const struct fathom_gpu_info *info, uint32_t n_tokens) {
-    struct fathom_gpu_info known = {0};
+    struct fathom_gpu_info known = {.size = sizeof(known)};
     if (i >= fm_n_ops || !fm_sized_read(&known, sizeof(known), info, "fathom_op_default_variant: info", NULL))
         return NULL;
     return fm_variant_default(&known, fm_ops[i]->variants, fm_ops[i]->n_variants, UINT32_MAX, n_tokens)->name;

@@ -82,7 +82,7 @@ enum fm_chat_part fm_chat_follow(
 // Appends the tokens that end the thought in place of the model: the closing mark. Where the model's opening
 // mark stands on a line of its own, so does the closing mark, and an empty line follows ("\n</think>\n\n").
 // ids: the text so far, the prompt and the reply, which is in its thought.
-bool fm_chat_end_thought(const struct fm_chat_template *chat_template, const int32_t *ids, size_t n,
+bool fm_chat_end_thought(const struct fathom_template *chat_template, const int32_t *ids, size_t n,
     struct fm_tokens *tokens, struct fathom_error *err);
 
 // How the model writes calls of tools, told from a prompt that the template renders with a call. tools: the

@@ -14,19 +14,19 @@ enum fm_chat_part fm_chat_follow(const struct fathom_template *t, struct fm_chat
     return FM_CHAT_THOUGHT_MARK;
 }
 
-bool fm_chat_end_thought(const struct fm_chat_template *t, const int32_t *ids, size_t n,
+bool fm_chat_end_thought(const struct fathom_template *t, const int32_t *ids, size_t n,
     struct fm_tokens *tokens, struct fathom_error *err) {
     size_t open = n, length = 0;
     while (open && ids[open - 1] != t->open_thought) open--; // behind the opening mark
-    const char *first = open && open < n ? fm_tokenizer_bytes(t->tokenizer, ids[open], &length) : "";
+    const char *first = open && open < n ? fathom_token_bytes(t->tokenizer, ids[open], &length) : "";
     const bool lines = length && first[0] == '\n';
-    const char *last = n ? fm_tokenizer_bytes(t->tokenizer, ids[n - 1], &length) : "";
+    const char *last = n ? fathom_token_bytes(t->tokenizer, ids[n - 1], &length) : "";
     const bool in_line = !length || last[length - 1] != '\n';
     char text[64];
     snprintf(text, sizeof(text), "%s%s%s", lines && in_line ? "\n" : "", t->close_mark, lines ? "\n\n" : "");
     return fm_tokenizer_encode(t->tokenizer, text, strlen(text), true, tokens, err);
 }
 
-enum fm_call_style fm_chat_call_style(const struct fm_chat_template *t, bool tools) {
+enum fm_call_style fm_chat_call_style(const struct fathom_template *t, bool tools) {
     return t->call_style == FM_CALL_LLAMA && !tools ? FM_CALL_NONE : t->call_style;
 }

@@ -46,18 +46,4 @@ enum fm_named_token { FM_NAMED_BOS, FM_NAMED_EOS, FM_NAMED_UNK, FM_NAMED_PAD, FM
 const char *fm_tokenizer_named(const struct fathom_tokenizer *tokenizer, enum fm_named_token which);
 // The architecture of the model whose file the tokenizer is from; NULL: not known.
 const char *fm_tokenizer_architecture(const struct fathom_tokenizer *tokenizer);
-
-// Names of before, until the callers are changed.
-#define fm_tokenizer fathom_tokenizer
-#define fm_tokenizer_open fathom_tokenizer_open
-#define fm_tokenizer_destroy fathom_tokenizer_destroy
-#define fm_tokenizer_find fathom_tokenizer_find
-#define fm_tokenizer_size fathom_tokenizer_count
-#define fm_tokenizer_first fathom_tokenizer_first
-#define fm_tokenizer_eos fathom_tokenizer_last
-#define fm_tokenizer_is_end fathom_token_is_end
-#define fm_tokenizer_is_special fathom_token_is_control
-#define fm_tokenizer_bytes fathom_token_bytes
-#define fm_chat_template fathom_template
-#define fm_chat_template_destroy fathom_template_destroy
 #endif

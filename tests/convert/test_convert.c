@@ -100,6 +100,39 @@ static void the_file_says_what_the_folder_said(void **state) {
     }
 }
 
+// What generation_config.json says of sampling goes to the file, as llama.cpp's keys.
+static void sampling_is_kept(void **state) {
+    (void)state;
+    static const char generation[] = "{\"do_sample\": true, \"temperature\": 0.7, \"top_k\": 20, \"top_p\": "
+                                     "0.8, \"min_p\": 0.05, \"repetition_penalty\": 1.05}";
+    static const struct {
+        const char *key;
+        enum fm_meta_type type;
+        double value;
+    } rows[] = {
+        {"general.sampling.temp", FM_META_F32, 0.7f},
+        {"general.sampling.top_k", FM_META_I32, 20},
+        {"general.sampling.top_p", FM_META_F32, 0.8f},
+        {"general.sampling.min_p", FM_META_F32, 0.05f},
+        {"general.sampling.penalty_repeat", FM_META_F32, 1.05f},
+    };
+    struct folder in;
+    char path[1024];
+    folder_make(&in, "llama");
+    folder_file(&in, "generation_config.json", path);
+    write_bytes(path, generation, sizeof(generation) - 1);
+    convert(in.path, FATHOM_F32, true);
+    struct fm_tensors *t = open_path(out_path);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct fm_meta_value *value = fm_meta_find(&t->meta, rows[i].key);
+        assert_non_null(value);
+        assert_int_equal(value->type, rows[i].type);
+        assert_true((value->type == FM_META_F32 ? value->f : (double)value->i) == rows[i].value);
+    }
+    fm_tensors_close(&t);
+    folder_remove(&in);
+}
+
 static void each_type_goes_where_it_should(void **state) {
     (void)state;
     static const enum fathom_type types[] = {FATHOM_F32, FATHOM_F16, FATHOM_BF16, FATHOM_Q8_0, FATHOM_Q4_0};
@@ -282,7 +315,7 @@ static void bad_parameters_are_named(void **state) {
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
     assert_non_null(strstr(err.message, "params.type is F32, F16, BF16, Q8_0 or Q4_0, not Q4_K"));
     assert_false(
-        fathom_convert(&(struct fathom_convert_params){.in = REFERENCE "v3", .out = out_path}, &err));
+        fathom_convert(&FATHOM_INIT(fathom_convert_params, .in = REFERENCE "v3", .out = out_path), &err));
     assert_int_equal(err.status, FATHOM_INVALID);
     assert_non_null(strstr(err.message, "fathom_convert: params: the size is 0"));
     assert_int_equal(folder_count(&out), 0);
@@ -333,6 +366,7 @@ int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make_out, remove_out)
     const struct CMUnitTest tests[] = {
         CASE(the_file_says_what_the_folder_said),
+        CASE(sampling_is_kept),
         CASE(each_type_goes_where_it_should),
         CASE(odd_rows_become_f16),
         CASE(values_that_do_not_fit_are_named),

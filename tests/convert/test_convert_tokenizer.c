@@ -70,9 +70,9 @@ static struct fm_tensors *open_path(const char *path) {
     return t;
 }
 
-static struct fm_tokenizer *tokenizer_of(const struct fm_tensors *t) {
+static struct fathom_tokenizer *tokenizer_of(const struct fm_tensors *t) {
     struct fathom_error err = {0};
-    struct fm_tokenizer *tokenizer = fm_tokenizer_of_model(t, &err);
+    struct fathom_tokenizer *tokenizer = fm_tokenizer_of_model(t, &err);
     if (!tokenizer) fail_msg("%s", err.message);
     return tokenizer;
 }
@@ -82,7 +82,8 @@ static void check_same_text(const char *a, const char *b) {
     if (a) assert_string_equal(a, b);
 }
 
-static void check_same_ids(const struct fm_tokenizer *a, const struct fm_tokenizer *b, bool parse_marks) {
+static void check_same_ids(
+    const struct fathom_tokenizer *a, const struct fathom_tokenizer *b, bool parse_marks) {
     static const char text[] =
         "It's Für Möwen: 1234567, don’t  <think>x</think>\r\n\r\n 你好 e\xcc\x81 été HTTPServer a\tb ";
     struct fm_tokens x = {0}, y = {0};
@@ -99,18 +100,18 @@ static struct fm_tensors *check_converted(void) {
     struct fathom_error err = {0};
     if (!fm_convert(in.path, out_path, FATHOM_Q8_0, true, NULL, &err)) fail_msg("%s", err.message);
     struct fm_tensors *from = open_path(in.path), *to = open_path(out_path);
-    struct fm_tokenizer *a = tokenizer_of(from), *b = tokenizer_of(to);
+    struct fathom_tokenizer *a = tokenizer_of(from), *b = tokenizer_of(to);
     check_same_ids(a, b, true);
     check_same_ids(a, b, false);
     assert_int_equal(fm_tokenizer_bos(a), fm_tokenizer_bos(b));
-    assert_int_equal(fm_tokenizer_eos(a), fm_tokenizer_eos(b));
-    assert_int_equal(fm_tokenizer_first(a), fm_tokenizer_first(b));
+    assert_int_equal(fathom_tokenizer_last(a), fathom_tokenizer_last(b));
+    assert_int_equal(fathom_tokenizer_first(a), fathom_tokenizer_first(b));
     for (int32_t id = 0; id < 768; id++)
-        assert_int_equal(fm_tokenizer_is_end(a, id), fm_tokenizer_is_end(b, id));
+        assert_int_equal(fathom_token_is_end(a, id), fathom_token_is_end(b, id));
     check_same_text(fm_tokenizer_chat_template(a), fm_tokenizer_chat_template(b));
     check_same_text(fm_tokenizer_tool_template(a), fm_tokenizer_tool_template(b));
-    fm_tokenizer_destroy(&a);
-    fm_tokenizer_destroy(&b);
+    fathom_tokenizer_destroy(&a);
+    fathom_tokenizer_destroy(&b);
     fm_tensors_close(&from);
     return to;
 }
@@ -287,18 +288,18 @@ static void added_letters_stay_plain(void **state) {
         "\"content\":\"<think>\",\"special\":true},\"5\":{\"content\":\"<renamed>\",\"special\":true},"
         "\"70000\":{\"content\":\"<far>\",\"special\":true}}}");
     struct fm_tensors *t = check_converted();
-    struct fm_tokenizer *tokenizer = tokenizer_of(t);
+    struct fathom_tokenizer *tokenizer = tokenizer_of(t);
     // tokenizer.json has another token 5, and the model has no embedding 70000
-    assert_int_equal(fm_tokenizer_find(tokenizer, "<renamed>"), -1);
-    assert_int_equal(fm_tokenizer_find(tokenizer, "<far>"), -1);
+    assert_int_equal(fathom_tokenizer_find(tokenizer, "<renamed>"), -1);
+    assert_int_equal(fathom_tokenizer_find(tokenizer, "<far>"), -1);
     struct fm_tokens ids = {0};
     assert_true(fm_tokenizer_encode(tokenizer, "\xc3\xbc\xc3\xb6", 4, false, &ids, NULL));
     assert_int_equal(ids.count, 2);
     assert_int_equal(ids.ids[0], 760);
     assert_int_equal(ids.ids[1], 759);
-    assert_true(fm_tokenizer_is_special(tokenizer, 761)); // as the later file says
+    assert_true(fathom_token_is_control(tokenizer, 761)); // as the later file says
     free(ids.ids);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
     fm_tensors_close(&t);
 }
 
@@ -307,10 +308,10 @@ static void named_words_become_special(void **state) {
     (void)state;
     write_text("tokenizer_config.json", "{\"eos_token\":\"race\",\"additional_special_tokens\":[\"David\"]}");
     struct fm_tensors *t = check_converted();
-    struct fm_tokenizer *tokenizer = tokenizer_of(t);
-    assert_true(fm_tokenizer_is_special(tokenizer, fm_tokenizer_find(tokenizer, "race")));
-    assert_true(fm_tokenizer_is_end(tokenizer, fm_tokenizer_find(tokenizer, "race")));
-    fm_tokenizer_destroy(&tokenizer);
+    struct fathom_tokenizer *tokenizer = tokenizer_of(t);
+    assert_true(fathom_token_is_control(tokenizer, fathom_tokenizer_find(tokenizer, "race")));
+    assert_true(fathom_token_is_end(tokenizer, fathom_tokenizer_find(tokenizer, "race")));
+    fathom_tokenizer_destroy(&tokenizer);
     fm_tensors_close(&t);
 }
 
@@ -324,12 +325,12 @@ static void all_ends_are_kept(void **state) {
         write_text(
             "tokenizer_config.json", i % 2 ? "{\"eos_token\":\"<think>\"}" : "{\"eos_token\":\"<none>\"}");
         struct fm_tensors *t = check_converted();
-        struct fm_tokenizer *tokenizer = tokenizer_of(t);
-        assert_int_equal(fm_tokenizer_is_end(tokenizer, 5), i > 0);
-        assert_int_equal(fm_tokenizer_is_end(tokenizer, 9), i == 5);
-        assert_int_equal(fm_tokenizer_is_end(tokenizer, 761), i % 2);
-        assert_true(fm_tokenizer_is_end(tokenizer, 764)); // of config.json
-        fm_tokenizer_destroy(&tokenizer);
+        struct fathom_tokenizer *tokenizer = tokenizer_of(t);
+        assert_int_equal(fathom_token_is_end(tokenizer, 5), i > 0);
+        assert_int_equal(fathom_token_is_end(tokenizer, 9), i == 5);
+        assert_int_equal(fathom_token_is_end(tokenizer, 761), i % 2);
+        assert_true(fathom_token_is_end(tokenizer, 764)); // of config.json
+        fathom_tokenizer_destroy(&tokenizer);
         fm_tensors_close(&t);
     }
 }
@@ -365,9 +366,9 @@ static void first_token_is_kept(void **state) {
     for (size_t i = 0; i < 2; i++) {
         write_text("tokenizer_config.json", configs[i]);
         struct fm_tensors *t = check_converted();
-        struct fm_tokenizer *tokenizer = tokenizer_of(t);
-        assert_int_equal(fm_tokenizer_first(tokenizer), first[i]);
-        fm_tokenizer_destroy(&tokenizer);
+        struct fathom_tokenizer *tokenizer = tokenizer_of(t);
+        assert_int_equal(fathom_tokenizer_first(tokenizer), first[i]);
+        fathom_tokenizer_destroy(&tokenizer);
         fm_tensors_close(&t);
     }
 }
@@ -386,11 +387,11 @@ static void a_tokenizer_without_merges_is_refused(void **state) {
 
 static void check_templates(const char *plain, const char *tools) {
     struct fm_tensors *t = check_converted();
-    struct fm_tokenizer *tokenizer = tokenizer_of(t);
+    struct fathom_tokenizer *tokenizer = tokenizer_of(t);
     check_same_text(fm_tokenizer_chat_template(tokenizer), plain);
     check_same_text(fm_tokenizer_tool_template(tokenizer), tools);
     assert_int_equal(fm_meta_has(t, "tokenizer.chat_templates"), tools != NULL);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
     fm_tensors_close(&t);
 }
 

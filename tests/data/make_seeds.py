@@ -188,3 +188,56 @@ write("importance", {
     "negative": struct.pack("<i", 1) + matrix("blk.0.ffn_up.weight", [-1.0] * 4), "gguf": gguf([("general.type", STRING, "imatrix")], SUMS),
     "gguf_counts_missing": gguf([("general.type", STRING, "imatrix")], SUMS[:1]),
 })
+
+
+def mixed(lane, word):
+    product = (lane ^ word) * 0x9E3779B97F4A7C15 & (1 << 64) - 1
+    return (product << 29 | product >> 35) & (1 << 64) - 1
+
+
+def summed(data):
+    """The data and their checksum, as of src/base/checksum.c."""
+    lanes, total = [1, 2, 3, 4], mixed(0, len(data))
+    words = struct.iter_unpack("<4Q", data + bytes(32 - len(data) % 32))
+    for block in words:
+        lanes = [mixed(lane, word) for lane, word in zip(lanes, block)]
+    for lane in lanes:
+        total = mixed(total, lane)
+    return data + struct.pack("<Q", mixed(total, total >> 32))
+
+
+def section(kind, index, data, size=None):
+    return summed(struct.pack("<IIQ", kind, index, len(data) if size is None else size) + data)
+
+
+def session(tokens=(1, 2, 3), evaluated=2, drafted=0, layers=(b"abcd" * 6, b"efgh" * 6), drafts=0, extra=b"", version=1, order=0x01020304, more=0, body=None):
+    if body is None:
+        body = section(1, 0, struct.pack(f"<{len(tokens)}i", *tokens)) + section(2, 0, extra) + b"".join(section(3, i, x) for i, x in enumerate(layers))
+    head = struct.pack("<8sIIQQ6IQ", b"FathomSe", version, order, 72 + len(body) + more, 0x123456789abcdef, 1, len(tokens), evaluated, drafted, len(layers) - drafts, drafts, len(extra))
+    return summed(head) + body
+
+
+THREE = struct.pack("<3i", 1, 2, 3)
+write("session", {
+    "whole": session(), "empty": session((), 0, layers=(b"", b"")), "no_layers": session(layers=()), "extra": session(extra=b"{\"text\": 1}" * 9),
+    "drafts": session(drafted=1, drafts=1), "version": session(version=2), "order": session(order=0x04030201), "cut": session()[:-1], "head": session()[:40],
+    "longer": session() + b"\0", "bit": session()[:100] + b"\xff" + session()[101:], "more": session(more=1), "evaluated": session(evaluated=4),
+    "drafted": session(drafted=4), "draft_layers": session(drafts=2), "swapped": session(body=section(1, 0, THREE) + section(2, 0, b"") + section(3, 1, b"a") + section(3, 0, b"b")),
+    "past_the_end": session(body=section(1, 0, THREE, 1 << 40)), "overflow": session(body=section(1, 0, THREE, (1 << 64) - 8)), "few_tokens": session(body=section(1, 0, THREE[4:])),
+    "many_layers": session(layers=(b"",) * 2, body=section(1, 0, THREE) + section(2, 0, b"")),
+})
+
+
+def talk(messages=(), **members):
+    return json.dumps({"version": 1, "raw": False, "fixed_system": False, "time": [126, 10, 30, 16, 50, 0, 1, 333, 0], "messages": messages} | members).encode()
+
+
+USER, CALLS = {"role": "user", "content": "é🙂\u0001\"\\"}, [{"name": "f", "arguments": "{}", "id": "1"}, {"name": "g", "arguments": "2"}]
+TURN = [USER, {"role": "assistant", "reasoning": "", "tool_calls": CALLS}, {"role": "tool", "content": "7", "tool_call_id": "1"}]
+write("talk", {
+    "empty": b"", "none": talk(), "turn": talk(TURN), "system": talk([{"role": "system", "content": "s"}] + TURN, fixed_system=True, tools="[{}]", template_name="deepseek-v4"),
+    "text": talk([USER], template_text="{{ messages }}"), "raw": talk(raw=True), "raw_messages": talk(TURN, raw=True), "both": talk(template_name="a", template_text="b"),
+    "version": talk(version=2), "no_version": talk(version=None), "cut": talk(TURN)[:-9], "no_system": talk([USER], fixed_system=True), "role": talk([{"role": "king"}]),
+    "no_role": talk([{}]), "content": talk([{"role": "user", "content": 7}]), "call": talk([{"role": "assistant", "tool_calls": [{"name": "f"}]}]), "calls": talk([{"role": "user", "tool_calls": 1}]),
+    "time": talk(time=[0, 12, 1, 0, 0, 0, 0, 0, 0]), "times": talk(time=[0] * 10), "no_time": talk(time=None), "zero": talk([{"role": "user", "content": "a\u0000b"}]), "array": b"[]", "messages": talk(messages={}),
+})

@@ -6,19 +6,16 @@ static void does_not_stick(void **state) {
     static const char *const stops[] = {"9"};
     struct fathom_chat *chat = open_chat(*state, NULL);
     struct said plain, hot, again;
-    ask(chat, paul, (struct fathom_ask_params){.max_tokens = 60}, &plain);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 60), &plain);
     fathom_chat_clear(chat);
     ask(chat, paul,
-        (struct fathom_ask_params){.sampling = &FATHOM_INIT(fathom_sampling, .temperature = 3, .seed = 5),
-            .max_tokens = 20,
-            .max_thought = 9,
-            .stops = stops,
-            .n_stops = 1},
+        FATHOM_INIT(fathom_ask_params, .sampling = &FATHOM_INIT(fathom_sampling, .temperature = 3, .seed = 5),
+            .max_tokens = 20, .max_thought = 9, .stops = stops, .n_stops = 1),
         &hot);
     assert_true(hot.r.n_ids <= 20);
     assert_memory_not_equal(plain.ids, hot.ids, 9 * sizeof(*plain.ids));
     fathom_chat_clear(chat);
-    ask(chat, paul, (struct fathom_ask_params){.max_tokens = 60}, &again);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 60), &again);
     same_reply(&plain, &again);
     fathom_chat_destroy(&chat);
 }
@@ -30,7 +27,8 @@ static void default_sampling(void **state) {
     struct said named, unnamed = {.r.size = sizeof(unnamed.r)};
     const struct fathom_ask_params p = {.size = sizeof(p), .max_tokens = 30};
     ask(chat, paul,
-        (struct fathom_ask_params){.max_tokens = 30, .sampling = fathom_engine_get_sampling(*state)}, &named);
+        FATHOM_INIT(fathom_ask_params, .max_tokens = 30, .sampling = fathom_engine_get_sampling(*state)),
+        &named);
     fathom_chat_clear(chat);
     if (!fathom_chat_ask(chat, paul, &p, &unnamed.r, &err)) fail_msg("%s", err.message);
     keep(&unnamed);
@@ -40,15 +38,15 @@ static void default_sampling(void **state) {
 
 static void limits(void **state) {
     struct fathom_chat *chat = open_chat(*state,
-        &FATHOM_INIT(fathom_chat_params, .session = &FATHOM_INIT(fathom_session_params, .n_context = 64)));
+        &FATHOM_INIT(fathom_chat_params, .session = &FATHOM_INIT(fathom_session_params, .n_context = 40)));
     struct said said;
-    ask(chat, paul, (struct fathom_ask_params){.max_tokens = 7}, &said);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 7), &said);
     assert_int_equal(said.r.n_ids, 7);
     assert_int_equal(said.r.end, FATHOM_END_LENGTH);
     fathom_chat_clear(chat);
-    ask(chat, paul, (struct fathom_ask_params){0}, &said);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params), &said);
     assert_int_equal(said.r.end, FATHOM_END_CONTEXT);
-    assert_int_equal(said.r.n_prompt_ids + said.r.n_ids, 64);
+    assert_int_equal(said.r.n_prompt_ids + said.r.n_ids, 40);
     fathom_chat_destroy(&chat);
 }
 
@@ -65,12 +63,11 @@ static bool hear(void *user, enum fathom_piece kind, const char *text) {
     return true;
 }
 
-
 // The thought ends after as many tokens as asked; then comes the mark, and an answer.
 static void budget(void **state) {
     struct fathom_chat *chat = open_chat(*state, NULL);
     struct said whole, said;
-    ask(chat, paul, (struct fathom_ask_params){.max_tokens = 200}, &whole);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 200), &whole);
     assert_int_equal(whole.r.end, FATHOM_END_STOP);
     const uint32_t n_thought = whole.r.n_thought_ids - 1;
     assert_true(n_thought > 12);
@@ -79,8 +76,8 @@ static void budget(void **state) {
         struct heard heard = {0};
         fathom_chat_clear(chat);
         ask(chat, paul,
-            (struct fathom_ask_params){
-                .max_tokens = 200, .max_thought = budgets[i], .on_piece = hear, .user = &heard},
+            FATHOM_INIT(fathom_ask_params, .max_tokens = 200, .max_thought = budgets[i], .on_piece = hear,
+                .user = &heard),
             &said);
         const uint32_t n = budgets[i], n_mark = said.r.n_thought_ids - n;
         print_message("budget %u: thought \"%s\", answer \"%s\"\n", n, said.thought, said.answer);
@@ -102,13 +99,13 @@ static void budget(void **state) {
     // a thought that is as long as its budget, or shorter, ends by itself
     for (uint32_t n = n_thought; n < n_thought + 2; n++) {
         fathom_chat_clear(chat);
-        ask(chat, paul, (struct fathom_ask_params){.max_tokens = 200, .max_thought = n}, &said);
+        ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 200, .max_thought = n), &said);
         same_reply(&said, &whole);
     }
     // max_tokens holds for the mark, too
     for (uint32_t n = 5; n < 9; n++) {
         fathom_chat_clear(chat);
-        ask(chat, paul, (struct fathom_ask_params){.max_tokens = n, .max_thought = 5}, &said);
+        ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = n, .max_thought = 5), &said);
         assert_int_equal(said.r.n_ids, n);
         assert_int_equal(said.r.end, FATHOM_END_LENGTH);
     }
@@ -119,15 +116,15 @@ static void budget(void **state) {
 static void stops(void **state) {
     struct fathom_chat *chat = open_chat(*state, NULL), *given = open_chat(*state, NULL);
     struct said whole, said, next, same;
-    ask(chat, paul, (struct fathom_ask_params){.max_tokens = 200}, &whole);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 200), &whole);
     assert_true(strlen(whole.answer) > 2);
     const size_t at = strlen(whole.answer) / 2;
     const char *const list[] = {"zzzz", whole.answer + at};
     struct heard heard = {0};
     fathom_chat_clear(chat);
     ask(chat, paul,
-        (struct fathom_ask_params){
-            .max_tokens = 200, .stops = list, .n_stops = 2, .on_piece = hear, .user = &heard},
+        FATHOM_INIT(fathom_ask_params, .max_tokens = 200, .stops = list, .n_stops = 2, .on_piece = hear,
+            .user = &heard),
         &said);
     print_message("\"%s\" stopped before \"%s\": \"%s\"\n", whole.answer, list[1], said.answer);
     assert_int_equal(said.r.end, FATHOM_END_STRING);
@@ -142,8 +139,8 @@ static void stops(void **state) {
     // the next question goes on from the answer as it was kept
     add(given, FATHOM_ROLE_USER, paul);
     add(given, FATHOM_ROLE_ASSISTANT, said.answer);
-    ask(chat, three, (struct fathom_ask_params){.max_tokens = 20}, &next);
-    ask(given, three, (struct fathom_ask_params){.max_tokens = 20}, &same);
+    ask(chat, three, FATHOM_INIT(fathom_ask_params, .max_tokens = 20), &next);
+    ask(given, three, FATHOM_INIT(fathom_ask_params, .max_tokens = 20), &same);
     same_reply(&next, &same);
     fathom_chat_destroy(&chat);
     fathom_chat_destroy(&given);
@@ -157,12 +154,12 @@ static void raw_text(void **state) {
     struct fathom_session *session = fathom_chat_get_session(raw);
     struct said whole, said, more;
     uint32_t n = 0, n_reused = 0;
-    ask(raw, paul, (struct fathom_ask_params){.max_tokens = 24}, &whole);
+    ask(raw, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 24), &whole);
     // the text goes on where it was, and both parts are what one call gives
-    ask(other, paul, (struct fathom_ask_params){.max_tokens = 9}, &said);
+    ask(other, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 9), &said);
     assert_true(fathom_chat_count_tokens(other, NULL, NULL, &n, &n_reused, &err));
     assert_int_equal(n, said.r.n_prompt_ids + 9);
-    ask(other, NULL, (struct fathom_ask_params){.max_tokens = 15}, &more);
+    ask(other, NULL, FATHOM_INIT(fathom_ask_params, .max_tokens = 15), &more);
     same_text(raw, other);
     // every stop of three bytes
     for (size_t i = 0; i + 3 < strlen(whole.answer); i += 2) {
@@ -173,7 +170,7 @@ static void raw_text(void **state) {
         const char *const list[] = {stop};
         const size_t at = (size_t)(strstr(whole.answer, stop) - whole.answer);
         fathom_chat_clear(raw);
-        ask(raw, paul, (struct fathom_ask_params){.max_tokens = 24, .stops = list, .n_stops = 1}, &said);
+        ask(raw, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 24, .stops = list, .n_stops = 1), &said);
         assert_int_equal(said.r.end, FATHOM_END_STRING);
         assert_int_equal(strlen(said.answer), at);
         // the session's text is the question and the answer
@@ -181,7 +178,9 @@ static void raw_text(void **state) {
         size_t length, end = 0;
         const struct fathom_tokenizer *tokenizer = fathom_engine_get_tokenizer(*state);
         for (uint32_t j = said.r.n_prompt_ids; j < fathom_session_length(session); j++, end += length) {
-            const char *bytes = fathom_token_bytes(tokenizer, fathom_session_tokens(session)[j], &length);
+            const int32_t id = fathom_session_tokens(session)[j];
+            const char *bytes = fathom_token_bytes(tokenizer, id, &length);
+            if (fathom_token_is_control(tokenizer, id)) length = 0;
             memcpy(text + end, bytes, length);
         }
         text[end] = 0;
@@ -211,7 +210,7 @@ static void refused(void **state) {
         assert_int_equal(fathom_chat_count(chat), 0);
     }
     struct fathom_error err = {0};
-    struct fathom_reply reply = {0};
+    struct fathom_reply reply = {.size = sizeof(reply)};
     assert_false(fathom_chat_ask(chat, paul, NULL, &reply, &err));
     assert_non_null(strstr(err.message, "fathom_chat_ask: reply: the size is 0"));
     struct fathom_chat *raw = open_chat(*state, &FATHOM_INIT(fathom_chat_params, .raw = true));
@@ -237,13 +236,13 @@ static void refused(void **state) {
 static void prompt_only(void **state) {
     struct fathom_chat *chat = open_chat(*state, NULL), *other = open_chat(*state, NULL);
     struct said prompt, said, want;
-    ask(chat, paul, (struct fathom_ask_params){.prompt_only = true, .max_tokens = 20}, &prompt);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .prompt_only = true, .max_tokens = 20), &prompt);
     assert_int_equal(prompt.r.n_ids, 0);
     assert_int_equal(fathom_chat_count(chat), 1);
     assert_int_equal(fathom_session_length(fathom_chat_get_session(chat)), prompt.r.n_prompt_ids);
-    ask(chat, NULL, (struct fathom_ask_params){.max_tokens = 20}, &said);
+    ask(chat, NULL, FATHOM_INIT(fathom_ask_params, .max_tokens = 20), &said);
     assert_int_equal(said.r.n_reused, prompt.r.n_prompt_ids);
-    ask(other, paul, (struct fathom_ask_params){.max_tokens = 20}, &want);
+    ask(other, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 20), &want);
     assert_int_equal(want.r.n_reused, 0);
     same_reply(&said, &want);
     fathom_chat_destroy(&chat);
@@ -261,12 +260,12 @@ static void disable_thinking(void **state) {
     struct fathom_chat *chat =
         open_chat(*state, &FATHOM_INIT(fathom_chat_params, .chat_template = &switched));
     struct said said, thinking;
-    ask(chat, paul, (struct fathom_ask_params){.max_tokens = 30, .disable_thinking = true}, &said);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 30, .disable_thinking = true), &said);
     assert_string_equal(said.thought, "");
     assert_string_not_equal(said.answer, "");
     assert_int_equal(said.r.n_thought_ids, 0);
     fathom_chat_clear(chat);
-    ask(chat, paul, (struct fathom_ask_params){.max_tokens = 12}, &thinking);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 12), &thinking);
     assert_string_not_equal(thinking.thought, "");
     assert_int_equal(thinking.r.n_thought_ids, 12);
     assert_true(thinking.r.n_prompt_ids < said.r.n_prompt_ids);
@@ -289,10 +288,10 @@ static bool force(void *user, float *logits, uint32_t n_vocab) {
 static void logits_are_changed(void **state) {
     struct fathom_chat *chat = open_chat(*state, NULL);
     struct said plain, forced;
-    ask(chat, paul, (struct fathom_ask_params){.max_tokens = 8}, &plain);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 8), &plain);
     struct grammar grammar = {plain.ids[5], 0, 6};
     fathom_chat_clear(chat);
-    ask(chat, paul, (struct fathom_ask_params){.max_tokens = 8, .on_logits = force, .user = &grammar},
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 8, .on_logits = force, .user = &grammar),
         &forced);
     assert_int_equal(forced.r.n_ids, 6);
     for (int i = 0; i < 6; i++) assert_int_equal(forced.ids[i], plain.ids[5]);

@@ -68,8 +68,9 @@ static void every_way(const char *path, uint32_t n_drafts, const int32_t *ids, u
     char at[64];
     snprintf(at, sizeof(at), "at position %u are not finite", n_good);
     assert_non_null(logits);
-    static const struct fathom_sampling samplings[] = {
-        {0}, {.temperature = 1}, {.temperature = 1, .top_k = 20, .top_p = 0.9f, .repeat_penalty = 1.2f}};
+    const struct fathom_sampling samplings[] = {FATHOM_INIT(fathom_sampling),
+        FATHOM_INIT(fathom_sampling, .temperature = 1),
+        FATHOM_INIT(fathom_sampling, .temperature = 1, .top_k = 20, .top_p = 0.9f, .repeat_penalty = 1.2f)};
     for (size_t i = 0; i < sizeof(samplings) / sizeof(*samplings); i++) {
         uint32_t n = 0, n_new = 9;
         err = (struct fathom_error){0};

@@ -78,7 +78,7 @@ static struct fathom_engine *open_limited(const struct run *run) {
 
 static struct result generate(const struct run *run) {
     struct fathom_error err = {0};
-    struct result r = {0};
+    struct result r = {.experts.size = sizeof(r.experts)};
     struct fathom_engine *engine = open_limited(run);
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab,
                    n_layers = fathom_engine_get_info(engine)->n_layers;

@@ -60,7 +60,7 @@ static void make_prompt(int32_t prompt[N_PROMPT], uint32_t n_vocab) {
 // Reads a prompt in chunks of unequal length, then generates.
 static struct result generate(const struct run *run) {
     struct fathom_error err = {0};
-    struct result r = {0};
+    struct result r = {.experts.size = sizeof(r.experts)};
     struct fathom_engine *engine = open_engine(run, &err);
     if (!engine) fail_msg("%s: %s", run->model, err.message);
     const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
@@ -203,7 +203,7 @@ static void test_pressure(void **state) {
     const struct result all = generate(&run);
     for (int i = 0; i < 2; i++) {
         struct fathom_error err = {0};
-        struct result r = {0};
+        struct result r = {.experts.size = sizeof(r.experts)};
         run.experts = i ? FATHOM_EXPERTS_DISK : FATHOM_EXPERTS_HOST;
         run.device_limit = limit_for(&all.plan, 0.6);
         struct fathom_engine *engine = open_engine(&run, &err);

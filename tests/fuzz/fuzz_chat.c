@@ -24,7 +24,7 @@ static const char *const marks[] = {"<｜begin▁of▁sentence｜>", "<｜end▁
     "｜DSML｜"};
 
 // Every byte is a token, and so is every mark.
-static struct fm_tokenizer *make_tokenizer(void) {
+static struct fathom_tokenizer *make_tokenizer(void) {
     char json[16384], *end = json, *last = json + sizeof(json);
     end += snprintf(end, (size_t)(last - end),
         "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{");
@@ -41,7 +41,7 @@ static struct fm_tokenizer *make_tokenizer(void) {
     return fm_tokenizer_from_json(json, (size_t)(end - json), NULL);
 }
 
-static void prompt(const struct fm_chat_template *chat_template, const struct fm_tokenizer *tokenizer,
+static void prompt(const struct fathom_template *chat_template, const struct fathom_tokenizer *tokenizer,
     const char *tools, const struct fathom_tool_call *calls, size_t n, const char *result, int must) {
     struct fathom_message messages[16] = {
         {.role = FATHOM_ROLE_USER, result}, {.role = FATHOM_ROLE_ASSISTANT, result, result, calls, n}};
@@ -56,20 +56,20 @@ static void prompt(const struct fm_chat_template *chat_template, const struct fm
         fuzz_check(&err, ok);
         if (must && !ok) abort();
         for (size_t i = 0; i < tokens.count; i++)
-            if (tokens.ids[i] < 0 || (size_t)tokens.ids[i] >= fm_tokenizer_size(tokenizer)) abort();
+            if (tokens.ids[i] < 0 || (size_t)tokens.ids[i] >= fathom_tokenizer_count(tokenizer)) abort();
         free(tokens.ids);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static struct fm_tokenizer *tokenizer;
+    static struct fathom_tokenizer *tokenizer;
     if (!tokenizer && !(tokenizer = make_tokenizer())) abort();
     if (!size) return 0;
-    static struct fm_chat_template *templates[N_SOURCES];
+    static struct fathom_template *templates[N_SOURCES];
     const size_t which = *data % N_SOURCES;
     const struct fm_chat_source source = {sources[which].name, sources[which].text, "deepseek2"};
     if (!templates[which] && !(templates[which] = fm_chat_template_create(tokenizer, &source, NULL))) abort();
-    const struct fm_chat_template *chat_template = templates[which];
+    const struct fathom_template *chat_template = templates[which];
     char *copy = malloc(size + 4), *texts[4]; // each text has an end, even where there are not four
     if (!copy) return 0;
     memcpy(copy, data + 1, size - 1);

@@ -51,9 +51,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < fm_meta_count(tensors); i++) use_key(tensors, i);
     for (size_t i = 0; i < fm_tensors_count(tensors); i++) use_tensor(tensors, fm_tensors_at(tensors, i));
     if (fm_meta_has(tensors, "tokenizer.ggml.tokens")) {
-        struct fm_tokenizer *tokenizer = fm_tokenizer_from_tensors(tensors, &err);
+        struct fathom_tokenizer *tokenizer = fm_tokenizer_from_tensors(tensors, &err);
         fuzz_check(&err, tokenizer != NULL);
-        fm_tokenizer_destroy(&tokenizer);
+        fathom_tokenizer_destroy(&tokenizer);
     }
     fm_tensors_close(&tensors);
     return 0;

@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const char text[] = "Hello, W\xc3\xb6rld! 12345\n\n  \xe4\xbd\xa0\xe5\xa5\xbd <think> "
                                "a\xcc\x81\xff\xf0\x9f\x98\x80\r\n\t{x}";
     struct fathom_error err = {0};
-    struct fm_tokenizer *tokenizer = fm_tokenizer_from_json((const char *)data, size, &err);
+    struct fathom_tokenizer *tokenizer = fm_tokenizer_from_json((const char *)data, size, &err);
     fuzz_check(&err, tokenizer != NULL);
     if (!tokenizer) return 0;
     for (int parse_marks = 0; parse_marks < 2; parse_marks++) {
@@ -18,12 +18,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         fuzz_check(&err, ok);
         for (size_t i = 0; i < tokens.count; i++) {
             size_t length;
-            const char *bytes = fm_tokenizer_bytes(tokenizer, tokens.ids[i], &length);
+            const char *bytes = fathom_token_bytes(tokenizer, tokens.ids[i], &length);
             if (!bytes && length) abort();
             if (bytes) fuzz_use(bytes, length);
         }
         free(tokens.ids);
     }
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
     return 0;
 }

@@ -223,6 +223,28 @@ static void test_variants_of_kinds(void **state) {
 }
 
 // A quirk takes a capability from its driver, version and subgroup size, and from no other.
+// Programs list the operators, and the variant that a device takes of each.
+static void test_default_variants(void **state) {
+    (void)state;
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    const struct fathom_gpu_info *info = fathom_gpu_get_info(gpu), bare = {.size = sizeof(bare)},
+                                 no_size = {0};
+    size_t n = 0;
+    bool found = false;
+    for (const char *name; (name = fathom_op_name(n)); n++) {
+        assert_non_null(fathom_op_default_variant(n, info, 1));
+        assert_non_null(fathom_op_default_variant(n, info, 512));
+        assert_non_null(fathom_op_default_variant(n, &bare, 1));
+        if (!strcmp(name, "rms_norm"))
+            assert_string_equal(fathom_op_default_variant(n, &bare, 1), "plain"), found = true;
+    }
+    assert_in_range(n, 20, 100);
+    assert_true(found);
+    assert_null(fathom_op_default_variant(n, info, 1));
+    assert_null(fathom_op_default_variant(0, &no_size, 1));
+    fathom_gpu_destroy(&gpu);
+}
+
 static void test_quirks(void **state) {
     (void)state;
     const uint32_t caps = FATHOM_CAP_COOPERATIVE_MATRIX | FATHOM_CAP_FLOAT16;
@@ -347,6 +369,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_calls_taken),
         cmocka_unit_test(test_discrete),
         cmocka_unit_test(test_variants_of_kinds),
+        cmocka_unit_test(test_default_variants),
         cmocka_unit_test(test_quirks),
         cmocka_unit_test(test_lost),
         cmocka_unit_test(test_lost_with_cause),

@@ -3,6 +3,7 @@
 #include "gpu/layer.h"
 #include "gpu/own_vulkan.h"
 #include "gpu/support.h"
+#include <fathom/fathom.h>
 
 enum { N_ROWS = 37, N_COLS = 64, N_TOKENS = 5, N_RUNS = 40 };
 
@@ -135,6 +136,51 @@ static void test_minimum(void **state) {
     if (info.caps & FATHOM_CAP_HOST_IMPORT)
         assert_non_null(strstr(message, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME));
     assert_null(strstr(message, "timelineSemaphore"));
+}
+
+// The logits of the last of a few tokens, in exact mode. The caller frees them.
+static float *read_logits(const struct fathom_vulkan *vulkan, uint32_t *n_vocab) {
+    static const int32_t ids[] = {1, 20, 300, 7, 45, 9};
+    enum { N = sizeof(ids) / sizeof(*ids) };
+    struct fathom_error err = {0};
+    const struct opening opening = {
+        .engine = {.model = FATHOM_SOURCE_DIR "/tools/demo/minnow-q8_0.gguf", .n_context = 64},
+        .gpu = {.vulkan = vulkan, .exact = true},
+    };
+    struct fathom_engine *engine = open_on_device(opening, &err);
+    struct fathom_session *session = engine ? fathom_session_create(engine, NULL, &err) : NULL;
+    check(session != NULL, &err);
+    *n_vocab = fathom_engine_get_info(engine)->n_vocab;
+    float *logits = calloc((size_t)N * *n_vocab, sizeof(*logits));
+    assert_non_null(logits);
+    check(fathom_session_append(session, ids, N, logits, &err), &err);
+    fathom_session_destroy(&session);
+    fathom_engine_destroy(&engine);
+    memmove(logits, logits + (size_t)(N - 1) * *n_vocab, *n_vocab * sizeof(*logits));
+    return logits;
+}
+
+// An engine stands on the program's device, even with the minimum, and computes the same bits there.
+static void test_engine(void **state) {
+    (void)state;
+    struct own own;
+    uint32_t n, n_own;
+    float *want = read_logits(NULL, &n);
+    own_instance(&own, VK_API_VERSION_1_2);
+    own_device(&own, minimum(&own));
+    own_work(&own);
+    seen.n_unlocked_submits = seen.n_forbidden = 0;
+    const struct fathom_vulkan vulkan = own_params(&own, &own.features);
+    own_start(&own);
+    float *got = read_logits(&vulkan, &n_own);
+    own_stop(&own);
+    assert_int_equal(n_own, n);
+    assert_memory_equal(got, want, n * sizeof(*want));
+    assert_int_equal(seen.n_unlocked_submits, 0);
+    assert_int_equal(seen.n_forbidden, 0);
+    free(got);
+    free(want);
+    own_destroy(&own);
 }
 
 static bool wants_import(const struct own *own) {
@@ -322,6 +368,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all),
         cmocka_unit_test(test_minimum),
+        cmocka_unit_test(test_engine),
         cmocka_unit_test(test_no_cpu),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_wants_refusals),

@@ -384,14 +384,17 @@ static void test_file(void **state) {
 static void test_before_the_file(void **state) {
     (void)state;
     static const struct {
-        struct fathom_gpu_params params;
+        bool exact;
+        const char *variants;
         int variant;
         uint32_t size;
-    } want[] = {{{.exact = true}, SLOW, 0}, {{.variants = "raise=plain"}, SLOW, 0},
-        {{.variants = "other=plain"}, FAST, 2}, {{.variants = "raise=fast:1"}, FAST, 1},
-        {{.variants = "x=y,raise=fast:3"}, FAST, 0}, {{.exact = true, .variants = "raise=fast"}, SLOW, 0}};
+    } want[] = {{true, NULL, SLOW, 0}, {false, "raise=plain", SLOW, 0}, {false, "other=plain", FAST, 2},
+        {false, "raise=fast:1", FAST, 1}, {false, "x=y,raise=fast:3", FAST, 0},
+        {true, "raise=fast", SLOW, 0}};
     for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
-        struct subject s = {.gpu = create_gpu(&want[i].params), .op = &without, .n_tokens = 5};
+        const struct fathom_gpu_params params = {
+            .size = sizeof(params), .exact = want[i].exact, .variants = want[i].variants};
+        struct subject s = {.gpu = create_gpu(&params), .op = &without, .n_tokens = 5};
         assert_true(fm_tuned_set(s.gpu, &rows[1]));
         assert_ptr_equal(choose(&s).variant, &variants[want[i].variant]);
         assert_int_equal(choose(&s).size, want[i].size);

@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
     char *json = read_file(argv[1], &n_json), *text = read_file(argv[2], &n_text);
     struct fathom_error err = {0};
     double start = now();
-    struct fm_tokenizer *tokenizer = json ? fm_tokenizer_from_json(json, n_json, &err) : NULL;
+    struct fathom_tokenizer *tokenizer = json ? fm_tokenizer_from_json(json, n_json, &err) : NULL;
     if (!tokenizer || !text) {
         fprintf(stderr, "%s\n", tokenizer || !json ? "cannot read the files" : err.message);
         return 1;
@@ -55,7 +55,7 @@ int main(int argc, char **argv) {
         if (seconds < best) best = seconds;
     } while (now() < end);
     printf("%zu bytes, %zu tokens, %.1f MB/s a core\n", n_text, tokens.count, 1e-6 * (double)n_text / best);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
     free(tokens.ids);
     free(json);
     free(text);

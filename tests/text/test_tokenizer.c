@@ -4,14 +4,14 @@
 
 static void vectors_minnow(void **state) {
     (void)state;
-    struct fm_tokenizer *tokenizer = minnow();
+    struct fathom_tokenizer *tokenizer = minnow();
     check_vectors(tokenizer, "minnow", true);
-    assert_int_equal(fm_tokenizer_size(tokenizer), 768);
+    assert_int_equal(fathom_tokenizer_count(tokenizer), 768);
     assert_int_equal(fm_tokenizer_bos(tokenizer), 763);
-    assert_int_equal(fm_tokenizer_eos(tokenizer), 764);
-    assert_true(fm_tokenizer_is_special(tokenizer, 766));
-    assert_false(fm_tokenizer_is_special(tokenizer, 761));
-    fm_tokenizer_destroy(&tokenizer);
+    assert_int_equal(fathom_tokenizer_last(tokenizer), 764);
+    assert_true(fathom_token_is_control(tokenizer, 766));
+    assert_false(fathom_token_is_control(tokenizer, 761));
+    fathom_tokenizer_destroy(&tokenizer);
     assert_null(tokenizer);
 }
 
@@ -19,15 +19,15 @@ static void vectors_of(void **state) {
     const char *name = *state;
     char path[1024];
     if (!find_large(name, path, sizeof(path))) skip();
-    struct fm_tokenizer *tokenizer = load(path);
+    struct fathom_tokenizer *tokenizer = load(path);
     check_vectors(tokenizer, name, strncmp(name, "qwen", 4) != 0); // Qwen's texts are normalized
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 // ---- Encoding --------------------------------------------------------------------------------------------
 
-static void expect(const struct fm_tokenizer *tokenizer, const char *text, size_t length, bool parse_marks,
-    const int32_t *ids, size_t n) {
+static void expect(const struct fathom_tokenizer *tokenizer, const char *text, size_t length,
+    bool parse_marks, const int32_t *ids, size_t n) {
     struct fm_tokens tokens = {0};
     struct fathom_error err = {0};
     if (!fm_tokenizer_encode(tokenizer, text, length, parse_marks, &tokens, &err))
@@ -39,21 +39,21 @@ static void expect(const struct fm_tokenizer *tokenizer, const char *text, size_
 
 static void marks_only_when_asked(void **state) {
     (void)state;
-    struct fm_tokenizer *tokenizer = minnow();
+    struct fathom_tokenizer *tokenizer = minnow();
     expect(tokenizer, "<think></think>", 15, true, (int32_t[]){761, 762}, 2);
     struct fm_tokens tokens = {0};
     assert_true(fm_tokenizer_encode(tokenizer, "<think>", 7, false, &tokens, NULL));
     assert_true(tokens.count > 1);
     for (size_t i = 0; i < tokens.count; i++) assert_true(tokens.ids[i] < 761);
     free(tokens.ids);
-    assert_int_equal(fm_tokenizer_find(tokenizer, "<｜User｜>"), 766);
-    assert_int_equal(fm_tokenizer_find(tokenizer, "<|User|>"), -1);
-    fm_tokenizer_destroy(&tokenizer);
+    assert_int_equal(fathom_tokenizer_find(tokenizer, "<｜User｜>"), 766);
+    assert_int_equal(fathom_tokenizer_find(tokenizer, "<|User|>"), -1);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 static void appends_to_what_is_there(void **state) {
     (void)state;
-    struct fm_tokenizer *tokenizer = minnow();
+    struct fathom_tokenizer *tokenizer = minnow();
     struct fm_tokens tokens = {0};
     assert_true(fm_tokenizer_encode(tokenizer, "<think>", 7, true, &tokens, NULL));
     assert_true(fm_tokenizer_encode(tokenizer, "", 0, true, &tokens, NULL));
@@ -62,27 +62,27 @@ static void appends_to_what_is_there(void **state) {
     assert_int_equal(tokens.ids[0], 761);
     assert_int_equal(tokens.ids[1], 762);
     free(tokens.ids);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 static void unknown_ids(void **state) {
     (void)state;
-    struct fm_tokenizer *tokenizer = minnow();
+    struct fathom_tokenizer *tokenizer = minnow();
     int32_t ids[] = {-1, 768, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < 4; i++) {
         size_t length = 1;
-        assert_null(fm_tokenizer_bytes(tokenizer, ids[i], &length));
+        assert_null(fathom_token_bytes(tokenizer, ids[i], &length));
         assert_int_equal(length, 0);
-        assert_false(fm_tokenizer_is_special(tokenizer, ids[i]));
+        assert_false(fathom_token_is_control(tokenizer, ids[i]));
     }
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 // Random bytes, most of which are no UTF-8, come back unchanged. So do random valid texts, some with long
 // words.
 static void any_bytes_come_back(void **state) {
     (void)state;
-    struct fm_tokenizer *tokenizer = minnow();
+    struct fathom_tokenizer *tokenizer = minnow();
     unsigned seed = 20241;
     print_message("seed %u\n", seed);
     for (int round = 0; round < 400; round++) {
@@ -106,12 +106,12 @@ static void any_bytes_come_back(void **state) {
         free(back);
         free(tokens.ids);
     }
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 static void one_word_of_a_million_letters(void **state) {
     (void)state;
-    struct fm_tokenizer *tokenizer = minnow();
+    struct fathom_tokenizer *tokenizer = minnow();
     size_t n = 1000000, n_back;
     char *word = malloc(n);
     assert_non_null(word);
@@ -126,11 +126,11 @@ static void one_word_of_a_million_letters(void **state) {
     free(back);
     free(tokens.ids);
     free(word);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 struct worker {
-    const struct fm_tokenizer *tokenizer;
+    const struct fathom_tokenizer *tokenizer;
     const char *text;
     size_t length;
     struct fm_tokens tokens;
@@ -150,7 +150,7 @@ static void *encode_in_thread(void *user) {
 
 static void several_threads(void **state) {
     (void)state;
-    struct fm_tokenizer *tokenizer = minnow();
+    struct fathom_tokenizer *tokenizer = minnow();
     size_t length;
     char *text = need_file(TEST_REFERENCE "/minnow/questions.jsonl", &length);
     struct worker workers[4];
@@ -168,7 +168,7 @@ static void several_threads(void **state) {
     }
     for (int i = 0; i < 4; i++) free(workers[i].tokens.ids);
     free(text);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 // A word that is spelt like a known bos is a word.
@@ -178,12 +178,12 @@ static void words_are_no_ends(void **state) {
         "{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{"
         "\"<\":0,\"s\":1,\">\":2,\"<s\":3,\"<s>\":4},\"merges\":[\"< s\",\"<s >\"]}}";
     struct fathom_error err = {0};
-    struct fm_tokenizer *tokenizer = fm_tokenizer_from_json(text, strlen(text), &err);
+    struct fathom_tokenizer *tokenizer = fm_tokenizer_from_json(text, strlen(text), &err);
     if (!tokenizer) fail_msg("%s", err.message);
-    assert_int_equal(fm_tokenizer_find(tokenizer, "<s>"), 4);
+    assert_int_equal(fathom_tokenizer_find(tokenizer, "<s>"), 4);
     assert_int_equal(fm_tokenizer_bos(tokenizer), -1);
     assert_null(fm_tokenizer_named(tokenizer, FM_NAMED_BOS));
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 int main(void) {

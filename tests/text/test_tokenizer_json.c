@@ -11,18 +11,18 @@
     "\"abc\":8,\"11\":9,\".\":10,\"bc\":11}," \
     "\"merges\":[\"a b\",[\"\xc4\xa0\",\"a\"],\"ab c\",\"1 1\",\"b c\"]}"
 
-static struct fm_tokenizer *parse(const char *json, struct fathom_error *err) {
+static struct fathom_tokenizer *parse(const char *json, struct fathom_error *err) {
     char *exact = malloc(strlen(json)); // no zero behind it
     assert_non_null(exact);
     memcpy(exact, json, strlen(json));
-    struct fm_tokenizer *tokenizer = fm_tokenizer_from_json(exact, strlen(json), err);
+    struct fathom_tokenizer *tokenizer = fm_tokenizer_from_json(exact, strlen(json), err);
     free(exact);
     return tokenizer;
 }
 
 static void expect_encoded(const char *json, const char *text, bool parse_marks, const char *ids) {
     struct fathom_error err = {0};
-    struct fm_tokenizer *tokenizer = parse(json, &err);
+    struct fathom_tokenizer *tokenizer = parse(json, &err);
     if (!tokenizer) fail_msg("%s", err.message);
     struct fm_tokens tokens = {0};
     if (!fm_tokenizer_encode(tokenizer, text, strlen(text), parse_marks, &tokens, &err))
@@ -32,7 +32,7 @@ static void expect_encoded(const char *json, const char *text, bool parse_marks,
         n += (size_t)sprintf(found + n, "%s%d", i ? " " : "", tokens.ids[i]);
     assert_string_equal(found, ids);
     free(tokens.ids);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 static void expect_ids(const char *json, const char *text, const char *ids) {
@@ -41,7 +41,7 @@ static void expect_ids(const char *json, const char *text, const char *ids) {
 
 static void expect_refusal(const char *json, enum fathom_status status, const char *part) {
     struct fathom_error err = {0};
-    struct fm_tokenizer *tokenizer = parse(json, &err);
+    struct fathom_tokenizer *tokenizer = parse(json, &err);
     if (tokenizer) fail_msg("not refused: %s", json);
     if (err.status != status || !strstr(err.message, part) || strchr(err.message, '\n'))
         fail_msg("status %d, \"%s\" for %s", err.status, err.message, json);
@@ -193,17 +193,17 @@ static void marks_and_plain_tokens(void **state) {
                             "\",\"vocab\":{\"?\":0},"
                             "\"merges\":[]}}",
             marks[i]);
-        struct fm_tokenizer *tokenizer = parse(json, &err);
+        struct fathom_tokenizer *tokenizer = parse(json, &err);
         if (!tokenizer) fail_msg("%s", err.message);
         size_t length;
-        const char *text = fm_tokenizer_bytes(tokenizer, 20, &length);
+        const char *text = fathom_token_bytes(tokenizer, 20, &length);
         assert_true(fm_tokenizer_encode(tokenizer, text, length, false, &tokens, NULL));
         assert_int_equal(tokens.count, length); // unknown bytes
         tokens.count = 0;
         assert_true(fm_tokenizer_encode(tokenizer, text, length, true, &tokens, NULL));
         assert_int_equal(tokens.count, 1);
         free(tokens.ids);
-        fm_tokenizer_destroy(&tokenizer);
+        fathom_tokenizer_destroy(&tokenizer);
     }
     // a special token is a mark, whatever it looks like
     expect_encoded(ADDED_ONE("ca", ",\"special\":true"), "ca", false, "2 0");
@@ -212,19 +212,19 @@ static void marks_and_plain_tokens(void **state) {
 
 static void known_ends(void **state) {
     (void)state;
-    struct fm_tokenizer *tokenizer =
+    struct fathom_tokenizer *tokenizer =
         parse(HEAD BYTE_LEVEL ",\"added_tokens\":[{\"id\":20,\"content\":\"<|im_end|>\"},{\"id\":21,"
                               "\"content\":\"<|endoftext|>\"},{\"id\":22,"
                               "\"content\":\"<|end|>\"},{\"id\":23,\"content\":\"<|im_start|>\"},{\"id\":24,"
                               "\"content\":\"<|eom_id|>\"}]," MODEL "}",
             NULL);
     assert_non_null(tokenizer);
-    assert_int_equal(fm_tokenizer_eos(tokenizer), 20);
+    assert_int_equal(fathom_tokenizer_last(tokenizer), 20);
     static const bool ends[] = {true, true, true, false, true, false};
-    for (int32_t id = 20; id < 26; id++) assert_int_equal(fm_tokenizer_is_end(tokenizer, id), ends[id - 20]);
-    assert_false(fm_tokenizer_is_end(tokenizer, -1));
-    assert_false(fm_tokenizer_is_end(tokenizer, 0));
-    fm_tokenizer_destroy(&tokenizer);
+    for (int32_t id = 20; id < 26; id++) assert_int_equal(fathom_token_is_end(tokenizer, id), ends[id - 20]);
+    assert_false(fathom_token_is_end(tokenizer, -1));
+    assert_false(fathom_token_is_end(tokenizer, 0));
+    fathom_tokenizer_destroy(&tokenizer);
     // of a family whose <|end|> ends a message of several; a word of the vocabulary ends nothing
     tokenizer = parse(HEAD BYTE_LEVEL
         ",\"added_tokens\":[{\"id\":20,\"content\":\"<|return|>\"},{\"id\":21,\"content\":\"<|call|>\"},{"
@@ -232,11 +232,11 @@ static void known_ends(void **state) {
         "\"content\":\"<|end|>\"}],\"model\":{\"vocab\":{\"a\":0,\"<|im_end|>\":1},\"merges\":[]}}",
         NULL);
     assert_non_null(tokenizer);
-    assert_true(fm_tokenizer_is_end(tokenizer, 20));
-    assert_true(fm_tokenizer_is_end(tokenizer, 21));
-    assert_false(fm_tokenizer_is_end(tokenizer, 22));
-    assert_false(fm_tokenizer_is_end(tokenizer, 2));
-    fm_tokenizer_destroy(&tokenizer);
+    assert_true(fathom_token_is_end(tokenizer, 20));
+    assert_true(fathom_token_is_end(tokenizer, 21));
+    assert_false(fathom_token_is_end(tokenizer, 22));
+    assert_false(fathom_token_is_end(tokenizer, 2));
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 static void decoders(void **state) {
@@ -262,7 +262,7 @@ static void normalization(void **state) {
         "\xc3\xa9"
         "ee",
         "9 2"); // found once the text is normal
-    struct fm_tokenizer *tokenizer =
+    struct fathom_tokenizer *tokenizer =
         parse("{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":" BYTE_LEVEL ","
               "\"model\":{\"unk_token\":\"a\",\"vocab\":{\"a\":0},\"merges\":[]}}",
             NULL);
@@ -276,7 +276,7 @@ static void normalization(void **state) {
     assert_int_equal(tokens.count, n);
     free(tokens.ids);
     free(marks);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 static void not_json(void **state) {
@@ -372,7 +372,7 @@ static void invalid(void **state) {
 static void encoding_fails(void **state) {
     (void)state;
     struct fathom_error err = {0};
-    struct fm_tokenizer *tokenizer = parse(HEAD BYTE_LEVEL "," MODEL "}", &err);
+    struct fathom_tokenizer *tokenizer = parse(HEAD BYTE_LEVEL "," MODEL "}", &err);
     assert_non_null(tokenizer);
     struct fm_tokens tokens = {0};
     assert_true(fm_tokenizer_encode(tokenizer, "abc", 3, true, &tokens, &err));
@@ -381,7 +381,7 @@ static void encoding_fails(void **state) {
     assert_non_null(strstr(err.message, "0x7e"));
     assert_int_equal(tokens.count, 1); // what was there stays
     assert_false(fm_tokenizer_encode(tokenizer, "", SIZE_MAX, true, &tokens, NULL));
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 
     tokenizer = parse(SPLIT("{\"Regex\":\"(a|[ab]|aa)+[.!]\"}", "Isolated", "false"), NULL);
     assert_non_null(tokenizer);
@@ -390,7 +390,7 @@ static void encoding_fails(void **state) {
     err = (struct fathom_error){0};
     assert_false(fm_tokenizer_encode(tokenizer, many, sizeof(many), true, &tokens, &err));
     assert_non_null(strstr(err.message, "gave up"));
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 
     // an unk_token that does not exist is none
     tokenizer =
@@ -399,7 +399,7 @@ static void encoding_fails(void **state) {
     assert_true(fm_tokenizer_encode(tokenizer, "a", 1, true, &tokens, NULL));
     assert_false(fm_tokenizer_encode(tokenizer, "~", 1, true, &tokens, NULL));
     free(tokens.ids);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 
     // a byte without a token becomes unk_token, where there is one
     expect_ids(HEAD BYTE_LEVEL ",\"model\":{\"unk_token\":\"?\",\"vocab\":{\"a\":0,\"?\":1},\"merges\":[]}}",
@@ -425,14 +425,14 @@ static void damaged_files(void **state) {
                         : n < 2000 ? n
                                    : 2000)] = "{}[]\",:0-9ax\\\x80"[rand_r(&seed) % 15];
         struct fathom_error err = {0};
-        struct fm_tokenizer *tokenizer = fm_tokenizer_from_json(bad, n, &err);
+        struct fathom_tokenizer *tokenizer = fm_tokenizer_from_json(bad, n, &err);
         assert_int_equal(tokenizer == NULL, err.status != FATHOM_OK);
         if (tokenizer) {
             struct fm_tokens tokens = {0};
             fm_tokenizer_encode(tokenizer, "Hello, 123 <think>\n\xff", 20, true, &tokens, NULL);
             free(tokens.ids);
         }
-        fm_tokenizer_destroy(&tokenizer);
+        fathom_tokenizer_destroy(&tokenizer);
         free(bad);
     }
     free(good);

@@ -134,9 +134,9 @@ static void put_tokenizer(struct gguf *g, const char *path, const char *pre) {
     free(text);
 }
 
-static struct fm_tokenizer *open_path(const char *path) {
+static struct fathom_tokenizer *open_path(const char *path) {
     struct fathom_error err = {0};
-    struct fm_tokenizer *tokenizer = fm_tokenizer_open(path, &err);
+    struct fathom_tokenizer *tokenizer = fathom_tokenizer_open(path, &err);
     if (!tokenizer) fail_msg("%s", err.message);
     return tokenizer;
 }
@@ -150,14 +150,14 @@ static void gguf_minnow(void **state) {
     u32_key(&g, "tokenizer.ggml.bos_token_id", 763);
     u32_key(&g, "tokenizer.ggml.eos_token_id", 5);
     write_gguf(&g, "minnow.gguf");
-    struct fm_tokenizer *tokenizer = open_path(inside("minnow.gguf"));
+    struct fathom_tokenizer *tokenizer = open_path(inside("minnow.gguf"));
     check_vectors(tokenizer, "minnow", true);
-    assert_int_equal(fm_tokenizer_size(tokenizer), 768);
+    assert_int_equal(fathom_tokenizer_count(tokenizer), 768);
     assert_int_equal(fm_tokenizer_bos(tokenizer), 763);
-    assert_int_equal(fm_tokenizer_eos(tokenizer), 5);
-    assert_true(fm_tokenizer_is_special(tokenizer, 766));
-    assert_false(fm_tokenizer_is_special(tokenizer, 761));
-    fm_tokenizer_destroy(&tokenizer);
+    assert_int_equal(fathom_tokenizer_last(tokenizer), 5);
+    assert_true(fathom_token_is_control(tokenizer, 766));
+    assert_false(fathom_token_is_control(tokenizer, 761));
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 struct large {
@@ -171,9 +171,9 @@ static void gguf_of(void **state) {
     struct gguf g = {0};
     put_tokenizer(&g, path, large->pre);
     write_gguf(&g, "large.gguf");
-    struct fm_tokenizer *tokenizer = open_path(inside("large.gguf"));
+    struct fathom_tokenizer *tokenizer = open_path(inside("large.gguf"));
     check_vectors(tokenizer, large->name, false);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
     unlink(inside("large.gguf"));
 }
 
@@ -193,23 +193,23 @@ static void gguf_loose_ends(void **state) {
     put_string(&g, "b a");
     put_string(&g, "a b");
     write_gguf(&g, "small.gguf");
-    struct fm_tokenizer *tokenizer = open_path(inside("small.gguf"));
+    struct fathom_tokenizer *tokenizer = open_path(inside("small.gguf"));
     struct fm_tokens ids = {0};
     assert_true(fm_tokenizer_encode(tokenizer, "ab<x>ba", 7, true, &ids, NULL));
     assert_int_equal(ids.count, 4);
     assert_memory_equal(ids.ids, ((int32_t[]){2, 4, 1, 0}), 16);
     assert_int_equal(fm_tokenizer_bos(tokenizer), -1);
-    assert_int_equal(fm_tokenizer_eos(tokenizer), -1);
+    assert_int_equal(fathom_tokenizer_last(tokenizer), -1);
     free(ids.ids);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 static void expect_refusal(const char *path, enum fathom_status status, const char *part) {
     struct fathom_error err = {0};
-    assert_null(fm_tokenizer_open(path, &err));
+    assert_null(fathom_tokenizer_open(path, &err));
     if (err.status != status || !strstr(err.message, part))
         fail_msg("status %d, \"%s\"", err.status, err.message);
-    assert_null(fm_tokenizer_open(path, NULL));
+    assert_null(fathom_tokenizer_open(path, NULL));
 }
 
 // One key is missing, or one key is wrong.
@@ -349,14 +349,14 @@ static void gguf_of_bytes(void **state) {
     (void)state;
     struct fathom_error err = {0};
     write_damaged(BYTES_ALONE);
-    struct fm_tokenizer *tokenizer = fm_tokenizer_open(inside("bad.gguf"), &err);
+    struct fathom_tokenizer *tokenizer = fathom_tokenizer_open(inside("bad.gguf"), &err);
     if (!tokenizer) fail_msg("%s", err.message);
     struct fm_tokens tokens = {0};
     assert_true(fm_tokenizer_encode(tokenizer, "cab", 3, false, &tokens, &err));
     assert_int_equal(tokens.count, 3);
     assert_int_equal(tokens.ids[0], 2);
     free(tokens.ids);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 // The types of the marks are those of a bad converter, or are absent. A word that merges make stays a word.
@@ -379,7 +379,7 @@ static void gguf_marks_of_wrong_type(void **state) {
         put_string(&g, "< a");
         put_string(&g, "<a >");
         write_gguf(&g, "small.gguf");
-        struct fm_tokenizer *tokenizer = open_path(inside("small.gguf"));
+        struct fathom_tokenizer *tokenizer = open_path(inside("small.gguf"));
         static const char text[] = "<think><｜User｜><a><|im_end|>";
         struct fm_tokens ids = {0};
         assert_true(fm_tokenizer_encode(tokenizer, text, strlen(text), true, &ids, NULL));
@@ -391,12 +391,12 @@ static void gguf_marks_of_wrong_type(void **state) {
         assert_int_not_equal(ids.ids[0], 4); // gpt-2 cuts it
         ids.count = 0;
         assert_false(fm_tokenizer_encode(tokenizer, "[PAD8]", 6, true, &ids, NULL));
-        assert_false(fm_tokenizer_is_special(tokenizer, 5));
-        assert_true(fm_tokenizer_is_special(tokenizer, 6));
-        assert_true(fm_tokenizer_is_end(tokenizer, 7));
-        assert_int_equal(fm_tokenizer_eos(tokenizer), 7);
+        assert_false(fathom_token_is_control(tokenizer, 5));
+        assert_true(fathom_token_is_control(tokenizer, 6));
+        assert_true(fathom_token_is_end(tokenizer, 7));
+        assert_int_equal(fathom_tokenizer_last(tokenizer), 7);
         free(ids.ids);
-        fm_tokenizer_destroy(&tokenizer);
+        fathom_tokenizer_destroy(&tokenizer);
     }
 }
 
@@ -414,19 +414,19 @@ static void gguf_ends_and_texts(void **state) {
     string_key(&g, "tokenizer.chat_template", "plain");
     string_key(&g, "tokenizer.chat_template.tool_use", "tools");
     write_gguf(&g, "minnow.gguf");
-    struct fm_tokenizer *tokenizer = open_path(inside("minnow.gguf"));
+    struct fathom_tokenizer *tokenizer = open_path(inside("minnow.gguf"));
     static const int32_t ends[] = {764, 5, 6, 7, 8};
-    for (size_t i = 0; i < 5; i++) assert_true(fm_tokenizer_is_end(tokenizer, ends[i]));
-    assert_false(fm_tokenizer_is_end(tokenizer, 4));
-    assert_false(fm_tokenizer_is_end(tokenizer, 763));
-    assert_int_equal(fm_tokenizer_eos(tokenizer), 764);
+    for (size_t i = 0; i < 5; i++) assert_true(fathom_token_is_end(tokenizer, ends[i]));
+    assert_false(fathom_token_is_end(tokenizer, 4));
+    assert_false(fathom_token_is_end(tokenizer, 763));
+    assert_int_equal(fathom_tokenizer_last(tokenizer), 764);
     assert_string_equal(fm_tokenizer_named(tokenizer, FM_NAMED_BOS), "<｜begin▁of▁sentence｜>");
     assert_string_equal(fm_tokenizer_named(tokenizer, FM_NAMED_EOS), "<｜end▁of▁sentence｜>");
     assert_null(fm_tokenizer_named(tokenizer, FM_NAMED_UNK));
     assert_null(fm_tokenizer_named(tokenizer, FM_NAMED_PAD));
     assert_string_equal(fm_tokenizer_chat_template(tokenizer), "plain");
     assert_string_equal(fm_tokenizer_tool_template(tokenizer), "tools");
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 // ---- Folders ---------------------------------------------------------------------------------------------
@@ -443,17 +443,17 @@ static void write_text(const char *name, const char *text) {
 }
 
 static void expect_ends(int32_t bos, int32_t eos) {
-    struct fm_tokenizer *tokenizer = open_path(folder);
+    struct fathom_tokenizer *tokenizer = open_path(folder);
     assert_int_equal(fm_tokenizer_bos(tokenizer), bos);
-    assert_int_equal(fm_tokenizer_eos(tokenizer), eos);
-    fm_tokenizer_destroy(&tokenizer);
+    assert_int_equal(fathom_tokenizer_last(tokenizer), eos);
+    fathom_tokenizer_destroy(&tokenizer);
 }
 
 static void folders(void **state) {
     (void)state;
-    struct fm_tokenizer *tokenizer = open_path(TEST_REFERENCE "/minnow");
+    struct fathom_tokenizer *tokenizer = open_path(TEST_REFERENCE "/minnow");
     check_vectors(tokenizer, "minnow", true);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
 
     expect_refusal(folder, FATHOM_IO, "tokenizer.json");
     copy_tokenizer();
@@ -474,13 +474,13 @@ static void folders(void **state) {
     assert_null(fm_tokenizer_named(tokenizer, FM_NAMED_EOS));
     assert_string_equal(fm_tokenizer_named(tokenizer, FM_NAMED_UNK), "</think>");
     assert_null(fm_tokenizer_named(tokenizer, FM_NAMED_PAD));
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
     write_text(
         "special_tokens_map.json", "{\"eos_token\":{\"content\":\"<think>\"},\"bos_token\":\"<think>\"}");
     tokenizer = open_path(folder);
     assert_string_equal(fm_tokenizer_named(tokenizer, FM_NAMED_BOS), "<nobody>");
     assert_string_equal(fm_tokenizer_named(tokenizer, FM_NAMED_EOS), "<think>");
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
     unlink(inside("special_tokens_map.json"));
 }
 
@@ -501,18 +501,18 @@ static void all_ends_count(void **state) {
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         write_text("generation_config.json", cases[i].generation);
         write_text("config.json", cases[i].config);
-        struct fm_tokenizer *tokenizer = open_path(folder);
+        struct fathom_tokenizer *tokenizer = open_path(folder);
         int n = 0, wanted = 0;
         for (int k = 0; k < 4; k++) {
-            assert_true(fm_tokenizer_is_end(tokenizer, cases[i].ends[k]));
+            assert_true(fathom_token_is_end(tokenizer, cases[i].ends[k]));
             bool new = true;
             for (int before = 0; before < k; before++) new = new &&cases[i].ends[before] != cases[i].ends[k];
             wanted += new;
         }
-        for (int32_t id = 0; id < 768; id++) n += fm_tokenizer_is_end(tokenizer, id);
+        for (int32_t id = 0; id < 768; id++) n += fathom_token_is_end(tokenizer, id);
         assert_int_equal(n, wanted);
-        assert_int_equal(fm_tokenizer_eos(tokenizer), 764);
-        fm_tokenizer_destroy(&tokenizer);
+        assert_int_equal(fathom_tokenizer_last(tokenizer), 764);
+        fathom_tokenizer_destroy(&tokenizer);
     }
 }
 
@@ -529,30 +529,30 @@ static void added_tokens_of_the_config(void **state) {
         "{\"added_tokens_decoder\":{\"3\":{\"content\":\"<x>\",\"special\":true,\"rstrip\":true},\"2\":{"
         "\"content\":\"<y>\"},"
         "\"4\":{\"content\":\"\xc3\xbc\"},\"0\":{\"content\":\"<renamed>\",\"special\":true}}}");
-    struct fm_tokenizer *tokenizer = open_path(folder);
+    struct fathom_tokenizer *tokenizer = open_path(folder);
     struct fm_tokens ids = {0};
-    assert_int_equal(fm_tokenizer_find(tokenizer, "<renamed>"), -1); // tokenizer.json has another token 0
+    assert_int_equal(fathom_tokenizer_find(tokenizer, "<renamed>"), -1); // tokenizer.json has another token 0
     assert_true(fm_tokenizer_encode(tokenizer, "a<x>  b<y>\xc3\xbc", 12, true, &ids, NULL));
     assert_int_equal(ids.count, 5);
     assert_memory_equal(ids.ids, ((int32_t[]){0, 3, 1, 2, 4}), 20);
-    assert_true(fm_tokenizer_is_special(tokenizer, 3));
+    assert_true(fathom_token_is_control(tokenizer, 3));
     free(ids.ids);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
     // words of the vocabulary that the file names are special tokens
     write_text("tokenizer_config.json",
         "{\"eos_token\":{\"content\":\"<y>\"},\"bos_token\":\"<none>\",\"additional_special_tokens\":[\"b\"]"
         "}");
     tokenizer = open_path(folder);
-    assert_int_equal(fm_tokenizer_eos(tokenizer), 2);
-    assert_true(fm_tokenizer_is_special(tokenizer, 2));
-    assert_true(fm_tokenizer_is_special(tokenizer, 1));
-    assert_false(fm_tokenizer_is_special(tokenizer, 0));
+    assert_int_equal(fathom_tokenizer_last(tokenizer), 2);
+    assert_true(fathom_token_is_control(tokenizer, 2));
+    assert_true(fathom_token_is_control(tokenizer, 1));
+    assert_false(fathom_token_is_control(tokenizer, 0));
     ids = (struct fm_tokens){0};
     assert_true(fm_tokenizer_encode(tokenizer, "a<y>", 4, true, &ids, NULL));
     assert_int_equal(ids.count, 2);
     assert_int_equal(ids.ids[1], 2);
     free(ids.ids);
-    fm_tokenizer_destroy(&tokenizer);
+    fathom_tokenizer_destroy(&tokenizer);
     write_text("tokenizer_config.json", "{\"added_tokens_decoder\":{\"x\":{\"content\":\"<z>\"}}}");
     expect_refusal(folder, FATHOM_INVALID, "<z>");
     write_text("tokenizer_config.json", "{\"added_tokens_decoder\":{\"7\":{}}}");

@@ -519,7 +519,7 @@ static void wrong_parameters(void **state) {
     (void)state;
     struct fathom_tokenizer *tokenizer = open_tokenizer(minnow_folder);
     struct fathom_error err = {0};
-    struct fathom_template_params p = {0};
+    struct fathom_template_params p = {.size = sizeof(p)};
     assert_null(fathom_template_create(NULL, NULL, &err));
     check_error(&err, FATHOM_INVALID, "fathom_template_create: tokenizer is NULL");
     assert_null(fathom_template_create(tokenizer, &p, &err));

@@ -6,37 +6,37 @@
 #include <cjson/cJSON.h>
 
 // NULL: there is no such file.
-static inline struct fm_tokenizer *load(const char *path) {
+static inline struct fathom_tokenizer *load(const char *path) {
     size_t length;
     char *text = read_file(path, &length);
     if (!text) return NULL;
     struct fathom_error err = {0};
-    struct fm_tokenizer *tokenizer = fm_tokenizer_from_json(text, length, &err);
+    struct fathom_tokenizer *tokenizer = fm_tokenizer_from_json(text, length, &err);
     free(text);
     if (!tokenizer) fail_msg("%s: %s", path, err.message);
     return tokenizer;
 }
 
-static inline struct fm_tokenizer *minnow(void) {
-    struct fm_tokenizer *tokenizer = load(TEST_REFERENCE "/minnow/tokenizer.json");
+static inline struct fathom_tokenizer *minnow(void) {
+    struct fathom_tokenizer *tokenizer = load(TEST_REFERENCE "/minnow/tokenizer.json");
     assert_non_null(tokenizer);
     return tokenizer;
 }
 
 // The bytes of the ids, ended by a zero. free() the result.
 static inline char *decode(
-    const struct fm_tokenizer *tokenizer, const struct fm_tokens *tokens, size_t *length) {
+    const struct fathom_tokenizer *tokenizer, const struct fm_tokens *tokens, size_t *length) {
     *length = 0;
     for (size_t i = 0; i < tokens->count; i++) {
         size_t n;
-        assert_non_null(fm_tokenizer_bytes(tokenizer, tokens->ids[i], &n));
+        assert_non_null(fathom_token_bytes(tokenizer, tokens->ids[i], &n));
         *length += n;
     }
     char *text = malloc(*length + 1), *end = text;
     assert_non_null(text);
     for (size_t i = 0; i < tokens->count; i++) {
         size_t n;
-        const char *bytes = fm_tokenizer_bytes(tokenizer, tokens->ids[i], &n);
+        const char *bytes = fathom_token_bytes(tokenizer, tokens->ids[i], &n);
         memcpy(end, bytes, n);
         end += n;
     }
@@ -46,7 +46,8 @@ static inline char *decode(
 
 // Checks that all texts of vectors.json give the ids listed for `name`. With round_trip, also that the ids
 // give the text.
-static inline void check_vectors(const struct fm_tokenizer *tokenizer, const char *name, bool round_trip) {
+static inline void check_vectors(
+    const struct fathom_tokenizer *tokenizer, const char *name, bool round_trip) {
     size_t length;
     char *file = need_file(TEST_REFERENCE "/vectors.json", &length);
     // \u0000 would end a C string: a private-use character stands for it while the JSON is read

@@ -17,9 +17,20 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 version=$(sed -n 's/^#define FATHOM_VERSION_M[AI][JN]OR \([0-9]*\).*/\1/p' "$source/include/fathom/version.h" | paste -sd .)
+# The types of Vulkan that vulkan.h uses, by name alone: what is in them is Vulkan's.
+mkdir -p "$work/vulkan"
+cat >"$work/vulkan/vulkan_core.h" <<'C'
+typedef struct VkInstance_T *VkInstance;
+typedef struct VkPhysicalDevice_T *VkPhysicalDevice;
+typedef struct VkDevice_T *VkDevice;
+typedef struct VkQueue_T *VkQueue;
+typedef void (*PFN_vkGetInstanceProcAddr)(void);
+typedef struct VkPhysicalDeviceFeatures2 VkPhysicalDeviceFeatures2;
+C
 for header in "$source"/include/fathom/*.h; do
     echo "#include <fathom/$(basename "$header")>"
-done | cc -std=c17 -E -P -I "$source/include" -x c - >"$work/headers.i"
+done | cc -std=c17 -ffreestanding -E -P -I "$work" -I "$source/include" -x c - >"$work/headers.i"
+# -ffreestanding takes the integers from the compiler: the dump must not depend on the C library.
 # Each declaration becomes a definition: the first semicolon behind the attribute of FATHOM_API. An enum without a
 # name gets one, since abidw would number them.
 tr '\n' ' ' <"$work/headers.i" | sed -E 's/enum \{ *([A-Z0-9_]+)/enum of_\1 { \1/g' | sed 's/__attribute__((visibility("default")))/\n&/g' |

@@ -387,7 +387,7 @@ done
 refused '2048' "$fathom" run "$demo" -p x --ctx 1000000
 seq 1 400 >"$work/long"
 refused 'prompt has [0-9]+ tokens, the context holds 64' "$fathom" run "$demo" -f "$work/long" --ctx 64
-refused '768' "$fathom" logits "$v3" --ids 1,768 --out "$work/never"
+refused '768' "$fathom" logits "$v3" --ids 1,768 --no-tune --out "$work/never"
 refused 'no-such' "$fathom" run "$demo" -f "$work/no-such"
 [ ! -e "$work/never" ] || { failures=$((failures + 1)); echo "FAIL: a refused command left its output"; }
 

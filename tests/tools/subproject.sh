@@ -57,7 +57,7 @@ if(NOT CMAKE_BUILD_TYPE STREQUAL before_BUILD_TYPE)
     message(FATAL_ERROR "Fathom sets CMAKE_BUILD_TYPE")
 endif()
 get_property(cached DIRECTORY PROPERTY CACHE_VARIABLES)
-list(FILTER cached EXCLUDE REGEX "FATHOM|^(fathom|host|CMAKE|_CMAKE|FETCH|FETCHCONTENT|PKG_CONFIG|FIND_PACKAGE|VOLK|VULKAN)_")
+list(FILTER cached EXCLUDE REGEX "FATHOM|^(fathom|host|CMAKE|_CMAKE|FETCH|FETCHCONTENT|PKG_CONFIG|FIND_PACKAGE|VULKAN)_")
 list(REMOVE_ITEM cached FETCH prefix_result) # the second is of CMake's pkg_check_modules
 if(cached)
     message(FATAL_ERROR "Fathom caches ${cached}")

@@ -1,6 +1,7 @@
 // The kernels that measure the roofline do all the work that they claim.
 #include "op/roofline/roofline.h"
 #include "gpu/support.h"
+#include <fathom/debug.h>
 
 static struct fathom_buffer *new_buffer(struct fathom_gpu *gpu, uint64_t size) {
     struct fathom_error err = {0};
@@ -54,13 +55,40 @@ static void multiplies_in_every_invocation(void **state) {
     fathom_buffer_destroy(&y);
 }
 
+// The rates themselves depend on the machine.
+static void measures_the_device(void **state) {
+    struct fathom_gpu *gpu = *state;
+    struct fathom_error err = {0};
+    struct fathom_roofline roofline = {0};
+    const bool ok = fathom_gpu_measure_roofline(gpu, &roofline, &err);
+    if (fathom_gpu_get_info(gpu)->timestamp_period == 0) {
+        assert_false(ok);
+        assert_int_equal(err.status, FATHOM_UNSUPPORTED);
+        return;
+    }
+    check(ok, &err);
+    assert_true(roofline.bytes_per_second > 0);
+    assert_true(roofline.flops_per_second > 0);
+}
+
+static void says_that_timers_are_missing(void **state) {
+    (void)state;
+    struct fathom_gpu *gpu = create_gpu(&FATHOM_INIT(fathom_gpu_params));
+    struct fathom_error err = {0};
+    struct fathom_roofline roofline;
+    assert_false(fathom_gpu_measure_roofline(gpu, &roofline, &err));
+    assert_int_equal(err.status, FATHOM_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "has no GPU timers"));
+    fathom_gpu_destroy(&gpu);
+}
+
 static int start(void **state) {
-    *state = create_gpu(&FATHOM_INIT(fathom_gpu_params));
+    *state = create_gpu(&FATHOM_INIT(fathom_gpu_params, .timers = true));
     return 0;
 }
 
 static int start_columns(void **state) {
-    *state = create_gpu(&FATHOM_INIT(fathom_gpu_params, .variants = "roofline=columns"));
+    *state = create_gpu(&FATHOM_INIT(fathom_gpu_params, .timers = true, .variants = "roofline=columns"));
     return 0;
 }
 
@@ -72,7 +100,11 @@ static int finish(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_word), cmocka_unit_test(multiplies_in_every_invocation)};
+        cmocka_unit_test(reads_every_word),
+        cmocka_unit_test(multiplies_in_every_invocation),
+        cmocka_unit_test(measures_the_device),
+        cmocka_unit_test(says_that_timers_are_missing),
+    };
     const int failures = cmocka_run_group_tests(tests, start, finish);
     return cmocka_run_group_tests_name("columns", tests, start_columns, finish) + failures;
 }

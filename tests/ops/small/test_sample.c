@@ -18,6 +18,7 @@ static const struct sample_case {
     bool coarse;                         // logits in steps of 0.5: many equals
     uint32_t n_peaks;                    // tokens far above the others
     enum edge edge;                      // sets one of the bounds above
+    uint32_t n_allowed;                  // tokens whose logit is not -infinity; 0: all
 } cases[] = {
     {1, 0, 0, 0, 0, 0, 1, false},
     {37, 0, 0, 0, 0, 0, 5, true},
@@ -58,6 +59,13 @@ static const struct sample_case {
     {513, 1e-37f, 0, 0.9f, 0, 0, 80, false},
     {513, 1e-37f, 40, 0, 0.1f, 0, 800, true},
     {513, 1e-30f, 0, 0, 0, 0, 8, false},
+    // forbidden tokens
+    {1000, 0, 0, 0, 0, 1.3f, 5, false, .n_allowed = 1},
+    {1000, 0, 0, 0, 0, 1.3f, 5, false, .n_allowed = 40},
+    {1000, 1, 0, 0.95f, 0, 1.2f, 8, false, .n_allowed = 3},
+    {1000, 1, 20, 0, 0.01f, 1e-30f, 8, false, .n_allowed = 5},
+    {1000, 100, 0, 0, 0, 0, 1, false, .n_allowed = 300},
+    {513, 1e-37f, 0, 0.9f, 0, 0, 800, true, .n_allowed = 9},
     {129280, 0, 0, 0, 0, 0, 15, false},
     {129280, 0.6f, 0, 0.95f, 0, 0, 15, false},
     {129280, 0.6f, 0, 0.95f, 0, 0, 4, false, 300},
@@ -67,9 +75,10 @@ enum { N_BENCH = 4 };
 
 static const char *name(size_t i, char *buffer, size_t size) {
     const struct sample_case *c = &cases[i];
-    snprintf(buffer, size, "%u tokens, temp %g top-k %u top-p %g min-p %g penalty %g%s%s%s", c->n_vocab,
+    snprintf(buffer, size, "%u tokens, temp %g top-k %u top-p %g min-p %g penalty %g%s%s%s%s", c->n_vocab,
         (double)c->temperature, c->top_k, (double)c->top_p, (double)c->min_p, (double)c->penalty,
-        c->coarse ? ", equals" : "", c->n_peaks ? ", peaked" : "", edge_names[c->edge]);
+        c->coarse ? ", equals" : "", c->n_peaks ? ", peaked" : "", c->n_allowed ? ", some forbidden" : "",
+        edge_names[c->edge]);
     return buffer;
 }
 
@@ -284,7 +293,8 @@ static void check_not_finite(
         &FATHOM_INIT(fathom_sample_params, .logits = op_input(test, logits + first * n, n_rows * n),
             .step = step_view, .seen = seen_view, .ring = ring,
             .drafts = guess ? (struct fathom_view){0} : drafts_view, .n_vocab = n, .n_ring = N_RING,
-            .n_rows = n_rows, .guess = guess));
+            .n_rows = n_rows, .guess = guess,
+            .forbids = value > 0 || (isnan(value) && at > 0))); // -infinity is one where nothing is forbidden
     op_run(test, true);
     if (!guess) seen[token] = 1;
     step.position = guess ? 1 : 2;
@@ -313,6 +323,8 @@ static void run(struct op_test *test, size_t index) {
         seen[i] = op_random(test) % 4 == 0;
     }
     for (uint32_t i = 0; i < c->n_peaks; i++) logits[op_random(test) % n] += 4 * c->spread;
+    for (uint32_t i = 0; c->n_allowed && i < n; i++)
+        if (i * 7919u % n >= c->n_allowed) logits[i] = -INFINITY;
     struct fathom_step step = {
         .position = 254,
         .n_sampled = 3,
@@ -336,6 +348,7 @@ static void run(struct op_test *test, size_t index) {
         .ring = ring,
         .n_vocab = n,
         .n_ring = N_RING,
+        .forbids = c->n_allowed > 0,
     };
     fathom_sample(test->stream, &params);
     uint32_t want_ring[N_RING];
@@ -364,6 +377,20 @@ static void run(struct op_test *test, size_t index) {
         }
     }
     if (index != 0) return;
+
+    // all tokens are forbidden
+    const float forbidden = -INFINITY;
+    const uint32_t none = FATHOM_NOT_FINITE;
+    op_begin(test);
+    params.logits = op_input(test, &forbidden, 1);
+    params.step = op_input(test, &step, sizeof(step) / 4);
+    params.seen = op_input(test, seen, n);
+    params.ring = op_output(test, 1);
+    params.n_ring = 1;
+    params.forbids = true;
+    fathom_sample(test->stream, &params);
+    op_run(test, true);
+    op_check_equal(test, "ring where all are forbidden", op_result(test, params.ring), &none, 1);
 
     op_begin(test);
     params.n_rows = 2;
