@@ -181,9 +181,9 @@ struct fathom_tune_params {
 };
 // Measures every variant of every operator at this model's shapes on its device, for 1, 2, 4 and 8 tokens and
 // a prefill chunk; compares the results with the plain variant's; uses the fastest variants from now on; and
-// writes the file that engines start with. A call for which `seconds` leave no time keeps its choice. A tuning
-// that is cancelled keeps what it has found, also in the file. Refused while the engine has sessions, in exact
-// mode and with forced variants. No session can be created meanwhile.
+// writes the file that engines start with. A call for which `seconds` leave no time keeps its choice. A
+// tuning that is cancelled keeps what it has found, also in the file. Refused while the engine has sessions,
+// in exact mode and with forced variants. No session can be created meanwhile.
 FATHOM_API bool fathom_engine_tune(
     struct fathom_engine *engine, const struct fathom_tune_params *params, struct fathom_error *err);
 // What the last fathom_engine_tune() found: the number of entries, and entry i, which the engine owns until
