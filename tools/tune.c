@@ -82,8 +82,9 @@ int tune_main(int argc, char **argv) {
         .progress = progress_bar,
     };
     const bool ok = fathom_engine_tune(engine, &params, &err);
-    int done = ok ? show(engine, model, json) : refuse(&err);
-    if (ok && interrupted()) {
+    const bool stopped = !ok && err.status == FATHOM_CANCELLED;
+    int done = ok || stopped ? show(engine, model, json) : refuse(&err);
+    if (stopped) {
         fprintf(stderr, "fathom: tuning was interrupted; what was measured is kept\n");
         done = EXIT_REFUSED;
     }

@@ -216,7 +216,7 @@ static bool read_params(struct fathom_ask_params *p, const struct fathom_ask_par
     *p = FATHOM_INIT(fathom_ask_params);
     if (!fm_sized_read(p, sizeof(*p), params, name, err)) return false;
     if (reply && reply->size < sizeof(reply->size))
-        return fm_fail(err, FATHOM_INVALID, "%s: reply: the size is %zu: set it to the sizeof of the struct",
+        return fm_fail(err, FATHOM_INVALID, "%s: reply.size is %zu: set it to the sizeof of the struct",
             function, reply->size);
     if (p->n_stops && !p->stops)
         return fm_fail(err, FATHOM_INVALID, "%s.stops is NULL, n_stops is %zu", name, p->n_stops);

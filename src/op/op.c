@@ -1,5 +1,6 @@
 #include "op/op.h"
 #include "base/sized.h"
+#include "quant/types.h"
 #include "shaders/quant/packed.h"
 #include <inttypes.h>
 #include <math.h>
@@ -72,10 +73,10 @@ bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, 
 bool fm_op_weight(
     struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w) {
     if (!w) return fm_stream_fail(stream, FATHOM_INVALID, "%s: no weight for %s", op, name);
+    char why[FM_ROW_REFUSAL];
     if (!fathom_row_size(w->type, w->n_cols))
-        return fm_stream_fail(stream, FATHOM_INVALID,
-            "%s: %s has type %d and %" PRIu32 " columns, which is no row of a known type", op, name,
-            (int)w->type, w->n_cols);
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s is no weight: %s", op, name,
+            fm_type_refuse_row(w->type, w->n_cols, why));
     uint64_t n_rows = 0;
     for (uint32_t i = 0; i < w->n_slices; i++) n_rows += w->slices[i].n_rows;
     if (!n_rows || n_rows != (uint64_t)w->n_mats * w->n_rows)

@@ -268,7 +268,7 @@ static void test_splitting(void **state) {
     (void)state;
     static const char *const models[] = {REFERENCE("v3"), REFERENCE("llama"), MINNOW};
     for (int i = 0; i < 6; i++) {
-        uint64_t hashes[2], submits[2];
+        uint64_t hashes[2], submits[2], dispatches[2];
         for (int split = 0; split < 2; split++) {
             struct fathom_error err = {0};
             struct fathom_engine *engine =
@@ -285,13 +285,17 @@ static void test_splitting(void **state) {
             if (!s || !fathom_session_append(s, ids, 100, logits, &err)) fail_msg("%s", err.message);
             hashes[split] = hash_floats(logits, 100ull * n_vocab);
             submits[split] = counters_of(fathom_engine_get_gpu(engine)).submits;
+            dispatches[split] = counters_of(fathom_engine_get_gpu(engine)).dispatches;
             free(logits);
             fathom_session_destroy(&s);
             fathom_engine_destroy(&engine);
         }
-        print_message("%s%s: %llu submits in place of %llu\n", strrchr(models[i / 2], '/') + 1,
-            i % 2 ? ", exact" : "", (unsigned long long)submits[1], (unsigned long long)submits[0]);
+        print_message("%s%s: %llu submits in place of %llu, %llu dispatches in place of %llu\n",
+            strrchr(models[i / 2], '/') + 1, i % 2 ? ", exact" : "", (unsigned long long)submits[1],
+            (unsigned long long)submits[0], (unsigned long long)dispatches[1],
+            (unsigned long long)dispatches[0]);
         assert_true(submits[1] > 2 * submits[0]);
+        assert_true(dispatches[1] > dispatches[0]);
         assert_true(hashes[0] == hashes[1]);
     }
 }
@@ -308,17 +312,40 @@ static void print_figures(void) {
 static const char *model_of_hand;
 static uint32_t tokens_of_hand;
 
+// Each call is cancelled in the middle. Then the device may still be busy with what it was given.
 static void by_hand(void **state) {
     (void)state;
     struct sessions *c = calloc(1, sizeof(*c));
-    struct listener l = {0};
+    struct text *text = calloc(1, sizeof(*text));
+    struct listener opening = {0}, whole = {0};
     struct fathom_error err;
     c->n_prompt = tokens_of_hand, c->n_new = N_NEW;
-    c->engine = open_listened((struct opening){.engine = {.model = model_of_hand}}, &l, &err);
+    c->engine = open_listened((struct opening){.engine = {.model = model_of_hand}}, &opening, &err);
     if (!c->engine) fail_msg("%s", err.message);
-    cancel_sessions(c, false);
-    cancel_from_a_thread(c);
+    make_prompt(c->prompt, c->n_prompt, fathom_engine_get_info(c->engine)->n_vocab);
+    struct fathom_session *s = create(c, &whole);
+    if (!go_on(s, c->prompt, c->n_prompt, c->n_new, &c->whole, &err)) fail_msg("%s", err.message);
+    print_message("prompt %.2f s, answer %.2f s, %llu and %llu reports\n", stats_of(s).prefill_seconds,
+        stats_of(s).decode_seconds, (unsigned long long)whole.n[FATHOM_PHASE_PROMPT],
+        (unsigned long long)whole.n[FATHOM_PHASE_ANSWER]);
+    fathom_session_destroy(&s);
+    const enum fathom_phase phases[] = {FATHOM_PHASE_PROMPT, FATHOM_PHASE_ANSWER};
+    for (int i = 0; i < 4; i++) {
+        struct listener l = {.phase = phases[i / 2], .at = choose(1 + i % 2, whole.n[phases[i / 2]])};
+        text->n = 0;
+        s = create(c, &l);
+        go_on(s, c->prompt, c->n_prompt, c->n_new, text, &err);
+        note(&l, &err);
+        const double start = fm_clock();
+        assert_true(fm_gpu_settle(fathom_engine_get_gpu(c->engine), NULL, &err));
+        print_message("%s: the device was busy for %.3f s more\n", names[phases[i / 2]], fm_clock() - start);
+        if (i == 3)
+            finish(c, s, &l, text);
+        else
+            fathom_session_destroy(&s);
+    }
     fathom_engine_destroy(&c->engine);
+    free(text);
     free(c);
 }
 

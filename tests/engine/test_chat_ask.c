@@ -215,7 +215,7 @@ static void refused(void **state) {
         {{.size = sizeof(struct fathom_ask_params), .stops = holes, .n_stops = 2}, "params.stops[1] is NULL"},
         {{.size = sizeof(struct fathom_ask_params), .stops = empty, .n_stops = 1},
             "params.stops[0] is empty"},
-        {{.size = 0}, "fathom_chat_ask: params: the size is 0"},
+        {{.size = 0}, "fathom_chat_ask: params.size is 0"},
     };
     struct fathom_chat *chat = open_chat(*state, NULL);
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -227,7 +227,7 @@ static void refused(void **state) {
     struct fathom_error err = {0};
     struct fathom_reply reply = {.size = 0};
     assert_false(fathom_chat_ask(chat, paul, NULL, &reply, &err));
-    assert_non_null(strstr(err.message, "fathom_chat_ask: reply: the size is 0"));
+    assert_non_null(strstr(err.message, "fathom_chat_ask: reply.size is 0"));
     struct fathom_chat *raw = open_chat(*state, &FATHOM_INIT(fathom_chat_params, .raw = true));
     const char *const says = "a raw text has no messages";
     memset(&err, 0, sizeof(err));

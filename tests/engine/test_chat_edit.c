@@ -50,7 +50,7 @@ static void messages(void **state) {
     assert_non_null(strstr(err.message, "fathom_chat_add: message is NULL"));
     memset(&err, 0, sizeof(err));
     assert_false(fathom_chat_add(chat, &(struct fathom_message){.size = 0, .content = "x"}, &err));
-    assert_non_null(strstr(err.message, "fathom_chat_add: message: the size is 0"));
+    assert_non_null(strstr(err.message, "fathom_chat_add: message.size is 0"));
     assert_int_equal(fathom_chat_count(chat), 1);
     fathom_chat_destroy(&chat);
 }

@@ -106,14 +106,19 @@ static bool stop_soon(void *user, enum fathom_phase phase, uint64_t done, uint64
     return phase != FATHOM_PHASE_TUNE || done < *(const uint64_t *)user;
 }
 
-// most: calls to measure; NULL: all.
+// most: calls to measure, after which the tuning is cancelled; NULL: all.
 static bool tune_of(struct fathom_engine *engine, double seconds, uint64_t *most, struct fathom_error *err) {
     const struct fathom_tune_params params = {
         .size = sizeof(params),
         .seconds = seconds,
         .progress = {most ? stop_soon : NULL, most},
     };
-    return fathom_engine_tune(engine, &params, err);
+    const bool ok = fathom_engine_tune(engine, &params, err);
+    if (!most) return ok;
+    assert_false(ok);
+    assert_int_equal(err->status, FATHOM_CANCELLED);
+    *err = (struct fathom_error){0};
+    return true;
 }
 
 // Does a decode step use the plain variant of expert_up, and no other?
@@ -376,7 +381,8 @@ static void test_first_start_of_a_card(void **state) {
     uint64_t none = 0;
     struct fathom_engine *engine =
         open_model(&models[V4], (struct opening){.debug.discrete = true, .gpu.cache_dir = folder});
-    assert_false(fm_tune_start(engine, &(struct fm_watch){.progress = {stop_soon, &none}}, &err));
+    struct fm_watch watch = {.progress = {stop_soon, &none}};
+    assert_false(fm_tune_start(engine, &watch, &err));
     assert_int_equal(err.status, FATHOM_CANCELLED);
     assert_int_equal(n_tuning_files(path, sizeof(path)) + (int)engine->gpu->n_tuned + heard.n_notices, 0);
     struct fathom_weight *head = engine->weights.head;
