@@ -242,29 +242,32 @@ struct range {
     uint32_t first[3], n[3];
 };
 
-// The dimension to split in n parts: the outermost that has as many workgroups, so that the order of the
-// workgroups stays; else the one that has most.
-static uint32_t split_dimension(const struct fm_dispatch *d, uint32_t n) {
-    uint32_t most = 0;
-    for (uint32_t i = 3; i-- > 0;)
-        if (d->groups[i] >= n) return i;
-    for (uint32_t i = 1; i < 3; i++)
-        if (d->groups[i] > d->groups[most]) most = i;
+// The dimension to split in n parts, of those that may be: the outermost that has as many workgroups, so that
+// the order of the workgroups stays; else the one that has most. 3: none.
+static uint32_t split_dimension(const struct fm_entry *e, uint32_t n) {
+    const uint32_t *groups = e->dispatch.groups;
+    uint32_t most = 3;
+    for (uint32_t i = 3; i-- > 0;) {
+        if (!(e->pipeline->splits >> i & 1)) continue;
+        if (groups[i] >= n) return i;
+        if (most == 3 || groups[i] > groups[most]) most = i;
+    }
     return most;
 }
 
 // The number of parts for an entry, where `most` seconds go into a submit.
 static uint32_t count_ranges(const struct fathom_gpu *gpu, const struct fm_entry *e, double most) {
     const double seconds = estimate_seconds(gpu, &e->dispatch);
-    if (!is_cpu(gpu) || e->is_copy || e->dispatch.indirect.buffer || e->pipeline->whole || seconds <= most)
-        return 1;
+    if (!is_cpu(gpu) || e->is_copy || e->dispatch.indirect.buffer || seconds <= most) return 1;
     const uint32_t n = seconds / most < MOST_RANGES ? (uint32_t)(seconds / most) + 1 : MOST_RANGES,
-                   groups = e->dispatch.groups[split_dimension(&e->dispatch, n)];
+                   dimension = split_dimension(e, n),
+                   groups = dimension < 3 ? e->dispatch.groups[dimension] : 1;
     return n < groups ? n : groups;
 }
 
-static struct range range_of(const struct fm_dispatch *d, uint32_t i, uint32_t n) {
-    const uint32_t dimension = split_dimension(d, n);
+static struct range range_of(const struct fm_entry *e, uint32_t i, uint32_t n) {
+    const struct fm_dispatch *d = &e->dispatch;
+    const uint32_t dimension = split_dimension(e, n);
     struct range r = {.n = {d->groups[0], d->groups[1], d->groups[2]}};
     const uint64_t all = d->groups[dimension];
     r.first[dimension] = (uint32_t)(all * i / n);
@@ -284,7 +287,6 @@ static void dispatch(
     struct fathom_stream *s, VkCommandBuffer c, const struct fm_entry *e, uint32_t i, uint32_t n) {
     const struct fm_device_functions *vk = &s->gpu->vk;
     const struct fm_dispatch *d = &e->dispatch;
-    const struct range r = range_of(d, i, n);
     static const uint32_t zero[3];
     const bool tiles = fm_spirv_binds(&e->pipeline->layout->spirv, FM_TILES_BINDING);
     if (d->indirect.buffer) {
@@ -293,6 +295,7 @@ static void dispatch(
     } else if (n == 1) {
         vk->vkCmdDispatch(c, d->groups[0], d->groups[1], d->groups[2]);
     } else {
+        const struct range r = range_of(e, i, n);
         if (tiles) write_first_tile(s, c, r.first);
         vk->vkCmdDispatchBase(c, r.first[0], r.first[1], r.first[2], r.n[0], r.n[1], r.n[2]);
         if (tiles) write_first_tile(s, c, zero);

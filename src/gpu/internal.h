@@ -170,7 +170,7 @@ struct fm_pipeline {
     enum fm_pipeline_state state; // under gpu->lock
     VkPipeline handle;            // VK_NULL_HANDLE until built
     VkResult result;              // of the last attempt
-    bool whole;                   // its workgroups must run in one dispatch (fm_spirv_whole)
+    uint32_t splits;              // fm_spirv_splits
     const char *failed_call;
     bool from_cache;
 };

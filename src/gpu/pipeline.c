@@ -180,7 +180,7 @@ static VkResult create_module(struct fathom_gpu *gpu, struct fm_pipeline *p, VkS
     size_t n_words;
     if (!fm_spirv_trim(p->layout->shader, p->spec, p->n_spec, &words, &n_words))
         return VK_ERROR_OUT_OF_HOST_MEMORY;
-    p->whole = fm_spirv_whole(words, n_words);
+    p->splits = fm_spirv_splits(words, n_words, p->spec, p->n_spec);
     const VkShaderModuleCreateInfo create = {
         .sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
         .codeSize = 4 * n_words,
@@ -220,7 +220,7 @@ static void build(struct fathom_gpu *gpu, struct fm_pipeline *p) {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .pNext = gpu->creation_feedback ? &feedback : NULL,
         .flags = (gpu->debug.statistics ? VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR : 0) |
-            (gpu->info.type == FATHOM_GPU_CPU && !p->whole ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0),
+            (gpu->info.type == FATHOM_GPU_CPU && p->splits ? VK_PIPELINE_CREATE_DISPATCH_BASE_BIT : 0),
         .stage =
             {
                 .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,

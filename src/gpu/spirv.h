@@ -24,7 +24,7 @@ bool fm_spirv_reflect(const struct fm_shader *shader, struct fm_spirv *spirv, st
 bool fm_spirv_trim(
     const struct fm_shader *shader, const uint32_t *spec, uint32_t n_spec, uint32_t **words, size_t *n_words);
 
-// Must all workgroups of a dispatch of this module run in one dispatch? For a module as fm_spirv_trim()
-// leaves it, which lacks the code that its constants switch off.
-bool fm_spirv_whole(const uint32_t *words, size_t n_words);
+// The dimensions (bits 0 to 2) in which the workgroups may be spread over several dispatches. For a module as
+// fm_spirv_trim() leaves it, with these values of its constants.
+uint32_t fm_spirv_splits(const uint32_t *words, size_t n_words, const uint32_t *spec, uint32_t n_spec);
 #endif

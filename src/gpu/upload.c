@@ -14,9 +14,10 @@ static uint64_t staging_bytes(const struct fathom_gpu *gpu) {
 static bool check_view(struct fathom_view v, const char *what, struct fathom_error *err) {
     if (v.buffer && v.offset <= v.buffer->size && v.size <= v.buffer->size - v.offset && v.offset % 4 == 0)
         return true;
+    if (!v.buffer) return fm_fail(err, FATHOM_INVALID, "%s: the view's buffer is NULL", what);
     return fm_fail(err, FATHOM_INVALID, "%s: bytes %llu to %llu are not a range of a buffer of %llu", what,
         (unsigned long long)v.offset, (unsigned long long)(v.offset + v.size),
-        (unsigned long long)(v.buffer ? v.buffer->size : 0));
+        (unsigned long long)v.buffer->size);
 }
 
 static bool create_commands(struct fathom_gpu *gpu, struct fm_staging *s, struct fathom_error *err) {

@@ -268,7 +268,7 @@ static void test_splitting(void **state) {
     (void)state;
     static const char *const models[] = {REFERENCE("v3"), REFERENCE("llama"), MINNOW};
     for (int i = 0; i < 6; i++) {
-        uint64_t hashes[2], submits[2];
+        uint64_t hashes[2], submits[2], dispatches[2];
         for (int split = 0; split < 2; split++) {
             struct fathom_error err = {0};
             struct fathom_engine *engine =
@@ -285,13 +285,17 @@ static void test_splitting(void **state) {
             if (!s || !fathom_session_append(s, ids, 100, logits, &err)) fail_msg("%s", err.message);
             hashes[split] = hash_floats(logits, 100ull * n_vocab);
             submits[split] = counters_of(fathom_engine_get_gpu(engine)).submits;
+            dispatches[split] = counters_of(fathom_engine_get_gpu(engine)).dispatches;
             free(logits);
             fathom_session_destroy(&s);
             fathom_engine_destroy(&engine);
         }
-        print_message("%s%s: %llu submits in place of %llu\n", strrchr(models[i / 2], '/') + 1,
-            i % 2 ? ", exact" : "", (unsigned long long)submits[1], (unsigned long long)submits[0]);
+        print_message("%s%s: %llu submits in place of %llu, %llu dispatches in place of %llu\n",
+            strrchr(models[i / 2], '/') + 1, i % 2 ? ", exact" : "", (unsigned long long)submits[1],
+            (unsigned long long)submits[0], (unsigned long long)dispatches[1],
+            (unsigned long long)dispatches[0]);
         assert_true(submits[1] > 2 * submits[0]);
+        assert_true(dispatches[1] > dispatches[0]);
         assert_true(hashes[0] == hashes[1]);
     }
 }
