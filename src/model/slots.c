@@ -197,11 +197,15 @@ bool fm_slots_resize(struct fathom_gpu *gpu, struct fm_slots *s, uint32_t n_slot
     free_slots(s);
     s->n_slots = n_slots;
     s->version++, s->n_resizes++;
-    while (!(ok = allocate_slots(gpu, s, err)) && s->n_slots > s->top_k) { // blocks do not come out even
+    struct fathom_error failure = {0};
+    while (!(ok = allocate_slots(gpu, s, &failure)) && s->n_slots > s->top_k) { // blocks do not come out even
         free_slots(s);
         s->n_slots--;
     }
-    if (!ok) free_slots(s);
+    if (!ok) {
+        free_slots(s);
+        fm_fail(err, failure.status, "%s", failure.message);
+    }
     ok = ok &&
         ((now = calloc(s->n_layers, s->state_size)) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory"));
     for (uint32_t i = 0; ok && i < s->n_layers; i++)
