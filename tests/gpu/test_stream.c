@@ -267,7 +267,8 @@ static const struct split_case {
     {FATHOM_GPU_DISCRETE, {30, 30, 30}, 3}, {FATHOM_GPU_DISCRETE, {1, 30}, 2},
     {FATHOM_GPU_DISCRETE, {7, 7, 7, 7, 7, 7, 7, 7}, 4}, {FATHOM_GPU_INTEGRATED, {11, 11, 8, 12, 30, 1}, 5},
     {FATHOM_GPU_VIRTUAL, {11, 11, 8}, 2}, {FATHOM_GPU_OTHER, {11, 11, 8}, 2},
-    {FATHOM_GPU_CPU, {30, 30, 30}, 1}, // no watchdog
+    {FATHOM_GPU_CPU, {8, 8, 8}, 1}, // no watchdog: what is short as a whole stays whole
+    {FATHOM_GPU_CPU, {9, 9, 9}, 3}, // 27: for the sake of those who cancel
 };
 
 static void check_split(const struct split_case *c, bool by_bytes) {
@@ -278,7 +279,11 @@ static void check_split(const struct split_case *c, bool by_bytes) {
     uint32_t got[N], n = 0;
     const struct affine_args args = {N, 3, 1};
     b.gpu->info.type = c->type;
-    const double flops = c->type == FATHOM_GPU_DISCRETE ? 1e12 : 2e11, bytes = flops / 10; // a second
+    const bool cpu = c->type == FATHOM_GPU_CPU;
+    const double flops = c->type == FATHOM_GPU_DISCRETE ? 1e12
+        : cpu                                           ? 2e10
+                                                        : 2e11,
+                 bytes = cpu ? 5e9 : flops / 10; // a second
     for (; n < 8 && c->hundredths[n]; n++) {
         struct fm_dispatch d = affine_dispatch(slot(&b, 0), slot(&b, 0), &args);
         d.flops = by_bytes ? 0 : flops * c->hundredths[n] / 100;
@@ -397,6 +402,32 @@ static void test_refused(void **state) {
     fathom_stream_copy(b.stream, slot(&b, 0), (struct fathom_view){b.buffer, 0, 8});
     assert_false(fathom_stream_finish(b.stream, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
+    fathom_stream_begin(b.stream);
+    d.groups[1] = 0;
+    fm_stream_dispatch(b.stream, &d);
+    fathom_stream_copy(b.stream, slot(&b, 0), (struct fathom_view){b.buffer, 0, 8});
+    assert_false(fathom_stream_finish(b.stream, &err));
+    assert_non_null(strstr(err.message, "dimension 1")); // the first of the two
+    end(&b);
+}
+
+static void test_another_gpu(void **state) {
+    (void)state;
+    struct bench b = begin(NULL), other = begin(NULL);
+    struct fathom_error err = {0};
+    uint32_t words[N] = {0};
+    fathom_stream_copy(b.stream, slot(&other, 0), slot(&b, 0));
+    assert_false(fathom_stream_finish(b.stream, &err));
+    assert_non_null(strstr(err.message, "another gpu"));
+    fathom_stream_begin(b.stream);
+    record_affine(b.stream, slot(&b, 0), slot(&other, 0), (struct affine_args){N, 3, 1});
+    assert_false(fathom_stream_finish(b.stream, &err));
+    assert_non_null(strstr(err.message, "another gpu"));
+    assert_false(fathom_upload(b.gpu, slot(&other, 0), words, &err));
+    assert_non_null(strstr(err.message, "another gpu"));
+    assert_false(fathom_download(b.gpu, slot(&other, 0), words, &err));
+    assert_int_equal(err.status, FATHOM_INVALID);
+    end(&other);
     end(&b);
 }
 
@@ -438,6 +469,7 @@ int main(void) {
         cmocka_unit_test(test_host_results),
         cmocka_unit_test(test_timings),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_another_gpu),
         cmocka_unit_test(test_odds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
