@@ -178,19 +178,20 @@ static uint32_t same_beginning(const struct fathom_session *s, const int32_t *id
     return n_same;
 }
 
-// A cut may cost more of the cache than of the text.
+// A cut may cost more of the cache than of the text, and so may a cancelled chunk.
 uint32_t fm_session_held(const struct fathom_session *s, const int32_t *ids, size_t n) {
-    const uint32_t n_same = same_beginning(s, ids, n);
-    return n_same < sound_length(s) ? s->engine->hp.arch->cache_truncate(n_same) : n_same;
+    const uint32_t n_same = same_beginning(s, ids, n), n_sound = sound_length(s);
+    if (n_same < n_sound) return s->engine->hp.arch->cache_truncate(n_same);
+    return s->torn ? n_sound : n_same;
 }
 
 bool fathom_session_sync(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, uint32_t *n_reused,
     struct fathom_error *err) {
     if (!FM_GIVEN(s, "session", err) || !FM_GIVEN(ids || !n_tokens, "ids", err)) return false;
     if (n_reused) *n_reused = 0;
-    if (!fm_session_check_tokens(s, 0, ids, n_tokens, err) || !fm_session_settle(s, err)) return false;
+    if (!fm_session_check_tokens(s, 0, ids, n_tokens, err)) return false;
     const uint32_t n_same = same_beginning(s, ids, n_tokens), n_held = fm_session_held(s, ids, n_tokens);
-    if (!fathom_session_truncate(s, n_same, err)) return false;
+    if (!fm_session_settle(s, err) || !fathom_session_truncate(s, n_same, err)) return false;
     if (n_reused) *n_reused = n_held;
     return fathom_session_append(s, ids + n_same, n_tokens - n_same, NULL, err);
 }
