@@ -160,6 +160,8 @@ bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *w, uint3
         return false;
     const uint64_t row_size = fathom_row_size(w->type, w->n_cols), end = (uint64_t)first_row + n_rows,
                    total = (uint64_t)w->n_mats * w->n_rows;
+    if (w->slices[0].view.buffer->gpu != gpu)
+        return fm_fail(err, FATHOM_INVALID, "upload: the weight is of another gpu");
     if (end > total)
         return fm_fail(err, FATHOM_INVALID, "rows %u to %llu of a weight of %llu rows", first_row,
             (unsigned long long)end, (unsigned long long)total);
