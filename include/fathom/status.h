@@ -94,7 +94,9 @@ enum fathom_phase {
 // Called in the thread that made the call, at least every 100 ms of a long call, also while the call waits
 // for the device. Return false to cancel: the call ends with FATHOM_CANCELLED within half a second. To cancel
 // from another thread, set an atomic flag that `report` reads. A zeroed struct reports nothing. `report` must
-// not call functions on the object that reports.
+// not call functions on the object that reports. A call may go from one phase to another and back: pipelines
+// are built while a prompt is read. What the device was given before a call was cancelled runs on; the next
+// call waits for it, and reports meanwhile.
 struct fathom_progress {
     bool (*report)(void *user, enum fathom_phase phase, uint64_t done, uint64_t total);
     void *user;
