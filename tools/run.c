@@ -198,7 +198,7 @@ static int answer_once(
 static void say_left(struct fathom_chat *chat) {
     const struct fathom_session *session = fathom_chat_get_session(chat);
     const uint32_t all = fathom_session_context(session), left = all - fathom_session_length(session);
-    if (left < all / 4)
+    if (left > 0 && left < all / 4)
         fprintf(stderr, "fathom: %u of %u positions are left; /clear makes room\n", left, all);
 }
 

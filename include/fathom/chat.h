@@ -73,7 +73,7 @@ enum fathom_end {
 };
 struct fathom_reply {
     size_t size;
-    const char *thought, *answer; // whole texts, owned by the chat, until the next ask or destroy
+    const char *thought, *answer; // whole texts, owned by the chat until the next question
     const int32_t *ids;           // the tokens generated, the end token included
     uint32_t n_ids;
     uint32_t n_prompt_ids, n_reused; // prompt tokens in all; those of them that were in the cache already
@@ -83,9 +83,10 @@ struct fathom_reply {
     const struct fathom_tool_call *tool_calls;
     size_t n_tool_calls;
 };
-// Asks, and adds the question and the answer to the conversation. question NULL: answers the messages that
-// were added; a raw chat continues its text. params and reply may be NULL. A call that fails leaves the
-// conversation as it was; so does one that is cancelled.
+// Asks, and adds the question and the answer to the conversation. Returns when the answer is complete. A
+// prompt that the context does not hold is FATHOM_INVALID: drop the oldest turns. question NULL: answers the
+// messages that were added; a raw chat continues its text. params and reply may be NULL. A call that fails
+// leaves the conversation as it was; so does one that is cancelled.
 FATHOM_API bool fathom_chat_ask(struct fathom_chat *chat, const char *question,
     const struct fathom_ask_params *params, struct fathom_reply *reply, struct fathom_error *err);
 // Drops the last answer (and calls and results of tools in it) and answers the last question again, with
@@ -123,7 +124,8 @@ FATHOM_API bool fathom_chat_count_tokens(struct fathom_chat *chat, const char *q
 
 // ---- Copies ----------------------------------------------------------------------------------------------
 
-// A chat with the same conversation, text and cache.
+// A chat with the same conversation, text and cache. The last reply stays with the first chat. To templates
+// that write the date, copies give the day on which the first chat was created.
 FATHOM_API struct fathom_chat *fathom_chat_fork(struct fathom_chat *chat, struct fathom_error *err);
 // As fathom_session_save() and fathom_session_restore(), with the conversation. The system prompt, tools and
 // template are those of the file; params gives the session's parameters.

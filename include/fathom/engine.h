@@ -63,6 +63,10 @@ struct fathom_engine_params {
 };
 
 struct fathom_engine;
+// Loads a model: seconds to minutes. FATHOM_IO: a file cannot be read; FATHOM_INVALID: it is damaged, or a
+// parameter is wrong; FATHOM_UNSUPPORTED: an architecture or a type that Fathom lacks, or a parameter that
+// this model or this device does not allow; FATHOM_NO_MEMORY: it does not fit, and the message says by how
+// much; FATHOM_NO_DEVICE, FATHOM_CANCELLED.
 FATHOM_API struct fathom_engine *fathom_engine_create(
     const struct fathom_engine_params *params, struct fathom_error *err);
 FATHOM_API void fathom_engine_destroy(struct fathom_engine **engine); // destroy the engine's sessions first
@@ -130,7 +134,8 @@ struct fathom_memory_plan {
     struct fathom_forecast forecast; // by these rates, and hit rates of published traces
 };
 
-// Owned by the engine, until it is destroyed.
+// Owned by the engine, until it is destroyed. The gpu serves a program's own buffers and streams (gpu.h),
+// too.
 FATHOM_API const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine);
 FATHOM_API const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine);
 FATHOM_API struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine);
@@ -181,9 +186,9 @@ struct fathom_tune_params {
 };
 // Measures every variant of every operator at this model's shapes on its device, for 1, 2, 4 and 8 tokens and
 // a prefill chunk; compares the results with the plain variant's; uses the fastest variants from now on; and
-// writes the file that engines start with. A call for which `seconds` leave no time keeps its choice. A tuning
-// that is cancelled keeps what it has found, also in the file. The engine must have no session yet. Refused in
-// exact mode and with forced variants.
+// writes the file that engines start with. A call for which `seconds` leave no time keeps its choice. A
+// tuning that is cancelled keeps what it has found, also in the file. Refused while the engine has sessions,
+// in exact mode and with forced variants. No session can be created meanwhile.
 FATHOM_API bool fathom_engine_tune(
     struct fathom_engine *engine, const struct fathom_tune_params *params, struct fathom_error *err);
 // What the last fathom_engine_tune() found: the number of entries, and entry i, which the engine owns until

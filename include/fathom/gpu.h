@@ -2,8 +2,27 @@
 // models. The backend can be used alone: it knows no files and no models. Users need no Vulkan headers.
 //
 // Shapes are written outermost first: x[n_tokens][n_cols] is row-major, n_cols adjacent. Activations are
-// float32. Errors of recording calls are sticky in the stream; fathom_stream_finish() returns them. Only one
-// thread at a time may use a gpu.
+// float32. Errors of recording calls are sticky in the stream; fathom_stream_finish() returns them.
+//
+// Threads
+//  - Any function may be called from any thread. Several threads may use a gpu at once: all functions that
+//    take a gpu may run at the same time. A stream is used by one thread at a time, and so is a buffer or a
+//    weight that is uploaded to.
+//  - Submits of all threads run on the device one after the other, in the order of the calls, as do uploads.
+//    The submits of one fathom_stream_submit() may have those of another thread between them.
+//  - Destroy an object when no other thread uses it, and buffers, weights and streams before their gpu. No
+//    destruction waits for the device, but fathom_gpu_destroy() and that of a weight in place; memory comes
+//    back when the submits so far are done. A stream that has recorded a buffer must not be submitted after
+//    the buffer is destroyed.
+//  - Callbacks run in a thread that calls the library. `log.write` gets one call at a time; it must not use
+//    the gpu.
+//
+// A lost device
+//  - A driver gives up on a device whose submit runs too long, or that fails. The call that learns of this
+//    fails with FATHOM_DEVICE_LOST, and so does every later call that submits work or waits for work, in all
+//    threads. What buffers and weights hold is lost.
+//  - Destroy streams, buffers and weights, then the gpu; this works as always. Then create a gpu and upload
+//    anew.
 #ifndef FATHOM_GPU_H
 #define FATHOM_GPU_H
 
@@ -166,7 +185,9 @@ enum fathom_memory {
 struct fathom_buffer;
 
 // A range of a buffer, in bytes. Operators take views. An offset must be a multiple of 4. Where the device
-// requires a larger alignment, the shader receives the remainder, so every multiple of 4 works. Never grows.
+// requires a larger alignment, the shader receives the remainder, so every multiple of 4 works. A view may be
+// larger than an operator needs (ops.h). A view is a value: it owns nothing, and the buffer must outlive its
+// use. Never grows.
 struct fathom_view {
     struct fathom_buffer *buffer;
     uint64_t offset, size;
@@ -175,14 +196,20 @@ struct fathom_view {
 // Creates a buffer of at most max_allocation bytes, sub-allocated from larger blocks and filled with zeros.
 FATHOM_API struct fathom_buffer *fathom_buffer_create(
     struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err);
+// Does not wait for the device: the memory comes back when the submits so far are done. An allocation that
+// finds no room waits for that.
 FATHOM_API void fathom_buffer_destroy(struct fathom_buffer **buffer);
 FATHOM_API struct fathom_view fathom_buffer_view(struct fathom_buffer *buffer); // the whole buffer
-// Returns the host pointer of a FATHOM_MEMORY_HOST buffer, and NULL for other buffers.
+// Returns the host pointer of a FATHOM_MEMORY_HOST buffer, until it is destroyed, and NULL for other buffers.
+// The host reads what a submit has written after fathom_gpu_wait(). What the host has written, later submits
+// read.
 FATHOM_API void *fathom_buffer_map(struct fathom_buffer *buffer);
 
-// Copy between host and device. The functions return when `data` may be reused (upload) or is complete
-// (download). Uploads happen before every later submit. Discrete cards copy through a ring of staging
-// buffers; with unified memory the host copies directly.
+// Copy the bytes of a view between host and device; the view's size is that of `data`. The functions return
+// when `data` may be reused (upload) or is complete (download). An upload comes after every earlier submit
+// and before every later one. Discrete cards copy through a ring of staging buffers. With unified memory the
+// host copies directly; an upload then waits for all submits so far, unless nothing has used the buffer yet.
+// A download always waits for them.
 FATHOM_API bool fathom_upload(
     struct fathom_gpu *gpu, struct fathom_view dst, const void *data, struct fathom_error *err);
 FATHOM_API bool fathom_download(
@@ -190,47 +217,50 @@ FATHOM_API bool fathom_download(
 
 // ---- Weights ---------------------------------------------------------------------------------------------
 
-// The stored type of a weight's elements. Values and layouts are those of GGUF ("ggml_type"), except F8_E4M3,
-// which is Fathom's own.
+// The stored type of a weight's elements. All but F8_E4M3 are those of ggml (github.com/ggml-org/ggml), as in
+// GGUF files: the numbers are those of enum ggml_type in include/ggml.h; a block is the struct block_q4_0,
+// block_q2_K, … in src/ggml-common.h; its elements are what dequantize_row_q4_0(), … in src/ggml-quants.c
+// makes of it. Numbers are little-endian. A row is whole blocks, one behind the other.
+// "32 in 18": a block of 32 elements has 18 bytes. d and m are float16.
 enum fathom_type {
-    FATHOM_F32 = 0,
-    FATHOM_F16 = 1,
-    // blocks of 32 elements
-    FATHOM_Q4_0 = 2, // float16 scale, 16 bytes; element i < 16 is the low nibble of byte i, minus 8
-    FATHOM_Q4_1 = 3, // float16 scale, float16 minimum, 16 bytes of nibbles as in Q4_0
-    FATHOM_Q5_0 = 6,
-    FATHOM_Q5_1 = 7,
-    FATHOM_Q8_0 = 8, // float16 scale, 32 signed bytes
-    // blocks of 256 elements
-    FATHOM_Q2_K = 10,
-    FATHOM_Q3_K = 11,
-    FATHOM_Q4_K = 12,
-    FATHOM_Q5_K = 13,
-    FATHOM_Q6_K = 14,
-    FATHOM_IQ2_XXS = 16,
-    FATHOM_IQ2_XS = 17,
-    FATHOM_IQ3_XXS = 18,
-    FATHOM_IQ1_S = 19,
-    FATHOM_IQ4_NL = 20, // blocks of 32
-    FATHOM_IQ3_S = 21,
-    FATHOM_IQ2_S = 22,
-    FATHOM_IQ4_XS = 23,
-    FATHOM_IQ1_M = 29,
-    FATHOM_BF16 = 30,
-    FATHOM_TQ1_0 = 34,
-    FATHOM_TQ2_0 = 35,
-    FATHOM_Q1_0 = 41,  // blocks of 128: float16 scale d, 16 bytes of bits, low bit first; d or -d
-    FATHOM_MXFP4 = 39, // blocks of 32
-    FATHOM_NVFP4 = 40, // blocks of 64, one scale for 16
-    // blocks of 128 elements: float32 scale, 128 floats of 1 + 4 + 3 bits, no infinities and no NaN; the last
-    // block of a row may be shorter, by a multiple of 32
+    FATHOM_F32 = 0,      // 1 in 4: IEEE 754 binary32
+    FATHOM_F16 = 1,      // 1 in 2: IEEE 754 binary16
+    FATHOM_Q4_0 = 2,     // 32 in 18: d, 16 bytes n; element i < 16 is d * (low nibble of n[i] - 8), element
+                         // 16 + i the same of the high nibble
+    FATHOM_Q4_1 = 3,     // 32 in 20: d, m, 16 bytes of nibbles as in Q4_0; d * nibble + m
+    FATHOM_Q5_0 = 6,     // 32 in 22
+    FATHOM_Q5_1 = 7,     // 32 in 24
+    FATHOM_Q8_0 = 8,     // 32 in 34: d, 32 signed bytes n; d * n
+    FATHOM_Q2_K = 10,    // 256 in 84
+    FATHOM_Q3_K = 11,    // 256 in 110
+    FATHOM_Q4_K = 12,    // 256 in 144
+    FATHOM_Q5_K = 13,    // 256 in 176
+    FATHOM_Q6_K = 14,    // 256 in 210
+    FATHOM_IQ2_XXS = 16, // 256 in 66
+    FATHOM_IQ2_XS = 17,  // 256 in 74
+    FATHOM_IQ3_XXS = 18, // 256 in 98
+    FATHOM_IQ1_S = 19,   // 256 in 50
+    FATHOM_IQ4_NL = 20,  // 32 in 18
+    FATHOM_IQ3_S = 21,   // 256 in 110
+    FATHOM_IQ2_S = 22,   // 256 in 82
+    FATHOM_IQ4_XS = 23,  // 256 in 136
+    FATHOM_IQ1_M = 29,   // 256 in 56
+    FATHOM_BF16 = 30,    // 1 in 2: the high half of a binary32
+    FATHOM_TQ1_0 = 34,   // 256 in 54
+    FATHOM_TQ2_0 = 35,   // 256 in 66
+    FATHOM_MXFP4 = 39,   // 32 in 17
+    FATHOM_NVFP4 = 40,   // 64 in 36
+    FATHOM_Q1_0 = 41,    // 128 in 18: d, 16 bytes of bits, low bit first; d where the bit is set, else -d
+    // 128 in 132: float32 s, 128 bytes of a sign (high bit), 4 bits e, 3 bits f. The element is s times
+    // 2^(e - 7) * (1 + f / 8), or s times f * 2^-9 for e = 0, with the sign. The bytes 0x7f and 0xff must not
+    // occur. The last block of a row may have fewer elements, a multiple of 32, and as many bytes less.
     FATHOM_F8_E4M3 = 0x10000,
 };
 
 // Returns the bytes of one row of n_cols elements. Returns 0 when the type is unknown, or n_cols is not a
-// multiple of the type's block (4 for floats, 32 for F8_E4M3).
+// multiple of the type's block (4 for F32, F16 and BF16, 32 for F8_E4M3) above 0.
 FATHOM_API uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols);
-// The type's name, "Q4_K"; "?" for a number that is no type.
+// The type's name, "Q4_K", which lives as long as the program; "?" for a number that is no type.
 FATHOM_API const char *fathom_type_name(enum fathom_type type);
 // The type of a name, in any case. Returns false, and leaves *type as it was, where there is none.
 FATHOM_API bool fathom_type_find(const char *name, enum fathom_type *type);
@@ -244,7 +274,7 @@ struct fathom_slice {
 
 // n_mats matrices (heads, experts; 1 for a plain weight), [n_mats][n_rows][n_cols], in device memory. A
 // weight larger than a binding can address is split into slices: between matrices when n_mats > 1, otherwise
-// between rows.
+// between rows. The members are for reading; the functions below own what they point to.
 struct fathom_weight {
     enum fathom_type type;
     uint32_t n_mats, n_rows, n_cols;
@@ -252,6 +282,9 @@ struct fathom_weight {
     struct fathom_slice *slices;
 };
 
+// What a new weight holds is undefined. Fails with FATHOM_INVALID, and names the type and the multiple, where
+// fathom_row_size() is 0; with FATHOM_UNSUPPORTED where one matrix (one row, when n_mats is 1) is more than a
+// binding addresses.
 FATHOM_API struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err);
 // The same in FATHOM_MEMORY_HOST, which the device reads over its bus: slower, for weights that do not fit.
@@ -272,28 +305,39 @@ struct fathom_host_range {
 FATHOM_API struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, const void *data, struct fathom_host_range readable,
     struct fathom_error *err);
+// As fathom_buffer_destroy(). For a weight in place, waits for the device.
 FATHOM_API void fathom_weight_destroy(struct fathom_weight **weight);
-// Writes n_rows rows from first_row on (counted through all matrices), in the weight's stored type.
+// Writes n_rows rows from first_row on (counted through all matrices), in the weight's stored type:
+// n_rows * fathom_row_size() bytes. Otherwise as fathom_upload().
 FATHOM_API bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *weight, uint32_t first_row,
     uint32_t n_rows, const void *data, struct fathom_error *err);
 
 // ---- Streams ---------------------------------------------------------------------------------------------
 
 // A list of dispatches: record, finish, then submit any number of times. The stream derives barriers from
-// what each dispatch declares to read and write, and splits work that is too long for one submit.
+// what each dispatch declares to read and write, so operators may be recorded in the order of the data.
+//
+// A stream that is too long for one submit is split when it is finished: a piece has about 0.2 s of estimated
+// work (on CPUs 0.1 s, where all takes more than 0.25 s), so that no driver's watchdog ends it. The program
+// sees this in three ways: work of other threads and programs may run between two pieces; a submit that fails
+// may have begun some pieces; fathom_gpu_counters.submits counts pieces. The ticket stands for all pieces.
+// The views, weights and buffers that are recorded must live until the last submit has been made; parameter
+// structs are read during the call alone.
 struct fathom_stream;
 FATHOM_API struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom_error *err);
-FATHOM_API void fathom_stream_destroy(struct fathom_stream **stream); // waits for its submits first
+FATHOM_API void fathom_stream_destroy(struct fathom_stream **stream); // its submits run to their end
 // Empties the stream for a new recording; waits until its earlier submits are done.
 FATHOM_API void fathom_stream_begin(struct fathom_stream *stream);
 // Records a copy. Both views must have the same size, a multiple of 4 bytes.
 FATHOM_API void fathom_stream_copy(
     struct fathom_stream *stream, struct fathom_view src, struct fathom_view dst);
 // Ends the recording: builds missing pipelines in parallel and records the commands. Reports the first error
-// of all recording calls.
+// of all recording calls; fathom_stream_begin() then starts anew. With a cache folder (fathom_gpu_params) the
+// driver keeps pipelines from one run to the next; without one, each run may spend seconds here.
 FATHOM_API bool fathom_stream_finish(struct fathom_stream *stream, struct fathom_error *err);
 // Submits a finished stream. *ticket (ticket may be NULL) identifies the submit for fathom_gpu_wait(). The
-// same stream may be in flight several times.
+// same stream may be in flight several times. Work begins after all earlier submits. The call does not wait
+// for the device, but where a CPU is the device and many submits are in flight.
 FATHOM_API bool fathom_stream_submit(
     struct fathom_stream *stream, uint64_t *ticket, struct fathom_error *err);
 // Ends a part of the recording, so that the host can act before the next part runs. `tag` says what for.

@@ -1,6 +1,46 @@
 // The operators. Each call appends to a stream; all are asynchronous, and their errors are sticky in the
-// stream. Included by gpu.h. "Exact" variants are the ones that fathom_gpu_params.exact allows. Structs
-// without `size` (caches, norms, parts, steps) never grow.
+// stream. Included by gpu.h. Structs without `size` (caches, norms, parts, steps) never grow.
+//
+// Views
+//  - Elements are float32, unless another type is said. A view may be larger than the operator needs: the
+//    operator takes the words that its sizes ask for, from the view's beginning on, and neither reads nor
+//    writes those behind. Of these views the size itself counts: `pages` and `page_table` of a cache,
+//    `rope_table` (the positions that exist), `scratch` (the tokens taken at once), `source` of expert_fetch.
+//  - A view that is too small is FATHOM_INVALID, and so is an offset that is not a multiple of 4; the message
+//    names the operator, the view and the sizes. What one binding of the device cannot address
+//    (fathom_gpu_info.max_storage_range) is FATHOM_UNSUPPORTED.
+//  - What a call writes may overlap nothing else of the call, unless "may be" is said. Strides are in floats;
+//    what lies between rows is not written.
+//  - Most fast variants take views whose offset is a multiple of 16 bytes, and weights with a multiple of 32
+//    columns. Other calls get slower variants.
+//
+// Weights
+//  - Each may have any enum fathom_type: the embedding, matmul's, the router's, those of experts and of the
+//    shared expert (gate, up and down independently), k_b and v_b. fathom_row_size() says which n_cols a type
+//    takes; n_rows may be any number. Norms, biases and other vectors are views of float32.
+//
+// Numbers
+//  - Zero means a default only where this is said. A `scale` of 0 is the number 0: attention then gives all
+//    positions the same weight, and the router weights of 0. `eps` may be 0, and must be finite.
+//  - NaNs and infinities in the inputs are not errors.
+//
+// Errors, against a reference in double precision that takes weights and caches as stored. The tests of the
+// operators (tests/ops) enforce these bounds for every variant. The types of weights play no part, except
+// where integer products are said. u is 2^-24; |.| are magnitudes, summed as the values are; r and b are the
+// variant's:
+//  - Exact variants (fathom_gpu_params.exact; named "plain"): r and b are 0. They also give the same bits on
+//    every device, for any number of tokens in a call.
+//  - Default variants: r and b are 0, but for matrix units ("coop"). These round both factors of a product to
+//    float16 (powers of two keep large and small values in range): r is 2^-9. Defaults are: matmul,
+//    expanded_attention and grouped_attention of 16 tokens and more, latent_attention of 32 heads and more,
+//    expert_up and expert_down of 8 tokens an expert and more, where the device has
+//    FATHOM_CAP_COOPERATIVE_MATRIX and FATHOM_CAP_FLOAT16.
+//  - Integer products ("dot", "dot_tile", "grouped_dot" of matmul, expert_up and expert_down) round x to
+//    signed bytes, 32 to a scale. They take weights of Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q3_K, Q4_K, Q5_K, Q6_K,
+//    IQ4_NL, IQ4_XS and MXFP4, and are never defaults: fathom_gpu_params.variants names them, or an engine's
+//    tuning chooses them, for results that differ by at most 2 % (root mean square). r is 0; b is the sum,
+//    over groups of 32 columns, of 0.5001 / 127 * max |x| * sum |w|.
+// A dot product of n numbers, "dot" below, is off by at most ((n + 4) u + r) * sum |w x| + b.
 #ifndef FATHOM_OPS_H
 #define FATHOM_OPS_H
 
@@ -10,8 +50,8 @@
 extern "C" {
 #endif
 
-// Embedding: x[t] = row ids[t] of w, de-quantised. ids uint32[n_tokens], each < w->n_rows;
-// x[n_tokens][w->n_cols].
+// Embedding: x[t] = row ids[t] of w, de-quantised. ids uint32[n_tokens]; an id that is no row of w leaves
+// x[t] as it was. x[n_tokens][w->n_cols]. Error: none; all variants give the same bits.
 struct fathom_embed_params {
     size_t size;
     const struct fathom_weight *w;
@@ -21,7 +61,8 @@ struct fathom_embed_params {
 FATHOM_API void fathom_embed(struct fathom_stream *stream, const struct fathom_embed_params *params);
 
 // RMS norm (arXiv 1910.07467): y[t][i] = w[i] * x[t][i] / sqrt(mean_i(x[t][i]^2) + eps).
-// w float32[n_cols]; buffer NULL: all 1. y may be x.
+// w float32[n_cols]; buffer NULL: all 1. y may be x, with the same stride. Any n_cols above 0.
+// Error: (n_cols / 2 + 8) u * |y|.
 struct fathom_rms_norm_params {
     size_t size;
     struct fathom_view x, w, y;
@@ -31,8 +72,8 @@ struct fathom_rms_norm_params {
 };
 FATHOM_API void fathom_rms_norm(struct fathom_stream *stream, const struct fathom_rms_norm_params *params);
 
-// An RMS norm of an operator's result, y[t] of n values. The operator's own dispatch computes the norm where
-// the variant can; otherwise a dispatch follows.
+// An RMS norm of an operator's result, y[t] of n values, which is also stored as ever. The operator's own
+// dispatch computes the norm where the variant can; otherwise a dispatch follows. Error: as of rms_norm.
 struct fathom_norm_after {
     struct fathom_view w, y; // float32[n], [n_tokens][n]; w.buffer NULL: no norm
     struct fathom_view
@@ -41,7 +82,9 @@ struct fathom_norm_after {
 };
 
 // y[t][m][r] = (residual ? residual[t][m][r] : 0) + sum_k w[m][r][k] * x[t][m][k]      for every matrix m of
-// w. x and y have their own strides, in floats; residual has y's shape and may be y itself.
+// w. x and y have their own strides, in floats; residual has y's shape and may be y itself. At most 65535
+// tokens and 65535 matrices.
+// Error: a dot of n_cols numbers, with |residual| in the sum.
 struct fathom_matmul_params {
     size_t size;
     const struct fathom_weight *w;
@@ -76,8 +119,9 @@ FATHOM_API uint64_t fathom_latent_row_size(enum fathom_type type, uint32_t kv_ra
 // float32[max positions][n_rope / 2][2]: cosine and sine, computed by the host in double precision.
 
 // Rotary embedding (arXiv 2104.09864): y[t][h] = x[t][h] with each pair (2i, 2i + 1) rotated by the angle of
-// position + t. x and y have n_rope values a head, and strides in floats for tokens and heads. x and y may be
-// the same view.
+// position + t. x and y have n_rope values a head, a multiple of 2, and strides in floats for tokens and
+// heads, which have no default. x and y may be the same view. Positions that the table lacks are not written.
+// Error: 2 u * (|x[2i]| + |x[2i + 1]|).
 struct fathom_rope_params {
     size_t size;
     struct fathom_view x, y, rope_table, position;
@@ -89,7 +133,10 @@ FATHOM_API void fathom_rope(struct fathom_stream *stream, const struct fathom_ro
 
 // Stores kv[n_tokens][kv_rank + n_rope], the output of the latent projection, in the cache at position + t.
 // The first kv_rank values go through an RMS norm (w float32[kv_rank], eps); the last n_rope values are
-// rotated. Where the cache has n_rope 0, the last n_rotated values of the normed latent are rotated.
+// rotated. Where the cache has n_rope 0, the last n_rotated values of the normed latent are rotated. A
+// position that the table of angles or the page table lacks is not stored.
+// Error: of the norm (kv_rank / 2 + 8) u * |v|, of the rotation as of rope, and what the cache rounds: F16
+// 2^-11 |v| + 2^-25; Q8_0 0.501 / 127 of the largest of the 32 values with the same scale, + u.
 struct fathom_latent_store_params {
     size_t size;
     struct fathom_view kv, w, rope_table, position;
@@ -106,6 +153,9 @@ FATHOM_API void fathom_latent_store(
 //   position + t
 // The operator cuts the cache into splits of FATHOM_SPLIT positions (aligned to absolute positions) and
 // merges the splits in order by log-sum-exp.
+// Error, with p[j] the softmax and s[j] the scores of the n rows attended to, m the largest score:
+//   e[j] = |scale| * sum |q key[j]| * ((kv_rank + n_rope + 3) u + r) + (6 + 4 (m - s[j])) * 2 u
+//   sum_j p[j] |latent[j]| * (2 e[j] + 2 sum_i p[i] e[i] + (n + 16) u + r)
 enum { FATHOM_SPLIT = 256 };
 struct fathom_latent_attention_params {
     size_t size;
@@ -153,6 +203,8 @@ FATHOM_API uint64_t fathom_index_row_size(enum fathom_type type, uint32_t n_key)
 // Takes q[n_tokens][n_heads][n_key] and k[n_tokens][n_key]. k goes through a layer norm (w, b float32[n_key],
 // eps). The first n_rope values of q and k are rotated in pairs (i, i + n_rope / 2) by the angle of position
 // + t. Queries stay in q; the key is stored in the cache at position + t.
+// Error: of the layer norm 2 (n_key + 16) u * (a |w| (1 + a) + |b|), with a the largest |k| divided by the
+// standard deviation; then as of rope; then 2^-11 |v| + 2^-25 in a cache of F16.
 struct fathom_index_store_params {
     size_t size;
     struct fathom_view q, k, w, b, rope_table, position;
@@ -166,6 +218,7 @@ FATHOM_API void fathom_index_store(
 // scores[i][j] = scale * sum_h weights[t][h] * max(q[t][h] . key[j], 0), for token t = first_token + i and
 // positions j <= position + t. The rest of a row is not written. q and weights have first_token + n_tokens
 // rows, as index_store leaves them.
+// Error: |scale| * sum |weights| * sum |q key| * (n_key + n_heads + 8) u.
 struct fathom_index_score_params {
     size_t size;
     struct fathom_view q, weights, position;
@@ -182,7 +235,7 @@ FATHOM_API void fathom_index_score(
 
 // selected[first_token + i][top_k]: the positions of the top_k best scores of row i, in ascending order.
 // Among equal scores the first positions win. A token that sees at most top_k positions gets all of these;
-// the rest of its row is not written.
+// the rest of its row is not written. Error: none.
 struct fathom_index_select_params {
     size_t size;
     struct fathom_view scores, position;
@@ -196,7 +249,10 @@ FATHOM_API void fathom_index_select(
 // operator expands keys and values from the cache, a block of positions at a time:
 //   key[j][h] = { k_b[h]^T latent[j], rotary key[j] }      value[j][h] = v_b[h] latent[j]
 // k_b is [n_heads][kv_rank][n_nope] (GGUF's attn_k_b), v_b is [n_heads][n_v][kv_rank].
-// out[n_tokens][n_heads][n_v].
+// out[n_tokens][n_heads][n_v]. n_nope and n_v are multiples of 4, and of what the types of k_b and v_b ask
+// for. Error: as of latent_attention in the absorbed form, with 2 r in place of r, (kv_rank + n_rope + n_nope
+// + 4) u in a score, (n + kv_rank + 16) u in a mean, and 3 (2 + n / 16) + 4 (m - the least score) in place of
+// 6 + 4 (m - s[j]); the errors of the mean latent times |v_b|.
 struct fathom_expanded_attention_params {
     size_t size;
     const struct fathom_weight *k_b, *v_b;
@@ -220,6 +276,8 @@ FATHOM_API uint64_t fathom_expanded_attention_scratch(
 // norm (w, eps); its last n_rope values are rotated by the angle of position r * ratio; the row is stored at
 // first_row + r of the cache. `state` keeps the positions that later rows need: a ring of at least (overlap ?
 // 2 : 1) * ratio positions. A larger ring lets a text be cut back by as many tokens as it has positions more.
+// One variant, which is exact. Error: (n + 40) u * the mean of |kv| over the n positions, which the norm
+// passes on; then as of latent_store, with n_key in place of kv_rank and 0.51 / 127 for Q8_0.
 struct fathom_compress_params {
     size_t size;
     struct fathom_view kv, gate; // [n_tokens][overlap ? 2 * n_key : n_key]
@@ -239,13 +297,16 @@ FATHOM_API void fathom_compress(struct fathom_stream *stream, const struct fatho
 // A token has FATHOM_RESIDUALS residual streams. Before a block they are mixed into one; after the block they
 // take its output and are mixed with each other. The mixing weights come from the residual streams by a
 // projection [24][FATHOM_RESIDUALS * n] (fathom_matmul), whose output is `logits`:
-//   m    = logits / sqrt(mean(x[t]^2) + norm_eps)                       over all residual streams of the
-//   token pre  = sigmoid(m[0..3] * scale[0] + base[0..3]) + eps               post = 2 * sigmoid(m[4..7] *
-//   scale[1] + base[4..7]) comb = softmax of the rows of (m[8..] * scale[2] + base[8..])[4][4], + eps;
-//   columns divided by their sums + eps;
-//          then rows and columns n_iterations - 1 times (Sinkhorn-Knopp)
-//   y[t] = rms_norm(sum_i pre[i] * x[t][i]) * w                         mix[t] = { post, comb }
+//   m = logits / sqrt(mean(x[t]^2) + norm_eps)             over all residual streams of the token
+//   pre = sigmoid(m[0..3] * scale[0] + base[0..3]) + eps
+//   post = 2 * sigmoid(m[4..7] * scale[1] + base[4..7])
+//   comb[4][4] = softmax of the rows of (m[8..] * scale[2] + base[8..]), + eps; its columns divided by their
+//     sums + eps; then rows and columns n_iterations - 1 times (Sinkhorn-Knopp)
+//   y[t] = rms_norm(sum_i pre[i] * x[t][i]) * w
+//   mix[t] = { post, comb }
 // With mix.buffer NULL, `logits` holds the four of `pre` alone.
+// One variant, which is exact. Error: y (n u + 1e-5) * (|w| sum_i pre[i] |x[t][i]| / root mean square + |y|);
+// mix (n u + 4e-5) * |mix|.
 enum {
     FATHOM_RESIDUALS = 4,
     FATHOM_MIX_LOGITS = FATHOM_RESIDUALS * (2 + FATHOM_RESIDUALS),
@@ -264,6 +325,7 @@ struct fathom_hyper_mix_params {
 FATHOM_API void fathom_hyper_mix(struct fathom_stream *stream, const struct fathom_hyper_mix_params *params);
 
 // x[t][i] = post[i] * y[t] + sum_j comb[j][i] * x[t][j], in place. With mix.buffer NULL: x[t][i] = y[t].
+// One variant, which is exact. Error: 6 u * (|post y| + sum |comb x|).
 struct fathom_hyper_expand_params {
     size_t size;
     struct fathom_view x, y, mix; // as of hyper_mix
@@ -288,7 +350,8 @@ FATHOM_API uint64_t fathom_kv_row_size(enum fathom_type type, uint32_t n_kv, uin
 // Takes qkv[n_tokens][n_heads + 2 * n_kv][n_head]: the outputs of the query, key and value projections side
 // by side. Adds the biases, puts each head of queries and keys through an RMS norm, and rotates queries and
 // keys by the angle of position + t. Queries stay in qkv; keys and values are stored in the cache at position
-// + t.
+// + t. n_heads is a multiple of n_kv.
+// Error: u * |sum| of a bias; then as of latent_store, with n_head in place of kv_rank.
 struct fathom_kv_store_params {
     size_t size;
     struct fathom_view qkv, rope_table, position;
@@ -307,6 +370,7 @@ FATHOM_API void fathom_kv_store(struct fathom_stream *stream, const struct fatho
 //   + t
 // Few tokens are computed over splits of the cache, as in latent attention; many tokens in tiles of queries,
 // which need no scratch.
+// Error: as of latent_attention, with n_head in place of kv_rank + n_rope.
 struct fathom_grouped_attention_params {
     size_t size;
     struct fathom_view q, out, position;
@@ -342,7 +406,11 @@ enum fathom_group_score { FATHOM_GROUP_MAX, FATHOM_GROUP_TOP2 };
 //   weights float32[n_tokens][top_k]   score of the chosen expert, divided by the sum of the chosen scores
 //   (clamped below
 //                                      at 6.103515625e-5) where `normalise`, times scale
-// With a table (DeepSeek-V4's hashed layers) ids[t] = table[tokens[t]], in the table's order.
+// With a table (DeepSeek-V4's hashed layers) ids[t] = table[tokens[t]], in the table's order; a token or an
+// expert that does not exist counts as the last one.
+// Error: a logit is a dot of n_cols numbers. With e the largest error of a token's logits, weights are off by
+// (2 e + 1e-6) |weight|, by twice that where `normalise`; ids are those of the reference where no expert is
+// within 4 (2 e + 1e-6) of being chosen instead. The router has no coop variant: r and b are 0.
 struct fathom_expert_gate_params {
     size_t size;
     const struct fathom_weight *w;    // [1][n_experts][n_cols]
@@ -380,10 +448,14 @@ struct fathom_expert_part {
 };
 
 // Gate and up projections with SwiGLU (arXiv 2002.05202) of the chosen experts and the shared expert, in one
-// dispatch for each slice of the weights: h[t][s * n_inter + r]              = silu(gate[e][r] . x[t]) *
-// (up[e][r] . x[t])         with e = ids[t][s], s < top_k h[t][top_k * n_inter + r]          = the same of
-// shared_gate and shared_up                r < n_shared Without experts (gate NULL, top_k 0) the operator is
-// a dense SwiGLU layer with the weights shared_gate and shared_up.
+// dispatch for each slice of the weights:
+//   h[t][s * n_inter + r] = silu(gate[e][r] . x[t]) * (up[e][r] . x[t])       with e = ids[t][s], s < top_k
+//   h[t][top_k * n_inter + r] = the same of shared_gate and shared_up         r < n_shared
+// Without experts (gate NULL, top_k 0) the operator is a dense SwiGLU layer with the weights shared_gate and
+// shared_up.
+// top_k at most 16, at most 65535 tokens. Every id must be below the number of experts.
+// Error: with g and h the dots of gate and up, and dg, dh their errors: ds = 1.1 dg + 1e-6 |silu(g)|, then
+// ds |h| + |silu(g)| dh + ds dh + 1e-6 |silu(g) h|.
 struct fathom_expert_up_params {
     size_t size;
     const struct fathom_weight *gate, *up;               // [n_experts][n_inter][n_cols], or NULL
@@ -396,8 +468,11 @@ struct fathom_expert_up_params {
 FATHOM_API void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_up_params *params);
 
 // Down projections, weighted sum and residual:
-// y[t][r] = residual[t][r] + shared_down[r] . h[t][top_k * n_inter ...] + sum_s weights[t][s] * (down[e_s][r]
-// . h[t][s * n_inter ...]) summed in that order. residual may be y itself; residual.buffer NULL: none.
+//   y[t][r] = residual[t][r] + shared_down[r] . h[t][top_k * n_inter ...]
+//     + sum_s weights[t][s] * (down[e_s][r] . h[t][s * n_inter ...])                            in that order
+// residual may be y itself; residual.buffer NULL: none. top_k at most 16, at most 65535 tokens.
+// Error: the sum of the dots' errors, each times |weights|, + (top_k + 4) u * (|residual| + |shared| + sum
+// |weights dot| + these errors).
 struct fathom_expert_down_params {
     size_t size;
     const struct fathom_weight *down;        // [n_experts][n_rows][n_inter], or NULL
@@ -497,9 +572,9 @@ struct fathom_step {
     uint32_t reserved[2];
 };
 
-// Samples from logits[n_vocab], advances *step, marks the token in `seen`, and writes the token to
-// ring[n_sampled % n_ring]. Probabilities become integers (parts of 2^30) before they are summed, so the same
-// seed and the same logits give the same token on any device.
+// Samples from logits[n_vocab], of fewer than 2^24 tokens, advances *step, marks the token in `seen`, and
+// writes the token to ring[n_sampled % n_ring]. Probabilities become integers (parts of 2^30) before they are
+// summed, so the same seed and the same logits give the same token on any device.
 //
 // Where any logit is NaN or infinite (-infinity may be allowed: `forbids`) there is no token: the ring gets
 // FATHOM_NOT_FINITE, or 0 for a guess, and the step's next token is 0, so that steps submitted ahead read a

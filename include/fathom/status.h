@@ -6,8 +6,7 @@
 //
 //  - A call that fails sets the error anew. A call that succeeds leaves the error as it was.
 //  - NULL where it is not allowed is FATHOM_INVALID; the message names the function and the parameter.
-//  destroy
-//    functions accept NULL and a pointer to NULL.
+//    destroy functions accept NULL and a pointer to NULL.
 //  - After FATHOM_DEVICE_LOST every call that needs the device fails in the same way. Destroy the objects,
 //    which works as always, and create them again. Sessions can be saved before a loss, not after it.
 #ifndef FATHOM_STATUS_H
@@ -33,7 +32,9 @@
 //     engine = fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = path), &err);
 //     struct fathom_gpu_counters counters = {.size = sizeof(counters)};
 //
-// FATHOM_INIT is a compound literal, for C. A program in C++ sets the member itself.
+// FATHOM_INIT is a compound literal, for C. A program in C++ sets the member itself. A call reads a parameter
+// struct and what it points to before it returns, and keeps copies; callbacks and their `user` are kept as
+// long as the object, and where memory itself must last longer (model_data), this is said.
 // Structs without `size` never grow.
 #define FATHOM_INIT(...) FATHOM_INIT_(__VA_ARGS__, )
 #define FATHOM_INIT_(type, ...) ((struct type){.size = sizeof(struct type), __VA_ARGS__})
@@ -57,8 +58,8 @@ enum fathom_status {
     FATHOM_CANCELLED,   // a callback asked to stop
 };
 
-// Why a call failed. The message is one line without a newline; it names the file, tensor or device, and the
-// numbers wanted and found.
+// Why a call failed. The message is one line of UTF-8 without a newline, for a person: it names the file,
+// tensor or device, and the numbers wanted and found. It may change with any version; `status` does not.
 struct fathom_error {
     enum fathom_status status;
     char message[512];
@@ -73,7 +74,8 @@ enum fathom_log_level {
 };
 
 // The receiver of log messages. A zeroed struct drops the messages. The library calls `write` from any
-// thread, one call at a time for each gpu.
+// thread, one call at a time for each gpu. It must not use what logs: the gpu, and engines, sessions and
+// chats on it.
 struct fathom_log {
     void (*write)(void *user, enum fathom_log_level level, const char *message);
     void *user;

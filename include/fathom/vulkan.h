@@ -5,14 +5,12 @@
 //
 //     struct fathom_vulkan_wants *wants = fathom_vulkan_wants_create(get, instance, version, physical, &err);
 //     // vkCreateDevice() with wants->features, wants->extensions and a queue of wants->queue_family; then
-//     struct fathom_vulkan vulkan = {
-//         .size = sizeof(vulkan),
+//     struct fathom_vulkan vulkan = FATHOM_INIT(fathom_vulkan,
 //         .get_proc_addr = get, .instance = instance, .api_version = version, .physical = physical,
 //         .device = device, .queue = queue, .queue_family = wants->queue_family,
 //         .extensions = wants->extensions, .n_extensions = wants->n_extensions, .features = wants->features,
-//         .lock_queue = lock, .unlock_queue = unlock, .user = &mutex,
-//     };
-//     struct fathom_gpu *gpu = fathom_gpu_create(&(struct fathom_gpu_params){.vulkan = &vulkan}, &err);
+//         .lock_queue = lock, .unlock_queue = unlock, .user = &mutex);
+//     struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params, .vulkan = &vulkan), &err);
 #ifndef FATHOM_VULKAN_H
 #define FATHOM_VULKAN_H
 
@@ -25,8 +23,8 @@
 extern "C" {
 #endif
 
-// A gpu is created over these objects by fathom_gpu_params.vulkan, and an engine by
-// fathom_engine_params.gpu.vulkan. The struct and what it points to are read during that call alone; `user`
+// A gpu is created over these objects by fathom_gpu_params.vulkan, and an engine by the same member of its
+// fathom_engine_params.gpu. The struct and what it points to are read during that call alone; `user`
 // is kept. Instance, device and queue must live until the gpu is destroyed. Destroying the gpu waits for its
 // work and destroys none of the three. Several gpus may stand on one queue, with the same lock.
 //

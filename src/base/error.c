@@ -5,7 +5,7 @@
 #include <string.h>
 
 bool fm_fail(struct fathom_error *err, enum fathom_status status, const char *format, ...) {
-    if (!err || err->status != FATHOM_OK) return false;
+    if (!err) return false;
     char raw[sizeof(err->message)];
     va_list args;
     va_start(args, format);

@@ -6,8 +6,7 @@ bool fm_sized_read(void *known, size_t size, const void *given, const char *name
     if (!given) return true;
     memcpy(&n, given, sizeof(n));
     if (n < sizeof(n))
-        return fm_fail(
-            err, FATHOM_INVALID, "%s.size is %zu: set it to the sizeof of the struct", name, n);
+        return fm_fail(err, FATHOM_INVALID, "%s.size is %zu: set it to the sizeof of the struct", name, n);
     for (size_t i = size; i < n; i++)
         if (((const unsigned char *)given)[i])
             return fm_fail(err, FATHOM_UNSUPPORTED,

@@ -192,6 +192,7 @@ static bool check_params(
 
 bool fathom_quantize(const struct fathom_quantize_params *params, struct fathom_quantize_result *result,
     struct fathom_error *err) {
+    if (!FM_GIVEN(params, "params", err)) return false;
     struct fathom_quantize_params p = {.size = sizeof(p)};
     struct fathom_quantize_result r = {.size = sizeof(r)};
     struct fathom_error failure = {0};

@@ -12,7 +12,7 @@ struct fm_transcoding {
     const struct fm_tensor *list; // tensors of the output, with type and size; impl: the tensor of `in`
     size_t count;
     const struct fm_importance *importance; // NULL: none
-    const char *verb;                       // for progress and messages, such as "converting"
+    const char *verb;                       // for messages, such as "converting"
     const struct fathom_progress *progress; // may be NULL
 };
 

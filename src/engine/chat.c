@@ -68,6 +68,7 @@ static bool begin_talk(struct fm_talk *talk, const struct fathom_chat_params *p,
 
 struct fathom_chat *fathom_chat_create(
     struct fathom_engine *engine, const struct fathom_chat_params *params, struct fathom_error *err) {
+    if (!FM_GIVEN(engine, "engine", err)) return NULL;
     struct fathom_chat_params p = {.size = sizeof(p)};
     struct fathom_template_params t = {.size = sizeof(t)};
     struct fm_talk talk;
@@ -92,6 +93,7 @@ void fathom_chat_destroy(struct fathom_chat **pointer) {
 }
 
 struct fathom_session *fathom_chat_get_session(const struct fathom_chat *chat) {
+    if (!chat) return NULL;
     return chat->session;
 }
 
@@ -104,6 +106,7 @@ bool fm_chat_edits(const struct fathom_chat *chat, const char *function, struct 
 }
 
 bool fathom_chat_add(struct fathom_chat *chat, const struct fathom_message *given, struct fathom_error *err) {
+    if (!FM_GIVEN(chat, "chat", err) || !FM_GIVEN(given, "message", err)) return false;
     struct fm_messages *messages = &chat->talk.messages;
     struct fathom_message message = {.size = sizeof(message)};
     if (!given) return fm_fail(err, FATHOM_INVALID, "fathom_chat_add: message is NULL");
@@ -118,14 +121,17 @@ bool fathom_chat_add(struct fathom_chat *chat, const struct fathom_message *give
 }
 
 size_t fathom_chat_count(const struct fathom_chat *chat) {
+    if (!chat) return 0;
     return chat->talk.messages.n;
 }
 
 const struct fathom_message *fathom_chat_get(const struct fathom_chat *chat, size_t i) {
+    if (!chat) return NULL;
     return i < chat->talk.messages.n ? &chat->talk.messages.items[i] : NULL;
 }
 
 bool fathom_chat_truncate(struct fathom_chat *chat, size_t n_messages, struct fathom_error *err) {
+    if (!FM_GIVEN(chat, "chat", err)) return false;
     struct fm_messages *messages = &chat->talk.messages;
     if (!fm_chat_edits(chat, "fathom_chat_truncate", err)) return false;
     if (n_messages > messages->n)
@@ -138,6 +144,7 @@ bool fathom_chat_truncate(struct fathom_chat *chat, size_t n_messages, struct fa
 
 bool fathom_chat_drop_oldest(
     struct fathom_chat *chat, size_t n_turns, size_t *n_dropped, struct fathom_error *err) {
+    if (!FM_GIVEN(chat, "chat", err)) return false;
     struct fm_messages *messages = &chat->talk.messages;
     if (!fm_chat_edits(chat, "fathom_chat_drop_oldest", err)) return false;
     const size_t first = messages->n && messages->items[0].role == FATHOM_ROLE_SYSTEM;
@@ -154,6 +161,7 @@ bool fathom_chat_drop_oldest(
 }
 
 void fathom_chat_clear(struct fathom_chat *chat) {
+    if (!chat) return;
     fm_messages_cut(&chat->talk.messages, chat->talk.n_system);
     if (chat->session) fathom_session_truncate(chat->session, 0, NULL);
 }

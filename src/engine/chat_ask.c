@@ -216,7 +216,7 @@ static bool read_params(struct fathom_ask_params *p, const struct fathom_ask_par
     *p = FATHOM_INIT(fathom_ask_params);
     if (!fm_sized_read(p, sizeof(*p), params, name, err)) return false;
     if (reply && reply->size < sizeof(reply->size))
-        return fm_fail(err, FATHOM_INVALID, "%s: reply: the size is %zu: set it to the sizeof of the struct",
+        return fm_fail(err, FATHOM_INVALID, "%s: reply.size is %zu: set it to the sizeof of the struct",
             function, reply->size);
     if (p->n_stops && !p->stops)
         return fm_fail(err, FATHOM_INVALID, "%s.stops is NULL, n_stops is %zu", name, p->n_stops);
@@ -235,6 +235,7 @@ static bool add_question(struct fathom_chat *chat, const char *question, struct 
 
 bool fathom_chat_ask(struct fathom_chat *chat, const char *question, const struct fathom_ask_params *params,
     struct fathom_reply *reply, struct fathom_error *err) {
+    if (!FM_GIVEN(chat, "chat", err)) return false;
     struct fathom_ask_params p;
     const size_t n = chat->talk.messages.n;
     if (!read_params(&p, params, reply, "fathom_chat_ask", err)) return false;
@@ -246,6 +247,7 @@ bool fathom_chat_ask(struct fathom_chat *chat, const char *question, const struc
 
 bool fathom_chat_regenerate(struct fathom_chat *chat, const struct fathom_ask_params *params,
     struct fathom_reply *reply, struct fathom_error *err) {
+    if (!FM_GIVEN(chat, "chat", err)) return false;
     struct fathom_ask_params p;
     size_t n = chat->talk.messages.n;
     if (!read_params(&p, params, reply, "fathom_chat_regenerate", err) ||
@@ -259,6 +261,7 @@ bool fathom_chat_regenerate(struct fathom_chat *chat, const struct fathom_ask_pa
 bool fathom_chat_count_tokens(struct fathom_chat *chat, const char *question,
     const struct fathom_ask_params *params, uint32_t *n_tokens, uint32_t *n_reused,
     struct fathom_error *err) {
+    if (!FM_GIVEN(chat, "chat", err) || !FM_GIVEN(n_tokens, "n_tokens", err)) return false;
     struct fathom_ask_params p;
     struct fm_tokens prompt = {0};
     struct fm_chat_state state;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 struct fathom_chat *fathom_chat_fork(struct fathom_chat *chat, struct fathom_error *err) {
+    if (!FM_GIVEN(chat, "chat", err)) return NULL;
     struct fm_talk talk;
     if (!fm_talk_copy(&talk, &chat->talk)) {
         fm_fail(err, FATHOM_NO_MEMORY, "chat: no memory for the conversation");
@@ -15,6 +16,7 @@ struct fathom_chat *fathom_chat_fork(struct fathom_chat *chat, struct fathom_err
 }
 
 bool fathom_chat_save(struct fathom_chat *chat, const char *path, struct fathom_error *err) {
+    if (!FM_GIVEN(chat, "chat", err) || !FM_GIVEN(path, "path", err)) return false;
     struct fm_text json = {0};
     const bool ok = fm_talk_write(&chat->talk, &json)
         ? fm_session_save(chat->session, path, json.text, json.length, err)
@@ -25,6 +27,7 @@ bool fathom_chat_save(struct fathom_chat *chat, const char *path, struct fathom_
 
 struct fathom_chat *fathom_chat_restore(struct fathom_engine *engine, const char *path,
     const struct fathom_session_params *params, struct fathom_error *err) {
+    if (!FM_GIVEN(engine, "engine", err) || !FM_GIVEN(path, "path", err)) return NULL;
     void *json = NULL;
     size_t length = 0;
     struct fm_talk talk;

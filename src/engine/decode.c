@@ -231,6 +231,7 @@ static bool run_steps(struct fathom_session *s, const struct fathom_sampling *sa
 
 bool fathom_session_generate(struct fathom_session *s, const struct fathom_generate_params *params,
     uint32_t *n_generated, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err) || !FM_GIVEN(params, "params", err)) return false;
     struct fathom_generate_params g = {.size = sizeof(g)};
     struct fathom_sampling p = {.size = sizeof(p)};
     if (n_generated) *n_generated = 0;
@@ -276,6 +277,7 @@ static bool step_once(struct fathom_session *s, uint32_t position, float *logits
 // By the recorded step, also where the last token is in the cache already: these are the logits that
 // generate would sample from.
 bool fathom_session_get_logits(struct fathom_session *s, float *logits, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err) || !FM_GIVEN(logits, "logits", err)) return false;
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "no logits: the session is empty");
     const uint32_t last = s->n_tokens - 1;
     if (!fm_session_settle(s, err) || !fm_session_evaluate(s, last, NULL, err) ||
@@ -289,6 +291,7 @@ bool fathom_session_get_logits(struct fathom_session *s, float *logits, struct f
 
 bool fathom_session_append_decode(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens,
     float *logits, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err) || !FM_GIVEN(ids || !n_tokens, "ids", err)) return false;
     const uint32_t first = s->n_tokens;
     const uint64_t n_vocab = s->engine->hp.n_vocab;
     if (!fm_session_settle(s, err) || !fm_session_evaluate(s, first, NULL, err) ||

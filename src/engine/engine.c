@@ -95,7 +95,7 @@ static bool plan_memory(struct fathom_engine *e, const struct fathom_engine_para
     struct fm_watch *watch, struct fathom_error *err) {
     struct drive drive = {.engine = e};
     struct fm_plan_request wanted = fm_plan_request(params, fathom_gpu_get_info(e->gpu));
-    const char *cache_dir = params->gpu ? params->gpu->cache_dir : NULL;
+    const char *cache_dir = params->gpu->cache_dir;
     e->tuning_key = fm_tuning_key(e);
     fm_expert_history_load(e->gpu, e->tuning_key, e->hp.n_experts, &e->history);
     if (!fm_memory_plan(e->tensors, &e->hp, &wanted, &e->history, &e->info, &e->plan, err)) return false;
@@ -174,7 +174,11 @@ static bool create_locks(struct fathom_engine *e) {
 }
 
 struct fathom_engine *fathom_engine_create(
-    const struct fathom_engine_params *params, struct fathom_error *err) {
+    const struct fathom_engine_params *given, struct fathom_error *err) {
+    if (!FM_GIVEN(given, "params", err)) return NULL;
+    struct fm_engine_params read;
+    if (!fm_engine_params_read(&read, given, "fathom_engine_create", err)) return NULL;
+    const struct fathom_engine_params *params = &read.engine;
     double start = fm_clock();
     struct fathom_engine *e = calloc(1, sizeof(*e));
     if (e && !create_locks(e)) free(e), e = NULL;
@@ -182,8 +186,8 @@ struct fathom_engine *fathom_engine_create(
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         return NULL;
     }
-    e->exact = params->gpu && params->gpu->exact;
-    if (params->gpu) e->log = params->gpu->log;
+    e->exact = read.gpu.exact;
+    e->log = read.gpu.log;
     e->cache_type = fm_cache_type(e->exact, params->cache_8bit);
     if (e->exact && params->cache_8bit) {
         fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
@@ -244,18 +248,23 @@ const struct fathom_tokenizer *fathom_engine_get_tokenizer(const struct fathom_e
     return engine ? engine->tokenizer : NULL;
 }
 const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return &engine->info;
 }
 const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return &engine->plan;
 }
 struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return engine->gpu;
 }
 
 const struct fathom_sampling *fathom_engine_get_sampling(const struct fathom_engine *engine) {
+    if (!engine) return NULL;
     return &engine->sampling;
 }
 void fathom_engine_get_start_times(const struct fathom_engine *engine, struct fathom_start_times *times) {
+    if (!engine || !times) return;
     fm_sized_write(times, &engine->start, sizeof(engine->start));
 }

@@ -48,6 +48,16 @@ struct fathom_engine {
     } decoded; // by plain steps of this run, while one session decoded alone
 };
 
+// The parameters of an engine as this version of the library knows them. engine.gpu points to gpu, whose
+// debug points to debug.
+struct fm_engine_params {
+    struct fathom_engine_params engine;
+    struct fathom_gpu_params gpu;
+    struct fathom_gpu_debug debug;
+};
+bool fm_engine_params_read(struct fm_engine_params *params, const struct fathom_engine_params *given,
+    const char *function, struct fathom_error *err);
+
 // Opens the model of an engine's parameters; `function` is for messages. The name is for messages, too.
 struct fm_tensors *fm_model_open(
     const struct fathom_engine_params *params, const char *function, struct fathom_error *err);

@@ -1,5 +1,6 @@
 // Describes a model and computes the memory that it needs, before anything is uploaded.
 #include "base/sized.h"
+#include "base/sized.h"
 #include "base/system_memory.h"
 #include "base/utf8.h"
 #include "engine/engine.h"
@@ -299,15 +300,15 @@ struct fm_plan_request fm_plan_request(
     return (struct fm_plan_request){
         .model = fm_model_name(params),
         .gpu = gpu,
-        .exact = p && p->exact,
+        .exact = p->exact,
         .cache_8bit = params->cache_8bit,
         .in_memory = params->model_data,
         .n_context = params->n_context,
         .experts = params->experts,
-        .device_limit = p ? p->device_limit : 0,
-        .host_limit = p ? p->host_limit : 0,
+        .device_limit = p->device_limit,
+        .host_limit = p->host_limit,
         // reading the host's memory costs a pretended card nothing
-        .keep_slots = p && p->debug && (p->debug->discrete || p->debug->separate_memory),
+        .keep_slots = p->debug->discrete || p->debug->separate_memory,
     };
 }
 
@@ -317,16 +318,26 @@ struct fathom_inspection {
     struct fm_tensors *tensors;
 };
 
-struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params *params,
+struct fathom_inspection *fathom_model_inspect(const struct fathom_engine_params *given,
     const struct fathom_machine *machine, struct fathom_error *err) {
+    if (!FM_GIVEN(given, "params", err)) return NULL;
+    struct fm_engine_params read;
+    struct fathom_machine m = {.size = sizeof(m)};
+    struct fathom_gpu_info gpu = {.size = sizeof(gpu)};
+    if (!fm_engine_params_read(&read, given, "fathom_model_inspect", err) ||
+        !fm_sized_read(&m, sizeof(m), machine, "fathom_model_inspect: machine", err) ||
+        !fm_sized_read(&gpu, sizeof(gpu), m.gpu, "fathom_model_inspect: machine.gpu", err))
+        return NULL;
+    const struct fathom_engine_params *params = &read.engine;
     struct fathom_inspection *inspection = calloc(1, sizeof(*inspection));
     struct fm_hparams hp;
-    struct fm_plan_request request = fm_plan_request(params, machine ? machine->gpu : NULL);
+    struct fm_plan_request request = fm_plan_request(params, m.gpu ? &gpu : NULL);
     if (!inspection) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
         return NULL;
     }
-    if (machine) request.host_memory = machine->host_memory, request.rates = machine->rates;
+    request.host_memory = m.host_memory;
+    request.rates = m.rates;
     struct fm_tensors *tensors = inspection->tensors = fm_model_open(params, "fathom_model_inspect", err);
     if (!tensors || !fm_hparams_read(tensors, &hp, err) ||
         !fm_memory_plan(tensors, &hp, &request, NULL, &inspection->info, &inspection->plan, err))
@@ -341,20 +352,25 @@ void fathom_inspection_destroy(struct fathom_inspection **inspection) {
     *inspection = NULL;
 }
 const struct fathom_model_info *fathom_inspection_get_info(const struct fathom_inspection *inspection) {
+    if (!inspection) return NULL;
     return &inspection->info;
 }
 const struct fathom_memory_plan *fathom_inspection_get_plan(const struct fathom_inspection *inspection) {
+    if (!inspection) return NULL;
     return &inspection->plan;
 }
 
 size_t fathom_inspection_count_tensors(const struct fathom_inspection *inspection) {
+    if (!inspection) return 0;
     return fm_tensors_count(inspection->tensors);
 }
 bool fathom_inspection_get_tensor(
     const struct fathom_inspection *inspection, size_t i, struct fathom_tensor_info *tensor) {
+    if (!inspection || !tensor) return false;
     if (i >= fm_tensors_count(inspection->tensors)) return false;
     const struct fm_tensor *t = fm_tensors_at(inspection->tensors, i);
-    const struct fathom_tensor_info info = {.size = sizeof(info), 
+    const struct fathom_tensor_info info = {
+        .size = sizeof(info),
         .name = t->name,
         .type = t->type,
         .n_dims = t->n_dims,
@@ -365,6 +381,7 @@ bool fathom_inspection_get_tensor(
     return true;
 }
 bool fathom_inspection_has_file(const struct fathom_inspection *inspection, const char *path) {
+    if (!inspection || !path) return false;
     return fm_output_is_input(inspection->tensors, path);
 }
 

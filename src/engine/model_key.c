@@ -8,10 +8,23 @@
 
 enum { SAMPLE = 64 };
 
+// Whole numbers, such as one a layer. Of longer arrays, such as one number a token, the first.
+static uint64_t add_array(const struct fm_tensors *tensors, const char *name, uint64_t key) {
+    int32_t value;
+    for (size_t i = 0; i < FM_MAX_LAYERS && fm_meta_array_i32(tensors, name, i, &value); i++) {
+        const uint64_t own[] = {key, (uint64_t)value};
+        key = fm_hash(own, sizeof(own));
+    }
+    return key;
+}
+
 uint64_t fm_model_key(const struct fm_tensors *tensors, const struct fm_hparams *hp) {
     uint64_t key = fm_directory_key(tensors, fm_hash(hp->arch->name, strlen(hp->arch->name)));
-    const uint64_t ratios[] = {key, fm_hash(hp->ratios, sizeof(hp->ratios))}; // not a number of the metadata
-    key = fm_hash(ratios, sizeof(ratios));
+    for (size_t i = 0; i < fm_meta_count(tensors); i++) {
+        enum fm_value_type type;
+        const char *name = fm_meta_key(tensors, i, &type);
+        if (type == FM_VALUE_ARRAY) key = add_array(tensors, name, key);
+    }
     for (size_t i = 0; i < fm_tensors_count(tensors); i++) {
         const struct fm_tensor *t = fm_tensors_at(tensors, i);
         struct {

@@ -1,6 +1,27 @@
 // What an engine's model comes from: a path, or a program's memory.
+#include "base/sized.h"
 #include "engine/engine.h"
 #include "file/gguf/gguf.h"
+#include <stdio.h>
+
+bool fm_engine_params_read(struct fm_engine_params *params, const struct fathom_engine_params *given,
+    const char *function, struct fathom_error *err) {
+    char name[3][64];
+    for (int i = 0; i < 3; i++)
+        snprintf(name[i], sizeof(name[i]), "%s: params%s", function,
+            (const char *[]){"", ".gpu", ".gpu.debug"}[i]);
+    *params = (struct fm_engine_params){0};
+    if (!fm_sized_read(&params->engine, sizeof(params->engine), given, name[0], err) ||
+        !fm_sized_read(&params->gpu, sizeof(params->gpu), params->engine.gpu, name[1], err) ||
+        !fm_sized_read(&params->debug, sizeof(params->debug), params->gpu.debug, name[2], err))
+        return false;
+    params->engine.size = sizeof(params->engine);
+    params->gpu.size = sizeof(params->gpu);
+    params->debug.size = sizeof(params->debug);
+    params->gpu.debug = &params->debug;
+    params->engine.gpu = &params->gpu;
+    return true;
+}
 
 const char *fm_model_name(const struct fathom_engine_params *params) {
     return params->model ? params->model : "the model in memory";

@@ -128,6 +128,7 @@ bool fm_session_push_tokens(
 // start from.
 bool fathom_session_append(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, float *logits,
     struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err) || !FM_GIVEN(ids || !n_tokens, "ids", err)) return false;
     const uint32_t before = s->n_tokens;
     if (!fm_session_push_tokens(s, ids, n_tokens, err)) return false;
     if (n_tokens == 0) return true;

@@ -16,6 +16,7 @@ static bool create_steps(struct fathom_session *s, struct fathom_error *err) {
 
 struct fathom_session *fathom_session_create(
     struct fathom_engine *engine, const struct fathom_session_params *params, struct fathom_error *err) {
+    if (!FM_GIVEN(engine, "engine", err)) return NULL;
     const struct fathom_gpu_info *info = fathom_gpu_get_info(engine->gpu);
     struct fathom_session_params p = {.size = sizeof(p)};
     if (!fm_engine_add_session(engine, err)) return NULL;
@@ -124,21 +125,26 @@ bool fm_session_fail_logits(uint32_t position, struct fathom_error *err) {
 }
 
 uint32_t fathom_session_length(const struct fathom_session *session) {
+    if (!session) return 0;
     return session->n_tokens;
 }
 const int32_t *fathom_session_tokens(const struct fathom_session *session) {
+    if (!session) return NULL;
     return session->tokens;
 }
 uint32_t fathom_session_context(const struct fathom_session *session) {
+    if (!session) return 0;
     return session->n_context;
 }
 void fathom_session_get_stats(const struct fathom_session *session, struct fathom_session_stats *given) {
+    if (!session || !given) return;
     struct fathom_session_stats stats = session->stats;
     stats.pipeline_seconds = fm_engine_counters(session->engine).pipeline_seconds;
     fm_sized_write(given, &stats, sizeof(stats));
 }
 void fathom_session_get_expert_stats(
     const struct fathom_session *session, struct fathom_expert_stats *stats) {
+    if (!session || !stats) return;
     fm_sized_write(stats, &session->experts, sizeof(session->experts));
 }
 
@@ -146,10 +152,12 @@ static struct fathom_stream *timed(const struct fathom_session *session, bool de
     return !decode ? session->prefill : session->drafting ? fm_drafting_round(session) : session->decode;
 }
 size_t fathom_session_read_timings(struct fathom_session *session, bool decode) {
+    if (!session) return 0;
     return fathom_stream_read_timings(timed(session, decode));
 }
 const struct fathom_dispatch_time *fathom_session_get_timing(
     const struct fathom_session *session, bool decode, size_t i) {
+    if (!session) return NULL;
     return fathom_stream_get_timing(timed(session, decode), i);
 }
 
@@ -162,6 +170,7 @@ bool fm_session_settle(struct fathom_session *s, struct fathom_error *err) {
 
 bool fathom_session_sync(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, uint32_t *n_reused,
     struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err) || !FM_GIVEN(ids || !n_tokens, "ids", err)) return false;
     if (n_reused) *n_reused = 0;
     if (!fm_session_check_tokens(s, 0, ids, n_tokens, err) || !fm_session_settle(s, err)) return false;
     uint32_t n_same = 0;
@@ -174,6 +183,7 @@ bool fathom_session_sync(struct fathom_session *s, const int32_t *ids, uint32_t 
 }
 
 bool fathom_session_truncate(struct fathom_session *s, uint32_t length, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err)) return false;
     if (length > s->n_tokens)
         return fm_fail(err, FATHOM_INVALID, "cannot truncate a text of %u tokens to %u", s->n_tokens, length);
     s->n_tokens = length;

@@ -16,7 +16,7 @@ enum { AT_ONCE = 4 << 20 /* bytes between two reports */, BETWEEN_FLUSHES = 16 <
 struct writer {
     struct fm_part_file file;
     struct fm_checksum sum;
-    const struct fathom_progress *progress;
+    struct fm_watch *watch;
     uint64_t flushed; // bytes
 };
 
@@ -27,9 +27,7 @@ static bool put(struct writer *w, const void *data, size_t size, struct fathom_e
         if (!fm_part_file_flush(&w->file, err)) return false;
         w->flushed = w->file.written;
     }
-    return !w->progress->report ||
-        w->progress->report(w->progress->user, FATHOM_PHASE_STATE, w->file.written, w->file.size) ||
-        fm_fail(err, FATHOM_CANCELLED, "%s: saving a session was cancelled", w->file.path);
+    return fm_watch_tell(w->watch, FATHOM_PHASE_STATE, w->file.written, w->file.size, err);
 }
 
 // Adds a number to `bytes`, in little-endian order.
@@ -105,7 +103,8 @@ static bool put_cache(struct writer *w, const struct fathom_session *s, uint32_t
 
 bool fm_session_save(
     struct fathom_session *s, const char *path, const void *extra, size_t n_extra, struct fathom_error *err) {
-    struct writer w = {.progress = &s->watch.progress};
+    struct writer w = {.watch = &s->watch};
+    s->watch.phase = FATHOM_PHASE_STATE, s->watch.done = s->watch.total = 0; // in place of the last call's
     if (!fm_session_settle(s, err)) return false;
     uint8_t *buffer = malloc(AT_ONCE);
     bool ok = buffer || fm_fail(err, FATHOM_NO_MEMORY, "%s: out of host memory", path);
@@ -123,6 +122,7 @@ bool fm_session_save(
 }
 
 bool fathom_session_save(struct fathom_session *session, const char *path, struct fathom_error *err) {
+    if (!FM_GIVEN(session, "session", err) || !FM_GIVEN(path, "path", err)) return false;
     return fm_session_save(session, path, NULL, 0, err);
 }
 
@@ -233,5 +233,6 @@ struct fathom_session *fm_session_restore(struct fathom_engine *e, const char *p
 
 struct fathom_session *fathom_session_restore(struct fathom_engine *engine, const char *path,
     const struct fathom_session_params *params, struct fathom_error *err) {
+    if (!FM_GIVEN(engine, "engine", err) || !FM_GIVEN(path, "path", err)) return NULL;
     return fm_session_restore(engine, path, params, NULL, NULL, err);
 }

@@ -39,6 +39,8 @@ static bool copy_caches(struct fathom_session *from, struct fathom_session *to, 
 }
 
 struct fathom_session *fathom_session_fork(struct fathom_session *s, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "session", err)) return NULL;
+    s->watch.phase = FATHOM_PHASE_STATE, s->watch.done = s->watch.total = 0; // in place of the last call's
     if (!fm_session_settle(s, err)) return NULL;
     struct fathom_session *fork = fathom_session_create(s->engine,
         &FATHOM_INIT(fathom_session_params, .n_context = s->n_context, .n_chunk = s->n_chunk,

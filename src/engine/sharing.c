@@ -48,6 +48,9 @@ bool fm_engine_count_experts(struct fathom_engine *engine, struct fathom_expert_
 
 bool fathom_engine_get_expert_stats(
     struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
+    if (!FM_GIVEN(engine, "engine", err) || !FM_GIVEN(stats, "stats", err)) return false;
+    if (stats->size == 0)
+        return fm_fail(err, FATHOM_INVALID, "fathom_engine_get_expert_stats: stats.size is 0");
     struct fathom_expert_stats now;
     if (!fm_engine_count_experts(engine, &now, NULL, err)) return false;
     fm_sized_write(stats, &now, sizeof(now));
@@ -84,8 +87,7 @@ bool fm_engine_begin_tuning(struct fathom_engine *e, struct fathom_error *err) {
     fm_lock_release(&e->lock);
     return !n_others ||
         fm_fail(err, FATHOM_INVALID,
-            "tuning: the engine has %u sessions; destroy them first, and create them "
-            "again after the tuning",
+            "tuning: the engine has %u sessions; destroy them first, and create them again afterwards",
             n_others);
 }
 

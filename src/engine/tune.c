@@ -127,6 +127,8 @@ uint64_t fm_directory_key(const struct fm_tensors *tensors, uint64_t key) {
         struct fathom_error unsuitable = {0}; // ignored: no operator could take such a number
         uint32_t number = 0;
         float real = 0;
+        // advice, which a person may edit: the model stays the same
+        if (!strncmp(name, "general.sampling.", strlen("general.sampling."))) continue;
         if (type == FM_VALUE_UINT || type == FM_VALUE_INT)
             fm_meta_u32(tensors, name, &number, &unsuitable);
         else if (type == FM_VALUE_FLOAT)
@@ -377,6 +379,7 @@ bool fm_tune_start(struct fathom_engine *engine, struct fm_watch *watch, struct 
 
 bool fathom_engine_tune(
     struct fathom_engine *engine, const struct fathom_tune_params *params, struct fathom_error *err) {
+    if (!FM_GIVEN(engine, "engine", err)) return false;
     struct fathom_tune_params p = {.size = sizeof(p)};
     struct fm_watch watch = {0};
     struct tuning t = {.engine = engine, .watch = &watch};
@@ -403,8 +406,10 @@ bool fathom_engine_tune(
 }
 
 size_t fathom_engine_count_tuned(const struct fathom_engine *engine) {
+    if (!engine) return 0;
     return engine->n_tuned;
 }
 const struct fathom_tuned *fathom_engine_get_tuned(const struct fathom_engine *engine, size_t i) {
+    if (!engine) return NULL;
     return i < engine->n_tuned ? &engine->tuned[i] : NULL;
 }

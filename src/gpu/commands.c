@@ -446,6 +446,7 @@ static bool read_time(const struct fathom_stream *s, uint32_t i, struct fathom_d
 }
 
 size_t fathom_stream_read_timings(struct fathom_stream *s) {
+    if (!s) return 0;
     free(s->times);
     s->times = NULL;
     s->n_times = 0;
@@ -458,5 +459,6 @@ size_t fathom_stream_read_timings(struct fathom_stream *s) {
 }
 
 const struct fathom_dispatch_time *fathom_stream_get_timing(const struct fathom_stream *s, size_t i) {
+    if (!s) return NULL;
     return i < s->n_times ? &s->times[i] : NULL;
 }

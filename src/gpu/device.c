@@ -317,9 +317,11 @@ void fathom_gpu_destroy(struct fathom_gpu **pointer) {
 }
 
 const struct fathom_gpu_info *fathom_gpu_get_info(const struct fathom_gpu *gpu) {
+    if (!gpu) return NULL;
     return &gpu->info;
 }
 void fathom_gpu_get_counters(const struct fathom_gpu *gpu, struct fathom_gpu_counters *given) {
+    if (!gpu || !given) return;
     fm_lock_take(&gpu->lock);
     struct fathom_gpu_counters counters = gpu->counters;
     fm_lock_release(&gpu->lock);
@@ -327,12 +329,14 @@ void fathom_gpu_get_counters(const struct fathom_gpu *gpu, struct fathom_gpu_cou
     fm_sized_write(given, &counters, sizeof(counters));
 }
 struct fathom_gpu_limits fathom_gpu_get_limits(const struct fathom_gpu *gpu) {
+    if (!gpu) return (struct fathom_gpu_limits){0};
     fm_lock_take(&gpu->lock);
     const struct fathom_gpu_limits limits = {gpu->params.device_limit, gpu->params.host_limit};
     fm_lock_release(&gpu->lock);
     return limits;
 }
 void fathom_gpu_set_limits(struct fathom_gpu *gpu, struct fathom_gpu_limits limits) {
+    if (!gpu) return;
     fm_lock_take(&gpu->lock);
     gpu->params.device_limit = limits.device;
     gpu->params.host_limit = limits.host;

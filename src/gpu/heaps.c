@@ -100,6 +100,7 @@ static uint64_t below_limit(uint64_t limit, uint64_t allocated) {
 }
 
 void fathom_gpu_get_memory(const struct fathom_gpu *gpu, struct fathom_gpu_memory *given) {
+    if (!gpu || !given) return;
     VkPhysicalDeviceMemoryProperties memory;
     VkPhysicalDeviceMemoryBudgetPropertiesEXT budget;
     struct fathom_gpu_memory m = {.size = sizeof(m)};

@@ -123,9 +123,11 @@ void fathom_gpu_list_destroy(struct fathom_gpu_list **list) {
 }
 
 size_t fathom_gpu_list_count(const struct fathom_gpu_list *list) {
+    if (!list) return 0;
     return list->n;
 }
 
 const struct fathom_gpu_info *fathom_gpu_list_get(const struct fathom_gpu_list *list, size_t i) {
+    if (!list) return NULL;
     return i < list->n ? &list->info[i] : NULL;
 }

@@ -1,6 +1,6 @@
 // Device memory. The driver allocates blocks, one VkBuffer each, and this file sub-allocates, so that
-// hundreds of weights need only a few allocations. Functions below fm_buffer_create_raw() run under
-// gpu->lock.
+// hundreds of weights need only a few allocations. The static functions run under gpu->lock, unless they say
+// otherwise.
 #include "gpu/memory.h"
 #include <stdlib.h>
 #include <string.h>
@@ -305,8 +305,8 @@ static struct fm_block *find_room(
     return fm_holes_reserve(&b->holes) && fm_holes_take(&b->holes, room, offset) ? b : NULL;
 }
 
-// Finds room for a buffer. Where there is none until the device has done what destroyed buffers wait for,
-// waits for that.
+// Finds room for a buffer, without gpu->lock. Where there is none until the device has done what destroyed
+// buffers wait for, waits for that.
 static bool take_room(struct fathom_gpu *gpu, struct fathom_buffer *buffer, struct refusal *why) {
     fm_retired_collect(gpu);
     do {
@@ -380,9 +380,11 @@ void fathom_buffer_destroy(struct fathom_buffer **pointer) {
 }
 
 struct fathom_view fathom_buffer_view(struct fathom_buffer *buffer) {
+    if (!buffer) return (struct fathom_view){0};
     return (struct fathom_view){buffer, 0, buffer->size};
 }
 void *fathom_buffer_map(struct fathom_buffer *buffer) {
+    if (!buffer) return NULL;
     return buffer->memory == FATHOM_MEMORY_HOST ? buffer->mapped : NULL;
 }
 

@@ -108,6 +108,7 @@ bool fm_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fm_watch *watch
 }
 
 bool fathom_gpu_wait(struct fathom_gpu *gpu, uint64_t ticket, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err)) return false;
     return fm_gpu_wait(gpu, ticket, NULL, err);
 }
 

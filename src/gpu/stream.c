@@ -11,6 +11,7 @@
 static const double short_wait = 1e-3; // seconds: what was waited for had ended before
 
 struct fathom_stream *fathom_stream_create(struct fathom_gpu *gpu, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err)) return NULL;
     struct fathom_stream *s = calloc(1, sizeof(*s));
     if (!s) {
         fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
@@ -50,6 +51,7 @@ void fathom_stream_destroy(struct fathom_stream **pointer) {
 }
 
 void fathom_stream_begin(struct fathom_stream *s) {
+    if (!s) return;
     s->error = (struct fathom_error){0};
     const bool waited = !s->last_ticket || fathom_gpu_wait(s->gpu, s->last_ticket, &s->error);
     if (waited || fm_gpu_idle(s->gpu)) { // else the next begin tries again; until then nothing is recorded
@@ -283,6 +285,7 @@ bool fm_stream_finish(struct fathom_stream *s, struct fm_watch *watch, struct fa
 }
 
 bool fathom_stream_finish(struct fathom_stream *s, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "stream", err)) return false;
     return fm_stream_finish(s, NULL, err);
 }
 
@@ -294,12 +297,14 @@ bool fm_stream_submit(
 }
 
 bool fathom_stream_submit(struct fathom_stream *s, uint64_t *ticket, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "stream", err)) return false;
     return fm_stream_submit(s, NULL, ticket, err);
 }
 
 // ---- Parts -----------------------------------------------------------------------------------------------
 
 void fathom_stream_cut(struct fathom_stream *s, uint64_t tag) {
+    if (!s) return;
     if (s->only.op || !may_record(s)) return; // a cut is part of no call
     if (s->n_cuts == s->cut_capacity) {
         const uint32_t capacity = 2 * s->cut_capacity + 64;
@@ -322,9 +327,11 @@ void fm_stream_set_timers(struct fathom_stream *s, bool timers) {
 }
 
 uint32_t fathom_stream_parts(const struct fathom_stream *s) {
+    if (!s) return 0;
     return s->n_cuts + 1;
 }
 uint64_t fathom_stream_tag(const struct fathom_stream *s, uint32_t i) {
+    if (!s) return 0;
     return i > 0 && i <= s->n_cuts ? s->cuts[i - 1].tag : 0;
 }
 
@@ -363,5 +370,6 @@ bool fm_stream_submit_part(
 
 bool fathom_stream_submit_part(
     struct fathom_stream *s, uint32_t i, uint64_t *ticket, struct fathom_error *err) {
+    if (!FM_GIVEN(s, "stream", err)) return false;
     return fm_stream_submit_part(s, i, NULL, ticket, err);
 }

@@ -14,9 +14,10 @@ static uint64_t staging_bytes(const struct fathom_gpu *gpu) {
 static bool check_view(struct fathom_view v, const char *what, struct fathom_error *err) {
     if (v.buffer && v.offset <= v.buffer->size && v.size <= v.buffer->size - v.offset && v.offset % 4 == 0)
         return true;
+    if (!v.buffer) return fm_fail(err, FATHOM_INVALID, "%s: the view's buffer is NULL", what);
     return fm_fail(err, FATHOM_INVALID, "%s: bytes %llu to %llu are not a range of a buffer of %llu", what,
         (unsigned long long)v.offset, (unsigned long long)(v.offset + v.size),
-        (unsigned long long)(v.buffer ? v.buffer->size : 0));
+        (unsigned long long)v.buffer->size);
 }
 
 static bool create_commands(struct fathom_gpu *gpu, struct fm_staging *s, struct fathom_error *err) {
@@ -118,6 +119,7 @@ static bool transfer(struct fathom_gpu *gpu, struct fm_staging *s, const struct 
 
 struct fathom_buffer *fathom_buffer_create(
     struct fathom_gpu *gpu, uint64_t size, enum fathom_memory memory, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err)) return NULL;
     struct fathom_buffer *buffer = fm_buffer_create_raw(gpu, size, memory, err);
     if (!buffer) return NULL;
     if (buffer->mapped) {
@@ -177,11 +179,13 @@ bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint6
 
 bool fathom_upload(
     struct fathom_gpu *gpu, struct fathom_view dst, const void *data, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err) || !FM_GIVEN(data, "data", err)) return false;
     return check_view(dst, "upload", err) &&
         fm_upload_bytes(gpu, dst.buffer, dst.offset, data, dst.size, err);
 }
 
 bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err) || !FM_GIVEN(data, "data", err)) return false;
     if (!check_view(src, "download", err) || !fm_gpu_wait_all(gpu, err)) return false;
     if (src.buffer->mapped) {
         memcpy(data, src.buffer->mapped + src.offset, src.size);

@@ -7,8 +7,7 @@
 uint64_t fathom_row_size(enum fathom_type type, uint32_t n_cols) {
     const struct fm_type_info *info = fm_type_info(type);
     uint64_t size;
-    // shaders read four floats at a time
-    if (!info || !info->supported || (info->block == 1 && n_cols % 4)) return 0;
+    if (!info || !info->supported || n_cols % fm_type_row_unit(info)) return 0;
     return fm_type_size(type, n_cols, &size) ? size : 0;
 }
 
@@ -54,9 +53,15 @@ static struct fathom_weight *begin_weight(struct fathom_gpu *gpu, enum fathom_ty
     uint32_t n_rows, uint32_t n_cols, bool in_place, uint64_t *rows, struct fathom_error *err) {
     const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
     struct fathom_weight *w = NULL;
-    if (row_size == 0 || total == 0 || total > UINT32_MAX) {
-        fm_fail(err, FATHOM_INVALID, "a weight of [%u][%u][%u] elements of type %d is not possible", n_mats,
-            n_rows, n_cols, (int)type);
+    char why[FM_ROW_REFUSAL];
+    if (row_size == 0) {
+        fm_fail(err, FATHOM_INVALID, "a weight of [%u][%u][%u] elements: %s", n_mats, n_rows, n_cols,
+            fm_type_refuse_row(type, n_cols, why));
+        return NULL;
+    }
+    if (total == 0 || total > UINT32_MAX) {
+        fm_fail(err, FATHOM_INVALID, "a weight of [%u][%u][%u] elements has %llu rows, wanted 1 to %u",
+            n_mats, n_rows, n_cols, (unsigned long long)total, UINT32_MAX);
         return NULL;
     }
     if (!(w = calloc(1, sizeof(*w)))) goto no_memory;
@@ -111,17 +116,20 @@ static struct fathom_weight *create_weight(struct fathom_gpu *gpu, enum fathom_t
 
 struct fathom_weight *fathom_weight_create(struct fathom_gpu *gpu, enum fathom_type type, uint32_t n_mats,
     uint32_t n_rows, uint32_t n_cols, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err)) return NULL;
     return create_weight(gpu, type, n_mats, n_rows, n_cols, FATHOM_MEMORY_DEVICE, err);
 }
 
 struct fathom_weight *fathom_weight_create_host(struct fathom_gpu *gpu, enum fathom_type type,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err)) return NULL;
     return create_weight(gpu, type, n_mats, n_rows, n_cols, FATHOM_MEMORY_HOST, err);
 }
 
 struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum fathom_type type,
     uint32_t n_mats, uint32_t n_rows, uint32_t n_cols, const void *data, struct fathom_host_range readable,
     struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err) || !FM_GIVEN(data, "data", err)) return NULL;
     uint64_t per_window;
     struct fathom_weight *w = begin_weight(gpu, type, n_mats, n_rows, n_cols, true, &per_window, err);
     if (!w) return NULL;
@@ -151,6 +159,8 @@ void fathom_weight_destroy(struct fathom_weight **pointer) {
 
 bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *w, uint32_t first_row,
     uint32_t n_rows, const void *data, struct fathom_error *err) {
+    if (!FM_GIVEN(gpu, "gpu", err) || !FM_GIVEN(w, "weight", err) || !FM_GIVEN(data, "data", err))
+        return false;
     const uint64_t row_size = fathom_row_size(w->type, w->n_cols), end = (uint64_t)first_row + n_rows,
                    total = (uint64_t)w->n_mats * w->n_rows;
     if (end > total)

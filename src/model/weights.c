@@ -18,10 +18,10 @@ static bool measure(struct fm_walk *w, const struct fm_need *need, const struct 
                                                   : elements;
     if (!need->vector) w->n_matrices++;
     if (need->vector) w->vector_bytes += (4 * elements + VECTOR_ALIGN - 1) / VECTOR_ALIGN * VECTOR_ALIGN;
+    char why[FM_ROW_REFUSAL];
     if (!need->vector && fathom_row_size(t->type, need->n_cols) == 0)
-        return fm_fail(w->err, FATHOM_UNSUPPORTED,
-            "%s: tensor %s has rows of %u elements, which %s cannot hold", fm_tensors_path(w->tensors),
-            t->name, need->n_cols, fm_type_name(t->type));
+        return fm_fail(w->err, FATHOM_UNSUPPORTED, "%s: tensor %s cannot be a matrix: %s",
+            fm_tensors_path(w->tensors), t->name, fm_type_refuse_row(t->type, need->n_cols, why));
     return true;
 }
 

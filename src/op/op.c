@@ -1,7 +1,26 @@
 #include "op/op.h"
+#include "base/sized.h"
+#include "quant/types.h"
 #include "shaders/quant/packed.h"
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
+
+const void *fm_op_params(
+    struct fathom_stream *stream, const char *op, const void *params, void *known, size_t size) {
+    struct fathom_error error = {0};
+    char name[64];
+    if (!stream) return NULL; // there is nothing to fail
+    if (!params) {
+        fm_stream_fail(stream, FATHOM_INVALID, "%s: params is NULL", op);
+        return NULL;
+    }
+    if (*(const size_t *)params == size) return params;
+    snprintf(name, sizeof(name), "%s: params", op);
+    if (fm_sized_read(known, size, params, name, &error)) return known;
+    fm_stream_fail(stream, error.status, "%s", error.message);
+    return NULL;
+}
 
 uint32_t fm_op_groups(uint64_t n, uint32_t per_group) {
     const uint64_t groups = n / per_group + (n % per_group != 0);
@@ -54,10 +73,10 @@ bool fm_op_bind(struct fathom_stream *stream, const char *op, const char *name, 
 bool fm_op_weight(
     struct fathom_stream *stream, const char *op, const char *name, const struct fathom_weight *w) {
     if (!w) return fm_stream_fail(stream, FATHOM_INVALID, "%s: no weight for %s", op, name);
+    char why[FM_ROW_REFUSAL];
     if (!fathom_row_size(w->type, w->n_cols))
-        return fm_stream_fail(stream, FATHOM_INVALID,
-            "%s: %s has type %d and %" PRIu32 " columns, which is no row of a known type", op, name,
-            (int)w->type, w->n_cols);
+        return fm_stream_fail(stream, FATHOM_INVALID, "%s: %s is no weight: %s", op, name,
+            fm_type_refuse_row(w->type, w->n_cols, why));
     uint64_t n_rows = 0;
     for (uint32_t i = 0; i < w->n_slices; i++) n_rows += w->slices[i].n_rows;
     if (!n_rows || n_rows != (uint64_t)w->n_mats * w->n_rows)

@@ -42,6 +42,14 @@ enum {
     FM_DOES_HALVES = 1 << 5,  // expands keys and values to float16
 };
 
+// The parameters of a call, as this version of the library knows them: `params`, or a copy in the calling
+// function where the program was compiled with another size. NULL with the stream failed when they are
+// refused.
+#define FM_OP_PARAMS(stream, op, type, params) \
+    fm_op_params(stream, op, params, &(struct type){.size = sizeof(struct type)}, sizeof(struct type))
+const void *fm_op_params(
+    struct fathom_stream *stream, const char *op, const void *params, void *known, size_t size);
+
 // The most workgroups in one dimension that every device takes. Shaders loop over the rest.
 enum { FM_MAX_GROUPS = 65535 };
 

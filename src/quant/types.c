@@ -5,6 +5,7 @@
 #include "quant/grids.h"
 #include "shaders/quant/types.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -65,6 +66,22 @@ bool fathom_type_find(const char *name, enum fathom_type *type) {
 
 uint32_t fm_type_unit(const struct fm_type_info *info) {
     return info->cut ? info->cut : info->block;
+}
+
+uint32_t fm_type_row_unit(const struct fm_type_info *info) {
+    return info->block == 1 ? 4 : fm_type_unit(info);
+}
+
+const char *fm_type_refuse_row(enum fathom_type type, uint32_t n_cols, char text[FM_ROW_REFUSAL]) {
+    const struct fm_type_info *info = fm_type_info(type);
+    if (!info)
+        snprintf(text, FM_ROW_REFUSAL, "%d is the number of no type", (int)type);
+    else if (!info->supported)
+        snprintf(text, FM_ROW_REFUSAL, "weights cannot have the type %s", info->name);
+    else
+        snprintf(text, FM_ROW_REFUSAL, "a row of %s is a multiple of %u columns above 0, not %u", info->name,
+            fm_type_row_unit(info), n_cols);
+    return text;
 }
 
 bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes) {

@@ -26,6 +26,13 @@ const struct fm_type_info *fm_type_find(const char *name);
 
 // Returns the number of elements that every row length must be a multiple of.
 uint32_t fm_type_unit(const struct fm_type_info *info);
+// What a row of a weight must be a multiple of: as above, and of floats 4, because shaders read four at a
+// time.
+uint32_t fm_type_row_unit(const struct fm_type_info *info);
+// Writes why a weight has no rows of n_cols elements of this type: "a row of Q8_0 is a multiple of 32 columns
+// above 0, not 33". Returns text.
+enum { FM_ROW_REFUSAL = 96 };
+const char *fm_type_refuse_row(enum fathom_type type, uint32_t n_cols, char text[FM_ROW_REFUSAL]);
 // Computes the bytes of n adjacent elements; for a type that can cut blocks they must belong to one row.
 // Returns false when n is not a multiple of the unit, and on overflow.
 bool fm_type_size(enum fathom_type type, uint64_t n, uint64_t *bytes);

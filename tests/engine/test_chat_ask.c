@@ -1,5 +1,6 @@
 // What one question may ask for: sampling, limits, a thought's budget, stops, logits, the prompt alone.
 #include "engine/chat_support.h"
+#include "file/folder.h"
 
 // Sampling, limits and stops of one question are not those of the next.
 static void does_not_stick(void **state) {
@@ -20,20 +21,34 @@ static void does_not_stick(void **state) {
     fathom_chat_destroy(&chat);
 }
 
-// NULL is the engine's sampling.
+// NULL is the engine's sampling, here that of a model which asks for a high temperature.
 static void default_sampling(void **state) {
+    (void)state;
+    static const char config[] = "{\"do_sample\": true, \"temperature\": 1.8}";
     struct fathom_error err = {0};
-    struct fathom_chat *chat = open_chat(*state, NULL);
-    struct said named, unnamed = {.r.size = sizeof(unnamed.r)};
-    const struct fathom_ask_params p = {.size = sizeof(p), .max_tokens = 30};
-    ask(chat, paul,
-        FATHOM_INIT(fathom_ask_params, .max_tokens = 30, .sampling = fathom_engine_get_sampling(*state)),
-        &named);
+    struct folder f;
+    char path[1024];
+    struct said named, unnamed = {.r.size = sizeof(unnamed.r)}, cold;
+    const struct fathom_ask_params p = {.size = sizeof(p), .max_tokens = 20};
+    folder_make(&f, "v3");
+    folder_file(&f, "generation_config.json", path);
+    write_bytes(path, config, strlen(config));
+    struct fathom_engine *engine =
+        open_opening((struct opening){.engine.model = f.path, .gpu.exact = true}, &err);
+    if (!engine) fail_msg("%s", err.message);
+    struct fathom_chat *chat = open_chat(engine, &FATHOM_INIT(fathom_chat_params, .raw = true));
+    const struct fathom_sampling *sampling = fathom_engine_get_sampling(engine);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 20, .sampling = sampling), &named);
+    fathom_chat_clear(chat);
+    ask(chat, paul, FATHOM_INIT(fathom_ask_params, .max_tokens = 20), &cold);
+    assert_memory_not_equal(named.ids, cold.ids, 8 * sizeof(*cold.ids));
     fathom_chat_clear(chat);
     if (!fathom_chat_ask(chat, paul, &p, &unnamed.r, &err)) fail_msg("%s", err.message);
     keep(&unnamed);
     same_reply(&named, &unnamed);
     fathom_chat_destroy(&chat);
+    fathom_engine_destroy(&engine);
+    folder_remove(&f);
 }
 
 static void limits(void **state) {
@@ -200,7 +215,7 @@ static void refused(void **state) {
         {{.size = sizeof(struct fathom_ask_params), .stops = holes, .n_stops = 2}, "params.stops[1] is NULL"},
         {{.size = sizeof(struct fathom_ask_params), .stops = empty, .n_stops = 1},
             "params.stops[0] is empty"},
-        {{.size = 0}, "fathom_chat_ask: params: the size is 0"},
+        {{.size = 0}, "fathom_chat_ask: params.size is 0"},
     };
     struct fathom_chat *chat = open_chat(*state, NULL);
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -210,9 +225,9 @@ static void refused(void **state) {
         assert_int_equal(fathom_chat_count(chat), 0);
     }
     struct fathom_error err = {0};
-    struct fathom_reply reply = {.size = sizeof(reply)};
+    struct fathom_reply reply = {.size = 0};
     assert_false(fathom_chat_ask(chat, paul, NULL, &reply, &err));
-    assert_non_null(strstr(err.message, "fathom_chat_ask: reply: the size is 0"));
+    assert_non_null(strstr(err.message, "fathom_chat_ask: reply.size is 0"));
     struct fathom_chat *raw = open_chat(*state, &FATHOM_INIT(fathom_chat_params, .raw = true));
     const char *const says = "a raw text has no messages";
     memset(&err, 0, sizeof(err));

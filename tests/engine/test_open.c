@@ -2,6 +2,7 @@
 // file gives; the model's sampling defaults; the tokenizer and the template give what a chat reads.
 #include "convert/convert.h"
 #include "device.h"
+#include "engine/engine.h"
 #include "engine/golden.h"
 #include "file/folder.h"
 #include <fathom/fathom.h>
@@ -99,6 +100,7 @@ static void memory_gives_what_the_file_gives(void **state) {
         run_engine((struct opening){.engine.model_data = odd + 1, .engine.model_size = gguf_size});
     check_same(&file, &mapped);
     check_same(&file, &copied);
+    assert_memory_equal(page, gguf, gguf_size); // the program's memory, which the engine did not free
     assert_int_equal(mapped.in_place, file.in_place);
     assert_int_equal(copied.in_place, 0);
     print_message("%llu of %zu bytes in place\n", (unsigned long long)mapped.in_place, gguf_size);
@@ -247,6 +249,26 @@ static void sampling_defaults(void **state) {
     }
 }
 
+// A person may edit generation_config.json: tuning files and saved sessions of the model stay good.
+static void sampling_is_no_part_of_a_model(void **state) {
+    (void)state;
+    static const char *const texts[] = {"{}", "{\"temperature\": 0.5, \"top_k\": 3}"};
+    uint64_t keys[2];
+    for (int i = 0; i < 2; i++) {
+        struct folder f;
+        char path[1024];
+        folder_make(&f, "llama");
+        folder_file(&f, "generation_config.json", path);
+        write_bytes(path, texts[i], strlen(texts[i]));
+        struct fm_tensors *tensors = fm_tensors_open(f.path, NULL);
+        assert_non_null(tensors);
+        keys[i] = fm_directory_key(tensors, 0);
+        fm_tensors_close(&tensors);
+        folder_remove(&f);
+    }
+    assert_int_equal(keys[0], keys[1]);
+}
+
 // ---- Text ------------------------------------------------------------------------------------------------
 
 // The engine's tokenizer, and the template alone, give the tokens that a chat reads.
@@ -300,6 +322,7 @@ int main(void) {
         cmocka_unit_test(bad_memory),
         cmocka_unit_test(experts_of_memory),
         cmocka_unit_test(sampling_defaults),
+        cmocka_unit_test(sampling_is_no_part_of_a_model),
         cmocka_unit_test(text_of_an_engine),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

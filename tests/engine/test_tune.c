@@ -381,7 +381,8 @@ static void test_first_start_of_a_card(void **state) {
     uint64_t none = 0;
     struct fathom_engine *engine =
         open_model(&models[V4], (struct opening){.debug.discrete = true, .gpu.cache_dir = folder});
-    assert_false(fm_tune_start(engine, &(struct fm_watch){.progress = {stop_soon, &none}}, &err));
+    struct fm_watch watch = {.progress = {stop_soon, &none}};
+    assert_false(fm_tune_start(engine, &watch, &err));
     assert_int_equal(err.status, FATHOM_CANCELLED);
     assert_int_equal(n_tuning_files(path, sizeof(path)) + (int)engine->gpu->n_tuned + heard.n_notices, 0);
     struct fathom_weight *head = engine->weights.head;

@@ -134,6 +134,18 @@ for number in (signal.SIGTERM, signal.SIGHUP):
     check(f'{number.name} in a chat that waits', code == 128 + number, (code, error))
     os.close(keyboard), os.close(terminal)
 
+# SIGINT ends an answer (of 1508 tokens if nothing ended it), and the chat goes on
+keyboard, terminal = os.openpty()
+process = start('run', DEMO, '--no-tune', '--temp', '1000', '--seed', '3', env=dict(TERM='dumb'), stdin=terminal)
+while process.poll() is None and '/quit' not in process.stderr.readline(): pass
+os.write(keyboard, b'How much is 3 + 4?\n')
+for _ in range(20): process.stdout.read(1)
+process.send_signal(signal.SIGINT)
+os.write(keyboard, b'/quit\n')
+code, text, error = ends(process)
+check('SIGINT in an answer of a chat', code == 0 and len(text) < 1000, (code, text, error))
+os.close(keyboard), os.close(terminal)
+
 # a device that never finishes: every wait runs into its limit of time
 log = work + '/log'
 process = start('run', DEMO, '-p', '2+3', '-n', '2', '--greedy', '--no-tune', env=dict(FAULT='timeout@1+', FAULT_LOG=log,

@@ -278,7 +278,7 @@ static void test_refusals(void **state) {
     } longer = {right, 0};
     longer.vulkan.size = sizeof(longer);
     longer.later = 1;
-    expect_refused(&longer.vulkan, NULL, FATHOM_UNSUPPORTED, "later version");
+    expect_refused(&longer.vulkan, NULL, FATHOM_UNSUPPORTED, "is set");
     longer.later = 0;
     struct fathom_error err = {0};
     struct fathom_gpu *gpu =

@@ -4,11 +4,14 @@
 #include "gpu/support.h"
 #include "gpu/tuned.h"
 #include <pthread.h>
+#include <sched.h>
 
-enum { N_THREADS = 4, N_WORDS = 20000, N_BUFFERS = 6, N_ROUNDS = 10, N_COLS = 64, N_ROWS = 24 };
+enum { N_THREADS = 4, N_WORDS = 20000, N_BUFFERS = 6, N_ROUNDS = 10, N_ROWS = 24, N_PIPELINES = 15 };
 
 static int n_rounds = N_ROUNDS;
 static atomic_int n_writing, n_overlaps; // calls of the log; those during another one
+static int n_messages;                   // not atomic: the calls come one at a time
+static pthread_barrier_t start;          // all threads begin at once
 
 // cmocka's asserts belong to the main thread: the others leave what went wrong here.
 struct user {
@@ -23,20 +26,25 @@ static bool note_failure(struct user *u, const char *what, const struct fathom_e
 }
 
 static void write_log(void *user, enum fathom_log_level level, const char *message) {
-    (void)user, (void)level, (void)message;
-    if (atomic_fetch_add(&n_writing, 1)) atomic_fetch_add(&n_overlaps, 1);
-    atomic_fetch_sub(&n_writing, 1);
+    (void)user, (void)level;
+    // relaxed, so that this orders nothing
+    if (atomic_fetch_add_explicit(&n_writing, 1, memory_order_relaxed)) n_overlaps++;
+    sched_yield();
+    n_messages += !strncmp(message, "from", 4);
+    atomic_fetch_sub_explicit(&n_writing, 1, memory_order_relaxed);
 }
 
 // Runs several threads over one gpu.
 static void run_threads(struct fathom_gpu *gpu, void *(*run)(void *)) {
     struct user users[N_THREADS];
     pthread_t threads[N_THREADS];
+    pthread_barrier_init(&start, NULL, N_THREADS);
     for (uint32_t i = 0; i < N_THREADS; i++) {
         users[i] = (struct user){.gpu = gpu, .number = i};
         assert_int_equal(pthread_create(&threads[i], NULL, run, &users[i]), 0);
     }
     for (int i = 0; i < N_THREADS; i++) pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&start);
     for (int i = 0; i < N_THREADS; i++) assert_string_equal(users[i].failure, "");
 }
 
@@ -87,8 +95,10 @@ static bool compute(struct user *u, uint64_t *random, uint32_t rounds) {
 static void *compute_all(void *user) {
     struct user *u = user;
     uint64_t random = 77 + u->number;
-    for (int i = 0; i < n_rounds; i++)
-        if (!compute(u, &random, 1 + (uint32_t)i % 3)) break;
+    pthread_barrier_wait(&start);
+    for (int i = 0; i < n_rounds && compute(u, &random, 1 + (uint32_t)i % 3); i++)
+        for (int j = 0; j < 20; j++)
+            fm_log(&u->gpu->params.log, FATHOM_LOG_DEBUG, "from thread %u", u->number);
     return NULL;
 }
 
@@ -110,6 +120,41 @@ static void test_streams(void **state) {
         if (gpu->staging[i].buffer) staging += gpu->staging[i].buffer->room;
     assert_int_equal(counters_of(gpu).memory_used, used + staging);
     assert_int_equal(n_overlaps, 0);
+    assert_int_equal(n_messages, 20 * N_THREADS * n_rounds);
+    fathom_gpu_destroy(&gpu);
+}
+
+// ---- Pipelines -------------------------------------------------------------------------------------------
+
+// All threads want the same pipelines at the same time, each in its own order.
+static void *want_pipelines(void *user) {
+    struct user *u = user;
+    struct fathom_error err = {0};
+    const struct affine_args args = {64, 3, 5};
+    struct fathom_buffer *x = fathom_buffer_create(u->gpu, 256, FATHOM_MEMORY_DEVICE, &err),
+                         *y = fathom_buffer_create(u->gpu, 256, FATHOM_MEMORY_DEVICE, &err);
+    struct fathom_stream *stream = fathom_stream_create(u->gpu, &err);
+    bool ok = x && y && stream;
+    for (uint32_t i = 0; ok && i < 60 * N_PIPELINES; i++) {
+        struct fm_dispatch d = affine_dispatch(fathom_buffer_view(x), fathom_buffer_view(y), &args);
+        d.constants[0].value = 1 + (i * 7 + u->number * 5) % N_PIPELINES;
+        fm_stream_dispatch(stream, &d);
+    }
+    pthread_barrier_wait(&start);
+    ok = ok && fathom_stream_finish(stream, &err) && fathom_stream_submit(stream, NULL, &err);
+    if (!ok) note_failure(u, "pipelines", &err);
+    fathom_stream_destroy(&stream);
+    fathom_buffer_destroy(&x);
+    fathom_buffer_destroy(&y);
+    return NULL;
+}
+
+static void test_pipelines(void **state) {
+    (void)state;
+    struct fathom_gpu *gpu = create_gpu(NULL);
+    run_threads(gpu, want_pipelines);
+    const struct fathom_gpu_counters c = counters_of(gpu);
+    assert_int_equal(c.pipelines_built + c.pipelines_from_cache, N_PIPELINES);
     fathom_gpu_destroy(&gpu);
 }
 
@@ -148,6 +193,7 @@ static bool multiply(struct user *u) {
 
 static void *work(void *user) {
     struct user *u = user;
+    pthread_barrier_wait(&start);
     for (int i = 0; i < n_rounds; i++) {
         if (u->number < N_THREADS - 1) {
             if (!multiply(u)) break;
@@ -181,6 +227,7 @@ static void test_operators(void **state) {
 // More threads want room than there is: those who find none wait for what others have destroyed.
 static void *fill_memory(void *user) {
     struct user *u = user;
+    pthread_barrier_wait(&start);
     for (int i = 0; i < n_rounds; i++) {
         struct fathom_error err = {0};
         struct fathom_buffer *b = fathom_buffer_create(u->gpu, 3 << 20, FATHOM_MEMORY_DEVICE, &err),
@@ -210,6 +257,7 @@ int main(int argc, char **argv) {
     if (argc > 1) n_rounds = atoi(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_pipelines),
         cmocka_unit_test(test_operators),
         cmocka_unit_test(test_little_memory),
     };

@@ -150,6 +150,38 @@ static void types_have_names_and_sizes(void **state) {
     assert_false(fm_type_size(FATHOM_F32, 1ull << 62, &size));
 }
 
+// gpu.h says "NAME = number, // elements in bytes", or has this comment in the line before.
+static void the_header_gives_each_block_its_size(void **state) {
+    (void)state;
+    FILE *file = fopen(FATHOM_SOURCE_DIR "/include/fathom/gpu.h", "r");
+    assert_non_null(file);
+    char line[256], name[32];
+    unsigned n_found = 0, number, elements = 0, bytes = 0;
+    bool inside = false;
+    while (fgets(line, sizeof(line), file)) {
+        if (!strcmp(line, "enum fathom_type {\n")) inside = true;
+        if (!strcmp(line, "};\n")) inside = false;
+        const char *comment = strstr(line, "// ");
+        unsigned a, b;
+        if (!inside) continue;
+        if (comment && sscanf(comment, "// %u in %u", &a, &b) == 2) elements = a, bytes = b;
+        if (sscanf(line, " FATHOM_%31[A-Z0-9_] = %i", name, (int *)&number) != 2) continue;
+        const struct fm_type_info *info = fm_type_info(number);
+        if (!info) fail_msg("%s has the number %u, which is no type", name, number);
+        assert_string_equal(info->name, name);
+        if (info->block != elements || info->bytes != bytes)
+            fail_msg("gpu.h says that %s has %u in %u, it has %u in %u", name, elements, bytes, info->block,
+                info->bytes);
+        elements = bytes = 0;
+        n_found++;
+    }
+    fclose(file);
+    unsigned n_supported = 0;
+    for (uint32_t type = 0; type < 64; type++)
+        if (fm_type_info(type) && fm_type_info(type)->supported) n_supported++;
+    assert_int_equal(n_found, n_supported + 1); // and F8_E4M3
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quantisers_give_ggmls_bits),
@@ -158,6 +190,7 @@ int main(void) {
         cmocka_unit_test(decoders_give_the_packages_bits),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(types_have_names_and_sizes),
+        cmocka_unit_test(the_header_gives_each_block_its_size),
     };
     return cmocka_run_group_tests(tests, load, NULL);
 }

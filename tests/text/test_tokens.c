@@ -522,8 +522,9 @@ static void wrong_parameters(void **state) {
     struct fathom_template_params p = {.size = sizeof(p)};
     assert_null(fathom_template_create(NULL, NULL, &err));
     check_error(&err, FATHOM_INVALID, "fathom_template_create: tokenizer is NULL");
+    p.size = 0;
     assert_null(fathom_template_create(tokenizer, &p, &err));
-    check_error(&err, FATHOM_INVALID, "fathom_template_create: params");
+    check_error(&err, FATHOM_INVALID, "fathom_template_create: params.size is 0");
     p = FATHOM_INIT(fathom_template_params, .name = "deepseek-r1", .text = "a");
     assert_null(fathom_template_create(tokenizer, &p, &err));
     check_error(&err, FATHOM_INVALID, "one is wanted");
@@ -553,13 +554,13 @@ static void wrong_parameters(void **state) {
     message.n_tool_calls = 0;
     message.size = 0;
     assert_false(fathom_template_apply(t, &c, text, 4, NULL, ids, 4, &n, &err));
-    check_error(&err, FATHOM_INVALID, "conversation.messages: the size is 0");
+    check_error(&err, FATHOM_INVALID, "conversation.messages.size is 0");
     c.messages = NULL;
     assert_false(fathom_template_apply(t, &c, text, 4, NULL, ids, 4, &n, &err));
     check_error(&err, FATHOM_INVALID, "conversation.messages is NULL");
     c.size = 0;
     assert_false(fathom_template_apply(t, &c, text, 4, NULL, ids, 4, &n, &err));
-    check_error(&err, FATHOM_INVALID, "conversation: the size is 0");
+    check_error(&err, FATHOM_INVALID, "conversation.size is 0");
     fathom_template_destroy(&t);
     fathom_tokenizer_destroy(&tokenizer);
 }

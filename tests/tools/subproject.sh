@@ -65,7 +65,9 @@ endif()
 C
 cat >"$work/host/use.c" <<'C'
 #include <fathom/fathom.h>
+#include <fathom/debug.h>
 #include <fathom/ops.h>
+#include <fathom/tokens.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,7 +78,14 @@ cat >"$work/host/use.c" <<'C'
 int main(void) {
     struct fathom_error err;
     memset(&err, 0, sizeof(err));
-    struct fathom_gpu *gpu = fathom_gpu_create(NULL, &err);
+#ifdef __cplusplus
+    struct fathom_gpu_params params;
+    memset(&params, 0, sizeof(params));
+    params.size = sizeof(params);
+    struct fathom_gpu *gpu = fathom_gpu_create(&params, &err);
+#else
+    struct fathom_gpu *gpu = fathom_gpu_create(&FATHOM_INIT(fathom_gpu_params, .device = "0"), &err);
+#endif
     if (!gpu) {
         fprintf(stderr, "%s\n", err.message);
         return 1;

@@ -125,7 +125,7 @@ static uint32_t cache_used(const struct fm_hparams *hp, const struct fm_caches *
     uint32_t n_positions, struct fathom_view parts[FM_MAX_CACHE_PARTS]) {
     const struct fm_layer_cache *l = &caches->layers[layer];
     uint32_t n = fm_ring_parts(l->latents.pages, row_size(hp, l->latents.type), 0, n_positions, parts);
-    if (0)
+    if (hp->n_index)
         n += fm_ring_parts(l->index.pages, index_row_size(hp, l->latents.type), 0, n_positions, parts + n);
     return n;
 }

@@ -12,6 +12,7 @@ const struct fm_op fm_op_compress = {"compress", variants, 1};
 
 void fathom_compress(struct fathom_stream *stream, const struct fathom_compress_params *params) {
     static const char op[] = "compress";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_compress_params, params))) return;
     const struct fathom_latent_cache *cache = &params->cache;
     const uint32_t n_tokens = params->n_tokens, ratio = params->ratio, n_key = cache->kv_rank,
                    n_state = params->n_state;

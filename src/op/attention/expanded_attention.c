@@ -204,6 +204,7 @@ static bool take(struct fathom_stream *stream, const char *op, struct fathom_vie
 void fathom_expanded_attention(
     struct fathom_stream *stream, const struct fathom_expanded_attention_params *params) {
     static const char op[] = "expanded_attention";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_expanded_attention_params, params))) return;
     const struct fathom_latent_cache *cache = &params->cache;
     const uint32_t n_heads = params->n_heads, n_tokens = params->n_tokens, n_v = params->n_v;
     struct fm_cache checked;

@@ -104,6 +104,7 @@ static void attend_tiles(struct fathom_stream *stream, const char *op, const str
 void fathom_grouped_attention(
     struct fathom_stream *stream, const struct fathom_grouped_attention_params *params) {
     static const char op[] = "grouped_attention";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_grouped_attention_params, params))) return;
     const struct fathom_kv_cache *cache = &params->cache;
     const uint32_t n_heads = params->n_heads, n_head = cache->n_head;
     struct fm_cache checked;

@@ -15,6 +15,7 @@ const struct fm_op fm_op_index_score = {"index_score", variants, sizeof(variants
 
 void fathom_index_score(struct fathom_stream *stream, const struct fathom_index_score_params *params) {
     static const char op[] = "index_score";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_index_score_params, params))) return;
     const struct fathom_index_cache *cache = &params->cache;
     const uint32_t n_heads = params->n_heads, n_key = cache->n_key, n = params->n_tokens,
                    end = params->first_token + n;

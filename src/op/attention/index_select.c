@@ -9,6 +9,7 @@ const struct fm_op fm_op_index_select = {"index_select", variants, 1};
 
 void fathom_index_select(struct fathom_stream *stream, const struct fathom_index_select_params *params) {
     static const char op[] = "index_select";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_index_select_params, params))) return;
     const uint32_t n = params->n_tokens, end = params->first_token + n;
     struct fathom_view scores, position, selected;
     struct index_select_args args = {

@@ -8,6 +8,7 @@ const struct fm_op fm_op_index_store = {"index_store", variants, 1};
 
 void fathom_index_store(struct fathom_stream *stream, const struct fathom_index_store_params *params) {
     static const char op[] = "index_store";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_index_store_params, params))) return;
     const struct fathom_index_cache *cache = &params->cache;
     const uint32_t n_tokens = params->n_tokens, n_heads = params->n_heads, n_key = cache->n_key;
     struct fm_cache checked;

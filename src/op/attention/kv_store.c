@@ -28,6 +28,7 @@ static bool bind_vector(struct fathom_stream *stream, const char *op, const char
 
 void fathom_kv_store(struct fathom_stream *stream, const struct fathom_kv_store_params *params) {
     static const char op[] = "kv_store";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_kv_store_params, params))) return;
     const struct fathom_kv_cache *cache = &params->cache;
     const uint32_t n_tokens = params->n_tokens, n_heads = params->n_heads, n_kv = cache->n_kv,
                    n_head = cache->n_head;

@@ -42,6 +42,7 @@ uint64_t fathom_latent_attention_scratch(uint32_t n_heads, uint32_t kv_rank, uin
 void fathom_latent_attention(
     struct fathom_stream *stream, const struct fathom_latent_attention_params *params) {
     static const char op[] = "latent_attention";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_latent_attention_params, params))) return;
     const struct fathom_latent_cache *cache = &params->cache;
     const uint32_t n_heads = params->n_heads, width = cache->kv_rank + cache->n_rope;
     const uint64_t n = (uint64_t)params->n_tokens * n_heads;

@@ -20,6 +20,7 @@ const struct fm_op fm_op_latent_store = {"latent_store", variants, sizeof(varian
 
 void fathom_latent_store(struct fathom_stream *stream, const struct fathom_latent_store_params *params) {
     static const char op[] = "latent_store";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_latent_store_params, params))) return;
     const struct fathom_latent_cache *cache = &params->cache;
     const uint32_t n_tokens = params->n_tokens;
     const uint64_t width = (uint64_t)cache->kv_rank + cache->n_rope;

@@ -26,6 +26,7 @@ const struct fm_op fm_op_rope = {"rope", variants, sizeof(variants) / sizeof(var
 
 void fathom_rope(struct fathom_stream *stream, const struct fathom_rope_params *params) {
     static const char op[] = "rope";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_rope_params, params))) return;
     const uint32_t n_tokens = params->n_tokens, n_heads = params->n_heads, n_rope = params->n_rope;
     struct fathom_view x, y, table, position;
     struct rope_args args = {

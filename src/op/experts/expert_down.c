@@ -333,6 +333,7 @@ uint64_t fathom_expert_down_scratch(uint32_t n_tokens, uint32_t top_k, uint32_t 
 
 void fathom_expert_down(struct fathom_stream *stream, const struct fathom_expert_down_params *p) {
     static const char op[] = "expert_down";
+    if (!(p = FM_OP_PARAMS(stream, op, fathom_expert_down_params, p))) return;
     if (!check(stream, op, p)) return;
     const struct fathom_weight *down = p->down, *shared = p->shared_down;
     const uint32_t n_rows = (down ? down : shared)->n_rows, n_inter = down ? down->n_cols : 0,

@@ -70,6 +70,7 @@ static bool check_pool(struct fathom_stream *stream, const char *op, const char 
 
 void fathom_expert_fetch(struct fathom_stream *stream, const struct fathom_expert_fetch_params *p) {
     static const char op[] = "expert_fetch";
+    if (!(p = FM_OP_PARAMS(stream, op, fathom_expert_fetch_params, p))) return;
     const uint32_t n_rounds = fathom_expert_rounds(p->n_tokens, p->top_k, p->n_experts, p->n_slots);
     if (p->round >= n_rounds) {
         fm_stream_fail(stream, FATHOM_INVALID,

@@ -100,6 +100,7 @@ static bool check(struct fathom_stream *stream, const char *op, const struct fat
 
 void fathom_expert_gate(struct fathom_stream *stream, const struct fathom_expert_gate_params *p) {
     static const char op[] = "expert_gate";
+    if (!(p = FM_OP_PARAMS(stream, op, fathom_expert_gate_params, p))) return;
     if (!check(stream, op, p)) return;
     const struct fathom_weight *w = p->w;
     const uint64_t n_chosen = (uint64_t)p->n_tokens * p->top_k;

@@ -31,6 +31,7 @@ uint64_t fathom_expert_fetches_size(uint32_t n_tokens, uint32_t top_k, uint32_t 
 
 void fathom_expert_place(struct fathom_stream *stream, const struct fathom_expert_place_params *p) {
     static const char op[] = "expert_place";
+    if (!(p = FM_OP_PARAMS(stream, op, fathom_expert_place_params, p))) return;
     const uint64_t n_chosen = (uint64_t)p->n_tokens * p->top_k;
     if (!p->n_tokens || p->n_tokens > FM_MAX_GROUPS || !p->n_experts || p->n_experts > MAX_EXPERTS ||
         !p->top_k || p->top_k > MAX_TOP_K) {

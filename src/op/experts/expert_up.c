@@ -259,6 +259,7 @@ static bool add_tokens(
 
 void fathom_expert_up(struct fathom_stream *stream, const struct fathom_expert_up_params *p) {
     static const char op[] = "expert_up";
+    if (!(p = FM_OP_PARAMS(stream, op, fathom_expert_up_params, p))) return;
     if (!check(stream, op, p)) return;
     const uint32_t n_cols = (p->gate ? p->gate : p->shared_gate)->n_cols,
                    n_inter = p->gate ? p->gate->n_rows : 0;

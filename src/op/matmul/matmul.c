@@ -241,6 +241,7 @@ static bool matmul_prepare(struct fathom_stream *stream, const char *op,
 
 void fathom_matmul(struct fathom_stream *stream, const struct fathom_matmul_params *params) {
     static const char op[] = "matmul";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_matmul_params, params))) return;
     const struct fathom_weight *w = params->w;
     struct matmul_args args;
     struct fathom_view x, residual, y;

@@ -21,6 +21,7 @@ const struct fm_op fm_op_embed = {"embed", variants, sizeof(variants) / sizeof(v
 
 void fathom_embed(struct fathom_stream *stream, const struct fathom_embed_params *params) {
     static const char op[] = "embed";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_embed_params, params))) return;
     const struct fathom_weight *w = params->w;
     struct fathom_view ids, x;
     struct embed_args args = {.n_tokens = params->n_tokens};

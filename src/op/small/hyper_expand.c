@@ -8,6 +8,7 @@ const struct fm_op fm_op_hyper_expand = {"hyper_expand", variants, 1};
 
 void fathom_hyper_expand(struct fathom_stream *stream, const struct fathom_hyper_expand_params *params) {
     static const char op[] = "hyper_expand";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_hyper_expand_params, params))) return;
     const uint32_t n_tokens = params->n_tokens, n = params->n;
     const bool mixes = params->mix.buffer;
     const uint64_t n_y = (uint64_t)n_tokens * n;

@@ -9,6 +9,7 @@ const struct fm_op fm_op_hyper_mix = {"hyper_mix", variants, 1};
 
 void fathom_hyper_mix(struct fathom_stream *stream, const struct fathom_hyper_mix_params *params) {
     static const char op[] = "hyper_mix";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_hyper_mix_params, params))) return;
     const uint32_t n_tokens = params->n_tokens, n = params->n;
     const bool mixes = params->mix.buffer;
     const uint32_t n_logits = mixes ? FATHOM_MIX_LOGITS : FATHOM_RESIDUALS;

@@ -20,6 +20,7 @@ const struct fm_op fm_op_rms_norm = {"rms_norm", variants, sizeof(variants) / si
 
 void fathom_rms_norm(struct fathom_stream *stream, const struct fathom_rms_norm_params *params) {
     static const char op[] = "rms_norm";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_rms_norm_params, params))) return;
     const uint32_t n_tokens = params->n_tokens, n_cols = params->n_cols;
     struct fathom_view x, w = {0}, y;
     struct rms_norm_args args = {

@@ -12,6 +12,7 @@ const struct fm_op fm_op_sample = {"sample", variants, sizeof(variants) / sizeof
 
 void fathom_sample(struct fathom_stream *stream, const struct fathom_sample_params *params) {
     static const char op[] = "sample";
+    if (!(params = FM_OP_PARAMS(stream, op, fathom_sample_params, params))) return;
     const uint32_t n_vocab = params->n_vocab;
     struct fathom_view logits, step, seen, ring, drafts = {0};
     struct sample_args args = {

@@ -25,6 +25,9 @@ static const struct gate_case {
     {FATHOM_BF16, 256, 96, 5, 6, 0, 0, FATHOM_GATE_SQRT_SOFTPLUS, FATHOM_GROUP_MAX, true, true, 2.5f, 3},
     {FATHOM_F32, 16, 96, 5, 6, 0, 0, FATHOM_GATE_SQRT_SOFTPLUS, FATHOM_GROUP_MAX, false, true, 1.5f, 4, 37},
     {FATHOM_F16, 33, 64, 3, 3, 0, 0, FATHOM_GATE_SIGMOID, FATHOM_GROUP_MAX, false, true, 1.0f, 4, 5},
+    {FATHOM_Q4_K, 9, 256, 3, 2, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, true, false, 1.0f, 4},
+    {FATHOM_IQ2_XXS, 9, 256, 3, 2, 3, 2, FATHOM_GATE_SIGMOID, FATHOM_GROUP_MAX, true, true, 1.0f, 4},
+    {FATHOM_F8_E4M3, 8, 96, 3, 2, 0, 0, FATHOM_GATE_SIGMOID, FATHOM_GROUP_MAX, true, false, 1.0f, 4},
     // timed only: V2-Lite, R1
     {FATHOM_F32, 64, 2048, 1, 6, 0, 0, FATHOM_GATE_SOFTMAX, FATHOM_GROUP_MAX, false, false, 1.0f, 4},
     {FATHOM_F32, 256, 7168, 1, 8, 8, 4, FATHOM_GATE_SIGMOID, FATHOM_GROUP_TOP2, true, true, 2.5f, 4},
