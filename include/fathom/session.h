@@ -35,7 +35,7 @@ FATHOM_API uint32_t fathom_session_context(const struct fathom_session *session)
 FATHOM_API bool fathom_session_sync(struct fathom_session *session, const int32_t *ids, uint32_t n_tokens,
     uint32_t *n_reused, struct fathom_error *err);
 // Drops all positions from `length` on; at most the length that there is. Where a cache cannot be cut there
-// (DeepSeek-V4), the next call reads some of the tokens that stay again.
+// (DeepSeek-V4), the next call reads the tokens that stay again.
 FATHOM_API bool fathom_session_truncate(
     struct fathom_session *session, uint32_t length, struct fathom_error *err);
 // Appends tokens by prefill, in chunks. logits, if not NULL, gets [n_tokens][n_vocab] floats: a row for each

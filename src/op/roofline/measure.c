@@ -33,8 +33,7 @@ bool fathom_gpu_measure_roofline(
     bool ok = false;
     struct fathom_stream *stream = fathom_stream_create(gpu, err);
     struct fathom_buffer *x = fathom_buffer_create(gpu, size, FATHOM_MEMORY_DEVICE, err),
-                         *y = fathom_buffer_create(
-                             gpu, 4 * FM_ROOFLINE_RESULTS, FATHOM_MEMORY_DEVICE, err);
+                         *y = fathom_buffer_create(gpu, 4 * FM_ROOFLINE_RESULTS, FATHOM_MEMORY_DEVICE, err);
     if (!stream || !x || !y || !fathom_upload(gpu, (struct fathom_view){x, 0, 4}, &one, err)) goto fail;
     fm_roofline_read(stream, fathom_buffer_view(x), fathom_buffer_view(y));
     if (!time_kernel(gpu, stream, &time, &least, err)) goto fail;
