@@ -4,6 +4,7 @@
 //   engine.h    engine: a model's weights on a device; serves several sessions
 //   session.h   session: one text, its cache and its position
 //   chat.h      chat: questions and answers in the model's own form, over a session
+//   message.h   the messages of a chat, tools and calls
 //   gpu.h, ops.h  the backend alone
 //   status.h    errors, progress, and the form of parameter structs
 // Not included by this header: convert.h (writes GGUF files), vulkan.h (a program's own VkDevice), debug.h.

@@ -81,7 +81,7 @@ struct fathom_gpu_info {
     uint64_t max_allocation;    // most bytes of one allocation
     // Most bytes of a mapped file that the device uses in place, as one slice of a weight; more slices of a
     // weight may use more. Does not count against memory_total. 0: mapped files are copied. By what the
-    // driver says in fathom_gpu_list(); in a gpu the device has read a page of a mapped file.
+    // driver says in a list of devices; in a gpu the device has read a page of a mapped file.
     uint64_t max_import;
     uint32_t storage_alignment; // alignment in bytes of a binding's offset
     uint32_t max_shared_memory; // bytes per workgroup

@@ -6,7 +6,8 @@
 //
 //  - A call that fails sets the error anew. A call that succeeds leaves the error as it was.
 //  - NULL where it is not allowed is FATHOM_INVALID; the message names the function and the parameter.
-//    destroy functions accept NULL and a pointer to NULL.
+//    Functions without an error do nothing then, or return NULL, 0 or false. The destroy functions accept
+//    NULL and a pointer to NULL.
 //  - After FATHOM_DEVICE_LOST every call that needs the device fails in the same way. Destroy the objects,
 //    which works as always, and create them again. Sessions can be saved before a loss, not after it.
 #ifndef FATHOM_STATUS_H
@@ -96,9 +97,9 @@ enum fathom_phase {
 // Called in the thread that made the call, at least every 100 ms of a long call, also while the call waits
 // for the device. Return false to cancel: the call ends with FATHOM_CANCELLED within half a second. To cancel
 // from another thread, set an atomic flag that `report` reads. A zeroed struct reports nothing. `report` must
-// not call functions on the object that reports. A call may go from one phase to another and back: pipelines
-// are built while a prompt is read. What the device was given before a call was cancelled runs on; the next
-// call waits for it, and reports meanwhile.
+// not use the gpu that the call uses, nor engines, sessions and chats on it: the call may hold what these
+// wait for. A call may go from one phase to another and back: pipelines are built while a prompt is read. What
+// the device was given before a call was cancelled runs on; the next call waits for it, and reports meanwhile.
 struct fathom_progress {
     bool (*report)(void *user, enum fathom_phase phase, uint64_t done, uint64_t total);
     void *user;

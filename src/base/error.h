@@ -1,4 +1,4 @@
-// How the library reports a failure: the failing function fills the caller's error once, and every caller
+// How the library reports a failure: the failing function sets the caller's error anew, and every caller
 // above returns false.
 #ifndef FM_BASE_ERROR_H
 #define FM_BASE_ERROR_H

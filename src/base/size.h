@@ -1,4 +1,4 @@
-// Arithmetic on sizes read from files, with overflow checks.
+// Arithmetic on sizes. Sizes read from files take the functions that check for overflow.
 #ifndef FM_BASE_SIZE_H
 #define FM_BASE_SIZE_H
 #include <stdbool.h>
@@ -17,5 +17,13 @@ static inline bool fm_align(uint64_t a, uint64_t to, uint64_t *result) {
     if (!fm_add(a, to - 1, result)) return false;
     *result &= ~(to - 1);
     return true;
+}
+
+static inline uint64_t fm_least(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+// Rounds a up to a multiple of `unit`, which is above 0, where the sum cannot overflow.
+static inline uint64_t fm_round_up(uint64_t a, uint64_t unit) {
+    return (a + unit - 1) / unit * unit;
 }
 #endif

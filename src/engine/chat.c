@@ -39,31 +39,26 @@ fail:
     return NULL;
 }
 
-static bool copy_text(char **copy, const char *text) {
-    return !text || (*copy = strdup(text));
-}
-
-// The conversation that parameters begin.
+// The conversation that parameters begin. fm_chat_create() checks what needs the template.
 static bool begin_talk(struct fm_talk *talk, const struct fathom_chat_params *p,
     const struct fathom_template_params *t, struct fathom_error *err) {
-    *talk = (struct fm_talk){.raw = p->raw, .now = fm_clock_local()};
+    struct fathom_message system = {.size = sizeof(system), .role = FATHOM_ROLE_SYSTEM, .content = p->system};
+    const size_t n_system = p->system != NULL;
+    const struct fm_talk begun = {
+        .raw = p->raw,
+        .now = fm_clock_local(),
+        .template_name = t->name,
+        .template_text = t->text,
+        .tools = p->tools,
+        .messages = {.items = &system, .n = n_system},
+        .n_system = n_system,
+    };
     const char *foreign = p->tools ? "tools need" : p->system ? "a system prompt needs" : NULL;
     if (p->raw && foreign)
         return fm_fail(err, FATHOM_INVALID, "chat: %s a template, and a raw text has none", foreign);
     if (p->raw && (t->name || t->text))
         return fm_fail(err, FATHOM_INVALID, "chat: a template and a raw text are asked for; one is wanted");
-    if (t->name && t->text)
-        return fm_fail(
-            err, FATHOM_INVALID, "chat: the name of a template and a template are given; one is wanted");
-    const struct fathom_message system = {
-        .size = sizeof(system), .role = FATHOM_ROLE_SYSTEM, .content = p->system};
-    bool fits = copy_text(&talk->template_name, t->name) && copy_text(&talk->template_text, t->text) &&
-        copy_text(&talk->tools, p->tools);
-    if (fits && p->system) fits = fm_messages_add(&talk->messages, &system);
-    talk->n_system = talk->messages.n;
-    if (fits) return true;
-    fm_talk_free(talk);
-    return fm_fail(err, FATHOM_NO_MEMORY, "chat: no memory");
+    return fm_talk_copy(talk, &begun) || fm_fail(err, FATHOM_NO_MEMORY, "chat: no memory");
 }
 
 struct fathom_chat *fathom_chat_create(
@@ -109,10 +104,12 @@ bool fathom_chat_add(struct fathom_chat *chat, const struct fathom_message *give
     if (!FM_GIVEN(chat, "chat", err) || !FM_GIVEN(given, "message", err)) return false;
     struct fm_messages *messages = &chat->talk.messages;
     struct fathom_message message = {.size = sizeof(message)};
-    if (!given) return fm_fail(err, FATHOM_INVALID, "fathom_chat_add: message is NULL");
     if (!fm_sized_read(&message, sizeof(message), given, "fathom_chat_add: message", err) ||
         !fm_chat_edits(chat, "fathom_chat_add", err))
         return false;
+    if (message.n_tool_calls && !message.tool_calls)
+        return fm_fail(err, FATHOM_INVALID,
+            "fathom_chat_add: message.tool_calls is NULL, n_tool_calls is %zu", message.n_tool_calls);
     if (!fm_messages_add(messages, &message))
         return fm_fail(err, FATHOM_NO_MEMORY, "chat: no memory for the message");
     if (fm_chat_check_messages(chat->chat_template, messages->items, messages->n, false, err)) return true;

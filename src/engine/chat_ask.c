@@ -1,7 +1,6 @@
 // One question: makes its prompt, brings the session to the prompt, and generates the answer.
 #include "engine/chat.h"
 #include "base/sized.h"
-#include "model/arch/arch.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,13 +37,6 @@ static bool make_prompt(struct fathom_chat *chat, size_t n, const char *raw_text
     if (chat->talk.raw) return raw_prompt(chat, raw_text, prompt, err);
     const struct fm_conversation talk = {chat->talk.messages.items, n, chat->talk.tools, disable_thinking};
     return fm_chat_prompt(chat->chat_template, &talk, prompt, state, err);
-}
-
-// How many tokens of the prompt fathom_session_sync() would find in the cache.
-static uint32_t count_held(const struct fathom_session *session, const struct fm_tokens *prompt) {
-    uint32_t n = 0;
-    while (n < session->n_tokens && n < prompt->count && session->tokens[n] == prompt->ids[n]) n++;
-    return n < session->n_evaluated ? session->engine->hp.arch->cache_truncate(n) : n;
 }
 
 static bool read_prompt(
@@ -261,7 +253,7 @@ bool fathom_chat_regenerate(struct fathom_chat *chat, const struct fathom_ask_pa
 bool fathom_chat_count_tokens(struct fathom_chat *chat, const char *question,
     const struct fathom_ask_params *params, uint32_t *n_tokens, uint32_t *n_reused,
     struct fathom_error *err) {
-    if (!FM_GIVEN(chat, "chat", err) || !FM_GIVEN(n_tokens, "n_tokens", err)) return false;
+    if (!FM_GIVEN(chat, "chat", err)) return false;
     struct fathom_ask_params p;
     struct fm_tokens prompt = {0};
     struct fm_chat_state state;
@@ -270,7 +262,7 @@ bool fathom_chat_count_tokens(struct fathom_chat *chat, const char *question,
     const bool ok = add_question(chat, question, err) &&
         make_prompt(chat, chat->talk.messages.n, question, p.disable_thinking, &prompt, &state, err);
     if (ok && n_tokens) *n_tokens = (uint32_t)prompt.count;
-    if (ok && n_reused) *n_reused = count_held(chat->session, &prompt);
+    if (ok && n_reused) *n_reused = fm_session_held(chat->session, prompt.ids, prompt.count);
     fm_messages_cut(&chat->talk.messages, n);
     free(prompt.ids);
     return ok;

@@ -25,8 +25,6 @@ struct fathom_engine {
     struct fathom_memory_plan plan;
     struct fathom_start_times start;
     struct fathom_sampling sampling; // the defaults of the model
-    struct fathom_tuned *tuned;      // what the last tuning found
-    size_t n_tuned;
     enum fathom_type cache_type;
     bool exact;
     uint32_t n_drafts;
@@ -41,6 +39,8 @@ struct fathom_engine {
     uint32_t n_sessions, n_decoding; // sessions; those in fathom_session_generate()
     uint64_t n_begun;                // calls of it so far
     bool is_tuning;
+    struct fathom_tuned *tuned; // what the last tuning has found
+    size_t n_tuned;
     struct {
         uint64_t n_tokens, link_bytes;
         double seconds[FM_STEPS_KEPT]; // of the last steps, without waiting for the file
@@ -111,7 +111,7 @@ bool fm_engine_submit(const struct fathom_engine *engine, struct fathom_stream *
     uint32_t n_ids, struct fm_watch *watch, uint64_t *ticket, struct fathom_error *err);
 
 // The device memory that is left from now on is the headroom that slots keep free.
-void fm_engine_settle(struct fathom_engine *engine);
+bool fm_engine_settle(struct fathom_engine *engine, struct fm_watch *watch, struct fathom_error *err);
 
 // Counts sessions. While the engine is tuned there is only the tuner's.
 bool fm_engine_add_session(struct fathom_engine *engine, struct fathom_error *err);

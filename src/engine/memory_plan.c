@@ -1,5 +1,5 @@
 // Describes a model and computes the memory that it needs, before anything is uploaded.
-#include "base/sized.h"
+#include "base/size.h"
 #include "base/sized.h"
 #include "base/system_memory.h"
 #include "base/utf8.h"
@@ -47,15 +47,12 @@ static void describe(const struct fm_tensors *tensors, const struct fm_hparams *
         fm_printable(info->name, sizeof(info->name), text);
 }
 
-static uint64_t least(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
 static uint64_t or_most(uint64_t limit) { // 0: no limit
     return limit ? limit : UINT64_MAX;
 }
 
 static uint64_t within(uint64_t size, uint64_t lowest, uint64_t highest) {
-    return size < lowest ? lowest : least(size, highest);
+    return size < lowest ? lowest : fm_least(size, highest);
 }
 
 // Host memory within a limit that homes of experts cannot have, see gpu.h: a card's three staging buffers,
@@ -77,16 +74,16 @@ static struct fm_machine machine_of(
     const struct fm_hparams *hp, const struct fm_plan_request *p, const struct fathom_gpu_info *gpu) {
     const uint64_t known = p->host_memory ? p->host_memory : fm_available_memory(),
                    free = known == UINT64_MAX ? known : known - known / HOST_RESERVE,
-                   host = least(free, or_most(p->host_limit)), other = host_overhead(gpu, p->host_limit);
+                   host = fm_least(free, or_most(p->host_limit)), other = host_overhead(gpu, p->host_limit);
     return (struct fm_machine){
         .unified = gpu->unified_memory,
         .limited = p->device_limit > 0,
         .in_place = gpu->unified_memory && gpu->max_import > 0,
-        .device = least(gpu->memory_free, or_most(p->device_limit)),
+        .device = fm_least(gpu->memory_free, or_most(p->device_limit)),
         .host = host > other ? host - other : 0,
         .both = gpu->unified_memory ? free : UINT64_MAX,
         .slack = device_slack(hp, p->device_limit),
-        .max_pool = least(least(gpu->max_storage_range, or_most(gpu->max_allocation)), UINT32_MAX),
+        .max_pool = fm_least(fm_least(gpu->max_storage_range, or_most(gpu->max_allocation)), UINT32_MAX),
     };
 }
 

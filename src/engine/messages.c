@@ -14,7 +14,7 @@ static void free_message(struct fathom_message *message) {
     free((char *)message->tool_call_id);
 }
 
-static bool copy_text(const char **copy, const char *text) {
+bool fm_copy_text(const char **copy, const char *text) {
     return !text || (*copy = strdup(text));
 }
 
@@ -29,15 +29,15 @@ bool fm_messages_add(struct fm_messages *messages, const struct fathom_message *
     struct fathom_message copy = {.size = sizeof(copy), .role = message->role};
     struct fathom_tool_call *calls =
         message->n_tool_calls ? calloc(message->n_tool_calls, sizeof(*calls)) : NULL;
-    bool fits = (calls || !message->n_tool_calls) && copy_text(&copy.content, message->content) &&
-        copy_text(&copy.reasoning, message->reasoning) &&
-        copy_text(&copy.tool_call_id, message->tool_call_id);
+    bool fits = (calls || !message->n_tool_calls) && fm_copy_text(&copy.content, message->content) &&
+        fm_copy_text(&copy.reasoning, message->reasoning) &&
+        fm_copy_text(&copy.tool_call_id, message->tool_call_id);
     copy.tool_calls = calls;
     copy.n_tool_calls = calls ? message->n_tool_calls : 0;
     for (size_t i = 0; fits && i < copy.n_tool_calls; i++)
-        fits = copy_text(&calls[i].name, message->tool_calls[i].name) &&
-            copy_text(&calls[i].arguments, message->tool_calls[i].arguments) &&
-            copy_text(&calls[i].id, message->tool_calls[i].id);
+        fits = fm_copy_text(&calls[i].name, message->tool_calls[i].name) &&
+            fm_copy_text(&calls[i].arguments, message->tool_calls[i].arguments) &&
+            fm_copy_text(&calls[i].id, message->tool_calls[i].id);
     if (fits)
         messages->items[messages->n++] = copy;
     else

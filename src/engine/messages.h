@@ -9,6 +9,8 @@ struct fm_messages {
     size_t n, capacity;
 };
 
+// Copies a text, which may be NULL; *copy is NULL before. False: out of memory.
+bool fm_copy_text(const char **copy, const char *text);
 // Adds a copy. False: out of memory.
 bool fm_messages_add(struct fm_messages *messages, const struct fathom_message *message);
 void fm_messages_remove(

@@ -1,28 +1,22 @@
 #include "engine/placement.h"
+#include "base/size.h"
 
 // ALIGN: the allocator's, of buffers that share a block; PAGE: of others; WINDOW: of reads that pass the
 // system's cache by.
 enum { ALIGN = 256, PAGE = 4096, WINDOW = 4096 };
-
-static uint64_t least(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-static uint64_t round_up(uint64_t a, uint64_t to) {
-    return (a + to - 1) / to * to;
-}
 
 // Memory that is still free. Device memory is also the host's where the two are one.
 struct room {
     uint64_t device, host, both;
 };
 static uint64_t device_room(const struct room *r) {
-    return least(r->device, r->both);
+    return fm_least(r->device, r->both);
 }
 static uint64_t host_room(const struct room *r) {
-    return least(r->host, r->both);
+    return fm_least(r->host, r->both);
 }
 static bool take(struct room *r, uint64_t *part, uint64_t bytes) {
-    if (bytes > least(*part, r->both)) return false;
+    if (bytes > fm_least(*part, r->both)) return false;
     *part -= bytes;
     if (r->both != UINT64_MAX) r->both -= bytes;
     return true;
@@ -38,14 +32,14 @@ static bool take_host(struct room *r, uint64_t bytes) {
 
 // A pool of n matrices; decoders read the word after the last one.
 static uint64_t pool_size(uint64_t matrix, uint32_t n) {
-    return round_up(n * matrix + 4, PAGE);
+    return fm_round_up(n * matrix + 4, PAGE);
 }
 
 // The state, the fetches of a chunk and the homes of one layer (ops.h).
 static uint64_t tables_size(const struct fm_inventory *inv, uint32_t n_chunk, uint32_t n) {
-    return round_up(fathom_expert_state_size(inv->n_experts, n), ALIGN) +
-        round_up(fathom_expert_fetches_size(n_chunk, inv->top_k, inv->n_experts, n), ALIGN) +
-        round_up(16ull * inv->n_experts, ALIGN);
+    return fm_round_up(fathom_expert_state_size(inv->n_experts, n), ALIGN) +
+        fm_round_up(fathom_expert_fetches_size(n_chunk, inv->top_k, inv->n_experts, n), ALIGN) +
+        fm_round_up(16ull * inv->n_experts, ALIGN);
 }
 
 static uint64_t pools_size(const struct fm_expert_layer *layer, uint32_t n) {
@@ -55,7 +49,7 @@ static uint64_t pools_size(const struct fm_expert_layer *layer, uint32_t n) {
 }
 
 uint64_t fm_slots_size(const struct fm_inventory *inv, uint32_t n_chunk, uint32_t n) {
-    uint64_t size = round_up(4ull * n_chunk * inv->top_k, ALIGN); // places of a chunk
+    uint64_t size = fm_round_up(4ull * n_chunk * inv->top_k, ALIGN); // places of a chunk
     for (uint32_t i = 0; i < inv->n_layers; i++)
         size += pools_size(&inv->layers[i], n) + tables_size(inv, n_chunk, n);
     return size;
@@ -72,7 +66,7 @@ static uint64_t largest_matrix(const struct fm_inventory *inv) {
 
 // Pools that all layers share: as large as the largest layer's.
 static uint64_t shared_slots_size(const struct fm_inventory *inv, uint32_t n_chunk, uint32_t n) {
-    uint64_t most[FM_EXPERT_MATRICES] = {0}, size = round_up(4ull * n_chunk * inv->top_k, ALIGN);
+    uint64_t most[FM_EXPERT_MATRICES] = {0}, size = fm_round_up(4ull * n_chunk * inv->top_k, ALIGN);
     for (uint32_t i = 0; i < inv->n_layers; i++)
         for (int m = 0; m < FM_EXPERT_MATRICES; m++)
             if (inv->layers[i].matrix[m] > most[m]) most[m] = inv->layers[i].matrix[m];
@@ -83,7 +77,7 @@ static uint64_t shared_slots_size(const struct fm_inventory *inv, uint32_t n_chu
 // A home holds each matrix in the aligned window around its bytes in the file.
 static uint64_t home_size(const struct fm_expert_layer *layer) {
     uint64_t size = WINDOW; // where the memory does not begin at a multiple
-    for (int m = 0; m < FM_EXPERT_MATRICES; m++) size += round_up(layer->matrix[m], WINDOW) + WINDOW;
+    for (int m = 0; m < FM_EXPERT_MATRICES; m++) size += fm_round_up(layer->matrix[m], WINDOW) + WINDOW;
     return size;
 }
 
@@ -113,7 +107,7 @@ uint64_t fm_host_size(const struct fm_inventory *inv) {
 // The most slots whose pools one binding addresses each; fewer than all experts.
 static uint32_t most_slots(const struct fm_inventory *inv, const struct fm_machine *machine) {
     const uint64_t n = machine->max_pool < 4 ? 0 : (machine->max_pool - 4) / largest_matrix(inv);
-    return (uint32_t)least(n, inv->n_experts - 1);
+    return (uint32_t)fm_least(n, inv->n_experts - 1);
 }
 
 // Slots for every layer, as many as fit, where each slot needs `home` bytes of host memory for what is
@@ -125,7 +119,7 @@ static uint32_t slots_that_fit(const struct fm_inventory *inv, const struct fm_m
                        both = room->both == UINT64_MAX ? UINT64_MAX
             : room->both > staged                      ? room->both - staged
                                                        : 0;
-        const uint64_t free = least(room->device, both);
+        const uint64_t free = fm_least(room->device, both);
         if (staged <= room->host && fm_slots_size(inv, n_chunk, n) <= free - free / FM_SLOT_RESERVE) return n;
     }
     return 0;
@@ -153,7 +147,7 @@ static struct fm_shortage place_on_disk(const struct fm_inventory *inv, const st
     // are staged. Few homes keep nothing: then all host memory is for the staging.
     const uint32_t n_slots = plan->n_slots ? plan->n_slots : inv->top_k;
     const uint64_t host = host_room(&room);
-    uint64_t n = least(host / all, inv->n_experts);
+    uint64_t n = fm_least(host / all, inv->n_experts);
     while (n >= inv->top_k && n * all + (n < n_slots ? (n_slots - n) * home : 0) > host) n--;
     plan->n_homes = n >= inv->top_k ? (uint32_t)n : 0;
     plan->host_bytes = plan->n_homes * all + (plan->n_homes < n_slots ? (n_slots - plan->n_homes) * home : 0);

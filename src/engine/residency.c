@@ -92,8 +92,8 @@ static bool bring(struct fm_residency *r, uint32_t layer, uint32_t expert, struc
     const uint32_t i = r->next_staging;
     r->next_staging = (i + 1) % r->n_staging;
     r->used[r->n_used++] = h = &r->staging[i];
-    return fm_gpu_wait(r->gpu, h->busy, r->watch, err) &&
-        start_read(r, layer, expert, h, r->slots->n_homes + i, err);
+    // a call that was cancelled may have left a read into it
+    return vacate(r, layer, h, err) && start_read(r, layer, expert, h, r->slots->n_homes + i, err);
 }
 
 // ---- Serving ---------------------------------------------------------------------------------------------

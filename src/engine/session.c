@@ -57,9 +57,8 @@ struct fathom_session *fathom_session_create(
     if (!fm_workspace_create(
             engine->gpu, &engine->hp, n_tokens, caches.n_positions, engine->exact, &s->ws, err) ||
         !fm_caches_create(engine->gpu, &engine->hp, &caches, &s->caches, err) || !create_steps(s, err) ||
-        !fm_drafting_create(s, err))
+        !fm_drafting_create(s, err) || !fm_engine_settle(engine, &s->watch, err))
         goto fail;
-    fm_engine_settle(engine);
     s->stats.create_seconds = fm_clock() - begin;
     return s;
 no_memory:
@@ -161,24 +160,39 @@ const struct fathom_dispatch_time *fathom_session_get_timing(
     return fathom_stream_get_timing(timed(session, decode), i);
 }
 
+// The tokens that the cache holds for sure.
+static uint32_t sound_length(const struct fathom_session *s) {
+    return s->torn ? s->engine->hp.arch->cache_truncate(s->n_evaluated) : s->n_evaluated;
+}
+
 bool fm_session_settle(struct fathom_session *s, struct fathom_error *err) {
     s->watch.cancelled = false;
-    if (s->torn) s->n_evaluated = s->engine->hp.arch->cache_truncate(s->n_evaluated);
+    s->n_evaluated = sound_length(s);
     s->torn = false;
     return fm_gpu_settle(s->engine->gpu, &s->watch, err);
+}
+
+static uint32_t same_beginning(const struct fathom_session *s, const int32_t *ids, size_t n) {
+    uint32_t n_same = 0;
+    while (n_same < n && n_same < s->n_tokens && ids[n_same] == s->tokens[n_same]) n_same++;
+    return n_same;
+}
+
+// A cut may cost more of the cache than of the text, and so may a cancelled chunk.
+uint32_t fm_session_held(const struct fathom_session *s, const int32_t *ids, size_t n) {
+    const uint32_t n_same = same_beginning(s, ids, n), n_sound = sound_length(s);
+    if (n_same < n_sound) return s->engine->hp.arch->cache_truncate(n_same);
+    return s->torn ? n_sound : n_same;
 }
 
 bool fathom_session_sync(struct fathom_session *s, const int32_t *ids, uint32_t n_tokens, uint32_t *n_reused,
     struct fathom_error *err) {
     if (!FM_GIVEN(s, "session", err) || !FM_GIVEN(ids || !n_tokens, "ids", err)) return false;
     if (n_reused) *n_reused = 0;
-    if (!fm_session_check_tokens(s, 0, ids, n_tokens, err) || !fm_session_settle(s, err)) return false;
-    uint32_t n_same = 0;
-    while (n_same < n_tokens && n_same < s->n_tokens && ids[n_same] == s->tokens[n_same]) n_same++;
-    const bool cuts_cache = n_same < s->n_evaluated;
-    if (!fathom_session_truncate(s, n_same, err)) return false;
-    // a cut may cost more of the cache than of the text
-    if (n_reused) *n_reused = cuts_cache ? s->n_evaluated : n_same;
+    if (!fm_session_check_tokens(s, 0, ids, n_tokens, err)) return false;
+    const uint32_t n_same = same_beginning(s, ids, n_tokens), n_held = fm_session_held(s, ids, n_tokens);
+    if (!fm_session_settle(s, err) || !fathom_session_truncate(s, n_same, err)) return false;
+    if (n_reused) *n_reused = n_held;
     return fathom_session_append(s, ids + n_same, n_tokens - n_same, NULL, err);
 }
 

@@ -52,6 +52,8 @@ bool fm_session_record_decode(struct fathom_session *s, struct fathom_error *err
 // Call first in every call that uses the device, or copies the cache: a new call begins for the watch, and
 // what a cancelled one left ends.
 bool fm_session_settle(struct fathom_session *s, struct fathom_error *err);
+// How many of the first ids fathom_session_sync() would not have to read.
+uint32_t fm_session_held(const struct fathom_session *s, const int32_t *ids, size_t n);
 // Appends the operators of the decode step: up to its logits to one stream, the others to the second, which
 // may be the same one. Where they differ, logits of -infinity are allowed.
 void fm_session_record_step(

@@ -21,10 +21,11 @@ bool fm_engine_begin(struct fathom_engine *e, struct fm_watch *watch, struct fat
     return false;
 }
 
-void fm_engine_settle(struct fathom_engine *e) {
-    fm_engine_take_turn(e, NULL, NULL);
+bool fm_engine_settle(struct fathom_engine *e, struct fm_watch *watch, struct fathom_error *err) {
+    if (!fm_engine_take_turn(e, watch, err)) return false;
     fm_pressure_begin(&e->pressure, e->gpu, e->weights.slots, &e->log);
     fm_engine_end_turn(e);
+    return true;
 }
 
 bool fm_engine_submit(const struct fathom_engine *e, struct fathom_stream *stream, const int32_t *ids,
@@ -49,8 +50,10 @@ bool fm_engine_count_experts(struct fathom_engine *engine, struct fathom_expert_
 bool fathom_engine_get_expert_stats(
     struct fathom_engine *engine, struct fathom_expert_stats *stats, struct fathom_error *err) {
     if (!FM_GIVEN(engine, "engine", err) || !FM_GIVEN(stats, "stats", err)) return false;
-    if (stats->size == 0)
-        return fm_fail(err, FATHOM_INVALID, "fathom_engine_get_expert_stats: stats.size is 0");
+    if (stats->size < sizeof(stats->size))
+        return fm_fail(err, FATHOM_INVALID,
+            "fathom_engine_get_expert_stats: stats.size is %zu: set it to the sizeof of the struct",
+            stats->size);
     struct fathom_expert_stats now;
     if (!fm_engine_count_experts(engine, &now, NULL, err)) return false;
     fm_sized_write(stats, &now, sizeof(now));

@@ -9,20 +9,16 @@ static const char *const roles[] = {"system", "user", "assistant", "tool"}; // e
 
 void fm_talk_free(struct fm_talk *talk) {
     fm_messages_free(&talk->messages);
-    free(talk->template_name);
-    free(talk->template_text);
-    free(talk->tools);
+    free((char *)talk->template_name);
+    free((char *)talk->template_text);
+    free((char *)talk->tools);
     *talk = (struct fm_talk){0};
-}
-
-static bool copy_text(char **copy, const char *text) {
-    return !text || (*copy = strdup(text));
 }
 
 bool fm_talk_copy(struct fm_talk *copy, const struct fm_talk *talk) {
     *copy = (struct fm_talk){.raw = talk->raw, .now = talk->now, .n_system = talk->n_system};
-    bool fits = copy_text(&copy->template_name, talk->template_name) &&
-        copy_text(&copy->template_text, talk->template_text) && copy_text(&copy->tools, talk->tools);
+    bool fits = fm_copy_text(&copy->template_name, talk->template_name) &&
+        fm_copy_text(&copy->template_text, talk->template_text) && fm_copy_text(&copy->tools, talk->tools);
     for (size_t i = 0; fits && i < talk->messages.n; i++)
         fits = fm_messages_add(&copy->messages, &talk->messages.items[i]);
     if (!fits) fm_talk_free(copy);

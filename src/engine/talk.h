@@ -7,13 +7,14 @@
 
 struct fm_talk {
     bool raw;
-    char *template_name, *template_text; // of the chat's parameters; NULL: the model's own
-    struct tm now;                       // for templates that write the date: when the chat was created
-    char *tools;                         // NULL: none
-    size_t n_system;                     // 1: the first message is the system prompt of the parameters
+    const char *template_name, *template_text; // of the chat's parameters; NULL: the model's own
+    struct tm now;                             // for templates that write the date: when the chat was created
+    const char *tools;                         // NULL: none
+    size_t n_system;                           // 1: the first message is the system prompt of the parameters
     struct fm_messages messages;
 };
 
+// All of the texts are copies that the talk owns.
 void fm_talk_free(struct fm_talk *talk);
 // False: out of memory; *copy is empty then.
 bool fm_talk_copy(struct fm_talk *copy, const struct fm_talk *talk);

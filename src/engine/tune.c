@@ -38,6 +38,8 @@ struct tuning {
     struct fathom_stream *stream;
     struct job *jobs;
     size_t n_jobs;
+    struct fathom_tuned *found; // [n_jobs]
+    size_t n_found;
     uint32_t n_chunk;  // tokens of a chunk; 0: no chunk is measured
     uint32_t position; // of a replayed pass: after the positions that the chunk stored; a chunk is at 0
     uint32_t n_tokens; // of the pass that is recorded
@@ -227,6 +229,7 @@ static void close_tuning(struct tuning *t) {
     if (t->tuning) fm_engine_end_tuning(t->engine);
     fathom_session_destroy(&t->session);
     free(t->jobs);
+    free(t->found);
 }
 
 // ---- Measuring -------------------------------------------------------------------------------------------
@@ -238,10 +241,17 @@ static void name_choice(const struct fm_choice *choice, char text[32]) {
         snprintf(text, 32, "%.31s", choice->variant->name);
 }
 
-static void forget_tuned(struct fathom_engine *engine) {
-    free(engine->tuned);
-    engine->tuned = NULL;
-    engine->n_tuned = 0;
+// Gives the engine what was found, in place of what the tuning before has found.
+static void publish(struct tuning *t) {
+    struct fathom_engine *e = t->engine;
+    struct fathom_tuned *before;
+    fm_lock_take(&e->lock);
+    before = e->tuned;
+    e->tuned = t->found;
+    e->n_tuned = t->n_found;
+    fm_lock_release(&e->lock);
+    free(before);
+    t->found = NULL;
 }
 
 static void report(
@@ -279,9 +289,8 @@ static bool measure_job(struct tuning *t, struct fm_tuner *tuner, const struct j
 // Measures all jobs in their order, until the tuner's deadline.
 static bool measure(
     struct tuning *t, struct fm_tuner *tuner, struct fm_tune_outcome *outcome, struct fathom_error *err) {
-    struct fathom_engine *e = t->engine;
     if (!open_tuning(t, err)) return false;
-    if (!(e->tuned = calloc(t->n_jobs + 1, sizeof(*e->tuned))))
+    if (!(t->found = calloc(t->n_jobs + 1, sizeof(*t->found))))
         return fm_fail(err, FATHOM_NO_MEMORY, "out of host memory");
     tuner->total = t->n_jobs;
     if (!fm_tune_goes_on(tuner, err) || (tuner->build_budget && !probe(t, tuner, err))) return false;
@@ -297,7 +306,7 @@ static bool measure(
             result.best.choice.size != result.by_default.choice.size;
         outcome->n_measured += result.best.nanoseconds > 0;
         outcome->n_better += result.best.nanoseconds > 0 && better;
-        report(job, what, &result, &e->tuned[e->n_tuned++]);
+        report(job, what, &result, &t->found[t->n_found++]);
         outcome->n_calls++;
         tuner->done++;
         if (!fm_tune_goes_on(tuner, err)) return false;
@@ -319,8 +328,7 @@ bool fm_tune_quickly(struct fathom_engine *engine, double seconds, double build_
     const bool ok = measure(&t, &tuner, outcome, err);
     if (build_budget && tuner.prepare_seconds > build_budget) outcome->slow_seconds = tuner.prepare_seconds;
     if (!ok) fm_tuned_clear(engine->gpu);
-    close_tuning(&t);
-    forget_tuned(engine); // the quick form is told in the log
+    close_tuning(&t); // what the quick form has found is told in the log alone
     return ok;
 }
 
@@ -385,7 +393,6 @@ bool fathom_engine_tune(
     struct tuning t = {.engine = engine, .watch = &watch};
     const struct fathom_gpu_params *gpu = fm_gpu_params(engine->gpu);
     struct fm_tune_outcome outcome = {0};
-    struct fathom_error failure = {0};
     if (!fm_sized_read(&p, sizeof(p), params, "fathom_engine_tune: params", err)) return false;
     struct fm_tuner tuner = {
         .gpu = engine->gpu,
@@ -396,20 +403,25 @@ bool fathom_engine_tune(
         return fm_fail(err, FATHOM_INVALID, "tuning has nothing to choose: %s",
             gpu->exact ? "exact mode has one variant" : "variants are forced");
     watch.progress = p.progress;
-    forget_tuned(engine);
-    const bool ok = measure(&t, &tuner, &outcome, &failure);
+    const bool ok = measure(&t, &tuner, &outcome, err);
     if ((ok || watch.cancelled) && outcome.n_measured)
         fm_tuned_save(engine->gpu, engine->tuning_key); // else the old file stays
-    if (!ok) fm_fail(err, failure.status, "%s", failure.message);
+    if (t.found) publish(&t);
     close_tuning(&t);
     return ok;
 }
 
 size_t fathom_engine_count_tuned(const struct fathom_engine *engine) {
     if (!engine) return 0;
-    return engine->n_tuned;
+    fm_lock_take(&engine->lock);
+    const size_t n = engine->n_tuned;
+    fm_lock_release(&engine->lock);
+    return n;
 }
 const struct fathom_tuned *fathom_engine_get_tuned(const struct fathom_engine *engine, size_t i) {
     if (!engine) return NULL;
-    return i < engine->n_tuned ? &engine->tuned[i] : NULL;
+    fm_lock_take(&engine->lock);
+    const struct fathom_tuned *tuned = i < engine->n_tuned ? &engine->tuned[i] : NULL;
+    fm_lock_release(&engine->lock);
+    return tuned;
 }

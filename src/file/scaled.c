@@ -1,14 +1,11 @@
 #include "file/scaled.h"
 #include "base/half.h"
+#include "base/size.h"
 #include "quant/blocks.h"
 #include "quant/types.h"
 #include <string.h>
 
 enum { F4_BYTES = 16, MXFP4_BYTES = 1 + F4_BYTES };
-
-static uint64_t least(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
 
 // Returns 2^(e - 127), the value of a ue8m0 byte.
 static float power_of_two(uint8_t e) {
@@ -36,7 +33,7 @@ static bool is_transposed(const struct fm_source *s) {
 static uint32_t sharing(const struct fm_source *s, uint64_t part, uint64_t col, uint32_t most) {
     const uint64_t stored = is_transposed(s) ? s->first_row + part * s->part_rows + col : col,
                    per_scale = is_transposed(s) ? s->rows_per_scale : s->cols_per_scale;
-    return (uint32_t)least(most, per_scale - stored % per_scale);
+    return (uint32_t)fm_least(most, per_scale - stored % per_scale);
 }
 
 // Writes elements [col, col + width) of a presented row, which share a scale, as a block of F8_E4M3. Returns
@@ -84,8 +81,8 @@ static bool read_f8(const struct fm_source *s, enum fathom_type type, uint64_t p
     while (size) {
         const uint64_t row = offset / row_size, at = offset % row_size, col = at / block_size * FM_F8_BLOCK,
                        skip = at % block_size;
-        const uint32_t width = (uint32_t)least(FM_F8_BLOCK, s->n_cols - col);
-        const uint64_t n = least(size, (widen ? 4 * width : 4 + width) - skip);
+        const uint32_t width = (uint32_t)fm_least(FM_F8_BLOCK, s->n_cols - col);
+        const uint64_t n = fm_least(size, (widen ? 4 * width : 4 + width) - skip);
         finite &= widen ? make_floats(s, part, row, col, width, floats)
                         : make_block(s, part, row, col, width, block);
         memcpy(dst, (widen ? (const uint8_t *)floats : block) + skip, n);
@@ -101,7 +98,7 @@ static bool read_f4(const struct fm_source *s, uint64_t part, uint64_t offset, u
     bool finite = true;
     while (size) {
         const uint64_t i = offset / MXFP4_BYTES, skip = offset % MXFP4_BYTES,
-                       n = least(size, MXFP4_BYTES - skip);
+                       n = fm_least(size, MXFP4_BYTES - skip);
         const uint8_t *packed = s->parts[part] + i * F4_BYTES;
         uint8_t block[MXFP4_BYTES] = {s->scales[part][i]};
         for (int j = 0; j < F4_BYTES / 2; j++) {

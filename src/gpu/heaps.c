@@ -1,6 +1,7 @@
 // The heaps of a device: their sizes, the driver's budget, and what this gpu holds there.
-#include "base/system_memory.h"
+#include "base/size.h"
 #include "base/sized.h"
+#include "base/system_memory.h"
 #include "gpu/internal.h"
 
 // Heaps that can hold weights: the device-local ones, or all heaps when the device shares the host's memory,
@@ -91,10 +92,6 @@ uint64_t fm_heap_free(const struct fathom_gpu *gpu, uint32_t heap) {
     return heap_state(gpu, heap, &memory, &budget, fm_available_memory()).free;
 }
 
-static uint64_t least(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 static uint64_t below_limit(uint64_t limit, uint64_t allocated) {
     return limit ? without(limit, allocated) : UINT64_MAX;
 }
@@ -116,11 +113,11 @@ void fathom_gpu_get_memory(const struct fathom_gpu *gpu, struct fathom_gpu_memor
             m.host_total += memory.memoryHeaps[i].size, m.host_budget += s.budget, m.host_usage += s.usage,
                 m.host_free += s.free;
     }
-    if (gpu->info.unified_memory) m.device_free = least(m.device_free, system);
-    m.host_free = least(m.host_free, system); // of all heaps together
+    if (gpu->info.unified_memory) m.device_free = fm_least(m.device_free, system);
+    m.host_free = fm_least(m.host_free, system); // of all heaps together
     const struct fathom_gpu_counters *c = &gpu->counters;
-    m.device_free = least(m.device_free, below_limit(gpu->params.device_limit, c->device_allocated));
-    m.host_free = least(m.host_free, below_limit(gpu->params.host_limit, c->host_allocated));
+    m.device_free = fm_least(m.device_free, below_limit(gpu->params.device_limit, c->device_allocated));
+    m.host_free = fm_least(m.host_free, below_limit(gpu->params.host_limit, c->host_allocated));
     fm_lock_release(&gpu->lock);
     fm_sized_write(given, &m, sizeof(m));
 }

@@ -2,6 +2,7 @@
 // hundreds of weights need only a few allocations. The static functions run under gpu->lock, unless they say
 // otherwise.
 #include "gpu/memory.h"
+#include "base/size.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,10 +91,6 @@ static uint32_t memory_type(const struct fathom_gpu *gpu, uint32_t allowed, enum
 }
 
 // ---- Limits ----------------------------------------------------------------------------------------------
-
-static uint64_t least(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
 
 static uint64_t *allocated(struct fathom_gpu *gpu, enum fathom_memory kind) {
     return kind == FATHOM_MEMORY_HOST ? &gpu->counters.host_allocated : &gpu->counters.device_allocated;
@@ -269,8 +266,8 @@ static uint64_t shared_size(const struct fathom_gpu *gpu, enum fathom_memory kin
     uint64_t size = 0, lowest = first_block, highest = largest_block;
     for (const struct fm_block *b = gpu->blocks; b; b = b->next) size += b->kind == kind ? b->size : 0;
     if (limit) size = limit / 64 / PAGE * PAGE, lowest = least_step, highest = most_step;
-    size = size < lowest ? lowest : least(size, highest);
-    return least(size, gpu->info.max_allocation / ALIGN * ALIGN);
+    size = size < lowest ? lowest : fm_least(size, highest);
+    return fm_least(size, gpu->info.max_allocation / ALIGN * ALIGN);
 }
 
 // A buffer this large does not share its block. With a limit, an eighth of a shared block: then what stays

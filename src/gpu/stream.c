@@ -69,6 +69,7 @@ void fathom_stream_begin(struct fathom_stream *s) {
 bool fm_stream_fail(struct fathom_stream *s, enum fathom_status status, const char *format, ...) {
     char message[512];
     va_list args;
+    if (s->error.status != FATHOM_OK) return false; // the first error is the one that is told
     va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
     va_end(args);
@@ -118,7 +119,10 @@ static bool check_views(struct fathom_stream *s, const struct fm_dispatch *d) {
     for (uint32_t i = 0; i < d->n_views; i++) {
         const struct fathom_view v = d->views[i];
         if (!v.buffer) continue;
-        if (v.buffer->gpu != s->gpu || !in_buffer(v))
+        if (v.buffer->gpu != s->gpu)
+            return fm_stream_fail(s, FATHOM_INVALID,
+                "%s: the buffer of binding %u is of another gpu than the stream", d->op, i);
+        if (!in_buffer(v))
             return fm_stream_fail(s, FATHOM_INVALID,
                 "%s: binding %u is bytes %llu to %llu of a buffer of %llu", d->op, i,
                 (unsigned long long)v.offset, (unsigned long long)(v.offset + v.size),
@@ -241,11 +245,16 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
 }
 
 void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct fathom_view dst) {
+    if (!s) return;
     if (!src.buffer || !dst.buffer || !in_buffer(src) || !in_buffer(dst) || src.size != dst.size ||
         src.size % 4 || src.offset % 4 || dst.offset % 4) {
         fm_stream_fail(s, FATHOM_INVALID,
             "copy: %llu bytes to %llu bytes; both must be ranges of buffers, equal, and multiples of 4",
             (unsigned long long)src.size, (unsigned long long)dst.size);
+        return;
+    }
+    if (src.buffer->gpu != s->gpu || dst.buffer->gpu != s->gpu) {
+        fm_stream_fail(s, FATHOM_INVALID, "copy: a buffer is of another gpu than the stream");
         return;
     }
     if (dst.buffer->read_only) {

@@ -11,10 +11,12 @@ static uint64_t staging_bytes(const struct fathom_gpu *gpu) {
     return !limit || part > most ? most : part < few ? few : part;
 }
 
-static bool check_view(struct fathom_view v, const char *what, struct fathom_error *err) {
-    if (v.buffer && v.offset <= v.buffer->size && v.size <= v.buffer->size - v.offset && v.offset % 4 == 0)
-        return true;
+static bool check_view(
+    const struct fathom_gpu *gpu, struct fathom_view v, const char *what, struct fathom_error *err) {
     if (!v.buffer) return fm_fail(err, FATHOM_INVALID, "%s: the view's buffer is NULL", what);
+    if (v.buffer->gpu != gpu)
+        return fm_fail(err, FATHOM_INVALID, "%s: the view's buffer is of another gpu", what);
+    if (v.offset <= v.buffer->size && v.size <= v.buffer->size - v.offset && v.offset % 4 == 0) return true;
     return fm_fail(err, FATHOM_INVALID, "%s: bytes %llu to %llu are not a range of a buffer of %llu", what,
         (unsigned long long)v.offset, (unsigned long long)(v.offset + v.size),
         (unsigned long long)v.buffer->size);
@@ -180,13 +182,13 @@ bool fm_upload_bytes(struct fathom_gpu *gpu, struct fathom_buffer *buffer, uint6
 bool fathom_upload(
     struct fathom_gpu *gpu, struct fathom_view dst, const void *data, struct fathom_error *err) {
     if (!FM_GIVEN(gpu, "gpu", err) || !FM_GIVEN(data, "data", err)) return false;
-    return check_view(dst, "upload", err) &&
+    return check_view(gpu, dst, "upload", err) &&
         fm_upload_bytes(gpu, dst.buffer, dst.offset, data, dst.size, err);
 }
 
 bool fathom_download(struct fathom_gpu *gpu, struct fathom_view src, void *data, struct fathom_error *err) {
     if (!FM_GIVEN(gpu, "gpu", err) || !FM_GIVEN(data, "data", err)) return false;
-    if (!check_view(src, "download", err) || !fm_gpu_wait_all(gpu, err)) return false;
+    if (!check_view(gpu, src, "download", err) || !fm_gpu_wait_all(gpu, err)) return false;
     if (src.buffer->mapped) {
         memcpy(data, src.buffer->mapped + src.offset, src.size);
         return true;

@@ -1,4 +1,5 @@
 // Weights in device or host memory, cut into slices that a binding can address.
+#include "base/size.h"
 #include "quant/grids.h"
 #include "quant/types.h"
 #include "gpu/internal.h"
@@ -19,17 +20,13 @@ struct fathom_buffer *fm_grids_create(struct fathom_gpu *gpu, struct fathom_erro
     return grids;
 }
 
-static uint64_t least(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 // Returns the rows of one slice: as many as fit, in whole matrices if there are several matrices. Returns 0
 // when not even one unit fits.
 static uint64_t rows_per_slice(
     const struct fathom_gpu *gpu, const struct fathom_weight *w, uint64_t row_size) {
     // 4: leaves a word for rounding up
     const uint64_t limit =
-        least(least(gpu->info.max_storage_range, gpu->info.max_allocation), UINT32_MAX) - 4;
+        fm_least(fm_least(gpu->info.max_storage_range, gpu->info.max_allocation), UINT32_MAX) - 4;
     const uint64_t unit = w->n_mats > 1 ? w->n_rows : 1;
     return limit / (row_size * unit) * unit;
 }
@@ -104,7 +101,7 @@ static struct fathom_weight *create_weight(struct fathom_gpu *gpu, enum fathom_t
     struct fathom_weight *w = begin_weight(gpu, type, n_mats, n_rows, n_cols, false, &per_window, err);
     const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
     for (uint64_t first = 0; w && first < total; first += per_window) {
-        const uint64_t n = least(per_window, total - first);
+        const uint64_t n = fm_least(per_window, total - first);
         struct fathom_buffer *buffer = fm_buffer_create_raw(gpu, window_size(n, row_size), memory, err);
         if (buffer)
             add_window(w, first, n, buffer);
@@ -135,7 +132,7 @@ struct fathom_weight *fathom_weight_create_in_place(struct fathom_gpu *gpu, enum
     if (!w) return NULL;
     const uint64_t row_size = fathom_row_size(type, n_cols), total = (uint64_t)n_mats * n_rows;
     for (uint64_t first = 0; first < total; first += per_window) {
-        const uint64_t n = least(per_window, total - first);
+        const uint64_t n = fm_least(per_window, total - first);
         struct fathom_buffer *buffer =
             fm_buffer_import(gpu, (const char *)data + first * row_size, window_size(n, row_size), readable);
         if (!buffer) break;
@@ -163,13 +160,15 @@ bool fathom_weight_upload(struct fathom_gpu *gpu, struct fathom_weight *w, uint3
         return false;
     const uint64_t row_size = fathom_row_size(w->type, w->n_cols), end = (uint64_t)first_row + n_rows,
                    total = (uint64_t)w->n_mats * w->n_rows;
+    if (w->slices[0].view.buffer->gpu != gpu)
+        return fm_fail(err, FATHOM_INVALID, "upload: the weight is of another gpu");
     if (end > total)
         return fm_fail(err, FATHOM_INVALID, "rows %u to %llu of a weight of %llu rows", first_row,
             (unsigned long long)end, (unsigned long long)total);
     for (uint32_t i = 0; i < w->n_slices; i++) {
         const struct fathom_slice *slice = &w->slices[i];
         const uint64_t from = first_row > slice->first_row ? first_row : slice->first_row,
-                       to = least(end, (uint64_t)slice->first_row + slice->n_rows);
+                       to = fm_least(end, (uint64_t)slice->first_row + slice->n_rows);
         if (from >= to) continue;
         const uint64_t offset = (from - slice->first_row) * row_size;
         if (!fm_upload_bytes(gpu, slice->view.buffer, offset,

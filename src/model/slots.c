@@ -1,14 +1,11 @@
 #include "model/slots.h"
+#include "base/size.h"
 #include <stdlib.h>
 #include <string.h>
 
 // FILE_ALIGN: bytes; reads of the file begin and end at multiples. HOME_ALIGN: bytes; see
 // fathom_expert_fetch.
 enum { FILE_ALIGN = 4096, HOME_ALIGN = 16, STATE_ALIGN = 256 };
-
-static uint64_t round_up(uint64_t n, uint64_t unit) {
-    return (n + unit - 1) / unit * unit;
-}
 
 struct fm_slots *fm_slots_create(
     const struct fm_hparams *hp, const struct fathom_memory_plan *plan, struct fathom_error *err) {
@@ -61,7 +58,7 @@ static void measure_home(const struct fm_slots *s, struct fm_layer_slots *l) {
     if (s->on_disk) l->home_size = FILE_ALIGN; // see find_home()
     for (int i = 0; i < FM_N_MATRICES; i++) {
         l->home_at[i] = l->home_size - (s->on_disk ? FILE_ALIGN : 0);
-        l->home_size += round_up(l->matrix_size[i], unit) + (s->on_disk ? FILE_ALIGN : 0);
+        l->home_size += fm_round_up(l->matrix_size[i], unit) + (s->on_disk ? FILE_ALIGN : 0);
     }
 }
 
@@ -116,7 +113,7 @@ static const struct fm_layer_slots *find_owner(const struct fm_slots *s, uint32_
 // What depends on the number of slots: states, lists and pools.
 static bool allocate_slots(struct fathom_gpu *gpu, struct fm_slots *s, struct fathom_error *err) {
     s->n_rounds = (s->n_experts + s->n_slots - 1) / s->n_slots;
-    s->state_size = round_up(fathom_expert_state_size(s->n_experts, s->n_slots), STATE_ALIGN);
+    s->state_size = fm_round_up(fathom_expert_state_size(s->n_experts, s->n_slots), STATE_ALIGN);
     if (!(s->states = fathom_buffer_create(gpu, s->n_layers * s->state_size, FATHOM_MEMORY_DEVICE, err)) ||
         !(s->fetches = fathom_buffer_create(gpu,
               fathom_expert_fetches_size(UINT16_MAX, s->n_experts, s->n_experts, s->n_slots),
@@ -153,7 +150,7 @@ bool fm_slots_allocate(
     uint64_t largest = 0;
     s->host_copies = s->on_disk && fathom_gpu_get_info(gpu)->unified_memory;
     const uint32_t n_staging = staging_homes(s);
-    const uint64_t table_size = round_up(16ull * s->n_experts, STATE_ALIGN);
+    const uint64_t table_size = fm_round_up(16ull * s->n_experts, STATE_ALIGN);
     if (!(s->tables = fathom_buffer_create(gpu, s->n_layers * table_size, FATHOM_MEMORY_HOST, err)) ||
         (s->on_disk &&
             !(s->guessed = fathom_buffer_create(
@@ -200,11 +197,15 @@ bool fm_slots_resize(struct fathom_gpu *gpu, struct fm_slots *s, uint32_t n_slot
     free_slots(s);
     s->n_slots = n_slots;
     s->version++, s->n_resizes++;
-    while (!(ok = allocate_slots(gpu, s, err)) && s->n_slots > s->top_k) { // blocks do not come out even
+    struct fathom_error failure = {0};
+    while (!(ok = allocate_slots(gpu, s, &failure)) && s->n_slots > s->top_k) { // blocks do not come out even
         free_slots(s);
         s->n_slots--;
     }
-    if (!ok) free_slots(s);
+    if (!ok) {
+        free_slots(s);
+        fm_fail(err, failure.status, "%s", failure.message);
+    }
     ok = ok &&
         ((now = calloc(s->n_layers, s->state_size)) || fm_fail(err, FATHOM_NO_MEMORY, "out of host memory"));
     for (uint32_t i = 0; ok && i < s->n_layers; i++)

@@ -1,5 +1,6 @@
 #include "op/rates.h"
 #include "base/clock.h"
+#include "base/size.h"
 #include "gpu/cache_file.h"
 #include "gpu/internal.h"
 #include "gpu/watched.h"
@@ -27,18 +28,14 @@ struct bench {
     struct fathom_buffer *lists;        // a list of expert_fetch, and a table of homes after LIST_WORDS
 };
 
-static uint64_t least(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
 static uint32_t rows_that_fit(const struct fathom_gpu *gpu, uint64_t row_size) {
     const struct fathom_gpu_info *info = &gpu->info;
     const struct fathom_gpu_params *p = &gpu->params;
     uint64_t bytes = info->type == FATHOM_GPU_CPU ? CPU_BYTES : CARD_BYTES;
-    bytes = least(bytes, least(info->max_storage_range, info->max_allocation) / 2);
-    bytes = least(bytes, info->memory_free / 8);
-    if (p->device_limit) bytes = least(bytes, p->device_limit / 8);
-    if (p->host_limit) bytes = least(bytes, p->host_limit / 8);
+    bytes = fm_least(bytes, fm_least(info->max_storage_range, info->max_allocation) / 2);
+    bytes = fm_least(bytes, info->memory_free / 8);
+    if (p->device_limit) bytes = fm_least(bytes, p->device_limit / 8);
+    if (p->host_limit) bytes = fm_least(bytes, p->host_limit / 8);
     const uint64_t rows = bytes / row_size / LEAST_ROWS * LEAST_ROWS;
     return (uint32_t)(rows ? rows : LEAST_ROWS);
 }
@@ -137,10 +134,11 @@ static bool time_product(
 
 // As many rows as take seconds_run; a slow device computes with few.
 static bool choose_rows(struct bench *b, uint64_t row_size, uint32_t *n_rows, struct fathom_error *err) {
-    const uint32_t all = b->weight->n_rows, first = (uint32_t)least(all, FIRST_BYTES / row_size + 1);
+    const uint32_t all = b->weight->n_rows, first = (uint32_t)fm_least(all, FIRST_BYTES / row_size + 1);
     double seconds;
     if (!time_product(b, first, false, &seconds, err)) return false;
-    *n_rows = seconds < seconds_run ? (uint32_t)least(all, (uint64_t)(first * seconds_run / seconds)) : first;
+    *n_rows =
+        seconds < seconds_run ? (uint32_t)fm_least(all, (uint64_t)(first * seconds_run / seconds)) : first;
     return true;
 }
 

@@ -226,7 +226,6 @@ void fm_jinja_put(
     struct jinja_run *run, struct jinja_dict *dict, struct jinja_value key, struct jinja_value value);
 const struct jinja_value *fm_jinja_get(
     struct jinja_run *run, struct jinja_dict *dict, struct jinja_value key); // NULL: not there
-const struct jinja_value *fm_jinja_get_text(struct jinja_run *run, struct jinja_dict *dict, const char *key);
 struct jinja_value fm_jinja_undefined(struct jinja_run *run, const char *hint);
 struct jinja_value fm_jinja_no_attribute(
     struct jinja_run *run, struct jinja_value owner, struct jinja_value name);

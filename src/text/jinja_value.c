@@ -277,11 +277,6 @@ const struct jinja_value *fm_jinja_get(
     return entry ? &entry->value : NULL;
 }
 
-const struct jinja_value *fm_jinja_get_text(struct jinja_run *run, struct jinja_dict *dict, const char *key) {
-    const struct jinja_string string = {.bytes = key, .length = strlen(key)};
-    return fm_jinja_get(run, dict, (struct jinja_value){.kind = JINJA_STRING, .string = &string});
-}
-
 // ---- Others ----------------------------------------------------------------------------------------------
 
 static struct jinja_value undefined(struct jinja_run *run, struct jinja_undefined what) {

@@ -117,6 +117,7 @@ static bool tune_of(struct fathom_engine *engine, double seconds, uint64_t *most
     if (!most) return ok;
     assert_false(ok);
     assert_int_equal(err->status, FATHOM_CANCELLED);
+    assert_non_null(strstr(err->message, "cancelled"));
     *err = (struct fathom_error){0};
     return true;
 }

@@ -85,6 +85,9 @@ static void null_objects(void **state) {
     REFUSED(
         "session is NULL", fathom_session_generate(NULL, &FATHOM_INIT(fathom_generate_params), NULL, &err));
     REFUSED("params is NULL", fathom_session_generate(made.session, NULL, NULL, &err));
+    REFUSED("params.on_token is NULL",
+        fathom_session_generate(
+            made.session, &FATHOM_INIT(fathom_generate_params, .max_tokens = 1), NULL, &err));
     REFUSED("session is NULL", fathom_session_fork(NULL, &err));
     REFUSED("session is NULL", fathom_session_save(NULL, "x", &err));
     REFUSED("path is NULL", fathom_session_save(made.session, NULL, &err));
@@ -94,6 +97,9 @@ static void null_objects(void **state) {
     REFUSED("chat is NULL", fathom_chat_regenerate(NULL, NULL, NULL, &err));
     REFUSED("chat is NULL", fathom_chat_add(NULL, &FATHOM_INIT(fathom_message), &err));
     REFUSED("message is NULL", fathom_chat_add(made.chat, NULL, &err));
+    REFUSED("message.tool_calls is NULL",
+        fathom_chat_add(
+            made.chat, &FATHOM_INIT(fathom_message, .role = FATHOM_ROLE_ASSISTANT, .n_tool_calls = 1), &err));
     REFUSED("chat is NULL", fathom_chat_truncate(NULL, 0, &err));
     REFUSED("chat is NULL", fathom_chat_drop_oldest(NULL, 1, NULL, &err));
     REFUSED("chat is NULL", fathom_chat_fork(NULL, &err));
@@ -153,6 +159,7 @@ static void getters_of_nothing(void **state) {
     fathom_chat_clear(NULL);
     fathom_stream_begin(NULL);
     fathom_stream_cut(NULL, 0);
+    fathom_stream_copy(NULL, fathom_buffer_view(made.buffer), fathom_buffer_view(made.buffer));
     fathom_engine_destroy(NULL);
     fathom_gpu_destroy(NULL);
     fathom_session_destroy(NULL);
@@ -223,6 +230,7 @@ static void errors(void **state) {
     assert_true(fathom_session_append(made.session, ids, 3, NULL, &err));
     assert_true(fathom_session_truncate(made.session, 0, &err));
     assert_true(fathom_chat_count_tokens(made.chat, "x", NULL, &value, NULL, &err));
+    assert_true(fathom_chat_count_tokens(made.chat, "x", NULL, NULL, &value, &err));
     assert_true(ask_of(made.chat, "How much is 3 + 4?", 4, NULL, &err));
     struct fathom_session *fork = fathom_session_fork(made.session, &err);
     assert_non_null(fork);

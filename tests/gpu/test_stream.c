@@ -440,6 +440,32 @@ static void test_refused(void **state) {
     fathom_stream_copy(b.stream, slot(&b, 0), (struct fathom_view){b.buffer, 0, 8});
     assert_false(fathom_stream_finish(b.stream, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
+    fathom_stream_begin(b.stream);
+    d.groups[1] = 0;
+    fm_stream_dispatch(b.stream, &d);
+    fathom_stream_copy(b.stream, slot(&b, 0), (struct fathom_view){b.buffer, 0, 8});
+    assert_false(fathom_stream_finish(b.stream, &err));
+    assert_non_null(strstr(err.message, "dimension 1")); // the first of the two
+    end(&b);
+}
+
+static void test_another_gpu(void **state) {
+    (void)state;
+    struct bench b = begin(NULL), other = begin(NULL);
+    struct fathom_error err = {0};
+    uint32_t words[N] = {0};
+    fathom_stream_copy(b.stream, slot(&other, 0), slot(&b, 0));
+    assert_false(fathom_stream_finish(b.stream, &err));
+    assert_non_null(strstr(err.message, "another gpu"));
+    fathom_stream_begin(b.stream);
+    record_affine(b.stream, slot(&b, 0), slot(&other, 0), (struct affine_args){N, 3, 1});
+    assert_false(fathom_stream_finish(b.stream, &err));
+    assert_non_null(strstr(err.message, "another gpu"));
+    assert_false(fathom_upload(b.gpu, slot(&other, 0), words, &err));
+    assert_non_null(strstr(err.message, "another gpu"));
+    assert_false(fathom_download(b.gpu, slot(&other, 0), words, &err));
+    assert_int_equal(err.status, FATHOM_INVALID);
+    end(&other);
     end(&b);
 }
 
@@ -482,6 +508,7 @@ int main(void) {
         cmocka_unit_test(test_host_results),
         cmocka_unit_test(test_timings),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_another_gpu),
         cmocka_unit_test(test_odds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
