@@ -109,10 +109,12 @@ bool fathom_chat_add(struct fathom_chat *chat, const struct fathom_message *give
     if (!FM_GIVEN(chat, "chat", err) || !FM_GIVEN(given, "message", err)) return false;
     struct fm_messages *messages = &chat->talk.messages;
     struct fathom_message message = {.size = sizeof(message)};
-    if (!given) return fm_fail(err, FATHOM_INVALID, "fathom_chat_add: message is NULL");
     if (!fm_sized_read(&message, sizeof(message), given, "fathom_chat_add: message", err) ||
         !fm_chat_edits(chat, "fathom_chat_add", err))
         return false;
+    if (message.n_tool_calls && !message.tool_calls)
+        return fm_fail(err, FATHOM_INVALID,
+            "fathom_chat_add: message.tool_calls is NULL, message.n_tool_calls is %zu", message.n_tool_calls);
     if (!fm_messages_add(messages, &message))
         return fm_fail(err, FATHOM_NO_MEMORY, "chat: no memory for the message");
     if (fm_chat_check_messages(chat->chat_template, messages->items, messages->n, false, err)) return true;

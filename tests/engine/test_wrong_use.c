@@ -85,6 +85,9 @@ static void null_objects(void **state) {
     REFUSED(
         "session is NULL", fathom_session_generate(NULL, &FATHOM_INIT(fathom_generate_params), NULL, &err));
     REFUSED("params is NULL", fathom_session_generate(made.session, NULL, NULL, &err));
+    REFUSED("params.on_token is NULL",
+        fathom_session_generate(
+            made.session, &FATHOM_INIT(fathom_generate_params, .max_tokens = 1), NULL, &err));
     REFUSED("session is NULL", fathom_session_fork(NULL, &err));
     REFUSED("session is NULL", fathom_session_save(NULL, "x", &err));
     REFUSED("path is NULL", fathom_session_save(made.session, NULL, &err));
@@ -94,6 +97,9 @@ static void null_objects(void **state) {
     REFUSED("chat is NULL", fathom_chat_regenerate(NULL, NULL, NULL, &err));
     REFUSED("chat is NULL", fathom_chat_add(NULL, &FATHOM_INIT(fathom_message), &err));
     REFUSED("message is NULL", fathom_chat_add(made.chat, NULL, &err));
+    REFUSED("message.tool_calls is NULL",
+        fathom_chat_add(
+            made.chat, &FATHOM_INIT(fathom_message, .role = FATHOM_ROLE_ASSISTANT, .n_tool_calls = 2), &err));
     REFUSED("chat is NULL", fathom_chat_truncate(NULL, 0, &err));
     REFUSED("chat is NULL", fathom_chat_drop_oldest(NULL, 1, NULL, &err));
     REFUSED("chat is NULL", fathom_chat_fork(NULL, &err));
@@ -153,6 +159,9 @@ static void getters_of_nothing(void **state) {
     fathom_chat_clear(NULL);
     fathom_stream_begin(NULL);
     fathom_stream_cut(NULL, 0);
+    fathom_stream_copy(NULL, fathom_buffer_view(made.buffer), fathom_buffer_view(made.buffer));
+    assert_null(fathom_token_bytes(NULL, 0, NULL));
+    assert_non_null(fathom_token_bytes(fathom_engine_get_tokenizer(made.engine), 65, NULL));
     fathom_engine_destroy(NULL);
     fathom_gpu_destroy(NULL);
     fathom_session_destroy(NULL);
