@@ -6,8 +6,8 @@
 //
 //  - A call that fails sets the error anew. A call that succeeds leaves the error as it was.
 //  - NULL where it is not allowed is FATHOM_INVALID; the message names the function and the parameter.
-//  destroy
-//    functions accept NULL and a pointer to NULL.
+//    Functions without an error return 0, NULL or false then. destroy functions accept NULL and a pointer to
+//    NULL.
 //  - After FATHOM_DEVICE_LOST every call that needs the device fails in the same way. Destroy the objects,
 //    which works as always, and create them again. Sessions can be saved before a loss, not after it.
 #ifndef FATHOM_STATUS_H
@@ -25,10 +25,10 @@
 #endif
 
 // Structs of parameters and results begin with `size`, the bytes of the struct as the program was compiled:
-// so a program works with a library whose structs have got new members at their ends. A parameter struct with
-// a size of 0 is FATHOM_INVALID; one with members that are set and that the library does not know is
-// FATHOM_UNSUPPORTED. All other members may be zero, which means default. A caller that gives a struct for a
-// result sets its size before the call; the library writes no more bytes than these.
+// so a program works with a library whose structs have got new members at their ends. A parameter struct
+// whose size is 0, or no struct's, is FATHOM_INVALID; one with members that are set and that the library does
+// not know is FATHOM_UNSUPPORTED. All other members may be zero, which means default. A caller that gives a
+// struct for a result sets its size before the call; the library writes no more bytes than these.
 //
 //     engine = fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = path), &err);
 //     struct fathom_gpu_counters counters = {.size = sizeof(counters)};
