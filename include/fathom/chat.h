@@ -83,9 +83,10 @@ struct fathom_reply {
     const struct fathom_tool_call *tool_calls;
     size_t n_tool_calls;
 };
-// Asks, and adds the question and the answer to the conversation. question NULL: answers the messages that
-// were added; a raw chat continues its text. params and reply may be NULL. A call that fails leaves the
-// conversation as it was; so does one that is cancelled.
+// Asks, and adds the question and the answer to the conversation. Returns when the answer is complete. A
+// prompt that the context does not hold is FATHOM_INVALID: drop the oldest turns. question NULL: answers the
+// messages that were added; a raw chat continues its text. params and reply may be NULL. A call that fails
+// leaves the conversation as it was; so does one that is cancelled.
 FATHOM_API bool fathom_chat_ask(struct fathom_chat *chat, const char *question,
     const struct fathom_ask_params *params, struct fathom_reply *reply, struct fathom_error *err);
 // Drops the last answer (and calls and results of tools in it) and answers the last question again, with

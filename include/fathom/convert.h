@@ -1,6 +1,6 @@
 // Writes models as GGUF files: hub folders converted, matrices in fewer bits. No device is needed. Memory use
-// does not grow with the model. After a failure there is no new file, and an old one of that name is as it
-// was.
+// does not grow with the model. After a failure, or a cancel, there is no new file, and an old one of that
+// name is as it was. Both functions may run in several threads at once, for different outputs.
 #ifndef FATHOM_CONVERT_H
 #define FATHOM_CONVERT_H
 

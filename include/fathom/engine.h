@@ -63,6 +63,10 @@ struct fathom_engine_params {
 };
 
 struct fathom_engine;
+// Loads a model: seconds to minutes. FATHOM_IO: a file cannot be read; FATHOM_INVALID: it is damaged, or a
+// parameter is wrong; FATHOM_UNSUPPORTED: an architecture or a type that Fathom lacks, or a parameter that
+// this model or this device does not allow; FATHOM_NO_MEMORY: it does not fit, and the message says by how
+// much; FATHOM_NO_DEVICE, FATHOM_CANCELLED.
 FATHOM_API struct fathom_engine *fathom_engine_create(
     const struct fathom_engine_params *params, struct fathom_error *err);
 FATHOM_API void fathom_engine_destroy(struct fathom_engine **engine); // destroy the engine's sessions first
@@ -130,7 +134,8 @@ struct fathom_memory_plan {
     struct fathom_forecast forecast; // by these rates, and hit rates of published traces
 };
 
-// Owned by the engine, until it is destroyed.
+// Owned by the engine, until it is destroyed. The gpu serves a program's own buffers and streams (gpu.h),
+// too.
 FATHOM_API const struct fathom_model_info *fathom_engine_get_info(const struct fathom_engine *engine);
 FATHOM_API const struct fathom_memory_plan *fathom_engine_get_plan(const struct fathom_engine *engine);
 FATHOM_API struct fathom_gpu *fathom_engine_get_gpu(const struct fathom_engine *engine);

@@ -6,6 +6,7 @@
 //   chat.h      chat: questions and answers in the model's own form, over a session
 //   gpu.h, ops.h  the backend alone
 //   status.h    errors, progress, and the form of parameter structs
+// Not included by this header: convert.h (writes GGUF files), vulkan.h (a program's own VkDevice), debug.h.
 //
 // Every object has create and destroy. destroy takes a pointer to the object, accepts NULL, and writes NULL.
 //

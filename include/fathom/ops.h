@@ -30,6 +30,8 @@
 // variant's:
 //  - Exact variants (fathom_gpu_params.exact; named "plain"): r and b are 0. They also give the same bits on
 //    every device, for any number of tokens in a call.
+//  - All others may take float16 numbers below 2^-14 (elements, and scales of blocks) as 0, as the device
+//    does.
 //  - Default variants: r and b are 0, but for matrix units ("coop"). These round both factors of a product to
 //    float16 (powers of two keep large and small values in range): r is 2^-9. Defaults are: matmul,
 //    expanded_attention and grouped_attention of 16 tokens and more, latent_attention of 32 heads and more,

@@ -10,12 +10,14 @@ extern "C" {
 
 struct fathom_session_params {
     size_t size;
-    uint32_t n_context; // positions; 0: the engine's
+    uint32_t n_context; // positions; 0: the engine's, which is also the most
     uint32_t n_chunk;   // tokens of one prefill step; 0: chosen for the device
     // Of every call of the session: reading a prompt, building pipelines, generating, saving.
     struct fathom_progress progress;
 };
 struct fathom_session;
+// Takes device memory at once: for the cache of all positions, fathom_model_info.cache_bytes_per_token each,
+// and for scratch. The engine's memory plan counts one session.
 FATHOM_API struct fathom_session *fathom_session_create(
     struct fathom_engine *engine, const struct fathom_session_params *params, struct fathom_error *err);
 FATHOM_API void fathom_session_destroy(struct fathom_session **session);
@@ -32,12 +34,14 @@ FATHOM_API uint32_t fathom_session_context(const struct fathom_session *session)
 // that fails or is cancelled keeps what was read, as fathom_session_append().
 FATHOM_API bool fathom_session_sync(struct fathom_session *session, const int32_t *ids, uint32_t n_tokens,
     uint32_t *n_reused, struct fathom_error *err);
-// Drops all positions from `length` on.
+// Drops all positions from `length` on; at most the length that there is. Where a cache cannot be cut there
+// (DeepSeek-V4), the next call reads the tokens that stay again.
 FATHOM_API bool fathom_session_truncate(
     struct fathom_session *session, uint32_t length, struct fathom_error *err);
 // Appends tokens by prefill, in chunks. logits, if not NULL, gets [n_tokens][n_vocab] floats: a row for each
 // token. A call that fails or is cancelled keeps the tokens of the chunks that were read, and their logits:
-// fathom_session_length() tells how many. Append the others, truncate, or generate from there.
+// fathom_session_length() tells how many. Append the others, truncate, or generate from there. Ids that are
+// not in the vocabulary, and more tokens than the context holds, are FATHOM_INVALID before anything is read.
 FATHOM_API bool fathom_session_append(struct fathom_session *session, const int32_t *ids, uint32_t n_tokens,
     float *logits, struct fathom_error *err);
 // The logits after the last token: [n_vocab] floats.
@@ -58,7 +62,8 @@ struct fathom_sampling {
     float top_p;          // 0 or 1: off
     float min_p;          // 0: off; 1: greedy
     float repeat_penalty; // 0 or 1: off; over the whole text so far
-    uint64_t seed;        // the same seed gives the same text on the same device; exact mode: on any device
+    uint64_t seed;        // the same seed gives the same text on the same device; exact mode: on any device.
+                          // 0 is a seed as any other: a program that wants another text each time gives one
 };
 // The defaults of the model: of generation_config.json in a hub folder (temperature, top_k, top_p, min_p,
 // repetition_penalty, do_sample), of llama.cpp's keys general.sampling.{temp, top_k, top_p, min_p,

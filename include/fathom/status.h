@@ -33,7 +33,9 @@
 //     engine = fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = path), &err);
 //     struct fathom_gpu_counters counters = {.size = sizeof(counters)};
 //
-// FATHOM_INIT is a compound literal, for C. A program in C++ sets the member itself.
+// FATHOM_INIT is a compound literal, for C. A program in C++ sets the member itself. A call reads a parameter
+// struct and what it points to before it returns, and keeps copies; callbacks and their `user` are kept as
+// long as the object, and where memory itself must last longer (model_data), this is said.
 // Structs without `size` never grow.
 #define FATHOM_INIT(...) FATHOM_INIT_(__VA_ARGS__, )
 #define FATHOM_INIT_(type, ...) ((struct type){.size = sizeof(struct type), __VA_ARGS__})
@@ -57,8 +59,8 @@ enum fathom_status {
     FATHOM_CANCELLED,   // a callback asked to stop
 };
 
-// Why a call failed. The message is one line without a newline; it names the file, tensor or device, and the
-// numbers wanted and found.
+// Why a call failed. The message is one line of UTF-8 without a newline, for a person: it names the file,
+// tensor or device, and the numbers wanted and found. It may change with any version; `status` does not.
 struct fathom_error {
     enum fathom_status status;
     char message[512];

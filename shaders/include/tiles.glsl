@@ -5,8 +5,8 @@
 //     for (uint round = 0u; take_tile(round); round++) ..., with `tile` in place of gl_WorkGroupID
 // Enable GL_KHR_shader_subgroup_ballot. The workgroup is one subgroup.
 #include "include/bindings.h"
-// n_taken, n_left: zero before and after a dispatch. x_first and so on: the first tile of a part of a dispatch
-// (gpu/commands.c writes them), where gl_NumWorkGroups is that of the part.
+// n_taken, n_left: zero before and after a dispatch. x_first and so on: the first tile of a part of a
+// dispatch (gpu/commands.c writes them), where gl_NumWorkGroups is that of the part.
 layout(binding = FM_TILES_BINDING) coherent buffer Tiles { uint n_taken, n_left, x_first, y_first, z_first; };
 uvec3 tile;
 

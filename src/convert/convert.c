@@ -169,10 +169,6 @@ static bool check_params(const struct fathom_convert_params *p, struct fathom_er
 bool fathom_convert(const struct fathom_convert_params *params, struct fathom_error *err) {
     if (!FM_GIVEN(params, "params", err)) return false;
     struct fathom_convert_params p = {.size = sizeof(p)};
-    struct fathom_error failure = {0};
-    const bool ok = fm_sized_read(&p, sizeof(p), params, "fathom_convert: params", &failure) &&
-        check_params(&p, &failure) &&
-        fm_convert(p.in, p.out, p.type, !p.drop_draft_layers, &p.progress, &failure);
-    if (!ok && err) *err = failure;
-    return ok;
+    return fm_sized_read(&p, sizeof(p), params, "fathom_convert: params", err) && check_params(&p, err) &&
+        fm_convert(p.in, p.out, p.type, !p.drop_draft_layers, &p.progress, err);
 }

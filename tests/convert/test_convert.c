@@ -306,6 +306,8 @@ static void bad_parameters_are_named(void **state) {
     struct fathom_error err = {0};
     assert_false(fathom_convert(NULL, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
+    assert_non_null(strstr(err.message, "params is NULL"));
+    assert_false(fathom_convert(&FATHOM_INIT(fathom_convert_params, .out = out_path), &err));
     assert_non_null(strstr(err.message, "params.in is NULL"));
     assert_false(fathom_convert(&FATHOM_INIT(fathom_convert_params, .in = REFERENCE "v3"), &err));
     assert_non_null(strstr(err.message, "params.out is NULL"));
@@ -314,10 +316,10 @@ static void bad_parameters_are_named(void **state) {
         &err));
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
     assert_non_null(strstr(err.message, "params.type is F32, F16, BF16, Q8_0 or Q4_0, not Q4_K"));
-    assert_false(
-        fathom_convert(&FATHOM_INIT(fathom_convert_params, .in = REFERENCE "v3", .out = out_path), &err));
+    struct fathom_convert_params unsized = {.size = 0, .in = REFERENCE "v3", .out = out_path};
+    assert_false(fathom_convert(&unsized, &err));
     assert_int_equal(err.status, FATHOM_INVALID);
-    assert_non_null(strstr(err.message, "fathom_convert: params: the size is 0"));
+    assert_non_null(strstr(err.message, "fathom_convert: params.size is 0"));
     assert_int_equal(folder_count(&out), 0);
 }
 

@@ -328,6 +328,7 @@ check 0 '"choices":' "$fathom" tune "$v3" --seconds 3 --json
 check 0 'operator +shape' "$fathom" tune "$v3" --seconds 3
 check 2 'seconds is above 0' "$fathom" tune "$v3" --seconds 0
 check 0 '' "$fathom" run "$demo" -n 1 -p x # tunes now, so that the refusals below print one line each
+check 0 '' "$fathom" logits "$v3" --ids 1,2 --out "$work/e" # the same where 3 s were too short
 
 # bad files: each message names the file or the thing
 : >"$work/empty.gguf"
@@ -387,7 +388,7 @@ done
 refused '2048' "$fathom" run "$demo" -p x --ctx 1000000
 seq 1 400 >"$work/long"
 refused 'prompt has [0-9]+ tokens, the context holds 64' "$fathom" run "$demo" -f "$work/long" --ctx 64
-refused '768' "$fathom" logits "$v3" --ids 1,768 --no-tune --out "$work/never"
+refused '768' "$fathom" logits "$v3" --ids 1,768 --out "$work/never"
 refused 'no-such' "$fathom" run "$demo" -f "$work/no-such"
 [ ! -e "$work/never" ] || { failures=$((failures + 1)); echo "FAIL: a refused command left its output"; }
 

@@ -29,25 +29,22 @@ bool fathom_gpu_measure_roofline(
                    size = range < READ_BYTES ? range / 4 * 4 : READ_BYTES;
     const float one = 1;
     const struct fathom_dispatch_time *time;
-    struct fathom_error failure = {0};
     double least;
     bool ok = false;
-    struct fathom_stream *stream = fathom_stream_create(gpu, &failure);
-    struct fathom_buffer *x = fathom_buffer_create(gpu, size, FATHOM_MEMORY_DEVICE, &failure),
-                         *y = fathom_buffer_create(
-                             gpu, 4 * FM_ROOFLINE_RESULTS, FATHOM_MEMORY_DEVICE, &failure);
-    if (!stream || !x || !y || !fathom_upload(gpu, (struct fathom_view){x, 0, 4}, &one, &failure)) goto fail;
+    struct fathom_stream *stream = fathom_stream_create(gpu, err);
+    struct fathom_buffer *x = fathom_buffer_create(gpu, size, FATHOM_MEMORY_DEVICE, err),
+                         *y = fathom_buffer_create(gpu, 4 * FM_ROOFLINE_RESULTS, FATHOM_MEMORY_DEVICE, err);
+    if (!stream || !x || !y || !fathom_upload(gpu, (struct fathom_view){x, 0, 4}, &one, err)) goto fail;
     fm_roofline_read(stream, fathom_buffer_view(x), fathom_buffer_view(y));
-    if (!time_kernel(gpu, stream, &time, &least, &failure)) goto fail;
+    if (!time_kernel(gpu, stream, &time, &least, err)) goto fail;
     roofline->bytes_per_second = 1e9 * time->bytes / least;
     fathom_stream_begin(stream);
     fm_roofline_fma(stream, fathom_buffer_view(x), fathom_buffer_view(y));
-    ok = time_kernel(gpu, stream, &time, &least, &failure);
+    ok = time_kernel(gpu, stream, &time, &least, err);
     if (ok) roofline->flops_per_second = 1e9 * time->flops / least;
 fail:
     fathom_stream_destroy(&stream);
     fathom_buffer_destroy(&x);
     fathom_buffer_destroy(&y);
-    if (!ok && err) *err = failure;
     return ok;
 }
