@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 . tools/setup.sh
 # chromium has SwiftShader, the smallest device of the tests
 # shellcheck disable=SC2086 # lists of words
-need $BUILD_PACKAGES $RUN_PACKAGES g++ libcmocka-dev vulkan-validationlayers chromium clang-format abigail-tools
+need $BUILD_PACKAGES $RUN_PACKAGES g++ libcmocka-dev vulkan-validationlayers chromium clang-format abigail-tools libvulkan-volk-dev
 need_matrices
 [ -e build/glslang ] || need spirv-tools # the fetched compiler has a spirv-val of its own
 

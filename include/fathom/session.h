@@ -88,7 +88,7 @@ struct fathom_generate_params {
 };
 // Generates after at least one token. The session keeps every token but the one for which on_token returned
 // false. A full context ends with FATHOM_OK: *n_generated (may be NULL) is the number of tokens that the
-// session has got.
+// session has got, also by a call that was cancelled: the next call goes on after them.
 FATHOM_API bool fathom_session_generate(struct fathom_session *session,
     const struct fathom_generate_params *params, uint32_t *n_generated, struct fathom_error *err);
 

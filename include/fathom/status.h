@@ -25,10 +25,10 @@
 #endif
 
 // Structs of parameters and results begin with `size`, the bytes of the struct as the program was compiled:
-// so a program works with a library whose structs have got new members at their ends. A parameter struct with
-// a size of 0 is FATHOM_INVALID; one with members that are set and that the library does not know is
-// FATHOM_UNSUPPORTED. All other members may be zero, which means default. A caller that gives a struct for a
-// result sets its size before the call; the library writes no more bytes than these.
+// so a program works with a library whose structs have got new members at their ends. A parameter struct
+// whose size is 0, or no struct's, is FATHOM_INVALID; one with members that are set and that the library does
+// not know is FATHOM_UNSUPPORTED. All other members may be zero, which means default. A caller that gives a
+// struct for a result sets its size before the call; the library writes no more bytes than these.
 //
 //     engine = fathom_engine_create(&FATHOM_INIT(fathom_engine_params, .model = path), &err);
 //     struct fathom_gpu_counters counters = {.size = sizeof(counters)};
@@ -98,7 +98,9 @@ enum fathom_phase {
 // for the device. Return false to cancel: the call ends with FATHOM_CANCELLED within half a second. To cancel
 // from another thread, set an atomic flag that `report` reads. A zeroed struct reports nothing. `report` must
 // not use the gpu that the call uses, nor engines, sessions and chats on it: the call may hold what these
-// wait for.
+// wait for. A call may go from one phase to another and back: pipelines are built while a prompt is read.
+// What the device was given before a call was cancelled runs on; the next call waits for it, and reports
+// meanwhile.
 struct fathom_progress {
     bool (*report)(void *user, enum fathom_phase phase, uint64_t done, uint64_t total);
     void *user;

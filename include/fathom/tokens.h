@@ -37,7 +37,7 @@ FATHOM_API bool fathom_token_is_end(const struct fathom_tokenizer *tokenizer, in
 // Is the token a control token, which is not part of an answer's text?
 FATHOM_API bool fathom_token_is_control(const struct fathom_tokenizer *tokenizer, int32_t id);
 // The bytes of a token: not zero-terminated, and perhaps a part of a UTF-8 character. NULL, with *length 0,
-// for an id that is not in the vocabulary.
+// for an id that is not in the vocabulary. length may be NULL.
 FATHOM_API const char *fathom_token_bytes(
     const struct fathom_tokenizer *tokenizer, int32_t id, size_t *length);
 

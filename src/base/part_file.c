@@ -49,6 +49,7 @@ static const char *kind_of(mode_t mode) {
 // Sets f->path to where the file goes.
 static bool find_place(struct fm_part_file *f, const char *path, struct fathom_error *err) {
     struct stat status;
+    if (!path[0]) return fm_fail(err, FATHOM_INVALID, "the name of the output is empty");
     if (!(f->path = strdup(path))) return no_memory(path, err);
     for (int i = 0; lstat(f->path, &status) == 0; i++) {
         if (S_ISREG(status.st_mode)) return true;

@@ -1,11 +1,14 @@
 #include "base/sized.h"
 #include <string.h>
 
+enum { MOST = 65536 }; // bytes of a struct; a larger size is one that was never set
+
 bool fm_sized_read(void *known, size_t size, const void *given, const char *name, struct fathom_error *err) {
     size_t n;
     if (!given) return true;
     memcpy(&n, given, sizeof(n));
-    if (n < sizeof(n))
+    // the size of a struct is a multiple of that of its first member: no size cuts a pointer in half
+    if (n < sizeof(n) || n % sizeof(n) || n > MOST)
         return fm_fail(err, FATHOM_INVALID, "%s.size is %zu: set it to the sizeof of the struct", name, n);
     for (size_t i = size; i < n; i++)
         if (((const unsigned char *)given)[i])

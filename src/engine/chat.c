@@ -109,7 +109,7 @@ bool fathom_chat_add(struct fathom_chat *chat, const struct fathom_message *give
         return false;
     if (message.n_tool_calls && !message.tool_calls)
         return fm_fail(err, FATHOM_INVALID,
-            "fathom_chat_add: message.tool_calls is NULL, n_tool_calls is %zu", message.n_tool_calls);
+            "fathom_chat_add: message.tool_calls is NULL, message.n_tool_calls is %zu", message.n_tool_calls);
     if (!fm_messages_add(messages, &message))
         return fm_fail(err, FATHOM_NO_MEMORY, "chat: no memory for the message");
     if (fm_chat_check_messages(chat->chat_template, messages->items, messages->n, false, err)) return true;

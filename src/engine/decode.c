@@ -239,7 +239,8 @@ bool fathom_session_generate(struct fathom_session *s, const struct fathom_gener
         !fm_sized_read(&p, sizeof(p), g.sampling, "fathom_session_generate: params.sampling", err))
         return false;
     if (g.max_tokens && !g.on_token)
-        return fm_fail(err, FATHOM_INVALID, "fathom_session_generate: params.on_token is NULL");
+        return fm_fail(err, FATHOM_INVALID,
+            "fathom_session_generate: params.on_token is NULL, params.max_tokens is %u", g.max_tokens);
     if (!g.sampling) p = *fathom_engine_get_sampling(s->engine);
     if (s->n_tokens == 0) return fm_fail(err, FATHOM_INVALID, "nothing to continue: the session is empty");
     if (!fm_session_settle(s, err)) return false;

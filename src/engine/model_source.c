@@ -15,6 +15,12 @@ bool fm_engine_params_read(struct fm_engine_params *params, const struct fathom_
         !fm_sized_read(&params->gpu, sizeof(params->gpu), params->engine.gpu, name[1], err) ||
         !fm_sized_read(&params->debug, sizeof(params->debug), params->gpu.debug, name[2], err))
         return false;
+    if ((unsigned)params->engine.experts > FATHOM_EXPERTS_DISK)
+        return fm_fail(err, FATHOM_INVALID, "%s.experts is %d, which is no enum fathom_experts", name[0],
+            (int)params->engine.experts);
+    if ((unsigned)params->engine.tuning > FATHOM_TUNING_OFF)
+        return fm_fail(err, FATHOM_INVALID, "%s.tuning is %d, which is no enum fathom_tuning", name[0],
+            (int)params->engine.tuning);
     params->engine.size = sizeof(params->engine);
     params->gpu.size = sizeof(params->gpu);
     params->debug.size = sizeof(params->debug);

@@ -36,7 +36,7 @@ static double most_seconds(const struct fathom_stream *s) {
     const struct fathom_gpu *gpu = s->gpu;
     double sum = 0;
     if (gpu->debug.short_submits)
-        return is_cpu(gpu) ? pretended_cpu_submit_seconds : pretended_submit_seconds;
+        return is_cpu(gpu) ? pretended_cpu_submit_seconds / gpu->pace : pretended_submit_seconds;
     if (!is_cpu(gpu)) return submit_seconds;
     for (uint32_t i = 0; i < s->n_entries; i++) sum += estimate_seconds(gpu, &s->entries[i].dispatch);
     return sum * gpu->pace <= cpu_stream_seconds ? sum + 1 : cpu_submit_seconds / gpu->pace;

@@ -85,6 +85,8 @@ bool fm_program_device_take(
             "fathom_gpu_create: vulkan.features lacks timelineSemaphore, which Fathom needs: make the device "
             "with it (VkPhysicalDeviceVulkan12Features), and pass the chain here");
     if (!check_family(gpu, info.name, err)) return false;
+    // alone it is of no use, and fathom_vulkan_wants leaves it out
+    if (!(info.caps & FATHOM_CAP_COOPERATIVE_MATRIX)) offered.features &= ~(uint32_t)FM_FEATURE_MEMORY_MODEL;
     fm_offer_difference(&offered, &gpu->offer, names, sizeof(names));
     if (names[0])
         fm_log(&gpu->params.log, FATHOM_LOG_DEBUG, "%s: the program's device was made without: %s", info.name,

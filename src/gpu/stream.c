@@ -245,7 +245,7 @@ void fm_stream_dispatch(struct fathom_stream *s, const struct fm_dispatch *d) {
 }
 
 void fathom_stream_copy(struct fathom_stream *s, struct fathom_view src, struct fathom_view dst) {
-    if (!s) return;
+    if (!s) return; // there is nothing to fail
     if (!src.buffer || !dst.buffer || !in_buffer(src) || !in_buffer(dst) || src.size != dst.size ||
         src.size % 4 || src.offset % 4 || dst.offset % 4) {
         fm_stream_fail(s, FATHOM_INVALID,

@@ -143,11 +143,11 @@ bool fm_tokenizer_finish(struct fathom_tokenizer *tokenizer, struct fathom_error
 // ---- Tokens ----------------------------------------------------------------------------------------------
 
 const char *fathom_token_bytes(const struct fathom_tokenizer *tokenizer, int32_t id, size_t *length) {
-    *length = 0;
+    if (length) *length = 0;
     if (!tokenizer || id < 0 || (size_t)id >= tokenizer->vocab.n_tokens) return NULL;
     const struct fm_token *token = &tokenizer->vocab.tokens[id];
     if (!(token->flags & FM_TOKEN_PRESENT)) return NULL;
-    *length = token->length;
+    if (length) *length = token->length;
     return tokenizer->vocab.bytes + token->offset;
 }
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "engine/golden.h"
 #include "engine/session.h"
+#include "gpu/internal.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -263,7 +264,8 @@ static void test_sessions(void **state) {
     }
 }
 
-// A chunk of many submits and split dispatches has the bits of one submit.
+// A chunk, and a step, of many submits and split dispatches have the bits of one submit. The pace makes the
+// submits so short that all long dispatches are split.
 static void test_splitting(void **state) {
     (void)state;
     static const char *const models[] = {REFERENCE("v3"), REFERENCE("llama"), MINNOW};
@@ -279,11 +281,16 @@ static void test_splitting(void **state) {
             if (!engine) fail_msg("%s", err.message);
             struct fathom_session *s = fathom_session_create(engine, NULL, &err);
             const uint32_t n_vocab = fathom_engine_get_info(engine)->n_vocab;
-            int32_t ids[100];
-            float *logits = malloc(100ull * n_vocab * sizeof(*logits));
-            make_prompt(ids, 100, n_vocab);
-            if (!s || !fathom_session_append(s, ids, 100, logits, &err)) fail_msg("%s", err.message);
-            hashes[split] = hash_floats(logits, 100ull * n_vocab);
+            enum { N = 40, N_STEPS = 3 };
+            int32_t ids[N];
+            float *logits = malloc((uint64_t)N * n_vocab * sizeof(*logits));
+            make_prompt(ids, N, n_vocab);
+            if (split) engine->gpu->pace = 16;
+            if (!s || !fathom_session_append(s, ids, N - N_STEPS, logits, &err) ||
+                !fathom_session_append_decode(
+                    s, ids + N - N_STEPS, N_STEPS, logits + (uint64_t)(N - N_STEPS) * n_vocab, &err))
+                fail_msg("%s", err.message);
+            hashes[split] = hash_floats(logits, (uint64_t)N * n_vocab);
             submits[split] = counters_of(fathom_engine_get_gpu(engine)).submits;
             dispatches[split] = counters_of(fathom_engine_get_gpu(engine)).dispatches;
             free(logits);

@@ -1,6 +1,7 @@
 // A session's copies, by fork and by a file, go on as the session itself: the same logits and the same
 // tokens, in the middle of a generation, for every architecture, type of cache, draft layer and place of
 // experts.
+//   test_engine_session_copies [NAME]    runs the tests that match NAME, as "dr*"
 #include "engine/session_copies.h"
 #include "engine/session.h"
 
@@ -179,7 +180,8 @@ static void nothing(void **state) {
     fathom_engine_destroy(&engine);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(architectures),
         cmocka_unit_test(rings),

@@ -1,7 +1,8 @@
 // Several threads: sessions and chats of one engine give the same tokens as alone, with all experts in device
 // memory, in slots, and in the file; several engines live at once; sessions and engines are created and
-// destroyed meanwhile. The preset tsan builds this program for ThreadSanitizer (tests/tools/tsan.sh).
-//   test_engine_threads [SECONDS]    repeats the chats in two threads for so long; 0: once
+// destroyed meanwhile. The preset tsan builds this program for ThreadSanitizer (tests/tools/sanitizers.sh).
+//   test_engine_threads [SECONDS [NAME]]    repeats the chats in two threads for so long; 0: once. Runs the
+//   tests that match NAME, as "test_chat*".
 #include "device.h"
 #include "engine/session.h"
 #include <pthread.h>
@@ -420,6 +421,7 @@ static void test_tuning_is_alone(void **state) {
 
 int main(int argc, char **argv) {
     chat_seconds = argc > 1 ? atof(argv[1]) : 0;
+    if (argc > 2) cmocka_set_test_filter(argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_drafting),

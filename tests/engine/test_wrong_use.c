@@ -160,6 +160,8 @@ static void getters_of_nothing(void **state) {
     fathom_stream_begin(NULL);
     fathom_stream_cut(NULL, 0);
     fathom_stream_copy(NULL, fathom_buffer_view(made.buffer), fathom_buffer_view(made.buffer));
+    assert_null(fathom_token_bytes(NULL, 0, NULL));
+    assert_non_null(fathom_token_bytes(fathom_engine_get_tokenizer(made.engine), 65, NULL));
     fathom_engine_destroy(NULL);
     fathom_gpu_destroy(NULL);
     fathom_session_destroy(NULL);
@@ -178,6 +180,11 @@ static void refuse_stream(enum fathom_status status, const char *says) {
     if (!strstr(err.message, says)) fail_msg("\"%s\" and not \"%s\"", err.message, says);
 }
 
+static bool never(void *user, enum fathom_phase phase, uint64_t done, uint64_t total) {
+    (void)user, (void)phase, (void)done, (void)total;
+    return false;
+}
+
 // Parameters by size: 0, those of an earlier and of a later version of the library.
 static void sizes(void **state) {
     (void)state;
@@ -186,6 +193,12 @@ static void sizes(void **state) {
     REFUSED("params.size is 0", fathom_gpu_create(&(struct fathom_gpu_params){0}, &err));
     REFUSED("stats.size is 0",
         fathom_engine_get_expert_stats(made.engine, &(struct fathom_expert_stats){0}, &err));
+    // half a pointer, and sizes that nobody has set
+    REFUSED("params.size is 12",
+        fathom_engine_create(&(struct fathom_engine_params){.size = 12, .model = DEMO}, &err));
+    REFUSED("params.size is",
+        fathom_session_create(
+            made.engine, &(struct fathom_session_params){.size = (size_t)made.engine & ~(size_t)7}, &err));
     struct {
         struct fathom_session_params params;
         uint64_t later;
@@ -199,8 +212,8 @@ static void sizes(void **state) {
     assert_null(fathom_session_create(made.engine, &longer.params, &err));
     assert_int_equal(err.status, FATHOM_UNSUPPORTED);
     const struct fathom_session_params shorter = {
-        .size = offsetof(struct fathom_session_params, n_chunk), .n_context = 64, .n_chunk = UINT32_MAX};
-    s = fathom_session_create(made.engine, &shorter, &err); // n_chunk is not read
+        .size = offsetof(struct fathom_session_params, progress), .n_context = 64, .progress.report = never};
+    s = fathom_session_create(made.engine, &shorter, &err); // progress is not read
     if (!s) fail_msg("%s", err.message);
     fathom_session_destroy(&s);
     struct fathom_gpu_counters c;
@@ -218,6 +231,24 @@ static void sizes(void **state) {
     fathom_matmul(made.stream, NULL);
     refuse_stream(FATHOM_INVALID, "matmul: params is NULL");
     fathom_matmul(NULL, NULL);
+}
+
+static void numbers_of_no_enum(void **state) {
+    (void)state;
+    const struct fathom_engine_params params = FATHOM_INIT(fathom_engine_params, .model = DEMO);
+    struct fathom_engine_params bad = params;
+    bad.experts = FATHOM_EXPERTS_DISK + 1;
+    REFUSED("params.experts is 4", fathom_engine_create(&bad, &err));
+    REFUSED("params.experts is 4", fathom_model_inspect(&bad, NULL, &err));
+    bad = params;
+    bad.tuning = (enum fathom_tuning) - 1;
+    REFUSED("params.tuning is -1", fathom_engine_create(&bad, &err));
+}
+
+static void output_without_name(void **state) {
+    (void)state;
+    REFUSED("the name of the output is empty", fathom_session_save(made.session, "", &err));
+    REFUSED("the name of the output is empty", fathom_chat_save(made.chat, "", &err));
 }
 
 // A call that succeeds leaves the error as it was; one that fails sets it anew.
@@ -258,6 +289,8 @@ int main(void) {
         cmocka_unit_test(null_objects),
         cmocka_unit_test(getters_of_nothing),
         cmocka_unit_test(sizes),
+        cmocka_unit_test(numbers_of_no_enum),
+        cmocka_unit_test(output_without_name),
         cmocka_unit_test(errors),
     };
     return cmocka_run_group_tests(tests, make, destroy);

@@ -120,6 +120,7 @@ static void test_all(void **state) {
     assert_int_equal(caps, info.caps & ~(uint32_t)FATHOM_CAP_STATISTICS);
     if (info.caps & FATHOM_CAP_STATISTICS)
         assert_non_null(strstr(message, "made without: pipelineExecutableInfo, "));
+    if (!(info.caps & FATHOM_CAP_COOPERATIVE_MATRIX)) assert_null(strstr(message, "vulkanMemoryModel"));
 }
 
 // With the minimum it can do what needs neither a feature nor an extension, and says what is missing.

@@ -230,6 +230,40 @@ static void test_tiles(void **state) {
     end(&b);
 }
 
+// On a CPU a dispatch that takes long is split as well. Its tiles are taken once, and a dispatch that follows
+// has all of its tiles.
+static void test_split_dispatch(void **state) {
+    (void)state;
+    static const uint32_t words[] = {
+#include "parts.inc"
+    };
+    static const struct fm_shader shader = {"parts", words, sizeof(words) / 4};
+    static const struct fm_variant variant = {.name = "plain", .shader = &shader};
+    enum { X = 7, Y = 5, Z = 29, TILES = X * Y * Z };
+    struct bench b = begin(NULL);
+    struct fathom_error err = {0};
+    uint32_t got[N];
+    b.gpu->info.type = FATHOM_GPU_CPU; // also where it pretends to be a card
+    for (uint32_t i = 0; i < 2; i++)
+        fm_stream_dispatch(b.stream,
+            &(struct fm_dispatch){
+                .op = "parts",
+                .variant = &variant,
+                .views = {slot(&b, i)},
+                .n_views = 1,
+                .groups = {X, Y, Z},
+                .flops = i ? 0 : 2e10, // a second
+            });
+    run_stream(b.gpu, b.stream);
+    assert_in_range(counters_of(b.gpu).dispatches, 10, 40);
+    assert_in_range(counters_of(b.gpu).submits, 10, 40);
+    for (uint32_t i = 0; i < 2; i++) {
+        check(fathom_download(b.gpu, slot(&b, i), got, &err), &err);
+        for (uint32_t t = 0; t < N; t++) assert_int_equal(got[t], t < TILES ? 1 : 0);
+    }
+    end(&b);
+}
+
 // Work that would hold the queue for long goes in several submits. A CPU has no such limit, so it pretends to
 // be another device here.
 static void test_splits(void **state) {
@@ -264,11 +298,15 @@ static const struct split_case {
     {FATHOM_GPU_DISCRETE, {11, 11}, 2}, // 22: the second one is too much
     {FATHOM_GPU_DISCRETE, {11, 8}, 1},
     {FATHOM_GPU_DISCRETE, {15, 4, 30, 1, 1}, 3}, // a long dispatch is alone
-    {FATHOM_GPU_DISCRETE, {30, 30, 30}, 3}, {FATHOM_GPU_DISCRETE, {1, 30}, 2},
-    {FATHOM_GPU_DISCRETE, {7, 7, 7, 7, 7, 7, 7, 7}, 4}, {FATHOM_GPU_INTEGRATED, {11, 11, 8, 12, 30, 1}, 5},
-    {FATHOM_GPU_VIRTUAL, {11, 11, 8}, 2}, {FATHOM_GPU_OTHER, {11, 11, 8}, 2},
-    {FATHOM_GPU_CPU, {8, 8, 8}, 1}, // no watchdog: what is short as a whole stays whole
-    {FATHOM_GPU_CPU, {9, 9, 9}, 3}, // 27: for the sake of those who cancel
+    {FATHOM_GPU_DISCRETE, {30, 30, 30}, 3},
+    {FATHOM_GPU_DISCRETE, {1, 30}, 2},
+    {FATHOM_GPU_DISCRETE, {7, 7, 7, 7, 7, 7, 7, 7}, 4},
+    {FATHOM_GPU_INTEGRATED, {11, 11, 8, 12, 30, 1}, 5},
+    {FATHOM_GPU_VIRTUAL, {11, 11, 8}, 2},
+    {FATHOM_GPU_OTHER, {11, 11, 8}, 2},
+    {FATHOM_GPU_CPU, {8, 8, 8}, 1}, // no watchdog, and short as a whole
+    {FATHOM_GPU_CPU, {8, 8, 8, 8}, 4},
+    {FATHOM_GPU_CPU, {4, 4, 4, 4, 4, 4, 4}, 4},
 };
 
 static void check_split(const struct split_case *c, bool by_bytes) {
@@ -283,7 +321,7 @@ static void check_split(const struct split_case *c, bool by_bytes) {
     const double flops = c->type == FATHOM_GPU_DISCRETE ? 1e12
         : cpu                                           ? 2e10
                                                         : 2e11,
-                 bytes = cpu ? 5e9 : flops / 10; // a second
+                 bytes = cpu ? flops / 4 : flops / 10; // a second
     for (; n < 8 && c->hundredths[n]; n++) {
         struct fm_dispatch d = affine_dispatch(slot(&b, 0), slot(&b, 0), &args);
         d.flops = by_bytes ? 0 : flops * c->hundredths[n] / 100;
@@ -464,6 +502,7 @@ int main(void) {
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_indirect),
         cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_split_dispatch),
         cmocka_unit_test(test_splits),
         cmocka_unit_test(test_where_it_splits),
         cmocka_unit_test(test_host_results),

@@ -1,5 +1,5 @@
 // One gpu in four threads: buffers, uploads, downloads, weights, streams, pipelines, limits and the log. The
-// preset tsan builds this program for ThreadSanitizer (tests/tools/tsan.sh).
+// preset tsan builds this program for ThreadSanitizer (tests/tools/sanitizers.sh).
 //   test_gpu_threads [ROUNDS]    of each thread; 10 unless given
 #include "gpu/support.h"
 #include "gpu/tuned.h"
