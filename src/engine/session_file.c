@@ -83,13 +83,17 @@ static bool put_tokens(
     return ok && put_sum(w, err);
 }
 
+static uint64_t size_of(const struct fathom_view *parts, uint32_t n) {
+    uint64_t size = 0;
+    for (uint32_t i = 0; i < n; i++) size += parts[i].size;
+    return size;
+}
+
 static bool put_cache(struct writer *w, const struct fathom_session *s, uint32_t layer, uint8_t *buffer,
     struct fathom_error *err) {
     struct fathom_view parts[FM_MAX_CACHE_PARTS];
     const uint32_t n = fm_session_cache_parts(s, layer, parts);
-    uint64_t size = 0;
-    for (uint32_t i = 0; i < n; i++) size += parts[i].size;
-    bool ok = put_section(w, FM_SECTION_CACHE, layer, size, err);
+    bool ok = put_section(w, FM_SECTION_CACHE, layer, size_of(parts, n), err);
     for (uint32_t i = 0; ok && i < n; i++) {
         struct fathom_view piece = parts[i];
         const uint64_t end = piece.offset + piece.size;
@@ -166,8 +170,7 @@ static bool take_cache(struct fathom_session *s, uint32_t layer, const struct fm
     struct fathom_view parts[FM_MAX_CACHE_PARTS];
     const uint32_t n = fm_session_cache_parts(s, layer, parts);
     const uint8_t *from = bytes->data;
-    uint64_t size = 0;
-    for (uint32_t i = 0; i < n; i++) size += parts[i].size;
+    const uint64_t size = size_of(parts, n);
     if (size != bytes->size)
         return fm_fail(err, FATHOM_INVALID, "the cache of layer %u has %llu bytes, wanted %llu", layer,
             (unsigned long long)bytes->size, (unsigned long long)size);
@@ -204,6 +207,7 @@ static struct fathom_session *restore(struct fathom_engine *e, const struct fm_s
 struct fathom_session *fm_session_restore(struct fathom_engine *e, const char *path,
     const struct fathom_session_params *params, void **extra, size_t *n_extra, struct fathom_error *err) {
     struct fathom_session_params p = {.size = sizeof(p)};
+    struct fm_watch watch = {0};
     struct fm_mapped_file file;
     struct fm_session_contents contents;
     struct fathom_session *s = NULL;
@@ -213,7 +217,8 @@ struct fathom_session *fm_session_restore(struct fathom_engine *e, const char *p
         !fm_mapped_file_open(&file, path, err))
         return NULL;
     fm_mapped_file_expect(&file);
-    if (fm_session_parse(file.data, file.size, &p.progress, &contents, err)) {
+    watch.progress = p.progress;
+    if (fm_session_parse(file.data, file.size, &watch, &contents, err)) {
         const size_t n = (size_t)contents.extra.size;
         if (extra && n && !(bytes = malloc(n)))
             fm_fail(err, FATHOM_NO_MEMORY, "out of host memory for %zu bytes", n);

@@ -8,13 +8,8 @@ enum { AT_ONCE = 4 << 20 }; // bytes between two reports
 
 struct reader {
     struct fm_cursor at;
-    const struct fathom_progress *progress;
+    struct fm_watch *watch;
 };
-
-static bool cancelled(const struct reader *r, uint64_t done) {
-    return r->progress->report &&
-        !r->progress->report(r->progress->user, FATHOM_PHASE_STATE, done, 2 * r->at.size);
-}
 
 // Compares the checksum that comes next with that of the `size` bytes before.
 static bool check_sum(struct reader *r, uint64_t size, const char *what, struct fathom_error *err) {
@@ -25,7 +20,7 @@ static bool check_sum(struct reader *r, uint64_t size, const char *what, struct 
         const size_t n = end - at < AT_ONCE ? (size_t)(end - at) : AT_ONCE;
         fm_checksum_add(&sum, r->at.data + at, n);
         at += n;
-        if (cancelled(r, at)) return fm_fail(err, FATHOM_CANCELLED, "restoring a session was cancelled");
+        if (!fm_watch_tell(r->watch, FATHOM_PHASE_STATE, at, 2 * r->at.size, err)) return false;
     }
     const uint64_t wanted = fm_cursor_u64(&r->at);
     return (!r->at.failed && wanted == fm_checksum_end(&sum)) ||
@@ -94,9 +89,9 @@ static bool read_section(struct reader *r, enum fm_session_section kind, uint32_
     return check_sum(r, FM_SESSION_SECTION + size, what, err);
 }
 
-bool fm_session_parse(const uint8_t *data, uint64_t size, const struct fathom_progress *progress,
+bool fm_session_parse(const uint8_t *data, uint64_t size, struct fm_watch *watch,
     struct fm_session_contents *c, struct fathom_error *err) {
-    struct reader r = {{data, size, 0, false}, progress};
+    struct reader r = {{data, size, 0, false}, watch};
     *c = (struct fm_session_contents){0};
     if (!read_head(&r, c, err) ||
         !read_section(&r, FM_SECTION_TOKENS, 0, 4ull * c->n_tokens, &c->tokens, err) ||

@@ -1,7 +1,7 @@
 // Reads the bytes of a session's file, without an engine. src/decisions/session-file.md has the format.
 #ifndef FM_ENGINE_SESSION_PARSE_H
 #define FM_ENGINE_SESSION_PARSE_H
-#include "base/error.h"
+#include "base/watch.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,7 +31,7 @@ struct fm_session_contents {
 // Checks everything that can be checked without an engine: the form, the sizes and all checksums, which cover
 // every byte. Reports half of what restoring takes: bytes read, of twice the size. Free the contents, which
 // point into `data`.
-bool fm_session_parse(const uint8_t *data, uint64_t size, const struct fathom_progress *progress,
+bool fm_session_parse(const uint8_t *data, uint64_t size, struct fm_watch *watch,
     struct fm_session_contents *contents, struct fathom_error *err);
 void fm_session_contents_free(struct fm_session_contents *contents);
 #endif

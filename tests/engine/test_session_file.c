@@ -41,7 +41,7 @@ static bool parses(const uint8_t *data, size_t size) {
     uint8_t *exact = malloc(size ? size : 1); // so that a sanitizer sees a read past the end
     assert_non_null(exact);
     memcpy(exact, data, size);
-    const bool ok = fm_session_parse(exact, size, &(struct fathom_progress){0}, &contents, &err);
+    const bool ok = fm_session_parse(exact, size, NULL, &contents, &err);
     if (ok) fm_session_contents_free(&contents);
     assert_int_equal(ok, err.status == FATHOM_OK);
     free(exact);
