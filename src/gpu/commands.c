@@ -1,46 +1,8 @@
 // Translates a stream's list into command buffers: descriptor sets, derived barriers, and short submits.
-#include "gpu/stream.h"
+#include "gpu/split.h"
 #include <stdlib.h>
 
-enum { SETS_PER_POOL = 256, MOST_RANGES = 1024 };
-
-// Seconds of estimated work in one submit. Drivers kill a queue after 2 s, and the estimate may be far off.
-static const double submit_seconds = 0.2;
-// No watchdog stops work on a CPU. There a submit is short for the sake of those who cancel; and a dispatch
-// may take seconds, and is then split as well. A stream that is short as a whole stays one submit.
-static const double cpu_submit_seconds = 0.1, cpu_stream_seconds = 0.25;
-// with params.short_submits
-static const double pretended_submit_seconds = 2e-6, pretended_cpu_submit_seconds = 2e-4;
-
-static bool is_cpu(const struct fathom_gpu *gpu) {
-    return gpu->info.type == FATHOM_GPU_CPU;
-}
-
-static double estimate_seconds(const struct fathom_gpu *gpu, const struct fm_dispatch *d) {
-    double flops = 1e12, bytes = 1e11; // a second, on a slow device of its kind
-    if (gpu->info.type != FATHOM_GPU_DISCRETE) flops = 2e11, bytes = 2e10;
-    if (is_cpu(gpu)) flops = 2e10, bytes = 5e9;
-    return d->flops / flops + d->bytes / bytes;
-}
-
-// CPUs differ a hundredfold, so what they take is measured: the pace follows it slowly, since estimates of
-// single submits are rough.
-void fm_pace_note(struct fathom_gpu *gpu, double estimate, double seconds) {
-    const double least = 1.0 / 64, most = 64, now = seconds / estimate;
-    if (!is_cpu(gpu) || estimate <= 0) return;
-    gpu->pace = 0.8 * gpu->pace + 0.2 * (now < least ? least : now > most ? most : now);
-}
-
-// Seconds of work in one submit, as estimate_seconds() counts them.
-static double most_seconds(const struct fathom_stream *s) {
-    const struct fathom_gpu *gpu = s->gpu;
-    double sum = 0;
-    if (gpu->debug.short_submits)
-        return is_cpu(gpu) ? pretended_cpu_submit_seconds / gpu->pace : pretended_submit_seconds;
-    if (!is_cpu(gpu)) return submit_seconds;
-    for (uint32_t i = 0; i < s->n_entries; i++) sum += estimate_seconds(gpu, &s->entries[i].dispatch);
-    return sum * gpu->pace <= cpu_stream_seconds ? sum + 1 : cpu_submit_seconds / gpu->pace;
-}
+enum { SETS_PER_POOL = 256 };
 
 // ---- Barriers: the ranges touched since the last one -----------------------------------------------------
 
@@ -237,44 +199,6 @@ static bool bind_views(struct fathom_stream *s, VkCommandBuffer c, const struct 
     return true;
 }
 
-// A part of a dispatch: a range of the workgroups in one dimension.
-struct range {
-    uint32_t first[3], n[3];
-};
-
-// The dimension to split in n parts, of those that may be: the outermost that has as many workgroups, so that
-// the order of the workgroups stays; else the one that has most. 3: none.
-static uint32_t split_dimension(const struct fm_entry *e, uint32_t n) {
-    const uint32_t *groups = e->dispatch.groups;
-    uint32_t most = 3;
-    for (uint32_t i = 3; i-- > 0;) {
-        if (!(e->pipeline->splits >> i & 1)) continue;
-        if (groups[i] >= n) return i;
-        if (most == 3 || groups[i] > groups[most]) most = i;
-    }
-    return most;
-}
-
-// The number of parts for an entry, where `most` seconds go into a submit.
-static uint32_t count_ranges(const struct fathom_gpu *gpu, const struct fm_entry *e, double most) {
-    const double seconds = estimate_seconds(gpu, &e->dispatch);
-    if (!is_cpu(gpu) || e->is_copy || e->dispatch.indirect.buffer || seconds <= most) return 1;
-    const uint32_t n = seconds / most < MOST_RANGES ? (uint32_t)(seconds / most) + 1 : MOST_RANGES,
-                   dimension = split_dimension(e, n),
-                   groups = dimension < 3 ? e->dispatch.groups[dimension] : 1;
-    return n < groups ? n : groups;
-}
-
-static struct range range_of(const struct fm_entry *e, uint32_t i, uint32_t n) {
-    const struct fm_dispatch *d = &e->dispatch;
-    const uint32_t dimension = split_dimension(e, n);
-    struct range r = {.n = {d->groups[0], d->groups[1], d->groups[2]}};
-    const uint64_t all = d->groups[dimension];
-    r.first[dimension] = (uint32_t)(all * i / n);
-    r.n[dimension] = (uint32_t)(all * (i + 1) / n) - r.first[dimension];
-    return r;
-}
-
 // Tells include/tiles.glsl where a part begins.
 static void write_first_tile(struct fathom_stream *s, VkCommandBuffer c, const uint32_t first[3]) {
     const struct fathom_buffer *tiles = s->gpu->own[FM_TILES_BINDING - FM_MAX_BINDINGS];
@@ -295,7 +219,7 @@ static void dispatch(
     } else if (n == 1) {
         vk->vkCmdDispatch(c, d->groups[0], d->groups[1], d->groups[2]);
     } else {
-        const struct range r = range_of(e, i, n);
+        const struct fm_range r = fm_range(e, i, n);
         if (tiles) write_first_tile(s, c, r.first);
         vk->vkCmdDispatchBase(c, r.first[0], r.first[1], r.first[2], r.n[0], r.n[1], r.n[2]);
         if (tiles) write_first_tile(s, c, zero);
@@ -377,7 +301,7 @@ static bool encode_part(
     struct encoding *e, uint32_t entry, uint32_t i, uint32_t n, struct fathom_error *err) {
     struct fathom_stream *s = e->stream;
     const struct fm_entry *d = &s->entries[entry];
-    const double seconds = estimate_seconds(s->gpu, &d->dispatch) / n;
+    const double seconds = fm_estimate_seconds(s->gpu, &d->dispatch) / n;
     if (e->commands && e->seconds + seconds > e->most && !end_submit(e, err)) return false;
     if (!e->commands && !(e->commands = begin_commands(s, err))) return false;
     struct access now[FM_END_BINDINGS + 1];
@@ -406,11 +330,11 @@ static void count_commands(const struct fathom_stream *s) {
 
 bool fm_stream_encode(struct fathom_stream *s, struct fathom_error *err) {
     s->n_dispatches = s->n_barriers = 0;
-    struct encoding e = {.stream = s, .most = most_seconds(s)};
+    struct encoding e = {.stream = s, .most = fm_submit_seconds(s)};
     uint32_t n_cuts = 0;
     bool ok = create_timers(s, err);
     for (uint32_t i = 0; ok && i < s->n_entries; i++) {
-        const uint32_t n = count_ranges(s->gpu, &s->entries[i], e.most);
+        const uint32_t n = fm_count_ranges(s->gpu, &s->entries[i], e.most);
         if (end_parts(s, i, &n_cuts)) ok = end_submit(&e, err);
         for (uint32_t j = 0; ok && j < n; j++) ok = encode_part(&e, i, j, n, err);
     }

@@ -46,7 +46,7 @@ struct fathom_gpu {
     uint64_t timestamp_mask; // valid bits of the queue's timestamps
     VkSemaphore timeline;    // counts submits
     struct fm_marks *marks;  // NULL: the device is no CPU; see gpu/marks.c
-    _Atomic double pace;     // of a CPU: measured seconds of an estimated one; see gpu/commands.c
+    _Atomic double pace;     // of a CPU: measured seconds of an estimated one; see gpu/split.c
     bool creation_feedback;  // the driver distinguishes cache hits from builds
     bool device_fault;       // the driver reports why it lost the device
     uint32_t max_groups[3];
