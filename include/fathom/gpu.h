@@ -105,10 +105,14 @@ struct fathom_gpu_debug; // debug.h
 struct fathom_vulkan;    // vulkan.h
 struct fathom_gpu_params {
     size_t size;
-    const char *device;    // index, or part of the name, any case; NULL: the best usable one (discrete first)
-    const char *cache_dir; // folder of the pipeline cache, made when missing; NULL: nothing is kept on disk
-    bool exact;            // only the plain variants, whose results are the same bits on every device
-    const char *variants;  // "op=variant,op=variant": choose these instead of the defaults; NULL: defaults
+    const char *device; // index, or part of the name, any case; NULL: the best usable one (discrete first)
+    // folder of the pipeline cache, made when missing; one that cannot be written is a warning in the log.
+    // NULL: nothing is kept on disk
+    const char *cache_dir;
+    bool exact; // only the plain variants, whose results are the same bits on every device
+    // "op=variant,op=variant": choose these instead of the defaults; NULL: defaults. A name that no operator
+    // or no variant has is ignored.
+    const char *variants;
     // Most bytes of device memory and of host memory that the gpu allocates; 0: no limit but the driver's. An
     // allocation past a limit fails with FATHOM_NO_MEMORY. With a limit, blocks are small, so that buffers of
     // nearly the limit in all fit: what is lost is at most an eighth of the buffers that are smaller than a

@@ -42,8 +42,9 @@ static bool make_prompt(struct fathom_chat *chat, size_t n, const char *raw_text
 static bool read_prompt(
     struct fathom_chat *chat, const struct fm_tokens *prompt, uint32_t *n_reused, struct fathom_error *err) {
     if (prompt->count >= chat->session->n_context)
-        return fm_fail(err, FATHOM_INVALID, "the prompt has %zu tokens, the context holds %u", prompt->count,
-            chat->session->n_context);
+        return fm_fail(err, FATHOM_INVALID, "the prompt has %zu tokens, the context holds %u%s",
+            prompt->count, chat->session->n_context,
+            prompt->count == chat->session->n_context ? " and the answer needs one at least" : "");
     return fathom_session_sync(chat->session, prompt->ids, (uint32_t)prompt->count, n_reused, err);
 }
 

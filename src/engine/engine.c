@@ -189,10 +189,6 @@ struct fathom_engine *fathom_engine_create(
     e->exact = read.gpu.exact;
     e->log = read.gpu.log;
     e->cache_type = fm_cache_type(e->exact, params->cache_8bit);
-    if (e->exact && params->cache_8bit) {
-        fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
-        goto fail;
-    }
     struct fm_watch watch = {.progress = params->progress};
     struct opening opening = {.engine = e, .params = params, .start = &start, .err = err};
     if (!open_all(&opening, &watch) || !plan_memory(e, params, &watch, err)) goto fail;

@@ -21,6 +21,8 @@ bool fm_engine_params_read(struct fm_engine_params *params, const struct fathom_
     if ((unsigned)params->engine.tuning > FATHOM_TUNING_OFF)
         return fm_fail(err, FATHOM_INVALID, "%s.tuning is %d, which is no enum fathom_tuning", name[0],
             (int)params->engine.tuning);
+    if (params->gpu.exact && params->engine.cache_8bit)
+        return fm_fail(err, FATHOM_INVALID, "exact mode keeps float32 in the cache, not 8 bits");
     params->engine.size = sizeof(params->engine);
     params->gpu.size = sizeof(params->gpu);
     params->debug.size = sizeof(params->debug);

@@ -245,6 +245,29 @@ static void numbers_of_no_enum(void **state) {
     REFUSED("params.tuning is -1", fathom_engine_create(&bad, &err));
 }
 
+static void exact_in_8_bits(void **state) {
+    (void)state;
+    const struct fathom_gpu_params gpu = FATHOM_INIT(fathom_gpu_params, .exact = true);
+    const struct fathom_engine_params params =
+        FATHOM_INIT(fathom_engine_params, .model = DEMO, .gpu = &gpu, .cache_8bit = true);
+    REFUSED("exact mode keeps float32", fathom_engine_create(&params, &err));
+    REFUSED("exact mode keeps float32", fathom_model_inspect(&params, NULL, &err));
+}
+
+// A prompt that fills the context exactly leaves no position for an answer.
+static void prompt_of_the_context(void **state) {
+    (void)state;
+    struct fathom_error err = {0};
+    uint32_t n = 0;
+    assert_true(fathom_chat_count_tokens(made.chat, "x", NULL, &n, NULL, &err));
+    const struct fathom_session_params session = FATHOM_INIT(fathom_session_params, .n_context = n);
+    struct fathom_chat *chat =
+        fathom_chat_create(made.engine, &FATHOM_INIT(fathom_chat_params, .session = &session), &err);
+    assert_non_null(chat);
+    REFUSED("and the answer needs one at least", fathom_chat_ask(chat, "x", NULL, NULL, &err));
+    fathom_chat_destroy(&chat);
+}
+
 static void output_without_name(void **state) {
     (void)state;
     REFUSED("the name of the output is empty", fathom_session_save(made.session, "", &err));
@@ -290,6 +313,8 @@ int main(void) {
         cmocka_unit_test(getters_of_nothing),
         cmocka_unit_test(sizes),
         cmocka_unit_test(numbers_of_no_enum),
+        cmocka_unit_test(exact_in_8_bits),
+        cmocka_unit_test(prompt_of_the_context),
         cmocka_unit_test(output_without_name),
         cmocka_unit_test(errors),
     };
