@@ -118,7 +118,7 @@ void fm_read_rope(struct fm_keys *k, struct fm_hparams *hp, enum fm_rope_kind ki
         read_yarn(k, hp);
     } else if (kind != FM_ROPE_WINDOWED && !strcmp(type, "linear")) {
         for (uint32_t i = 0; i < hp->n_rope / 2; i++) hp->rope_divisors[i] *= factor;
-    } else if (strcmp(type, "none") != 0) {
+    } else if (strcmp(type, "none") != 0 && !k->failed) {
         fm_fail(k->err, FATHOM_UNSUPPORTED, "%s: rope scaling \"%.64s\" is not one of none, %syarn",
             fm_tensors_path(k->tensors), type, kind == FM_ROPE_WINDOWED ? "" : "linear, ");
         k->failed = true;

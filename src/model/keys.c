@@ -11,6 +11,7 @@ const char *fm_key_name(const struct fm_keys *k, const char *suffix, char buffer
 void fm_key_bad(struct fm_keys *k, const char *key, const char *what) {
     const size_t n = strlen(k->arch);
     const bool whole = !strncmp(key, k->arch, n) && key[n] == '.';
+    if (k->failed) return; // the first error is kept
     fm_fail(k->err, FATHOM_INVALID, "%s: key %s%s%s %s", fm_tensors_path(k->tensors), whole ? "" : k->arch,
         whole ? "" : ".", key, what);
     k->failed = true;
