@@ -120,7 +120,7 @@ bool fm_answer_take(struct fm_answer *a, int32_t id) {
                                 : FM_CHAT_ANSWER;
     if (part == FM_CHAT_THOUGHT && a->form.max_thought && a->n_thought == a->form.max_thought) {
         a->form.max_thought = 0;
-        a->thought_is_full = true;
+        a->thought_is_full = a->state.cut = true;
         return false;
     }
     if (!add_id(a, id)) return false;
@@ -129,6 +129,7 @@ bool fm_answer_take(struct fm_answer *a, int32_t id) {
     case FM_CHAT_THOUGHT: a->n_thought++; return add_token(a, false, id);
     case FM_CHAT_THOUGHT_MARK: return add_incomplete(a, false);
     case FM_CHAT_ANSWER: return add_token(a, true, id);
+    case FM_CHAT_SECOND_MARK: return true;
     case FM_CHAT_END: break;
     }
     a->end = FATHOM_END_STOP;

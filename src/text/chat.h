@@ -32,9 +32,10 @@ struct fm_conversation {
     bool disable_thinking; // the model answers without a thought
     bool complete;         // no answer follows
 };
-// The state of a reply: whether the thought has ended, and whether any token has been seen.
+// The state of a reply: whether the thought has ended, whether any token has been seen, and whether the
+// thought was ended in place of the model, which may then end it once more.
 struct fm_chat_state {
-    bool in_answer, any;
+    bool in_answer, any, cut;
 };
 
 // Checks that a conversation can continue from these messages. complete: also checks that the model can
@@ -73,9 +74,14 @@ bool fm_chat_prompt(const struct fathom_template *chat_template, const struct fm
 //    thought, which its closing mark ends.
 //  - After any other prompt the reply begins in the answer. A reply whose first token is the opening mark
 //    begins with a thought all the same.
-enum fm_chat_part { FM_CHAT_THOUGHT, FM_CHAT_THOUGHT_MARK, FM_CHAT_ANSWER, FM_CHAT_END };
-// Classifies each generated token: a part of the thought, a mark of the thought, a part of the answer, or the
-// end.
+enum fm_chat_part {
+    FM_CHAT_THOUGHT,
+    FM_CHAT_THOUGHT_MARK,
+    FM_CHAT_ANSWER,
+    FM_CHAT_SECOND_MARK, // the end of a thought that was cut before, in the answer: no text
+    FM_CHAT_END,
+};
+// Classifies each generated token.
 enum fm_chat_part fm_chat_follow(
     const struct fathom_template *chat_template, struct fm_chat_state *state, int32_t id);
 

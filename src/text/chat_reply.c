@@ -8,7 +8,7 @@ enum fm_chat_part fm_chat_follow(const struct fathom_template *t, struct fm_chat
     state->any = true;
     if (fathom_token_is_end(t->tokenizer, id)) return FM_CHAT_END;
     if (t->open_mark && first && id == t->open_thought) return state->in_answer = false, FM_CHAT_THOUGHT_MARK;
-    if (state->in_answer) return FM_CHAT_ANSWER;
+    if (state->in_answer) return state->cut && id == t->close_thought ? FM_CHAT_SECOND_MARK : FM_CHAT_ANSWER;
     if (id != t->close_thought) return FM_CHAT_THOUGHT;
     state->in_answer = true;
     return FM_CHAT_THOUGHT_MARK;

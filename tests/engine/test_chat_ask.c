@@ -100,6 +100,7 @@ static void budget(void **state) {
         assert_in_range(n_mark, 1, 2); // the line end before the mark, if any
         assert_int_equal(said.ids[said.r.n_thought_ids - 1], whole.ids[n_thought]);
         assert_string_not_equal(said.answer, "");
+        assert_null(strstr(said.answer, "</think>")); // which the model may write again
         assert_int_equal(said.r.end, FATHOM_END_STOP);
         assert_string_equal(heard.texts[FATHOM_PIECE_THOUGHT], said.thought);
         assert_string_equal(heard.texts[FATHOM_PIECE_ANSWER], said.answer);
