@@ -239,7 +239,7 @@ static void test_lost_slots(void **state) {
     (void)state;
     struct run run = {.model = MINNOW, .exact = true};
     struct fathom_error err = {0};
-    struct fathom_expert_stats stats;
+    struct fathom_expert_stats stats = {.size = sizeof(stats)};
     struct result all = generate(&run), r = {0};
     run.experts = FATHOM_EXPERTS_HOST;
     run.device_limit = limit_for(&all.plan, 0.6);
