@@ -77,14 +77,23 @@ bool output_create(struct output *o, const char *path, struct fathom_error *err)
     char *part = o->path ? malloc(size) : NULL;
     if (!part) return output_discard(o), fail(err, FATHOM_NO_MEMORY, "%s: out of host memory", path);
     snprintf(part, size, "%s.part%ld", o->path, (long)getpid());
-    if ((o->file = fopen(part, "wbx"))) return o->part = part, true;
-    fail(err, FATHOM_IO, "%s: cannot create: %s", path, strerror(errno));
-    free(part); // a file of that name is another's
-    output_discard(o);
-    return false;
+    FILE *trial = fopen(part, "wbx"); // "x": a file of that name would be another's
+    if (!trial) {
+        fail(err, FATHOM_IO, "%s: cannot create: %s", path, strerror(errno));
+        free(part);
+        output_discard(o);
+        return false;
+    }
+    // what ends the program before there is anything to write leaves no file
+    fclose(trial);
+    unlink(part);
+    o->part = part;
+    return true;
 }
 
 bool output_write(struct output *o, const void *data, size_t size, struct fathom_error *err) {
+    if (!o->file && !(o->file = fopen(o->part, "wbx"))) return output_failed(o, err);
+    o->is_made = true;
     return fwrite(data, 1, size, o->file) == size || output_failed(o, err);
 }
 
@@ -99,7 +108,7 @@ bool output_finish(struct output *o, struct fathom_error *err) {
 
 void output_discard(struct output *o) {
     if (o->file) fclose(o->file);
-    if (o->part) unlink(o->part);
+    if (o->part && o->is_made) unlink(o->part);
     free(o->part);
     free(o->path);
     *o = (struct output){0};

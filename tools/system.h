@@ -19,6 +19,7 @@ char *cache_dir(void);
 struct output {
     FILE *file;
     char *path, *part; // the final name, and the present one
+    bool is_made;      // the part is there
 };
 bool output_create(struct output *output, const char *path, struct fathom_error *err);
 bool output_write(struct output *output, const void *data, size_t size, struct fathom_error *err);
