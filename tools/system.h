@@ -16,6 +16,7 @@ bool is_readable(const char *path);
 char *cache_dir(void);
 
 // A file that gets its name only when it is complete. A link is followed; what is no plain file is refused.
+// output_create() tries whether the file can be made; the first output_write() makes it.
 struct output {
     FILE *file;
     char *path, *part; // the final name, and the present one

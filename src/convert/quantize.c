@@ -195,19 +195,18 @@ bool fathom_quantize(const struct fathom_quantize_params *params, struct fathom_
     if (!FM_GIVEN(params, "params", err)) return false;
     struct fathom_quantize_params p = {.size = sizeof(p)};
     struct fathom_quantize_result r = {.size = sizeof(r)};
-    struct fathom_error failure = {0};
-    bool ok = fm_sized_read(&p, sizeof(p), params, "fathom_quantize: params", &failure);
+    bool ok = fm_sized_read(&p, sizeof(p), params, "fathom_quantize: params", err);
     struct quantization q = {
         .params = &p,
         .preset = p.preset ? fm_preset_find(p.preset) : NULL,
         .result = &r,
-        .err = &failure,
+        .err = err,
     };
-    ok = ok && check_params(&p, q.preset, &failure);
-    struct fm_tensors *in = ok ? fm_tensors_open(p.in, &failure) : NULL;
+    ok = ok && check_params(&p, q.preset, err);
+    struct fm_tensors *in = ok ? fm_tensors_open(p.in, err) : NULL;
     q.in = in;
-    ok = in && check_output(in, p.out, p.importance, &failure);
-    if (ok && p.importance) ok = (q.importance = fm_importance_open(p.importance, &failure)) != NULL;
+    ok = in && check_output(in, p.out, p.importance, err);
+    if (ok && p.importance) ok = (q.importance = fm_importance_open(p.importance, err)) != NULL;
     ok = ok && check_tokenizer(&q) && make_keys(&q) && choose_tensors(&q);
     ok = ok &&
         fm_transcode(
@@ -220,12 +219,11 @@ bool fathom_quantize(const struct fathom_quantize_params *params, struct fathom_
                 .verb = "quantizing",
                 .progress = &p.progress,
             },
-            p.out, &failure);
+            p.out, err);
     free(q.list);
     fm_meta_free(&q.meta);
     fm_importance_close(&q.importance);
     fm_tensors_close(&in);
     if (ok && result) fm_sized_write(result, &r, sizeof(r));
-    if (!ok && err) *err = failure;
     return ok;
 }
